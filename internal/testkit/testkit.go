@@ -1,0 +1,38 @@
+// Package testkit holds what the tests of several packages share.
+package testkit
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// RepoRoot returns the folder that holds go.mod.
+func RepoRoot(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			t.Fatal("testkit: no go.mod above the test")
+		}
+		dir = up
+	}
+}
+
+// SharedPath returns the path of a file in the folder of reference data that
+// may lie beside the repository, and skips the test where it is absent.
+func SharedPath(t testing.TB, elem ...string) string {
+	t.Helper()
+	p := filepath.Join(append([]string{RepoRoot(t), "..", "shared"}, elem...)...)
+	if _, err := os.Stat(p); err != nil {
+		t.Skipf("reference data %s is not beside the repository", filepath.Join(elem...))
+	}
+	return p
+}
