@@ -12,16 +12,21 @@ import "math"
 // sums", 2008).
 func fma(a, b, c float32) float32 {
 	p := float64(a) * float64(b)
-	d := float64(c)
-	s := p + d
-	if u := math.Float64bits(s); u&(1<<29-1) != 1<<28 && u&(1<<63-1) >= minNormal64 {
-		return float32(s)
+	s := p + float64(c)
+	if doubtful(s) {
+		return fmaHalfway(p, float64(c), s)
 	}
-	return fmaHalfway(p, d, s)
+	return float32(s)
 }
 
-// minNormal64 is the bit pattern of the smallest normal float32, as float64.
-var minNormal64 = math.Float64bits(0x1p-126)
+// doubtful reports whether float32(s) may differ from the rounding of the exact
+// sum that s stands for: whether s lies half-way between two float32 or, other
+// than zero (which is exact), below their normal range.
+func doubtful(s float64) bool {
+	const minNormal = (1023 - 126) << 52 // bits of the smallest normal float32, as float64
+	u := math.Float64bits(s)
+	return u&(1<<29-1) == 1<<28 || u&(1<<63-1)-1 < minNormal-1
+}
 
 // fmaHalfway rounds the sum p+d, whose float64 rounding is s, to odd in float64
 // and then to float32.

@@ -1,0 +1,92 @@
+package kernel
+
+import "fmt"
+
+// Layout says which operands of a matrix product are read transposed.
+type Layout uint8
+
+const (
+	NT Layout = iota // C[M,N] = A[M,K]·B[N,K]ᵀ: y = x·Wᵀ
+	NN               // C[M,N] = A[M,K]·B[K,N]: dx = dy·W
+	TN               // C[M,N] = A[K,M]ᵀ·B[K,N]: dW += dyᵀ·x
+)
+
+// String returns the two letters of the layout.
+func (l Layout) String() string { return [...]string{"NT", "NN", "TN"}[l] }
+
+// Gemm describes one matrix product. A, B and C are row-major with LDA, LDB and
+// LDC floats from one row to the next; C overlaps neither A nor B nor Bias.
+type Gemm struct {
+	Layout        Layout
+	M, N, K       int
+	A, B, C       []float32
+	LDA, LDB, LDC int
+
+	// Where each output's chain of fma starts: with Accumulate at the value in
+	// C, else at Bias[j] where there is a Bias (length N), else at +0.
+	Accumulate bool
+	Bias       []float32
+}
+
+// Blocking of the assembly path. A block of kcMax×ncMax of B is packed in
+// panels and stays in the second-level cache while row blocks of A pass by.
+const (
+	kcMax = 384  // depth of one kernel call; divides into the usual widths
+	ncMax = 1024 // columns of B packed at a time; a multiple of both panel widths
+	mcMax = 168  // rows of A per block; a multiple of 14 and of 6
+
+	packBFloats = kcMax*ncMax + 4*32         // and room for one transposed group past the end
+	packAFloats = kcMax * (mcMax/6 + 1) * 16 // tiles of at most 16 floats per k
+)
+
+// GemmScratch is the length in floats of the scratch that Gemm needs, whatever
+// the shape.
+const GemmScratch = packBFloats + packAFloats
+
+// Gemm computes C from A and B. Output (i,j) is
+//
+//	c := start
+//	for k := 0; k < K; k++ { c = fma(a[i,k], b[k,j], c) }
+//
+// so any split of C over several calls, and any split of K over successive
+// calls with Accumulate, gives the same bits. It panics where the shape is
+// impossible or a slice is too short, and never allocates.
+func (isa ISA) Gemm(g *Gemm, scratch []float32) {
+	g.check()
+	if len(scratch) < GemmScratch {
+		panic(fmt.Sprintf("kernel: Gemm needs %d floats of scratch, got %d", GemmScratch, len(scratch)))
+	}
+	if g.M == 0 || g.N == 0 {
+		return
+	}
+	if isa == portable {
+		g.portable()
+		return
+	}
+	g.blocked(isa, scratch)
+}
+
+// check panics on a shape that cannot be.
+func (g *Gemm) check() {
+	rowsA, colsA, rowsB, colsB := g.M, g.K, g.K, g.N
+	switch g.Layout {
+	case NT:
+		rowsB, colsB = g.N, g.K
+	case TN:
+		rowsA, colsA = g.K, g.M
+	}
+	ok := g.Layout <= TN && g.M >= 0 && g.N >= 0 && g.K >= 0 &&
+		fits(rowsA, colsA, g.LDA, len(g.A)) &&
+		fits(rowsB, colsB, g.LDB, len(g.B)) &&
+		fits(g.M, g.N, g.LDC, len(g.C)) &&
+		(g.Bias == nil || len(g.Bias) >= g.N)
+	if !ok {
+		panic(fmt.Sprintf("kernel: impossible product %v M=%d N=%d K=%d: lengths A %d B %d C %d bias %d, strides %d %d %d",
+			g.Layout, g.M, g.N, g.K, len(g.A), len(g.B), len(g.C), len(g.Bias), g.LDA, g.LDB, g.LDC))
+	}
+}
+
+// fits reports whether a rows×cols matrix of row stride ld lies in n floats.
+func fits(rows, cols, ld, n int) bool {
+	return rows == 0 || cols == 0 || ld >= cols && (rows-1) <= (n-cols)/ld && n >= cols
+}
