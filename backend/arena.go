@@ -1,0 +1,85 @@
+package backend
+
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Component says what a piece of memory is for; the plan adds up by component.
+type Component uint8
+
+const (
+	Weights    Component = iota
+	Gradients            // of parameters
+	Optimiser            // moments
+	States               // residual stream x_k kept for the reverse walk
+	SideBits             // packed side information s_k
+	Activation           // intermediates of blocks, gradients of the residual stream
+	Logits               // one chunk of rows of logits
+	Data                 // token ids, gammas, losses, guards
+	Scratch              // packed panels and attention tiles, per thread
+	NumComponents
+)
+
+var componentNames = [NumComponents]string{
+	"weights", "gradients", "optimiser", "states", "side_bits", "workspace", "logits", "data", "scratch",
+}
+
+// String returns the component's name as plans print it.
+func (c Component) String() string { return componentNames[c] }
+
+// Usage is an amount of arena memory, split by component.
+type Usage struct {
+	Total       int64
+	ByComponent [NumComponents]int64
+}
+
+// alignment of every allocation, in bytes: one cache line, one AVX-512 vector.
+const alignment = 64
+
+// Arena lays out the memory of a run. It is a stack: allocations are released
+// in reverse order, to a mark. So it never fragments, its peak is exact, and the
+// same sequence of calls gives the same layout on every backend.
+type Arena struct {
+	limit int64
+	now   Usage
+	peak  Usage
+}
+
+// Mark is a height of the stack, to which Release returns.
+type Mark struct{ usage Usage }
+
+// NewArena returns an arena of limit bytes; limit 0 means unbounded (planning).
+func NewArena(limit int64) Arena { return Arena{limit: limit} }
+
+// Alloc returns fresh memory. Its contents are unspecified. It panics when the
+// arena is full: a run's arena is as large as its plan, so that would be a
+// mistake in the program.
+func (a *Arena) Alloc(c Component, d tensor.DType, s tensor.Shape) tensor.Tensor {
+	t := tensor.Tensor{Offset: a.now.Total, Shape: s, DType: d}
+	size := (t.Bytes() + alignment - 1) &^ (alignment - 1)
+	a.now.Total += size
+	a.now.ByComponent[c] += size
+	if a.limit > 0 && a.now.Total > a.limit {
+		panic(fmt.Sprintf("backend: %s %v needs %d bytes, past the planned %d", c, s, a.now.Total, a.limit))
+	}
+	if a.now.Total > a.peak.Total {
+		a.peak = a.now
+	}
+	return t
+}
+
+// Mark returns the present height of the stack.
+func (a *Arena) Mark() Mark { return Mark{a.now} }
+
+// Release gives back everything allocated since m.
+func (a *Arena) Release(m Mark) {
+	if m.usage.Total > a.now.Total {
+		panic("backend: released to a mark above the top of the arena")
+	}
+	a.now = m.usage
+}
+
+// Peak returns the largest amount in use at once so far, and what it was made of.
+func (a *Arena) Peak() Usage { return a.peak }

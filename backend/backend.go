@@ -1,0 +1,164 @@
+// Package backend is the seam between the mathematics of transformers and the
+// machines that run it: one interface of fused operations on opaque memory.
+//
+// Operations are queued in order and may run asynchronously; Sync and the
+// reading calls wait. Tensors are row-major; (B,T,C) is batch, time, channels;
+// a "row" is the last dimension. Sizes are the caller's business: operations
+// panic on shapes that do not fit. Sums have the fixed order that package
+// kernel documents, so results do not depend on threads or on how samples are
+// split into micro-batches.
+package backend
+
+import "github.com/bdia-go/bdia/tensor"
+
+// Backend runs the operations of training and inference on one device.
+type Backend interface {
+	// Memory: see Arena.
+	Alloc(c Component, d tensor.DType, s tensor.Shape) tensor.Tensor
+	Mark() Mark
+	Release(m Mark)
+	Peak() Usage
+
+	// Upload and Download copy between host and device; lengths must match.
+	Upload(dst tensor.Tensor, src []float32)
+	Download(dst []float32, src tensor.Tensor)
+	UploadInts(dst tensor.Tensor, src []int32)
+	DownloadInts(dst []int32, src tensor.Tensor)
+	UploadBytes(dst tensor.Tensor, src []byte)
+	DownloadBytes(dst []byte, src tensor.Tensor)
+	// Sync waits until everything queued is done.
+	Sync()
+
+	// Zero clears t; Copy copies src, of the same size, to dst.
+	Zero(t tensor.Tensor)
+	Copy(dst, src tensor.Tensor)
+	// Add writes y = a + b; y may be a or b.
+	Add(y, a, b tensor.Tensor)
+	// Scale multiplies t by a.
+	Scale(t tensor.Tensor, a float32)
+	// SumSquares returns the sum of the squares of t.
+	SumSquares(t tensor.Tensor) float64
+
+	// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t]. x (B,T,C), ids (B,T),
+	// wte (V,C), wpe (>=T,C). Ids must be below V.
+	Embed(x, ids, wte, wpe tensor.Tensor)
+	// EmbedBackward adds the gradients of both tables.
+	EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor)
+
+	// Linear writes y = x Wᵀ + b. x (N,in), w (out,in), b (out) or none, y (N,out).
+	Linear(y, x, w, b tensor.Tensor)
+	// LinearBackwardInput writes dx = dy W.
+	LinearBackwardInput(dx, dy, w tensor.Tensor)
+	// LinearBackwardWeight adds dw += dyᵀ x and, unless db is none, the column
+	// sums of dy to db.
+	LinearBackwardWeight(dw, db, dy, x tensor.Tensor)
+
+	// LayerNorm normalises each row of x: y = (x-mean)*rstd*w + b, b may be
+	// none. stats (rows,2) keeps mean and rstd: first all means, then all rstd.
+	LayerNorm(y, stats, x, w, b tensor.Tensor, eps float32)
+	// LayerNormBackward writes dx (which may be dy) and adds to dw and db.
+	LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor)
+
+	// GELU writes y = gelu(x); y may be x.
+	GELU(y, x tensor.Tensor, form GELUForm)
+	// GELUBackward writes dx = dy * gelu'(x); dx may be dy.
+	GELUBackward(dx, dy, x tensor.Tensor, form GELUForm)
+
+	// Attention writes softmax(q kᵀ/sqrt(D) + mask) v for every head. qkv
+	// (B,T,3C) holds q|k|v, head h in columns h*D..h*D+D-1 of each; out (B,T,C);
+	// lse (B,H,T) keeps the log of each softmax's denominator.
+	Attention(out, lse, qkv tensor.Tensor, spec AttentionSpec)
+	// AttentionBackward writes dqkv from dout.
+	AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec AttentionSpec)
+
+	// Dropout writes y = x*mask/keep for samples of x's outermost dimension;
+	// the same Draw gives the same mask. y may be x.
+	Dropout(y, x tensor.Tensor, p float32, draw Draw)
+
+	// CrossEntropy turns each row of logits into the gradient of its loss times
+	// scale, and writes losses[row] (nats). targets holds a class for each row.
+	CrossEntropy(losses, logits, targets tensor.Tensor, scale float32)
+
+	Reversible
+	Updates
+}
+
+// Reversible holds the operations of the BDIA update (paper, section 4). x, h
+// and g are (B,T,C); gamma (B) holds one value per sample; peak (B, int32) keeps
+// the largest magnitude seen in each sample, as IEEE bits with the sign cleared.
+type Reversible interface {
+	// Quantise rounds x to the grid in place.
+	Quantise(x, peak tensor.Tensor, bits int)
+	// AddQuantised writes y = x + Q[h]; QuantisedAdd writes y = Q[x+h]. y may be x.
+	AddQuantised(y, x, h, peak tensor.Tensor, bits int)
+	QuantisedAdd(y, x, h, peak tensor.Tensor, bits int)
+	// Step turns x_{k-1}, in xPrev, into x_{k+1} in place and stores the side
+	// information, unless side is none. side is (planes, B, bytes per sample).
+	Step(xPrev, x, h, side, gamma, peak tensor.Tensor, u Update)
+	// Unstep turns x_{k+1}, in xNext, back into x_{k-1}.
+	Unstep(xNext, x, h, side, gamma, peak tensor.Tensor, u Update)
+	// ScaleGrad writes dh = (1+gamma)*g.
+	ScaleGrad(dh, g, gamma tensor.Tensor)
+	// GradStep completes dloss/dx_k: dx, holding Jᵀdh, becomes
+	// ((1-gamma)*g + dx) + pending; then pending becomes gamma*g.
+	GradStep(dx, pending, g, gamma tensor.Tensor)
+}
+
+// Updates holds the optimisers' inner loops. p, g, m, v have one shape.
+type Updates interface {
+	AdamW(p, g, m, v tensor.Tensor, s AdamScalars)
+	// SETAdam is Adam with suppressed range of step sizes (arXiv 2302.01029).
+	SETAdam(p, g, m, v tensor.Tensor, s AdamScalars, tau float32)
+	SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32)
+}
+
+// Update is the law of a step: |gamma| = 2^-Planes on a grid of 2^-Bits, or no
+// grid when Bits is NoGrid.
+type Update struct{ Planes, Bits int }
+
+// NoGrid stands for a residual stream in plain float32.
+const NoGrid = -1
+
+// AdamScalars are the numbers of one Adam step. Bias1 and Bias2 are 1-beta^t.
+type AdamScalars struct{ LR, Beta1, Beta2, Eps, Decay, Bias1, Bias2 float32 }
+
+// GELUForm chooses the exact function or GPT-2's approximation.
+type GELUForm uint8
+
+const (
+	GELUTanh GELUForm = iota // GPT-2
+	GELUErf                  // x * Phi(x)
+)
+
+// AttentionSpec describes one attention call.
+type AttentionSpec struct {
+	Heads   int
+	Causal  bool
+	Dropout float32 // of the attention weights
+	Draw    Draw    // keys the dropout
+}
+
+// Pass identifies one forward pass: what its random numbers are keyed by.
+type Pass struct {
+	Train  bool   // dropout and gamma are active
+	Seed   uint64 // of the run
+	Step   int    // optimiser step
+	Sample int    // index of the pass's first sample within the step's global batch
+}
+
+// Draw is a Pass narrowed to one use of randomness in one block.
+type Draw struct {
+	Pass
+	Block int
+	Site  Site
+}
+
+// Site tells apart the uses of dropout within a block.
+type Site uint8
+
+const (
+	SiteEmbedding Site = iota
+	SiteAttention
+	SiteAttentionProj
+	SiteMLP
+)

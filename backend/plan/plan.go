@@ -1,0 +1,60 @@
+// Package plan is the backend that does no arithmetic: it runs the code of a
+// training run on an unbounded arena and records what that code allocates. The
+// real run's arena is then exactly as large as the peak found here.
+package plan
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Backend plans. Downloads leave their destination as it is.
+type Backend struct{ backend.Arena }
+
+var _ backend.Backend = (*Backend)(nil)
+
+// New returns a planning backend whose device needs scratch bytes of its own.
+func New(scratch int64) *Backend {
+	b := &Backend{Arena: backend.NewArena(0)}
+	b.Alloc(backend.Scratch, tensor.U8, tensor.Shape{int(scratch)})
+	return b
+}
+
+// Every operation is accepted and none does anything.
+
+func (*Backend) Upload(tensor.Tensor, []float32)                          {}
+func (*Backend) Download([]float32, tensor.Tensor)                        {}
+func (*Backend) UploadInts(tensor.Tensor, []int32)                        {}
+func (*Backend) DownloadInts([]int32, tensor.Tensor)                      {}
+func (*Backend) UploadBytes(tensor.Tensor, []byte)                        {}
+func (*Backend) DownloadBytes([]byte, tensor.Tensor)                      {}
+func (*Backend) Sync()                                                    {}
+func (*Backend) Zero(tensor.Tensor)                                       {}
+func (*Backend) Copy(_, _ tensor.Tensor)                                  {}
+func (*Backend) Add(_, _, _ tensor.Tensor)                                {}
+func (*Backend) Scale(tensor.Tensor, float32)                             {}
+func (*Backend) SumSquares(tensor.Tensor) float64                         { return 0 }
+func (*Backend) Embed(_, _, _, _ tensor.Tensor)                           {}
+func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                   {}
+func (*Backend) Linear(_, _, _, _ tensor.Tensor)                          {}
+func (*Backend) LinearBackwardInput(_, _, _ tensor.Tensor)                {}
+func (*Backend) LinearBackwardWeight(_, _, _, _ tensor.Tensor)            {}
+func (*Backend) LayerNorm(_, _, _, _, _ tensor.Tensor, _ float32)         {}
+func (*Backend) LayerNormBackward(_, _, _, _, _, _, _ tensor.Tensor)      {}
+func (*Backend) GELU(_, _ tensor.Tensor, _ backend.GELUForm)              {}
+func (*Backend) GELUBackward(_, _, _ tensor.Tensor, _ backend.GELUForm)   {}
+func (*Backend) Attention(_, _, _ tensor.Tensor, _ backend.AttentionSpec) {}
+func (*Backend) AttentionBackward(_, _, _, _, _ tensor.Tensor, _ backend.AttentionSpec) {
+}
+func (*Backend) Dropout(_, _ tensor.Tensor, _ float32, _ backend.Draw)              {}
+func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _ float32)                      {}
+func (*Backend) Quantise(_, _ tensor.Tensor, _ int)                                 {}
+func (*Backend) AddQuantised(_, _, _, _ tensor.Tensor, _ int)                       {}
+func (*Backend) QuantisedAdd(_, _, _, _ tensor.Tensor, _ int)                       {}
+func (*Backend) Step(_, _, _, _, _, _ tensor.Tensor, _ backend.Update)              {}
+func (*Backend) Unstep(_, _, _, _, _, _ tensor.Tensor, _ backend.Update)            {}
+func (*Backend) ScaleGrad(_, _, _ tensor.Tensor)                                    {}
+func (*Backend) GradStep(_, _, _, _ tensor.Tensor)                                  {}
+func (*Backend) AdamW(_, _, _, _ tensor.Tensor, _ backend.AdamScalars)              {}
+func (*Backend) SETAdam(_, _, _, _ tensor.Tensor, _ backend.AdamScalars, _ float32) {}
+func (*Backend) SGD(_, _, _ tensor.Tensor, _, _, _ float32)                         {}

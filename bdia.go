@@ -1,0 +1,272 @@
+// Package bdia is exact reversible back-propagation for transformers.
+//
+// It implements Zhang, Lewis and Kleijn, "On Exact Bit-level Reversible
+// Transformers Without Changing Architectures", ICML 2025 (arXiv 2407.09093).
+// This file is the paper; its equations stand beside the code.
+//
+// # The method
+//
+// A block k of a transformer adds h_k(x_k) to the residual stream: one Euler
+// step of an ordinary differential equation. In training, BDIA averages the
+// step forward from x_k and the step back to x_{k-1}:
+//
+//	x_1     = x_0 + Q[h_0(x_0)]
+//	x_{k+1} = gamma (x_{k-1} + s_{k-1} 2^-L) + Q[(1-gamma) x_k + (1+gamma) h_k(x_k)]
+//
+// with gamma = ±1/2 drawn for every sample and block, Q rounding to multiples
+// of 2^-L, and s_{k-1} the parity of x_{k-1} in units of 2^-L: the one bit that
+// halving would lose. The update is linear in x_{k-1}, so it can be solved for it:
+//
+//	x_{k-1} = (x_{k+1} - Q[(1-gamma) x_k + (1+gamma) h_k(x_k)]) / gamma - s_{k-1} 2^-L
+//
+// Every term is a multiple of 2^-L below 2^24 units, which float32 holds
+// exactly, so the solution is exact to the bit. At inference E[gamma] = 0
+// leaves the ordinary transformer.
+//
+// # The invariant
+//
+// The reverse walk feeds the same bits to the same kernels as back-propagation
+// with stored activations does, and adds in the same order. So the gradients
+// agree bit for bit, and a test can demand it.
+//
+// Rejected: reconstruction in floating point (no grid). It multiplies the error
+// by about 1/|gamma| a block (figure 2 of the paper; see Drift).
+package bdia
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Block is one residual function h_k of the stack; B, T, C are batch, time,
+// channels. A Block remembers the intermediates ("tape") of its latest Forward,
+// in arena memory above whatever was allocated when Forward was called.
+type Block interface {
+	// Forward writes h_k(x) to h. x and h are (B,T,C). The same pass and x give
+	// the same bits, dropout included.
+	Forward(h, x tensor.Tensor, pass backend.Pass)
+	// Backward follows Forward with the same x. It writes dx = J_kᵀ dh and adds
+	// to the gradients of Params. dh may be overwritten.
+	Backward(dx, dh, x tensor.Tensor)
+	// Params lists what the block learns.
+	Params() []*tensor.Param
+}
+
+// Sink is where gradients go: the one seam between back-propagation and what is
+// done with its results (accumulate, reduce, update now).
+type Sink interface {
+	// Open provides a Grad for each of the parameters, before their backward pass.
+	Open(params []*tensor.Param)
+	// Close takes their gradients, now complete for this pass.
+	Close(params []*tensor.Param)
+}
+
+// Stack is K blocks and the law of the steps between them.
+type Stack struct {
+	be     backend.Backend
+	blocks []Block
+	opt    Options
+	law    backend.Update
+
+	// Observe, if set, sees every state x_k when Forward has computed it and
+	// again when Reverse has it back: for tests and verification.
+	Observe func(k int, x tensor.Tensor)
+
+	draw   func(gammas []float32, K, B int, pass backend.Pass)
+	pass   backend.Pass
+	states []tensor.Tensor // buffers of x_k, see Memory.slot
+	gammas tensor.Tensor   // (K,B)
+	peaks  tensor.Tensor   // (K+1,B) largest |x_k| of each sample, as bits
+	side   SideInfo
+	h      tensor.Tensor  // h_k(x_k), then dh
+	g, dx  tensor.Tensor  // dloss/dx_{k+1}, and what becomes dloss/dx_k
+	tapes  []backend.Mark // [k]: top of the arena under block k's tape
+	host   struct {
+		gammas []float32
+		peaks  []int32
+	}
+}
+
+// NewStack returns a stack of blocks on be. It fails for options that cannot be.
+func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
+	if err := opt.Validate(); err != nil {
+		return nil, err
+	}
+	if len(blocks) == 0 {
+		return nil, fmt.Errorf("bdia: a stack needs at least one block")
+	}
+	law := backend.Update{Bits: backend.NoGrid} // |gamma| = 0.6, say: only the sum of all terms is rounded
+	if planes, ok := opt.Gamma.Planes(); ok {
+		law = backend.Update{Planes: planes, Bits: int(opt.Grid)}
+	}
+	return &Stack{be: be, blocks: blocks, opt: opt, law: law, draw: opt.Gamma.draw,
+		tapes: make([]backend.Mark, len(blocks))}, nil
+}
+
+// Begin lays out a pass over samples of the given shape (B,T,C) and returns x_0,
+// for the caller to fill with the embedding. Everything that the pass needs lies
+// in the arena above the present mark: the caller takes a Mark before Begin and
+// releases it after Reverse.
+func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
+	K, B := len(s.blocks), shape[0]
+	s.pass = pass
+	s.states = s.states[:0]
+	for range s.opt.Memory.slots(K) {
+		s.states = append(s.states, s.be.Alloc(backend.States, tensor.F32, shape))
+	}
+	if s.opt.Memory == Reversible {
+		s.side = allocSideInfo(s.side, s.be, max(K-2, 0), s.law.Planes, shape)
+	}
+	s.h = s.be.Alloc(backend.Activation, tensor.F32, shape)
+	s.g = s.be.Alloc(backend.Activation, tensor.F32, shape)
+	s.dx = s.be.Alloc(backend.Activation, tensor.F32, shape)
+	s.gammas = s.be.Alloc(backend.Data, tensor.F32, tensor.Shape{K, B})
+	s.peaks = s.be.Alloc(backend.Data, tensor.I32, tensor.Shape{K + 1, B})
+	s.be.Zero(s.peaks)
+	if len(s.host.gammas) != K*B {
+		s.host.gammas, s.host.peaks = make([]float32, K*B), make([]int32, (K+1)*B)
+	}
+	s.draw(s.host.gammas, K, B, pass)
+	s.be.Upload(s.gammas, s.host.gammas)
+	return s.x(0)
+}
+
+// Forward runs the blocks on x_0 and returns x_K. It fails with a RangeError
+// when a state has left the range in which the grid is exact.
+func (s *Stack) Forward() (tensor.Tensor, error) {
+	K := len(s.blocks)
+	if s.opt.Grid != NoGrid {
+		s.be.Quantise(s.x(0), s.peaks.Index(0), int(s.opt.Grid))
+	}
+	s.observe(0)
+	for k, block := range s.blocks {
+		s.tapes[k] = s.be.Mark()
+		block.Forward(s.h, s.x(k), s.pass)
+		s.step(k)
+		s.observe(k + 1)
+		if !s.opt.Memory.keepsTape(k, K) {
+			s.be.Release(s.tapes[k])
+		}
+	}
+	return s.x(K), s.checkRange()
+}
+
+// step computes x_{k+1} from x_{k-1}, x_k and h_k.
+func (s *Stack) step(k int) {
+	next, cur, peak := s.x(k+1), s.x(k), s.peaks.Index(k+1)
+	switch {
+	case s.opt.Gamma == 0 && s.opt.Grid == NoGrid, k == 0 && s.opt.Grid == NoGrid:
+		s.be.Add(next, cur, s.h) // Euler step: the ordinary transformer
+	case s.opt.Gamma == 0:
+		s.be.QuantisedAdd(next, cur, s.h, peak, int(s.opt.Grid))
+	case k == 0:
+		s.be.AddQuantised(next, cur, s.h, peak, int(s.opt.Grid)) // x_1 = x_0 + Q[h_0]
+	default:
+		if prev := s.x(k - 1); prev != next {
+			s.be.Copy(next, prev)
+		}
+		s.be.Step(next, cur, s.h, s.side.Of(k-1), s.gammas.Index(k), peak, s.law)
+		if s.law.Bits != int(s.opt.Grid) {
+			s.be.Quantise(next, peak, int(s.opt.Grid))
+		}
+	}
+}
+
+// Grad is where the caller puts dloss/dx_K between Forward and Reverse, and
+// where it finds dloss/dx_0 afterwards. (B,T,C)
+func (s *Stack) Grad() tensor.Tensor { return s.g }
+
+// Reverse walks the stack back from dloss/dx_K, in Grad, handing each block's
+// parameter gradients to sink. Two states, the side information and one block's
+// intermediates are all that is alive in a Reversible stack.
+//
+// With g_{k+1} = dloss/dx_{k+1}, and gamma_0 = 0:
+//
+//	g_k = ((1-gamma_k) g_{k+1} + J_kᵀ((1+gamma_k) g_{k+1})) + gamma_{k+1} g_{k+2}
+func (s *Stack) Reverse(sink Sink) {
+	K := len(s.blocks)
+	pending := s.x(K) // gamma_{k+1} g_{k+2}; x_K itself is not needed any more
+	s.be.Zero(pending)
+	for k := K - 1; k >= 0; k-- {
+		block, gamma := s.blocks[k], s.gammas.Index(k)
+		if !s.opt.Memory.keepsTape(k, K) {
+			s.tapes[k] = s.be.Mark()
+			block.Forward(s.h, s.x(k), s.pass)
+		}
+		if s.opt.Memory.rebuilds(k, K) {
+			s.be.Unstep(s.x(k+1), s.x(k), s.h, s.side.Of(k-1), gamma, s.peaks.Index(k-1), s.law)
+			s.observe(k - 1)
+		}
+		dh := s.h
+		s.be.ScaleGrad(dh, s.g, gamma)
+		sink.Open(block.Params())
+		block.Backward(s.dx, dh, s.x(k))
+		s.be.GradStep(s.dx, pending, s.g, gamma)
+		s.g, s.dx = s.dx, s.g
+		sink.Close(block.Params())
+		s.be.Release(s.tapes[k])
+	}
+}
+
+// Infer runs the ordinary transformer on x (B,T,C) in place: x_{k+1} = x_k +
+// h_k(x_k), each state rounded to the grid unless grid is NoGrid.
+func (s *Stack) Infer(x tensor.Tensor, grid Grid) {
+	m := s.be.Mark()
+	h := s.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	peak := s.be.Alloc(backend.Data, tensor.I32, tensor.Shape{x.Shape[0]})
+	if grid != NoGrid {
+		s.be.Quantise(x, peak, int(grid))
+	}
+	for k, block := range s.blocks {
+		tape := s.be.Mark()
+		block.Forward(h, x, backend.Pass{})
+		if grid == NoGrid {
+			s.be.Add(x, x, h)
+		} else {
+			s.be.QuantisedAdd(x, x, h, peak, int(grid))
+		}
+		if s.Observe != nil {
+			s.Observe(k+1, x)
+		}
+		s.be.Release(tape)
+	}
+	s.be.Release(m)
+}
+
+// x returns the buffer of state x_k.
+func (s *Stack) x(k int) tensor.Tensor { return s.states[s.opt.Memory.slot(k, len(s.blocks))] }
+
+func (s *Stack) observe(k int) {
+	if s.Observe != nil {
+		s.Observe(k, s.x(k))
+	}
+}
+
+// MaxAbs returns the largest |x| of the latest Forward on a grid, over all
+// states and samples.
+func (s *Stack) MaxAbs() float64 {
+	var m uint32
+	for _, p := range s.host.peaks {
+		m = max(m, uint32(p))
+	}
+	return float64(math.Float32frombits(m))
+}
+
+// checkRange reads the guards back and fails at the first state of the pass that
+// left the exact range of the grid.
+func (s *Stack) checkRange() error {
+	if s.opt.Grid == NoGrid {
+		return nil
+	}
+	s.be.DownloadInts(s.host.peaks, s.peaks)
+	limit, B := s.opt.Grid.Limit(), s.peaks.Shape[1]
+	for i, bits := range s.host.peaks {
+		if v := float64(math.Float32frombits(uint32(bits))); !(v < limit) {
+			return &RangeError{Step: s.pass.Step, Block: i / B, Sample: s.pass.Sample + i%B, Value: v, Limit: limit}
+		}
+	}
+	return nil
+}

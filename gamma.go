@@ -1,0 +1,66 @@
+package bdia
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/rng"
+)
+
+// Gamma is the magnitude of the random coefficient that averages two Euler
+// steps (paper, eq. 10 and 12). Each sample and block draws +Gamma or -Gamma
+// with equal probability; 0 is the ordinary transformer.
+type Gamma float64
+
+// DefaultGamma is the paper's choice; it costs one bit per activation.
+const DefaultGamma Gamma = 0.5
+
+// maxPlanes bounds the side information: |gamma| >= 2^-8.
+const maxPlanes = 8
+
+// ParseGamma reads a magnitude, 0 <= gamma < 1.
+func ParseGamma(s string) (Gamma, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || math.IsNaN(v) || v < 0 || v >= 1 {
+		return 0, fmt.Errorf("bdia: gamma %q is not a magnitude in [0,1); the paper's is 0.5, 0 is the ordinary transformer", s)
+	}
+	return Gamma(v), nil
+}
+
+// String returns what ParseGamma reads.
+func (g Gamma) String() string { return strconv.FormatFloat(float64(g), 'g', -1, 64) }
+
+// Planes returns the bits of side information per activation, log2(1/gamma),
+// and whether gamma is a power of two from 1/2 to 1/256, so that a step on the
+// grid can be inverted at all.
+func (g Gamma) Planes() (n int, reversible bool) {
+	frac, exp := math.Frexp(float64(g)) // g = frac * 2^exp, frac in [1/2,1)
+	n = 1 - exp
+	if frac != 0.5 || n < 1 || n > maxPlanes {
+		return 0, false
+	}
+	return n, true
+}
+
+// draw fills gammas (K,B) for one pass: row k holds block k's value for each
+// sample. Row 0 is zero, since the first step is Euler's, and so is every row
+// outside training.
+func (g Gamma) draw(gammas []float32, K, B int, pass backend.Pass) {
+	clear(gammas)
+	if !pass.Train {
+		return
+	}
+	for k := 1; k < K; k++ {
+		for b := range B {
+			key := rng.Key{Seed: pass.Seed, Step: uint32(pass.Step), Sample: uint32(pass.Sample + b),
+				Block: uint32(k), Site: rng.SiteGamma}
+			v := float32(g)
+			if key.At(0)[0]&1 == 1 {
+				v = -v
+			}
+			gammas[k*B+b] = v
+		}
+	}
+}

@@ -1,0 +1,72 @@
+package bdia
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/bdia-go/bdia/backend"
+)
+
+// Grid is the number L of fractional bits of the residual stream: activations
+// are multiples of 2^-L (paper, eq. 14). NoGrid leaves them in plain float32.
+type Grid int
+
+const (
+	// NoGrid is the ablation without quantisation; it cannot be reversed exactly.
+	NoGrid Grid = backend.NoGrid
+	// DefaultGrid is the paper's choice.
+	DefaultGrid Grid = 9
+
+	maxGrid = 20 // 2^24 units must leave room for a residual stream of size 16
+)
+
+// ParseGrid reads "none" or a number of bits.
+func ParseGrid(s string) (Grid, error) {
+	if s == "none" {
+		return NoGrid, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > maxGrid {
+		return 0, fmt.Errorf("bdia: grid %q is neither none nor a number of bits from 0 to %d", s, maxGrid)
+	}
+	return Grid(n), nil
+}
+
+// String returns what ParseGrid reads.
+func (g Grid) String() string {
+	if g == NoGrid {
+		return "none"
+	}
+	return strconv.Itoa(int(g))
+}
+
+// Limit is the magnitude at which float32 stops holding the grid exactly:
+// 2^24 units. Without a grid there is none.
+func (g Grid) Limit() float64 {
+	if g == NoGrid {
+		return math.Inf(1)
+	}
+	return math.Ldexp(1, 24-int(g))
+}
+
+// ErrRange is wrapped by the error of a residual stream that left the range in
+// which the grid is exact.
+var ErrRange = errors.New("residual stream past the exactness limit")
+
+// RangeError says where the residual stream left the exact range.
+type RangeError struct {
+	Step, Block, Sample int     // Block k: the state x_k
+	Value, Limit        float64 // largest |x| and the grid's limit
+}
+
+// Error names the place and the ways out.
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("bdia: %v at step %d, state x_%d, sample %d: |x| = %g, limit %g; "+
+		"lower the learning rate, or use a coarser grid (a smaller --grid)",
+		ErrRange, e.Step, e.Block, e.Sample, e.Value, e.Limit)
+}
+
+// Unwrap makes errors.Is(err, ErrRange) true.
+func (e *RangeError) Unwrap() error { return ErrRange }

@@ -1,0 +1,87 @@
+package bdia
+
+import "fmt"
+
+// Memory says what of the forward pass is kept for the backward pass.
+type Memory uint8
+
+const (
+	// Reversible keeps two states and the side information, and rebuilds every
+	// other state bit for bit (online back-propagation, paper section 4.3).
+	Reversible Memory = iota
+	// Store keeps every state and the intermediates of every block: ordinary
+	// back-propagation.
+	Store
+	// Recompute keeps every state and computes a block's intermediates again:
+	// activation recomputation.
+	Recompute
+)
+
+var memoryNames = [...]string{"reversible", "store", "recompute"}
+
+// ParseMemory reads one of the three names.
+func ParseMemory(s string) (Memory, error) {
+	for m, n := range memoryNames {
+		if n == s {
+			return Memory(m), nil
+		}
+	}
+	return 0, fmt.Errorf("bdia: unknown memory mode %q; use reversible, store or recompute", s)
+}
+
+// String returns the name that ParseMemory reads.
+func (m Memory) String() string { return memoryNames[m] }
+
+// slot returns which state buffer holds x_k, of K blocks. A reversible stack
+// alternates between two, but for x_K, which must not overwrite x_{K-2}.
+func (m Memory) slot(k, K int) int {
+	switch {
+	case m != Reversible:
+		return k
+	case k == K:
+		return min(2, K)
+	}
+	return k % 2
+}
+
+// slots returns the number of state buffers.
+func (m Memory) slots(K int) int {
+	if m != Reversible {
+		return K + 1
+	}
+	return min(3, K+1)
+}
+
+// keepsTape says whether block k's intermediates survive the forward pass. The
+// last block's always do: the backward pass starts with them.
+func (m Memory) keepsTape(k, K int) bool { return m == Store || k == K-1 }
+
+// rebuilds says whether x_{k-1} has to be rebuilt at block k of the reverse walk.
+func (m Memory) rebuilds(k, K int) bool { return m == Reversible && k > 0 && k < K-1 }
+
+// Options are the three independent choices of the method.
+type Options struct {
+	Memory Memory
+	Gamma  Gamma
+	Grid   Grid
+}
+
+// DefaultOptions returns the paper's: reversible, gamma 0.5, grid 2^-9.
+func DefaultOptions() Options {
+	return Options{Memory: Reversible, Gamma: DefaultGamma, Grid: DefaultGrid}
+}
+
+// Validate reports a combination that cannot be: only Reversible makes demands.
+func (o Options) Validate() error {
+	if o.Memory != Reversible {
+		return nil
+	}
+	if o.Grid == NoGrid {
+		return fmt.Errorf("bdia: reversible memory needs a grid; use --grid 9, or --memory store or recompute")
+	}
+	if _, ok := o.Gamma.Planes(); !ok {
+		return fmt.Errorf("bdia: reversible memory needs gamma 0.5, 0.25, ... (a power of two), not %v; "+
+			"use --memory store or recompute for other values", o.Gamma)
+	}
+	return nil
+}

@@ -1,0 +1,137 @@
+// Package tensor names pieces of device memory: shape, element type, place.
+//
+// A Tensor is a small value, not storage. Its memory belongs to the backend
+// whose arena handed it out; only that backend can read or write it.
+package tensor
+
+import (
+	"fmt"
+	"strings"
+)
+
+// DType is the type of a tensor's elements.
+type DType uint8
+
+const (
+	F32 DType = iota // float32
+	I32              // int32: token ids, counters
+	U8               // bytes: packed side information
+)
+
+// Size returns the bytes of one element.
+func (d DType) Size() int64 {
+	if d == U8 {
+		return 1
+	}
+	return 4
+}
+
+// Shape holds up to four dimensions, outermost first; unused ones are zero.
+type Shape [4]int
+
+// Len returns the number of elements: the product of the dimensions in use.
+func (s Shape) Len() int {
+	n := 1
+	for _, d := range s[:s.Rank()] {
+		n *= d
+	}
+	return n
+}
+
+// Rank returns the number of dimensions in use.
+func (s Shape) Rank() int {
+	r := 0
+	for r < len(s) && s[r] != 0 {
+		r++
+	}
+	return r
+}
+
+// Last returns the innermost dimension, or 1 for an empty shape.
+func (s Shape) Last() int {
+	if r := s.Rank(); r > 0 {
+		return s[r-1]
+	}
+	return 1
+}
+
+// String formats the shape as (B,T,C).
+func (s Shape) String() string {
+	parts := make([]string, s.Rank())
+	for i := range parts {
+		parts[i] = fmt.Sprint(s[i])
+	}
+	return "(" + strings.Join(parts, ",") + ")"
+}
+
+// Slice returns the dimensions in use as a new slice.
+func (s Shape) Slice() []int { return append([]int(nil), s[:s.Rank()]...) }
+
+// Tensor is a contiguous, row-major piece of a backend's arena.
+// The zero Tensor means "none".
+type Tensor struct {
+	Offset int64 // bytes from the start of the arena
+	Shape  Shape
+	DType  DType
+}
+
+// Valid reports whether t names memory at all.
+func (t Tensor) Valid() bool { return t.Shape[0] != 0 }
+
+// Len returns the number of elements.
+func (t Tensor) Len() int { return t.Shape.Len() }
+
+// Bytes returns the size of the elements in bytes.
+func (t Tensor) Bytes() int64 { return int64(t.Len()) * t.DType.Size() }
+
+// Rows returns the number of rows when t is seen as a matrix: every dimension
+// but the last, multiplied.
+func (t Tensor) Rows() int { return t.Len() / t.Shape.Last() }
+
+// Cols returns the length of a row: the last dimension.
+func (t Tensor) Cols() int { return t.Shape.Last() }
+
+// Reshape returns the same memory under another shape of equal or smaller size.
+func (t Tensor) Reshape(s Shape) Tensor {
+	if s.Len() > t.Len() {
+		panic(fmt.Sprintf("tensor: %v does not fit in the memory of %v", s, t.Shape))
+	}
+	t.Shape = s
+	return t
+}
+
+// RowRange returns rows [from,to) of t seen as a matrix, as a (to-from, cols) tensor.
+func (t Tensor) RowRange(from, to int) Tensor {
+	if from < 0 || to > t.Rows() || from >= to {
+		panic(fmt.Sprintf("tensor: rows [%d,%d) of %v", from, to, t.Shape))
+	}
+	c := t.Cols()
+	t.Offset += int64(from*c) * t.DType.Size()
+	t.Shape = Shape{to - from, c}
+	return t
+}
+
+// Index returns element i of the outermost dimension, with that dimension dropped.
+func (t Tensor) Index(i int) Tensor {
+	if i < 0 || i >= t.Shape[0] || t.Shape.Rank() < 2 {
+		panic(fmt.Sprintf("tensor: index %d of %v", i, t.Shape))
+	}
+	s := Shape{t.Shape[1], t.Shape[2], t.Shape[3]}
+	t.Offset += int64(i*s.Len()) * t.DType.Size()
+	t.Shape = s
+	return t
+}
+
+// Param is one learned tensor of a model.
+type Param struct {
+	Name  string // in the model, for example "blocks.3.attn.qkv.weight"
+	Value Tensor
+	// Grad is where backward passes add the gradient; whoever runs the step
+	// provides it (see bdia.Sink) and it may be absent between steps.
+	Grad Tensor
+	// Decay says that weight decay applies: true for matrices, false for
+	// norms and biases.
+	Decay bool
+	// Embedding marks look-up tables, which SET-Adam updates as plain Adam does.
+	Embedding bool
+}

@@ -1,0 +1,45 @@
+package tensor
+
+import "testing"
+
+func TestShapeAndViews(t *testing.T) {
+	t.Parallel()
+	x := Tensor{Offset: 64, Shape: Shape{2, 3, 4}}
+	if x.Len() != 24 || x.Rows() != 6 || x.Cols() != 4 || x.Bytes() != 96 {
+		t.Errorf("len %d rows %d cols %d bytes %d", x.Len(), x.Rows(), x.Cols(), x.Bytes())
+	}
+	if r := x.RowRange(2, 5); r.Offset != 64+2*4*4 || r.Shape != (Shape{3, 4}) {
+		t.Errorf("RowRange = %+v", r)
+	}
+	if i := x.Index(1); i.Offset != 64+48 || i.Shape != (Shape{3, 4}) {
+		t.Errorf("Index = %+v", i)
+	}
+	if s := x.Shape.String(); s != "(2,3,4)" {
+		t.Errorf("String = %q", s)
+	}
+	if (Tensor{}).Valid() || !x.Valid() {
+		t.Error("Valid is wrong")
+	}
+	if b := (Tensor{Shape: Shape{5}, DType: U8}).Bytes(); b != 5 {
+		t.Errorf("U8 bytes = %d", b)
+	}
+}
+
+func TestViewsOutsidePanic(t *testing.T) {
+	t.Parallel()
+	x := Tensor{Shape: Shape{2, 3}}
+	for name, f := range map[string]func(){
+		"rows":    func() { x.RowRange(1, 3) },
+		"index":   func() { x.Index(2) },
+		"reshape": func() { x.Reshape(Shape{7}) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s outside the tensor did not panic", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
