@@ -1,0 +1,184 @@
+package safetensors
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"slices"
+)
+
+// File is an open safetensors file, mapped into memory read-only where the
+// system can. Its methods may be called from several goroutines, except Close.
+type File struct {
+	path   string
+	header *Header
+	byName map[string]int // index in header.Tensors
+	data   []byte         // the whole file; nil once closed
+	unmap  func([]byte) error
+}
+
+// Open checks the header of the file at path and maps the file. Errors of the
+// format wrap ErrCorrupt. The file must not be cut short in place while it is
+// open; replacing it by a rename is safe.
+func Open(path string) (*File, error) {
+	h, data, unmap, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
+	}
+	f := &File{path: path, header: h, data: data, unmap: unmap, byName: make(map[string]int, len(h.Tensors))}
+	for i, t := range h.Tensors {
+		f.byName[t.Name] = i
+	}
+	return f, nil
+}
+
+func open(path string) (*Header, []byte, func([]byte) error, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, nil, bare(err)
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	if err != nil {
+		return nil, nil, nil, bare(err)
+	}
+	if !st.Mode().IsRegular() {
+		return nil, nil, nil, fmt.Errorf("not a regular file")
+	}
+	if st.Size() > math.MaxInt {
+		return nil, nil, nil, fmt.Errorf("%d bytes are too many for this system", st.Size())
+	}
+	h, err := parse(file, st.Size())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	data, unmap, err := mapFile(file, int(st.Size()))
+	if err != nil {
+		return nil, nil, nil, fmt.Errorf("map %d bytes: %w", st.Size(), bare(err))
+	}
+	return h, data, unmap, nil
+}
+
+// bare drops the operation and path that the caller names itself.
+func bare(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// Names lists the tensors in the order of their data.
+func (f *File) Names() []string {
+	names := make([]string, len(f.header.Tensors))
+	for i, t := range f.header.Tensors {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Info describes the tensor of that name, and reports whether there is one.
+func (f *File) Info(name string) (Info, bool) {
+	i, ok := f.byName[name]
+	if !ok {
+		return Info{}, false
+	}
+	t := f.header.Tensors[i]
+	t.Shape = slices.Clone(t.Shape)
+	return t, true
+}
+
+// Metadata returns a copy of the header's __metadata__, nil where it has none.
+func (f *File) Metadata() map[string]string { return maps.Clone(f.header.Metadata) }
+
+// Bytes returns the little-endian elements of a tensor, row-major, without a
+// copy: the slice must not be written, and reading it after Close is a fault.
+// It need not be aligned to the element size. The error says that no such
+// tensor exists (fs.ErrNotExist) or that the file is closed (fs.ErrClosed).
+func (f *File) Bytes(name string) ([]byte, error) {
+	_, b, err := f.tensor(name)
+	return b, err
+}
+
+func (f *File) tensor(name string) (Info, []byte, error) {
+	i, ok := f.byName[name]
+	if !ok {
+		return Info{}, nil, fmt.Errorf("safetensors: %s: tensor %q: %w", f.path, name, fs.ErrNotExist)
+	}
+	if f.data == nil {
+		return Info{}, nil, fmt.Errorf("safetensors: %s: tensor %q: %w", f.path, name, fs.ErrClosed)
+	}
+	t := f.header.Tensors[i]
+	start := f.header.DataStart + t.Offset
+	return t, f.data[start : start+t.Size : start+t.Size], nil
+}
+
+// ReadFloat32 fills dst with the elements of an F32, F16, BF16 or F64 tensor,
+// row-major. F32, F16 and BF16 are exact; F64 is rounded to nearest, and a
+// finite value beyond float32's range is an error. dst must have exactly the
+// tensor's number of elements.
+func (f *File) ReadFloat32(name string, dst []float32) error {
+	t, src, err := f.tensor(name)
+	if err != nil {
+		return err
+	}
+	if n := t.Elems(); n != len(dst) {
+		return fmt.Errorf("safetensors: %s: tensor %q: shape %v has %d elements, want %d", f.path, name, t.Shape, n, len(dst))
+	}
+	switch t.DType {
+	case F32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+	case BF16:
+		for i := range dst {
+			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
+		}
+	case F16:
+		for i := range dst {
+			dst[i] = halfToFloat(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+	case F64:
+		for i := range dst {
+			v := math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:]))
+			dst[i] = float32(v)
+			if math.IsInf(float64(dst[i]), 0) && !math.IsInf(v, 0) {
+				return fmt.Errorf("safetensors: %s: tensor %q: element %d, %g, is beyond float32", f.path, name, i, v)
+			}
+		}
+	default:
+		return fmt.Errorf("safetensors: %s: tensor %q: %v is not a float type this can read (F32, F16, BF16, F64)", f.path, name, t.DType)
+	}
+	return nil
+}
+
+// halfToFloat widens an IEEE 754 binary16, exactly.
+func halfToFloat(h uint16) float32 {
+	sign := uint32(h&0x8000) << 16
+	exp := uint32(h>>10) & 0x1f
+	frac := uint32(h & 0x3ff)
+	switch exp {
+	case 0: // zero or subnormal: frac × 2^-24
+		v := float32(frac) * (1.0 / (1 << 24))
+		return math.Float32frombits(sign | math.Float32bits(v))
+	case 0x1f: // infinity or NaN
+		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
+	}
+	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
+}
+
+// Close unmaps the file. Slices that Bytes returned become invalid. A second
+// Close does nothing.
+func (f *File) Close() error {
+	if f.data == nil {
+		return nil
+	}
+	data := f.data
+	f.data = nil
+	if err := f.unmap(data); err != nil {
+		return fmt.Errorf("safetensors: %s: unmap: %w", f.path, err)
+	}
+	return nil
+}
