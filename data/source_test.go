@@ -1,0 +1,240 @@
+package data
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/testkit"
+)
+
+// byteEncoder makes one token of each byte.
+type byteEncoder struct{}
+
+func (byteEncoder) VocabSize() int { return 256 }
+
+func (byteEncoder) EncodeStream(r io.Reader, emit func([]int32) error) error {
+	buf, ids := make([]byte, 5), make([]int32, 5)
+	for {
+		n, err := r.Read(buf)
+		for i, b := range buf[:n] {
+			ids[i] = int32(b)
+		}
+		if n > 0 {
+			if err := emit(ids[:n]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// tree writes files (path: text) into a new folder.
+func tree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestOpenFolder(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{
+		"b.txt": "bee", "a.go": "ay", "sub/c.md": "sea", "sub/z.txt": "zed", ".hidden.txt": "no", ".git/x.txt": "no",
+		"testdata/d.txt": "dee", "bin.txt": "text\x00", "empty.txt": "", "late.txt": strings.Repeat("x", 8<<10) + "\x00",
+	})
+	for _, c := range []struct {
+		name string
+		opts SourceOptions
+		want string
+	}{
+		{"all text", SourceOptions{}, "a.go:2 b.txt:3 late.txt:8193 sub/c.md:3 sub/z.txt:3 testdata/d.txt:3"},
+		{"by extension", SourceOptions{Extensions: []string{".md", ".go"}}, "a.go:2 sub/c.md:3"},
+		{"without testdata", SourceOptions{Extensions: []string{".txt"}, SkipDirs: []string{"testdata", "sub"}}, "b.txt:3 late.txt:8193"},
+		{"cut", SourceOptions{MaxBytes: 15}, "a.go:2 b.txt:3 late.txt:10"},
+	} {
+		src, err := Open(dir, c.opts)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		var got []string
+		for _, f := range src.Files {
+			rel, err := filepath.Rel(evalSymlinks(t, dir), f.Path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, filepath.ToSlash(rel)+":"+strconv.FormatInt(f.Size, 10))
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	if _, err := Open(dir, SourceOptions{Extensions: []string{".pdf"}}); !errors.Is(err, ErrNoText) {
+		t.Errorf("no such extension: error %v", err)
+	}
+	if _, err := Open(filepath.Join(dir, "absent"), SourceOptions{}); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("absent path: error %v", err)
+	}
+	for _, o := range []SourceOptions{{MaxBytes: -1}, {Extensions: []string{"go"}}} {
+		if _, err := Open(dir, o); err == nil {
+			t.Errorf("%+v is no error", o)
+		}
+	}
+	// A file named outright is taken whatever its name.
+	if src, err := Open(filepath.Join(dir, ".hidden.txt"), SourceOptions{Extensions: []string{".go"}}); err != nil || src.Bytes() != 2 {
+		t.Errorf("a named file: %v, error %v", src, err)
+	}
+}
+
+func evalSymlinks(t *testing.T, p string) string {
+	t.Helper()
+	p, err := filepath.EvalSymlinks(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestCutKeepsCharactersWhole(t *testing.T) {
+	t.Parallel()
+	text := "aé€😀b" // 1+2+3+4+1 bytes
+	dir := tree(t, map[string]string{"t.txt": text, "u.txt": "more"})
+	ends := map[int64]int64{1: 1, 2: 1, 3: 3, 4: 3, 5: 3, 6: 6, 7: 6, 8: 6, 9: 6, 10: 10, 11: 11, 12: 11}
+	for limit, want := range ends {
+		src, err := Open(filepath.Join(dir, "t.txt"), SourceOptions{MaxBytes: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if src.Bytes() != want {
+			t.Errorf("limit %d takes %d bytes, want %d", limit, src.Bytes(), want)
+		}
+		b, err := io.ReadAll(src.Reader())
+		if err != nil || string(b) != text[:want] || !utf8.Valid(b) {
+			t.Errorf("limit %d reads %q, error %v", limit, b, err)
+		}
+	}
+	src, err := Open(dir, SourceOptions{MaxBytes: 8})
+	if err != nil || len(src.Files) != 1 {
+		t.Errorf("after a cut file the source goes on: %v, error %v", src, err)
+	}
+}
+
+func TestReaderJoinsFiles(t *testing.T) {
+	t.Parallel()
+	src, err := Open(tree(t, map[string]string{"a": "one ", "b": "two ", "c": "three"}), SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := iotest.TestReader(src.Reader(), []byte("one two three")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestEncode(t *testing.T) {
+	t.Parallel()
+	src, err := Open(tree(t, map[string]string{"a": "first file", "b": "second"}), SourceOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []int32
+	var progress int64
+	opts := EncodeOptions{Separator: []int32{0}, Progress: func(n int64) { progress = n }}
+	if err := src.Encode(byteEncoder{}, opts, func(ids []int32) error { got = append(got, ids...); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var want []int32
+	for _, b := range []byte("first file\x00second") {
+		want = append(want, int32(b))
+	}
+	if !slices.Equal(got, want) || progress != 16 {
+		t.Errorf("ids %v after %d bytes, want %v", got, progress, want)
+	}
+	stop := errors.New("stop")
+	if err := src.Encode(byteEncoder{}, EncodeOptions{}, func([]int32) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// A text goes to disk and comes back as itself.
+func TestTextToShards(t *testing.T) {
+	t.Parallel()
+	path := testkit.SharedPath(t, "data", "tinyshakespeare")
+	src, err := Open(path, SourceOptions{Extensions: []string{".txt"}, MaxBytes: 200_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	w, err := CreateShards(dir, "train", ShardOptions{VocabSize: 256, ShardTokens: 30_000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(src.Encode(byteEncoder{}, EncodeOptions{}, w.Write), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want, err := io.ReadAll(src.Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := openShards(t, dir, OpenOptions{Checksum: true})
+	ids := make([]int32, s.Len())
+	if err := s.Read(ids, 0); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(ids))
+	for i, id := range ids {
+		got[i] = byte(id)
+	}
+	if string(got) != string(want) {
+		t.Errorf("%d bytes of text came back as %d others", len(want), len(got))
+	}
+}
+
+func TestGoSource(t *testing.T) {
+	t.Parallel()
+	src, err := GoSource(1 << 20)
+	if errors.Is(err, ErrNoText) {
+		t.Skip("no Go source on this machine")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := src.Bytes(); n > 1<<20 || n < 1<<20-4 {
+		t.Errorf("%d bytes of at most %d", n, 1<<20)
+	}
+	for _, f := range src.Files {
+		if filepath.Ext(f.Path) != ".go" || strings.Contains(filepath.ToSlash(f.Path), "/testdata/") {
+			t.Errorf("took %s", f.Path)
+		}
+	}
+}
+
+func TestGoRootsAreAbsolute(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("GOROOT", "not/absolute")
+	for _, r := range goRoots() {
+		if !filepath.IsAbs(r) {
+			t.Errorf("root %q", r)
+		}
+	}
+}
