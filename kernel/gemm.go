@@ -31,12 +31,12 @@ type Gemm struct {
 // Blocking of the assembly path. A block of kcMax×ncMax of B is packed in
 // panels and stays in the second-level cache while row blocks of A pass by.
 const (
-	kcMax = 384  // depth of one kernel call; divides into the usual widths
+	kcMax = 384  // depth of one kernel call; divides the usual widths
 	ncMax = 1024 // columns of B packed at a time; a multiple of both panel widths
-	mcMax = 168  // rows of A per block; a multiple of 14 and of 6
+	mcMax = 140  // rows of A per block; a multiple of 14
 
-	packBFloats = kcMax*ncMax + 4*32         // and room for one transposed group past the end
-	packAFloats = kcMax * (mcMax/6 + 1) * 16 // tiles of at most 16 floats per k
+	packBFloats = kcMax * ncMax
+	packAFloats = kcMax * 24 * 8 // 24 tiles of 6 rows, 8 floats apart; 10 of 14 rows, 16 apart, need less
 )
 
 // GemmScratch is the length in floats of the scratch that Gemm needs, whatever

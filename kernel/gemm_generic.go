@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package kernel
 
-func (g *Gemm) blocked(isa ISA, scratch []float32) { g.portable() }
+func (g *Gemm) blocked(ISA, []float32) { panic("kernel: no assembly in this build") }

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// packRows emits the packer of a panel of B that is stored row by row.
+func (s isa) packRows() {
+	name := "gemmPackRows" + s.name
+	TEXT(name, 4, "func(dst *float32, src *float32, ld int, rows int, n int, m int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s copies rows of %d floats, of which the first vector has n and the second", name, 2*s.w),
+		"m; the rest becomes zero. For r < rows:", "",
+		fmt.Sprintf("\tdst[r*%d+j] = src[r*ld+j]", 2*s.w))
+	r := s.reg
+	laneMask(s, arg("n", reg.RCX), r[2], reg.K1)
+	laneMask(s, arg("m", reg.RCX), r[3], reg.K2)
+	dst, src, ld, rows := arg("dst", reg.RDI), arg("src", reg.RSI), arg("ld", reg.R8), arg("rows", reg.RDX)
+	SHLQ(operand.Imm(2), ld)
+	MOVQ(ld, reg.R9)
+	SHLQ(operand.Imm(4), reg.R9) // 16 rows
+	Label("row")
+	for v := range 2 {
+		m := at(src, nil, 0, v*s.w*4)
+		PREFETCHT0(at(src, reg.R9, 1, v*s.w*4))
+		if s.w == 16 {
+			VMOVUPS_Z(m, []reg.Register{reg.K1, reg.K2}[v], r[v])
+		} else {
+			VMASKMOVPS(m, r[2+v], r[v])
+		}
+		VMOVUPS(r[v], at(dst, nil, 0, v*s.w*4))
+	}
+	ADDQ(ld, src)
+	ADDQ(operand.U32(8*s.w), dst)
+	DECQ(rows)
+	JNE(operand.LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
+// packColumns emits the packer of half a panel of B that is stored column by
+// column: a transposition in registers. A vector holds 4 floats along k of each
+// of its lanes' rows; transposing 4 by 4 within the 128-bit lanes finishes it.
+func (s isa) packColumns() {
+	name := "gemmPackColumns" + s.name
+	TEXT(name, 4, "func(dst *float32, src *float32, ld int, fours int, n int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s copies 4*fours floats of each of n <= %d columns; where n is less, the last", name, s.w),
+		"column fills the rest. For k < 4*fours:", "",
+		fmt.Sprintf("\tdst[k*%d+j] = src[min(j,n-1)*ld+k]", 2*s.w))
+	dst, src, ld := arg("dst", reg.RDI), arg("src", reg.RSI), arg("ld", reg.R8)
+	fours, n := arg("fours", reg.RDX), arg("n", reg.RCX)
+	SHLQ(operand.Imm(2), ld)
+	XORQ(reg.RBX, reg.RBX)
+	most := s.w / 4 // groups of 4 at a time
+	SUBQ(operand.Imm(uint64(most)), fours)
+	JLT(operand.LabelRef("rest"))
+	Label("many")
+	s.transpose(most, dst, src, ld, n)
+	SUBQ(operand.Imm(uint64(most)), fours)
+	JGE(operand.LabelRef("many"))
+	Label("rest")
+	ADDQ(operand.Imm(uint64(most)), fours)
+	JEQ(operand.LabelRef("done"))
+	Label("one")
+	s.transpose(1, dst, src, ld, n)
+	DECQ(fours)
+	JNE(operand.LabelRef("one"))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// transpose moves 4*groups floats of each column and advances dst and src. It
+// clobbers R9 and R10 and expects zero in RBX.
+func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical) {
+	row, step := reg.R9, reg.R10
+	MOVQ(src, row)
+	MOVQ(ld, step)
+	for j := range s.w {
+		lane, q := j/4, j%4
+		for u := range groups {
+			m := at(row, nil, 0, 16*u)
+			v := s.reg[4*u+q]
+			switch {
+			case lane == 0:
+				VMOVUPS(m, s.x[4*u+q])
+			case s.w == 16:
+				VINSERTF32X4(operand.Imm(uint64(lane)), m, v, v)
+			default:
+				VINSERTF128(operand.Imm(uint64(lane)), m, v, v)
+			}
+		}
+		if j+1 < s.w {
+			CMPQ(n, operand.Imm(uint64(j+1)))
+			CMOVQLE(reg.RBX, step)
+			ADDQ(step, row)
+		}
+	}
+	for u := range groups {
+		t, o := s.reg[4*u:], s.reg[len(s.reg)/2:]
+		VUNPCKLPS(t[1], t[0], o[0])
+		VUNPCKHPS(t[1], t[0], o[1])
+		VUNPCKLPS(t[3], t[2], o[2])
+		VUNPCKHPS(t[3], t[2], o[3])
+		VUNPCKLPD(o[2], o[0], o[4])
+		VUNPCKHPD(o[2], o[0], o[5])
+		VUNPCKLPD(o[3], o[1], o[6])
+		VUNPCKHPD(o[3], o[1], o[7])
+		for k := range 4 {
+			VMOVUPS(o[4+k], at(dst, nil, 0, (4*u+k)*8*s.w))
+		}
+	}
+	ADDQ(operand.Imm(uint64(16*groups)), src)
+	ADDQ(operand.U32(32*s.w*groups), dst)
+}
+
+// packTiles emits the packer of A for the transposed layout.
+func (s isa) packTiles() {
+	name := "gemmPackTiles" + s.name
+	TEXT(name, 4, "func(dst *float32, ts int, src *float32, ld int, rows int, tiles int, n int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s cuts rows into tiles of n <= %d floats, padded with zeros. For r < rows, t < tiles:", name, s.w), "",
+		fmt.Sprintf("\tdst[t*ts+r*%d+i] = src[r*ld+t*n+i]", s.w))
+	r := s.reg
+	laneMask(s, arg("n", reg.RCX), r[2], reg.K1)
+	dst, ts, src, ld := arg("dst", reg.RDI), arg("ts", reg.R9), arg("src", reg.RSI), arg("ld", reg.R8)
+	rows, n := arg("rows", reg.RDX), arg("n", reg.RCX)
+	SHLQ(operand.Imm(2), ld)
+	SHLQ(operand.Imm(2), ts)
+	SHLQ(operand.Imm(2), n)
+	MOVQ(ld, reg.R13)
+	SHLQ(operand.Imm(4), reg.R13)
+	Label("row")
+	MOVQ(src, reg.R10)
+	MOVQ(dst, reg.R11)
+	tiles := arg("tiles", reg.R12)
+	Label("tile")
+	if s.w == 16 {
+		VMOVUPS_Z(at(reg.R10, nil, 0, 0), reg.K1, r[0])
+	} else {
+		VMASKMOVPS(at(reg.R10, nil, 0, 0), r[2], r[0])
+	}
+	PREFETCHT0(at(reg.R10, reg.R13, 1, 0))
+	VMOVUPS(r[0], at(reg.R11, nil, 0, 0))
+	ADDQ(n, reg.R10)
+	ADDQ(ts, reg.R11)
+	DECQ(tiles)
+	JNE(operand.LabelRef("tile"))
+	ADDQ(ld, src)
+	ADDQ(operand.Imm(uint64(4*s.w)), dst)
+	DECQ(rows)
+	JNE(operand.LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,181 @@
+//go:build amd64 && !noasm
+
+package kernel
+
+// A product is cut as follows, outermost first: columns of B into blocks of at
+// most ncMax, K into blocks of at most kcMax, rows into blocks of at most mcMax,
+// the block's columns into panels of two vectors, its rows into tiles of nearly
+// equal height. A kernel call computes one tile of one panel over one block of
+// K. Panels of B are packed just before the first row block uses them; A is read
+// in place where its rows run along k, and packed in tiles where they do not.
+// Small products are read in place throughout.
+
+// tileFunc is one tile kernel; see the generated stubs.
+type tileFunc func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+
+// gemmISA is what the driver needs to know of an instruction set.
+type gemmISA struct {
+	w, mr       int // floats in a vector, most rows of a tile
+	tiles       func(across, cols, rows int) tileFunc
+	packRows    func(dst, src *float32, ld, rows, n, m int)
+	packColumns func(dst, src *float32, ld, fours, n int)
+	packTiles   func(dst *float32, ts int, src *float32, ld, rows, tiles, n int)
+}
+
+var gemm512 = gemmISA{16, 14, func(a, c, r int) tileFunc { return tiles512[a][c][r] }, gemmPackRows512, gemmPackColumns512, gemmPackTiles512}
+var gemm256 = gemmISA{8, 6, func(a, c, r int) tileFunc { return tiles256[a][c][r] }, gemmPackRows256, gemmPackColumns256, gemmPackTiles256}
+
+// gemmZero is the start of chains that start from +0.
+var gemmZero [32]float32
+
+// blocked runs g on the assembly kernels.
+func (g *Gemm) blocked(isa ISA, scratch []float32) {
+	p := &gemm512
+	if isa == avx2 {
+		p = &gemm256
+	}
+	if g.K == 0 { // no element of A or B may be touched
+		g.portable()
+		return
+	}
+	w := gemmWork{Gemm: g, isa: p, bufB: scratch[:packBFloats], bufA: scratch[packBFloats:GemmScratch]}
+	w.run()
+}
+
+// gemmWork is a product under way.
+type gemmWork struct {
+	*Gemm
+	isa          *gemmISA
+	bufB, bufA   []float32
+	packB, packA bool
+}
+
+func (w *gemmWork) run() {
+	nr := 2 * w.isa.w
+	w.packB = w.Layout == NT || w.M > 4*w.isa.mr
+	w.packA = w.Layout == TN && w.N > 4*nr
+	rowBlocks := ceilDiv(w.M, mcMax)
+	nc := w.N
+	if rowBlocks > 1 {
+		nc = roundUp(ceilDiv(w.N, ceilDiv(w.N, ncMax)), nr)
+	}
+	kc := roundUp(ceilDiv(w.K, ceilDiv(w.K, kcMax)), 4)
+	for j := 0; j < w.N; j += nc {
+		for k := 0; k < w.K; k += kc {
+			for ib := range rowBlocks {
+				i0, i1 := w.M*ib/rowBlocks, w.M*(ib+1)/rowBlocks
+				w.block(i0, i1-i0, j, min(nc, w.N-j), k, min(kc, w.K-k), rowBlocks == 1)
+			}
+		}
+	}
+}
+
+// block computes rows i0.. and columns j0.. of C over k0... A panel packed for
+// one row block only (once) is overwritten by the next.
+func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
+	p := w.isa
+	nr := 2 * p.w
+	tiles := ceilDiv(mc, p.mr)
+	rows, extra := mc/tiles, mc%tiles // the first extra tiles have one row more
+	along := 0
+	as := w.LDA
+	if w.Layout == TN {
+		along = 1
+		if w.packA {
+			w.packTilesOfA(i0, rows, extra, tiles, k0, kc)
+			as = p.w
+		}
+	}
+	for j := 0; j < nc; j += nr {
+		n := min(nr, nc-j)
+		cols, last := 0, n
+		if n <= p.w {
+			cols = 2
+		} else if n < nr {
+			cols, last = 1, n-p.w
+		}
+		var b *float32
+		bs := w.LDB
+		if w.packB {
+			panel := w.bufB
+			if !once {
+				panel = panel[j*kcMax:]
+			}
+			if i0 == 0 {
+				w.packPanelOfB(panel, j0+j, n, k0, kc)
+			}
+			b, bs = &panel[0], nr
+		} else {
+			b = &w.B[k0*w.LDB+j0+j]
+		}
+		s, ss := w.C, 0
+		switch {
+		case k0 > 0 || w.Accumulate:
+			s, ss = w.C[j0+j:], w.LDC
+		case w.Bias != nil:
+			s = w.Bias[j0+j:]
+		default:
+			s = gemmZero[:]
+		}
+		i, mr := 0, rows+1
+		run := p.tiles(along, cols, min(mr, p.mr))
+		for t := range tiles {
+			if t == extra {
+				mr = rows
+				run = p.tiles(along, cols, mr)
+			}
+			var a *float32
+			switch {
+			case w.packA:
+				a = &w.bufA[t*kc*p.w]
+			case along == 0:
+				a = &w.A[(i0+i)*w.LDA+k0]
+			default:
+				a = &w.A[k0*w.LDA+i0+i]
+			}
+			run(kc, a, as, b, bs, &s[(i0+i)*ss], ss, &w.C[(i0+i)*w.LDC+j0+j], w.LDC, last)
+			i += mr
+		}
+	}
+}
+
+// packPanelOfB copies n columns of kc rows to the panel.
+func (w *gemmWork) packPanelOfB(panel []float32, j, n, k0, kc int) {
+	p := w.isa
+	if w.Layout != NT {
+		p.packRows(&panel[0], &w.B[k0*w.LDB+j], w.LDB, kc, min(n, p.w), max(n-p.w, 0))
+		return
+	}
+	for h := 0; h < n; h += p.w {
+		if kc >= 4 {
+			p.packColumns(&panel[h], &w.B[(j+h)*w.LDB+k0], w.LDB, kc/4, min(n-h, p.w))
+		}
+	}
+	if kc%4 == 0 {
+		return
+	}
+	for c := range n {
+		b := w.B[(j+c)*w.LDB+k0:][:kc]
+		for k := kc &^ 3; k < kc; k++ {
+			panel[k*2*p.w+c] = b[k]
+		}
+	}
+}
+
+// packTilesOfA copies a row block of the transposed A.
+func (w *gemmWork) packTilesOfA(i0, rows, extra, tiles, k0, kc int) {
+	p := w.isa
+	ts := kc * p.w
+	const step = 64 // rows per call, so that no call is long
+	for k := 0; k < kc; k += step {
+		n := min(step, kc-k)
+		if extra > 0 {
+			p.packTiles(&w.bufA[k*p.w], ts, &w.A[(k0+k)*w.LDA+i0], w.LDA, n, extra, rows+1)
+		}
+		p.packTiles(&w.bufA[extra*ts+k*p.w], ts, &w.A[(k0+k)*w.LDA+i0+extra*(rows+1)], w.LDA, n, tiles-extra, rows)
+	}
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+func roundUp(a, b int) int { return ceilDiv(a, b) * b }
