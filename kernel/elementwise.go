@@ -1,0 +1,57 @@
+package kernel
+
+// dst may be the same slice as a source everywhere in this file.
+
+// Add sets dst = a + b.
+func (isa ISA) Add(dst, a, b []float32) {
+	wantLen(len(dst), len(a), len(b))
+	var v vecArgs
+	v.p[0], v.p[1], v.p[2] = ptr(dst), ptr(a), ptr(b)
+	i := isa.run(opAdd, &v, len(dst))
+	addGo(dst[i:], a[i:], b[i:])
+}
+
+func addGo(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = a[i] + b[i]
+	}
+}
+
+// Scale sets dst = x*a.
+func (isa ISA) Scale(dst, x []float32, a float32) {
+	wantLen(len(dst), len(x))
+	var v vecArgs
+	v.p[0], v.p[1], v.f[0] = ptr(dst), ptr(x), a
+	i := isa.run(opScale, &v, len(dst))
+	scaleGo(dst[i:], x[i:], a)
+}
+
+func scaleGo(dst, x []float32, a float32) {
+	for i := range dst {
+		dst[i] = x[i] * a
+	}
+}
+
+// Axpy sets dst = fma(x, a, dst).
+func (isa ISA) Axpy(dst, x []float32, a float32) {
+	wantLen(len(dst), len(x))
+	var v vecArgs
+	v.p[0], v.p[1], v.f[0] = ptr(dst), ptr(x), a
+	i := isa.run(opAxpy, &v, len(dst))
+	axpyGo(dst[i:], x[i:], a)
+}
+
+func axpyGo(dst, x []float32, a float32) {
+	for i := range dst {
+		dst[i] = fma(x[i], a, dst[i])
+	}
+}
+
+// ColumnSum adds rows of dy to db: db[j] += dy[r*ld+j] for r = 0..rows-1 in
+// ascending order; len(db) columns, row stride ld.
+func (isa ISA) ColumnSum(db, dy []float32, rows, ld int) {
+	n := len(db)
+	for r := range rows {
+		isa.Add(db, db, dy[r*ld:r*ld+n])
+	}
+}

@@ -1,0 +1,113 @@
+package kernel
+
+import "math"
+
+// The reversible core (Zhang, Lewis and Kleijn, arXiv 2407.09093). Q[y] rounds
+// to multiples of 2^-bits, ties to even, and gives +0 for -0. float32 holds the
+// grid exactly below 2^(24-bits); so that a caller can tell, every function
+// here returns the largest IEEE bits, sign removed, of the values it names: as
+// integers they order like magnitudes, with Inf and NaN on top.
+
+const maxGridBits = 30
+
+// gridScale returns 2^bits and 2^-bits.
+func gridScale(bits int) (scale, unit float32) {
+	if bits < 0 || bits > maxGridBits {
+		panic("kernel: grid bits outside 0..30")
+	}
+	return math.Float32frombits(uint32(127+bits) << 23), math.Float32frombits(uint32(127-bits) << 23)
+}
+
+// quantise returns Q[y].
+func quantise(y, scale, unit float32) float32 {
+	return float32(float32(math.RoundToEven(float64(float32(y*scale))))*unit) + 0
+}
+
+// magnitude returns the bits of x without its sign.
+func magnitude(x float32) uint32 { return math.Float32bits(x) &^ (1 << 31) }
+
+// foldMax returns the largest lane of acc, read as integers, and m.
+func foldMax(acc *[lanes]float32, m uint32) uint32 {
+	for _, v := range acc {
+		m = max(m, math.Float32bits(v))
+	}
+	return m
+}
+
+// Quantise sets x = Q[x]. maxBits covers the results.
+func (isa ISA) Quantise(x []float32, bits int) (maxBits uint32) {
+	scale, unit := gridScale(bits)
+	v := vecArgs{f: [8]float32{scale, unit}}
+	v.p[0] = ptr(x)
+	i := isa.run(opQuantise, &v, len(x))
+	return foldMax(&v.acc, quantiseGo(x[i:], scale, unit))
+}
+
+func quantiseGo(x []float32, scale, unit float32) (maxBits uint32) {
+	for i := range x {
+		x[i] = quantise(x[i], scale, unit)
+		maxBits = max(maxBits, magnitude(x[i]))
+	}
+	return maxBits
+}
+
+// AddQuantised sets y = x + Q[h], the first block of a stack. maxBits covers
+// Q[h] and y. y may be x or h.
+func (isa ISA) AddQuantised(y, x, h []float32, bits int) (maxBits uint32) {
+	wantLen(len(y), len(x), len(h))
+	scale, unit := gridScale(bits)
+	v := vecArgs{f: [8]float32{scale, unit}}
+	v.p[0], v.p[1], v.p[2] = ptr(y), ptr(x), ptr(h)
+	i := isa.run(opAddQuantised, &v, len(y))
+	return foldMax(&v.acc, addQuantisedGo(y[i:], x[i:], h[i:], scale, unit))
+}
+
+func addQuantisedGo(y, x, h []float32, scale, unit float32) (maxBits uint32) {
+	for i := range y {
+		q := quantise(h[i], scale, unit)
+		y[i] = x[i] + q
+		maxBits = max(maxBits, magnitude(q), magnitude(y[i]))
+	}
+	return maxBits
+}
+
+// QuantisedAdd sets y = Q[x + h], a block at inference. maxBits covers y. y may
+// be x or h.
+func (isa ISA) QuantisedAdd(y, x, h []float32, bits int) (maxBits uint32) {
+	wantLen(len(y), len(x), len(h))
+	scale, unit := gridScale(bits)
+	v := vecArgs{f: [8]float32{scale, unit}}
+	v.p[0], v.p[1], v.p[2] = ptr(y), ptr(x), ptr(h)
+	i := isa.run(opQuantisedAdd, &v, len(y))
+	return foldMax(&v.acc, quantisedAddGo(y[i:], x[i:], h[i:], scale, unit))
+}
+
+func quantisedAddGo(y, x, h []float32, scale, unit float32) (maxBits uint32) {
+	for i := range y {
+		y[i] = quantise(x[i]+h[i], scale, unit)
+		maxBits = max(maxBits, magnitude(y[i]))
+	}
+	return maxBits
+}
+
+// GradStep carries gradients back through one update. dx holds J^T((1+gamma)g),
+// g the gradient of x_{k+1}, pending that of x_k from the update after it:
+//
+//	dx = fma(1-gamma, g, dx) + pending, then pending = gamma*g
+//
+// The pending term comes last, so that stored and reversible runs have the same
+// bits.
+func (isa ISA) GradStep(dx, pending, g []float32, gamma float32) {
+	wantLen(len(dx), len(pending), len(g))
+	v := vecArgs{f: [8]float32{gamma, 1 - gamma}}
+	v.p[0], v.p[1], v.p[2] = ptr(dx), ptr(pending), ptr(g)
+	i := isa.run(opGradStep, &v, len(dx))
+	gradStepGo(dx[i:], pending[i:], g[i:], gamma)
+}
+
+func gradStepGo(dx, pending, g []float32, gamma float32) {
+	for i, v := range g {
+		dx[i] = fma(v, 1-gamma, dx[i]) + pending[i]
+		pending[i] = v * gamma
+	}
+}

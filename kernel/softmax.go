@@ -1,0 +1,95 @@
+package kernel
+
+import "math"
+
+// Dot returns the sum of a*b in 16 lanes of fma.
+func (isa ISA) Dot(a, b []float32) float32 {
+	wantLen(len(a), len(b))
+	var v vecArgs
+	v.p[1], v.p[2] = ptr(a), ptr(b)
+	i := isa.run(opDot, &v, len(a))
+	dotGo(&v.acc, a[i:], b[i:])
+	return foldLanes(&v.acc)
+}
+
+func dotGo(acc *[lanes]float32, a, b []float32) {
+	for i := range a {
+		acc[i%lanes] = fma(a[i], b[i], acc[i%lanes])
+	}
+}
+
+// RowMax returns the largest element of x, in which NaN is passed over and -0
+// counts as +0; -Inf where there is none. No order of elements changes it.
+func (isa ISA) RowMax(x []float32) float32 {
+	var v vecArgs
+	v.p[1] = ptr(x)
+	for j := range v.acc {
+		v.acc[j] = float32(math.Inf(-1))
+	}
+	i := isa.run(opMax, &v, len(x))
+	m := maxGo(v.acc[0], x[i:])
+	return maxGo(m, v.acc[1:]) + 0
+}
+
+func maxGo(m float32, x []float32) float32 {
+	for _, v := range x {
+		if v > m {
+			m = v
+		}
+	}
+	return m
+}
+
+// ExpSum sets p = exp(fma(s, scale, -shift)) and returns the sum of p in 16
+// lanes. p may be s. The exponential is 0 below -87.68 (so at -Inf) and +Inf
+// above 88.37.
+func (isa ISA) ExpSum(p, s []float32, scale, shift float32) float32 {
+	wantLen(len(p), len(s))
+	v := vecArgs{k: &consts}
+	v.p[0], v.p[1] = ptr(p), ptr(s)
+	v.f[0], v.f[1] = scale, -shift
+	i := isa.run(opExpSum, &v, len(p))
+	expSumGo(&v.acc, p[i:], s[i:], scale, -shift)
+	return foldLanes(&v.acc)
+}
+
+func expSumGo(acc *[lanes]float32, p, s []float32, scale, add float32) {
+	for i, v := range s {
+		e := expf(fma(v, scale, add))
+		p[i] = e
+		acc[i%lanes] += e
+	}
+}
+
+// SoftmaxBackward sets ds = (p*(dp-delta))*scale, the gradient of a softmax row
+// p in its scores, delta = sum(p*dp). ds may be p or dp.
+func (isa ISA) SoftmaxBackward(ds, p, dp []float32, delta, scale float32) {
+	wantLen(len(ds), len(p), len(dp))
+	v := vecArgs{f: [8]float32{delta, scale}}
+	v.p[0], v.p[1], v.p[2] = ptr(ds), ptr(p), ptr(dp)
+	i := isa.run(opSoftmaxBackward, &v, len(ds))
+	softmaxBackwardGo(ds[i:], p[i:], dp[i:], delta, scale)
+}
+
+func softmaxBackwardGo(ds, p, dp []float32, delta, scale float32) {
+	for i := range ds {
+		ds[i] = float32(p[i]*(dp[i]-delta)) * scale
+	}
+}
+
+// CrossEntropy returns the loss -log softmax(logits)[target] of one row and
+// turns the logits into its gradient times scale:
+//
+//	m = RowMax(logits), e = exp(logits-m), s = sum(e) (ExpSum)
+//	loss = log(s) - (logits[target]-m)
+//	logits = e*(scale/s), and logits[target] -= scale
+//
+// It panics when target is not an index of logits.
+func (isa ISA) CrossEntropy(logits []float32, target int, scale float32) (loss float32) {
+	m := isa.RowMax(logits)
+	t := logits[target] - m
+	s := isa.ExpSum(logits, logits, 1, m)
+	isa.Scale(logits, logits, scale/s)
+	logits[target] -= scale
+	return float32(logOf(s) - float64(t))
+}

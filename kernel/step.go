@@ -1,0 +1,182 @@
+package kernel
+
+import (
+	"math"
+	"unsafe"
+)
+
+// stepScalars is what one BDIA update needs beside its slices.
+type stepScalars struct {
+	gamma, inverse, minus, plus float32 // gamma, 1/gamma, 1-gamma, 1+gamma
+	scale, unit                 float32 // 2^bits, 2^-bits
+	planes                      int
+}
+
+func newStepScalars(gamma float32, planes, bits int) stepScalars {
+	s := stepScalars{gamma: gamma, inverse: 1 / gamma, minus: 1 - gamma, plus: 1 + gamma, planes: planes}
+	s.scale, s.unit = gridScale(bits)
+	if planes < 0 || planes > 16 || planes > 0 && absf(gamma)*float32(int(1)<<planes) != 1 {
+		panic("kernel: side information planes that do not match gamma: |gamma| must be 2^-planes")
+	}
+	return s
+}
+
+// args returns the arguments of the assembly.
+func (s *stepScalars) args(x0, x, h []float32, side []byte) vecArgs {
+	v := vecArgs{f: [8]float32{s.gamma, s.inverse, s.minus, s.plus, s.scale, s.unit}}
+	v.p[0], v.p[1], v.p[2] = ptr(x0), ptr(x), ptr(h)
+	v.p[3] = unsafe.Pointer(unsafe.SliceData(side))
+	return v
+}
+
+// remainder returns (-n) mod 2^planes for the grid point x = n*2^-bits; n is
+// -2^31 for values an int32 cannot hold.
+func (s *stepScalars) remainder(x float32) uint32 {
+	n := int32(math.MinInt32)
+	if f := x * s.scale; f > -(1<<31) && f < 1<<31 {
+		n = int32(f)
+	}
+	return uint32(-n) & (1<<s.planes - 1)
+}
+
+func wantSide(side []byte, n, planeStride, planes int) {
+	if planes > 0 && (len(side) < (planes-1)*planeStride+(n+7)/8 || planes > 1 && planeStride < (n+7)/8) {
+		panic("kernel: side information too short")
+	}
+}
+
+// StepQuantised is one BDIA update on the grid (paper, eq. 21-23), in place on
+// xPrev, which holds x_{k-1} and gets x_{k+1}; x is x_k, h is h_k(x_k):
+//
+//	m = 2^planes = 1/|gamma|, n = x_{k-1}*2^bits, s = (-n) mod m
+//	q = Q[fma(1+gamma, h, (1-gamma)*x)]
+//	x_{k+1} = gamma*(x_{k-1} + s*2^-bits) + q
+//
+// Bit p of s for element i goes to bit i%8 of side[p*planeStride+i/8]; whole
+// bytes are written, unused bits as 0. With a nil side s is used but not kept;
+// with planes 0 there is none and gamma is free. maxBits covers q and x_{k+1}.
+func (isa ISA) StepQuantised(xPrev, x, h []float32, side []byte, planeStride int, gamma float32, planes, bits int) (maxBits uint32) {
+	n := len(xPrev)
+	wantLen(n, len(x), len(h))
+	s := newStepScalars(gamma, planes, bits)
+	keep := side != nil && planes > 0
+	if keep {
+		wantSide(side, n, planeStride, planes)
+	}
+	v := s.args(xPrev, x, h, side)
+	i := 0
+	switch {
+	case planes == 0:
+		i = isa.run(opStepQuantised0, &v, n)
+	case planes == 1 && keep:
+		i = isa.run(opStepQuantised1, &v, n)
+		side = side[i/8:]
+	case planes == 1:
+		i = isa.run(opStepQuantised1NoSide, &v, n)
+	}
+	if !keep {
+		side = nil
+	}
+	return foldMax(&v.acc, stepQuantisedGo(xPrev[i:], x[i:], h[i:], side, planeStride, &s))
+}
+
+func stepQuantisedGo(xPrev, x, h []float32, side []byte, planeStride int, s *stepScalars) (maxBits uint32) {
+	for i := range xPrev {
+		if side != nil && i%8 == 0 {
+			for p := range s.planes {
+				side[p*planeStride+i/8] = 0
+			}
+		}
+		r := s.remainder(xPrev[i])
+		if side != nil {
+			for p := range s.planes {
+				side[p*planeStride+i/8] |= byte(r>>p&1) << (i % 8)
+			}
+		}
+		q := quantise(fma(h[i], s.plus, float32(x[i]*s.minus)), s.scale, s.unit)
+		y := float32((xPrev[i]+float32(float32(r)*s.unit))*s.gamma) + q
+		xPrev[i] = y
+		maxBits = max(maxBits, magnitude(q), magnitude(y))
+	}
+	return maxBits
+}
+
+// UnstepQuantised is the inverse of StepQuantised (paper, eq. 24), exact on the
+// grid, in place on xNext, which holds x_{k+1} and gets x_{k-1}:
+//
+//	x_{k-1} = ((x_{k+1}-q)*(1/gamma) - s*2^-bits) + 0
+//
+// with the same q and s from side. maxBits covers q and x_{k-1}.
+func (isa ISA) UnstepQuantised(xNext, x, h []float32, side []byte, planeStride int, gamma float32, planes, bits int) (maxBits uint32) {
+	n := len(xNext)
+	wantLen(n, len(x), len(h))
+	s := newStepScalars(gamma, planes, bits)
+	wantSide(side, n, planeStride, planes)
+	v := s.args(xNext, x, h, side)
+	i := 0
+	switch planes {
+	case 0:
+		i = isa.run(opUnstepQuantised0, &v, n)
+	case 1:
+		i = isa.run(opUnstepQuantised1, &v, n)
+		side = side[i/8:]
+	}
+	return foldMax(&v.acc, unstepQuantisedGo(xNext[i:], x[i:], h[i:], side, planeStride, &s))
+}
+
+func unstepQuantisedGo(xNext, x, h []float32, side []byte, planeStride int, s *stepScalars) (maxBits uint32) {
+	for i := range xNext {
+		var r uint32
+		for p := range s.planes {
+			r |= uint32(side[p*planeStride+i/8]>>(i%8)&1) << p
+		}
+		q := quantise(fma(h[i], s.plus, float32(x[i]*s.minus)), s.scale, s.unit)
+		y := float32((xNext[i]-q)*s.inverse) - float32(float32(r)*s.unit) + 0
+		xNext[i] = y
+		maxBits = max(maxBits, magnitude(q), magnitude(y))
+	}
+	return maxBits
+}
+
+// Step is the update without a grid, in place on xPrev:
+//
+//	r = fma(1+gamma, h, (1-gamma)*x), x_{k+1} = gamma*x_{k-1} + r
+//
+// maxBits covers r and x_{k+1}.
+func (isa ISA) Step(xPrev, x, h []float32, gamma float32) (maxBits uint32) {
+	wantLen(len(xPrev), len(x), len(h))
+	s := newStepScalars(gamma, 0, 0)
+	v := s.args(xPrev, x, h, nil)
+	i := isa.run(opStep, &v, len(xPrev))
+	return foldMax(&v.acc, stepGo(xPrev[i:], x[i:], h[i:], &s))
+}
+
+func stepGo(xPrev, x, h []float32, s *stepScalars) (maxBits uint32) {
+	for i := range xPrev {
+		r := fma(h[i], s.plus, float32(x[i]*s.minus))
+		y := float32(xPrev[i]*s.gamma) + r
+		xPrev[i] = y
+		maxBits = max(maxBits, magnitude(r), magnitude(y))
+	}
+	return maxBits
+}
+
+// Unstep inverts Step up to rounding, in place on xNext:
+// x_{k-1} = (x_{k+1}-r)*(1/gamma). maxBits covers r and x_{k-1}.
+func (isa ISA) Unstep(xNext, x, h []float32, gamma float32) (maxBits uint32) {
+	wantLen(len(xNext), len(x), len(h))
+	s := newStepScalars(gamma, 0, 0)
+	v := s.args(xNext, x, h, nil)
+	i := isa.run(opUnstep, &v, len(xNext))
+	return foldMax(&v.acc, unstepGo(xNext[i:], x[i:], h[i:], &s))
+}
+
+func unstepGo(xNext, x, h []float32, s *stepScalars) (maxBits uint32) {
+	for i := range xNext {
+		r := fma(h[i], s.plus, float32(x[i]*s.minus))
+		y := float32((xNext[i] - r) * s.inverse)
+		xNext[i] = y
+		maxBits = max(maxBits, magnitude(r), magnitude(y))
+	}
+	return maxBits
+}

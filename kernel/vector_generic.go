@@ -1,0 +1,6 @@
+package kernel
+
+// assembly tells whether this build has the kernels of vecOp in assembly.
+const assembly = false
+
+func (isa ISA) call(vecOp, *vecArgs) {}
