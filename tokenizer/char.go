@@ -1,0 +1,226 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"unicode/utf8"
+)
+
+// Char gives each character (Unicode code point) one id, in ascending order of
+// code points.
+type Char struct {
+	runes []rune
+	ascii [utf8.RuneSelf]int32 // id or -1
+	ids   map[rune]int32
+}
+
+// UnknownError reports a character that a Char has no id for. It wraps
+// ErrUnknown.
+type UnknownError struct {
+	Rune   rune
+	Offset int64 // in bytes, from the beginning of the text
+}
+
+// Error names the character and its place.
+func (e *UnknownError) Error() string {
+	return fmt.Sprintf("tokenizer: %v: %q (U+%04X) at byte %d; remove it from the text or train with text that has it",
+		ErrUnknown, e.Rune, e.Rune, e.Offset)
+}
+
+// Unwrap returns ErrUnknown.
+func (e *UnknownError) Unwrap() error { return ErrUnknown }
+
+// NewChar collects the distinct characters of text, which must be valid UTF-8
+// and not empty.
+func NewChar(text io.Reader) (*Char, error) {
+	seen := map[rune]bool{}
+	var low [utf8.RuneSelf]bool
+	see := func(r rune, _ int64) error {
+		if r < utf8.RuneSelf {
+			low[r] = true
+		} else {
+			seen[r] = true
+		}
+		return nil
+	}
+	base := int64(0)
+	err := stream(text, func(part []byte, final bool) (int, error) {
+		n, err := eachRune(part, base, final, see)
+		base += int64(n)
+		return n, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var runes []rune
+	for r, ok := range low {
+		if ok {
+			runes = append(runes, rune(r))
+		}
+	}
+	for r := range seen {
+		runes = append(runes, r)
+	}
+	if len(runes) == 0 {
+		return nil, errors.New("tokenizer: the text is empty: a character vocabulary needs at least one character")
+	}
+	slices.Sort(runes)
+	return newChar(runes), nil
+}
+
+func newChar(runes []rune) *Char {
+	c := &Char{runes: runes, ids: make(map[rune]int32, len(runes))}
+	for i := range c.ascii {
+		c.ascii[i] = -1
+	}
+	for i, r := range runes {
+		c.ids[r] = int32(i)
+		if r < utf8.RuneSelf {
+			c.ascii[r] = int32(i)
+		}
+	}
+	return c
+}
+
+// eachRune calls f for every character of text, the part of a text that begins
+// at byte base, with its offset in the whole. It returns the bytes it went over:
+// all but, unless final, the beginning of a character cut off at the end.
+func eachRune(text []byte, base int64, final bool, f func(rune, int64) error) (int, error) {
+	p := 0
+	for p < len(text) && (final || utf8.FullRune(text[p:])) {
+		r, n := rune(text[p]), 1
+		if r >= utf8.RuneSelf {
+			if r, n = utf8.DecodeRune(text[p:]); r == utf8.RuneError && n == 1 {
+				return p, fmt.Errorf("tokenizer: %w: byte 0x%02x at byte %d; convert the text to UTF-8", ErrInvalidUTF8, text[p], base+int64(p))
+			}
+		}
+		if err := f(r, base+int64(p)); err != nil {
+			return p, err
+		}
+		p += n
+	}
+	return p, nil
+}
+
+// Kind returns "char".
+func (c *Char) Kind() string { return "char" }
+
+// VocabSize returns the number of characters.
+func (c *Char) VocabSize() int { return len(c.runes) }
+
+// Encode returns one id for each character; see UnknownError and
+// ErrInvalidUTF8 for its errors.
+func (c *Char) Encode(text []byte) ([]int32, error) {
+	ids, _, err := c.encode(make([]int32, 0, utf8.RuneCount(text)), text, 0, true)
+	if err != nil {
+		return nil, err
+	}
+	return ids, nil
+}
+
+// EncodeStream encodes r as Encode does, in memory that does not depend on its
+// size.
+func (c *Char) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
+	var ids []int32
+	base := int64(0)
+	return stream(r, func(text []byte, final bool) (int, error) {
+		var n int
+		var err error
+		ids, n, err = c.encode(ids[:0], text, base, final)
+		base += int64(n)
+		if err == nil && len(ids) > 0 {
+			err = emit(ids)
+		}
+		return n, err
+	})
+}
+
+// encode appends the ids of text, as far as eachRune goes, to ids.
+func (c *Char) encode(ids []int32, text []byte, base int64, final bool) ([]int32, int, error) {
+	n, err := eachRune(text, base, final, func(r rune, at int64) error {
+		id := int32(-1)
+		if r < utf8.RuneSelf {
+			id = c.ascii[r]
+		} else if k, ok := c.ids[r]; ok {
+			id = k
+		}
+		if id < 0 {
+			return &UnknownError{r, at}
+		}
+		ids = append(ids, id)
+		return nil
+	})
+	return ids, n, err
+}
+
+// Decode returns the characters of ids.
+func (c *Char) Decode(ids []int32) ([]byte, error) {
+	text := make([]byte, 0, len(ids))
+	for i, id := range ids {
+		if id < 0 || int(id) >= len(c.runes) {
+			return nil, idError(id, i, len(c.runes))
+		}
+		text = utf8.AppendRune(text, c.runes[id])
+	}
+	return text, nil
+}
+
+func idError(id int32, at, vocab int) error {
+	return fmt.Errorf("tokenizer: %w: %d at position %d, the vocabulary has ids 0 to %d", ErrID, id, at, vocab-1)
+}
+
+// charsJSON is the layout of chars.json: the characters in the order of their
+// ids, as one string.
+type charsJSON struct {
+	Version int    `json:"version"`
+	Chars   string `json:"chars"`
+}
+
+// Save writes chars.json.
+func (c *Char) Save(dir string) error {
+	b, err := json.Marshal(charsJSON{1, string(c.runes)})
+	if err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	return writeFile(dir, charsFile, append(b, '\n'))
+}
+
+func loadChar(path string) (*Char, error) {
+	b, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseChars(b)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", filepath.Clean(path), err)
+	}
+	return c, nil
+}
+
+// parseChars reads chars.json; its errors wrap ErrFormat.
+func parseChars(b []byte) (*Char, error) {
+	var j charsJSON
+	if !utf8.Valid(b) {
+		return nil, fmt.Errorf("%w: not UTF-8", ErrFormat)
+	}
+	if err := json.Unmarshal(b, &j); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if j.Version != 1 {
+		return nil, fmt.Errorf("%w: version %d, this program reads version 1", ErrFormat, j.Version)
+	}
+	runes := []rune(j.Chars)
+	if len(runes) == 0 {
+		return nil, fmt.Errorf("%w: no characters", ErrFormat)
+	}
+	for i := 1; i < len(runes); i++ {
+		if runes[i] <= runes[i-1] {
+			return nil, fmt.Errorf("%w: character %d, %q, is not above the one before it", ErrFormat, i, runes[i])
+		}
+	}
+	return newChar(runes), nil
+}

@@ -1,0 +1,178 @@
+package tokenizer
+
+import (
+	"fmt"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+)
+
+// GPT-2 cuts text into words before it merges bytes, by the pattern
+//
+//	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+//
+// wordEnd is that pattern by hand: Go's regexp has no lookahead, and a scanner
+// with a table of classes is two orders of magnitude faster. \s is the Unicode
+// property White_Space. A byte that is not part of valid UTF-8 is a character
+// of its own of the class other, the class of U+FFFD, which a decoder would put
+// in its place; the reference is defined for valid text only.
+
+type class uint8
+
+const (
+	other class = iota
+	letter
+	number
+	space
+)
+
+// classes holds the class of every code point of the basic plane.
+var classes = sync.OnceValue(func() *[1 << 16]class {
+	t := new([1 << 16]class)
+	mark := func(tab *unicode.RangeTable, c class) {
+		for _, r := range tab.R16 {
+			for x := uint32(r.Lo); x <= uint32(r.Hi); x += uint32(r.Stride) {
+				t[x] = c
+			}
+		}
+	}
+	mark(unicode.L, letter)
+	mark(unicode.N, number)
+	mark(unicode.White_Space, space)
+	return t
+})
+
+// settled is how many bytes must follow a word before it is certain that more
+// text cannot change it: a white space left for the next word and the
+// character that ended the run, each of at most utf8.UTFMax bytes.
+const settled = 2 * utf8.UTFMax
+
+// scanner cuts text into words.
+type scanner struct {
+	table *[1 << 16]class
+}
+
+func newScanner() scanner { return scanner{classes()} }
+
+// classAt returns the class of the character at text[p] and its length in
+// bytes, or length 0 at the end.
+func (s scanner) classAt(text []byte, p int) (class, int) {
+	if p >= len(text) {
+		return other, 0
+	}
+	if c := text[p]; c < utf8.RuneSelf {
+		return s.table[c], 1
+	}
+	r, n := utf8.DecodeRune(text[p:])
+	switch {
+	case r < 1<<16:
+		return s.table[r], n
+	case unicode.Is(unicode.L, r):
+		return letter, n
+	case unicode.Is(unicode.N, r):
+		return number, n
+	}
+	return other, n
+}
+
+// runEnd returns the end of the run of class c that holds text[:p] already.
+func (s scanner) runEnd(text []byte, p int, c class) int {
+	for p < len(text) {
+		b := text[p]
+		if b < utf8.RuneSelf {
+			if s.table[b] != c {
+				return p
+			}
+			p++
+			continue
+		}
+		k, n := s.classAt(text, p)
+		if k != c {
+			return p
+		}
+		p += n
+	}
+	return p
+}
+
+// wordEnd returns the end of the word that begins at text[p], p < len(text).
+func (s scanner) wordEnd(text []byte, p int) int {
+	c, n := s.classAt(text, p)
+	if c != space {
+		if text[p] == '\'' {
+			if k := contraction(text[p+1:]); k > 0 {
+				return p + 1 + k
+			}
+		}
+		return s.runEnd(text, p+n, c)
+	}
+	if text[p] == ' ' {
+		if k, m := s.classAt(text, p+1); m > 0 && k != space {
+			return s.runEnd(text, p+1+m, k)
+		}
+	}
+	// White space leaves its last character to the word after it, unless it is
+	// the only one or ends the text.
+	last, end := p, p+n
+	for {
+		k, m := s.classAt(text, end)
+		if m == 0 {
+			return end
+		}
+		if k != space {
+			break
+		}
+		last, end = end, end+m
+	}
+	if last > p {
+		return last
+	}
+	return end
+}
+
+// contraction returns the length of the English ending after an apostrophe
+// that t begins with, or 0.
+func contraction(t []byte) int {
+	if len(t) == 0 {
+		return 0
+	}
+	switch t[0] {
+	case 's', 't', 'm', 'd':
+		return 1
+	case 'r', 'v':
+		if len(t) > 1 && t[1] == 'e' {
+			return 2
+		}
+	case 'l':
+		if len(t) > 1 && t[1] == 'l' {
+			return 2
+		}
+	}
+	return 0
+}
+
+// words calls each for the words of text in order and returns the bytes they
+// cover: all, or unless final those of the words that are settled. A word of
+// more than MaxWord bytes is an error that wraps ErrLongWord.
+func (s scanner) words(text []byte, final bool, each func(word []byte)) (int, error) {
+	p := 0
+	for p < len(text) {
+		end := s.wordEnd(text, p)
+		if !final && end > len(text)-settled {
+			if end-p > MaxWord+settled {
+				return p, longWord(text[p:])
+			}
+			break
+		}
+		if end-p > MaxWord {
+			return p, longWord(text[p:])
+		}
+		each(text[p:end])
+		p = end
+	}
+	return p, nil
+}
+
+func longWord(text []byte) error {
+	return fmt.Errorf("tokenizer: %w: more than %d MiB from %q on; break it with spaces or newlines", ErrLongWord, MaxWord>>20, text[:16])
+}

@@ -1,0 +1,45 @@
+package tokenizer
+
+import (
+	"fmt"
+	"io"
+)
+
+// chunk is the size of the buffer that streams are read through.
+const chunk = 256 << 10
+
+// stream reads r through a buffer and calls eat with what is unread; eat
+// returns how many bytes it took. Before the last call, which has final set and
+// must take everything, eat may leave a tail that more text could change. The
+// buffer doubles while eat takes nothing of a full one.
+func stream(r io.Reader, eat func(text []byte, final bool) (int, error)) error {
+	buf := make([]byte, chunk)
+	n, empty := 0, 0
+	for {
+		k, err := r.Read(buf[n:])
+		n += k
+		if err == io.EOF {
+			_, err = eat(buf[:n], true)
+			return err
+		}
+		if err != nil {
+			return fmt.Errorf("tokenizer: reading text: %w", err)
+		}
+		if k > 0 {
+			empty = 0
+		} else if empty++; empty == 100 {
+			return fmt.Errorf("tokenizer: reading text: %w", io.ErrNoProgress)
+		}
+		if n < len(buf) {
+			continue
+		}
+		used, err := eat(buf, false)
+		if err != nil {
+			return err
+		}
+		if used == 0 {
+			buf = append(buf, make([]byte, len(buf))...)
+		}
+		n = copy(buf, buf[used:n])
+	}
+}

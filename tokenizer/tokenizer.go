@@ -1,0 +1,136 @@
+// Package tokenizer turns text into ids and back: one id per character
+// ([Char]) or byte-level byte pair encoding as GPT-2 uses it ([BPE]).
+package tokenizer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// Tokenizer maps text to ids 0..VocabSize()-1 and back. Implementations are
+// immutable and safe for use by several goroutines at once.
+type Tokenizer interface {
+	// Kind names the sort of tokenizer: "char" or "bpe".
+	Kind() string
+	// VocabSize is the number of ids.
+	VocabSize() int
+	// Encode returns the ids of text. Special tokens are never produced: their
+	// spelling inside text is ordinary text.
+	Encode(text []byte) ([]int32, error)
+	// EncodeStream reads r to its end and passes the same ids as Encode of the
+	// whole text to emit, in batches and in order. The batch is reused: emit
+	// must not keep it. An error of emit stops the reading and is returned.
+	EncodeStream(r io.Reader, emit func(ids []int32) error) error
+	// Decode returns the text of ids; an id that is not in the vocabulary gives
+	// an error that wraps ErrID.
+	Decode(ids []int32) ([]byte, error)
+	// Save writes the files that Load reads into the existing folder dir.
+	Save(dir string) error
+}
+
+var (
+	// ErrUnknown is wrapped by the error for text with a character that a
+	// character-level vocabulary lacks; see UnknownError.
+	ErrUnknown = errors.New("character not in the vocabulary")
+	// ErrID is wrapped by the error of Decode for an id out of range.
+	ErrID = errors.New("id not in the vocabulary")
+	// ErrInvalidUTF8 is wrapped by the error of NewChar and of Char's encoding
+	// for text that is not valid UTF-8.
+	ErrInvalidUTF8 = errors.New("text is not valid UTF-8")
+	// ErrLongWord is wrapped by the error of BPE's encoding and training for a
+	// run without a word boundary of more than MaxWord bytes.
+	ErrLongWord = errors.New("run without a word boundary is too long")
+	// ErrFormat is wrapped by the errors of Load for files that do not hold a
+	// tokenizer this package can reproduce exactly.
+	ErrFormat = errors.New("not a usable tokenizer file")
+	// ErrNotFound is wrapped by the error of Load for a folder without
+	// tokenizer files.
+	ErrNotFound = errors.New("no tokenizer files")
+)
+
+// maxFile bounds the size of a tokenizer file and maxVocab the ids in it, both
+// several times what any published vocabulary needs.
+const (
+	maxFile  = 64 << 20
+	maxVocab = 1 << 20
+)
+
+// Names of the files in a run directory.
+const (
+	charsFile     = "chars.json"
+	tokenizerFile = "tokenizer.json"
+	configFile    = "tokenizer_config.json"
+	vocabFile     = "vocab.json"
+	mergesFile    = "merges.txt"
+)
+
+// Load reads the tokenizer in the folder dir: what Save wrote, a Hugging Face
+// tokenizer.json of a byte-level BPE with GPT-2's word boundaries, GPT-2's
+// vocab.json and merges.txt, or the same two under their first names,
+// encoder.json and vocab.bpe. Where tokenizer.json lies beside vocab.json it is
+// the one read, since it alone states the word boundaries.
+func Load(dir string) (Tokenizer, error) {
+	has := func(name string) bool {
+		_, err := os.Stat(filepath.Join(dir, name))
+		return err == nil
+	}
+	isBPE := has(tokenizerFile) || has(vocabFile)
+	switch {
+	case has(charsFile) && isBPE:
+		return nil, fmt.Errorf("tokenizer: %s holds both %s and the files of a BPE; remove one of them: %w", dir, charsFile, ErrFormat)
+	case has(charsFile):
+		return loadChar(filepath.Join(dir, charsFile))
+	case has(tokenizerFile):
+		return loadTokenizerJSON(filepath.Join(dir, tokenizerFile))
+	case has(vocabFile) && has(mergesFile):
+		return loadPair(filepath.Join(dir, vocabFile), filepath.Join(dir, mergesFile))
+	case has("encoder.json") && has("vocab.bpe"):
+		return loadPair(filepath.Join(dir, "encoder.json"), filepath.Join(dir, "vocab.bpe"))
+	}
+	return nil, fmt.Errorf("tokenizer: %w in %s (wanted %s, %s, %s with %s, or encoder.json with vocab.bpe)",
+		ErrNotFound, dir, charsFile, tokenizerFile, vocabFile, mergesFile)
+}
+
+// readFile returns the content of a file of at most maxFile bytes.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: reading %s: %w", path, err)
+	}
+	if len(b) > maxFile {
+		return nil, fmt.Errorf("tokenizer: %s is larger than %d MiB: %w", path, maxFile>>20, ErrFormat)
+	}
+	return b, nil
+}
+
+// writeFile replaces a file in one step, so that a stop half-way leaves no
+// half-written vocabulary beside a finished model.
+func writeFile(dir, name string, b []byte) error {
+	f, err := os.CreateTemp(dir, name+".*.tmp")
+	if err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	_, err = f.Write(b)
+	if cerr := f.Chmod(0o644); err == nil {
+		err = cerr
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(dir, name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return fmt.Errorf("tokenizer: writing %s: %w", filepath.Join(dir, name), err)
+	}
+	return nil
+}
