@@ -64,8 +64,8 @@ func (s Shape) String() string {
 	return "(" + strings.Join(parts, ",") + ")"
 }
 
-// Slice returns the dimensions in use as a new slice.
-func (s Shape) Slice() []int { return append([]int(nil), s[:s.Rank()]...) }
+// Dims returns the dimensions in use as a new slice.
+func (s Shape) Dims() []int { return append([]int(nil), s[:s.Rank()]...) }
 
 // Tensor is a contiguous, row-major piece of a backend's arena.
 // The zero Tensor means "none".
@@ -108,6 +108,16 @@ func (t Tensor) RowRange(from, to int) Tensor {
 	c := t.Cols()
 	t.Offset += int64(from*c) * t.DType.Size()
 	t.Shape = Shape{to - from, c}
+	return t
+}
+
+// Slice returns elements [from,to) of t, of any shape, as a vector.
+func (t Tensor) Slice(from, to int) Tensor {
+	if from < 0 || to > t.Len() || from >= to {
+		panic(fmt.Sprintf("tensor: elements [%d,%d) of %v", from, to, t.Shape))
+	}
+	t.Offset += int64(from) * t.DType.Size()
+	t.Shape = Shape{to - from}
 	return t
 }
 

@@ -1,0 +1,147 @@
+// Package cpu is the backend for processors: the kernels of package kernel,
+// spread over a fixed set of threads.
+//
+// How an operation is cut into tasks may depend on the number of threads; what
+// is added to what, and in which order, does not. So every number of threads and
+// every instruction set gives the same bits. Operations run at once; Sync has
+// nothing to wait for.
+package cpu
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/kernel"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Options of a CPU backend. The zero value means: all processors, the best
+// instruction set, an arena that the first allocations make as large as needed.
+type Options struct {
+	Threads    int    // 0: as many as Go may use at once
+	ISA        string // "", "portable", "avx2" or "avx512"
+	ArenaBytes int64  // the plan's peak
+}
+
+// Backend runs on this machine's processors. It is for one goroutine at a time.
+type Backend struct {
+	backend.Arena
+	mem     []byte
+	free    func()
+	isa     kernel.ISA
+	pool    *pool
+	chunks  chunks
+	samples samples
+	rows    rows
+	linear  linear
+	scatter scatter
+	heads   heads
+	sums    []float64 // partial sums of the reductions over whole tensors
+}
+
+var _ backend.Backend = (*Backend)(nil)
+
+// Threads returns the number of threads that an option of n stands for.
+func Threads(n int) int {
+	if n <= 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return n
+}
+
+// ScratchBytes is what the backend itself takes of its arena.
+func ScratchBytes(threads int) int64 {
+	return int64(Threads(threads)) * kernel.ScratchFloats * 4
+}
+
+// New returns a backend with an arena of ArenaBytes, which includes ScratchBytes.
+// Close it to give the memory back.
+func New(o Options) (*Backend, error) {
+	if o.Threads < 0 {
+		return nil, fmt.Errorf("cpu: %d threads; give a positive number, or 0 for all", o.Threads)
+	}
+	level := cpufeat.Best()
+	if o.ISA != "" {
+		var err error
+		if level, err = cpufeat.Parse(o.ISA); err != nil {
+			return nil, err
+		}
+	}
+	if least := ScratchBytes(o.Threads); o.ArenaBytes < least {
+		return nil, fmt.Errorf("cpu: an arena of %d bytes is too small; the threads alone need %d", o.ArenaBytes, least)
+	}
+	mem, free, err := allocate(o.ArenaBytes)
+	if err != nil {
+		return nil, fmt.Errorf("cpu: %d bytes of memory: %w; use a smaller batch or model (see bdia plan --budget)", o.ArenaBytes, err)
+	}
+	b := &Backend{Arena: backend.NewArena(o.ArenaBytes), mem: mem, free: free, isa: kernel.ISA(level)}
+	threads := Threads(o.Threads)
+	all := b.f32(b.Alloc(backend.Scratch, tensor.F32, tensor.Shape{threads * kernel.ScratchFloats}))
+	scratch := make([][]float32, threads)
+	for t := range scratch {
+		scratch[t] = all[t*kernel.ScratchFloats:][:kernel.ScratchFloats]
+	}
+	b.pool = newPool(b, scratch)
+	return b, nil
+}
+
+// ISA returns the name of the instruction set in use.
+func (b *Backend) ISA() string { return b.isa.String() }
+
+// Close ends the threads and frees the arena; no tensor may be used afterwards.
+func (b *Backend) Close() {
+	b.pool.close()
+	b.free()
+	b.mem = nil
+}
+
+// Sync does nothing: operations are complete when they return.
+func (b *Backend) Sync() {}
+
+// view returns t's memory as elements of type E.
+func view[E float32 | int32 | byte](b *Backend, t tensor.Tensor, d tensor.DType) []E {
+	if !t.Valid() {
+		return nil
+	}
+	if t.DType != d {
+		panic(fmt.Sprintf("cpu: tensor of element type %d used as type %d", t.DType, d))
+	}
+	raw := b.mem[t.Offset:][:t.Bytes()]
+	return unsafe.Slice((*E)(unsafe.Pointer(&raw[0])), t.Len())
+}
+
+func (b *Backend) f32(t tensor.Tensor) []float32 { return view[float32](b, t, tensor.F32) }
+func (b *Backend) i32(t tensor.Tensor) []int32   { return view[int32](b, t, tensor.I32) }
+func (b *Backend) u8(t tensor.Tensor) []byte     { return view[byte](b, t, tensor.U8) }
+
+// must panics on shapes that do not fit an operation.
+func must(ok bool, op string, ts ...tensor.Tensor) {
+	if ok {
+		return
+	}
+	msg := "cpu: " + op + ": shapes do not fit:"
+	for _, t := range ts {
+		msg += " " + t.Shape.String()
+	}
+	panic(msg)
+}
+
+// copyExact copies between slices of equal length.
+func copyExact[E any](dst, src []E) {
+	if len(dst) != len(src) {
+		panic(fmt.Sprintf("cpu: copy of %d elements into %d", len(src), len(dst)))
+	}
+	copy(dst, src)
+}
+
+// Upload, Download and their kin copy between host and arena.
+
+func (b *Backend) Upload(dst tensor.Tensor, src []float32)     { copyExact(b.f32(dst), src) }
+func (b *Backend) Download(dst []float32, src tensor.Tensor)   { copyExact(dst, b.f32(src)) }
+func (b *Backend) UploadInts(dst tensor.Tensor, src []int32)   { copyExact(b.i32(dst), src) }
+func (b *Backend) DownloadInts(dst []int32, src tensor.Tensor) { copyExact(dst, b.i32(src)) }
+func (b *Backend) UploadBytes(dst tensor.Tensor, src []byte)   { copyExact(b.u8(dst), src) }
+func (b *Backend) DownloadBytes(dst []byte, src tensor.Tensor) { copyExact(dst, b.u8(src)) }

@@ -1,0 +1,86 @@
+package cpu
+
+import (
+	"github.com/bdia-go/bdia/kernel"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// linear is one matrix product, cut into a grid of blocks of C, and optionally
+// the column sums of A (the gradient of a bias), cut into bands of columns.
+type linear struct {
+	kernel.Gemm
+	rowBlock, colBlock int // size of a block of C
+	colBlocks, blocks  int // blocks across, blocks in all
+	db                 []float32
+}
+
+// bandLen is the number of columns that one task of a column sum takes.
+const bandLen = 64
+
+func (l *linear) run(b *Backend, task int, scratch []float32) {
+	if task >= l.blocks {
+		c := (task - l.blocks) * bandLen
+		b.isa.ColumnSum(l.db[c:min(c+bandLen, len(l.db))], l.A[c:], l.K, l.LDA)
+		return
+	}
+	i, j := task/l.colBlocks*l.rowBlock, task%l.colBlocks*l.colBlock
+	g := l.Gemm
+	g.M, g.N = min(l.rowBlock, l.M-i), min(l.colBlock, l.N-j)
+	g.C = g.C[i*g.LDC+j:]
+	if g.Bias != nil {
+		g.Bias = g.Bias[j : j+g.N]
+	}
+	switch g.Layout {
+	case kernel.NT:
+		g.A, g.B = g.A[i*g.LDA:], g.B[j*g.LDB:]
+	case kernel.NN:
+		g.A, g.B = g.A[i*g.LDA:], g.B[j:]
+	case kernel.TN:
+		g.A, g.B = g.A[i:], g.B[j:]
+	}
+	b.isa.Gemm(&g, scratch)
+}
+
+// gemm runs one product on all threads: the longer side of C is cut into two
+// blocks a thread, so that a thread that is held up does not hold up the others.
+func (b *Backend) gemm(g kernel.Gemm, db []float32) {
+	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N, db: db}
+	if threads := len(b.pool.scratch); threads > 1 {
+		if g.M >= g.N {
+			l.rowBlock = blockLen(g.M, 2*threads)
+		} else {
+			l.colBlock = blockLen(g.N, 2*threads)
+		}
+	}
+	l.colBlocks = (g.N + l.colBlock - 1) / l.colBlock
+	l.blocks = l.colBlocks * ((g.M + l.rowBlock - 1) / l.rowBlock)
+	b.linear = l
+	b.pool.run(l.blocks+(len(db)+bandLen-1)/bandLen, &b.linear)
+}
+
+// blockLen cuts n into about parts pieces of whole vectors.
+func blockLen(n, parts int) int { return ((n+parts-1)/parts + 31) &^ 31 }
+
+// Linear writes y = x Wᵀ + bias.
+func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
+	M, N, K := x.Rows(), w.Rows(), w.Cols()
+	must(x.Cols() == K && y.Rows() == M && y.Cols() == N && (!bias.Valid() || bias.Len() == N), "Linear", y, x, w, bias)
+	b.gemm(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, B: b.f32(w), LDB: K,
+		C: b.f32(y), LDC: N, Bias: b.f32(bias)}, nil)
+}
+
+// LinearBackwardInput writes dx = dy W.
+func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
+	M, N, K := dy.Rows(), w.Cols(), w.Rows()
+	must(dy.Cols() == K && dx.Rows() == M && dx.Cols() == N, "LinearBackwardInput", dx, dy, w)
+	b.gemm(kernel.Gemm{Layout: kernel.NN, M: M, N: N, K: K, A: b.f32(dy), LDA: K, B: b.f32(w), LDB: N,
+		C: b.f32(dx), LDC: N}, nil)
+}
+
+// LinearBackwardWeight adds dw += dyᵀ x and db += column sums of dy.
+func (b *Backend) LinearBackwardWeight(dw, db, dy, x tensor.Tensor) {
+	M, N, K := dy.Cols(), x.Cols(), dy.Rows()
+	must(x.Rows() == K && dw.Rows() == M && dw.Cols() == N && (!db.Valid() || db.Len() == M), "LinearBackwardWeight", dw, db, dy, x)
+	b.gemm(kernel.Gemm{Layout: kernel.TN, M: M, N: N, K: K, A: b.f32(dy), LDA: M, B: b.f32(x), LDB: N,
+		C: b.f32(dw), LDC: N, Accumulate: true}, b.f32(db))
+}

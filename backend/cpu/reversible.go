@@ -1,0 +1,110 @@
+package cpu
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/kernel"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// raise makes *p the larger of itself and bits. The order of calls does not
+// matter, so threads may race here without touching the contract on bits.
+func raise(p *int32, bits uint32) {
+	a := (*atomic.Uint32)(unsafe.Pointer(p))
+	for old := a.Load(); bits > old && !a.CompareAndSwap(old, bits); old = a.Load() {
+	}
+}
+
+// Quantise rounds x to the grid in place.
+func (b *Backend) Quantise(x, peak tensor.Tensor, bits int) {
+	b.eachSample(x, samples{peak: b.i32(peak), law: backend.Update{Bits: bits}, fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
+		return isa.Quantise(s.y[lo:hi], s.law.Bits)
+	}})
+}
+
+// AddQuantised writes y = x + Q[h].
+func (b *Backend) AddQuantised(y, x, h, peak tensor.Tensor, bits int) {
+	b.eachSample(y, samples{x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Update{Bits: bits},
+		fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
+			return isa.AddQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.law.Bits)
+		}})
+}
+
+// QuantisedAdd writes y = Q[x+h].
+func (b *Backend) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
+	b.eachSample(y, samples{x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Update{Bits: bits},
+		fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
+			return isa.QuantisedAdd(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.law.Bits)
+		}})
+}
+
+// Step turns x_{k-1} into x_{k+1} in place.
+func (b *Backend) Step(xPrev, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
+		return isa.StepQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
+			s.gamma[sample], s.law.Planes, s.law.Bits)
+	}
+	if u.Bits == backend.NoGrid {
+		fn = func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
+			return isa.Step(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
+		}
+	}
+	b.reversible(fn, xPrev, x, h, side, gamma, peak, u)
+}
+
+// Unstep turns x_{k+1} back into x_{k-1} in place.
+func (b *Backend) Unstep(xNext, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
+		return isa.UnstepQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
+			s.gamma[sample], s.law.Planes, s.law.Bits)
+	}
+	if u.Bits == backend.NoGrid {
+		fn = func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
+			return isa.Unstep(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
+		}
+	}
+	b.reversible(fn, xNext, x, h, side, gamma, peak, u)
+}
+
+func (b *Backend) reversible(fn func(kernel.ISA, *samples, int, int, int) uint32,
+	y, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+	B := y.Shape[0]
+	must(x.Len() == y.Len() && h.Len() == y.Len() && gamma.Len() == B && peak.Len() == B &&
+		(!side.Valid() || side.Shape[0] == u.Planes && side.Shape[1] == B), "Step", y, x, h, side, gamma, peak)
+	b.eachSample(y, samples{fn: fn, x: b.f32(x), h: b.f32(h), side: b.u8(side), gamma: b.f32(gamma), peak: b.i32(peak), law: u})
+}
+
+// bytesPerSample is the length of one plane of one sample's side information.
+func (s *samples) bytesPerSample() int { return (s.perSample + 7) / 8 }
+
+// planeStride is the distance between two planes: all samples of one.
+func (s *samples) planeStride() int { return len(s.gamma) * s.bytesPerSample() }
+
+// sideOf returns the side information from element lo, which lies in the given
+// sample, onward; nil where none is kept.
+func (s *samples) sideOf(sample, lo int) []byte {
+	if s.side == nil {
+		return nil
+	}
+	return s.side[sample*s.bytesPerSample()+(lo-sample*s.perSample)/8:]
+}
+
+// ScaleGrad writes dh = (1+gamma)*g.
+func (b *Backend) ScaleGrad(dh, g, gamma tensor.Tensor) {
+	must(dh.Len() == g.Len() && gamma.Len() == g.Shape[0], "ScaleGrad", dh, g, gamma)
+	b.eachSample(dh, samples{x: b.f32(g), gamma: b.f32(gamma), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
+		isa.Scale(s.y[lo:hi], s.x[lo:hi], 1+s.gamma[sample])
+		return 0
+	}})
+}
+
+// GradStep completes dloss/dx_k and prepares the term of the state before.
+func (b *Backend) GradStep(dx, pending, g, gamma tensor.Tensor) {
+	must(dx.Len() == g.Len() && pending.Len() == g.Len() && gamma.Len() == g.Shape[0], "GradStep", dx, pending, g, gamma)
+	b.eachSample(dx, samples{x: b.f32(pending), h: b.f32(g), gamma: b.f32(gamma), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
+		isa.GradStep(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
+		return 0
+	}})
+}

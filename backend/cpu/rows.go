@@ -1,0 +1,121 @@
+package cpu
+
+import (
+	"github.com/bdia-go/bdia/kernel"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// rows is an operation on each row of a matrix, or on bands of its columns.
+// One task takes rowsPerTask rows, or bandLen columns.
+type rows struct {
+	fn         func(isa kernel.ISA, r *rows, lo, hi int)
+	y, x, w, b []float32
+	d, mean    []float32
+	rstd       []float32
+	ids        []int32
+	n, cols, T int
+	perTask    int
+	scale      float32
+}
+
+const rowsPerTask = 16
+
+func (r *rows) run(b *Backend, task int, _ []float32) {
+	lo := task * r.perTask
+	r.fn(b.isa, r, lo, min(lo+r.perTask, r.n))
+}
+
+// eachRow runs r over n rows, perTask to a task.
+func (b *Backend) eachRow(n, perTask int, r rows) {
+	r.n, r.perTask = n, perTask
+	b.rows = r
+	b.pool.run((n+perTask-1)/perTask, &b.rows)
+}
+
+// LayerNorm normalises the rows of x.
+func (b *Backend) LayerNorm(y, stats, x, w, bias tensor.Tensor, eps float32) {
+	n, cols := x.Rows(), x.Cols()
+	must(y.Len() == x.Len() && w.Len() == cols && stats.Len() == 2*n && (!bias.Valid() || bias.Len() == cols), "LayerNorm", y, stats, x, w, bias)
+	st := b.f32(stats)
+	b.eachRow(n, rowsPerTask, rows{y: b.f32(y), x: b.f32(x), w: b.f32(w), b: b.f32(bias), mean: st[:n], rstd: st[n:], cols: cols, scale: eps,
+		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				at, end := i*r.cols, (i+1)*r.cols
+				r.mean[i], r.rstd[i] = isa.LayerNorm(r.y[at:end], r.x[at:end], r.w, r.b, r.scale)
+			}
+		}})
+}
+
+// LayerNormBackward adds to dw and db, then writes dx, which may be dy.
+func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
+	n, cols := x.Rows(), x.Cols()
+	must(dx.Len() == x.Len() && dy.Len() == x.Len() && dw.Len() == cols && w.Len() == cols && stats.Len() == 2*n, "LayerNormBackward", dx, dw, db, dy, x, w, stats)
+	st := b.f32(stats)
+	r := rows{d: b.f32(dy), x: b.f32(x), w: b.f32(dw), b: b.f32(db), mean: st[:n], rstd: st[n:], cols: cols,
+		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
+			var db []float32
+			if r.b != nil {
+				db = r.b[lo:hi]
+			}
+			isa.LayerNormBackwardParams(r.w[lo:hi], db, r.d[lo:], r.x[lo:], r.mean, r.rstd, len(r.mean), r.cols)
+		}}
+	b.eachRow(cols, bandLen, r)
+	r.y, r.w = b.f32(dx), b.f32(w)
+	r.fn = func(isa kernel.ISA, r *rows, lo, hi int) {
+		for i := lo; i < hi; i++ {
+			at, end := i*r.cols, (i+1)*r.cols
+			isa.LayerNormBackward(r.y[at:end], r.d[at:end], r.x[at:end], r.w, r.mean[i], r.rstd[i])
+		}
+	}
+	b.eachRow(n, rowsPerTask, r)
+}
+
+// CrossEntropy turns logits into gradients and writes the losses.
+func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, scale float32) {
+	n := logits.Rows()
+	must(losses.Len() == n && targets.Len() == n, "CrossEntropy", losses, logits, targets)
+	b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), ids: b.i32(targets), cols: logits.Cols(), scale: scale,
+		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				r.y[i] = isa.CrossEntropy(r.x[i*r.cols:][:r.cols], int(r.ids[i]), r.scale)
+			}
+		}})
+}
+
+// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t].
+func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
+	C := x.Cols()
+	must(ids.Len() == x.Rows() && wte.Cols() == C && wpe.Cols() == C && wpe.Rows() >= ids.Cols(), "Embed", x, ids, wte, wpe)
+	b.eachRow(x.Rows(), rowsPerTask, rows{y: b.f32(x), ids: b.i32(ids), w: b.f32(wte), b: b.f32(wpe), cols: C, T: ids.Cols(),
+		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				isa.Add(r.y[i*r.cols:][:r.cols], r.w[int(r.ids[i])*r.cols:][:r.cols], r.b[i%r.T*r.cols:][:r.cols])
+			}
+		}})
+}
+
+// scatter adds the rows of dx to the tables' rows, a band of columns a task.
+type scatter struct {
+	dwte, dwpe, dx []float32
+	ids            []int32
+	T, C           int
+}
+
+func (s *scatter) run(b *Backend, task int, _ []float32) {
+	lo := task * bandLen
+	hi := min(lo+bandLen, s.C)
+	for i, id := range s.ids {
+		dx := s.dx[i*s.C:][lo:hi]
+		wte, wpe := s.dwte[int(id)*s.C:][lo:hi], s.dwpe[i%s.T*s.C:][lo:hi]
+		b.isa.Add(wte, wte, dx)
+		b.isa.Add(wpe, wpe, dx)
+	}
+}
+
+// EmbedBackward adds the gradients of both tables, rows in ascending order.
+func (b *Backend) EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor) {
+	C := dx.Cols()
+	must(ids.Len() == dx.Rows() && dwte.Cols() == C && dwpe.Cols() == C && dwpe.Rows() >= ids.Cols(), "EmbedBackward", dwte, dwpe, dx, ids)
+	b.scatter = scatter{dwte: b.f32(dwte), dwpe: b.f32(dwpe), dx: b.f32(dx), ids: b.i32(ids), T: ids.Cols(), C: C}
+	b.pool.run((C+bandLen-1)/bandLen, &b.scatter)
+}

@@ -1,0 +1,85 @@
+package nn
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// logitsBytes bounds the memory of one chunk of logits.
+const logitsBytes = 16 << 20
+
+// Head is the end of a language model: final norm, logits and cross-entropy.
+// Logits exist for a chunk of rows at a time only.
+type Head struct {
+	be     backend.Backend
+	Norm   *LayerNorm
+	Logits *Linear // (V,C), no bias; its weight may be the token embedding
+}
+
+// NewHead allocates the norm, and the logits' weight unless it is tied.
+func NewHead(be backend.Backend, C, vocab int, bias bool, eps float32, tied *tensor.Param) *Head {
+	h := &Head{be: be, Norm: NewLayerNorm(be, "lnf", C, bias, eps)}
+	if tied != nil {
+		h.Logits = &Linear{be: be, Weight: tied}
+	} else {
+		h.Logits = NewLinear(be, "head", C, vocab, false)
+	}
+	return h
+}
+
+// chunkRows returns how many rows of logits fit into a chunk.
+func (h *Head) chunkRows(rows int) int {
+	return max(1, min(rows, logitsBytes/4/h.Logits.Weight.Value.Rows()))
+}
+
+// Loss writes the loss (nats) of every row of x (rows,C) to losses.
+func (h *Head) Loss(losses, x, targets tensor.Tensor) {
+	m := h.be.Mark()
+	n, _ := h.normalise(x)
+	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
+		h.Logits.Forward(logits, n)
+		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from, to), 0)
+	})
+	h.be.Release(m)
+}
+
+// LossBackward writes the losses and dx, the gradient of their sum times scale,
+// and adds to the gradients of the norm and the logits' weight. dx must not be x.
+func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32) {
+	m := h.be.Mark()
+	n, stats := h.normalise(x)
+	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
+		h.Logits.Forward(logits, n)
+		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from, to), scale)
+		h.Logits.Backward(n, logits, n)
+	})
+	h.Norm.Backward(dx, n, x, stats)
+	h.be.Release(m)
+}
+
+// Rows writes the logits (rows,V) of x (rows,C).
+func (h *Head) Rows(logits, x tensor.Tensor) {
+	m := h.be.Mark()
+	n, _ := h.normalise(x)
+	h.Logits.Forward(logits, n)
+	h.be.Release(m)
+}
+
+func (h *Head) normalise(x tensor.Tensor) (n, stats tensor.Tensor) {
+	n = h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{x.Rows(), x.Cols()})
+	stats = h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, x.Rows()})
+	h.Norm.Forward(n, stats, x)
+	return n, stats
+}
+
+// eachChunk calls f for one range of rows of n after another, with room for
+// their logits.
+func (h *Head) eachChunk(n tensor.Tensor, f func(n, logits tensor.Tensor, from, to int)) {
+	rows, V := n.Rows(), h.Logits.Weight.Value.Rows()
+	step := h.chunkRows(rows)
+	room := h.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{step, V})
+	for from := 0; from < rows; from += step {
+		to := min(from+step, rows)
+		f(n.RowRange(from, to), room.RowRange(0, to-from), from, to)
+	}
+}

@@ -1,0 +1,105 @@
+package nn
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Linear is y = x Wᵀ + b. N is the number of rows of x.
+type Linear struct {
+	be     backend.Backend
+	Weight *tensor.Param // (out,in)
+	Bias   *tensor.Param // (out), or nil
+}
+
+// NewLinear allocates a layer named name.
+func NewLinear(be backend.Backend, name string, in, out int, bias bool) *Linear {
+	l := &Linear{be: be, Weight: newParam(be, name+".weight", tensor.Shape{out, in}, true)}
+	if bias {
+		l.Bias = newParam(be, name+".bias", tensor.Shape{out}, false)
+	}
+	return l
+}
+
+// Forward writes y (N,out) from x (N,in).
+func (l *Linear) Forward(y, x tensor.Tensor) {
+	l.be.Linear(y, x, l.Weight.Value, valueOf(l.Bias))
+}
+
+// Backward adds dW = dyᵀ x and db, then writes dx = dy W. dx may be x.
+func (l *Linear) Backward(dx, dy, x tensor.Tensor) {
+	l.be.LinearBackwardWeight(l.Weight.Grad, gradOf(l.Bias), dy, x)
+	l.be.LinearBackwardInput(dx, dy, l.Weight.Value)
+}
+
+// LayerNorm normalises rows of C: y = (x-mean)/sqrt(var+eps) * weight + bias
+// (Ba, Kiros and Hinton, arXiv 1607.06450).
+type LayerNorm struct {
+	be     backend.Backend
+	Weight *tensor.Param // (C)
+	Bias   *tensor.Param // (C), or nil
+	Eps    float32
+}
+
+// NewLayerNorm allocates a layer named name.
+func NewLayerNorm(be backend.Backend, name string, C int, bias bool, eps float32) *LayerNorm {
+	l := &LayerNorm{be: be, Weight: newParam(be, name+".weight", tensor.Shape{C}, false), Eps: eps}
+	if bias {
+		l.Bias = newParam(be, name+".bias", tensor.Shape{C}, false)
+	}
+	return l
+}
+
+// Forward writes y from x and keeps mean and rstd of the rows in stats (2,rows).
+func (l *LayerNorm) Forward(y, stats, x tensor.Tensor) {
+	l.be.LayerNorm(y, stats, x, l.Weight.Value, valueOf(l.Bias), l.Eps)
+}
+
+// Backward adds the gradients of weight and bias and writes dx, which may be dy.
+func (l *LayerNorm) Backward(dx, dy, x, stats tensor.Tensor) {
+	l.be.LayerNormBackward(dx, l.Weight.Grad, gradOf(l.Bias), dy, x, l.Weight.Value, stats)
+}
+
+// Embedding looks up tokens and positions: x[b,t] = token[ids[b,t]] + position[t].
+type Embedding struct {
+	be       backend.Backend
+	Token    *tensor.Param // (V,C)
+	Position *tensor.Param // (context,C)
+}
+
+// NewEmbedding allocates both tables.
+func NewEmbedding(be backend.Backend, vocab, context, C int) *Embedding {
+	e := &Embedding{be: be,
+		Token:    newParam(be, "wte.weight", tensor.Shape{vocab, C}, true),
+		Position: newParam(be, "wpe.weight", tensor.Shape{context, C}, true)}
+	e.Token.Embedding, e.Position.Embedding = true, true
+	return e
+}
+
+// Forward writes x (B,T,C) from ids (B,T).
+func (e *Embedding) Forward(x, ids tensor.Tensor) {
+	e.be.Embed(x, ids, e.Token.Value, e.Position.Value)
+}
+
+// Backward adds the gradients of both tables from dx (B,T,C).
+func (e *Embedding) Backward(dx, ids tensor.Tensor) {
+	e.be.EmbedBackward(e.Token.Grad, e.Position.Grad, dx, ids)
+}
+
+// Dropout zeroes elements with probability P in training and scales the others
+// by 1/(1-P). Its mask is a function of the Draw, so the backward pass, and the
+// reverse walk, replay it without keeping it.
+type Dropout struct {
+	be backend.Backend
+	P  float32
+}
+
+// Apply is both the forward and the backward pass, in place.
+func (d Dropout) Apply(x tensor.Tensor, pass backend.Pass, block int, site backend.Site) {
+	if d.P > 0 && pass.Train {
+		d.be.Dropout(x, x, d.P, backend.Draw{Pass: pass, Block: block, Site: site})
+	}
+}
+
+// NewDropout returns dropout with probability p.
+func NewDropout(be backend.Backend, p float32) Dropout { return Dropout{be: be, P: p} }
