@@ -1,0 +1,322 @@
+// Package checkpoint changes the files of a run directory together or not at
+// all, through a crash, a kill or a full disk, and keeps a second trainer out.
+//
+// A checkpoint is several files (weights, optimiser, counters), and a rename
+// makes only one of them current. So a transaction goes through a journal:
+//
+//  1. Every new file is written to DIR/.pending/NAME and synced, with its
+//     folders. Until here the earlier checkpoint is untouched, and whatever
+//     lies in .pending is rubbish.
+//  2. The list of names is written and synced beside them and renamed to
+//     DIR/.journal. This one rename decides: from here on the new checkpoint
+//     is the one that counts.
+//  3. Every file is renamed into place, the folders are synced, the journal is
+//     removed and its removal synced, and .pending is deleted.
+//
+// Recover finishes step 3 where it finds a journal, and deletes .pending where
+// it finds none. The sync after the journal's removal matters: a journal that
+// came back after a power cut would claim the next transaction's half-written
+// files.
+//
+// A folder per checkpoint and a symbolic link to the latest would need no
+// journal, but then the run directory would not be a plain model folder.
+package checkpoint
+
+import (
+	"bufio"
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+)
+
+const (
+	pendingDir  = ".pending"
+	journalFile = ".journal"
+)
+
+// Txn is a set of files on their way to become current together. It is for
+// one goroutine, and one Txn at a time may be open on a directory: hold its
+// Lock.
+type Txn struct {
+	d      *runDir
+	files  []*file
+	wrote  int64 // bytes that reached the pending files
+	asked  int64 // the same with those that did not
+	expect int64
+	err    error // the first failure
+}
+
+// Save runs write in a transaction on dir and commits it. Where write or the
+// commit fails, the directory keeps its earlier files and the error is the
+// cause: a full disk or a failed write of the transaction itself before
+// whatever write made of it.
+func Save(dir string, write func(t *Txn) error) error {
+	t, err := Begin(dir)
+	if err != nil {
+		return err
+	}
+	return t.save(write)
+}
+
+func (t *Txn) save(write func(t *Txn) error) error {
+	defer t.Abort()
+	if err := write(t); err != nil {
+		return cmp.Or(t.err, err)
+	}
+	return t.Commit()
+}
+
+// Begin starts a transaction on dir, which is created where absent, after
+// settling what an interrupted one left behind (see Recover).
+func Begin(dir string) (*Txn, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	d, err := openDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	return begin(d)
+}
+
+func begin(d *runDir) (*Txn, error) {
+	t := &Txn{d: d}
+	if err := d.recover(); err != nil {
+		d.close()
+		return nil, err
+	}
+	if err := d.mkdirAll(pendingDir); err != nil {
+		defer d.close()
+		return nil, t.fail(err)
+	}
+	return t, nil
+}
+
+// Expect tells how many bytes the whole transaction will write, so that the
+// error for a full disk can say how much to free.
+func (t *Txn) Expect(bytes int64) { t.expect = bytes }
+
+// Create opens a new file of the transaction for writing, buffered. name is
+// slash-separated and relative to the directory, such as
+// "state/optimizer.safetensors"; folders are made as needed, and elements that
+// begin with a dot are refused. The file becomes durable at Close or Commit.
+func (t *Txn) Create(name string) (io.WriteCloser, error) {
+	if t.err != nil {
+		return nil, t.err
+	}
+	if t.d == nil {
+		return nil, fmt.Errorf("checkpoint: create %s: %w", name, fs.ErrClosed)
+	}
+	if err := checkName(name); err != nil {
+		return nil, t.fail(err)
+	}
+	if slices.ContainsFunc(t.files, func(f *file) bool { return f.name == name }) {
+		return nil, t.fail(fmt.Errorf("%s is created twice", name))
+	}
+	if err := t.d.mkdirAll(path.Join(pendingDir, path.Dir(name))); err != nil {
+		return nil, t.fail(err)
+	}
+	out, err := t.d.create(path.Join(pendingDir, name))
+	if err != nil {
+		return nil, t.fail(err)
+	}
+	f := &file{t: t, name: name, f: out}
+	f.buf = bufio.NewWriterSize(rawFile{f}, 1<<16)
+	t.files = append(t.files, f)
+	return f, nil
+}
+
+// Commit makes all files current together and ends the transaction. Files not
+// yet closed are closed. After an error the directory still holds its earlier
+// files, except where the error says that the new checkpoint will be put in
+// place when the directory is next opened.
+func (t *Txn) Commit() error {
+	if t.d == nil && t.err == nil {
+		return fmt.Errorf("checkpoint: commit: %w", fs.ErrClosed)
+	}
+	defer t.Abort()
+	if t.err != nil {
+		return t.err
+	}
+	for _, f := range t.files {
+		if err := f.Close(); err != nil {
+			return err
+		}
+	}
+	if len(t.files) == 0 {
+		return nil
+	}
+	var entries []entry
+	for _, f := range t.files {
+		entries = append(entries, entry{Name: f.name, Size: f.size})
+	}
+	if err := t.prepare(entries); err != nil {
+		return t.fail(err)
+	}
+	d := t.d
+	t.d = nil // past the journal nothing may be aborted
+	defer d.close()
+	err := d.sync(".")
+	if err == nil {
+		err = d.finish(entries)
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint: %s: %w; the new checkpoint is complete and will be put in place when the directory is next opened", d.path, bare(err))
+	}
+	return nil
+}
+
+// prepare does everything that may fail, up to and including the journal.
+func (t *Txn) prepare(entries []entry) error {
+	for _, e := range entries {
+		if st, err := t.d.root.Stat(e.Name); err == nil && st.IsDir() {
+			return fmt.Errorf("%s is a folder in the way of a file", e.Name)
+		}
+		if err := t.d.mkdirAll(path.Dir(e.Name)); err != nil {
+			return err
+		}
+	}
+	for _, dir := range parents(entries) {
+		if err := t.d.sync(path.Join(pendingDir, dir)); err != nil {
+			return err
+		}
+	}
+	return t.d.writeJournal(entries)
+}
+
+// Abort drops the transaction's files; the directory keeps its earlier ones.
+// After Commit or Abort it does nothing, so it can be deferred.
+func (t *Txn) Abort() {
+	if t.d == nil {
+		return
+	}
+	for _, f := range t.files {
+		f.abandon()
+	}
+	t.d.removeAll(pendingDir) // what stays, the next Begin removes
+	t.d.close()
+	t.d = nil
+}
+
+// fail keeps the first error of the transaction, in the words for the user.
+func (t *Txn) fail(err error) error {
+	if t.err != nil {
+		return t.err
+	}
+	earlier := "no earlier checkpoint was touched"
+	for _, f := range t.files {
+		if _, err := t.d.root.Stat(f.name); err == nil {
+			earlier = "the previous checkpoint is intact"
+		}
+	}
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		if errors.Is(err, full) {
+			const mb = 1 << 20
+			need := max(t.expect, t.asked) - t.wrote
+			t.err = fmt.Errorf("checkpoint: %s: %w; %s; free at least %d MB or use --out elsewhere",
+				t.d.path, full, earlier, max(1, (need+mb-1)/mb))
+			return t.err
+		}
+	}
+	t.err = fmt.Errorf("checkpoint: %s: %w; %s", t.d.path, bare(err), earlier)
+	return t.err
+}
+
+// file is one pending file; it implements io.WriteCloser.
+type file struct {
+	t    *Txn
+	name string
+	f    *os.File // nil once closed
+	buf  *bufio.Writer
+	size int64
+}
+
+// Write buffers p.
+func (f *file) Write(p []byte) (int, error) {
+	if f.t.err != nil {
+		return 0, f.t.err
+	}
+	if f.f == nil {
+		return 0, fmt.Errorf("checkpoint: write %s: %w", f.name, fs.ErrClosed)
+	}
+	return f.buf.Write(p)
+}
+
+// Close flushes and syncs the file. A second Close does nothing.
+func (f *file) Close() error {
+	if f.t.err != nil {
+		return f.t.err
+	}
+	if f.f == nil {
+		return nil
+	}
+	if err := f.buf.Flush(); err != nil {
+		return err
+	}
+	err := f.t.d.syncFile(f.f, path.Join(pendingDir, f.name))
+	if cerr := f.f.Close(); err == nil {
+		err = cerr
+	}
+	f.f = nil
+	if err != nil {
+		return f.t.fail(err)
+	}
+	return nil
+}
+
+func (f *file) abandon() {
+	if f.f != nil {
+		f.f.Close()
+		f.f = nil
+	}
+}
+
+// rawFile is the file below the buffer, where bytes are counted and failures
+// turn into the transaction's error.
+type rawFile struct{ *file }
+
+// Write writes p through to the pending file.
+func (r rawFile) Write(p []byte) (int, error) {
+	n, err := r.t.d.write(r.f, path.Join(pendingDir, r.name), p)
+	r.size += int64(n)
+	r.t.wrote += int64(n)
+	r.t.asked += int64(len(p))
+	if err != nil {
+		return n, r.t.fail(err)
+	}
+	return n, nil
+}
+
+// checkName admits plain relative names, so that neither a caller's mistake
+// nor a forged journal reaches outside the directory or onto its own files.
+func checkName(name string) error {
+	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\:\x00") || len(name) > 1024 {
+		return fmt.Errorf("%.80q is not a relative slash-separated name", name)
+	}
+	for elem := range strings.SplitSeq(name, "/") {
+		if elem[0] == '.' {
+			return fmt.Errorf("%q: names that begin with a dot are reserved", name)
+		}
+	}
+	return nil
+}
+
+// parents lists the folders of the entries with all folders above them, "."
+// included, deepest first.
+func parents(entries []entry) []string {
+	dirs := []string{"."}
+	for _, e := range entries {
+		for dir := path.Dir(e.Name); dir != "."; dir = path.Dir(dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	slices.SortFunc(dirs, func(a, b string) int { return strings.Compare(b, a) })
+	return slices.Compact(dirs)
+}

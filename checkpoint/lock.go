@@ -1,0 +1,46 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+const lockFile = ".lock"
+
+// ErrLocked is wrapped by the error of Lock on a directory that is locked.
+var ErrLocked = errors.New("another process is writing this run")
+
+// Lock takes dir, created where absent, for one writer: a second Lock, of this
+// or any other process, fails with ErrLocked until unlock is called or the
+// process ends, however it ends. The empty claim stays behind as DIR/.lock.
+func Lock(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: lock: %w", err)
+	}
+	if err := tryLock(f); err != nil {
+		defer f.Close()
+		if !errors.Is(err, ErrLocked) {
+			return nil, fmt.Errorf("checkpoint: %s: lock: %w", dir, err)
+		}
+		who, _ := io.ReadAll(io.LimitReader(f, 32))
+		if pid, perr := strconv.Atoi(strings.TrimSpace(string(who))); perr == nil {
+			return nil, fmt.Errorf("checkpoint: %s: %w (process %d); wait for it or use --out elsewhere", dir, err, pid)
+		}
+		return nil, fmt.Errorf("checkpoint: %s: %w; wait for it or use --out elsewhere", dir, err)
+	}
+	// The number is only for the message above: a full disk may lose it.
+	if f.Truncate(0) == nil {
+		f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+	}
+	return sync.OnceFunc(func() { f.Close() }), nil
+}

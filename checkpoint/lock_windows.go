@@ -1,0 +1,19 @@
+package checkpoint
+
+import (
+	"os"
+
+	"golang.org/x/sys/windows"
+)
+
+// tryLock locks f until it is closed, or returns ErrLocked at once. The locked
+// byte lies past the process number, which others may read.
+func tryLock(f *os.File) error {
+	at := windows.Overlapped{Offset: 1 << 16}
+	err := windows.LockFileEx(windows.Handle(f.Fd()),
+		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
+	if err == windows.ERROR_LOCK_VIOLATION {
+		return ErrLocked
+	}
+	return err
+}

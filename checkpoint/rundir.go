@@ -1,0 +1,123 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"runtime"
+	"syscall"
+)
+
+// runDir is an open run directory with the operations that change it. os.Root
+// keeps every name inside, symbolic links included.
+type runDir struct {
+	path string
+	root *os.Root
+	hook func(op, name string) error // called before each change, where tests set it
+}
+
+func openDir(path string) (*runDir, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	return &runDir{path: path, root: root}, nil
+}
+
+func (d *runDir) close() { d.root.Close() }
+
+func (d *runDir) before(op, name string) error {
+	if d.hook == nil {
+		return nil
+	}
+	return d.hook(op, name)
+}
+
+func (d *runDir) mkdirAll(name string) error {
+	if err := d.before("mkdir", name); err != nil {
+		return err
+	}
+	return d.root.MkdirAll(name, 0o755)
+}
+
+func (d *runDir) create(name string) (*os.File, error) {
+	if err := d.before("create", name); err != nil {
+		return nil, err
+	}
+	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+}
+
+func (d *runDir) write(f *os.File, name string, p []byte) (int, error) {
+	if err := d.before("write", name); err != nil {
+		return 0, err
+	}
+	return f.Write(p)
+}
+
+func (d *runDir) syncFile(f *os.File, name string) error {
+	if err := d.before("sync", name); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// sync makes the names in a folder durable.
+func (d *runDir) sync(name string) error {
+	if err := d.before("sync", name); err != nil {
+		return err
+	}
+	if runtime.GOOS == "windows" { // cannot sync folders
+		return nil
+	}
+	f, err := d.root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	err = f.Sync()
+	// Some network file systems cannot sync folders and say so.
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+func (d *runDir) rename(from, to string) error {
+	if err := d.before("rename", to); err != nil {
+		return err
+	}
+	return d.root.Rename(from, to)
+}
+
+func (d *runDir) remove(name string) error {
+	if err := d.before("remove", name); err != nil {
+		return err
+	}
+	return d.root.Remove(name)
+}
+
+// removeAll deletes a folder; it changes nothing, not even on a read-only
+// disk, where there is none.
+func (d *runDir) removeAll(name string) error {
+	if _, err := d.root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err := d.before("removeall", name); err != nil {
+		return err
+	}
+	return d.root.RemoveAll(name)
+}
+
+// bare shortens an os error to its operation, its relative name and its cause.
+func bare(err error) error {
+	var le *os.LinkError
+	if errors.As(err, &le) {
+		return fmt.Errorf("rename to %s: %w", le.New, le.Err)
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return fmt.Errorf("%s: %w", pe.Path, pe.Err)
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+)
+
+// StateVersion is the version that WriteState writes and ReadState accepts.
+const StateVersion = 1
+
+// StateFile is the state's name in a run directory.
+const StateFile = "state/state.json"
+
+// ErrVersion is wrapped by ReadState's error for a version it does not know.
+var ErrVersion = errors.New("unknown version")
+
+const maxState = 1 << 20 // bytes
+
+// State is what a resumed run needs beside weights and optimiser. Randomness
+// is keyed by seed and step, so no generator state is kept.
+type State struct {
+	Version  int     `json:"version"`   // StateVersion
+	Step     int     `json:"step"`      // optimiser steps done
+	Tokens   int64   `json:"tokens"`    // tokens or samples seen
+	BestLoss float64 `json:"best_loss"` // lowest validation loss; +Inf before the first, null in the file
+	BestStep int     `json:"best_step"` // step of BestLoss
+	BadEvals int     `json:"bad_evals"` // evaluations since then
+	Elapsed  float64 `json:"elapsed"`   // seconds of training
+	Seed     uint64  `json:"seed"`
+
+	// Cursor is the data's own position, by names that it chooses.
+	Cursor map[string]int64 `json:"cursor,omitempty"`
+}
+
+// stateJSON carries BestLoss, for JSON has no infinity.
+type stateJSON struct {
+	State
+	BestLoss *float64 `json:"best_loss"`
+}
+
+// Validate reports the first field that no run can have.
+func (s State) Validate() error {
+	switch {
+	case s.Step < 0, s.Tokens < 0, s.BestStep < 0, s.BadEvals < 0:
+		return fmt.Errorf("checkpoint: state: negative counter in %+v", s)
+	case s.BestStep > s.Step:
+		return fmt.Errorf("checkpoint: state: best_step %d is after step %d", s.BestStep, s.Step)
+	case math.IsNaN(s.BestLoss), math.IsInf(s.BestLoss, -1):
+		return fmt.Errorf("checkpoint: state: best_loss is %v", s.BestLoss)
+	case s.Elapsed < 0, math.IsNaN(s.Elapsed), math.IsInf(s.Elapsed, 0):
+		return fmt.Errorf("checkpoint: state: elapsed is %v", s.Elapsed)
+	}
+	return nil
+}
+
+// WriteState writes s as JSON, with Version set to StateVersion. The bytes
+// depend on s alone.
+func WriteState(w io.Writer, s State) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	s.Version = StateVersion
+	j := stateJSON{State: s}
+	if !math.IsInf(s.BestLoss, 1) {
+		j.BestLoss = &s.BestLoss
+	}
+	text, err := json.MarshalIndent(j, "", "  ")
+	if err != nil {
+		return fmt.Errorf("checkpoint: state: %w", err)
+	}
+	if _, err := w.Write(append(text, '\n')); err != nil {
+		return fmt.Errorf("checkpoint: write state: %w", err)
+	}
+	return nil
+}
+
+// ReadState reads the state file at path and validates it. Unknown versions
+// (ErrVersion) and unknown keys are refused.
+func ReadState(path string) (State, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return State{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxState+1))
+	if err != nil {
+		return State{}, fmt.Errorf("checkpoint: %w", err)
+	}
+	s, err := parseState(text)
+	if err != nil {
+		return State{}, fmt.Errorf("checkpoint: %s: %w", path, err)
+	}
+	return s, nil
+}
+
+func parseState(text []byte) (State, error) {
+	if len(text) > maxState {
+		return State{}, fmt.Errorf("longer than %d bytes", maxState)
+	}
+	// The version first: another one may have other keys.
+	var v struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		return State{}, err
+	}
+	if v.Version != StateVersion {
+		return State{}, fmt.Errorf("%w %d, this program knows %d: resume with the program that wrote it", ErrVersion, v.Version, StateVersion)
+	}
+	var j stateJSON
+	if err := decodeStrict(text, &j); err != nil {
+		return State{}, err
+	}
+	j.State.BestLoss = math.Inf(1)
+	if j.BestLoss != nil {
+		j.State.BestLoss = *j.BestLoss
+	}
+	return j.State, j.State.Validate()
+}
