@@ -1,0 +1,264 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// write fills a new folder with files.
+func write(t testing.TB, files map[string][]byte) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// saved returns the files that Save writes for the toy tokenizer.
+func saved(t testing.TB) map[string][]byte {
+	t.Helper()
+	dir := t.TempDir()
+	if err := toyBPE(t).Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string][]byte{}
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		if files[e.Name()], err = os.ReadFile(filepath.Join(dir, e.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+func TestSaveLayout(t *testing.T) {
+	t.Parallel()
+	files := saved(t)
+	if len(files) != 4 {
+		t.Errorf("%d files", len(files))
+	}
+	var vocab map[string]int
+	if err := json.Unmarshal(files[vocabFile], &vocab); err != nil {
+		t.Fatal(err)
+	}
+	for token, id := range map[string]int{"!": 0, "~": 93, "¡": 94, "ÿ": 187, "Ā": 188, "Ġ": 220, "Ċ": 198, EndOfTextToken: 279} {
+		if vocab[token] != id {
+			t.Errorf("token %q has id %d, want %d", token, vocab[token], id)
+		}
+	}
+	if !bytes.HasPrefix(files[mergesFile], []byte("#version: 0.2\n")) || bytes.Count(files[mergesFile], []byte("\n")) != 1+279-256 {
+		t.Errorf("%s is %q", mergesFile, files[mergesFile])
+	}
+	for _, part := range []string{
+		`"version":"1.0"`, `"content":"<|endoftext|>"`, `"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false,`, `"decoder":{"type":"ByteLevel"`,
+		`"normalizer":null`, `"model":{"type":"BPE","dropout":null,"unk_token":null,`,
+	} {
+		if !bytes.Contains(files[tokenizerFile], []byte(part)) {
+			t.Errorf("%s lacks %s", tokenizerFile, part)
+		}
+	}
+	if !bytes.Contains(files[configFile], []byte(`"eos_token":"<|endoftext|>"`)) {
+		t.Errorf("%s is %s", configFile, files[configFile])
+	}
+}
+
+// TestLoadVariants checks that the other spellings of the same tokenizer give
+// the same one.
+func TestLoadVariants(t *testing.T) {
+	t.Parallel()
+	want := toyBPE(t)
+	files := saved(t)
+	j := string(files[tokenizerFile])
+	merges := string(files[mergesFile])
+	var lists []string
+	for line := range strings.Lines(merges) {
+		if left, right, ok := strings.Cut(strings.TrimSpace(line), " "); ok && left != "#version:" {
+			pair, _ := json.Marshal([]string{left, right})
+			lists = append(lists, string(pair))
+		}
+	}
+	start := strings.Index(j, `"merges":`) + len(`"merges":`)
+	end := start + strings.Index(j[start:], `]`) + 1
+	for name, dir := range map[string]string{
+		"all":          write(t, files),
+		"json only":    write(t, map[string][]byte{tokenizerFile: files[tokenizerFile]}),
+		"merge lists":  write(t, map[string][]byte{tokenizerFile: []byte(j[:start] + "[" + strings.Join(lists, ",") + "]" + j[end:])}),
+		"untyped":      write(t, map[string][]byte{tokenizerFile: []byte(strings.Replace(j, `"type":"BPE",`, "", 1))}),
+		"eot apart":    write(t, map[string][]byte{tokenizerFile: []byte(strings.Replace(j, `,"<|endoftext|>":279}`, "}", 1))}),
+		"vocab":        write(t, map[string][]byte{vocabFile: files[vocabFile], mergesFile: files[mergesFile]}),
+		"first names":  write(t, map[string][]byte{"encoder.json": files[vocabFile], "vocab.bpe": []byte(strings.ReplaceAll(merges, "\n", "\r\n"))}),
+		"no end lines": write(t, map[string][]byte{vocabFile: files[vocabFile], mergesFile: []byte(strings.TrimSuffix(strings.TrimPrefix(merges, "#version: 0.2\n"), "\n"))}),
+	} {
+		got, err := Load(dir)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkSame(t, name, got.(*BPE), want)
+	}
+}
+
+func TestLoadRefuses(t *testing.T) {
+	t.Parallel()
+	files := saved(t)
+	j, vocab, merges := string(files[tokenizerFile]), string(files[vocabFile]), string(files[mergesFile])
+	edit := func(s, from, to string) []byte {
+		if !strings.Contains(s, from) {
+			t.Fatalf("nothing to edit: %s", from)
+		}
+		return []byte(strings.Replace(s, from, to, 1))
+	}
+	pair := func(vocab, merges []byte) map[string][]byte {
+		return map[string][]byte{vocabFile: vocab, mergesFile: merges}
+	}
+	one := func(text []byte) map[string][]byte { return map[string][]byte{tokenizerFile: text} }
+	v, m := []byte(vocab), []byte(merges)
+	firstMerge := strings.Split(merges, "\n")[1]
+	for _, c := range []struct {
+		name  string
+		files map[string][]byte
+		want  string
+	}{
+		{"duplicate id", pair(edit(vocab, `"#":2,`, `"#":3,`), m), `both have id 3`},
+		{"duplicate token", pair(edit(vocab, `"#":2,`, `"#":2,"#":2,`), m), `token "#" occurs twice`},
+		{"hole", pair(edit(vocab, `:279}`, `:280}`), m), `without holes`},
+		{"negative id", pair(edit(vocab, `"#":2,`, `"#":-2,`), m), `has id -2`},
+		{"huge id", pair(edit(vocab, `"#":2,`, `"#":99999999999,`), m), `not an integer`},
+		{"id is text", pair(edit(vocab, `"#":2,`, `"#":"2",`), m), `not an integer`},
+		{"id is an object", pair(edit(vocab, `"#":2,`, `"#":{"a":2},`), m), `not an integer`},
+		{"byte missing", pair(edit(vocab, `"#":2,`, `"日":2,`), m), `not spelt in GPT-2's byte alphabet`},
+		{"byte missing 2", pair(edit(vocab, `"#":2,`, `"##":2,`), m), `lacks the token "#" of the byte 0x23`},
+		{"empty token", pair(edit(vocab, `"#":2,`, `"":2,`), m), `not spelt`},
+		{"list", pair([]byte("[1]"), m), `not an object`},
+		{"no JSON", pair([]byte("{"), m), `unexpected end`},
+		{"no vocabulary", pair([]byte("null"), m), `not an object`},
+		{"unknown merge", pair(v, edit(merges, firstMerge, "q q")), `merge 1, "q" and "q", names a token`},
+		{"merge twice", pair(v, edit(merges, firstMerge, firstMerge+"\n"+firstMerge)), `occurs twice`},
+		{"merge of three", pair(v, edit(merges, firstMerge, "a b c")), `line 2: merge "a b c"`},
+		{"merge of one", pair(v, edit(merges, firstMerge, "abc")), `line 2: merge "abc"`},
+		{"merge in JSON of three", one(edit(j, `"`+firstMerge+`"`, `["a","b","c"]`)), `names 3 tokens`},
+		{"merge in JSON a number", one(edit(j, `"`+firstMerge+`"`, `1`)), `cannot unmarshal`},
+		{"unigram", one([]byte(`{"model":{"type":"Unigram","vocab":[["a",-1.5]]},"pre_tokenizer":null}`)), `"Unigram"`},
+		{"metaspace", one(edit(j, `"pre_tokenizer":{"type":"ByteLevel"`, `"pre_tokenizer":{"type":"Metaspace"`)), `not ByteLevel`},
+		{"no pre-tokenizer", one(edit(j, `"pre_tokenizer"`, `"other"`)), `not ByteLevel`},
+		{"prefix space", one(edit(j, `"add_prefix_space":false`, `"add_prefix_space":true`)), `add_prefix_space`},
+		{"no regex", one(edit(j, `"use_regex":true`, `"use_regex":false`)), `use_regex`},
+		{"normalizer", one(edit(j, `"normalizer":null`, `"normalizer":{"type":"NFC"}`)), `normalizer`},
+		{"decoder", one(edit(j, `"decoder":{"type":"ByteLevel"`, `"decoder":{"type":"BPEDecoder"`)), `decoder`},
+		{"suffix", one(edit(j, `"end_of_word_suffix":""`, `"end_of_word_suffix":"</w>"`)), `end_of_word_suffix`},
+		{"prefix", one(edit(j, `"continuing_subword_prefix":""`, `"continuing_subword_prefix":"##"`)), `continuing_subword_prefix`},
+		{"byte fallback", one(edit(j, `"byte_fallback":false`, `"byte_fallback":true`)), `byte_fallback`},
+		{"ignore merges", one(edit(j, `"ignore_merges":false`, `"ignore_merges":true`)), `ignore_merges`},
+		{"dropout", one(edit(j, `"dropout":null`, `"dropout":0.1`)), `dropout`},
+		{"added, not special", one(edit(j, `"special":true`, `"special":false`)), `is not special`},
+		{"added with another id", one(edit(j, `{"id":279`, `{"id":278`)), `has id 278, but 279`},
+		{"two tokenizers", map[string][]byte{charsFile: []byte(`{"version":1,"chars":"ab"}`), vocabFile: v, mergesFile: m}, `remove one`},
+		{"characters in disorder", map[string][]byte{charsFile: []byte(`{"version":1,"chars":"ba"}`)}, `character 1, 'a'`},
+		{"character twice", map[string][]byte{charsFile: []byte(`{"version":1,"chars":"aa"}`)}, `character 1, 'a'`},
+		{"no characters", map[string][]byte{charsFile: []byte(`{"version":1,"chars":""}`)}, `no characters`},
+		{"characters of another version", map[string][]byte{charsFile: []byte(`{"version":2,"chars":"ab"}`)}, `version 2`},
+		{"characters not UTF-8", map[string][]byte{charsFile: []byte("{\"version\":1,\"chars\":\"a\xff\"}")}, `not UTF-8`},
+	} {
+		_, err := Load(write(t, c.files))
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "tokenizer: ") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
+		}
+	}
+	for name, files := range map[string]map[string][]byte{"empty": {}, "vocabulary only": {vocabFile: v}, "merges only": {mergesFile: m}} {
+		if _, err := Load(write(t, files)); !errors.Is(err, ErrNotFound) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestLoadHuge(t *testing.T) {
+	t.Parallel()
+	dir := write(t, map[string][]byte{charsFile: nil})
+	if err := os.Truncate(filepath.Join(dir, charsFile), maxFile+1); err != nil {
+		t.Fatal(err)
+	}
+	if testing.Short() {
+		t.Skip("reads 64 MiB")
+	}
+	if _, err := Load(dir); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "larger than 64 MiB") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestMergeOrder checks a list in which a merge comes before the one that makes
+// its left token: the pairs are joined one at a time, so "abab" becomes "aba"
+// as soon as the first "ab" is there.
+func TestMergeOrder(t *testing.T) {
+	t.Parallel()
+	vocab := map[string]int32{}
+	for _, r := range alphabet {
+		vocab[string(r)] = int32(len(vocab))
+	}
+	vocab["ab"], vocab["aba"] = 256, 257
+	b, err := newBPE(vocab, nil, [][2]string{{"ab", "a"}, {"a", "b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"abab", strings.Repeat("ab", longWordLen)} {
+		got := mustEncode(t, b, []byte(text))
+		if want := slowEncode(b, []byte(text)); !slices.Equal(got, want) || got[0] != 257 {
+			t.Errorf("%q: got %v, want %v", text, got, want)
+		}
+	}
+	if _, ok := b.EndOfText(); ok {
+		t.Error("an end of text from nowhere")
+	}
+	dir := t.TempDir()
+	if err := b.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkSame(t, "without end of text", got.(*BPE), b)
+}
+
+func checkParsed(t *testing.T, b *BPE, err error) {
+	if err != nil {
+		if !errors.Is(err, ErrFormat) {
+			t.Errorf("error without ErrFormat: %v", err)
+		}
+		return
+	}
+	text := []byte("the thesis 12 don't\xff")
+	if back, err := b.Decode(mustEncode(t, b, text)); err != nil || !bytes.Equal(back, text) {
+		t.Errorf("%q came back as %q, %v", text, back, err)
+	}
+}
+
+func FuzzTokenizerJSON(f *testing.F) {
+	f.Add(saved(f)[tokenizerFile])
+	f.Add([]byte(`{"model":{"type":"WordPiece"}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		b, err := parseTokenizerJSON(text)
+		checkParsed(t, b, err)
+	})
+}
+
+func FuzzVocabMerges(f *testing.F) {
+	files := saved(f)
+	f.Add(files[vocabFile], files[mergesFile])
+	f.Add([]byte(`{"a":0}`), []byte("a a\n"))
+	f.Fuzz(func(t *testing.T, vocab, merges []byte) {
+		b, err := parsePair(vocab, merges)
+		checkParsed(t, b, err)
+	})
+}
