@@ -7,7 +7,7 @@ const (
 	cExpLo    = iota // below it exp is 0
 	cExpHi           // above it exp is +Inf
 	cLog2E           // 1/ln 2
-	cMagic           // 1.5*2^23: adding it rounds to an integer in the low bits
+	cMagic           // 1.5*2^23+127: adding it rounds to an integer, in the low bits plus 127
 	cNegLn2Hi        // -ln 2 in two parts; the first is exact times any n
 	cNegLn2Lo
 	cExp6 // coefficients of exp on [-ln2/2, ln2/2], highest first
@@ -34,6 +34,10 @@ const (
 	cErf2
 	cErf1
 	cErf0
+	cNegSpan
+	cZero
+	cAbs   // every bit but the sign
+	cSign  // the sign bit
 	cTwo32 // 2^32, which keeps squares of second moments from underflowing
 	constCount
 )
@@ -44,7 +48,7 @@ const (
 // those of erfc are from W. H. Press et al., "Numerical Recipes", erfcc:
 // erfc(z) = t*exp(-z^2 + poly(t)), t = 1/(1+z/2), fractional error 1.2e-7.
 var consts = [constCount]float32{
-	cExpLo: -88, cExpHi: 88.5, cLog2E: math.Log2E, cMagic: 0x1.8p23,
+	cExpLo: -88, cExpHi: 88.5, cLog2E: math.Log2E, cMagic: 0x1.8p23 + 127,
 	cNegLn2Hi: -0.693359375, cNegLn2Lo: 2.12194440e-4,
 	cExp6: 1.9875691500e-4, cExp5: 1.3981999507e-3, cExp4: 8.3334519073e-3,
 	cExp3: 4.1665795894e-2, cExp2: 1.6666665459e-1,
@@ -55,7 +59,8 @@ var consts = [constCount]float32{
 	cErf9: 0.17087277, cErf8: -0.82215223, cErf7: 1.48851587, cErf6: -1.13520398,
 	cErf5: 0.27886807, cErf4: -0.18628806, cErf3: 0.09678418, cErf2: 0.37409196,
 	cErf1: 1.00002368, cErf0: -1.26551223,
-	cTwo32: 1 << 32,
+	cNegSpan: -16, cZero: 0, cTwo32: 1 << 32,
+	cAbs: math.Float32frombits(1<<31 - 1), cSign: math.Float32frombits(1 << 31),
 }
 
 // expf returns e^x within 2 units in the last place. It is 0 below about
@@ -71,7 +76,7 @@ func expf(x float32) float32 {
 	t := fma(x, c[cLog2E], c[cMagic])
 	n := t - c[cMagic]
 	// 2^n: 0 at n = -127 and +Inf at n = 128.
-	scale := math.Float32frombits((math.Float32bits(t) + 127) << 23)
+	scale := math.Float32frombits(math.Float32bits(t) << 23)
 	r := fma(n, c[cNegLn2Hi], x)
 	r = fma(n, c[cNegLn2Lo], r)
 	p := fma(c[cExp6], r, c[cExp5])

@@ -8,7 +8,7 @@ package kernel
 // the tanh form of GELU, computed as x/(1+exp(-2u)).
 func (isa ISA) GELUTanh(y, x []float32) {
 	wantLen(len(y), len(x))
-	a := vecArgs{k: &consts}
+	var a vecArgs
 	a.p[0], a.p[1] = ptr(y), ptr(x)
 	i := isa.run(opGELUTanh, &a, len(y))
 	geluTanhGo(y[i:], x[i:])
@@ -25,7 +25,7 @@ func geluTanhGo(y, x []float32) {
 // f' = s + x*s*(1-s)*(2u)', s = sigmoid(2u).
 func (isa ISA) GELUTanhBackward(dx, dy, x []float32) {
 	wantLen(len(dx), len(dy), len(x))
-	a := vecArgs{k: &consts}
+	var a vecArgs
 	a.p[0], a.p[1], a.p[2] = ptr(dx), ptr(dy), ptr(x)
 	i := isa.run(opGELUTanhBackward, &a, len(dx))
 	geluTanhBackwardGo(dx[i:], dy[i:], x[i:])
@@ -54,7 +54,7 @@ func geluTanhBackwardGo(dx, dy, x []float32) {
 // GELUErf sets y = x*Phi(x), Phi(x) = erfc(-x/sqrt 2)/2.
 func (isa ISA) GELUErf(y, x []float32) {
 	wantLen(len(y), len(x))
-	a := vecArgs{k: &consts}
+	var a vecArgs
 	a.p[0], a.p[1] = ptr(y), ptr(x)
 	i := isa.run(opGELUErf, &a, len(y))
 	geluErfGo(y[i:], x[i:])
@@ -70,7 +70,7 @@ func geluErfGo(y, x []float32) {
 // GELUErfBackward sets dx = dy*(Phi(x) + x*phi(x)), phi the normal density.
 func (isa ISA) GELUErfBackward(dx, dy, x []float32) {
 	wantLen(len(dx), len(dy), len(x))
-	a := vecArgs{k: &consts}
+	var a vecArgs
 	a.p[0], a.p[1], a.p[2] = ptr(dx), ptr(dy), ptr(x)
 	i := isa.run(opGELUErfBackward, &a, len(dx))
 	geluErfBackwardGo(dx[i:], dy[i:], x[i:])
@@ -108,8 +108,8 @@ func normalCDF(x float32) (cdf, z2 float32) {
 func clampSpan(x float32) float32 {
 	if span := consts[cSpan]; span < x {
 		return span
-	} else if -span > x {
-		return -span
+	} else if span := consts[cNegSpan]; span > x {
+		return span
 	}
 	return x
 }

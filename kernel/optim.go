@@ -76,7 +76,7 @@ func (isa ISA) Moments(g, m, v []float32, beta1, beta2 float32) (sumV, sumV2 flo
 	wantLen(len(g), len(m), len(v))
 	for {
 		n := min(SumChunk, len(g))
-		args := vecArgs{k: &consts, f: [8]float32{beta1, 1 - beta1, beta2, 1 - beta2}}
+		args := vecArgs{f: [8]float32{beta1, 1 - beta1, beta2, 1 - beta2}}
 		args.p[0], args.p[1], args.p[2] = ptr(g), ptr(m), ptr(v)
 		i := isa.run(opMoments, &args, n)
 		momentsGo(g[i:n], m[i:n], v[i:n], &args)

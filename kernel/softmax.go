@@ -45,7 +45,7 @@ func maxGo(m float32, x []float32) float32 {
 // above 88.37.
 func (isa ISA) ExpSum(p, s []float32, scale, shift float32) float32 {
 	wantLen(len(p), len(s))
-	v := vecArgs{k: &consts}
+	var v vecArgs
 	v.p[0], v.p[1] = ptr(p), ptr(s)
 	v.f[0], v.f[1] = scale, -shift
 	i := isa.run(opExpSum, &v, len(p))

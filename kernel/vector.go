@@ -5,8 +5,8 @@ import "unsafe"
 // vecArgs is the one argument of every assembly kernel of this family.
 //
 // A kernel works on elements off..off+n of the slices at p (bytes of side
-// information: off/8 on), takes scalars from f and constants from k, and adds
-// to the 16 lanes of acc (a second reduction: acc2). n and off are multiples of
+// information: off/8 on), takes scalars from f and constants from k (set by run), and adds to
+// the 16 lanes of acc (a second reduction: acc2). n and off are multiples of
 // 16; what remains of a slice is left to the portable code, which gives the
 // same bits. _gen/vector knows this layout by byte offset.
 type vecArgs struct {
@@ -75,6 +75,7 @@ func (isa ISA) run(op vecOp, a *vecArgs, n int) int {
 		return 0
 	}
 	n &^= lanes - 1
+	a.k = &consts
 	for a.off = 0; a.off < n; a.off += vecChunk {
 		a.n = min(vecChunk, n-a.off)
 		isa.call(op, a)

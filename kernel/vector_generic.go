@@ -1,3 +1,5 @@
+//go:build !amd64 || noasm
+
 package kernel
 
 // assembly tells whether this build has the kernels of vecOp in assembly.

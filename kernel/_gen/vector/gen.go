@@ -1,0 +1,334 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// Byte offsets within vecArgs.
+const (
+	argN    = 0
+	argOff  = 8
+	argP    = 16
+	argK    = 56
+	argF    = 64
+	argAcc  = 96
+	argAcc2 = 160
+)
+
+// isa is what differs between the instruction sets. An iteration covers 16
+// elements: one vector of AVX-512, or the body twice ("halves") for AVX2.
+type isa struct {
+	name   string
+	halves int
+	reg    []reg.VecPhysical
+}
+
+var (
+	avx512 = isa{"512", 1, []reg.VecPhysical{
+		reg.Z0, reg.Z1, reg.Z2, reg.Z3, reg.Z4, reg.Z5, reg.Z6, reg.Z7,
+		reg.Z8, reg.Z9, reg.Z10, reg.Z11, reg.Z12, reg.Z13, reg.Z14, reg.Z15,
+		reg.Z16, reg.Z17, reg.Z18, reg.Z19, reg.Z20, reg.Z21, reg.Z22, reg.Z23,
+		reg.Z24, reg.Z25, reg.Z26, reg.Z27, reg.Z28, reg.Z29, reg.Z30, reg.Z31}}
+	avx2 = isa{"256", 2, []reg.VecPhysical{
+		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
+		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15}}
+	xmm = []reg.VecPhysical{
+		reg.X0, reg.X1, reg.X2, reg.X3, reg.X4, reg.X5, reg.X6, reg.X7,
+		reg.X8, reg.X9, reg.X10, reg.X11, reg.X12, reg.X13, reg.X14, reg.X15}
+)
+
+var (
+	args     = reg.RAX
+	index    = reg.RBX
+	end      = reg.R9
+	table    = reg.R10
+	scratch  = reg.R11
+	pointers = []reg.GPPhysical{reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8}
+)
+
+// v is one vector register.
+type v = reg.VecPhysical
+
+// broadcast is a scalar in memory: a constant (k) or an argument (f).
+type broadcast struct {
+	constant bool
+	i        int
+}
+
+func (b broadcast) mem() operand.Mem {
+	if b.constant {
+		return operand.Mem{Base: table, Disp: 4 * b.i}
+	}
+	return operand.Mem{Base: args, Disp: argF + 4*b.i}
+}
+
+// gen emits the body of one kernel. The first run is dry: it only finds out
+// which scalars are used and how many temporaries are alive.
+type gen struct {
+	isa
+	dry     bool
+	half    int
+	temps   int // in use
+	most    int
+	used    []broadcast
+	hoisted map[broadcast]v
+	spare   []v // for scalars that do not fit; used in turn
+	turn    int
+	accs    [][]v // by reduction and half
+}
+
+// kernel describes one assembly function.
+type kernel struct {
+	name string
+	loop string // the Go loop that it stands for
+	ptrs int    // slices
+	accs int    // reductions
+	body func(g *gen)
+}
+
+func (k kernel) emit(s isa) {
+	dry := &gen{isa: s, dry: true}
+	k.body(dry)
+
+	name := "vec" + k.name + s.name
+	TEXT(name, 4, "func(a *byte)") // NOSPLIT
+	Pragma("noescape")
+	Doc(name+" works on vecArgs a; x[i] stands for element i of slice p:", "", "\t"+k.loop)
+	Load(Param("a"), args)
+	for i := range k.ptrs {
+		MOVQ(operand.Mem{Base: args, Disp: argP + 8*i}, pointers[i])
+	}
+	MOVQ(operand.Mem{Base: args, Disp: argK}, table)
+	MOVQ(operand.Mem{Base: args, Disp: argOff}, index)
+	MOVQ(operand.Mem{Base: args, Disp: argN}, end)
+	ADDQ(index, end)
+
+	g := &gen{isa: s, hoisted: map[broadcast]v{}}
+	free := s.reg[dry.most:]
+	take := func() v {
+		r := free[0]
+		free = free[1:]
+		return r
+	}
+	for a := range k.accs {
+		g.accs = append(g.accs, nil)
+		for h := range s.halves {
+			g.accs[a] = append(g.accs[a], take())
+			VMOVUPS(g.accMem(a, h), g.accs[a][h])
+		}
+	}
+	if len(dry.used) > len(free) {
+		g.spare = []v{take(), take()}
+	}
+	for _, b := range dry.used {
+		if len(free) == 0 {
+			break
+		}
+		g.hoisted[b] = take()
+		VBROADCASTSS(b.mem(), g.hoisted[b])
+	}
+	Label("loop")
+	for h := range s.halves {
+		g.half, g.temps = h, 0
+		k.body(g)
+	}
+	ADDQ(operand.Imm(16), index)
+	CMPQ(index, end)
+	JLT(operand.LabelRef("loop"))
+	for a := range k.accs {
+		for h := range s.halves {
+			VMOVUPS(g.accs[a][h], g.accMem(a, h))
+		}
+	}
+	VZEROUPPER()
+	RET()
+}
+
+func (g *gen) accMem(a, half int) operand.Mem {
+	return operand.Mem{Base: args, Disp: argAcc + a*(argAcc2-argAcc) + 32*half}
+}
+
+// acc is the register of reduction a.
+func (g *gen) acc(a int) v {
+	if g.dry {
+		return reg.Y0
+	}
+	return g.accs[a][g.half]
+}
+
+// tmp is a new temporary.
+func (g *gen) tmp() v {
+	g.temps++
+	g.most = max(g.most, g.temps)
+	return g.reg[g.temps-1]
+}
+
+// drop frees the n newest temporaries.
+func (g *gen) drop(n int) { g.temps -= n }
+
+func (g *gen) k(i int) v { return g.scalar(broadcast{true, i}) }
+func (g *gen) f(i int) v { return g.scalar(broadcast{false, i}) }
+
+// scalar is a register that holds b in every lane; to be used at once.
+func (g *gen) scalar(b broadcast) v {
+	if g.dry {
+		for _, u := range g.used {
+			if u == b {
+				return reg.Y0
+			}
+		}
+		g.used = append(g.used, b)
+		return reg.Y0
+	}
+	if r, ok := g.hoisted[b]; ok {
+		return r
+	}
+	r := g.spare[g.turn]
+	g.turn = 1 - g.turn
+	VBROADCASTSS(b.mem(), r)
+	return r
+}
+
+// mem is where the elements of slice p of this half are.
+func (g *gen) mem(p int) operand.Mem {
+	return operand.Mem{Base: pointers[p], Index: index, Scale: 4, Disp: 32 * g.half}
+}
+
+// load is a new temporary with the elements of slice p.
+func (g *gen) load(p int) v {
+	t := g.tmp()
+	g.emit(func() { VMOVUPS(g.mem(p), t) })
+	return t
+}
+
+func (g *gen) store(x v, p int) { g.emit(func() { VMOVUPS(x, g.mem(p)) }) }
+
+func (g *gen) emit(f func()) {
+	if !g.dry {
+		f()
+	}
+}
+
+func (g *gen) op(f func(...operand.Op), ops ...operand.Op) { g.emit(func() { f(ops...) }) }
+
+func (g *gen) move(d, a v)      { g.op(VMOVAPS, a, d) }
+func (g *gen) add(d, a, b v)    { g.op(VADDPS, b, a, d) }       // d = a+b
+func (g *gen) sub(d, a, b v)    { g.op(VSUBPS, b, a, d) }       // d = a-b
+func (g *gen) mul(d, a, b v)    { g.op(VMULPS, b, a, d) }       // d = a*b
+func (g *gen) div(d, a, b v)    { g.op(VDIVPS, b, a, d) }       // d = a/b
+func (g *gen) max(d, a, b v)    { g.op(VMAXPS, b, a, d) }       // d = a > b ? a : b
+func (g *gen) min(d, a, b v)    { g.op(VMINPS, b, a, d) }       // d = a < b ? a : b
+func (g *gen) and(d, a, b v)    { g.op(VANDPS, b, a, d) }       // d = a&b
+func (g *gen) or(d, a, b v)     { g.op(VORPS, b, a, d) }        // d = a|b
+func (g *gen) sqrt(d, a v)      { g.op(VSQRTPS, a, d) }         // d = sqrt(a)
+func (g *gen) mulAdd(d, b, c v) { g.op(VFMADD213PS, c, b, d) }  // d = fma(d,b,c)
+func (g *gen) mulSub(d, b, c v) { g.op(VFMSUB213PS, c, b, d) }  // d = fma(d,b,-c)
+func (g *gen) addMul(d, a, b v) { g.op(VFMADD231PS, b, a, d) }  // d = fma(a,b,d)
+func (g *gen) subMul(d, a, b v) { g.op(VFNMADD231PS, b, a, d) } // d = fma(-a,b,d)
+
+// round sets d to a rounded to an integer, ties to even.
+func (g *gen) round(d, a v) {
+	g.emit(func() {
+		if g.halves == 1 {
+			VRNDSCALEPS(operand.Imm(8), a, d)
+		} else {
+			VROUNDPS(operand.Imm(8), a, d)
+		}
+	})
+}
+
+// blend sets d to neg in the lanes where the sign bit of s is set, else to pos.
+func (g *gen) blend(d, s, neg, pos v) {
+	g.emit(func() {
+		if g.halves == 1 {
+			VPMOVD2M(s, reg.K1)
+			VBLENDMPS(neg, pos, reg.K1, d)
+		} else {
+			VBLENDVPS(s, neg, pos, d)
+		}
+	})
+}
+
+// maxBits takes |x|, as integers, into reduction 0. It spoils x.
+func (g *gen) maxBits(x v) {
+	g.and(x, x, g.k(cAbs))
+	g.op(VPMAXUD, x, g.acc(0), g.acc(0))
+}
+
+// exp sets x = expf(x) and needs two temporaries.
+func (g *gen) exp(x v) {
+	t, n := g.tmp(), g.tmp()
+	g.max(x, g.k(cExpLo), x)
+	g.min(x, g.k(cExpHi), x)
+	g.move(t, g.k(cMagic))
+	g.addMul(t, x, g.k(cLog2E))
+	g.sub(n, t, g.k(cMagic))
+	g.op(VPSLLD, operand.Imm(23), t, t)
+	g.addMul(x, n, g.k(cNegLn2Hi))
+	g.addMul(x, n, g.k(cNegLn2Lo))
+	g.move(n, g.k(cExp6))
+	for _, c := range []int{cExp5, cExp4, cExp3, cExp2, cHalf, cOne, cOne} {
+		g.mulAdd(n, x, g.k(c))
+	}
+	g.mul(x, n, t)
+	g.drop(2)
+}
+
+// parity sets d to all ones where the grid point x (times 2^bits, in f[4]) is
+// odd; with a side it stores the bits at p[3].
+func (g *gen) parity(d, x v, side bool) {
+	g.mul(d, x, g.f(4))
+	g.op(VCVTTPS2DQ, d, d)
+	g.op(VPSLLD, operand.Imm(31), d, d)
+	g.emit(func() {
+		if !side {
+			return
+		}
+		if g.halves == 1 {
+			VPMOVD2M(d, reg.K1)
+			KMOVW(reg.K1, g.sideMem())
+		} else {
+			m := g.sideMem()
+			VMOVMSKPS(d, reg.R12.As32())
+			MOVB(reg.R12.As8(), m)
+		}
+	})
+	g.op(VPSRAD, operand.Imm(31), d, d)
+}
+
+// sideMem is where the side bits of this half are.
+func (g *gen) sideMem() operand.Mem {
+	MOVQ(index, scratch)
+	SHRQ(operand.Imm(3), scratch)
+	return operand.Mem{Base: pointers[3], Index: scratch, Scale: 1, Disp: g.half}
+}
+
+// sideMask sets d to all ones where the side bit at p[3] is set.
+func (g *gen) sideMask(d v) {
+	g.emit(func() {
+		m := g.sideMem()
+		if g.halves == 1 {
+			KMOVW(m, reg.K1)
+			VPMOVM2D(reg.K1, d)
+			return
+		}
+		low := xmm[g.temps-1] // d is the newest temporary
+		MOVBLZX(m, reg.R12.As32())
+		VMOVD(reg.R12.As32(), low)
+		VPBROADCASTD(low, d)
+		VPSLLVD(toSign, d, d)
+		VPSRAD(operand.Imm(31), d, d)
+	})
+}
+
+// toSign holds the shifts that bring bit j to the sign of lane j.
+var toSign operand.Mem
+
+func makeToSign() {
+	toSign = GLOBL("vecToSign", 8|16) // RODATA|NOPTR
+	for j := range 8 {
+		DATA(4*j, operand.U32(31-j))
+	}
+}

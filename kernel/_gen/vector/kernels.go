@@ -1,0 +1,337 @@
+package main
+
+var kernels = []kernel{
+	{"Sum", "acc += p1", 2, 1, func(g *gen) {
+		g.add(g.acc(0), g.acc(0), g.load(1))
+	}},
+	{"SumSquaredDev", "d := p1 - f0; acc = fma(d, d, acc)", 2, 1, func(g *gen) {
+		d := g.load(1)
+		g.sub(d, d, g.f(0))
+		g.addMul(g.acc(0), d, d)
+	}},
+	{"Normalise", "p0 = fma((p1-f0)*f1, p2, p3)", 4, 0, func(g *gen) {
+		x := g.load(1)
+		g.xhat(x)
+		g.mulAdd(x, g.load(2), g.load(3))
+		g.store(x, 0)
+	}},
+	{"NormaliseNoBias", "p0 = (p1-f0)*f1*p2", 3, 0, func(g *gen) {
+		x := g.load(1)
+		g.xhat(x)
+		g.mul(x, x, g.load(2))
+		g.store(x, 0)
+	}},
+	{"NormBackwardSums", "g := p1*p3; acc += g; acc2 = fma(g, (p2-f0)*f1, acc2)", 4, 2, func(g *gen) {
+		d, x := g.load(1), g.load(2)
+		g.mul(d, d, g.load(3))
+		g.xhat(x)
+		g.add(g.acc(0), g.acc(0), d)
+		g.addMul(g.acc(1), d, x)
+	}},
+	{"NormBackward", "p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1", 4, 0, func(g *gen) {
+		d, x := g.load(1), g.load(2)
+		g.mul(d, d, g.load(3))
+		g.xhat(x)
+		g.sub(d, d, g.f(2))
+		g.subMul(d, x, g.f(3))
+		g.mul(d, d, g.f(1))
+		g.store(d, 0)
+	}},
+	{"NormParams", "p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1", 4, 0, func(g *gen) {
+		dy := normParams(g)
+		db := g.load(3)
+		g.add(db, db, dy)
+		g.store(db, 3)
+	}},
+	{"NormParamsNoBias", "p0 = fma(p1, (p2-f0)*f1, p0)", 3, 0, func(g *gen) { normParams(g) }},
+	{"Dot", "acc = fma(p1, p2, acc)", 3, 1, func(g *gen) {
+		g.addMul(g.acc(0), g.load(1), g.load(2))
+	}},
+	{"Max", "if p1 > acc { acc = p1 }", 2, 1, func(g *gen) {
+		g.max(g.acc(0), g.load(1), g.acc(0))
+	}},
+	{"Min", "if p1 < acc { acc = p1 }", 2, 1, func(g *gen) {
+		g.min(g.acc(0), g.load(1), g.acc(0))
+	}},
+	{"ExpSum", "p0 = expf(fma(p1, f0, f1)); acc += p0", 2, 1, func(g *gen) {
+		x := g.load(1)
+		g.mulAdd(x, g.f(0), g.f(1))
+		g.exp(x)
+		g.store(x, 0)
+		g.add(g.acc(0), g.acc(0), x)
+	}},
+	{"SoftmaxBackward", "p0 = p1*(p2-f0)*f1", 3, 0, func(g *gen) {
+		p, d := g.load(1), g.load(2)
+		g.sub(d, d, g.f(0))
+		g.mul(d, p, d)
+		g.mul(d, d, g.f(1))
+		g.store(d, 0)
+	}},
+	{"GELUTanh", "p0 = gelu(p1), as geluTanhGo", 2, 0, geluTanh},
+	{"GELUTanhBackward", "p0 = p1*gelu'(p2), as geluTanhBackwardGo", 3, 0, geluTanhBackward},
+	{"GELUErf", "p0 = p1*normalCDF(p1)", 2, 0, func(g *gen) {
+		x := g.load(1)
+		cdf, _ := normalCDF(g, x)
+		g.mul(x, x, cdf)
+		g.store(x, 0)
+	}},
+	{"GELUErfBackward", "p0 = p1*gelu'(p2), as geluErfBackwardGo", 3, 0, func(g *gen) {
+		x := g.load(2)
+		cdf, z2 := normalCDF(g, x)
+		g.or(z2, z2, g.k(cSign))
+		g.exp(z2)
+		g.mul(z2, z2, g.k(cInvSqrt2P))
+		g.clampSpan(x)
+		g.addMul(cdf, x, z2)
+		g.mul(cdf, g.load(1), cdf)
+		g.store(cdf, 0)
+	}},
+	{"Add", "p0 = p1 + p2", 3, 0, func(g *gen) {
+		a := g.load(1)
+		g.add(a, a, g.load(2))
+		g.store(a, 0)
+	}},
+	{"Scale", "p0 = p1*f0", 2, 0, func(g *gen) {
+		x := g.load(1)
+		g.mul(x, x, g.f(0))
+		g.store(x, 0)
+	}},
+	{"Axpy", "p0 = fma(p1, f0, p0)", 2, 0, func(g *gen) {
+		d := g.load(0)
+		g.addMul(d, g.load(1), g.f(0))
+		g.store(d, 0)
+	}},
+	{"Quantise", "p0 = quantise(p0, f0, f1)", 1, 1, func(g *gen) {
+		x := g.load(0)
+		g.quantise(x, 0, 1)
+		g.store(x, 0)
+		g.maxBits(x)
+	}},
+	{"AddQuantised", "q := quantise(p2, f0, f1); p0 = p1 + q", 3, 1, func(g *gen) {
+		h, x := g.load(2), g.load(1)
+		g.quantise(h, 0, 1)
+		g.add(x, x, h)
+		g.store(x, 0)
+		g.maxBits(h)
+		g.maxBits(x)
+	}},
+	{"QuantisedAdd", "p0 = quantise(p1+p2, f0, f1)", 3, 1, func(g *gen) {
+		x := g.load(1)
+		g.add(x, x, g.load(2))
+		g.quantise(x, 0, 1)
+		g.store(x, 0)
+		g.maxBits(x)
+	}},
+	{"Step", "as stepGo", 3, 1, step{}.forward},
+	{"Unstep", "as unstepGo", 3, 1, step{}.backward},
+	{"StepQuantised0", "as stepQuantisedGo, planes 0", 3, 1, step{grid: true}.forward},
+	{"UnstepQuantised0", "as unstepQuantisedGo, planes 0", 3, 1, step{grid: true}.backward},
+	{"StepQuantised1", "as stepQuantisedGo, planes 1", 4, 1, step{true, true, true}.forward},
+	{"StepQuantised1NoSide", "as stepQuantisedGo, planes 1, side nil", 3, 1, step{true, true, false}.forward},
+	{"UnstepQuantised1", "as unstepQuantisedGo, planes 1", 4, 1, step{true, true, true}.backward},
+	{"GradStep", "p0 = fma(p2, f1, p0) + p1; p1 = p2*f0", 3, 0, func(g *gen) {
+		dx, grad := g.load(0), g.load(2)
+		g.addMul(dx, grad, g.f(1))
+		g.add(dx, dx, g.load(1))
+		g.store(dx, 0)
+		g.mul(grad, grad, g.f(0))
+		g.store(grad, 1)
+	}},
+	{"AdamW", "as adamWGo", 4, 0, func(g *gen) {
+		grad, m, v := g.load(1), g.load(2), g.load(3)
+		moments(g, grad, m, v)
+		g.store(m, 2)
+		g.store(v, 3)
+		g.mul(v, v, g.f(6))
+		g.sqrt(v, v)
+		g.add(v, v, g.f(7))
+		g.mul(m, m, g.f(5))
+		g.div(m, m, v)
+		g.decayed(m, 4)
+	}},
+	{"SGD", "as sgdGo", 3, 0, func(g *gen) {
+		buf := g.load(2)
+		g.mulAdd(buf, g.f(0), g.load(1))
+		g.store(buf, 2)
+		g.mul(buf, buf, g.f(2))
+		g.decayed(buf, 1)
+	}},
+	{"Moments", "as momentsGo", 3, 2, func(g *gen) {
+		grad, m, v := g.load(0), g.load(1), g.load(2)
+		moments(g, grad, m, v)
+		g.store(m, 1)
+		g.store(v, 2)
+		g.add(g.acc(0), g.acc(0), v)
+		g.mul(v, v, g.k(cTwo32))
+		g.addMul(g.acc(1), v, v)
+	}},
+	{"SETUpdate", "as setUpdateGo", 3, 0, func(g *gen) {
+		m, v := g.load(1), g.load(2)
+		g.mulAdd(v, g.f(0), g.f(1))
+		g.sqrt(v, v)
+		g.sub(v, v, g.f(2))
+		g.mul(m, m, g.f(3))
+		g.div(m, m, v)
+		g.decayed(m, 4)
+	}},
+}
+
+// xhat sets x = (x-mean)*rstd.
+func (g *gen) xhat(x v) {
+	g.sub(x, x, g.f(0))
+	g.mul(x, x, g.f(1))
+}
+
+func normParams(g *gen) (dy v) {
+	dw, dy, x := g.load(0), g.load(1), g.load(2)
+	g.xhat(x)
+	g.addMul(dw, dy, x)
+	g.store(dw, 0)
+	return dy
+}
+
+// clampSpan bounds x to ±cSpan.
+func (g *gen) clampSpan(x v) {
+	g.min(x, g.k(cSpan), x)
+	g.max(x, g.k(cNegSpan), x)
+}
+
+func geluTanh(g *gen) {
+	x := g.load(1)
+	w := g.tmp()
+	g.mul(w, x, x)
+	g.mulAdd2(w, cNegTanh3, cNegTanh1)
+	g.mul(w, x, w)
+	g.exp(w)
+	g.add(w, w, g.k(cOne))
+	g.div(x, x, w)
+	g.store(x, 0)
+}
+
+// mulAdd2 sets d = fma(d, k[b], k[c]).
+func (g *gen) mulAdd2(d v, b, c int) { g.mulAdd(d, g.k(b), g.k(c)) }
+
+func geluTanhBackward(g *gen) {
+	x := g.load(2)
+	v2, e, t := g.tmp(), g.tmp(), g.tmp()
+	g.clampSpan(x)
+	g.mul(v2, x, x)
+	g.move(e, v2)
+	g.mulAdd2(e, cNegTanh3, cNegTanh1)
+	g.mul(e, x, e)
+	g.or(e, e, g.k(cSign))
+	g.exp(e)
+	g.add(t, e, g.k(cOne))
+	g.div(t, g.k(cOne), t)
+	g.mul(e, e, t) // et
+	s := g.tmp()
+	g.blend(s, x, e, t)
+	g.mulSub(v2, g.k(cTanhD3), g.k(cNegTanh1)) // du
+	g.mul(x, x, v2)
+	g.mul(e, e, t)
+	g.addMul(s, x, e)
+	g.mul(s, g.load(1), s)
+	g.store(s, 0)
+}
+
+// normalCDF leaves Phi(x) and z^2 in new temporaries.
+func normalCDF(g *gen, x v) (cdf, z2 v) {
+	z, t, p := g.tmp(), g.tmp(), g.tmp()
+	g.and(z, x, g.k(cAbs))
+	g.mul(z, z, g.k(cSqrtHalf))
+	g.min(z, g.k(cErfSpan), z)
+	g.move(t, z)
+	g.mulAdd2(t, cHalf, cOne)
+	g.div(t, g.k(cOne), t)
+	g.move(p, g.k(cErf9))
+	for c := cErf8; c <= cErf0; c++ {
+		g.mulAdd(p, t, g.k(c))
+	}
+	g.mul(z, z, z)
+	g.sub(p, p, z)
+	g.exp(p)
+	g.mul(t, t, g.k(cHalf))
+	g.mul(p, t, p) // q
+	g.sub(t, g.k(cOne), p)
+	g.blend(t, x, p, t)
+	g.drop(1)
+	return t, z
+}
+
+// quantise sets x = Q[x] with 2^bits in f[scale] and 2^-bits in f[unit].
+func (g *gen) quantise(x v, scale, unit int) {
+	g.mul(x, x, g.f(scale))
+	g.round(x, x)
+	g.mul(x, x, g.f(unit))
+	g.add(x, x, g.k(cZero))
+}
+
+// step is the BDIA update: p0 = x_{k-1} or x_{k+1}, p1 = x, p2 = h, f = gamma,
+// 1/gamma, 1-gamma, 1+gamma, 2^bits, 2^-bits.
+type step struct{ grid, odd, side bool }
+
+// inner is what x_k and h_k(x_k) add.
+func (s step) inner(g *gen) v {
+	x := g.load(1)
+	g.mul(x, x, g.f(2))
+	g.addMul(x, g.load(2), g.f(3))
+	g.drop(1)
+	if s.grid {
+		g.quantise(x, 4, 5)
+	}
+	return x
+}
+
+func (s step) forward(g *gen) {
+	q, x := s.inner(g), g.load(0)
+	if s.odd {
+		odd := g.tmp()
+		g.parity(odd, x, s.side)
+		g.and(odd, odd, g.f(5))
+		g.add(x, x, odd)
+	}
+	g.mul(x, x, g.f(0))
+	g.add(x, x, q)
+	g.store(x, 0)
+	g.maxBits(q)
+	g.maxBits(x)
+}
+
+func (s step) backward(g *gen) {
+	q, x := s.inner(g), g.load(0)
+	g.sub(x, x, q)
+	g.mul(x, x, g.f(1))
+	if s.odd {
+		odd := g.tmp()
+		g.sideMask(odd)
+		g.and(odd, odd, g.f(5))
+		g.sub(x, x, odd)
+	}
+	if s.grid {
+		g.add(x, x, g.k(cZero))
+	}
+	g.store(x, 0)
+	g.maxBits(q)
+	g.maxBits(x)
+}
+
+// moments updates m and v with the gradient; f = beta1, 1-beta1, beta2,
+// 1-beta2.
+func moments(g *gen, grad, m, v v) {
+	t := g.tmp()
+	g.mul(t, grad, g.f(1))
+	g.mulAdd(m, g.f(0), t)
+	g.mul(t, grad, g.f(3))
+	g.mul(t, t, grad)
+	g.mulAdd(v, g.f(2), t)
+	g.drop(1)
+}
+
+// decayed sets p0 = p0 - p0*f[decay] - change.
+func (g *gen) decayed(change v, decay int) {
+	p, t := g.load(0), g.tmp()
+	g.mul(t, p, g.f(decay))
+	g.sub(p, p, t)
+	g.sub(p, p, change)
+	g.store(p, 0)
+}

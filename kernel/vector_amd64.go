@@ -1,0 +1,167 @@
+//go:build amd64 && !noasm
+
+package kernel
+
+import "unsafe"
+
+// assembly tells whether this build has the kernels of vecOp in assembly.
+const assembly = true
+
+// call runs op on a.
+func (isa ISA) call(op vecOp, a *vecArgs) {
+	if isa == avx512 {
+		call512(op, (*byte)(unsafe.Pointer(a)))
+	} else {
+		call256(op, (*byte)(unsafe.Pointer(a)))
+	}
+}
+
+func call512(op vecOp, a *byte) {
+	switch op {
+	case opSum:
+		vecSum512(a)
+	case opSumSquaredDev:
+		vecSumSquaredDev512(a)
+	case opNormalise:
+		vecNormalise512(a)
+	case opNormaliseNoBias:
+		vecNormaliseNoBias512(a)
+	case opNormBackwardSums:
+		vecNormBackwardSums512(a)
+	case opNormBackward:
+		vecNormBackward512(a)
+	case opNormParams:
+		vecNormParams512(a)
+	case opNormParamsNoBias:
+		vecNormParamsNoBias512(a)
+	case opDot:
+		vecDot512(a)
+	case opMax:
+		vecMax512(a)
+	case opMin:
+		vecMin512(a)
+	case opExpSum:
+		vecExpSum512(a)
+	case opSoftmaxBackward:
+		vecSoftmaxBackward512(a)
+	case opGELUTanh:
+		vecGELUTanh512(a)
+	case opGELUTanhBackward:
+		vecGELUTanhBackward512(a)
+	case opGELUErf:
+		vecGELUErf512(a)
+	case opGELUErfBackward:
+		vecGELUErfBackward512(a)
+	case opAdd:
+		vecAdd512(a)
+	case opScale:
+		vecScale512(a)
+	case opAxpy:
+		vecAxpy512(a)
+	case opQuantise:
+		vecQuantise512(a)
+	case opAddQuantised:
+		vecAddQuantised512(a)
+	case opQuantisedAdd:
+		vecQuantisedAdd512(a)
+	case opStep:
+		vecStep512(a)
+	case opUnstep:
+		vecUnstep512(a)
+	case opStepQuantised0:
+		vecStepQuantised0512(a)
+	case opUnstepQuantised0:
+		vecUnstepQuantised0512(a)
+	case opStepQuantised1:
+		vecStepQuantised1512(a)
+	case opStepQuantised1NoSide:
+		vecStepQuantised1NoSide512(a)
+	case opUnstepQuantised1:
+		vecUnstepQuantised1512(a)
+	case opGradStep:
+		vecGradStep512(a)
+	case opAdamW:
+		vecAdamW512(a)
+	case opSGD:
+		vecSGD512(a)
+	case opMoments:
+		vecMoments512(a)
+	case opSETUpdate:
+		vecSETUpdate512(a)
+	}
+}
+
+func call256(op vecOp, a *byte) {
+	switch op {
+	case opSum:
+		vecSum256(a)
+	case opSumSquaredDev:
+		vecSumSquaredDev256(a)
+	case opNormalise:
+		vecNormalise256(a)
+	case opNormaliseNoBias:
+		vecNormaliseNoBias256(a)
+	case opNormBackwardSums:
+		vecNormBackwardSums256(a)
+	case opNormBackward:
+		vecNormBackward256(a)
+	case opNormParams:
+		vecNormParams256(a)
+	case opNormParamsNoBias:
+		vecNormParamsNoBias256(a)
+	case opDot:
+		vecDot256(a)
+	case opMax:
+		vecMax256(a)
+	case opMin:
+		vecMin256(a)
+	case opExpSum:
+		vecExpSum256(a)
+	case opSoftmaxBackward:
+		vecSoftmaxBackward256(a)
+	case opGELUTanh:
+		vecGELUTanh256(a)
+	case opGELUTanhBackward:
+		vecGELUTanhBackward256(a)
+	case opGELUErf:
+		vecGELUErf256(a)
+	case opGELUErfBackward:
+		vecGELUErfBackward256(a)
+	case opAdd:
+		vecAdd256(a)
+	case opScale:
+		vecScale256(a)
+	case opAxpy:
+		vecAxpy256(a)
+	case opQuantise:
+		vecQuantise256(a)
+	case opAddQuantised:
+		vecAddQuantised256(a)
+	case opQuantisedAdd:
+		vecQuantisedAdd256(a)
+	case opStep:
+		vecStep256(a)
+	case opUnstep:
+		vecUnstep256(a)
+	case opStepQuantised0:
+		vecStepQuantised0256(a)
+	case opUnstepQuantised0:
+		vecUnstepQuantised0256(a)
+	case opStepQuantised1:
+		vecStepQuantised1256(a)
+	case opStepQuantised1NoSide:
+		vecStepQuantised1NoSide256(a)
+	case opUnstepQuantised1:
+		vecUnstepQuantised1256(a)
+	case opGradStep:
+		vecGradStep256(a)
+	case opAdamW:
+		vecAdamW256(a)
+	case opSGD:
+		vecSGD256(a)
+	case opMoments:
+		vecMoments256(a)
+	case opSETUpdate:
+		vecSETUpdate256(a)
+	}
+}

@@ -1,0 +1,86 @@
+package kernel
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia/internal/cpufeat"
+)
+
+// benchRow is the length of a row, benchN that of a tensor of the benchmarks
+// (4096 rows; about 6 MB).
+const (
+	benchRow = 384
+	benchN   = 4096 * benchRow
+)
+
+// BenchmarkVector reports bytes read and written per second.
+func BenchmarkVector(b *testing.B) {
+	r := newRand()
+	var s [6][]float32
+	for i := range s {
+		s[i] = normals(r, benchN, 1)
+	}
+	for i, v := range s[5] {
+		s[5][i] = absf(v)
+	}
+	w, bias := normals(r, benchRow, 1), normals(r, benchRow, 1)
+	side := make([]byte, benchN/8)
+	mean, rstd := make([]float32, benchN/benchRow), normals(r, benchN/benchRow, 1)
+	scalars := AdamWScalars{1e-3, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001}
+	rows := func(f func(i, j int)) {
+		for i := 0; i < benchN; i += benchRow {
+			f(i, i+benchRow)
+		}
+	}
+	for _, k := range []struct {
+		name   string
+		passes int // tensors read or written
+		call   func(isa ISA)
+	}{
+		{"Copy", 2, func(isa ISA) { copy(s[0], s[1]) }},
+		{"LayerNorm", 2, func(isa ISA) {
+			rows(func(i, j int) { isa.LayerNorm(s[0][i:j], s[1][i:j], w, bias, 1e-5) })
+		}},
+		{"LayerNormBackward", 3, func(isa ISA) {
+			rows(func(i, j int) { isa.LayerNormBackward(s[0][i:j], s[1][i:j], s[2][i:j], w, 0.1, 1) })
+		}},
+		{"LayerNormBackwardParams", 2, func(isa ISA) {
+			isa.LayerNormBackwardParams(w, bias, s[1], s[2], mean, rstd, benchN/benchRow, benchRow)
+		}},
+		{"ColumnSum", 1, func(isa ISA) { isa.ColumnSum(bias, s[1], benchN/benchRow, benchRow) }},
+		{"RowMax", 1, func(isa ISA) { rows(func(i, j int) { isa.RowMax(s[1][i:j]) }) }},
+		{"ExpSum", 2, func(isa ISA) { rows(func(i, j int) { isa.ExpSum(s[0][i:j], s[1][i:j], 0.1, 1) }) }},
+		{"SoftmaxBackward", 3, func(isa ISA) {
+			rows(func(i, j int) { isa.SoftmaxBackward(s[0][i:j], s[1][i:j], s[2][i:j], 0.1, 1) })
+		}},
+		{"CrossEntropy", 2, func(isa ISA) {
+			copy(s[0], s[1])
+			for i := 0; i < benchN; i += benchN / 32 {
+				isa.CrossEntropy(s[0][i:i+benchN/32], 7, 1)
+			}
+		}},
+		{"GELUTanh", 2, func(isa ISA) { isa.GELUTanh(s[0], s[1]) }},
+		{"GELUTanhBackward", 3, func(isa ISA) { isa.GELUTanhBackward(s[0], s[1], s[2]) }},
+		{"GELUErf", 2, func(isa ISA) { isa.GELUErf(s[0], s[1]) }},
+		{"GELUErfBackward", 3, func(isa ISA) { isa.GELUErfBackward(s[0], s[1], s[2]) }},
+		{"Add", 3, func(isa ISA) { isa.Add(s[0], s[1], s[2]) }},
+		{"Quantise", 2, func(isa ISA) { isa.Quantise(s[1], 9) }},
+		{"AddQuantised", 3, func(isa ISA) { isa.AddQuantised(s[0], s[1], s[2], 9) }},
+		{"StepQuantised", 4, func(isa ISA) { isa.StepQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
+		{"UnstepQuantised", 4, func(isa ISA) { isa.UnstepQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
+		{"GradStep", 5, func(isa ISA) { isa.GradStep(s[3], s[4], s[2], 0.5) }},
+		{"AdamW", 7, func(isa ISA) { isa.AdamW(s[0], s[2], s[3], s[5], scalars) }},
+		{"Moments", 5, func(isa ISA) { isa.Moments(s[2], s[3], s[5], 0.9, 0.999) }},
+		{"SETUpdate", 4, func(isa ISA) { isa.SETUpdate(s[0], s[3], s[5], 1, 1e-16, 1e-9, 1e-4, 0) }},
+		{"SumSquares", 1, func(isa ISA) { isa.SumSquares(s[1]) }},
+	} {
+		for _, l := range cpufeat.Supported() {
+			b.Run(k.name+"/"+l.String(), func(b *testing.B) {
+				b.SetBytes(int64(k.passes) * benchN * 4)
+				for b.Loop() {
+					k.call(ISA(l))
+				}
+			})
+		}
+	}
+}
