@@ -1,0 +1,134 @@
+package bdia_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// tinyGPT is the model of gpt_tiny_bdia_tied_tanh.safetensors.
+var tinyGPT = model.GPTConfig{Vocab: 50, Context: 16, Layers: 4, Heads: 4, Width: 32}
+
+// newCPU returns a CPU backend that the test closes.
+func newCPU(t testing.TB, o cpu.Options) *cpu.Backend {
+	t.Helper()
+	if o.ArenaBytes == 0 {
+		o.ArenaBytes = cpu.ScratchBytes(o.Threads) + 64<<20
+	}
+	be, err := cpu.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(be.Close)
+	return be
+}
+
+// collect is a Sink that copies every gradient to the host.
+type collect struct {
+	be    backend.Backend
+	grads map[string][]float32
+}
+
+func (c *collect) Open(params []*tensor.Param) {
+	for _, p := range params {
+		p.Grad = c.be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+		c.be.Zero(p.Grad)
+	}
+}
+
+func (c *collect) Close(params []*tensor.Param) {
+	for _, p := range params {
+		c.grads[p.Name] = read(c.be, p.Grad)
+	}
+}
+
+func read(be backend.Backend, x tensor.Tensor) []float32 {
+	host := make([]float32, x.Len())
+	be.Download(host, x)
+	return host
+}
+
+func TestGoldenGPT(t *testing.T) {
+	t.Parallel()
+	g := testkit.OpenGolden(t, "gpt_tiny_bdia_tied_tanh.safetensors")
+	for _, level := range cpufeat.Supported() {
+		for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
+			t.Run(fmt.Sprintf("%v/%v", level, memory), func(t *testing.T) {
+				t.Parallel()
+				be := newCPU(t, cpu.Options{Threads: 2, ISA: level.String()})
+				goldenGPT(t, g, be, memory)
+			})
+		}
+	}
+}
+
+func goldenGPT(t *testing.T, g *testkit.Golden, be backend.Backend, memory bdia.Memory) {
+	opt := bdia.DefaultOptions()
+	opt.Memory = memory
+	m, err := model.NewGPT(be, tinyGPT, opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range m.Params() {
+		be.Upload(p.Value, g.F32("param."+p.Name))
+	}
+	batch := model.Batch{Size: 3, Inputs: g.I32("input.tokens"), Targets: g.I32("input.targets")}
+	tokens := float64(len(batch.Inputs))
+
+	// Training: states on the way up, side information, states on the way down.
+	m.Stack.SetGammas(g.F32("gamma"))
+	seen := 0
+	m.Stack.Observe = func(k int, x tensor.Tensor) {
+		seen++
+		testkit.EqualBits(t, fmt.Sprintf("x_%d (visit %d)", k, seen), read(be, x), g.F32(fmt.Sprintf("x.%d", k)))
+		if side := m.Stack.Side(); memory == bdia.Reversible && k == tinyGPT.Layers {
+			for j := range tinyGPT.Layers - 2 {
+				bits := make([]byte, side.Of(j).Len())
+				be.DownloadBytes(bits, side.Of(j))
+				if want := g.Bytes(fmt.Sprintf("s_packed.%d", j)); string(bits) != string(want) {
+					t.Errorf("side information s_%d differs", j)
+				}
+			}
+		}
+	}
+	sink := &collect{be: be, grads: map[string][]float32{}}
+	var sum float64
+	if err := m.Step(batch, backend.Pass{Train: true}, float32(1/tokens), sink, &sum); err != nil {
+		t.Fatal(err)
+	}
+	want := tinyGPT.Layers + 1
+	if memory == bdia.Reversible {
+		want += tinyGPT.Layers - 2
+	}
+	if seen != want {
+		t.Errorf("%d states were observed, want %d", seen, want)
+	}
+	testkit.Near(t, "loss", []float32{float32(sum / tokens)}, g.F32("loss"), 1e-5)
+	for name, grad := range sink.grads {
+		testkit.Near(t, "gradient of "+name, grad, g.F32("grad."+name), 1e-5)
+	}
+	if len(sink.grads) != len(m.Params()) {
+		t.Errorf("%d gradients for %d parameters", len(sink.grads), len(m.Params()))
+	}
+	testkit.Near(t, "dloss/dx_0", read(be, m.Stack.Grad()), g.F32("gx.0"), 1e-5)
+
+	// Inference.
+	m.Stack.Observe = func(k int, x tensor.Tensor) {
+		testkit.EqualBits(t, fmt.Sprintf("inference x_%d", k), read(be, x), g.F32(fmt.Sprintf("infer.x.%d", k)))
+	}
+	sum = 0
+	if err := m.Loss(batch, bdia.DefaultGrid, &sum); err != nil {
+		t.Fatal(err)
+	}
+	testkit.Near(t, "inference loss", []float32{float32(sum / tokens)}, g.F32("infer.loss"), 1e-5)
+	logits := make([]float32, len(batch.Inputs)*tinyGPT.Vocab)
+	m.Logits(logits, batch, bdia.DefaultGrid)
+	testkit.Near(t, "inference logits", logits, g.F32("infer.logits"), 1e-5)
+}

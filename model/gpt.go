@@ -1,0 +1,201 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// ErrDiverged is wrapped by the error of a loss that is NaN or infinite.
+var ErrDiverged = errors.New("loss is not finite")
+
+// GPT is a GPT-2-like language model on one backend, with the block stack that
+// trains it.
+type GPT struct {
+	Config GPTConfig
+	Stack  *bdia.Stack
+
+	be        backend.Backend
+	embedding *nn.Embedding
+	drop      nn.Dropout
+	blocks    []*nn.Block
+	head      *nn.Head
+	outer     []*tensor.Param // everything outside the blocks
+	params    []*tensor.Param
+	losses    []float32 // of the latest batch
+}
+
+// Batch is Size samples of one length: Inputs and Targets are (Size,T).
+type Batch struct {
+	Size            int
+	Inputs, Targets []int32
+}
+
+// NewGPT allocates a model on be. Its weights are unspecified until Init or
+// until they are loaded.
+func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	m := &GPT{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}
+	m.embedding = nn.NewEmbedding(be, c.Vocab, c.Context, c.Width)
+	stack := make([]bdia.Block, c.Layers)
+	for k := range stack {
+		b := nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, nn.BlockConfig{
+			Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
+			AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)})
+		m.blocks, stack[k] = append(m.blocks, b), b
+	}
+	tied := m.embedding.Token
+	if c.Untied {
+		tied = nil
+	}
+	m.head = nn.NewHead(be, c.Width, c.Vocab, !c.NoBias, float32(c.Epsilon()), tied)
+
+	m.outer = []*tensor.Param{m.embedding.Token, m.embedding.Position, m.head.Norm.Weight}
+	if m.head.Norm.Bias != nil {
+		m.outer = append(m.outer, m.head.Norm.Bias)
+	}
+	if c.Untied {
+		m.outer = append(m.outer, m.head.Logits.Weight)
+	}
+	m.params = append(m.params, m.outer[:2]...)
+	for _, b := range m.blocks {
+		m.params = append(m.params, b.Params()...)
+	}
+	m.params = append(m.params, m.outer[2:]...)
+	var err error
+	m.Stack, err = bdia.NewStack(be, stack, opt)
+	return m, err
+}
+
+// Params lists every parameter, in the order of the forward pass. A tied head
+// does not list the embedding twice.
+func (m *GPT) Params() []*tensor.Param { return m.params }
+
+// Init draws GPT-2's initial weights from seed.
+func (m *GPT) Init(seed uint64) {
+	const std = 0.02
+	nn.Normal(m.be, m.embedding.Token, std, seed, 0)
+	nn.Normal(m.be, m.embedding.Position, std, seed, 1)
+	if m.Config.Untied {
+		nn.Normal(m.be, m.head.Logits.Weight, std, seed, 2)
+	}
+	for _, b := range m.blocks {
+		b.Init(seed, 1/math.Sqrt(2*float64(m.Config.Layers)))
+	}
+	nn.Fill(m.be, m.head.Norm.Weight, 1)
+	nn.Fill(m.be, m.head.Norm.Bias, 0)
+}
+
+// Step runs one micro-batch forward and back and hands the gradients of
+// scale * sum of losses to sink. It adds the losses of the tokens to sum, in
+// order. It fails, before any gradient reaches sink, when the loss is not
+// finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	sink.Open(m.outer)
+	ids, targets, losses := m.upload(b)
+	x0 := m.Stack.Begin(m.shape(b), pass)
+	m.embedding.Forward(x0, ids)
+	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
+	xK, err := m.Stack.Forward()
+	if err != nil {
+		return err
+	}
+	m.head.LossBackward(m.Stack.Grad(), losses, xK, targets, scale)
+	if err := m.addLosses(losses, pass, sum); err != nil {
+		return err
+	}
+	m.Stack.Reverse(sink)
+	dx0 := m.Stack.Grad()
+	m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
+	m.embedding.Backward(dx0, ids)
+	sink.Close(m.outer)
+	return nil
+}
+
+// Loss adds the losses of the tokens of b, without training, to sum. States are
+// rounded to grid, or not for bdia.NoGrid.
+func (m *GPT) Loss(b Batch, grid bdia.Grid, sum *float64) error {
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	ids, targets, losses := m.upload(b)
+	x := m.infer(ids, grid)
+	m.head.Loss(losses, x, targets)
+	return m.addLosses(losses, backend.Pass{}, sum)
+}
+
+// Logits writes the logits (Size,T,V) of every position of b's Inputs to dst.
+func (m *GPT) Logits(dst []float32, b Batch, grid bdia.Grid) {
+	m.logits(dst, b, grid, 0)
+}
+
+// NextLogits writes the logits (V) of the position after ids, at most Context
+// of them, to dst.
+func (m *GPT) NextLogits(dst []float32, ids []int32, grid bdia.Grid) {
+	m.logits(dst, Batch{Size: 1, Inputs: ids}, grid, len(ids)-1)
+}
+
+// logits writes the logits of the rows of b from the given one on.
+func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) {
+	mark := m.be.Mark()
+	ids, _, _ := m.upload(b)
+	x := m.infer(ids, grid)
+	rows := x.RowRange(from, x.Rows())
+	logits := m.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{rows.Rows(), m.Config.Vocab})
+	m.head.Rows(logits, rows)
+	m.be.Download(dst, logits)
+	m.be.Release(mark)
+}
+
+// infer returns x_K (B,T,C) of the ordinary transformer for ids (B,T).
+func (m *GPT) infer(ids tensor.Tensor, grid bdia.Grid) tensor.Tensor {
+	x := m.be.Alloc(backend.States, tensor.F32, tensor.Shape{ids.Shape[0], ids.Shape[1], m.Config.Width})
+	m.embedding.Forward(x, ids)
+	m.Stack.Infer(x, grid)
+	return x
+}
+
+func (m *GPT) shape(b Batch) tensor.Shape {
+	return tensor.Shape{b.Size, len(b.Inputs) / b.Size, m.Config.Width}
+}
+
+// upload brings a batch to the device, with room for a loss per token.
+func (m *GPT) upload(b Batch) (ids, targets, losses tensor.Tensor) {
+	s := m.shape(b)
+	if s[1] > m.Config.Context {
+		panic(fmt.Sprintf("model: %d positions exceed the context of %d", s[1], m.Config.Context))
+	}
+	ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{s[0], s[1]})
+	m.be.UploadInts(ids, b.Inputs)
+	if b.Targets == nil {
+		return ids, targets, losses
+	}
+	targets = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{s[0], s[1]})
+	losses = m.be.Alloc(backend.Data, tensor.F32, tensor.Shape{s[0] * s[1]})
+	m.be.UploadInts(targets, b.Targets)
+	return ids, targets, losses
+}
+
+// addLosses reads losses back and adds them up in order.
+func (m *GPT) addLosses(losses tensor.Tensor, pass backend.Pass, sum *float64) error {
+	if n := losses.Len(); cap(m.losses) < n {
+		m.losses = make([]float32, n)
+	}
+	host := m.losses[:losses.Len()]
+	m.be.Download(host, losses)
+	for _, l := range host {
+		*sum += float64(l)
+	}
+	if math.IsNaN(*sum) || math.IsInf(*sum, 0) {
+		return fmt.Errorf("model: %w (%v) at step %d; lower the learning rate, lengthen the warm-up or clip gradients", ErrDiverged, *sum, pass.Step)
+	}
+	return nil
+}

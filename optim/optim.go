@@ -1,0 +1,138 @@
+// Package optim updates parameters from their gradients: AdamW, SET-Adam and
+// SGD, learning-rate schedules, and clipping by global norm.
+package optim
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Config chooses an optimiser and its constants.
+type Config struct {
+	Name     string  // adamw, set-adam or sgd
+	Beta1    float64 // decay of the first moment
+	Beta2    float64 // decay of the second moment
+	Eps      float64 // added to the denominator (adamw) or under the root (set-adam)
+	Decay    float64 // decoupled weight decay; not for norms and biases
+	Momentum float64 // sgd
+}
+
+// Names lists the optimisers.
+func Names() []string { return []string{"adamw", "set-adam", "sgd"} }
+
+// Default returns the usual constants of the named optimiser.
+func Default(name string) (Config, error) {
+	switch name {
+	case "adamw":
+		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1}, nil
+	case "set-adam": // arXiv 2302.01029, section 5
+		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-16}, nil
+	case "sgd":
+		return Config{Name: name, Momentum: 0.9}, nil
+	}
+	return Config{}, fmt.Errorf("optim: unknown optimiser %q; use adamw, set-adam or sgd", name)
+}
+
+// Validate reports the first constant that cannot be.
+func (c Config) Validate() error {
+	if _, err := Default(c.Name); err != nil {
+		return err
+	}
+	for name, v := range map[string]float64{"beta1": c.Beta1, "beta2": c.Beta2, "momentum": c.Momentum} {
+		if !(v >= 0 && v < 1) {
+			return fmt.Errorf("optim: %s is %v; it must be at least 0 and below 1", name, v)
+		}
+	}
+	if !(c.Decay >= 0) || !(c.Eps >= 0) {
+		return fmt.Errorf("optim: weight decay %v and eps %v must not be negative", c.Decay, c.Eps)
+	}
+	return nil
+}
+
+// tau is SET-Adam's share of the least step size that is taken off all.
+const tau = 0.5
+
+// Optimizer holds the moments of a set of parameters.
+type Optimizer struct {
+	be    backend.Backend
+	cfg   Config
+	state map[*tensor.Param]moments
+	named []Moment
+}
+
+type moments struct{ m, v tensor.Tensor }
+
+// Moment is one tensor of the optimiser's state, for checkpoints.
+type Moment struct {
+	Name  string // of the parameter, with the suffix .m or .v
+	Value tensor.Tensor
+}
+
+// New allocates zeroed moments for params.
+func New(be backend.Backend, cfg Config, params []*tensor.Param) (*Optimizer, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	o := &Optimizer{be: be, cfg: cfg, state: make(map[*tensor.Param]moments, len(params))}
+	add := func(p *tensor.Param, suffix string) tensor.Tensor {
+		t := be.Alloc(backend.Optimiser, tensor.F32, p.Value.Shape)
+		be.Zero(t)
+		o.named = append(o.named, Moment{p.Name + suffix, t})
+		return t
+	}
+	for _, p := range params {
+		s := moments{m: add(p, ".m")}
+		if cfg.Name != "sgd" {
+			s.v = add(p, ".v")
+		}
+		o.state[p] = s
+	}
+	return o, nil
+}
+
+// Moments lists the optimiser's state in a fixed order.
+func (o *Optimizer) Moments() []Moment { return o.named }
+
+// Update applies step number step (1, 2, ...) at learning rate lr to params,
+// from their Grad.
+func (o *Optimizer) Update(params []*tensor.Param, step int, lr float64) {
+	c := o.cfg
+	s := backend.AdamScalars{LR: float32(lr), Beta1: float32(c.Beta1), Beta2: float32(c.Beta2), Eps: float32(c.Eps),
+		Bias1: float32(1 - math.Pow(c.Beta1, float64(step))), Bias2: float32(1 - math.Pow(c.Beta2, float64(step)))}
+	for _, p := range params {
+		s.Decay = 0
+		if p.Decay {
+			s.Decay = float32(c.Decay)
+		}
+		st := o.state[p]
+		switch {
+		case c.Name == "sgd":
+			o.be.SGD(p.Value, p.Grad, st.m, s.LR, float32(c.Momentum), s.Decay)
+		case c.Name == "set-adam" && !p.Embedding: // plain Adam for embeddings
+			o.be.SETAdam(p.Value, p.Grad, st.m, st.v, s, tau)
+		default:
+			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s)
+		}
+	}
+}
+
+// ClipGlobalNorm scales the gradients of params so that the norm of all of them
+// together is at most limit (Pascanu et al., arXiv 1211.5063), and returns the
+// norm before.
+func ClipGlobalNorm(be backend.Backend, params []*tensor.Param, limit float64) (norm float64) {
+	var sum float64
+	for _, p := range params {
+		sum += be.SumSquares(p.Grad)
+	}
+	norm = math.Sqrt(sum)
+	if norm > limit {
+		scale := float32(limit / norm)
+		for _, p := range params {
+			be.Scale(p.Grad, scale)
+		}
+	}
+	return norm
+}

@@ -1,0 +1,48 @@
+package optim
+
+import (
+	"fmt"
+	"math"
+)
+
+// Schedule gives the learning rate of each step.
+type Schedule struct {
+	Kind   string  // constant, linear or cosine, after the warm-up
+	LR     float64 // peak
+	MinLR  float64 // reached at step Steps
+	Warmup int     // steps of linear rise from 0
+	Steps  int     // length of the run
+}
+
+// Validate reports the first thing that cannot be.
+func (s Schedule) Validate() error {
+	switch {
+	case s.Kind != "constant" && s.Kind != "linear" && s.Kind != "cosine":
+		return fmt.Errorf("optim: unknown schedule %q; use cosine, linear or constant", s.Kind)
+	case !(s.LR > 0) || math.IsInf(s.LR, 0):
+		return fmt.Errorf("optim: learning rate is %v; it must be positive", s.LR)
+	case !(s.MinLR >= 0 && s.MinLR <= s.LR):
+		return fmt.Errorf("optim: final learning rate %v must be from 0 to the peak, %v", s.MinLR, s.LR)
+	case s.Warmup < 0 || s.Steps < 1:
+		return fmt.Errorf("optim: %d warm-up steps and %d steps; the first must not be negative, the second at least 1", s.Warmup, s.Steps)
+	}
+	return nil
+}
+
+// At returns the learning rate of step 1, 2, ..., Steps.
+func (s Schedule) At(step int) float64 {
+	if step <= s.Warmup {
+		return s.LR * float64(step) / float64(s.Warmup)
+	}
+	left := 1.0 // of the way to the end, from 1 to 0
+	if s.Steps > s.Warmup {
+		left = max(0, float64(s.Steps-step)/float64(s.Steps-s.Warmup))
+	}
+	switch s.Kind {
+	case "linear":
+		return s.MinLR + (s.LR-s.MinLR)*left
+	case "cosine":
+		return s.MinLR + (s.LR-s.MinLR)*0.5*(1-math.Cos(math.Pi*left))
+	}
+	return s.LR
+}
