@@ -18,7 +18,7 @@ var ErrLocked = errors.New("another process is writing this run")
 
 // Lock takes dir, created where absent, for one writer: a second Lock, of this
 // or any other process, fails with ErrLocked until unlock is called or the
-// process ends, however it ends. The empty claim stays behind as DIR/.lock.
+// process ends, however it ends. The file DIR/.lock stays behind, unlocked.
 func Lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
