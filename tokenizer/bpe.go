@@ -80,7 +80,10 @@ func newBPE(vocab, special map[string]int32, merges [][2]string) (*BPE, error) {
 		}
 		b.bytes[c] = id
 	}
-	return b, b.setMerges(vocab, merges)
+	if err := b.setMerges(vocab, merges); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 func (b *BPE) setMerges(vocab map[string]int32, merges [][2]string) error {

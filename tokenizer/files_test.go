@@ -171,7 +171,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"characters of another version", map[string][]byte{charsFile: []byte(`{"version":2,"chars":"ab"}`)}, `version 2`},
 		{"characters not UTF-8", map[string][]byte{charsFile: []byte("{\"version\":1,\"chars\":\"a\xff\"}")}, `not UTF-8`},
 	} {
-		_, err := Load(write(t, c.files))
+		tok, err := Load(write(t, c.files))
+		if tok != nil {
+			t.Errorf("%s: a tokenizer beside the error", c.name)
+		}
 		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "tokenizer: ") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
+	"slices"
 )
 
 // noRank marks a pair that no merge joins.
@@ -153,8 +154,8 @@ type node struct{ id, prev, next int32 }
 // position of every pair that ever arose, and those that are no longer there
 // are passed over.
 func (b *BPE) mergeLong(dst []int32, word []byte, s *scratch) []int32 {
-	nodes := s.nodes[:0]
-	s.queue.items = s.queue.items[:0]
+	nodes := slices.Grow(s.nodes[:0], len(word))
+	s.queue.items = slices.Grow(s.queue.items[:0], len(word))
 	offer := func(at int32) {
 		if r := b.ranks.get(nodes[at].id, nodes[nodes[at].next].id); r != noRank {
 			s.queue.push(uint64(r)<<32 | uint64(at))

@@ -78,20 +78,34 @@ func Load(dir string) (Tokenizer, error) {
 		return err == nil
 	}
 	isBPE := has(tokenizerFile) || has(vocabFile)
-	switch {
-	case has(charsFile) && isBPE:
-		return nil, fmt.Errorf("tokenizer: %s holds both %s and the files of a BPE; remove one of them: %w", dir, charsFile, ErrFormat)
-	case has(charsFile):
-		return loadChar(filepath.Join(dir, charsFile))
-	case has(tokenizerFile):
-		return loadTokenizerJSON(filepath.Join(dir, tokenizerFile))
-	case has(vocabFile) && has(mergesFile):
-		return loadPair(filepath.Join(dir, vocabFile), filepath.Join(dir, mergesFile))
-	case has("encoder.json") && has("vocab.bpe"):
-		return loadPair(filepath.Join(dir, "encoder.json"), filepath.Join(dir, "vocab.bpe"))
+	path := func(name string) string { return filepath.Join(dir, name) }
+	if has(charsFile) {
+		if isBPE {
+			return nil, fmt.Errorf("tokenizer: %s holds both %s and the files of a BPE; remove one of them: %w", dir, charsFile, ErrFormat)
+		}
+		c, err := loadChar(path(charsFile))
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
 	}
-	return nil, fmt.Errorf("tokenizer: %w in %s (wanted %s, %s, %s with %s, or encoder.json with vocab.bpe)",
-		ErrNotFound, dir, charsFile, tokenizerFile, vocabFile, mergesFile)
+	var b *BPE
+	var err error
+	switch {
+	case has(tokenizerFile):
+		b, err = loadTokenizerJSON(path(tokenizerFile))
+	case has(vocabFile) && has(mergesFile):
+		b, err = loadPair(path(vocabFile), path(mergesFile))
+	case has("encoder.json") && has("vocab.bpe"):
+		b, err = loadPair(path("encoder.json"), path("vocab.bpe"))
+	default:
+		err = fmt.Errorf("tokenizer: %w in %s (wanted %s, %s, %s with %s, or encoder.json with vocab.bpe)",
+			ErrNotFound, dir, charsFile, tokenizerFile, vocabFile, mergesFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
 // readFile returns the content of a file of at most maxFile bytes.
