@@ -1,0 +1,398 @@
+package metric
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image/color"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgimg"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// Point is one measurement: X is the step, Y the value.
+type Point struct{ X, Y float64 }
+
+// Series is one curve of a figure.
+type Series struct {
+	// Name is what the legend says.
+	Name string
+	// Run groups the curves of one run in a figure of several: they share a
+	// colour and the legend names the run first. Empty: a colour of its own.
+	Run string
+	// Evaluation marks a value measured now and then, such as the validation
+	// loss: every point has a marker and the lowest a ring. Otherwise a series
+	// of 100 points or more is drawn smoothed over its faint raw values.
+	Evaluation bool
+	// Points lie in order of X. Points that are not finite are left out.
+	Points []Point
+}
+
+const (
+	figureWidth  = 8 * vg.Inch
+	figureHeight = 5 * vg.Inch
+	figureDPI    = 150
+	maxDrawn     = 2000 // points of a curve that are drawn
+)
+
+// figureColours tell apart also for the colour-blind (Okabe and Ito, "Color
+// Universal Design", 2008; yellow left out, which pales on white).
+var figureColours = []color.NRGBA{
+	{0x00, 0x72, 0xB2, 255}, {0xD5, 0x5E, 0x00, 255}, {0x00, 0x9E, 0x73, 255}, {0xCC, 0x79, 0xA7, 255},
+	{0x56, 0xB4, 0xE9, 255}, {0xE6, 0x9F, 0x00, 255}, {0x40, 0x40, 0x40, 255},
+}
+
+var (
+	ink   = color.NRGBA{0x33, 0x33, 0x33, 255}
+	faint = color.NRGBA{0xE4, 0xE4, 0xE4, 255}
+)
+
+// LossCurve draws series over the training step and writes the figure to path,
+// as PNG (1200 x 750 pixels) or SVG by its extension, replacing an older file
+// as a whole. The axis of the loss spans the smoothed curves and all but the
+// outermost 2% of the raw values at either end, so that a spike does not
+// flatten the curves.
+func LossCurve(title string, series []Series, path string) error {
+	var c interface {
+		vg.CanvasSizer
+		io.WriterTo
+	}
+	ext := strings.ToLower(filepath.Ext(path))
+	switch ext {
+	case ".png":
+		c = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(figureWidth, figureHeight), vgimg.UseDPI(figureDPI))}
+	case ".svg":
+		c = vgsvg.New(figureWidth, figureHeight)
+	default:
+		return fmt.Errorf("metric: figure %s: the name must end in .png or .svg", path)
+	}
+	drawFigure(draw.New(c), title, series)
+	var buf bytes.Buffer
+	if _, err := c.WriteTo(&buf); err != nil {
+		return fmt.Errorf("metric: figure %s: %w", path, err)
+	}
+	b := buf.Bytes()
+	if ext == ".svg" {
+		// Arial has the widths of Liberation Sans, which few machines have.
+		b = bytes.ReplaceAll(b, []byte("font-family:Liberation Sans;"),
+			[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
+	}
+	temp := path + ".tmp"
+	err := os.WriteFile(temp, b, 0o666)
+	if err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("metric: figure %s: %w", path, err), os.Remove(temp))
+	}
+	return nil
+}
+
+// curve is a series made ready to draw.
+type curve struct {
+	label     string
+	colour    color.NRGBA
+	dashed    bool // an evaluation that shares its colour
+	eval      bool
+	raw, line []Point
+	best      Point
+}
+
+func drawFigure(c draw.Canvas, title string, series []Series) {
+	p := newPlot(title)
+	curves := prepare(series)
+	xmin, xmax, ymin, ymax := ranges(curves)
+	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xmin, xmax, ymin, ymax
+	if math.IsInf(xmin, 1) {
+		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
+		p.X.Label.Text = "step (no data yet)"
+	}
+	p.X.Tick.Marker = niceTicks{count: 8, smallest: 1}
+	p.Y.Tick.Marker = niceTicks{count: 7}
+
+	legend := newLegend(c, curves)
+	// Raw values go below every line.
+	for _, c := range curves {
+		if len(c.raw) > 0 {
+			pale := c.colour
+			pale.A = 64
+			p.Add(&plotter.Line{XYs: xys(c.raw), LineStyle: draw.LineStyle{Color: pale, Width: vg.Points(0.6)}})
+		}
+	}
+	for i, c := range curves {
+		column := &legend[i%len(legend)]
+		line := &plotter.Line{XYs: xys(c.line), LineStyle: draw.LineStyle{Color: c.colour, Width: vg.Points(1.6)}}
+		if c.dashed {
+			line.Dashes = []vg.Length{vg.Points(5), vg.Points(2.5)}
+		}
+		p.Add(line)
+		if !c.eval && len(c.line) != 1 {
+			column.Add(c.label, line)
+			continue
+		}
+		dots := &plotter.Scatter{XYs: xys(c.line),
+			GlyphStyle: draw.GlyphStyle{Color: c.colour, Radius: vg.Points(2.4), Shape: draw.CircleGlyph{}}}
+		p.Add(dots)
+		column.Add(c.label, line, dots)
+		if c.eval && len(c.line) > 0 {
+			p.Add(&plotter.Scatter{XYs: xys([]Point{c.best}),
+				GlyphStyle: draw.GlyphStyle{Color: c.colour, Radius: vg.Points(6), Shape: ring{}}})
+		}
+	}
+
+	// The legend has a band of its own below the axes, never over the curves.
+	c.SetColor(color.White)
+	c.Fill(c.Rectangle.Path())
+	height := legend[0].Rectangle(c).Size().Y
+	if len(curves) > 0 {
+		height += vg.Points(16)
+	}
+	const margin = 12
+	p.Draw(draw.Crop(c, margin, -margin-6, height+margin, -margin))
+	band := draw.Crop(c, legendLeft, -margin, margin, 0)
+	band.Max.Y = band.Min.Y + height - vg.Points(6)
+	for i := range legend {
+		legend[i].Draw(draw.Crop(band, vg.Length(i)*band.Size().X/vg.Length(len(legend)), 0, 0, 0))
+	}
+}
+
+// legendLeft is where the legend starts, about where the x axis does.
+const legendLeft vg.Length = 52
+
+// newLegend returns the empty columns of the legend: two, or one if a label is
+// too long for half the width.
+func newLegend(c draw.Canvas, curves []curve) []plot.Legend {
+	columns := make([]plot.Legend, 2)
+	for i := range columns {
+		columns[i] = plot.NewLegend()
+		columns[i].Top, columns[i].Left = true, true
+		columns[i].Padding = vg.Points(4)
+		columns[i].ThumbnailWidth = vg.Points(26)
+		columns[i].TextStyle.Font = sans(11)
+		columns[i].TextStyle.Color = ink
+	}
+	for _, curve := range curves {
+		width := columns[0].ThumbnailWidth + columns[0].TextStyle.Width(curve.label+"  ")
+		if width > (c.Size().X-legendLeft)/2 {
+			return columns[:1]
+		}
+	}
+	return columns
+}
+
+func sans(size float64) font.Font {
+	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(size)}
+}
+
+// newPlot returns an empty plot with this package's look.
+func newPlot(title string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text = title
+	p.Title.Padding = vg.Points(10)
+	p.Title.TextStyle.Font = sans(14)
+	p.Title.TextStyle.Color = ink
+	p.X.Label.Text, p.Y.Label.Text = "step", "loss (nats)"
+	for _, a := range []*plot.Axis{&p.X, &p.Y} {
+		a.Padding = 0
+		a.Label.Padding = vg.Points(5)
+		a.Label.TextStyle.Font, a.Tick.Label.Font = sans(12), sans(11)
+		a.Label.TextStyle.Color, a.Tick.Label.Color = ink, ink
+		a.LineStyle.Color, a.Tick.LineStyle.Color = ink, ink
+		a.LineStyle.Width, a.Tick.LineStyle.Width = vg.Points(0.8), vg.Points(0.8)
+		a.Tick.Length = vg.Points(4)
+	}
+	grid := plotter.NewGrid()
+	grid.Vertical.Color, grid.Horizontal.Color = faint, faint
+	grid.Vertical.Width, grid.Horizontal.Width = vg.Points(0.7), vg.Points(0.7)
+	p.Add(grid)
+	return p
+}
+
+// prepare gives each series its colour, its label and the points to draw.
+func prepare(series []Series) []curve {
+	var curves []curve
+	runs := map[string]int{}
+	colours := 0
+	for _, s := range series {
+		i, known := runs[s.Run]
+		if s.Run == "" || !known {
+			i = colours
+			colours++
+			runs[s.Run] = i
+		}
+		c := curve{label: s.Name, colour: figureColours[i%len(figureColours)], eval: s.Evaluation}
+		if s.Run != "" {
+			c.label = s.Run + ": " + s.Name
+		}
+		c.dashed = s.Evaluation && s.Run != "" || i >= len(figureColours)
+		points := finite(s.Points)
+		if s.Evaluation {
+			c.line = points
+			for j, p := range points {
+				if j == 0 || p.Y < c.best.Y {
+					c.best = p
+				}
+			}
+			if len(points) > 0 {
+				c.label += fmt.Sprintf(" (best %.4g at step %.0f)", c.best.Y, c.best.X)
+			}
+		} else {
+			c.line = points
+			if half := len(points) / 100; half > 0 {
+				c.raw, c.line = thin(points), smooth(points, half)
+			}
+		}
+		curves = append(curves, c)
+	}
+	return curves
+}
+
+// ranges returns the ranges of the axes; xmin is +Inf if there is no point.
+func ranges(curves []curve) (xmin, xmax, ymin, ymax float64) {
+	xmin, xmax, ymin, ymax = math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
+	for _, c := range curves {
+		for _, p := range c.line {
+			xmin, xmax = min(xmin, p.X), max(xmax, p.X)
+			ymin, ymax = min(ymin, p.Y), max(ymax, p.Y)
+		}
+		if n := len(c.raw); n > 0 {
+			y := make([]float64, n)
+			for i, p := range c.raw {
+				y[i] = p.Y
+			}
+			slices.Sort(y)
+			ymin, ymax = min(ymin, y[n/50]), max(ymax, y[n-1-n/50])
+		}
+	}
+	if xmin == xmax {
+		xmin, xmax = xmin-1, xmax+1
+	}
+	pad := 0.05 * (ymax - ymin)
+	if ymin == ymax {
+		pad = max(0.1*math.Abs(ymin), 0.1)
+	}
+	return xmin, xmax, ymin - pad, ymax + pad
+}
+
+func finite(points []Point) []Point {
+	var out []Point
+	for _, p := range points {
+		// Values near the largest float would overflow sums and the range of the axis.
+		if math.Abs(p.X) < 1e100 && math.Abs(p.Y) < 1e100 {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// smooth returns, at about maxDrawn of the points, the mean over half points on
+// either side. Near the start, where a loss is steep, both sides are cut alike,
+// so that the slope stays true; near the end only the later side is.
+func smooth(points []Point, half int) []Point {
+	var out []Point
+	stride := max(1, len(points)/maxDrawn)
+	last := len(points) - 1
+	for i := 0; ; i = min(i+stride, last) {
+		h := min(half, i)
+		// Summed anew for each point: in running sums one huge value would
+		// swallow the digits of all that follow.
+		var sum float64
+		part := points[i-h : min(i+h, last)+1]
+		for _, p := range part {
+			sum += p.Y
+		}
+		out = append(out, Point{points[i].X, sum / float64(len(part))})
+		if i == last {
+			return out
+		}
+	}
+}
+
+// thin keeps about maxDrawn points: the lowest and the highest of each stretch.
+func thin(points []Point) []Point {
+	if len(points) <= maxDrawn {
+		return points
+	}
+	out := []Point{points[0]}
+	const stretches = maxDrawn / 2
+	for s := range stretches {
+		part := points[len(points)*s/stretches : len(points)*(s+1)/stretches]
+		lo, hi := 0, 0
+		for i, p := range part {
+			if p.Y < part[lo].Y {
+				lo = i
+			}
+			if p.Y > part[hi].Y {
+				hi = i
+			}
+		}
+		out = append(out, part[min(lo, hi)])
+		if lo != hi {
+			out = append(out, part[max(lo, hi)])
+		}
+	}
+	return append(out, points[len(points)-1])
+}
+
+func xys(points []Point) plotter.XYs {
+	out := make(plotter.XYs, len(points))
+	for i, p := range points {
+		out[i] = plotter.XY(p)
+	}
+	return out
+}
+
+// ring is an open circle.
+type ring struct{}
+
+// DrawGlyph implements draw.GlyphDrawer.
+func (ring) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	c.SetLineStyle(draw.LineStyle{Color: s.Color, Width: vg.Points(1.6)})
+	var p vg.Path
+	p.Move(vg.Point{X: at.X + s.Radius, Y: at.Y})
+	p.Arc(at, s.Radius, 0, 2*math.Pi)
+	p.Close()
+	c.Stroke(p)
+}
+
+// niceTicks puts labelled ticks at multiples of 1, 2 or 5 times a power of ten.
+type niceTicks struct {
+	count    int     // of ticks, about
+	smallest float64 // distance, if not 0
+}
+
+// Ticks implements plot.Ticker.
+func (n niceTicks) Ticks(lo, hi float64) []plot.Tick {
+	rough := max((hi-lo)/float64(n.count), n.smallest)
+	power := math.Pow(10, math.Floor(math.Log10(rough)))
+	step := 10 * power
+	for _, m := range []float64{1, 2, 5} {
+		if m*power >= rough*0.999 {
+			step = m * power
+			break
+		}
+	}
+	digits := max(0, int(-math.Floor(math.Log10(step)+1e-9)))
+	var ticks []plot.Tick
+	for i := math.Ceil(lo/step - 1e-9); i*step <= hi+1e-9*step && len(ticks) < 50; i++ {
+		v := i*step + 0 // not -0
+		label := strconv.FormatFloat(v, 'f', digits, 64)
+		if math.Abs(v) >= 1e7 || digits > 6 {
+			label = strconv.FormatFloat(v, 'g', 4, 64)
+		}
+		ticks = append(ticks, plot.Tick{Value: v, Label: label})
+	}
+	return ticks
+}

@@ -1,0 +1,208 @@
+package metric
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"time"
+)
+
+// maxLine is the longest record that is read, in bytes.
+const maxLine = 1 << 20
+
+// JSONL writes records as JSON lines. A record is one object on a line: "step",
+// "time" (RFC 3339, UTC, milliseconds) and the values in the order given. JSON
+// has no NaN and infinities: they are the strings "NaN", "+Inf" and "-Inf".
+type JSONL struct {
+	f    *os.File
+	size int64 // bytes of whole records
+	buf  []byte
+}
+
+// OpenJSONL opens the record file path to continue after lastStep: records of
+// later steps and an unfinished last line are cut off. lastStep -1 empties the
+// file. A file that holds anything but records is ErrCorrupt and left alone.
+func OpenJSONL(path string, lastStep int) (*JSONL, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("metric: open records: %w", err)
+	}
+	var size int64
+	if lastStep >= 0 {
+		err = scanRecords(f, func(r record, end int64) bool {
+			if r.step > int64(lastStep) {
+				return false
+			}
+			size = end
+			return true
+		})
+	}
+	if err == nil {
+		err = f.Truncate(size)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("metric: continue records %s: %w", path, err)
+	}
+	return &JSONL{f: f, size: size}, nil
+}
+
+// Record writes one record. A negative step, an empty name and the names
+// "step" and "time" are errors. After a failed write the next record takes the
+// place of the unfinished one.
+func (w *JSONL) Record(step int, now time.Time, fields ...Field) error {
+	if step < 0 {
+		return fmt.Errorf("metric: record of step %d: steps are not negative", step)
+	}
+	b := append(w.buf[:0], `{"step":`...)
+	b = strconv.AppendInt(b, int64(step), 10)
+	b = append(b, `,"time":"`...)
+	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05.000Z")
+	b = append(b, '"')
+	for _, f := range fields {
+		if f.Name == "" || f.Name == "step" || f.Name == "time" {
+			return fmt.Errorf("metric: record of step %d: a value cannot be named %q", step, f.Name)
+		}
+		name, err := json.Marshal(f.Name)
+		if err != nil {
+			return fmt.Errorf("metric: record of step %d: name %q: %w", step, f.Name, err)
+		}
+		b = append(append(append(b, ','), name...), ':')
+		b = appendValue(b, f.Value)
+	}
+	b = append(b, "}\n"...)
+	w.buf = b
+	if _, err := w.f.WriteAt(b, w.size); err != nil {
+		return fmt.Errorf("metric: record of step %d: %w", step, err)
+	}
+	w.size += int64(len(b))
+	return nil
+}
+
+func appendValue(b []byte, v float64) []byte {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return append(strconv.AppendFloat(append(b, '"'), v, 'g', -1, 64), '"')
+	}
+	return strconv.AppendFloat(b, v, 'g', -1, 64)
+}
+
+// Close closes the file.
+func (w *JSONL) Close() error { return w.f.Close() }
+
+// ReadSeries reads a record file: one Series for each name, in order of first
+// appearance, its points in order of the file. An unfinished last line is
+// passed over; other lines that are no records are ErrCorrupt.
+func ReadSeries(path string) ([]Series, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("metric: read records: %w", err)
+	}
+	defer f.Close()
+	var all []Series
+	index := map[string]int{}
+	err = scanRecords(f, func(r record, _ int64) bool {
+		for _, v := range r.fields {
+			i, ok := index[v.Name]
+			if !ok {
+				i = len(all)
+				index[v.Name] = i
+				all = append(all, Series{Name: v.Name})
+			}
+			all[i].Points = append(all[i].Points, Point{float64(r.step), v.Value})
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("metric: read records %s: %w", path, err)
+	}
+	return all, nil
+}
+
+type record struct {
+	step   int64
+	fields []Field
+}
+
+// scanRecords calls f with each whole line's record and the position after it,
+// until f returns false.
+func scanRecords(r io.Reader, f func(r record, end int64) bool) error {
+	br := bufio.NewReaderSize(r, maxLine)
+	var end int64
+	for line := 1; ; line++ {
+		b, err := br.ReadSlice('\n')
+		if err == io.EOF {
+			return nil // what is left is an unfinished line
+		}
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return fmt.Errorf("%w: line %d is longer than %d bytes", ErrCorrupt, line, maxLine)
+		}
+		if err != nil {
+			return err
+		}
+		end += int64(len(b))
+		rec, err := parseRecord(b)
+		if err != nil {
+			return fmt.Errorf("%w: line %d is not a record: %w: move the file away or mend the line", ErrCorrupt, line, err)
+		}
+		if !f(rec, end) {
+			return nil
+		}
+	}
+}
+
+// parseRecord reads one line. Values that are neither numbers nor the strings
+// for NaN and infinities (a note added by hand, say) are passed over.
+func parseRecord(line []byte) (record, error) {
+	r := record{step: -1}
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.UseNumber()
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+		return r, errors.New("no JSON object")
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return r, err
+		}
+		var value any
+		if err := dec.Decode(&value); err != nil {
+			return r, err
+		}
+		name, _ := key.(string)
+		switch v := value.(type) {
+		case json.Number:
+			if name == "step" {
+				if r.step, err = v.Int64(); err != nil || r.step < 0 {
+					return r, fmt.Errorf("step %s", v)
+				}
+				continue
+			}
+			x, err := v.Float64()
+			if err != nil {
+				return r, err
+			}
+			r.fields = append(r.fields, Field{name, x})
+		case string:
+			if v == "NaN" || v == "+Inf" || v == "-Inf" {
+				x, _ := strconv.ParseFloat(v, 64)
+				r.fields = append(r.fields, Field{name, x})
+			}
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return r, err
+	}
+	if r.step < 0 {
+		return r, errors.New("no step")
+	}
+	if len(bytes.TrimSpace(line[dec.InputOffset():])) > 0 {
+		return r, errors.New("text after the object")
+	}
+	return r, nil
+}
