@@ -163,7 +163,16 @@ func TestShardsReplacedAsAWhole(t *testing.T) {
 		t.Errorf("after an abort: %q", got)
 	}
 
+	// A writer that neither closed nor aborted, as when its process is killed.
+	w, err = CreateShards(dir, "train", opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(ramp(25, 50)); err != nil {
+		t.Fatal(err)
+	}
 	writeShards(t, dir, ramp(25, 50), opts)
+	w.f.Close()
 	if got := names(t, dir); len(got) != 3 {
 		t.Errorf("after a shorter set: %q", got)
 	}
@@ -184,7 +193,7 @@ func TestWriterRejects(t *testing.T) {
 		opts ShardOptions
 	}{
 		{"train", ShardOptions{}}, {"train", ShardOptions{VocabSize: -1}}, {"", ShardOptions{VocabSize: 1}},
-		{"a/b", ShardOptions{VocabSize: 1}}, {"../x", ShardOptions{VocabSize: 1}},
+		{"a/b", ShardOptions{VocabSize: 1}}, {"tr*", ShardOptions{VocabSize: 1}}, {"../x", ShardOptions{VocabSize: 1}},
 		{"train", ShardOptions{VocabSize: 1, ShardTokens: -1}},
 	} {
 		if _, err := CreateShards(dir, c.name, c.opts); err == nil {

@@ -57,15 +57,25 @@ var errClosed = errors.New("data: shard writer is closed")
 
 // CreateShards starts the set name in folder dir, which is made if absent.
 // Close completes it and replaces an older set of that name; Abort drops it.
+// A set has one writer at a time: what an interrupted one left is removed.
 func CreateShards(dir, name string, opts ShardOptions) (*ShardWriter, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, `/\`) {
+	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, `/\*?[`) {
 		return nil, fmt.Errorf("data: shard set name %q: give a plain file name such as \"train\"", name)
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("data: create shards: %w", err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf(".%s-[0-9]*.tmp", name)))
+	if err != nil {
+		return nil, fmt.Errorf("data: shard set name %q: %w", name, err)
+	}
+	for _, f := range left {
+		if err := os.Remove(f); err != nil {
+			return nil, fmt.Errorf("data: remove what an interrupted writer left: %w", err)
+		}
 	}
 	if opts.ShardTokens == 0 {
 		opts.ShardTokens = DefaultShardTokens
