@@ -36,8 +36,10 @@ const (
 	cErf0
 	cNegSpan
 	cZero
-	cAbs   // every bit but the sign
-	cSign  // the sign bit
+	cAbs  // every bit but the sign
+	cSign // the sign bit
+	cNegInf
+	cPosInf
 	cTwo32 // 2^32, which keeps squares of second moments from underflowing
 	constCount
 )
@@ -59,6 +61,7 @@ var consts = [constCount]float32{
 	cErf9: 0.17087277, cErf8: -0.82215223, cErf7: 1.48851587, cErf6: -1.13520398,
 	cErf5: 0.27886807, cErf4: -0.18628806, cErf3: 0.09678418, cErf2: 0.37409196,
 	cErf1: 1.00002368, cErf0: -1.26551223,
+	cNegInf: float32(math.Inf(-1)), cPosInf: float32(math.Inf(1)),
 	cNegSpan: -16, cZero: 0, cTwo32: 1 << 32,
 	cAbs: math.Float32frombits(1<<31 - 1), cSign: math.Float32frombits(1 << 31),
 }

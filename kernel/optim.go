@@ -108,12 +108,12 @@ func momentsGo(g, m, v []float32, a *vecArgs) {
 func (isa ISA) SETMin(v []float32, ratio, eps float32) float32 {
 	var args vecArgs
 	args.p[1] = ptr(v)
-	for j := range args.acc {
-		args.acc[j] = float32(math.Inf(1))
-	}
+	least := float32(math.Inf(1))
 	i := isa.run(opMin, &args, len(v))
-	least := minGo(args.acc[0], v[i:])
-	least = minGo(least, args.acc[1:])
+	if i > 0 {
+		least = minGo(least, args.acc[:])
+	}
+	least = minGo(least, v[i:])
 	if math.IsInf(float64(least), 1) {
 		return least
 	}

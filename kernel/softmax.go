@@ -23,12 +23,24 @@ func dotGo(acc *[lanes]float32, a, b []float32) {
 func (isa ISA) RowMax(x []float32) float32 {
 	var v vecArgs
 	v.p[1] = ptr(x)
-	for j := range v.acc {
-		v.acc[j] = float32(math.Inf(-1))
-	}
+	m := float32(math.Inf(-1))
 	i := isa.run(opMax, &v, len(x))
-	m := maxGo(v.acc[0], x[i:])
-	return maxGo(m, v.acc[1:]) + 0
+	if i > 0 {
+		m = largest(&v.acc)
+	}
+	return maxGo(m, x[i:]) + 0
+}
+
+// largest returns the largest of 16 values, none of which is NaN. As integers
+// they order alike once negative ones have their magnitude inverted; that
+// spares the branches.
+func largest(acc *[lanes]float32) float32 {
+	m := int32(math.MinInt32)
+	for _, v := range acc {
+		b := int32(math.Float32bits(v))
+		m = max(m, b^int32(uint32(b>>31)>>1))
+	}
+	return math.Float32frombits(uint32(m ^ int32(uint32(m>>31)>>1)))
 }
 
 func maxGo(m float32, x []float32) float32 {

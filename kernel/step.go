@@ -69,7 +69,7 @@ func (isa ISA) StepQuantised(xPrev, x, h []float32, side []byte, planeStride int
 	case planes == 0:
 		i = isa.run(opStepQuantised0, &v, n)
 	case planes == 1 && keep:
-		i = isa.run(opStepQuantised1, &v, n)
+		i = isa.run(opStepQuantised1, &v, n&^(lanes-1))
 		side = side[i/8:]
 	case planes == 1:
 		i = isa.run(opStepQuantised1NoSide, &v, n)
@@ -118,7 +118,7 @@ func (isa ISA) UnstepQuantised(xNext, x, h []float32, side []byte, planeStride i
 	case 0:
 		i = isa.run(opUnstepQuantised0, &v, n)
 	case 1:
-		i = isa.run(opUnstepQuantised1, &v, n)
+		i = isa.run(opUnstepQuantised1, &v, n&^(lanes-1))
 		side = side[i/8:]
 	}
 	return foldMax(&v.acc, unstepQuantisedGo(xNext[i:], x[i:], h[i:], side, planeStride, &s))

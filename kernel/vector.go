@@ -5,10 +5,11 @@ import "unsafe"
 // vecArgs is the one argument of every assembly kernel of this family.
 //
 // A kernel works on elements off..off+n of the slices at p (bytes of side
-// information: off/8 on), takes scalars from f and constants from k (set by run), and adds to
-// the 16 lanes of acc (a second reduction: acc2). n and off are multiples of
-// 16; what remains of a slice is left to the portable code, which gives the
-// same bits. _gen/vector knows this layout by byte offset.
+// information: off/8 on) and takes scalars from f and constants from k. A
+// reduction leaves its 16 lanes in acc (a second one: acc2); at off 0 it starts
+// them itself, further on it goes on with them. off is a multiple of 16, and
+// for kernels with side information so is n. _gen/vector knows this layout by
+// byte offset.
 type vecArgs struct {
 	n    int
 	off  int
@@ -68,13 +69,12 @@ const lanes = 16
 // preempted.
 const vecChunk = 16 << 10
 
-// run runs op on the elements of n-element slices that come in whole groups of
-// 16 and returns how many those were; 0 where there is no assembly.
+// run runs op on slices of n elements and returns n; where there is no
+// assembly it does nothing and returns 0.
 func (isa ISA) run(op vecOp, a *vecArgs, n int) int {
 	if !assembly || isa == portable {
 		return 0
 	}
-	n &^= lanes - 1
 	a.k = &consts
 	for a.off = 0; a.off < n; a.off += vecChunk {
 		a.n = min(vecChunk, n-a.off)
@@ -87,13 +87,10 @@ func (isa ISA) run(op vecOp, a *vecArgs, n int) int {
 func ptr(x []float32) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }
 
 // foldLanes adds up 16 lanes: lane j takes in lane j+8, then j+4, j+2, j+1.
-func foldLanes(acc *[lanes]float32) float32 {
-	for w := lanes / 2; w > 0; w /= 2 {
-		for j := range w {
-			acc[j] += acc[j+w]
-		}
-	}
-	return acc[0]
+func foldLanes(a *[lanes]float32) float32 {
+	s0, s1, s2, s3 := a[0]+a[8], a[1]+a[9], a[2]+a[10], a[3]+a[11]
+	s4, s5, s6, s7 := a[4]+a[12], a[5]+a[13], a[6]+a[14], a[7]+a[15]
+	return ((s0 + s4) + (s2 + s6)) + ((s1 + s5) + (s3 + s7))
 }
 
 // wantLen panics unless every length is n.

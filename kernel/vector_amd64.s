@@ -14,17 +14,61 @@ DATA vecToSign<>+24(SB)/4, $0x00000019
 DATA vecToSign<>+28(SB)/4, $0x00000018
 GLOBL vecToSign<>(SB), RODATA|NOPTR, $32
 
+DATA vecLaneMasks<>+0(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+4(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+8(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+12(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+16(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+20(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+24(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+28(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+32(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+36(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+40(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+44(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+48(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+52(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+56(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+60(SB)/4, $0xffffffff
+DATA vecLaneMasks<>+64(SB)/4, $0x00000000
+DATA vecLaneMasks<>+68(SB)/4, $0x00000000
+DATA vecLaneMasks<>+72(SB)/4, $0x00000000
+DATA vecLaneMasks<>+76(SB)/4, $0x00000000
+DATA vecLaneMasks<>+80(SB)/4, $0x00000000
+DATA vecLaneMasks<>+84(SB)/4, $0x00000000
+DATA vecLaneMasks<>+88(SB)/4, $0x00000000
+DATA vecLaneMasks<>+92(SB)/4, $0x00000000
+DATA vecLaneMasks<>+96(SB)/4, $0x00000000
+DATA vecLaneMasks<>+100(SB)/4, $0x00000000
+DATA vecLaneMasks<>+104(SB)/4, $0x00000000
+DATA vecLaneMasks<>+108(SB)/4, $0x00000000
+DATA vecLaneMasks<>+112(SB)/4, $0x00000000
+DATA vecLaneMasks<>+116(SB)/4, $0x00000000
+DATA vecLaneMasks<>+120(SB)/4, $0x00000000
+DATA vecLaneMasks<>+124(SB)/4, $0x00000000
+GLOBL vecLaneMasks<>(SB), RODATA|NOPTR, $128
+
 // func vecSum512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSum512(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Z1
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z1
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Z1
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Z0
@@ -32,12 +76,26 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ     R13, R13
+	JZ        done
+	LEAQ      vecLaneMasks<>+0(SB), R11
+	SHLQ      $0x02, R13
+	NEGQ      R13
+	ADDQ      R11, R13
+	VMOVUPS   64(R13), Z0
+	VPMOVD2M  Z0, K2
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VADDPS    Z0, Z1, K2, Z1
+
+done:
 	VMOVUPS Z1, 96(AX)
 	VZEROUPPER
 	RET
 
 // func vecSumSquaredDev512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSumSquaredDev512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -45,9 +103,19 @@ TEXT ·vecSumSquaredDev512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z1
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z1
+
+start:
 	VBROADCASTSS 64(AX), Z2
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -56,12 +124,27 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z1, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VSUBPS      Z2, Z0, Z0
+	VFMADD231PS Z0, Z0, K2, Z1
+
+done:
+	VMOVUPS Z1, 96(AX)
 	VZEROUPPER
 	RET
 
 // func vecNormalise512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNormalise512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -71,9 +154,14 @@ TEXT ·vecNormalise512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z3
 	VBROADCASTSS 68(AX), Z4
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -86,11 +174,30 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VSUBPS      Z3, Z0, Z0
+	VMULPS      Z4, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VMOVUPS.Z   (CX)(BX*4), K2, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecNormaliseNoBias512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNormaliseNoBias512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -99,9 +206,14 @@ TEXT ·vecNormaliseNoBias512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z2
 	VBROADCASTSS 68(AX), Z3
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Z0
@@ -113,11 +225,29 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ     R13, R13
+	JZ        done
+	LEAQ      vecLaneMasks<>+0(SB), R11
+	SHLQ      $0x02, R13
+	NEGQ      R13
+	ADDQ      R11, R13
+	VMOVUPS   64(R13), Z0
+	VPMOVD2M  Z0, K2
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VSUBPS    Z2, Z0, Z0
+	VMULPS    Z3, Z0, Z0
+	VMOVUPS.Z (DX)(BX*4), K2, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecNormBackwardSums512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNormBackwardSums512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -127,11 +257,22 @@ TEXT ·vecNormBackwardSums512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z3
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z3
 	VMOVUPS      160(AX), Z4
+
+start:
 	VBROADCASTSS 64(AX), Z5
 	VBROADCASTSS 68(AX), Z6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -145,13 +286,33 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z3, 96(AX)
-	VMOVUPS     Z4, 160(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VMOVUPS.Z   (CX)(BX*4), K2, Z2
+	VMULPS      Z2, Z0, Z0
+	VSUBPS      Z5, Z1, Z1
+	VMULPS      Z6, Z1, Z1
+	VADDPS      Z0, Z3, K2, Z3
+	VFMADD231PS Z1, Z0, K2, Z4
+
+done:
+	VMOVUPS Z3, 96(AX)
+	VMOVUPS Z4, 160(AX)
 	VZEROUPPER
 	RET
 
 // func vecNormBackward512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNormBackward512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -161,11 +322,16 @@ TEXT ·vecNormBackward512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z3
 	VBROADCASTSS 68(AX), Z4
 	VBROADCASTSS 72(AX), Z5
 	VBROADCASTSS 76(AX), Z6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Z0
@@ -181,11 +347,33 @@ loop:
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VMOVUPS.Z    (SI)(BX*4), K2, Z0
+	VMOVUPS.Z    (DX)(BX*4), K2, Z1
+	VMOVUPS.Z    (CX)(BX*4), K2, Z2
+	VMULPS       Z2, Z0, Z0
+	VSUBPS       Z3, Z1, Z1
+	VMULPS       Z4, Z1, Z1
+	VSUBPS       Z5, Z0, Z0
+	VFNMADD231PS Z6, Z1, Z0
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecNormParams512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNormParams512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -195,9 +383,14 @@ TEXT ·vecNormParams512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z4
 	VBROADCASTSS 68(AX), Z5
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Z0
@@ -213,11 +406,33 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DI)(BX*4), K2, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z1
+	VMOVUPS.Z   (DX)(BX*4), K2, Z2
+	VSUBPS      Z4, Z2, Z2
+	VMULPS      Z5, Z2, Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+	VMOVUPS.Z   (CX)(BX*4), K2, Z3
+	VADDPS      Z1, Z3, Z3
+	VMOVUPS     Z3, K2, (CX)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecNormParamsNoBias512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNormParamsNoBias512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -226,9 +441,14 @@ TEXT ·vecNormParamsNoBias512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z3
 	VBROADCASTSS 68(AX), Z4
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Z0
@@ -241,21 +461,50 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DI)(BX*4), K2, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z1
+	VMOVUPS.Z   (DX)(BX*4), K2, Z2
+	VSUBPS      Z3, Z2, Z2
+	VMULPS      Z4, Z2, Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecDot512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecDot512(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    32(AX), DX
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Z2
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Z2
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -264,21 +513,46 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z2, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z1, Z0, K2, Z2
+
+done:
+	VMOVUPS Z2, 96(AX)
 	VZEROUPPER
 	RET
 
 // func vecMax512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecMax512(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Z1
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 136(R10), Z1
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Z1
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Z0
@@ -286,21 +560,45 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ     R13, R13
+	JZ        done
+	LEAQ      vecLaneMasks<>+0(SB), R11
+	SHLQ      $0x02, R13
+	NEGQ      R13
+	ADDQ      R11, R13
+	VMOVUPS   64(R13), Z0
+	VPMOVD2M  Z0, K2
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VMAXPS    Z1, Z0, K2, Z1
+
+done:
 	VMOVUPS Z1, 96(AX)
 	VZEROUPPER
 	RET
 
 // func vecMin512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecMin512(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Z1
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 140(R10), Z1
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Z1
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Z0
@@ -308,12 +606,26 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ     R13, R13
+	JZ        done
+	LEAQ      vecLaneMasks<>+0(SB), R11
+	SHLQ      $0x02, R13
+	NEGQ      R13
+	ADDQ      R11, R13
+	VMOVUPS   64(R13), Z0
+	VPMOVD2M  Z0, K2
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VMINPS    Z1, Z0, K2, Z1
+
+done:
 	VMOVUPS Z1, 96(AX)
 	VZEROUPPER
 	RET
 
 // func vecExpSum512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecExpSum512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -321,8 +633,16 @@ TEXT ·vecExpSum512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z3
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z3
+
+start:
 	VBROADCASTSS 64(AX), Z4
 	VBROADCASTSS 68(AX), Z5
 	VBROADCASTSS (R10), Z6
@@ -338,6 +658,8 @@ TEXT ·vecExpSum512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 40(R10), Z16
 	VBROADCASTSS 64(R10), Z17
 	VBROADCASTSS 44(R10), Z18
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -364,12 +686,45 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z3, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VFMADD213PS Z5, Z4, Z0
+	VMAXPS      Z0, Z6, Z0
+	VMINPS      Z0, Z7, Z0
+	VMOVAPS     Z8, Z1
+	VFMADD231PS Z9, Z0, Z1
+	VSUBPS      Z8, Z1, Z2
+	VPSLLD      $0x17, Z1, Z1
+	VFMADD231PS Z10, Z2, Z0
+	VFMADD231PS Z11, Z2, Z0
+	VMOVAPS     Z12, Z2
+	VFMADD213PS Z13, Z0, Z2
+	VFMADD213PS Z14, Z0, Z2
+	VFMADD213PS Z15, Z0, Z2
+	VFMADD213PS Z16, Z0, Z2
+	VFMADD213PS Z17, Z0, Z2
+	VFMADD213PS Z18, Z0, Z2
+	VFMADD213PS Z18, Z0, Z2
+	VMULPS      Z1, Z2, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+	VADDPS      Z0, Z3, K2, Z3
+
+done:
+	VMOVUPS Z3, 96(AX)
 	VZEROUPPER
 	RET
 
 // func vecSoftmaxBackward512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSoftmaxBackward512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -378,9 +733,14 @@ TEXT ·vecSoftmaxBackward512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z2
 	VBROADCASTSS 68(AX), Z3
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Z0
@@ -392,11 +752,29 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ     R13, R13
+	JZ        done
+	LEAQ      vecLaneMasks<>+0(SB), R11
+	SHLQ      $0x02, R13
+	NEGQ      R13
+	ADDQ      R11, R13
+	VMOVUPS   64(R13), Z0
+	VPMOVD2M  Z0, K2
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VMOVUPS.Z (DX)(BX*4), K2, Z1
+	VSUBPS    Z2, Z1, Z1
+	VMULPS    Z1, Z0, Z1
+	VMULPS    Z3, Z1, Z1
+	VMOVUPS   Z1, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecGELUTanh512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecGELUTanh512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -404,6 +782,9 @@ TEXT ·vecGELUTanh512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 52(R10), Z4
 	VBROADCASTSS 48(R10), Z5
@@ -420,6 +801,8 @@ TEXT ·vecGELUTanh512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 40(R10), Z16
 	VBROADCASTSS 64(R10), Z17
 	VBROADCASTSS 44(R10), Z18
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -449,6 +832,42 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z0, Z0, Z1
+	VFMADD213PS Z5, Z4, Z1
+	VMULPS      Z1, Z0, Z1
+	VMAXPS      Z1, Z6, Z1
+	VMINPS      Z1, Z7, Z1
+	VMOVAPS     Z8, Z2
+	VFMADD231PS Z9, Z1, Z2
+	VSUBPS      Z8, Z2, Z3
+	VPSLLD      $0x17, Z2, Z2
+	VFMADD231PS Z10, Z3, Z1
+	VFMADD231PS Z11, Z3, Z1
+	VMOVAPS     Z12, Z3
+	VFMADD213PS Z13, Z1, Z3
+	VFMADD213PS Z14, Z1, Z3
+	VFMADD213PS Z15, Z1, Z3
+	VFMADD213PS Z16, Z1, Z3
+	VFMADD213PS Z17, Z1, Z3
+	VFMADD213PS Z18, Z1, Z3
+	VFMADD213PS Z18, Z1, Z3
+	VMULPS      Z2, Z3, Z1
+	VADDPS      Z18, Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -462,6 +881,9 @@ TEXT ·vecGELUTanhBackward512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 60(R10), Z6
 	VBROADCASTSS 120(R10), Z7
@@ -482,6 +904,8 @@ TEXT ·vecGELUTanhBackward512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 64(R10), Z22
 	VBROADCASTSS 44(R10), Z23
 	VBROADCASTSS 56(R10), Z24
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DX)(BX*4), Z0
@@ -524,6 +948,55 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DX)(BX*4), K2, Z0
+	VMINPS      Z0, Z6, Z0
+	VMAXPS      Z0, Z7, Z0
+	VMULPS      Z0, Z0, Z1
+	VMOVAPS     Z1, Z2
+	VFMADD213PS Z9, Z8, Z2
+	VMULPS      Z2, Z0, Z2
+	VORPS       Z10, Z2, Z2
+	VMAXPS      Z2, Z11, Z2
+	VMINPS      Z2, Z12, Z2
+	VMOVAPS     Z13, Z4
+	VFMADD231PS Z14, Z2, Z4
+	VSUBPS      Z13, Z4, Z5
+	VPSLLD      $0x17, Z4, Z4
+	VFMADD231PS Z15, Z5, Z2
+	VFMADD231PS Z16, Z5, Z2
+	VMOVAPS     Z17, Z5
+	VFMADD213PS Z18, Z2, Z5
+	VFMADD213PS Z19, Z2, Z5
+	VFMADD213PS Z20, Z2, Z5
+	VFMADD213PS Z21, Z2, Z5
+	VFMADD213PS Z22, Z2, Z5
+	VFMADD213PS Z23, Z2, Z5
+	VFMADD213PS Z23, Z2, Z5
+	VMULPS      Z4, Z5, Z2
+	VADDPS      Z23, Z2, Z3
+	VDIVPS      Z3, Z23, Z3
+	VMULPS      Z3, Z2, Z2
+	VPMOVD2M    Z0, K1
+	VBLENDMPS   Z2, Z3, K1, Z4
+	VFMSUB213PS Z9, Z24, Z1
+	VMULPS      Z1, Z0, Z0
+	VMULPS      Z3, Z2, Z2
+	VFMADD231PS Z2, Z0, Z4
+	VMOVUPS.Z   (SI)(BX*4), K2, Z5
+	VMULPS      Z4, Z5, Z4
+	VMOVUPS     Z4, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -536,6 +1009,9 @@ TEXT ·vecGELUErf512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 128(R10), Z6
 	VBROADCASTSS 68(R10), Z7
@@ -563,6 +1039,8 @@ TEXT ·vecGELUErf512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 32(R10), Z29
 	VBROADCASTSS 36(R10), Z30
 	VBROADCASTSS 40(R10), Z31
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -611,6 +1089,61 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VANDPS      Z6, Z0, Z1
+	VMULPS      Z7, Z1, Z1
+	VMINPS      Z1, Z8, Z1
+	VMOVAPS     Z1, Z2
+	VFMADD213PS Z10, Z9, Z2
+	VDIVPS      Z2, Z10, Z2
+	VMOVAPS     Z11, Z3
+	VFMADD213PS Z12, Z2, Z3
+	VFMADD213PS Z13, Z2, Z3
+	VFMADD213PS Z14, Z2, Z3
+	VFMADD213PS Z15, Z2, Z3
+	VFMADD213PS Z16, Z2, Z3
+	VFMADD213PS Z17, Z2, Z3
+	VFMADD213PS Z18, Z2, Z3
+	VFMADD213PS Z19, Z2, Z3
+	VFMADD213PS Z20, Z2, Z3
+	VMULPS      Z1, Z1, Z1
+	VSUBPS      Z1, Z3, Z3
+	VMAXPS      Z3, Z21, Z3
+	VMINPS      Z3, Z22, Z3
+	VMOVAPS     Z23, Z4
+	VFMADD231PS Z24, Z3, Z4
+	VSUBPS      Z23, Z4, Z5
+	VPSLLD      $0x17, Z4, Z4
+	VFMADD231PS Z25, Z5, Z3
+	VFMADD231PS Z26, Z5, Z3
+	VMOVAPS     Z27, Z5
+	VFMADD213PS Z28, Z3, Z5
+	VFMADD213PS Z29, Z3, Z5
+	VFMADD213PS Z30, Z3, Z5
+	VFMADD213PS Z31, Z3, Z5
+	VFMADD213PS Z9, Z3, Z5
+	VFMADD213PS Z10, Z3, Z5
+	VFMADD213PS Z10, Z3, Z5
+	VMULPS      Z4, Z5, Z3
+	VMULPS      Z9, Z2, Z2
+	VMULPS      Z3, Z2, Z3
+	VSUBPS      Z3, Z10, Z2
+	VPMOVD2M    Z0, K1
+	VBLENDMPS   Z3, Z2, K1, Z2
+	VMULPS      Z2, Z0, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -624,6 +1157,9 @@ TEXT ·vecGELUErfBackward512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 128(R10), Z8
 	VBROADCASTSS 68(R10), Z9
@@ -649,6 +1185,8 @@ TEXT ·vecGELUErfBackward512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 24(R10), Z29
 	VBROADCASTSS 28(R10), Z30
 	VBROADCASTSS 32(R10), Z31
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (DX)(BX*4), Z0
@@ -728,11 +1266,97 @@ loop:
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VMOVUPS.Z    (DX)(BX*4), K2, Z0
+	VANDPS       Z8, Z0, Z1
+	VMULPS       Z9, Z1, Z1
+	VMINPS       Z1, Z10, Z1
+	VMOVAPS      Z1, Z2
+	VFMADD213PS  Z12, Z11, Z2
+	VDIVPS       Z2, Z12, Z2
+	VMOVAPS      Z13, Z3
+	VFMADD213PS  Z14, Z2, Z3
+	VFMADD213PS  Z15, Z2, Z3
+	VFMADD213PS  Z16, Z2, Z3
+	VFMADD213PS  Z17, Z2, Z3
+	VFMADD213PS  Z18, Z2, Z3
+	VFMADD213PS  Z19, Z2, Z3
+	VFMADD213PS  Z20, Z2, Z3
+	VFMADD213PS  Z21, Z2, Z3
+	VFMADD213PS  Z22, Z2, Z3
+	VMULPS       Z1, Z1, Z1
+	VSUBPS       Z1, Z3, Z3
+	VMAXPS       Z3, Z23, Z3
+	VMINPS       Z3, Z24, Z3
+	VMOVAPS      Z25, Z4
+	VFMADD231PS  Z26, Z3, Z4
+	VSUBPS       Z25, Z4, Z5
+	VPSLLD       $0x17, Z4, Z4
+	VFMADD231PS  Z27, Z5, Z3
+	VFMADD231PS  Z28, Z5, Z3
+	VMOVAPS      Z29, Z5
+	VFMADD213PS  Z30, Z3, Z5
+	VFMADD213PS  Z31, Z3, Z5
+	VBROADCASTSS 36(R10), Z6
+	VFMADD213PS  Z6, Z3, Z5
+	VBROADCASTSS 40(R10), Z7
+	VFMADD213PS  Z7, Z3, Z5
+	VFMADD213PS  Z11, Z3, Z5
+	VFMADD213PS  Z12, Z3, Z5
+	VFMADD213PS  Z12, Z3, Z5
+	VMULPS       Z4, Z5, Z3
+	VMULPS       Z11, Z2, Z2
+	VMULPS       Z3, Z2, Z3
+	VSUBPS       Z3, Z12, Z2
+	VPMOVD2M     Z0, K1
+	VBLENDMPS    Z3, Z2, K1, Z2
+	VBROADCASTSS 132(R10), Z6
+	VORPS        Z6, Z1, Z1
+	VMAXPS       Z1, Z23, Z1
+	VMINPS       Z1, Z24, Z1
+	VMOVAPS      Z25, Z3
+	VFMADD231PS  Z26, Z1, Z3
+	VSUBPS       Z25, Z3, Z4
+	VPSLLD       $0x17, Z3, Z3
+	VFMADD231PS  Z27, Z4, Z1
+	VFMADD231PS  Z28, Z4, Z1
+	VMOVAPS      Z29, Z4
+	VFMADD213PS  Z30, Z1, Z4
+	VFMADD213PS  Z31, Z1, Z4
+	VBROADCASTSS 36(R10), Z7
+	VFMADD213PS  Z7, Z1, Z4
+	VBROADCASTSS 40(R10), Z6
+	VFMADD213PS  Z6, Z1, Z4
+	VFMADD213PS  Z11, Z1, Z4
+	VFMADD213PS  Z12, Z1, Z4
+	VFMADD213PS  Z12, Z1, Z4
+	VMULPS       Z3, Z4, Z1
+	VBROADCASTSS 76(R10), Z7
+	VMULPS       Z7, Z1, Z1
+	VBROADCASTSS 60(R10), Z6
+	VMINPS       Z0, Z6, Z0
+	VBROADCASTSS 120(R10), Z7
+	VMAXPS       Z0, Z7, Z0
+	VFMADD231PS  Z1, Z0, Z2
+	VMOVUPS.Z    (SI)(BX*4), K2, Z3
+	VMULPS       Z2, Z3, Z2
+	VMOVUPS      Z2, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecAdd512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecAdd512(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), DI
@@ -741,7 +1365,12 @@ TEXT ·vecAdd512(SB), NOSPLIT, $0-8
 	MOVQ 56(AX), R10
 	MOVQ 8(AX), BX
 	MOVQ (AX), R9
+	MOVQ R9, R13
+	ANDQ $0x0f, R13
+	SUBQ R13, R9
 	ADDQ BX, R9
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Z0
@@ -751,11 +1380,27 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ     R13, R13
+	JZ        done
+	LEAQ      vecLaneMasks<>+0(SB), R11
+	SHLQ      $0x02, R13
+	NEGQ      R13
+	ADDQ      R11, R13
+	VMOVUPS   64(R13), Z0
+	VPMOVD2M  Z0, K2
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VMOVUPS.Z (DX)(BX*4), K2, Z1
+	VADDPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecScale512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecScale512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -763,8 +1408,13 @@ TEXT ·vecScale512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z1
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Z0
@@ -773,11 +1423,26 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ     R13, R13
+	JZ        done
+	LEAQ      vecLaneMasks<>+0(SB), R11
+	SHLQ      $0x02, R13
+	NEGQ      R13
+	ADDQ      R11, R13
+	VMOVUPS   64(R13), Z0
+	VPMOVD2M  Z0, K2
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecAxpy512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecAxpy512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -785,8 +1450,13 @@ TEXT ·vecAxpy512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z2
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Z0
@@ -796,6 +1466,22 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DI)(BX*4), K2, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z1
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -807,12 +1493,22 @@ TEXT ·vecQuantise512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z1
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z1
+
+start:
 	VBROADCASTSS 64(AX), Z2
 	VBROADCASTSS 68(AX), Z3
 	VBROADCASTSS 124(R10), Z4
 	VBROADCASTSS 128(R10), Z5
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Z0
@@ -826,7 +1522,27 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z1, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DI)(BX*4), K2, Z0
+	VMULPS      Z2, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z3, Z0, Z0
+	VADDPS      Z4, Z0, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+	VANDPS      Z5, Z0, Z0
+	VPMAXUD     Z0, Z1, K2, Z1
+
+done:
+	VMOVUPS Z1, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -840,12 +1556,22 @@ TEXT ·vecAddQuantised512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z2
+
+start:
 	VBROADCASTSS 64(AX), Z3
 	VBROADCASTSS 68(AX), Z4
 	VBROADCASTSS 124(R10), Z5
 	VBROADCASTSS 128(R10), Z6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DX)(BX*4), Z0
@@ -863,7 +1589,31 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z2, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DX)(BX*4), K2, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z1
+	VMULPS      Z3, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z4, Z0, Z0
+	VADDPS      Z5, Z0, Z0
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z6, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+	VANDPS      Z6, Z1, Z1
+	VPMAXUD     Z1, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -877,12 +1627,22 @@ TEXT ·vecQuantisedAdd512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z2
+
+start:
 	VBROADCASTSS 64(AX), Z3
 	VBROADCASTSS 68(AX), Z4
 	VBROADCASTSS 124(R10), Z5
 	VBROADCASTSS 128(R10), Z6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -898,7 +1658,29 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z2, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VADDPS      Z1, Z0, Z0
+	VMULPS      Z3, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z4, Z0, Z0
+	VADDPS      Z5, Z0, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+	VANDPS      Z6, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -912,12 +1694,22 @@ TEXT ·vecStep512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z2
+
+start:
 	VBROADCASTSS 72(AX), Z3
 	VBROADCASTSS 76(AX), Z4
 	VBROADCASTSS 64(AX), Z5
 	VBROADCASTSS 128(R10), Z6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -935,7 +1727,31 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z2, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VMULPS      Z5, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z6, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+	VANDPS      Z6, Z1, Z1
+	VPMAXUD     Z1, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -949,12 +1765,22 @@ TEXT ·vecUnstep512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z2
+
+start:
 	VBROADCASTSS 72(AX), Z3
 	VBROADCASTSS 76(AX), Z4
 	VBROADCASTSS 68(AX), Z5
 	VBROADCASTSS 128(R10), Z6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -972,7 +1798,31 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z2, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z5, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z6, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+	VANDPS      Z6, Z1, Z1
+	VPMAXUD     Z1, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -986,8 +1836,16 @@ TEXT ·vecStepQuantised0512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z2
+
+start:
 	VBROADCASTSS 72(AX), Z3
 	VBROADCASTSS 76(AX), Z4
 	VBROADCASTSS 80(AX), Z5
@@ -995,6 +1853,8 @@ TEXT ·vecStepQuantised0512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z7
 	VBROADCASTSS 64(AX), Z8
 	VBROADCASTSS 128(R10), Z9
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -1016,7 +1876,35 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z2, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMULPS      Z5, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z6, Z0, Z0
+	VADDPS      Z7, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VMULPS      Z8, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z9, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -1030,8 +1918,16 @@ TEXT ·vecUnstepQuantised0512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z2
+
+start:
 	VBROADCASTSS 72(AX), Z3
 	VBROADCASTSS 76(AX), Z4
 	VBROADCASTSS 80(AX), Z5
@@ -1039,6 +1935,8 @@ TEXT ·vecUnstepQuantised0512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z7
 	VBROADCASTSS 68(AX), Z8
 	VBROADCASTSS 128(R10), Z9
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -1061,7 +1959,36 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z2, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMULPS      Z5, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z6, Z0, Z0
+	VADDPS      Z7, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z8, Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z9, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -1076,8 +2003,16 @@ TEXT ·vecStepQuantised1512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z3
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z3
+
+start:
 	VBROADCASTSS 72(AX), Z4
 	VBROADCASTSS 76(AX), Z5
 	VBROADCASTSS 80(AX), Z6
@@ -1085,6 +2020,8 @@ TEXT ·vecStepQuantised1512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z8
 	VBROADCASTSS 64(AX), Z9
 	VBROADCASTSS 128(R10), Z10
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -1116,7 +2053,9 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z3, 96(AX)
+
+tail:
+	VMOVUPS Z3, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -1130,8 +2069,16 @@ TEXT ·vecStepQuantised1NoSide512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z3
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z3
+
+start:
 	VBROADCASTSS 72(AX), Z4
 	VBROADCASTSS 76(AX), Z5
 	VBROADCASTSS 80(AX), Z6
@@ -1139,6 +2086,8 @@ TEXT ·vecStepQuantised1NoSide512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z8
 	VBROADCASTSS 64(AX), Z9
 	VBROADCASTSS 128(R10), Z10
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -1166,7 +2115,41 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z3, 96(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z4, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z5, Z1, Z0
+	VMULPS      Z6, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z7, Z0, Z0
+	VADDPS      Z8, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VMULPS      Z6, Z1, Z2
+	VCVTTPS2DQ  Z2, Z2
+	VPSLLD      $0x1f, Z2, Z2
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z7, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z9, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z10, Z0, Z0
+	VPMAXUD     Z0, Z3, K2, Z3
+	VANDPS      Z10, Z1, Z1
+	VPMAXUD     Z1, Z3, K2, Z3
+
+done:
+	VMOVUPS Z3, 96(AX)
 	VZEROUPPER
 	RET
 
@@ -1181,8 +2164,16 @@ TEXT ·vecUnstepQuantised1512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z3
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z3
+
+start:
 	VBROADCASTSS 72(AX), Z4
 	VBROADCASTSS 76(AX), Z5
 	VBROADCASTSS 80(AX), Z6
@@ -1190,6 +2181,8 @@ TEXT ·vecUnstepQuantised1512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z8
 	VBROADCASTSS 68(AX), Z9
 	VBROADCASTSS 128(R10), Z10
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -1218,12 +2211,14 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z3, 96(AX)
+
+tail:
+	VMOVUPS Z3, 96(AX)
 	VZEROUPPER
 	RET
 
 // func vecGradStep512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecGradStep512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -1232,9 +2227,14 @@ TEXT ·vecGradStep512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 68(AX), Z3
 	VBROADCASTSS 64(AX), Z4
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Z0
@@ -1248,11 +2248,31 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DI)(BX*4), K2, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z3, Z1, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z2
+	VADDPS      Z2, Z0, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+	VMULPS      Z4, Z1, Z1
+	VMOVUPS     Z1, K2, (SI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecAdamW512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecAdamW512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -1262,6 +2282,9 @@ TEXT ·vecAdamW512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 68(AX), Z5
 	VBROADCASTSS 64(AX), Z6
@@ -1271,6 +2294,8 @@ TEXT ·vecAdamW512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 92(AX), Z10
 	VBROADCASTSS 84(AX), Z11
 	VBROADCASTSS 80(AX), Z12
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -1296,11 +2321,43 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VMOVUPS.Z   (CX)(BX*4), K2, Z2
+	VMULPS      Z5, Z0, Z3
+	VFMADD213PS Z3, Z6, Z1
+	VMULPS      Z7, Z0, Z3
+	VMULPS      Z0, Z3, Z3
+	VFMADD213PS Z3, Z8, Z2
+	VMOVUPS     Z1, K2, (DX)(BX*4)
+	VMOVUPS     Z2, K2, (CX)(BX*4)
+	VMULPS      Z9, Z2, Z2
+	VSQRTPS     Z2, Z2
+	VADDPS      Z10, Z2, Z2
+	VMULPS      Z11, Z1, Z1
+	VDIVPS      Z2, Z1, Z1
+	VMOVUPS.Z   (DI)(BX*4), K2, Z3
+	VMULPS      Z12, Z3, Z4
+	VSUBPS      Z4, Z3, Z3
+	VSUBPS      Z1, Z3, Z3
+	VMOVUPS     Z3, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecSGD512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSGD512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -1309,10 +2366,15 @@ TEXT ·vecSGD512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z4
 	VBROADCASTSS 72(AX), Z5
 	VBROADCASTSS 68(AX), Z6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DX)(BX*4), Z0
@@ -1328,11 +2390,33 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DX)(BX*4), K2, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z1
+	VFMADD213PS Z1, Z4, Z0
+	VMOVUPS     Z0, K2, (DX)(BX*4)
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z2
+	VMULPS      Z6, Z2, Z3
+	VSUBPS      Z3, Z2, Z2
+	VSUBPS      Z0, Z2, Z2
+	VMOVUPS     Z2, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecMoments512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecMoments512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -1341,14 +2425,25 @@ TEXT ·vecMoments512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	VBROADCASTSS 124(R10), Z5
+	TESTQ        BX, BX
+	JZ           start
 	VMOVUPS      96(AX), Z4
 	VMOVUPS      160(AX), Z5
+
+start:
 	VBROADCASTSS 68(AX), Z6
 	VBROADCASTSS 64(AX), Z7
 	VBROADCASTSS 76(AX), Z8
 	VBROADCASTSS 72(AX), Z9
-	VBROADCASTSS 136(R10), Z10
+	VBROADCASTSS 144(R10), Z10
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Z0
@@ -1367,13 +2462,38 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Z4, 96(AX)
-	VMOVUPS     Z5, 160(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (DI)(BX*4), K2, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z1
+	VMOVUPS.Z   (DX)(BX*4), K2, Z2
+	VMULPS      Z6, Z0, Z3
+	VFMADD213PS Z3, Z7, Z1
+	VMULPS      Z8, Z0, Z3
+	VMULPS      Z0, Z3, Z3
+	VFMADD213PS Z3, Z9, Z2
+	VMOVUPS     Z1, K2, (SI)(BX*4)
+	VMOVUPS     Z2, K2, (DX)(BX*4)
+	VADDPS      Z2, Z4, K2, Z4
+	VMULPS      Z10, Z2, Z2
+	VFMADD231PS Z2, Z2, K2, Z5
+
+done:
+	VMOVUPS Z4, 96(AX)
+	VMOVUPS Z5, 160(AX)
 	VZEROUPPER
 	RET
 
 // func vecSETUpdate512(a *byte)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSETUpdate512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -1382,12 +2502,17 @@ TEXT ·vecSETUpdate512(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
 	VBROADCASTSS 64(AX), Z4
 	VBROADCASTSS 68(AX), Z5
 	VBROADCASTSS 72(AX), Z6
 	VBROADCASTSS 76(AX), Z7
 	VBROADCASTSS 80(AX), Z8
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
@@ -1405,32 +2530,87 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD213PS Z5, Z4, Z1
+	VSQRTPS     Z1, Z1
+	VSUBPS      Z6, Z1, Z1
+	VMULPS      Z7, Z0, Z0
+	VDIVPS      Z1, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z2
+	VMULPS      Z8, Z2, Z3
+	VSUBPS      Z3, Z2, Z2
+	VSUBPS      Z0, Z2, Z2
+	VMOVUPS     Z2, K2, (DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecSum256(a *byte)
 // Requires: AVX
 TEXT ·vecSum256(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Y1
-	VMOVUPS 128(AX), Y2
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y3
+	VBROADCASTSS 124(R10), Y4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y3
+	VMOVUPS      128(AX), Y4
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Y0
-	VADDPS  Y0, Y1, Y1
+	VADDPS  Y0, Y3, Y3
 	VMOVUPS 32(SI)(BX*4), Y0
-	VADDPS  Y0, Y2, Y2
+	VADDPS  Y0, Y4, Y4
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
-	VMOVUPS Y1, 96(AX)
-	VMOVUPS Y2, 128(AX)
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y1
+	VMASKMOVPS (SI)(BX*4), Y1, Y0
+	VMOVAPS    Y3, Y2
+	VADDPS     Y0, Y2, Y2
+	VBLENDVPS  Y1, Y2, Y3, Y3
+	VMOVUPS    96(R13), Y1
+	VMASKMOVPS 32(SI)(BX*4), Y1, Y0
+	VMOVAPS    Y4, Y2
+	VADDPS     Y0, Y2, Y2
+	VBLENDVPS  Y1, Y2, Y4, Y4
+
+done:
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -1443,23 +2623,56 @@ TEXT ·vecSumSquaredDev256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y1
-	VMOVUPS      128(AX), Y2
-	VBROADCASTSS 64(AX), Y3
+	VBROADCASTSS 124(R10), Y3
+	VBROADCASTSS 124(R10), Y4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y3
+	VMOVUPS      128(AX), Y4
+
+start:
+	VBROADCASTSS 64(AX), Y5
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VSUBPS      Y3, Y0, Y0
-	VFMADD231PS Y0, Y0, Y1
+	VSUBPS      Y5, Y0, Y0
+	VFMADD231PS Y0, Y0, Y3
 	VMOVUPS     32(SI)(BX*4), Y0
-	VSUBPS      Y3, Y0, Y0
-	VFMADD231PS Y0, Y0, Y2
+	VSUBPS      Y5, Y0, Y0
+	VFMADD231PS Y0, Y0, Y4
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y1, 96(AX)
-	VMOVUPS     Y2, 128(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y1
+	VMASKMOVPS  (SI)(BX*4), Y1, Y0
+	VSUBPS      Y5, Y0, Y0
+	VMOVAPS     Y3, Y2
+	VFMADD231PS Y0, Y0, Y2
+	VBLENDVPS   Y1, Y2, Y3, Y3
+	VMOVUPS     96(R13), Y1
+	VMASKMOVPS  32(SI)(BX*4), Y1, Y0
+	VSUBPS      Y5, Y0, Y0
+	VMOVAPS     Y4, Y2
+	VFMADD231PS Y0, Y0, Y2
+	VBLENDVPS   Y1, Y2, Y4, Y4
+
+done:
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -1474,21 +2687,26 @@ TEXT ·vecNormalise256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y3
-	VBROADCASTSS 68(AX), Y4
+	VBROADCASTSS 64(AX), Y5
+	VBROADCASTSS 68(AX), Y6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VSUBPS      Y3, Y0, Y0
-	VMULPS      Y4, Y0, Y0
+	VSUBPS      Y5, Y0, Y0
+	VMULPS      Y6, Y0, Y0
 	VMOVUPS     (DX)(BX*4), Y1
 	VMOVUPS     (CX)(BX*4), Y2
 	VFMADD213PS Y2, Y1, Y0
 	VMOVUPS     Y0, (DI)(BX*4)
 	VMOVUPS     32(SI)(BX*4), Y0
-	VSUBPS      Y3, Y0, Y0
-	VMULPS      Y4, Y0, Y0
+	VSUBPS      Y5, Y0, Y0
+	VMULPS      Y6, Y0, Y0
 	VMOVUPS     32(DX)(BX*4), Y1
 	VMOVUPS     32(CX)(BX*4), Y2
 	VFMADD213PS Y2, Y1, Y0
@@ -1496,6 +2714,32 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (SI)(BX*4), Y3, Y0
+	VSUBPS      Y5, Y0, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y3, Y1
+	VMASKMOVPS  (CX)(BX*4), Y3, Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y3, (DI)(BX*4)
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
+	VSUBPS      Y5, Y0, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y3, Y1
+	VMASKMOVPS  32(CX)(BX*4), Y3, Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y3, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -1509,26 +2753,55 @@ TEXT ·vecNormaliseNoBias256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y2
-	VBROADCASTSS 68(AX), Y3
+	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Y0
-	VSUBPS  Y2, Y0, Y0
-	VMULPS  Y3, Y0, Y0
+	VSUBPS  Y4, Y0, Y0
+	VMULPS  Y5, Y0, Y0
 	VMOVUPS (DX)(BX*4), Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
-	VSUBPS  Y2, Y0, Y0
-	VMULPS  Y3, Y0, Y0
+	VSUBPS  Y4, Y0, Y0
+	VMULPS  Y5, Y0, Y0
 	VMOVUPS 32(DX)(BX*4), Y1
 	VMULPS  Y1, Y0, Y0
 	VMOVUPS Y0, 32(DI)(BX*4)
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y2
+	VMASKMOVPS (SI)(BX*4), Y2, Y0
+	VSUBPS     Y4, Y0, Y0
+	VMULPS     Y5, Y0, Y0
+	VMASKMOVPS (DX)(BX*4), Y2, Y1
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (DI)(BX*4)
+	VMOVUPS    96(R13), Y2
+	VMASKMOVPS 32(SI)(BX*4), Y2, Y0
+	VSUBPS     Y4, Y0, Y0
+	VMULPS     Y5, Y0, Y0
+	VMASKMOVPS 32(DX)(BX*4), Y2, Y1
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -1543,38 +2816,87 @@ TEXT ·vecNormBackwardSums256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
-	VMOVUPS      160(AX), Y5
-	VMOVUPS      192(AX), Y6
-	VBROADCASTSS 64(AX), Y7
-	VBROADCASTSS 68(AX), Y8
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 124(R10), Y8
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y5
+	VMOVUPS      128(AX), Y6
+	VMOVUPS      160(AX), Y7
+	VMOVUPS      192(AX), Y8
+
+start:
+	VBROADCASTSS 64(AX), Y9
+	VBROADCASTSS 68(AX), Y10
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
 	VMOVUPS     (DX)(BX*4), Y1
 	VMOVUPS     (CX)(BX*4), Y2
 	VMULPS      Y2, Y0, Y0
-	VSUBPS      Y7, Y1, Y1
-	VMULPS      Y8, Y1, Y1
-	VADDPS      Y0, Y3, Y3
-	VFMADD231PS Y1, Y0, Y5
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VADDPS      Y0, Y5, Y5
+	VFMADD231PS Y1, Y0, Y7
 	VMOVUPS     32(SI)(BX*4), Y0
 	VMOVUPS     32(DX)(BX*4), Y1
 	VMOVUPS     32(CX)(BX*4), Y2
 	VMULPS      Y2, Y0, Y0
-	VSUBPS      Y7, Y1, Y1
-	VMULPS      Y8, Y1, Y1
-	VADDPS      Y0, Y4, Y4
-	VFMADD231PS Y1, Y0, Y6
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VADDPS      Y0, Y6, Y6
+	VFMADD231PS Y1, Y0, Y8
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
-	VMOVUPS     Y5, 160(AX)
-	VMOVUPS     Y6, 192(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (SI)(BX*4), Y3, Y0
+	VMASKMOVPS  (DX)(BX*4), Y3, Y1
+	VMASKMOVPS  (CX)(BX*4), Y3, Y2
+	VMULPS      Y2, Y0, Y0
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VMOVAPS     Y5, Y4
+	VADDPS      Y0, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y5, Y5
+	VMOVAPS     Y7, Y4
+	VFMADD231PS Y1, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y7, Y7
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y3, Y1
+	VMASKMOVPS  32(CX)(BX*4), Y3, Y2
+	VMULPS      Y2, Y0, Y0
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VMOVAPS     Y6, Y4
+	VADDPS      Y0, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y6, Y6
+	VMOVAPS     Y8, Y4
+	VFMADD231PS Y1, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y8, Y8
+
+done:
+	VMOVUPS Y5, 96(AX)
+	VMOVUPS Y6, 128(AX)
+	VMOVUPS Y7, 160(AX)
+	VMOVUPS Y8, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -1589,36 +2911,73 @@ TEXT ·vecNormBackward256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y3
-	VBROADCASTSS 68(AX), Y4
-	VBROADCASTSS 72(AX), Y5
-	VBROADCASTSS 76(AX), Y6
+	VBROADCASTSS 64(AX), Y5
+	VBROADCASTSS 68(AX), Y6
+	VBROADCASTSS 72(AX), Y7
+	VBROADCASTSS 76(AX), Y8
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
 	VMOVUPS      (DX)(BX*4), Y1
 	VMOVUPS      (CX)(BX*4), Y2
 	VMULPS       Y2, Y0, Y0
-	VSUBPS       Y3, Y1, Y1
-	VMULPS       Y4, Y1, Y1
-	VSUBPS       Y5, Y0, Y0
-	VFNMADD231PS Y6, Y1, Y0
-	VMULPS       Y4, Y0, Y0
+	VSUBPS       Y5, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VSUBPS       Y7, Y0, Y0
+	VFNMADD231PS Y8, Y1, Y0
+	VMULPS       Y6, Y0, Y0
 	VMOVUPS      Y0, (DI)(BX*4)
 	VMOVUPS      32(SI)(BX*4), Y0
 	VMOVUPS      32(DX)(BX*4), Y1
 	VMOVUPS      32(CX)(BX*4), Y2
 	VMULPS       Y2, Y0, Y0
-	VSUBPS       Y3, Y1, Y1
-	VMULPS       Y4, Y1, Y1
-	VSUBPS       Y5, Y0, Y0
-	VFNMADD231PS Y6, Y1, Y0
-	VMULPS       Y4, Y0, Y0
+	VSUBPS       Y5, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VSUBPS       Y7, Y0, Y0
+	VFNMADD231PS Y8, Y1, Y0
+	VMULPS       Y6, Y0, Y0
 	VMOVUPS      Y0, 32(DI)(BX*4)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y3
+	VMASKMOVPS   (SI)(BX*4), Y3, Y0
+	VMASKMOVPS   (DX)(BX*4), Y3, Y1
+	VMASKMOVPS   (CX)(BX*4), Y3, Y2
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y5, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VSUBPS       Y7, Y0, Y0
+	VFNMADD231PS Y8, Y1, Y0
+	VMULPS       Y6, Y0, Y0
+	VMASKMOVPS   Y0, Y3, (DI)(BX*4)
+	VMOVUPS      96(R13), Y3
+	VMASKMOVPS   32(SI)(BX*4), Y3, Y0
+	VMASKMOVPS   32(DX)(BX*4), Y3, Y1
+	VMASKMOVPS   32(CX)(BX*4), Y3, Y2
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y5, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VSUBPS       Y7, Y0, Y0
+	VFNMADD231PS Y8, Y1, Y0
+	VMULPS       Y6, Y0, Y0
+	VMASKMOVPS   Y0, Y3, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -1633,16 +2992,21 @@ TEXT ·vecNormParams256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y4
-	VBROADCASTSS 68(AX), Y5
+	VBROADCASTSS 64(AX), Y6
+	VBROADCASTSS 68(AX), Y7
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Y0
 	VMOVUPS     (SI)(BX*4), Y1
 	VMOVUPS     (DX)(BX*4), Y2
-	VSUBPS      Y4, Y2, Y2
-	VMULPS      Y5, Y2, Y2
+	VSUBPS      Y6, Y2, Y2
+	VMULPS      Y7, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
 	VMOVUPS     Y0, (DI)(BX*4)
 	VMOVUPS     (CX)(BX*4), Y3
@@ -1651,8 +3015,8 @@ loop:
 	VMOVUPS     32(DI)(BX*4), Y0
 	VMOVUPS     32(SI)(BX*4), Y1
 	VMOVUPS     32(DX)(BX*4), Y2
-	VSUBPS      Y4, Y2, Y2
-	VMULPS      Y5, Y2, Y2
+	VSUBPS      Y6, Y2, Y2
+	VMULPS      Y7, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
 	VMOVUPS     Y0, 32(DI)(BX*4)
 	VMOVUPS     32(CX)(BX*4), Y3
@@ -1661,6 +3025,38 @@ loop:
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y4
+	VMASKMOVPS  (DI)(BX*4), Y4, Y0
+	VMASKMOVPS  (SI)(BX*4), Y4, Y1
+	VMASKMOVPS  (DX)(BX*4), Y4, Y2
+	VSUBPS      Y6, Y2, Y2
+	VMULPS      Y7, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y4, (DI)(BX*4)
+	VMASKMOVPS  (CX)(BX*4), Y4, Y3
+	VADDPS      Y1, Y3, Y3
+	VMASKMOVPS  Y3, Y4, (CX)(BX*4)
+	VMOVUPS     96(R13), Y4
+	VMASKMOVPS  32(DI)(BX*4), Y4, Y0
+	VMASKMOVPS  32(SI)(BX*4), Y4, Y1
+	VMASKMOVPS  32(DX)(BX*4), Y4, Y2
+	VSUBPS      Y6, Y2, Y2
+	VMULPS      Y7, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y4, 32(DI)(BX*4)
+	VMASKMOVPS  32(CX)(BX*4), Y4, Y3
+	VADDPS      Y1, Y3, Y3
+	VMASKMOVPS  Y3, Y4, 32(CX)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -1674,109 +3070,235 @@ TEXT ·vecNormParamsNoBias256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y3
-	VBROADCASTSS 68(AX), Y4
+	VBROADCASTSS 64(AX), Y5
+	VBROADCASTSS 68(AX), Y6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Y0
 	VMOVUPS     (SI)(BX*4), Y1
 	VMOVUPS     (DX)(BX*4), Y2
-	VSUBPS      Y3, Y2, Y2
-	VMULPS      Y4, Y2, Y2
+	VSUBPS      Y5, Y2, Y2
+	VMULPS      Y6, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
 	VMOVUPS     Y0, (DI)(BX*4)
 	VMOVUPS     32(DI)(BX*4), Y0
 	VMOVUPS     32(SI)(BX*4), Y1
 	VMOVUPS     32(DX)(BX*4), Y2
-	VSUBPS      Y3, Y2, Y2
-	VMULPS      Y4, Y2, Y2
+	VSUBPS      Y5, Y2, Y2
+	VMULPS      Y6, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
 	VMOVUPS     Y0, 32(DI)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (DI)(BX*4), Y3, Y0
+	VMASKMOVPS  (SI)(BX*4), Y3, Y1
+	VMASKMOVPS  (DX)(BX*4), Y3, Y2
+	VSUBPS      Y5, Y2, Y2
+	VMULPS      Y6, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y3, (DI)(BX*4)
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(DI)(BX*4), Y3, Y0
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y1
+	VMASKMOVPS  32(DX)(BX*4), Y3, Y2
+	VSUBPS      Y5, Y2, Y2
+	VMULPS      Y6, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y3, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
 // func vecDot256(a *byte)
 // Requires: AVX, FMA3
 TEXT ·vecDot256(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    32(AX), DX
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Y2
-	VMOVUPS 128(AX), Y3
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y4
+	VMOVUPS      128(AX), Y5
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
 	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y1, Y0, Y2
+	VFMADD231PS Y1, Y0, Y4
 	VMOVUPS     32(SI)(BX*4), Y0
 	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y1, Y0, Y3
+	VFMADD231PS Y1, Y0, Y5
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y2, 96(AX)
-	VMOVUPS     Y3, 128(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VMASKMOVPS  (DX)(BX*4), Y2, Y1
+	VMOVAPS     Y4, Y3
+	VFMADD231PS Y1, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS Y1, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
 	VZEROUPPER
 	RET
 
 // func vecMax256(a *byte)
 // Requires: AVX
 TEXT ·vecMax256(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Y1
-	VMOVUPS 128(AX), Y2
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 136(R10), Y3
+	VBROADCASTSS 136(R10), Y4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y3
+	VMOVUPS      128(AX), Y4
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Y0
-	VMAXPS  Y1, Y0, Y1
+	VMAXPS  Y3, Y0, Y3
 	VMOVUPS 32(SI)(BX*4), Y0
-	VMAXPS  Y2, Y0, Y2
+	VMAXPS  Y4, Y0, Y4
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
-	VMOVUPS Y1, 96(AX)
-	VMOVUPS Y2, 128(AX)
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y1
+	VMASKMOVPS (SI)(BX*4), Y1, Y0
+	VMOVAPS    Y3, Y2
+	VMAXPS     Y2, Y0, Y2
+	VBLENDVPS  Y1, Y2, Y3, Y3
+	VMOVUPS    96(R13), Y1
+	VMASKMOVPS 32(SI)(BX*4), Y1, Y0
+	VMOVAPS    Y4, Y2
+	VMAXPS     Y2, Y0, Y2
+	VBLENDVPS  Y1, Y2, Y4, Y4
+
+done:
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
 	VZEROUPPER
 	RET
 
 // func vecMin256(a *byte)
 // Requires: AVX
 TEXT ·vecMin256(SB), NOSPLIT, $0-8
-	MOVQ    a+0(FP), AX
-	MOVQ    16(AX), DI
-	MOVQ    24(AX), SI
-	MOVQ    56(AX), R10
-	MOVQ    8(AX), BX
-	MOVQ    (AX), R9
-	ADDQ    BX, R9
-	VMOVUPS 96(AX), Y1
-	VMOVUPS 128(AX), Y2
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 140(R10), Y3
+	VBROADCASTSS 140(R10), Y4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y3
+	VMOVUPS      128(AX), Y4
+
+start:
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Y0
-	VMINPS  Y1, Y0, Y1
+	VMINPS  Y3, Y0, Y3
 	VMOVUPS 32(SI)(BX*4), Y0
-	VMINPS  Y2, Y0, Y2
+	VMINPS  Y4, Y0, Y4
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
-	VMOVUPS Y1, 96(AX)
-	VMOVUPS Y2, 128(AX)
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y1
+	VMASKMOVPS (SI)(BX*4), Y1, Y0
+	VMOVAPS    Y3, Y2
+	VMINPS     Y2, Y0, Y2
+	VBLENDVPS  Y1, Y2, Y3, Y3
+	VMOVUPS    96(R13), Y1
+	VMASKMOVPS 32(SI)(BX*4), Y1, Y0
+	VMOVAPS    Y4, Y2
+	VMINPS     Y2, Y0, Y2
+	VBLENDVPS  Y1, Y2, Y4, Y4
+
+done:
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -1789,81 +3311,170 @@ TEXT ·vecExpSum256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
-	VBROADCASTSS 64(AX), Y7
-	VBROADCASTSS 68(AX), Y8
-	VBROADCASTSS (R10), Y9
-	VBROADCASTSS 4(R10), Y10
-	VBROADCASTSS 12(R10), Y11
-	VBROADCASTSS 8(R10), Y12
-	VBROADCASTSS 16(R10), Y13
-	VBROADCASTSS 20(R10), Y14
-	VBROADCASTSS 24(R10), Y15
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y5
+	VMOVUPS      128(AX), Y6
+
+start:
+	VBROADCASTSS 64(AX), Y9
+	VBROADCASTSS 68(AX), Y10
+	VBROADCASTSS (R10), Y11
+	VBROADCASTSS 4(R10), Y12
+	VBROADCASTSS 12(R10), Y13
+	VBROADCASTSS 8(R10), Y14
+	VBROADCASTSS 16(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VFMADD213PS  Y8, Y7, Y0
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMOVAPS      Y11, Y1
-	VFMADD231PS  Y12, Y0, Y1
-	VSUBPS       Y11, Y1, Y2
+	VFMADD213PS  Y10, Y9, Y0
+	VMAXPS       Y0, Y11, Y0
+	VMINPS       Y0, Y12, Y0
+	VMOVAPS      Y13, Y1
+	VFMADD231PS  Y14, Y0, Y1
+	VSUBPS       Y13, Y1, Y2
 	VPSLLD       $0x17, Y1, Y1
-	VFMADD231PS  Y13, Y2, Y0
-	VFMADD231PS  Y14, Y2, Y0
-	VMOVAPS      Y15, Y2
-	VBROADCASTSS 28(R10), Y5
-	VFMADD213PS  Y5, Y0, Y2
-	VBROADCASTSS 32(R10), Y6
-	VFMADD213PS  Y6, Y0, Y2
-	VBROADCASTSS 36(R10), Y5
-	VFMADD213PS  Y5, Y0, Y2
-	VBROADCASTSS 40(R10), Y6
-	VFMADD213PS  Y6, Y0, Y2
-	VBROADCASTSS 64(R10), Y5
-	VFMADD213PS  Y5, Y0, Y2
-	VBROADCASTSS 44(R10), Y6
-	VFMADD213PS  Y6, Y0, Y2
-	VBROADCASTSS 44(R10), Y5
-	VFMADD213PS  Y5, Y0, Y2
+	VFMADD231PS  Y15, Y2, Y0
+	VBROADCASTSS 20(R10), Y7
+	VFMADD231PS  Y7, Y2, Y0
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y2
+	VBROADCASTSS 28(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 36(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 64(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
 	VMULPS       Y1, Y2, Y0
 	VMOVUPS      Y0, (DI)(BX*4)
-	VADDPS       Y0, Y3, Y3
+	VADDPS       Y0, Y5, Y5
 	VMOVUPS      32(SI)(BX*4), Y0
-	VFMADD213PS  Y8, Y7, Y0
-	VMAXPS       Y0, Y9, Y0
-	VMINPS       Y0, Y10, Y0
-	VMOVAPS      Y11, Y1
-	VFMADD231PS  Y12, Y0, Y1
-	VSUBPS       Y11, Y1, Y2
+	VFMADD213PS  Y10, Y9, Y0
+	VMAXPS       Y0, Y11, Y0
+	VMINPS       Y0, Y12, Y0
+	VMOVAPS      Y13, Y1
+	VFMADD231PS  Y14, Y0, Y1
+	VSUBPS       Y13, Y1, Y2
 	VPSLLD       $0x17, Y1, Y1
-	VFMADD231PS  Y13, Y2, Y0
-	VFMADD231PS  Y14, Y2, Y0
-	VMOVAPS      Y15, Y2
-	VBROADCASTSS 28(R10), Y6
-	VFMADD213PS  Y6, Y0, Y2
-	VBROADCASTSS 32(R10), Y5
-	VFMADD213PS  Y5, Y0, Y2
-	VBROADCASTSS 36(R10), Y6
-	VFMADD213PS  Y6, Y0, Y2
-	VBROADCASTSS 40(R10), Y5
-	VFMADD213PS  Y5, Y0, Y2
-	VBROADCASTSS 64(R10), Y6
-	VFMADD213PS  Y6, Y0, Y2
-	VBROADCASTSS 44(R10), Y5
-	VFMADD213PS  Y5, Y0, Y2
-	VBROADCASTSS 44(R10), Y6
-	VFMADD213PS  Y6, Y0, Y2
+	VFMADD231PS  Y15, Y2, Y0
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y2, Y0
+	VBROADCASTSS 24(R10), Y7
+	VMOVAPS      Y7, Y2
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 32(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 40(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 64(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
 	VMULPS       Y1, Y2, Y0
 	VMOVUPS      Y0, 32(DI)(BX*4)
-	VADDPS       Y0, Y4, Y4
+	VADDPS       Y0, Y6, Y6
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y3
+	VMASKMOVPS   (SI)(BX*4), Y3, Y0
+	VFMADD213PS  Y10, Y9, Y0
+	VMAXPS       Y0, Y11, Y0
+	VMINPS       Y0, Y12, Y0
+	VMOVAPS      Y13, Y1
+	VFMADD231PS  Y14, Y0, Y1
+	VSUBPS       Y13, Y1, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VFMADD231PS  Y15, Y2, Y0
+	VBROADCASTSS 20(R10), Y7
+	VFMADD231PS  Y7, Y2, Y0
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y2
+	VBROADCASTSS 28(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 36(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 64(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VMULPS       Y1, Y2, Y0
+	VMASKMOVPS   Y0, Y3, (DI)(BX*4)
+	VMOVAPS      Y5, Y4
+	VADDPS       Y0, Y4, Y4
+	VBLENDVPS    Y3, Y4, Y5, Y5
+	VMOVUPS      96(R13), Y3
+	VMASKMOVPS   32(SI)(BX*4), Y3, Y0
+	VFMADD213PS  Y10, Y9, Y0
+	VMAXPS       Y0, Y11, Y0
+	VMINPS       Y0, Y12, Y0
+	VMOVAPS      Y13, Y1
+	VFMADD231PS  Y14, Y0, Y1
+	VSUBPS       Y13, Y1, Y2
+	VPSLLD       $0x17, Y1, Y1
+	VFMADD231PS  Y15, Y2, Y0
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y2, Y0
+	VBROADCASTSS 24(R10), Y7
+	VMOVAPS      Y7, Y2
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 32(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 40(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 64(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y0, Y2
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y0, Y2
+	VMULPS       Y1, Y2, Y0
+	VMASKMOVPS   Y0, Y3, 32(DI)(BX*4)
+	VMOVAPS      Y6, Y4
+	VADDPS       Y0, Y4, Y4
+	VBLENDVPS    Y3, Y4, Y6, Y6
+
+done:
+	VMOVUPS Y5, 96(AX)
+	VMOVUPS Y6, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -1877,26 +3488,55 @@ TEXT ·vecSoftmaxBackward256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y2
-	VBROADCASTSS 68(AX), Y3
+	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Y0
 	VMOVUPS (DX)(BX*4), Y1
-	VSUBPS  Y2, Y1, Y1
+	VSUBPS  Y4, Y1, Y1
 	VMULPS  Y1, Y0, Y1
-	VMULPS  Y3, Y1, Y1
+	VMULPS  Y5, Y1, Y1
 	VMOVUPS Y1, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
 	VMOVUPS 32(DX)(BX*4), Y1
-	VSUBPS  Y2, Y1, Y1
+	VSUBPS  Y4, Y1, Y1
 	VMULPS  Y1, Y0, Y1
-	VMULPS  Y3, Y1, Y1
+	VMULPS  Y5, Y1, Y1
 	VMOVUPS Y1, 32(DI)(BX*4)
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y2
+	VMASKMOVPS (SI)(BX*4), Y2, Y0
+	VMASKMOVPS (DX)(BX*4), Y2, Y1
+	VSUBPS     Y4, Y1, Y1
+	VMULPS     Y1, Y0, Y1
+	VMULPS     Y5, Y1, Y1
+	VMASKMOVPS Y1, Y2, (DI)(BX*4)
+	VMOVUPS    96(R13), Y2
+	VMASKMOVPS 32(SI)(BX*4), Y2, Y0
+	VMASKMOVPS 32(DX)(BX*4), Y2, Y1
+	VSUBPS     Y4, Y1, Y1
+	VMULPS     Y1, Y0, Y1
+	VMULPS     Y5, Y1, Y1
+	VMASKMOVPS Y1, Y2, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -1909,84 +3549,169 @@ TEXT ·vecGELUTanh256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 52(R10), Y6
-	VBROADCASTSS 48(R10), Y7
-	VBROADCASTSS (R10), Y8
-	VBROADCASTSS 4(R10), Y9
-	VBROADCASTSS 12(R10), Y10
-	VBROADCASTSS 8(R10), Y11
-	VBROADCASTSS 16(R10), Y12
-	VBROADCASTSS 20(R10), Y13
-	VBROADCASTSS 24(R10), Y14
-	VBROADCASTSS 28(R10), Y15
+	VBROADCASTSS 52(R10), Y8
+	VBROADCASTSS 48(R10), Y9
+	VBROADCASTSS (R10), Y10
+	VBROADCASTSS 4(R10), Y11
+	VBROADCASTSS 12(R10), Y12
+	VBROADCASTSS 8(R10), Y13
+	VBROADCASTSS 16(R10), Y14
+	VBROADCASTSS 20(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
 	VMULPS       Y0, Y0, Y1
-	VFMADD213PS  Y7, Y6, Y1
+	VFMADD213PS  Y9, Y8, Y1
 	VMULPS       Y1, Y0, Y1
-	VMAXPS       Y1, Y8, Y1
-	VMINPS       Y1, Y9, Y1
-	VMOVAPS      Y10, Y2
-	VFMADD231PS  Y11, Y1, Y2
-	VSUBPS       Y10, Y2, Y3
+	VMAXPS       Y1, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMOVAPS      Y12, Y2
+	VFMADD231PS  Y13, Y1, Y2
+	VSUBPS       Y12, Y2, Y3
 	VPSLLD       $0x17, Y2, Y2
-	VFMADD231PS  Y12, Y3, Y1
-	VFMADD231PS  Y13, Y3, Y1
-	VMOVAPS      Y14, Y3
-	VFMADD213PS  Y15, Y1, Y3
-	VBROADCASTSS 32(R10), Y4
-	VFMADD213PS  Y4, Y1, Y3
-	VBROADCASTSS 36(R10), Y5
-	VFMADD213PS  Y5, Y1, Y3
-	VBROADCASTSS 40(R10), Y4
-	VFMADD213PS  Y4, Y1, Y3
-	VBROADCASTSS 64(R10), Y5
-	VFMADD213PS  Y5, Y1, Y3
-	VBROADCASTSS 44(R10), Y4
-	VFMADD213PS  Y4, Y1, Y3
-	VBROADCASTSS 44(R10), Y5
-	VFMADD213PS  Y5, Y1, Y3
+	VFMADD231PS  Y14, Y3, Y1
+	VFMADD231PS  Y15, Y3, Y1
+	VBROADCASTSS 24(R10), Y6
+	VMOVAPS      Y6, Y3
+	VBROADCASTSS 28(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 32(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 36(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 40(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 64(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 44(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
 	VMULPS       Y2, Y3, Y1
-	VBROADCASTSS 44(R10), Y4
-	VADDPS       Y4, Y1, Y1
+	VBROADCASTSS 44(R10), Y6
+	VADDPS       Y6, Y1, Y1
 	VDIVPS       Y1, Y0, Y0
 	VMOVUPS      Y0, (DI)(BX*4)
 	VMOVUPS      32(SI)(BX*4), Y0
 	VMULPS       Y0, Y0, Y1
-	VFMADD213PS  Y7, Y6, Y1
+	VFMADD213PS  Y9, Y8, Y1
 	VMULPS       Y1, Y0, Y1
-	VMAXPS       Y1, Y8, Y1
-	VMINPS       Y1, Y9, Y1
-	VMOVAPS      Y10, Y2
-	VFMADD231PS  Y11, Y1, Y2
-	VSUBPS       Y10, Y2, Y3
+	VMAXPS       Y1, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMOVAPS      Y12, Y2
+	VFMADD231PS  Y13, Y1, Y2
+	VSUBPS       Y12, Y2, Y3
 	VPSLLD       $0x17, Y2, Y2
-	VFMADD231PS  Y12, Y3, Y1
-	VFMADD231PS  Y13, Y3, Y1
-	VMOVAPS      Y14, Y3
-	VFMADD213PS  Y15, Y1, Y3
-	VBROADCASTSS 32(R10), Y5
-	VFMADD213PS  Y5, Y1, Y3
-	VBROADCASTSS 36(R10), Y4
-	VFMADD213PS  Y4, Y1, Y3
-	VBROADCASTSS 40(R10), Y5
-	VFMADD213PS  Y5, Y1, Y3
-	VBROADCASTSS 64(R10), Y4
-	VFMADD213PS  Y4, Y1, Y3
-	VBROADCASTSS 44(R10), Y5
-	VFMADD213PS  Y5, Y1, Y3
-	VBROADCASTSS 44(R10), Y4
-	VFMADD213PS  Y4, Y1, Y3
+	VFMADD231PS  Y14, Y3, Y1
+	VFMADD231PS  Y15, Y3, Y1
+	VBROADCASTSS 24(R10), Y7
+	VMOVAPS      Y7, Y3
+	VBROADCASTSS 28(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 32(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 36(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 40(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 64(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 44(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
 	VMULPS       Y2, Y3, Y1
-	VBROADCASTSS 44(R10), Y5
-	VADDPS       Y5, Y1, Y1
+	VBROADCASTSS 44(R10), Y7
+	VADDPS       Y7, Y1, Y1
 	VDIVPS       Y1, Y0, Y0
 	VMOVUPS      Y0, 32(DI)(BX*4)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y4
+	VMASKMOVPS   (SI)(BX*4), Y4, Y0
+	VMULPS       Y0, Y0, Y1
+	VFMADD213PS  Y9, Y8, Y1
+	VMULPS       Y1, Y0, Y1
+	VMAXPS       Y1, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMOVAPS      Y12, Y2
+	VFMADD231PS  Y13, Y1, Y2
+	VSUBPS       Y12, Y2, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VFMADD231PS  Y14, Y3, Y1
+	VFMADD231PS  Y15, Y3, Y1
+	VBROADCASTSS 24(R10), Y6
+	VMOVAPS      Y6, Y3
+	VBROADCASTSS 28(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 32(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 36(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 40(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 64(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 44(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VMULPS       Y2, Y3, Y1
+	VBROADCASTSS 44(R10), Y6
+	VADDPS       Y6, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMASKMOVPS   Y0, Y4, (DI)(BX*4)
+	VMOVUPS      96(R13), Y4
+	VMASKMOVPS   32(SI)(BX*4), Y4, Y0
+	VMULPS       Y0, Y0, Y1
+	VFMADD213PS  Y9, Y8, Y1
+	VMULPS       Y1, Y0, Y1
+	VMAXPS       Y1, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMOVAPS      Y12, Y2
+	VFMADD231PS  Y13, Y1, Y2
+	VSUBPS       Y12, Y2, Y3
+	VPSLLD       $0x17, Y2, Y2
+	VFMADD231PS  Y14, Y3, Y1
+	VFMADD231PS  Y15, Y3, Y1
+	VBROADCASTSS 24(R10), Y7
+	VMOVAPS      Y7, Y3
+	VBROADCASTSS 28(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 32(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 36(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 40(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 64(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VBROADCASTSS 44(R10), Y7
+	VFMADD213PS  Y7, Y1, Y3
+	VBROADCASTSS 44(R10), Y6
+	VFMADD213PS  Y6, Y1, Y3
+	VMULPS       Y2, Y3, Y1
+	VBROADCASTSS 44(R10), Y7
+	VADDPS       Y7, Y1, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMASKMOVPS   Y0, Y4, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2000,61 +3725,67 @@ TEXT ·vecGELUTanhBackward256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 60(R10), Y8
-	VBROADCASTSS 120(R10), Y9
-	VBROADCASTSS 52(R10), Y10
-	VBROADCASTSS 48(R10), Y11
-	VBROADCASTSS 132(R10), Y12
-	VBROADCASTSS (R10), Y13
-	VBROADCASTSS 4(R10), Y14
-	VBROADCASTSS 12(R10), Y15
+	VBROADCASTSS 60(R10), Y10
+	VBROADCASTSS 120(R10), Y11
+	VBROADCASTSS 52(R10), Y12
+	VBROADCASTSS 48(R10), Y13
+	VBROADCASTSS 132(R10), Y14
+	VBROADCASTSS (R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (DX)(BX*4), Y0
-	VMINPS       Y0, Y8, Y0
-	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y0, Y11, Y0
 	VMULPS       Y0, Y0, Y1
 	VMOVAPS      Y1, Y2
-	VFMADD213PS  Y11, Y10, Y2
+	VFMADD213PS  Y13, Y12, Y2
 	VMULPS       Y2, Y0, Y2
-	VORPS        Y12, Y2, Y2
-	VMAXPS       Y2, Y13, Y2
-	VMINPS       Y2, Y14, Y2
-	VMOVAPS      Y15, Y4
-	VBROADCASTSS 8(R10), Y6
-	VFMADD231PS  Y6, Y2, Y4
-	VSUBPS       Y15, Y4, Y5
+	VORPS        Y14, Y2, Y2
+	VMAXPS       Y2, Y15, Y2
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y2, Y8, Y2
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y2, Y4
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y4, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VBROADCASTSS 16(R10), Y7
-	VFMADD231PS  Y7, Y5, Y2
-	VBROADCASTSS 20(R10), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VBROADCASTSS 24(R10), Y7
-	VMOVAPS      Y7, Y5
-	VBROADCASTSS 28(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
-	VBROADCASTSS 32(R10), Y7
-	VFMADD213PS  Y7, Y2, Y5
-	VBROADCASTSS 36(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
-	VBROADCASTSS 40(R10), Y7
-	VFMADD213PS  Y7, Y2, Y5
-	VBROADCASTSS 64(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
-	VBROADCASTSS 44(R10), Y7
-	VFMADD213PS  Y7, Y2, Y5
-	VBROADCASTSS 44(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y5, Y2
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y5, Y2
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y5
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 64(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 44(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
 	VMULPS       Y4, Y5, Y2
-	VBROADCASTSS 44(R10), Y7
-	VADDPS       Y7, Y2, Y3
-	VBROADCASTSS 44(R10), Y6
-	VDIVPS       Y3, Y6, Y3
+	VBROADCASTSS 44(R10), Y8
+	VADDPS       Y8, Y2, Y3
+	VBROADCASTSS 44(R10), Y9
+	VDIVPS       Y3, Y9, Y3
 	VMULPS       Y3, Y2, Y2
 	VBLENDVPS    Y0, Y2, Y3, Y4
-	VBROADCASTSS 56(R10), Y7
-	VFMSUB213PS  Y11, Y7, Y1
+	VBROADCASTSS 56(R10), Y8
+	VFMSUB213PS  Y13, Y8, Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       Y3, Y2, Y2
 	VFMADD231PS  Y2, Y0, Y4
@@ -2062,49 +3793,52 @@ loop:
 	VMULPS       Y4, Y5, Y4
 	VMOVUPS      Y4, (DI)(BX*4)
 	VMOVUPS      32(DX)(BX*4), Y0
-	VMINPS       Y0, Y8, Y0
-	VMAXPS       Y0, Y9, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y0, Y11, Y0
 	VMULPS       Y0, Y0, Y1
 	VMOVAPS      Y1, Y2
-	VFMADD213PS  Y11, Y10, Y2
+	VFMADD213PS  Y13, Y12, Y2
 	VMULPS       Y2, Y0, Y2
-	VORPS        Y12, Y2, Y2
-	VMAXPS       Y2, Y13, Y2
-	VMINPS       Y2, Y14, Y2
-	VMOVAPS      Y15, Y4
-	VBROADCASTSS 8(R10), Y6
-	VFMADD231PS  Y6, Y2, Y4
-	VSUBPS       Y15, Y4, Y5
+	VORPS        Y14, Y2, Y2
+	VMAXPS       Y2, Y15, Y2
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y2, Y9, Y2
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y2, Y4
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y4, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VBROADCASTSS 16(R10), Y7
-	VFMADD231PS  Y7, Y5, Y2
-	VBROADCASTSS 20(R10), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VBROADCASTSS 24(R10), Y7
-	VMOVAPS      Y7, Y5
-	VBROADCASTSS 28(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
-	VBROADCASTSS 32(R10), Y7
-	VFMADD213PS  Y7, Y2, Y5
-	VBROADCASTSS 36(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
-	VBROADCASTSS 40(R10), Y7
-	VFMADD213PS  Y7, Y2, Y5
-	VBROADCASTSS 64(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
-	VBROADCASTSS 44(R10), Y7
-	VFMADD213PS  Y7, Y2, Y5
-	VBROADCASTSS 44(R10), Y6
-	VFMADD213PS  Y6, Y2, Y5
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y5, Y2
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y5, Y2
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y5
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 64(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 44(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
 	VMULPS       Y4, Y5, Y2
-	VBROADCASTSS 44(R10), Y7
-	VADDPS       Y7, Y2, Y3
-	VBROADCASTSS 44(R10), Y6
-	VDIVPS       Y3, Y6, Y3
+	VBROADCASTSS 44(R10), Y9
+	VADDPS       Y9, Y2, Y3
+	VBROADCASTSS 44(R10), Y8
+	VDIVPS       Y3, Y8, Y3
 	VMULPS       Y3, Y2, Y2
 	VBLENDVPS    Y0, Y2, Y3, Y4
-	VBROADCASTSS 56(R10), Y7
-	VFMSUB213PS  Y11, Y7, Y1
+	VBROADCASTSS 56(R10), Y9
+	VFMSUB213PS  Y13, Y9, Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       Y3, Y2, Y2
 	VFMADD231PS  Y2, Y0, Y4
@@ -2114,6 +3848,124 @@ loop:
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y6
+	VMASKMOVPS   (DX)(BX*4), Y6, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y0, Y11, Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y13, Y12, Y2
+	VMULPS       Y2, Y0, Y2
+	VORPS        Y14, Y2, Y2
+	VMAXPS       Y2, Y15, Y2
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y2, Y8, Y2
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y2, Y4
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y4, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y5, Y2
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y5, Y2
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y5
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 64(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 44(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VMULPS       Y4, Y5, Y2
+	VBROADCASTSS 44(R10), Y8
+	VADDPS       Y8, Y2, Y3
+	VBROADCASTSS 44(R10), Y9
+	VDIVPS       Y3, Y9, Y3
+	VMULPS       Y3, Y2, Y2
+	VBLENDVPS    Y0, Y2, Y3, Y4
+	VBROADCASTSS 56(R10), Y8
+	VFMSUB213PS  Y13, Y8, Y1
+	VMULPS       Y1, Y0, Y0
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y0, Y4
+	VMASKMOVPS   (SI)(BX*4), Y6, Y5
+	VMULPS       Y4, Y5, Y4
+	VMASKMOVPS   Y4, Y6, (DI)(BX*4)
+	VMOVUPS      96(R13), Y6
+	VMASKMOVPS   32(DX)(BX*4), Y6, Y0
+	VMINPS       Y0, Y10, Y0
+	VMAXPS       Y0, Y11, Y0
+	VMULPS       Y0, Y0, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y13, Y12, Y2
+	VMULPS       Y2, Y0, Y2
+	VORPS        Y14, Y2, Y2
+	VMAXPS       Y2, Y15, Y2
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y2, Y9, Y2
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y2, Y4
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y4, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y5, Y2
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y5, Y2
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y5
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 64(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VBROADCASTSS 44(R10), Y9
+	VFMADD213PS  Y9, Y2, Y5
+	VBROADCASTSS 44(R10), Y8
+	VFMADD213PS  Y8, Y2, Y5
+	VMULPS       Y4, Y5, Y2
+	VBROADCASTSS 44(R10), Y9
+	VADDPS       Y9, Y2, Y3
+	VBROADCASTSS 44(R10), Y8
+	VDIVPS       Y3, Y8, Y3
+	VMULPS       Y3, Y2, Y2
+	VBLENDVPS    Y0, Y2, Y3, Y4
+	VBROADCASTSS 56(R10), Y9
+	VFMSUB213PS  Y13, Y9, Y1
+	VMULPS       Y1, Y0, Y0
+	VMULPS       Y3, Y2, Y2
+	VFMADD231PS  Y2, Y0, Y4
+	VMASKMOVPS   32(SI)(BX*4), Y6, Y5
+	VMULPS       Y4, Y5, Y4
+	VMASKMOVPS   Y4, Y6, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2126,142 +3978,287 @@ TEXT ·vecGELUErf256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 128(R10), Y8
-	VBROADCASTSS 68(R10), Y9
-	VBROADCASTSS 72(R10), Y10
-	VBROADCASTSS 64(R10), Y11
-	VBROADCASTSS 44(R10), Y12
-	VBROADCASTSS 80(R10), Y13
-	VBROADCASTSS 84(R10), Y14
-	VBROADCASTSS 88(R10), Y15
+	VBROADCASTSS 128(R10), Y10
+	VBROADCASTSS 68(R10), Y11
+	VBROADCASTSS 72(R10), Y12
+	VBROADCASTSS 64(R10), Y13
+	VBROADCASTSS 44(R10), Y14
+	VBROADCASTSS 80(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VANDPS       Y8, Y0, Y1
-	VMULPS       Y9, Y1, Y1
-	VMINPS       Y1, Y10, Y1
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
 	VMOVAPS      Y1, Y2
-	VFMADD213PS  Y12, Y11, Y2
-	VDIVPS       Y2, Y12, Y2
-	VMOVAPS      Y13, Y3
-	VFMADD213PS  Y14, Y2, Y3
-	VFMADD213PS  Y15, Y2, Y3
-	VBROADCASTSS 92(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 96(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 100(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 104(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 108(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 112(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 116(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 88(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 92(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 96(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 100(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 104(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 108(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 112(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 116(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
 	VMULPS       Y1, Y1, Y1
 	VSUBPS       Y1, Y3, Y3
-	VBROADCASTSS (R10), Y7
-	VMAXPS       Y3, Y7, Y3
-	VBROADCASTSS 4(R10), Y6
-	VMINPS       Y3, Y6, Y3
-	VBROADCASTSS 12(R10), Y7
-	VMOVAPS      Y7, Y4
-	VBROADCASTSS 8(R10), Y6
-	VFMADD231PS  Y6, Y3, Y4
-	VBROADCASTSS 12(R10), Y7
-	VSUBPS       Y7, Y4, Y5
+	VBROADCASTSS (R10), Y9
+	VMAXPS       Y3, Y9, Y3
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y3, Y8, Y3
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y3, Y4
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y4, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VBROADCASTSS 16(R10), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VBROADCASTSS 20(R10), Y7
-	VFMADD231PS  Y7, Y5, Y3
-	VBROADCASTSS 24(R10), Y6
-	VMOVAPS      Y6, Y5
-	VBROADCASTSS 28(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VBROADCASTSS 32(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VBROADCASTSS 36(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VBROADCASTSS 40(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VFMADD213PS  Y11, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y5
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
 	VMULPS       Y4, Y5, Y3
-	VMULPS       Y11, Y2, Y2
+	VMULPS       Y13, Y2, Y2
 	VMULPS       Y3, Y2, Y3
-	VSUBPS       Y3, Y12, Y2
+	VSUBPS       Y3, Y14, Y2
 	VBLENDVPS    Y0, Y3, Y2, Y2
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, (DI)(BX*4)
 	VMOVUPS      32(SI)(BX*4), Y0
-	VANDPS       Y8, Y0, Y1
-	VMULPS       Y9, Y1, Y1
-	VMINPS       Y1, Y10, Y1
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
 	VMOVAPS      Y1, Y2
-	VFMADD213PS  Y12, Y11, Y2
-	VDIVPS       Y2, Y12, Y2
-	VMOVAPS      Y13, Y3
-	VFMADD213PS  Y14, Y2, Y3
-	VFMADD213PS  Y15, Y2, Y3
-	VBROADCASTSS 92(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 96(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 100(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 104(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 108(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 112(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 116(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 88(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 92(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 96(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 100(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 104(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 108(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 112(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 116(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
 	VMULPS       Y1, Y1, Y1
 	VSUBPS       Y1, Y3, Y3
-	VBROADCASTSS (R10), Y6
-	VMAXPS       Y3, Y6, Y3
-	VBROADCASTSS 4(R10), Y7
-	VMINPS       Y3, Y7, Y3
-	VBROADCASTSS 12(R10), Y6
-	VMOVAPS      Y6, Y4
-	VBROADCASTSS 8(R10), Y7
-	VFMADD231PS  Y7, Y3, Y4
-	VBROADCASTSS 12(R10), Y6
-	VSUBPS       Y6, Y4, Y5
+	VBROADCASTSS (R10), Y8
+	VMAXPS       Y3, Y8, Y3
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y3, Y9, Y3
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y3, Y4
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y4, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VBROADCASTSS 16(R10), Y7
-	VFMADD231PS  Y7, Y5, Y3
-	VBROADCASTSS 20(R10), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VBROADCASTSS 24(R10), Y7
-	VMOVAPS      Y7, Y5
-	VBROADCASTSS 28(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VBROADCASTSS 32(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VBROADCASTSS 36(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VBROADCASTSS 40(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VFMADD213PS  Y11, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y5
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
 	VMULPS       Y4, Y5, Y3
-	VMULPS       Y11, Y2, Y2
+	VMULPS       Y13, Y2, Y2
 	VMULPS       Y3, Y2, Y3
-	VSUBPS       Y3, Y12, Y2
+	VSUBPS       Y3, Y14, Y2
 	VBLENDVPS    Y0, Y3, Y2, Y2
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, 32(DI)(BX*4)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y6
+	VMASKMOVPS   (SI)(BX*4), Y6, Y0
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 88(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 92(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 96(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 100(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 104(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 108(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 112(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 116(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VMULPS       Y1, Y1, Y1
+	VSUBPS       Y1, Y3, Y3
+	VBROADCASTSS (R10), Y9
+	VMAXPS       Y3, Y9, Y3
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y3, Y8, Y3
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y3, Y4
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y4, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y5
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VMULPS       Y4, Y5, Y3
+	VMULPS       Y13, Y2, Y2
+	VMULPS       Y3, Y2, Y3
+	VSUBPS       Y3, Y14, Y2
+	VBLENDVPS    Y0, Y3, Y2, Y2
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y6, (DI)(BX*4)
+	VMOVUPS      96(R13), Y6
+	VMASKMOVPS   32(SI)(BX*4), Y6, Y0
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 88(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 92(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 96(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 100(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 104(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 108(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 112(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 116(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VMULPS       Y1, Y1, Y1
+	VSUBPS       Y1, Y3, Y3
+	VBROADCASTSS (R10), Y8
+	VMAXPS       Y3, Y8, Y3
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y3, Y9, Y3
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y3, Y4
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y4, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y5
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VMULPS       Y4, Y5, Y3
+	VMULPS       Y13, Y2, Y2
+	VMULPS       Y3, Y2, Y3
+	VSUBPS       Y3, Y14, Y2
+	VBLENDVPS    Y0, Y3, Y2, Y2
+	VMULPS       Y2, Y0, Y0
+	VMASKMOVPS   Y0, Y6, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2275,213 +4272,220 @@ TEXT ·vecGELUErfBackward256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 128(R10), Y8
-	VBROADCASTSS 68(R10), Y9
-	VBROADCASTSS 72(R10), Y10
-	VBROADCASTSS 64(R10), Y11
-	VBROADCASTSS 44(R10), Y12
-	VBROADCASTSS 80(R10), Y13
-	VBROADCASTSS 84(R10), Y14
-	VBROADCASTSS 88(R10), Y15
+	VBROADCASTSS 128(R10), Y10
+	VBROADCASTSS 68(R10), Y11
+	VBROADCASTSS 72(R10), Y12
+	VBROADCASTSS 64(R10), Y13
+	VBROADCASTSS 44(R10), Y14
+	VBROADCASTSS 80(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (DX)(BX*4), Y0
-	VANDPS       Y8, Y0, Y1
-	VMULPS       Y9, Y1, Y1
-	VMINPS       Y1, Y10, Y1
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
 	VMOVAPS      Y1, Y2
-	VFMADD213PS  Y12, Y11, Y2
-	VDIVPS       Y2, Y12, Y2
-	VMOVAPS      Y13, Y3
-	VFMADD213PS  Y14, Y2, Y3
-	VFMADD213PS  Y15, Y2, Y3
-	VBROADCASTSS 92(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 96(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 100(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 104(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 108(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 112(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 116(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 88(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 92(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 96(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 100(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 104(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 108(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 112(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 116(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
 	VMULPS       Y1, Y1, Y1
 	VSUBPS       Y1, Y3, Y3
-	VBROADCASTSS (R10), Y7
-	VMAXPS       Y3, Y7, Y3
-	VBROADCASTSS 4(R10), Y6
-	VMINPS       Y3, Y6, Y3
-	VBROADCASTSS 12(R10), Y7
-	VMOVAPS      Y7, Y4
-	VBROADCASTSS 8(R10), Y6
-	VFMADD231PS  Y6, Y3, Y4
-	VBROADCASTSS 12(R10), Y7
-	VSUBPS       Y7, Y4, Y5
+	VBROADCASTSS (R10), Y9
+	VMAXPS       Y3, Y9, Y3
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y3, Y8, Y3
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y3, Y4
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y4, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VBROADCASTSS 16(R10), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VBROADCASTSS 20(R10), Y7
-	VFMADD231PS  Y7, Y5, Y3
-	VBROADCASTSS 24(R10), Y6
-	VMOVAPS      Y6, Y5
-	VBROADCASTSS 28(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VBROADCASTSS 32(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VBROADCASTSS 36(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VBROADCASTSS 40(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VFMADD213PS  Y11, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y5
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
 	VMULPS       Y4, Y5, Y3
-	VMULPS       Y11, Y2, Y2
+	VMULPS       Y13, Y2, Y2
 	VMULPS       Y3, Y2, Y3
-	VSUBPS       Y3, Y12, Y2
+	VSUBPS       Y3, Y14, Y2
 	VBLENDVPS    Y0, Y3, Y2, Y2
-	VBROADCASTSS 132(R10), Y7
-	VORPS        Y7, Y1, Y1
-	VBROADCASTSS (R10), Y6
-	VMAXPS       Y1, Y6, Y1
-	VBROADCASTSS 4(R10), Y7
-	VMINPS       Y1, Y7, Y1
-	VBROADCASTSS 12(R10), Y6
-	VMOVAPS      Y6, Y3
-	VBROADCASTSS 8(R10), Y7
-	VFMADD231PS  Y7, Y1, Y3
-	VBROADCASTSS 12(R10), Y6
-	VSUBPS       Y6, Y3, Y4
+	VBROADCASTSS 132(R10), Y9
+	VORPS        Y9, Y1, Y1
+	VBROADCASTSS (R10), Y8
+	VMAXPS       Y1, Y8, Y1
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y1, Y9, Y1
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y3
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y1, Y3
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y3, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VBROADCASTSS 16(R10), Y7
-	VFMADD231PS  Y7, Y4, Y1
-	VBROADCASTSS 20(R10), Y6
-	VFMADD231PS  Y6, Y4, Y1
-	VBROADCASTSS 24(R10), Y7
-	VMOVAPS      Y7, Y4
-	VBROADCASTSS 28(R10), Y6
-	VFMADD213PS  Y6, Y1, Y4
-	VBROADCASTSS 32(R10), Y7
-	VFMADD213PS  Y7, Y1, Y4
-	VBROADCASTSS 36(R10), Y6
-	VFMADD213PS  Y6, Y1, Y4
-	VBROADCASTSS 40(R10), Y7
-	VFMADD213PS  Y7, Y1, Y4
-	VFMADD213PS  Y11, Y1, Y4
-	VFMADD213PS  Y12, Y1, Y4
-	VFMADD213PS  Y12, Y1, Y4
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y4, Y1
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y4, Y1
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VFMADD213PS  Y13, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
 	VMULPS       Y3, Y4, Y1
-	VBROADCASTSS 76(R10), Y6
-	VMULPS       Y6, Y1, Y1
-	VBROADCASTSS 60(R10), Y7
-	VMINPS       Y0, Y7, Y0
-	VBROADCASTSS 120(R10), Y6
-	VMAXPS       Y0, Y6, Y0
+	VBROADCASTSS 76(R10), Y8
+	VMULPS       Y8, Y1, Y1
+	VBROADCASTSS 60(R10), Y9
+	VMINPS       Y0, Y9, Y0
+	VBROADCASTSS 120(R10), Y8
+	VMAXPS       Y0, Y8, Y0
 	VFMADD231PS  Y1, Y0, Y2
 	VMOVUPS      (SI)(BX*4), Y3
 	VMULPS       Y2, Y3, Y2
 	VMOVUPS      Y2, (DI)(BX*4)
 	VMOVUPS      32(DX)(BX*4), Y0
-	VANDPS       Y8, Y0, Y1
-	VMULPS       Y9, Y1, Y1
-	VMINPS       Y1, Y10, Y1
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
 	VMOVAPS      Y1, Y2
-	VFMADD213PS  Y12, Y11, Y2
-	VDIVPS       Y2, Y12, Y2
-	VMOVAPS      Y13, Y3
-	VFMADD213PS  Y14, Y2, Y3
-	VFMADD213PS  Y15, Y2, Y3
-	VBROADCASTSS 92(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 96(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 100(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 104(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 108(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
-	VBROADCASTSS 112(R10), Y6
-	VFMADD213PS  Y6, Y2, Y3
-	VBROADCASTSS 116(R10), Y7
-	VFMADD213PS  Y7, Y2, Y3
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 88(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 92(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 96(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 100(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 104(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 108(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 112(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 116(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
 	VMULPS       Y1, Y1, Y1
 	VSUBPS       Y1, Y3, Y3
-	VBROADCASTSS (R10), Y6
-	VMAXPS       Y3, Y6, Y3
-	VBROADCASTSS 4(R10), Y7
-	VMINPS       Y3, Y7, Y3
-	VBROADCASTSS 12(R10), Y6
-	VMOVAPS      Y6, Y4
-	VBROADCASTSS 8(R10), Y7
-	VFMADD231PS  Y7, Y3, Y4
-	VBROADCASTSS 12(R10), Y6
-	VSUBPS       Y6, Y4, Y5
+	VBROADCASTSS (R10), Y8
+	VMAXPS       Y3, Y8, Y3
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y3, Y9, Y3
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y3, Y4
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y4, Y5
 	VPSLLD       $0x17, Y4, Y4
-	VBROADCASTSS 16(R10), Y7
-	VFMADD231PS  Y7, Y5, Y3
-	VBROADCASTSS 20(R10), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VBROADCASTSS 24(R10), Y7
-	VMOVAPS      Y7, Y5
-	VBROADCASTSS 28(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VBROADCASTSS 32(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VBROADCASTSS 36(R10), Y6
-	VFMADD213PS  Y6, Y3, Y5
-	VBROADCASTSS 40(R10), Y7
-	VFMADD213PS  Y7, Y3, Y5
-	VFMADD213PS  Y11, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
-	VFMADD213PS  Y12, Y3, Y5
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y5
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
 	VMULPS       Y4, Y5, Y3
-	VMULPS       Y11, Y2, Y2
+	VMULPS       Y13, Y2, Y2
 	VMULPS       Y3, Y2, Y3
-	VSUBPS       Y3, Y12, Y2
+	VSUBPS       Y3, Y14, Y2
 	VBLENDVPS    Y0, Y3, Y2, Y2
-	VBROADCASTSS 132(R10), Y6
-	VORPS        Y6, Y1, Y1
-	VBROADCASTSS (R10), Y7
-	VMAXPS       Y1, Y7, Y1
-	VBROADCASTSS 4(R10), Y6
-	VMINPS       Y1, Y6, Y1
-	VBROADCASTSS 12(R10), Y7
-	VMOVAPS      Y7, Y3
-	VBROADCASTSS 8(R10), Y6
-	VFMADD231PS  Y6, Y1, Y3
-	VBROADCASTSS 12(R10), Y7
-	VSUBPS       Y7, Y3, Y4
+	VBROADCASTSS 132(R10), Y8
+	VORPS        Y8, Y1, Y1
+	VBROADCASTSS (R10), Y9
+	VMAXPS       Y1, Y9, Y1
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y1, Y8, Y1
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y3
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y1, Y3
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y3, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VBROADCASTSS 16(R10), Y6
-	VFMADD231PS  Y6, Y4, Y1
-	VBROADCASTSS 20(R10), Y7
-	VFMADD231PS  Y7, Y4, Y1
-	VBROADCASTSS 24(R10), Y6
-	VMOVAPS      Y6, Y4
-	VBROADCASTSS 28(R10), Y7
-	VFMADD213PS  Y7, Y1, Y4
-	VBROADCASTSS 32(R10), Y6
-	VFMADD213PS  Y6, Y1, Y4
-	VBROADCASTSS 36(R10), Y7
-	VFMADD213PS  Y7, Y1, Y4
-	VBROADCASTSS 40(R10), Y6
-	VFMADD213PS  Y6, Y1, Y4
-	VFMADD213PS  Y11, Y1, Y4
-	VFMADD213PS  Y12, Y1, Y4
-	VFMADD213PS  Y12, Y1, Y4
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y4, Y1
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y4, Y1
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VFMADD213PS  Y13, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
 	VMULPS       Y3, Y4, Y1
-	VBROADCASTSS 76(R10), Y7
-	VMULPS       Y7, Y1, Y1
-	VBROADCASTSS 60(R10), Y6
-	VMINPS       Y0, Y6, Y0
-	VBROADCASTSS 120(R10), Y7
-	VMAXPS       Y0, Y7, Y0
+	VBROADCASTSS 76(R10), Y9
+	VMULPS       Y9, Y1, Y1
+	VBROADCASTSS 60(R10), Y8
+	VMINPS       Y0, Y8, Y0
+	VBROADCASTSS 120(R10), Y9
+	VMAXPS       Y0, Y9, Y0
 	VFMADD231PS  Y1, Y0, Y2
 	VMOVUPS      32(SI)(BX*4), Y3
 	VMULPS       Y2, Y3, Y2
@@ -2489,6 +4493,222 @@ loop:
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y6
+	VMASKMOVPS   (DX)(BX*4), Y6, Y0
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 88(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 92(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 96(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 100(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 104(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 108(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 112(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 116(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VMULPS       Y1, Y1, Y1
+	VSUBPS       Y1, Y3, Y3
+	VBROADCASTSS (R10), Y9
+	VMAXPS       Y3, Y9, Y3
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y3, Y8, Y3
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y3, Y4
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y4, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y5
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VMULPS       Y4, Y5, Y3
+	VMULPS       Y13, Y2, Y2
+	VMULPS       Y3, Y2, Y3
+	VSUBPS       Y3, Y14, Y2
+	VBLENDVPS    Y0, Y3, Y2, Y2
+	VBROADCASTSS 132(R10), Y9
+	VORPS        Y9, Y1, Y1
+	VBROADCASTSS (R10), Y8
+	VMAXPS       Y1, Y8, Y1
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y1, Y9, Y1
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y3
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y1, Y3
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y3, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y4, Y1
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y4, Y1
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y4
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VFMADD213PS  Y13, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
+	VMULPS       Y3, Y4, Y1
+	VBROADCASTSS 76(R10), Y8
+	VMULPS       Y8, Y1, Y1
+	VBROADCASTSS 60(R10), Y9
+	VMINPS       Y0, Y9, Y0
+	VBROADCASTSS 120(R10), Y8
+	VMAXPS       Y0, Y8, Y0
+	VFMADD231PS  Y1, Y0, Y2
+	VMASKMOVPS   (SI)(BX*4), Y6, Y3
+	VMULPS       Y2, Y3, Y2
+	VMASKMOVPS   Y2, Y6, (DI)(BX*4)
+	VMOVUPS      96(R13), Y6
+	VMASKMOVPS   32(DX)(BX*4), Y6, Y0
+	VANDPS       Y10, Y0, Y1
+	VMULPS       Y11, Y1, Y1
+	VMINPS       Y1, Y12, Y1
+	VMOVAPS      Y1, Y2
+	VFMADD213PS  Y14, Y13, Y2
+	VDIVPS       Y2, Y14, Y2
+	VMOVAPS      Y15, Y3
+	VBROADCASTSS 84(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 88(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 92(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 96(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 100(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 104(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 108(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VBROADCASTSS 112(R10), Y8
+	VFMADD213PS  Y8, Y2, Y3
+	VBROADCASTSS 116(R10), Y9
+	VFMADD213PS  Y9, Y2, Y3
+	VMULPS       Y1, Y1, Y1
+	VSUBPS       Y1, Y3, Y3
+	VBROADCASTSS (R10), Y8
+	VMAXPS       Y3, Y8, Y3
+	VBROADCASTSS 4(R10), Y9
+	VMINPS       Y3, Y9, Y3
+	VBROADCASTSS 12(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 8(R10), Y9
+	VFMADD231PS  Y9, Y3, Y4
+	VBROADCASTSS 12(R10), Y8
+	VSUBPS       Y8, Y4, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VBROADCASTSS 16(R10), Y9
+	VFMADD231PS  Y9, Y5, Y3
+	VBROADCASTSS 20(R10), Y8
+	VFMADD231PS  Y8, Y5, Y3
+	VBROADCASTSS 24(R10), Y9
+	VMOVAPS      Y9, Y5
+	VBROADCASTSS 28(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 32(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VBROADCASTSS 36(R10), Y8
+	VFMADD213PS  Y8, Y3, Y5
+	VBROADCASTSS 40(R10), Y9
+	VFMADD213PS  Y9, Y3, Y5
+	VFMADD213PS  Y13, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VFMADD213PS  Y14, Y3, Y5
+	VMULPS       Y4, Y5, Y3
+	VMULPS       Y13, Y2, Y2
+	VMULPS       Y3, Y2, Y3
+	VSUBPS       Y3, Y14, Y2
+	VBLENDVPS    Y0, Y3, Y2, Y2
+	VBROADCASTSS 132(R10), Y8
+	VORPS        Y8, Y1, Y1
+	VBROADCASTSS (R10), Y9
+	VMAXPS       Y1, Y9, Y1
+	VBROADCASTSS 4(R10), Y8
+	VMINPS       Y1, Y8, Y1
+	VBROADCASTSS 12(R10), Y9
+	VMOVAPS      Y9, Y3
+	VBROADCASTSS 8(R10), Y8
+	VFMADD231PS  Y8, Y1, Y3
+	VBROADCASTSS 12(R10), Y9
+	VSUBPS       Y9, Y3, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VBROADCASTSS 16(R10), Y8
+	VFMADD231PS  Y8, Y4, Y1
+	VBROADCASTSS 20(R10), Y9
+	VFMADD231PS  Y9, Y4, Y1
+	VBROADCASTSS 24(R10), Y8
+	VMOVAPS      Y8, Y4
+	VBROADCASTSS 28(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VBROADCASTSS 32(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VBROADCASTSS 36(R10), Y9
+	VFMADD213PS  Y9, Y1, Y4
+	VBROADCASTSS 40(R10), Y8
+	VFMADD213PS  Y8, Y1, Y4
+	VFMADD213PS  Y13, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
+	VFMADD213PS  Y14, Y1, Y4
+	VMULPS       Y3, Y4, Y1
+	VBROADCASTSS 76(R10), Y9
+	VMULPS       Y9, Y1, Y1
+	VBROADCASTSS 60(R10), Y8
+	VMINPS       Y0, Y8, Y0
+	VBROADCASTSS 120(R10), Y9
+	VMAXPS       Y0, Y9, Y0
+	VFMADD231PS  Y1, Y0, Y2
+	VMASKMOVPS   32(SI)(BX*4), Y6, Y3
+	VMULPS       Y2, Y3, Y2
+	VMASKMOVPS   Y2, Y6, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2502,7 +4722,12 @@ TEXT ·vecAdd256(SB), NOSPLIT, $0-8
 	MOVQ 56(AX), R10
 	MOVQ 8(AX), BX
 	MOVQ (AX), R9
+	MOVQ R9, R13
+	ANDQ $0x0f, R13
+	SUBQ R13, R9
 	ADDQ BX, R9
+	CMPQ BX, R9
+	JGE  tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Y0
@@ -2516,6 +4741,26 @@ loop:
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y2
+	VMASKMOVPS (SI)(BX*4), Y2, Y0
+	VMASKMOVPS (DX)(BX*4), Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (DI)(BX*4)
+	VMOVUPS    96(R13), Y2
+	VMASKMOVPS 32(SI)(BX*4), Y2, Y0
+	VMASKMOVPS 32(DX)(BX*4), Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2528,19 +4773,42 @@ TEXT ·vecScale256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y1
+	VBROADCASTSS 64(AX), Y3
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS (SI)(BX*4), Y0
-	VMULPS  Y1, Y0, Y0
+	VMULPS  Y3, Y0, Y0
 	VMOVUPS Y0, (DI)(BX*4)
 	VMOVUPS 32(SI)(BX*4), Y0
-	VMULPS  Y1, Y0, Y0
+	VMULPS  Y3, Y0, Y0
 	VMOVUPS Y0, 32(DI)(BX*4)
 	ADDQ    $0x10, BX
 	CMPQ    BX, R9
 	JLT     loop
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y1
+	VMASKMOVPS (SI)(BX*4), Y1, Y0
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS Y0, Y1, (DI)(BX*4)
+	VMOVUPS    96(R13), Y1
+	VMASKMOVPS 32(SI)(BX*4), Y1, Y0
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS Y0, Y1, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2553,21 +4821,46 @@ TEXT ·vecAxpy256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y2
+	VBROADCASTSS 64(AX), Y4
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Y0
 	VMOVUPS     (SI)(BX*4), Y1
-	VFMADD231PS Y2, Y1, Y0
+	VFMADD231PS Y4, Y1, Y0
 	VMOVUPS     Y0, (DI)(BX*4)
 	VMOVUPS     32(DI)(BX*4), Y0
 	VMOVUPS     32(SI)(BX*4), Y1
-	VFMADD231PS Y2, Y1, Y0
+	VFMADD231PS Y4, Y1, Y0
 	VMOVUPS     Y0, 32(DI)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (DI)(BX*4), Y2, Y0
+	VMASKMOVPS  (SI)(BX*4), Y2, Y1
+	VFMADD231PS Y4, Y1, Y0
+	VMASKMOVPS  Y0, Y2, (DI)(BX*4)
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y0
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y1
+	VFMADD231PS Y4, Y1, Y0
+	VMASKMOVPS  Y0, Y2, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -2579,36 +4872,79 @@ TEXT ·vecQuantise256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y1
-	VMOVUPS      128(AX), Y2
-	VBROADCASTSS 64(AX), Y3
-	VBROADCASTSS 68(AX), Y4
-	VBROADCASTSS 124(R10), Y5
-	VBROADCASTSS 128(R10), Y6
+	VBROADCASTSS 124(R10), Y3
+	VBROADCASTSS 124(R10), Y4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y3
+	VMOVUPS      128(AX), Y4
+
+start:
+	VBROADCASTSS 64(AX), Y5
+	VBROADCASTSS 68(AX), Y6
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 128(R10), Y8
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS  (DI)(BX*4), Y0
-	VMULPS   Y3, Y0, Y0
+	VMULPS   Y5, Y0, Y0
 	VROUNDPS $0x08, Y0, Y0
-	VMULPS   Y4, Y0, Y0
-	VADDPS   Y5, Y0, Y0
+	VMULPS   Y6, Y0, Y0
+	VADDPS   Y7, Y0, Y0
 	VMOVUPS  Y0, (DI)(BX*4)
-	VANDPS   Y6, Y0, Y0
-	VPMAXUD  Y0, Y1, Y1
+	VANDPS   Y8, Y0, Y0
+	VPMAXUD  Y0, Y3, Y3
 	VMOVUPS  32(DI)(BX*4), Y0
-	VMULPS   Y3, Y0, Y0
+	VMULPS   Y5, Y0, Y0
 	VROUNDPS $0x08, Y0, Y0
-	VMULPS   Y4, Y0, Y0
-	VADDPS   Y5, Y0, Y0
+	VMULPS   Y6, Y0, Y0
+	VADDPS   Y7, Y0, Y0
 	VMOVUPS  Y0, 32(DI)(BX*4)
-	VANDPS   Y6, Y0, Y0
-	VPMAXUD  Y0, Y2, Y2
+	VANDPS   Y8, Y0, Y0
+	VPMAXUD  Y0, Y4, Y4
 	ADDQ     $0x10, BX
 	CMPQ     BX, R9
 	JLT      loop
-	VMOVUPS  Y1, 96(AX)
-	VMOVUPS  Y2, 128(AX)
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y1
+	VMASKMOVPS (DI)(BX*4), Y1, Y0
+	VMULPS     Y5, Y0, Y0
+	VROUNDPS   $0x08, Y0, Y0
+	VMULPS     Y6, Y0, Y0
+	VADDPS     Y7, Y0, Y0
+	VMASKMOVPS Y0, Y1, (DI)(BX*4)
+	VANDPS     Y8, Y0, Y0
+	VMOVAPS    Y3, Y2
+	VPMAXUD    Y0, Y2, Y2
+	VBLENDVPS  Y1, Y2, Y3, Y3
+	VMOVUPS    96(R13), Y1
+	VMASKMOVPS 32(DI)(BX*4), Y1, Y0
+	VMULPS     Y5, Y0, Y0
+	VROUNDPS   $0x08, Y0, Y0
+	VMULPS     Y6, Y0, Y0
+	VADDPS     Y7, Y0, Y0
+	VMASKMOVPS Y0, Y1, 32(DI)(BX*4)
+	VANDPS     Y8, Y0, Y0
+	VMOVAPS    Y4, Y2
+	VPMAXUD    Y0, Y2, Y2
+	VBLENDVPS  Y1, Y2, Y4, Y4
+
+done:
+	VMOVUPS Y3, 96(AX)
+	VMOVUPS Y4, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -2622,44 +4958,99 @@ TEXT ·vecAddQuantised256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y2
-	VMOVUPS      128(AX), Y3
-	VBROADCASTSS 64(AX), Y4
-	VBROADCASTSS 68(AX), Y5
-	VBROADCASTSS 124(R10), Y6
-	VBROADCASTSS 128(R10), Y7
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y4
+	VMOVUPS      128(AX), Y5
+
+start:
+	VBROADCASTSS 64(AX), Y6
+	VBROADCASTSS 68(AX), Y7
+	VBROADCASTSS 124(R10), Y8
+	VBROADCASTSS 128(R10), Y9
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS  (DX)(BX*4), Y0
 	VMOVUPS  (SI)(BX*4), Y1
-	VMULPS   Y4, Y0, Y0
+	VMULPS   Y6, Y0, Y0
 	VROUNDPS $0x08, Y0, Y0
-	VMULPS   Y5, Y0, Y0
-	VADDPS   Y6, Y0, Y0
+	VMULPS   Y7, Y0, Y0
+	VADDPS   Y8, Y0, Y0
 	VADDPS   Y0, Y1, Y1
 	VMOVUPS  Y1, (DI)(BX*4)
-	VANDPS   Y7, Y0, Y0
-	VPMAXUD  Y0, Y2, Y2
-	VANDPS   Y7, Y1, Y1
-	VPMAXUD  Y1, Y2, Y2
+	VANDPS   Y9, Y0, Y0
+	VPMAXUD  Y0, Y4, Y4
+	VANDPS   Y9, Y1, Y1
+	VPMAXUD  Y1, Y4, Y4
 	VMOVUPS  32(DX)(BX*4), Y0
 	VMOVUPS  32(SI)(BX*4), Y1
-	VMULPS   Y4, Y0, Y0
+	VMULPS   Y6, Y0, Y0
 	VROUNDPS $0x08, Y0, Y0
-	VMULPS   Y5, Y0, Y0
-	VADDPS   Y6, Y0, Y0
+	VMULPS   Y7, Y0, Y0
+	VADDPS   Y8, Y0, Y0
 	VADDPS   Y0, Y1, Y1
 	VMOVUPS  Y1, 32(DI)(BX*4)
-	VANDPS   Y7, Y0, Y0
-	VPMAXUD  Y0, Y3, Y3
-	VANDPS   Y7, Y1, Y1
-	VPMAXUD  Y1, Y3, Y3
+	VANDPS   Y9, Y0, Y0
+	VPMAXUD  Y0, Y5, Y5
+	VANDPS   Y9, Y1, Y1
+	VPMAXUD  Y1, Y5, Y5
 	ADDQ     $0x10, BX
 	CMPQ     BX, R9
 	JLT      loop
-	VMOVUPS  Y2, 96(AX)
-	VMOVUPS  Y3, 128(AX)
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y2
+	VMASKMOVPS (DX)(BX*4), Y2, Y0
+	VMASKMOVPS (SI)(BX*4), Y2, Y1
+	VMULPS     Y6, Y0, Y0
+	VROUNDPS   $0x08, Y0, Y0
+	VMULPS     Y7, Y0, Y0
+	VADDPS     Y8, Y0, Y0
+	VADDPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y2, (DI)(BX*4)
+	VANDPS     Y9, Y0, Y0
+	VMOVAPS    Y4, Y3
+	VPMAXUD    Y0, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y4, Y4
+	VANDPS     Y9, Y1, Y1
+	VMOVAPS    Y4, Y3
+	VPMAXUD    Y1, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y4, Y4
+	VMOVUPS    96(R13), Y2
+	VMASKMOVPS 32(DX)(BX*4), Y2, Y0
+	VMASKMOVPS 32(SI)(BX*4), Y2, Y1
+	VMULPS     Y6, Y0, Y0
+	VROUNDPS   $0x08, Y0, Y0
+	VMULPS     Y7, Y0, Y0
+	VADDPS     Y8, Y0, Y0
+	VADDPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y2, 32(DI)(BX*4)
+	VANDPS     Y9, Y0, Y0
+	VMOVAPS    Y5, Y3
+	VPMAXUD    Y0, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y5, Y5
+	VANDPS     Y9, Y1, Y1
+	VMOVAPS    Y5, Y3
+	VPMAXUD    Y1, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -2673,40 +5064,87 @@ TEXT ·vecQuantisedAdd256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y2
-	VMOVUPS      128(AX), Y3
-	VBROADCASTSS 64(AX), Y4
-	VBROADCASTSS 68(AX), Y5
-	VBROADCASTSS 124(R10), Y6
-	VBROADCASTSS 128(R10), Y7
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y4
+	VMOVUPS      128(AX), Y5
+
+start:
+	VBROADCASTSS 64(AX), Y6
+	VBROADCASTSS 68(AX), Y7
+	VBROADCASTSS 124(R10), Y8
+	VBROADCASTSS 128(R10), Y9
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS  (SI)(BX*4), Y0
 	VMOVUPS  (DX)(BX*4), Y1
 	VADDPS   Y1, Y0, Y0
-	VMULPS   Y4, Y0, Y0
+	VMULPS   Y6, Y0, Y0
 	VROUNDPS $0x08, Y0, Y0
-	VMULPS   Y5, Y0, Y0
-	VADDPS   Y6, Y0, Y0
+	VMULPS   Y7, Y0, Y0
+	VADDPS   Y8, Y0, Y0
 	VMOVUPS  Y0, (DI)(BX*4)
-	VANDPS   Y7, Y0, Y0
-	VPMAXUD  Y0, Y2, Y2
+	VANDPS   Y9, Y0, Y0
+	VPMAXUD  Y0, Y4, Y4
 	VMOVUPS  32(SI)(BX*4), Y0
 	VMOVUPS  32(DX)(BX*4), Y1
 	VADDPS   Y1, Y0, Y0
-	VMULPS   Y4, Y0, Y0
+	VMULPS   Y6, Y0, Y0
 	VROUNDPS $0x08, Y0, Y0
-	VMULPS   Y5, Y0, Y0
-	VADDPS   Y6, Y0, Y0
+	VMULPS   Y7, Y0, Y0
+	VADDPS   Y8, Y0, Y0
 	VMOVUPS  Y0, 32(DI)(BX*4)
-	VANDPS   Y7, Y0, Y0
-	VPMAXUD  Y0, Y3, Y3
+	VANDPS   Y9, Y0, Y0
+	VPMAXUD  Y0, Y5, Y5
 	ADDQ     $0x10, BX
 	CMPQ     BX, R9
 	JLT      loop
-	VMOVUPS  Y2, 96(AX)
-	VMOVUPS  Y3, 128(AX)
+
+tail:
+	TESTQ      R13, R13
+	JZ         done
+	LEAQ       vecLaneMasks<>+0(SB), R11
+	SHLQ       $0x02, R13
+	NEGQ       R13
+	ADDQ       R11, R13
+	VMOVUPS    64(R13), Y2
+	VMASKMOVPS (SI)(BX*4), Y2, Y0
+	VMASKMOVPS (DX)(BX*4), Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VMULPS     Y6, Y0, Y0
+	VROUNDPS   $0x08, Y0, Y0
+	VMULPS     Y7, Y0, Y0
+	VADDPS     Y8, Y0, Y0
+	VMASKMOVPS Y0, Y2, (DI)(BX*4)
+	VANDPS     Y9, Y0, Y0
+	VMOVAPS    Y4, Y3
+	VPMAXUD    Y0, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y4, Y4
+	VMOVUPS    96(R13), Y2
+	VMASKMOVPS 32(SI)(BX*4), Y2, Y0
+	VMASKMOVPS 32(DX)(BX*4), Y2, Y1
+	VADDPS     Y1, Y0, Y0
+	VMULPS     Y6, Y0, Y0
+	VROUNDPS   $0x08, Y0, Y0
+	VMULPS     Y7, Y0, Y0
+	VADDPS     Y8, Y0, Y0
+	VMASKMOVPS Y0, Y2, 32(DI)(BX*4)
+	VANDPS     Y9, Y0, Y0
+	VMOVAPS    Y5, Y3
+	VPMAXUD    Y0, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -2720,44 +5158,99 @@ TEXT ·vecStep256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y2
-	VMOVUPS      128(AX), Y3
-	VBROADCASTSS 72(AX), Y4
-	VBROADCASTSS 76(AX), Y5
-	VBROADCASTSS 64(AX), Y6
-	VBROADCASTSS 128(R10), Y7
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y4
+	VMOVUPS      128(AX), Y5
+
+start:
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 64(AX), Y8
+	VBROADCASTSS 128(R10), Y9
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
+	VMULPS      Y6, Y0, Y0
 	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
+	VFMADD231PS Y7, Y1, Y0
 	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y6, Y1, Y1
+	VMULPS      Y8, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y7, Y0, Y0
-	VPMAXUD     Y0, Y2, Y2
-	VANDPS      Y7, Y1, Y1
-	VPMAXUD     Y1, Y2, Y2
+	VANDPS      Y9, Y0, Y0
+	VPMAXUD     Y0, Y4, Y4
+	VANDPS      Y9, Y1, Y1
+	VPMAXUD     Y1, Y4, Y4
 	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
+	VMULPS      Y6, Y0, Y0
 	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
+	VFMADD231PS Y7, Y1, Y0
 	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y6, Y1, Y1
+	VMULPS      Y8, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y7, Y0, Y0
-	VPMAXUD     Y0, Y3, Y3
-	VANDPS      Y7, Y1, Y1
-	VPMAXUD     Y1, Y3, Y3
+	VANDPS      Y9, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y9, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y2, 96(AX)
-	VMOVUPS     Y3, 128(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMASKMOVPS  (DI)(BX*4), Y2, Y1
+	VMULPS      Y8, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
+	VANDPS      Y9, Y0, Y0
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VANDPS      Y9, Y1, Y1
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
+	VMULPS      Y8, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
+	VANDPS      Y9, Y0, Y0
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	VANDPS      Y9, Y1, Y1
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -2771,44 +5264,99 @@ TEXT ·vecUnstep256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y2
-	VMOVUPS      128(AX), Y3
-	VBROADCASTSS 72(AX), Y4
-	VBROADCASTSS 76(AX), Y5
-	VBROADCASTSS 68(AX), Y6
-	VBROADCASTSS 128(R10), Y7
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y4
+	VMOVUPS      128(AX), Y5
+
+start:
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 68(AX), Y8
+	VBROADCASTSS 128(R10), Y9
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
+	VMULPS      Y6, Y0, Y0
 	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
+	VFMADD231PS Y7, Y1, Y0
 	VMOVUPS     (DI)(BX*4), Y1
 	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y6, Y1, Y1
+	VMULPS      Y8, Y1, Y1
 	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y7, Y0, Y0
-	VPMAXUD     Y0, Y2, Y2
-	VANDPS      Y7, Y1, Y1
-	VPMAXUD     Y1, Y2, Y2
+	VANDPS      Y9, Y0, Y0
+	VPMAXUD     Y0, Y4, Y4
+	VANDPS      Y9, Y1, Y1
+	VPMAXUD     Y1, Y4, Y4
 	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
+	VMULPS      Y6, Y0, Y0
 	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
+	VFMADD231PS Y7, Y1, Y0
 	VMOVUPS     32(DI)(BX*4), Y1
 	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y6, Y1, Y1
+	VMULPS      Y8, Y1, Y1
 	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y7, Y0, Y0
-	VPMAXUD     Y0, Y3, Y3
-	VANDPS      Y7, Y1, Y1
-	VPMAXUD     Y1, Y3, Y3
+	VANDPS      Y9, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y9, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y2, 96(AX)
-	VMOVUPS     Y3, 128(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMASKMOVPS  (DI)(BX*4), Y2, Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y8, Y1, Y1
+	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
+	VANDPS      Y9, Y0, Y0
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VANDPS      Y9, Y1, Y1
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y8, Y1, Y1
+	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
+	VANDPS      Y9, Y0, Y0
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	VANDPS      Y9, Y1, Y1
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -2822,55 +5370,118 @@ TEXT ·vecStepQuantised0256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y2
-	VMOVUPS      128(AX), Y3
-	VBROADCASTSS 72(AX), Y4
-	VBROADCASTSS 76(AX), Y5
-	VBROADCASTSS 80(AX), Y6
-	VBROADCASTSS 84(AX), Y7
-	VBROADCASTSS 124(R10), Y8
-	VBROADCASTSS 64(AX), Y9
-	VBROADCASTSS 128(R10), Y10
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y4
+	VMOVUPS      128(AX), Y5
+
+start:
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 124(R10), Y10
+	VBROADCASTSS 64(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
 	VMULPS      Y6, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y7, Y0, Y0
-	VADDPS      Y8, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
 	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y9, Y1, Y1
+	VMULPS      Y11, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y10, Y0, Y0
-	VPMAXUD     Y0, Y2, Y2
-	VANDPS      Y10, Y1, Y1
-	VPMAXUD     Y1, Y2, Y2
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y4, Y4
 	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
 	VMULPS      Y6, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y7, Y0, Y0
-	VADDPS      Y8, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
 	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y9, Y1, Y1
+	VMULPS      Y11, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y10, Y0, Y0
-	VPMAXUD     Y0, Y3, Y3
-	VANDPS      Y10, Y1, Y1
-	VPMAXUD     Y1, Y3, Y3
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y2, 96(AX)
-	VMOVUPS     Y3, 128(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y2, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -2884,57 +5495,122 @@ TEXT ·vecUnstepQuantised0256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y2
-	VMOVUPS      128(AX), Y3
-	VBROADCASTSS 72(AX), Y4
-	VBROADCASTSS 76(AX), Y5
-	VBROADCASTSS 80(AX), Y6
-	VBROADCASTSS 84(AX), Y7
-	VBROADCASTSS 124(R10), Y8
-	VBROADCASTSS 68(AX), Y9
-	VBROADCASTSS 128(R10), Y10
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y4
+	VMOVUPS      128(AX), Y5
+
+start:
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 124(R10), Y10
+	VBROADCASTSS 68(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
 	VMULPS      Y6, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y7, Y0, Y0
-	VADDPS      Y8, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
 	VMOVUPS     (DI)(BX*4), Y1
 	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y9, Y1, Y1
-	VADDPS      Y8, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
 	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y10, Y0, Y0
-	VPMAXUD     Y0, Y2, Y2
-	VANDPS      Y10, Y1, Y1
-	VPMAXUD     Y1, Y2, Y2
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y4, Y4
 	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y4, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y5, Y1, Y0
 	VMULPS      Y6, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y7, Y0, Y0
-	VADDPS      Y8, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
 	VMOVUPS     32(DI)(BX*4), Y1
 	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y9, Y1, Y1
-	VADDPS      Y8, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
 	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y10, Y0, Y0
-	VPMAXUD     Y0, Y3, Y3
-	VANDPS      Y10, Y1, Y1
-	VPMAXUD     Y1, Y3, Y3
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y2, 96(AX)
-	VMOVUPS     Y3, 128(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y2, Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
+	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
+	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 96(AX)
+	VMOVUPS Y5, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -2949,28 +5625,39 @@ TEXT ·vecStepQuantised1256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
-	VBROADCASTSS 72(AX), Y5
-	VBROADCASTSS 76(AX), Y6
-	VBROADCASTSS 80(AX), Y7
-	VBROADCASTSS 84(AX), Y8
-	VBROADCASTSS 124(R10), Y9
-	VBROADCASTSS 64(AX), Y10
-	VBROADCASTSS 128(R10), Y11
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y5
+	VMOVUPS      128(AX), Y6
+
+start:
+	VBROADCASTSS 72(AX), Y7
+	VBROADCASTSS 76(AX), Y8
+	VBROADCASTSS 80(AX), Y9
+	VBROADCASTSS 84(AX), Y10
+	VBROADCASTSS 124(R10), Y11
+	VBROADCASTSS 64(AX), Y12
+	VBROADCASTSS 128(R10), Y13
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y5, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y6, Y1, Y0
 	VMULPS      Y7, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y8, Y1, Y0
+	VMULPS      Y9, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y8, Y0, Y0
-	VADDPS      Y9, Y0, Y0
+	VMULPS      Y10, Y0, Y0
+	VADDPS      Y11, Y0, Y0
 	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y7, Y1, Y2
+	VMULPS      Y9, Y1, Y2
 	VCVTTPS2DQ  Y2, Y2
 	VPSLLD      $0x1f, Y2, Y2
 	MOVQ        BX, R11
@@ -2978,25 +5665,25 @@ loop:
 	VMOVMSKPS   Y2, R12
 	MOVB        R12, (CX)(R11*1)
 	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y8, Y2, Y2
+	VANDPS      Y10, Y2, Y2
 	VADDPS      Y2, Y1, Y1
-	VMULPS      Y10, Y1, Y1
+	VMULPS      Y12, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y11, Y0, Y0
-	VPMAXUD     Y0, Y3, Y3
-	VANDPS      Y11, Y1, Y1
-	VPMAXUD     Y1, Y3, Y3
+	VANDPS      Y13, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y13, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
 	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y5, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y6, Y1, Y0
 	VMULPS      Y7, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y8, Y1, Y0
+	VMULPS      Y9, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y8, Y0, Y0
-	VADDPS      Y9, Y0, Y0
+	VMULPS      Y10, Y0, Y0
+	VADDPS      Y11, Y0, Y0
 	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y7, Y1, Y2
+	VMULPS      Y9, Y1, Y2
 	VCVTTPS2DQ  Y2, Y2
 	VPSLLD      $0x1f, Y2, Y2
 	MOVQ        BX, R11
@@ -3004,20 +5691,22 @@ loop:
 	VMOVMSKPS   Y2, R12
 	MOVB        R12, 1(CX)(R11*1)
 	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y8, Y2, Y2
+	VANDPS      Y10, Y2, Y2
 	VADDPS      Y2, Y1, Y1
-	VMULPS      Y10, Y1, Y1
+	VMULPS      Y12, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y11, Y0, Y0
-	VPMAXUD     Y0, Y4, Y4
-	VANDPS      Y11, Y1, Y1
-	VPMAXUD     Y1, Y4, Y4
+	VANDPS      Y13, Y0, Y0
+	VPMAXUD     Y0, Y6, Y6
+	VANDPS      Y13, Y1, Y1
+	VPMAXUD     Y1, Y6, Y6
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
+
+tail:
+	VMOVUPS Y5, 96(AX)
+	VMOVUPS Y6, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -3031,67 +5720,142 @@ TEXT ·vecStepQuantised1NoSide256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
-	VBROADCASTSS 72(AX), Y5
-	VBROADCASTSS 76(AX), Y6
-	VBROADCASTSS 80(AX), Y7
-	VBROADCASTSS 84(AX), Y8
-	VBROADCASTSS 124(R10), Y9
-	VBROADCASTSS 64(AX), Y10
-	VBROADCASTSS 128(R10), Y11
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y5
+	VMOVUPS      128(AX), Y6
+
+start:
+	VBROADCASTSS 72(AX), Y7
+	VBROADCASTSS 76(AX), Y8
+	VBROADCASTSS 80(AX), Y9
+	VBROADCASTSS 84(AX), Y10
+	VBROADCASTSS 124(R10), Y11
+	VBROADCASTSS 64(AX), Y12
+	VBROADCASTSS 128(R10), Y13
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y5, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y6, Y1, Y0
 	VMULPS      Y7, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y8, Y1, Y0
+	VMULPS      Y9, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y8, Y0, Y0
-	VADDPS      Y9, Y0, Y0
+	VMULPS      Y10, Y0, Y0
+	VADDPS      Y11, Y0, Y0
 	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y7, Y1, Y2
+	VMULPS      Y9, Y1, Y2
 	VCVTTPS2DQ  Y2, Y2
 	VPSLLD      $0x1f, Y2, Y2
 	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y8, Y2, Y2
+	VANDPS      Y10, Y2, Y2
 	VADDPS      Y2, Y1, Y1
-	VMULPS      Y10, Y1, Y1
+	VMULPS      Y12, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y11, Y0, Y0
-	VPMAXUD     Y0, Y3, Y3
-	VANDPS      Y11, Y1, Y1
-	VPMAXUD     Y1, Y3, Y3
+	VANDPS      Y13, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y13, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
 	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y5, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y6, Y1, Y0
 	VMULPS      Y7, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y8, Y1, Y0
+	VMULPS      Y9, Y0, Y0
 	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y8, Y0, Y0
-	VADDPS      Y9, Y0, Y0
+	VMULPS      Y10, Y0, Y0
+	VADDPS      Y11, Y0, Y0
 	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y7, Y1, Y2
+	VMULPS      Y9, Y1, Y2
 	VCVTTPS2DQ  Y2, Y2
 	VPSLLD      $0x1f, Y2, Y2
 	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y8, Y2, Y2
+	VANDPS      Y10, Y2, Y2
 	VADDPS      Y2, Y1, Y1
-	VMULPS      Y10, Y1, Y1
+	VMULPS      Y12, Y1, Y1
 	VADDPS      Y0, Y1, Y1
 	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y11, Y0, Y0
-	VPMAXUD     Y0, Y4, Y4
-	VANDPS      Y11, Y1, Y1
-	VPMAXUD     Y1, Y4, Y4
+	VANDPS      Y13, Y0, Y0
+	VPMAXUD     Y0, Y6, Y6
+	VANDPS      Y13, Y1, Y1
+	VPMAXUD     Y1, Y6, Y6
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y3, 96(AX)
-	VMOVUPS     Y4, 128(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (SI)(BX*4), Y3, Y0
+	VMULPS      Y7, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y3, Y1
+	VFMADD231PS Y8, Y1, Y0
+	VMULPS      Y9, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y10, Y0, Y0
+	VADDPS      Y11, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y3, Y1
+	VMULPS      Y9, Y1, Y2
+	VCVTTPS2DQ  Y2, Y2
+	VPSLLD      $0x1f, Y2, Y2
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y10, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y12, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y3, (DI)(BX*4)
+	VANDPS      Y13, Y0, Y0
+	VMOVAPS     Y5, Y4
+	VPMAXUD     Y0, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y5, Y5
+	VANDPS      Y13, Y1, Y1
+	VMOVAPS     Y5, Y4
+	VPMAXUD     Y1, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y5, Y5
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
+	VMULPS      Y7, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y3, Y1
+	VFMADD231PS Y8, Y1, Y0
+	VMULPS      Y9, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y10, Y0, Y0
+	VADDPS      Y11, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y3, Y1
+	VMULPS      Y9, Y1, Y2
+	VCVTTPS2DQ  Y2, Y2
+	VPSLLD      $0x1f, Y2, Y2
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y10, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y12, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y3, 32(DI)(BX*4)
+	VANDPS      Y13, Y0, Y0
+	VMOVAPS     Y6, Y4
+	VPMAXUD     Y0, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y6, Y6
+	VANDPS      Y13, Y1, Y1
+	VMOVAPS     Y6, Y4
+	VPMAXUD     Y1, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y6, Y6
+
+done:
+	VMOVUPS Y5, 96(AX)
+	VMOVUPS Y6, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -3106,29 +5870,40 @@ TEXT ·vecUnstepQuantised1256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
-	VBROADCASTSS 72(AX), Y5
-	VBROADCASTSS 76(AX), Y6
-	VBROADCASTSS 80(AX), Y7
-	VBROADCASTSS 84(AX), Y8
-	VBROADCASTSS 124(R10), Y9
-	VBROADCASTSS 68(AX), Y10
-	VBROADCASTSS 128(R10), Y11
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y5
+	VMOVUPS      128(AX), Y6
+
+start:
+	VBROADCASTSS 72(AX), Y7
+	VBROADCASTSS 76(AX), Y8
+	VBROADCASTSS 80(AX), Y9
+	VBROADCASTSS 84(AX), Y10
+	VBROADCASTSS 124(R10), Y11
+	VBROADCASTSS 68(AX), Y12
+	VBROADCASTSS 128(R10), Y13
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y5, Y0, Y0
-	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y6, Y1, Y0
 	VMULPS       Y7, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y8, Y1, Y0
+	VMULPS       Y9, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VADDPS       Y9, Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VADDPS       Y11, Y0, Y0
 	VMOVUPS      (DI)(BX*4), Y1
 	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y10, Y1, Y1
+	VMULPS       Y12, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      (CX)(R11*1), R12
@@ -3136,25 +5911,25 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y8, Y2, Y2
+	VANDPS       Y10, Y2, Y2
 	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y9, Y1, Y1
+	VADDPS       Y11, Y1, Y1
 	VMOVUPS      Y1, (DI)(BX*4)
-	VANDPS       Y11, Y0, Y0
-	VPMAXUD      Y0, Y3, Y3
-	VANDPS       Y11, Y1, Y1
-	VPMAXUD      Y1, Y3, Y3
+	VANDPS       Y13, Y0, Y0
+	VPMAXUD      Y0, Y5, Y5
+	VANDPS       Y13, Y1, Y1
+	VPMAXUD      Y1, Y5, Y5
 	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y5, Y0, Y0
-	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y6, Y1, Y0
 	VMULPS       Y7, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y8, Y1, Y0
+	VMULPS       Y9, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y8, Y0, Y0
-	VADDPS       Y9, Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VADDPS       Y11, Y0, Y0
 	VMOVUPS      32(DI)(BX*4), Y1
 	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y10, Y1, Y1
+	VMULPS       Y12, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      1(CX)(R11*1), R12
@@ -3162,19 +5937,21 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y8, Y2, Y2
+	VANDPS       Y10, Y2, Y2
 	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y9, Y1, Y1
+	VADDPS       Y11, Y1, Y1
 	VMOVUPS      Y1, 32(DI)(BX*4)
-	VANDPS       Y11, Y0, Y0
-	VPMAXUD      Y0, Y4, Y4
-	VANDPS       Y11, Y1, Y1
-	VPMAXUD      Y1, Y4, Y4
+	VANDPS       Y13, Y0, Y0
+	VPMAXUD      Y0, Y6, Y6
+	VANDPS       Y13, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
-	VMOVUPS      Y3, 96(AX)
-	VMOVUPS      Y4, 128(AX)
+
+tail:
+	VMOVUPS Y5, 96(AX)
+	VMOVUPS Y6, 128(AX)
 	VZEROUPPER
 	RET
 
@@ -3188,30 +5965,63 @@ TEXT ·vecGradStep256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 68(AX), Y3
-	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 68(AX), Y5
+	VBROADCASTSS 64(AX), Y6
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Y0
 	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y3, Y1, Y0
+	VFMADD231PS Y5, Y1, Y0
 	VMOVUPS     (SI)(BX*4), Y2
 	VADDPS      Y2, Y0, Y0
 	VMOVUPS     Y0, (DI)(BX*4)
-	VMULPS      Y4, Y1, Y1
+	VMULPS      Y6, Y1, Y1
 	VMOVUPS     Y1, (SI)(BX*4)
 	VMOVUPS     32(DI)(BX*4), Y0
 	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y3, Y1, Y0
+	VFMADD231PS Y5, Y1, Y0
 	VMOVUPS     32(SI)(BX*4), Y2
 	VADDPS      Y2, Y0, Y0
 	VMOVUPS     Y0, 32(DI)(BX*4)
-	VMULPS      Y4, Y1, Y1
+	VMULPS      Y6, Y1, Y1
 	VMOVUPS     Y1, 32(SI)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (DI)(BX*4), Y3, Y0
+	VMASKMOVPS  (DX)(BX*4), Y3, Y1
+	VFMADD231PS Y5, Y1, Y0
+	VMASKMOVPS  (SI)(BX*4), Y3, Y2
+	VADDPS      Y2, Y0, Y0
+	VMASKMOVPS  Y0, Y3, (DI)(BX*4)
+	VMULPS      Y6, Y1, Y1
+	VMASKMOVPS  Y1, Y3, (SI)(BX*4)
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(DI)(BX*4), Y3, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y3, Y1
+	VFMADD231PS Y5, Y1, Y0
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y2
+	VADDPS      Y2, Y0, Y0
+	VMASKMOVPS  Y0, Y3, 32(DI)(BX*4)
+	VMULPS      Y6, Y1, Y1
+	VMASKMOVPS  Y1, Y3, 32(SI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -3226,60 +6036,117 @@ TEXT ·vecAdamW256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 68(AX), Y5
-	VBROADCASTSS 64(AX), Y6
-	VBROADCASTSS 76(AX), Y7
-	VBROADCASTSS 72(AX), Y8
-	VBROADCASTSS 88(AX), Y9
-	VBROADCASTSS 92(AX), Y10
-	VBROADCASTSS 84(AX), Y11
-	VBROADCASTSS 80(AX), Y12
+	VBROADCASTSS 68(AX), Y7
+	VBROADCASTSS 64(AX), Y8
+	VBROADCASTSS 76(AX), Y9
+	VBROADCASTSS 72(AX), Y10
+	VBROADCASTSS 88(AX), Y11
+	VBROADCASTSS 92(AX), Y12
+	VBROADCASTSS 84(AX), Y13
+	VBROADCASTSS 80(AX), Y14
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
 	VMOVUPS     (DX)(BX*4), Y1
 	VMOVUPS     (CX)(BX*4), Y2
-	VMULPS      Y5, Y0, Y3
-	VFMADD213PS Y3, Y6, Y1
 	VMULPS      Y7, Y0, Y3
+	VFMADD213PS Y3, Y8, Y1
+	VMULPS      Y9, Y0, Y3
 	VMULPS      Y0, Y3, Y3
-	VFMADD213PS Y3, Y8, Y2
+	VFMADD213PS Y3, Y10, Y2
 	VMOVUPS     Y1, (DX)(BX*4)
 	VMOVUPS     Y2, (CX)(BX*4)
-	VMULPS      Y9, Y2, Y2
+	VMULPS      Y11, Y2, Y2
 	VSQRTPS     Y2, Y2
-	VADDPS      Y10, Y2, Y2
-	VMULPS      Y11, Y1, Y1
+	VADDPS      Y12, Y2, Y2
+	VMULPS      Y13, Y1, Y1
 	VDIVPS      Y2, Y1, Y1
 	VMOVUPS     (DI)(BX*4), Y3
-	VMULPS      Y12, Y3, Y4
+	VMULPS      Y14, Y3, Y4
 	VSUBPS      Y4, Y3, Y3
 	VSUBPS      Y1, Y3, Y3
 	VMOVUPS     Y3, (DI)(BX*4)
 	VMOVUPS     32(SI)(BX*4), Y0
 	VMOVUPS     32(DX)(BX*4), Y1
 	VMOVUPS     32(CX)(BX*4), Y2
-	VMULPS      Y5, Y0, Y3
-	VFMADD213PS Y3, Y6, Y1
 	VMULPS      Y7, Y0, Y3
+	VFMADD213PS Y3, Y8, Y1
+	VMULPS      Y9, Y0, Y3
 	VMULPS      Y0, Y3, Y3
-	VFMADD213PS Y3, Y8, Y2
+	VFMADD213PS Y3, Y10, Y2
 	VMOVUPS     Y1, 32(DX)(BX*4)
 	VMOVUPS     Y2, 32(CX)(BX*4)
-	VMULPS      Y9, Y2, Y2
+	VMULPS      Y11, Y2, Y2
 	VSQRTPS     Y2, Y2
-	VADDPS      Y10, Y2, Y2
-	VMULPS      Y11, Y1, Y1
+	VADDPS      Y12, Y2, Y2
+	VMULPS      Y13, Y1, Y1
 	VDIVPS      Y2, Y1, Y1
 	VMOVUPS     32(DI)(BX*4), Y3
-	VMULPS      Y12, Y3, Y4
+	VMULPS      Y14, Y3, Y4
 	VSUBPS      Y4, Y3, Y3
 	VSUBPS      Y1, Y3, Y3
 	VMOVUPS     Y3, 32(DI)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y5
+	VMASKMOVPS  (SI)(BX*4), Y5, Y0
+	VMASKMOVPS  (DX)(BX*4), Y5, Y1
+	VMASKMOVPS  (CX)(BX*4), Y5, Y2
+	VMULPS      Y7, Y0, Y3
+	VFMADD213PS Y3, Y8, Y1
+	VMULPS      Y9, Y0, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD213PS Y3, Y10, Y2
+	VMASKMOVPS  Y1, Y5, (DX)(BX*4)
+	VMASKMOVPS  Y2, Y5, (CX)(BX*4)
+	VMULPS      Y11, Y2, Y2
+	VSQRTPS     Y2, Y2
+	VADDPS      Y12, Y2, Y2
+	VMULPS      Y13, Y1, Y1
+	VDIVPS      Y2, Y1, Y1
+	VMASKMOVPS  (DI)(BX*4), Y5, Y3
+	VMULPS      Y14, Y3, Y4
+	VSUBPS      Y4, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMASKMOVPS  Y3, Y5, (DI)(BX*4)
+	VMOVUPS     96(R13), Y5
+	VMASKMOVPS  32(SI)(BX*4), Y5, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y5, Y1
+	VMASKMOVPS  32(CX)(BX*4), Y5, Y2
+	VMULPS      Y7, Y0, Y3
+	VFMADD213PS Y3, Y8, Y1
+	VMULPS      Y9, Y0, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD213PS Y3, Y10, Y2
+	VMASKMOVPS  Y1, Y5, 32(DX)(BX*4)
+	VMASKMOVPS  Y2, Y5, 32(CX)(BX*4)
+	VMULPS      Y11, Y2, Y2
+	VSQRTPS     Y2, Y2
+	VADDPS      Y12, Y2, Y2
+	VMULPS      Y13, Y1, Y1
+	VDIVPS      Y2, Y1, Y1
+	VMASKMOVPS  32(DI)(BX*4), Y5, Y3
+	VMULPS      Y14, Y3, Y4
+	VSUBPS      Y4, Y3, Y3
+	VSUBPS      Y1, Y3, Y3
+	VMASKMOVPS  Y3, Y5, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -3293,35 +6160,72 @@ TEXT ·vecSGD256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y4
-	VBROADCASTSS 72(AX), Y5
-	VBROADCASTSS 68(AX), Y6
+	VBROADCASTSS 64(AX), Y6
+	VBROADCASTSS 72(AX), Y7
+	VBROADCASTSS 68(AX), Y8
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DX)(BX*4), Y0
 	VMOVUPS     (SI)(BX*4), Y1
-	VFMADD213PS Y1, Y4, Y0
+	VFMADD213PS Y1, Y6, Y0
 	VMOVUPS     Y0, (DX)(BX*4)
-	VMULPS      Y5, Y0, Y0
+	VMULPS      Y7, Y0, Y0
 	VMOVUPS     (DI)(BX*4), Y2
-	VMULPS      Y6, Y2, Y3
+	VMULPS      Y8, Y2, Y3
 	VSUBPS      Y3, Y2, Y2
 	VSUBPS      Y0, Y2, Y2
 	VMOVUPS     Y2, (DI)(BX*4)
 	VMOVUPS     32(DX)(BX*4), Y0
 	VMOVUPS     32(SI)(BX*4), Y1
-	VFMADD213PS Y1, Y4, Y0
+	VFMADD213PS Y1, Y6, Y0
 	VMOVUPS     Y0, 32(DX)(BX*4)
-	VMULPS      Y5, Y0, Y0
+	VMULPS      Y7, Y0, Y0
 	VMOVUPS     32(DI)(BX*4), Y2
-	VMULPS      Y6, Y2, Y3
+	VMULPS      Y8, Y2, Y3
 	VSUBPS      Y3, Y2, Y2
 	VSUBPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 32(DI)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y4
+	VMASKMOVPS  (DX)(BX*4), Y4, Y0
+	VMASKMOVPS  (SI)(BX*4), Y4, Y1
+	VFMADD213PS Y1, Y6, Y0
+	VMASKMOVPS  Y0, Y4, (DX)(BX*4)
+	VMULPS      Y7, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y4, Y2
+	VMULPS      Y8, Y2, Y3
+	VSUBPS      Y3, Y2, Y2
+	VSUBPS      Y0, Y2, Y2
+	VMASKMOVPS  Y2, Y4, (DI)(BX*4)
+	VMOVUPS     96(R13), Y4
+	VMASKMOVPS  32(DX)(BX*4), Y4, Y0
+	VMASKMOVPS  32(SI)(BX*4), Y4, Y1
+	VFMADD213PS Y1, Y6, Y0
+	VMASKMOVPS  Y0, Y4, 32(DX)(BX*4)
+	VMULPS      Y7, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y4, Y2
+	VMULPS      Y8, Y2, Y3
+	VSUBPS      Y3, Y2, Y2
+	VSUBPS      Y0, Y2, Y2
+	VMASKMOVPS  Y2, Y4, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET
 
@@ -3335,51 +6239,110 @@ TEXT ·vecMoments256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
-	VMOVUPS      160(AX), Y6
-	VMOVUPS      192(AX), Y7
-	VBROADCASTSS 68(AX), Y8
-	VBROADCASTSS 64(AX), Y9
-	VBROADCASTSS 76(AX), Y10
-	VBROADCASTSS 72(AX), Y11
-	VBROADCASTSS 136(R10), Y12
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 124(R10), Y8
+	VBROADCASTSS 124(R10), Y9
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      96(AX), Y6
+	VMOVUPS      128(AX), Y7
+	VMOVUPS      160(AX), Y8
+	VMOVUPS      192(AX), Y9
+
+start:
+	VBROADCASTSS 68(AX), Y10
+	VBROADCASTSS 64(AX), Y11
+	VBROADCASTSS 76(AX), Y12
+	VBROADCASTSS 72(AX), Y13
+	VBROADCASTSS 144(R10), Y14
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (DI)(BX*4), Y0
 	VMOVUPS     (SI)(BX*4), Y1
 	VMOVUPS     (DX)(BX*4), Y2
-	VMULPS      Y8, Y0, Y3
-	VFMADD213PS Y3, Y9, Y1
 	VMULPS      Y10, Y0, Y3
+	VFMADD213PS Y3, Y11, Y1
+	VMULPS      Y12, Y0, Y3
 	VMULPS      Y0, Y3, Y3
-	VFMADD213PS Y3, Y11, Y2
+	VFMADD213PS Y3, Y13, Y2
 	VMOVUPS     Y1, (SI)(BX*4)
 	VMOVUPS     Y2, (DX)(BX*4)
-	VADDPS      Y2, Y4, Y4
-	VMULPS      Y12, Y2, Y2
-	VFMADD231PS Y2, Y2, Y6
+	VADDPS      Y2, Y6, Y6
+	VMULPS      Y14, Y2, Y2
+	VFMADD231PS Y2, Y2, Y8
 	VMOVUPS     32(DI)(BX*4), Y0
 	VMOVUPS     32(SI)(BX*4), Y1
 	VMOVUPS     32(DX)(BX*4), Y2
-	VMULPS      Y8, Y0, Y3
-	VFMADD213PS Y3, Y9, Y1
 	VMULPS      Y10, Y0, Y3
+	VFMADD213PS Y3, Y11, Y1
+	VMULPS      Y12, Y0, Y3
 	VMULPS      Y0, Y3, Y3
-	VFMADD213PS Y3, Y11, Y2
+	VFMADD213PS Y3, Y13, Y2
 	VMOVUPS     Y1, 32(SI)(BX*4)
 	VMOVUPS     Y2, 32(DX)(BX*4)
-	VADDPS      Y2, Y5, Y5
-	VMULPS      Y12, Y2, Y2
-	VFMADD231PS Y2, Y2, Y7
+	VADDPS      Y2, Y7, Y7
+	VMULPS      Y14, Y2, Y2
+	VFMADD231PS Y2, Y2, Y9
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
-	VMOVUPS     Y4, 96(AX)
-	VMOVUPS     Y5, 128(AX)
-	VMOVUPS     Y6, 160(AX)
-	VMOVUPS     Y7, 192(AX)
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y4
+	VMASKMOVPS  (DI)(BX*4), Y4, Y0
+	VMASKMOVPS  (SI)(BX*4), Y4, Y1
+	VMASKMOVPS  (DX)(BX*4), Y4, Y2
+	VMULPS      Y10, Y0, Y3
+	VFMADD213PS Y3, Y11, Y1
+	VMULPS      Y12, Y0, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD213PS Y3, Y13, Y2
+	VMASKMOVPS  Y1, Y4, (SI)(BX*4)
+	VMASKMOVPS  Y2, Y4, (DX)(BX*4)
+	VMOVAPS     Y6, Y5
+	VADDPS      Y2, Y5, Y5
+	VBLENDVPS   Y4, Y5, Y6, Y6
+	VMULPS      Y14, Y2, Y2
+	VMOVAPS     Y8, Y5
+	VFMADD231PS Y2, Y2, Y5
+	VBLENDVPS   Y4, Y5, Y8, Y8
+	VMOVUPS     96(R13), Y4
+	VMASKMOVPS  32(DI)(BX*4), Y4, Y0
+	VMASKMOVPS  32(SI)(BX*4), Y4, Y1
+	VMASKMOVPS  32(DX)(BX*4), Y4, Y2
+	VMULPS      Y10, Y0, Y3
+	VFMADD213PS Y3, Y11, Y1
+	VMULPS      Y12, Y0, Y3
+	VMULPS      Y0, Y3, Y3
+	VFMADD213PS Y3, Y13, Y2
+	VMASKMOVPS  Y1, Y4, 32(SI)(BX*4)
+	VMASKMOVPS  Y2, Y4, 32(DX)(BX*4)
+	VMOVAPS     Y7, Y5
+	VADDPS      Y2, Y5, Y5
+	VBLENDVPS   Y4, Y5, Y7, Y7
+	VMULPS      Y14, Y2, Y2
+	VMOVAPS     Y9, Y5
+	VFMADD231PS Y2, Y2, Y5
+	VBLENDVPS   Y4, Y5, Y9, Y9
+
+done:
+	VMOVUPS Y6, 96(AX)
+	VMOVUPS Y7, 128(AX)
+	VMOVUPS Y8, 160(AX)
+	VMOVUPS Y9, 192(AX)
 	VZEROUPPER
 	RET
 
@@ -3393,40 +6356,81 @@ TEXT ·vecSETUpdate256(SB), NOSPLIT, $0-8
 	MOVQ         56(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y4
-	VBROADCASTSS 68(AX), Y5
-	VBROADCASTSS 72(AX), Y6
-	VBROADCASTSS 76(AX), Y7
-	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 64(AX), Y6
+	VBROADCASTSS 68(AX), Y7
+	VBROADCASTSS 72(AX), Y8
+	VBROADCASTSS 76(AX), Y9
+	VBROADCASTSS 80(AX), Y10
+	CMPQ         BX, R9
+	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Y0
 	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD213PS Y5, Y4, Y1
+	VFMADD213PS Y7, Y6, Y1
 	VSQRTPS     Y1, Y1
-	VSUBPS      Y6, Y1, Y1
-	VMULPS      Y7, Y0, Y0
+	VSUBPS      Y8, Y1, Y1
+	VMULPS      Y9, Y0, Y0
 	VDIVPS      Y1, Y0, Y0
 	VMOVUPS     (DI)(BX*4), Y2
-	VMULPS      Y8, Y2, Y3
+	VMULPS      Y10, Y2, Y3
 	VSUBPS      Y3, Y2, Y2
 	VSUBPS      Y0, Y2, Y2
 	VMOVUPS     Y2, (DI)(BX*4)
 	VMOVUPS     32(SI)(BX*4), Y0
 	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD213PS Y5, Y4, Y1
+	VFMADD213PS Y7, Y6, Y1
 	VSQRTPS     Y1, Y1
-	VSUBPS      Y6, Y1, Y1
-	VMULPS      Y7, Y0, Y0
+	VSUBPS      Y8, Y1, Y1
+	VMULPS      Y9, Y0, Y0
 	VDIVPS      Y1, Y0, Y0
 	VMOVUPS     32(DI)(BX*4), Y2
-	VMULPS      Y8, Y2, Y3
+	VMULPS      Y10, Y2, Y3
 	VSUBPS      Y3, Y2, Y2
 	VSUBPS      Y0, Y2, Y2
 	VMOVUPS     Y2, 32(DI)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y4
+	VMASKMOVPS  (SI)(BX*4), Y4, Y0
+	VMASKMOVPS  (DX)(BX*4), Y4, Y1
+	VFMADD213PS Y7, Y6, Y1
+	VSQRTPS     Y1, Y1
+	VSUBPS      Y8, Y1, Y1
+	VMULPS      Y9, Y0, Y0
+	VDIVPS      Y1, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y4, Y2
+	VMULPS      Y10, Y2, Y3
+	VSUBPS      Y3, Y2, Y2
+	VSUBPS      Y0, Y2, Y2
+	VMASKMOVPS  Y2, Y4, (DI)(BX*4)
+	VMOVUPS     96(R13), Y4
+	VMASKMOVPS  32(SI)(BX*4), Y4, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y4, Y1
+	VFMADD213PS Y7, Y6, Y1
+	VSQRTPS     Y1, Y1
+	VSUBPS      Y8, Y1, Y1
+	VMULPS      Y9, Y0, Y0
+	VDIVPS      Y1, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y4, Y2
+	VMULPS      Y10, Y2, Y3
+	VSUBPS      Y3, Y2, Y2
+	VSUBPS      Y0, Y2, Y2
+	VMASKMOVPS  Y2, Y4, 32(DI)(BX*4)
+
+done:
 	VZEROUPPER
 	RET

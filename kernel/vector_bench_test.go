@@ -84,3 +84,28 @@ func BenchmarkVector(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkShortRows is the cost of a call on 64 elements, as attention makes.
+func BenchmarkShortRows(b *testing.B) {
+	r := newRand()
+	x, y := normals(r, 64, 1), make([]float32, 64)
+	for _, k := range []struct {
+		name string
+		call func(isa ISA)
+	}{
+		{"RowMax", func(isa ISA) { isa.RowMax(x) }},
+		{"ExpSum", func(isa ISA) { isa.ExpSum(y, x, 0.1, 1) }},
+		{"Dot", func(isa ISA) { isa.Dot(x, x) }},
+		{"Scale", func(isa ISA) { isa.Scale(y, x, 0.5) }},
+		{"SoftmaxBackward", func(isa ISA) { isa.SoftmaxBackward(y, x, x, 0.5, 0.5) }},
+		{"LayerNorm", func(isa ISA) { isa.LayerNorm(y, x, x, x, 0.5) }},
+	} {
+		for _, l := range cpufeat.Supported() {
+			b.Run(k.name+"/"+l.String(), func(b *testing.B) {
+				for b.Loop() {
+					k.call(ISA(l))
+				}
+			})
+		}
+	}
+}

@@ -45,6 +45,7 @@ var (
 	end      = reg.R9
 	table    = reg.R10
 	scratch  = reg.R11
+	rest     = reg.R13
 	pointers = []reg.GPPhysical{reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8}
 )
 
@@ -77,6 +78,9 @@ type gen struct {
 	spare   []v // for scalars that do not fit; used in turn
 	turn    int
 	accs    [][]v // by reduction and half
+	masked  bool  // in the tail: only the lanes of K2 or mask count
+	mask    v     // AVX2 only, as is part
+	part    v
 }
 
 // kernel describes one assembly function.
@@ -86,6 +90,8 @@ type kernel struct {
 	ptrs int    // slices
 	accs int    // reductions
 	body func(g *gen)
+	from int  // constant that reductions start from; without one, 0
+	bits bool // side information: no tail
 }
 
 func (k kernel) emit(s isa) {
@@ -103,6 +109,9 @@ func (k kernel) emit(s isa) {
 	MOVQ(operand.Mem{Base: args, Disp: argK}, table)
 	MOVQ(operand.Mem{Base: args, Disp: argOff}, index)
 	MOVQ(operand.Mem{Base: args, Disp: argN}, end)
+	MOVQ(end, rest)
+	ANDQ(operand.Imm(15), rest)
+	SUBQ(rest, end)
 	ADDQ(index, end)
 
 	g := &gen{isa: s, hoisted: map[broadcast]v{}}
@@ -112,13 +121,16 @@ func (k kernel) emit(s isa) {
 		free = free[1:]
 		return r
 	}
+	if s.halves == 2 {
+		g.mask, g.part = take(), take()
+	}
 	for a := range k.accs {
 		g.accs = append(g.accs, nil)
-		for h := range s.halves {
+		for range s.halves {
 			g.accs[a] = append(g.accs[a], take())
-			VMOVUPS(g.accMem(a, h), g.accs[a][h])
 		}
 	}
+	g.startAccs(k)
 	if len(dry.used) > len(free) {
 		g.spare = []v{take(), take()}
 	}
@@ -129,25 +141,75 @@ func (k kernel) emit(s isa) {
 		g.hoisted[b] = take()
 		VBROADCASTSS(b.mem(), g.hoisted[b])
 	}
+	CMPQ(index, end)
+	JGE(operand.LabelRef("tail"))
 	Label("loop")
-	for h := range s.halves {
-		g.half, g.temps = h, 0
-		k.body(g)
-	}
+	g.run(k)
 	ADDQ(operand.Imm(16), index)
 	CMPQ(index, end)
 	JLT(operand.LabelRef("loop"))
-	for a := range k.accs {
-		for h := range s.halves {
-			VMOVUPS(g.accs[a][h], g.accMem(a, h))
-		}
+	Label("tail")
+	if !k.bits {
+		TESTQ(rest, rest)
+		JZ(operand.LabelRef("done"))
+		g.runMasked(k)
 	}
+	Label("done")
+	g.eachAcc(func(r v, m operand.Mem) { VMOVUPS(r, m) })
 	VZEROUPPER()
 	RET()
 }
 
-func (g *gen) accMem(a, half int) operand.Mem {
-	return operand.Mem{Base: args, Disp: argAcc + a*(argAcc2-argAcc) + 32*half}
+// run emits the body for 16 elements.
+func (g *gen) run(k kernel) {
+	for h := range g.halves {
+		g.half, g.temps = h, 0
+		if g.masked && g.halves == 2 {
+			VMOVUPS(operand.Mem{Base: rest, Disp: 64 + 32*h}, g.mask)
+		}
+		k.body(g)
+	}
+}
+
+// runMasked emits the body for the last 1..15 elements; lanes past them read as
+// 0, are not written and do not reach the reductions.
+func (g *gen) runMasked(k kernel) {
+	LEAQ(laneMasks, scratch)
+	SHLQ(operand.Imm(2), rest)
+	NEGQ(rest)
+	ADDQ(scratch, rest)
+	if g.halves == 1 {
+		VMOVUPS(operand.Mem{Base: rest, Disp: 64}, g.reg[0])
+		VPMOVD2M(g.reg[0], reg.K2)
+	}
+	g.masked = true
+	g.run(k)
+	g.masked = false
+}
+
+// startAccs sets the reductions to their start at offset 0 and reads them back
+// from acc further on.
+func (g *gen) startAccs(k kernel) {
+	if k.accs == 0 {
+		return
+	}
+	from := k.from
+	if from == 0 {
+		from = cZero
+	}
+	g.eachAcc(func(r v, _ operand.Mem) { VBROADCASTSS(broadcast{true, from}.mem(), r) })
+	TESTQ(index, index)
+	JZ(operand.LabelRef("start"))
+	g.eachAcc(func(r v, m operand.Mem) { VMOVUPS(m, r) })
+	Label("start")
+}
+
+func (g *gen) eachAcc(f func(r v, m operand.Mem)) {
+	for a, halves := range g.accs {
+		for h, r := range halves {
+			f(r, operand.Mem{Base: args, Disp: argAcc + a*(argAcc2-argAcc) + 32*h})
+		}
+	}
 }
 
 // acc is the register of reduction a.
@@ -199,11 +261,32 @@ func (g *gen) mem(p int) operand.Mem {
 // load is a new temporary with the elements of slice p.
 func (g *gen) load(p int) v {
 	t := g.tmp()
-	g.emit(func() { VMOVUPS(g.mem(p), t) })
+	g.emit(func() {
+		switch {
+		case !g.masked:
+			VMOVUPS(g.mem(p), t)
+		case g.halves == 1:
+			VMOVUPS_Z(g.mem(p), reg.K2, t)
+		default:
+			VMASKMOVPS(g.mem(p), g.mask, t)
+		}
+	})
 	return t
 }
 
-func (g *gen) store(x v, p int) { g.emit(func() { VMOVUPS(x, g.mem(p)) }) }
+// store writes x to slice p.
+func (g *gen) store(x v, p int) {
+	g.emit(func() {
+		switch {
+		case !g.masked:
+			VMOVUPS(x, g.mem(p))
+		case g.halves == 1:
+			VMOVUPS(x, reg.K2, g.mem(p))
+		default:
+			VMASKMOVPS(x, g.mask, g.mem(p))
+		}
+	})
+}
 
 func (g *gen) emit(f func()) {
 	if !g.dry {
@@ -211,7 +294,41 @@ func (g *gen) emit(f func()) {
 	}
 }
 
-func (g *gen) op(f func(...operand.Op), ops ...operand.Op) { g.emit(func() { f(ops...) }) }
+// op emits one instruction; the last operand is the destination. In the tail a
+// reduction keeps the lanes that do not count.
+func (g *gen) op(f func(...operand.Op), ops ...operand.Op) {
+	if g.dry {
+		return
+	}
+	d := ops[len(ops)-1]
+	if !g.masked || !g.isAcc(d) {
+		f(ops...)
+		return
+	}
+	if g.halves == 1 {
+		f(append(ops[:len(ops)-1:len(ops)-1], reg.K2, d)...)
+		return
+	}
+	VMOVAPS(d, g.part)
+	for i, o := range ops {
+		if o == d {
+			ops[i] = g.part
+		}
+	}
+	f(ops...)
+	VBLENDVPS(g.mask, g.part, d, d)
+}
+
+func (g *gen) isAcc(o operand.Op) bool {
+	for _, halves := range g.accs {
+		for _, r := range halves {
+			if o == r {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 func (g *gen) move(d, a v)      { g.op(VMOVAPS, a, d) }
 func (g *gen) add(d, a, b v)    { g.op(VADDPS, b, a, d) }       // d = a+b
@@ -323,12 +440,22 @@ func (g *gen) sideMask(d v) {
 	})
 }
 
-// toSign holds the shifts that bring bit j to the sign of lane j.
-var toSign operand.Mem
+var (
+	toSign    operand.Mem // the shifts that bring bit j to the sign of lane j
+	laneMasks operand.Mem // 16 words of ones, then 16 of zeros
+)
 
-func makeToSign() {
+func makeTables() {
 	toSign = GLOBL("vecToSign", 8|16) // RODATA|NOPTR
 	for j := range 8 {
 		DATA(4*j, operand.U32(31-j))
+	}
+	laneMasks = GLOBL("vecLaneMasks", 8|16)
+	for j := range 32 {
+		ones := operand.U32(0)
+		if j < 16 {
+			ones = 1<<32 - 1
+		}
+		DATA(4*j, ones)
 	}
 }

@@ -1,34 +1,34 @@
 package main
 
 var kernels = []kernel{
-	{"Sum", "acc += p1", 2, 1, func(g *gen) {
+	{name: "Sum", loop: "acc += p1", ptrs: 2, accs: 1, body: func(g *gen) {
 		g.add(g.acc(0), g.acc(0), g.load(1))
 	}},
-	{"SumSquaredDev", "d := p1 - f0; acc = fma(d, d, acc)", 2, 1, func(g *gen) {
+	{name: "SumSquaredDev", loop: "d := p1 - f0; acc = fma(d, d, acc)", ptrs: 2, accs: 1, body: func(g *gen) {
 		d := g.load(1)
 		g.sub(d, d, g.f(0))
 		g.addMul(g.acc(0), d, d)
 	}},
-	{"Normalise", "p0 = fma((p1-f0)*f1, p2, p3)", 4, 0, func(g *gen) {
+	{name: "Normalise", loop: "p0 = fma((p1-f0)*f1, p2, p3)", ptrs: 4, accs: 0, body: func(g *gen) {
 		x := g.load(1)
 		g.xhat(x)
 		g.mulAdd(x, g.load(2), g.load(3))
 		g.store(x, 0)
 	}},
-	{"NormaliseNoBias", "p0 = (p1-f0)*f1*p2", 3, 0, func(g *gen) {
+	{name: "NormaliseNoBias", loop: "p0 = (p1-f0)*f1*p2", ptrs: 3, accs: 0, body: func(g *gen) {
 		x := g.load(1)
 		g.xhat(x)
 		g.mul(x, x, g.load(2))
 		g.store(x, 0)
 	}},
-	{"NormBackwardSums", "g := p1*p3; acc += g; acc2 = fma(g, (p2-f0)*f1, acc2)", 4, 2, func(g *gen) {
+	{name: "NormBackwardSums", loop: "g := p1*p3; acc += g; acc2 = fma(g, (p2-f0)*f1, acc2)", ptrs: 4, accs: 2, body: func(g *gen) {
 		d, x := g.load(1), g.load(2)
 		g.mul(d, d, g.load(3))
 		g.xhat(x)
 		g.add(g.acc(0), g.acc(0), d)
 		g.addMul(g.acc(1), d, x)
 	}},
-	{"NormBackward", "p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1", 4, 0, func(g *gen) {
+	{name: "NormBackward", loop: "p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1", ptrs: 4, accs: 0, body: func(g *gen) {
 		d, x := g.load(1), g.load(2)
 		g.mul(d, d, g.load(3))
 		g.xhat(x)
@@ -37,45 +37,45 @@ var kernels = []kernel{
 		g.mul(d, d, g.f(1))
 		g.store(d, 0)
 	}},
-	{"NormParams", "p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1", 4, 0, func(g *gen) {
+	{name: "NormParams", loop: "p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1", ptrs: 4, accs: 0, body: func(g *gen) {
 		dy := normParams(g)
 		db := g.load(3)
 		g.add(db, db, dy)
 		g.store(db, 3)
 	}},
-	{"NormParamsNoBias", "p0 = fma(p1, (p2-f0)*f1, p0)", 3, 0, func(g *gen) { normParams(g) }},
-	{"Dot", "acc = fma(p1, p2, acc)", 3, 1, func(g *gen) {
+	{name: "NormParamsNoBias", loop: "p0 = fma(p1, (p2-f0)*f1, p0)", ptrs: 3, accs: 0, body: func(g *gen) { normParams(g) }},
+	{name: "Dot", loop: "acc = fma(p1, p2, acc)", ptrs: 3, accs: 1, body: func(g *gen) {
 		g.addMul(g.acc(0), g.load(1), g.load(2))
 	}},
-	{"Max", "if p1 > acc { acc = p1 }", 2, 1, func(g *gen) {
+	{name: "Max", loop: "if p1 > acc { acc = p1 }", ptrs: 2, accs: 1, from: cNegInf, body: func(g *gen) {
 		g.max(g.acc(0), g.load(1), g.acc(0))
 	}},
-	{"Min", "if p1 < acc { acc = p1 }", 2, 1, func(g *gen) {
+	{name: "Min", loop: "if p1 < acc { acc = p1 }", ptrs: 2, accs: 1, from: cPosInf, body: func(g *gen) {
 		g.min(g.acc(0), g.load(1), g.acc(0))
 	}},
-	{"ExpSum", "p0 = expf(fma(p1, f0, f1)); acc += p0", 2, 1, func(g *gen) {
+	{name: "ExpSum", loop: "p0 = expf(fma(p1, f0, f1)); acc += p0", ptrs: 2, accs: 1, body: func(g *gen) {
 		x := g.load(1)
 		g.mulAdd(x, g.f(0), g.f(1))
 		g.exp(x)
 		g.store(x, 0)
 		g.add(g.acc(0), g.acc(0), x)
 	}},
-	{"SoftmaxBackward", "p0 = p1*(p2-f0)*f1", 3, 0, func(g *gen) {
+	{name: "SoftmaxBackward", loop: "p0 = p1*(p2-f0)*f1", ptrs: 3, accs: 0, body: func(g *gen) {
 		p, d := g.load(1), g.load(2)
 		g.sub(d, d, g.f(0))
 		g.mul(d, p, d)
 		g.mul(d, d, g.f(1))
 		g.store(d, 0)
 	}},
-	{"GELUTanh", "p0 = gelu(p1), as geluTanhGo", 2, 0, geluTanh},
-	{"GELUTanhBackward", "p0 = p1*gelu'(p2), as geluTanhBackwardGo", 3, 0, geluTanhBackward},
-	{"GELUErf", "p0 = p1*normalCDF(p1)", 2, 0, func(g *gen) {
+	{name: "GELUTanh", loop: "p0 = gelu(p1), as geluTanhGo", ptrs: 2, accs: 0, body: geluTanh},
+	{name: "GELUTanhBackward", loop: "p0 = p1*gelu'(p2), as geluTanhBackwardGo", ptrs: 3, accs: 0, body: geluTanhBackward},
+	{name: "GELUErf", loop: "p0 = p1*normalCDF(p1)", ptrs: 2, accs: 0, body: func(g *gen) {
 		x := g.load(1)
 		cdf, _ := normalCDF(g, x)
 		g.mul(x, x, cdf)
 		g.store(x, 0)
 	}},
-	{"GELUErfBackward", "p0 = p1*gelu'(p2), as geluErfBackwardGo", 3, 0, func(g *gen) {
+	{name: "GELUErfBackward", loop: "p0 = p1*gelu'(p2), as geluErfBackwardGo", ptrs: 3, accs: 0, body: func(g *gen) {
 		x := g.load(2)
 		cdf, z2 := normalCDF(g, x)
 		g.or(z2, z2, g.k(cSign))
@@ -86,28 +86,28 @@ var kernels = []kernel{
 		g.mul(cdf, g.load(1), cdf)
 		g.store(cdf, 0)
 	}},
-	{"Add", "p0 = p1 + p2", 3, 0, func(g *gen) {
+	{name: "Add", loop: "p0 = p1 + p2", ptrs: 3, accs: 0, body: func(g *gen) {
 		a := g.load(1)
 		g.add(a, a, g.load(2))
 		g.store(a, 0)
 	}},
-	{"Scale", "p0 = p1*f0", 2, 0, func(g *gen) {
+	{name: "Scale", loop: "p0 = p1*f0", ptrs: 2, accs: 0, body: func(g *gen) {
 		x := g.load(1)
 		g.mul(x, x, g.f(0))
 		g.store(x, 0)
 	}},
-	{"Axpy", "p0 = fma(p1, f0, p0)", 2, 0, func(g *gen) {
+	{name: "Axpy", loop: "p0 = fma(p1, f0, p0)", ptrs: 2, accs: 0, body: func(g *gen) {
 		d := g.load(0)
 		g.addMul(d, g.load(1), g.f(0))
 		g.store(d, 0)
 	}},
-	{"Quantise", "p0 = quantise(p0, f0, f1)", 1, 1, func(g *gen) {
+	{name: "Quantise", loop: "p0 = quantise(p0, f0, f1)", ptrs: 1, accs: 1, body: func(g *gen) {
 		x := g.load(0)
 		g.quantise(x, 0, 1)
 		g.store(x, 0)
 		g.maxBits(x)
 	}},
-	{"AddQuantised", "q := quantise(p2, f0, f1); p0 = p1 + q", 3, 1, func(g *gen) {
+	{name: "AddQuantised", loop: "q := quantise(p2, f0, f1); p0 = p1 + q", ptrs: 3, accs: 1, body: func(g *gen) {
 		h, x := g.load(2), g.load(1)
 		g.quantise(h, 0, 1)
 		g.add(x, x, h)
@@ -115,21 +115,21 @@ var kernels = []kernel{
 		g.maxBits(h)
 		g.maxBits(x)
 	}},
-	{"QuantisedAdd", "p0 = quantise(p1+p2, f0, f1)", 3, 1, func(g *gen) {
+	{name: "QuantisedAdd", loop: "p0 = quantise(p1+p2, f0, f1)", ptrs: 3, accs: 1, body: func(g *gen) {
 		x := g.load(1)
 		g.add(x, x, g.load(2))
 		g.quantise(x, 0, 1)
 		g.store(x, 0)
 		g.maxBits(x)
 	}},
-	{"Step", "as stepGo", 3, 1, step{}.forward},
-	{"Unstep", "as unstepGo", 3, 1, step{}.backward},
-	{"StepQuantised0", "as stepQuantisedGo, planes 0", 3, 1, step{grid: true}.forward},
-	{"UnstepQuantised0", "as unstepQuantisedGo, planes 0", 3, 1, step{grid: true}.backward},
-	{"StepQuantised1", "as stepQuantisedGo, planes 1", 4, 1, step{true, true, true}.forward},
-	{"StepQuantised1NoSide", "as stepQuantisedGo, planes 1, side nil", 3, 1, step{true, true, false}.forward},
-	{"UnstepQuantised1", "as unstepQuantisedGo, planes 1", 4, 1, step{true, true, true}.backward},
-	{"GradStep", "p0 = fma(p2, f1, p0) + p1; p1 = p2*f0", 3, 0, func(g *gen) {
+	{name: "Step", loop: "as stepGo", ptrs: 3, accs: 1, body: step{}.forward},
+	{name: "Unstep", loop: "as unstepGo", ptrs: 3, accs: 1, body: step{}.backward},
+	{name: "StepQuantised0", loop: "as stepQuantisedGo, planes 0", ptrs: 3, accs: 1, body: step{grid: true}.forward},
+	{name: "UnstepQuantised0", loop: "as unstepQuantisedGo, planes 0", ptrs: 3, accs: 1, body: step{grid: true}.backward},
+	{name: "StepQuantised1", loop: "as stepQuantisedGo, planes 1", ptrs: 4, accs: 1, bits: true, body: step{true, true, true}.forward},
+	{name: "StepQuantised1NoSide", loop: "as stepQuantisedGo, planes 1, side nil", ptrs: 3, accs: 1, body: step{true, true, false}.forward},
+	{name: "UnstepQuantised1", loop: "as unstepQuantisedGo, planes 1", ptrs: 4, accs: 1, bits: true, body: step{true, true, true}.backward},
+	{name: "GradStep", loop: "p0 = fma(p2, f1, p0) + p1; p1 = p2*f0", ptrs: 3, accs: 0, body: func(g *gen) {
 		dx, grad := g.load(0), g.load(2)
 		g.addMul(dx, grad, g.f(1))
 		g.add(dx, dx, g.load(1))
@@ -137,7 +137,7 @@ var kernels = []kernel{
 		g.mul(grad, grad, g.f(0))
 		g.store(grad, 1)
 	}},
-	{"AdamW", "as adamWGo", 4, 0, func(g *gen) {
+	{name: "AdamW", loop: "as adamWGo", ptrs: 4, accs: 0, body: func(g *gen) {
 		grad, m, v := g.load(1), g.load(2), g.load(3)
 		moments(g, grad, m, v)
 		g.store(m, 2)
@@ -149,14 +149,14 @@ var kernels = []kernel{
 		g.div(m, m, v)
 		g.decayed(m, 4)
 	}},
-	{"SGD", "as sgdGo", 3, 0, func(g *gen) {
+	{name: "SGD", loop: "as sgdGo", ptrs: 3, accs: 0, body: func(g *gen) {
 		buf := g.load(2)
 		g.mulAdd(buf, g.f(0), g.load(1))
 		g.store(buf, 2)
 		g.mul(buf, buf, g.f(2))
 		g.decayed(buf, 1)
 	}},
-	{"Moments", "as momentsGo", 3, 2, func(g *gen) {
+	{name: "Moments", loop: "as momentsGo", ptrs: 3, accs: 2, body: func(g *gen) {
 		grad, m, v := g.load(0), g.load(1), g.load(2)
 		moments(g, grad, m, v)
 		g.store(m, 1)
@@ -165,7 +165,7 @@ var kernels = []kernel{
 		g.mul(v, v, g.k(cTwo32))
 		g.addMul(g.acc(1), v, v)
 	}},
-	{"SETUpdate", "as setUpdateGo", 3, 0, func(g *gen) {
+	{name: "SETUpdate", loop: "as setUpdateGo", ptrs: 3, accs: 0, body: func(g *gen) {
 		m, v := g.load(1), g.load(2)
 		g.mulAdd(v, g.f(0), g.f(1))
 		g.sqrt(v, v)

@@ -12,7 +12,7 @@ import (
 
 func main() {
 	ConstraintExpr("amd64,!noasm")
-	makeToSign()
+	makeTables()
 	for _, s := range []isa{avx512, avx2} {
 		for _, k := range kernels {
 			k.emit(s)
@@ -57,5 +57,7 @@ const (
 	cZero
 	cAbs
 	cSign
+	cNegInf
+	cPosInf
 	cTwo32
 )
