@@ -1,6 +1,9 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+	"math/bits"
+)
 
 // Layout says which operands of a matrix product are read transposed.
 type Layout uint8
@@ -31,9 +34,9 @@ type Gemm struct {
 // Blocking of the assembly path. A block of kcMax×ncMax of B is packed in
 // panels and stays in the second-level cache while row blocks of A pass by.
 const (
-	kcMax = 384  // depth of one kernel call; divides the usual widths
-	ncMax = 1024 // columns of B packed at a time; a multiple of both panel widths
-	mcMax = 140  // rows of A per block; a multiple of 14
+	kcMax = 384 // depth of one kernel call; divides the usual widths
+	ncMax = 512 // columns of B packed at a time; a multiple of both panel widths
+	mcMax = 140 // rows of A per block; a multiple of 14
 
 	packBFloats = kcMax * ncMax
 	packAFloats = kcMax * 24 * 8 // 24 tiles of 6 rows, 8 floats apart; 10 of 14 rows, 16 apart, need less
@@ -88,5 +91,9 @@ func (g *Gemm) check() {
 
 // fits reports whether a rows×cols matrix of row stride ld lies in n floats.
 func fits(rows, cols, ld, n int) bool {
-	return rows == 0 || cols == 0 || ld >= cols && (rows-1) <= (n-cols)/ld && n >= cols
+	if rows == 0 || cols == 0 {
+		return true
+	}
+	hi, lo := bits.Mul64(uint64(rows-1), uint64(ld))
+	return ld >= cols && n >= cols && hi == 0 && lo <= uint64(n-cols)
 }

@@ -13,17 +13,22 @@ package kernel
 // tileFunc is one tile kernel; see the generated stubs.
 type tileFunc func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
 
+// tileTable holds tile kernels by way of reading A, kind of columns and rows.
+type tileTable [2][3][15]tileFunc
+
 // gemmISA is what the driver needs to know of an instruction set.
 type gemmISA struct {
 	w, mr       int // floats in a vector, most rows of a tile
-	tiles       func(across, cols, rows int) tileFunc
+	tiles       *tileTable
 	packRows    func(dst, src *float32, ld, rows, n, m int)
 	packColumns func(dst, src *float32, ld, fours, n int)
 	packTiles   func(dst *float32, ts int, src *float32, ld, rows, tiles, n int)
 }
 
-var gemm512 = gemmISA{16, 14, func(a, c, r int) tileFunc { return tiles512[a][c][r] }, gemmPackRows512, gemmPackColumns512, gemmPackTiles512}
-var gemm256 = gemmISA{8, 6, func(a, c, r int) tileFunc { return tiles256[a][c][r] }, gemmPackRows256, gemmPackColumns256, gemmPackTiles256}
+var (
+	gemm512 = gemmISA{16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackTiles512}
+	gemm256 = gemmISA{8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackTiles256}
+)
 
 // gemmZero is the start of chains that start from +0.
 var gemmZero [32]float32
@@ -55,11 +60,13 @@ func (w *gemmWork) run() {
 	w.packB = w.Layout == NT || w.M > 4*w.isa.mr
 	w.packA = w.Layout == TN && w.N > 4*nr
 	rowBlocks := ceilDiv(w.M, mcMax)
-	nc := w.N
-	if rowBlocks > 1 {
-		nc = roundUp(ceilDiv(w.N, ceilDiv(w.N, ncMax)), nr)
+	nc, kc := w.N, w.K
+	if rowBlocks > 1 && nc > ncMax {
+		nc = roundUp(ceilDiv(nc, ceilDiv(nc, ncMax)), nr)
 	}
-	kc := roundUp(ceilDiv(w.K, ceilDiv(w.K, kcMax)), 4)
+	if kc > kcMax {
+		kc = roundUp(ceilDiv(kc, ceilDiv(kc, kcMax)), 4)
+	}
 	for j := 0; j < w.N; j += nc {
 		for k := 0; k < w.K; k += kc {
 			for ib := range rowBlocks {
@@ -75,12 +82,15 @@ func (w *gemmWork) run() {
 func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 	p := w.isa
 	nr := 2 * p.w
-	tiles := ceilDiv(mc, p.mr)
-	rows, extra := mc/tiles, mc%tiles // the first extra tiles have one row more
-	along := 0
+	tiles, rows, extra := 1, mc, 0 // the first extra tiles have one row more
+	if mc > p.mr {
+		tiles = ceilDiv(mc, p.mr)
+		rows, extra = mc/tiles, mc%tiles
+	}
+	across := 0
 	as := w.LDA
 	if w.Layout == TN {
-		along = 1
+		across = 1
 		if w.packA {
 			w.packTilesOfA(i0, rows, extra, tiles, k0, kc)
 			as = p.w
@@ -94,6 +104,7 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 		} else if n < nr {
 			cols, last = 1, n-p.w
 		}
+		kernels := &p.tiles[across][cols]
 		var b *float32
 		bs := w.LDB
 		if w.packB {
@@ -117,23 +128,22 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 		default:
 			s = gemmZero[:]
 		}
-		i, mr := 0, rows+1
-		run := p.tiles(along, cols, min(mr, p.mr))
+		i := 0
 		for t := range tiles {
-			if t == extra {
-				mr = rows
-				run = p.tiles(along, cols, mr)
+			mr := rows
+			if t < extra {
+				mr++
 			}
 			var a *float32
 			switch {
 			case w.packA:
 				a = &w.bufA[t*kc*p.w]
-			case along == 0:
+			case across == 0:
 				a = &w.A[(i0+i)*w.LDA+k0]
 			default:
 				a = &w.A[k0*w.LDA+i0+i]
 			}
-			run(kc, a, as, b, bs, &s[(i0+i)*ss], ss, &w.C[(i0+i)*w.LDC+j0+j], w.LDC, last)
+			kernels[mr](kc, a, as, b, bs, &s[(i0+i)*ss], ss, &w.C[(i0+i)*w.LDC+j0+j], w.LDC, last)
 			i += mr
 		}
 	}

@@ -23,24 +23,33 @@ DATA gemmMask<>+60(SB)/4, $0x00000000
 GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 
 // func gemmTile512Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along1xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x01, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -94,27 +103,39 @@ store:
 	RET
 
 // func gemmTile512Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along2xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x02, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -186,30 +207,45 @@ store:
 	RET
 
 // func gemmTile512Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along3xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x03, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -299,33 +335,51 @@ store:
 	RET
 
 // func gemmTile512Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along4xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x04, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -433,36 +487,57 @@ store:
 	RET
 
 // func gemmTile512Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along5xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x05, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -588,41 +663,65 @@ store:
 	RET
 
 // func gemmTile512Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along6xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x06, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -768,44 +867,71 @@ store:
 	RET
 
 // func gemmTile512Along7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along7xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x07, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -969,47 +1095,77 @@ store:
 	RET
 
 // func gemmTile512Along8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along8xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x08, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -1191,50 +1347,83 @@ store:
 	RET
 
 // func gemmTile512Along9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along9xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x09, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -1434,53 +1623,89 @@ store:
 	RET
 
 // func gemmTile512Along10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along10xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0a, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -1698,58 +1923,97 @@ store:
 	RET
 
 // func gemmTile512Along11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along11xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	LEAQ    (R10)(R8*4), R11
-	ADDQ    R8, R11
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0b, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*4), R11
+	ADDQ       R8, R11
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -1987,61 +2251,103 @@ store:
 	RET
 
 // func gemmTile512Along12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along12xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z22
-	VMOVUPS 64(R10), Z23
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	LEAQ    (R10)(R8*4), R11
-	ADDQ    R8, R11
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z22
+	VMOVUPS    64(R10), Z23
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0c, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*4), R11
+	ADDQ       R8, R11
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -2297,64 +2603,109 @@ store:
 	RET
 
 // func gemmTile512Along13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along13xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z22
-	VMOVUPS 64(R10), Z23
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z24
-	VMOVUPS 64(R10), Z25
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	LEAQ    (R10)(R8*4), R11
-	ADDQ    R8, R11
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z22
+	VMOVUPS    64(R10), Z23
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z24
+	VMOVUPS    64(R10), Z25
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0d, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*4), R11
+	ADDQ       R8, R11
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -2628,67 +2979,115 @@ store:
 	RET
 
 // func gemmTile512Along14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Along14xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z22
-	VMOVUPS 64(R10), Z23
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z24
-	VMOVUPS 64(R10), Z25
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z26
-	VMOVUPS 64(R10), Z27
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	LEAQ    (R10)(R8*4), R11
-	ADDQ    R8, R11
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z22
+	VMOVUPS    64(R10), Z23
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z24
+	VMOVUPS    64(R10), Z25
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z26
+	VMOVUPS    64(R10), Z27
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0e, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	LEAQ       (R10)(R8*4), R11
+	ADDQ       R8, R11
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -5599,24 +5998,33 @@ store:
 	RET
 
 // func gemmTile512Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across1xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x01, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -5670,27 +6078,39 @@ store:
 	RET
 
 // func gemmTile512Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across2xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x02, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -5762,30 +6182,45 @@ store:
 	RET
 
 // func gemmTile512Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across3xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x03, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -5875,33 +6310,51 @@ store:
 	RET
 
 // func gemmTile512Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across4xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x04, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -6009,36 +6462,57 @@ store:
 	RET
 
 // func gemmTile512Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across5xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x05, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -6164,39 +6638,63 @@ store:
 	RET
 
 // func gemmTile512Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across6xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x06, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -6340,42 +6838,69 @@ store:
 	RET
 
 // func gemmTile512Across7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across7xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x07, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -6537,45 +7062,75 @@ store:
 	RET
 
 // func gemmTile512Across8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across8xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x08, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -6755,48 +7310,81 @@ store:
 	RET
 
 // func gemmTile512Across9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across9xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x09, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -6994,51 +7582,87 @@ store:
 	RET
 
 // func gemmTile512Across10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across10xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0a, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -7254,54 +7878,93 @@ store:
 	RET
 
 // func gemmTile512Across11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across11xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0b, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -7535,57 +8198,99 @@ store:
 	RET
 
 // func gemmTile512Across12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across12xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z22
-	VMOVUPS 64(R10), Z23
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z22
+	VMOVUPS    64(R10), Z23
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0c, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -7837,60 +8542,105 @@ store:
 	RET
 
 // func gemmTile512Across13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across13xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z22
-	VMOVUPS 64(R10), Z23
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z24
-	VMOVUPS 64(R10), Z25
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z22
+	VMOVUPS    64(R10), Z23
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z24
+	VMOVUPS    64(R10), Z25
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0d, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -8160,63 +8910,111 @@ store:
 	RET
 
 // func gemmTile512Across14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·gemmTile512Across14xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Z0
-	VMOVUPS 64(R10), Z1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z2
-	VMOVUPS 64(R10), Z3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z4
-	VMOVUPS 64(R10), Z5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z6
-	VMOVUPS 64(R10), Z7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z8
-	VMOVUPS 64(R10), Z9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z10
-	VMOVUPS 64(R10), Z11
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z12
-	VMOVUPS 64(R10), Z13
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z14
-	VMOVUPS 64(R10), Z15
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z16
-	VMOVUPS 64(R10), Z17
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z18
-	VMOVUPS 64(R10), Z19
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z20
-	VMOVUPS 64(R10), Z21
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z22
-	VMOVUPS 64(R10), Z23
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z24
-	VMOVUPS 64(R10), Z25
-	ADDQ    R11, R10
-	VMOVUPS (R10), Z26
-	VMOVUPS 64(R10), Z27
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z2
+	VMOVUPS    64(R10), Z3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z4
+	VMOVUPS    64(R10), Z5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z6
+	VMOVUPS    64(R10), Z7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z8
+	VMOVUPS    64(R10), Z9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z10
+	VMOVUPS    64(R10), Z11
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z12
+	VMOVUPS    64(R10), Z13
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z14
+	VMOVUPS    64(R10), Z15
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z16
+	VMOVUPS    64(R10), Z17
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z18
+	VMOVUPS    64(R10), Z19
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z20
+	VMOVUPS    64(R10), Z21
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z22
+	VMOVUPS    64(R10), Z23
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z24
+	VMOVUPS    64(R10), Z25
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Z26
+	VMOVUPS    64(R10), Z27
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x0e, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Z28
@@ -11359,24 +12157,32 @@ tile:
 	RET
 
 // func gemmTile256Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Along1xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x01, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -11430,27 +12236,37 @@ store:
 	RET
 
 // func gemmTile256Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Along2xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x02, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -11522,30 +12338,42 @@ store:
 	RET
 
 // func gemmTile256Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Along3xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x03, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -11635,33 +12463,47 @@ store:
 	RET
 
 // func gemmTile256Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Along4xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x04, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -11769,36 +12611,52 @@ store:
 	RET
 
 // func gemmTile256Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Along5xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x05, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -11924,41 +12782,59 @@ store:
 	RET
 
 // func gemmTile256Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Along6xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y10
-	VMOVUPS 32(R10), Y11
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	LEAQ    (SI)(R8*4), R10
-	ADDQ    R8, R10
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y10
+	VMOVUPS    32(R10), Y11
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x06, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	LEAQ       (SI)(R8*4), R10
+	ADDQ       R8, R10
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -12827,24 +13703,32 @@ store:
 	RET
 
 // func gemmTile256Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Across1xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x01, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -12898,27 +13782,37 @@ store:
 	RET
 
 // func gemmTile256Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Across2xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x02, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -12990,30 +13884,42 @@ store:
 	RET
 
 // func gemmTile256Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Across3xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x03, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -13103,33 +14009,47 @@ store:
 	RET
 
 // func gemmTile256Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Across4xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x04, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -13237,36 +14157,52 @@ store:
 	RET
 
 // func gemmTile256Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Across5xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x05, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12
@@ -13392,39 +14328,57 @@ store:
 	RET
 
 // func gemmTile256Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Across6xfull(SB), NOSPLIT, $0-80
-	MOVQ    s+40(FP), R10
-	MOVQ    ss+48(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R10), Y0
-	VMOVUPS 32(R10), Y1
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y2
-	VMOVUPS 32(R10), Y3
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y4
-	VMOVUPS 32(R10), Y5
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y6
-	VMOVUPS 32(R10), Y7
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y8
-	VMOVUPS 32(R10), Y9
-	ADDQ    R11, R10
-	VMOVUPS (R10), Y10
-	VMOVUPS 32(R10), Y11
-	MOVQ    k+0(FP), CX
-	MOVQ    b+24(FP), DI
-	MOVQ    bs+32(FP), R9
-	SHLQ    $0x02, R9
-	MOVQ    a+8(FP), SI
-	MOVQ    as+16(FP), R8
-	SHLQ    $0x02, R8
-	LEAQ    (R8)(R8*2), AX
-	LEAQ    (R9)(R9*2), BX
-	SUBQ    $0x04, CX
-	JLT     rest
+	MOVQ       s+40(FP), R10
+	MOVQ       ss+48(FP), R11
+	SHLQ       $0x02, R11
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y2
+	VMOVUPS    32(R10), Y3
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y4
+	VMOVUPS    32(R10), Y5
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y6
+	VMOVUPS    32(R10), Y7
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y8
+	VMOVUPS    32(R10), Y9
+	ADDQ       R11, R10
+	VMOVUPS    (R10), Y10
+	VMOVUPS    32(R10), Y11
+	MOVQ       c+56(FP), DI
+	MOVQ       cs+64(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       R9, AX
+	IMUL3Q     $0x06, AX, AX
+	ADDQ       AX, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	PREFETCHT0 (DI)
+	ADDQ       R9, DI
+	MOVQ       k+0(FP), CX
+	MOVQ       b+24(FP), DI
+	MOVQ       bs+32(FP), R9
+	SHLQ       $0x02, R9
+	MOVQ       a+8(FP), SI
+	MOVQ       as+16(FP), R8
+	SHLQ       $0x02, R8
+	LEAQ       (R8)(R8*2), AX
+	LEAQ       (R9)(R9*2), BX
+	SUBQ       $0x04, CX
+	JLT        rest
 
 many:
 	VMOVUPS      (DI), Y12

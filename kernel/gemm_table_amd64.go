@@ -4,8 +4,7 @@
 
 package kernel
 
-// tiles512 holds the tile kernels by way of reading A, kind of columns and rows.
-var tiles512 = [2][3][15]tileFunc{
+var tiles512 = tileTable{
 	{
 		{nil, gemmTile512Along1xfull, gemmTile512Along2xfull, gemmTile512Along3xfull, gemmTile512Along4xfull, gemmTile512Along5xfull, gemmTile512Along6xfull, gemmTile512Along7xfull, gemmTile512Along8xfull, gemmTile512Along9xfull, gemmTile512Along10xfull, gemmTile512Along11xfull, gemmTile512Along12xfull, gemmTile512Along13xfull, gemmTile512Along14xfull},
 		{nil, gemmTile512Along1xmask2, gemmTile512Along2xmask2, gemmTile512Along3xmask2, gemmTile512Along4xmask2, gemmTile512Along5xmask2, gemmTile512Along6xmask2, gemmTile512Along7xmask2, gemmTile512Along8xmask2, gemmTile512Along9xmask2, gemmTile512Along10xmask2, gemmTile512Along11xmask2, gemmTile512Along12xmask2, gemmTile512Along13xmask2, gemmTile512Along14xmask2},
@@ -18,8 +17,7 @@ var tiles512 = [2][3][15]tileFunc{
 	},
 }
 
-// tiles256 holds the tile kernels by way of reading A, kind of columns and rows.
-var tiles256 = [2][3][7]tileFunc{
+var tiles256 = tileTable{
 	{
 		{nil, gemmTile256Along1xfull, gemmTile256Along2xfull, gemmTile256Along3xfull, gemmTile256Along4xfull, gemmTile256Along5xfull, gemmTile256Along6xfull},
 		{nil, gemmTile256Along1xmask2, gemmTile256Along2xmask2, gemmTile256Along3xmask2, gemmTile256Along4xmask2, gemmTile256Along5xmask2, gemmTile256Along6xmask2},

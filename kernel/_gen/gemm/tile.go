@@ -66,6 +66,22 @@ func (s isa) tile(across bool, cols columns, mr int) string {
 		}
 	}
 
+	// The next tile of the panel will want its rows of C.
+	if cols == twoFull {
+		c, cs := arg("c", reg.RDI), arg("cs", reg.R9)
+		SHLQ(operand.Imm(2), cs)
+		MOVQ(cs, reg.RAX)
+		IMUL3Q(operand.Imm(uint64(mr)), reg.RAX, reg.RAX)
+		ADDQ(reg.RAX, c)
+		for range mr {
+			PREFETCHT0(at(c, nil, 0, 0))
+			if s.w == 16 {
+				PREFETCHT0(at(c, nil, 0, 64))
+			}
+			ADDQ(cs, c)
+		}
+	}
+
 	k := arg("k", reg.RCX)
 	b, bs := arg("b", reg.RDI), arg("bs", reg.R9)
 	SHLQ(operand.Imm(2), bs)
