@@ -1,0 +1,171 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// rule is what one package may import beside the standard library.
+type rule struct {
+	pkg     string // folder below the repository root
+	module  string // packages of this module
+	foreign string // modules of others
+}
+
+// rules is the import order of the module. It is policy: each row says what a
+// package may import in files that are not tests, and may name only packages of
+// rows above it, so imports point downward and there is no cycle. A package
+// without a row fails the test. Programs (cmd, examples) may import anything.
+var rules = []rule{
+	{"tensor", "", ""},
+	{"internal/rng", "", ""},
+	{"internal/cpufeat", "", "golang.org/x/sys"},
+	{"internal/policy", "", ""},
+	{"metric", "", "gonum.org/v1/plot google.golang.org/protobuf"},
+	{"tokenizer", "", ""},
+	{"format/safetensors", "", "golang.org/x/sys"},
+	{"internal/testkit", "format/safetensors", ""},
+	{"data", "internal/rng", "golang.org/x/sys"},
+	{"checkpoint", "", "golang.org/x/sys"},
+
+	{"kernel", "internal/cpufeat internal/rng", ""},
+	{"backend", "tensor", ""},
+	{"backend/plan", "backend tensor", ""},
+	{"backend/cpu", "backend internal/cpufeat internal/rng kernel tensor", "golang.org/x/sys"},
+
+	{".", "backend internal/rng tensor", ""}, // the method
+	{"nn", "backend internal/rng tensor", ""},
+	{"optim", "backend tensor", ""},
+	{"model", ". backend kernel nn tensor", ""}, // kernel: its limit on the width of a head
+	{"verify", ". backend internal/cpufeat model tensor", ""},
+	{"generate", "backend internal/rng model tensor tokenizer", ""},
+	{"convert", "backend format/safetensors model tensor", ""},
+	{"train", ". backend backend/cpu backend/plan checkpoint data format/safetensors metric model optim tensor", ""},
+}
+
+// programs may import what they like; nothing may import them.
+var programs = []string{"cmd", "examples"}
+
+// testModules may be imported by the tests of every package.
+const testModules = "github.com/google/go-cmp"
+
+// restricted are packages of the standard library that few may import.
+var restricted = map[string]string{
+	"C":            "", // no cgo
+	"unsafe":       "kernel backend/cpu",
+	"testing":      "internal/testkit",
+	"math/rand":    "", // randomness is counter-based: internal/rng
+	"math/rand/v2": "",
+	"net":          "", // no network outside cmd
+	"net/http":     "",
+	"log":          "",
+	"flag":         "",
+}
+
+func TestRulesPointDownward(t *testing.T) {
+	t.Parallel()
+	above := map[string]bool{}
+	for _, r := range rules {
+		if above[r.pkg] {
+			t.Errorf("%s has two rows", r.pkg)
+		}
+		for _, p := range strings.Fields(r.module) {
+			if !above[p] {
+				t.Errorf("%s names %s, which is not in a row above it", r.pkg, p)
+			}
+		}
+		above[r.pkg] = true
+		if strings.Count(r.pkg, "/") > 1 {
+			t.Errorf("%s lies more than two folders deep", r.pkg)
+		}
+	}
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	all := sources(t, func(s *source) bool {
+		return !slices.ContainsFunc(programs, s.within)
+	})
+	for _, s := range all {
+		for _, complaint := range badImports(s, rules) {
+			t.Error(complaint)
+		}
+	}
+}
+
+// badImports says which imports of s the rules forbid.
+func badImports(s *source, rules []rule) (complaints []string) {
+	complain := func(format string, args ...any) {
+		complaints = append(complaints, s.path+": "+fmt.Sprintf(format, args...))
+	}
+	i := slices.IndexFunc(rules, func(r rule) bool { return r.pkg == s.dir() })
+	if i < 0 {
+		complain("package %s has no row in the table of imports; add one", s.dir())
+		return complaints
+	}
+	r := rules[i]
+	foreign := strings.Fields(r.foreign)
+	if s.isTest() {
+		foreign = append(foreign, testModules)
+	}
+	for _, p := range s.imports() {
+		first, _, _ := strings.Cut(p, "/")
+		own := strings.TrimPrefix(strings.TrimPrefix(p, modulePath), "/")
+		if p == modulePath {
+			own = "."
+		}
+		switch {
+		case p == modulePath || within(p, modulePath):
+			if slices.ContainsFunc(programs, func(d string) bool { return own == d || within(own, d) }) {
+				complain("imports the program %s", own)
+			} else if !s.isTest() && !slices.Contains(strings.Fields(r.module), own) {
+				complain("package %s may not import %s", r.pkg, own)
+			}
+		case strings.Contains(first, "."):
+			if !slices.ContainsFunc(foreign, func(m string) bool { return p == m || within(p, m) }) {
+				complain("package %s may not import %s", r.pkg, p)
+			}
+		default:
+			if allowed, ok := restricted[p]; ok && !s.isTest() && !slices.Contains(strings.Fields(allowed), r.pkg) {
+				complain("package %s may not import %s", r.pkg, p)
+			}
+		}
+	}
+	return complaints
+}
+
+// TestBadImports checks the check.
+func TestBadImports(t *testing.T) {
+	t.Parallel()
+	table := []rule{{"low", "", ""}, {"high", "low", "golang.org/x/sys"}}
+	const own = modulePath + "/"
+	for _, c := range []struct {
+		file, path string
+		bad        bool
+	}{
+		{"high/a.go", own + "low", false},
+		{"low/a.go", own + "high", true},
+		{"low/a.go", modulePath, true},
+		{"low/a_test.go", own + "high", false},
+		{"low/a_test.go", own + "cmd/bdia", true},
+		{"high/a.go", "golang.org/x/sys/unix", false},
+		{"high/a.go", "golang.org/x/system", true},
+		{"low/a.go", "golang.org/x/sys/unix", true},
+		{"low/a_test.go", "github.com/google/go-cmp/cmp", false},
+		{"low/a.go", "github.com/google/go-cmp/cmp", true},
+		{"low/a.go", "fmt", false},
+		{"low/a.go", "unsafe", true},
+		{"low/a_test.go", "math/rand/v2", false},
+		{"other/a.go", "fmt", true},
+	} {
+		s, err := parse(c.file, fmt.Appendf(nil, "package p\n\nimport _ %q\n", c.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bad := badImports(s, table); len(bad) > 0 != c.bad {
+			t.Errorf("%s importing %s: %q, want a complaint: %v", c.file, c.path, bad, c.bad)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package policy
+
+import (
+	"bytes"
+	"go/ast"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// maxLines is the budget of a file; the method itself has a smaller one.
+const (
+	maxLines       = 500
+	maxMethodLines = 300
+)
+
+func TestLineBudgets(t *testing.T) {
+	t.Parallel()
+	seen := false
+	for _, s := range sources(t, func(s *source) bool { return !s.isTest() && !s.generated() }) {
+		limit := maxLines
+		if s.path == "bdia.go" {
+			limit, seen = maxMethodLines, true
+		}
+		if n := s.lines(); n > limit {
+			t.Errorf("%s has %d lines; at most %d, so split it by purpose", s.path, n, limit)
+		}
+	}
+	if !seen {
+		t.Error("bdia.go is gone")
+	}
+}
+
+// quiet lists what a library leaves to programs, by import path; "*" is
+// everything in the package.
+var quiet = map[string][]string{
+	"os":  {"Exit", "Stdout", "Stderr"},
+	"fmt": {"Print", "Printf", "Println"},
+	"log": {"*"},
+}
+
+func TestLibrariesAreQuiet(t *testing.T) {
+	t.Parallel()
+	for _, s := range sources(t, func(s *source) bool {
+		return !s.isTest() && !slices.ContainsFunc(programs, s.within)
+	}) {
+		for _, loud := range loudCalls(s) {
+			t.Errorf("%s: only programs may exit or print", loud)
+		}
+	}
+}
+
+// loudCalls returns where s exits or prints, as "file:line: name".
+func loudCalls(s *source) (found []string) {
+	local := map[string]string{} // name in the file: import path
+	for i, p := range s.imports() {
+		name := path.Base(p)
+		if id := s.file.Imports[i].Name; id != nil {
+			name = id.Name
+		}
+		local[name] = p
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.SelectorExpr:
+			id, ok := n.X.(*ast.Ident)
+			if !ok {
+				break
+			}
+			names := quiet[local[id.Name]]
+			if slices.Contains(names, n.Sel.Name) || slices.Contains(names, "*") {
+				found = append(found, position(n)+": "+local[id.Name]+"."+n.Sel.Name)
+			}
+		case *ast.CallExpr:
+			if id, ok := n.Fun.(*ast.Ident); ok && (id.Name == "print" || id.Name == "println") {
+				found = append(found, position(n)+": "+id.Name)
+			}
+		}
+		return true
+	})
+	return found
+}
+
+// TestLoudCalls checks the check.
+func TestLoudCalls(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int{
+		`fmt.Println("x")`:                1,
+		`say.Exit(1)`:                     1,
+		`fmt.Fprintln(say.Stderr, "x")`:   1,
+		`log.Fatal("x")`:                  1,
+		`println("x")`:                    1,
+		`_ = fmt.Sprint("x")`:             0,
+		`var f T; f.Exit(); f.Println(1)`: 0,
+	} {
+		s, err := parse("p/a.go", []byte("package p\n\nimport (\n\"fmt\"\n\"log\"\nsay \"os\"\n)\n\nfunc f() {"+body+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := loudCalls(s); len(got) != want {
+			t.Errorf("%s: found %q, want %d", body, got, want)
+		}
+	}
+}
+
+// elsewhere matches paths that exist only where the project is developed.
+var elsewhere = regexp.MustCompile(`(^|[^\w./])/work\b|\.\./shared\b`)
+
+func TestNoPathsFromElsewhere(t *testing.T) {
+	t.Parallel()
+	skip := func(name string) bool {
+		return name == "runs" || strings.HasPrefix(name, ".") && name != ".ci" && name != ".github"
+	}
+	err := walk(filepath.Join("..", ".."), skip, func(name string, text []byte) error {
+		if strings.HasSuffix(name, "_test.go") || within(name, "internal/testkit") || bytes.IndexByte(text, 0) >= 0 {
+			return nil
+		}
+		for i, line := range strings.Split(string(text), "\n") {
+			if found := elsewhere.FindString(line); found != "" {
+				t.Errorf("%s:%d: names %q, a path that users do not have", name, i+1, strings.TrimSpace(found))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestElsewhere checks the check.
+func TestElsewhere(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"see /work/main":         true,
+		`"/work"`:                true,
+		"cat ../shared/x":        true,
+		"threads/workers":        false,
+		"/workspace/x":           false,
+		"https://a.b/work/x":     false,
+		"../sharedlibs, shared/": false,
+	} {
+		if got := elsewhere.MatchString(text); got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+}
