@@ -190,37 +190,37 @@ var kernels = []struct {
 	{"AddAlias", func(isa ISA, o *operands) []float64 { x := o.vec(); isa.Add(x, x, o.vec()); return nil }},
 	{"Scale", func(isa ISA, o *operands) []float64 { isa.Scale(o.vec(), o.vec(), o.value()); return nil }},
 	{"Axpy", func(isa ISA, o *operands) []float64 { isa.Axpy(o.vec(), o.vec(), o.value()); return nil }},
-	{"Quantise", func(isa ISA, o *operands) []float64 { return bits(isa.Quantise(o.vec(), 9)) }},
-	{"AddQuantised", func(isa ISA, o *operands) []float64 { return bits(isa.AddQuantised(o.vec(), o.vec(), o.vec(), 9)) }},
-	{"QuantisedAdd", func(isa ISA, o *operands) []float64 { return bits(isa.QuantisedAdd(o.vec(), o.vec(), o.vec(), 9)) }},
+	{"Quantise", func(isa ISA, o *operands) []float64 { return asScalar(isa.Quantise(o.vec(), 9)) }},
+	{"AddQuantised", func(isa ISA, o *operands) []float64 { return asScalar(isa.AddQuantised(o.vec(), o.vec(), o.vec(), 9)) }},
+	{"QuantisedAdd", func(isa ISA, o *operands) []float64 { return asScalar(isa.QuantisedAdd(o.vec(), o.vec(), o.vec(), 9)) }},
 	{"StepQuantised0", func(isa ISA, o *operands) []float64 {
-		return bits(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
 	}},
 	{"StepQuantised1", func(isa ISA, o *operands) []float64 {
-		return bits(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, 0.5, 1, 9))
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, 0.5, 1, 9))
 	}},
 	{"StepQuantised1NoSide", func(isa ISA, o *operands) []float64 {
-		return bits(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.5, 1, 9))
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.5, 1, 9))
 	}},
 	{"StepQuantised2", func(isa ISA, o *operands) []float64 {
 		stride := (o.n+7)/8 + 3
-		return bits(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, -0.25, 2, 9))
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, -0.25, 2, 9))
 	}},
 	{"UnstepQuantised0", func(isa ISA, o *operands) []float64 {
-		return bits(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
+		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
 	}},
 	{"UnstepQuantised1", func(isa ISA, o *operands) []float64 {
-		return bits(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, -0.5, 1, 9))
+		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, -0.5, 1, 9))
 	}},
 	{"UnstepQuantised2", func(isa ISA, o *operands) []float64 {
 		stride := (o.n + 7) / 8
-		return bits(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, 0.25, 2, 9))
+		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, 0.25, 2, 9))
 	}},
 	{"Step", func(isa ISA, o *operands) []float64 {
-		return bits(isa.Step(o.vec(), o.vec(), o.vec(), o.value()))
+		return asScalar(isa.Step(o.vec(), o.vec(), o.vec(), o.value()))
 	}},
 	{"Unstep", func(isa ISA, o *operands) []float64 {
-		return bits(isa.Unstep(o.vec(), o.vec(), o.vec(), o.value()))
+		return asScalar(isa.Unstep(o.vec(), o.vec(), o.vec(), o.value()))
 	}},
 	{"GradStep", func(isa ISA, o *operands) []float64 {
 		isa.GradStep(o.vec(), o.vec(), o.vec(), o.value())
@@ -250,8 +250,8 @@ var kernels = []struct {
 	}},
 }
 
-// bits makes a scalar result of a magnitude, NaN of whatever payload as one.
-func bits(maxBits uint32) []float64 { return []float64{float64(math.Float32frombits(maxBits))} }
+// asScalar makes a scalar result of a magnitude, NaN of whatever payload as one.
+func asScalar(maxBits uint32) []float64 { return []float64{float64(math.Float32frombits(maxBits))} }
 
 // checkPaths runs kernel k on every level above portable against portable.
 func checkPaths(t *testing.T, k int, seed uint64, n int, wild bool) {

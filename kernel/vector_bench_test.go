@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/internal/rng"
 )
 
 // benchRow is the length of a row, benchN that of a tensor of the benchmarks
@@ -72,6 +73,7 @@ func BenchmarkVector(b *testing.B) {
 		{"AdamW", 7, func(isa ISA) { isa.AdamW(s[0], s[2], s[3], s[5], scalars) }},
 		{"Moments", 5, func(isa ISA) { isa.Moments(s[2], s[3], s[5], 0.9, 0.999) }},
 		{"SETUpdate", 4, func(isa ISA) { isa.SETUpdate(s[0], s[3], s[5], 1, 1e-16, 1e-9, 1e-4, 0) }},
+		{"Dropout", 2, func(isa ISA) { isa.Dropout(s[0], s[1], rng.Key{}, 0, 60000) }},
 		{"SumSquares", 1, func(isa ISA) { isa.SumSquares(s[1]) }},
 	} {
 		for _, l := range cpufeat.Supported() {
