@@ -32,6 +32,14 @@ func ParseGamma(s string) (Gamma, error) {
 // String returns what ParseGamma reads.
 func (g Gamma) String() string { return strconv.FormatFloat(float64(g), 'g', -1, 64) }
 
+// MarshalText and UnmarshalText let a Gamma stand in flags and files.
+func (g Gamma) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+func (g *Gamma) UnmarshalText(text []byte) (err error) {
+	*g, err = ParseGamma(string(text))
+	return err
+}
+
 // Planes returns the bits of side information per activation, log2(1/gamma),
 // and whether gamma is a power of two from 1/2 to 1/256, so that a step on the
 // grid can be inverted at all.

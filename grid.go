@@ -42,6 +42,14 @@ func (g Grid) String() string {
 	return strconv.Itoa(int(g))
 }
 
+// MarshalText and UnmarshalText let a Grid stand in flags and files.
+func (g Grid) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
+
+func (g *Grid) UnmarshalText(text []byte) (err error) {
+	*g, err = ParseGrid(string(text))
+	return err
+}
+
 // Limit is the magnitude at which float32 stops holding the grid exactly:
 // 2^24 units. Without a grid there is none.
 func (g Grid) Limit() float64 {

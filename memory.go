@@ -32,6 +32,14 @@ func ParseMemory(s string) (Memory, error) {
 // String returns the name that ParseMemory reads.
 func (m Memory) String() string { return memoryNames[m] }
 
+// MarshalText and UnmarshalText let a Memory stand in flags and files by name.
+func (m Memory) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+func (m *Memory) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseMemory(string(text))
+	return err
+}
+
 // slot returns which state buffer holds x_k, of K blocks. A reversible stack
 // alternates between two, but for x_K, which must not overwrite x_{K-2}.
 func (m Memory) slot(k, K int) int {
@@ -61,9 +69,9 @@ func (m Memory) rebuilds(k, K int) bool { return m == Reversible && k > 0 && k <
 
 // Options are the three independent choices of the method.
 type Options struct {
-	Memory Memory
-	Gamma  Gamma
-	Grid   Grid
+	Memory Memory `yaml:"memory"`
+	Gamma  Gamma  `yaml:"gamma"`
+	Grid   Grid   `yaml:"grid"`
 }
 
 // DefaultOptions returns the paper's: reversible, gamma 0.5, grid 2^-9.

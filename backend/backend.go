@@ -9,7 +9,11 @@
 // split into micro-batches.
 package backend
 
-import "github.com/bdia-go/bdia/tensor"
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia/tensor"
+)
 
 // Backend runs the operations of training and inference on one device.
 type Backend interface {
@@ -129,6 +133,22 @@ const (
 	GELUTanh GELUForm = iota // GPT-2
 	GELUErf                  // x * Phi(x)
 )
+
+// String returns the name that UnmarshalText reads.
+func (f GELUForm) String() string { return [...]string{GELUTanh: "tanh", GELUErf: "erf"}[f] }
+
+// MarshalText and UnmarshalText let a GELUForm stand in flags and files.
+func (f GELUForm) MarshalText() ([]byte, error) { return []byte(f.String()), nil }
+
+func (f *GELUForm) UnmarshalText(text []byte) error {
+	for _, form := range []GELUForm{GELUTanh, GELUErf} {
+		if form.String() == string(text) {
+			*f = form
+			return nil
+		}
+	}
+	return fmt.Errorf("backend: unknown GELU %q; use tanh or erf", text)
+}
 
 // AttentionSpec describes one attention call.
 type AttentionSpec struct {

@@ -13,19 +13,21 @@ import (
 
 // GPTConfig describes a GPT-2-like language model.
 type GPTConfig struct {
-	Vocab   int // V: number of token ids
-	Context int // T: most positions
-	Layers  int // K: blocks
-	Heads   int // H
-	Width   int // C: channels of the residual stream
-	MLP     int // hidden width of the MLP; 0 means 4*Width
+	Vocab   int `yaml:"vocab"`   // V: number of token ids
+	Context int `yaml:"context"` // T: most positions
+	Layers  int `yaml:"layers"`  // K: blocks
+	Heads   int `yaml:"heads"`   // H
+	Width   int `yaml:"width"`   // C: channels of the residual stream
+	MLP     int `yaml:"mlp"`     // hidden width of the MLP; 0 means 4*Width
 
-	Untied bool             // give the logits a weight of their own
-	NoBias bool             // leave out the biases of linear layers and norms
-	GELU   backend.GELUForm // GPT-2's is the tanh approximation
-	Eps    float64          // of the layer norms; 0 means 1e-5
+	Untied bool             `yaml:"untied"`  // give the logits a weight of their own
+	NoBias bool             `yaml:"no_bias"` // leave out the biases of linear layers and norms
+	GELU   backend.GELUForm `yaml:"gelu"`    // GPT-2's is the tanh approximation
+	Eps    float64          `yaml:"eps"`     // of the layer norms; 0 means 1e-5
 
-	EmbeddingDropout, AttentionDropout, ResidualDropout float64
+	EmbeddingDropout float64 `yaml:"embedding_dropout"` // of the sum of token and position
+	AttentionDropout float64 `yaml:"attention_dropout"` // of the attention weights
+	ResidualDropout  float64 `yaml:"residual_dropout"`  // of both outputs of a block
 }
 
 // GPT-2's sizes (Radford et al., "Language Models are Unsupervised Multitask

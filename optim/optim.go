@@ -12,12 +12,12 @@ import (
 
 // Config chooses an optimiser and its constants.
 type Config struct {
-	Name     string  // adamw, set-adam or sgd
-	Beta1    float64 // decay of the first moment
-	Beta2    float64 // decay of the second moment
-	Eps      float64 // added to the denominator (adamw) or under the root (set-adam)
-	Decay    float64 // decoupled weight decay; not for norms and biases
-	Momentum float64 // sgd
+	Name     string  `yaml:"name"`     // adamw, set-adam or sgd
+	Beta1    float64 `yaml:"beta1"`    // decay of the first moment
+	Beta2    float64 `yaml:"beta2"`    // decay of the second moment
+	Eps      float64 `yaml:"eps"`      // added to the denominator (adamw) or under the root (set-adam)
+	Decay    float64 `yaml:"decay"`    // decoupled weight decay; not for norms and biases
+	Momentum float64 `yaml:"momentum"` // sgd
 }
 
 // Names lists the optimisers.

@@ -7,11 +7,11 @@ import (
 
 // Schedule gives the learning rate of each step.
 type Schedule struct {
-	Kind   string  // constant, linear or cosine, after the warm-up
-	LR     float64 // peak
-	MinLR  float64 // reached at step Steps
-	Warmup int     // steps of linear rise from 0
-	Steps  int     // length of the run
+	Kind   string  `yaml:"kind"`   // constant, linear or cosine, after the warm-up
+	LR     float64 `yaml:"lr"`     // peak
+	MinLR  float64 `yaml:"min_lr"` // reached at step Steps
+	Warmup int     `yaml:"warmup"` // steps of linear rise from 0
+	Steps  int     `yaml:"steps"`  // length of the run
 }
 
 // Validate reports the first thing that cannot be.

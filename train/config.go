@@ -1,0 +1,161 @@
+// Package train is the training loop: one step from top to bottom, evaluation,
+// checkpoints, and the sinks that say what happens to gradients.
+package train
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/optim"
+)
+
+// Config is everything that determines a run's bits, and its habits. It is the
+// content of a run's bdia.yaml.
+type Config struct {
+	Data      DataConfig      `yaml:"data"`
+	Model     model.GPTConfig `yaml:"model"`
+	Method    bdia.Options    `yaml:"method"`
+	Optimizer optim.Config    `yaml:"optimizer"`
+	Schedule  optim.Schedule  `yaml:"schedule"`
+	Loop      LoopConfig      `yaml:"loop"`
+	Engine    EngineConfig    `yaml:"engine"`
+}
+
+// DataConfig says which text is trained on.
+type DataConfig struct {
+	Path        string  `yaml:"path"`         // file or folder of text; "go" is the Go source of this machine
+	Extensions  string  `yaml:"extensions"`   // endings to take of a folder, such as ".go,.md"; empty takes all text
+	Tokenizer   string  `yaml:"tokenizer"`    // char, bpe, or a folder with tokenizer files
+	BPEVocab    int     `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data
+	MaxBytes    int64   `yaml:"max_bytes"`    // use so many bytes of the text; 0 all
+	ValFraction float64 `yaml:"val_fraction"` // share of the tokens, at the end, kept for validation
+}
+
+// Update says when gradients are applied.
+type Update string
+
+const (
+	UpdateAuto Update = "auto" // now where it is possible, else end
+	UpdateNow  Update = "now"  // each block at once, in the reverse walk: online back-propagation
+	UpdateEnd  Update = "end"  // all at the end of the step
+)
+
+// LoopConfig describes the loop around the steps.
+type LoopConfig struct {
+	Batch        int     `yaml:"batch"`         // samples of a step
+	MicroBatch   int     `yaml:"micro_batch"`   // samples at a time; 0: the whole batch
+	Update       Update  `yaml:"update"`        // auto, now or end
+	Clip         float64 `yaml:"clip"`          // largest global gradient norm; 0: no clipping
+	Seed         uint64  `yaml:"seed"`          // of weights, data order, gamma and dropout
+	EvalEvery    int     `yaml:"eval_every"`    // steps between evaluations; 0: at the end only
+	EvalSamples  int     `yaml:"eval_samples"`  // most windows of an evaluation; 0: all
+	EvalTrain    bool    `yaml:"eval_train"`    // evaluate on training text as well
+	Patience     int     `yaml:"patience"`      // stop after so many evaluations without a better one; 0: never
+	SampleEvery  int     `yaml:"sample_every"`  // steps between samples of text; 0: never
+	SampleTokens int     `yaml:"sample_tokens"` // length of a sample
+	SaveEvery    int     `yaml:"save_every"`    // steps between checkpoints; 0: at evaluations
+	LogEvery     int     `yaml:"log_every"`     // steps between records of the training loss
+	TensorBoard  bool    `yaml:"tensorboard"`   // write TensorBoard event files
+}
+
+// EngineConfig changes speed, never bits.
+type EngineConfig struct {
+	Threads int    `yaml:"threads"` // 0: all processors
+	ISA     string `yaml:"isa"`     // empty: the best this machine has
+}
+
+// DefaultConfig returns the settings of a run that names nothing but its data:
+// the nano model, trained as the paper does.
+func DefaultConfig() Config {
+	m, _ := model.GPTPreset("nano")
+	o, _ := optim.Default("adamw")
+	return Config{
+		Data:      DataConfig{Tokenizer: "char", BPEVocab: 4096, ValFraction: 0.1},
+		Model:     m,
+		Method:    bdia.DefaultOptions(),
+		Optimizer: o,
+		Schedule:  optim.Schedule{Kind: "cosine", LR: 1e-3, MinLR: 1e-4, Warmup: 100, Steps: 2000},
+		Loop: LoopConfig{Batch: 16, Update: UpdateAuto, Seed: 1, EvalEvery: 250, EvalSamples: 256,
+			SampleTokens: 200, LogEvery: 10, TensorBoard: true},
+	}
+}
+
+// ErrCombination is wrapped by errors about choices that exclude each other.
+var ErrCombination = errors.New("impossible combination")
+
+// Validate reports the first setting, or combination, that cannot be.
+func (c Config) Validate() error {
+	for _, err := range []error{c.Model.Validate(), c.Method.Validate(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Data.Validate()} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Validate reports the first setting that cannot be.
+func (d DataConfig) Validate() error {
+	switch {
+	case !(d.ValFraction >= 0 && d.ValFraction < 1):
+		return fmt.Errorf("train: validation fraction is %v; it must be at least 0 and below 1", d.ValFraction)
+	case d.Tokenizer == "bpe" && d.BPEVocab < 257:
+		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", d.BPEVocab)
+	case d.MaxBytes < 0:
+		return fmt.Errorf("train: %d bytes of text; give a positive number, or 0 for all", d.MaxBytes)
+	}
+	return nil
+}
+
+// Validate reports the first setting that cannot be.
+func (l LoopConfig) Validate() error {
+	if l.Batch < 1 || l.MicroBatch < 0 || l.Batch%l.microBatch() != 0 {
+		return fmt.Errorf("train: a batch of %d cannot be cut into micro-batches of %d; choose a divisor", l.Batch, l.MicroBatch)
+	}
+	if !(l.Clip >= 0) {
+		return fmt.Errorf("train: clipping at norm %v; it must be positive, or 0 for none", l.Clip)
+	}
+	for name, v := range map[string]int{"eval_every": l.EvalEvery, "eval_samples": l.EvalSamples, "patience": l.Patience,
+		"sample_every": l.SampleEvery, "sample_tokens": l.SampleTokens, "save_every": l.SaveEvery, "log_every": l.LogEvery} {
+		if v < 0 {
+			return fmt.Errorf("train: %s is %d; it must not be negative", name, v)
+		}
+	}
+	switch l.Update {
+	case UpdateAuto, UpdateEnd:
+	case UpdateNow:
+		if l.Clip > 0 {
+			return fmt.Errorf("train: %w: updating in the reverse walk and clipping by global norm, which is known only after it; "+
+				"use --update end or --clip 0", ErrCombination)
+		}
+		if l.microBatches() > 1 {
+			return fmt.Errorf("train: %w: updating in the reverse walk and accumulating %d micro-batches; use --update end or --micro-batch 0",
+				ErrCombination, l.microBatches())
+		}
+	default:
+		return fmt.Errorf("train: unknown update %q; use auto, now or end", l.Update)
+	}
+	return nil
+}
+
+func (l LoopConfig) microBatch() int {
+	if l.MicroBatch == 0 {
+		return max(l.Batch, 1)
+	}
+	return l.MicroBatch
+}
+
+func (l LoopConfig) microBatches() int { return l.Batch / l.microBatch() }
+
+// updatesNow resolves auto: online back-propagation is for the reverse walk of
+// a reversible stack, where nothing has to wait for the end of the step.
+func (c Config) updatesNow() bool {
+	switch c.Loop.Update {
+	case UpdateNow:
+		return true
+	case UpdateAuto:
+		return c.Method.Memory == bdia.Reversible && c.Loop.Clip == 0 && c.Loop.microBatches() == 1
+	}
+	return false
+}

@@ -1,0 +1,319 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/metric"
+)
+
+// Observer hears what happens in a run, on the goroutine that trains.
+type Observer interface {
+	// Start comes once, with the first and last step and the planned memory.
+	Start(first, last int, memory backend.Usage)
+	// Step comes after every optimiser step.
+	Step(step int, r StepResult, tokensPerSecond float64)
+	// Evaluated comes after every evaluation; train is NaN where training text
+	// was not evaluated.
+	Evaluated(step int, val, train float64, best bool)
+	// Saved comes after every checkpoint.
+	Saved(step int, dir string)
+	// Sampled comes with a sample of text.
+	Sampled(step int, text string)
+}
+
+// Summary is what a run comes to.
+type Summary struct {
+	Steps       int     // done, in all
+	FirstVal    float64 // validation loss before the first step of this process
+	LastVal     float64
+	LastTrain   float64 // loss of the ordinary transformer on training text; NaN if not measured
+	BestVal     float64
+	BestStep    int
+	Interrupted bool // by the context
+	Stopped     bool // early, since validation no longer improved
+	Seconds     float64
+	Planned     backend.Usage
+	Peak        backend.Usage // of the real arena
+	MaxAbs      float64       // largest |x| of the residual stream
+}
+
+// loop is one process's share of a run.
+type loop struct {
+	*Run
+	s       *Session
+	be      backend.Backend
+	obs     Observer
+	metrics *metric.Run
+	sampler *data.Sampler
+	val     *data.Sequential
+	trainOn *data.Sequential // windows of training text, if evaluated
+	sum     Summary
+	started time.Time
+	before  float64 // seconds trained by earlier processes
+	window  struct {
+		steps  int
+		losses float64
+		since  time.Time
+	}
+}
+
+// Train runs the remaining steps of r. When ctx is done it saves and returns
+// with Interrupted set. On an error the run's latest checkpoint stays as it was.
+func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
+	unlock, err := checkpoint.Lock(r.Dir)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer unlock()
+	if err := checkpoint.Recover(r.Dir); err != nil {
+		return Summary{}, err
+	}
+	planned, err := Plan(r.Config)
+	if err != nil {
+		return Summary{}, err
+	}
+	l := &loop{Run: r, obs: obs, sum: Summary{Planned: planned, LastVal: math.NaN(), FirstVal: math.NaN(), LastTrain: math.NaN()}}
+	if err := l.openData(); err != nil {
+		return l.sum, err
+	}
+	be, err := NewCPU(r.Config, planned)
+	if err != nil {
+		return l.sum, err
+	}
+	defer be.Close()
+	l.be = be
+	if l.s, err = NewSession(be, r.Config); err != nil {
+		return l.sum, err
+	}
+	if err := r.load(l.s); err != nil {
+		return l.sum, err
+	}
+	last := r.State.Step
+	if last == 0 {
+		last = -1 // start the records afresh
+	}
+	if l.metrics, err = metric.OpenRun(r.Dir, last, r.Config.Loop.TensorBoard); err != nil {
+		return l.sum, err
+	}
+	err = errors.Join(l.run(ctx), l.metrics.Close())
+	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, r.State.BestLoss, r.State.BestStep
+	l.sum.Peak = be.Peak()
+	l.sum.Seconds = time.Since(l.started).Seconds()
+	return l.sum, err
+}
+
+// openData checks that the texts are long enough and makes the samplers.
+func (l *loop) openData() (err error) {
+	T, n := l.Config.Model.Context, l.Config.Loop.EvalSamples
+	if l.sampler, err = data.NewSampler(l.Run.train, T, l.Config.Loop.Seed); err != nil {
+		return fmt.Errorf("training text: %w", err)
+	}
+	if l.Config.Data.ValFraction > 0 {
+		if l.val, err = data.NewSequential(l.Run.val, T, n); err != nil {
+			return fmt.Errorf("validation text: %w", err)
+		}
+	}
+	if l.Config.Loop.EvalTrain {
+		l.trainOn, err = data.NewSequential(l.Run.train, T, n)
+	}
+	return err
+}
+
+// run is the loop: steps, and what happens between them.
+func (l *loop) run(ctx context.Context) error {
+	c, st := l.Config.Loop, &l.State
+	l.started, l.before = time.Now(), st.Elapsed
+	l.obs.Start(st.Step+1, l.Config.Schedule.Steps, l.sum.Planned)
+	if err := l.first(); err != nil {
+		return err
+	}
+	l.window.since = time.Now()
+	saved := st.Step
+	for step := st.Step + 1; step <= l.Config.Schedule.Steps; step++ {
+		if ctx.Err() != nil {
+			l.sum.Interrupted = true
+			break
+		}
+		r, err := l.s.Step(step, l.sampler)
+		if err != nil {
+			return fmt.Errorf("%w%s", err, l.intact(saved))
+		}
+		st.Step, st.Tokens = step, st.Tokens+int64(c.Batch*l.Config.Model.Context)
+		if err := l.record(step, r); err != nil {
+			return err
+		}
+		last := step == l.Config.Schedule.Steps
+		best := false
+		if last || every(step, c.EvalEvery) {
+			if best, err = l.evaluate(step); err != nil {
+				return fmt.Errorf("%w%s", err, l.intact(saved))
+			}
+			l.sum.Stopped = c.Patience > 0 && st.BadEvals >= c.Patience && !last
+		}
+		if every(step, c.SampleEvery) {
+			if err := l.sample(step); err != nil {
+				return err
+			}
+		}
+		if best || last || l.sum.Stopped || every(step, c.SaveEvery) || c.SaveEvery == 0 && every(step, c.EvalEvery) {
+			if err := l.saveAt(step, best); err != nil {
+				return err
+			}
+			saved = step
+		}
+		if l.sum.Stopped {
+			break
+		}
+	}
+	if l.sum.Interrupted && st.Step > saved {
+		return l.saveAt(st.Step, false)
+	}
+	return nil
+}
+
+func every(step, n int) bool { return n > 0 && step%n == 0 }
+
+// intact says in an error where the run can go on.
+func (l *loop) intact(saved int) string {
+	if saved == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (the checkpoint of step %d in %s is intact)", saved, l.Dir)
+}
+
+// first evaluates the model as it is before this process changes it.
+func (l *loop) first() (err error) {
+	if l.val == nil {
+		return nil
+	}
+	l.sum.FirstVal, err = l.s.Evaluate(l.val)
+	l.sum.LastVal = l.sum.FirstVal
+	if err == nil && l.State.Step == 0 {
+		err = l.metrics.Record(0, metric.Field{Name: "val/loss", Value: l.sum.FirstVal})
+		l.obs.Evaluated(0, l.sum.FirstVal, math.NaN(), false)
+	}
+	return err
+}
+
+// record keeps the step's numbers, averaged over LogEvery steps.
+func (l *loop) record(step int, r StepResult) error {
+	w := &l.window
+	w.steps++
+	w.losses += r.Loss
+	l.sum.MaxAbs = max(l.sum.MaxAbs, r.MaxAbs)
+	rate := float64(w.steps*l.Config.Loop.Batch*l.Config.Model.Context) / time.Since(w.since).Seconds()
+	l.State.Elapsed = l.before + time.Since(l.started).Seconds()
+	l.obs.Step(step, r, rate)
+	if !every(step, max(l.Config.Loop.LogEvery, 1)) {
+		return nil
+	}
+	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: "tokens_per_second", Value: rate}}
+	if l.Config.Loop.Clip > 0 {
+		fields = append(fields, metric.Field{Name: "grad_norm", Value: r.GradNorm})
+	}
+	if r.MaxAbs > 0 {
+		fields = append(fields, metric.Field{Name: "max_abs", Value: r.MaxAbs})
+	}
+	w.steps, w.losses, w.since = 0, 0, time.Now()
+	return l.metrics.Record(step, fields...)
+}
+
+// evaluate measures the validation loss and reports whether it is the best yet.
+func (l *loop) evaluate(step int) (best bool, err error) {
+	paused := time.Now()
+	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
+	train := math.NaN()
+	var fields []metric.Field
+	if l.trainOn != nil {
+		if train, err = l.s.Evaluate(l.trainOn); err != nil {
+			return false, err
+		}
+		l.sum.LastTrain = train
+		fields = append(fields, metric.Field{Name: "train/eval_loss", Value: train})
+	}
+	if l.val != nil {
+		loss, err := l.s.Evaluate(l.val)
+		if err != nil {
+			return false, err
+		}
+		l.sum.LastVal = loss
+		if best = loss < l.State.BestLoss; best {
+			l.State.BestLoss, l.State.BestStep, l.State.BadEvals = loss, step, 0
+		} else {
+			l.State.BadEvals++
+		}
+		fields = append(fields, metric.Field{Name: "val/loss", Value: loss}, metric.Field{Name: "val/perplexity", Value: metric.Perplexity(loss)})
+	}
+	if len(fields) == 0 {
+		return false, nil
+	}
+	l.obs.Evaluated(step, l.sum.LastVal, train, best)
+	return best, l.metrics.Record(step, fields...)
+}
+
+// sample generates text from the start of the validation (or training) text.
+func (l *loop) sample(step int) error {
+	text, err := l.Run.Sample(l.s, l.Config.Loop.SampleTokens)
+	if err == nil {
+		l.obs.Sampled(step, text)
+	}
+	return err
+}
+
+// Sample generates n tokens that continue one token of the run's text.
+func (r *Run) Sample(s *Session, n int) (string, error) {
+	prompt := make([]int32, 1)
+	if err := r.tokens.Read(prompt, 0); err != nil {
+		return "", err
+	}
+	o := generate.DefaultOptions()
+	o.MaxTokens, o.Grid = max(n, 1), r.Config.Method.Grid
+	ids := prompt
+	if err := generate.Tokens(s.Model, prompt, o, func(id int32) bool { ids = append(ids, id); return true }); err != nil {
+		return "", err
+	}
+	text, err := r.Tokenizer.Decode(ids)
+	return string(text), err
+}
+
+// saveAt writes a checkpoint and brings the run's figure up to date.
+func (l *loop) saveAt(step int, best bool) error {
+	if err := l.Run.save(l.s, best); err != nil {
+		return err
+	}
+	l.obs.Saved(step, l.Dir)
+	return l.figure()
+}
+
+// figure draws the run's loss curves.
+func (l *loop) figure() error {
+	all, err := metric.ReadSeries(filepath.Join(l.Dir, metric.JSONLName))
+	if err != nil {
+		return err
+	}
+	var series []metric.Series
+	for _, s := range all {
+		switch s.Name {
+		case "train/loss":
+			series = append(series, s)
+		case "val/loss", "train/eval_loss":
+			s.Evaluation = true
+			series = append(series, s)
+		}
+	}
+	for _, name := range []string{"loss.png", "loss.svg"} {
+		if err := metric.LossCurve(filepath.Base(l.Dir), series, filepath.Join(l.Dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package train
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// Names inside a run directory; see docs/formats.md.
+const (
+	configFile = "bdia.yaml"
+	dataDir    = "data"
+	shardName  = "text"
+	bestDir    = "best"
+)
+
+// Run is a run directory: a Hugging Face model folder with the configuration,
+// the tokens and the training state beside it.
+type Run struct {
+	Dir       string
+	Config    Config
+	Tokenizer tokenizer.Tokenizer
+	State     checkpoint.State
+
+	tokens     *data.Shards
+	train, val data.Tokens
+}
+
+// ErrExists is wrapped by Create's error for a folder that holds a run already.
+var ErrExists = errors.New("folder holds a run already")
+
+// Create prepares a new run in dir: it makes the tokenizer, encodes the text to
+// token shards and saves the resolved configuration, whose vocabulary is then
+// the tokenizer's. progress, if not nil, hears of the text read so far.
+func Create(ctx context.Context, dir string, cfg Config, progress func(what string, done, total int64)) (*Run, error) {
+	if progress == nil {
+		progress = func(string, int64, int64) {}
+	}
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
+		return nil, fmt.Errorf("train: %s: %w; continue it with --resume, or choose another folder with --out", dir, ErrExists)
+	}
+	src, err := OpenText(cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	tok, err := makeTokenizer(ctx, cfg.Data, src, progress)
+	if err != nil {
+		return nil, err
+	}
+	cfg.Model.Vocab = tok.VocabSize()
+	if err := cfg.Model.Validate(); err != nil {
+		return nil, err
+	}
+	if err := tok.Save(dir); err != nil {
+		return nil, err
+	}
+	if err := encode(ctx, filepath.Join(dir, dataDir), src, tok, progress); err != nil {
+		return nil, err
+	}
+	r := &Run{Dir: dir, Config: cfg, Tokenizer: tok, State: checkpoint.State{BestLoss: math.Inf(1), Seed: cfg.Loop.Seed}}
+	if err := r.openTokens(); err != nil {
+		return nil, err
+	}
+	return r, r.saveConfig()
+}
+
+// Open opens an existing run. Close it.
+func Open(dir string) (*Run, error) {
+	if err := checkpoint.Settle(dir); err != nil {
+		return nil, err
+	}
+	cfg, err := readConfig(filepath.Join(dir, configFile))
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{Dir: dir, Config: cfg}
+	if r.Tokenizer, err = tokenizer.Load(dir); err != nil {
+		return nil, err
+	}
+	if n := r.Tokenizer.VocabSize(); n != cfg.Model.Vocab {
+		return nil, fmt.Errorf("train: %s: the tokenizer has %d tokens, the model %d; they do not belong together", dir, n, cfg.Model.Vocab)
+	}
+	r.State, err = checkpoint.ReadState(filepath.Join(dir, checkpoint.StateFile))
+	if errors.Is(err, os.ErrNotExist) { // stopped before the first checkpoint
+		r.State, err = checkpoint.State{BestLoss: math.Inf(1), Seed: cfg.Loop.Seed}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, r.openTokens()
+}
+
+// Close lets go of the tokens.
+func (r *Run) Close() error { return r.tokens.Close() }
+
+// openTokens maps the token shards and cuts off the validation text.
+func (r *Run) openTokens() (err error) {
+	r.tokens, err = data.OpenShards(filepath.Join(r.Dir, dataDir), shardName, data.OpenOptions{VocabSize: r.Config.Model.Vocab})
+	if err != nil {
+		return err
+	}
+	r.train, r.val, err = data.Split(r.tokens, r.Config.Data.ValFraction)
+	return err
+}
+
+// OpenText lists the text that d names.
+func OpenText(d DataConfig) (*data.Source, error) {
+	if d.Path == "" {
+		return nil, fmt.Errorf("train: no text; name a file or folder with --data")
+	}
+	if d.Path == "go" {
+		if _, err := os.Stat("go"); err != nil {
+			return data.GoSource(d.MaxBytes)
+		}
+	}
+	var extensions []string
+	if d.Extensions != "" {
+		extensions = strings.Split(d.Extensions, ",")
+	}
+	return data.Open(d.Path, data.SourceOptions{Extensions: extensions, MaxBytes: d.MaxBytes})
+}
+
+// makeTokenizer makes the tokenizer that d asks for, from the text where it has
+// to be trained.
+func makeTokenizer(ctx context.Context, d DataConfig, src *data.Source, progress func(string, int64, int64)) (tokenizer.Tokenizer, error) {
+	if d.Tokenizer != "char" && d.Tokenizer != "bpe" {
+		return tokenizer.Load(d.Tokenizer)
+	}
+	text := src.Reader()
+	defer text.Close()
+	r := &progressReader{r: text, report: func(n int64) { progress("reading the vocabulary", n, src.Bytes()) }, ctx: ctx}
+	if d.Tokenizer == "char" {
+		return tokenizer.NewChar(r)
+	}
+	return tokenizer.TrainBPE(ctx, r, tokenizer.TrainOptions{VocabSize: d.BPEVocab, Progress: func(done, total int) {
+		progress("learning merges", int64(done), int64(total))
+	}})
+}
+
+// encode writes the text as token shards, files separated by the end-of-text
+// token where the tokenizer has one.
+func encode(ctx context.Context, dir string, src *data.Source, tok tokenizer.Tokenizer, progress func(string, int64, int64)) error {
+	w, err := data.CreateShards(dir, shardName, data.ShardOptions{VocabSize: tok.VocabSize(), Fingerprint: fingerprint(tok)})
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	o := data.EncodeOptions{Progress: func(n int64) { progress("encoding", n, src.Bytes()) }}
+	if t, ok := tok.(interface{ EndOfText() (int32, bool) }); ok {
+		if id, ok := t.EndOfText(); ok {
+			o.Separator = []int32{id}
+		}
+	}
+	if err := src.Encode(tok, o, func(ids []int32) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return w.Write(ids)
+	}); err != nil {
+		return err
+	}
+	return w.Close()
+}
+
+// fingerprint tells tokenizers apart by what they decode.
+func fingerprint(tok tokenizer.Tokenizer) (sum [32]byte) {
+	h := sha256.New()
+	fmt.Fprintln(h, tok.Kind(), tok.VocabSize())
+	for id := range int32(tok.VocabSize()) {
+		text, _ := tok.Decode([]int32{id})
+		fmt.Fprintf(h, "%d %q\n", id, text)
+	}
+	copy(sum[:], h.Sum(nil))
+	return sum
+}
+
+// saveConfig writes bdia.yaml.
+func (r *Run) saveConfig() error {
+	text, err := yaml.Marshal(r.Config)
+	if err != nil {
+		return fmt.Errorf("train: %s: %w", configFile, err)
+	}
+	return checkpoint.Save(r.Dir, func(t *checkpoint.Txn) error {
+		return writeFile(t, configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
+	})
+}
+
+// maxConfig bounds the size of a configuration file.
+const maxConfig = 1 << 20
+
+// readConfig reads a complete configuration.
+func readConfig(path string) (Config, error) {
+	cfg := DefaultConfig()
+	if err := ReadConfig(path, &cfg); err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Validate()
+}
+
+// ReadConfig sets the fields of cfg that the YAML file at path names. Unknown
+// keys are errors. It does not validate.
+func ReadConfig(path string, cfg *Config) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	if err != nil {
+		return fmt.Errorf("train: %s: %w", path, err)
+	}
+	if len(text) > maxConfig {
+		return fmt.Errorf("train: %s is larger than %d bytes; is it a configuration?", path, maxConfig)
+	}
+	if err := yaml.UnmarshalWithOptions(text, cfg, yaml.Strict()); err != nil {
+		return fmt.Errorf("train: %s: %s", path, firstLine(err))
+	}
+	return nil
+}
+
+// firstLine returns the first line of err, without its picture of the source.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+// saveBestTokenizer puts the tokenizer beside the best weights.
+func (r *Run) saveBestTokenizer() error {
+	dir := filepath.Join(r.Dir, bestDir)
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	return r.Tokenizer.Save(dir)
+}
+
+// progressReader reports how much was read and stops when ctx is done.
+type progressReader struct {
+	r      io.Reader
+	n      int64
+	report func(n int64)
+	ctx    context.Context
+}
+
+func (p *progressReader) Read(b []byte) (int, error) {
+	if err := p.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := p.r.Read(b)
+	p.n += int64(n)
+	p.report(p.n)
+	return n, err
+}
+
+// writeFile writes one file of a transaction.
+func writeFile(t *checkpoint.Txn, name string, write func(io.Writer) error) error {
+	w, err := t.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := write(w); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	return w.Close()
+}
+

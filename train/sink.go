@@ -1,0 +1,80 @@
+package train
+
+import (
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// stepSink is a bdia.Sink that also knows where a step begins and ends.
+type stepSink interface {
+	bdia.Sink
+	// begin starts optimiser step number step at learning rate lr.
+	begin(step int, lr float64)
+	// end finishes the step and returns the gradient's global norm, where it
+	// was measured.
+	end() (norm float64, measured bool)
+}
+
+// updateNow applies each block's gradients in the reverse walk and lets go of
+// them: online back-propagation. Gradients of one block at a time exist, and
+// those of embedding and head.
+type updateNow struct {
+	be   backend.Backend
+	opt  *optim.Optimizer
+	step int
+	lr   float64
+}
+
+func (s *updateNow) begin(step int, lr float64) { s.step, s.lr = step, lr }
+
+// Open gives the parameters cleared gradients in the arena, above whatever is
+// there; the caller releases them after Close.
+func (s *updateNow) Open(params []*tensor.Param) {
+	for _, p := range params {
+		p.Grad = s.be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+		s.be.Zero(p.Grad)
+	}
+}
+
+// Close updates the parameters.
+func (s *updateNow) Close(params []*tensor.Param) { s.opt.Update(params, s.step, s.lr) }
+
+func (s *updateNow) end() (float64, bool) { return 0, false }
+
+// accumulate keeps all gradients until the end of the step, over all of its
+// micro-batches, then clips and updates.
+type accumulate struct {
+	be     backend.Backend
+	opt    *optim.Optimizer
+	params []*tensor.Param
+	clip   float64
+	step   int
+	lr     float64
+}
+
+func newAccumulate(be backend.Backend, opt *optim.Optimizer, params []*tensor.Param, clip float64) *accumulate {
+	for _, p := range params {
+		p.Grad = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+	}
+	return &accumulate{be: be, opt: opt, params: params, clip: clip}
+}
+
+func (s *accumulate) begin(step int, lr float64) {
+	s.step, s.lr = step, lr
+	for _, p := range s.params {
+		s.be.Zero(p.Grad)
+	}
+}
+
+func (s *accumulate) Open([]*tensor.Param)  {}
+func (s *accumulate) Close([]*tensor.Param) {}
+
+func (s *accumulate) end() (norm float64, measured bool) {
+	if s.clip > 0 {
+		norm, measured = optim.ClipGlobalNorm(s.be, s.params, s.clip), true
+	}
+	s.opt.Update(s.params, s.step, s.lr)
+	return norm, measured
+}
