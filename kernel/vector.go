@@ -54,6 +54,7 @@ const (
 	opStepQuantised1
 	opStepQuantised1NoSide
 	opUnstepQuantised1
+	opKeep
 	opGradStep
 	opAdamW
 	opSGD

@@ -16,6 +16,15 @@ func (isa ISA) call(op vecOp, a *vecArgs) {
 	}
 }
 
+// draw makes the draws of dropout.
+func (isa ISA) draw(a *keepArgs) {
+	if isa == avx512 {
+		vecDraw512((*byte)(unsafe.Pointer(a)))
+	} else {
+		vecDraw256((*byte)(unsafe.Pointer(a)))
+	}
+}
+
 func call512(op vecOp, a *byte) {
 	switch op {
 	case opSum:
@@ -78,6 +87,8 @@ func call512(op vecOp, a *byte) {
 		vecStepQuantised1NoSide512(a)
 	case opUnstepQuantised1:
 		vecUnstepQuantised1512(a)
+	case opKeep:
+		vecKeep512(a)
 	case opGradStep:
 		vecGradStep512(a)
 	case opAdamW:
@@ -153,6 +164,8 @@ func call256(op vecOp, a *byte) {
 		vecStepQuantised1NoSide256(a)
 	case opUnstepQuantised1:
 		vecUnstepQuantised1256(a)
+	case opKeep:
+		vecKeep256(a)
 	case opGradStep:
 		vecGradStep256(a)
 	case opAdamW:

@@ -2217,6 +2217,42 @@ tail:
 	VZEROUPPER
 	RET
 
+// func vecKeep512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecKeep512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 64(AX), Z2
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS  (SI)(BX*4), Z0
+	VMULPS   Z2, Z0, Z0
+	MOVQ     BX, R11
+	SHRQ     $0x03, R11
+	KMOVW    (CX)(R11*1), K1
+	VPMOVM2D K1, Z1
+	VANDPS   Z1, Z0, Z0
+	VMOVUPS  Z0, (DI)(BX*4)
+	ADDQ     $0x10, BX
+	CMPQ     BX, R9
+	JLT      loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func vecGradStep512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecGradStep512(SB), NOSPLIT, $0-8
@@ -2556,6 +2592,191 @@ tail:
 done:
 	VZEROUPPER
 	RET
+
+// func vecDraw512(a *byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
+TEXT ·vecDraw512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         (AX), DI
+	MOVQ         8(AX), R9
+	VPBROADCASTD 16(AX), Z0
+	VPADDD       vecDrawOrder512<>+0(SB), Z0, Z0
+	VPBROADCASTD 20(AX), Z1
+	VPBROADCASTD 24(AX), Z2
+	VPBROADCASTD 28(AX), Z3
+	VPBROADCASTD vecPhilox512<>+0(SB), Z12
+	VPBROADCASTD vecPhilox512<>+4(SB), Z13
+	VPBROADCASTW 40(AX), Z15
+
+loop:
+	VPBROADCASTD 32(AX), Z10
+	VPBROADCASTD 36(AX), Z11
+	VMOVAPS      Z0, Z4
+	VMOVAPS      Z1, Z5
+	VMOVAPS      Z2, Z6
+	VMOVAPS      Z3, Z7
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPSLLQ       $0x20, Z4, Z4
+	VPSRLQ       $0x20, Z4, Z4
+	VPSLLQ       $0x20, Z5, Z5
+	VORPS        Z4, Z5, Z4
+	VPSLLQ       $0x20, Z6, Z6
+	VPSRLQ       $0x20, Z6, Z6
+	VPSLLQ       $0x20, Z7, Z7
+	VORPS        Z6, Z7, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z8
+	VPUNPCKHQDQ  Z6, Z4, Z9
+	VPCMPUW      $0x02, Z15, Z8, K1
+	VPCMPUW      $0x02, Z15, Z9, K2
+	KMOVD        K1, (DI)
+	KMOVD        K2, 4(DI)
+	VPBROADCASTD vecPhilox512<>+16(SB), Z14
+	VPADDD       Z14, Z0, Z0
+	ADDQ         $0x08, DI
+	SUBQ         $0x08, R9
+	JNE          loop
+	VZEROUPPER
+	RET
+
+DATA vecPhilox512<>+0(SB)/4, $0xd2511f53
+DATA vecPhilox512<>+4(SB)/4, $0xcd9e8d57
+DATA vecPhilox512<>+8(SB)/4, $0x9e3779b9
+DATA vecPhilox512<>+12(SB)/4, $0xbb67ae85
+DATA vecPhilox512<>+16(SB)/4, $0x00000008
+GLOBL vecPhilox512<>(SB), RODATA|NOPTR, $20
+
+DATA vecDrawOrder512<>+0(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+4(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+8(SB)/4, $0x00000004
+DATA vecDrawOrder512<>+12(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+16(SB)/4, $0x00000001
+DATA vecDrawOrder512<>+20(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+24(SB)/4, $0x00000005
+DATA vecDrawOrder512<>+28(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+32(SB)/4, $0x00000002
+DATA vecDrawOrder512<>+36(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+40(SB)/4, $0x00000006
+DATA vecDrawOrder512<>+44(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+48(SB)/4, $0x00000003
+DATA vecDrawOrder512<>+52(SB)/4, $0x00000000
+DATA vecDrawOrder512<>+56(SB)/4, $0x00000007
+DATA vecDrawOrder512<>+60(SB)/4, $0x00000000
+GLOBL vecDrawOrder512<>(SB), RODATA|NOPTR, $64
 
 // func vecSum256(a *byte)
 // Requires: AVX
@@ -5955,6 +6176,56 @@ tail:
 	VZEROUPPER
 	RET
 
+// func vecKeep256(a *byte)
+// Requires: AVX, AVX2
+TEXT ·vecKeep256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         56(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 64(AX), Y4
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y4, Y0, Y0
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      (CX)(R11*1), R12
+	VMOVD        R12, X1
+	VPBROADCASTD X1, Y1
+	VPSLLVD      vecToSign<>+0(SB), Y1, Y1
+	VPSRAD       $0x1f, Y1, Y1
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DI)(BX*4)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y4, Y0, Y0
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      1(CX)(R11*1), R12
+	VMOVD        R12, X1
+	VPBROADCASTD X1, Y1
+	VPSLLVD      vecToSign<>+0(SB), Y1, Y1
+	VPSRAD       $0x1f, Y1, Y1
+	VANDPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(DI)(BX*4)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func vecGradStep256(a *byte)
 // Requires: AVX, FMA3
 TEXT ·vecGradStep256(SB), NOSPLIT, $0-8
@@ -6434,3 +6705,203 @@ tail:
 done:
 	VZEROUPPER
 	RET
+
+// func vecDraw256(a *byte)
+// Requires: AVX, AVX2
+TEXT ·vecDraw256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         (AX), DI
+	MOVQ         8(AX), R9
+	VPBROADCASTD 16(AX), Y0
+	VPADDD       vecDrawOrder256<>+0(SB), Y0, Y0
+	VPBROADCASTD 20(AX), Y1
+	VPBROADCASTD 24(AX), Y2
+	VPBROADCASTD 28(AX), Y3
+	VPBROADCASTD vecPhilox256<>+0(SB), Y12
+	VPBROADCASTD vecPhilox256<>+4(SB), Y13
+	VPBROADCASTW 40(AX), Y15
+
+loop:
+	VPBROADCASTD 32(AX), Y10
+	VPBROADCASTD 36(AX), Y11
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y2, Y6
+	VMOVAPS      Y3, Y7
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPSLLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y4, Y4
+	VPSLLQ       $0x20, Y5, Y5
+	VORPS        Y4, Y5, Y4
+	VPSLLQ       $0x20, Y6, Y6
+	VPSRLQ       $0x20, Y6, Y6
+	VPSLLQ       $0x20, Y7, Y7
+	VORPS        Y6, Y7, Y6
+	VPUNPCKLQDQ  Y6, Y4, Y8
+	VPUNPCKHQDQ  Y6, Y4, Y9
+	VPMINUW      Y8, Y15, Y5
+	VPCMPEQW     Y8, Y5, Y8
+	VPMINUW      Y9, Y15, Y5
+	VPCMPEQW     Y9, Y5, Y9
+	VPACKSSWB    Y9, Y8, Y8
+	VPMOVMSKB    Y8, R11
+	MOVL         R11, (DI)
+	VPBROADCASTD vecPhilox256<>+16(SB), Y14
+	VPADDD       Y14, Y0, Y0
+	ADDQ         $0x04, DI
+	SUBQ         $0x04, R9
+	JNE          loop
+	VZEROUPPER
+	RET
+
+DATA vecPhilox256<>+0(SB)/4, $0xd2511f53
+DATA vecPhilox256<>+4(SB)/4, $0xcd9e8d57
+DATA vecPhilox256<>+8(SB)/4, $0x9e3779b9
+DATA vecPhilox256<>+12(SB)/4, $0xbb67ae85
+DATA vecPhilox256<>+16(SB)/4, $0x00000004
+GLOBL vecPhilox256<>(SB), RODATA|NOPTR, $20
+
+DATA vecDrawOrder256<>+0(SB)/4, $0x00000000
+DATA vecDrawOrder256<>+4(SB)/4, $0x00000000
+DATA vecDrawOrder256<>+8(SB)/4, $0x00000001
+DATA vecDrawOrder256<>+12(SB)/4, $0x00000000
+DATA vecDrawOrder256<>+16(SB)/4, $0x00000002
+DATA vecDrawOrder256<>+20(SB)/4, $0x00000000
+DATA vecDrawOrder256<>+24(SB)/4, $0x00000003
+DATA vecDrawOrder256<>+28(SB)/4, $0x00000000
+GLOBL vecDrawOrder256<>(SB), RODATA|NOPTR, $32

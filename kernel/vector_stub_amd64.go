@@ -214,6 +214,13 @@ func vecStepQuantised1NoSide512(a *byte)
 //go:noescape
 func vecUnstepQuantised1512(a *byte)
 
+// vecKeep512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0
+//
+//go:noescape
+func vecKeep512(a *byte)
+
 // vecGradStep512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = fma(p2, f1, p0) + p1; p1 = p2*f0
@@ -248,6 +255,13 @@ func vecMoments512(a *byte)
 //
 //go:noescape
 func vecSETUpdate512(a *byte)
+
+// vecDraw512 works on keepArgs a:
+//
+//	for i < draws { w := Philox(ctr+i, key); bit j of keep[i] = half-word j of w <= last }
+//
+//go:noescape
+func vecDraw512(a *byte)
 
 // vecSum256 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -459,6 +473,13 @@ func vecStepQuantised1NoSide256(a *byte)
 //go:noescape
 func vecUnstepQuantised1256(a *byte)
 
+// vecKeep256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0
+//
+//go:noescape
+func vecKeep256(a *byte)
+
 // vecGradStep256 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = fma(p2, f1, p0) + p1; p1 = p2*f0
@@ -493,3 +514,10 @@ func vecMoments256(a *byte)
 //
 //go:noescape
 func vecSETUpdate256(a *byte)
+
+// vecDraw256 works on keepArgs a:
+//
+//	for i < draws { w := Philox(ctr+i, key); bit j of keep[i] = half-word j of w <= last }
+//
+//go:noescape
+func vecDraw256(a *byte)

@@ -361,42 +361,69 @@ func TestChunkSums(t *testing.T) {
 }
 
 func TestDropout(t *testing.T) {
-	t.Parallel()
-	const n = 1 << 16
-	x, y := make([]float32, n), make([]float32, n)
-	for i := range x {
-		x[i] = 1
-	}
-	x[5] = nan
-	key := rng.Key{Seed: 1, Step: 2}
-	portable.Dropout(y, x, key, 0, 1<<14*3)
-	kept := 0
-	for i, v := range y {
-		switch {
-		case v == 4./3 || v != v:
-			kept++
-		case math.Float32bits(v) != 0:
-			t.Fatalf("y[%d] = %v, want 0 or 4/3", i, v)
+	everyISA(t, func(t *testing.T, isa ISA) {
+		const n = 1 << 16
+		x, y := make([]float32, n), make([]float32, n)
+		for i := range x {
+			x[i] = 1
 		}
-	}
-	if share := float64(kept) / n; math.Abs(share-0.75) > 0.01 {
-		t.Errorf("kept %v of the elements, want 0.75", share)
-	}
-	part := make([]float32, 100)
-	portable.Dropout(part, x[64:164], key, 64, 1<<14*3)
-	for i, v := range part {
-		if v != y[64+i] {
-			t.Fatalf("element %d depends on the split", 64+i)
+		x[5] = nan
+		key := rng.Key{Seed: 1, Step: 2}
+		isa.Dropout(y, x, key, 0, 1<<14*3)
+		kept := 0
+		for i, v := range y {
+			switch {
+			case v == 4./3 || v != v:
+				kept++
+			case math.Float32bits(v) != 0:
+				t.Fatalf("y[%d] = %v, want 0 or 4/3", i, v)
+			}
 		}
-	}
-	portable.Dropout(y, x, key, 0, 1<<16)
-	if y[0] != 1 || y[9] != 1 {
-		t.Errorf("keep 65536 changes values")
-	}
-	portable.Dropout(y, x, key, 0, 0)
-	for i, v := range y {
-		if math.Float32bits(v) != 0 {
-			t.Fatalf("keep 0 leaves y[%d] = %v", i, v)
+		if share := float64(kept) / n; math.Abs(share-0.75) > 0.01 {
+			t.Errorf("kept %v of the elements, want 0.75", share)
+		}
+		part := make([]float32, 100)
+		isa.Dropout(part, x[64:164], key, 64, 1<<14*3)
+		for i, v := range part {
+			if v != y[64+i] {
+				t.Fatalf("element %d depends on the split", 64+i)
+			}
+		}
+		isa.Dropout(y, x, key, 0, 1<<16)
+		if y[0] != 1 || y[9] != 1 {
+			t.Errorf("keep 65536 changes values")
+		}
+		isa.Dropout(y, x, key, 0, 0)
+		for i, v := range y {
+			if math.Float32bits(v) != 0 {
+				t.Fatalf("keep 0 leaves y[%d] = %v", i, v)
+			}
+		}
+	})
+}
+
+// Not parallel: testing.AllocsPerRun forbids it.
+func TestKernelsDoNotAllocate(t *testing.T) {
+	const n = 100
+	o := newOperands(1, n, false)
+	x, y, z := o.vec(), o.vec(), o.positive()
+	side := o.side(2 * n)
+	for _, l := range cpufeat.Supported() {
+		isa := ISA(l)
+		if got := testing.AllocsPerRun(10, func() {
+			isa.LayerNorm(y, x, z, z, 1e-5)
+			isa.LayerNormBackward(y, x, x, z, 0, 1)
+			isa.ExpSum(y, x, 1, isa.RowMax(x))
+			isa.CrossEntropy(y, 3, 1)
+			isa.GELUTanh(y, x)
+			isa.StepQuantised(y, x, z, side, n, 0.25, 2, 9)
+			isa.UnstepQuantised(y, x, z, side, n, 0.5, 1, 9)
+			isa.AdamW(x, y, y, z, AdamWScalars{LR: 1e-3, Bias1: 1, Bias2: 1})
+			isa.Moments(x, y, z, 0.9, 0.999)
+			isa.SumSquares(x)
+			isa.Dropout(y, x, rng.Key{}, 0, 1000)
+		}); got != 0 {
+			t.Errorf("%v: %v allocations", isa, got)
 		}
 	}
 }

@@ -9,13 +9,13 @@ var kernels = []kernel{
 		g.sub(d, d, g.f(0))
 		g.addMul(g.acc(0), d, d)
 	}},
-	{name: "Normalise", loop: "p0 = fma((p1-f0)*f1, p2, p3)", ptrs: 4, accs: 0, body: func(g *gen) {
+	{name: "Normalise", loop: "p0 = fma((p1-f0)*f1, p2, p3)", ptrs: 4, body: func(g *gen) {
 		x := g.load(1)
 		g.xhat(x)
 		g.mulAdd(x, g.load(2), g.load(3))
 		g.store(x, 0)
 	}},
-	{name: "NormaliseNoBias", loop: "p0 = (p1-f0)*f1*p2", ptrs: 3, accs: 0, body: func(g *gen) {
+	{name: "NormaliseNoBias", loop: "p0 = (p1-f0)*f1*p2", ptrs: 3, body: func(g *gen) {
 		x := g.load(1)
 		g.xhat(x)
 		g.mul(x, x, g.load(2))
@@ -28,7 +28,7 @@ var kernels = []kernel{
 		g.add(g.acc(0), g.acc(0), d)
 		g.addMul(g.acc(1), d, x)
 	}},
-	{name: "NormBackward", loop: "p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1", ptrs: 4, accs: 0, body: func(g *gen) {
+	{name: "NormBackward", loop: "p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1", ptrs: 4, body: func(g *gen) {
 		d, x := g.load(1), g.load(2)
 		g.mul(d, d, g.load(3))
 		g.xhat(x)
@@ -37,13 +37,13 @@ var kernels = []kernel{
 		g.mul(d, d, g.f(1))
 		g.store(d, 0)
 	}},
-	{name: "NormParams", loop: "p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1", ptrs: 4, accs: 0, body: func(g *gen) {
+	{name: "NormParams", loop: "p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1", ptrs: 4, body: func(g *gen) {
 		dy := normParams(g)
 		db := g.load(3)
 		g.add(db, db, dy)
 		g.store(db, 3)
 	}},
-	{name: "NormParamsNoBias", loop: "p0 = fma(p1, (p2-f0)*f1, p0)", ptrs: 3, accs: 0, body: func(g *gen) { normParams(g) }},
+	{name: "NormParamsNoBias", loop: "p0 = fma(p1, (p2-f0)*f1, p0)", ptrs: 3, body: func(g *gen) { normParams(g) }},
 	{name: "Dot", loop: "acc = fma(p1, p2, acc)", ptrs: 3, accs: 1, body: func(g *gen) {
 		g.addMul(g.acc(0), g.load(1), g.load(2))
 	}},
@@ -60,22 +60,22 @@ var kernels = []kernel{
 		g.store(x, 0)
 		g.add(g.acc(0), g.acc(0), x)
 	}},
-	{name: "SoftmaxBackward", loop: "p0 = p1*(p2-f0)*f1", ptrs: 3, accs: 0, body: func(g *gen) {
+	{name: "SoftmaxBackward", loop: "p0 = p1*(p2-f0)*f1", ptrs: 3, body: func(g *gen) {
 		p, d := g.load(1), g.load(2)
 		g.sub(d, d, g.f(0))
 		g.mul(d, p, d)
 		g.mul(d, d, g.f(1))
 		g.store(d, 0)
 	}},
-	{name: "GELUTanh", loop: "p0 = gelu(p1), as geluTanhGo", ptrs: 2, accs: 0, body: geluTanh},
-	{name: "GELUTanhBackward", loop: "p0 = p1*gelu'(p2), as geluTanhBackwardGo", ptrs: 3, accs: 0, body: geluTanhBackward},
-	{name: "GELUErf", loop: "p0 = p1*normalCDF(p1)", ptrs: 2, accs: 0, body: func(g *gen) {
+	{name: "GELUTanh", loop: "p0 = gelu(p1), as geluTanhGo", ptrs: 2, body: geluTanh},
+	{name: "GELUTanhBackward", loop: "p0 = p1*gelu'(p2), as geluTanhBackwardGo", ptrs: 3, body: geluTanhBackward},
+	{name: "GELUErf", loop: "p0 = p1*normalCDF(p1)", ptrs: 2, body: func(g *gen) {
 		x := g.load(1)
 		cdf, _ := normalCDF(g, x)
 		g.mul(x, x, cdf)
 		g.store(x, 0)
 	}},
-	{name: "GELUErfBackward", loop: "p0 = p1*gelu'(p2), as geluErfBackwardGo", ptrs: 3, accs: 0, body: func(g *gen) {
+	{name: "GELUErfBackward", loop: "p0 = p1*gelu'(p2), as geluErfBackwardGo", ptrs: 3, body: func(g *gen) {
 		x := g.load(2)
 		cdf, z2 := normalCDF(g, x)
 		g.or(z2, z2, g.k(cSign))
@@ -86,17 +86,17 @@ var kernels = []kernel{
 		g.mul(cdf, g.load(1), cdf)
 		g.store(cdf, 0)
 	}},
-	{name: "Add", loop: "p0 = p1 + p2", ptrs: 3, accs: 0, body: func(g *gen) {
+	{name: "Add", loop: "p0 = p1 + p2", ptrs: 3, body: func(g *gen) {
 		a := g.load(1)
 		g.add(a, a, g.load(2))
 		g.store(a, 0)
 	}},
-	{name: "Scale", loop: "p0 = p1*f0", ptrs: 2, accs: 0, body: func(g *gen) {
+	{name: "Scale", loop: "p0 = p1*f0", ptrs: 2, body: func(g *gen) {
 		x := g.load(1)
 		g.mul(x, x, g.f(0))
 		g.store(x, 0)
 	}},
-	{name: "Axpy", loop: "p0 = fma(p1, f0, p0)", ptrs: 2, accs: 0, body: func(g *gen) {
+	{name: "Axpy", loop: "p0 = fma(p1, f0, p0)", ptrs: 2, body: func(g *gen) {
 		d := g.load(0)
 		g.addMul(d, g.load(1), g.f(0))
 		g.store(d, 0)
@@ -129,7 +129,15 @@ var kernels = []kernel{
 	{name: "StepQuantised1", loop: "as stepQuantisedGo, planes 1", ptrs: 4, accs: 1, bits: true, body: step{true, true, true}.forward},
 	{name: "StepQuantised1NoSide", loop: "as stepQuantisedGo, planes 1, side nil", ptrs: 3, accs: 1, body: step{true, true, false}.forward},
 	{name: "UnstepQuantised1", loop: "as unstepQuantisedGo, planes 1", ptrs: 4, accs: 1, bits: true, body: step{true, true, true}.backward},
-	{name: "GradStep", loop: "p0 = fma(p2, f1, p0) + p1; p1 = p2*f0", ptrs: 3, accs: 0, body: func(g *gen) {
+	{name: "Keep", loop: "p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0", ptrs: 4, bits: true, body: func(g *gen) {
+		x := g.load(1)
+		g.mul(x, x, g.f(0))
+		kept := g.tmp()
+		g.sideMask(kept)
+		g.and(x, x, kept)
+		g.store(x, 0)
+	}},
+	{name: "GradStep", loop: "p0 = fma(p2, f1, p0) + p1; p1 = p2*f0", ptrs: 3, body: func(g *gen) {
 		dx, grad := g.load(0), g.load(2)
 		g.addMul(dx, grad, g.f(1))
 		g.add(dx, dx, g.load(1))
@@ -137,7 +145,7 @@ var kernels = []kernel{
 		g.mul(grad, grad, g.f(0))
 		g.store(grad, 1)
 	}},
-	{name: "AdamW", loop: "as adamWGo", ptrs: 4, accs: 0, body: func(g *gen) {
+	{name: "AdamW", loop: "as adamWGo", ptrs: 4, body: func(g *gen) {
 		grad, m, v := g.load(1), g.load(2), g.load(3)
 		moments(g, grad, m, v)
 		g.store(m, 2)
@@ -149,7 +157,7 @@ var kernels = []kernel{
 		g.div(m, m, v)
 		g.decayed(m, 4)
 	}},
-	{name: "SGD", loop: "as sgdGo", ptrs: 3, accs: 0, body: func(g *gen) {
+	{name: "SGD", loop: "as sgdGo", ptrs: 3, body: func(g *gen) {
 		buf := g.load(2)
 		g.mulAdd(buf, g.f(0), g.load(1))
 		g.store(buf, 2)
@@ -165,7 +173,7 @@ var kernels = []kernel{
 		g.mul(v, v, g.k(cTwo32))
 		g.addMul(g.acc(1), v, v)
 	}},
-	{name: "SETUpdate", loop: "as setUpdateGo", ptrs: 3, accs: 0, body: func(g *gen) {
+	{name: "SETUpdate", loop: "as setUpdateGo", ptrs: 3, body: func(g *gen) {
 		m, v := g.load(1), g.load(2)
 		g.mulAdd(v, g.f(0), g.f(1))
 		g.sqrt(v, v)

@@ -17,6 +17,7 @@ func main() {
 		for _, k := range kernels {
 			k.emit(s)
 		}
+		s.draw()
 	}
 	Generate()
 }
