@@ -13,11 +13,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 const modulePath = "github.com/bdia-go/bdia"
+
+// root is the repository root, seen from this package's tests.
+var root = filepath.Join("..", "..")
 
 // fset gives the positions of every file that these tests parse.
 var fset = token.NewFileSet()
@@ -64,14 +65,16 @@ func parse(name string, text []byte) (*source, error) {
 // build tags. Folders that the go command ignores are left out.
 var module = sync.OnceValues(func() ([]*source, error) {
 	var all []*source
-	err := walk(filepath.Join("..", ".."), ignoredByGo, func(name string, text []byte) error {
+	err := walk(root, ignoredByGo, func(name string) error {
 		if !strings.HasSuffix(name, ".go") {
 			return nil
 		}
-		s, err := parse(name, text)
-		if err == nil {
-			all = append(all, s)
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			return err
 		}
+		s, err := parse(name, text)
+		all = append(all, s)
 		return err
 	})
 	return all, err
@@ -80,44 +83,32 @@ var module = sync.OnceValues(func() ([]*source, error) {
 // sources returns the Go files of the module for which keep holds.
 func sources(t *testing.T, keep func(*source) bool) []*source {
 	t.Helper()
-	if root := testkit.RepoRoot(t); !sameFolder(root, filepath.Join("..", "..")) {
-		t.Fatalf("the repository root is %s, not two folders up", root)
-	}
 	all, err := module()
 	if err != nil {
 		t.Fatal(err)
 	}
-	all = slices.Clone(all)
-	all = slices.DeleteFunc(all, func(s *source) bool { return !keep(s) })
+	all = slices.DeleteFunc(slices.Clone(all), func(s *source) bool { return !keep(s) })
 	if len(all) == 0 {
 		t.Fatal("no files to check")
 	}
 	return all
 }
 
-func sameFolder(a, b string) bool {
-	x, errX := os.Stat(a)
-	y, errY := os.Stat(b)
-	return errX == nil && errY == nil && os.SameFile(x, y)
-}
-
-// ignoredByGo reports whether the go command passes over a folder of that name.
+// ignoredByGo reports whether the go command passes over a folder of that name,
+// or it holds the output of training runs.
 func ignoredByGo(name string) bool {
-	return name == "testdata" || name == "vendor" || strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".")
+	return name == "runs" || name == "testdata" || name == "vendor" || strings.HasPrefix(name, "_") || strings.HasPrefix(name, ".")
 }
 
-// walk calls f with the slash-separated relative name and the text of every
-// regular file below root, except in the folders that skip names.
-func walk(root string, skip func(name string) bool, f func(name string, text []byte) error) error {
+// walk calls f with the slash-separated path, relative to root, of every regular
+// file below root, except in the folders that skip names.
+func walk(root string, skip func(folder string) bool, f func(name string) error) error {
 	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() {
-			if p != root && skip(d.Name()) {
-				return filepath.SkipDir
-			}
-			return nil
+		if d.IsDir() && p != root && skip(d.Name()) {
+			return filepath.SkipDir
 		}
 		if !d.Type().IsRegular() {
 			return nil
@@ -126,11 +117,7 @@ func walk(root string, skip func(name string) bool, f func(name string, text []b
 		if err != nil {
 			return err
 		}
-		text, err := os.ReadFile(p)
-		if err != nil {
-			return err
-		}
-		return f(filepath.ToSlash(rel), text)
+		return f(filepath.ToSlash(rel))
 	})
 }
 
