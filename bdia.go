@@ -245,6 +245,9 @@ func (s *Stack) observe(k int) {
 	}
 }
 
+// Side returns the side information of the pass at hand, for inspection.
+func (s *Stack) Side() SideInfo { return s.side }
+
 // MaxAbs returns the largest |x| of the latest Forward on a grid, over all
 // states and samples.
 func (s *Stack) MaxAbs() float64 {

@@ -6,6 +6,3 @@ import "github.com/bdia-go/bdia/backend"
 func (s *Stack) SetGammas(gammas []float32) {
 	s.draw = func(dst []float32, _, _ int, _ backend.Pass) { copy(dst, gammas) }
 }
-
-// Side returns the side information of the pass at hand.
-func (s *Stack) Side() SideInfo { return s.side }

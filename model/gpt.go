@@ -20,14 +20,15 @@ type GPT struct {
 	Config GPTConfig
 	Stack  *bdia.Stack
 
-	be        backend.Backend
-	embedding *nn.Embedding
-	drop      nn.Dropout
-	blocks    []*nn.Block
-	head      *nn.Head
-	outer     []*tensor.Param // everything outside the blocks
-	params    []*tensor.Param
-	losses    []float32 // of the latest batch
+	be          backend.Backend
+	embedding   *nn.Embedding
+	drop        nn.Dropout
+	blocks      []*nn.Block
+	stackBlocks []bdia.Block // the same
+	head        *nn.Head
+	outer       []*tensor.Param // everything outside the blocks
+	params      []*tensor.Param
+	losses      []float32 // of the latest batch
 }
 
 // Batch is Size samples of one length: Inputs and Targets are (Size,T).
@@ -69,9 +70,20 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 		m.params = append(m.params, b.Params()...)
 	}
 	m.params = append(m.params, m.outer[2:]...)
-	var err error
-	m.Stack, err = bdia.NewStack(be, stack, opt)
-	return m, err
+	m.stackBlocks = stack
+	return m.WithOptions(opt)
+}
+
+// WithOptions returns the same model, parameters included, with other choices
+// of memory, gamma and grid.
+func (m *GPT) WithOptions(opt bdia.Options) (*GPT, error) {
+	stack, err := bdia.NewStack(m.be, m.stackBlocks, opt)
+	if err != nil {
+		return nil, err
+	}
+	other := *m
+	other.Stack = stack
+	return &other, nil
 }
 
 // Params lists every parameter, in the order of the forward pass. A tied head
@@ -119,6 +131,21 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 	m.embedding.Backward(dx0, ids)
 	sink.Close(m.outer)
 	return nil
+}
+
+// Drift runs the forward pass of a training step and measures how far off the
+// states are when they are solved for in floating point (see bdia.Stack.Drift).
+func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms float64)) error {
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	ids, _, _ := m.upload(b)
+	x0 := m.Stack.Begin(m.shape(b), pass)
+	m.embedding.Forward(x0, ids)
+	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
+	if _, err := m.Stack.Forward(); err != nil {
+		return err
+	}
+	return m.Stack.Drift(report)
 }
 
 // Loss adds the losses of the tokens of b, without training, to sum. States are

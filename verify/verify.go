@@ -1,0 +1,300 @@
+// Package verify shows, on a real model and batch, that reversible
+// back-propagation is exact: every state rebuilt and every gradient is compared
+// bit for bit with a run that stored its activations.
+package verify
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math"
+	"math/bits"
+	"unsafe"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Report is the result of a check.
+type Report struct {
+	ReconstructedActivations int64   `json:"reconstructed_activations"`
+	MismatchedBits           int64   `json:"mismatched_bits"` // against the states of the stored run
+	OffGrid                  int64   `json:"off_grid"`        // activations that are no multiple of 2^-L, forward or rebuilt
+	GradientValues           int64   `json:"gradient_values"`
+	GradientDifferingBits    int64   `json:"gradient_differing_bits"`
+	MaxAbs                   float64 `json:"max_abs"`       // largest |x| of any state
+	MaxAbsLimit              float64 `json:"max_abs_limit"` // where the grid stops being exact
+	Loss                     float64 `json:"loss"`          // mean over tokens, nats
+	States                   []State `json:"states"`
+}
+
+// State is the fingerprint of one residual state x_k.
+type State struct {
+	K       int    `json:"k"`
+	Forward string `json:"forward"`           // SHA-256 of its bytes in the forward pass
+	Reverse string `json:"reverse,omitempty"` // of the state as rebuilt; empty where it was kept
+}
+
+// Exact reports whether nothing differed.
+func (r *Report) Exact() bool {
+	return r.MismatchedBits == 0 && r.OffGrid == 0 && r.GradientDifferingBits == 0
+}
+
+// Fault is damage done on purpose between the forward pass and the reverse
+// walk, to show that the check can fail.
+type Fault string
+
+const (
+	NoFault   Fault = "none"
+	SideBit   Fault = "side-bit"  // one bit of the side information of x_0
+	StateBit  Fault = "state-bit" // one bit of the state x_{K-2}
+	WeightBit Fault = "weight"    // one bit of a weight of block 0
+)
+
+// Faults lists the kinds of damage.
+func Faults() []Fault { return []Fault{NoFault, SideBit, StateBit, WeightBit} }
+
+// ErrOptions is wrapped by the error of a check that its options do not allow.
+var ErrOptions = errors.New("cannot be verified")
+
+// minBlocks is the least depth at which a state is rebuilt at all.
+const minBlocks = 3
+
+// Plan returns the peak memory that Run needs on a backend with the given scratch.
+func Plan(c model.GPTConfig, opt bdia.Options, size, length int, scratch int64) (backend.Usage, error) {
+	be := plan.New(scratch)
+	m, err := model.NewGPT(be, c, opt)
+	if err != nil {
+		return backend.Usage{}, err
+	}
+	batch := model.Batch{Size: size, Inputs: make([]int32, size*length), Targets: make([]int32, size*length)}
+	for _, o := range []bdia.Options{stored(opt), opt} {
+		r, err := m.WithOptions(o)
+		if err != nil {
+			return backend.Usage{}, err
+		}
+		if err := r.Step(batch, backend.Pass{Train: true}, 1, &gradients{be: be}, new(float64)); err != nil {
+			return backend.Usage{}, err
+		}
+	}
+	return be.Peak(), nil
+}
+
+// stored returns opt with every activation kept.
+func stored(opt bdia.Options) bdia.Options {
+	opt.Memory = bdia.Store
+	return opt
+}
+
+// Run checks one training pass of m, whose options are replaced by opt: first
+// with stored activations, then reversibly. No weight changes.
+func Run(be backend.Backend, m *model.GPT, opt bdia.Options, batch model.Batch, pass backend.Pass, fault Fault) (*Report, error) {
+	if opt.Memory != bdia.Reversible {
+		return nil, fmt.Errorf("verify: %w: memory mode %v rebuilds nothing; use reversible", ErrOptions, opt.Memory)
+	}
+	K := m.Config.Layers
+	if fault != NoFault && K < minBlocks {
+		return nil, fmt.Errorf("verify: %w: with %d blocks nothing is rebuilt; use at least %d", ErrOptions, K, minBlocks)
+	}
+	pass.Train = true
+	scale := 1 / float32(len(batch.Inputs))
+	ref, err := m.WithOptions(stored(opt))
+	if err != nil {
+		return nil, err
+	}
+	states := make([][]float32, K+1)
+	ref.Stack.Observe = func(k int, x tensor.Tensor) { states[k] = download(be, x) }
+	want := &gradients{be: be, host: map[string][]float32{}}
+	if err := ref.Step(batch, pass, scale, want, new(float64)); err != nil {
+		return nil, err
+	}
+
+	rev, err := m.WithOptions(opt)
+	if err != nil {
+		return nil, err
+	}
+	r := &Report{MaxAbsLimit: opt.Grid.Limit(), States: make([]State, K+1)}
+	c := &checker{be: be, report: r, want: states, unit: math.Ldexp(1, int(opt.Grid))}
+	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: firstBlockWeight(m)}
+	rev.Stack.Observe = func(k int, x tensor.Tensor) {
+		c.state(k, x)
+		injector.observe(k, x)
+	}
+	sink := &gradients{be: be, compare: want.host, report: r}
+	var sum float64
+	err = rev.Step(batch, pass, scale, sink, &sum)
+	injector.undo()
+	if err != nil {
+		return nil, err
+	}
+	r.MaxAbs, r.Loss = rev.Stack.MaxAbs(), sum/float64(len(batch.Inputs))
+	return r, nil
+}
+
+// checker compares states with those of the stored run.
+type checker struct {
+	be     backend.Backend
+	report *Report
+	want   [][]float32
+	unit   float64 // 2^L
+	top    bool    // the forward pass has reached x_K
+}
+
+func (c *checker) state(k int, x tensor.Tensor) {
+	got := download(c.be, x)
+	hash := fingerprint(got)
+	if c.top {
+		c.report.States[k].Reverse = hash
+		c.report.ReconstructedActivations += int64(len(got))
+	} else {
+		c.report.States[k] = State{K: k, Forward: hash}
+		c.top = k == len(c.want)-1
+	}
+	c.report.MismatchedBits += differingBits(got, c.want[k])
+	for _, v := range got {
+		if y := float64(v) * c.unit; y != math.Trunc(y) {
+			c.report.OffGrid++
+		}
+	}
+}
+
+// gradients is a Sink that keeps gradients on the host, compares them with
+// others, or neither.
+type gradients struct {
+	be      backend.Backend
+	host    map[string][]float32 // keep, if not nil
+	compare map[string][]float32 // compare, if not nil
+	report  *Report
+}
+
+// Open allocates cleared gradients above whatever is in the arena.
+func (g *gradients) Open(params []*tensor.Param) {
+	for _, p := range params {
+		p.Grad = g.be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+		g.be.Zero(p.Grad)
+	}
+}
+
+// Close takes the gradients.
+func (g *gradients) Close(params []*tensor.Param) {
+	for _, p := range params {
+		if g.host != nil {
+			g.host[p.Name] = download(g.be, p.Grad)
+		}
+		if g.compare != nil {
+			got := download(g.be, p.Grad)
+			g.report.GradientValues += int64(len(got))
+			g.report.GradientDifferingBits += differingBits(got, g.compare[p.Name])
+		}
+	}
+}
+
+// injector does the damage once the forward pass is over.
+type injector struct {
+	be     backend.Backend
+	stack  *bdia.Stack
+	fault  Fault
+	blocks int
+	weight tensor.Tensor
+	kept   tensor.Tensor // the buffer of x_{K-2}
+	done   bool
+}
+
+func (i *injector) observe(k int, x tensor.Tensor) {
+	if k == i.blocks-2 && !i.done {
+		i.kept = x
+	}
+	if k != i.blocks || i.done {
+		return
+	}
+	i.done = true
+	switch i.fault {
+	case SideBit:
+		side := i.stack.Side().Of(0)
+		host := make([]byte, side.Len())
+		i.be.DownloadBytes(host, side)
+		host[len(host)/2] ^= 1
+		i.be.UploadBytes(side, host)
+	case StateBit:
+		flip(i.be, i.kept)
+	case WeightBit:
+		flip(i.be, i.weight)
+	}
+}
+
+// undo gives the model its weight back.
+func (i *injector) undo() {
+	if i.done && i.fault == WeightBit {
+		flip(i.be, i.weight)
+	}
+}
+
+// firstBlockWeight returns a matrix of block 0.
+func firstBlockWeight(m *model.GPT) tensor.Tensor {
+	for _, p := range m.Params() {
+		if p.Name == "blocks.0.mlp.fc2.weight" {
+			return p.Value
+		}
+	}
+	panic("verify: a model without blocks")
+}
+
+// flip turns over one high bit of the fraction of the tensor's largest value.
+func flip(be backend.Backend, x tensor.Tensor) {
+	host := download(be, x)
+	at := 0
+	for i, v := range host {
+		if math.Abs(float64(v)) > math.Abs(float64(host[at])) {
+			at = i
+		}
+	}
+	host[at] = math.Float32frombits(math.Float32bits(host[at]) ^ 1<<22)
+	be.Upload(x, host)
+}
+
+func download(be backend.Backend, x tensor.Tensor) []float32 {
+	host := make([]float32, x.Len())
+	be.Download(host, x)
+	return host
+}
+
+// differingBits counts the bits in which a and b differ.
+func differingBits(a, b []float32) (n int64) {
+	for i := range a {
+		n += int64(bits.OnesCount32(math.Float32bits(a[i]) ^ math.Float32bits(b[i])))
+	}
+	return n
+}
+
+// fingerprint is the start of the SHA-256 of x's bytes.
+func fingerprint(x []float32) string {
+	sum := sha256.Sum256(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x)))
+	return hex.EncodeToString(sum[:8])
+}
+
+// Drift runs a training pass without a grid and reports, from x_{K-2} down to
+// x_0, the root mean square error of the states solved for in floating point.
+func Drift(be backend.Backend, m *model.GPT, gamma bdia.Gamma, batch model.Batch, pass backend.Pass, report func(k int, rms float64)) error {
+	r, err := m.WithOptions(bdia.Options{Memory: bdia.Recompute, Gamma: gamma, Grid: bdia.NoGrid})
+	if err != nil {
+		return err
+	}
+	pass.Train = true
+	return r.Drift(batch, pass, report)
+}
+
+// PlanDrift returns the peak memory that Drift needs.
+func PlanDrift(c model.GPTConfig, gamma bdia.Gamma, size, length int, scratch int64) (backend.Usage, error) {
+	be := plan.New(scratch)
+	m, err := model.NewGPT(be, c, bdia.Options{Memory: bdia.Store, Gamma: gamma, Grid: bdia.NoGrid})
+	if err != nil {
+		return backend.Usage{}, err
+	}
+	batch := model.Batch{Size: size, Inputs: make([]int32, size*length)}
+	err = Drift(be, m, gamma, batch, backend.Pass{}, func(int, float64) {})
+	return be.Peak(), err
+}
