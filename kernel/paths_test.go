@@ -206,6 +206,24 @@ var kernels = []struct {
 		stride := (o.n+7)/8 + 3
 		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, -0.25, 2, 9))
 	}},
+	{"StepQuantised2NoSide", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, 0.25, 2, 7))
+	}},
+	{"StepQuantised3", func(isa ISA, o *operands) []float64 {
+		stride := (o.n + 7) / 8
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, 0.125, 3, 12))
+	}},
+	{"StepQuantised3NoSide", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.125, 3, 9))
+	}},
+	{"StepQuantised4", func(isa ISA, o *operands) []float64 {
+		stride := (o.n + 7) / 8
+		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(4*stride), stride, 0.0625, 4, 9))
+	}},
+	{"UnstepQuantised3", func(isa ISA, o *operands) []float64 {
+		stride := (o.n+7)/8 + 1
+		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, -0.125, 3, 9))
+	}},
 	{"UnstepQuantised0", func(isa ISA, o *operands) []float64 {
 		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
 	}},

@@ -21,12 +21,34 @@ func newStepScalars(gamma float32, planes, bits int) stepScalars {
 	return s
 }
 
+// vecPlanes is the most planes that the assembly does.
+const vecPlanes = 3
+
+// Assembly by planes.
+var (
+	stepOps       = [vecPlanes + 1]vecOp{opStepQuantised0, opStepQuantised1, opStepQuantised2, opStepQuantised3}
+	stepNoSideOps = [vecPlanes + 1]vecOp{opStepQuantised0, opStepQuantised1NoSide, opStepQuantised2NoSide, opStepQuantised3NoSide}
+	unstepOps     = [vecPlanes + 1]vecOp{opUnstepQuantised0, opUnstepQuantised1, opUnstepQuantised2, opUnstepQuantised3}
+)
+
 // args returns the arguments of the assembly.
-func (s *stepScalars) args(x0, x, h []float32, side []byte) vecArgs {
-	v := vecArgs{f: [8]float32{s.gamma, s.inverse, s.minus, s.plus, s.scale, s.unit}}
+func (s *stepScalars) args(x0, x, h []float32) vecArgs {
+	v := vecArgs{f: [8]float32{s.gamma, s.inverse, s.minus, s.plus, s.scale, s.unit, 2 * s.unit, 4 * s.unit}}
 	v.p[0], v.p[1], v.p[2] = ptr(x0), ptr(x), ptr(h)
-	v.p[3] = unsafe.Pointer(unsafe.SliceData(side))
 	return v
+}
+
+// runBits runs op, which reads or writes side information, on the whole groups
+// of 16 elements and returns how many elements those have.
+func (s *stepScalars) runBits(isa ISA, op vecOp, v *vecArgs, side []byte, planeStride, n int) int {
+	n &^= lanes - 1
+	if n == 0 {
+		return 0
+	}
+	for p := range s.planes {
+		v.p[3+p] = unsafe.Pointer(&side[p*planeStride])
+	}
+	return isa.run(op, v, n)
 }
 
 // remainder returns (-n) mod 2^planes for the grid point x = n*2^-bits; n is
@@ -63,16 +85,15 @@ func (isa ISA) StepQuantised(xPrev, x, h []float32, side []byte, planeStride int
 	if keep {
 		wantSide(side, n, planeStride, planes)
 	}
-	v := s.args(xPrev, x, h, side)
+	v := s.args(xPrev, x, h)
 	i := 0
 	switch {
-	case planes == 0:
-		i = isa.run(opStepQuantised0, &v, n)
-	case planes == 1 && keep:
-		i = isa.run(opStepQuantised1, &v, n&^(lanes-1))
+	case planes > vecPlanes:
+	case keep:
+		i = s.runBits(isa, stepOps[planes], &v, side, planeStride, n)
 		side = side[i/8:]
-	case planes == 1:
-		i = isa.run(opStepQuantised1NoSide, &v, n)
+	default:
+		i = isa.run(stepNoSideOps[planes], &v, n)
 	}
 	if !keep {
 		side = nil
@@ -112,13 +133,14 @@ func (isa ISA) UnstepQuantised(xNext, x, h []float32, side []byte, planeStride i
 	wantLen(n, len(x), len(h))
 	s := newStepScalars(gamma, planes, bits)
 	wantSide(side, n, planeStride, planes)
-	v := s.args(xNext, x, h, side)
+	v := s.args(xNext, x, h)
 	i := 0
-	switch planes {
-	case 0:
-		i = isa.run(opUnstepQuantised0, &v, n)
-	case 1:
-		i = isa.run(opUnstepQuantised1, &v, n&^(lanes-1))
+	switch {
+	case planes > vecPlanes:
+	case planes == 0:
+		i = isa.run(unstepOps[0], &v, n)
+	default:
+		i = s.runBits(isa, unstepOps[planes], &v, side, planeStride, n)
 		side = side[i/8:]
 	}
 	return foldMax(&v.acc, unstepQuantisedGo(xNext[i:], x[i:], h[i:], side, planeStride, &s))
@@ -146,7 +168,7 @@ func unstepQuantisedGo(xNext, x, h []float32, side []byte, planeStride int, s *s
 func (isa ISA) Step(xPrev, x, h []float32, gamma float32) (maxBits uint32) {
 	wantLen(len(xPrev), len(x), len(h))
 	s := newStepScalars(gamma, 0, 0)
-	v := s.args(xPrev, x, h, nil)
+	v := s.args(xPrev, x, h)
 	i := isa.run(opStep, &v, len(xPrev))
 	return foldMax(&v.acc, stepGo(xPrev[i:], x[i:], h[i:], &s))
 }
@@ -166,7 +188,7 @@ func stepGo(xPrev, x, h []float32, s *stepScalars) (maxBits uint32) {
 func (isa ISA) Unstep(xNext, x, h []float32, gamma float32) (maxBits uint32) {
 	wantLen(len(xNext), len(x), len(h))
 	s := newStepScalars(gamma, 0, 0)
-	v := s.args(xNext, x, h, nil)
+	v := s.args(xNext, x, h)
 	i := isa.run(opUnstep, &v, len(xNext))
 	return foldMax(&v.acc, unstepGo(xNext[i:], x[i:], h[i:], &s))
 }

@@ -13,7 +13,7 @@ import "unsafe"
 type vecArgs struct {
 	n    int
 	off  int
-	p    [5]unsafe.Pointer
+	p    [6]unsafe.Pointer
 	k    *[constCount]float32
 	f    [8]float32
 	acc  [lanes]float32
@@ -54,6 +54,12 @@ const (
 	opStepQuantised1
 	opStepQuantised1NoSide
 	opUnstepQuantised1
+	opStepQuantised2
+	opStepQuantised2NoSide
+	opUnstepQuantised2
+	opStepQuantised3
+	opStepQuantised3NoSide
+	opUnstepQuantised3
 	opKeep
 	opGradStep
 	opAdamW

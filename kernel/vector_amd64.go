@@ -85,8 +85,20 @@ func call512(op vecOp, a *byte) {
 		vecStepQuantised1512(a)
 	case opStepQuantised1NoSide:
 		vecStepQuantised1NoSide512(a)
+	case opStepQuantised2NoSide:
+		vecStepQuantised2NoSide512(a)
+	case opStepQuantised3NoSide:
+		vecStepQuantised3NoSide512(a)
+	case opStepQuantised2:
+		vecStepQuantised2512(a)
+	case opStepQuantised3:
+		vecStepQuantised3512(a)
 	case opUnstepQuantised1:
 		vecUnstepQuantised1512(a)
+	case opUnstepQuantised2:
+		vecUnstepQuantised2512(a)
+	case opUnstepQuantised3:
+		vecUnstepQuantised3512(a)
 	case opKeep:
 		vecKeep512(a)
 	case opGradStep:
@@ -162,8 +174,20 @@ func call256(op vecOp, a *byte) {
 		vecStepQuantised1256(a)
 	case opStepQuantised1NoSide:
 		vecStepQuantised1NoSide256(a)
+	case opStepQuantised2NoSide:
+		vecStepQuantised2NoSide256(a)
+	case opStepQuantised3NoSide:
+		vecStepQuantised3NoSide256(a)
+	case opStepQuantised2:
+		vecStepQuantised2256(a)
+	case opStepQuantised3:
+		vecStepQuantised3256(a)
 	case opUnstepQuantised1:
 		vecUnstepQuantised1256(a)
+	case opUnstepQuantised2:
+		vecUnstepQuantised2256(a)
+	case opUnstepQuantised3:
+		vecUnstepQuantised3256(a)
 	case opKeep:
 		vecKeep256(a)
 	case opGradStep:

@@ -54,7 +54,7 @@ TEXT ·vecSum512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -64,7 +64,7 @@ TEXT ·vecSum512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z1
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z1
+	VMOVUPS      104(AX), Z1
 
 start:
 	CMPQ BX, R9
@@ -90,7 +90,7 @@ tail:
 	VADDPS    Z0, Z1, K2, Z1
 
 done:
-	VMOVUPS Z1, 96(AX)
+	VMOVUPS Z1, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -100,7 +100,7 @@ TEXT ·vecSumSquaredDev512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -110,10 +110,10 @@ TEXT ·vecSumSquaredDev512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z1
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z1
+	VMOVUPS      104(AX), Z1
 
 start:
-	VBROADCASTSS 64(AX), Z2
+	VBROADCASTSS 72(AX), Z2
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -139,7 +139,7 @@ tail:
 	VFMADD231PS Z0, Z0, K2, Z1
 
 done:
-	VMOVUPS Z1, 96(AX)
+	VMOVUPS Z1, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -151,15 +151,15 @@ TEXT ·vecNormalise512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z3
-	VBROADCASTSS 68(AX), Z4
+	VBROADCASTSS 72(AX), Z3
+	VBROADCASTSS 76(AX), Z4
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -203,15 +203,15 @@ TEXT ·vecNormaliseNoBias512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z2
-	VBROADCASTSS 68(AX), Z3
+	VBROADCASTSS 72(AX), Z2
+	VBROADCASTSS 76(AX), Z3
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -254,7 +254,7 @@ TEXT ·vecNormBackwardSums512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -265,12 +265,12 @@ TEXT ·vecNormBackwardSums512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z3
-	VMOVUPS      160(AX), Z4
+	VMOVUPS      104(AX), Z3
+	VMOVUPS      168(AX), Z4
 
 start:
-	VBROADCASTSS 64(AX), Z5
-	VBROADCASTSS 68(AX), Z6
+	VBROADCASTSS 72(AX), Z5
+	VBROADCASTSS 76(AX), Z6
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -306,8 +306,8 @@ tail:
 	VFMADD231PS Z1, Z0, K2, Z4
 
 done:
-	VMOVUPS Z3, 96(AX)
-	VMOVUPS Z4, 160(AX)
+	VMOVUPS Z3, 104(AX)
+	VMOVUPS Z4, 168(AX)
 	VZEROUPPER
 	RET
 
@@ -319,17 +319,17 @@ TEXT ·vecNormBackward512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z3
-	VBROADCASTSS 68(AX), Z4
-	VBROADCASTSS 72(AX), Z5
-	VBROADCASTSS 76(AX), Z6
+	VBROADCASTSS 72(AX), Z3
+	VBROADCASTSS 76(AX), Z4
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -380,15 +380,15 @@ TEXT ·vecNormParams512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z4
-	VBROADCASTSS 68(AX), Z5
+	VBROADCASTSS 72(AX), Z4
+	VBROADCASTSS 76(AX), Z5
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -438,15 +438,15 @@ TEXT ·vecNormParamsNoBias512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z3
-	VBROADCASTSS 68(AX), Z4
+	VBROADCASTSS 72(AX), Z3
+	VBROADCASTSS 76(AX), Z4
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -490,7 +490,7 @@ TEXT ·vecDot512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -500,7 +500,7 @@ TEXT ·vecDot512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z2
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z2
+	VMOVUPS      104(AX), Z2
 
 start:
 	CMPQ BX, R9
@@ -528,7 +528,7 @@ tail:
 	VFMADD231PS Z1, Z0, K2, Z2
 
 done:
-	VMOVUPS Z2, 96(AX)
+	VMOVUPS Z2, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -538,7 +538,7 @@ TEXT ·vecMax512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -548,7 +548,7 @@ TEXT ·vecMax512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 136(R10), Z1
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z1
+	VMOVUPS      104(AX), Z1
 
 start:
 	CMPQ BX, R9
@@ -574,7 +574,7 @@ tail:
 	VMAXPS    Z1, Z0, K2, Z1
 
 done:
-	VMOVUPS Z1, 96(AX)
+	VMOVUPS Z1, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -584,7 +584,7 @@ TEXT ·vecMin512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -594,7 +594,7 @@ TEXT ·vecMin512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 140(R10), Z1
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z1
+	VMOVUPS      104(AX), Z1
 
 start:
 	CMPQ BX, R9
@@ -620,7 +620,7 @@ tail:
 	VMINPS    Z1, Z0, K2, Z1
 
 done:
-	VMOVUPS Z1, 96(AX)
+	VMOVUPS Z1, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -630,7 +630,7 @@ TEXT ·vecExpSum512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -640,11 +640,11 @@ TEXT ·vecExpSum512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z3
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z3
+	VMOVUPS      104(AX), Z3
 
 start:
-	VBROADCASTSS 64(AX), Z4
-	VBROADCASTSS 68(AX), Z5
+	VBROADCASTSS 72(AX), Z4
+	VBROADCASTSS 76(AX), Z5
 	VBROADCASTSS (R10), Z6
 	VBROADCASTSS 4(R10), Z7
 	VBROADCASTSS 12(R10), Z8
@@ -719,7 +719,7 @@ tail:
 	VADDPS      Z0, Z3, K2, Z3
 
 done:
-	VMOVUPS Z3, 96(AX)
+	VMOVUPS Z3, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -730,15 +730,15 @@ TEXT ·vecSoftmaxBackward512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z2
-	VBROADCASTSS 68(AX), Z3
+	VBROADCASTSS 72(AX), Z2
+	VBROADCASTSS 76(AX), Z3
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -779,7 +779,7 @@ TEXT ·vecGELUTanh512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -878,7 +878,7 @@ TEXT ·vecGELUTanhBackward512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1006,7 +1006,7 @@ TEXT ·vecGELUErf512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1154,7 +1154,7 @@ TEXT ·vecGELUErfBackward512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1362,7 +1362,7 @@ TEXT ·vecAdd512(SB), NOSPLIT, $0-8
 	MOVQ 16(AX), DI
 	MOVQ 24(AX), SI
 	MOVQ 32(AX), DX
-	MOVQ 56(AX), R10
+	MOVQ 64(AX), R10
 	MOVQ 8(AX), BX
 	MOVQ (AX), R9
 	MOVQ R9, R13
@@ -1405,14 +1405,14 @@ TEXT ·vecScale512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z1
+	VBROADCASTSS 72(AX), Z1
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -1447,14 +1447,14 @@ TEXT ·vecAxpy512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z2
+	VBROADCASTSS 72(AX), Z2
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -1490,7 +1490,7 @@ done:
 TEXT ·vecQuantise512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1500,11 +1500,11 @@ TEXT ·vecQuantise512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z1
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z1
+	VMOVUPS      104(AX), Z1
 
 start:
-	VBROADCASTSS 64(AX), Z2
-	VBROADCASTSS 68(AX), Z3
+	VBROADCASTSS 72(AX), Z2
+	VBROADCASTSS 76(AX), Z3
 	VBROADCASTSS 124(R10), Z4
 	VBROADCASTSS 128(R10), Z5
 	CMPQ         BX, R9
@@ -1542,7 +1542,7 @@ tail:
 	VPMAXUD     Z0, Z1, K2, Z1
 
 done:
-	VMOVUPS Z1, 96(AX)
+	VMOVUPS Z1, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -1553,7 +1553,7 @@ TEXT ·vecAddQuantised512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1563,11 +1563,11 @@ TEXT ·vecAddQuantised512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z2
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z2
+	VMOVUPS      104(AX), Z2
 
 start:
-	VBROADCASTSS 64(AX), Z3
-	VBROADCASTSS 68(AX), Z4
+	VBROADCASTSS 72(AX), Z3
+	VBROADCASTSS 76(AX), Z4
 	VBROADCASTSS 124(R10), Z5
 	VBROADCASTSS 128(R10), Z6
 	CMPQ         BX, R9
@@ -1613,7 +1613,7 @@ tail:
 	VPMAXUD     Z1, Z2, K2, Z2
 
 done:
-	VMOVUPS Z2, 96(AX)
+	VMOVUPS Z2, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -1624,7 +1624,7 @@ TEXT ·vecQuantisedAdd512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1634,11 +1634,11 @@ TEXT ·vecQuantisedAdd512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z2
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z2
+	VMOVUPS      104(AX), Z2
 
 start:
-	VBROADCASTSS 64(AX), Z3
-	VBROADCASTSS 68(AX), Z4
+	VBROADCASTSS 72(AX), Z3
+	VBROADCASTSS 76(AX), Z4
 	VBROADCASTSS 124(R10), Z5
 	VBROADCASTSS 128(R10), Z6
 	CMPQ         BX, R9
@@ -1680,7 +1680,7 @@ tail:
 	VPMAXUD     Z0, Z2, K2, Z2
 
 done:
-	VMOVUPS Z2, 96(AX)
+	VMOVUPS Z2, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -1691,7 +1691,7 @@ TEXT ·vecStep512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1701,12 +1701,12 @@ TEXT ·vecStep512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z2
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z2
+	VMOVUPS      104(AX), Z2
 
 start:
-	VBROADCASTSS 72(AX), Z3
-	VBROADCASTSS 76(AX), Z4
-	VBROADCASTSS 64(AX), Z5
+	VBROADCASTSS 80(AX), Z3
+	VBROADCASTSS 84(AX), Z4
+	VBROADCASTSS 72(AX), Z5
 	VBROADCASTSS 128(R10), Z6
 	CMPQ         BX, R9
 	JGE          tail
@@ -1751,7 +1751,7 @@ tail:
 	VPMAXUD     Z1, Z2, K2, Z2
 
 done:
-	VMOVUPS Z2, 96(AX)
+	VMOVUPS Z2, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -1762,7 +1762,7 @@ TEXT ·vecUnstep512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -1772,12 +1772,12 @@ TEXT ·vecUnstep512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z2
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z2
+	VMOVUPS      104(AX), Z2
 
 start:
-	VBROADCASTSS 72(AX), Z3
-	VBROADCASTSS 76(AX), Z4
-	VBROADCASTSS 68(AX), Z5
+	VBROADCASTSS 80(AX), Z3
+	VBROADCASTSS 84(AX), Z4
+	VBROADCASTSS 76(AX), Z5
 	VBROADCASTSS 128(R10), Z6
 	CMPQ         BX, R9
 	JGE          tail
@@ -1822,398 +1822,7 @@ tail:
 	VPMAXUD     Z1, Z2, K2, Z2
 
 done:
-	VMOVUPS Z2, 96(AX)
-	VZEROUPPER
-	RET
-
-// func vecStepQuantised0512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised0512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z2
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Z2
-
-start:
-	VBROADCASTSS 72(AX), Z3
-	VBROADCASTSS 76(AX), Z4
-	VBROADCASTSS 80(AX), Z5
-	VBROADCASTSS 84(AX), Z6
-	VBROADCASTSS 124(R10), Z7
-	VBROADCASTSS 64(AX), Z8
-	VBROADCASTSS 128(R10), Z9
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, Z2
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, K2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, K2, Z2
-
-done:
-	VMOVUPS Z2, 96(AX)
-	VZEROUPPER
-	RET
-
-// func vecUnstepQuantised0512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecUnstepQuantised0512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z2
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Z2
-
-start:
-	VBROADCASTSS 72(AX), Z3
-	VBROADCASTSS 76(AX), Z4
-	VBROADCASTSS 80(AX), Z5
-	VBROADCASTSS 84(AX), Z6
-	VBROADCASTSS 124(R10), Z7
-	VBROADCASTSS 68(AX), Z8
-	VBROADCASTSS 128(R10), Z9
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, Z2
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, K2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, K2, Z2
-
-done:
-	VMOVUPS Z2, 96(AX)
-	VZEROUPPER
-	RET
-
-// func vecStepQuantised1512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised1512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z3
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Z3
-
-start:
-	VBROADCASTSS 72(AX), Z4
-	VBROADCASTSS 76(AX), Z5
-	VBROADCASTSS 80(AX), Z6
-	VBROADCASTSS 84(AX), Z7
-	VBROADCASTSS 124(R10), Z8
-	VBROADCASTSS 64(AX), Z9
-	VBROADCASTSS 128(R10), Z10
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z4, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z5, Z1, Z0
-	VMULPS      Z6, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z7, Z0, Z0
-	VADDPS      Z8, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z6, Z1, Z2
-	VCVTTPS2DQ  Z2, Z2
-	VPSLLD      $0x1f, Z2, Z2
-	VPMOVD2M    Z2, K1
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       K1, (CX)(R11*1)
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z7, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z9, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z10, Z0, Z0
-	VPMAXUD     Z0, Z3, Z3
-	VANDPS      Z10, Z1, Z1
-	VPMAXUD     Z1, Z3, Z3
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	VMOVUPS Z3, 96(AX)
-	VZEROUPPER
-	RET
-
-// func vecStepQuantised1NoSide512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised1NoSide512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z3
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Z3
-
-start:
-	VBROADCASTSS 72(AX), Z4
-	VBROADCASTSS 76(AX), Z5
-	VBROADCASTSS 80(AX), Z6
-	VBROADCASTSS 84(AX), Z7
-	VBROADCASTSS 124(R10), Z8
-	VBROADCASTSS 64(AX), Z9
-	VBROADCASTSS 128(R10), Z10
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z4, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z5, Z1, Z0
-	VMULPS      Z6, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z7, Z0, Z0
-	VADDPS      Z8, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z6, Z1, Z2
-	VCVTTPS2DQ  Z2, Z2
-	VPSLLD      $0x1f, Z2, Z2
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z7, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z9, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z10, Z0, Z0
-	VPMAXUD     Z0, Z3, Z3
-	VANDPS      Z10, Z1, Z1
-	VPMAXUD     Z1, Z3, Z3
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z4, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z5, Z1, Z0
-	VMULPS      Z6, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z7, Z0, Z0
-	VADDPS      Z8, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VMULPS      Z6, Z1, Z2
-	VCVTTPS2DQ  Z2, Z2
-	VPSLLD      $0x1f, Z2, Z2
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z7, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z9, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z10, Z0, Z0
-	VPMAXUD     Z0, Z3, K2, Z3
-	VANDPS      Z10, Z1, Z1
-	VPMAXUD     Z1, Z3, K2, Z3
-
-done:
-	VMOVUPS Z3, 96(AX)
-	VZEROUPPER
-	RET
-
-// func vecUnstepQuantised1512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecUnstepQuantised1512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z3
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Z3
-
-start:
-	VBROADCASTSS 72(AX), Z4
-	VBROADCASTSS 76(AX), Z5
-	VBROADCASTSS 80(AX), Z6
-	VBROADCASTSS 84(AX), Z7
-	VBROADCASTSS 124(R10), Z8
-	VBROADCASTSS 68(AX), Z9
-	VBROADCASTSS 128(R10), Z10
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z4, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z5, Z1, Z0
-	VMULPS      Z6, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z7, Z0, Z0
-	VADDPS      Z8, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z9, Z1, Z1
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       (CX)(R11*1), K1
-	VPMOVM2D    K1, Z2
-	VANDPS      Z7, Z2, Z2
-	VSUBPS      Z2, Z1, Z1
-	VADDPS      Z8, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z10, Z0, Z0
-	VPMAXUD     Z0, Z3, Z3
-	VANDPS      Z10, Z1, Z1
-	VPMAXUD     Z1, Z3, Z3
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	VMOVUPS Z3, 96(AX)
+	VMOVUPS Z2, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -2225,14 +1834,14 @@ TEXT ·vecKeep512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z2
+	VBROADCASTSS 72(AX), Z2
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2260,15 +1869,15 @@ TEXT ·vecGradStep512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 68(AX), Z3
-	VBROADCASTSS 64(AX), Z4
+	VBROADCASTSS 76(AX), Z3
+	VBROADCASTSS 72(AX), Z4
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2315,21 +1924,21 @@ TEXT ·vecAdamW512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 68(AX), Z5
-	VBROADCASTSS 64(AX), Z6
-	VBROADCASTSS 76(AX), Z7
-	VBROADCASTSS 72(AX), Z8
-	VBROADCASTSS 88(AX), Z9
-	VBROADCASTSS 92(AX), Z10
-	VBROADCASTSS 84(AX), Z11
-	VBROADCASTSS 80(AX), Z12
+	VBROADCASTSS 76(AX), Z5
+	VBROADCASTSS 72(AX), Z6
+	VBROADCASTSS 84(AX), Z7
+	VBROADCASTSS 80(AX), Z8
+	VBROADCASTSS 96(AX), Z9
+	VBROADCASTSS 100(AX), Z10
+	VBROADCASTSS 92(AX), Z11
+	VBROADCASTSS 88(AX), Z12
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2399,16 +2008,16 @@ TEXT ·vecSGD512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z4
-	VBROADCASTSS 72(AX), Z5
-	VBROADCASTSS 68(AX), Z6
+	VBROADCASTSS 72(AX), Z4
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 76(AX), Z6
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2458,7 +2067,7 @@ TEXT ·vecMoments512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -2469,14 +2078,14 @@ TEXT ·vecMoments512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Z5
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Z4
-	VMOVUPS      160(AX), Z5
+	VMOVUPS      104(AX), Z4
+	VMOVUPS      168(AX), Z5
 
 start:
-	VBROADCASTSS 68(AX), Z6
-	VBROADCASTSS 64(AX), Z7
-	VBROADCASTSS 76(AX), Z8
-	VBROADCASTSS 72(AX), Z9
+	VBROADCASTSS 76(AX), Z6
+	VBROADCASTSS 72(AX), Z7
+	VBROADCASTSS 84(AX), Z8
+	VBROADCASTSS 80(AX), Z9
 	VBROADCASTSS 144(R10), Z10
 	CMPQ         BX, R9
 	JGE          tail
@@ -2523,8 +2132,8 @@ tail:
 	VFMADD231PS Z2, Z2, K2, Z5
 
 done:
-	VMOVUPS Z4, 96(AX)
-	VMOVUPS Z5, 160(AX)
+	VMOVUPS Z4, 104(AX)
+	VMOVUPS Z5, 168(AX)
 	VZEROUPPER
 	RET
 
@@ -2535,18 +2144,18 @@ TEXT ·vecSETUpdate512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Z4
-	VBROADCASTSS 68(AX), Z5
-	VBROADCASTSS 72(AX), Z6
-	VBROADCASTSS 76(AX), Z7
-	VBROADCASTSS 80(AX), Z8
+	VBROADCASTSS 72(AX), Z4
+	VBROADCASTSS 76(AX), Z5
+	VBROADCASTSS 80(AX), Z6
+	VBROADCASTSS 84(AX), Z7
+	VBROADCASTSS 88(AX), Z8
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2590,6 +2199,934 @@ tail:
 	VMOVUPS     Z2, K2, (DI)(BX*4)
 
 done:
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised0512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecStepQuantised0512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z2
+
+start:
+	VBROADCASTSS 80(AX), Z3
+	VBROADCASTSS 84(AX), Z4
+	VBROADCASTSS 88(AX), Z5
+	VBROADCASTSS 92(AX), Z6
+	VBROADCASTSS 124(R10), Z7
+	VBROADCASTSS 72(AX), Z8
+	VBROADCASTSS 128(R10), Z9
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMULPS      Z5, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z6, Z0, Z0
+	VADDPS      Z7, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z8, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z9, Z0, Z0
+	VPMAXUD     Z0, Z2, Z2
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z2, Z2
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMULPS      Z5, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z6, Z0, Z0
+	VADDPS      Z7, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VMULPS      Z8, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z9, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised0512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecUnstepQuantised0512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z2
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z2
+
+start:
+	VBROADCASTSS 80(AX), Z3
+	VBROADCASTSS 84(AX), Z4
+	VBROADCASTSS 88(AX), Z5
+	VBROADCASTSS 92(AX), Z6
+	VBROADCASTSS 124(R10), Z7
+	VBROADCASTSS 76(AX), Z8
+	VBROADCASTSS 128(R10), Z9
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMULPS      Z5, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z6, Z0, Z0
+	VADDPS      Z7, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z8, Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z9, Z0, Z0
+	VPMAXUD     Z0, Z2, Z2
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z2, Z2
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z3, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z4, Z1, Z0
+	VMULPS      Z5, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z6, Z0, Z0
+	VADDPS      Z7, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z8, Z1, Z1
+	VADDPS      Z7, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z9, Z0, Z0
+	VPMAXUD     Z0, Z2, K2, Z2
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z2, K2, Z2
+
+done:
+	VMOVUPS Z2, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised1NoSide512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecStepQuantised1NoSide512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z4
+
+start:
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 124(R10), Z9
+	VBROADCASTSS 72(AX), Z10
+	VBROADCASTSS 128(R10), Z11
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z0
+	VADDPS      Z9, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z7, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z8, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z10, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z11, Z0, Z0
+	VPMAXUD     Z0, Z4, Z4
+	VANDPS      Z11, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z0
+	VADDPS      Z9, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VMULPS      Z7, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z8, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z10, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z11, Z0, Z0
+	VPMAXUD     Z0, Z4, K2, Z4
+	VANDPS      Z11, Z1, Z1
+	VPMAXUD     Z1, Z4, K2, Z4
+
+done:
+	VMOVUPS Z4, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised1512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecStepQuantised1512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z4
+
+start:
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 124(R10), Z9
+	VBROADCASTSS 72(AX), Z10
+	VBROADCASTSS 128(R10), Z11
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z0
+	VADDPS      Z9, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z7, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPMOVD2M    Z2, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       K1, (CX)(R11*1)
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z8, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z10, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z11, Z0, Z0
+	VPMAXUD     Z0, Z4, Z4
+	VANDPS      Z11, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z4, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised1512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecUnstepQuantised1512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z3
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z3
+
+start:
+	VBROADCASTSS 80(AX), Z4
+	VBROADCASTSS 84(AX), Z5
+	VBROADCASTSS 88(AX), Z6
+	VBROADCASTSS 92(AX), Z7
+	VBROADCASTSS 124(R10), Z8
+	VBROADCASTSS 76(AX), Z9
+	VBROADCASTSS 128(R10), Z10
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z4, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z5, Z1, Z0
+	VMULPS      Z6, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z7, Z0, Z0
+	VADDPS      Z8, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z9, Z1, Z1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       (CX)(R11*1), K1
+	VPMOVM2D    K1, Z2
+	VANDPS      Z7, Z2, Z2
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z8, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z10, Z0, Z0
+	VPMAXUD     Z0, Z3, Z3
+	VANDPS      Z10, Z1, Z1
+	VPMAXUD     Z1, Z3, Z3
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z3, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised2NoSide512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecStepQuantised2NoSide512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z5
+
+start:
+	VBROADCASTSS 80(AX), Z6
+	VBROADCASTSS 84(AX), Z7
+	VBROADCASTSS 88(AX), Z8
+	VBROADCASTSS 92(AX), Z9
+	VBROADCASTSS 124(R10), Z10
+	VBROADCASTSS 96(AX), Z11
+	VBROADCASTSS 72(AX), Z12
+	VBROADCASTSS 128(R10), Z13
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z7, Z1, Z0
+	VMULPS      Z8, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z9, Z0, Z0
+	VADDPS      Z10, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z8, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSUBD      Z3, Z10, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z9, Z2, Z2
+	VPSLLD      $0x1e, Z3, Z4
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z11, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z12, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z13, Z0, Z0
+	VPMAXUD     Z0, Z5, Z5
+	VANDPS      Z13, Z1, Z1
+	VPMAXUD     Z1, Z5, Z5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z7, Z1, Z0
+	VMULPS      Z8, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z9, Z0, Z0
+	VADDPS      Z10, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VMULPS      Z8, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSUBD      Z3, Z10, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z9, Z2, Z2
+	VPSLLD      $0x1e, Z3, Z4
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z11, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z12, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z13, Z0, Z0
+	VPMAXUD     Z0, Z5, K2, Z5
+	VANDPS      Z13, Z1, Z1
+	VPMAXUD     Z1, Z5, K2, Z5
+
+done:
+	VMOVUPS Z5, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised2512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecStepQuantised2512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z5
+
+start:
+	VBROADCASTSS 80(AX), Z6
+	VBROADCASTSS 84(AX), Z7
+	VBROADCASTSS 88(AX), Z8
+	VBROADCASTSS 92(AX), Z9
+	VBROADCASTSS 124(R10), Z10
+	VBROADCASTSS 96(AX), Z11
+	VBROADCASTSS 72(AX), Z12
+	VBROADCASTSS 128(R10), Z13
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z7, Z1, Z0
+	VMULPS      Z8, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z9, Z0, Z0
+	VADDPS      Z10, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z8, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSUBD      Z3, Z10, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPMOVD2M    Z2, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       K1, (CX)(R11*1)
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z9, Z2, Z2
+	VPSLLD      $0x1e, Z3, Z4
+	VPMOVD2M    Z4, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       K1, (R8)(R11*1)
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z11, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z12, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z13, Z0, Z0
+	VPMAXUD     Z0, Z5, Z5
+	VANDPS      Z13, Z1, Z1
+	VPMAXUD     Z1, Z5, Z5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z5, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised2512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecUnstepQuantised2512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z4
+
+start:
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 124(R10), Z9
+	VBROADCASTSS 76(AX), Z10
+	VBROADCASTSS 96(AX), Z11
+	VBROADCASTSS 128(R10), Z12
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z0
+	VADDPS      Z9, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z10, Z1, Z1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       (CX)(R11*1), K1
+	VPMOVM2D    K1, Z2
+	VANDPS      Z8, Z2, Z2
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       (R8)(R11*1), K1
+	VPMOVM2D    K1, Z3
+	VANDPS      Z11, Z3, Z3
+	VADDPS      Z3, Z2, Z2
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z9, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z12, Z0, Z0
+	VPMAXUD     Z0, Z4, Z4
+	VANDPS      Z12, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z4, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised3NoSide512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecStepQuantised3NoSide512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z5
+
+start:
+	VBROADCASTSS 80(AX), Z6
+	VBROADCASTSS 84(AX), Z7
+	VBROADCASTSS 88(AX), Z8
+	VBROADCASTSS 92(AX), Z9
+	VBROADCASTSS 124(R10), Z10
+	VBROADCASTSS 96(AX), Z11
+	VBROADCASTSS 100(AX), Z12
+	VBROADCASTSS 72(AX), Z13
+	VBROADCASTSS 128(R10), Z14
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z7, Z1, Z0
+	VMULPS      Z8, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z9, Z0, Z0
+	VADDPS      Z10, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z8, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSUBD      Z3, Z10, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z9, Z2, Z2
+	VPSLLD      $0x1e, Z3, Z4
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z11, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VPSLLD      $0x1d, Z3, Z4
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z12, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z13, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z14, Z0, Z0
+	VPMAXUD     Z0, Z5, Z5
+	VANDPS      Z14, Z1, Z1
+	VPMAXUD     Z1, Z5, Z5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Z0
+	VPMOVD2M    Z0, K2
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS.Z   (DX)(BX*4), K2, Z1
+	VFMADD231PS Z7, Z1, Z0
+	VMULPS      Z8, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z9, Z0, Z0
+	VADDPS      Z10, Z0, Z0
+	VMOVUPS.Z   (DI)(BX*4), K2, Z1
+	VMULPS      Z8, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSUBD      Z3, Z10, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z9, Z2, Z2
+	VPSLLD      $0x1e, Z3, Z4
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z11, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VPSLLD      $0x1d, Z3, Z4
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z12, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z13, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, K2, (DI)(BX*4)
+	VANDPS      Z14, Z0, Z0
+	VPMAXUD     Z0, Z5, K2, Z5
+	VANDPS      Z14, Z1, Z1
+	VPMAXUD     Z1, Z5, K2, Z5
+
+done:
+	VMOVUPS Z5, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised3512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecStepQuantised3512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R12
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z5
+
+start:
+	VBROADCASTSS 80(AX), Z6
+	VBROADCASTSS 84(AX), Z7
+	VBROADCASTSS 88(AX), Z8
+	VBROADCASTSS 92(AX), Z9
+	VBROADCASTSS 124(R10), Z10
+	VBROADCASTSS 96(AX), Z11
+	VBROADCASTSS 100(AX), Z12
+	VBROADCASTSS 72(AX), Z13
+	VBROADCASTSS 128(R10), Z14
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z6, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z7, Z1, Z0
+	VMULPS      Z8, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z9, Z0, Z0
+	VADDPS      Z10, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z8, Z1, Z3
+	VCVTTPS2DQ  Z3, Z3
+	VPSUBD      Z3, Z10, Z3
+	VPSLLD      $0x1f, Z3, Z2
+	VPMOVD2M    Z2, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       K1, (CX)(R11*1)
+	VPSRAD      $0x1f, Z2, Z2
+	VANDPS      Z9, Z2, Z2
+	VPSLLD      $0x1e, Z3, Z4
+	VPMOVD2M    Z4, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       K1, (R8)(R11*1)
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z11, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VPSLLD      $0x1d, Z3, Z4
+	VPMOVD2M    Z4, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       K1, (R12)(R11*1)
+	VPSRAD      $0x1f, Z4, Z4
+	VANDPS      Z12, Z4, Z4
+	VADDPS      Z4, Z2, Z2
+	VADDPS      Z2, Z1, Z1
+	VMULPS      Z13, Z1, Z1
+	VADDPS      Z0, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z14, Z0, Z0
+	VPMAXUD     Z0, Z5, Z5
+	VANDPS      Z14, Z1, Z1
+	VPMAXUD     Z1, Z5, Z5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z5, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised3512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecUnstepQuantised3512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R12
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z4
+
+start:
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 124(R10), Z9
+	VBROADCASTSS 76(AX), Z10
+	VBROADCASTSS 96(AX), Z11
+	VBROADCASTSS 100(AX), Z12
+	VBROADCASTSS 128(R10), Z13
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z0
+	VADDPS      Z9, Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VSUBPS      Z0, Z1, Z1
+	VMULPS      Z10, Z1, Z1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       (CX)(R11*1), K1
+	VPMOVM2D    K1, Z2
+	VANDPS      Z8, Z2, Z2
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       (R8)(R11*1), K1
+	VPMOVM2D    K1, Z3
+	VANDPS      Z11, Z3, Z3
+	VADDPS      Z3, Z2, Z2
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       (R12)(R11*1), K1
+	VPMOVM2D    K1, Z3
+	VANDPS      Z12, Z3, Z3
+	VADDPS      Z3, Z2, Z2
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z9, Z1, Z1
+	VMOVUPS     Z1, (DI)(BX*4)
+	VANDPS      Z13, Z0, Z0
+	VPMAXUD     Z0, Z4, Z4
+	VANDPS      Z13, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z4, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -2784,7 +3321,7 @@ TEXT ·vecSum256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -2795,8 +3332,8 @@ TEXT ·vecSum256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
+	VMOVUPS      104(AX), Y3
+	VMOVUPS      136(AX), Y4
 
 start:
 	CMPQ BX, R9
@@ -2830,8 +3367,8 @@ tail:
 	VBLENDVPS  Y1, Y2, Y4, Y4
 
 done:
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y3, 104(AX)
+	VMOVUPS Y4, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -2841,7 +3378,7 @@ TEXT ·vecSumSquaredDev256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -2852,11 +3389,11 @@ TEXT ·vecSumSquaredDev256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
+	VMOVUPS      104(AX), Y3
+	VMOVUPS      136(AX), Y4
 
 start:
-	VBROADCASTSS 64(AX), Y5
+	VBROADCASTSS 72(AX), Y5
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2892,8 +3429,8 @@ tail:
 	VBLENDVPS   Y1, Y2, Y4, Y4
 
 done:
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y3, 104(AX)
+	VMOVUPS Y4, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -2905,15 +3442,15 @@ TEXT ·vecNormalise256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y5
-	VBROADCASTSS 68(AX), Y6
+	VBROADCASTSS 72(AX), Y5
+	VBROADCASTSS 76(AX), Y6
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2971,15 +3508,15 @@ TEXT ·vecNormaliseNoBias256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y4
-	VBROADCASTSS 68(AX), Y5
+	VBROADCASTSS 72(AX), Y4
+	VBROADCASTSS 76(AX), Y5
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3034,7 +3571,7 @@ TEXT ·vecNormBackwardSums256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -3047,14 +3584,14 @@ TEXT ·vecNormBackwardSums256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y8
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y5
-	VMOVUPS      128(AX), Y6
-	VMOVUPS      160(AX), Y7
-	VMOVUPS      192(AX), Y8
+	VMOVUPS      104(AX), Y5
+	VMOVUPS      136(AX), Y6
+	VMOVUPS      168(AX), Y7
+	VMOVUPS      200(AX), Y8
 
 start:
-	VBROADCASTSS 64(AX), Y9
-	VBROADCASTSS 68(AX), Y10
+	VBROADCASTSS 72(AX), Y9
+	VBROADCASTSS 76(AX), Y10
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3114,10 +3651,10 @@ tail:
 	VBLENDVPS   Y3, Y4, Y8, Y8
 
 done:
-	VMOVUPS Y5, 96(AX)
-	VMOVUPS Y6, 128(AX)
-	VMOVUPS Y7, 160(AX)
-	VMOVUPS Y8, 192(AX)
+	VMOVUPS Y5, 104(AX)
+	VMOVUPS Y6, 136(AX)
+	VMOVUPS Y7, 168(AX)
+	VMOVUPS Y8, 200(AX)
 	VZEROUPPER
 	RET
 
@@ -3129,17 +3666,17 @@ TEXT ·vecNormBackward256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y5
-	VBROADCASTSS 68(AX), Y6
-	VBROADCASTSS 72(AX), Y7
-	VBROADCASTSS 76(AX), Y8
+	VBROADCASTSS 72(AX), Y5
+	VBROADCASTSS 76(AX), Y6
+	VBROADCASTSS 80(AX), Y7
+	VBROADCASTSS 84(AX), Y8
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3210,15 +3747,15 @@ TEXT ·vecNormParams256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y6
-	VBROADCASTSS 68(AX), Y7
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3288,15 +3825,15 @@ TEXT ·vecNormParamsNoBias256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y5
-	VBROADCASTSS 68(AX), Y6
+	VBROADCASTSS 72(AX), Y5
+	VBROADCASTSS 76(AX), Y6
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3354,7 +3891,7 @@ TEXT ·vecDot256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -3365,8 +3902,8 @@ TEXT ·vecDot256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y5
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
+	VMOVUPS      104(AX), Y4
+	VMOVUPS      136(AX), Y5
 
 start:
 	CMPQ BX, R9
@@ -3404,8 +3941,8 @@ tail:
 	VBLENDVPS   Y2, Y3, Y5, Y5
 
 done:
-	VMOVUPS Y4, 96(AX)
-	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y4, 104(AX)
+	VMOVUPS Y5, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -3415,7 +3952,7 @@ TEXT ·vecMax256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -3426,8 +3963,8 @@ TEXT ·vecMax256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 136(R10), Y4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
+	VMOVUPS      104(AX), Y3
+	VMOVUPS      136(AX), Y4
 
 start:
 	CMPQ BX, R9
@@ -3461,8 +3998,8 @@ tail:
 	VBLENDVPS  Y1, Y2, Y4, Y4
 
 done:
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y3, 104(AX)
+	VMOVUPS Y4, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -3472,7 +4009,7 @@ TEXT ·vecMin256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -3483,8 +4020,8 @@ TEXT ·vecMin256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 140(R10), Y4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
+	VMOVUPS      104(AX), Y3
+	VMOVUPS      136(AX), Y4
 
 start:
 	CMPQ BX, R9
@@ -3518,8 +4055,8 @@ tail:
 	VBLENDVPS  Y1, Y2, Y4, Y4
 
 done:
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y3, 104(AX)
+	VMOVUPS Y4, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -3529,7 +4066,7 @@ TEXT ·vecExpSum256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -3540,12 +4077,12 @@ TEXT ·vecExpSum256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y6
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y5
-	VMOVUPS      128(AX), Y6
+	VMOVUPS      104(AX), Y5
+	VMOVUPS      136(AX), Y6
 
 start:
-	VBROADCASTSS 64(AX), Y9
-	VBROADCASTSS 68(AX), Y10
+	VBROADCASTSS 72(AX), Y9
+	VBROADCASTSS 76(AX), Y10
 	VBROADCASTSS (R10), Y11
 	VBROADCASTSS 4(R10), Y12
 	VBROADCASTSS 12(R10), Y13
@@ -3694,8 +4231,8 @@ tail:
 	VBLENDVPS    Y3, Y4, Y6, Y6
 
 done:
-	VMOVUPS Y5, 96(AX)
-	VMOVUPS Y6, 128(AX)
+	VMOVUPS Y5, 104(AX)
+	VMOVUPS Y6, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -3706,15 +4243,15 @@ TEXT ·vecSoftmaxBackward256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y4
-	VBROADCASTSS 68(AX), Y5
+	VBROADCASTSS 72(AX), Y4
+	VBROADCASTSS 76(AX), Y5
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3767,7 +4304,7 @@ TEXT ·vecGELUTanh256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -3943,7 +4480,7 @@ TEXT ·vecGELUTanhBackward256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -4196,7 +4733,7 @@ TEXT ·vecGELUErf256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -4490,7 +5027,7 @@ TEXT ·vecGELUErfBackward256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -4940,7 +5477,7 @@ TEXT ·vecAdd256(SB), NOSPLIT, $0-8
 	MOVQ 16(AX), DI
 	MOVQ 24(AX), SI
 	MOVQ 32(AX), DX
-	MOVQ 56(AX), R10
+	MOVQ 64(AX), R10
 	MOVQ 8(AX), BX
 	MOVQ (AX), R9
 	MOVQ R9, R13
@@ -4991,14 +5528,14 @@ TEXT ·vecScale256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y3
+	VBROADCASTSS 72(AX), Y3
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -5039,14 +5576,14 @@ TEXT ·vecAxpy256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 72(AX), Y4
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -5090,7 +5627,7 @@ done:
 TEXT ·vecQuantise256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -5101,12 +5638,12 @@ TEXT ·vecQuantise256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y3
-	VMOVUPS      128(AX), Y4
+	VMOVUPS      104(AX), Y3
+	VMOVUPS      136(AX), Y4
 
 start:
-	VBROADCASTSS 64(AX), Y5
-	VBROADCASTSS 68(AX), Y6
+	VBROADCASTSS 72(AX), Y5
+	VBROADCASTSS 76(AX), Y6
 	VBROADCASTSS 124(R10), Y7
 	VBROADCASTSS 128(R10), Y8
 	CMPQ         BX, R9
@@ -5164,8 +5701,8 @@ tail:
 	VBLENDVPS  Y1, Y2, Y4, Y4
 
 done:
-	VMOVUPS Y3, 96(AX)
-	VMOVUPS Y4, 128(AX)
+	VMOVUPS Y3, 104(AX)
+	VMOVUPS Y4, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -5176,7 +5713,7 @@ TEXT ·vecAddQuantised256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -5187,12 +5724,12 @@ TEXT ·vecAddQuantised256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y5
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
+	VMOVUPS      104(AX), Y4
+	VMOVUPS      136(AX), Y5
 
 start:
-	VBROADCASTSS 64(AX), Y6
-	VBROADCASTSS 68(AX), Y7
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
 	VBROADCASTSS 124(R10), Y8
 	VBROADCASTSS 128(R10), Y9
 	CMPQ         BX, R9
@@ -5270,8 +5807,8 @@ tail:
 	VBLENDVPS  Y2, Y3, Y5, Y5
 
 done:
-	VMOVUPS Y4, 96(AX)
-	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y4, 104(AX)
+	VMOVUPS Y5, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -5282,7 +5819,7 @@ TEXT ·vecQuantisedAdd256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -5293,12 +5830,12 @@ TEXT ·vecQuantisedAdd256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y5
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
+	VMOVUPS      104(AX), Y4
+	VMOVUPS      136(AX), Y5
 
 start:
-	VBROADCASTSS 64(AX), Y6
-	VBROADCASTSS 68(AX), Y7
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
 	VBROADCASTSS 124(R10), Y8
 	VBROADCASTSS 128(R10), Y9
 	CMPQ         BX, R9
@@ -5364,8 +5901,8 @@ tail:
 	VBLENDVPS  Y2, Y3, Y5, Y5
 
 done:
-	VMOVUPS Y4, 96(AX)
-	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y4, 104(AX)
+	VMOVUPS Y5, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -5376,7 +5913,7 @@ TEXT ·vecStep256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -5387,13 +5924,13 @@ TEXT ·vecStep256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y5
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
+	VMOVUPS      104(AX), Y4
+	VMOVUPS      136(AX), Y5
 
 start:
-	VBROADCASTSS 72(AX), Y6
-	VBROADCASTSS 76(AX), Y7
-	VBROADCASTSS 64(AX), Y8
+	VBROADCASTSS 80(AX), Y6
+	VBROADCASTSS 84(AX), Y7
+	VBROADCASTSS 72(AX), Y8
 	VBROADCASTSS 128(R10), Y9
 	CMPQ         BX, R9
 	JGE          tail
@@ -5470,8 +6007,8 @@ tail:
 	VBLENDVPS   Y2, Y3, Y5, Y5
 
 done:
-	VMOVUPS Y4, 96(AX)
-	VMOVUPS Y5, 128(AX)
+	VMOVUPS Y4, 104(AX)
+	VMOVUPS Y5, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -5482,7 +6019,7 @@ TEXT ·vecUnstep256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -5493,13 +6030,13 @@ TEXT ·vecUnstep256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y5
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
+	VMOVUPS      104(AX), Y4
+	VMOVUPS      136(AX), Y5
 
 start:
-	VBROADCASTSS 72(AX), Y6
-	VBROADCASTSS 76(AX), Y7
-	VBROADCASTSS 68(AX), Y8
+	VBROADCASTSS 80(AX), Y6
+	VBROADCASTSS 84(AX), Y7
+	VBROADCASTSS 76(AX), Y8
 	VBROADCASTSS 128(R10), Y9
 	CMPQ         BX, R9
 	JGE          tail
@@ -5576,603 +6113,8 @@ tail:
 	VBLENDVPS   Y2, Y3, Y5, Y5
 
 done:
-	VMOVUPS Y4, 96(AX)
-	VMOVUPS Y5, 128(AX)
-	VZEROUPPER
-	RET
-
-// func vecStepQuantised0256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised0256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y4
-	VBROADCASTSS 124(R10), Y5
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
-
-start:
-	VBROADCASTSS 72(AX), Y6
-	VBROADCASTSS 76(AX), Y7
-	VBROADCASTSS 80(AX), Y8
-	VBROADCASTSS 84(AX), Y9
-	VBROADCASTSS 124(R10), Y10
-	VBROADCASTSS 64(AX), Y11
-	VBROADCASTSS 128(R10), Y12
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y4, Y4
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y5, Y5
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y2
-	VMASKMOVPS  (SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  (DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  (DI)(BX*4), Y2, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VMOVUPS     96(R13), Y2
-	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-
-done:
-	VMOVUPS Y4, 96(AX)
-	VMOVUPS Y5, 128(AX)
-	VZEROUPPER
-	RET
-
-// func vecUnstepQuantised0256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecUnstepQuantised0256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y4
-	VBROADCASTSS 124(R10), Y5
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Y4
-	VMOVUPS      128(AX), Y5
-
-start:
-	VBROADCASTSS 72(AX), Y6
-	VBROADCASTSS 76(AX), Y7
-	VBROADCASTSS 80(AX), Y8
-	VBROADCASTSS 84(AX), Y9
-	VBROADCASTSS 124(R10), Y10
-	VBROADCASTSS 68(AX), Y11
-	VBROADCASTSS 128(R10), Y12
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y4, Y4
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y5, Y5
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y2
-	VMASKMOVPS  (SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  (DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  (DI)(BX*4), Y2, Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VMOVUPS     96(R13), Y2
-	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-
-done:
-	VMOVUPS Y4, 96(AX)
-	VMOVUPS Y5, 128(AX)
-	VZEROUPPER
-	RET
-
-// func vecStepQuantised1256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised1256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y5
-	VBROADCASTSS 124(R10), Y6
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Y5
-	VMOVUPS      128(AX), Y6
-
-start:
-	VBROADCASTSS 72(AX), Y7
-	VBROADCASTSS 76(AX), Y8
-	VBROADCASTSS 80(AX), Y9
-	VBROADCASTSS 84(AX), Y10
-	VBROADCASTSS 124(R10), Y11
-	VBROADCASTSS 64(AX), Y12
-	VBROADCASTSS 128(R10), Y13
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y7, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y8, Y1, Y0
-	VMULPS      Y9, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y10, Y0, Y0
-	VADDPS      Y11, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y9, Y1, Y2
-	VCVTTPS2DQ  Y2, Y2
-	VPSLLD      $0x1f, Y2, Y2
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	VMOVMSKPS   Y2, R12
-	MOVB        R12, (CX)(R11*1)
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y10, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y12, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y13, Y0, Y0
-	VPMAXUD     Y0, Y5, Y5
-	VANDPS      Y13, Y1, Y1
-	VPMAXUD     Y1, Y5, Y5
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y7, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y8, Y1, Y0
-	VMULPS      Y9, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y10, Y0, Y0
-	VADDPS      Y11, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y9, Y1, Y2
-	VCVTTPS2DQ  Y2, Y2
-	VPSLLD      $0x1f, Y2, Y2
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	VMOVMSKPS   Y2, R12
-	MOVB        R12, 1(CX)(R11*1)
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y10, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y12, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y13, Y0, Y0
-	VPMAXUD     Y0, Y6, Y6
-	VANDPS      Y13, Y1, Y1
-	VPMAXUD     Y1, Y6, Y6
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	VMOVUPS Y5, 96(AX)
-	VMOVUPS Y6, 128(AX)
-	VZEROUPPER
-	RET
-
-// func vecStepQuantised1NoSide256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised1NoSide256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y5
-	VBROADCASTSS 124(R10), Y6
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Y5
-	VMOVUPS      128(AX), Y6
-
-start:
-	VBROADCASTSS 72(AX), Y7
-	VBROADCASTSS 76(AX), Y8
-	VBROADCASTSS 80(AX), Y9
-	VBROADCASTSS 84(AX), Y10
-	VBROADCASTSS 124(R10), Y11
-	VBROADCASTSS 64(AX), Y12
-	VBROADCASTSS 128(R10), Y13
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y7, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y8, Y1, Y0
-	VMULPS      Y9, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y10, Y0, Y0
-	VADDPS      Y11, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y9, Y1, Y2
-	VCVTTPS2DQ  Y2, Y2
-	VPSLLD      $0x1f, Y2, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y10, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y12, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y13, Y0, Y0
-	VPMAXUD     Y0, Y5, Y5
-	VANDPS      Y13, Y1, Y1
-	VPMAXUD     Y1, Y5, Y5
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y7, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y8, Y1, Y0
-	VMULPS      Y9, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y10, Y0, Y0
-	VADDPS      Y11, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y9, Y1, Y2
-	VCVTTPS2DQ  Y2, Y2
-	VPSLLD      $0x1f, Y2, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y10, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y12, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y13, Y0, Y0
-	VPMAXUD     Y0, Y6, Y6
-	VANDPS      Y13, Y1, Y1
-	VPMAXUD     Y1, Y6, Y6
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y3
-	VMASKMOVPS  (SI)(BX*4), Y3, Y0
-	VMULPS      Y7, Y0, Y0
-	VMASKMOVPS  (DX)(BX*4), Y3, Y1
-	VFMADD231PS Y8, Y1, Y0
-	VMULPS      Y9, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y10, Y0, Y0
-	VADDPS      Y11, Y0, Y0
-	VMASKMOVPS  (DI)(BX*4), Y3, Y1
-	VMULPS      Y9, Y1, Y2
-	VCVTTPS2DQ  Y2, Y2
-	VPSLLD      $0x1f, Y2, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y10, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y12, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y3, (DI)(BX*4)
-	VANDPS      Y13, Y0, Y0
-	VMOVAPS     Y5, Y4
-	VPMAXUD     Y0, Y4, Y4
-	VBLENDVPS   Y3, Y4, Y5, Y5
-	VANDPS      Y13, Y1, Y1
-	VMOVAPS     Y5, Y4
-	VPMAXUD     Y1, Y4, Y4
-	VBLENDVPS   Y3, Y4, Y5, Y5
-	VMOVUPS     96(R13), Y3
-	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
-	VMULPS      Y7, Y0, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y3, Y1
-	VFMADD231PS Y8, Y1, Y0
-	VMULPS      Y9, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y10, Y0, Y0
-	VADDPS      Y11, Y0, Y0
-	VMASKMOVPS  32(DI)(BX*4), Y3, Y1
-	VMULPS      Y9, Y1, Y2
-	VCVTTPS2DQ  Y2, Y2
-	VPSLLD      $0x1f, Y2, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y10, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y12, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y3, 32(DI)(BX*4)
-	VANDPS      Y13, Y0, Y0
-	VMOVAPS     Y6, Y4
-	VPMAXUD     Y0, Y4, Y4
-	VBLENDVPS   Y3, Y4, Y6, Y6
-	VANDPS      Y13, Y1, Y1
-	VMOVAPS     Y6, Y4
-	VPMAXUD     Y1, Y4, Y4
-	VBLENDVPS   Y3, Y4, Y6, Y6
-
-done:
-	VMOVUPS Y5, 96(AX)
-	VMOVUPS Y6, 128(AX)
-	VZEROUPPER
-	RET
-
-// func vecUnstepQuantised1256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecUnstepQuantised1256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y5
-	VBROADCASTSS 124(R10), Y6
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      96(AX), Y5
-	VMOVUPS      128(AX), Y6
-
-start:
-	VBROADCASTSS 72(AX), Y7
-	VBROADCASTSS 76(AX), Y8
-	VBROADCASTSS 80(AX), Y9
-	VBROADCASTSS 84(AX), Y10
-	VBROADCASTSS 124(R10), Y11
-	VBROADCASTSS 68(AX), Y12
-	VBROADCASTSS 128(R10), Y13
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y7, Y0, Y0
-	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y8, Y1, Y0
-	VMULPS       Y9, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y10, Y0, Y0
-	VADDPS       Y11, Y0, Y0
-	VMOVUPS      (DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y12, Y1, Y1
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      (CX)(R11*1), R12
-	VMOVD        R12, X2
-	VPBROADCASTD X2, Y2
-	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y10, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VANDPS       Y13, Y0, Y0
-	VPMAXUD      Y0, Y5, Y5
-	VANDPS       Y13, Y1, Y1
-	VPMAXUD      Y1, Y5, Y5
-	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y7, Y0, Y0
-	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y8, Y1, Y0
-	VMULPS       Y9, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y10, Y0, Y0
-	VADDPS       Y11, Y0, Y0
-	VMOVUPS      32(DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y12, Y1, Y1
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      1(CX)(R11*1), R12
-	VMOVD        R12, X2
-	VPBROADCASTD X2, Y2
-	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y10, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VANDPS       Y13, Y0, Y0
-	VPMAXUD      Y0, Y6, Y6
-	VANDPS       Y13, Y1, Y1
-	VPMAXUD      Y1, Y6, Y6
-	ADDQ         $0x10, BX
-	CMPQ         BX, R9
-	JLT          loop
-
-tail:
-	VMOVUPS Y5, 96(AX)
-	VMOVUPS Y6, 128(AX)
+	VMOVUPS Y4, 104(AX)
+	VMOVUPS Y5, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -6184,14 +6126,14 @@ TEXT ·vecKeep256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y4
+	VBROADCASTSS 72(AX), Y4
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -6200,8 +6142,8 @@ loop:
 	VMULPS       Y4, Y0, Y0
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
-	MOVBLZX      (CX)(R11*1), R12
-	VMOVD        R12, X1
+	MOVBLZX      (CX)(R11*1), R13
+	VMOVD        R13, X1
 	VPBROADCASTD X1, Y1
 	VPSLLVD      vecToSign<>+0(SB), Y1, Y1
 	VPSRAD       $0x1f, Y1, Y1
@@ -6211,8 +6153,8 @@ loop:
 	VMULPS       Y4, Y0, Y0
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
-	MOVBLZX      1(CX)(R11*1), R12
-	VMOVD        R12, X1
+	MOVBLZX      1(CX)(R11*1), R13
+	VMOVD        R13, X1
 	VPBROADCASTD X1, Y1
 	VPSLLVD      vecToSign<>+0(SB), Y1, Y1
 	VPSRAD       $0x1f, Y1, Y1
@@ -6233,15 +6175,15 @@ TEXT ·vecGradStep256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 68(AX), Y5
-	VBROADCASTSS 64(AX), Y6
+	VBROADCASTSS 76(AX), Y5
+	VBROADCASTSS 72(AX), Y6
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -6304,21 +6246,21 @@ TEXT ·vecAdamW256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 68(AX), Y7
-	VBROADCASTSS 64(AX), Y8
-	VBROADCASTSS 76(AX), Y9
-	VBROADCASTSS 72(AX), Y10
-	VBROADCASTSS 88(AX), Y11
-	VBROADCASTSS 92(AX), Y12
-	VBROADCASTSS 84(AX), Y13
-	VBROADCASTSS 80(AX), Y14
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 72(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 80(AX), Y10
+	VBROADCASTSS 96(AX), Y11
+	VBROADCASTSS 100(AX), Y12
+	VBROADCASTSS 92(AX), Y13
+	VBROADCASTSS 88(AX), Y14
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -6428,16 +6370,16 @@ TEXT ·vecSGD256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y6
-	VBROADCASTSS 72(AX), Y7
-	VBROADCASTSS 68(AX), Y8
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 80(AX), Y7
+	VBROADCASTSS 76(AX), Y8
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -6507,7 +6449,7 @@ TEXT ·vecMoments256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
@@ -6520,16 +6462,16 @@ TEXT ·vecMoments256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 124(R10), Y9
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      96(AX), Y6
-	VMOVUPS      128(AX), Y7
-	VMOVUPS      160(AX), Y8
-	VMOVUPS      192(AX), Y9
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+	VMOVUPS      168(AX), Y8
+	VMOVUPS      200(AX), Y9
 
 start:
-	VBROADCASTSS 68(AX), Y10
-	VBROADCASTSS 64(AX), Y11
-	VBROADCASTSS 76(AX), Y12
-	VBROADCASTSS 72(AX), Y13
+	VBROADCASTSS 76(AX), Y10
+	VBROADCASTSS 72(AX), Y11
+	VBROADCASTSS 84(AX), Y12
+	VBROADCASTSS 80(AX), Y13
 	VBROADCASTSS 144(R10), Y14
 	CMPQ         BX, R9
 	JGE          tail
@@ -6610,10 +6552,10 @@ tail:
 	VBLENDVPS   Y4, Y5, Y9, Y9
 
 done:
-	VMOVUPS Y6, 96(AX)
-	VMOVUPS Y7, 128(AX)
-	VMOVUPS Y8, 160(AX)
-	VMOVUPS Y9, 192(AX)
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
+	VMOVUPS Y8, 168(AX)
+	VMOVUPS Y9, 200(AX)
 	VZEROUPPER
 	RET
 
@@ -6624,18 +6566,18 @@ TEXT ·vecSETUpdate256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         56(AX), R10
+	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
 	MOVQ         R9, R13
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 64(AX), Y6
-	VBROADCASTSS 68(AX), Y7
-	VBROADCASTSS 72(AX), Y8
-	VBROADCASTSS 76(AX), Y9
-	VBROADCASTSS 80(AX), Y10
+	VBROADCASTSS 72(AX), Y6
+	VBROADCASTSS 76(AX), Y7
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -6703,6 +6645,1505 @@ tail:
 	VMASKMOVPS  Y2, Y4, 32(DI)(BX*4)
 
 done:
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised0256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecStepQuantised0256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y4
+	VMOVUPS      136(AX), Y5
+
+start:
+	VBROADCASTSS 80(AX), Y6
+	VBROADCASTSS 84(AX), Y7
+	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 92(AX), Y9
+	VBROADCASTSS 124(R10), Y10
+	VBROADCASTSS 72(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VMULPS      Y6, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMOVUPS     (DI)(BX*4), Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMOVUPS     Y1, (DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y4, Y4
+	VMOVUPS     32(SI)(BX*4), Y0
+	VMULPS      Y6, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMOVUPS     32(DI)(BX*4), Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMOVUPS     Y1, 32(DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y2, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 104(AX)
+	VMOVUPS Y5, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised0256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecUnstepQuantised0256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y4
+	VMOVUPS      136(AX), Y5
+
+start:
+	VBROADCASTSS 80(AX), Y6
+	VBROADCASTSS 84(AX), Y7
+	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 92(AX), Y9
+	VBROADCASTSS 124(R10), Y10
+	VBROADCASTSS 76(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VMULPS      Y6, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMOVUPS     (DI)(BX*4), Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
+	VMOVUPS     Y1, (DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y4, Y4
+	VMOVUPS     32(SI)(BX*4), Y0
+	VMULPS      Y6, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMOVUPS     32(DI)(BX*4), Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
+	VMOVUPS     Y1, 32(DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VPMAXUD     Y0, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VPMAXUD     Y1, Y5, Y5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y2, Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
+	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y4, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VMULPS      Y6, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
+	VFMADD231PS Y7, Y1, Y0
+	VMULPS      Y8, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y9, Y0, Y0
+	VADDPS      Y10, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
+	VSUBPS      Y0, Y1, Y1
+	VMULPS      Y11, Y1, Y1
+	VADDPS      Y10, Y1, Y1
+	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
+	VANDPS      Y12, Y0, Y0
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y0, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	VANDPS      Y12, Y1, Y1
+	VMOVAPS     Y5, Y3
+	VPMAXUD     Y1, Y3, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+
+done:
+	VMOVUPS Y4, 104(AX)
+	VMOVUPS Y5, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised1NoSide256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecStepQuantised1NoSide256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+
+start:
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 124(R10), Y12
+	VBROADCASTSS 72(AX), Y13
+	VBROADCASTSS 128(R10), Y14
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VMULPS      Y8, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y9, Y1, Y0
+	VMULPS      Y10, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y11, Y0, Y0
+	VADDPS      Y12, Y0, Y0
+	VMOVUPS     (DI)(BX*4), Y1
+	VMULPS      Y10, Y1, Y3
+	VCVTTPS2DQ  Y3, Y3
+	VPSLLD      $0x1f, Y3, Y2
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y11, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y13, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMOVUPS     Y1, (DI)(BX*4)
+	VANDPS      Y14, Y0, Y0
+	VPMAXUD     Y0, Y6, Y6
+	VANDPS      Y14, Y1, Y1
+	VPMAXUD     Y1, Y6, Y6
+	VMOVUPS     32(SI)(BX*4), Y0
+	VMULPS      Y8, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y9, Y1, Y0
+	VMULPS      Y10, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y11, Y0, Y0
+	VADDPS      Y12, Y0, Y0
+	VMOVUPS     32(DI)(BX*4), Y1
+	VMULPS      Y10, Y1, Y3
+	VCVTTPS2DQ  Y3, Y3
+	VPSLLD      $0x1f, Y3, Y2
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y11, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y13, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMOVUPS     Y1, 32(DI)(BX*4)
+	VANDPS      Y14, Y0, Y0
+	VPMAXUD     Y0, Y7, Y7
+	VANDPS      Y14, Y1, Y1
+	VPMAXUD     Y1, Y7, Y7
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	TESTQ       R13, R13
+	JZ          done
+	LEAQ        vecLaneMasks<>+0(SB), R11
+	SHLQ        $0x02, R13
+	NEGQ        R13
+	ADDQ        R11, R13
+	VMOVUPS     64(R13), Y4
+	VMASKMOVPS  (SI)(BX*4), Y4, Y0
+	VMULPS      Y8, Y0, Y0
+	VMASKMOVPS  (DX)(BX*4), Y4, Y1
+	VFMADD231PS Y9, Y1, Y0
+	VMULPS      Y10, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y11, Y0, Y0
+	VADDPS      Y12, Y0, Y0
+	VMASKMOVPS  (DI)(BX*4), Y4, Y1
+	VMULPS      Y10, Y1, Y3
+	VCVTTPS2DQ  Y3, Y3
+	VPSLLD      $0x1f, Y3, Y2
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y11, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y13, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y4, (DI)(BX*4)
+	VANDPS      Y14, Y0, Y0
+	VMOVAPS     Y6, Y5
+	VPMAXUD     Y0, Y5, Y5
+	VBLENDVPS   Y4, Y5, Y6, Y6
+	VANDPS      Y14, Y1, Y1
+	VMOVAPS     Y6, Y5
+	VPMAXUD     Y1, Y5, Y5
+	VBLENDVPS   Y4, Y5, Y6, Y6
+	VMOVUPS     96(R13), Y4
+	VMASKMOVPS  32(SI)(BX*4), Y4, Y0
+	VMULPS      Y8, Y0, Y0
+	VMASKMOVPS  32(DX)(BX*4), Y4, Y1
+	VFMADD231PS Y9, Y1, Y0
+	VMULPS      Y10, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y11, Y0, Y0
+	VADDPS      Y12, Y0, Y0
+	VMASKMOVPS  32(DI)(BX*4), Y4, Y1
+	VMULPS      Y10, Y1, Y3
+	VCVTTPS2DQ  Y3, Y3
+	VPSLLD      $0x1f, Y3, Y2
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y11, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y13, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMASKMOVPS  Y1, Y4, 32(DI)(BX*4)
+	VANDPS      Y14, Y0, Y0
+	VMOVAPS     Y7, Y5
+	VPMAXUD     Y0, Y5, Y5
+	VBLENDVPS   Y4, Y5, Y7, Y7
+	VANDPS      Y14, Y1, Y1
+	VMOVAPS     Y7, Y5
+	VPMAXUD     Y1, Y5, Y5
+	VBLENDVPS   Y4, Y5, Y7, Y7
+
+done:
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised1256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecStepQuantised1256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+
+start:
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 124(R10), Y12
+	VBROADCASTSS 72(AX), Y13
+	VBROADCASTSS 128(R10), Y14
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VMULPS      Y8, Y0, Y0
+	VMOVUPS     (DX)(BX*4), Y1
+	VFMADD231PS Y9, Y1, Y0
+	VMULPS      Y10, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y11, Y0, Y0
+	VADDPS      Y12, Y0, Y0
+	VMOVUPS     (DI)(BX*4), Y1
+	VMULPS      Y10, Y1, Y3
+	VCVTTPS2DQ  Y3, Y3
+	VPSLLD      $0x1f, Y3, Y2
+	VMOVMSKPS   Y2, R13
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	MOVB        R13, (CX)(R11*1)
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y11, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y13, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMOVUPS     Y1, (DI)(BX*4)
+	VANDPS      Y14, Y0, Y0
+	VPMAXUD     Y0, Y6, Y6
+	VANDPS      Y14, Y1, Y1
+	VPMAXUD     Y1, Y6, Y6
+	VMOVUPS     32(SI)(BX*4), Y0
+	VMULPS      Y8, Y0, Y0
+	VMOVUPS     32(DX)(BX*4), Y1
+	VFMADD231PS Y9, Y1, Y0
+	VMULPS      Y10, Y0, Y0
+	VROUNDPS    $0x08, Y0, Y0
+	VMULPS      Y11, Y0, Y0
+	VADDPS      Y12, Y0, Y0
+	VMOVUPS     32(DI)(BX*4), Y1
+	VMULPS      Y10, Y1, Y3
+	VCVTTPS2DQ  Y3, Y3
+	VPSLLD      $0x1f, Y3, Y2
+	VMOVMSKPS   Y2, R13
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	MOVB        R13, 1(CX)(R11*1)
+	VPSRAD      $0x1f, Y2, Y2
+	VANDPS      Y11, Y2, Y2
+	VADDPS      Y2, Y1, Y1
+	VMULPS      Y13, Y1, Y1
+	VADDPS      Y0, Y1, Y1
+	VMOVUPS     Y1, 32(DI)(BX*4)
+	VANDPS      Y14, Y0, Y0
+	VPMAXUD     Y0, Y7, Y7
+	VANDPS      Y14, Y1, Y1
+	VPMAXUD     Y1, Y7, Y7
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised1256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecUnstepQuantised1256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y5
+	VMOVUPS      136(AX), Y6
+
+start:
+	VBROADCASTSS 80(AX), Y7
+	VBROADCASTSS 84(AX), Y8
+	VBROADCASTSS 88(AX), Y9
+	VBROADCASTSS 92(AX), Y10
+	VBROADCASTSS 124(R10), Y11
+	VBROADCASTSS 76(AX), Y12
+	VBROADCASTSS 128(R10), Y13
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y7, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y8, Y1, Y0
+	VMULPS       Y9, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VADDPS       Y11, Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y12, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      (CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y10, Y2, Y2
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y11, Y1, Y1
+	VMOVUPS      Y1, (DI)(BX*4)
+	VANDPS       Y13, Y0, Y0
+	VPMAXUD      Y0, Y5, Y5
+	VANDPS       Y13, Y1, Y1
+	VPMAXUD      Y1, Y5, Y5
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y7, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y8, Y1, Y0
+	VMULPS       Y9, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y10, Y0, Y0
+	VADDPS       Y11, Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y12, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      1(CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y10, Y2, Y2
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y11, Y1, Y1
+	VMOVUPS      Y1, 32(DI)(BX*4)
+	VANDPS       Y13, Y0, Y0
+	VPMAXUD      Y0, Y6, Y6
+	VANDPS       Y13, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y5, 104(AX)
+	VMOVUPS Y6, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised2NoSide256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecStepQuantised2NoSide256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 124(R10), Y8
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y7
+	VMOVUPS      136(AX), Y8
+
+start:
+	VBROADCASTSS 80(AX), Y11
+	VBROADCASTSS 84(AX), Y12
+	VBROADCASTSS 88(AX), Y13
+	VBROADCASTSS 92(AX), Y14
+	VBROADCASTSS 124(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VPMAXUD      Y0, Y7, Y7
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VPMAXUD      Y0, Y8, Y8
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y8, Y8
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y5
+	VMASKMOVPS   (SI)(BX*4), Y5, Y0
+	VMULPS       Y11, Y0, Y0
+	VMASKMOVPS   (DX)(BX*4), Y5, Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMASKMOVPS   (DI)(BX*4), Y5, Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMASKMOVPS   Y1, Y5, (DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VMOVAPS      Y7, Y6
+	VPMAXUD      Y0, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y7, Y7
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VMOVAPS      Y7, Y6
+	VPMAXUD      Y1, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y7, Y7
+	VMOVUPS      96(R13), Y5
+	VMASKMOVPS   32(SI)(BX*4), Y5, Y0
+	VMULPS       Y11, Y0, Y0
+	VMASKMOVPS   32(DX)(BX*4), Y5, Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMASKMOVPS   32(DI)(BX*4), Y5, Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMASKMOVPS   Y1, Y5, 32(DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VMOVAPS      Y8, Y6
+	VPMAXUD      Y0, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y8, Y8
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VMOVAPS      Y8, Y6
+	VPMAXUD      Y1, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y8, Y8
+
+done:
+	VMOVUPS Y7, 104(AX)
+	VMOVUPS Y8, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised2256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecStepQuantised2256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 124(R10), Y8
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y7
+	VMOVUPS      136(AX), Y8
+
+start:
+	VBROADCASTSS 80(AX), Y11
+	VBROADCASTSS 84(AX), Y12
+	VBROADCASTSS 88(AX), Y13
+	VBROADCASTSS 92(AX), Y14
+	VBROADCASTSS 124(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, (CX)(R11*1)
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VMOVMSKPS    Y4, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, (R8)(R11*1)
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VPMAXUD      Y0, Y7, Y7
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, 1(CX)(R11*1)
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VMOVMSKPS    Y4, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, 1(R8)(R11*1)
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VPMAXUD      Y0, Y8, Y8
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y8, Y8
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y7, 104(AX)
+	VMOVUPS Y8, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised2256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecUnstepQuantised2256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+
+start:
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 124(R10), Y12
+	VBROADCASTSS 76(AX), Y13
+	VBROADCASTSS 96(AX), Y14
+	VBROADCASTSS 128(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y13, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      (CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y11, Y2, Y2
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      (R8)(R11*1), R13
+	VMOVD        R13, X3
+	VPBROADCASTD X3, Y3
+	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VANDPS       Y14, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y12, Y1, Y1
+	VMOVUPS      Y1, (DI)(BX*4)
+	VANDPS       Y15, Y0, Y0
+	VPMAXUD      Y0, Y6, Y6
+	VANDPS       Y15, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y0
+	VADDPS       Y12, Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y13, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      1(CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y11, Y2, Y2
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      1(R8)(R11*1), R13
+	VMOVD        R13, X3
+	VPBROADCASTD X3, Y3
+	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VANDPS       Y14, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y12, Y1, Y1
+	VMOVUPS      Y1, 32(DI)(BX*4)
+	VANDPS       Y15, Y0, Y0
+	VPMAXUD      Y0, Y7, Y7
+	VANDPS       Y15, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised3NoSide256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecStepQuantised3NoSide256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 124(R10), Y8
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y7
+	VMOVUPS      136(AX), Y8
+
+start:
+	VBROADCASTSS 80(AX), Y11
+	VBROADCASTSS 84(AX), Y12
+	VBROADCASTSS 88(AX), Y13
+	VBROADCASTSS 92(AX), Y14
+	VBROADCASTSS 124(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VPSLLD       $0x1d, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 100(AX), Y10
+	VANDPS       Y10, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y9
+	VMULPS       Y9, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (DI)(BX*4)
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y0, Y0
+	VPMAXUD      Y0, Y7, Y7
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y10
+	VANDPS       Y10, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VPSLLD       $0x1d, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 100(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VPMAXUD      Y0, Y8, Y8
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y8, Y8
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	TESTQ        R13, R13
+	JZ           done
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Y5
+	VMASKMOVPS   (SI)(BX*4), Y5, Y0
+	VMULPS       Y11, Y0, Y0
+	VMASKMOVPS   (DX)(BX*4), Y5, Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMASKMOVPS   (DI)(BX*4), Y5, Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VPSLLD       $0x1d, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 100(AX), Y10
+	VANDPS       Y10, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y9
+	VMULPS       Y9, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMASKMOVPS   Y1, Y5, (DI)(BX*4)
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y0, Y0
+	VMOVAPS      Y7, Y6
+	VPMAXUD      Y0, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y7, Y7
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y1, Y1
+	VMOVAPS      Y7, Y6
+	VPMAXUD      Y1, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y7, Y7
+	VMOVUPS      96(R13), Y5
+	VMASKMOVPS   32(SI)(BX*4), Y5, Y0
+	VMULPS       Y11, Y0, Y0
+	VMASKMOVPS   32(DX)(BX*4), Y5, Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMASKMOVPS   32(DI)(BX*4), Y5, Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y10
+	VANDPS       Y10, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VPSLLD       $0x1d, Y3, Y4
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 100(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMASKMOVPS   Y1, Y5, 32(DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VMOVAPS      Y8, Y6
+	VPMAXUD      Y0, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y8, Y8
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VMOVAPS      Y8, Y6
+	VPMAXUD      Y1, Y6, Y6
+	VBLENDVPS    Y5, Y6, Y8, Y8
+
+done:
+	VMOVUPS Y7, 104(AX)
+	VMOVUPS Y8, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecStepQuantised3256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecStepQuantised3256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R12
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 124(R10), Y8
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y7
+	VMOVUPS      136(AX), Y8
+
+start:
+	VBROADCASTSS 80(AX), Y11
+	VBROADCASTSS 84(AX), Y12
+	VBROADCASTSS 88(AX), Y13
+	VBROADCASTSS 92(AX), Y14
+	VBROADCASTSS 124(R10), Y15
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, (CX)(R11*1)
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VMOVMSKPS    Y4, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, (R8)(R11*1)
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VPSLLD       $0x1d, Y3, Y4
+	VMOVMSKPS    Y4, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, (R12)(R11*1)
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 100(AX), Y10
+	VANDPS       Y10, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y9
+	VMULPS       Y9, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, (DI)(BX*4)
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y0, Y0
+	VPMAXUD      Y0, Y7, Y7
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y11, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y12, Y1, Y0
+	VMULPS       Y13, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y14, Y0, Y0
+	VADDPS       Y15, Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y13, Y1, Y3
+	VCVTTPS2DQ   Y3, Y3
+	VPSUBD       Y3, Y15, Y3
+	VPSLLD       $0x1f, Y3, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, 1(CX)(R11*1)
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y14, Y2, Y2
+	VPSLLD       $0x1e, Y3, Y4
+	VMOVMSKPS    Y4, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, 1(R8)(R11*1)
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 96(AX), Y10
+	VANDPS       Y10, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VPSLLD       $0x1d, Y3, Y4
+	VMOVMSKPS    Y4, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, 1(R12)(R11*1)
+	VPSRAD       $0x1f, Y4, Y4
+	VBROADCASTSS 100(AX), Y9
+	VANDPS       Y9, Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	VBROADCASTSS 72(AX), Y10
+	VMULPS       Y10, Y1, Y1
+	VADDPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(DI)(BX*4)
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y0, Y0
+	VPMAXUD      Y0, Y8, Y8
+	VBROADCASTSS 128(R10), Y10
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y8, Y8
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y7, 104(AX)
+	VMOVUPS Y8, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecUnstepQuantised3256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecUnstepQuantised3256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         56(AX), R12
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+
+start:
+	VBROADCASTSS 80(AX), Y10
+	VBROADCASTSS 84(AX), Y11
+	VBROADCASTSS 88(AX), Y12
+	VBROADCASTSS 92(AX), Y13
+	VBROADCASTSS 124(R10), Y14
+	VBROADCASTSS 76(AX), Y15
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y10, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y11, Y1, Y0
+	VMULPS       Y12, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y13, Y0, Y0
+	VADDPS       Y14, Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y15, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      (CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y13, Y2, Y2
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      (R8)(R11*1), R13
+	VMOVD        R13, X3
+	VPBROADCASTD X3, Y3
+	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VBROADCASTSS 96(AX), Y8
+	VANDPS       Y8, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      (R12)(R11*1), R13
+	VMOVD        R13, X3
+	VPBROADCASTD X3, Y3
+	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VBROADCASTSS 100(AX), Y9
+	VANDPS       Y9, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y14, Y1, Y1
+	VMOVUPS      Y1, (DI)(BX*4)
+	VBROADCASTSS 128(R10), Y8
+	VANDPS       Y8, Y0, Y0
+	VPMAXUD      Y0, Y6, Y6
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y10, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y11, Y1, Y0
+	VMULPS       Y12, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y13, Y0, Y0
+	VADDPS       Y14, Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       Y15, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      1(CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDPS       Y13, Y2, Y2
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      1(R8)(R11*1), R13
+	VMOVD        R13, X3
+	VPBROADCASTD X3, Y3
+	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VBROADCASTSS 96(AX), Y8
+	VANDPS       Y8, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVBLZX      1(R12)(R11*1), R13
+	VMOVD        R13, X3
+	VPBROADCASTD X3, Y3
+	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
+	VPSRAD       $0x1f, Y3, Y3
+	VBROADCASTSS 100(AX), Y9
+	VANDPS       Y9, Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	VSUBPS       Y2, Y1, Y1
+	VADDPS       Y14, Y1, Y1
+	VMOVUPS      Y1, 32(DI)(BX*4)
+	VBROADCASTSS 128(R10), Y8
+	VANDPS       Y8, Y0, Y0
+	VPMAXUD      Y0, Y7, Y7
+	VBROADCASTSS 128(R10), Y9
+	VANDPS       Y9, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
 	VZEROUPPER
 	RET
 

@@ -179,41 +179,6 @@ func vecStep512(a *byte)
 //go:noescape
 func vecUnstep512(a *byte)
 
-// vecStepQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as stepQuantisedGo, planes 0
-//
-//go:noescape
-func vecStepQuantised0512(a *byte)
-
-// vecUnstepQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as unstepQuantisedGo, planes 0
-//
-//go:noescape
-func vecUnstepQuantised0512(a *byte)
-
-// vecStepQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as stepQuantisedGo, planes 1
-//
-//go:noescape
-func vecStepQuantised1512(a *byte)
-
-// vecStepQuantised1NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as stepQuantisedGo, planes 1, side nil
-//
-//go:noescape
-func vecStepQuantised1NoSide512(a *byte)
-
-// vecUnstepQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as unstepQuantisedGo, planes 1
-//
-//go:noescape
-func vecUnstepQuantised1512(a *byte)
-
 // vecKeep512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0
@@ -255,6 +220,83 @@ func vecMoments512(a *byte)
 //
 //go:noescape
 func vecSETUpdate512(a *byte)
+
+// vecStepQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 0
+//
+//go:noescape
+func vecStepQuantised0512(a *byte)
+
+// vecUnstepQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 0
+//
+//go:noescape
+func vecUnstepQuantised0512(a *byte)
+
+// vecStepQuantised1NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 1, side nil
+//
+//go:noescape
+func vecStepQuantised1NoSide512(a *byte)
+
+// vecStepQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 1
+//
+//go:noescape
+func vecStepQuantised1512(a *byte)
+
+// vecUnstepQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 1
+//
+//go:noescape
+func vecUnstepQuantised1512(a *byte)
+
+// vecStepQuantised2NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 2, side nil
+//
+//go:noescape
+func vecStepQuantised2NoSide512(a *byte)
+
+// vecStepQuantised2512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 2
+//
+//go:noescape
+func vecStepQuantised2512(a *byte)
+
+// vecUnstepQuantised2512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 2
+//
+//go:noescape
+func vecUnstepQuantised2512(a *byte)
+
+// vecStepQuantised3NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 3, side nil
+//
+//go:noescape
+func vecStepQuantised3NoSide512(a *byte)
+
+// vecStepQuantised3512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 3
+//
+//go:noescape
+func vecStepQuantised3512(a *byte)
+
+// vecUnstepQuantised3512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 3
+//
+//go:noescape
+func vecUnstepQuantised3512(a *byte)
 
 // vecDraw512 works on keepArgs a:
 //
@@ -438,41 +480,6 @@ func vecStep256(a *byte)
 //go:noescape
 func vecUnstep256(a *byte)
 
-// vecStepQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as stepQuantisedGo, planes 0
-//
-//go:noescape
-func vecStepQuantised0256(a *byte)
-
-// vecUnstepQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as unstepQuantisedGo, planes 0
-//
-//go:noescape
-func vecUnstepQuantised0256(a *byte)
-
-// vecStepQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as stepQuantisedGo, planes 1
-//
-//go:noescape
-func vecStepQuantised1256(a *byte)
-
-// vecStepQuantised1NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as stepQuantisedGo, planes 1, side nil
-//
-//go:noescape
-func vecStepQuantised1NoSide256(a *byte)
-
-// vecUnstepQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as unstepQuantisedGo, planes 1
-//
-//go:noescape
-func vecUnstepQuantised1256(a *byte)
-
 // vecKeep256 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0
@@ -514,6 +521,83 @@ func vecMoments256(a *byte)
 //
 //go:noescape
 func vecSETUpdate256(a *byte)
+
+// vecStepQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 0
+//
+//go:noescape
+func vecStepQuantised0256(a *byte)
+
+// vecUnstepQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 0
+//
+//go:noescape
+func vecUnstepQuantised0256(a *byte)
+
+// vecStepQuantised1NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 1, side nil
+//
+//go:noescape
+func vecStepQuantised1NoSide256(a *byte)
+
+// vecStepQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 1
+//
+//go:noescape
+func vecStepQuantised1256(a *byte)
+
+// vecUnstepQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 1
+//
+//go:noescape
+func vecUnstepQuantised1256(a *byte)
+
+// vecStepQuantised2NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 2, side nil
+//
+//go:noescape
+func vecStepQuantised2NoSide256(a *byte)
+
+// vecStepQuantised2256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 2
+//
+//go:noescape
+func vecStepQuantised2256(a *byte)
+
+// vecUnstepQuantised2256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 2
+//
+//go:noescape
+func vecUnstepQuantised2256(a *byte)
+
+// vecStepQuantised3NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 3, side nil
+//
+//go:noescape
+func vecStepQuantised3NoSide256(a *byte)
+
+// vecStepQuantised3256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as stepQuantisedGo, planes 3
+//
+//go:noescape
+func vecStepQuantised3256(a *byte)
+
+// vecUnstepQuantised3256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as unstepQuantisedGo, planes 3
+//
+//go:noescape
+func vecUnstepQuantised3256(a *byte)
 
 // vecDraw256 works on keepArgs a:
 //

@@ -11,10 +11,10 @@ const (
 	argN    = 0
 	argOff  = 8
 	argP    = 16
-	argK    = 56
-	argF    = 64
-	argAcc  = 96
-	argAcc2 = 160
+	argK    = 64
+	argF    = 72
+	argAcc  = 104
+	argAcc2 = 168
 )
 
 // isa is what differs between the instruction sets. An iteration covers 16
@@ -46,7 +46,7 @@ var (
 	table    = reg.R10
 	scratch  = reg.R11
 	rest     = reg.R13
-	pointers = []reg.GPPhysical{reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8}
+	pointers = []reg.GPPhysical{reg.RDI, reg.RSI, reg.RDX, reg.RCX, reg.R8, reg.R12}
 )
 
 // v is one vector register.
@@ -393,47 +393,80 @@ func (g *gen) exp(x v) {
 	g.drop(2)
 }
 
-// parity sets d to all ones where the grid point x (times 2^bits, in f[4]) is
-// odd; with a side it stores the bits at p[3].
-func (g *gen) parity(d, x v, side bool) {
-	g.mul(d, x, g.f(4))
-	g.op(VCVTTPS2DQ, d, d)
-	g.op(VPSLLD, operand.Imm(31), d, d)
-	g.emit(func() {
-		if !side {
-			return
+// remainder sets d to s*2^-bits, s = (-n) mod 2^planes for x = n*2^-bits; 2^bits
+// is in f[4], 2^(p-bits) in f[5+p]. With side, plane p of s goes to p[3+p].
+func (g *gen) remainder(d, x v, planes int, side bool) {
+	n := g.tmp()
+	g.mul(n, x, g.f(4))
+	g.op(VCVTTPS2DQ, n, n)
+	if planes > 1 { // else n and -n are alike
+		g.op(VPSUBD, n, g.k(cZero), n)
+	}
+	for p := range planes {
+		t := d
+		if p > 0 {
+			t = g.tmp()
 		}
+		g.op(VPSLLD, operand.Imm(uint64(31-p)), n, t)
+		if side {
+			g.storeSigns(t, p)
+		}
+		g.op(VPSRAD, operand.Imm(31), t, t)
+		g.and(t, t, g.f(5+p))
+		if p > 0 {
+			g.add(d, d, t)
+			g.drop(1)
+		}
+	}
+	g.drop(1)
+}
+
+// sideRemainder sets d to s*2^-bits with s from p[3], p[4], ...
+func (g *gen) sideRemainder(d v, planes int) {
+	g.sideMask(d, 0)
+	g.and(d, d, g.f(5))
+	for p := 1; p < planes; p++ {
+		t := g.tmp()
+		g.sideMask(t, p)
+		g.and(t, t, g.f(5+p))
+		g.add(d, d, t)
+		g.drop(1)
+	}
+}
+
+// storeSigns writes the sign bits of x to plane p of the side information.
+func (g *gen) storeSigns(x v, p int) {
+	g.emit(func() {
 		if g.halves == 1 {
-			VPMOVD2M(d, reg.K1)
-			KMOVW(reg.K1, g.sideMem())
+			VPMOVD2M(x, reg.K1)
+			KMOVW(reg.K1, g.sideMem(p))
 		} else {
-			m := g.sideMem()
-			VMOVMSKPS(d, reg.R12.As32())
-			MOVB(reg.R12.As8(), m)
+			VMOVMSKPS(x, rest.As32()) // there is no tail
+			MOVB(rest.As8(), g.sideMem(p))
 		}
 	})
-	g.op(VPSRAD, operand.Imm(31), d, d)
 }
 
-// sideMem is where the side bits of this half are.
-func (g *gen) sideMem() operand.Mem {
+// sideMem is where the bits of this half are in plane p.
+func (g *gen) sideMem(p int) operand.Mem {
 	MOVQ(index, scratch)
 	SHRQ(operand.Imm(3), scratch)
-	return operand.Mem{Base: pointers[3], Index: scratch, Scale: 1, Disp: g.half}
+	return operand.Mem{Base: pointers[3+p], Index: scratch, Scale: 1, Disp: g.half}
 }
 
-// sideMask sets d to all ones where the side bit at p[3] is set.
-func (g *gen) sideMask(d v) {
+// sideMask sets d, the newest temporary, to all ones where the bit of plane p
+// is set.
+func (g *gen) sideMask(d v, p int) {
 	g.emit(func() {
-		m := g.sideMem()
+		m := g.sideMem(p)
 		if g.halves == 1 {
 			KMOVW(m, reg.K1)
 			VPMOVM2D(reg.K1, d)
 			return
 		}
-		low := xmm[g.temps-1] // d is the newest temporary
-		MOVBLZX(m, reg.R12.As32())
-		VMOVD(reg.R12.As32(), low)
+		low := xmm[g.temps-1]
+		MOVBLZX(m, rest.As32())
+		VMOVD(rest.As32(), low)
 		VPBROADCASTD(low, d)
 		VPSLLVD(toSign, d, d)
 		VPSRAD(operand.Imm(31), d, d)

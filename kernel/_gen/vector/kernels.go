@@ -1,5 +1,7 @@
 package main
 
+import "strconv"
+
 var kernels = []kernel{
 	{name: "Sum", loop: "acc += p1", ptrs: 2, accs: 1, body: func(g *gen) {
 		g.add(g.acc(0), g.acc(0), g.load(1))
@@ -124,16 +126,11 @@ var kernels = []kernel{
 	}},
 	{name: "Step", loop: "as stepGo", ptrs: 3, accs: 1, body: step{}.forward},
 	{name: "Unstep", loop: "as unstepGo", ptrs: 3, accs: 1, body: step{}.backward},
-	{name: "StepQuantised0", loop: "as stepQuantisedGo, planes 0", ptrs: 3, accs: 1, body: step{grid: true}.forward},
-	{name: "UnstepQuantised0", loop: "as unstepQuantisedGo, planes 0", ptrs: 3, accs: 1, body: step{grid: true}.backward},
-	{name: "StepQuantised1", loop: "as stepQuantisedGo, planes 1", ptrs: 4, accs: 1, bits: true, body: step{true, true, true}.forward},
-	{name: "StepQuantised1NoSide", loop: "as stepQuantisedGo, planes 1, side nil", ptrs: 3, accs: 1, body: step{true, true, false}.forward},
-	{name: "UnstepQuantised1", loop: "as unstepQuantisedGo, planes 1", ptrs: 4, accs: 1, bits: true, body: step{true, true, true}.backward},
 	{name: "Keep", loop: "p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0", ptrs: 4, bits: true, body: func(g *gen) {
 		x := g.load(1)
 		g.mul(x, x, g.f(0))
 		kept := g.tmp()
-		g.sideMask(kept)
+		g.sideMask(kept, 0)
 		g.and(x, x, kept)
 		g.store(x, 0)
 	}},
@@ -274,9 +271,28 @@ func (g *gen) quantise(x v, scale, unit int) {
 	g.add(x, x, g.k(cZero))
 }
 
+// gridSteps returns the updates on the grid, up to three planes.
+func gridSteps() (ks []kernel) {
+	for planes := range 4 {
+		suffix := strconv.Itoa(planes)
+		loop := "QuantisedGo, planes " + suffix
+		if planes > 0 {
+			ks = append(ks, kernel{name: "StepQuantised" + suffix + "NoSide", loop: "as step" + loop + ", side nil", ptrs: 3, accs: 1, body: step{true, planes, false}.forward})
+		}
+		ks = append(ks,
+			kernel{name: "StepQuantised" + suffix, loop: "as step" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: step{true, planes, true}.forward},
+			kernel{name: "UnstepQuantised" + suffix, loop: "as unstep" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: step{true, planes, true}.backward})
+	}
+	return ks
+}
+
 // step is the BDIA update: p0 = x_{k-1} or x_{k+1}, p1 = x, p2 = h, f = gamma,
-// 1/gamma, 1-gamma, 1+gamma, 2^bits, 2^-bits.
-type step struct{ grid, odd, side bool }
+// 1/gamma, 1-gamma, 1+gamma, 2^bits, 2^-bits, 2^(1-bits), 2^(2-bits).
+type step struct {
+	grid   bool
+	planes int
+	side   bool
+}
 
 // inner is what x_k and h_k(x_k) add.
 func (s step) inner(g *gen) v {
@@ -292,11 +308,10 @@ func (s step) inner(g *gen) v {
 
 func (s step) forward(g *gen) {
 	q, x := s.inner(g), g.load(0)
-	if s.odd {
-		odd := g.tmp()
-		g.parity(odd, x, s.side)
-		g.and(odd, odd, g.f(5))
-		g.add(x, x, odd)
+	if s.planes > 0 {
+		r := g.tmp()
+		g.remainder(r, x, s.planes, s.side)
+		g.add(x, x, r)
 	}
 	g.mul(x, x, g.f(0))
 	g.add(x, x, q)
@@ -309,11 +324,10 @@ func (s step) backward(g *gen) {
 	q, x := s.inner(g), g.load(0)
 	g.sub(x, x, q)
 	g.mul(x, x, g.f(1))
-	if s.odd {
-		odd := g.tmp()
-		g.sideMask(odd)
-		g.and(odd, odd, g.f(5))
-		g.sub(x, x, odd)
+	if s.planes > 0 {
+		r := g.tmp()
+		g.sideRemainder(r, s.planes)
+		g.sub(x, x, r)
 	}
 	if s.grid {
 		g.add(x, x, g.k(cZero))

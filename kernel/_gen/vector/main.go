@@ -14,7 +14,7 @@ func main() {
 	ConstraintExpr("amd64,!noasm")
 	makeTables()
 	for _, s := range []isa{avx512, avx2} {
-		for _, k := range kernels {
+		for _, k := range append(kernels, gridSteps()...) {
 			k.emit(s)
 		}
 		s.draw()
