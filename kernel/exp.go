@@ -89,7 +89,7 @@ func expf(x float32) float32 {
 	p = fma(p, r, c[cHalf])
 	p = fma(p, r, c[cOne])
 	p = fma(p, r, c[cOne])
-	return p * scale
+	return float32(p * scale)
 }
 
 // logOf returns the natural logarithm of s in float64, within 1e-14. Unlike

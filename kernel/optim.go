@@ -81,7 +81,7 @@ func (isa ISA) Moments(g, m, v []float32, beta1, beta2 float32) (sumV, sumV2 flo
 		i := isa.run(opMoments, &args, n)
 		momentsGo(g[i:n], m[i:n], v[i:n], &args)
 		sumV += float64(foldLanes(&args.acc))
-		sumV2 += float64(foldLanes(&args.acc2)) * 0x1p-64
+		sumV2 += float64(float64(foldLanes(&args.acc2)) * 0x1p-64)
 		if n == len(g) {
 			return sumV, sumV2
 		}
