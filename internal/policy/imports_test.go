@@ -39,10 +39,11 @@ var rules = []rule{
 	{"nn", "backend internal/rng tensor", ""},
 	{"optim", "backend tensor", ""},
 	{"model", ". backend kernel nn tensor", ""}, // kernel: its limit on the width of a head
-	{"verify", ". backend internal/cpufeat model tensor", ""},
-	{"generate", "backend internal/rng model tensor tokenizer", ""},
+	{"verify", ". backend backend/plan model tensor", ""},
+	{"generate", ". backend internal/rng model tensor tokenizer", ""},
 	{"convert", "backend format/safetensors model tensor", ""},
-	{"train", ". backend backend/cpu backend/plan checkpoint data format/safetensors metric model optim tensor", ""},
+	{"train", ". backend backend/cpu backend/plan checkpoint convert data format/safetensors generate " +
+		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 }
 
 // programs may import what they like; nothing may import them.
@@ -54,7 +55,7 @@ const testModules = "github.com/google/go-cmp"
 // restricted are packages of the standard library that few may import.
 var restricted = map[string]string{
 	"C":            "", // no cgo
-	"unsafe":       "kernel backend/cpu",
+	"unsafe":       "kernel backend/cpu verify",
 	"testing":      "internal/testkit",
 	"math/rand":    "", // randomness is counter-based: internal/rng
 	"math/rand/v2": "",
