@@ -39,7 +39,7 @@ const (
 	mcMax = 140 // rows of A per block; a multiple of 14
 
 	packBFloats = kcMax * ncMax
-	packAFloats = kcMax * 24 * 8 // 24 tiles of 6 rows, 8 floats apart; 10 of 14 rows, 16 apart, need less
+	packAFloats = (kcMax + 1) * 24 * 8 // 24 tiles of 6 rows, 8 floats apart; 10 of 14 rows, 16 apart, need less
 )
 
 // GemmScratch is the length in floats of the scratch that Gemm needs, whatever
@@ -97,3 +97,7 @@ func fits(rows, cols, ld, n int) bool {
 	hi, lo := bits.Mul64(uint64(rows-1), uint64(ld))
 	return ld >= cols && n >= cols && hi == 0 && lo <= uint64(n-cols)
 }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+func roundUp(a, b int) int { return ceilDiv(a, b) * b }

@@ -43,7 +43,9 @@ func (g *Gemm) blocked(isa ISA, scratch []float32) {
 		g.portable()
 		return
 	}
-	w := gemmWork{Gemm: g, isa: p, bufB: scratch[:packBFloats], bufA: scratch[packBFloats:GemmScratch]}
+	var w gemmWork // field by field: a literal costs a copy of 10 ns
+	w.Gemm, w.isa = g, p
+	w.bufB, w.bufA = scratch[:packBFloats], scratch[packBFloats:GemmScratch]
 	w.run()
 }
 
@@ -57,8 +59,11 @@ type gemmWork struct {
 
 func (w *gemmWork) run() {
 	nr := 2 * w.isa.w
-	w.packB = w.Layout == NT || w.M > 4*w.isa.mr
-	w.packA = w.Layout == TN && w.N > 4*nr
+	// B by rows is packed when many tiles share a panel, or when a stride near a
+	// multiple of the page would let its rows compete for cache lines.
+	compete := w.LDB%512 == 0 && w.K*w.N > 1<<16
+	w.packB = w.Layout == NT || w.M > 12*w.isa.mr || compete && w.M > w.isa.mr
+	w.packA = w.Layout == TN && w.N > 8*nr
 	rowBlocks := ceilDiv(w.M, mcMax)
 	nc, kc := w.N, w.K
 	if rowBlocks > 1 && nc > ncMax {
@@ -69,9 +74,13 @@ func (w *gemmWork) run() {
 	}
 	for j := 0; j < w.N; j += nc {
 		for k := 0; k < w.K; k += kc {
+			if rowBlocks == 1 {
+				w.block(0, w.M, j, min(nc, w.N-j), k, min(kc, w.K-k), true)
+				continue
+			}
 			for ib := range rowBlocks {
 				i0, i1 := w.M*ib/rowBlocks, w.M*(ib+1)/rowBlocks
-				w.block(i0, i1-i0, j, min(nc, w.N-j), k, min(kc, w.K-k), rowBlocks == 1)
+				w.block(i0, i1-i0, j, min(nc, w.N-j), k, min(kc, w.K-k), false)
 			}
 		}
 	}
@@ -137,7 +146,7 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 			var a *float32
 			switch {
 			case w.packA:
-				a = &w.bufA[t*kc*p.w]
+				a = &w.bufA[t*(kc+1)*p.w]
 			case across == 0:
 				a = &w.A[(i0+i)*w.LDA+k0]
 			default:
@@ -175,8 +184,8 @@ func (w *gemmWork) packPanelOfB(panel []float32, j, n, k0, kc int) {
 // packTilesOfA copies a row block of the transposed A.
 func (w *gemmWork) packTilesOfA(i0, rows, extra, tiles, k0, kc int) {
 	p := w.isa
-	ts := kc * p.w
-	const step = 64 // rows per call, so that no call is long
+	ts := (kc + 1) * p.w // not a multiple of the page, lest tiles compete for cache lines
+	const step = 64      // rows per call, so that no call is long
 	for k := 0; k < kc; k += step {
 		n := min(step, kc-k)
 		if extra > 0 {
@@ -185,7 +194,3 @@ func (w *gemmWork) packTilesOfA(i0, rows, extra, tiles, k0, kc int) {
 		p.packTiles(&w.bufA[extra*ts+k*p.w], ts, &w.A[(k0+k)*w.LDA+i0+extra*(rows+1)], w.LDA, n, tiles-extra, rows)
 	}
 }
-
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
-
-func roundUp(a, b int) int { return ceilDiv(a, b) * b }

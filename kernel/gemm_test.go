@@ -178,7 +178,7 @@ func TestGemmLevels(t *testing.T) {
 	for n := 1; n <= 70; n++ {
 		check(1+rng.IntN(16), n, 1+rng.IntN(40))
 	}
-	limits := [][3]int{{57, 129, 33}, {141, 37, 40}, {143, 1100, 5}, {281, 150, 9}, {3, 5, 800}, {70, 140, 385}, {0, 4, 4}, {4, 0, 4}, {5, 6, 0}}
+	limits := [][3]int{{57, 129, 33}, {141, 37, 40}, {143, 1100, 5}, {281, 150, 9}, {3, 5, 800}, {70, 140, 385}, {200, 300, 20}, {30, 129, 512}, {0, 4, 4}, {4, 0, 4}, {5, 6, 0}}
 	if testing.Short() {
 		limits = limits[:4]
 	}
@@ -276,7 +276,7 @@ func TestGemmPanics(t *testing.T) {
 		"stride":      func(g *Gemm) { g.LDA = 3 },
 		"negative":    func(g *Gemm) { g.M = -1 },
 		"layout":      func(g *Gemm) { g.Layout = 3 },
-		"overflow":    func(g *Gemm) { g.LDA = 1 << 62 },
+		"overflow":    func(g *Gemm) { g.LDA = math.MaxInt },
 		"NN reads it": func(g *Gemm) { g.Layout = NN; g.LDB = 2 },
 	} {
 		g := good
