@@ -20,21 +20,25 @@ type GPT struct {
 	Config GPTConfig
 	Stack  *bdia.Stack
 
-	be          backend.Backend
-	embedding   *nn.Embedding
-	drop        nn.Dropout
-	blocks      []*nn.Block
-	stackBlocks []bdia.Block // the same
-	head        *nn.Head
-	outer       []*tensor.Param // everything outside the blocks
-	params      []*tensor.Param
-	losses      []float32 // of the latest batch
+	be        backend.Backend
+	embedding *nn.Embedding
+	drop      nn.Dropout
+	blocks    []*nn.Block
+	head      *nn.Head
+	outer     []*tensor.Param // everything outside the blocks
+	params    []*tensor.Param
+	losses    []float32 // of the latest batch
 }
 
 // Batch is Size samples of one length: Inputs and Targets are (Size,T).
 type Batch struct {
 	Size            int
 	Inputs, Targets []int32
+}
+
+// NewBatch returns an empty batch of size samples of T tokens.
+func NewBatch(size, T int) Batch {
+	return Batch{Size: size, Inputs: make([]int32, size*T), Targets: make([]int32, size*T)}
 }
 
 // NewGPT allocates a model on be. Its weights are unspecified until Init or
@@ -45,12 +49,10 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	}
 	m := &GPT{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}
 	m.embedding = nn.NewEmbedding(be, c.Vocab, c.Context, c.Width)
-	stack := make([]bdia.Block, c.Layers)
-	for k := range stack {
-		b := nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, nn.BlockConfig{
+	for k := range c.Layers {
+		m.blocks = append(m.blocks, nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, nn.BlockConfig{
 			Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
-			AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)})
-		m.blocks, stack[k] = append(m.blocks, b), b
+			AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}))
 	}
 	tied := m.embedding.Token
 	if c.Untied {
@@ -70,14 +72,17 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 		m.params = append(m.params, b.Params()...)
 	}
 	m.params = append(m.params, m.outer[2:]...)
-	m.stackBlocks = stack
 	return m.WithOptions(opt)
 }
 
 // WithOptions returns the same model, parameters included, with other choices
 // of memory, gamma and grid.
 func (m *GPT) WithOptions(opt bdia.Options) (*GPT, error) {
-	stack, err := bdia.NewStack(m.be, m.stackBlocks, opt)
+	blocks := make([]bdia.Block, len(m.blocks))
+	for k, b := range m.blocks {
+		blocks[k] = b
+	}
+	stack, err := bdia.NewStack(m.be, blocks, opt)
 	if err != nil {
 		return nil, err
 	}

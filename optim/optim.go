@@ -100,8 +100,8 @@ func (o *Optimizer) Moments() []Moment { return o.named }
 // from their Grad.
 func (o *Optimizer) Update(params []*tensor.Param, step int, lr float64) {
 	c := o.cfg
-	s := backend.AdamScalars{LR: float32(lr), Beta1: float32(c.Beta1), Beta2: float32(c.Beta2), Eps: float32(c.Eps),
-		Bias1: float32(1 - math.Pow(c.Beta1, float64(step))), Bias2: float32(1 - math.Pow(c.Beta2, float64(step)))}
+	s := backend.AdamScalars{LR: float32(lr), Beta1: float32(c.Beta1), Beta2: float32(c.Beta2), Eps: float32(c.Eps)}
+	s.Bias1, s.Bias2 = biasCorrection(s.Beta1, step), biasCorrection(s.Beta2, step)
 	for _, p := range params {
 		s.Decay = 0
 		if p.Decay {
@@ -117,6 +117,12 @@ func (o *Optimizer) Update(params []*tensor.Param, step int, lr float64) {
 			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s)
 		}
 	}
+}
+
+// biasCorrection returns 1-beta^step for the beta that the moments decay with,
+// which is rounded to float32: 0.999 taken exactly would be off by 5e-6.
+func biasCorrection(beta float32, step int) float32 {
+	return float32(1 - math.Pow(float64(beta), float64(step)))
 }
 
 // ClipGlobalNorm scales the gradients of params so that the norm of all of them

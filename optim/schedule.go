@@ -9,7 +9,7 @@ import (
 type Schedule struct {
 	Kind   string  `yaml:"kind"`   // constant, linear or cosine, after the warm-up
 	LR     float64 `yaml:"lr"`     // peak
-	MinLR  float64 `yaml:"min_lr"` // reached at step Steps
+	Final  float64 `yaml:"final"`  // share of LR that is left at step Steps
 	Warmup int     `yaml:"warmup"` // steps of linear rise from 0
 	Steps  int     `yaml:"steps"`  // length of the run
 }
@@ -21,8 +21,8 @@ func (s Schedule) Validate() error {
 		return fmt.Errorf("optim: unknown schedule %q; use cosine, linear or constant", s.Kind)
 	case !(s.LR > 0) || math.IsInf(s.LR, 0):
 		return fmt.Errorf("optim: learning rate is %v; it must be positive", s.LR)
-	case !(s.MinLR >= 0 && s.MinLR <= s.LR):
-		return fmt.Errorf("optim: final learning rate %v must be from 0 to the peak, %v", s.MinLR, s.LR)
+	case !(s.Final >= 0 && s.Final <= 1):
+		return fmt.Errorf("optim: final share of the learning rate is %v; it must be from 0 to 1", s.Final)
 	case s.Warmup < 0 || s.Steps < 1:
 		return fmt.Errorf("optim: %d warm-up steps and %d steps; the first must not be negative, the second at least 1", s.Warmup, s.Steps)
 	}
@@ -40,9 +40,9 @@ func (s Schedule) At(step int) float64 {
 	}
 	switch s.Kind {
 	case "linear":
-		return s.MinLR + (s.LR-s.MinLR)*left
+		return s.LR * (s.Final + (1-s.Final)*left)
 	case "cosine":
-		return s.MinLR + (s.LR-s.MinLR)*0.5*(1-math.Cos(math.Pi*left))
+		return s.LR * (s.Final + (1-s.Final)*0.5*(1-math.Cos(math.Pi*left)))
 	}
 	return s.LR
 }

@@ -76,7 +76,7 @@ func DefaultConfig() Config {
 		Model:     m,
 		Method:    bdia.DefaultOptions(),
 		Optimizer: o,
-		Schedule:  optim.Schedule{Kind: "cosine", LR: 1e-3, MinLR: 1e-4, Warmup: 100, Steps: 2000},
+		Schedule:  optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.1, Warmup: 100, Steps: 2000},
 		Loop: LoopConfig{Batch: 16, Update: UpdateAuto, Seed: 1, EvalEvery: 250, EvalSamples: 256,
 			SampleTokens: 200, LogEvery: 10, TensorBoard: true},
 	}

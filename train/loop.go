@@ -111,6 +111,43 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	return l.sum, err
 }
 
+// TimeStep returns about how many seconds a step of r takes here. It trains a
+// model of its own and leaves the run as it is.
+func (r *Run) TimeStep(ctx context.Context) (float64, error) {
+	planned, err := Plan(r.Config)
+	if err != nil {
+		return 0, err
+	}
+	be, err := NewCPU(r.Config, planned)
+	if err != nil {
+		return 0, err
+	}
+	defer be.Close()
+	s, err := NewSession(be, r.Config)
+	if err != nil {
+		return 0, err
+	}
+	s.Model.Init(r.Config.Loop.Seed)
+	sampler, err := data.NewSampler(r.train, r.Config.Model.Context, r.Config.Loop.Seed)
+	if err != nil {
+		return 0, err
+	}
+	const warm, timed = 2, 5
+	var began time.Time
+	for step := 1; step <= warm+timed; step++ {
+		if step == warm+1 {
+			began = time.Now()
+		}
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		if _, err := s.Step(step, sampler); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(began).Seconds() / timed, nil
+}
+
 // openData checks that the texts are long enough and makes the samplers.
 func (l *loop) openData() (err error) {
 	T, n := l.Config.Model.Context, l.Config.Loop.EvalSamples
@@ -260,29 +297,22 @@ func (l *loop) evaluate(step int) (best bool, err error) {
 	return best, l.metrics.Record(step, fields...)
 }
 
-// sample generates text from the start of the validation (or training) text.
+// sample generates text that continues the held-out text's beginning.
 func (l *loop) sample(step int) error {
-	text, err := l.Run.Sample(l.s, l.Config.Loop.SampleTokens)
-	if err == nil {
-		l.obs.Sampled(step, text)
-	}
-	return err
-}
-
-// Sample generates n tokens that continue one token of the run's text.
-func (r *Run) Sample(s *Session, n int) (string, error) {
-	prompt := make([]int32, 1)
-	if err := r.tokens.Read(prompt, 0); err != nil {
-		return "", err
+	ids, err := l.Prompt()
+	if err != nil {
+		return err
 	}
 	o := generate.DefaultOptions()
-	o.MaxTokens, o.Grid = max(n, 1), r.Config.Method.Grid
-	ids := prompt
-	if err := generate.Tokens(s.Model, prompt, o, func(id int32) bool { ids = append(ids, id); return true }); err != nil {
-		return "", err
+	o.MaxTokens, o.Grid = max(l.Config.Loop.SampleTokens, 1), l.Config.Method.Grid
+	if err := generate.Tokens(l.s.Model, ids, o, func(id int32) bool { ids = append(ids, id); return true }); err != nil {
+		return err
 	}
-	text, err := r.Tokenizer.Decode(ids)
-	return string(text), err
+	text, err := l.Tokenizer.Decode(ids)
+	if err == nil {
+		l.obs.Sampled(step, string(text))
+	}
+	return err
 }
 
 // saveAt writes a checkpoint and brings the run's figure up to date.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -24,6 +25,8 @@ const (
 	dataDir    = "data"
 	shardName  = "text"
 	bestDir    = "best"
+
+	promptTokens = 16 // that a sample continues
 )
 
 // Run is a run directory: a Hugging Face model folder with the configuration,
@@ -108,6 +111,15 @@ func Open(dir string) (*Run, error) {
 	return r, r.openTokens()
 }
 
+// Reconfigure changes the settings of a run that goes on and saves them.
+func (r *Run) Reconfigure(cfg Config) error {
+	if cfg == r.Config {
+		return nil
+	}
+	r.Config = cfg
+	return r.saveConfig()
+}
+
 // Close lets go of the tokens.
 func (r *Run) Close() error { return r.tokens.Close() }
 
@@ -119,6 +131,40 @@ func (r *Run) openTokens() (err error) {
 	}
 	r.train, r.val, err = data.Split(r.tokens, r.Config.Data.ValFraction)
 	return err
+}
+
+// TrainTokens returns the number of tokens of training text.
+func (r *Run) TrainTokens() int64 { return r.train.Len() }
+
+// Text returns the training text or the held-out text, which may be empty.
+func (r *Run) Text(training bool) data.Tokens {
+	if training {
+		return r.train
+	}
+	return r.val
+}
+
+// BestDir is the model folder of the best weights so far.
+func (r *Run) BestDir() string { return filepath.Join(r.Dir, bestDir) }
+
+// Batch fills b, of the run's batch size, with the samples of a step.
+func (r *Run) Batch(step int, b model.Batch) error {
+	s, err := data.NewSampler(r.train, r.Config.Model.Context, r.Config.Loop.Seed)
+	if err != nil {
+		return err
+	}
+	return s.Batch(step, 0, b.Size, b.Inputs, b.Targets)
+}
+
+// Prompt returns the first tokens of the held-out text (of the training text,
+// where nothing is held out): a start for samples.
+func (r *Run) Prompt() ([]int32, error) {
+	text := r.val
+	if text.Len() == 0 {
+		text = r.train
+	}
+	ids := make([]int32, min(promptTokens, text.Len()))
+	return ids, text.Read(ids, 0)
 }
 
 // OpenText lists the text that d names.
@@ -244,7 +290,7 @@ func firstLine(err error) string {
 
 // saveBestTokenizer puts the tokenizer beside the best weights.
 func (r *Run) saveBestTokenizer() error {
-	dir := filepath.Join(r.Dir, bestDir)
+	dir := r.BestDir()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("train: %w", err)
 	}
@@ -280,4 +326,3 @@ func writeFile(t *checkpoint.Txn, name string, write func(io.Writer) error) erro
 	}
 	return w.Close()
 }
-

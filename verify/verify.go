@@ -71,7 +71,7 @@ func Plan(c model.GPTConfig, opt bdia.Options, size, length int, scratch int64) 
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	batch := model.Batch{Size: size, Inputs: make([]int32, size*length), Targets: make([]int32, size*length)}
+	batch := model.NewBatch(size, length)
 	for _, o := range []bdia.Options{stored(opt), opt} {
 		r, err := m.WithOptions(o)
 		if err != nil {
@@ -294,7 +294,7 @@ func PlanDrift(c model.GPTConfig, gamma bdia.Gamma, size, length int, scratch in
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	batch := model.Batch{Size: size, Inputs: make([]int32, size*length)}
+	batch := model.NewBatch(size, length)
 	err = Drift(be, m, gamma, batch, backend.Pass{}, func(int, float64) {})
 	return be.Peak(), err
 }

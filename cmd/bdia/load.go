@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+// loaded is a model ready for inference.
+type loaded struct {
+	be    *cpu.Backend
+	model *model.GPT
+	tok   tokenizer.Tokenizer
+	grid  bdia.Grid
+}
+
+// loadDir loads the model of a run directory, or of any Hugging Face GPT-2 folder.
+func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) {
+	if err := checkpoint.Settle(dir); err != nil {
+		return nil, err
+	}
+	cfg, err := convert.ReadGPT2Config(filepath.Join(dir, "config.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%s holds no model: config.json is missing; is it a run directory, and has it saved a checkpoint?", dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	if tok.VocabSize() > cfg.Vocab {
+		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; they do not belong together", dir, tok.VocabSize(), cfg.Vocab)
+	}
+	l := &loaded{tok: tok, grid: bdia.NoGrid}
+	run := train.DefaultConfig()
+	if err := train.ReadConfig(filepath.Join(dir, "bdia.yaml"), &run); err == nil {
+		l.grid = run.Method.Grid
+	} else if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	return l, l.fill(cfg, dir, batch, engine)
+}
+
+// loadRun loads the weights in dir with the configuration of r.
+func loadRun(r *train.Run, dir string) (*loaded, error) {
+	l := &loaded{tok: r.Tokenizer, grid: r.Config.Method.Grid}
+	return l, l.fill(r.Config.Model, dir, r.Config.Loop.Batch, r.Config.Engine)
+}
+
+// fill plans inference on batches of the given size, then loads the weights.
+func (l *loaded) fill(cfg model.GPTConfig, dir string, batch int, engine train.EngineConfig) error {
+	opt := bdia.Options{Memory: bdia.Store, Grid: l.grid}
+	planner := plan.New(cpu.ScratchBytes(engine.Threads))
+	m, err := model.NewGPT(planner, cfg, opt)
+	if err != nil {
+		return err
+	}
+	var sum float64
+	if err := m.Loss(model.NewBatch(batch, cfg.Context), l.grid, &sum); err != nil {
+		return err
+	}
+	m.NextLogits(make([]float32, cfg.Vocab), make([]int32, cfg.Context), l.grid)
+	if l.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: planner.Peak().Total}); err != nil {
+		return err
+	}
+	if l.model, err = model.NewGPT(l.be, cfg, opt); err == nil {
+		err = train.LoadWeights(l.be, l.model, dir)
+	}
+	if err != nil {
+		l.be.Close()
+	}
+	return err
+}
+
+// sample continues the beginning of the run's held-out text.
+func (l *loaded) sample(r *train.Run) (string, error) {
+	ids, err := r.Prompt()
+	if err != nil {
+		return "", err
+	}
+	o := generate.DefaultOptions()
+	o.MaxTokens, o.Grid = 120, l.grid
+	if err := generate.Tokens(l.model, ids, o, func(id int32) bool { ids = append(ids, id); return true }); err != nil {
+		return "", err
+	}
+	text, err := l.tok.Decode(ids)
+	return string(text), err
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/train"
+)
+
+// modes in the order of the tables.
+var modes = []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute}
+
+func newPlan() *cobra.Command {
+	s := newSettings()
+	var budget string
+	var vocab int
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "plan",
+		Short: "Print the exact peak memory of a training run, by component",
+		Long: `Print the peak memory that training takes, to the byte, without training: the
+code of a step runs on a backend that only counts. The reversible run is compared
+with ordinary back-propagation (store) and with activation recomputation; both
+are the ordinary transformer and keep all gradients to the end of the step.
+
+With --budget, print the largest batch that fits in each mode instead.`,
+		Example: `  bdia plan --preset gpt2 --batch 4 --context 512
+  bdia plan --preset gpt2-medium --budget 8GiB
+  bdia plan --layers 1000 --width 64 --heads 4 --context 64 --json`,
+		Args: cobra.NoArgs,
+	}
+	f := c.Flags()
+	s.modelFlags(f)
+	s.methodFlags(f)
+	s.optimizerFlags(f)
+	s.batchFlags(f)
+	s.engineFlags(f)
+	s.configFlag(f)
+	f.IntVar(&vocab, "vocab", 0, "vocabulary (default: the preset's)")
+	f.StringVar(&budget, "budget", "", "memory to fit into, such as 2GiB")
+	f.BoolVar(&asJSON, "json", false, "print JSON")
+	completions(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := s.resolve(cmd.Flags(), train.DefaultConfig())
+		if err != nil {
+			return err
+		}
+		if vocab != 0 {
+			cfg.Model.Vocab = vocab
+			if err := cfg.Model.Validate(); err != nil {
+				return usage(err)
+			}
+		}
+		if budget != "" {
+			limit, err := parseBytes(budget)
+			if err != nil {
+				return usage(fmt.Errorf("--budget: %w", err))
+			}
+			return planBudget(cmd.OutOrStdout(), cfg, limit, asJSON)
+		}
+		usages, err := train.PlanModes(cfg)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			out := map[string]usageJSON{}
+			for name, u := range usages {
+				out[name] = usageOf(u)
+			}
+			return printJSON(cmd.OutOrStdout(), map[string]any{"modes": out})
+		}
+		printPlan(cmd.OutOrStdout(), cfg, usages)
+		return nil
+	}
+	return c
+}
+
+func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
+	m := cfg.Model
+	fmt.Fprintf(w, "GPT of %d blocks, width %d, %d heads, vocabulary %d; batch %d of %d tokens; %s.\n",
+		m.Layers, m.Width, m.Heads, m.Vocab, cfg.Loop.Batch, m.Context, cfg.Optimizer.Name)
+	var names []string
+	var columns []backend.Usage
+	for _, mode := range modes {
+		names = append(names, mode.String())
+		columns = append(columns, usages[mode.String()])
+	}
+	components(w, names, columns)
+	fmt.Fprintf(w, "Store takes %.2f times the memory of reversible, recompute %.2f times.\n",
+		float64(columns[1].Total)/float64(columns[0].Total), float64(columns[2].Total)/float64(columns[0].Total))
+}
+
+// planBudget prints the largest batch of each mode that fits into limit bytes.
+func planBudget(w io.Writer, cfg train.Config, limit int64, asJSON bool) error {
+	out := map[string]usageJSON{}
+	if !asJSON {
+		fmt.Fprintf(w, "Largest batch of %d tokens a sample in %s:\n", cfg.Model.Context, bytesText(limit))
+	}
+	for _, mode := range modes {
+		batch, u, err := train.LargestBatch(cfg, mode, limit)
+		if err != nil {
+			return err
+		}
+		j := usageOf(u)
+		j.Batch = &batch
+		out[mode.String()] = j
+		switch {
+		case asJSON:
+		case batch == 0:
+			fmt.Fprintf(w, "  %-12s does not fit, even with a batch of 1\n", mode)
+		default:
+			fmt.Fprintf(w, "  %-12s %6d   (%s)\n", mode, batch, bytesText(u.Total))
+		}
+	}
+	if asJSON {
+		return printJSON(w, map[string]any{"budget_bytes": limit, "modes": out})
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+func newTokenizer() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "tokenizer",
+		Short: "Train a tokenizer, or turn text into token ids and back",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode())
+	return c
+}
+
+func newTokenizerTrain() *cobra.Command {
+	d := train.DataConfig{Tokenizer: "bpe"}
+	o := tokenizer.TrainOptions{VocabSize: 4096}
+	var out string
+	c := &cobra.Command{
+		Use:   "train TEXT",
+		Short: "Learn a byte-level BPE vocabulary from a file or folder",
+		Long: `Learn a byte-level BPE vocabulary with GPT-2's word boundaries and write it in
+Hugging Face's layout: vocab.json, merges.txt, tokenizer.json.`,
+		Example: "  bdia tokenizer train corpus/ --extensions .txt --vocab 8192 --out tokenizers/corpus-8k",
+		Args:    cobra.ExactArgs(1),
+	}
+	f := c.Flags()
+	f.StringVar(&out, "out", "", "folder to write (required)")
+	f.IntVar(&o.VocabSize, "vocab", o.VocabSize, "tokens, the 256 bytes and the end-of-text token included")
+	f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
+	f.StringVar(&d.Extensions, "extensions", "", "endings to take of a folder, as in .go,.md")
+	f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of the text; 0 for all")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if out == "" {
+			return usage(errors.New("where to? name a folder with --out"))
+		}
+		if err := o.Validate(); err != nil {
+			return usage(err)
+		}
+		d.Path = args[0]
+		src, err := train.OpenText(d)
+		if err != nil {
+			return err
+		}
+		p := newProgress(cmd.ErrOrStderr())
+		o.Progress = func(done, total int) { p.preparing("learning merges", int64(done), int64(total)) }
+		text := src.Reader()
+		defer text.Close()
+		tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
+		if err != nil {
+			return err
+		}
+		if err := os.MkdirAll(out, 0o777); err != nil {
+			return err
+		}
+		if err := tok.Save(out); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%d tokens from %s: %s\n", tok.VocabSize(), bytesText(src.Bytes()), out)
+		return nil
+	}
+	return c
+}
+
+func newTokenizerEncode() *cobra.Command {
+	var count bool
+	c := &cobra.Command{
+		Use:     "encode TOKENIZER [FILE]",
+		Short:   "Print the token ids of a file, or of standard input, one a line",
+		Example: "  bdia tokenizer encode tokenizers/gpt2 input.txt --count\n  echo hello | bdia tokenizer encode runs/shakespeare",
+		Args:    cobra.RangeArgs(1, 2),
+	}
+	c.Flags().BoolVar(&count, "count", false, "print only how many ids there are")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		tok, err := tokenizer.Load(args[0])
+		if err != nil {
+			return err
+		}
+		in, done, err := openInput(cmd, args[1:])
+		if err != nil {
+			return err
+		}
+		defer done()
+		w := bufio.NewWriter(cmd.OutOrStdout())
+		var n int64
+		var line []byte
+		if err := tok.EncodeStream(in, func(ids []int32) error {
+			n += int64(len(ids))
+			if count {
+				return nil
+			}
+			for _, id := range ids {
+				line = append(strconv.AppendInt(line[:0], int64(id), 10), '\n')
+				if _, err := w.Write(line); err != nil {
+					return err
+				}
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+		if count {
+			fmt.Fprintln(w, n)
+		}
+		return w.Flush()
+	}
+	return c
+}
+
+func newTokenizerDecode() *cobra.Command {
+	return &cobra.Command{
+		Use:     "decode TOKENIZER [FILE]",
+		Short:   "Print the text of token ids, read from a file or standard input",
+		Example: "  echo 15496 995 | bdia tokenizer decode tokenizers/gpt2",
+		Args:    cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tok, err := tokenizer.Load(args[0])
+			if err != nil {
+				return err
+			}
+			in, done, err := openInput(cmd, args[1:])
+			if err != nil {
+				return err
+			}
+			defer done()
+			w := bufio.NewWriter(cmd.OutOrStdout())
+			words := bufio.NewScanner(in)
+			words.Split(bufio.ScanWords)
+			for words.Scan() {
+				id, err := strconv.ParseInt(words.Text(), 10, 32)
+				if err != nil {
+					return fmt.Errorf("%q is not a token id", words.Text())
+				}
+				text, err := tok.Decode([]int32{int32(id)})
+				if err != nil {
+					return err
+				}
+				if _, err := w.Write(text); err != nil {
+					return err
+				}
+			}
+			return errors.Join(words.Err(), w.Flush())
+		},
+	}
+}
+
+// openInput opens the file that args name, or standard input.
+func openInput(cmd *cobra.Command, args []string) (io.Reader, func(), error) {
+	if len(args) == 0 || args[0] == "-" {
+		return cmd.InOrStdin(), func() {}, nil
+	}
+	f, err := os.Open(args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	return f, func() { f.Close() }, nil
+}
