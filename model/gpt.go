@@ -58,6 +58,7 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	if c.Untied {
 		tied = nil
 	}
+	m.embedding.Token.Tied = !c.Untied
 	m.head = nn.NewHead(be, c.Width, c.Vocab, !c.NoBias, float32(c.Epsilon()), tied)
 
 	m.outer = []*tensor.Param{m.embedding.Token, m.embedding.Position, m.head.Norm.Weight}
@@ -133,9 +134,32 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 	m.Stack.Reverse(sink)
 	dx0 := m.Stack.Grad()
 	m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
-	m.embedding.Backward(dx0, ids)
+	m.embeddingBackward(dx0, ids)
 	sink.Close(m.outer)
 	return nil
+}
+
+// embeddingBackward adds the gradients of both tables. The head's share of a
+// tied table is there already. The share of the look-ups is summed apart from it
+// and then added: one running sum over both would alternate between them from
+// one micro-batch to the next, and its bits would depend on the split.
+func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
+	token := m.embedding.Token
+	if !token.Tied {
+		m.embedding.Backward(dx, ids)
+		return
+	}
+	total, lookups := token.Grad, token.Lookups
+	if !lookups.Valid() {
+		lookups = m.be.Alloc(backend.Gradients, tensor.F32, total.Shape)
+		m.be.Zero(lookups)
+	}
+	token.Grad = lookups
+	m.embedding.Backward(dx, ids)
+	token.Grad = total
+	if !token.Lookups.Valid() {
+		m.be.Add(total, total, lookups)
+	}
 }
 
 // Drift runs the forward pass of a training step and measures how far off the

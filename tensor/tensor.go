@@ -139,6 +139,13 @@ type Param struct {
 	// Grad is where backward passes add the gradient; whoever runs the step
 	// provides it (see bdia.Sink) and it may be absent between steps.
 	Grad Tensor
+	// Tied says that the tensor is used twice, as embedding and as head.
+	Tied bool
+	// Lookups is where the gradient of a tied tensor's use as embedding is
+	// added, so that several micro-batches can keep the two sums apart. Who
+	// provides it adds it to Grad at the end of the step; without it every
+	// backward pass does so itself.
+	Lookups Tensor
 	// Decay says that weight decay applies: true for matrices, false for
 	// norms and biases.
 	Decay bool

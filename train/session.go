@@ -43,7 +43,7 @@ func NewSession(be backend.Backend, cfg Config) (*Session, error) {
 	if cfg.updatesNow() {
 		s.sink = &updateNow{be: be, opt: opt}
 	} else {
-		s.sink = newAccumulate(be, opt, m.Params(), cfg.Loop.Clip)
+		s.sink = newAccumulate(be, opt, m.Params(), cfg.Loop.Clip, cfg.Loop.microBatches())
 	}
 	return s, nil
 }

@@ -44,7 +44,8 @@ func (s *updateNow) Close(params []*tensor.Param) { s.opt.Update(params, s.step,
 func (s *updateNow) end() (float64, bool) { return 0, false }
 
 // accumulate keeps all gradients until the end of the step, over all of its
-// micro-batches, then clips and updates.
+// micro-batches, then clips and updates. Over several micro-batches it keeps the
+// two sums of a tied table apart until then.
 type accumulate struct {
 	be     backend.Backend
 	opt    *optim.Optimizer
@@ -54,9 +55,12 @@ type accumulate struct {
 	lr     float64
 }
 
-func newAccumulate(be backend.Backend, opt *optim.Optimizer, params []*tensor.Param, clip float64) *accumulate {
+func newAccumulate(be backend.Backend, opt *optim.Optimizer, params []*tensor.Param, clip float64, microBatches int) *accumulate {
 	for _, p := range params {
 		p.Grad = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+		if p.Tied && microBatches > 1 {
+			p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+		}
 	}
 	return &accumulate{be: be, opt: opt, params: params, clip: clip}
 }
@@ -65,6 +69,9 @@ func (s *accumulate) begin(step int, lr float64) {
 	s.step, s.lr = step, lr
 	for _, p := range s.params {
 		s.be.Zero(p.Grad)
+		if p.Lookups.Valid() {
+			s.be.Zero(p.Lookups)
+		}
 	}
 }
 
@@ -72,6 +79,11 @@ func (s *accumulate) Open([]*tensor.Param)  {}
 func (s *accumulate) Close([]*tensor.Param) {}
 
 func (s *accumulate) end() (norm float64, measured bool) {
+	for _, p := range s.params {
+		if p.Lookups.Valid() {
+			s.be.Add(p.Grad, p.Grad, p.Lookups)
+		}
+	}
 	if s.clip > 0 {
 		norm, measured = optim.ClipGlobalNorm(s.be, s.params, s.clip), true
 	}
