@@ -8,6 +8,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/internal/golden"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
@@ -57,7 +58,7 @@ func read(be backend.Backend, x tensor.Tensor) []float32 {
 
 func TestGoldenGPT(t *testing.T) {
 	t.Parallel()
-	g := testkit.OpenGolden(t, "gpt_tiny_bdia_tied_tanh.safetensors")
+	g := golden.Open(t, "gpt_tiny_bdia_tied_tanh.safetensors")
 	for _, level := range cpufeat.Supported() {
 		for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
 			t.Run(fmt.Sprintf("%v/%v", level, memory), func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestGoldenGPT(t *testing.T) {
 	}
 }
 
-func goldenGPT(t *testing.T, g *testkit.Golden, be backend.Backend, memory bdia.Memory) {
+func goldenGPT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Memory) {
 	opt := bdia.DefaultOptions()
 	opt.Memory = memory
 	m, err := model.NewGPT(be, tinyGPT, opt)

@@ -1,0 +1,45 @@
+package train
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia"
+)
+
+// BenchmarkStep times whole optimiser steps of the setting of the project's
+// performance figures: 6 blocks, width 384, context 256, 65 characters.
+func BenchmarkStep(b *testing.B) {
+	for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
+		b.Run(memory.String(), func(b *testing.B) {
+			cfg := DefaultConfig()
+			cfg.Loop.Batch = 16
+			cfg = cfg.as(memory)
+			planned, err := Plan(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			be, err := NewCPU(cfg, planned)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer be.Close()
+			s, err := NewSession(be, cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			s.Model.Init(1)
+			if _, err := s.Step(1, noData{}); err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			for step := 2; b.Loop(); step++ {
+				if _, err := s.Step(step, noData{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			tokens := float64(cfg.Loop.Batch * cfg.Model.Context)
+			b.ReportMetric(tokens*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+			b.ReportMetric(float64(planned.Total)/(1<<20), "MiB")
+		})
+	}
+}
