@@ -18,12 +18,11 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Options of a CPU backend. The zero value means: all processors, the best
-// instruction set, an arena that the first allocations make as large as needed.
+// Options of a CPU backend.
 type Options struct {
 	Threads    int    // 0: as many as Go may use at once
-	ISA        string // "", "portable", "avx2" or "avx512"
-	ArenaBytes int64  // the plan's peak
+	ISA        string // "portable", "avx2" or "avx512"; "": the best of this machine
+	ArenaBytes int64  // the plan's peak, at least ScratchBytes; the arena never grows
 }
 
 // Backend runs on this machine's processors. It is for one goroutine at a time.

@@ -1,0 +1,103 @@
+package cpu
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+func TestBadOptions(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		o    Options
+		part string
+	}{
+		"threads":   {Options{Threads: -1, ArenaBytes: 1 << 30}, "-1 threads"},
+		"name":      {Options{ISA: "sse", ArenaBytes: 1 << 30}, `"sse"`},
+		"no arena":  {Options{Threads: 1}, "too small"},
+		"negative":  {Options{Threads: 1, ArenaBytes: -5}, "too small"},
+		"one short": {Options{Threads: 2, ArenaBytes: ScratchBytes(2) - 1}, "too small"},
+		"too large": {Options{Threads: 1, ArenaBytes: 1 << 60}, "use a smaller batch"},
+	} {
+		b, err := New(c.o)
+		if err == nil {
+			b.Close()
+			t.Errorf("%s: no error for %+v", name, c.o)
+		} else if !strings.Contains(err.Error(), c.part) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestLeastArena: what ScratchBytes says is enough for a backend, and no byte
+// is left over.
+func TestLeastArena(t *testing.T) {
+	t.Parallel()
+	for _, threads := range []int{1, 3} {
+		b, err := New(Options{Threads: threads, ArenaBytes: ScratchBytes(threads)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.Peak(); got.Total != ScratchBytes(threads) || got.ByComponent[backend.Scratch] != got.Total {
+			t.Errorf("%d threads use %+v of %d bytes", threads, got, ScratchBytes(threads))
+		}
+		mustPanic(t, "full arena", "backend: data (1) needs", func() { b.Alloc(backend.Data, tensor.F32, tensor.Shape{1}) })
+		b.Close()
+	}
+}
+
+func TestMisusePanics(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, "", 1)
+	f, i, big := e.zero(2, 3), e.below(3, 2, 3), e.zero(2, 4)
+	none := tensor.Tensor{}
+	for name, c := range map[string]struct {
+		part string
+		f    func()
+	}{
+		"type":          {"element type", func() { e.Upload(i, make([]float32, 6)) }},
+		"ints of float": {"element type", func() { e.UploadInts(f, make([]int32, 6)) }},
+		"short":         {"copy of 5 elements into 6", func() { e.Upload(f, make([]float32, 5)) }},
+		"long":          {"copy of 6 elements into 7", func() { e.Download(make([]float32, 7), f) }},
+		"copy":          {"Copy: shapes do not fit: (2,3) (2,4)", func() { e.Copy(f, big) }},
+		"add":           {"Add: shapes do not fit", func() { e.Add(f, f, big) }},
+		"linear":        {"Linear: shapes do not fit", func() { e.Linear(f, big, f, none) }},
+		"norm":          {"LayerNorm: shapes do not fit", func() { e.LayerNorm(f, f, f, big, none, 1) }},
+		"attention":     {"Attention: shapes do not fit", func() { e.Attention(big, f, big, backend.AttentionSpec{Heads: 1}) }},
+		"step":          {"Step: shapes do not fit", func() { e.Step(f, f, big, none, f, i, backend.Update{}) }},
+		"adam":          {"AdamW: shapes do not fit", func() { e.AdamW(f, big, f, f, backend.AdamScalars{}) }},
+	} {
+		mustPanic(t, name, c.part, c.f)
+	}
+}
+
+// TestMemory checks that uploads come back, and that neighbours stay apart.
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, "", 1)
+	a, b, c := e.zero(3), e.below(100, 5), e.Alloc(backend.SideBits, tensor.U8, tensor.Shape{7})
+	ints := e.ints(b)
+	e.UploadBytes(c, []byte("abcdefg"))
+	e.Upload(a, []float32{1, 2, 3})
+	e.Zero(a)
+	e.Sync()
+	got := make([]byte, 7)
+	e.DownloadBytes(got, c)
+	if string(got) != "abcdefg" {
+		t.Errorf("bytes %q", got)
+	}
+	for i, v := range e.ints(b) {
+		if v != ints[i] {
+			t.Errorf("integer %d changed from %d to %d", i, ints[i], v)
+		}
+	}
+	e.Zero(c)
+	e.DownloadBytes(got, c)
+	if string(got) != "\x00\x00\x00\x00\x00\x00\x00" {
+		t.Errorf("cleared bytes %q", got)
+	}
+	e.Close()
+	e.Close() // twice is once
+}

@@ -1,0 +1,93 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/bdia-go/bdia/backend"
+)
+
+// adam is one step of AdamW or, with tau, of SET-Adam in float64.
+func adam(p, g, m, v []float64, s backend.AdamScalars, tau float64) {
+	b1, b2 := float64(s.Beta1), float64(s.Beta2)
+	var sum, squares float64
+	for i := range p {
+		m[i] = b1*m[i] + (1-b1)*g[i]
+		v[i] = b2*v[i] + (1-b2)*g[i]*g[i]
+		sum += v[i]
+		squares += v[i] * v[i]
+	}
+	ratio := 0.0
+	if squares > 0 {
+		ratio = sum * sum / (float64(len(p)) * squares)
+	}
+	w, least := make([]float64, len(p)), math.Inf(1)
+	for i := range p {
+		if tau > 0 {
+			w[i] = math.Sqrt(ratio*v[i]/float64(s.Bias2) + float64(s.Eps))
+		} else {
+			w[i] = math.Sqrt(v[i]/float64(s.Bias2)) + float64(s.Eps)
+		}
+		least = min(least, w[i])
+	}
+	for i := range p {
+		p[i] -= float64(s.LR) * float64(s.Decay) * p[i]
+		p[i] -= float64(s.LR) / float64(s.Bias1) * m[i] / (w[i] - tau*least)
+	}
+}
+
+func updatesTest(e *env) {
+	for _, n := range []int{1, 3, 1000, 2*chunkLen + 11} {
+		s := backend.AdamScalars{LR: 0.01, Beta1: 0.9, Beta2: 0.99, Eps: 1e-8, Decay: 0.1}
+		for _, tau := range []float32{0, 0.5} {
+			mark := e.Mark()
+			name := fmt.Sprintf("%d tau %v ", n, tau)
+			p, m, v := e.normal(1, n), e.zero(n), e.zero(n)
+			P, M, V := e.wide(p), e.wide(m), e.wide(v)
+			for step := 1; step <= 3; step++ {
+				g := e.normal(1, n)
+				s.Bias1 = float32(1 - math.Pow(float64(s.Beta1), float64(step)))
+				s.Bias2 = float32(1 - math.Pow(float64(s.Beta2), float64(step)))
+				adam(P, e.wide(g), M, V, s, float64(tau))
+				if tau > 0 {
+					e.SETAdam(p, g, m, v, s, tau)
+				} else {
+					e.AdamW(p, g, m, v, s)
+				}
+			}
+			e.near(name+"p", p, P, 3e-6)
+			e.near(name+"m", m, M, 1e-6)
+			e.near(name+"v", v, V, 1e-6)
+			e.Release(mark)
+		}
+
+		p, buf, g := e.normal(1, n), e.normal(1, n), e.normal(1, n)
+		P, M, G := e.wide(p), e.wide(buf), e.wide(g)
+		for i := range P {
+			P[i] -= 0.1 * 0.2 * P[i]
+			M[i] = 0.9*M[i] + G[i]
+			P[i] -= 0.1 * M[i]
+		}
+		e.SGD(p, g, buf, 0.1, 0.9, 0.2)
+		e.near(fmt.Sprint(n, " sgd p"), p, P, 1e-6)
+		e.near(fmt.Sprint(n, " sgd momentum"), buf, M, 1e-6)
+	}
+}
+
+// TestSETAdamOfNothing: no gradient has come yet, so nothing may move or break.
+func TestSETAdamOfNothing(t *testing.T) {
+	t.Parallel()
+	eachPath(t, func(e *env) {
+		const n = 37
+		p, g, m, v := e.normal(1, n), e.zero(n), e.zero(n), e.zero(n)
+		before := e.host(p)
+		s := backend.AdamScalars{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-16, Bias1: 0.1, Bias2: 0.001}
+		e.SETAdam(p, g, m, v, s, 0.5)
+		for i, got := range e.host(p) {
+			if got != before[i] {
+				e.t.Fatalf("element %d moved from %v to %v", i, before[i], got)
+			}
+		}
+	})
+}
