@@ -103,26 +103,31 @@ func namedAbove(f *ast.File, i int) bool {
 	return ok && strings.HasPrefix(before.Doc.Text(), before.Name.Name+" and "+f.Decls[i].(*ast.FuncDecl).Name.Name+" ")
 }
 
-// groupComment reports whether declaration i belongs to a run of one-line
-// methods, on consecutive lines, with one comment above all of them.
+// groupComment reports whether declaration i belongs to a run of short methods
+// that share one comment: one that stands apart above the run or, for methods on
+// consecutive lines, the comment on the first.
 func groupComment(f *ast.File, i int) bool {
 	line := func(p token.Pos) int { return fset.Position(p).Line }
+	const short = 4 // lines
+	consecutive := true
 	for ; i >= 0; i-- {
 		m, ok := f.Decls[i].(*ast.FuncDecl)
-		if !ok || m.Recv == nil || line(m.End())-line(m.Pos()) > 1 { // gofmt may put the brace of a long one below
+		if !ok || m.Recv == nil || line(m.End())-line(m.Pos()) >= short {
 			return false
 		}
 		if m.Doc != nil {
+			return consecutive
+		}
+		var above token.Pos // end of the declaration before
+		if i > 0 {
+			above = f.Decls[i-1].End()
+		}
+		if slices.ContainsFunc(f.Comments, func(c *ast.CommentGroup) bool {
+			return c.Pos() > above && line(m.Pos())-line(c.End()) == 2
+		}) {
 			return true
 		}
-		for _, c := range f.Comments {
-			if gap := line(m.Pos()) - line(c.End()); gap == 1 || gap == 2 {
-				return true
-			}
-		}
-		if i > 0 && line(m.Pos())-line(f.Decls[i-1].End()) > 1 {
-			return false
-		}
+		consecutive = consecutive && i > 0 && line(m.Pos())-line(above) == 1
 	}
 	return false
 }
@@ -198,7 +203,21 @@ func (t T) Two()    {}
 func (*T) Three() {
 }
 
-func (*T) Apart() {}
+func (*T) Apart() {
+	hidden()
+}
+
+func (*T) TooLong() {
+	hidden()
+	hidden()
+	hidden()
+}
+
+// Head is the first of a run.
+func (*T) Head() {}
+func (*T) Tail() {}
+
+func (*T) Gap() {}
 
 // Fore and Aft belong together.
 func (*T) Fore() { hidden() }
@@ -234,7 +253,7 @@ func Elsewhere() {}
 		_, name, _ := strings.Cut(s, ": ")
 		got[name] = true
 	}
-	want := map[string]bool{"Bare": true, "Loose": true, "X": true, "G": true, "T.Long": true, "T.Apart": true, "T.After": true}
+	want := map[string]bool{"Bare": true, "Loose": true, "X": true, "G": true, "T.Long": true, "T.TooLong": true, "T.Gap": true, "T.After": true}
 	if !maps.Equal(got, want) {
 		t.Errorf("undocumented: %v, want %v", got, want)
 	}

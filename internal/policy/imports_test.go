@@ -34,6 +34,7 @@ var rules = []rule{
 	{"kernel", "internal/cpufeat internal/rng", ""},
 	{"backend", "tensor", ""},
 	{"backend/plan", "backend tensor", ""},
+	{"backend/meter", "backend tensor", ""},
 	{"backend/cpu", "backend internal/cpufeat internal/rng kernel tensor", "golang.org/x/sys"},
 
 	{".", "backend internal/rng tensor", ""}, // the method
