@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -53,9 +52,7 @@ type loop struct {
 	be      backend.Backend
 	obs     Observer
 	metrics *metric.Run
-	sampler *data.Sampler
-	val     *data.Sequential
-	trainOn *data.Sequential // windows of training text, if evaluated
+	data    windows
 	sum     Summary
 	started time.Time
 	before  float64 // seconds trained by earlier processes
@@ -82,7 +79,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 		return Summary{}, err
 	}
 	l := &loop{Run: r, obs: obs, sum: Summary{Planned: planned, LastVal: math.NaN(), FirstVal: math.NaN(), LastTrain: math.NaN()}}
-	if err := l.openData(); err != nil {
+	if l.data, err = r.windows(); err != nil {
 		return l.sum, err
 	}
 	be, err := NewCPU(r.Config, planned)
@@ -104,7 +101,10 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if l.metrics, err = metric.OpenRun(r.Dir, last, r.Config.Loop.TensorBoard); err != nil {
 		return l.sum, err
 	}
-	err = errors.Join(l.run(ctx), l.metrics.Close())
+	err = l.run(ctx)
+	if closing := l.metrics.Close(); err == nil {
+		err = closing
+	}
 	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, r.State.BestLoss, r.State.BestStep
 	l.sum.Peak = be.Peak()
 	l.sum.Seconds = time.Since(l.started).Seconds()
@@ -148,23 +148,6 @@ func (r *Run) TimeStep(ctx context.Context) (float64, error) {
 	return time.Since(began).Seconds() / timed, nil
 }
 
-// openData checks that the texts are long enough and makes the samplers.
-func (l *loop) openData() (err error) {
-	T, n := l.Config.Model.Context, l.Config.Loop.EvalSamples
-	if l.sampler, err = data.NewSampler(l.Run.train, T, l.Config.Loop.Seed); err != nil {
-		return fmt.Errorf("training text: %w", err)
-	}
-	if l.Config.Data.ValFraction > 0 {
-		if l.val, err = data.NewSequential(l.Run.val, T, n); err != nil {
-			return fmt.Errorf("validation text: %w", err)
-		}
-	}
-	if l.Config.Loop.EvalTrain {
-		l.trainOn, err = data.NewSequential(l.Run.train, T, n)
-	}
-	return err
-}
-
 // run is the loop: steps, and what happens between them.
 func (l *loop) run(ctx context.Context) error {
 	c, st := l.Config.Loop, &l.State
@@ -180,7 +163,7 @@ func (l *loop) run(ctx context.Context) error {
 			l.sum.Interrupted = true
 			break
 		}
-		r, err := l.s.Step(step, l.sampler)
+		r, err := l.s.Step(step, l.data.batches)
 		if err != nil {
 			return fmt.Errorf("%w%s", err, l.intact(saved))
 		}
@@ -229,10 +212,10 @@ func (l *loop) intact(saved int) string {
 
 // first evaluates the model as it is before this process changes it.
 func (l *loop) first() (err error) {
-	if l.val == nil {
+	if l.data.val == nil {
 		return nil
 	}
-	l.sum.FirstVal, err = l.s.Evaluate(l.val)
+	l.sum.FirstVal, err = l.s.Evaluate(l.data.val)
 	l.sum.LastVal = l.sum.FirstVal
 	if err == nil && l.State.Step == 0 {
 		err = l.metrics.Record(0, metric.Field{Name: "val/loss", Value: l.sum.FirstVal})
@@ -270,15 +253,15 @@ func (l *loop) evaluate(step int) (best bool, err error) {
 	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
 	train := math.NaN()
 	var fields []metric.Field
-	if l.trainOn != nil {
-		if train, err = l.s.Evaluate(l.trainOn); err != nil {
+	if l.data.train != nil {
+		if train, err = l.s.Evaluate(l.data.train); err != nil {
 			return false, err
 		}
 		l.sum.LastTrain = train
 		fields = append(fields, metric.Field{Name: "train/eval_loss", Value: train})
 	}
-	if l.val != nil {
-		loss, err := l.s.Evaluate(l.val)
+	if l.data.val != nil {
+		loss, err := l.s.Evaluate(l.data.val)
 		if err != nil {
 			return false, err
 		}

@@ -46,7 +46,8 @@ var ErrExists = errors.New("folder holds a run already")
 
 // Create prepares a new run in dir: it makes the tokenizer, encodes the text to
 // token shards and saves the resolved configuration, whose vocabulary is then
-// the tokenizer's. progress, if not nil, hears of the text read so far.
+// the tokenizer's. progress, if not nil, hears of the text read so far. A folder
+// in which Create failed is no run: Create may be called on it again.
 func Create(ctx context.Context, dir string, cfg Config, progress func(what string, done, total int64)) (*Run, error) {
 	if progress == nil {
 		progress = func(string, int64, int64) {}
@@ -61,18 +62,17 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("train: %w", err)
+	unlock, err := checkpoint.Lock(dir)
+	if err != nil {
+		return nil, err
 	}
+	defer unlock()
 	tok, err := makeTokenizer(ctx, cfg.Data, src, progress)
 	if err != nil {
 		return nil, err
 	}
 	cfg.Model.Vocab = tok.VocabSize()
 	if err := cfg.Model.Validate(); err != nil {
-		return nil, err
-	}
-	if err := tok.Save(dir); err != nil {
 		return nil, err
 	}
 	if err := encode(ctx, filepath.Join(dir, dataDir), src, tok, progress); err != nil {
@@ -82,7 +82,23 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 	if err := r.openTokens(); err != nil {
 		return nil, err
 	}
-	return r, r.saveConfig()
+	if err := r.finish(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// finish completes a new run whose tokens are there. The files by which Open
+// knows a run come last, when nothing else can fail.
+func (r *Run) finish() error {
+	if _, err := r.windows(); err != nil {
+		return err
+	}
+	if err := r.Tokenizer.Save(r.Dir); err != nil {
+		return err
+	}
+	return r.saveConfig()
 }
 
 // Open opens an existing run. Close it.
@@ -111,11 +127,17 @@ func Open(dir string) (*Run, error) {
 	return r, r.openTokens()
 }
 
-// Reconfigure changes the settings of a run that goes on and saves them.
+// Reconfigure changes the settings of a run that goes on and saves them. It
+// fails with checkpoint.ErrLocked while the run is being trained.
 func (r *Run) Reconfigure(cfg Config) error {
 	if cfg == r.Config {
 		return nil
 	}
+	unlock, err := checkpoint.Lock(r.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	r.Config = cfg
 	return r.saveConfig()
 }
@@ -125,12 +147,42 @@ func (r *Run) Close() error { return r.tokens.Close() }
 
 // openTokens maps the token shards and cuts off the validation text.
 func (r *Run) openTokens() (err error) {
-	r.tokens, err = data.OpenShards(filepath.Join(r.Dir, dataDir), shardName, data.OpenOptions{VocabSize: r.Config.Model.Vocab})
+	r.tokens, err = data.OpenShards(filepath.Join(r.Dir, dataDir), shardName,
+		data.OpenOptions{VocabSize: r.Config.Model.Vocab, Fingerprint: fingerprint(r.Tokenizer)})
 	if err != nil {
 		return err
 	}
-	r.train, r.val, err = data.Split(r.tokens, r.Config.Data.ValFraction)
-	return err
+	if r.train, r.val, err = data.Split(r.tokens, r.Config.Data.ValFraction); err != nil {
+		r.tokens.Close()
+		return err
+	}
+	return nil
+}
+
+// windows are the samples that a run is trained and evaluated on.
+type windows struct {
+	batches *data.Sampler
+	val     *data.Sequential // nil where nothing is held out
+	train   *data.Sequential // of training text; nil where it is not evaluated
+}
+
+// windows checks that the texts are long enough and cuts them.
+func (r *Run) windows() (w windows, err error) {
+	T, n := r.Config.Model.Context, r.Config.Loop.EvalSamples
+	if w.batches, err = data.NewSampler(r.train, T, r.Config.Loop.Seed); err != nil {
+		return w, fmt.Errorf("train: training text: %w", err)
+	}
+	if r.Config.Data.ValFraction > 0 {
+		if w.val, err = data.NewSequential(r.val, T, n); err != nil {
+			return w, fmt.Errorf("train: validation text: %w", err)
+		}
+	}
+	if r.Config.Loop.EvalTrain {
+		if w.train, err = data.NewSequential(r.train, T, n); err != nil {
+			return w, fmt.Errorf("train: training text: %w", err)
+		}
+	}
+	return w, nil
 }
 
 // TrainTokens returns the number of tokens of training text.
@@ -322,7 +374,8 @@ func writeFile(t *checkpoint.Txn, name string, write func(io.Writer) error) erro
 		return err
 	}
 	if err := write(w); err != nil {
-		return errors.Join(err, w.Close())
+		w.Close()
+		return err
 	}
 	return w.Close()
 }

@@ -1,0 +1,188 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/metric"
+)
+
+// sameFiles fails unless the checkpoints of both runs hold the same bytes.
+func sameFiles(t *testing.T, got, want string) {
+	t.Helper()
+	for _, name := range []string{weightsFile, modelConfig, optimizerFile, bestDir + "/" + weightsFile, bestDir + "/" + modelConfig} {
+		g, err := os.ReadFile(filepath.Join(got, name))
+		w, werr := os.ReadFile(filepath.Join(want, name))
+		if err != nil || werr != nil {
+			t.Errorf("%s: %v, %v", name, err, werr)
+		} else if !bytes.Equal(g, w) {
+			t.Errorf("%s differs from that of the uninterrupted run", name)
+		}
+	}
+}
+
+// sameState compares what is counted, not the time it took.
+func sameState(t *testing.T, got, want checkpoint.State) {
+	t.Helper()
+	got.Elapsed, want.Elapsed = 0, 0
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("state (-uninterrupted +resumed):\n%s", d)
+	}
+}
+
+// sameMetrics compares the records but for the speed.
+func sameMetrics(t *testing.T, got, want string) {
+	t.Helper()
+	read := func(dir string) map[string][]metric.Point {
+		all, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := map[string][]metric.Point{}
+		for _, s := range all {
+			if s.Name != "tokens_per_second" {
+				m[s.Name] = s.Points
+			}
+		}
+		return m
+	}
+	if d := cmp.Diff(read(want), read(got)); d != "" {
+		t.Errorf("metrics (-uninterrupted +resumed):\n%s", d)
+	}
+}
+
+// TestResume: interrupted and resumed, once or twice, a run ends with the bytes
+// of the run that went through.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		change func(*Config)
+		stops  []int
+	}{
+		{"reversible, update now", func(*Config) {}, []int{5}},
+		{"set-adam, accumulation, clipping, threads change", func(c *Config) {
+			c.Optimizer, c.Loop.MicroBatch, c.Loop.Clip = optimizer(t, "set-adam"), 2, 0.5
+		}, []int{1, 7}},
+		{"store, sgd, no evaluation before the end", func(c *Config) {
+			c.Method, c.Optimizer, c.Loop.EvalEvery = noGrid(bdia.Store, 0), optimizer(t, "sgd"), 0
+		}, []int{4}},
+		{"early stopping", func(c *Config) {
+			c.Schedule.LR, c.Loop.Patience, c.Loop.EvalEvery = 1e-12, 2, 2
+		}, []int{3}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := tinyConfig()
+			cfg.Data.Path = textFile(t, text(3000))
+			tc.change(&cfg)
+			whole := create(t, cfg)
+			wantSum := trained(t, whole, silent{})
+			if wantSum.Stopped != (cfg.Loop.Patience > 0) {
+				t.Fatalf("stopped early: %v", wantSum.Stopped)
+			}
+
+			r := create(t, cfg)
+			dir := r.Dir
+			for i, at := range tc.stops {
+				ctx, obs := cancelAt(at)
+				sum, err := r.Train(ctx, obs)
+				if err != nil || !sum.Interrupted || sum.Steps != at {
+					t.Fatalf("interrupted at step %d: %+v, %v", at, sum, err)
+				}
+				r = open(t, dir)
+				if r.State.Step != at {
+					t.Fatalf("the checkpoint is of step %d, want %d", r.State.Step, at)
+				}
+				cfg := r.Config
+				cfg.Engine.Threads = 2 + i
+				if err := r.Reconfigure(cfg); err != nil {
+					t.Fatal(err)
+				}
+			}
+			// Records of steps after the checkpoint are of a process that died.
+			f, err := os.OpenFile(filepath.Join(dir, metric.JSONLName), os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintln(f, `{"step":8,"time":"2026-01-01T00:00:00.000Z","train/loss":9}`)
+			f.Close()
+
+			sum := trained(t, r, silent{})
+			if sum.Interrupted || sum.Stopped != wantSum.Stopped || sum.LastVal != wantSum.LastVal || sum.BestVal != wantSum.BestVal {
+				t.Errorf("summary %+v, uninterrupted %+v", sum, wantSum)
+			}
+			sameFiles(t, dir, whole.Dir)
+			sameState(t, open(t, dir).State, open(t, whole.Dir).State)
+			sameMetrics(t, dir, whole.Dir)
+		})
+	}
+}
+
+// TestResumeFinished: a finished run with a longer schedule goes on as one that
+// was planned as long from the start, where the learning rate is constant.
+func TestResumeFinished(t *testing.T) {
+	t.Parallel()
+	cfg := tinyConfig()
+	cfg.Data.Path = textFile(t, text(3000))
+	cfg.Schedule.Kind = "constant"
+	whole := create(t, cfg)
+	trained(t, whole, silent{})
+
+	short := cfg
+	short.Schedule.Steps = 6
+	r := create(t, short)
+	trained(t, r, silent{})
+	r = open(t, r.Dir)
+	before, err := os.ReadFile(filepath.Join(r.Dir, weightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := trained(t, r, silent{}); sum.Steps != 6 { // nothing is left to do
+		t.Errorf("a finished run went to step %d", sum.Steps)
+	}
+	if after, _ := os.ReadFile(filepath.Join(r.Dir, weightsFile)); !bytes.Equal(before, after) {
+		t.Error("resuming a finished run changed its weights")
+	}
+	r = open(t, r.Dir)
+	longer := r.Config
+	longer.Schedule.Steps = cfg.Schedule.Steps
+	if err := r.Reconfigure(longer); err != nil {
+		t.Fatal(err)
+	}
+	trained(t, r, silent{})
+	sameFiles(t, r.Dir, whole.Dir)
+	sameState(t, open(t, r.Dir).State, open(t, whole.Dir).State)
+	sameMetrics(t, r.Dir, whole.Dir)
+}
+
+// TestInterruptedBeforeTheFirstCheckpoint leaves a run that starts afresh.
+func TestInterruptedBeforeTheFirstCheckpoint(t *testing.T) {
+	t.Parallel()
+	cfg := tinyConfig()
+	cfg.Schedule.Steps = 3
+	r := create(t, cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	sum, err := r.Train(ctx, silent{})
+	if err != nil || !sum.Interrupted || sum.Steps != 0 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if _, err := os.Stat(filepath.Join(r.Dir, weightsFile)); err == nil {
+		t.Error("a checkpoint without a step")
+	}
+	trained(t, open(t, r.Dir), silent{})
+	text, err := os.ReadFile(filepath.Join(r.Dir, metric.JSONLName))
+	if err != nil || strings.Count(string(text), `"step":0,`) != 1 {
+		t.Errorf("the record of step 0 is not there once: %v\n%s", err, text)
+	}
+}
