@@ -36,18 +36,26 @@ func Default(name string) (Config, error) {
 	return Config{}, fmt.Errorf("optim: unknown optimiser %q; use adamw, set-adam or sgd", name)
 }
 
-// Validate reports the first constant that cannot be.
+// Validate reports the first constant that cannot be. What counts is the float32
+// that the updates use: there beta must stay below 1 and eps above 0, or they
+// would divide by zero.
 func (c Config) Validate() error {
 	if _, err := Default(c.Name); err != nil {
 		return err
 	}
-	for name, v := range map[string]float64{"beta1": c.Beta1, "beta2": c.Beta2, "momentum": c.Momentum} {
-		if !(v >= 0 && v < 1) {
-			return fmt.Errorf("optim: %s is %v; it must be at least 0 and below 1", name, v)
+	for _, b := range []struct {
+		name string
+		v    float64
+	}{{"beta1", c.Beta1}, {"beta2", c.Beta2}, {"momentum", c.Momentum}} {
+		if v := float32(b.v); !(v >= 0 && v < 1) {
+			return fmt.Errorf("optim: %s is %v; it must be at least 0 and below 1", b.name, b.v)
 		}
 	}
-	if !(c.Decay >= 0) || !(c.Eps >= 0) {
-		return fmt.Errorf("optim: weight decay %v and eps %v must not be negative", c.Decay, c.Eps)
+	if d := float32(c.Decay); !(d >= 0 && d <= math.MaxFloat32) {
+		return fmt.Errorf("optim: weight decay is %v; it must not be negative", c.Decay)
+	}
+	if e := float32(c.Eps); c.Name != "sgd" && !(e > 0 && e <= math.MaxFloat32) {
+		return fmt.Errorf("optim: eps is %v; it must be positive, and at least 1e-45", c.Eps)
 	}
 	return nil
 }
