@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"math"
+	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/data"
@@ -28,10 +30,8 @@ type evalReport struct {
 }
 
 func newEval() *cobra.Command {
-	var split string
-	var best, asJSON bool
-	var samples int
-	var engine train.EngineConfig
+	var o evalOptions
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "eval RUN",
 		Short: "Measure loss, perplexity and bits per byte of a run's model",
@@ -39,92 +39,111 @@ func newEval() *cobra.Command {
 held-out or training text: with the residual stream on the run's grid, as it was
 trained, and in plain float32, as other tools will run it.`,
 		Example: "  bdia eval runs/shakespeare\n  bdia eval runs/shakespeare --best --split train --json",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1, "one run directory"),
 	}
-	f := c.Flags()
-	f.StringVar(&split, "split", "val", "val or train")
-	f.BoolVar(&best, "best", false, "use the best weights instead of the latest")
-	f.IntVar(&samples, "samples", 0, "most windows of text; 0 for all")
-	f.IntVar(&engine.Threads, "threads", 0, "threads; 0 for all processors")
-	f.StringVar(&engine.ISA, "isa", "", "portable, avx2 or avx512; empty for the best")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
+	group(c, "Flags", func(f *pflag.FlagSet) {
+		f.StringVar(&o.split, "split", "val", "`part` of the text: val or train")
+		f.IntVar(&o.samples, "samples", 0, "most windows of text; 0 for all")
+		f.BoolVar(&o.best, "best", false, "use the best weights instead of the latest")
+		f.BoolVar(&asJSON, "json", false, "print JSON")
+		engineFlags(f, &o.engine)
+	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if split != "val" && split != "train" {
-			return usage(fmt.Errorf("--split %q; use val or train", split))
+		if err := o.validate(); err != nil {
+			return usage(err)
 		}
-		if samples < 0 {
-			return usage(fmt.Errorf("--samples %d; give a positive number, or 0 for all", samples))
-		}
-		r, err := train.Open(args[0])
+		r, err := openRun(args[0])
 		if err != nil {
 			return err
 		}
 		defer r.Close()
-		r.Config.Engine = engine
-		report, err := evaluate(cmd, r, split, best, samples)
+		report, err := evaluate(cmd.Context(), r, o)
 		if err != nil {
 			return err
 		}
-		w := cmd.OutOrStdout()
 		if asJSON {
-			return printJSON(w, report)
+			return printJSON(cmd.OutOrStdout(), report)
 		}
-		fmt.Fprintf(w, "%s text, %s tokens in %d windows\n", report.Split, countText(report.Tokens), report.Windows)
-		fmt.Fprintf(w, "  loss            %.4f nats a token (grid %s)\n", report.Loss, report.Grid)
-		fmt.Fprintf(w, "  perplexity      %.3f\n  bits per byte   %.4f\n", report.Perplexity, report.BitsPerByte)
-		fmt.Fprintf(w, "  in float32      %.4f nats a token (grid - float32: %+.2g)\n", report.FloatLoss, report.GridMinFloat)
+		report.print(cmd.OutOrStdout())
 		return nil
 	}
 	return c
 }
 
-func evaluate(cmd *cobra.Command, r *train.Run, split string, best bool, samples int) (*evalReport, error) {
-	text, dir := r.Text(split == "train"), r.Dir
-	if best {
+// evalOptions say what is evaluated.
+type evalOptions struct {
+	split   string
+	best    bool
+	samples int
+	engine  train.EngineConfig
+}
+
+func (o evalOptions) validate() error {
+	if o.split != "val" && o.split != "train" {
+		return fmt.Errorf("--split %q: use val or train", o.split)
+	}
+	if o.samples < 0 {
+		return fmt.Errorf("--samples %d: give a positive number, or 0 for all", o.samples)
+	}
+	return checkEngine(o.engine)
+}
+
+func (e *evalReport) print(w io.Writer) {
+	name := map[string]string{"val": "Validation", "train": "Training"}[e.Split]
+	fmt.Fprintf(w, "%s text, %s tokens in %s windows:\n", name, countText(e.Tokens), countText(int64(e.Windows)))
+	fmt.Fprintf(w, "  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
+	fmt.Fprintf(w, "  perplexity     %.3f\n  bits per byte  %.4f\n", e.Perplexity, e.BitsPerByte)
+	fmt.Fprintf(w, "  in float32     %.4f nats a token (grid - float32: %+.2g)\n", e.FloatLoss, e.GridMinFloat)
+}
+
+// evaluate measures r's model on a grid and in float32.
+func evaluate(ctx context.Context, r *train.Run, o evalOptions) (*evalReport, error) {
+	text, dir := r.Text(o.split == "train"), r.Dir
+	if o.best {
 		dir = r.BestDir()
 	}
 	if text.Len() == 0 {
 		return nil, usage(errors.New("this run holds no text out; use --split train"))
 	}
-	set, err := data.NewSequential(text, r.Config.Model.Context, samples)
+	T := r.Config.Model.Context
+	set, err := data.NewSequential(text, T, o.samples)
 	if err != nil {
 		return nil, err
 	}
+	r.Config.Engine = o.engine
 	l, err := loadRun(r, dir)
 	if err != nil {
 		return nil, err
 	}
 	defer l.be.Close()
-	report := &evalReport{Split: split, Windows: set.Len(), Tokens: int64(set.Len() * r.Config.Model.Context), Grid: l.grid.String()}
-	var sums [2]float64
+	e := &evalReport{Split: o.split, Windows: set.Len(), Tokens: int64(set.Len() * T), Grid: l.grid.String()}
+	var onGrid, inFloat float64
 	var bytes int64
-	for i, grid := range []bdia.Grid{l.grid, bdia.NoGrid} {
-		for first := 0; first < set.Len(); {
-			if err := cmd.Context().Err(); err != nil {
-				return nil, err
-			}
-			b := model.NewBatch(min(r.Config.Loop.Batch, set.Len()-first), r.Config.Model.Context)
-			if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
-				return nil, err
-			}
-			if err := l.model.Loss(b, grid, &sums[i]); err != nil {
-				return nil, err
-			}
-			if i == 0 {
-				text, err := l.tok.Decode(b.Targets)
-				if err != nil {
-					return nil, err
-				}
-				bytes += int64(len(text))
-			}
-			first += b.Size
+	for first := 0; first < set.Len(); {
+		if err := ctx.Err(); err != nil {
+			return nil, err
 		}
+		b := model.NewBatch(min(r.Config.Loop.Batch, set.Len()-first), T)
+		if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
+			return nil, err
+		}
+		if err := l.model.Loss(b, l.grid, &onGrid); err != nil {
+			return nil, err
+		}
+		if err := l.model.Loss(b, bdia.NoGrid, &inFloat); err != nil {
+			return nil, err
+		}
+		text, err := l.tok.Decode(b.Targets)
+		if err != nil {
+			return nil, err
+		}
+		bytes += int64(len(text))
+		first += b.Size
 	}
-	n := float64(report.Tokens)
-	report.Loss, report.FloatLoss = sums[0]/n, sums[1]/n
-	report.Perplexity = math.Exp(report.Loss)
-	report.BitsPerByte = metric.BitsPerByte(report.Loss, report.Tokens, bytes)
-	report.GridMinFloat = report.Loss - report.FloatLoss
-	return report, nil
+	e.Loss, e.FloatLoss = onGrid/float64(e.Tokens), inFloat/float64(e.Tokens)
+	e.GridMinFloat = e.Loss - e.FloatLoss
+	e.Perplexity = metric.Perplexity(e.Loss)
+	e.BitsPerByte = metric.BitsPerByte(e.Loss, e.Tokens, bytes)
+	return e, nil
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/train"
@@ -26,18 +27,20 @@ Hugging Face GPT-2 folder. The text goes to standard output as it is made.`,
 		Example: `  bdia generate runs/quickstart --prompt "func main() {"
   bdia generate runs/shakespeare/best --greedy --max-tokens 100
   echo "To be" | bdia generate runs/shakespeare --prompt -`,
-		Args: cobra.ExactArgs(1),
+		Args: arguments(1, 1, "one run or model folder"),
 	}
-	f := c.Flags()
-	f.StringVar(&prompt, "prompt", "\n", "text to continue; - reads it from standard input")
-	f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate")
-	f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher is more surprising; 0 takes the most likely token")
-	f.BoolVar(&greedy, "greedy", false, "take the most likely token (temperature 0)")
-	f.IntVar(&o.TopK, "top-k", o.TopK, "choose among the k most likely tokens; 0 for all")
-	f.Float64Var(&o.TopP, "top-p", o.TopP, "choose among the most likely tokens that make up this probability")
-	f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the choices")
-	f.IntVar(&engine.Threads, "threads", 0, "threads; 0 for all processors")
-	f.StringVar(&engine.ISA, "isa", "", "portable, avx2 or avx512; empty for the best")
+	group(c, "Text", func(f *pflag.FlagSet) {
+		f.StringVar(&prompt, "prompt", "\n", "`text` to continue; - reads it from standard input")
+		f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate")
+	})
+	group(c, "Choice of tokens", func(f *pflag.FlagSet) {
+		f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher is more surprising; 0 takes the most likely token")
+		f.BoolVar(&greedy, "greedy", false, "take the most likely token (temperature 0)")
+		f.IntVar(&o.TopK, "top-k", o.TopK, "choose among the k most likely tokens; 0 for all")
+		f.Float64Var(&o.TopP, "top-p", o.TopP, "choose among the most likely tokens of this total `probability`")
+		f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the choices")
+	})
+	group(c, "Other", func(f *pflag.FlagSet) { engineFlags(f, &engine) })
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if greedy {
@@ -45,6 +48,9 @@ Hugging Face GPT-2 folder. The text goes to standard output as it is made.`,
 		}
 		if err := o.Validate(); err != nil {
 			return usage(err)
+		}
+		if err := checkEngine(engine); err != nil {
+			return err
 		}
 		if prompt == "-" {
 			text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 64<<20))

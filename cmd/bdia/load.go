@@ -46,7 +46,7 @@ func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) 
 	}
 	l := &loaded{tok: tok, grid: bdia.NoGrid}
 	run := train.DefaultConfig()
-	if err := train.ReadConfig(filepath.Join(dir, "bdia.yaml"), &run); err == nil {
+	if err := train.ReadConfig(filepath.Join(dir, configName), &run); err == nil {
 		l.grid = run.Method.Grid
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
@@ -63,17 +63,11 @@ func loadRun(r *train.Run, dir string) (*loaded, error) {
 // fill plans inference on batches of the given size, then loads the weights.
 func (l *loaded) fill(cfg model.GPTConfig, dir string, batch int, engine train.EngineConfig) error {
 	opt := bdia.Options{Memory: bdia.Store, Grid: l.grid}
-	planner := plan.New(cpu.ScratchBytes(engine.Threads))
-	m, err := model.NewGPT(planner, cfg, opt)
+	peak, err := planInference(cfg, opt, batch, engine.Threads)
 	if err != nil {
 		return err
 	}
-	var sum float64
-	if err := m.Loss(model.NewBatch(batch, cfg.Context), l.grid, &sum); err != nil {
-		return err
-	}
-	m.NextLogits(make([]float32, cfg.Vocab), make([]int32, cfg.Context), l.grid)
-	if l.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: planner.Peak().Total}); err != nil {
+	if l.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: peak}); err != nil {
 		return err
 	}
 	if l.model, err = model.NewGPT(l.be, cfg, opt); err == nil {
@@ -85,8 +79,27 @@ func (l *loaded) fill(cfg model.GPTConfig, dir string, batch int, engine train.E
 	return err
 }
 
-// sample continues the beginning of the run's held-out text.
-func (l *loaded) sample(r *train.Run) (string, error) {
+// planInference returns the bytes that losses of batches, and sampling, take.
+func planInference(cfg model.GPTConfig, opt bdia.Options, batch, threads int) (int64, error) {
+	planner := plan.New(cpu.ScratchBytes(threads))
+	m, err := model.NewGPT(planner, cfg, opt)
+	if err != nil {
+		return 0, err
+	}
+	if err := m.Loss(model.NewBatch(batch, cfg.Context), opt.Grid, new(float64)); err != nil {
+		return 0, err
+	}
+	m.NextLogits(make([]float32, cfg.Vocab), make([]int32, cfg.Context), opt.Grid)
+	return planner.Peak().Total, nil
+}
+
+// sampleOf continues the beginning of the run's held-out text.
+func sampleOf(r *train.Run) (string, error) {
+	l, err := loadRun(r, r.Dir)
+	if err != nil {
+		return "", err
+	}
+	defer l.be.Close()
 	ids, err := r.Prompt()
 	if err != nil {
 		return "", err

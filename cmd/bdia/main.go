@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -15,9 +17,10 @@ import (
 
 // Exit codes.
 const (
-	exitOK      = 0
-	exitFailure = 1
-	exitUsage   = 2
+	exitOK          = 0
+	exitFailure     = 1
+	exitUsage       = 2
+	exitInterrupted = 130 // with nothing to save, or by a second Ctrl-C
 )
 
 // usageError marks an error of how the program was called.
@@ -36,19 +39,30 @@ func usage(err error) error {
 // errMismatch ends verify when something differed; the report has been printed.
 var errMismatch = errors.New("not exact: see the report")
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	ctx, stop := interruptible(os.Stderr)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
 
-// run executes the command line args and returns the exit code.
-func run(args []string) int {
-	ctx, stop := interruptible()
-	defer stop()
+// run executes the command line args and returns the exit code. The end of ctx
+// is a Ctrl-C.
+func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
 	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return exitOK
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(errOut, "bdia: interrupted")
+		return exitInterrupted
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "bdia: %s\n", oneLine(err))
+	fmt.Fprintf(errOut, "bdia: %s\n", oneLine(err))
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}
@@ -57,7 +71,7 @@ func run(args []string) int {
 
 // interruptible returns a context that the first Ctrl-C ends, so that commands
 // can save and leave; the second one stops the process at once.
-func interruptible() (context.Context, func()) {
+func interruptible(errOut io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -66,16 +80,20 @@ func interruptible() (context.Context, func()) {
 			return
 		}
 		cancel()
+		if isTerminal(errOut) {
+			fmt.Fprintln(errOut, "\nStopping; Ctrl-C again stops at once.")
+		}
 		if _, ok := <-signals; ok {
-			os.Exit(130)
+			os.Exit(exitInterrupted)
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); close(signals); cancel() }
 }
 
-// oneLine joins the lines of an error.
+// oneLine joins the lines of an error and leaves out the program's name, which
+// is the root package's prefix too.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "bdia: ")
 }
 
 func newRoot() *cobra.Command {
@@ -87,38 +105,37 @@ pass rebuilds every activation bit for bit instead of storing it (the BDIA
 transformer, arXiv 2407.09093); what comes out is an ordinary transformer in
 Hugging Face's layout.
 
-Start with: bdia quickstart`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage(fmt.Errorf("unknown command %q; bdia --help lists them", args[0]))
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+Start with: bdia quickstart
+
+Exit codes: 0 done, or interrupted and saved; 1 failed; 2 called wrongly;
+130 interrupted with nothing to save.`,
+		Version:                    version(),
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       knownCommand,
+		RunE:                       func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(fmt.Errorf("%w; %s --help lists the flags", err, cmd.CommandPath()))
-	})
+	root.SetUsageFunc(printUsage)
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newVerify(), newPlan(), newTokenizer())
-	for _, c := range root.Commands() {
-		markArgs(c)
-	}
 	return root
 }
 
-// markArgs makes wrong arguments of c and its sub-commands usage errors.
-func markArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usage(fmt.Errorf("%s: %w; see %s --help", cmd.CommandPath(), err, cmd.CommandPath()))
-			}
-			return nil
-		}
+// version describes this build: module version or commit, Go release, platform.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "of unknown version"
 	}
-	for _, sub := range c.Commands() {
-		markArgs(sub)
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
 	}
+	v := info.Main.Version
+	if v == "" {
+		v = "(devel)"
+	}
+	return fmt.Sprintf("%s (%s, %s/%s)", v, info.GoVersion, settings["GOOS"], settings["GOARCH"])
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -17,7 +18,6 @@ var modes = []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute}
 func newPlan() *cobra.Command {
 	s := newSettings()
 	var budget string
-	var vocab int
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "plan",
@@ -31,29 +31,22 @@ With --budget, print the largest batch that fits in each mode instead.`,
 		Example: `  bdia plan --preset gpt2 --batch 4 --context 512
   bdia plan --preset gpt2-medium --budget 8GiB
   bdia plan --layers 1000 --width 64 --heads 4 --context 64 --json`,
-		Args: cobra.NoArgs,
+		Args: arguments(0, 0, ""),
 	}
-	f := c.Flags()
-	s.modelFlags(f)
-	s.methodFlags(f)
-	s.optimizerFlags(f)
-	s.batchFlags(f)
-	s.engineFlags(f)
-	s.configFlag(f)
-	f.IntVar(&vocab, "vocab", 0, "vocabulary (default: the preset's)")
-	f.StringVar(&budget, "budget", "", "memory to fit into, such as 2GiB")
-	f.BoolVar(&asJSON, "json", false, "print JSON")
+	group(c, "Model", func(f *pflag.FlagSet) { s.modelFlags(f); s.vocabFlag(f) })
+	group(c, "Method", s.methodFlags)
+	group(c, "Training", func(f *pflag.FlagSet) { s.updateFlags(f); s.optimizerFlag(f) })
+	group(c, "Other", func(f *pflag.FlagSet) {
+		f.StringVar(&budget, "budget", "", "`memory` to fit into, such as 2GiB")
+		s.configFlag(f)
+		engineFlags(f, &s.cfg.Engine)
+		f.BoolVar(&asJSON, "json", false, "print JSON")
+	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := s.resolve(cmd.Flags(), train.DefaultConfig())
 		if err != nil {
 			return err
-		}
-		if vocab != 0 {
-			cfg.Model.Vocab = vocab
-			if err := cfg.Model.Validate(); err != nil {
-				return usage(err)
-			}
 		}
 		if budget != "" {
 			limit, err := parseBytes(budget)

@@ -7,13 +7,47 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
 
-	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/train"
 )
+
+const (
+	drawEvery  = 100 * time.Millisecond // on a terminal
+	printEvery = 5 * time.Second        // elsewhere
+	smoothing  = 0.1                    // weight of the newest loss and rate
+	eraseLine  = "\r\033[K"
+)
+
+// progress is the train.Observer of the command line: one line with a bar on a
+// terminal, a plain line now and then elsewhere.
+type progress struct {
+	w       io.Writer
+	columns func() int // width of the terminal; nil where w is none
+	latest  time.Time  // line drawn
+	drawn   bool       // a bar is on the screen
+
+	began       time.Time
+	first, last int // steps
+	memory      backend.Usage
+	loss, rate  float64 // smoothed
+}
+
+func newProgress(w io.Writer) *progress {
+	p := &progress{w: w}
+	if f, ok := w.(*os.File); ok && isTerminal(w) {
+		p.columns = func() int {
+			if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
+				return n
+			}
+			return 80
+		}
+	}
+	return p
+}
 
 // isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
@@ -21,92 +55,83 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// progress is the train.Observer of the command line: one line with a bar on a
-// terminal, a plain line now and then elsewhere.
-type progress struct {
-	w      io.Writer
-	bar    *progressbar.ProgressBar // nil where w is no terminal
-	every  time.Duration            // between plain lines
-	latest time.Time
-	first  int
-	last   int
-	memory backend.Usage
-	began  time.Time
-	smooth float64 // loss, smoothed over some steps
-	val    float64
-}
-
-func newProgress(w io.Writer) *progress {
-	return &progress{w: w, every: 5 * time.Second, val: math.NaN()}
-}
+// started reports whether training has begun.
+func (p *progress) started() bool { return !p.began.IsZero() }
 
 // preparing reports reading and encoding the text; it has the type that
 // train.Create wants.
 func (p *progress) preparing(what string, done, total int64) {
-	if done < total && time.Since(p.latest) < time.Second {
-		return
-	}
-	if p.latest.IsZero() && done >= total { // too short to be worth a line
-		return
-	}
-	p.latest = time.Now()
-	if isTerminal(p.w) {
-		fmt.Fprintf(p.w, "\r\033[K%s: %d%%", what, 100*done/max(total, 1))
-		if done >= total {
-			fmt.Fprint(p.w, "\r\033[K")
+	percent := 100 * done / max(total, 1)
+	switch {
+	case done >= total:
+		p.clear()
+	case p.columns != nil && time.Since(p.latest) >= drawEvery:
+		p.line(fmt.Sprintf("%s: %d%%", what, percent))
+	case p.columns == nil && time.Since(p.latest) >= printEvery:
+		if !p.latest.IsZero() { // shorter work is not worth a line
+			fmt.Fprintf(p.w, "%s: %d%%\n", what, percent)
 		}
-		return
+		p.latest = time.Now()
 	}
-	fmt.Fprintf(p.w, "%s: %d%%\n", what, 100*done/max(total, 1))
 }
 
 // Start begins the bar.
 func (p *progress) Start(first, last int, memory backend.Usage) {
-	p.first, p.last, p.memory, p.began, p.latest = first, last, memory, time.Now(), time.Now()
-	if isTerminal(p.w) {
-		p.bar = progressbar.NewOptions(last,
-			progressbar.OptionSetWriter(p.w), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(24), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
-			progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish())
-		_ = p.bar.Set(first - 1)
-	}
+	p.first, p.last, p.memory, p.began = first, last, memory, time.Now()
+	p.latest = time.Time{}
 }
 
 // Step moves the bar.
 func (p *progress) Step(step int, r train.StepResult, rate float64) {
 	if step == p.first {
-		p.smooth = r.Loss
+		p.loss, p.rate = r.Loss, rate
 	}
-	p.smooth += 0.1 * (r.Loss - p.smooth)
-	if p.bar != nil {
-		p.bar.Describe(p.describe(rate))
-		_ = p.bar.Set(step)
+	p.loss += smoothing * (r.Loss - p.loss)
+	p.rate += smoothing * (rate - p.rate)
+	every := printEvery
+	if p.columns != nil {
+		every = drawEvery
+	}
+	if step != p.last && time.Since(p.latest) < every {
 		return
 	}
-	if step != p.last && step != p.first && time.Since(p.latest) < p.every {
+	if p.columns != nil {
+		p.line(p.bar(step, p.columns()))
 		return
 	}
 	p.latest = time.Now()
-	left := time.Since(p.began) / time.Duration(step-p.first+1) * time.Duration(p.last-step)
-	fmt.Fprintf(p.w, "step %d/%d  %s  ETA %s\n", step, p.last, p.describe(rate), left.Round(time.Second))
+	fmt.Fprintf(p.w, "%s  %s\n", p.at(step), p.numbers(step))
 }
 
-func (p *progress) describe(rate float64) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "loss %.3f", p.smooth)
-	if !math.IsNaN(p.val) {
-		fmt.Fprintf(&b, "  val %.3f", p.val)
+// bar is the line of a terminal that is columns wide. It leaves room at its end
+// for the ^C that the terminal shows.
+func (p *progress) bar(step, columns int) string {
+	done := float64(step) / float64(max(p.last, 1))
+	text := fmt.Sprintf("%s  %s", p.at(step), p.numbers(step))
+	if room := min(columns-len(text)-6, 30); room >= 6 {
+		n := int(done * float64(room-2))
+		text = "[" + strings.Repeat("=", n) + strings.Repeat(" ", room-2-n) + "] " + text
 	}
-	fmt.Fprintf(&b, "  %s tokens/s  %s", countText(int64(rate)), bytesText(p.memory.Total))
-	return b.String()
+	return text[:max(min(len(text), columns-4), 0)]
+}
+
+// at names a step in as many columns as the last one.
+func (p *progress) at(step int) string {
+	last := fmt.Sprint(p.last)
+	return fmt.Sprintf("step %*d/%s", len(last), step, last)
+}
+
+// numbers describes how the run is going.
+func (p *progress) numbers(step int) string {
+	left := time.Duration(float64(time.Since(p.began)) / float64(step-p.first+1) * float64(p.last-step))
+	return fmt.Sprintf("loss %.3f  %s tokens/s  ETA %s  %s", p.loss, countText(int64(p.rate)), left.Round(time.Second), bytesText(p.memory.Total))
 }
 
 // Evaluated prints an evaluation.
 func (p *progress) Evaluated(step int, val, trainLoss float64, best bool) {
-	p.val = val
-	line := fmt.Sprintf("step %d: validation loss %.4f (perplexity %.2f)", step, val, math.Exp(val))
-	if math.IsNaN(val) {
-		line = fmt.Sprintf("step %d:", step)
+	line := p.at(step)
+	if !math.IsNaN(val) {
+		line += fmt.Sprintf("  validation loss %.4f  perplexity %.2f", val, math.Exp(val))
 	}
 	if !math.IsNaN(trainLoss) {
 		line += fmt.Sprintf("  training text %.4f", trainLoss)
@@ -122,24 +147,37 @@ func (p *progress) Saved(int, string) {}
 
 // Sampled prints a sample of text.
 func (p *progress) Sampled(step int, text string) {
-	p.println(fmt.Sprintf("step %d writes:\n%s", step, indent(text)))
+	p.println(fmt.Sprintf("%s  writes:\n%s", p.at(step), indent(text)))
 }
 
 // println prints above the bar.
 func (p *progress) println(s string) {
-	if p.bar != nil {
-		_ = p.bar.Clear()
-	}
+	p.clear()
 	fmt.Fprintln(p.w, s)
 }
 
-// done removes the bar.
-func (p *progress) done() {
-	if p.bar != nil {
-		_ = p.bar.Clear()
+// line draws s in the place of the bar.
+func (p *progress) line(s string) {
+	p.latest, p.drawn = time.Now(), true
+	fmt.Fprint(p.w, eraseLine+s)
+}
+
+// clear removes the bar; the next one is drawn at once.
+func (p *progress) clear() {
+	if p.drawn {
+		fmt.Fprint(p.w, eraseLine)
+		p.drawn, p.latest = false, time.Time{}
 	}
 }
 
+// indent sets text, which may be any bytes, off from what is around it. What
+// would move the cursor or change the terminal becomes U+FFFD.
 func indent(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
 	return "  | " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  | ")
 }

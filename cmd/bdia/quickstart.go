@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"path/filepath"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -19,7 +18,7 @@ import (
 func newQuickstart() *cobra.Command {
 	var out string
 	var seconds float64
-	var threads int
+	var engine train.EngineConfig
 	c := &cobra.Command{
 		Use:   "quickstart [FILE_OR_FOLDER]",
 		Short: "Train a small GPT reversibly for about two minutes and check that it was exact",
@@ -28,24 +27,30 @@ this machine or on the text that you name. Then show what was learned, what
 memory it took against ordinary back-propagation, and check bit for bit that the
 reverse walk of this very run is exact.`,
 		Example: "  bdia quickstart\n  bdia quickstart my-notes/ --seconds 60",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    arguments(0, 1, "one file or folder"),
 	}
-	c.Flags().StringVar(&out, "out", "", "run directory (default runs/quickstart-DATE-TIME)")
-	c.Flags().Float64Var(&seconds, "seconds", 120, "about how long to train")
-	c.Flags().IntVar(&threads, "threads", 0, "threads; 0 for all processors")
+	group(c, "Flags", func(f *pflag.FlagSet) {
+		f.Float64Var(&seconds, "seconds", 120, "about how long to train")
+		f.StringVar(&out, "out", "", "run `folder` (default runs/quickstart-DATE-TIME)")
+		engineFlags(f, &engine)
+	})
+	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		cfg := quickConfig()
-		cfg.Engine.Threads = threads
+		cfg.Engine = engine
 		if len(args) == 1 {
 			cfg.Data.Path, cfg.Data.Extensions = args[0], ""
 		}
 		if !(seconds > 0 && seconds < 1e6) {
 			return usage(fmt.Errorf("--seconds %v; give a positive number", seconds))
 		}
-		if out == "" {
-			out = filepath.Join("runs", "quickstart-"+time.Now().Format("20060102-150405"))
+		if err := checkEngine(engine); err != nil {
+			return err
 		}
-		return quickstart(cmd.Context(), cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr()), cfg, out, seconds)
+		p := newProgress(cmd.ErrOrStderr())
+		return inNewDir(out, "quickstart", p, func(dir string) error {
+			return quickstart(cmd.Context(), cmd.OutOrStdout(), p, cfg, dir, seconds)
+		})
 	}
 	return c
 }
@@ -68,43 +73,38 @@ func quickstart(ctx context.Context, w io.Writer, p *progress, cfg train.Config,
 		return err
 	}
 	defer r.Close()
+	fmt.Fprintln(p.w, "Timing a few steps ...")
+	if err := fitSteps(ctx, r, seconds); err != nil {
+		return err
+	}
+	return trainRun(ctx, r, p, func(r *train.Run, sum train.Summary) error {
+		if sum.Interrupted {
+			printSummary(w, r, sum)
+			return nil
+		}
+		return quickReport(w, r, sum)
+	})
+}
+
+// fitSteps gives r as many steps as take about so many seconds here.
+func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
 	perStep, err := r.TimeStep(ctx)
 	if err != nil {
 		return err
 	}
-	cfg = r.Config
-	cfg.Schedule.Steps = max(20, int(seconds/perStep))
+	cfg := r.Config
+	cfg.Schedule.Steps = int(min(max(20, seconds/perStep), 1e7))
 	cfg.Schedule.Warmup = min(cfg.Schedule.Warmup, cfg.Schedule.Steps/5)
 	cfg.Loop.EvalEvery = max(1, cfg.Schedule.Steps/4)
-	if err := r.Reconfigure(cfg); err != nil {
-		return err
-	}
-	m := cfg.Model
-	fmt.Fprintf(p.w, "GPT of %d blocks, width %d, context %d, vocabulary %d; %s training tokens; %d steps of %d tokens\n",
-		m.Layers, m.Width, m.Context, m.Vocab, countText(r.TrainTokens()), cfg.Schedule.Steps, cfg.Loop.Batch*m.Context)
-	sum, err := r.Train(ctx, p)
-	p.done()
-	if err != nil {
-		return err
-	}
-	if sum.Interrupted {
-		printSummary(w, r, sum)
-		return nil
-	}
-	return quickReport(w, r, sum)
+	return r.Reconfigure(cfg)
 }
 
 // quickReport prints what the run shows.
 func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
-	fmt.Fprintf(w, "\nLoss on held-out text: %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f), %d steps in %s.\n",
+	fmt.Fprintf(w, "\nLoss on held-out text: %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f); %d steps in %s.\n",
 		sum.FirstVal, sum.LastVal, math.Exp(sum.FirstVal), math.Exp(sum.LastVal), sum.Steps, secondsText(sum.Seconds))
 
-	l, err := loadRun(r, r.Dir)
-	if err != nil {
-		return err
-	}
-	text, err := l.sample(r)
-	l.be.Close()
+	text, err := sampleOf(r)
 	if err != nil {
 		return err
 	}
@@ -117,8 +117,8 @@ func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
 	store := modes[bdia.Store.String()]
 	fmt.Fprintln(w, "\nPeak memory, by component:")
 	components(w, []string{"this run", "ordinary"}, []backend.Usage{sum.Peak, store})
-	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much. The plan of this run was exact: %v.\n",
-		float64(store.Total)/float64(sum.Peak.Total), sum.Peak == sum.Planned)
+	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much. This run's peak was %s.\n",
+		float64(store.Total)/float64(sum.Peak.Total), asPlanned(sum))
 
 	next, err := subjectOfRun(r)
 	if err != nil {
@@ -130,8 +130,12 @@ func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
 	}
 	fmt.Fprintln(w, "\nExactness of this run's reverse walk, on its next batch:")
 	printReport(w, report, false)
-	fmt.Fprintf(w, "\nRun directory: %s\n  bdia generate %s --prompt \"func \"\n  bdia train --resume %s --steps %d\n  loss curve: %s\n",
-		r.Dir, r.Dir, r.Dir, 2*sum.Steps, filepath.Join(r.Dir, "loss.png"))
+	prompt := ""
+	if r.Config.Data.Path == "go" {
+		prompt = " --prompt \"func \""
+	}
+	fmt.Fprintf(w, "\nThe run is in %s, its loss curve in loss.png there. Go on with:\n", r.Dir)
+	fmt.Fprintf(w, "  bdia generate %s%s\n  bdia train --resume %s --steps %d\n", r.Dir, prompt, r.Dir, 2*sum.Steps)
 	if !report.Exact() {
 		return errMismatch
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
@@ -18,7 +19,7 @@ func newTokenizer() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tokenizer",
 		Short: "Train a tokenizer, or turn text into token ids and back",
-		Args:  cobra.NoArgs,
+		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode())
@@ -35,14 +36,15 @@ func newTokenizerTrain() *cobra.Command {
 		Long: `Learn a byte-level BPE vocabulary with GPT-2's word boundaries and write it in
 Hugging Face's layout: vocab.json, merges.txt, tokenizer.json.`,
 		Example: "  bdia tokenizer train corpus/ --extensions .txt --vocab 8192 --out tokenizers/corpus-8k",
-		Args:    cobra.ExactArgs(1),
+		Args:    arguments(1, 1, "one file or folder of text"),
 	}
-	f := c.Flags()
-	f.StringVar(&out, "out", "", "folder to write (required)")
-	f.IntVar(&o.VocabSize, "vocab", o.VocabSize, "tokens, the 256 bytes and the end-of-text token included")
-	f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
-	f.StringVar(&d.Extensions, "extensions", "", "endings to take of a folder, as in .go,.md")
-	f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of the text; 0 for all")
+	group(c, "Flags", func(f *pflag.FlagSet) {
+		f.StringVar(&out, "out", "", "`folder` to write (required)")
+		f.IntVar(&o.VocabSize, "vocab", o.VocabSize, "tokens, the 256 bytes and the end-of-text token included")
+		f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
+		f.StringVar(&d.Extensions, "extensions", "", "`endings` to take of a folder, as in .go,.md")
+		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of the text; 0 for all")
+	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
 			return usage(errors.New("where to? name a folder with --out"))
@@ -51,28 +53,39 @@ Hugging Face's layout: vocab.json, merges.txt, tokenizer.json.`,
 			return usage(err)
 		}
 		d.Path = args[0]
-		src, err := train.OpenText(d)
-		if err != nil {
-			return err
-		}
-		p := newProgress(cmd.ErrOrStderr())
-		o.Progress = func(done, total int) { p.preparing("learning merges", int64(done), int64(total)) }
-		text := src.Reader()
-		defer text.Close()
-		tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
-		if err != nil {
-			return err
-		}
-		if err := os.MkdirAll(out, 0o777); err != nil {
-			return err
-		}
-		if err := tok.Save(out); err != nil {
-			return err
-		}
-		fmt.Fprintf(cmd.OutOrStdout(), "%d tokens from %s: %s\n", tok.VocabSize(), bytesText(src.Bytes()), out)
-		return nil
+		return trainTokenizer(cmd, d, o, out)
 	}
 	return c
+}
+
+func trainTokenizer(cmd *cobra.Command, d train.DataConfig, o tokenizer.TrainOptions, out string) error {
+	dir, err := emptyDir(out)
+	if err != nil {
+		return err
+	}
+	src, err := train.OpenText(d)
+	if err != nil {
+		return err
+	}
+	text := src.Reader()
+	defer text.Close()
+	p := newProgress(cmd.ErrOrStderr())
+	defer p.clear()
+	o.Progress = func(done, total int) { p.preparing("learning merges", int64(done), int64(total)) }
+	tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
+	if err != nil {
+		return err
+	}
+	if err = os.MkdirAll(out, 0o777); err == nil {
+		err = tok.Save(out)
+	}
+	if err != nil {
+		dir.remove()
+		return err
+	}
+	p.clear()
+	fmt.Fprintf(cmd.OutOrStdout(), "%s tokens learned from %s of text, in %s\n", countText(int64(tok.VocabSize())), bytesText(src.Bytes()), out)
+	return nil
 }
 
 func newTokenizerEncode() *cobra.Command {
@@ -81,7 +94,7 @@ func newTokenizerEncode() *cobra.Command {
 		Use:     "encode TOKENIZER [FILE]",
 		Short:   "Print the token ids of a file, or of standard input, one a line",
 		Example: "  bdia tokenizer encode tokenizers/gpt2 input.txt --count\n  echo hello | bdia tokenizer encode runs/shakespeare",
-		Args:    cobra.RangeArgs(1, 2),
+		Args:    arguments(1, 2, "a tokenizer folder and at most one file"),
 	}
 	c.Flags().BoolVar(&count, "count", false, "print only how many ids there are")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -125,7 +138,7 @@ func newTokenizerDecode() *cobra.Command {
 		Use:     "decode TOKENIZER [FILE]",
 		Short:   "Print the text of token ids, read from a file or standard input",
 		Example: "  echo 15496 995 | bdia tokenizer decode tokenizers/gpt2",
-		Args:    cobra.RangeArgs(1, 2),
+		Args:    arguments(1, 2, "a tokenizer folder and at most one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tok, err := tokenizer.Load(args[0])
 			if err != nil {
@@ -137,24 +150,29 @@ func newTokenizerDecode() *cobra.Command {
 			}
 			defer done()
 			w := bufio.NewWriter(cmd.OutOrStdout())
-			words := bufio.NewScanner(in)
-			words.Split(bufio.ScanWords)
-			for words.Scan() {
-				id, err := strconv.ParseInt(words.Text(), 10, 32)
-				if err != nil {
-					return fmt.Errorf("%q is not a token id", words.Text())
-				}
-				text, err := tok.Decode([]int32{int32(id)})
-				if err != nil {
-					return err
-				}
-				if _, err := w.Write(text); err != nil {
-					return err
-				}
-			}
-			return errors.Join(words.Err(), w.Flush())
+			return errors.Join(decode(w, in, tok), w.Flush())
 		},
 	}
+}
+
+// decode writes the text of the token ids that in lists.
+func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) error {
+	words := bufio.NewScanner(in)
+	words.Split(bufio.ScanWords)
+	for n := 1; words.Scan(); n++ {
+		id, err := strconv.ParseInt(words.Text(), 10, 32)
+		if err != nil {
+			return fmt.Errorf("%q, number %d of the ids, is not a token id", words.Text(), n)
+		}
+		text, err := tok.Decode([]int32{int32(id)})
+		if err != nil {
+			return fmt.Errorf("number %d of the ids: %w", n, err)
+		}
+		if _, err := w.Write(text); err != nil {
+			return err
+		}
+	}
+	return words.Err()
 }
 
 // openInput opens the file that args name, or standard input.

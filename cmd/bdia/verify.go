@@ -1,42 +1,31 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
-	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/internal/rng"
-	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/verify"
 )
 
-// verifyOptions say what is checked.
-type verifyOptions struct {
-	fault verify.Fault
-	drift bool
-	json  bool
-}
-
 func newVerify() *cobra.Command {
 	s := newSettings()
-	var o verifyOptions
+	s.cfg.Loop.Batch = 4
+	fresh := s.cfg
 	var fault string
-	var vocab int
+	var drift, asJSON bool
 	c := &cobra.Command{
 		Use:   "verify [RUN]",
 		Short: "Check bit for bit that the reverse walk is exact",
 		Long: `Run one training pass with stored activations and one reversibly, and compare
 every rebuilt state and every gradient bit for bit. With a run directory, its own
-weights, text and next gammas are used; otherwise a fresh model of the given size
-on random tokens. Exit code 1 if anything differs.
+weights, text, batch size and next gammas are used; otherwise a fresh model of
+the given size on random tokens. Exit code 1 if anything differs.
 
 --fault damages something between the forward pass and the reverse walk, to show
 that the check can fail. --float shows instead how the error of a reverse walk
@@ -46,45 +35,41 @@ without a grid grows from block to block.`,
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json
   bdia verify --preset nano --fault side-bit      # must fail
   bdia verify --layers 12 --width 128 --heads 4 --context 64 --float`,
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments(0, 1, "one run directory"),
 	}
-	f := c.Flags()
-	s.modelFlags(f)
-	s.methodFlags(f)
-	s.batchFlags(f)
-	s.engineFlags(f)
-	f.IntVar(&vocab, "vocab", 0, "vocabulary (default: the preset's)")
-	f.StringVar(&fault, "fault", string(verify.NoFault), "damage to do: none, side-bit, state-bit or weight")
-	f.BoolVar(&o.drift, "float", false, "measure the drift without a grid")
-	f.BoolVar(&o.json, "json", false, "print JSON")
+	group(c, "Check", func(f *pflag.FlagSet) {
+		f.StringVar(&fault, "fault", string(verify.NoFault), "`damage` to do: "+strings.Join(faultNames(), ", "))
+		f.BoolVar(&drift, "float", false, "measure the drift without a grid")
+		f.BoolVar(&asJSON, "json", false, "print JSON")
+	})
+	group(c, "Model, where no run is named", func(f *pflag.FlagSet) { s.modelFlags(f); s.vocabFlag(f) })
+	group(c, "Method", s.methodFlags)
+	group(c, "Other", func(f *pflag.FlagSet) {
+		s.batchFlags(f)
+		s.seedFlag(f)
+		engineFlags(f, &s.cfg.Engine)
+	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		for _, known := range verify.Faults() {
-			if string(known) == fault {
-				o.fault = known
-			}
+		if !slices.Contains(faultNames(), fault) {
+			return usage(fmt.Errorf("unknown fault %q; use %s", fault, strings.Join(faultNames(), ", ")))
 		}
-		if o.fault == "" {
-			return usage(fmt.Errorf("unknown fault %q; use none, side-bit, state-bit or weight", fault))
-		}
-		target, err := verifySubject(cmd, s, args, vocab)
+		target, err := verifySubject(cmd, s, fresh, args)
 		if err != nil {
 			return err
 		}
-		if o.drift {
-			return printDrift(cmd.OutOrStdout(), o.json, target.drift)
+		w := cmd.OutOrStdout()
+		if drift {
+			return printDrift(w, asJSON, target)
 		}
-		report, err := target.check(o.fault)
-		if errors.Is(err, verify.ErrOptions) {
-			return usage(err)
-		}
+		report, err := target.check(verify.Fault(fault))
 		if err != nil {
 			return err
 		}
-		if o.json {
-			err = printJSON(cmd.OutOrStdout(), report)
+		if asJSON {
+			err = printJSON(w, report)
 		} else {
-			printReport(cmd.OutOrStdout(), report, true)
+			printReport(w, report, true)
 		}
 		if err == nil && !report.Exact() {
 			return errMismatch
@@ -94,29 +79,13 @@ without a grid grows from block to block.`,
 	return c
 }
 
-// verifySubject is the run that args name, or the model that the flags describe.
-func verifySubject(cmd *cobra.Command, s *settings, args []string, vocab int) (subject, error) {
-	if len(args) == 1 {
-		r, err := train.Open(args[0])
-		if err != nil {
-			return subject{}, err
-		}
-		defer r.Close()
-		if r.Config, err = s.resolve(cmd.Flags(), r.Config); err != nil {
-			return subject{}, err
-		}
-		return subjectOfRun(r)
+// faultNames lists the kinds of damage.
+func faultNames() []string {
+	var names []string
+	for _, f := range verify.Faults() {
+		names = append(names, string(f))
 	}
-	base := train.DefaultConfig()
-	base.Loop.Batch = 4
-	cfg, err := s.resolve(cmd.Flags(), base)
-	if err != nil {
-		return subject{}, err
-	}
-	if vocab != 0 {
-		cfg.Model.Vocab = vocab
-	}
-	return freshSubject(cfg), usage(cfg.Model.Validate())
+	return names
 }
 
 // printReport prints a report for people, with the hashes of the states if asked.
@@ -143,119 +112,51 @@ func printReport(w io.Writer, r *verify.Report, hashes bool) {
 	fmt.Fprintf(w, "  gradient values compared    %s\n", countText(r.GradientValues))
 	fmt.Fprintf(w, "    bits that differ          %s\n", verdict(r.GradientDifferingBits))
 	fmt.Fprintf(w, "  largest |x|                 %.4g (exact below %g)\n", r.MaxAbs, r.MaxAbsLimit)
-	if r.Exact() {
+	switch {
+	case r.ReconstructedActivations == 0:
+		fmt.Fprintln(w, "  Nothing had to be rebuilt: the last two states are kept, so it takes 3 blocks or more.")
+	case r.Exact():
 		fmt.Fprintln(w, "  Exact: the reverse walk equals stored activations bit for bit.")
 	}
 }
 
 // printDrift prints the growth of the error without a grid.
-func printDrift(w io.Writer, asJSON bool, drift func(func(int, float64)) error) error {
+func printDrift(w io.Writer, asJSON bool, target subject) error {
 	type point struct {
 		K   int     `json:"k"`
 		RMS float64 `json:"rms"`
 	}
 	var points []point
-	if err := drift(func(k int, rms float64) { points = append(points, point{k, rms}) }); err != nil {
+	if err := target.drift(func(k int, rms float64) { points = append(points, point{k, rms}) }); err != nil {
 		return err
 	}
 	if asJSON {
 		return printJSON(w, map[string]any{"drift": points})
 	}
 	fmt.Fprintln(w, "Error of states solved for in float32, without a grid (root mean square):")
-	largest := points[len(points)-1].RMS
-	for i, p := range points {
+	first, last := points[0].RMS, points[len(points)-1].RMS
+	before := math.NaN()
+	for _, p := range points {
 		growth := ""
-		if i > 0 && points[i-1].RMS > 0 {
-			growth = fmt.Sprintf("x%.2f", p.RMS/points[i-1].RMS)
+		if before > 0 {
+			growth = fmt.Sprintf("x%.2f", p.RMS/before)
 		}
-		bar := 0
-		if p.RMS > 0 {
-			bar = max(0, 40+int(4*math.Log2(p.RMS/largest)/3))
-		}
-		fmt.Fprintf(w, "  x_%-4d %.3e  %-6s %s\n", p.K, p.RMS, growth, strings.Repeat("#", bar))
+		fmt.Fprintf(w, "  x_%-4d %.3e  %-6s %s\n", p.K, p.RMS, growth, driftBar(p.RMS, last))
+		before = p.RMS
 	}
-	if n := len(points); n > 1 && points[0].RMS > 0 {
+	if n := len(points); n > 1 && first > 0 {
 		fmt.Fprintf(w, "Mean growth a block: x%.2f. On a grid the error is 0: run without --float.\n",
-			math.Pow(largest/points[0].RMS, 1/float64(n-1)))
+			math.Pow(last/first, 1/float64(n-1)))
 	}
 	return nil
 }
 
-// subject is what is checked: a model, its weights and one batch.
-type subject struct {
-	cfg   train.Config
-	batch model.Batch
-	pass  backend.Pass
-	fill  func(be backend.Backend, m *model.GPT) error // sets the weights
-}
-
-// subjectOfRun is a run's trained model on its next batch.
-func subjectOfRun(r *train.Run) (subject, error) {
-	if r.State.Step == 0 {
-		return subject{}, fmt.Errorf("%s has no checkpoint yet; train it first", r.Dir)
+// driftBar is a bar on a logarithmic scale: 40 columns for the largest error,
+// three columns less for a quarter of it.
+func driftBar(rms, largest float64) string {
+	if !(rms > 0) || !(largest > 0) {
+		return ""
 	}
-	s := newSubject(r.Config, r.State.Step+1)
-	s.fill = func(be backend.Backend, m *model.GPT) error { return train.LoadWeights(be, m, r.Dir) }
-	return s, r.Batch(s.pass.Step, s.batch)
-}
-
-// freshSubject is a new model on random tokens.
-func freshSubject(cfg train.Config) subject {
-	s := newSubject(cfg, 1)
-	key := rng.Key{Seed: cfg.Loop.Seed, Site: rng.SiteData}
-	for i := range s.batch.Inputs {
-		w, vocab := key.At(uint32(i)), uint32(cfg.Model.Vocab)
-		s.batch.Inputs[i], s.batch.Targets[i] = int32(w[0]%vocab), int32(w[1]%vocab)
-	}
-	s.fill = func(_ backend.Backend, m *model.GPT) error { m.Init(cfg.Loop.Seed); return nil }
-	return s
-}
-
-func newSubject(cfg train.Config, step int) subject {
-	return subject{cfg: cfg,
-		batch: model.NewBatch(cfg.Loop.Batch, cfg.Model.Context),
-		pass:  backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}}
-}
-
-// check compares the reverse walk with stored activations.
-func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
-	c := s.cfg
-	u, err := verify.Plan(c.Model, c.Method, c.Loop.Batch, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
-	if err != nil {
-		return nil, err
-	}
-	err = s.on(u, func(be backend.Backend, m *model.GPT) error {
-		report, err = verify.Run(be, m, c.Method, s.batch, s.pass, fault)
-		return err
-	})
-	return report, err
-}
-
-// drift measures the error of a reverse walk without a grid.
-func (s subject) drift(report func(k int, rms float64)) error {
-	c := s.cfg
-	u, err := verify.PlanDrift(c.Model, c.Method.Gamma, c.Loop.Batch, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
-	if err != nil {
-		return err
-	}
-	return s.on(u, func(be backend.Backend, m *model.GPT) error {
-		return verify.Drift(be, m, c.Method.Gamma, s.batch, s.pass, report)
-	})
-}
-
-// on calls f with the model on a CPU backend of the planned size.
-func (s subject) on(u backend.Usage, f func(backend.Backend, *model.GPT) error) error {
-	be, err := train.NewCPU(s.cfg, u)
-	if err != nil {
-		return err
-	}
-	defer be.Close()
-	m, err := model.NewGPT(be, s.cfg.Model, bdia.Options{Memory: bdia.Store, Grid: s.cfg.Method.Grid})
-	if err != nil {
-		return err
-	}
-	if err := s.fill(be, m); err != nil {
-		return err
-	}
-	return f(be, m)
+	columns := 40 + int(1.5*math.Log2(rms/largest))
+	return strings.Repeat("#", min(max(columns, 1), 60))
 }

@@ -1,0 +1,195 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/train"
+)
+
+// configName is the file that makes a folder a run directory.
+const configName = "bdia.yaml"
+
+// runsDir is where runs go that nobody has named a folder for.
+const runsDir = "runs"
+
+// newDir is a folder that a command makes, and takes back if it fails.
+type newDir struct {
+	path    string
+	existed bool
+}
+
+// claimDir chooses the folder of a new run: out, which must be empty if it
+// exists, or runs/PREFIX-DATE-TIME.
+func claimDir(out, prefix string) (newDir, error) {
+	if out != "" {
+		return emptyDir(out)
+	}
+	base := filepath.Join(runsDir, prefix+"-"+time.Now().Format("20060102-150405"))
+	d := newDir{path: base}
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(d.path); errors.Is(err, fs.ErrNotExist) {
+			return d, nil
+		}
+		d.path = base + "-" + strconv.Itoa(i)
+	}
+}
+
+// emptyDir is the folder path, which must be empty or not exist yet.
+func emptyDir(path string) (newDir, error) {
+	entries, err := os.ReadDir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return newDir{path: path}, nil
+	case err != nil:
+		return newDir{}, err
+	case len(entries) == 0:
+		return newDir{path: path, existed: true}, nil
+	}
+	if _, err := os.Stat(filepath.Join(path, configName)); err == nil {
+		return newDir{}, fmt.Errorf("%w: %s; continue it with --resume, or choose another folder with --out", train.ErrExists, path)
+	}
+	return newDir{}, fmt.Errorf("%s is not empty; choose another folder with --out", path)
+}
+
+// remove takes back what was written.
+func (d newDir) remove() {
+	if !d.existed {
+		os.RemoveAll(d.path)
+		if filepath.Dir(d.path) == runsDir {
+			os.Remove(runsDir) // succeeds if nothing else is in it
+		}
+		return
+	}
+	entries, _ := os.ReadDir(d.path)
+	for _, e := range entries {
+		os.RemoveAll(filepath.Join(d.path, e.Name()))
+	}
+}
+
+// inNewDir calls train with the folder of a new run, and removes the folder if
+// train fails before training has begun.
+func inNewDir(out, prefix string, p *progress, train func(dir string) error) error {
+	d, err := claimDir(out, prefix)
+	if err != nil {
+		return err
+	}
+	err = train(d.path)
+	if err != nil && !p.started() {
+		p.clear()
+		d.remove()
+	}
+	return err
+}
+
+// openRun opens the run in dir.
+func openRun(dir string) (*train.Run, error) {
+	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s is no run directory: it has no %s", dir, configName)
+	}
+	return train.Open(dir)
+}
+
+// reopenRun opens the run in dir to go on, with the settings that s changes.
+func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) {
+	r, err := openRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := s.resolve(cmd.Flags(), r.Config)
+	if err == nil {
+		err = unchanged(r.Config, cfg)
+	}
+	if n := r.State.Step; err == nil && n >= cfg.Schedule.Steps {
+		err = usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", dir, n))
+	}
+	if err == nil {
+		err = reconfigure(r, cfg)
+	}
+	if err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// reconfigure saves the settings, unless another process is training the run.
+func reconfigure(r *train.Run, cfg train.Config) error {
+	unlock, err := checkpoint.Lock(r.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return r.Reconfigure(cfg)
+}
+
+// printRun says what is about to be trained.
+func printRun(w io.Writer, r *train.Run) {
+	c := r.Config
+	fmt.Fprintf(w, "GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d\n",
+		c.Model.Layers, c.Model.Width, c.Model.Heads, c.Model.Context, c.Model.Vocab)
+	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %s tokens of training text, %s held out; %d steps of %s tokens\n",
+		c.Method.Memory, c.Method.Gamma, c.Method.Grid, countText(r.TrainTokens()), countText(r.Text(false).Len()),
+		c.Schedule.Steps, countText(int64(c.Loop.Batch*c.Model.Context)))
+}
+
+// printSummary says how a run ended and what can be done with it.
+func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
+	switch {
+	case sum.Interrupted:
+		fmt.Fprintf(w, "Interrupted after step %d of %d; saved. Go on with:\n  bdia train --resume %s\n", sum.Steps, r.Config.Schedule.Steps, r.Dir)
+		return
+	case sum.Stopped:
+		fmt.Fprintf(w, "Stopped early at step %d: no better validation loss in %d evaluations.\n", sum.Steps, r.Config.Loop.Patience)
+	default:
+		fmt.Fprintf(w, "Done: %d steps in %s.\n", sum.Steps, secondsText(sum.Seconds))
+	}
+	if !math.IsNaN(sum.LastVal) {
+		fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal)
+		if !math.IsInf(sum.BestVal, 0) {
+			fmt.Fprintf(w, ", best %.4f at step %d", sum.BestVal, sum.BestStep)
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "  peak memory      %s, %s\n", bytesText(sum.Peak.Total), asPlanned(sum))
+	if r.Config.Method.Grid != bdia.NoGrid {
+		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %g)\n", sum.MaxAbs, r.Config.Method.Grid.Limit())
+	}
+	fmt.Fprintf(w, "  run directory    %s\n  loss curve       %s\n", r.Dir, filepath.Join(r.Dir, "loss.png"))
+	fmt.Fprintf(w, "Try it with:\n  bdia generate %s\n", r.Dir)
+}
+
+// asPlanned compares the arena's real peak with the plan.
+func asPlanned(sum train.Summary) string {
+	if sum.Peak == sum.Planned {
+		return "as planned to the byte"
+	}
+	return fmt.Sprintf("planned %s", bytesText(sum.Planned.Total))
+}
+
+// summaryJSON is a summary for machines; unmeasured numbers are null.
+func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
+	number := func(v float64) any {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil
+		}
+		return v
+	}
+	return map[string]any{
+		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
+		"first_val_loss": number(sum.FirstVal), "val_loss": number(sum.LastVal), "best_val_loss": number(sum.BestVal),
+		"best_step": sum.BestStep, "train_eval_loss": number(sum.LastTrain), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
+		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total,
+	}
+}
