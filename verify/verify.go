@@ -5,12 +5,12 @@ package verify
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
 	"math/bits"
-	"unsafe"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -270,10 +270,13 @@ func differingBits(a, b []float32) (n int64) {
 	return n
 }
 
-// fingerprint is the start of the SHA-256 of x's bytes.
+// fingerprint is the start of the SHA-256 of x as little-endian bytes.
 func fingerprint(x []float32) string {
-	sum := sha256.Sum256(unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x)))
-	return hex.EncodeToString(sum[:8])
+	h, word := sha256.New(), make([]byte, 0, 4)
+	for _, v := range x {
+		h.Write(binary.LittleEndian.AppendUint32(word, math.Float32bits(v)))
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // Drift runs a training pass without a grid and reports, from x_{K-2} down to

@@ -58,7 +58,7 @@ const testModules = "github.com/google/go-cmp"
 // restricted are packages of the standard library that few may import.
 var restricted = map[string]string{
 	"C":            "", // no cgo
-	"unsafe":       "kernel backend/cpu verify",
+	"unsafe":       "kernel backend/cpu",
 	"testing":      "internal/golden internal/testkit",
 	"math/rand":    "", // randomness is counter-based: internal/rng
 	"math/rand/v2": "",

@@ -1,0 +1,199 @@
+// Package meter is a backend that measures another one: how often each operation
+// ran, how long it took, and what arithmetic and memory traffic it stood for.
+package meter
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Op is what one kind of operation came to.
+type Op struct {
+	Name    string
+	Calls   int
+	Seconds float64
+	// MatrixFLOPs counts multiplications and additions of matrix products;
+	// causal attention counts the visible half only.
+	MatrixFLOPs int64
+	// Bytes is what the operation must read and write at least, each operand
+	// once.
+	Bytes int64
+}
+
+// Backend measures the backend that it wraps.
+type Backend struct {
+	backend.Backend
+	ops map[string]*Op
+}
+
+// New returns a meter on be.
+func New(be backend.Backend) *Backend { return &Backend{Backend: be, ops: map[string]*Op{}} }
+
+// Reset forgets what was measured.
+func (b *Backend) Reset() { clear(b.ops) }
+
+// Ops lists what was measured, the longest first.
+func (b *Backend) Ops() []Op {
+	list := make([]Op, 0, len(b.ops))
+	for _, op := range b.ops {
+		list = append(list, *op)
+	}
+	slices.SortFunc(list, func(x, y Op) int {
+		if x.Seconds > y.Seconds || x.Seconds == y.Seconds && x.Name < y.Name {
+			return -1
+		}
+		return 1
+	})
+	return list
+}
+
+// measure runs f as an operation on the given operands.
+func (b *Backend) measure(name string, flops int64, f func(), operands ...tensor.Tensor) {
+	op := b.ops[name]
+	if op == nil {
+		op = &Op{Name: name}
+		b.ops[name] = op
+	}
+	began := time.Now()
+	f()
+	b.Sync()
+	op.Seconds += time.Since(began).Seconds()
+	op.Calls++
+	op.MatrixFLOPs += flops
+	for _, t := range operands {
+		if t.Valid() {
+			op.Bytes += t.Bytes()
+		}
+	}
+}
+
+// product is the FLOPs of x (N,in) times w (out,in), or of its gradients.
+func product(x, w tensor.Tensor) int64 {
+	return 2 * int64(x.Rows()) * int64(w.Rows()) * int64(w.Cols())
+}
+
+// attention is the FLOPs of so many T×T×D products for each head and sample.
+func attention(out tensor.Tensor, spec backend.AttentionSpec, products int64) int64 {
+	B, T, C := int64(out.Shape[0]), int64(out.Shape[1]), int64(out.Shape[2])
+	pairs := T * T
+	if spec.Causal {
+		pairs = T * (T + 1) / 2
+	}
+	return 2 * products * B * pairs * C
+}
+
+// The operations, measured.
+
+func (b *Backend) Zero(t tensor.Tensor) { b.measure("zero", 0, func() { b.Backend.Zero(t) }, t) }
+
+func (b *Backend) Copy(dst, src tensor.Tensor) {
+	b.measure("copy", 0, func() { b.Backend.Copy(dst, src) }, dst, src)
+}
+
+func (b *Backend) Add(y, x, z tensor.Tensor) {
+	b.measure("add", 0, func() { b.Backend.Add(y, x, z) }, y, x, z)
+}
+
+func (b *Backend) Scale(t tensor.Tensor, a float32) {
+	b.measure("scale", 0, func() { b.Backend.Scale(t, a) }, t, t)
+}
+
+func (b *Backend) SumSquares(t tensor.Tensor) (sum float64) {
+	b.measure("sum of squares", 0, func() { sum = b.Backend.SumSquares(t) }, t)
+	return sum
+}
+
+func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
+	b.measure("embedding", 0, func() { b.Backend.Embed(x, ids, wte, wpe) }, x, x)
+}
+
+func (b *Backend) EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor) {
+	b.measure("embedding backward", 0, func() { b.Backend.EmbedBackward(dwte, dwpe, dx, ids) }, dx, dwte)
+}
+
+func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
+	b.measure("linear", product(x, w), func() { b.Backend.Linear(y, x, w, bias) }, y, x, w)
+}
+
+func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
+	b.measure("linear backward dx", product(dy, w), func() { b.Backend.LinearBackwardInput(dx, dy, w) }, dx, dy, w)
+}
+
+func (b *Backend) LinearBackwardWeight(dw, db, dy, x tensor.Tensor) {
+	b.measure("linear backward dw", product(x, dw), func() { b.Backend.LinearBackwardWeight(dw, db, dy, x) }, dw, dw, dy, x)
+}
+
+func (b *Backend) LayerNorm(y, stats, x, w, bias tensor.Tensor, eps float32) {
+	b.measure("layer norm", 0, func() { b.Backend.LayerNorm(y, stats, x, w, bias, eps) }, y, x)
+}
+
+func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
+	b.measure("layer norm backward", 0, func() { b.Backend.LayerNormBackward(dx, dw, db, dy, x, w, stats) }, dx, dy, x)
+}
+
+func (b *Backend) GELU(y, x tensor.Tensor, form backend.GELUForm) {
+	b.measure("gelu", 0, func() { b.Backend.GELU(y, x, form) }, y, x)
+}
+
+func (b *Backend) GELUBackward(dx, dy, x tensor.Tensor, form backend.GELUForm) {
+	b.measure("gelu backward", 0, func() { b.Backend.GELUBackward(dx, dy, x, form) }, dx, dy, x)
+}
+
+func (b *Backend) Attention(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
+	b.measure("attention", attention(out, spec, 2), func() { b.Backend.Attention(out, lse, qkv, spec) }, out, qkv)
+}
+
+func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
+	b.measure("attention backward", attention(out, spec, 5), func() { b.Backend.AttentionBackward(dqkv, dout, out, lse, qkv, spec) }, dqkv, dout, out, qkv)
+}
+
+func (b *Backend) Dropout(y, x tensor.Tensor, p float32, draw backend.Draw) {
+	b.measure("dropout", 0, func() { b.Backend.Dropout(y, x, p, draw) }, y, x)
+}
+
+func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, scale float32) {
+	b.measure("cross-entropy", 0, func() { b.Backend.CrossEntropy(losses, logits, targets, scale) }, logits, logits)
+}
+
+func (b *Backend) Quantise(x, peak tensor.Tensor, bits int) {
+	b.measure("quantise", 0, func() { b.Backend.Quantise(x, peak, bits) }, x, x)
+}
+
+func (b *Backend) AddQuantised(y, x, h, peak tensor.Tensor, bits int) {
+	b.measure("first step", 0, func() { b.Backend.AddQuantised(y, x, h, peak, bits) }, y, x, h)
+}
+
+func (b *Backend) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
+	b.measure("inference step", 0, func() { b.Backend.QuantisedAdd(y, x, h, peak, bits) }, y, x, h)
+}
+
+func (b *Backend) Step(xPrev, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+	b.measure("step", 0, func() { b.Backend.Step(xPrev, x, h, side, gamma, peak, u) }, xPrev, xPrev, x, h, side)
+}
+
+func (b *Backend) Unstep(xNext, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+	b.measure("unstep", 0, func() { b.Backend.Unstep(xNext, x, h, side, gamma, peak, u) }, xNext, xNext, x, h, side)
+}
+
+func (b *Backend) ScaleGrad(dh, g, gamma tensor.Tensor) {
+	b.measure("scale gradient", 0, func() { b.Backend.ScaleGrad(dh, g, gamma) }, dh, g)
+}
+
+func (b *Backend) GradStep(dx, pending, g, gamma tensor.Tensor) {
+	b.measure("gradient step", 0, func() { b.Backend.GradStep(dx, pending, g, gamma) }, dx, dx, pending, pending, g)
+}
+
+func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {
+	b.measure("adamw", 0, func() { b.Backend.AdamW(p, g, m, v, s) }, p, p, g, m, m, v, v)
+}
+
+func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32) {
+	b.measure("set-adam", 0, func() { b.Backend.SETAdam(p, g, m, v, s, tau) }, p, p, g, m, m, m, v, v, v, v)
+}
+
+func (b *Backend) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32) {
+	b.measure("sgd", 0, func() { b.Backend.SGD(p, g, momentum, lr, beta, decay) }, p, p, g, momentum, momentum)
+}
