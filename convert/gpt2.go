@@ -171,6 +171,9 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f *safetensors.File) error {
 	if _, ok := f.Info("transformer.wte.weight"); ok {
 		prefix = "transformer."
 	}
+	if _, ok := f.Info(fmt.Sprintf("%sh.%d.ln_1.weight", prefix, m.Config.Layers)); ok {
+		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
+	}
 	var buf, out []float32
 	for _, p := range gpt2Params(m) {
 		if p.param == nil {

@@ -310,7 +310,10 @@ func readConfig(path string) (Config, error) {
 	if err := ReadConfig(path, &cfg); err != nil {
 		return cfg, err
 	}
-	return cfg, cfg.Validate()
+	if err := cfg.Validate(); err != nil {
+		return cfg, fmt.Errorf("train: %s: %w", path, err)
+	}
+	return cfg, nil
 }
 
 // ReadConfig sets the fields of cfg that the YAML file at path names. Unknown

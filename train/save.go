@@ -16,6 +16,7 @@ const (
 	weightsFile   = "model.safetensors"
 	modelConfig   = "config.json"
 	optimizerFile = "state/optimizer.safetensors"
+	optimizerKey  = "optimizer" // of the file's metadata: whose state it holds
 )
 
 // save makes the session's state the run's latest checkpoint, and its best too
@@ -73,7 +74,7 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 	for i, m := range moments {
 		infos[i] = safetensors.Info{Name: m.Name, DType: safetensors.F32, Shape: m.Value.Shape.Dims()}
 	}
-	sw, err := safetensors.NewWriter(w, infos, nil)
+	sw, err := safetensors.NewWriter(w, infos, map[string]string{optimizerKey: s.cfg.Optimizer.Name})
 	if err != nil {
 		return err
 	}
@@ -103,10 +104,14 @@ func (r *Run) load(s *Session) error {
 		return err
 	}
 	defer f.Close()
+	if was, is := f.Metadata()[optimizerKey], r.Config.Optimizer.Name; was != is {
+		return fmt.Errorf("train: %s: %w: it holds the state of optimiser %q, not of %q; resume with --optimizer %[3]s or start a new run",
+			path, convert.ErrMismatch, was, is)
+	}
 	for _, m := range s.Optimizer.Moments() {
 		info, ok := f.Info(m.Name)
 		if !ok || fmt.Sprint(info.Shape) != fmt.Sprint(m.Value.Shape.Dims()) {
-			return fmt.Errorf("train: %s: %w: optimiser state %s is missing or has shape %v, not %v; was the optimiser changed?",
+			return fmt.Errorf("train: %s: %w: optimiser state %s is missing or has shape %v, not %v; was the model changed?",
 				path, convert.ErrMismatch, m.Name, info.Shape, m.Value.Shape.Dims())
 		}
 		host := make([]float32, m.Value.Len())
