@@ -6,3 +6,10 @@ import "github.com/bdia-go/bdia/backend"
 func (s *Stack) SetGammas(gammas []float32) {
 	s.draw = func(dst []float32, _, _ int, _ backend.Pass) { copy(dst, gammas) }
 }
+
+// DrawGammas returns the values (K,B) that g draws for one pass.
+func DrawGammas(g Gamma, K, B int, pass backend.Pass) []float32 {
+	gammas := make([]float32, K*B)
+	g.draw(gammas, K, B, pass)
+	return gammas
+}
