@@ -305,6 +305,9 @@ func vecUnstepQuantised3512(a *byte)
 //go:noescape
 func vecDraw512(a *byte)
 
+// fmaPeak512 runs n rounds of 12 independent fma on zeros.
+func fmaPeak512(n int)
+
 // vecSum256 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	acc += p1
@@ -605,3 +608,6 @@ func vecUnstepQuantised3256(a *byte)
 //
 //go:noescape
 func vecDraw256(a *byte)
+
+// fmaPeak256 runs n rounds of 12 independent fma on zeros.
+func fmaPeak256(n int)

@@ -5,8 +5,13 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// logitsBytes bounds the memory of one chunk of logits.
-const logitsBytes = 16 << 20
+// A chunk of logits takes at most logitsBytes, but for large vocabularies has
+// chunkRows rows all the same: every chunk adds to the whole gradient of the
+// logits' weight, which costs as much as some hundred rows of it.
+const (
+	logitsBytes = 16 << 20
+	chunkRows   = 256
+)
 
 // Head is the end of a language model: final norm, logits and cross-entropy.
 // Logits exist for a chunk of rows at a time only.
@@ -29,7 +34,7 @@ func NewHead(be backend.Backend, C, vocab int, bias bool, eps float32, tied *ten
 
 // chunkRows returns how many rows of logits fit into a chunk.
 func (h *Head) chunkRows(rows int) int {
-	return max(1, min(rows, logitsBytes/4/h.Logits.Weight.Value.Rows()))
+	return min(rows, max(chunkRows, logitsBytes/4/h.Logits.Weight.Value.Rows()))
 }
 
 // Loss writes the loss (nats) of every row of x (rows,C) to losses.

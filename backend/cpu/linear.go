@@ -12,15 +12,17 @@ type linear struct {
 	rowBlock, colBlock int // size of a block of C
 	colBlocks, blocks  int // blocks across, blocks in all
 	db                 []float32
+	band               int // columns of a task of the column sums
 }
 
-// bandLen is the number of columns that one task of a column sum takes.
-const bandLen = 64
+// band returns how many of cols columns one task of a sum over rows takes: wide
+// enough that a row's share is worth a call.
+func (b *Backend) band(cols int) int { return max(64, blockLen(cols, 2*len(b.pool.scratch))) }
 
 func (l *linear) run(b *Backend, task int, scratch []float32) {
 	if task >= l.blocks {
-		c := (task - l.blocks) * bandLen
-		b.isa.ColumnSum(l.db[c:min(c+bandLen, len(l.db))], l.A[c:], l.K, l.LDA)
+		c := (task - l.blocks) * l.band
+		b.isa.ColumnSum(l.db[c:min(c+l.band, len(l.db))], l.A[c:], l.K, l.LDA)
 		return
 	}
 	i, j := task/l.colBlocks*l.rowBlock, task%l.colBlocks*l.colBlock
@@ -44,7 +46,7 @@ func (l *linear) run(b *Backend, task int, scratch []float32) {
 // gemm runs one product on all threads: the longer side of C is cut into two
 // blocks a thread, so that a thread that is held up does not hold up the others.
 func (b *Backend) gemm(g kernel.Gemm, db []float32) {
-	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N, db: db}
+	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N, db: db, band: b.band(len(db))}
 	if threads := len(b.pool.scratch); threads > 1 {
 		if g.M >= g.N {
 			l.rowBlock = blockLen(g.M, 2*threads)
@@ -55,7 +57,7 @@ func (b *Backend) gemm(g kernel.Gemm, db []float32) {
 	l.colBlocks = (g.N + l.colBlock - 1) / l.colBlock
 	l.blocks = l.colBlocks * ((g.M + l.rowBlock - 1) / l.rowBlock)
 	b.linear = l
-	b.pool.run(l.blocks+(len(db)+bandLen-1)/bandLen, &b.linear)
+	b.pool.run(l.blocks+(len(db)+l.band-1)/l.band, &b.linear)
 }
 
 // blockLen cuts n into about parts pieces of whole vectors.

@@ -6,7 +6,7 @@ import (
 )
 
 // rows is an operation on each row of a matrix, or on bands of its columns.
-// One task takes rowsPerTask rows, or bandLen columns.
+// One task takes perTask rows, or columns.
 type rows struct {
 	fn         func(isa kernel.ISA, r *rows, lo, hi int)
 	y, x, w, b []float32
@@ -59,7 +59,7 @@ func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 			}
 			isa.LayerNormBackwardParams(r.w[lo:hi], db, r.d[lo:], r.x[lo:], r.mean, r.rstd, len(r.mean), r.cols)
 		}}
-	b.eachRow(cols, bandLen, r)
+	b.eachRow(cols, b.band(cols), r)
 	r.y, r.w = b.f32(dx), b.f32(w)
 	r.fn = func(isa kernel.ISA, r *rows, lo, hi int) {
 		for i := lo; i < hi; i++ {
@@ -98,12 +98,12 @@ func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
 type scatter struct {
 	dwte, dwpe, dx []float32
 	ids            []int32
-	T, C           int
+	T, C, band     int
 }
 
 func (s *scatter) run(b *Backend, task int, _ []float32) {
-	lo := task * bandLen
-	hi := min(lo+bandLen, s.C)
+	lo := task * s.band
+	hi := min(lo+s.band, s.C)
 	for i, id := range s.ids {
 		dx := s.dx[i*s.C:][lo:hi]
 		wte, wpe := s.dwte[int(id)*s.C:][lo:hi], s.dwpe[i%s.T*s.C:][lo:hi]
@@ -116,6 +116,6 @@ func (s *scatter) run(b *Backend, task int, _ []float32) {
 func (b *Backend) EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor) {
 	C := dx.Cols()
 	must(ids.Len() == dx.Rows() && dwte.Cols() == C && dwpe.Cols() == C && dwpe.Rows() >= ids.Cols(), "EmbedBackward", dwte, dwpe, dx, ids)
-	b.scatter = scatter{dwte: b.f32(dwte), dwpe: b.f32(dwpe), dx: b.f32(dx), ids: b.i32(ids), T: ids.Cols(), C: C}
-	b.pool.run((C+bandLen-1)/bandLen, &b.scatter)
+	b.scatter = scatter{dwte: b.f32(dwte), dwpe: b.f32(dwpe), dx: b.f32(dx), ids: b.i32(ids), T: ids.Cols(), C: C, band: b.band(C)}
+	b.pool.run((C+b.scatter.band-1)/b.scatter.band, &b.scatter)
 }

@@ -18,6 +18,7 @@ func main() {
 			k.emit(s)
 		}
 		s.draw()
+		s.peak()
 	}
 	Generate()
 }

@@ -1,0 +1,143 @@
+package bench
+
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/meter"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Kernel is the best time of one operation of the engine.
+type Kernel struct {
+	Name    string  `json:"name"`
+	Shape   string  `json:"shape"`
+	Seconds float64 `json:"seconds"`
+	GFLOPS  float64 `json:"gflops,omitempty"` // matrix products
+	GBps    float64 `json:"gbps,omitempty"`   // everything else: operands read and written once
+	Share   float64 `json:"share_of_limit"`   // of the FMA peak or of the bandwidth
+}
+
+// products are the shapes (rows, out, in) of training: a 6-block GPT of width
+// 384, GPT-2, a ViT of width 512.
+var products = [][3]int{
+	{4096, 1152, 384}, {4096, 384, 384}, {4096, 1536, 384}, {4096, 384, 1536},
+	{2048, 2304, 768}, {2048, 3072, 768}, {2048, 768, 3072}, {8320, 1536, 512}, {8320, 512, 512}, {1024, 50257, 768},
+}
+
+// rounds is how often each operation runs; the best counts.
+const rounds = 5
+
+// MeasureKernels times the operations of the CPU backend at training's shapes.
+// report, if not nil, hears of each one.
+func MeasureKernels(m Machine, report func(Kernel)) ([]Kernel, error) {
+	be, err := cpu.New(cpu.Options{Threads: m.Threads, ISA: m.ISA, ArenaBytes: cpu.ScratchBytes(m.Threads) + 1<<30})
+	if err != nil {
+		return nil, err
+	}
+	defer be.Close()
+	k := timer{be: be, meter: meter.New(be), machine: m, report: report}
+	for _, s := range products {
+		k.product(s[0], s[1], s[2])
+	}
+	k.attention(16, 256, 6, 64)
+	k.attention(2, 1024, 12, 64)
+	k.elementwise(16384, 768)
+	return k.list, nil
+}
+
+type timer struct {
+	be      backend.Backend
+	meter   *meter.Backend
+	machine Machine
+	report  func(Kernel)
+	list    []Kernel
+}
+
+func (k *timer) f32(dims ...int) tensor.Tensor {
+	var s tensor.Shape
+	copy(s[:], dims)
+	t := k.be.Alloc(backend.Activation, tensor.F32, s)
+	k.be.Zero(t)
+	return t
+}
+
+// time runs f, one metered operation, and keeps its best round.
+func (k *timer) time(shape string, f func(be backend.Backend)) {
+	var top Kernel
+	for range rounds {
+		k.meter.Reset()
+		f(k.meter)
+		op := k.meter.Ops()[0]
+		if top.Seconds != 0 && op.Seconds >= top.Seconds {
+			continue
+		}
+		top = Kernel{Name: op.Name, Shape: shape, Seconds: op.Seconds}
+		if op.MatrixFLOPs > 0 {
+			top.GFLOPS = float64(op.MatrixFLOPs) / op.Seconds / 1e9
+			top.Share = top.GFLOPS / k.machine.GFLOPS
+		} else {
+			top.GBps = float64(op.Bytes) / op.Seconds / 1e9
+			top.Share = top.GBps / k.machine.Bandwidth
+		}
+	}
+	k.list = append(k.list, top)
+	if k.report != nil {
+		k.report(top)
+	}
+}
+
+// product times the three products of a linear layer.
+func (k *timer) product(rows, out, in int) {
+	m := k.be.Mark()
+	x, y, w := k.f32(rows, in), k.f32(rows, out), k.f32(out, in)
+	shape := fmt.Sprintf("%dx%dx%d", rows, out, in)
+	k.time(shape, func(be backend.Backend) { be.Linear(y, x, w, tensor.Tensor{}) })
+	k.time(shape, func(be backend.Backend) { be.LinearBackwardInput(x, y, w) })
+	k.time(shape, func(be backend.Backend) { be.LinearBackwardWeight(w, tensor.Tensor{}, y, x) })
+	k.be.Release(m)
+}
+
+func (k *timer) attention(B, T, H, D int) {
+	m := k.be.Mark()
+	C := H * D
+	qkv, dqkv, out, lse := k.f32(B, T, 3*C), k.f32(B, T, 3*C), k.f32(B, T, C), k.f32(B, H, T)
+	spec := backend.AttentionSpec{Heads: H, Causal: true}
+	shape := fmt.Sprintf("%dx%d, %d heads of %d", B, T, H, D)
+	k.time(shape, func(be backend.Backend) { be.Attention(out, lse, qkv, spec) })
+	k.time(shape, func(be backend.Backend) { be.AttentionBackward(dqkv, out, out, lse, qkv, spec) })
+	k.be.Release(m)
+}
+
+// elementwise times everything else on rows x C elements, which do not fit the cache.
+func (k *timer) elementwise(rows, C int) {
+	m := k.be.Mark()
+	x, y, z := k.f32(1, rows, C), k.f32(1, rows, C), k.f32(1, rows, C)
+	stats, w, b, dw, db := k.f32(2, rows), k.f32(C), k.f32(C), k.f32(C), k.f32(C)
+	peak := k.be.Alloc(backend.Data, tensor.I32, tensor.Shape{1})
+	gamma := k.be.Alloc(backend.Data, tensor.F32, tensor.Shape{1})
+	side := k.be.Alloc(backend.SideBits, tensor.U8, tensor.Shape{1, 1, rows * C / 8})
+	k.be.Zero(peak)
+	k.be.Upload(gamma, []float32{-0.5})
+	law := backend.Update{Planes: 1, Bits: 9}
+	adam := backend.AdamScalars{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Bias1: 0.1, Bias2: 0.001}
+	draw := backend.Draw{Pass: backend.Pass{Train: true, Seed: 1}}
+	shape := fmt.Sprintf("%dx%d", rows, C)
+	for _, f := range []func(be backend.Backend){
+		func(be backend.Backend) { be.LayerNorm(y, stats, x, w, b, 1e-5) },
+		func(be backend.Backend) { be.LayerNormBackward(y, dw, db, z, x, w, stats) },
+		func(be backend.Backend) { be.GELU(y, x, backend.GELUTanh) },
+		func(be backend.Backend) { be.GELUBackward(y, z, x, backend.GELUTanh) },
+		func(be backend.Backend) { be.Add(y, x, z) },
+		func(be backend.Backend) { be.Dropout(y, x, 0.1, draw) },
+		func(be backend.Backend) { be.Step(y, x, z, side, gamma, peak, law) },
+		func(be backend.Backend) { be.Unstep(y, x, z, side, gamma, peak, law) },
+		func(be backend.Backend) { be.GradStep(y, x, z, gamma) },
+	} {
+		k.time(shape, f)
+	}
+	v := k.f32(1, rows, C)
+	k.time(shape, func(be backend.Backend) { be.AdamW(x, y, z, v, adam) })
+	k.be.Release(m)
+}

@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"sync"
+	"time"
+
+	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/kernel"
+)
+
+// Machine is what this machine can do at most with the threads in use.
+type Machine struct {
+	ISA       string  `json:"isa"`
+	Threads   int     `json:"threads"`
+	GFLOPS    float64 `json:"fma_peak_gflops"` // fused multiply-adds on registers
+	Bandwidth float64 `json:"copy_gbps"`       // reading and writing memory out of cache, 10^9 bytes/s
+}
+
+// MeasureMachine measures for about half a second.
+func MeasureMachine(isa string, threads int) (Machine, error) {
+	level := cpufeat.Best()
+	if isa != "" {
+		var err error
+		if level, err = cpufeat.Parse(isa); err != nil {
+			return Machine{}, err
+		}
+	}
+	return Machine{ISA: level.String(), Threads: threads,
+		GFLOPS: fmaPeak(kernel.ISA(level), threads), Bandwidth: bandwidth(threads)}, nil
+}
+
+// best returns the largest rate of work per second of a few rounds, in which
+// all threads call f at once; f returns the work of its call.
+func best(threads, rounds int, f func(thread int) float64) float64 {
+	var top float64
+	for range rounds {
+		work := make([]float64, threads)
+		var done sync.WaitGroup
+		began := time.Now()
+		for t := range threads {
+			done.Go(func() { work[t] = f(t) })
+		}
+		done.Wait()
+		seconds := time.Since(began).Seconds()
+		var sum float64
+		for _, w := range work {
+			sum += w
+		}
+		top = max(top, sum/seconds)
+	}
+	return top
+}
+
+// fmaPeak returns 10^9 operations a second; 0 on the portable path.
+func fmaPeak(isa kernel.ISA, threads int) float64 {
+	return best(threads, 10, func(int) float64 {
+		var flops int64
+		for range 100 { // short calls, so that the garbage collector never waits
+			flops += isa.PeakRound(20_000)
+		}
+		return float64(flops)
+	}) / 1e9
+}
+
+// bandwidth returns 10^9 bytes a second, read and written.
+func bandwidth(threads int) float64 {
+	const n = 64 << 20
+	src, dst := make([][]byte, threads), make([][]byte, threads)
+	for t := range threads {
+		src[t], dst[t] = make([]byte, n), make([]byte, n)
+		for i := 0; i < n; i += 4096 {
+			src[t][i], dst[t][i] = 1, 1
+		}
+	}
+	return best(threads, 4, func(t int) float64 {
+		return 2 * float64(copy(dst[t], src[t]))
+	}) / 1e9
+}

@@ -1,0 +1,94 @@
+// Package bench measures the machine, the kernels on it, and whole training
+// steps against both.
+package bench
+
+import (
+	"slices"
+	"time"
+
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/meter"
+	"github.com/bdia-go/bdia/internal/rng"
+	"github.com/bdia-go/bdia/train"
+)
+
+// Step is what whole training steps of one setting took.
+type Step struct {
+	Memory          string     `json:"memory"`
+	Threads         int        `json:"threads"`
+	ISA             string     `json:"isa"`
+	Params          int        `json:"params"`
+	Steps           int        `json:"steps"`
+	SecondsPerStep  float64    `json:"seconds_per_step"` // median
+	TokensPerSecond float64    `json:"tokens_per_second"`
+	PeakArenaBytes  int64      `json:"peak_arena_bytes"`
+	PeakRSSMB       float64    `json:"peak_rss_mb"`   // of the process
+	RSSBeforeMB     float64    `json:"rss_before_mb"` // before there was a model
+	MatrixFLOPs     int64      `json:"matrix_flops_per_step"`
+	FMAPeakGFLOPS   float64    `json:"fma_peak_gflops"` // measured, of the threads used
+	Utilisation     float64    `json:"flop_utilisation"`
+	Operations      []meter.Op `json:"operations"` // totals of the timed steps
+}
+
+// TimeStep runs two warm-up steps of cfg on random tokens and then the given
+// number of timed ones, and holds them against the peak of machine. Every operation is metered, which costs well below one
+// part in a thousand.
+func TimeStep(cfg train.Config, steps int, machine Machine) (Step, error) {
+	before := peakRSS()
+	planned, err := train.Plan(cfg)
+	if err != nil {
+		return Step{}, err
+	}
+	be, err := train.NewCPU(cfg, planned)
+	if err != nil {
+		return Step{}, err
+	}
+	defer be.Close()
+	m := meter.New(be)
+	s, err := train.NewSession(m, cfg)
+	if err != nil {
+		return Step{}, err
+	}
+	s.Model.Init(cfg.Loop.Seed)
+	const warm = 2
+	src, times := randomTokens{cfg.Model.Vocab}, make([]float64, 0, steps)
+	for step := 1; step <= warm+steps; step++ {
+		if step == warm+1 {
+			m.Reset()
+		}
+		began := time.Now()
+		if _, err := s.Step(step, src); err != nil {
+			return Step{}, err
+		}
+		if step > warm {
+			times = append(times, time.Since(began).Seconds())
+		}
+	}
+	slices.Sort(times)
+	r := Step{Memory: cfg.Method.Memory.String(), Threads: cpu.Threads(cfg.Engine.Threads), ISA: be.ISA(), Steps: steps,
+		SecondsPerStep: times[len(times)/2], PeakArenaBytes: be.Peak().Total, PeakRSSMB: peakRSS(), RSSBeforeMB: before, Operations: m.Ops()}
+	for _, p := range s.Model.Params() {
+		r.Params += p.Value.Len()
+	}
+	for _, op := range r.Operations {
+		r.MatrixFLOPs += op.MatrixFLOPs / int64(steps)
+	}
+	r.TokensPerSecond = float64(cfg.Loop.Batch*cfg.Model.Context) / r.SecondsPerStep
+	r.FMAPeakGFLOPS = machine.GFLOPS
+	if machine.GFLOPS > 0 {
+		r.Utilisation = float64(r.MatrixFLOPs) / (r.SecondsPerStep * machine.GFLOPS * 1e9)
+	}
+	return r, nil
+}
+
+// randomTokens gives uniform token ids.
+type randomTokens struct{ vocab int }
+
+func (r randomTokens) Batch(step, first, _ int, inputs, targets []int32) error {
+	key := rng.Key{Seed: 1, Step: uint32(step), Sample: uint32(first), Site: rng.SiteData}
+	for i := range inputs {
+		w := key.At(uint32(i))
+		inputs[i], targets[i] = int32(w[0]%uint32(r.vocab)), int32(w[1]%uint32(r.vocab))
+	}
+	return nil
+}

@@ -1,0 +1,16 @@
+//go:build amd64 && !noasm
+
+package kernel
+
+// peak runs n rounds and returns the floats in a vector.
+func (isa ISA) peak(n int) (width int) {
+	switch isa {
+	case avx512:
+		fmaPeak512(n)
+		return 16
+	case avx2:
+		fmaPeak256(n)
+		return 8
+	}
+	return 0
+}

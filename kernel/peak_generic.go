@@ -1,0 +1,5 @@
+//go:build !amd64 || noasm
+
+package kernel
+
+func (isa ISA) peak(int) (width int) { return 0 }
