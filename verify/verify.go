@@ -52,7 +52,7 @@ const (
 	NoFault   Fault = "none"
 	SideBit   Fault = "side-bit"  // one bit of the side information of x_0
 	StateBit  Fault = "state-bit" // one bit of the state x_{K-2}
-	WeightBit Fault = "weight"    // one bit of a weight of block 0
+	WeightBit Fault = "weight"    // one bit of a weight of block 1, by which x_0 is rebuilt
 )
 
 // Faults lists the kinds of damage.
@@ -119,7 +119,7 @@ func Run(be backend.Backend, m *model.GPT, opt bdia.Options, batch model.Batch, 
 	}
 	r := &Report{MaxAbsLimit: opt.Grid.Limit(), States: make([]State, K+1)}
 	c := &checker{be: be, report: r, want: states, unit: math.Ldexp(1, int(opt.Grid))}
-	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: firstBlockWeight(m)}
+	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: rebuildingWeight(m)}
 	rev.Stack.Observe = func(k int, x tensor.Tensor) {
 		c.state(k, x)
 		injector.observe(k, x)
@@ -233,14 +233,16 @@ func (i *injector) undo() {
 	}
 }
 
-// firstBlockWeight returns a matrix of block 0.
-func firstBlockWeight(m *model.GPT) tensor.Tensor {
+// rebuildingWeight returns a matrix of block 1, or none in a model of one block.
+// Block 0 will not do: no state is rebuilt by it, so damage there shows in
+// gradients only.
+func rebuildingWeight(m *model.GPT) tensor.Tensor {
 	for _, p := range m.Params() {
-		if p.Name == "blocks.0.mlp.fc2.weight" {
+		if p.Name == "blocks.1.mlp.fc2.weight" {
 			return p.Value
 		}
 	}
-	panic("verify: a model without blocks")
+	return tensor.Tensor{}
 }
 
 // flip turns over one high bit of the fraction of the tensor's largest value.
