@@ -79,8 +79,18 @@ func DefaultOptions() Options {
 	return Options{Memory: Reversible, Gamma: DefaultGamma, Grid: DefaultGrid}
 }
 
-// Validate reports a combination that cannot be: only Reversible makes demands.
+// Validate reports a value out of range, or a combination that cannot be: only
+// Reversible makes demands.
 func (o Options) Validate() error {
+	if o.Memory > Recompute {
+		return fmt.Errorf("bdia: there is no memory mode %d; use reversible, store or recompute", uint8(o.Memory))
+	}
+	if g := o.Gamma; !(g >= 0 && g < 1) {
+		return fmt.Errorf("bdia: gamma is %v; it must be at least 0 and below 1", g)
+	}
+	if o.Grid != NoGrid && (o.Grid < 0 || o.Grid > maxGrid) {
+		return fmt.Errorf("bdia: grid of %v bits; use none or 0 to %d bits", o.Grid, maxGrid)
+	}
 	if o.Memory != Reversible {
 		return nil
 	}
