@@ -128,14 +128,12 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 		} else {
 			b = &w.B[k0*w.LDB+j0+j]
 		}
-		s, ss := w.C, 0
+		s, ss := gemmZero[:], 0
 		switch {
 		case k0 > 0 || w.Accumulate:
 			s, ss = w.C[j0+j:], w.LDC
 		case w.Bias != nil:
 			s = w.Bias[j0+j:]
-		default:
-			s = gemmZero[:]
 		}
 		i := 0
 		for t := range tiles {

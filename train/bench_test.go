@@ -13,7 +13,7 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(memory.String(), func(b *testing.B) {
 			cfg := DefaultConfig()
 			cfg.Loop.Batch = 16
-			cfg = cfg.as(memory)
+			cfg = cfg.WithMemory(memory)
 			planned, err := Plan(cfg)
 			if err != nil {
 				b.Fatal(err)

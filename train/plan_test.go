@@ -134,7 +134,7 @@ func TestLargestBatch(t *testing.T) {
 	one.Loop.Batch, one.Loop.MicroBatch = 1, 0
 	for _, m := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
 		total := func(batch int) int64 {
-			c := cfg.as(m)
+			c := cfg.WithMemory(m)
 			c.Loop.Batch, c.Loop.MicroBatch = batch, 0
 			u, err := Plan(c)
 			if err != nil {

@@ -135,7 +135,7 @@ func Plan(cfg Config) (backend.Usage, error) {
 func PlanModes(cfg Config) (map[string]backend.Usage, error) {
 	modes := make(map[string]backend.Usage, 3)
 	for _, m := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
-		u, err := Plan(cfg.as(m))
+		u, err := Plan(cfg.WithMemory(m))
 		if err != nil {
 			return nil, err
 		}
@@ -144,8 +144,8 @@ func PlanModes(cfg Config) (map[string]backend.Usage, error) {
 	return modes, nil
 }
 
-// as returns cfg in another memory mode, with the method that goes with it.
-func (c Config) as(m bdia.Memory) Config {
+// WithMemory returns c in another memory mode, with the method that goes with it.
+func (c Config) WithMemory(m bdia.Memory) Config {
 	if m == c.Method.Memory {
 		return c
 	}
@@ -161,7 +161,7 @@ func (c Config) as(m bdia.Memory) Config {
 // fits into budget bytes in mode m, and that plan. It returns 0 where not even
 // a batch of one fits.
 func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, error) {
-	cfg = cfg.as(m)
+	cfg = cfg.WithMemory(m)
 	var best backend.Usage
 	fits := func(batch int) (bool, error) {
 		cfg.Loop.Batch, cfg.Loop.MicroBatch = batch, 0

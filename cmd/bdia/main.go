@@ -52,9 +52,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
+	checked := &checkedWriter{w: out}
+	root.SetOut(checked)
 	root.SetErr(errOut)
 	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = checked.err
+	}
 	switch {
 	case err == nil:
 		return exitOK
@@ -67,6 +71,21 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return exitUsage
 	}
 	return exitFailure
+}
+
+// checkedWriter remembers the first failure of w, so that a command whose result
+// is lost, on a full disk say, does not succeed.
+type checkedWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (c *checkedWriter) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	if err != nil && c.err == nil {
+		c.err = fmt.Errorf("writing the output: %w", err)
+	}
+	return n, err
 }
 
 // interruptible returns a context that the first Ctrl-C ends, so that commands
@@ -119,7 +138,7 @@ Exit codes: 0 done, or interrupted and saved; 1 failed; 2 called wrongly;
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newVerify(), newPlan(), newTokenizer())
+	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newVerify(), newPlan(), newBench(), newTokenizer())
 	return root
 }
 

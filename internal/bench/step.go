@@ -31,9 +31,9 @@ type Step struct {
 }
 
 // TimeStep runs two warm-up steps of cfg on random tokens and then the given
-// number of timed ones, and holds them against the peak of machine. Every operation is metered, which costs well below one
+// number of timed ones. Every operation is metered, which costs well below one
 // part in a thousand.
-func TimeStep(cfg train.Config, steps int, machine Machine) (Step, error) {
+func TimeStep(cfg train.Config, steps int) (Step, error) {
 	before := peakRSS()
 	planned, err := train.Plan(cfg)
 	if err != nil {
@@ -74,11 +74,15 @@ func TimeStep(cfg train.Config, steps int, machine Machine) (Step, error) {
 		r.MatrixFLOPs += op.MatrixFLOPs / int64(steps)
 	}
 	r.TokensPerSecond = float64(cfg.Loop.Batch*cfg.Model.Context) / r.SecondsPerStep
-	r.FMAPeakGFLOPS = machine.GFLOPS
-	if machine.GFLOPS > 0 {
-		r.Utilisation = float64(r.MatrixFLOPs) / (r.SecondsPerStep * machine.GFLOPS * 1e9)
-	}
 	return r, nil
+}
+
+// Against holds the step against the peak of a machine.
+func (s *Step) Against(m Machine) {
+	s.FMAPeakGFLOPS = m.GFLOPS
+	if m.GFLOPS > 0 {
+		s.Utilisation = float64(s.MatrixFLOPs) / (s.SecondsPerStep * m.GFLOPS * 1e9)
+	}
 }
 
 // randomTokens gives uniform token ids.

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/internal/bench"
+	"github.com/bdia-go/bdia/train"
+)
+
+func newBench() *cobra.Command {
+	cfg := train.DefaultConfig()
+	m := &cfg.Model
+	var architecture, memory string
+	var steps int
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure the machine, the kernels and whole training steps",
+		Long: `Measure what this machine can do at most (fused multiply-adds, copying memory),
+hold every kernel against that, and time whole training steps, broken down by
+operation. With --memory, time the steps of that mode only.
+
+A step is the ordinary transformer in the modes store and recompute; reversible
+is gamma 0.5 on a grid of 2^-9 with updates in the reverse walk. The optimiser is
+AdamW. Tokens are random.`,
+		Example: `  bdia bench
+  bdia bench --memory reversible --json
+  bdia bench --layers 12 --heads 12 --width 768 --seq 512 --batch 4 --vocab 50257 --memory store`,
+		Args: arguments(0, 0, ""),
+	}
+	group(c, "Model", func(f *pflag.FlagSet) {
+		f.StringVar(&architecture, "model", "gpt", "`architecture`: gpt")
+		f.IntVar(&m.Layers, "layers", m.Layers, "blocks")
+		f.IntVar(&m.Heads, "heads", m.Heads, "attention heads")
+		f.IntVar(&m.Width, "width", m.Width, "channels of the residual stream")
+		f.IntVar(&m.MLP, "mlp", m.MLP, "hidden width of the MLP; 0 for four times the width")
+		f.IntVar(&m.Context, "seq", m.Context, "tokens of a sample")
+		f.IntVar(&cfg.Loop.Batch, "batch", cfg.Loop.Batch, "samples of a step")
+		f.IntVar(&m.Vocab, "vocab", m.Vocab, "vocabulary")
+	})
+	group(c, "Other", func(f *pflag.FlagSet) {
+		f.StringVar(&memory, "memory", "", "time only this `mode`: reversible, store or recompute")
+		f.IntVar(&steps, "steps", 5, "timed steps; the median counts")
+		engineFlags(f, &cfg.Engine)
+		f.BoolVar(&asJSON, "json", false, "print JSON")
+	})
+	completions(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		if architecture != "gpt" {
+			return usage(fmt.Errorf("--model %q; gpt is what there is", architecture))
+		}
+		if steps < 1 {
+			return usage(fmt.Errorf("--steps %d; time at least one", steps))
+		}
+		if err := cfg.Validate(); err != nil {
+			return usage(err)
+		}
+		w := cmd.OutOrStdout()
+		if memory == "" {
+			return benchAll(w, cfg, steps, asJSON)
+		}
+		mode, err := bdia.ParseMemory(memory)
+		if err != nil {
+			return usage(err)
+		}
+		step, err := bench.TimeStep(cfg.WithMemory(mode), steps)
+		if err != nil {
+			return err
+		}
+		machine, err := measure(cfg)
+		if err != nil {
+			return err
+		}
+		step.Against(machine)
+		if asJSON {
+			return printJSON(w, step)
+		}
+		printStep(w, step, machine)
+		return nil
+	}
+	return c
+}
+
+// measure measures the machine with the threads and instruction set of cfg.
+func measure(cfg train.Config) (bench.Machine, error) {
+	m, err := bench.MeasureMachine(cfg.Engine.ISA, cpu.Threads(cfg.Engine.Threads))
+	return m, usage(err)
+}
+
+// benchAll measures kernels and the steps of every mode.
+func benchAll(w io.Writer, cfg train.Config, steps int, asJSON bool) error {
+	machine, err := measure(cfg)
+	if err != nil {
+		return err
+	}
+	report := func(k bench.Kernel) { printKernel(w, k) }
+	if asJSON {
+		report = nil
+	} else {
+		fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of fused multiply-adds, %.1f GB/s copied\n\n", machine.ISA, machine.Threads, machine.GFLOPS, machine.Bandwidth)
+		fmt.Fprintf(w, "  %-22s %-26s %10s %12s %10s\n", "kernel", "shape", "time", "rate", "of limit")
+	}
+	kernels, err := bench.MeasureKernels(machine, report)
+	if err != nil {
+		return err
+	}
+	var all []bench.Step
+	for _, mode := range modes {
+		step, err := bench.TimeStep(cfg.WithMemory(mode), steps)
+		if err != nil {
+			return err
+		}
+		step.Against(machine)
+		all = append(all, step)
+		if !asJSON {
+			printStep(w, step, machine)
+		}
+	}
+	if asJSON {
+		return printJSON(w, map[string]any{"machine": machine, "kernels": kernels, "steps": all})
+	}
+	return nil
+}
+
+// rate formats a rate and its share of the machine's limit.
+func rate(gflops, gbps, share float64) string {
+	text := fmt.Sprintf("%6.1f GB/s", gbps)
+	if gflops > 0 {
+		text = fmt.Sprintf("%6.1f GF/s", gflops)
+	}
+	return fmt.Sprintf("%12s %9.0f%%", text, 100*share)
+}
+
+func printKernel(w io.Writer, k bench.Kernel) {
+	fmt.Fprintf(w, "  %-22s %-26s %7.2f ms %s\n", k.Name, k.Shape, 1e3*k.Seconds, rate(k.GFLOPS, k.GBps, k.Share))
+}
+
+// printStep prints a step and its operations, the longest first.
+func printStep(w io.Writer, s bench.Step, machine bench.Machine) {
+	fmt.Fprintf(w, "\n%s: %.3f s a step, %s tokens/s, %.0f%% of the FMA peak; arena %s, process %.0f MiB\n",
+		s.Memory, s.SecondsPerStep, countText(int64(s.TokensPerSecond)), 100*s.Utilisation, bytesText(s.PeakArenaBytes), s.PeakRSSMB)
+	fmt.Fprintf(w, "  %-22s %8s %10s %7s %12s %10s\n", "operation", "calls", "time", "share", "rate", "of limit")
+	var other float64
+	for _, op := range s.Operations {
+		seconds := op.Seconds / float64(s.Steps)
+		if seconds < 0.005*s.SecondsPerStep {
+			other += seconds
+			continue
+		}
+		gflops, gbps, share := 0.0, float64(op.Bytes)/op.Seconds/1e9, 0.0
+		if op.MatrixFLOPs > 0 {
+			gflops = float64(op.MatrixFLOPs) / op.Seconds / 1e9
+			share = gflops / machine.GFLOPS
+		} else {
+			share = gbps / machine.Bandwidth
+		}
+		fmt.Fprintf(w, "  %-22s %8d %7.2f ms %6.1f%% %s\n", op.Name, op.Calls/s.Steps, 1e3*seconds, 100*seconds/s.SecondsPerStep, rate(gflops, gbps, share))
+	}
+	fmt.Fprintf(w, "  %-22s %8s %7.2f ms %6.1f%%\n", "the others", "", 1e3*other, 100*other/s.SecondsPerStep)
+}
