@@ -41,13 +41,13 @@ func (s *settings) dataFlags(f *pflag.FlagSet) {
 
 func (s *settings) modelFlags(f *pflag.FlagSet) {
 	m := &s.cfg.Model
-	f.StringVar(&s.preset, "preset", s.preset, "`size`: "+strings.Join(model.GPTPresets(), ", "))
+	f.StringVar(&s.preset, "preset", s.preset, "model `size`: "+strings.Join(model.GPTPresets(), ", "))
 	f.IntVar(&m.Layers, "layers", m.Layers, "blocks")
 	f.IntVar(&m.Heads, "heads", m.Heads, "attention heads")
 	f.IntVar(&m.Width, "width", m.Width, "channels of the residual stream")
 	f.IntVar(&m.Context, "context", m.Context, "tokens that the model sees at once")
 	f.IntVar(&m.MLP, "mlp", m.MLP, "hidden width of the MLP; 0 for four times the width")
-	f.TextVar(&m.GELU, "gelu", m.GELU, "`form`: tanh (GPT-2) or erf")
+	f.TextVar(&m.GELU, "gelu", m.GELU, "`form` of the GELU: tanh (GPT-2) or erf")
 	f.BoolVar(&m.Untied, "untied", m.Untied, "give the logits a weight of their own")
 	f.BoolVar(&m.NoBias, "no-bias", m.NoBias, "leave out biases")
 	f.Float64Var(&s.dropout, "dropout", 0, "`share` dropped in all three of the following places")
@@ -62,14 +62,14 @@ func (s *settings) vocabFlag(f *pflag.FlagSet) {
 
 func (s *settings) methodFlags(f *pflag.FlagSet) {
 	m := &s.cfg.Method
-	f.TextVar(&m.Memory, "memory", m.Memory, "`mode` of the backward pass: reversible, store or recompute")
-	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`magnitude` of the random coefficient; 0 is the ordinary transformer")
+	f.TextVar(&m.Memory, "memory", m.Memory, "`mode` of memory: reversible, store or recompute")
+	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`magnitude` of the random coefficient; 0: ordinary transformer")
 	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of the activations, or none")
 }
 
 func (s *settings) optimizerFlag(f *pflag.FlagSet) {
 	o := &s.cfg.Optimizer
-	f.StringVar(&o.Name, "optimizer", o.Name, "`name`: "+strings.Join(optim.Names(), ", "))
+	f.StringVar(&o.Name, "optimizer", o.Name, "`name` of the optimiser: "+strings.Join(optim.Names(), ", "))
 }
 
 func (s *settings) optimizerFlags(f *pflag.FlagSet) {
@@ -84,7 +84,7 @@ func (s *settings) optimizerFlags(f *pflag.FlagSet) {
 	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment")
 	f.Float64Var(&o.Beta2, "beta2", o.Beta2, "`decay` of the second moment")
 	f.Float64Var(&o.Eps, "eps", o.Eps, "`epsilon` of the optimiser")
-	f.Float64Var(&o.Momentum, "momentum", o.Momentum, "`momentum` of sgd")
+	f.Float64Var(&o.Momentum, "momentum", o.Momentum, "momentum of sgd")
 }
 
 func (s *settings) batchFlags(f *pflag.FlagSet) {
@@ -95,7 +95,7 @@ func (s *settings) updateFlags(f *pflag.FlagSet) {
 	l := &s.cfg.Loop
 	s.batchFlags(f)
 	f.IntVar(&l.MicroBatch, "micro-batch", l.MicroBatch, "samples at a time (gradient accumulation); 0 for all")
-	f.StringVar((*string)(&l.Update), "update", string(l.Update), "`when` gradients are applied: in the reverse walk (now), after it (end), or auto")
+	f.StringVar((*string)(&l.Update), "update", string(l.Update), "`when` gradients are applied: now (in the reverse walk), end, or auto")
 	f.Float64Var(&l.Clip, "clip", l.Clip, "largest global gradient `norm`; 0 for no clipping")
 }
 
@@ -123,7 +123,7 @@ func (s *settings) configFlag(f *pflag.FlagSet) {
 // engineFlags are the flags that change speed, never bits.
 func engineFlags(f *pflag.FlagSet, e *train.EngineConfig) {
 	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")
-	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions`: portable, avx2 or avx512; empty for the best")
+	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2 or avx512; empty for the best")
 }
 
 // checkEngine reports an engine that this machine does not have.

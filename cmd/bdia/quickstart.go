@@ -93,7 +93,7 @@ func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
 		return err
 	}
 	cfg := r.Config
-	cfg.Schedule.Steps = int(min(max(20, seconds/perStep), 1e7))
+	cfg.Schedule.Steps = int(min(max(8, seconds/perStep), 1e7))
 	cfg.Schedule.Warmup = min(cfg.Schedule.Warmup, cfg.Schedule.Steps/5)
 	cfg.Loop.EvalEvery = max(1, cfg.Schedule.Steps/4)
 	return r.Reconfigure(cfg)
@@ -101,8 +101,8 @@ func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
 
 // quickReport prints what the run shows.
 func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
-	fmt.Fprintf(w, "\nLoss on held-out text: %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f); %d steps in %s.\n",
-		sum.FirstVal, sum.LastVal, math.Exp(sum.FirstVal), math.Exp(sum.LastVal), sum.Steps, secondsText(sum.Seconds))
+	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
+		sum.Steps, secondsText(sum.Seconds), sum.FirstVal, sum.LastVal, math.Exp(sum.FirstVal), math.Exp(sum.LastVal))
 
 	text, err := sampleOf(r)
 	if err != nil {
@@ -117,7 +117,7 @@ func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
 	store := modes[bdia.Store.String()]
 	fmt.Fprintln(w, "\nPeak memory, by component:")
 	components(w, []string{"this run", "ordinary"}, []backend.Usage{sum.Peak, store})
-	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much. This run's peak was %s.\n",
+	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much.\n  This run's peak was %s.\n",
 		float64(store.Total)/float64(sum.Peak.Total), asPlanned(sum))
 
 	next, err := subjectOfRun(r)
@@ -134,7 +134,7 @@ func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
 	if r.Config.Data.Path == "go" {
 		prompt = " --prompt \"func \""
 	}
-	fmt.Fprintf(w, "\nThe run is in %s, its loss curve in loss.png there. Go on with:\n", r.Dir)
+	fmt.Fprintf(w, "\nThe run, with its loss curve in loss.png, is in %s.\nGo on with:\n", r.Dir)
 	fmt.Fprintf(w, "  bdia generate %s%s\n  bdia train --resume %s --steps %d\n", r.Dir, prompt, r.Dir, 2*sum.Steps)
 	if !report.Exact() {
 		return errMismatch

@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -115,7 +114,7 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 		err = usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", dir, n))
 	}
 	if err == nil {
-		err = reconfigure(r, cfg)
+		err = r.Reconfigure(cfg)
 	}
 	if err != nil {
 		r.Close()
@@ -124,24 +123,14 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 	return r, nil
 }
 
-// reconfigure saves the settings, unless another process is training the run.
-func reconfigure(r *train.Run, cfg train.Config) error {
-	unlock, err := checkpoint.Lock(r.Dir)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return r.Reconfigure(cfg)
-}
-
 // printRun says what is about to be trained.
 func printRun(w io.Writer, r *train.Run) {
 	c := r.Config
 	fmt.Fprintf(w, "GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d\n",
 		c.Model.Layers, c.Model.Width, c.Model.Heads, c.Model.Context, c.Model.Vocab)
-	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %s tokens of training text, %s held out; %d steps of %s tokens\n",
-		c.Method.Memory, c.Method.Gamma, c.Method.Grid, countText(r.TrainTokens()), countText(r.Text(false).Len()),
-		c.Schedule.Steps, countText(int64(c.Loop.Batch*c.Model.Context)))
+	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s tokens\n",
+		c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, countText(int64(c.Loop.Batch*c.Model.Context)))
+	fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.TrainTokens()), countText(r.Text(false).Len()))
 }
 
 // printSummary says how a run ended and what can be done with it.

@@ -1,0 +1,223 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for _, c := range []string{"", "quickstart", "train", "eval", "generate", "verify", "plan", "bench",
+		"tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode"} {
+		r := mustCall(t, append(strings.Fields(c), "--help")...)
+		if r.err != "" {
+			t.Errorf("%s --help writes to standard error: %s", c, r.err)
+		}
+		fmt.Fprintf(&b, "$ bdia %s --help\n%s\n", c, r.out)
+	}
+	golden(t, "help", b.String())
+	for i, line := range strings.Split(b.String(), "\n") {
+		if n := len(line); n > 120 {
+			t.Errorf("line %d of the help texts has %d columns: %s", i+1, n, line)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	if r := mustCall(t, "--version"); !strings.HasPrefix(r.out, "bdia ") || strings.Count(r.out, "\n") != 1 {
+		t.Errorf("--version prints %q", r.out)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if r := mustCall(t, "completion", shell); !strings.Contains(r.out, "bdia") {
+			t.Errorf("completion %s prints nothing of use", shell)
+		}
+	}
+	if r := mustCall(t, "__complete", "train", "--memory", ""); !strings.Contains(r.out, "recompute\n") {
+		t.Errorf("completion of --memory offers %q", r.out)
+	}
+}
+
+// TestWrongCalls is the table of what users get wrong before anything is read or
+// written: exit code 2, or 1 where a file is to blame, and one line.
+func TestWrongCalls(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "text", prose(60))
+	write(t, dir, "empty", "")
+	write(t, dir, "short", "hello")
+	write(t, dir, "binary", "\x00\x01\x02")
+	write(t, dir, "latin1", "caf\xe9\n"+prose(60))
+	write(t, dir, "unknown-key.yaml", "loop:\n  batchh: 3\n")
+	write(t, dir, "bad-value.yaml", "method:\n  memory: some\n")
+	write(t, dir, "not.yaml", "loop: [\n")
+	write(t, dir, "narrow.yaml", "model:\n  width: 33\n")
+	run := trainedRun(t)
+
+	train := "train --data DIR/text --out DIR/out "
+	cases := []struct {
+		code int
+		args string
+	}{
+		{2, "trian"},
+		{2, "train --layres 3"},
+		{2, "tokenizer trian"},
+		{2, "train extra"},
+		{2, "eval"},
+		{2, "eval RUN RUN"},
+		{2, "train"},
+		{2, train + "--steps many"},
+		{2, train + "--lr fast"},
+		{2, train + "--seed -1"},
+		{2, train + "--gamma big"},
+		{2, train + "--grid 99"},
+		{2, train + "--memory disk"},
+		{2, train + "--gelu soft"},
+		{2, train + "--preset huge"},
+		{2, train + "--optimizer best"},
+		{2, train + "--schedule none"},
+		{2, train + "--update later"},
+		{2, train + "--isa mmx"},
+		{2, train + "--threads -1"},
+		{2, train + "--width 33 --heads 2"},
+		{2, train + "--residual-dropout 1.5"},
+		{2, train + "--steps 0"},
+		{2, train + "--batch 0"},
+		{2, train + "--batch 8 --micro-batch 3"},
+		{2, train + "--val-fraction 1"},
+		{2, train + "--tokenizer bpe --bpe-vocab 100"},
+		{2, train + "--update now --clip 1"},
+		{2, train + "--update now --batch 8 --micro-batch 4"},
+		{2, train + "--memory reversible --gamma 0.6"},
+		{2, train + "--memory reversible --grid none"},
+		{2, train + "--config DIR/unknown-key.yaml"},
+		{2, train + "--config DIR/bad-value.yaml"},
+		{2, train + "--config DIR/not.yaml"},
+		{2, train + "--config DIR/narrow.yaml"},
+		{1, train + "--config DIR/missing.yaml"},
+		{1, "train --out DIR/out --data DIR/missing"},
+		{1, "train --out DIR/out --data DIR/empty"},
+		{1, "train --out DIR/out --data DIR/binary"},
+		{1, "train --out DIR/out --data DIR/latin1"},
+		{1, "train --out DIR/out --data DIR/short --context 16"},
+		{1, "train --out DIR/out --data DIR/text --context 1000"},
+		{1, "train --out DIR/out --data DIR/text --context 300"},
+		{1, train + "--tokenizer DIR/missing"},
+		{1, "train --data DIR/text --out RUN"},
+		{1, "train --data DIR/text --out DIR"},
+		{1, "train --data DIR/text --out DIR/text"},
+		{1, "train --resume DIR/missing"},
+		{1, "train --resume DIR"},
+		{2, "train --resume RUN --out DIR/out"},
+		{2, "train --resume RUN"},
+		{2, "train --resume RUN --steps 3"},
+		{2, "train --resume RUN --steps 9 --width 32"},
+		{2, "train --resume RUN --steps 9 --preset gpt2"},
+		{2, "train --resume RUN --steps 9 --max-bytes 5"},
+		{2, "train --resume RUN --steps 9 --optimizer sgd"},
+		{2, "train --resume RUN --steps 9 --config DIR/narrow.yaml"},
+		{1, "eval DIR/missing"},
+		{2, "eval RUN --split test"},
+		{2, "eval RUN --samples -1"},
+		{2, "eval RUN --isa mmx"},
+		{1, "generate DIR/missing"},
+		{1, "generate DIR"},
+		{2, "generate RUN --prompt="},
+		{1, "generate RUN --prompt é"},
+		{2, "generate RUN --max-tokens 0"},
+		{2, "generate RUN --temperature -1"},
+		{2, "generate RUN --top-p 0"},
+		{2, "generate RUN --top-k -1"},
+		{1, "verify DIR/missing"},
+		{2, "verify RUN --layers 3"},
+		{2, "verify RUN --vocab 9"},
+		{2, "verify RUN --memory store"},
+		{2, "verify RUN --fault cosmic"},
+		{2, "verify --layers 2 --width 8 --heads 1 --context 8 --fault weight"},
+		{2, "verify --layers 2 --width 8 --heads 1 --context 8 --float"},
+		{2, "verify --vocab -4"},
+		{2, "plan --budget lots"},
+		{2, "plan --budget -2GiB"},
+		{2, "plan --budget 1e300GiB"},
+		{2, "plan --preset huge"},
+		{2, "plan --vocab 0"},
+		{2, "quickstart DIR/text --seconds 0"},
+		{1, "quickstart DIR/missing --out DIR/out"},
+		{2, "tokenizer train DIR/text"},
+		{2, "tokenizer train DIR/text --vocab 100 --out DIR/out"},
+		{1, "tokenizer train DIR/missing --out DIR/out"},
+		{1, "tokenizer train DIR/empty --out DIR/out"},
+		{1, "tokenizer train DIR/text --out RUN"},
+		{1, "tokenizer encode DIR/missing DIR/text"},
+		{1, "tokenizer encode RUN DIR/missing"},
+		{1, "tokenizer encode RUN DIR/latin1"},
+	}
+	var b strings.Builder
+	for _, c := range cases {
+		args := strings.Fields(strings.NewReplacer("DIR", dir, "RUN", run).Replace(c.args))
+		b.WriteString(failure(t, c.args, c.code, call(args...), dir, run))
+		if _, err := os.Stat(filepath.Join(dir, "out")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("bdia %s leaves its folder behind", c.args)
+			os.RemoveAll(filepath.Join(dir, "out"))
+		}
+	}
+	golden(t, "errors", b.String())
+}
+
+// failure checks that a command failed with one clear line, and describes it.
+func failure(t *testing.T, args string, code int, r result, dir, run string) string {
+	t.Helper()
+	if r.code != code {
+		t.Errorf("bdia %s: exit code %d, want %d: %s", args, r.code, code, r.err)
+	}
+	if r.out != "" {
+		t.Errorf("bdia %s: prints %q", args, r.out)
+	}
+	lines := strings.Split(strings.TrimSuffix(r.err, "\n"), "\n")
+	message := lines[len(lines)-1]
+	if !strings.HasPrefix(message, "bdia: ") || strings.Count("\n"+r.err, "\nbdia: ") != 1 {
+		t.Errorf("bdia %s: no single line of error: %q", args, r.err)
+	}
+	return fmt.Sprintf("$ bdia %s\nexit %d: %s\n", args, r.code, strings.NewReplacer(run, "RUN", dir, "DIR").Replace(message))
+}
+
+func TestWrongTokenIDs(t *testing.T) {
+	t.Parallel()
+	run := trainedRun(t)
+	for in, want := range map[string]string{"1 2 99999": "number 3 of the ids", "-1": "number 1 of the ids", "0 x": `"x"`} {
+		r := callWith(t.Context(), in, "tokenizer", "decode", run)
+		if r.code != exitFailure || !strings.Contains(r.err, want) || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("decoding %q: exit code %d, %q", in, r.code, r.err)
+		}
+	}
+}
+
+// brokenWriter fails as a full disk or a closed pipe does.
+type brokenWriter struct{}
+
+var errBroken = errors.New("no space left on device")
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errBroken }
+
+func TestFailingOutput(t *testing.T) {
+	t.Parallel()
+	dir := trainedRun(t)
+	for _, args := range []string{"eval RUN --json", "eval RUN", "generate RUN --max-tokens 2", "tokenizer encode RUN", "verify RUN --json", "plan --json"} {
+		var errOut strings.Builder
+		fields := strings.Fields(strings.ReplaceAll(args, "RUN", dir))
+		code := run(t.Context(), fields, io.LimitReader(strings.NewReader(prose(3)), 10), brokenWriter{}, &errOut)
+		if code != exitFailure || !strings.Contains(errOut.String(), errBroken.Error()) {
+			t.Errorf("bdia %s on a full disk: exit code %d, %q", args, code, errOut.String())
+		}
+	}
+}
