@@ -12,15 +12,15 @@ import (
 
 // Op is what one kind of operation came to.
 type Op struct {
-	Name    string
-	Calls   int
-	Seconds float64
+	Name    string  `json:"name"`
+	Calls   int     `json:"calls"`
+	Seconds float64 `json:"seconds"`
 	// MatrixFLOPs counts multiplications and additions of matrix products;
 	// causal attention counts the visible half only.
-	MatrixFLOPs int64
+	MatrixFLOPs int64 `json:"matrix_flops"`
 	// Bytes is what the operation must read and write at least, each operand
 	// once.
-	Bytes int64
+	Bytes int64 `json:"bytes"`
 }
 
 // Backend measures the backend that it wraps.
