@@ -3,6 +3,7 @@
 package convert
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,8 +36,8 @@ func gpt2Name(name string) (hf string, transposed bool) {
 	return hf, strings.HasPrefix(hf, "h.") && strings.HasSuffix(hf, ".weight") && !strings.Contains(hf, ".ln_")
 }
 
-// gpt2JSON is Hugging Face's config.json of a GPT-2. The last two fields are
-// ours: GPT-2 as others know it always has biases.
+// gpt2JSON is Hugging Face's config.json of a GPT-2. NoBias is ours: GPT-2 as
+// others know it always has biases.
 type gpt2JSON struct {
 	Architectures []string `json:"architectures"`
 	ModelType     string   `json:"model_type"`
@@ -55,6 +56,24 @@ type gpt2JSON struct {
 	Tied          *bool    `json:"tie_word_embeddings,omitempty"`
 	TorchType     string   `json:"torch_dtype"`
 	NoBias        bool     `json:"bdia_no_bias,omitempty"`
+
+	// Variants of the architecture that are not known here.
+	ScaleAttention *bool `json:"scale_attn_weights,omitempty"`
+	ScaleByLayer   bool  `json:"scale_attn_by_inverse_layer_idx,omitempty"`
+	CrossAttention bool  `json:"add_cross_attention,omitempty"`
+}
+
+// variant names what in j is not GPT-2 as known here, or is empty.
+func (j gpt2JSON) variant() string {
+	switch {
+	case j.ScaleAttention != nil && !*j.ScaleAttention:
+		return "scale_attn_weights is false"
+	case j.ScaleByLayer:
+		return "scale_attn_by_inverse_layer_idx is true"
+	case j.CrossAttention:
+		return "add_cross_attention is true"
+	}
+	return ""
 }
 
 // activations are Hugging Face's names of the two forms of GELU.
@@ -102,7 +121,10 @@ func ReadGPT2Config(path string) (model.GPTConfig, error) {
 	if j.ModelType != "gpt2" {
 		return model.GPTConfig{}, fmt.Errorf("convert: %s: %w: model_type is %q; gpt2 is supported", path, ErrUnsupported, j.ModelType)
 	}
-	gelu, ok := activations[j.Activation]
+	if v := j.variant(); v != "" {
+		return model.GPTConfig{}, fmt.Errorf("convert: %s: %w: %s; only plain GPT-2 attention is known", path, ErrUnsupported, v)
+	}
+	gelu, ok := activations[cmp.Or(j.Activation, "gelu_new")]
 	if !ok {
 		return model.GPTConfig{}, fmt.Errorf("convert: %s: %w: activation_function is %q; gelu_new and gelu are supported", path, ErrUnsupported, j.Activation)
 	}
