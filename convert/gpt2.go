@@ -114,30 +114,36 @@ func ReadGPT2Config(path string) (model.GPTConfig, error) {
 	if err != nil {
 		return model.GPTConfig{}, fmt.Errorf("convert: %w", err)
 	}
-	var j gpt2JSON
-	if err := json.Unmarshal(text, &j); err != nil {
+	c, err := parseGPT2Config(text)
+	if err != nil {
 		return model.GPTConfig{}, fmt.Errorf("convert: %s: %w", path, err)
 	}
+	return c, nil
+}
+
+// parseGPT2Config reads the text of a config.json.
+func parseGPT2Config(text []byte) (c model.GPTConfig, err error) {
+	var j gpt2JSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return c, err
+	}
 	if j.ModelType != "gpt2" {
-		return model.GPTConfig{}, fmt.Errorf("convert: %s: %w: model_type is %q; gpt2 is supported", path, ErrUnsupported, j.ModelType)
+		return c, fmt.Errorf("%w: model_type is %.40q; gpt2 is supported", ErrUnsupported, j.ModelType)
 	}
 	if v := j.variant(); v != "" {
-		return model.GPTConfig{}, fmt.Errorf("convert: %s: %w: %s; only plain GPT-2 attention is known", path, ErrUnsupported, v)
+		return c, fmt.Errorf("%w: %s; only plain GPT-2 attention is supported", ErrUnsupported, v)
 	}
 	gelu, ok := activations[cmp.Or(j.Activation, "gelu_new")]
 	if !ok {
-		return model.GPTConfig{}, fmt.Errorf("convert: %s: %w: activation_function is %q; gelu_new and gelu are supported", path, ErrUnsupported, j.Activation)
+		return c, fmt.Errorf("%w: activation_function is %.40q; gelu_new and gelu are supported", ErrUnsupported, j.Activation)
 	}
-	c := model.GPTConfig{Vocab: j.Vocab, Context: j.Context, Layers: j.Layers, Heads: j.Heads, Width: j.Width, GELU: gelu, Eps: j.Eps,
+	c = model.GPTConfig{Vocab: j.Vocab, Context: j.Context, Layers: j.Layers, Heads: j.Heads, Width: j.Width, GELU: gelu, Eps: j.Eps,
 		Untied: j.Tied != nil && !*j.Tied, NoBias: j.NoBias,
 		EmbeddingDropout: j.EmbdDropout, AttentionDropout: j.AttnDropout, ResidualDropout: j.ResidDropout}
 	if j.Inner != nil {
 		c.MLP = *j.Inner
 	}
-	if err := c.Validate(); err != nil {
-		return c, fmt.Errorf("convert: %s: %w", path, err)
-	}
-	return c, nil
+	return c, c.Validate()
 }
 
 func readLimited(path string, limit int64) ([]byte, error) {

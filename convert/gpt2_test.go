@@ -530,17 +530,9 @@ func FuzzReadGPT2Config(f *testing.F) {
 	f.Add([]byte(`{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":1,"n_positions":1,"vocab_size":1,"n_inner":0}`))
 	f.Add([]byte(`{"model_type":"gpt2","n_embd":1e300}`))
 	f.Add([]byte(`[`))
-	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, text []byte) {
-		path := filepath.Join(dir, "config.json")
-		if err := os.WriteFile(path, text, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		c, err := ReadGPT2Config(path)
+		c, err := parseGPT2Config(text)
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), "convert: ") {
-				t.Errorf("error %q", err)
-			}
 			return
 		}
 		// What is accepted is valid, and is read back as it was written.
@@ -551,10 +543,7 @@ func FuzzReadGPT2Config(f *testing.F) {
 		if err := WriteGPT2Config(&b, c); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, b.Bytes(), 0o666); err != nil {
-			t.Fatal(err)
-		}
-		again, err := ReadGPT2Config(path)
+		again, err := parseGPT2Config(b.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
