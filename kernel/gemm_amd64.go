@@ -43,15 +43,17 @@ func (g *Gemm) blocked(isa ISA, scratch []float32) {
 		g.portable()
 		return
 	}
-	var w gemmWork // field by field: a literal costs a copy of 10 ns
-	w.Gemm, w.isa = g, p
+	var w gemmWork // field by field: a literal costs another copy
+	w.Gemm, w.isa = *g, p
 	w.bufB, w.bufA = scratch[:packBFloats], scratch[packBFloats:GemmScratch]
 	w.run()
 }
 
-// gemmWork is a product under way.
+// gemmWork is a product under way. It holds the Gemm itself: what is reached
+// through it goes to kernels in tables, so that a pointer here would put every
+// caller's Gemm on the heap.
 type gemmWork struct {
-	*Gemm
+	Gemm
 	isa          *gemmISA
 	bufB, bufA   []float32
 	packB, packA bool
