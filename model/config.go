@@ -100,13 +100,16 @@ func (c GPTConfig) Validate() error {
 	if d := c.Width / c.Heads; d > kernel.MaxHeadDim {
 		return fmt.Errorf("model: heads of width %d (%d/%d) are wider than %d; use more heads", d, c.Width, c.Heads, kernel.MaxHeadDim)
 	}
-	for name, p := range map[string]float64{"embedding": c.EmbeddingDropout, "attention": c.AttentionDropout, "residual": c.ResidualDropout} {
-		if !(p >= 0 && p < 1) {
-			return fmt.Errorf("model: %s dropout is %v; it must be at least 0 and below 1", name, p)
+	for _, d := range []struct {
+		name string
+		p    float64
+	}{{"embedding", c.EmbeddingDropout}, {"attention", c.AttentionDropout}, {"residual", c.ResidualDropout}} {
+		if !(d.p >= 0 && d.p < 1) {
+			return fmt.Errorf("model: %s dropout is %v; it must be at least 0 and below 1", d.name, d.p)
 		}
 	}
-	if c.Eps < 0 {
-		return fmt.Errorf("model: layer norm epsilon is %v; it must not be negative", c.Eps)
+	if e := float32(c.Epsilon()); !(e > 0 && e <= 1) {
+		return fmt.Errorf("model: layer norm epsilon is %v; it must be positive (0 means 1e-5) and at most 1", c.Eps)
 	}
 	return nil
 }

@@ -1,0 +1,137 @@
+package model_test
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/model"
+)
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*model.GPTConfig)
+		part   string // of the error; none: the configuration is good
+	}{
+		"good":             {func(*model.GPTConfig) {}, ""},
+		"MLP given":        {func(c *model.GPTConfig) { c.MLP = 1 }, ""},
+		"dropout 0.99":     {func(c *model.GPTConfig) { c.ResidualDropout = 0.99 }, ""},
+		"no vocabulary":    {func(c *model.GPTConfig) { c.Vocab = 0 }, "vocabulary is 0"},
+		"huge vocabulary":  {func(c *model.GPTConfig) { c.Vocab = 1<<24 + 1 }, "vocabulary"},
+		"no context":       {func(c *model.GPTConfig) { c.Context = -1 }, "context is -1"},
+		"no layers":        {func(c *model.GPTConfig) { c.Layers = 0 }, "layers"},
+		"too many layers":  {func(c *model.GPTConfig) { c.Layers = 1 << 20 }, "layers"},
+		"no heads":         {func(c *model.GPTConfig) { c.Heads = 0 }, "heads is 0"},
+		"no width":         {func(c *model.GPTConfig) { c.Width = 0 }, "width is 0"},
+		"negative MLP":     {func(c *model.GPTConfig) { c.MLP = -4 }, "MLP width is -4"},
+		"heads":            {func(c *model.GPTConfig) { c.Heads = 5 }, "width 12 is not divisible by 5 heads; use width 10 or 15"},
+		"heads > width":    {func(c *model.GPTConfig) { c.Heads = 13 }, "use width 13"},
+		"wide heads":       {func(c *model.GPTConfig) { c.Width, c.Heads = 514, 2 }, "heads of width 257"},
+		"dropout 1":        {func(c *model.GPTConfig) { c.AttentionDropout = 1 }, "attention dropout is 1"},
+		"dropout -":        {func(c *model.GPTConfig) { c.EmbeddingDropout = -0.1 }, "embedding dropout"},
+		"dropout NaN":      {func(c *model.GPTConfig) { c.ResidualDropout = math.NaN() }, "residual dropout"},
+		"negative epsilon": {func(c *model.GPTConfig) { c.Eps = -1e-5 }, "epsilon"},
+		"tiny epsilon":     {func(c *model.GPTConfig) { c.Eps = 1e-60 }, "epsilon"}, // 0 in float32
+		"NaN epsilon":      {func(c *model.GPTConfig) { c.Eps = math.NaN() }, "epsilon"},
+	} {
+		cfg := tiny()
+		c.change(&cfg)
+		err := cfg.Validate()
+		if (err == nil) != (c.part == "") || err != nil && (!strings.Contains(err.Error(), c.part) || !strings.HasPrefix(err.Error(), "model: ")) {
+			t.Errorf("%s: error %v, want one with %q", name, err, c.part)
+		}
+		if _, made := model.NewGPT(plan.New(64), cfg, bdia.DefaultOptions()); (made == nil) != (err == nil) {
+			t.Errorf("%s: NewGPT says %v, Validate %v", name, made, err)
+		}
+	}
+	if _, err := model.NewGPT(plan.New(64), tiny(), bdia.Options{Grid: bdia.NoGrid}); err == nil {
+		t.Error("NewGPT accepts options that cannot be")
+	}
+}
+
+// TestPresets counts the parameters of the published GPT-2 models, as Hugging
+// Face's checkpoints have them.
+func TestPresets(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]int{"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200} {
+		c, err := model.GPTPreset(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, untied := range []bool{false, true} {
+			c.Untied = untied
+			m, err := model.NewGPT(plan.New(64), c, bdia.DefaultOptions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			for _, p := range m.Params() {
+				got += p.Value.Len()
+			}
+			if untied {
+				got -= c.Vocab * c.Width
+			}
+			if got != want {
+				t.Errorf("%s has %d parameters, want %d", name, got, want)
+			}
+		}
+	}
+	names := model.GPTPresets()
+	if !slices.Equal(names, []string{"nano", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}) {
+		t.Errorf("presets %v", names)
+	}
+	for _, name := range names {
+		if c, err := model.GPTPreset(name); err != nil || c.Validate() != nil {
+			t.Errorf("preset %s: %v, %v", name, err, c.Validate())
+		}
+	}
+	if _, err := model.GPTPreset("gpt3"); err == nil || !strings.Contains(err.Error(), "gpt2-xl") {
+		t.Errorf("unknown preset: %v", err)
+	}
+}
+
+func TestParams(t *testing.T) {
+	t.Parallel()
+	c := tiny()
+	c.Layers = 1
+	block := "ln1.weight ln1.bias attn.qkv.weight attn.qkv.bias attn.proj.weight attn.proj.bias " +
+		"ln2.weight ln2.bias mlp.fc1.weight mlp.fc1.bias mlp.fc2.weight mlp.fc2.bias"
+	for _, variant := range []struct {
+		untied, noBias bool
+	}{{false, false}, {true, false}, {false, true}, {true, true}} {
+		c.Untied, c.NoBias = variant.untied, variant.noBias
+		want := []string{"wte.weight", "wpe.weight"}
+		for _, n := range strings.Fields(block) {
+			want = append(want, "blocks.0."+n)
+		}
+		want = append(want, "lnf.weight", "lnf.bias")
+		if variant.untied {
+			want = append(want, "head.weight")
+		}
+		if variant.noBias {
+			want = slices.DeleteFunc(want, func(n string) bool { return strings.HasSuffix(n, ".bias") })
+		}
+		m, err := model.NewGPT(plan.New(64), c, bdia.DefaultOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, p := range m.Params() {
+			got = append(got, p.Name)
+			matrix := p.Value.Shape.Rank() == 2
+			if p.Decay != matrix || p.Embedding != (p.Name == "wte.weight" || p.Name == "wpe.weight") {
+				t.Errorf("%s: decay %v, embedding %v", p.Name, p.Decay, p.Embedding)
+			}
+			if p.Tied != (p.Name == "wte.weight" && !variant.untied) {
+				t.Errorf("%s: tied %v", p.Name, p.Tied)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("parameters %v, want %v", got, want)
+		}
+	}
+}

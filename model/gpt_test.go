@@ -1,0 +1,194 @@
+package model_test
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/testkit"
+)
+
+// TestInit: a fresh model knows nothing, so its loss is near ln V; the same seed
+// draws the same weights, another one others.
+func TestInit(t *testing.T) {
+	t.Parallel()
+	c := tiny()
+	c.Vocab, c.Untied = 101, true
+	be := newCPU(t, 1)
+	weights := map[uint64][][]float32{}
+	m := newModel(t, be, c, bdia.DefaultOptions())
+	for _, seed := range []uint64{1, 2, 1} {
+		m.Init(seed)
+		var all [][]float32
+		for _, p := range m.Params() {
+			all = append(all, read(be, p.Value))
+		}
+		if before := weights[seed]; before != nil {
+			for i, w := range all {
+				testkit.EqualBits(t, "weights from one seed", w, before[i])
+			}
+		}
+		weights[seed] = all
+		b := newBatch(c, 4)
+		var sum float64
+		if err := m.Loss(b, bdia.DefaultGrid, &sum); err != nil {
+			t.Fatal(err)
+		}
+		if loss, want := sum/float64(len(b.Inputs)), math.Log(101); math.Abs(loss-want) > 0.05 {
+			t.Errorf("loss %v at the start, want about %v", loss, want)
+		}
+	}
+	for i, p := range m.Params() {
+		a, b, same := weights[1][i], weights[2][i], true
+		var squares float64
+		for j := range a {
+			same = same && a[j] == b[j]
+			squares += float64(a[j]) * float64(a[j])
+		}
+		rms := math.Sqrt(squares / float64(len(a)))
+		want := 0.02
+		switch {
+		case strings.HasSuffix(p.Name, ".bias"):
+			want = 0
+		case strings.Contains(p.Name, "ln"):
+			want = 1
+		case strings.Contains(p.Name, "proj") || strings.Contains(p.Name, "fc2"):
+			want /= math.Sqrt(2 * 3) // three blocks
+		}
+		if random := want != 0 && want != 1; same == random {
+			t.Errorf("%s: the same from two seeds: %v", p.Name, same)
+		}
+		if math.Abs(rms-want) > 0.25*want {
+			t.Errorf("%s: root mean square %v, want %v", p.Name, rms, want)
+		}
+	}
+}
+
+// TestLossIsThatOfLogits holds Loss, Logits and NextLogits against each other.
+func TestLossIsThatOfLogits(t *testing.T) {
+	t.Parallel()
+	for _, grid := range []bdia.Grid{bdia.DefaultGrid, bdia.NoGrid} {
+		c := tiny()
+		c.ResidualDropout, c.EmbeddingDropout, c.AttentionDropout = 0.5, 0.5, 0.5 // must not matter
+		be := newCPU(t, 2)
+		m := newModel(t, be, c, bdia.DefaultOptions())
+		b := newBatch(c, 3)
+		var sum, want float64
+		if err := m.Loss(b, grid, &sum); err != nil {
+			t.Fatal(err)
+		}
+		logits := make([]float32, len(b.Inputs)*c.Vocab)
+		m.Logits(logits, b, grid)
+		for i, target := range b.Targets {
+			row, total := logits[i*c.Vocab:(i+1)*c.Vocab], 0.0
+			for _, l := range row {
+				total += math.Exp(float64(l))
+			}
+			want += math.Log(total) - float64(row[target])
+		}
+		if math.Abs(sum-want) > 1e-5*want {
+			t.Errorf("grid %v: loss %v, from the logits %v", grid, sum, want)
+		}
+		// The model is causal: logits depend on what came before only.
+		next := make([]float32, c.Vocab)
+		for n := 1; n <= c.Context; n++ {
+			m.NextLogits(next, b.Inputs[c.Context:][:n], grid) // of the second sample
+			testkit.EqualBits(t, fmt.Sprintf("logits after %d tokens", n), next, logits[(c.Context+n-1)*c.Vocab:][:c.Vocab])
+		}
+	}
+}
+
+// TestWithOptions: the copy shares its weights, and has a stack of its own.
+func TestWithOptions(t *testing.T) {
+	t.Parallel()
+	be := newCPU(t, 1)
+	m := newModel(t, be, tiny(), bdia.DefaultOptions())
+	other, err := m.WithOptions(plain(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other.Stack == m.Stack || other.Params()[3] != m.Params()[3] {
+		t.Error("WithOptions shares the stack, or not the parameters")
+	}
+	if _, err := m.WithOptions(bdia.Options{Gamma: 0.6, Grid: 9}); err == nil {
+		t.Error("WithOptions accepts options that cannot be")
+	}
+}
+
+func TestTooLongPanics(t *testing.T) {
+	t.Parallel()
+	m := newModel(t, newCPU(t, 1), tiny(), bdia.DefaultOptions())
+	defer func() {
+		if msg := fmt.Sprint(recover()); !strings.Contains(msg, "6 positions exceed the context of 5") {
+			t.Errorf("panic %q", msg)
+		}
+	}()
+	m.NextLogits(make([]float32, 11), make([]int32, 6), bdia.NoGrid)
+}
+
+// TestStepsAlike: the same pass gives the same bits twice, whatever ran between,
+// and no step leaves memory behind; another step's randomness is different.
+func TestStepsAlike(t *testing.T) {
+	t.Parallel()
+	c := tiny()
+	c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout = 0.1, 0.1, 0.1
+	be := newCPU(t, 2)
+	m := newModel(t, be, c, bdia.DefaultOptions())
+	s, b := newSink(be, m.Params()), newBatch(c, 3)
+	mark := be.Mark()
+	run := func(pass backend.Pass) float64 {
+		var sum float64
+		if err := m.Step(b, pass, 1, s, &sum); err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	first := run(trainPass)
+	other := trainPass
+	other.Step++
+	if again := run(other); again == first {
+		t.Error("two steps drew the same gammas and masks")
+	}
+	var sum float64
+	if err := m.Loss(newBatch(c, 1), bdia.NoGrid, &sum); err != nil {
+		t.Fatal(err)
+	}
+	if again := run(trainPass); again != first {
+		t.Errorf("loss %v the first time, %v the second", first, again)
+	}
+	if be.Mark() != mark {
+		t.Error("memory is left allocated")
+	}
+}
+
+// TestStepsDoNotAllocate: nothing on Go's heap after the first step. It is not
+// parallel, since it counts every allocation of the process.
+func TestStepsDoNotAllocate(t *testing.T) {
+	for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
+		for _, threads := range []int{1, 2} {
+			c := tiny()
+			c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout = 0.1, 0.1, 0.1
+			be := newCPU(t, threads)
+			opt := bdia.DefaultOptions()
+			opt.Memory = memory
+			m := newModel(t, be, c, opt)
+			s, b := newSink(be, m.Params()), newBatch(c, 3)
+			pass := trainPass
+			if got := testing.AllocsPerRun(20, func() {
+				var sum float64
+				pass.Step++
+				if err := m.Step(b, pass, 1, s, &sum); err != nil {
+					t.Fatal(err)
+				}
+				if err := m.Loss(b, opt.Grid, &sum); err != nil {
+					t.Fatal(err)
+				}
+			}); got != 0 {
+				t.Errorf("%v, %d threads: %v allocations a step", memory, threads, got)
+			}
+		}
+	}
+}
