@@ -18,9 +18,9 @@ const childRun = "BDIA_TEST_FULL_DISK_RUN"
 
 // TestFullDisk lets a process with a limit on file sizes, which writes past like
 // a full disk, continue a run: its save fails with one line, and the earlier
-// checkpoint is there to go on from.
+// checkpoint is there to go on from. It is not parallel: for a moment, a process
+// that is started holds the locks that other tests are about to give back.
 func TestFullDisk(t *testing.T) {
-	t.Parallel()
 	cfg := tinyConfig()
 	cfg.Schedule.Steps, cfg.Schedule.Kind, cfg.Loop.EvalEvery = 2, "constant", 0
 	r := create(t, cfg)

@@ -222,7 +222,7 @@ func TestLearns(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			cfg := tinyConfig()
-			cfg.Schedule.Steps, cfg.Schedule.Warmup, cfg.Loop.Batch, cfg.Model.Context = 100, 10, 16, 16
+			cfg.Schedule.Steps, cfg.Schedule.Warmup, cfg.Loop.Batch, cfg.Model.Context = 60, 10, 16, 16
 			cfg.Model.EmbeddingDropout, cfg.Model.AttentionDropout, cfg.Model.ResidualDropout = 0, 0, 0
 			cfg.Loop.EvalEvery, cfg.Loop.EvalSamples, cfg.Loop.TensorBoard = 0, 0, false
 			tc.change(&cfg)

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -302,7 +303,7 @@ func (r *Run) saveConfig() error {
 }
 
 // maxConfig bounds the size of a configuration file.
-const maxConfig = 1 << 20
+const maxConfig = 1 << 16
 
 // readConfig reads a complete configuration.
 func readConfig(path string) (Config, error) {
@@ -331,7 +332,8 @@ func ReadConfig(path string, cfg *Config) error {
 	if len(text) > maxConfig {
 		return fmt.Errorf("train: %s is larger than %d bytes; is it a configuration?", path, maxConfig)
 	}
-	if err := yaml.UnmarshalWithOptions(text, cfg, yaml.Strict()); err != nil {
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(cfg)
+	if err != nil && !errors.Is(err, io.EOF) { // an empty file leaves cfg as it is
 		return fmt.Errorf("train: %s: %s", path, firstLine(err))
 	}
 	return nil
