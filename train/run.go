@@ -1,7 +1,6 @@
 package train
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -332,9 +331,12 @@ func ReadConfig(path string, cfg *Config) error {
 	if len(text) > maxConfig {
 		return fmt.Errorf("train: %s is larger than %d bytes; is it a configuration?", path, maxConfig)
 	}
-	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(cfg)
-	if err != nil && !errors.Is(err, io.EOF) { // an empty file leaves cfg as it is
+	read := *cfg
+	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {
 		return fmt.Errorf("train: %s: %s", path, firstLine(err))
+	}
+	if read != (Config{}) { // what a file without settings makes of it
+		*cfg = read
 	}
 	return nil
 }
