@@ -216,7 +216,7 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f *safetensors.File) error {
 			return fmt.Errorf("convert: %w: tensor %s is missing; is this a GPT-2 of %d blocks?", ErrMismatch, name, m.Config.Layers)
 		}
 		if want := p.shape.Dims(); fmt.Sprint(info.Shape) != fmt.Sprint(want) {
-			return fmt.Errorf("convert: %w: tensor %s has shape %v, config.json asks for %v", ErrMismatch, name, info.Shape, want)
+			return fmt.Errorf("convert: %w: tensor %s has shape %v, the configuration asks for %v", ErrMismatch, name, info.Shape, want)
 		}
 		buf = resize(buf, p.shape.Len())
 		if err := f.ReadFloat32(name, buf); err != nil {
