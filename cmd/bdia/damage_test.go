@@ -30,6 +30,12 @@ func replace(from, to string) func([]byte) []byte {
 	}
 }
 
+// hostileSize describes a model of 50 TiB.
+func hostileSize(b []byte) []byte {
+	b = replace(`"n_embd": 16`, `"n_embd": 1048576`)(b)
+	return replace(`"n_head": 2`, `"n_head": 16384`)(b)
+}
+
 // TestDamagedRuns damages a file of a run and demands of every command that
 // reads it one clear line and exit code 1.
 func TestDamagedRuns(t *testing.T) {
@@ -63,6 +69,7 @@ func TestDamagedRuns(t *testing.T) {
 		{"no tokenizer", "chars.json", nil, readers},
 		{"model description that is no JSON", "config.json", cut, "generate RUN"},
 		{"hostile width", "config.json", replace(`"n_embd": 16`, `"n_embd": 1048576`), "generate RUN"},
+		{"hostile size", "config.json", hostileSize, "generate RUN"},
 		{"hostile depth", "config.json", replace(`"n_layer": 4`, `"n_layer": 1000000000`), "generate RUN"},
 		{"settings cut off", "bdia.yaml", func(b []byte) []byte { return b[:bytes.Index(b, []byte("layers"))] }, "eval RUN|train --resume RUN --steps 7"},
 		{"settings with an unknown key", "bdia.yaml", replace("  layers:", "  blocks:"), "eval RUN|generate RUN|train --resume RUN --steps 7"},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/checkpoint"
@@ -67,7 +68,10 @@ func (l *loaded) fill(cfg model.GPTConfig, dir string, batch int, engine train.E
 	if err != nil {
 		return err
 	}
-	if l.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: peak}); err != nil {
+	if err := plausible(dir, peak.ByComponent[backend.Weights]); err != nil {
+		return err
+	}
+	if l.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: peak.Total}); err != nil {
 		return err
 	}
 	if l.model, err = model.NewGPT(l.be, cfg, opt); err == nil {
@@ -79,18 +83,30 @@ func (l *loaded) fill(cfg model.GPTConfig, dir string, batch int, engine train.E
 	return err
 }
 
-// planInference returns the bytes that losses of batches, and sampling, take.
-func planInference(cfg model.GPTConfig, opt bdia.Options, batch, threads int) (int64, error) {
+// plausible refuses, before memory is taken, weights of so many bytes for which
+// the file in dir is far too short: a hostile or mixed-up description.
+func plausible(dir string, weights int64) error {
+	const slack = 8 // half precision, and room for small tensors
+	info, err := os.Stat(filepath.Join(dir, "model.safetensors"))
+	if err == nil && weights/slack > info.Size() {
+		return fmt.Errorf("%s: the configuration describes %s of weights, but model.safetensors has only %s; they do not belong together",
+			dir, bytesText(weights), bytesText(info.Size()))
+	}
+	return nil
+}
+
+// planInference returns the memory that losses of batches, and sampling, take.
+func planInference(cfg model.GPTConfig, opt bdia.Options, batch, threads int) (backend.Usage, error) {
 	planner := plan.New(cpu.ScratchBytes(threads))
 	m, err := model.NewGPT(planner, cfg, opt)
 	if err != nil {
-		return 0, err
+		return backend.Usage{}, err
 	}
 	if err := m.Loss(model.NewBatch(batch, cfg.Context), opt.Grid, new(float64)); err != nil {
-		return 0, err
+		return backend.Usage{}, err
 	}
 	m.NextLogits(make([]float32, cfg.Vocab), make([]int32, cfg.Context), opt.Grid)
-	return planner.Peak().Total, nil
+	return planner.Peak(), nil
 }
 
 // sampleOf continues the beginning of the run's held-out text.
