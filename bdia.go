@@ -48,9 +48,9 @@ type Block interface {
 	// Forward writes h_k(x) to h. x and h are (B,T,C). The same pass and x give
 	// the same bits, dropout included.
 	Forward(h, x tensor.Tensor, pass backend.Pass)
-	// Backward follows Forward with the same x. It writes dx = J_kᵀ dh and adds
-	// to the gradients of Params. dh may be overwritten.
-	Backward(dx, dh, x tensor.Tensor)
+	// Backward follows Forward with the same x. It turns g, holding dh, into
+	// dx = J_kᵀ dh in place and adds to the gradients of Params.
+	Backward(g, x tensor.Tensor)
 	// Params lists what the block learns.
 	Params() []*tensor.Param
 }
@@ -81,8 +81,8 @@ type Stack struct {
 	gammas tensor.Tensor   // (K,B)
 	peaks  tensor.Tensor   // (K+1,B) largest |x_k| of each sample, as bits
 	side   SideInfo
-	h      tensor.Tensor  // h_k(x_k), then dh
-	g, dx  tensor.Tensor  // dloss/dx_{k+1}, and what becomes dloss/dx_k
+	h      tensor.Tensor  // h_k(x_k), then dh, then dloss/dx_k
+	g      tensor.Tensor  // dloss/dx_{k+1}
 	tapes  []backend.Mark // [k]: top of the arena under block k's tape
 	host   struct {
 		gammas []float32
@@ -122,7 +122,6 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	}
 	s.h = s.be.Alloc(backend.Activation, tensor.F32, shape)
 	s.g = s.be.Alloc(backend.Activation, tensor.F32, shape)
-	s.dx = s.be.Alloc(backend.Activation, tensor.F32, shape)
 	s.gammas = s.be.Alloc(backend.Data, tensor.F32, tensor.Shape{K, B})
 	s.peaks = s.be.Alloc(backend.Data, tensor.I32, tensor.Shape{K + 1, B})
 	s.be.Zero(s.peaks)
@@ -200,12 +199,11 @@ func (s *Stack) Reverse(sink Sink) {
 			s.be.Unstep(s.x(k+1), s.x(k), s.h, s.side.Of(k-1), gamma, s.peaks.Index(k-1), s.law)
 			s.observe(k - 1)
 		}
-		dh := s.h
-		s.be.ScaleGrad(dh, s.g, gamma)
+		s.be.ScaleGrad(s.h, s.g, gamma)
 		sink.Open(block.Params())
-		block.Backward(s.dx, dh, s.x(k))
-		s.be.GradStep(s.dx, pending, s.g, gamma)
-		s.g, s.dx = s.dx, s.g
+		block.Backward(s.h, s.x(k))
+		s.be.GradStep(s.h, pending, s.g, gamma)
+		s.g, s.h = s.h, s.g
 		sink.Close(block.Params())
 		s.be.Release(s.tapes[k])
 	}

@@ -95,14 +95,17 @@ func (b *Block) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	be.Add(h, h, t.a)
 }
 
-// Backward writes dx = Jᵀ dh. It works in the memory of the tape: a gradient
-// takes the place of the activation that is no longer needed.
-func (b *Block) Backward(dx, dh, x tensor.Tensor) {
+// Backward turns d, holding dh, into dx = Jᵀ dh. It works in the memory of the
+// tape: a gradient takes the place of the activation that is no longer needed.
+func (b *Block) Backward(d, x tensor.Tensor) {
 	be, t := b.be, &b.tape
 	g := t.wide.Reshape(t.f.Shape)
-	dm := t.a // h = a + m
-	be.Copy(dm, dh)
-	b.drop.Apply(dm, t.pass, b.index, backend.SiteMLP)
+	dm := d // h = a + m
+	if b.drop.active(t.pass) {
+		dm = t.a
+		be.Copy(dm, d)
+		b.drop.Apply(dm, t.pass, b.index, backend.SiteMLP)
+	}
 	dg := g
 	b.fc2.Backward(dg, dm, g)
 	be.GELUBackward(dg, dg, t.f, b.cfg.GELU)
@@ -110,15 +113,15 @@ func (b *Block) Backward(dx, dh, x tensor.Tensor) {
 	du := t.n2
 	b.ln2.Backward(du, t.n2, t.u, t.stats2)
 	da := t.a // a reaches h directly and through u
-	be.Add(da, dh, du)
+	be.Add(da, d, du)
 	b.drop.Apply(da, t.pass, b.index, backend.SiteAttentionProj)
 	datt := t.u
 	b.proj.Backward(datt, da, t.att)
 	dqkv := t.wide.Reshape(t.qkv.Shape)
 	be.AttentionBackward(dqkv, datt, t.att, t.lse, t.qkv, b.attention())
 	b.qkv.Backward(t.n1, dqkv, t.n1)
-	b.ln1.Backward(dx, t.n1, x, t.stats1)
-	be.Add(dx, dx, du)
+	b.ln1.Backward(d, t.n1, x, t.stats1)
+	be.Add(d, d, du)
 }
 
 func (b *Block) attention() backend.AttentionSpec {

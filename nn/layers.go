@@ -96,10 +96,13 @@ type Dropout struct {
 
 // Apply is both the forward and the backward pass, in place.
 func (d Dropout) Apply(x tensor.Tensor, pass backend.Pass, block int, site backend.Site) {
-	if d.P > 0 && pass.Train {
+	if d.active(pass) {
 		d.be.Dropout(x, x, d.P, backend.Draw{Pass: pass, Block: block, Site: site})
 	}
 }
+
+// active reports whether the pass drops anything.
+func (d Dropout) active(pass backend.Pass) bool { return d.P > 0 && pass.Train }
 
 // NewDropout returns dropout with probability p.
 func NewDropout(be backend.Backend, p float32) Dropout { return Dropout{be: be, P: p} }
