@@ -1,0 +1,272 @@
+package nn_test
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// newCPU returns a backend of the given MiB that the test closes.
+func newCPU(t *testing.T, mib int64) *cpu.Backend {
+	t.Helper()
+	be, err := cpu.New(cpu.Options{Threads: 2, ArenaBytes: cpu.ScratchBytes(2) + mib<<20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(be.Close)
+	return be
+}
+
+func read(be backend.Backend, x tensor.Tensor) []float32 {
+	host := make([]float32, x.Len())
+	be.Download(host, x)
+	return host
+}
+
+// normal returns a tensor of normal draws of the given stream.
+func normal(be backend.Backend, id int, s ...int) tensor.Tensor {
+	var shape tensor.Shape
+	copy(shape[:], s)
+	x := be.Alloc(backend.Activation, tensor.F32, shape)
+	nn.Normal(be, &tensor.Param{Value: x}, 1, 77, id)
+	return x
+}
+
+// gradients gives params cleared gradients.
+func gradients(be backend.Backend, params []*tensor.Param) {
+	for _, p := range params {
+		p.Grad = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+		be.Zero(p.Grad)
+	}
+}
+
+var pass = backend.Pass{Train: true, Seed: 3, Step: 2, Sample: 1}
+
+// TestBlockGradients holds a block's backward pass, in its input and every
+// parameter, against finite differences of <h(x), r>.
+func TestBlockGradients(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*nn.BlockConfig){
+		"causal":    func(*nn.BlockConfig) {},
+		"all see":   func(c *nn.BlockConfig) { c.Causal = false },
+		"no bias":   func(c *nn.BlockConfig) { c.Bias = false },
+		"erf":       func(c *nn.BlockConfig) { c.GELU = backend.GELUErf },
+		"MLP < 3C":  func(c *nn.BlockConfig) { c.MLP = 5 },
+		"one head":  func(c *nn.BlockConfig) { c.Heads = 1 },
+		"attention": func(c *nn.BlockConfig) { c.AttentionDropout = 0.3 },
+		"residual":  func(c *nn.BlockConfig) { c.ResidualDropout = 0.3 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const B, T, C = 2, 5, 12
+			cfg := nn.BlockConfig{Width: C, Heads: 3, MLP: 30, Causal: true, Bias: true, Eps: 1e-5}
+			change(&cfg)
+			be := newCPU(t, 4)
+			b := nn.NewBlock(be, "b.", 4, cfg)
+			for i, p := range b.Params() {
+				nn.Normal(be, p, 0.4, 1, i)
+			}
+			gradients(be, b.Params())
+			x, r := normal(be, 100, B, T, C), normal(be, 101, B, T, C)
+			h, d := normal(be, 0, B, T, C), normal(be, 0, B, T, C)
+			R := read(be, r)
+			value := func() (sum float64) {
+				mark := be.Mark()
+				b.Forward(h, x, pass)
+				be.Release(mark)
+				for i, v := range read(be, h) {
+					sum += float64(v) * float64(R[i])
+				}
+				return sum
+			}
+			mark := be.Mark()
+			b.Forward(h, x, pass)
+			be.Copy(d, r)
+			b.Backward(d, x)
+			be.Release(mark)
+			checkDirection(t, be, "x", x, read(be, d), value)
+			for _, p := range b.Params() {
+				checkDirection(t, be, p.Name, p.Value, read(be, p.Grad), value)
+			}
+		})
+	}
+}
+
+// checkDirection compares the norm of gradient g with the slope of f along g.
+func checkDirection(t *testing.T, be backend.Backend, name string, x tensor.Tensor, g []float32, f func() float64) {
+	t.Helper()
+	var squares float64
+	for _, v := range g {
+		squares += float64(v) * float64(v)
+	}
+	norm, at := math.Sqrt(squares), read(be, x)
+	if norm == 0 {
+		t.Errorf("the gradient of %s is zero", name)
+		return
+	}
+	const eps = 5e-3
+	shifted := func(by float64) float64 {
+		host := make([]float32, len(at))
+		for i := range host {
+			host[i] = at[i] + float32(by*float64(g[i])/norm)
+		}
+		be.Upload(x, host)
+		return f()
+	}
+	got := (shifted(eps) - shifted(-eps)) / (2 * eps)
+	be.Upload(x, at)
+	if math.Abs(got-norm) > 0.01*norm+1e-5/eps {
+		t.Errorf("%s: slope %.6g along the gradient, want %.6g", name, got, norm)
+	}
+}
+
+// TestBlockRepeats: the same pass gives the same bits; outside training there is
+// no dropout, and another step, sample or block draws another mask.
+func TestBlockRepeats(t *testing.T) {
+	t.Parallel()
+	const B, T, C = 2, 3, 8
+	be := newCPU(t, 4)
+	cfg := nn.BlockConfig{Width: C, Heads: 2, MLP: 16, Bias: true, Eps: 1e-5, AttentionDropout: 0.4, ResidualDropout: 0.4}
+	dry := cfg
+	dry.AttentionDropout, dry.ResidualDropout = 0, 0
+	x, h := normal(be, 1, B, T, C), normal(be, 2, B, T, C)
+	run := func(index int, cfg nn.BlockConfig, pass backend.Pass) []float32 {
+		b := nn.NewBlock(be, "", index, cfg)
+		for i, p := range b.Params() {
+			nn.Normal(be, p, 0.4, 1, i)
+		}
+		b.Forward(h, x, pass)
+		return read(be, h)
+	}
+	first := run(0, cfg, pass)
+	testkit.EqualBits(t, "the same pass", run(0, cfg, pass), first)
+	testkit.EqualBits(t, "outside training", run(0, cfg, backend.Pass{Seed: 3}), run(0, dry, pass))
+	step, sample, seed := pass, pass, pass
+	step.Step++
+	sample.Sample++
+	seed.Seed++
+	for name, other := range map[string][]float32{"step": run(0, cfg, step), "sample": run(0, cfg, sample), "seed": run(0, cfg, seed), "block": run(1, cfg, pass)} {
+		same := true
+		for i := range first {
+			same = same && first[i] == other[i]
+		}
+		if same {
+			t.Errorf("another %s has the same masks", name)
+		}
+	}
+}
+
+// TestHeadChunks: logits in chunks of 256 rows give the bits of 75 at a time.
+func TestHeadChunks(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("ten million logits")
+	}
+	const V, C, rows = 1 << 14, 3, 600
+	be := newCPU(t, 48)
+	head := nn.NewHead(be, C, V, true, 1e-5, nil)
+	params := []*tensor.Param{head.Norm.Weight, head.Norm.Bias, head.Logits.Weight}
+	for i, p := range params {
+		nn.Normal(be, p, 1, 2, i)
+	}
+	gradients(be, params)
+	x, dx := normal(be, 5, rows, C), normal(be, 6, rows, C)
+	losses, again := normal(be, 7, rows), normal(be, 8, rows)
+	targets := be.Alloc(backend.Data, tensor.I32, tensor.Shape{rows})
+	host := make([]int32, rows)
+	for i := range host {
+		host[i] = int32(i * 27)
+	}
+	be.UploadInts(targets, host)
+	run := func(step int) map[string][]float32 {
+		for _, p := range params {
+			be.Zero(p.Grad)
+		}
+		for from := 0; from < rows; from += step {
+			to := from + step
+			head.LossBackward(dx.RowRange(from, to), losses.Slice(from, to), x.RowRange(from, to), targets.Slice(from, to), 0.125)
+		}
+		out := map[string][]float32{"dx": read(be, dx), "losses": read(be, losses)}
+		for _, p := range params {
+			out[p.Name] = read(be, p.Grad)
+		}
+		return out
+	}
+	whole, parts := run(rows), run(75)
+	for name, got := range whole {
+		testkit.EqualBits(t, name, got, parts[name])
+	}
+	head.Loss(again, x, targets)
+	testkit.EqualBits(t, "losses without gradients", read(be, again), whole["losses"])
+}
+
+// TestNormal checks moments, tails and independence of the initial weights.
+func TestNormal(t *testing.T) {
+	t.Parallel()
+	be := newCPU(t, 4)
+	const n = 100_001
+	draws := map[int][]float32{}
+	for _, id := range []int{0, 1} {
+		p := &tensor.Param{Value: be.Alloc(backend.Weights, tensor.F32, tensor.Shape{n})}
+		nn.Normal(be, p, 0.5, 42, id)
+		x := read(be, p.Value)
+		draws[id] = x
+		var sum, squares, fourth, within float64
+		for _, v := range x {
+			z := float64(v) / 0.5
+			sum += z
+			squares += z * z
+			fourth += z * z * z * z
+			if math.Abs(z) < 1 {
+				within++
+			}
+		}
+		for what, c := range map[string]struct{ got, want, deviation float64 }{
+			"mean":            {sum / n, 0, 1},
+			"variance":        {squares / n, 1, math.Sqrt2},
+			"fourth moment":   {fourth / n, 3, math.Sqrt(96)},
+			"share within 1σ": {within / n, 0.682689, 0.4654},
+		} {
+			if z := (c.got - c.want) / c.deviation * math.Sqrt(n); math.Abs(z) > 4.5 {
+				t.Errorf("stream %d: %s %v, want %v: %.1f deviations off", id, what, c.got, c.want, z)
+			}
+		}
+	}
+	var product float64
+	for i := range draws[0] {
+		product += float64(draws[0][i]) * float64(draws[1][i]) / 0.25
+	}
+	if z := product / math.Sqrt(n); math.Abs(z) > 4.5 {
+		t.Errorf("two streams correlate: %.1f deviations", z)
+	}
+	nn.Fill(be, nil, 1) // an absent bias is no error
+	p := &tensor.Param{Value: be.Alloc(backend.Weights, tensor.F32, tensor.Shape{3})}
+	nn.Fill(be, p, 2.5)
+	testkit.EqualBits(t, "Fill", read(be, p.Value), []float32{2.5, 2.5, 2.5})
+}
+
+// TestBlockTapeIsPlanned: Backward works in the memory of the tape.
+func TestBlockTapeIsPlanned(t *testing.T) {
+	t.Parallel()
+	for _, mlp := range []int{1, 24, 48} {
+		be := newCPU(t, 4)
+		b := nn.NewBlock(be, "", 0, nn.BlockConfig{Width: 12, Heads: 3, MLP: mlp, Bias: true, Eps: 1e-5})
+		for i, p := range b.Params() {
+			nn.Normal(be, p, 0.4, 1, i)
+		}
+		gradients(be, b.Params())
+		x, h := normal(be, 1, 2, 3, 12), normal(be, 2, 2, 3, 12)
+		b.Forward(h, x, pass)
+		top, peak := be.Mark(), be.Peak()
+		b.Backward(h, x)
+		if be.Mark() != top || be.Peak() != peak {
+			t.Errorf("MLP %d: Backward allocates: %s", mlp, fmt.Sprint(be.Peak(), peak))
+		}
+	}
+}
