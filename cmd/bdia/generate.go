@@ -74,6 +74,12 @@ func runGenerate(cmd *cobra.Command, dir, prompt string, o generate.Options, eng
 	}
 	defer l.be.Close()
 	ids, err := l.tok.Encode([]byte(prompt))
+	if err != nil && !cmd.Flags().Changed("prompt") { // a vocabulary without line breaks: start with its first token
+		var first []byte
+		ids = []int32{0}
+		first, err = l.tok.Decode(ids)
+		prompt = string(first)
+	}
 	if err != nil {
 		return fmt.Errorf("the prompt: %w", err)
 	}

@@ -272,6 +272,16 @@ func TestRunsWithoutNames(t *testing.T) {
 	}
 }
 
+func TestGenerateWithoutLineBreaks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text, run := write(t, dir, "text", strings.ReplaceAll(prose(100), "\n", " ")), filepath.Join(dir, "run")
+	mustCall(t, append([]string{"train", "--data", text, "--out", run}, tiny("--steps", "1")...)...)
+	if r := mustCall(t, "generate", run, "--max-tokens", "5"); len(r.out) != 1+5+1 {
+		t.Errorf("one token of prompt and five more were expected: %q", r.out)
+	}
+}
+
 func TestTokenizer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
