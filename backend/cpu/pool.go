@@ -15,16 +15,20 @@ type job interface {
 // pool runs jobs on a fixed set of threads. The calling goroutine is thread 0;
 // the others spin for a while between jobs, since operations follow each other
 // within microseconds, and then sleep.
+//
+// A job is over when its tasks are done, not when every thread has looked at it:
+// where other processes hold the cores, a thread that does not get to run costs
+// its help but delays nobody. That needs one word, ticket, that says both which
+// job is at hand and how many of its tasks are left to take. Who takes a task
+// from it knows that the job cannot change before that task is done.
 type pool struct {
 	backend *Backend
 	scratch [][]float32 // per thread
 
-	// The job at hand, published by epoch.
-	job   job
-	tasks int64
-	next  atomic.Int64 // the next task to take
-	epoch atomic.Int64 // counts jobs; -1 ends the threads
-	busy  atomic.Int64 // threads that have not finished the job at hand
+	job    job
+	ticket atomic.Uint64 // number of the job << 32 | tasks not taken yet
+	undone atomic.Int64  // tasks not done yet
+	closed atomic.Bool
 
 	mu     sync.Mutex
 	wake   *sync.Cond
@@ -47,71 +51,70 @@ func newPool(b *Backend, scratch [][]float32) *pool {
 
 // run executes all tasks of j and returns when they are done.
 func (p *pool) run(tasks int, j job) {
-	if tasks == 1 || len(p.scratch) == 1 {
+	if tasks <= 1 || len(p.scratch) == 1 {
 		for t := range tasks {
 			j.run(p.backend, t, p.scratch[0])
 		}
 		return
 	}
-	p.job, p.tasks = j, int64(tasks)
-	p.next.Store(0)
-	p.busy.Store(int64(len(p.scratch) - 1))
-	p.epoch.Add(1)
+	p.job = j
+	p.undone.Store(int64(tasks))
+	p.ticket.Store((p.ticket.Load()>>32+1)<<32 | uint64(tasks))
 	if p.parked.Load() > 0 {
 		p.mu.Lock()
 		p.wake.Broadcast()
 		p.mu.Unlock()
 	}
 	p.work(0)
-	for i := 0; p.busy.Load() > 0; i++ {
-		if i%64 == 63 {
-			runtime.Gosched()
-		}
+	for i := 1; p.undone.Load() > 0; i++ {
+		yieldAfter(i)
 	}
 }
 
-// work takes tasks until none is left.
+// work takes and runs tasks until none is left.
 func (p *pool) work(thread int) {
-	for t := p.next.Add(1) - 1; t < p.tasks; t = p.next.Add(1) - 1 {
-		p.job.run(p.backend, int(t), p.scratch[thread])
+	for v := p.ticket.Load(); uint32(v) > 0; v = p.ticket.Load() {
+		if p.ticket.CompareAndSwap(v, v-1) {
+			p.job.run(p.backend, int(uint32(v))-1, p.scratch[thread])
+			p.undone.Add(-1)
+		}
 	}
 }
 
 func (p *pool) thread(t int) {
-	for seen := int64(0); ; {
-		epoch := p.await(seen)
-		if epoch < 0 {
-			return
-		}
-		seen = epoch
+	for p.await() {
 		p.work(t)
-		p.busy.Add(-1)
 	}
 }
 
-// await returns the epoch once it is no longer seen.
-func (p *pool) await(seen int64) int64 {
-	for i := range spins {
-		if e := p.epoch.Load(); e != seen {
-			return e
+// await returns when there are tasks to take, or false when the pool closes.
+func (p *pool) await() bool {
+	for i := 1; i < spins; i++ {
+		if uint32(p.ticket.Load()) > 0 {
+			return true
 		}
-		if i%64 == 63 {
-			runtime.Gosched()
-		}
+		yieldAfter(i)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.parked.Add(1)
 	defer p.parked.Add(-1)
-	for p.epoch.Load() == seen {
+	for uint32(p.ticket.Load()) == 0 && !p.closed.Load() {
 		p.wake.Wait()
 	}
-	return p.epoch.Load()
+	return !p.closed.Load()
 }
 
-// close ends the threads.
+// yieldAfter lets other goroutines run every so often in a spin.
+func yieldAfter(i int) {
+	if i%64 == 0 {
+		runtime.Gosched()
+	}
+}
+
+// close ends the threads. No job may be running.
 func (p *pool) close() {
-	p.epoch.Store(-1)
+	p.closed.Store(true)
 	p.mu.Lock()
 	p.wake.Broadcast()
 	p.mu.Unlock()
