@@ -55,6 +55,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	checked := &checkedWriter{w: out}
 	root.SetOut(checked)
 	root.SetErr(errOut)
+	checkBuiltins(root)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		err = checked.err
@@ -140,6 +141,25 @@ Exit codes: 0 done, or interrupted and saved; 1 failed; 2 called wrongly;
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newVerify(), newPlan(), newBench(), newTokenizer())
 	return root
+}
+
+// checkBuiltins makes cobra's own commands refuse what they do not know. It comes
+// after SetOut, which the completion commands look at when they are made.
+func checkBuiltins(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				found, rest, _ := root.Find(args)
+				return knownCommand(found, rest)
+			}
+		case "completion":
+			c.Args = knownCommand
+			c.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
 
 // version describes this build: module version or commit, Go release, platform.

@@ -72,6 +72,8 @@ func TestWrongCalls(t *testing.T) {
 		{2, "trian"},
 		{2, "train --layres 3"},
 		{2, "tokenizer trian"},
+		{2, "help nothing"},
+		{2, "completion tcsh"},
 		{2, "train extra"},
 		{2, "eval"},
 		{2, "eval RUN RUN"},
