@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -301,8 +302,13 @@ func (r *Run) saveConfig() error {
 	})
 }
 
-// maxConfig bounds the size of a configuration file.
-const maxConfig = 1 << 16
+// Bounds of a configuration file. The YAML library takes time and memory that
+// grow with the square of the nesting, so brackets, which settings do not need,
+// are counted before it sees the text.
+const (
+	maxConfig   = 1 << 14 // bytes
+	maxBrackets = 32
+)
 
 // readConfig reads a complete configuration.
 func readConfig(path string) (Config, error) {
@@ -330,6 +336,9 @@ func ReadConfig(path string, cfg *Config) error {
 	}
 	if len(text) > maxConfig {
 		return fmt.Errorf("train: %s is larger than %d bytes; is it a configuration?", path, maxConfig)
+	}
+	if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxBrackets {
+		return fmt.Errorf("train: %s has more than %d brackets; is it a configuration?", path, maxBrackets)
 	}
 	read := *cfg
 	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {

@@ -80,9 +80,10 @@ func (s *Session) Step(step int, src source) (StepResult, error) {
 		}
 		r.MaxAbs = max(r.MaxAbs, s.Model.Stack.MaxAbs())
 	}
-	r.GradNorm, _ = s.sink.end()
 	r.Loss = sum / tokens
-	return r, nil
+	var err error
+	r.GradNorm, err = s.sink.end()
+	return r, err
 }
 
 // Evaluate returns the mean loss per token, in nats, of the ordinary

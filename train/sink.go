@@ -1,8 +1,12 @@
 package train
 
 import (
+	"fmt"
+	"math"
+
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -12,9 +16,10 @@ type stepSink interface {
 	bdia.Sink
 	// begin starts optimiser step number step at learning rate lr.
 	begin(step int, lr float64)
-	// end finishes the step and returns the gradient's global norm, where it
-	// was measured.
-	end() (norm float64, measured bool)
+	// end finishes the step and returns the gradient's global norm, or 0 where
+	// it was not measured. It fails, with parameters as they were, when the norm
+	// is not finite.
+	end() (norm float64, err error)
 }
 
 // updateNow applies each block's gradients in the reverse walk and lets go of
@@ -41,7 +46,7 @@ func (s *updateNow) Open(params []*tensor.Param) {
 // Close updates the parameters.
 func (s *updateNow) Close(params []*tensor.Param) { s.opt.Update(params, s.step, s.lr) }
 
-func (s *updateNow) end() (float64, bool) { return 0, false }
+func (s *updateNow) end() (float64, error) { return 0, nil }
 
 // accumulate keeps all gradients until the end of the step, over all of its
 // micro-batches, then clips and updates. Over several micro-batches it keeps the
@@ -78,15 +83,19 @@ func (s *accumulate) begin(step int, lr float64) {
 func (s *accumulate) Open([]*tensor.Param)  {}
 func (s *accumulate) Close([]*tensor.Param) {}
 
-func (s *accumulate) end() (norm float64, measured bool) {
+func (s *accumulate) end() (norm float64, err error) {
 	for _, p := range s.params {
 		if p.Lookups.Valid() {
 			s.be.Add(p.Grad, p.Grad, p.Lookups)
 		}
 	}
 	if s.clip > 0 {
-		norm, measured = optim.ClipGlobalNorm(s.be, s.params, s.clip), true
+		norm = optim.ClipGlobalNorm(s.be, s.params, s.clip)
+		if math.IsNaN(norm) || math.IsInf(norm, 0) {
+			return norm, fmt.Errorf("train: gradient norm is %v at step %d: %w; lower the learning rate or lengthen the warm-up",
+				norm, s.step, model.ErrDiverged)
+		}
 	}
 	s.opt.Update(s.params, s.step, s.lr)
-	return norm, measured
+	return norm, nil
 }

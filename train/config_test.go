@@ -1,0 +1,40 @@
+package train
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestHostileYAML feeds the reader text that makes YAML parsers run away. Each
+// must fail, soon and without much memory.
+func TestHostileYAML(t *testing.T) {
+	t.Parallel()
+	bomb := "a0: &a0 [x,x,x,x]\n"
+	for i := 1; i < 9; i++ {
+		bomb += fmt.Sprintf("a%d: &a%d [*a%d,*a%d,*a%d]\n", i, i, i-1, i-1, i-1)
+	}
+	indent := ""
+	for i := range 150 {
+		indent += strings.Repeat(" ", i) + "a:\n"
+	}
+	for name, text := range map[string]string{
+		"flow lists": strings.Repeat("[", maxConfig), "flow maps": strings.Repeat("{a: ", maxConfig/4),
+		"lists": strings.Repeat("- ", maxConfig/2), "keys": strings.Repeat("? ", maxConfig/2), "maps": indent,
+		"anchors": strings.Repeat("&a ", maxConfig/3), "aliases": strings.Repeat("*a ", maxConfig/3), "bomb": bomb,
+		"tags": strings.Repeat("!a ", maxConfig/3), "quotes": strings.Repeat("\"", maxConfig),
+		"huge": strings.Repeat("#", maxConfig+1), "few brackets": strings.Repeat("[", maxBrackets),
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		cfg := DefaultConfig()
+		err := ReadConfig(path, &cfg)
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}

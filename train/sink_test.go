@@ -1,0 +1,44 @@
+package train
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/model"
+)
+
+// TestInfiniteGradientNorm: clipping by an infinite norm would turn the
+// infinite entries into NaN weights, so the step must fail instead.
+func TestInfiniteGradientNorm(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultConfig()
+	cfg.Model.Layers, cfg.Model.Heads, cfg.Model.Width, cfg.Model.Context = 2, 2, 8, 4
+	cfg.Loop.Batch, cfg.Loop.Clip = 2, 1
+	planned, err := Plan(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	be, err := NewCPU(cfg, planned)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	s, err := NewSession(be, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Model.Init(1)
+	s.sink.begin(1, 1e-3)
+	p := s.Model.Params()[2]
+	grad, before, after := make([]float32, p.Grad.Len()), make([]float32, p.Value.Len()), make([]float32, p.Value.Len())
+	grad[0] = float32(math.Inf(1))
+	be.Upload(p.Grad, grad)
+	be.Download(before, p.Value)
+	if norm, err := s.sink.end(); !errors.Is(err, model.ErrDiverged) {
+		t.Errorf("norm %v, error %v; want ErrDiverged", norm, err)
+	}
+	be.Download(after, p.Value)
+	testkit.EqualBits(t, p.Name, after, before)
+}
