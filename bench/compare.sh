@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Times a GPT training step here and in a peer, in turn, and prints the ratios.
+#
+#   bench/compare.sh 'PEER COMMAND' [ROUNDS [SETTING ...]]
+#
+# PEER COMMAND is called with: gpt --layers N --heads N --width N --seq N
+# --batch N --vocab N --steps N --mode store|checkpoint, and prints one JSON
+# object with seconds_per_step, peak_mb and mb_before_step. The settings are
+# passed to both. Machines are noisy: the two alternate, medians count, and the
+# ratio is what to quote.
+set -euo pipefail
+peer=${1:?usage: bench/compare.sh 'PEER COMMAND' [ROUNDS [SETTING ...]]}
+rounds=${2:-3}
+setting=(--layers 6 --heads 6 --width 384 --seq 256 --batch 16 --vocab 65)
+if (($# > 2)); then setting=("${@:3}"); fi
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+go build -o "$tmp/bdia" ./cmd/bdia
+
+field() { sed -n "s/.*\"$1\": *\([-0-9.e+]*\).*/\1/p" | head -n 1; }
+median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+run() { # NAME COMMAND...
+  local name=$1 out
+  shift
+  out=$("$@")
+  field seconds_per_step <<<"$out" >>"$tmp/$name.s"
+  if [[ $name == peer* ]]; then
+    awk -v a="$(field peak_mb <<<"$out")" -v b="$(field mb_before_step <<<"$out")" 'BEGIN { print a - b }' >>"$tmp/$name.mb"
+  else
+    awk -v a="$(field peak_rss_mb <<<"$out")" -v b="$(field rss_before_mb <<<"$out")" 'BEGIN { print a - b }' >>"$tmp/$name.mb"
+  fi
+}
+
+for ((i = 1; i <= rounds; i++)); do
+  for mode in store recompute reversible; do
+    run "$mode" "$tmp/bdia" bench --memory "$mode" --steps 3 --json "${setting[@]}"
+  done
+  for mode in store checkpoint; do
+    # shellcheck disable=SC2086 # the peer is a command line
+    run "peer-$mode" $peer gpt "${setting[@]}" --steps 4 --mode "$mode"
+  done
+done
+
+printf '%-16s %12s %14s\n' '' 's a step' 'MiB above start'
+for name in store recompute reversible peer-store peer-checkpoint; do
+  printf '%-16s %12.3f %14.0f\n' "$name" "$(median <"$tmp/$name.s")" "$(median <"$tmp/$name.mb")"
+done
+ratio() { # TEXT UNIT A B
+  awk -v t="$1" -v a="$(median <"$tmp/$3.$2")" -v b="$(median <"$tmp/$4.$2")" 'BEGIN { printf "%-44s %.2f\n", t, a / b }'
+}
+ratio 'speed: peer store / store' s peer-store store
+ratio 'speed: peer store / reversible' s peer-store reversible
+ratio 'speed: peer checkpoint / reversible' s peer-checkpoint reversible
+ratio 'price of reversibility: reversible / store' s reversible store
+ratio 'memory: reversible / peer store' mb reversible peer-store
+ratio 'memory: reversible / peer checkpoint' mb reversible peer-checkpoint
