@@ -317,11 +317,15 @@ func (l *loop) figure() error {
 	for _, s := range all {
 		switch s.Name {
 		case "train/loss":
-			series = append(series, s)
-		case "val/loss", "train/eval_loss":
-			s.Evaluation = true
-			series = append(series, s)
+			s.Name = "training batches"
+		case "train/eval_loss":
+			s.Name, s.Evaluation = "training text", true
+		case "val/loss":
+			s.Name, s.Evaluation = "validation", true
+		default:
+			continue
 		}
+		series = append(series, s)
 	}
 	for _, name := range []string{"loss.png", "loss.svg"} {
 		if err := metric.LossCurve(filepath.Base(l.Dir), series, filepath.Join(l.Dir, name)); err != nil {
