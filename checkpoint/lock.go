@@ -16,6 +16,10 @@ const lockFile = ".lock"
 // ErrLocked is wrapped by the error of Lock on a directory that is locked.
 var ErrLocked = errors.New("another process is writing this run")
 
+// held keeps the files of locks reachable: the garbage collector closes a file
+// that is not, which would unlock it under a caller who dropped unlock.
+var held sync.Map
+
 // Lock takes dir, created where absent, for one writer: a second Lock, of this
 // or any other process, fails with ErrLocked until unlock is called or the
 // process ends, however it ends. The file DIR/.lock stays behind, unlocked.
@@ -42,5 +46,6 @@ func Lock(dir string) (unlock func(), err error) {
 	if f.Truncate(0) == nil {
 		f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
 	}
-	return sync.OnceFunc(func() { f.Close() }), nil
+	held.Store(f, true)
+	return sync.OnceFunc(func() { held.Delete(f); f.Close() }), nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -111,6 +112,21 @@ func TestKill(t *testing.T) {
 	}
 	if saved == 0 && rounds > 3 {
 		t.Error("no child saved anything")
+	}
+}
+
+// A lock outlives the function that unlocks it.
+func TestLockSurvivesCollection(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if _, err := Lock(dir); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		runtime.GC()
+	}
+	if _, err := Lock(dir); !errors.Is(err, ErrLocked) {
+		t.Errorf("lock after a collection: %v", err)
 	}
 }
 
