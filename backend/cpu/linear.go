@@ -43,15 +43,20 @@ func (l *linear) run(b *Backend, task int, scratch []float32) {
 	b.isa.Gemm(&g, scratch)
 }
 
-// gemm runs one product on all threads: the longer side of C is cut into two
-// blocks a thread, so that a thread that is held up does not hold up the others.
+// gemm runs one product on all threads. The longer side of C is cut into two
+// blocks a thread, so that a thread that is held up does not hold up the others;
+// in the gradient of a weight into one, because there every block packs the
+// whole of the other operand, which is as long as the batch.
 func (b *Backend) gemm(g kernel.Gemm, db []float32) {
 	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N, db: db, band: b.band(len(db))}
-	if threads := len(b.pool.scratch); threads > 1 {
+	if parts := len(b.pool.scratch); parts > 1 {
+		if g.Layout != kernel.TN {
+			parts *= 2
+		}
 		if g.M >= g.N {
-			l.rowBlock = blockLen(g.M, 2*threads)
+			l.rowBlock = blockLen(g.M, parts)
 		} else {
-			l.colBlock = blockLen(g.N, 2*threads)
+			l.colBlock = blockLen(g.N, parts)
 		}
 	}
 	l.colBlocks = (g.N + l.colBlock - 1) / l.colBlock
