@@ -56,9 +56,6 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
-		return nil, fmt.Errorf("train: %s: %w; continue it with --resume, or choose another folder with --out", dir, ErrExists)
-	}
 	src, err := OpenText(cfg.Data)
 	if err != nil {
 		return nil, err
@@ -68,6 +65,9 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 		return nil, err
 	}
 	defer unlock()
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
+		return nil, fmt.Errorf("train: %s: %w; continue it with --resume, or choose another folder with --out", dir, ErrExists)
+	}
 	tok, err := makeTokenizer(ctx, cfg.Data, src, progress)
 	if err != nil {
 		return nil, err

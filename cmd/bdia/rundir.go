@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -30,16 +31,20 @@ type newDir struct {
 }
 
 // claimDir chooses the folder of a new run: out, which must be empty if it
-// exists, or runs/PREFIX-DATE-TIME.
+// exists, or runs/PREFIX-DATE-TIME. It makes the latter, so that two commands of
+// the same second get two folders.
 func claimDir(out, prefix string) (newDir, error) {
 	if out != "" {
 		return emptyDir(out)
 	}
+	if err := os.MkdirAll(runsDir, 0o777); err != nil {
+		return newDir{}, err
+	}
 	base := filepath.Join(runsDir, prefix+"-"+time.Now().Format("20060102-150405"))
 	d := newDir{path: base}
 	for i := 2; ; i++ {
-		if _, err := os.Lstat(d.path); errors.Is(err, fs.ErrNotExist) {
-			return d, nil
+		if err := os.Mkdir(d.path, 0o777); !errors.Is(err, fs.ErrExist) {
+			return d, err
 		}
 		d.path = base + "-" + strconv.Itoa(i)
 	}
@@ -77,17 +82,20 @@ func (d newDir) remove() {
 	}
 }
 
-// inNewDir calls train with the folder of a new run, and removes the folder if
-// train fails before training has begun.
-func inNewDir(out, prefix string, p *progress, train func(dir string) error) error {
+// inNewDir calls run with the folder of a new run, and removes the folder if
+// run fails before training has begun, unless another process was quicker and
+// the run in it is that one's.
+func inNewDir(out, prefix string, p *progress, run func(dir string) error) error {
 	d, err := claimDir(out, prefix)
 	if err != nil {
 		return err
 	}
-	err = train(d.path)
+	err = run(d.path)
 	if err != nil && !p.started() {
 		p.clear()
-		d.remove()
+		if !errors.Is(err, checkpoint.ErrLocked) && !errors.Is(err, train.ErrExists) {
+			d.remove()
+		}
 	}
 	return err
 }
