@@ -23,8 +23,10 @@ func (s Schedule) Validate() error {
 		return fmt.Errorf("optim: learning rate is %v; it must be positive", s.LR)
 	case !(s.Final >= 0 && s.Final <= 1):
 		return fmt.Errorf("optim: final share of the learning rate is %v; it must be from 0 to 1", s.Final)
-	case s.Warmup < 0 || s.Steps < 1:
-		return fmt.Errorf("optim: %d warm-up steps and %d steps; the first must not be negative, the second at least 1", s.Warmup, s.Steps)
+	case s.Warmup < 0:
+		return fmt.Errorf("optim: a warm-up of %d steps; the number must not be negative", s.Warmup)
+	case s.Steps < 1:
+		return fmt.Errorf("optim: a run of %d steps; it must have at least 1", s.Steps)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 )
@@ -87,10 +88,29 @@ var ErrCombination = errors.New("impossible combination")
 
 // Validate reports the first setting, or combination, that cannot be.
 func (c Config) Validate() error {
-	for _, err := range []error{c.Model.Validate(), c.Method.Validate(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Data.Validate()} {
+	for _, err := range []error{c.Model.Validate(), c.Method.Validate(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Data.Validate(), c.Engine.Validate()} {
 		if err != nil {
 			return err
 		}
+	}
+	if n := c.Loop.SamplesAtOnce(); n > maxTokens/c.Model.Context {
+		return fmt.Errorf("train: %d samples of %d tokens are more than %d tokens at a time; use a smaller batch, or micro-batches", n, c.Model.Context, maxTokens)
+	}
+	return nil
+}
+
+// Sizes beyond these are taken for mistakes: no machine has memory for them, and
+// they keep every sum of sizes within range.
+const (
+	maxTokens  = 1 << 24 // in a micro-batch
+	maxSamples = 1 << 24 // in a batch
+)
+
+// Validate reports the first setting that cannot be. What this machine lacks is
+// for the backend to say.
+func (e EngineConfig) Validate() error {
+	if e.Threads < 0 || e.Threads > cpu.MaxThreads {
+		return fmt.Errorf("train: %d threads; give a number up to %d, or 0 for all processors", e.Threads, cpu.MaxThreads)
 	}
 	return nil
 }
@@ -110,16 +130,22 @@ func (d DataConfig) Validate() error {
 
 // Validate reports the first setting that cannot be.
 func (l LoopConfig) Validate() error {
-	if l.Batch < 1 || l.MicroBatch < 0 || l.Batch%l.microBatch() != 0 {
-		return fmt.Errorf("train: a batch of %d cannot be cut into micro-batches of %d; choose a divisor", l.Batch, l.MicroBatch)
+	if l.Batch < 1 || l.Batch > maxSamples {
+		return fmt.Errorf("train: a batch of %d samples; it must have from 1 to %d", l.Batch, maxSamples)
+	}
+	if l.MicroBatch < 0 || l.Batch%l.SamplesAtOnce() != 0 {
+		return fmt.Errorf("train: a batch of %d cannot be cut into micro-batches of %d; choose a divisor, or 0 for the whole batch", l.Batch, l.MicroBatch)
 	}
 	if !(l.Clip >= 0) {
 		return fmt.Errorf("train: clipping at norm %v; it must be positive, or 0 for none", l.Clip)
 	}
-	for name, v := range map[string]int{"eval_every": l.EvalEvery, "eval_samples": l.EvalSamples, "patience": l.Patience,
-		"sample_every": l.SampleEvery, "sample_tokens": l.SampleTokens, "save_every": l.SaveEvery, "log_every": l.LogEvery} {
-		if v < 0 {
-			return fmt.Errorf("train: %s is %d; it must not be negative", name, v)
+	for _, n := range []struct {
+		name string
+		v    int
+	}{{"eval_every", l.EvalEvery}, {"eval_samples", l.EvalSamples}, {"patience", l.Patience}, {"sample_every", l.SampleEvery},
+		{"sample_tokens", l.SampleTokens}, {"save_every", l.SaveEvery}, {"log_every", l.LogEvery}} {
+		if n.v < 0 {
+			return fmt.Errorf("train: %s is %d; it must not be negative", n.name, n.v)
 		}
 	}
 	switch l.Update {
@@ -139,14 +165,16 @@ func (l LoopConfig) Validate() error {
 	return nil
 }
 
-func (l LoopConfig) microBatch() int {
+// SamplesAtOnce returns how many samples go through the model together: a
+// micro-batch, or the whole batch where that is not cut.
+func (l LoopConfig) SamplesAtOnce() int {
 	if l.MicroBatch == 0 {
 		return max(l.Batch, 1)
 	}
 	return l.MicroBatch
 }
 
-func (l LoopConfig) microBatches() int { return l.Batch / l.microBatch() }
+func (l LoopConfig) microBatches() int { return l.Batch / l.SamplesAtOnce() }
 
 // updatesNow resolves auto: online back-propagation is for the reverse walk of
 // a reversible stack, where nothing has to wait for the end of the step.

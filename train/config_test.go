@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia"
 )
 
 // TestHostileYAML feeds the reader text that makes YAML parsers run away. Each
@@ -36,5 +38,29 @@ func TestHostileYAML(t *testing.T) {
 		if err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %v", name, err)
 		}
+	}
+}
+
+// TestHugeSizes: sizes that no machine holds are errors before anything of them
+// is allocated, and the search for a batch stops short of them.
+func TestHugeSizes(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*Config){
+		"batch":       func(c *Config) { c.Loop.Batch = 1 << 40 },
+		"tokens":      func(c *Config) { c.Loop.Batch = maxTokens/c.Model.Context + 1 },
+		"micro-batch": func(c *Config) { c.Loop.Batch, c.Loop.MicroBatch = 1<<20, 1<<19 },
+		"threads":     func(c *Config) { c.Engine.Threads = 1 << 40 },
+	} {
+		cfg := DefaultConfig()
+		change(&cfg)
+		if _, err := Plan(cfg); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	cfg := DefaultConfig()
+	cfg.Model.Context = 1 << 20
+	n, _, err := LargestBatch(cfg, bdia.Reversible, 1<<60)
+	if want := maxTokens >> 20; err != nil || n != want {
+		t.Errorf("largest batch %d (%v), want %d", n, err, want)
 	}
 }

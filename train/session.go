@@ -38,7 +38,7 @@ func NewSession(be backend.Backend, cfg Config) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := cfg.Loop.microBatch() * cfg.Model.Context
+	n := cfg.Loop.SamplesAtOnce() * cfg.Model.Context
 	s := &Session{Model: m, Optimizer: opt, be: be, cfg: cfg, inputs: make([]int32, n), targets: make([]int32, n)}
 	if cfg.updatesNow() {
 		s.sink = &updateNow{be: be, opt: opt}
@@ -65,7 +65,7 @@ type source interface {
 // failure no parameter has changed.
 func (s *Session) Step(step int, src source) (StepResult, error) {
 	r := StepResult{LR: s.cfg.Schedule.At(step)}
-	micro, T := s.cfg.Loop.microBatch(), s.cfg.Model.Context
+	micro, T := s.cfg.Loop.SamplesAtOnce(), s.cfg.Model.Context
 	tokens := float64(s.cfg.Loop.Batch * T)
 	s.sink.begin(step, r.LR)
 	var sum float64
@@ -92,7 +92,7 @@ func (s *Session) Evaluate(set *data.Sequential) (float64, error) {
 	T := s.cfg.Model.Context
 	var sum float64
 	for first := 0; first < set.Len(); {
-		n := min(s.cfg.Loop.microBatch(), set.Len()-first)
+		n := min(s.cfg.Loop.SamplesAtOnce(), set.Len()-first)
 		in, out := s.inputs[:n*T], s.targets[:n*T]
 		if err := set.Batch(first, n, in, out); err != nil {
 			return 0, err
@@ -122,7 +122,7 @@ func Plan(cfg Config) (backend.Usage, error) {
 		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
 	}
 	var sum float64
-	batch := model.Batch{Size: cfg.Loop.microBatch(), Inputs: s.inputs, Targets: s.targets}
+	batch := model.Batch{Size: cfg.Loop.SamplesAtOnce(), Inputs: s.inputs, Targets: s.targets}
 	if err := s.Model.Loss(batch, cfg.Method.Grid, &sum); err != nil {
 		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
 	}
@@ -173,8 +173,8 @@ func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, 
 		}
 		return false, err
 	}
-	low, high := 0, 1 // low fits, high does not
-	for high < 1<<20 {
+	low, high, most := 0, 1, maxTokens/cfg.Model.Context // low fits, high does not
+	for high <= most {
 		ok, err := fits(high)
 		if err != nil {
 			return 0, best, err
@@ -184,6 +184,7 @@ func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, 
 		}
 		low, high = high, 2*high
 	}
+	high = min(high, most+1)
 	for high-low > 1 {
 		mid := (low + high) / 2
 		ok, err := fits(mid)

@@ -43,6 +43,9 @@ type Backend struct {
 
 var _ backend.Backend = (*Backend)(nil)
 
+// MaxThreads is the most that Options may ask for: beyond it lie mistakes.
+const MaxThreads = 1024
+
 // Threads returns the number of threads that an option of n stands for.
 func Threads(n int) int {
 	if n <= 0 {
@@ -59,8 +62,8 @@ func ScratchBytes(threads int) int64 {
 // New returns a backend with an arena of ArenaBytes, which includes ScratchBytes.
 // Close it to give the memory back.
 func New(o Options) (*Backend, error) {
-	if o.Threads < 0 {
-		return nil, fmt.Errorf("cpu: %d threads; give a positive number, or 0 for all", o.Threads)
+	if o.Threads < 0 || o.Threads > MaxThreads {
+		return nil, fmt.Errorf("cpu: %d threads; give a number up to %d, or 0 for all", o.Threads, MaxThreads)
 	}
 	level := cpufeat.Best()
 	if o.ISA != "" {

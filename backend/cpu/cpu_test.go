@@ -15,6 +15,7 @@ func TestBadOptions(t *testing.T) {
 		part string
 	}{
 		"threads":   {Options{Threads: -1, ArenaBytes: 1 << 30}, "-1 threads"},
+		"many":      {Options{Threads: MaxThreads + 1, ArenaBytes: 1 << 40}, "1025 threads"},
 		"name":      {Options{ISA: "sse", ArenaBytes: 1 << 30}, `"sse"`},
 		"no arena":  {Options{Threads: 1}, "too small"},
 		"negative":  {Options{Threads: 1, ArenaBytes: -5}, "too small"},

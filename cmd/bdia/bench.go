@@ -61,6 +61,9 @@ AdamW. Tokens are random.`,
 		if err := cfg.Validate(); err != nil {
 			return usage(err)
 		}
+		if err := checkEngine(cfg.Engine); err != nil {
+			return err
+		}
 		w := cmd.OutOrStdout()
 		if memory == "" {
 			return benchAll(w, cfg, steps, asJSON)

@@ -124,7 +124,7 @@ func evaluate(ctx context.Context, r *train.Run, o evalOptions) (*evalReport, er
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		b := model.NewBatch(min(r.Config.Loop.Batch, set.Len()-first), T)
+		b := model.NewBatch(min(r.Config.Loop.SamplesAtOnce(), set.Len()-first), T)
 		if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
 			return nil, err
 		}

@@ -128,8 +128,8 @@ func engineFlags(f *pflag.FlagSet, e *train.EngineConfig) {
 
 // checkEngine reports an engine that this machine does not have.
 func checkEngine(e train.EngineConfig) error {
-	if e.Threads < 0 {
-		return usage(fmt.Errorf("--threads %d: give a positive number, or 0 for all processors", e.Threads))
+	if err := e.Validate(); err != nil {
+		return usage(err)
 	}
 	if e.ISA != "" {
 		if _, err := cpufeat.Parse(e.ISA); err != nil {

@@ -58,7 +58,7 @@ func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) 
 // loadRun loads the weights in dir with the configuration of r.
 func loadRun(r *train.Run, dir string) (*loaded, error) {
 	l := &loaded{tok: r.Tokenizer, grid: r.Config.Method.Grid}
-	return l, l.fill(r.Config.Model, dir, r.Config.Loop.Batch, r.Config.Engine)
+	return l, l.fill(r.Config.Model, dir, r.Config.Loop.SamplesAtOnce(), r.Config.Engine)
 }
 
 // fill plans inference on batches of the given size, then loads the weights.

@@ -40,3 +40,14 @@ func TestNewDirOfAnother(t *testing.T) {
 		}
 	}
 }
+
+// TestMicroBatchSubject: a run whose batch is cut fits its memory by micro-batch,
+// and so must the check of it.
+func TestMicroBatchSubject(t *testing.T) {
+	t.Parallel()
+	cfg := train.DefaultConfig()
+	cfg.Loop.Batch, cfg.Loop.MicroBatch = 12, 3
+	if s := freshSubject(cfg); s.batch.Size != 3 || len(s.batch.Inputs) != 3*cfg.Model.Context {
+		t.Errorf("%d samples are checked at a time, want 3", s.batch.Size)
+	}
+}

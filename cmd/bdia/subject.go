@@ -23,7 +23,8 @@ type subject struct {
 	fill  func(be backend.Backend, m *model.GPT) error // sets the weights
 }
 
-// subjectOfRun is a run's trained model on its next batch.
+// subjectOfRun is a run's trained model on its next batch, or the first
+// micro-batch of that.
 func subjectOfRun(r *train.Run) (subject, error) {
 	if r.State.Step == 0 {
 		return subject{}, fmt.Errorf("%s has no checkpoint yet; train it first", r.Dir)
@@ -48,7 +49,11 @@ func verifySubject(cmd *cobra.Command, s *settings, fresh train.Config, args []s
 		return subject{}, err
 	}
 	defer r.Close()
-	cfg, err := s.resolve(cmd.Flags(), r.Config)
+	base := r.Config
+	if cmd.Flags().Changed("batch") {
+		base.Loop.MicroBatch = 0
+	}
+	cfg, err := s.resolve(cmd.Flags(), base)
 	if err == nil {
 		err = unchanged(r.Config, cfg)
 	}
@@ -73,14 +78,14 @@ func freshSubject(cfg train.Config) subject {
 
 func newSubject(cfg train.Config, step int) subject {
 	return subject{cfg: cfg,
-		batch: model.NewBatch(cfg.Loop.Batch, cfg.Model.Context),
+		batch: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Model.Context),
 		pass:  backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}}
 }
 
 // check compares the reverse walk with stored activations.
 func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
 	c := s.cfg
-	u, err := verify.Plan(c.Model, c.Method, c.Loop.Batch, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
+	u, err := verify.Plan(c.Model, c.Method, s.batch.Size, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
 	if err != nil {
 		return nil, err
 	}
@@ -100,7 +105,7 @@ func (s subject) drift(report func(k int, rms float64)) error {
 	if c.Model.Layers < 3 {
 		return usage(fmt.Errorf("with %d blocks no state is solved for, so nothing drifts; use at least 3", c.Model.Layers))
 	}
-	u, err := verify.PlanDrift(c.Model, c.Method.Gamma, c.Loop.Batch, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
+	u, err := verify.PlanDrift(c.Model, c.Method.Gamma, s.batch.Size, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
 	if err != nil {
 		return err
 	}

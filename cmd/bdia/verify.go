@@ -24,8 +24,8 @@ func newVerify() *cobra.Command {
 		Short: "Check bit for bit that the reverse walk is exact",
 		Long: `Run one training pass with stored activations and one reversibly, and compare
 every rebuilt state and every gradient bit for bit. With a run directory, its own
-weights, text, batch size and next gammas are used; otherwise a fresh model of
-the given size on random tokens. Exit code 1 if anything differs.
+weights, text, micro-batch size and next gammas are used; otherwise a fresh
+model of the given size on random tokens. Exit code 1 if anything differs.
 
 --fault damages something between the forward pass and the reverse walk, to show
 that the check can fail. --float shows instead how the error of a reverse walk

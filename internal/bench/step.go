@@ -51,7 +51,8 @@ func TimeStep(cfg train.Config, steps int) (Step, error) {
 	}
 	s.Model.Init(cfg.Loop.Seed)
 	const warm = 2
-	src, times := randomTokens{cfg.Model.Vocab}, make([]float64, 0, steps)
+	src := randomTokens{cfg.Model.Vocab}
+	var times []float64
 	for step := 1; step <= warm+steps; step++ {
 		if step == warm+1 {
 			m.Reset()
