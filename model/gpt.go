@@ -11,6 +11,9 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
+// ErrBatch is wrapped by the error of a batch that the model cannot take.
+var ErrBatch = errors.New("bad batch")
+
 // ErrDiverged is wrapped by the error of a loss that is NaN or infinite.
 var ErrDiverged = errors.New("loss is not finite")
 
@@ -113,9 +116,13 @@ func (m *GPT) Init(seed uint64) {
 
 // Step runs one micro-batch forward and back and hands the gradients of
 // scale * sum of losses to sink. It adds the losses of the tokens to sum, in
-// order. It fails, before any gradient reaches sink, when the loss is not
-// finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+// order. It fails, before any gradient reaches sink, when the batch is not one
+// for this model (ErrBatch), the loss is not finite (ErrDiverged) or a state left
+// the exact range (bdia.ErrRange).
 func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+	if err := m.check(b, true); err != nil {
+		return err
+	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
 	sink.Open(m.outer)
@@ -165,6 +172,9 @@ func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
 // Drift runs the forward pass of a training step and measures how far off the
 // states are when they are solved for in floating point (see bdia.Stack.Drift).
 func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms float64)) error {
+	if err := m.check(b, false); err != nil {
+		return err
+	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
 	ids, _, _ := m.upload(b)
@@ -178,8 +188,12 @@ func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms float64))
 }
 
 // Loss adds the losses of the tokens of b, without training, to sum. States are
-// rounded to grid, or not for bdia.NoGrid.
+// rounded to grid, or not for bdia.NoGrid. It fails for a batch that is not one
+// for this model (ErrBatch) and a loss that is not finite (ErrDiverged).
 func (m *GPT) Loss(b Batch, grid bdia.Grid, sum *float64) error {
+	if err := m.check(b, true); err != nil {
+		return err
+	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
 	ids, targets, losses := m.upload(b)
@@ -189,18 +203,22 @@ func (m *GPT) Loss(b Batch, grid bdia.Grid, sum *float64) error {
 }
 
 // Logits writes the logits (Size,T,V) of every position of b's Inputs to dst.
+// It panics for inputs that the model cannot take.
 func (m *GPT) Logits(dst []float32, b Batch, grid bdia.Grid) {
 	m.logits(dst, b, grid, 0)
 }
 
 // NextLogits writes the logits (V) of the position after ids, at most Context
-// of them, to dst.
+// of them, to dst. It panics for ids that the model cannot take.
 func (m *GPT) NextLogits(dst []float32, ids []int32, grid bdia.Grid) {
 	m.logits(dst, Batch{Size: 1, Inputs: ids}, grid, len(ids)-1)
 }
 
 // logits writes the logits of the rows of b from the given one on.
 func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) {
+	if err := m.check(b, false); err != nil {
+		panic(err)
+	}
 	mark := m.be.Mark()
 	ids, _, _ := m.upload(b)
 	x := m.infer(ids, grid)
@@ -223,12 +241,31 @@ func (m *GPT) shape(b Batch) tensor.Shape {
 	return tensor.Shape{b.Size, len(b.Inputs) / b.Size, m.Config.Width}
 }
 
+// check reports the first thing about b that the model cannot take. Ids are
+// checked here, for on the device a wrong one would end the program.
+func (m *GPT) check(b Batch, targets bool) error {
+	if b.Size < 1 || len(b.Inputs) == 0 || len(b.Inputs)%b.Size != 0 {
+		return fmt.Errorf("model: %w: %d ids cannot be cut into %d samples", ErrBatch, len(b.Inputs), b.Size)
+	}
+	if T := len(b.Inputs) / b.Size; T > m.Config.Context {
+		return fmt.Errorf("model: %w: %d positions exceed the context of %d", ErrBatch, T, m.Config.Context)
+	}
+	if (targets || b.Targets != nil) && len(b.Targets) != len(b.Inputs) {
+		return fmt.Errorf("model: %w: %d targets for %d inputs", ErrBatch, len(b.Targets), len(b.Inputs))
+	}
+	for _, ids := range [][]int32{b.Inputs, b.Targets} {
+		for i, id := range ids {
+			if uint32(id) >= uint32(m.Config.Vocab) {
+				return fmt.Errorf("model: %w: token %d at position %d; the model has ids 0 to %d", ErrBatch, id, i, m.Config.Vocab-1)
+			}
+		}
+	}
+	return nil
+}
+
 // upload brings a batch to the device, with room for a loss per token.
 func (m *GPT) upload(b Batch) (ids, targets, losses tensor.Tensor) {
 	s := m.shape(b)
-	if s[1] > m.Config.Context {
-		panic(fmt.Sprintf("model: %d positions exceed the context of %d", s[1], m.Config.Context))
-	}
 	ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{s[0], s[1]})
 	m.be.UploadInts(ids, b.Inputs)
 	if b.Targets == nil {

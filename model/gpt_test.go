@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/model"
 )
 
 // TestInit: a fresh model knows nothing, so its loss is near ln V; the same seed
@@ -127,6 +129,52 @@ func TestTooLongPanics(t *testing.T) {
 		}
 	}()
 	m.NextLogits(make([]float32, 11), make([]int32, 6), bdia.NoGrid)
+}
+
+// TestBadBatches: what the model cannot take is an error where there is one, a
+// panic of the caller (not of a thread of the backend) where there is none, and
+// leaves no memory behind.
+func TestBadBatches(t *testing.T) {
+	t.Parallel()
+	c := tiny()
+	be := newCPU(t, 2)
+	m := newModel(t, be, c, bdia.DefaultOptions())
+	s := newSink(be, m.Params())
+	mark := be.Mark()
+	for name, change := range map[string]func(*model.Batch){
+		"input too large":  func(b *model.Batch) { b.Inputs[1] = int32(c.Vocab) },
+		"input negative":   func(b *model.Batch) { b.Inputs[2] = -1 },
+		"target too large": func(b *model.Batch) { b.Targets[3] = int32(c.Vocab) },
+		"no samples":       func(b *model.Batch) { b.Size = 0 },
+		"empty":            func(b *model.Batch) { b.Inputs, b.Targets = nil, nil },
+		"uneven":           func(b *model.Batch) { b.Inputs, b.Targets = b.Inputs[1:], b.Targets[1:] },
+		"too long":         func(b *model.Batch) { b.Size = 1 },
+		"no targets":       func(b *model.Batch) { b.Targets = nil },
+	} {
+		b := newBatch(c, 2)
+		change(&b)
+		var sum float64
+		if err := m.Step(b, trainPass, 1, s, &sum); !errors.Is(err, model.ErrBatch) {
+			t.Errorf("%s: Step: error %v", name, err)
+		}
+		if err := m.Loss(b, bdia.NoGrid, &sum); !errors.Is(err, model.ErrBatch) {
+			t.Errorf("%s: Loss: error %v", name, err)
+		}
+		if name == "no targets" { // which logits do not need
+			continue
+		}
+		func() {
+			defer func() {
+				if err, _ := recover().(error); !errors.Is(err, model.ErrBatch) {
+					t.Errorf("%s: Logits: panic with %v", name, err)
+				}
+			}()
+			m.Logits(make([]float32, 2*c.Context*c.Vocab), b, bdia.NoGrid)
+		}()
+	}
+	if be.Mark() != mark {
+		t.Error("memory is left allocated")
+	}
 }
 
 // TestStepsAlike: the same pass gives the same bits twice, whatever ran between,
