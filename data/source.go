@@ -111,6 +111,9 @@ func Open(path string, opts SourceOptions) (*Source, error) {
 		return nil, fmt.Errorf("data: list the text of %s: %w", path, err)
 	}
 	if len(src.Files) == 0 {
+		if info, err := os.Stat(root); err == nil && !info.IsDir() {
+			return nil, fmt.Errorf("data: %w in %s: it is empty, binary or no ordinary file: give another path", ErrNoText, path)
+		}
 		return nil, fmt.Errorf("data: %w in %s: of the files there %d qualify by name and those are empty or binary: give another path or other extensions",
 			ErrNoText, path, seen)
 	}

@@ -64,3 +64,28 @@ func TestHugeSizes(t *testing.T) {
 		t.Errorf("largest batch %d (%v), want %d", n, err, want)
 	}
 }
+
+// TestYAMLMessages: what is wrong with a value is said in one line, in words for
+// people who do not know Go.
+func TestYAMLMessages(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"loop:\n  batch: many\n":                         `line 2: "many" is not a whole number`,
+		"loop:\n  seed: -1\n":                            "line 2: -1 is out of range",
+		"loop:\n  clip: none\n":                          `line 2: "none" is not a number`,
+		"loop:\n  tensorboard: 7\n":                      `line 2: "7" is not true or false`,
+		"loop:\n  batch: 1" + "0000000000000000000000\n": "line 2: 10000000000000000000000 is out of range",
+		"loop: 5\n":                                      "[1:7] int was used where mapping is expected",
+		"loop:\n  bat: 3\n":                              `[2:3] unknown field "bat"`,
+	} {
+		path := filepath.Join(t.TempDir(), "c.yaml")
+		if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		cfg := DefaultConfig()
+		err := ReadConfig(path, &cfg)
+		if want = "train: " + path + ": " + want; err == nil || err.Error() != want {
+			t.Errorf("%q: error %v, want %s", text, err, want)
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -342,7 +343,7 @@ func ReadConfig(path string, cfg *Config) error {
 	}
 	read := *cfg
 	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {
-		return fmt.Errorf("train: %s: %s", path, firstLine(err))
+		return fmt.Errorf("train: %s: %s", path, yamlMessage(err))
 	}
 	if read != (Config{}) { // what a file without settings makes of it
 		*cfg = read
@@ -350,10 +351,34 @@ func ReadConfig(path string, cfg *Config) error {
 	return nil
 }
 
-// firstLine returns the first line of err, without its picture of the source.
-func firstLine(err error) string {
+// yamlMessage is err as one line, without its picture of the source and without
+// names of Go types.
+func yamlMessage(err error) string {
+	var wrong *yaml.TypeError
+	var large *yaml.OverflowError
+	switch {
+	case errors.As(err, &wrong) && wrong.Token != nil:
+		return fmt.Sprintf("line %d: %q is not %s", wrong.Token.Position.Line, wrong.Token.Value, kindName(wrong.DstType))
+	case errors.As(err, &large) && large.Token != nil:
+		return fmt.Sprintf("line %d: %s is out of range", large.Token.Position.Line, large.SrcNum)
+	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line
+}
+
+// kindName names a type of setting for people.
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64, reflect.Uint64:
+		return "a whole number"
+	case reflect.Float64:
+		return "a number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Struct:
+		return "a section of settings"
+	}
+	return "a text"
 }
 
 // saveBestTokenizer puts the tokenizer beside the best weights.
