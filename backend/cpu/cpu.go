@@ -75,6 +75,10 @@ func New(o Options) (*Backend, error) {
 	if least := ScratchBytes(o.Threads); o.ArenaBytes < least {
 		return nil, fmt.Errorf("cpu: an arena of %d bytes is too small; the threads alone need %d", o.ArenaBytes, least)
 	}
+	if most := available(); most > 0 && o.ArenaBytes > most {
+		return nil, fmt.Errorf("cpu: %.1f GiB of memory are needed and %.1f GiB are free; use a smaller batch or model (see bdia plan --budget)",
+			float64(o.ArenaBytes)/(1<<30), float64(most)/(1<<30))
+	}
 	mem, free, err := allocate(o.ArenaBytes)
 	if err != nil {
 		return nil, fmt.Errorf("cpu: %d bytes of memory: %w; use a smaller batch or model (see bdia plan --budget)", o.ArenaBytes, err)

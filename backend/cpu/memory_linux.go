@@ -1,6 +1,45 @@
 package cpu
 
-import "golang.org/x/sys/unix"
+import (
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
 
 // adviseHugePages asks for large pages; the kernel may decline.
 func adviseHugePages(mem []byte) { _ = unix.Madvise(mem, unix.MADV_HUGEPAGE) }
+
+// available returns how many bytes programs can still take, or 0 where that is
+// not known. Linux grants a mapping of any size and ends the program that fills
+// it, so it has to be asked.
+func available() int64 {
+	text, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	return parseMeminfo(string(text))
+}
+
+// parseMeminfo adds up the memory and the swap space that are free; 0 if the
+// text does not tell.
+func parseMeminfo(text string) int64 {
+	known, sum := false, int64(0)
+	for line := range strings.Lines(text) {
+		f := strings.Fields(line)
+		if len(f) != 3 || f[2] != "kB" || f[0] != "MemAvailable:" && f[0] != "SwapFree:" {
+			continue
+		}
+		kib, err := strconv.ParseInt(f[1], 10, 50)
+		if err != nil || kib < 0 {
+			return 0
+		}
+		known = known || f[0] == "MemAvailable:"
+		sum += kib << 10
+	}
+	if !known {
+		return 0
+	}
+	return sum
+}
