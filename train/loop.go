@@ -56,6 +56,7 @@ type loop struct {
 	sum     Summary
 	started time.Time
 	before  float64 // seconds trained by earlier processes
+	saved   int     // step of the latest checkpoint; 0: there is none
 	window  struct {
 		steps  int
 		losses float64
@@ -157,7 +158,7 @@ func (l *loop) run(ctx context.Context) error {
 		return err
 	}
 	l.window.since = time.Now()
-	saved := st.Step
+	l.saved = st.Step
 	for step := st.Step + 1; step <= l.Config.Schedule.Steps; step++ {
 		if ctx.Err() != nil {
 			l.sum.Interrupted = true
@@ -165,7 +166,7 @@ func (l *loop) run(ctx context.Context) error {
 		}
 		r, err := l.s.Step(step, l.data.batches)
 		if err != nil {
-			return fmt.Errorf("%w%s", err, l.intact(saved))
+			return fmt.Errorf("%w%s", err, l.intact())
 		}
 		st.Step, st.Tokens = step, st.Tokens+int64(c.Batch*l.Config.Model.Context)
 		if err := l.record(step, r); err != nil {
@@ -175,7 +176,7 @@ func (l *loop) run(ctx context.Context) error {
 		best := false
 		if last || every(step, c.EvalEvery) {
 			if best, err = l.evaluate(step); err != nil {
-				return fmt.Errorf("%w%s", err, l.intact(saved))
+				return fmt.Errorf("%w%s", err, l.intact())
 			}
 			l.sum.Stopped = c.Patience > 0 && st.BadEvals >= c.Patience && !last
 		}
@@ -188,13 +189,12 @@ func (l *loop) run(ctx context.Context) error {
 			if err := l.saveAt(step, best); err != nil {
 				return err
 			}
-			saved = step
 		}
 		if l.sum.Stopped {
 			break
 		}
 	}
-	if l.sum.Interrupted && st.Step > saved {
+	if l.sum.Interrupted && st.Step > l.saved {
 		return l.saveAt(st.Step, false)
 	}
 	return nil
@@ -203,11 +203,11 @@ func (l *loop) run(ctx context.Context) error {
 func every(step, n int) bool { return n > 0 && step%n == 0 }
 
 // intact says in an error where the run can go on.
-func (l *loop) intact(saved int) string {
-	if saved == 0 {
+func (l *loop) intact() string {
+	if l.saved == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (the checkpoint of step %d in %s is intact)", saved, l.Dir)
+	return fmt.Sprintf(" (the checkpoint of step %d in %s is intact)", l.saved, l.Dir)
 }
 
 // first evaluates the model as it is before this process changes it.
@@ -300,9 +300,13 @@ func (l *loop) sample(step int) error {
 
 // saveAt writes a checkpoint and brings the run's figure up to date.
 func (l *loop) saveAt(step int, best bool) error {
+	if err := l.s.finite(step); err != nil {
+		return fmt.Errorf("%w%s", err, l.intact())
+	}
 	if err := l.Run.save(l.s, best); err != nil {
 		return err
 	}
+	l.saved = step
 	l.obs.Saved(step, l.Dir)
 	return l.figure()
 }

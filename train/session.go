@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -84,6 +85,19 @@ func (s *Session) Step(step int, src source) (StepResult, error) {
 	var err error
 	r.GradNorm, err = s.sink.end()
 	return r, err
+}
+
+// finite fails where the update of a step has left weights that are not finite,
+// which its loss, taken before, does not show: such weights must not replace a
+// checkpoint.
+func (s *Session) finite(step int) error {
+	for _, p := range s.Model.Params() {
+		if sum := s.be.SumSquares(p.Value); math.IsNaN(sum) || math.IsInf(sum, 0) {
+			return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
+				p.Name, step, model.ErrDiverged)
+		}
+	}
+	return nil
 }
 
 // Evaluate returns the mean loss per token, in nats, of the ordinary
