@@ -70,11 +70,11 @@ func TestHugeSizes(t *testing.T) {
 func TestYAMLMessages(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"loop:\n  batch: many\n":                         `line 2: "many" is not a whole number`,
-		"loop:\n  seed: -1\n":                            "line 2: -1 is out of range",
-		"loop:\n  clip: none\n":                          `line 2: "none" is not a number`,
-		"loop:\n  tensorboard: 7\n":                      `line 2: "7" is not true or false`,
-		"loop:\n  batch: 1" + "0000000000000000000000\n": "line 2: 10000000000000000000000 is out of range",
+		"loop:\n  batch: many\n":                         `[2:10] "many" is not a whole number`,
+		"loop:\n  seed: -1\n":                            "[2:9] -1 is out of range",
+		"loop:\n  clip: none\n":                          `[2:9] "none" is not a number`,
+		"loop:\n  tensorboard: 7\n":                      `[2:16] "7" is not true or false`,
+		"loop:\n  batch: 1" + "0000000000000000000000\n": "[2:10] 10000000000000000000000 is out of range",
 		"loop: 5\n":                                      "[1:7] int was used where mapping is expected",
 		"loop:\n  bat: 3\n":                              `[2:3] unknown field "bat"`,
 	} {

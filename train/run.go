@@ -358,9 +358,9 @@ func yamlMessage(err error) string {
 	var large *yaml.OverflowError
 	switch {
 	case errors.As(err, &wrong) && wrong.Token != nil:
-		return fmt.Sprintf("line %d: %q is not %s", wrong.Token.Position.Line, wrong.Token.Value, kindName(wrong.DstType))
+		return fmt.Sprintf("[%d:%d] %q is not %s", wrong.Token.Position.Line, wrong.Token.Position.Column, wrong.Token.Value, kindName(wrong.DstType))
 	case errors.As(err, &large) && large.Token != nil:
-		return fmt.Sprintf("line %d: %s is out of range", large.Token.Position.Line, large.SrcNum)
+		return fmt.Sprintf("[%d:%d] %s is out of range", large.Token.Position.Line, large.Token.Position.Column, large.SrcNum)
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	return line

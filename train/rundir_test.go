@@ -212,7 +212,7 @@ func TestDamagedRun(t *testing.T) {
 		}, nil, []string{configFile, "headz"}},
 		{"configuration of a wrong type", configFile, func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), "heads: 2", "heads: two", 1))
-		}, nil, []string{configFile, "[12:10]", "int"}},
+		}, nil, []string{configFile, "[12:10]", "whole number"}},
 		{"configuration impossible", configFile, func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), "heads: 2", "heads: 7", 1))
 		}, nil, []string{configFile, "7 heads"}},
@@ -296,6 +296,8 @@ func TestDivergence(t *testing.T) {
 	}{
 		{"loss not finite", func(c *Config) { c.Method, c.Schedule.LR = noGrid(bdia.Store, 0), 1e30 }, model.ErrDiverged,
 			[]string{"step 5", "learning rate"}},
+		{"checkpoint after the bad update", func(c *Config) { c.Method, c.Schedule.LR, c.Loop.SaveEvery = noGrid(bdia.Store, 0), 1e30, 1 }, model.ErrDiverged,
+			[]string{"after step 4", "learning rate"}},
 		{"past the exactness limit", func(c *Config) { c.Schedule.LR = 1e5 }, bdia.ErrRange,
 			[]string{"step 5", "state x_0", "sample", "32768"}},
 	} {
