@@ -105,6 +105,14 @@ func usageOf(u backend.Usage) usageJSON {
 	return j
 }
 
+// number is v for JSON, which has no NaN and no infinities: they are null.
+func number(v float64) any {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return v
+}
+
 // printJSON prints v as one indented object.
 func printJSON(w io.Writer, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")

@@ -147,6 +147,14 @@ func TestDrift(t *testing.T) {
 	if r := mustCall(t, args...); strings.Count(r.out, "#\n") != 11 {
 		t.Errorf("report for people:\n%s", r.out)
 	}
+	deep := []string{"verify", "--float", "--layers", "200", "--width", "8", "--heads", "1", "--context", "8", "--batch", "1", "--vocab", "8"}
+	points = object(t, mustCall(t, append(deep, "--json")...))["drift"].([]any)
+	if last := points[198].(map[string]any); last["rms"] != nil { // past float32, and so past JSON's numbers
+		t.Errorf("deep stack: x_0 is off by %v", last)
+	}
+	if r := mustCall(t, deep...); !strings.Contains(r.out, "Mean growth a block: x") || strings.Contains(r.out, "xNaN") {
+		t.Errorf("deep stack:\n%s", r.out)
+	}
 }
 
 func TestPlan(t *testing.T) {

@@ -177,12 +177,6 @@ func asPlanned(sum train.Summary) string {
 
 // summaryJSON is a summary for machines; unmeasured numbers are null.
 func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
-	number := func(v float64) any {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil
-		}
-		return v
-	}
 	return map[string]any{
 		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
 		"first_val_loss": number(sum.FirstVal), "val_loss": number(sum.LastVal), "best_val_loss": number(sum.BestVal),

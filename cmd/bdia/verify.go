@@ -123,18 +123,26 @@ func printReport(w io.Writer, r *verify.Report, hashes bool) {
 // printDrift prints the growth of the error without a grid.
 func printDrift(w io.Writer, asJSON bool, target subject) error {
 	type point struct {
-		K   int     `json:"k"`
-		RMS float64 `json:"rms"`
+		K   int
+		RMS float64
 	}
 	var points []point
 	if err := target.drift(func(k int, rms float64) { points = append(points, point{k, rms}) }); err != nil {
 		return err
 	}
 	if asJSON {
-		return printJSON(w, map[string]any{"drift": points})
+		list := make([]map[string]any, len(points))
+		for i, p := range points {
+			list[i] = map[string]any{"k": p.K, "rms": number(p.RMS)} // deep stacks drift past any number
+		}
+		return printJSON(w, map[string]any{"drift": list})
 	}
 	fmt.Fprintln(w, "Error of states solved for in float32, without a grid (root mean square):")
-	first, last := points[0].RMS, points[len(points)-1].RMS
+	n := 1 // points before the error leaves every range
+	for n < len(points) && number(points[n].RMS) != nil {
+		n++
+	}
+	first, last := points[0].RMS, points[n-1].RMS
 	before := math.NaN()
 	for _, p := range points {
 		growth := ""
@@ -144,7 +152,7 @@ func printDrift(w io.Writer, asJSON bool, target subject) error {
 		fmt.Fprintf(w, "  x_%-4d %.3e  %-6s %s\n", p.K, p.RMS, growth, driftBar(p.RMS, last))
 		before = p.RMS
 	}
-	if n := len(points); n > 1 && first > 0 {
+	if n > 1 && first > 0 {
 		fmt.Fprintf(w, "Mean growth a block: x%.2f. On a grid the error is 0: run without --float.\n",
 			math.Pow(last/first, 1/float64(n-1)))
 	}
