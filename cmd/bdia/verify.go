@@ -146,7 +146,7 @@ func printDrift(w io.Writer, asJSON bool, target subject) error {
 	before := math.NaN()
 	for _, p := range points {
 		growth := ""
-		if before > 0 {
+		if before > 0 && number(p.RMS) != nil {
 			growth = fmt.Sprintf("x%.2f", p.RMS/before)
 		}
 		fmt.Fprintf(w, "  x_%-4d %.3e  %-6s %s\n", p.K, p.RMS, growth, driftBar(p.RMS, last))
