@@ -82,7 +82,7 @@ func compare(ctx context.Context, data, out string, steps, seeds int) error {
 			}
 			fmt.Printf("| %s | %d | %.3f | %.3f | %.0f | %.3f | %.1f MiB |\n", v.name, seed, last(training), best.Y, best.X, last(val), float64(planned.Total)/(1<<20))
 			if seed == 1 {
-				curves = append(curves, metric.Series{Name: v.name, Run: v.name, Evaluation: true, Points: val.Points[1:]})
+				curves = append(curves, metric.Series{Name: "validation", Run: v.name, Evaluation: true, Points: val.Points[1:]})
 			}
 		}
 	}
