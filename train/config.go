@@ -120,6 +120,8 @@ func (d DataConfig) Validate() error {
 	switch {
 	case !(d.ValFraction >= 0 && d.ValFraction < 1):
 		return fmt.Errorf("train: validation fraction is %v; it must be at least 0 and below 1", d.ValFraction)
+	case d.Tokenizer == "":
+		return fmt.Errorf("train: no tokenizer; use char, bpe or a folder with tokenizer files")
 	case d.Tokenizer == "bpe" && d.BPEVocab < 257:
 		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", d.BPEVocab)
 	case d.MaxBytes < 0:

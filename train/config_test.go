@@ -75,6 +75,8 @@ func TestYAMLMessages(t *testing.T) {
 		"loop:\n  clip: none\n":                          `[2:9] "none" is not a number`,
 		"loop:\n  tensorboard: 7\n":                      `[2:16] "7" is not true or false`,
 		"loop:\n  batch: 1" + "0000000000000000000000\n": "[2:10] 10000000000000000000000 is out of range",
+		"loop:\n  batch: 1.5\n":                          "loop.batch is 1.5, not a whole number",
+		"loop:\n  save_every: 1e300\n":                   "[2:15] 1e300 is out of range",
 		"loop: 5\n":                                      "[1:7] int was used where mapping is expected",
 		"loop:\n  bat: 3\n":                              `[2:3] unknown field "bat"`,
 	} {

@@ -345,8 +345,30 @@ func ReadConfig(path string, cfg *Config) error {
 	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {
 		return fmt.Errorf("train: %s: %s", path, yamlMessage(err))
 	}
+	if err := wholeNumbers(text); err != nil {
+		return fmt.Errorf("train: %s: %w", path, err)
+	}
 	if read != (Config{}) { // what a file without settings makes of it
 		*cfg = read
+	}
+	return nil
+}
+
+// wholeNumbers refuses fractions in settings that are whole numbers, for which
+// the YAML library would cut them off. The text has been read once.
+func wholeNumbers(text []byte) error {
+	var sections map[string]map[string]any
+	if err := yaml.Unmarshal(text, &sections); err != nil {
+		return nil // not by section and key, so nothing was set
+	}
+	for _, section := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		for _, f := range reflect.VisibleFields(section.Type) {
+			at, key := section.Tag.Get("yaml"), f.Tag.Get("yaml")
+			v, ok := sections[at][key].(float64)
+			if ok && kindName(f.Type) == "a whole number" && v != math.Trunc(v) {
+				return fmt.Errorf("%s.%s is %v, not a whole number", at, key, v)
+			}
+		}
 	}
 	return nil
 }
