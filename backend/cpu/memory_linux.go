@@ -13,13 +13,16 @@ func adviseHugePages(mem []byte) { _ = unix.Madvise(mem, unix.MADV_HUGEPAGE) }
 
 // available returns how many bytes programs can still take, or 0 where that is
 // not known. Linux grants a mapping of any size and ends the program that fills
-// it, so it has to be asked.
+// it, so it has to be asked. A container's limit counts where it is the lower one;
+// what of it is in use is not subtracted, for files in the cache count as used.
 func available() int64 {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
+	meminfo, _ := os.ReadFile("/proc/meminfo")
+	free := parseMeminfo(string(meminfo))
+	limit, _ := os.ReadFile("/sys/fs/cgroup/memory.max")
+	if most, err := strconv.ParseInt(strings.TrimSpace(string(limit)), 10, 64); err == nil && most > 0 && (free == 0 || most < free) {
+		return most
 	}
-	return parseMeminfo(string(text))
+	return free
 }
 
 // parseMeminfo adds up the memory and the swap space that are free; 0 if the
