@@ -62,7 +62,7 @@ func quickConfig() train.Config {
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 8, 4, 128, 128
 	cfg.Schedule.LR, cfg.Schedule.Warmup = 2e-3, 50
-	cfg.Loop.Batch, cfg.Loop.EvalSamples, cfg.Loop.EvalEvery = 16, 128, 0
+	cfg.Loop.Batch, cfg.Loop.EvalSamples, cfg.Loop.EvalEvery = 8, 128, 0
 	return cfg
 }
 
