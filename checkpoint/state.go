@@ -31,9 +31,6 @@ type State struct {
 	BadEvals int     `json:"bad_evals"` // evaluations since then
 	Elapsed  float64 `json:"elapsed"`   // seconds of training
 	Seed     uint64  `json:"seed"`
-
-	// Cursor is the data's own position, by names that it chooses.
-	Cursor map[string]int64 `json:"cursor,omitempty"`
 }
 
 // stateJSON carries BestLoss, for JSON has no infinity.

@@ -32,21 +32,6 @@ func scaleGo(dst, x []float32, a float32) {
 	}
 }
 
-// Axpy sets dst = fma(x, a, dst).
-func (isa ISA) Axpy(dst, x []float32, a float32) {
-	wantLen(len(dst), len(x))
-	var v vecArgs
-	v.p[0], v.p[1], v.f[0] = ptr(dst), ptr(x), a
-	i := isa.run(opAxpy, &v, len(dst))
-	axpyGo(dst[i:], x[i:], a)
-}
-
-func axpyGo(dst, x []float32, a float32) {
-	for i := range dst {
-		dst[i] = fma(x[i], a, dst[i])
-	}
-}
-
 // ColumnSum adds rows of dy to db: db[j] += dy[r*ld+j] for r = 0..rows-1 in
 // ascending order; len(db) columns, row stride ld.
 func (isa ISA) ColumnSum(db, dy []float32, rows, ld int) {

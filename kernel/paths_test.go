@@ -189,7 +189,6 @@ var kernels = []struct {
 	{"Add", func(isa ISA, o *operands) []float64 { isa.Add(o.vec(), o.vec(), o.vec()); return nil }},
 	{"AddAlias", func(isa ISA, o *operands) []float64 { x := o.vec(); isa.Add(x, x, o.vec()); return nil }},
 	{"Scale", func(isa ISA, o *operands) []float64 { isa.Scale(o.vec(), o.vec(), o.value()); return nil }},
-	{"Axpy", func(isa ISA, o *operands) []float64 { isa.Axpy(o.vec(), o.vec(), o.value()); return nil }},
 	{"Quantise", func(isa ISA, o *operands) []float64 { return asScalar(isa.Quantise(o.vec(), 9)) }},
 	{"AddQuantised", func(isa ISA, o *operands) []float64 { return asScalar(isa.AddQuantised(o.vec(), o.vec(), o.vec(), 9)) }},
 	{"QuantisedAdd", func(isa ISA, o *operands) []float64 { return asScalar(isa.QuantisedAdd(o.vec(), o.vec(), o.vec(), 9)) }},

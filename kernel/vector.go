@@ -43,7 +43,6 @@ const (
 	opGELUErfBackward
 	opAdd
 	opScale
-	opAxpy
 	opQuantise
 	opAddQuantised
 	opQuantisedAdd

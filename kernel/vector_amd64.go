@@ -65,8 +65,6 @@ func call512(op vecOp, a *byte) {
 		vecAdd512(a)
 	case opScale:
 		vecScale512(a)
-	case opAxpy:
-		vecAxpy512(a)
 	case opQuantise:
 		vecQuantise512(a)
 	case opAddQuantised:
@@ -154,8 +152,6 @@ func call256(op vecOp, a *byte) {
 		vecAdd256(a)
 	case opScale:
 		vecScale256(a)
-	case opAxpy:
-		vecAxpy256(a)
 	case opQuantise:
 		vecQuantise256(a)
 	case opAddQuantised:

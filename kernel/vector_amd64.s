@@ -1441,50 +1441,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecAxpy512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecAxpy512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Z2
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (DI)(BX*4), Z0
-	VMOVUPS     (SI)(BX*4), Z1
-	VFMADD231PS Z2, Z1, Z0
-	VMOVUPS     Z0, (DI)(BX*4)
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (DI)(BX*4), K2, Z0
-	VMOVUPS.Z   (SI)(BX*4), K2, Z1
-	VFMADD231PS Z2, Z1, Z0
-	VMOVUPS     Z0, K2, (DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
 // func vecQuantise512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecQuantise512(SB), NOSPLIT, $0-8
@@ -5601,58 +5557,6 @@ tail:
 	VMASKMOVPS 32(SI)(BX*4), Y1, Y0
 	VMULPS     Y3, Y0, Y0
 	VMASKMOVPS Y0, Y1, 32(DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecAxpy256(a *byte)
-// Requires: AVX, FMA3
-TEXT ·vecAxpy256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Y4
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (DI)(BX*4), Y0
-	VMOVUPS     (SI)(BX*4), Y1
-	VFMADD231PS Y4, Y1, Y0
-	VMOVUPS     Y0, (DI)(BX*4)
-	VMOVUPS     32(DI)(BX*4), Y0
-	VMOVUPS     32(SI)(BX*4), Y1
-	VFMADD231PS Y4, Y1, Y0
-	VMOVUPS     Y0, 32(DI)(BX*4)
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y2
-	VMASKMOVPS  (DI)(BX*4), Y2, Y0
-	VMASKMOVPS  (SI)(BX*4), Y2, Y1
-	VFMADD231PS Y4, Y1, Y0
-	VMASKMOVPS  Y0, Y2, (DI)(BX*4)
-	VMOVUPS     96(R13), Y2
-	VMASKMOVPS  32(DI)(BX*4), Y2, Y0
-	VMASKMOVPS  32(SI)(BX*4), Y2, Y1
-	VFMADD231PS Y4, Y1, Y0
-	VMASKMOVPS  Y0, Y2, 32(DI)(BX*4)
 
 done:
 	VZEROUPPER

@@ -137,13 +137,6 @@ func vecAdd512(a *byte)
 //go:noescape
 func vecScale512(a *byte)
 
-// vecAxpy512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = fma(p1, f0, p0)
-//
-//go:noescape
-func vecAxpy512(a *byte)
-
 // vecQuantise512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = quantise(p0, f0, f1)
@@ -440,13 +433,6 @@ func vecAdd256(a *byte)
 //
 //go:noescape
 func vecScale256(a *byte)
-
-// vecAxpy256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = fma(p1, f0, p0)
-//
-//go:noescape
-func vecAxpy256(a *byte)
 
 // vecQuantise256 works on vecArgs a; x[i] stands for element i of slice p:
 //

@@ -98,11 +98,6 @@ var kernels = []kernel{
 		g.mul(x, x, g.f(0))
 		g.store(x, 0)
 	}},
-	{name: "Axpy", loop: "p0 = fma(p1, f0, p0)", ptrs: 2, body: func(g *gen) {
-		d := g.load(0)
-		g.addMul(d, g.load(1), g.f(0))
-		g.store(d, 0)
-	}},
 	{name: "Quantise", loop: "p0 = quantise(p0, f0, f1)", ptrs: 1, accs: 1, body: func(g *gen) {
 		x := g.load(0)
 		g.quantise(x, 0, 1)
