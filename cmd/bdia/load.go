@@ -28,7 +28,8 @@ type loaded struct {
 
 // loadDir loads the model of a run directory, or of any Hugging Face GPT-2 folder.
 func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) {
-	if err := checkpoint.Settle(dir); err != nil {
+	home := runOf(dir)
+	if err := checkpoint.Settle(home); err != nil {
 		return nil, err
 	}
 	cfg, err := convert.ReadGPT2Config(filepath.Join(dir, "config.json"))
@@ -47,12 +48,23 @@ func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) 
 	}
 	l := &loaded{tok: tok, grid: bdia.NoGrid}
 	run := train.DefaultConfig()
-	if err := train.ReadConfig(filepath.Join(dir, configName), &run); err == nil {
+	if err := train.ReadConfig(filepath.Join(home, configName), &run); err == nil {
 		l.grid = run.Method.Grid
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	return l, l.fill(cfg, dir, batch, engine)
+}
+
+// runOf returns the run directory whose best weights dir holds, or dir itself.
+func runOf(dir string) string {
+	home, name := filepath.Split(filepath.Clean(dir))
+	if name == "best" {
+		if _, err := os.Stat(filepath.Join(home, configName)); err == nil {
+			return filepath.Clean(home)
+		}
+	}
+	return dir
 }
 
 // loadRun loads the weights in dir with the configuration of r.

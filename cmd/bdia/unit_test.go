@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -183,6 +185,23 @@ func TestNumbersForPeople(t *testing.T) {
 	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 1 << 30: "1.0 GiB", 5 << 50: "5120.0 TiB"} {
 		if got := bytesText(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+}
+
+func TestRunOf(t *testing.T) {
+	t.Parallel()
+	run := t.TempDir()
+	best := filepath.Join(run, "best")
+	if got := runOf(best); got != best {
+		t.Errorf("runOf(%s) = %s although there is no run above", best, got)
+	}
+	if err := os.WriteFile(filepath.Join(run, configName), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for dir, want := range map[string]string{best: run, best + "/": run, run: run} {
+		if got := runOf(dir); got != want {
+			t.Errorf("runOf(%s) = %s, want %s", dir, got, want)
 		}
 	}
 }
