@@ -108,6 +108,10 @@ func (c GPTConfig) Validate() error {
 			return fmt.Errorf("model: %s dropout is %v; it must be at least 0 and below 1", d.name, d.p)
 		}
 	}
+	if weights := int64(c.Heads) * int64(c.Context) * int64((c.Context+63)&^63); c.AttentionDropout > 0 && weights > 1<<32 {
+		return fmt.Errorf("model: attention dropout numbers the weights of a sample with 32 bits, and %d heads over %d positions have %d; "+
+			"use a shorter context or no attention dropout", c.Heads, c.Context, weights)
+	}
 	if e := float32(c.Epsilon()); !(e > 0 && e <= 1) {
 		return fmt.Errorf("model: layer norm epsilon is %v; it must be positive (0 means 1e-5) and at most 1", c.Eps)
 	}

@@ -32,6 +32,7 @@ func TestValidate(t *testing.T) {
 		"heads > width":    {func(c *model.GPTConfig) { c.Heads = 13 }, "use width 13"},
 		"wide heads":       {func(c *model.GPTConfig) { c.Width, c.Heads = 514, 2 }, "heads of width 257"},
 		"dropout 1":        {func(c *model.GPTConfig) { c.AttentionDropout = 1 }, "attention dropout is 1"},
+		"long dropout":     {func(c *model.GPTConfig) { c.Context, c.AttentionDropout = 1<<16, 0.1 }, "attention dropout numbers"},
 		"dropout -":        {func(c *model.GPTConfig) { c.EmbeddingDropout = -0.1 }, "embedding dropout"},
 		"dropout NaN":      {func(c *model.GPTConfig) { c.ResidualDropout = math.NaN() }, "residual dropout"},
 		"negative epsilon": {func(c *model.GPTConfig) { c.Eps = -1e-5 }, "epsilon"},

@@ -9,7 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/internal/bench"
+	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/train"
 )
 

@@ -46,7 +46,7 @@ var rules = []rule{
 	{"convert", "backend format/safetensors model tensor", ""},
 	{"train", ". backend backend/cpu backend/plan checkpoint convert data format/safetensors generate " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
-	{"internal/bench", "backend backend/cpu backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
+	{"bench", "backend backend/cpu backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }
 
 // programs may import what they like; nothing may import them.

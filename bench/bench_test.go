@@ -1,0 +1,34 @@
+package bench
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia/train"
+)
+
+// TestTimeStep times a tiny step and holds it against a made-up machine.
+func TestTimeStep(t *testing.T) {
+	t.Parallel()
+	cfg := train.DefaultConfig()
+	m := &cfg.Model
+	m.Layers, m.Heads, m.Width, m.Context, m.Vocab = 3, 2, 16, 8, 11
+	cfg.Loop.Batch, cfg.Engine.Threads = 2, 1
+	planned, err := train.Plan(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := TimeStep(cfg, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.PeakArenaBytes != planned.Total {
+		t.Errorf("peak %d, planned %d", s.PeakArenaBytes, planned.Total)
+	}
+	s.Against(Machine{GFLOPS: 2})
+	if want := float64(s.MatrixFLOPs) / (s.SecondsPerStep * 2e9); s.Utilisation != want || want <= 0 {
+		t.Errorf("utilisation %v, want %v", s.Utilisation, want)
+	}
+	if s.Against(Machine{}); s.FMAPeakGFLOPS != 0 {
+		t.Error("the peak of another machine stayed")
+	}
+}
