@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"testing"
 
 	"github.com/bdia-go/bdia/train"
@@ -17,12 +18,20 @@ func TestTimeStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := TimeStep(cfg, 2)
+	s, err := TimeStep(context.Background(), cfg, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.PeakArenaBytes != planned.Total {
 		t.Errorf("peak %d, planned %d", s.PeakArenaBytes, planned.Total)
+	}
+	if s.SecondsPerStep <= 0 {
+		t.Errorf("%v seconds a step", s.SecondsPerStep)
+	}
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := TimeStep(done, cfg, 2); err == nil {
+		t.Error("no error from a context that is done")
 	}
 	s.Against(Machine{GFLOPS: 2})
 	if want := float64(s.MatrixFLOPs) / (s.SecondsPerStep * 2e9); s.Utilisation != want || want <= 0 {

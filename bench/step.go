@@ -3,6 +3,7 @@
 package bench
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -32,8 +33,8 @@ type Step struct {
 
 // TimeStep runs two warm-up steps of cfg on random tokens and then the given
 // number of timed ones. Every operation is metered, which costs well below one
-// part in a thousand.
-func TimeStep(cfg train.Config, steps int) (Step, error) {
+// part in a thousand. It ends early, with an error, when ctx is done.
+func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	before := peakRSS()
 	planned, err := train.Plan(cfg)
 	if err != nil {
@@ -56,6 +57,9 @@ func TimeStep(cfg train.Config, steps int) (Step, error) {
 	for step := 1; step <= warm+steps; step++ {
 		if step == warm+1 {
 			m.Reset()
+		}
+		if err := ctx.Err(); err != nil {
+			return Step{}, err
 		}
 		began := time.Now()
 		if _, err := s.Step(step, src); err != nil {

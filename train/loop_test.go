@@ -280,24 +280,6 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestTimeStep leaves the run as it is and obeys the context.
-func TestTimeStep(t *testing.T) {
-	t.Parallel()
-	r := create(t, tinyConfig())
-	before := listing(t, r.Dir)
-	if s, err := r.TimeStep(context.Background()); err != nil || s <= 0 {
-		t.Errorf("%v seconds a step, %v", s, err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := r.TimeStep(ctx); err == nil {
-		t.Error("no error from a context that is done")
-	}
-	if after := listing(t, r.Dir); after != before || r.State.Step != 0 {
-		t.Error("timing changed the run")
-	}
-}
-
 // TestInterruptAtACheckpoint: an interrupt during the last step leaves a finished
 // run, not an interrupted one, and no checkpoint is written twice.
 func TestInterruptAtACheckpoint(t *testing.T) {

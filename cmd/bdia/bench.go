@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -64,15 +65,15 @@ AdamW. Tokens are random.`,
 		if err := checkEngine(cfg.Engine); err != nil {
 			return err
 		}
-		w := cmd.OutOrStdout()
+		ctx, w := cmd.Context(), cmd.OutOrStdout()
 		if memory == "" {
-			return benchAll(w, cfg, steps, asJSON)
+			return benchAll(ctx, w, cfg, steps, asJSON)
 		}
 		mode, err := bdia.ParseMemory(memory)
 		if err != nil {
 			return usage(err)
 		}
-		step, err := bench.TimeStep(cfg.WithMemory(mode), steps)
+		step, err := bench.TimeStep(ctx, cfg.WithMemory(mode), steps)
 		if err != nil {
 			return err
 		}
@@ -97,7 +98,7 @@ func measure(cfg train.Config) (bench.Machine, error) {
 }
 
 // benchAll measures kernels and the steps of every mode.
-func benchAll(w io.Writer, cfg train.Config, steps int, asJSON bool) error {
+func benchAll(ctx context.Context, w io.Writer, cfg train.Config, steps int, asJSON bool) error {
 	machine, err := measure(cfg)
 	if err != nil {
 		return err
@@ -115,7 +116,7 @@ func benchAll(w io.Writer, cfg train.Config, steps int, asJSON bool) error {
 	}
 	var all []bench.Step
 	for _, mode := range modes {
-		step, err := bench.TimeStep(cfg.WithMemory(mode), steps)
+		step, err := bench.TimeStep(ctx, cfg.WithMemory(mode), steps)
 		if err != nil {
 			return err
 		}

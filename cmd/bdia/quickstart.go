@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/verify"
 )
@@ -88,12 +89,12 @@ func quickstart(ctx context.Context, w io.Writer, p *progress, cfg train.Config,
 
 // fitSteps gives r as many steps as take about so many seconds here.
 func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
-	perStep, err := r.TimeStep(ctx)
+	cfg := r.Config
+	step, err := bench.TimeStep(ctx, cfg, 5)
 	if err != nil {
 		return err
 	}
-	cfg := r.Config
-	cfg.Schedule.Steps = int(min(max(8, seconds/perStep), 1e7))
+	cfg.Schedule.Steps = int(min(max(8, seconds/step.SecondsPerStep), 1e7))
 	cfg.Schedule.Warmup = min(cfg.Schedule.Warmup, cfg.Schedule.Steps/5)
 	cfg.Loop.EvalEvery = max(1, cfg.Schedule.Steps/4)
 	return r.Reconfigure(cfg)
