@@ -64,6 +64,15 @@ type Sink interface {
 	Close(params []*tensor.Param)
 }
 
+// AllocGrads gives each parameter a cleared gradient above whatever is in the
+// arena: Open for a Sink that is done with gradients when a pass is over.
+func AllocGrads(be backend.Backend, params []*tensor.Param) {
+	for _, p := range params {
+		p.Grad, p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape), tensor.Tensor{}
+		be.Zero(p.Grad)
+	}
+}
+
 // Stack is K blocks and the law of the steps between them.
 type Stack struct {
 	be     backend.Backend

@@ -37,12 +37,7 @@ type collect struct {
 	grads map[string][]float32
 }
 
-func (c *collect) Open(params []*tensor.Param) {
-	for _, p := range params {
-		p.Grad = c.be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
-		c.be.Zero(p.Grad)
-	}
-}
+func (c *collect) Open(params []*tensor.Param) { bdia.AllocGrads(c.be, params) }
 
 func (c *collect) Close(params []*tensor.Param) {
 	for _, p := range params {

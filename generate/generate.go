@@ -71,6 +71,18 @@ func Tokens(m *model.GPT, prompt []int32, o Options, emit func(id int32) bool) e
 	return nil
 }
 
+// Text continues prompt and returns the text of both.
+func Text(m *model.GPT, tok interface {
+	Decode(ids []int32) ([]byte, error)
+}, prompt []int32, o Options) (string, error) {
+	ids := slices.Clone(prompt)
+	if err := Tokens(m, prompt, o, func(id int32) bool { ids = append(ids, id); return true }); err != nil {
+		return "", err
+	}
+	text, err := tok.Decode(ids)
+	return string(text), err
+}
+
 // sampler draws tokens from logits.
 type sampler struct {
 	o     Options

@@ -9,7 +9,6 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
-	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/metric"
 )
@@ -110,43 +109,6 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	l.sum.Peak = be.Peak()
 	l.sum.Seconds = time.Since(l.started).Seconds()
 	return l.sum, err
-}
-
-// TimeStep returns about how many seconds a step of r takes here. It trains a
-// model of its own and leaves the run as it is.
-func (r *Run) TimeStep(ctx context.Context) (float64, error) {
-	planned, err := Plan(r.Config)
-	if err != nil {
-		return 0, err
-	}
-	be, err := NewCPU(r.Config, planned)
-	if err != nil {
-		return 0, err
-	}
-	defer be.Close()
-	s, err := NewSession(be, r.Config)
-	if err != nil {
-		return 0, err
-	}
-	s.Model.Init(r.Config.Loop.Seed)
-	sampler, err := data.NewSampler(r.train, r.Config.Model.Context, r.Config.Loop.Seed)
-	if err != nil {
-		return 0, err
-	}
-	const warm, timed = 2, 5
-	var began time.Time
-	for step := 1; step <= warm+timed; step++ {
-		if step == warm+1 {
-			began = time.Now()
-		}
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		if _, err := s.Step(step, sampler); err != nil {
-			return 0, err
-		}
-	}
-	return time.Since(began).Seconds() / timed, nil
 }
 
 // run is the loop: steps, and what happens between them.
@@ -288,12 +250,9 @@ func (l *loop) sample(step int) error {
 	}
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = max(l.Config.Loop.SampleTokens, 1), l.Config.Method.Grid
-	if err := generate.Tokens(l.s.Model, ids, o, func(id int32) bool { ids = append(ids, id); return true }); err != nil {
-		return err
-	}
-	text, err := l.Tokenizer.Decode(ids)
+	text, err := generate.Text(l.s.Model, l.Tokenizer, ids, o)
 	if err == nil {
-		l.obs.Sampled(step, string(text))
+		l.obs.Sampled(step, text)
 	}
 	return err
 }

@@ -36,12 +36,7 @@ func (s *updateNow) begin(step int, lr float64) { s.step, s.lr = step, lr }
 
 // Open gives the parameters cleared gradients in the arena, above whatever is
 // there; the caller releases them after Close.
-func (s *updateNow) Open(params []*tensor.Param) {
-	for _, p := range params {
-		p.Grad = s.be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
-		s.be.Zero(p.Grad)
-	}
-}
+func (s *updateNow) Open(params []*tensor.Param) { bdia.AllocGrads(s.be, params) }
 
 // Close updates the parameters.
 func (s *updateNow) Close(params []*tensor.Param) { s.opt.Update(params, s.step, s.lr) }

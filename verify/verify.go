@@ -172,12 +172,7 @@ type gradients struct {
 }
 
 // Open allocates cleared gradients above whatever is in the arena.
-func (g *gradients) Open(params []*tensor.Param) {
-	for _, p := range params {
-		p.Grad = g.be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
-		g.be.Zero(p.Grad)
-	}
-}
+func (g *gradients) Open(params []*tensor.Param) { bdia.AllocGrads(g.be, params) }
 
 // Close takes the gradients.
 func (g *gradients) Close(params []*tensor.Param) {

@@ -14,11 +14,7 @@ import (
 // discard is a Sink that gives gradients memory and forgets them.
 type discard struct{ be backend.Backend }
 
-func (d discard) Open(params []*tensor.Param) {
-	for _, p := range params {
-		p.Grad = d.be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
-	}
-}
+func (d discard) Open(params []*tensor.Param) { bdia.AllocGrads(d.be, params) }
 
 func (d discard) Close([]*tensor.Param) {}
 

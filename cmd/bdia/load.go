@@ -134,9 +134,5 @@ func sampleOf(r *train.Run) (string, error) {
 	}
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = 120, l.grid
-	if err := generate.Tokens(l.model, ids, o, func(id int32) bool { ids = append(ids, id); return true }); err != nil {
-		return "", err
-	}
-	text, err := l.tok.Decode(ids)
-	return string(text), err
+	return generate.Text(l.model, l.tok, ids, o)
 }
