@@ -29,6 +29,7 @@ var rules = []rule{
 	{"internal/testkit", "", ""},
 	{"internal/golden", "format/safetensors internal/testkit", ""},
 	{"data", "internal/rng", "golang.org/x/sys"},
+	{"data/images", "internal/rng", "golang.org/x/image"},
 	{"checkpoint", "", "golang.org/x/sys"},
 
 	{"kernel", "internal/cpufeat internal/rng", ""},
