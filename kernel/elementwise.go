@@ -35,8 +35,16 @@ func scaleGo(dst, x []float32, a float32) {
 // ColumnSum adds rows of dy to db: db[j] += dy[r*ld+j] for r = 0..rows-1 in
 // ascending order; len(db) columns, row stride ld.
 func (isa ISA) ColumnSum(db, dy []float32, rows, ld int) {
-	n := len(db)
+	if rows == 0 || len(db) == 0 {
+		return
+	}
+	_ = dy[(rows-1)*ld+len(db)-1]
+	if assembly && isa != portable {
+		isa.sumColumns(db, dy, rows, ld)
+		return
+	}
 	for r := range rows {
-		isa.Add(db, db, dy[r*ld:r*ld+n])
+		row := dy[r*ld:][:len(db)]
+		addGo(db, db, row)
 	}
 }

@@ -29,6 +29,10 @@ type Gemm struct {
 	// C, else at Bias[j] where there is a Bias (length N), else at +0.
 	Accumulate bool
 	Bias       []float32
+
+	// SumA, for TN only, takes the sums over rows of A (the gradient of a bias)
+	// on the way: SumA[i] += A[k,i], k ascending (length M).
+	SumA []float32
 }
 
 // Blocking of the assembly path. A block of kcMax×ncMax of B is packed in
@@ -60,6 +64,9 @@ func (isa ISA) Gemm(g *Gemm, scratch []float32) {
 		panic(fmt.Sprintf("kernel: Gemm needs %d floats of scratch, got %d", GemmScratch, len(scratch)))
 	}
 	if g.M == 0 || g.N == 0 {
+		if g.SumA != nil {
+			isa.ColumnSum(g.SumA[:g.M], g.A, g.K, g.LDA)
+		}
 		return
 	}
 	if isa == portable {
@@ -82,10 +89,11 @@ func (g *Gemm) check() {
 		fits(rowsA, colsA, g.LDA, len(g.A)) &&
 		fits(rowsB, colsB, g.LDB, len(g.B)) &&
 		fits(g.M, g.N, g.LDC, len(g.C)) &&
-		(g.Bias == nil || len(g.Bias) >= g.N)
+		(g.Bias == nil || len(g.Bias) >= g.N) &&
+		(g.SumA == nil || g.Layout == TN && len(g.SumA) >= g.M)
 	if !ok {
-		panic(fmt.Sprintf("kernel: impossible product %v M=%d N=%d K=%d: lengths A %d B %d C %d bias %d, strides %d %d %d",
-			g.Layout, g.M, g.N, g.K, len(g.A), len(g.B), len(g.C), len(g.Bias), g.LDA, g.LDB, g.LDC))
+		panic(fmt.Sprintf("kernel: impossible product %v M=%d N=%d K=%d: lengths A %d B %d C %d bias %d sums %d, strides %d %d %d",
+			g.Layout, g.M, g.N, g.K, len(g.A), len(g.B), len(g.C), len(g.Bias), len(g.SumA), g.LDA, g.LDB, g.LDC))
 	}
 }
 

@@ -7,8 +7,9 @@ package kernel
 // the block's columns into panels of two vectors, its rows into tiles of nearly
 // equal height. A kernel call computes one tile of one panel over one block of
 // K. Panels of B are packed just before the first row block uses them; A is read
-// in place where its rows run along k, and packed in tiles where they do not.
-// Small products are read in place throughout.
+// in place where its rows run along k, unless they would compete for the same
+// cache lines, and packed in tiles where they do not. Small products are read in
+// place throughout.
 
 // tileFunc is one tile kernel; see the generated stubs.
 type tileFunc func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
@@ -23,28 +24,32 @@ type gemmISA struct {
 	packRows    func(dst, src *float32, ld, rows, n, m int)
 	packColumns func(dst, src *float32, ld, fours, n int)
 	packTiles   func(dst *float32, ts int, src *float32, ld, rows, tiles, n int)
+	sum4, sum1  func(sum, src *float32, ld, rows, n int) // four vectors of columns; n <= w columns
 }
 
 var (
-	gemm512 = gemmISA{16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackTiles512}
-	gemm256 = gemmISA{8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackTiles256}
+	gemm512 = gemmISA{16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackTiles512, gemmSumColumns512x4, gemmSumColumns512x1}
+	gemm256 = gemmISA{8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackTiles256, gemmSumColumns256x4, gemmSumColumns256x1}
 )
+
+func (isa ISA) gemm() *gemmISA {
+	if isa == avx2 {
+		return &gemm256
+	}
+	return &gemm512
+}
 
 // gemmZero is the start of chains that start from +0.
 var gemmZero [32]float32
 
 // blocked runs g on the assembly kernels.
 func (g *Gemm) blocked(isa ISA, scratch []float32) {
-	p := &gemm512
-	if isa == avx2 {
-		p = &gemm256
-	}
 	if g.K == 0 { // no element of A or B may be touched
 		g.portable()
 		return
 	}
 	var w gemmWork // field by field: a literal costs another copy
-	w.Gemm, w.isa = *g, p
+	w.Gemm, w.isa = *g, isa.gemm()
 	w.bufB, w.bufA = scratch[:packBFloats], scratch[packBFloats:GemmScratch]
 	w.run()
 }
@@ -57,6 +62,7 @@ type gemmWork struct {
 	isa          *gemmISA
 	bufB, bufA   []float32
 	packB, packA bool
+	copyA        bool // rows of A are copied side by side
 }
 
 func (w *gemmWork) run() {
@@ -66,6 +72,7 @@ func (w *gemmWork) run() {
 	compete := w.LDB%512 == 0 && w.K*w.N > 1<<16
 	w.packB = w.Layout == NT || w.M > 12*w.isa.mr || compete && w.M > w.isa.mr
 	w.packA = w.Layout == TN && w.N > 8*nr
+	w.copyA = w.Layout != TN && w.N > 8*nr && w.LDA%1024 == 0 // a tile's rows are whole pages apart
 	rowBlocks := ceilDiv(w.M, mcMax)
 	nc, kc := w.N, w.K
 	if rowBlocks > 1 && nc > ncMax {
@@ -100,12 +107,21 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 	}
 	across := 0
 	as := w.LDA
+	if w.copyA {
+		as = kc + 16
+		for r := range mc {
+			copy(w.bufA[r*as:][:kc], w.A[(i0+r)*w.LDA+k0:])
+		}
+	}
 	if w.Layout == TN {
 		across = 1
 		if w.packA {
 			w.packTilesOfA(i0, rows, extra, tiles, k0, kc)
 			as = p.w
 		}
+	}
+	if w.SumA != nil && j0 == 0 { // while this block of A is in the cache
+		p.sumColumns(w.SumA[i0:i0+mc], w.A[k0*w.LDA+i0:], kc, w.LDA)
 	}
 	for j := 0; j < nc; j += nr {
 		n := min(nr, nc-j)
@@ -145,6 +161,8 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 			}
 			var a *float32
 			switch {
+			case w.copyA:
+				a = &w.bufA[i*as]
 			case w.packA:
 				a = &w.bufA[t*(kc+1)*p.w]
 			case across == 0:
@@ -192,5 +210,24 @@ func (w *gemmWork) packTilesOfA(i0, rows, extra, tiles, k0, kc int) {
 			p.packTiles(&w.bufA[k*p.w], ts, &w.A[(k0+k)*w.LDA+i0], w.LDA, n, extra, rows+1)
 		}
 		p.packTiles(&w.bufA[extra*ts+k*p.w], ts, &w.A[(k0+k)*w.LDA+i0+extra*(rows+1)], w.LDA, n, tiles-extra, rows)
+	}
+}
+
+func (isa ISA) sumColumns(sum, src []float32, rows, ld int) {
+	isa.gemm().sumColumns(sum, src, rows, ld)
+}
+
+// sumColumns adds at least one row of src to sum, in bands of columns.
+func (p *gemmISA) sumColumns(sum, src []float32, rows, ld int) {
+	const step = 256 // rows per call, so that no call is long
+	for r := 0; r < rows; r += step {
+		n := min(step, rows-r)
+		j := 0
+		for ; j+4*p.w <= len(sum); j += 4 * p.w {
+			p.sum4(&sum[j], &src[r*ld+j], ld, n, 0)
+		}
+		for ; j < len(sum); j += p.w {
+			p.sum1(&sum[j], &src[r*ld+j], ld, n, min(p.w, len(sum)-j))
+		}
 	}
 }

@@ -12156,6 +12156,63 @@ tile:
 	VZEROUPPER
 	RET
 
+// func gemmSumColumns512x4(sum *float32, src *float32, ld int, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·gemmSumColumns512x4(SB), NOSPLIT, $0-40
+	MOVQ    sum+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    ld+16(FP), R8
+	MOVQ    rows+24(FP), DX
+	SHLQ    $0x02, R8
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+
+row:
+	VMOVUPS (SI), Z4
+	VADDPS  Z4, Z0, Z0
+	VMOVUPS 64(SI), Z5
+	VADDPS  Z5, Z1, Z1
+	VMOVUPS 128(SI), Z6
+	VADDPS  Z6, Z2, Z2
+	VMOVUPS 192(SI), Z7
+	VADDPS  Z7, Z3, Z3
+	ADDQ    R8, SI
+	DECQ    DX
+	JNE     row
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	VMOVUPS Z2, 128(DI)
+	VMOVUPS Z3, 192(DI)
+	VZEROUPPER
+	RET
+
+// func gemmSumColumns512x1(sum *float32, src *float32, ld int, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·gemmSumColumns512x1(SB), NOSPLIT, $0-40
+	MOVQ      n+32(FP), CX
+	MOVL      $0x00000001, AX
+	SHLL      CL, AX
+	DECL      AX
+	KMOVW     AX, K1
+	MOVQ      sum+0(FP), DI
+	MOVQ      src+8(FP), SI
+	MOVQ      ld+16(FP), R8
+	MOVQ      rows+24(FP), DX
+	SHLQ      $0x02, R8
+	VMOVUPS.Z (DI), K1, Z0
+
+row:
+	VMOVUPS.Z (SI), K1, Z1
+	VADDPS    Z1, Z0, Z0
+	ADDQ      R8, SI
+	DECQ      DX
+	JNE       row
+	VMOVUPS   Z0, K1, (DI)
+	VZEROUPPER
+	RET
+
 // func gemmTile256Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
 // Requires: AVX, FMA3, MMX+
 TEXT ·gemmTile256Along1xfull(SB), NOSPLIT, $0-80
@@ -15434,5 +15491,61 @@ tile:
 	ADDQ       $0x20, DI
 	DECQ       DX
 	JNE        row
+	VZEROUPPER
+	RET
+
+// func gemmSumColumns256x4(sum *float32, src *float32, ld int, rows int, n int)
+// Requires: AVX
+TEXT ·gemmSumColumns256x4(SB), NOSPLIT, $0-40
+	MOVQ    sum+0(FP), DI
+	MOVQ    src+8(FP), SI
+	MOVQ    ld+16(FP), R8
+	MOVQ    rows+24(FP), DX
+	SHLQ    $0x02, R8
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+
+row:
+	VMOVUPS (SI), Y4
+	VADDPS  Y4, Y0, Y0
+	VMOVUPS 32(SI), Y5
+	VADDPS  Y5, Y1, Y1
+	VMOVUPS 64(SI), Y6
+	VADDPS  Y6, Y2, Y2
+	VMOVUPS 96(SI), Y7
+	VADDPS  Y7, Y3, Y3
+	ADDQ    R8, SI
+	DECQ    DX
+	JNE     row
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, 32(DI)
+	VMOVUPS Y2, 64(DI)
+	VMOVUPS Y3, 96(DI)
+	VZEROUPPER
+	RET
+
+// func gemmSumColumns256x1(sum *float32, src *float32, ld int, rows int, n int)
+// Requires: AVX
+TEXT ·gemmSumColumns256x1(SB), NOSPLIT, $0-40
+	MOVQ       n+32(FP), CX
+	NEGQ       CX
+	LEAQ       gemmMask<>+32(SB), AX
+	VMOVDQU    (AX)(CX*4), Y15
+	MOVQ       sum+0(FP), DI
+	MOVQ       src+8(FP), SI
+	MOVQ       ld+16(FP), R8
+	MOVQ       rows+24(FP), DX
+	SHLQ       $0x02, R8
+	VMASKMOVPS (DI), Y15, Y0
+
+row:
+	VMASKMOVPS (SI), Y15, Y1
+	VADDPS     Y1, Y0, Y0
+	ADDQ       R8, SI
+	DECQ       DX
+	JNE        row
+	VMASKMOVPS Y0, Y15, (DI)
 	VZEROUPPER
 	RET

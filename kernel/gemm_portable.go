@@ -11,6 +11,9 @@ func (g *Gemm) portable() {
 	if g.Layout == NT {
 		bcs, bks = g.LDB, 1
 	}
+	if g.SumA != nil {
+		portable.ColumnSum(g.SumA[:g.M], g.A, g.K, g.LDA)
+	}
 	for i := range g.M {
 		c := g.C[i*g.LDC:][:g.N]
 		switch {

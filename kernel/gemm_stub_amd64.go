@@ -699,6 +699,20 @@ func gemmPackColumns512(dst *float32, src *float32, ld int, fours int, n int)
 //go:noescape
 func gemmPackTiles512(dst *float32, ts int, src *float32, ld int, rows int, tiles int, n int)
 
+// gemmSumColumns512x4 adds up columns, rows ascending. For r < rows, j < 64:
+//
+//	sum[j] += src[r*ld+j]
+//
+//go:noescape
+func gemmSumColumns512x4(sum *float32, src *float32, ld int, rows int, n int)
+
+// gemmSumColumns512x1 adds up columns, rows ascending. For r < rows, j < n:
+//
+//	sum[j] += src[r*ld+j]
+//
+//go:noescape
+func gemmSumColumns512x1(sum *float32, src *float32, ld int, rows int, n int)
+
 // gemmTile256Along1xfull computes, for i < 1 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
@@ -1009,3 +1023,17 @@ func gemmPackColumns256(dst *float32, src *float32, ld int, fours int, n int)
 //
 //go:noescape
 func gemmPackTiles256(dst *float32, ts int, src *float32, ld int, rows int, tiles int, n int)
+
+// gemmSumColumns256x4 adds up columns, rows ascending. For r < rows, j < 32:
+//
+//	sum[j] += src[r*ld+j]
+//
+//go:noescape
+func gemmSumColumns256x4(sum *float32, src *float32, ld int, rows int, n int)
+
+// gemmSumColumns256x1 adds up columns, rows ascending. For r < rows, j < n:
+//
+//	sum[j] += src[r*ld+j]
+//
+//go:noescape
+func gemmSumColumns256x1(sum *float32, src *float32, ld int, rows int, n int)

@@ -9,10 +9,12 @@ import (
 	"github.com/bdia-go/bdia/internal/cpufeat"
 )
 
-// product is a Gemm on its own memory, with guards around C and in its gaps.
+// product is a Gemm on its own memory, with guards around C, in its gaps, and
+// around the sums of A.
 type product struct {
 	Gemm
-	whole []float32 // C with fence floats before and after
+	whole []float32 // fence, C, fence; then, where there are sums, SumA, fence
+	sums  int       // where SumA starts in whole
 }
 
 const (
@@ -36,11 +38,16 @@ func newProduct(layout Layout, m, n, k, start, pad int, seed uint64) *product {
 	p.LDA, p.LDB, p.LDC = ca+pad, cb+pad/2, n+pad%7
 	p.A = draw(rng, matrixLen(ra, ca, p.LDA))
 	p.B = draw(rng, matrixLen(rb, cb, p.LDB))
-	p.whole = make([]float32, fence+matrixLen(m, n, p.LDC)+fence)
+	p.sums = fence + matrixLen(m, n, p.LDC) + fence
+	p.whole = make([]float32, p.sums, p.sums+m+fence)
+	if layout == TN && seed%3 > 0 {
+		p.whole = p.whole[:cap(p.whole)]
+	}
 	for i := range p.whole {
 		p.whole[i] = fenceValue
 	}
-	p.C = p.whole[fence : len(p.whole)-fence]
+	p.use(p.whole)
+	copy(p.SumA, draw(rng, len(p.SumA)))
 	if start&1 != 0 {
 		p.Bias = draw(rng, n)
 	}
@@ -51,6 +58,14 @@ func newProduct(layout Layout, m, n, k, start, pad int, seed uint64) *product {
 		}
 	}
 	return p
+}
+
+// use lets the results lie in whole.
+func (p *product) use(whole []float32) {
+	p.C, p.SumA = whole[fence:p.sums-fence], nil
+	if len(whole) > p.sums {
+		p.SumA = whole[p.sums : len(whole)-fence]
+	}
 }
 
 // matrixLen is the least length of a slice for a matrix.
@@ -77,10 +92,10 @@ func draw(rng *rand.Rand, n int) []float32 {
 
 // on returns C and its surroundings as computed by isa from a fresh copy.
 func (p *product) on(isa ISA, scratch []float32) []float32 {
-	g := p.Gemm
+	q := *p
 	whole := append([]float32(nil), p.whole...)
-	g.C = whole[fence : len(whole)-fence]
-	isa.Gemm(&g, scratch)
+	q.use(whole)
+	isa.Gemm(&q.Gemm, scratch)
 	return whole
 }
 
@@ -138,6 +153,11 @@ func TestGemmDefinition(t *testing.T) {
 			for j := range p.N {
 				want[fence+i*p.LDC+j] = p.chain(i, j)
 			}
+			if p.SumA != nil {
+				for k := range p.K {
+					want[p.sums+i] += p.A[k*p.LDA+i]
+				}
+			}
 		}
 		if err := diff(p.on(portable, scratch), want); err != nil {
 			t.Errorf("seed %d %v %d×%d×%d: %v", seed, p.Layout, p.M, p.N, p.K, err)
@@ -185,6 +205,9 @@ func TestGemmLevels(t *testing.T) {
 	for _, l := range limits {
 		check(l[0], l[1], l[2])
 	}
+	for layout := range Layout(3) { // rows whole pages apart
+		checkLevels(t, newProduct(layout, 70, 290, 1024, 1, 0, 1), scratch)
+	}
 }
 
 func FuzzGemm(f *testing.F) {
@@ -213,11 +236,15 @@ func TestGemmSplit(t *testing.T) {
 		for _, isa := range levels()[1:] {
 			want := p.on(isa, scratch)
 			got := append([]float32(nil), p.whole...)
-			g := p.Gemm
-			g.C = got[fence : len(got)-fence]
+			q := *p
+			q.use(got)
+			g := q.Gemm
 			i, j, k := rng.IntN(p.M+1), rng.IntN(p.N+1), rng.IntN(p.K+1)
 			for _, rows := range [][2]int{{0, i}, {i, p.M}} {
-				for _, cols := range [][2]int{{0, j}, {j, p.N}} {
+				for n, cols := range [][2]int{{0, j}, {j, p.N}} {
+					if g.SumA = nil; n == 0 {
+						g.SumA = q.SumA
+					}
 					part := g.sub(rows[0], rows[1], cols[0], cols[1], 0, k)
 					isa.Gemm(&part, scratch)
 					part = g.sub(rows[0], rows[1], cols[0], cols[1], k, p.K)
@@ -257,6 +284,9 @@ func (g Gemm) sub(i0, i1, j0, j1, k0, k1 int) Gemm {
 	if g.Bias != nil {
 		p.Bias = g.Bias[j0:j1]
 	}
+	if g.SumA != nil {
+		p.SumA = g.SumA[i0:i1]
+	}
 	return p
 }
 
@@ -273,6 +303,8 @@ func TestGemmPanics(t *testing.T) {
 		"short B":     func(g *Gemm) { g.B = f(11) },
 		"short C":     func(g *Gemm) { g.C = f(5) },
 		"short bias":  func(g *Gemm) { g.Bias = f(2) },
+		"short sums":  func(g *Gemm) { g.Layout, g.LDA, g.SumA = TN, 2, f(1) },
+		"sums of NT":  func(g *Gemm) { g.SumA = f(2) },
 		"stride":      func(g *Gemm) { g.LDA = 3 },
 		"negative":    func(g *Gemm) { g.M = -1 },
 		"layout":      func(g *Gemm) { g.Layout = 3 },

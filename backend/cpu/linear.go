@@ -5,32 +5,25 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// linear is one matrix product, cut into a grid of blocks of C, and optionally
-// the column sums of A (the gradient of a bias), cut into bands of columns.
+// linear is one matrix product, cut into a grid of blocks of C.
 type linear struct {
 	kernel.Gemm
 	rowBlock, colBlock int // size of a block of C
-	colBlocks, blocks  int // blocks across, blocks in all
-	db                 []float32
-	band               int // columns of a task of the column sums
+	colBlocks          int // blocks across
 }
 
-// band returns how many of cols columns one task of a sum over rows takes: wide
-// enough that a row's share is worth a call.
-func (b *Backend) band(cols int) int { return max(64, blockLen(cols, 2*len(b.pool.scratch))) }
-
 func (l *linear) run(b *Backend, task int, scratch []float32) {
-	if task >= l.blocks {
-		c := (task - l.blocks) * l.band
-		b.isa.ColumnSum(l.db[c:min(c+l.band, len(l.db))], l.A[c:], l.K, l.LDA)
-		return
-	}
 	i, j := task/l.colBlocks*l.rowBlock, task%l.colBlocks*l.colBlock
 	g := l.Gemm
 	g.M, g.N = min(l.rowBlock, l.M-i), min(l.colBlock, l.N-j)
 	g.C = g.C[i*g.LDC+j:]
 	if g.Bias != nil {
 		g.Bias = g.Bias[j : j+g.N]
+	}
+	if j > 0 {
+		g.SumA = nil
+	} else if g.SumA != nil {
+		g.SumA = g.SumA[i : i+g.M]
 	}
 	switch g.Layout {
 	case kernel.NT:
@@ -47,8 +40,8 @@ func (l *linear) run(b *Backend, task int, scratch []float32) {
 // blocks a thread, so that a thread that is held up does not hold up the others;
 // in the gradient of a weight into one, because there every block packs the
 // whole of the other operand, which is as long as the batch.
-func (b *Backend) gemm(g kernel.Gemm, db []float32) {
-	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N, db: db, band: b.band(len(db))}
+func (b *Backend) gemm(g kernel.Gemm) {
+	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N}
 	if parts := len(b.pool.scratch); parts > 1 {
 		if g.Layout != kernel.TN {
 			parts *= 2
@@ -60,20 +53,23 @@ func (b *Backend) gemm(g kernel.Gemm, db []float32) {
 		}
 	}
 	l.colBlocks = (g.N + l.colBlock - 1) / l.colBlock
-	l.blocks = l.colBlocks * ((g.M + l.rowBlock - 1) / l.rowBlock)
 	b.linear = l
-	b.pool.run(l.blocks+(len(db)+l.band-1)/l.band, &b.linear)
+	b.pool.run(l.colBlocks*((g.M+l.rowBlock-1)/l.rowBlock), &b.linear)
 }
 
 // blockLen cuts n into about parts pieces of whole vectors.
 func blockLen(n, parts int) int { return ((n+parts-1)/parts + 31) &^ 31 }
+
+// band returns how many of cols columns one task of a sum over rows takes: wide
+// enough that a row's share is worth a call.
+func (b *Backend) band(cols int) int { return max(64, blockLen(cols, 2*len(b.pool.scratch))) }
 
 // Linear writes y = x Wᵀ + bias.
 func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
 	M, N, K := x.Rows(), w.Rows(), w.Cols()
 	must(x.Cols() == K && y.Rows() == M && y.Cols() == N && (!bias.Valid() || bias.Len() == N), "Linear", y, x, w, bias)
 	b.gemm(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, B: b.f32(w), LDB: K,
-		C: b.f32(y), LDC: N, Bias: b.f32(bias)}, nil)
+		C: b.f32(y), LDC: N, Bias: b.f32(bias)})
 }
 
 // LinearBackwardInput writes dx = dy W.
@@ -81,7 +77,7 @@ func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
 	M, N, K := dy.Rows(), w.Cols(), w.Rows()
 	must(dy.Cols() == K && dx.Rows() == M && dx.Cols() == N, "LinearBackwardInput", dx, dy, w)
 	b.gemm(kernel.Gemm{Layout: kernel.NN, M: M, N: N, K: K, A: b.f32(dy), LDA: K, B: b.f32(w), LDB: N,
-		C: b.f32(dx), LDC: N}, nil)
+		C: b.f32(dx), LDC: N})
 }
 
 // LinearBackwardWeight adds dw += dyᵀ x and db += column sums of dy.
@@ -89,5 +85,5 @@ func (b *Backend) LinearBackwardWeight(dw, db, dy, x tensor.Tensor) {
 	M, N, K := dy.Cols(), x.Cols(), dy.Rows()
 	must(x.Rows() == K && dw.Rows() == M && dw.Cols() == N && (!db.Valid() || db.Len() == M), "LinearBackwardWeight", dw, db, dy, x)
 	b.gemm(kernel.Gemm{Layout: kernel.TN, M: M, N: N, K: K, A: b.f32(dy), LDA: M, B: b.f32(x), LDB: N,
-		C: b.f32(dw), LDC: N, Accumulate: true}, b.f32(db))
+		C: b.f32(dw), LDC: N, Accumulate: true, SumA: b.f32(db)})
 }

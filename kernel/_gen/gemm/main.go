@@ -68,6 +68,8 @@ func main() {
 		s.packRows()
 		s.packColumns()
 		s.packTiles()
+		s.sumColumns(4)
+		s.sumColumns(1)
 	}
 	Generate()
 	if *tables != "" {

@@ -158,3 +158,41 @@ func (s isa) packTiles() {
 	VZEROUPPER()
 	RET()
 }
+
+// sumColumns emits the kernels of sums over rows: four vectors of columns at a
+// time, or the first n lanes of one.
+func (s isa) sumColumns(vecs int) {
+	name := fmt.Sprintf("gemmSumColumns%sx%d", s.name, vecs)
+	masked := vecs == 1
+	TEXT(name, 4, "func(sum *float32, src *float32, ld int, rows int, n int)")
+	Pragma("noescape")
+	width := fmt.Sprint(vecs * s.w)
+	if masked {
+		width = "n"
+	}
+	Doc(fmt.Sprintf("%s adds up columns, rows ascending. For r < rows, j < %s:", name, width), "", "\tsum[j] += src[r*ld+j]")
+	t := access{s: s, mask: s.reg[len(s.reg)-1], last: -1}
+	if masked {
+		t.last = 0
+		t.setMask()
+	}
+	sum, src, ld, rows := arg("sum", reg.RDI), arg("src", reg.RSI), arg("ld", reg.R8), arg("rows", reg.RDX)
+	SHLQ(operand.Imm(2), ld)
+	r := s.reg
+	for v := range vecs {
+		t.load(v, at(sum, nil, 0, v*s.w*4), r[v])
+	}
+	Label("row")
+	for v := range vecs {
+		t.load(v, at(src, nil, 0, v*s.w*4), r[vecs+v])
+		VADDPS(r[vecs+v], r[v], r[v])
+	}
+	ADDQ(ld, src)
+	DECQ(rows)
+	JNE(operand.LabelRef("row"))
+	for v := range vecs {
+		t.store(v, r[v], at(sum, nil, 0, v*s.w*4))
+	}
+	VZEROUPPER()
+	RET()
+}
