@@ -78,9 +78,19 @@ type Backend interface {
 	// Dropout writes y = x*mask/keep for samples of x's outermost dimension;
 	// the same Draw gives the same mask. y may be x.
 	Dropout(y, x tensor.Tensor, p float32, draw Draw)
+	// DropSamples is Dropout of samples as a whole: y = x/(1-p) or y = 0 for each
+	// of x's outermost dimension.
+	DropSamples(y, x tensor.Tensor, p float32, draw Draw)
+
+	// PoolRows writes the mean of the first rows rows of each sample. x (B,T,C),
+	// y (B,C).
+	PoolRows(y, x tensor.Tensor, rows int)
+	// PoolRowsBackward writes dx, zero for the rows that were left out.
+	PoolRowsBackward(dx, dy tensor.Tensor, rows int)
 
 	// CrossEntropy turns each row of logits into the gradient of its loss times
-	// scale, and writes losses[row] (nats). targets holds a class for each row.
+	// scale, and writes losses[row] (nats). targets holds a class for each row
+	// (int32), or a probability for each class of each row (float32).
 	CrossEntropy(losses, logits, targets tensor.Tensor, scale float32)
 
 	Reversible
@@ -181,4 +191,6 @@ const (
 	SiteAttention
 	SiteAttentionProj
 	SiteMLP
+	SiteAttentionPath // stochastic depth of the attention branch
+	SiteMLPPath       // stochastic depth of the MLP branch
 )

@@ -85,24 +85,3 @@ func (e *Embedding) Forward(x, ids tensor.Tensor) {
 func (e *Embedding) Backward(dx, ids tensor.Tensor) {
 	e.be.EmbedBackward(e.Token.Grad, e.Position.Grad, dx, ids)
 }
-
-// Dropout zeroes elements with probability P in training and scales the others
-// by 1/(1-P). Its mask is a function of the Draw, so the backward pass, and the
-// reverse walk, replay it without keeping it.
-type Dropout struct {
-	be backend.Backend
-	P  float32
-}
-
-// Apply is both the forward and the backward pass, in place.
-func (d Dropout) Apply(x tensor.Tensor, pass backend.Pass, block int, site backend.Site) {
-	if d.active(pass) {
-		d.be.Dropout(x, x, d.P, backend.Draw{Pass: pass, Block: block, Site: site})
-	}
-}
-
-// active reports whether the pass drops anything.
-func (d Dropout) active(pass backend.Pass) bool { return d.P > 0 && pass.Train }
-
-// NewDropout returns dropout with probability p.
-func NewDropout(be backend.Backend, p float32) Dropout { return Dropout{be: be, P: p} }

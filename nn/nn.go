@@ -75,3 +75,15 @@ func Normal(be backend.Backend, p *tensor.Param, std float64, seed uint64, id in
 	}
 	be.Upload(p.Value, host)
 }
+
+// initBranch draws the weights of a branch: its norm, the product into it and
+// the one back into the residual stream, numbered id and id+1.
+func initBranch(be backend.Backend, norm *LayerNorm, in, out *Linear, residual float64, seed uint64, id int) {
+	const std = 0.02
+	Normal(be, in.Weight, std, seed, id)
+	Normal(be, out.Weight, std*residual, seed, id+1)
+	Fill(be, in.Bias, 0)
+	Fill(be, out.Bias, 0)
+	Fill(be, norm.Weight, 1)
+	Fill(be, norm.Bias, 0)
+}

@@ -123,11 +123,34 @@ func (b *Backend) Dropout(y, x tensor.Tensor, p float32, draw backend.Draw) {
 	}})
 }
 
+// DropSamples writes y = x/(1-p) for the samples that survive, 0 for the others.
+func (b *Backend) DropSamples(y, x tensor.Tensor, p float32, draw backend.Draw) {
+	must(y.Len() == x.Len(), "DropSamples", y, x)
+	b.eachSample(y, samples{x: b.f32(x), draw: draw, keep: keepOf(p), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
+		if key(s.draw, sample).At(0)[0]&0xffff < s.keep {
+			isa.Scale(s.y[lo:hi], s.x[lo:hi], float32(1<<16)/float32(s.keep))
+		} else {
+			clear(s.y[lo:hi]) // not x*0, which is NaN for an infinite x
+		}
+		return 0
+	}})
+}
+
 // keepOf returns how many of 65536 elements survive dropout with probability p.
 func keepOf(p float32) uint32 { return uint32(float64(1-p)*65536 + 0.5) }
+
+// sites names the streams of random numbers of the uses of dropout.
+var sites = [...]rng.Site{
+	backend.SiteEmbedding:     rng.SiteEmbedding,
+	backend.SiteAttention:     rng.SiteAttention,
+	backend.SiteAttentionProj: rng.SiteAttentionProj,
+	backend.SiteMLP:           rng.SiteMLP,
+	backend.SiteAttentionPath: rng.SiteAttentionPath,
+	backend.SiteMLPPath:       rng.SiteMLPPath,
+}
 
 // key returns the stream of random numbers of one sample of a pass.
 func key(d backend.Draw, sample int) rng.Key {
 	return rng.Key{Seed: d.Seed, Step: uint32(d.Step), Sample: uint32(d.Sample + sample),
-		Block: uint32(d.Block), Site: rng.SiteEmbedding + rng.Site(d.Site)}
+		Block: uint32(d.Block), Site: sites[d.Site]}
 }

@@ -14,6 +14,7 @@ type rows struct {
 	rstd       []float32
 	ids        []int32
 	n, cols, T int
+	pooled     int
 	perTask    int
 	scale      float32
 }
@@ -70,9 +71,53 @@ func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 	b.eachRow(n, rowsPerTask, r)
 }
 
+// PoolRows writes the mean of the first pooled rows of each sample, added up in
+// ascending order.
+func (b *Backend) PoolRows(y, x tensor.Tensor, pooled int) {
+	B, T, C := x.Shape[0], x.Shape[1], x.Shape[2]
+	must(y.Len() == B*C && 0 < pooled && pooled <= T, "PoolRows", y, x)
+	b.eachRow(B, 1, rows{y: b.f32(y), x: b.f32(x), cols: C, T: T, pooled: pooled, scale: 1 / float32(pooled),
+		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				y, x := r.y[i*r.cols:][:r.cols], r.x[i*r.T*r.cols:]
+				copy(y, x)
+				for t := 1; t < r.pooled; t++ {
+					isa.Add(y, y, x[t*r.cols:][:r.cols])
+				}
+				isa.Scale(y, y, r.scale)
+			}
+		}})
+}
+
+// PoolRowsBackward spreads dy over the rows that were pooled.
+func (b *Backend) PoolRowsBackward(dx, dy tensor.Tensor, pooled int) {
+	B, T, C := dx.Shape[0], dx.Shape[1], dx.Shape[2]
+	must(dy.Len() == B*C && 0 < pooled && pooled <= T, "PoolRowsBackward", dx, dy)
+	b.eachRow(B, 1, rows{y: b.f32(dx), d: b.f32(dy), cols: C, T: T, pooled: pooled, scale: 1 / float32(pooled),
+		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
+			for i := lo; i < hi; i++ {
+				dx, dy := r.y[i*r.T*r.cols:][:r.T*r.cols], r.d[i*r.cols:][:r.cols]
+				for t := range r.pooled {
+					isa.Scale(dx[t*r.cols:][:r.cols], dy, r.scale)
+				}
+				clear(dx[r.pooled*r.cols:])
+			}
+		}})
+}
+
 // CrossEntropy turns logits into gradients and writes the losses.
 func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, scale float32) {
 	n := logits.Rows()
+	if targets.DType == tensor.F32 {
+		must(losses.Len() == n && targets.Len() == logits.Len(), "CrossEntropy", losses, logits, targets)
+		b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), d: b.f32(targets), cols: logits.Cols(), scale: scale,
+			fn: func(isa kernel.ISA, r *rows, lo, hi int) {
+				for i := lo; i < hi; i++ {
+					r.y[i] = isa.SoftCrossEntropy(r.x[i*r.cols:][:r.cols], r.d[i*r.cols:][:r.cols], r.scale)
+				}
+			}})
+		return
+	}
 	must(losses.Len() == n && targets.Len() == n, "CrossEntropy", losses, logits, targets)
 	b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), ids: b.i32(targets), cols: logits.Cols(), scale: scale,
 		fn: func(isa kernel.ISA, r *rows, lo, hi int) {

@@ -154,6 +154,18 @@ func (b *Backend) Dropout(y, x tensor.Tensor, p float32, draw backend.Draw) {
 	b.measure("dropout", 0, func() { b.Backend.Dropout(y, x, p, draw) }, y, x)
 }
 
+func (b *Backend) DropSamples(y, x tensor.Tensor, p float32, draw backend.Draw) {
+	b.measure("stochastic depth", 0, func() { b.Backend.DropSamples(y, x, p, draw) }, y, x)
+}
+
+func (b *Backend) PoolRows(y, x tensor.Tensor, rows int) {
+	b.measure("pooling", 0, func() { b.Backend.PoolRows(y, x, rows) }, y)
+}
+
+func (b *Backend) PoolRowsBackward(dx, dy tensor.Tensor, rows int) {
+	b.measure("pooling backward", 0, func() { b.Backend.PoolRowsBackward(dx, dy, rows) }, dx, dy)
+}
+
 func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, scale float32) {
 	b.measure("cross-entropy", 0, func() { b.Backend.CrossEntropy(losses, logits, targets, scale) }, logits, logits)
 }

@@ -47,6 +47,9 @@ func (*Backend) Attention(_, _, _ tensor.Tensor, _ backend.AttentionSpec) {}
 func (*Backend) AttentionBackward(_, _, _, _, _ tensor.Tensor, _ backend.AttentionSpec) {
 }
 func (*Backend) Dropout(_, _ tensor.Tensor, _ float32, _ backend.Draw)              {}
+func (*Backend) DropSamples(_, _ tensor.Tensor, _ float32, _ backend.Draw)          {}
+func (*Backend) PoolRows(_, _ tensor.Tensor, _ int)                                 {}
+func (*Backend) PoolRowsBackward(_, _ tensor.Tensor, _ int)                         {}
 func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _ float32)                      {}
 func (*Backend) Quantise(_, _ tensor.Tensor, _ int)                                 {}
 func (*Backend) AddQuantised(_, _, _, _ tensor.Tensor, _ int)                       {}

@@ -20,6 +20,8 @@ const (
 	SiteData                      // choice of training samples
 	SiteInit                      // parameter initialisation
 	SiteGenerate                  // sampling from a language model
+	SiteAttentionPath             // stochastic depth of an attention branch
+	SiteMLPPath                   // stochastic depth of an MLP branch
 )
 
 // Key names one stream of 128-bit draws.

@@ -1,0 +1,97 @@
+package nn
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Attention is the attention branch of a pre-norm block:
+//
+//	a(x) = drop(proj(attention(qkv(norm(x)))))
+//
+// The caller adds a to x. It implements bdia.Block.
+type Attention struct {
+	be        backend.Backend
+	cfg       BlockConfig
+	index     int
+	norm      *LayerNorm
+	qkv, proj *Linear // (3C,C): rows q, k, v; (C,C)
+	drop      branchDropout
+	params    []*tensor.Param
+
+	tape struct {
+		pass     backend.Pass
+		n, stats tensor.Tensor // (B,T,C) normalised input, (2,B*T)
+		qkv      tensor.Tensor // (B,T,3C)
+		att, lse tensor.Tensor // (B,T,C), (B,H,T)
+	}
+}
+
+// NewAttention allocates the attention branch of block number index, its
+// parameters named prefix+"ln1.weight", prefix+"attn.qkv.weight" and so on.
+func NewAttention(be backend.Backend, prefix string, index int, cfg BlockConfig) *Attention {
+	C := cfg.Width
+	a := &Attention{be: be, cfg: cfg, index: index,
+		norm: NewLayerNorm(be, prefix+"ln1", C, cfg.Bias, cfg.Eps),
+		qkv:  NewLinear(be, prefix+"attn.qkv", C, 3*C, cfg.Bias),
+		proj: NewLinear(be, prefix+"attn.proj", C, C, cfg.Bias),
+		drop: newBranchDropout(be, cfg, index, backend.SiteAttentionProj, backend.SiteAttentionPath),
+	}
+	a.params = appendParams(nil, a.norm.Weight, a.norm.Bias, a.qkv.Weight, a.qkv.Bias, a.proj.Weight, a.proj.Bias)
+	return a
+}
+
+// Params lists the parameters in the order of the forward pass.
+func (a *Attention) Params() []*tensor.Param { return a.params }
+
+// Init draws GPT-2's initial weights: deviation 0.02, the projection into the
+// residual stream scaled by residual, 1/sqrt(2K) for K blocks; norms 1, biases 0.
+func (a *Attention) Init(seed uint64, residual float64) {
+	initBranch(a.be, a.norm, a.qkv, a.proj, residual, seed, 16*(a.index+1))
+}
+
+// Forward writes a(x) to h. x and h are (B,T,C).
+func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
+	be, t, s := a.be, &a.tape, x.Shape
+	B, T, C := s[0], s[1], s[2]
+	alloc := func(s tensor.Shape) tensor.Tensor { return be.Alloc(backend.Activation, tensor.F32, s) }
+	t.pass = pass
+	t.n, t.stats = alloc(s), alloc(tensor.Shape{2, B * T})
+	t.qkv = alloc(tensor.Shape{B, T, 3 * C})
+	t.att, t.lse = alloc(s), alloc(tensor.Shape{B, a.cfg.Heads, T})
+
+	a.norm.Forward(t.n, t.stats, x)
+	a.qkv.Forward(t.qkv, t.n)
+	be.Attention(t.att, t.lse, t.qkv, a.spec())
+	a.proj.Forward(h, t.att)
+	a.drop.apply(h, h, pass)
+}
+
+// Backward turns g, holding da, into dx = Jᵀ da in place. It takes room for the
+// gradients of att and qkv from the arena for as long as it runs.
+func (a *Attention) Backward(g, x tensor.Tensor) {
+	m := a.be.Mark()
+	datt := a.be.Alloc(backend.Activation, tensor.F32, a.tape.att.Shape)
+	dqkv := a.be.Alloc(backend.Activation, tensor.F32, a.tape.qkv.Shape)
+	a.backward(g, g, x, datt, dqkv)
+	a.be.Release(m)
+}
+
+// backward writes dx, which may be da, with room for datt (B,T,C) and dqkv (B,T,3C).
+func (a *Attention) backward(dx, da, x, datt, dqkv tensor.Tensor) {
+	t := &a.tape
+	da = a.drop.apply(dx, da, t.pass)
+	a.proj.Backward(datt, da, t.att)
+	a.be.AttentionBackward(dqkv, datt, t.att, t.lse, t.qkv, a.spec())
+	a.qkv.Backward(t.n, dqkv, t.n)
+	a.norm.Backward(dx, t.n, x, t.stats)
+}
+
+func (a *Attention) spec() backend.AttentionSpec {
+	spec := backend.AttentionSpec{Heads: a.cfg.Heads, Causal: a.cfg.Causal}
+	if a.tape.pass.Train {
+		spec.Dropout = a.cfg.AttentionDropout
+		spec.Draw = backend.Draw{Pass: a.tape.pass, Block: a.index, Site: backend.SiteAttention}
+	}
+	return spec
+}

@@ -1,0 +1,84 @@
+package nn
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// MLP is the feed-forward branch of a pre-norm block:
+//
+//	m(x) = drop(fc2(gelu(fc1(norm(x)))))
+//
+// The caller adds m to x. It implements bdia.Block.
+type MLP struct {
+	be       backend.Backend
+	cfg      BlockConfig
+	index    int
+	norm     *LayerNorm
+	fc1, fc2 *Linear // (M,C), (C,M)
+	drop     branchDropout
+	params   []*tensor.Param
+
+	tape struct {
+		pass  backend.Pass
+		stats tensor.Tensor // (2,B*T)
+		room  tensor.Tensor // n, f and g, at least 3C a row; free once Backward is done
+		n     tensor.Tensor // (B,T,C) normalised input
+		f, g  tensor.Tensor // (B,T,M) before and after GELU
+	}
+}
+
+// NewMLP allocates the feed-forward branch of block number index, its
+// parameters named prefix+"ln2.weight", prefix+"mlp.fc1.weight" and so on.
+func NewMLP(be backend.Backend, prefix string, index int, cfg BlockConfig) *MLP {
+	C := cfg.Width
+	b := &MLP{be: be, cfg: cfg, index: index,
+		norm: NewLayerNorm(be, prefix+"ln2", C, cfg.Bias, cfg.Eps),
+		fc1:  NewLinear(be, prefix+"mlp.fc1", C, cfg.MLP, cfg.Bias),
+		fc2:  NewLinear(be, prefix+"mlp.fc2", cfg.MLP, C, cfg.Bias),
+		drop: newBranchDropout(be, cfg, index, backend.SiteMLP, backend.SiteMLPPath),
+	}
+	b.params = appendParams(nil, b.norm.Weight, b.norm.Bias, b.fc1.Weight, b.fc1.Bias, b.fc2.Weight, b.fc2.Bias)
+	return b
+}
+
+// Params lists the parameters in the order of the forward pass.
+func (b *MLP) Params() []*tensor.Param { return b.params }
+
+// Init draws initial weights as Attention.Init does.
+func (b *MLP) Init(seed uint64, residual float64) {
+	initBranch(b.be, b.norm, b.fc1, b.fc2, residual, seed, 16*(b.index+1)+2)
+}
+
+// Forward writes m(x) to h. x and h are (B,T,C).
+func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
+	t, s := &b.tape, x.Shape
+	rows, C, M := x.Rows(), s[2], b.cfg.MLP
+	t.pass = pass
+	t.stats = b.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, rows})
+	t.room = b.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{rows, max(C+2*M, 3*C)})
+	at := rows * C
+	t.n = t.room.Slice(0, at).Reshape(s)
+	t.f = t.room.Slice(at, at+rows*M).Reshape(tensor.Shape{s[0], s[1], M})
+	t.g = t.room.Slice(at+rows*M, at+2*rows*M).Reshape(t.f.Shape)
+
+	b.norm.Forward(t.n, t.stats, x)
+	b.fc1.Forward(t.f, t.n)
+	b.be.GELU(t.g, t.f, b.cfg.GELU)
+	b.fc2.Forward(h, t.g)
+	b.drop.apply(h, h, pass)
+}
+
+// Backward turns g, holding dm, into dx = Jᵀ dm in place.
+func (b *MLP) Backward(g, x tensor.Tensor) { b.backward(g, g, x) }
+
+// backward writes dx, which may be dm. A gradient takes the place of the
+// activation that is no longer needed.
+func (b *MLP) backward(dx, dm, x tensor.Tensor) {
+	t := &b.tape
+	dm = b.drop.apply(dx, dm, t.pass)
+	b.fc2.Backward(t.g, dm, t.g)
+	b.be.GELUBackward(t.g, t.g, t.f, b.cfg.GELU)
+	b.fc1.Backward(t.n, t.g, t.n)
+	b.norm.Backward(dx, t.n, x, t.stats)
+}
