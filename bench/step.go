@@ -9,7 +9,6 @@ import (
 
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/meter"
-	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -46,13 +45,12 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	}
 	defer be.Close()
 	m := meter.New(be)
-	s, err := train.NewSession(m, cfg)
+	s, err := train.NewSession(m, cfg, train.Random(cfg))
 	if err != nil {
 		return Step{}, err
 	}
-	s.Model.Init(cfg.Loop.Seed)
+	s.Init()
 	const warm = 2
-	src := randomTokens{cfg.Model.Vocab}
 	var times []float64
 	for step := 1; step <= warm+steps; step++ {
 		if step == warm+1 {
@@ -62,7 +60,7 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 			return Step{}, err
 		}
 		began := time.Now()
-		if _, err := s.Step(step, src); err != nil {
+		if _, err := s.Step(step); err != nil {
 			return Step{}, err
 		}
 		if step > warm {
@@ -72,7 +70,7 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	slices.Sort(times)
 	r := Step{Memory: cfg.Method.Memory.String(), Threads: cpu.Threads(cfg.Engine.Threads), ISA: be.ISA(), Steps: steps,
 		SecondsPerStep: times[len(times)/2], PeakArenaBytes: be.Peak().Total, PeakRSSMB: peakRSS(), RSSBeforeMB: before, Operations: m.Ops()}
-	for _, p := range s.Model.Params() {
+	for _, p := range s.Params() {
 		r.Params += p.Value.Len()
 	}
 	for _, op := range r.Operations {
@@ -88,16 +86,4 @@ func (s *Step) Against(m Machine) {
 	if m.GFLOPS > 0 {
 		s.Utilisation = float64(s.MatrixFLOPs) / (s.SecondsPerStep * m.GFLOPS * 1e9)
 	}
-}
-
-// randomTokens gives uniform token ids.
-type randomTokens struct{ vocab int }
-
-func (r randomTokens) Batch(step, first, _ int, inputs, targets []int32) error {
-	key := rng.Key{Seed: 1, Step: uint32(step), Sample: uint32(first), Site: rng.SiteData}
-	for i := range inputs {
-		w := key.At(uint32(i))
-		inputs[i], targets[i] = int32(w[0]%uint32(r.vocab)), int32(w[1]%uint32(r.vocab))
-	}
-	return nil
 }

@@ -23,17 +23,17 @@ func BenchmarkStep(b *testing.B) {
 				b.Fatal(err)
 			}
 			defer be.Close()
-			s, err := NewSession(be, cfg)
+			s, err := NewSession(be, cfg, Random(cfg))
 			if err != nil {
 				b.Fatal(err)
 			}
-			s.Model.Init(1)
-			if _, err := s.Step(1, noData{}); err != nil {
+			s.Init()
+			if _, err := s.Step(1); err != nil {
 				b.Fatal(err)
 			}
 			b.ReportAllocs()
 			for step := 2; b.Loop(); step++ {
-				if _, err := s.Step(step, noData{}); err != nil {
+				if _, err := s.Step(step); err != nil {
 					b.Fatal(err)
 				}
 			}

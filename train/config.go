@@ -15,6 +15,7 @@ import (
 // Config is everything that determines a run's bits, and its habits. It is the
 // content of a run's bdia.yaml.
 type Config struct {
+	Task      Task            `yaml:"task"`
 	Data      DataConfig      `yaml:"data"`
 	Model     model.GPTConfig `yaml:"model"`
 	Method    bdia.Options    `yaml:"method"`
@@ -22,16 +23,6 @@ type Config struct {
 	Schedule  optim.Schedule  `yaml:"schedule"`
 	Loop      LoopConfig      `yaml:"loop"`
 	Engine    EngineConfig    `yaml:"engine"`
-}
-
-// DataConfig says which text is trained on.
-type DataConfig struct {
-	Path        string  `yaml:"path"`         // file or folder of text; "go" is the Go source of this machine
-	Extensions  string  `yaml:"extensions"`   // endings to take of a folder, such as ".go,.md"; empty takes all text
-	Tokenizer   string  `yaml:"tokenizer"`    // char, bpe, or a folder with tokenizer files
-	BPEVocab    int     `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data
-	MaxBytes    int64   `yaml:"max_bytes"`    // use so many bytes of the text; 0 all
-	ValFraction float64 `yaml:"val_fraction"` // share of the tokens, at the end, kept for validation
 }
 
 // Update says when gradients are applied.
@@ -73,6 +64,7 @@ func DefaultConfig() Config {
 	m, _ := model.GPTPreset("nano")
 	o, _ := optim.Default("adamw")
 	return Config{
+		Task:      TaskText,
 		Data:      DataConfig{Tokenizer: "char", BPEVocab: 4096, ValFraction: 0.1},
 		Model:     m,
 		Method:    bdia.DefaultOptions(),
@@ -88,13 +80,13 @@ var ErrCombination = errors.New("impossible combination")
 
 // Validate reports the first setting, or combination, that cannot be.
 func (c Config) Validate() error {
-	for _, err := range []error{c.Model.Validate(), c.Method.Validate(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Data.Validate(), c.Engine.Validate()} {
+	for _, err := range []error{c.validateTask(), c.Method.Validate(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Engine.Validate()} {
 		if err != nil {
 			return err
 		}
 	}
-	if n := c.Loop.SamplesAtOnce(); n > maxTokens/c.Model.Context {
-		return fmt.Errorf("train: %d samples of %d tokens are more than %d tokens at a time; use a smaller batch, or micro-batches", n, c.Model.Context, maxTokens)
+	if n := c.Loop.SamplesAtOnce(); n > maxTokens/c.positions() {
+		return fmt.Errorf("train: %d samples of %d tokens are more than %d tokens at a time; use a smaller batch, or micro-batches", n, c.positions(), maxTokens)
 	}
 	return nil
 }
@@ -111,21 +103,6 @@ const (
 func (e EngineConfig) Validate() error {
 	if e.Threads < 0 || e.Threads > cpu.MaxThreads {
 		return fmt.Errorf("train: %d threads; give a number up to %d, or 0 for all processors", e.Threads, cpu.MaxThreads)
-	}
-	return nil
-}
-
-// Validate reports the first setting that cannot be.
-func (d DataConfig) Validate() error {
-	switch {
-	case !(d.ValFraction >= 0 && d.ValFraction < 1):
-		return fmt.Errorf("train: validation fraction is %v; it must be at least 0 and below 1", d.ValFraction)
-	case d.Tokenizer == "":
-		return fmt.Errorf("train: no tokenizer; use char, bpe or a folder with tokenizer files")
-	case d.Tokenizer == "bpe" && d.BPEVocab < 257:
-		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", d.BPEVocab)
-	case d.MaxBytes < 0:
-		return fmt.Errorf("train: %d bytes of text; give a positive number, or 0 for all", d.MaxBytes)
 	}
 	return nil
 }

@@ -102,9 +102,9 @@ func (s silent) Step(step int, r StepResult, _ float64) {
 		s.step(step, r)
 	}
 }
-func (s silent) Evaluated(step int, val, _ float64, best bool) {
+func (s silent) Evaluated(step int, val, _ Score, best bool) {
 	if s.evaluated != nil {
-		s.evaluated(step, val, best)
+		s.evaluated(step, val.Loss, best)
 	}
 }
 func (silent) Saved(int, string)   {}
@@ -162,18 +162,18 @@ func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 		t.Fatal(err)
 	}
 	t.Cleanup(be.Close)
-	s, err := NewSession(be, cfg)
+	s, err := NewSession(be, cfg, source{sampler(t, cfg)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Model.Init(cfg.Loop.Seed)
+	s.Init()
 	return s, planned
 }
 
 // hash is a fingerprint of every weight and of the optimiser's whole state.
 func (s *Session) hash() string {
 	h := sha256.New()
-	for _, p := range s.Model.Params() {
+	for _, p := range s.Params() {
 		host := make([]float32, p.Value.Len())
 		s.be.Download(host, p.Value)
 		fmt.Fprintln(h, p.Name)

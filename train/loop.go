@@ -3,13 +3,11 @@ package train
 import (
 	"context"
 	"fmt"
-	"math"
 	"path/filepath"
 	"time"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
-	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/metric"
 )
 
@@ -17,11 +15,12 @@ import (
 type Observer interface {
 	// Start comes once, with the first and last step and the planned memory.
 	Start(first, last int, memory backend.Usage)
-	// Step comes after every optimiser step.
-	Step(step int, r StepResult, tokensPerSecond float64)
-	// Evaluated comes after every evaluation; train is NaN where training text
-	// was not evaluated.
-	Evaluated(step int, val, train float64, best bool)
+	// Step comes after every optimiser step, with the speed in the run's units a
+	// second.
+	Step(step int, r StepResult, rate float64)
+	// Evaluated comes after every evaluation; what was not evaluated has a loss
+	// of NaN.
+	Evaluated(step int, val, train Score, best bool)
 	// Saved comes after every checkpoint.
 	Saved(step int, dir string)
 	// Sampled comes with a sample of text.
@@ -30,11 +29,11 @@ type Observer interface {
 
 // Summary is what a run comes to.
 type Summary struct {
-	Steps       int     // done, in all
-	FirstVal    float64 // validation loss before the first step of this process
-	LastVal     float64
-	LastTrain   float64 // loss of the ordinary transformer on training text; NaN if not measured
-	BestVal     float64
+	Steps       int   // done, in all
+	FirstVal    Score // on held-out samples, before the first step of this process
+	LastVal     Score
+	LastTrain   Score // on training samples, without gamma and dropout
+	BestVal     Score
 	BestStep    int
 	Interrupted bool // by the context
 	Stopped     bool // early, since validation no longer improved
@@ -51,7 +50,6 @@ type loop struct {
 	be      backend.Backend
 	obs     Observer
 	metrics *metric.Run
-	data    windows
 	sum     Summary
 	started time.Time
 	before  float64 // seconds trained by earlier processes
@@ -78,17 +76,14 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	l := &loop{Run: r, obs: obs, sum: Summary{Planned: planned, LastVal: math.NaN(), FirstVal: math.NaN(), LastTrain: math.NaN()}}
-	if l.data, err = r.windows(); err != nil {
-		return l.sum, err
-	}
+	l := &loop{Run: r, obs: obs, sum: Summary{Planned: planned, LastVal: unmeasured, FirstVal: unmeasured, LastTrain: unmeasured}}
 	be, err := NewCPU(r.Config, planned)
 	if err != nil {
 		return l.sum, err
 	}
 	defer be.Close()
 	l.be = be
-	if l.s, err = NewSession(be, r.Config); err != nil {
+	if l.s, err = NewSession(be, r.Config, r.samples); err != nil {
 		return l.sum, err
 	}
 	if err := r.load(l.s); err != nil {
@@ -105,7 +100,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if closing := l.metrics.Close(); err == nil {
 		err = closing
 	}
-	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, r.State.BestLoss, r.State.BestStep
+	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, bestScore(r.State), r.State.BestStep
 	l.sum.Peak = be.Peak()
 	l.sum.Seconds = time.Since(l.started).Seconds()
 	return l.sum, err
@@ -114,6 +109,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 // run is the loop: steps, and what happens between them.
 func (l *loop) run(ctx context.Context) error {
 	c, st := l.Config.Loop, &l.State
+	_, perSample := l.Config.Unit()
 	l.started, l.before = time.Now(), st.Elapsed
 	l.obs.Start(st.Step+1, l.Config.Schedule.Steps, l.sum.Planned)
 	if err := l.first(); err != nil {
@@ -126,11 +122,11 @@ func (l *loop) run(ctx context.Context) error {
 			l.sum.Interrupted = true
 			break
 		}
-		r, err := l.s.Step(step, l.data.batches)
+		r, err := l.s.Step(step)
 		if err != nil {
 			return fmt.Errorf("%w%s", err, l.intact())
 		}
-		st.Step, st.Tokens = step, st.Tokens+int64(c.Batch*l.Config.Model.Context)
+		st.Step, st.Tokens = step, st.Tokens+int64(c.Batch*perSample)
 		if err := l.record(step, r); err != nil {
 			return err
 		}
@@ -173,17 +169,17 @@ func (l *loop) intact() string {
 }
 
 // first evaluates the model as it is before this process changes it.
-func (l *loop) first() (err error) {
-	if l.data.val == nil {
+func (l *loop) first() error {
+	val, ok, err := l.s.learner.evaluate(false)
+	if err != nil || !ok {
+		return err
+	}
+	l.sum.FirstVal, l.sum.LastVal = val, val
+	if l.State.Step > 0 {
 		return nil
 	}
-	l.sum.FirstVal, err = l.s.Evaluate(l.data.val)
-	l.sum.LastVal = l.sum.FirstVal
-	if err == nil && l.State.Step == 0 {
-		err = l.metrics.Record(0, metric.Field{Name: "val/loss", Value: l.sum.FirstVal})
-		l.obs.Evaluated(0, l.sum.FirstVal, math.NaN(), false)
-	}
-	return err
+	l.obs.Evaluated(0, val, unmeasured, false)
+	return l.metrics.Record(0, metric.Field{Name: "val/loss", Value: val.Loss})
 }
 
 // record keeps the step's numbers, averaged over LogEvery steps.
@@ -192,13 +188,14 @@ func (l *loop) record(step int, r StepResult) error {
 	w.steps++
 	w.losses += r.Loss
 	l.sum.MaxAbs = max(l.sum.MaxAbs, r.MaxAbs)
-	rate := float64(w.steps*l.Config.Loop.Batch*l.Config.Model.Context) / time.Since(w.since).Seconds()
+	unit, perSample := l.Config.Unit()
+	rate := float64(w.steps*l.Config.Loop.Batch*perSample) / time.Since(w.since).Seconds()
 	l.State.Elapsed = l.before + time.Since(l.started).Seconds()
 	l.obs.Step(step, r, rate)
 	if !every(step, max(l.Config.Loop.LogEvery, 1)) {
 		return nil
 	}
-	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: "tokens_per_second", Value: rate}}
+	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: unit + "_per_second", Value: rate}}
 	if l.Config.Loop.Clip > 0 {
 		fields = append(fields, metric.Field{Name: "grad_norm", Value: r.GradNorm})
 	}
@@ -209,48 +206,45 @@ func (l *loop) record(step int, r StepResult) error {
 	return l.metrics.Record(step, fields...)
 }
 
-// evaluate measures the validation loss and reports whether it is the best yet.
+// evaluate measures the model and reports whether it is the best yet.
 func (l *loop) evaluate(step int) (best bool, err error) {
 	paused := time.Now()
 	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
-	train := math.NaN()
 	var fields []metric.Field
-	if l.data.train != nil {
-		if train, err = l.s.Evaluate(l.data.train); err != nil {
-			return false, err
-		}
-		l.sum.LastTrain = train
-		fields = append(fields, metric.Field{Name: "train/eval_loss", Value: train})
+	train, ok, err := l.s.learner.evaluate(true)
+	if err != nil {
+		return false, err
 	}
-	if l.data.val != nil {
-		loss, err := l.s.Evaluate(l.data.val)
-		if err != nil {
-			return false, err
-		}
-		l.sum.LastVal = loss
-		if best = loss < l.State.BestLoss; best {
-			l.State.BestLoss, l.State.BestStep, l.State.BadEvals = loss, step, 0
+	if ok {
+		l.sum.LastTrain = train
+		fields = append(fields, metric.Field{Name: "train/eval_loss", Value: train.Loss})
+	}
+	val, ok, err := l.s.learner.evaluate(false)
+	if err != nil {
+		return false, err
+	}
+	if ok {
+		l.sum.LastVal = val
+		if best = val.Loss < l.State.BestLoss; best {
+			l.State.BestLoss, l.State.BestStep, l.State.BadEvals = val.Loss, step, 0
 		} else {
 			l.State.BadEvals++
 		}
-		fields = append(fields, metric.Field{Name: "val/loss", Value: loss}, metric.Field{Name: "val/perplexity", Value: metric.Perplexity(loss)})
+		fields = append(fields, metric.Field{Name: "val/loss", Value: val.Loss}, metric.Field{Name: "val/perplexity", Value: metric.Perplexity(val.Loss)})
 	}
 	if len(fields) == 0 {
 		return false, nil
 	}
-	l.obs.Evaluated(step, l.sum.LastVal, train, best)
+	l.obs.Evaluated(step, val, train, best)
 	return best, l.metrics.Record(step, fields...)
 }
 
-// sample generates text that continues the held-out text's beginning.
+// bestScore is the best score that st remembers.
+func bestScore(st checkpoint.State) Score { return Score{Loss: st.BestLoss} }
+
+// sample lets the model write something.
 func (l *loop) sample(step int) error {
-	ids, err := l.Prompt()
-	if err != nil {
-		return err
-	}
-	o := generate.DefaultOptions()
-	o.MaxTokens, o.Grid = max(l.Config.Loop.SampleTokens, 1), l.Config.Method.Grid
-	text, err := generate.Text(l.s.Model, l.Tokenizer, ids, o)
+	text, err := l.s.learner.show()
 	if err == nil {
 		l.obs.Sampled(step, text)
 	}

@@ -43,12 +43,12 @@ func (d *diary) Step(step int, r StepResult, _ float64) {
 		d.hook(step)
 	}
 }
-func (d *diary) Evaluated(step int, val, train float64, best bool) {
-	d.vals[step] = val
+func (d *diary) Evaluated(step int, val, train Score, best bool) {
+	d.vals[step] = val.Loss
 	if best {
 		d.best = step
 	}
-	d.note("eval %d train=%v", step, !math.IsNaN(train))
+	d.note("eval %d train=%v", step, !math.IsNaN(train.Loss))
 }
 func (d *diary) Saved(step int, _ string) { d.note("save %d", step) }
 func (d *diary) Sampled(step int, text string) {
@@ -92,7 +92,7 @@ func TestObserver(t *testing.T) {
 					t.Errorf("a sample of %d characters: %q", n, s)
 				}
 			}
-			if (sum.LastTrain > 0) != cfg.Loop.EvalTrain {
+			if (sum.LastTrain.Loss > 0) != cfg.Loop.EvalTrain {
 				t.Errorf("training text evaluated as %v", sum.LastTrain)
 			}
 		})
@@ -119,14 +119,14 @@ func TestBest(t *testing.T) {
 			lowest = min(lowest, v)
 		}
 	}
-	if sum.BestVal != lowest || sum.BestStep != d.best || d.vals[d.best] != lowest || sum.Steps != d.best+cfg.Loop.Patience {
+	if sum.BestVal.Loss != lowest || sum.BestStep != d.best || d.vals[d.best] != lowest || sum.Steps != d.best+cfg.Loop.Patience {
 		t.Errorf("best %v at step %d of %d; heard of %v at %d", sum.BestVal, sum.BestStep, sum.Steps, lowest, d.best)
 	}
 	r = open(t, r.Dir)
 	if r.State.BestLoss != lowest || r.State.BestStep != d.best || r.State.BadEvals != cfg.Loop.Patience || r.State.Step != sum.Steps {
 		t.Errorf("state %+v", r.State)
 	}
-	for dir, want := range map[string]float64{r.BestDir(): lowest, r.Dir: sum.LastVal} {
+	for dir, want := range map[string]float64{r.BestDir(): lowest, r.Dir: sum.LastVal.Loss} {
 		got := evaluate(t, r, dir)
 		if got != want {
 			t.Errorf("the weights in %s have validation loss %v, want %v", filepath.Base(dir), got, want)
@@ -152,14 +152,14 @@ func evaluate(t *testing.T, r *Run, dir string) float64 {
 	cfg.Model = gpt
 	cfg.Loop.Batch = 1
 	s, _ := session(t, cfg)
-	if err := LoadWeights(s.be, s.Model, dir); err != nil {
+	if err := readWeights(dir, s.learner.readWeights); err != nil {
 		t.Fatal(err)
 	}
-	set, err := data.NewSequential(r.Text(false), gpt.Context, cfg.Loop.EvalSamples)
+	set, err := data.NewSequential(r.Text.Tokens(false), gpt.Context, cfg.Loop.EvalSamples)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := s.Evaluate(set)
+	loss, err := s.learner.(*language).mean(set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestEvaluateFromLogits(t *testing.T) {
 	cfg := tinyConfig()
 	s, _ := session(t, cfg)
 	for step := 1; step <= 3; step++ {
-		if _, err := s.Step(step, sampler(t, cfg)); err != nil {
+		if _, err := s.Step(step); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -183,7 +183,7 @@ func TestEvaluateFromLogits(t *testing.T) {
 	if err != nil || set.Len() != 16 {
 		t.Fatal(set.Len(), err)
 	}
-	got, err := s.Evaluate(set)
+	got, err := s.learner.(*language).mean(set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +191,7 @@ func TestEvaluateFromLogits(t *testing.T) {
 	logits := make([]float32, V)
 	for w := range set.Len() {
 		for i := range T {
-			s.Model.NextLogits(logits, text[w*T:w*T+i+1], cfg.Method.Grid)
+			s.learner.(*language).NextLogits(logits, text[w*T:w*T+i+1], cfg.Method.Grid)
 			var sum float64
 			for _, l := range logits {
 				sum += math.Exp(float64(l))
@@ -227,12 +227,12 @@ func TestLearns(t *testing.T) {
 			cfg.Loop.EvalEvery, cfg.Loop.EvalSamples, cfg.Loop.TensorBoard = 0, 0, false
 			tc.change(&cfg)
 			sum := trained(t, create(t, cfg), silent{})
-			t.Logf("validation loss %.3f at the start, %.3f at the end", sum.FirstVal, sum.LastVal)
-			if math.Abs(sum.FirstVal-math.Log(14)) > 0.1 {
-				t.Errorf("validation loss %v before training, want about log(14)", sum.FirstVal)
+			t.Logf("validation loss %.3f at the start, %.3f at the end", sum.FirstVal.Loss, sum.LastVal.Loss)
+			if math.Abs(sum.FirstVal.Loss-math.Log(14)) > 0.1 {
+				t.Errorf("validation loss %v before training, want about log(14)", sum.FirstVal.Loss)
 			}
-			if !(sum.LastVal < 1.9) { // the entropy of a character by itself is 2.5
-				t.Errorf("validation loss %v after training", sum.LastVal)
+			if !(sum.LastVal.Loss < 1.9) { // the entropy of a character by itself is 2.5
+				t.Errorf("validation loss %v after training", sum.LastVal.Loss)
 			}
 		})
 	}

@@ -37,9 +37,8 @@ func TestPlanIsPeak(t *testing.T) {
 			cfg := tinyConfig()
 			tc.change(&cfg)
 			s, planned := session(t, cfg)
-			src := sampler(t, cfg)
 			for step := 1; step <= 2; step++ {
-				if _, err := s.Step(step, src); err != nil {
+				if _, err := s.Step(step); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -47,12 +46,12 @@ func TestPlanIsPeak(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Evaluate(set); err != nil {
+			if _, err := s.learner.(*language).mean(set); err != nil {
 				t.Fatal(err)
 			}
 			o := generate.DefaultOptions()
 			o.MaxTokens, o.Grid = cfg.Model.Context+2, cfg.Method.Grid
-			if err := generate.Tokens(s.Model, []int32{1, 2, 3}, o, func(int32) bool { return true }); err != nil {
+			if err := generate.Tokens(s.learner.(*language).GPT, []int32{1, 2, 3}, o, func(int32) bool { return true }); err != nil {
 				t.Fatal(err)
 			}
 			if peak := s.be.Peak(); peak != planned {

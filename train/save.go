@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/backend"
@@ -23,7 +24,10 @@ const (
 // where best is set: all files change together or none does.
 func (r *Run) save(s *Session, best bool) error {
 	if best {
-		if err := r.saveBestTokenizer(); err != nil {
+		if err := os.MkdirAll(r.BestDir(), 0o777); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		if err := r.samples.save(r.BestDir()); err != nil {
 			return err
 		}
 	}
@@ -46,16 +50,16 @@ func (r *Run) save(s *Session, best bool) error {
 
 // writeModel writes a Hugging Face model folder under prefix.
 func writeModel(t *checkpoint.Txn, prefix string, s *Session) error {
-	if err := writeFile(t, prefix+modelConfig, func(w io.Writer) error { return convert.WriteGPT2Config(w, s.cfg.Model) }); err != nil {
+	if err := writeFile(t, prefix+modelConfig, s.learner.writeConfig); err != nil {
 		return err
 	}
-	return writeFile(t, prefix+weightsFile, func(w io.Writer) error { return convert.WriteGPT2(w, s.be, s.Model) })
+	return writeFile(t, prefix+weightsFile, s.learner.writeWeights)
 }
 
 // checkpointBytes is about what a checkpoint takes on disk.
 func (s *Session) checkpointBytes(best bool) int64 {
 	var weights, moments int64
-	for _, p := range s.Model.Params() {
+	for _, p := range s.Params() {
 		weights += p.Value.Bytes()
 	}
 	for _, m := range s.Optimizer.Moments() {
@@ -92,10 +96,10 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 // weights where there is none yet.
 func (r *Run) load(s *Session) error {
 	if r.State.Step == 0 {
-		s.Model.Init(r.Config.Loop.Seed)
+		s.Init()
 		return nil
 	}
-	if err := LoadWeights(s.be, s.Model, r.Dir); err != nil {
+	if err := readWeights(r.Dir, s.learner.readWeights); err != nil {
 		return err
 	}
 	path := filepath.Join(r.Dir, filepath.FromSlash(optimizerFile))
@@ -125,13 +129,32 @@ func (r *Run) load(s *Session) error {
 
 // LoadWeights fills m from the model folder dir.
 func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
-	f, err := safetensors.Open(filepath.Join(dir, weightsFile))
+	return readWeights(dir, func(f *safetensors.File) error { return convert.ReadGPT2(be, m, f) })
+}
+
+// readWeights lets read read the weights of the model folder dir.
+func readWeights(dir string, read func(*safetensors.File) error) error {
+	path := filepath.Join(dir, weightsFile)
+	f, err := safetensors.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := convert.ReadGPT2(be, m, f); err != nil {
-		return fmt.Errorf("%s: %w", filepath.Join(dir, weightsFile), err)
+	if err := read(f); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
+}
+
+// writeFile writes one file of a transaction.
+func writeFile(t *checkpoint.Txn, name string, write func(io.Writer) error) error {
+	w, err := t.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := write(w); err != nil {
+		w.Close()
+		return err
+	}
+	return w.Close()
 }

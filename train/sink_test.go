@@ -25,13 +25,13 @@ func TestInfiniteGradientNorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer be.Close()
-	s, err := NewSession(be, cfg)
+	s, err := NewSession(be, cfg, blank(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Model.Init(1)
+	s.Init()
 	s.sink.begin(1, 1e-3)
-	p := s.Model.Params()[2]
+	p := s.Params()[2]
 	grad, before, after := make([]float32, p.Grad.Len()), make([]float32, p.Value.Len()), make([]float32, p.Value.Len())
 	grad[0] = float32(math.Inf(1))
 	be.Upload(p.Grad, grad)

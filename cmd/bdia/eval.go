@@ -99,7 +99,7 @@ func (e *evalReport) print(w io.Writer) {
 
 // evaluate measures r's model on a grid and in float32.
 func evaluate(ctx context.Context, r *train.Run, o evalOptions) (*evalReport, error) {
-	text, dir := r.Text(o.split == "train"), r.Dir
+	text, dir := r.Text.Tokens(o.split == "train"), r.Dir
 	if o.best {
 		dir = r.BestDir()
 	}

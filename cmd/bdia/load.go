@@ -69,7 +69,7 @@ func runOf(dir string) string {
 
 // loadRun loads the weights in dir with the configuration of r.
 func loadRun(r *train.Run, dir string) (*loaded, error) {
-	l := &loaded{tok: r.Tokenizer, grid: r.Config.Method.Grid}
+	l := &loaded{tok: r.Text.Tokenizer, grid: r.Config.Method.Grid}
 	return l, l.fill(r.Config.Model, dir, r.Config.Loop.SamplesAtOnce(), r.Config.Engine)
 }
 
@@ -128,7 +128,7 @@ func sampleOf(r *train.Run) (string, error) {
 		return "", err
 	}
 	defer l.be.Close()
-	ids, err := r.Prompt()
+	ids, err := r.Text.Prompt()
 	if err != nil {
 		return "", err
 	}

@@ -128,13 +128,13 @@ func (p *progress) numbers(step int) string {
 }
 
 // Evaluated prints an evaluation.
-func (p *progress) Evaluated(step int, val, trainLoss float64, best bool) {
+func (p *progress) Evaluated(step int, val, trained train.Score, best bool) {
 	line := p.at(step)
-	if !math.IsNaN(val) {
-		line += fmt.Sprintf("  validation loss %.4f  perplexity %.2f", val, math.Exp(val))
+	if !math.IsNaN(val.Loss) {
+		line += fmt.Sprintf("  validation loss %.4f  perplexity %.2f", val.Loss, math.Exp(val.Loss))
 	}
-	if !math.IsNaN(trainLoss) {
-		line += fmt.Sprintf("  training text %.4f", trainLoss)
+	if !math.IsNaN(trained.Loss) {
+		line += fmt.Sprintf("  training text %.4f", trained.Loss)
 	}
 	if best {
 		line += "  best so far"

@@ -103,7 +103,7 @@ func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
 // quickReport prints what the run shows.
 func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
 	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
-		sum.Steps, secondsText(sum.Seconds), sum.FirstVal, sum.LastVal, math.Exp(sum.FirstVal), math.Exp(sum.LastVal))
+		sum.Steps, secondsText(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
 
 	text, err := sampleOf(r)
 	if err != nil {

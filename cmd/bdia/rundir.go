@@ -138,7 +138,7 @@ func printRun(w io.Writer, r *train.Run) {
 		c.Model.Layers, c.Model.Width, c.Model.Heads, c.Model.Context, c.Model.Vocab)
 	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s tokens\n",
 		c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, countText(int64(c.Loop.Batch*c.Model.Context)))
-	fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.TrainTokens()), countText(r.Text(false).Len()))
+	fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.Text.Tokens(true).Len()), countText(r.Text.Tokens(false).Len()))
 }
 
 // printSummary says how a run ended and what can be done with it.
@@ -152,10 +152,10 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	default:
 		fmt.Fprintf(w, "Done: %d steps in %s.\n", sum.Steps, secondsText(sum.Seconds))
 	}
-	if !math.IsNaN(sum.LastVal) {
-		fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal)
-		if !math.IsInf(sum.BestVal, 0) {
-			fmt.Fprintf(w, ", best %.4f at step %d", sum.BestVal, sum.BestStep)
+	if !math.IsNaN(sum.LastVal.Loss) {
+		fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal.Loss)
+		if !math.IsInf(sum.BestVal.Loss, 0) {
+			fmt.Fprintf(w, ", best %.4f at step %d", sum.BestVal.Loss, sum.BestStep)
 		}
 		fmt.Fprintln(w)
 	}
@@ -179,8 +179,8 @@ func asPlanned(sum train.Summary) string {
 func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
 	return map[string]any{
 		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
-		"first_val_loss": number(sum.FirstVal), "val_loss": number(sum.LastVal), "best_val_loss": number(sum.BestVal),
-		"best_step": sum.BestStep, "train_eval_loss": number(sum.LastTrain), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
+		"first_val_loss": number(sum.FirstVal.Loss), "val_loss": number(sum.LastVal.Loss), "best_val_loss": number(sum.BestVal.Loss),
+		"best_step": sum.BestStep, "train_eval_loss": number(sum.LastTrain.Loss), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
 		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total,
 	}
 }

@@ -31,7 +31,7 @@ func subjectOfRun(r *train.Run) (subject, error) {
 	}
 	s := newSubject(r.Config, r.State.Step+1)
 	s.fill = func(be backend.Backend, m *model.GPT) error { return train.LoadWeights(be, m, r.Dir) }
-	return s, r.Batch(s.pass.Step, s.batch)
+	return s, r.Text.Batch(r.Config, s.pass.Step, s.batch)
 }
 
 // verifySubject is the run that args name, or the model that the flags describe

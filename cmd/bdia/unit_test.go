@@ -125,7 +125,7 @@ func TestProgressOnTerminal(t *testing.T) {
 	p.Start(1, 4, backend.Usage{Total: 1 << 20})
 	p.Step(1, train.StepResult{Loss: 2}, 100)
 	p.Step(2, train.StepResult{Loss: 2}, 100) // too soon for another line
-	p.Evaluated(2, math.Log(8), math.NaN(), true)
+	p.Evaluated(2, train.Score{Loss: math.Log(8)}, train.Score{Loss: math.NaN()}, true)
 	p.Step(3, train.StepResult{Loss: 2}, 100)
 	p.Sampled(3, "two\nlines\x1b[2J\xff\n")
 	p.Step(4, train.StepResult{Loss: 2}, 100)
@@ -152,7 +152,7 @@ func TestProgressElsewhere(t *testing.T) {
 	for step := 1; step <= 40; step++ {
 		p.Step(step, train.StepResult{Loss: 3}, 1000)
 	}
-	p.Evaluated(40, math.NaN(), 1.5, false)
+	p.Evaluated(40, train.Score{Loss: math.NaN()}, train.Score{Loss: 1.5}, false)
 	want := "step  1/40  loss 3.000  1,000 tokens/s  ETA 0s  1.0 MiB\n" +
 		"step 40/40  loss 3.000  1,000 tokens/s  ETA 0s  1.0 MiB\n" +
 		"step 40/40  training text 1.5000\n"

@@ -136,8 +136,8 @@ func (q *quiet) Start(int, int, backend.Usage)       {}
 func (q *quiet) Step(int, train.StepResult, float64) {}
 func (q *quiet) Saved(int, string)                   {}
 func (q *quiet) Sampled(int, string)                 {}
-func (q *quiet) Evaluated(step int, val, training float64, _ bool) {
-	log.Printf("%s step %d: validation %.3f, training text %.3f", q.name, step, val, training)
+func (q *quiet) Evaluated(step int, val, training train.Score, _ bool) {
+	log.Printf("%s step %d: validation %.3f, training text %.3f", q.name, step, val.Loss, training.Loss)
 }
 
 func find(series []metric.Series, name string) metric.Series {

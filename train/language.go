@@ -1,0 +1,137 @@
+package train
+
+import (
+	"io"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/internal/rng"
+	"github.com/bdia-go/bdia/model"
+)
+
+// language is a GPT that learns text.
+type language struct {
+	*model.GPT
+	windows
+	be    backend.Backend
+	cfg   Config
+	text  *Text       // nil where the tokens are made up
+	batch model.Batch // room for a micro-batch
+}
+
+func (t *Text) learner(be backend.Backend, cfg Config) (learner, error) {
+	w, err := t.windows(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return newLanguage(be, cfg, w, t)
+}
+
+func newLanguage(be backend.Backend, cfg Config, w windows, t *Text) (*language, error) {
+	m, err := model.NewGPT(be, cfg.Model, cfg.Method)
+	if err != nil {
+		return nil, err
+	}
+	return &language{GPT: m, windows: w, be: be, cfg: cfg, text: t, batch: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Model.Context)}, nil
+}
+
+func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
+	b := l.first(n)
+	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {
+		return err
+	}
+	return l.Step(b, pass, scale, sink, sum)
+}
+
+// first is room for n samples.
+func (l *language) first(n int) model.Batch {
+	T := l.cfg.Model.Context
+	return model.Batch{Size: n, Inputs: l.batch.Inputs[:n*T], Targets: l.batch.Targets[:n*T]}
+}
+
+func (l *language) maxAbs() float64 { return l.Stack.MaxAbs() }
+
+// evaluate measures the ordinary transformer (gamma 0) on the run's grid.
+func (l *language) evaluate(training bool) (Score, bool, error) {
+	set := l.val
+	if training {
+		set = l.train
+	}
+	if set == nil {
+		return unmeasured, false, nil
+	}
+	loss, err := l.mean(set)
+	return Score{Loss: loss}, true, err
+}
+
+// mean returns the mean loss per token over the windows of set.
+func (l *language) mean(set *data.Sequential) (float64, error) {
+	var sum float64
+	for first := 0; first < set.Len(); {
+		b := l.first(min(l.batch.Size, set.Len()-first))
+		if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
+			return 0, err
+		}
+		if err := l.Loss(b, l.cfg.Method.Grid, &sum); err != nil {
+			return 0, err
+		}
+		first += b.Size
+	}
+	return sum / float64(set.Len()*l.cfg.Model.Context), nil
+}
+
+func (l *language) rehearse() error {
+	if err := l.Loss(l.batch, l.cfg.Method.Grid, new(float64)); err != nil {
+		return err
+	}
+	l.NextLogits(make([]float32, l.cfg.Model.Vocab), make([]int32, l.cfg.Model.Context), l.cfg.Method.Grid)
+	return nil
+}
+
+// show generates text that continues the held-out text's beginning.
+func (l *language) show() (string, error) {
+	ids, err := l.text.Prompt()
+	if err != nil {
+		return "", err
+	}
+	o := generate.DefaultOptions()
+	o.MaxTokens, o.Grid = max(l.cfg.Loop.SampleTokens, 1), l.cfg.Method.Grid
+	return generate.Text(l.GPT, l.text.Tokenizer, ids, o)
+}
+
+func (l *language) writeConfig(w io.Writer) error         { return convert.WriteGPT2Config(w, l.cfg.Model) }
+func (l *language) writeWeights(w io.Writer) error        { return convert.WriteGPT2(w, l.be, l.GPT) }
+func (l *language) readWeights(f *safetensors.File) error { return convert.ReadGPT2(l.be, l.GPT, f) }
+
+// tokenSource fills the samples first..first+n-1 of a step's batch.
+type tokenSource interface {
+	Batch(step, first, n int, inputs, targets []int32) error
+}
+
+// source is tokens without a text.
+type source struct{ tokenSource }
+
+func (s source) learner(be backend.Backend, cfg Config) (learner, error) {
+	return newLanguage(be, cfg, windows{batches: s.tokenSource}, nil)
+}
+
+// randomTokens gives uniform token ids.
+type randomTokens struct{ vocab uint32 }
+
+func (r randomTokens) Batch(step, first, _ int, inputs, targets []int32) error {
+	key := rng.Key{Seed: 1, Step: uint32(step), Sample: uint32(first), Site: rng.SiteData}
+	for i := range inputs {
+		w := key.At(uint32(i))
+		inputs[i], targets[i] = int32(w[0]%r.vocab), int32(w[1]%r.vocab)
+	}
+	return nil
+}
+
+// noTokens leaves the ids as they are: zero.
+type noTokens struct{}
+
+func (noTokens) Batch(_, _, _ int, _, _ []int32) error { return nil }

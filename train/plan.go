@@ -1,0 +1,102 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/plan"
+)
+
+// Plan returns the peak memory of a run of cfg, to the byte: it runs the code
+// of one step, one evaluation and one sample on the planning backend.
+func Plan(cfg Config) (backend.Usage, error) {
+	be := plan.New(cpu.ScratchBytes(cfg.Engine.Threads))
+	s, err := NewSession(be, cfg, blank(cfg))
+	if err != nil {
+		return backend.Usage{}, err
+	}
+	if _, err := s.Step(1); err != nil {
+		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
+	}
+	if err := s.learner.rehearse(); err != nil {
+		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
+	}
+	return be.Peak(), nil
+}
+
+// PlanModes plans cfg as it is and as ordinary back-propagation: the plain
+// transformer with stored, or recomputed, activations, and gradients kept to
+// the end of the step.
+func PlanModes(cfg Config) (map[string]backend.Usage, error) {
+	modes := make(map[string]backend.Usage, 3)
+	for _, m := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
+		u, err := Plan(cfg.WithMemory(m))
+		if err != nil {
+			return nil, err
+		}
+		modes[m.String()] = u
+	}
+	return modes, nil
+}
+
+// WithMemory returns c in another memory mode, with the method that goes with it.
+func (c Config) WithMemory(m bdia.Memory) Config {
+	if m == c.Method.Memory {
+		return c
+	}
+	c.Method = bdia.DefaultOptions()
+	if m != bdia.Reversible {
+		c.Method = bdia.Options{Memory: m, Gamma: 0, Grid: bdia.NoGrid}
+		c.Loop.Update = UpdateEnd
+	}
+	return c
+}
+
+// LargestBatch returns the largest batch, run as one micro-batch, whose plan
+// fits into budget bytes in mode m, and that plan. It returns 0 where not even
+// a batch of one fits.
+func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, error) {
+	cfg = cfg.WithMemory(m)
+	var best backend.Usage
+	fits := func(batch int) (bool, error) {
+		cfg.Loop.Batch, cfg.Loop.MicroBatch = batch, 0
+		u, err := Plan(cfg)
+		if err == nil && u.Total <= budget {
+			best = u
+			return true, nil
+		}
+		return false, err
+	}
+	low, high, most := 0, 1, maxTokens/cfg.positions() // low fits, high does not
+	for high <= most {
+		ok, err := fits(high)
+		if err != nil {
+			return 0, best, err
+		}
+		if !ok {
+			break
+		}
+		low, high = high, 2*high
+	}
+	high = min(high, most+1)
+	for high-low > 1 {
+		mid := (low + high) / 2
+		ok, err := fits(mid)
+		if err != nil {
+			return 0, best, err
+		}
+		if ok {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return low, best, nil
+}
+
+// NewCPU returns a CPU backend whose arena is the plan's peak.
+func NewCPU(cfg Config, peak backend.Usage) (*cpu.Backend, error) {
+	return cpu.New(cpu.Options{Threads: cfg.Engine.Threads, ISA: cfg.Engine.ISA, ArenaBytes: peak.Total})
+}
