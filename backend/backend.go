@@ -40,6 +40,8 @@ type Backend interface {
 	Add(y, a, b tensor.Tensor)
 	// Scale multiplies t by a.
 	Scale(t tensor.Tensor, a float32)
+	// Lerp moves y towards x: y += a*(x-y).
+	Lerp(y, x tensor.Tensor, a float32)
 	// SumSquares returns the sum of the squares of t.
 	SumSquares(t tensor.Tensor) float64
 

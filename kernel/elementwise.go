@@ -32,6 +32,14 @@ func scaleGo(dst, x []float32, a float32) {
 	}
 }
 
+// Lerp moves dst towards x: dst += a*(x-dst).
+func Lerp(dst, x []float32, a float32) {
+	x = x[:len(dst)]
+	for i, y := range dst {
+		dst[i] = y + float32(a*(x[i]-y))
+	}
+}
+
 // ColumnSum adds rows of dy to db: db[j] += dy[r*ld+j] for r = 0..rows-1 in
 // ascending order; len(db) columns, row stride ld.
 func (isa ISA) ColumnSum(db, dy []float32, rows, ld int) {

@@ -58,6 +58,14 @@ func (b *Backend) Scale(t tensor.Tensor, a float32) {
 	}})
 }
 
+// Lerp moves y towards x.
+func (b *Backend) Lerp(y, x tensor.Tensor, a float32) {
+	must(y.Len() == x.Len(), "Lerp", y, x)
+	b.each(chunks{y: b.f32(y), a: b.f32(x), s: a, fn: func(_ kernel.ISA, c *chunks, lo, hi int) {
+		kernel.Lerp(c.y[lo:hi], c.a[lo:hi], c.s)
+	}})
+}
+
 // GELU writes y = gelu(x).
 func (b *Backend) GELU(y, x tensor.Tensor, form backend.GELUForm) {
 	must(y.Len() == x.Len(), "GELU", y, x)

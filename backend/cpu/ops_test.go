@@ -252,6 +252,11 @@ func wholeTest(e *env) {
 		}
 		e.Add(y, a, b)
 		e.near(fmt.Sprint("sum ", n), y, sum, 1e-7)
+		for i := range n {
+			sum[i] += 0.25 * (A[i] - sum[i])
+		}
+		e.Lerp(y, a, 0.25)
+		e.near(fmt.Sprint("lerp ", n), y, sum, 1e-6)
 		if got := e.SumSquares(a); math.Abs(got-squares) > 1e-6*squares {
 			e.t.Errorf("sum of squares of %d: %v, want %v", n, got, squares)
 		}

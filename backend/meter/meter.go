@@ -101,6 +101,10 @@ func (b *Backend) Scale(t tensor.Tensor, a float32) {
 	b.measure("scale", 0, func() { b.Backend.Scale(t, a) }, t, t)
 }
 
+func (b *Backend) Lerp(y, x tensor.Tensor, a float32) {
+	b.measure("lerp", 0, func() { b.Backend.Lerp(y, x, a) }, y, x, y)
+}
+
 func (b *Backend) SumSquares(t tensor.Tensor) (sum float64) {
 	b.measure("sum of squares", 0, func() { sum = b.Backend.SumSquares(t) }, t)
 	return sum

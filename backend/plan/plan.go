@@ -33,6 +33,7 @@ func (*Backend) Zero(tensor.Tensor)                                       {}
 func (*Backend) Copy(_, _ tensor.Tensor)                                  {}
 func (*Backend) Add(_, _, _ tensor.Tensor)                                {}
 func (*Backend) Scale(tensor.Tensor, float32)                             {}
+func (*Backend) Lerp(_, _ tensor.Tensor, _ float32)                       {}
 func (*Backend) SumSquares(tensor.Tensor) float64                         { return 0 }
 func (*Backend) Embed(_, _, _, _ tensor.Tensor)                           {}
 func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                   {}

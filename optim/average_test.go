@@ -1,0 +1,33 @@
+package optim_test
+
+import (
+	"math"
+	"testing"
+
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// TestAverage compares the average with its definition in float64, and shows
+// that Swap exchanges the two and back.
+func TestAverage(t *testing.T) {
+	t.Parallel()
+	be := newCPU(t)
+	p := param(be, "w", 1, -2, 0)
+	a := optim.NewAverage(be, []*tensor.Param{p}, 0.5)
+	a.Start()
+	want := []float64{1, -2, 0}
+	for step := 1; step <= 20; step++ {
+		w := []float32{float32(step), float32(math.Sin(float64(step))), -3}
+		be.Upload(p.Value, w)
+		a.Update(step)
+		d := min(0.5, float64(1+step)/float64(10+step))
+		for i := range want {
+			want[i] = d*want[i] + (1-d)*float64(w[i])
+		}
+	}
+	a.Swap()
+	near(t, "average", values(be, p.Value), 1e-5, want...)
+	a.Swap()
+	near(t, "parameter", values(be, p.Value), 1e-6, 20, math.Sin(20), -3)
+}
