@@ -12,7 +12,7 @@ package kernel
 // place throughout.
 
 // tileFunc is one tile kernel; see the generated stubs.
-type tileFunc func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+type tileFunc func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // tileTable holds tile kernels by way of reading A, kind of columns and rows.
 type tileTable [2][3][15]tileFunc
@@ -63,6 +63,54 @@ type gemmWork struct {
 	bufB, bufA   []float32
 	packB, packA bool
 	copyA        bool // rows of A are copied side by side
+	nextA, nextB stripe
+}
+
+// stripe is a part of A or B that will be packed or read soon. It lies in memory
+// or in the cache that cores share; tile kernels bring it nearer on their way,
+// some rows of 32 columns with each call, so that nobody waits for it.
+type stripe struct {
+	from           []float32
+	ld, rows, cols int
+	row, col       int // where the next call goes on
+}
+
+// soon returns the first of the next n rows of the stripe and their distance.
+func (s *stripe) soon(n int) (p *float32, ps int, ok bool) {
+	if s.col >= s.cols {
+		return &gemmZero[0], 0, false
+	}
+	p = &s.from[s.row*s.ld+s.col]
+	if s.row += n; s.row >= s.rows {
+		s.row, s.col = 0, s.col+32
+	}
+	return p, s.ld, true
+}
+
+// stripeOfA is the block of A that comes after rows i0.. and columns k0...
+func (w *gemmWork) stripeOfA(i0, mc, k0, kc int) stripe {
+	if i0 += mc; i0 == w.M {
+		i0, k0 = 0, k0+kc
+	}
+	rows, cols := min(mc, w.M-i0), min(kc, w.K-k0)
+	switch {
+	case cols <= 0:
+		return stripe{}
+	case w.Layout == TN:
+		return stripe{from: w.A[k0*w.LDA+i0:], ld: w.LDA, rows: cols, cols: rows}
+	}
+	return stripe{from: w.A[i0*w.LDA+k0:], ld: w.LDA, rows: rows, cols: cols}
+}
+
+// stripeOfB is n columns of kc rows of B.
+func (w *gemmWork) stripeOfB(j, n, k0, kc int) stripe {
+	switch {
+	case n <= 0:
+		return stripe{}
+	case w.Layout == NT:
+		return stripe{from: w.B[j*w.LDB+k0:], ld: w.LDB, rows: n, cols: kc}
+	}
+	return stripe{from: w.B[k0*w.LDB+j:], ld: w.LDB, rows: kc, cols: n}
 }
 
 func (w *gemmWork) run() {
@@ -123,6 +171,7 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 	if w.SumA != nil && j0 == 0 { // while this block of A is in the cache
 		p.sumColumns(w.SumA[i0:i0+mc], w.A[k0*w.LDA+i0:], kc, w.LDA)
 	}
+	w.nextA = w.stripeOfA(i0, mc, k0, kc)
 	for j := 0; j < nc; j += nr {
 		n := min(nr, nc-j)
 		cols, last := 0, n
@@ -141,6 +190,7 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 			}
 			if i0 == 0 {
 				w.packPanelOfB(panel, j0+j, n, k0, kc)
+				w.nextB = w.stripeOfB(j0+j+n, min(nr, nc-j-n), k0, kc)
 			}
 			b, bs = &panel[0], nr
 		} else {
@@ -170,7 +220,11 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 			default:
 				a = &w.A[k0*w.LDA+i0+i]
 			}
-			kernels[mr](kc, a, as, b, bs, &s[(i0+i)*ss], ss, &w.C[(i0+i)*w.LDC+j0+j], w.LDC, last)
+			p, ps, ok := w.nextB.soon(kc / 4)
+			if !ok {
+				p, ps, _ = w.nextA.soon(kc / 4)
+			}
+			kernels[mr](kc, a, as, b, bs, &s[(i0+i)*ss], ss, &w.C[(i0+i)*w.LDC+j0+j], w.LDC, last, p, ps)
 			i += mr
 		}
 	}

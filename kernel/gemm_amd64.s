@@ -22,9 +22,9 @@ DATA gemmMask<>+56(SB)/4, $0x00000000
 DATA gemmMask<>+60(SB)/4, $0x00000000
 GLOBL gemmMask<>(SB), RODATA|NOPTR, $64
 
-// func gemmTile512Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along1xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along1xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -36,8 +36,8 @@ TEXT ·gemmTile512Along1xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x01, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -48,10 +48,14 @@ TEXT ·gemmTile512Along1xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -62,6 +66,8 @@ many:
 	VBROADCASTSS 4(SI), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -102,9 +108,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along2xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along2xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -119,11 +125,11 @@ TEXT ·gemmTile512Along2xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x02, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -134,10 +140,14 @@ TEXT ·gemmTile512Along2xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -154,6 +164,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z30, Z29, Z3
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -206,9 +218,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along3xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along3xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -226,14 +238,14 @@ TEXT ·gemmTile512Along3xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x03, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -244,10 +256,14 @@ TEXT ·gemmTile512Along3xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -270,6 +286,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*2), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -334,9 +352,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along4xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along4xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -357,17 +375,17 @@ TEXT ·gemmTile512Along4xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x04, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -378,10 +396,14 @@ TEXT ·gemmTile512Along4xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -410,6 +432,8 @@ many:
 	VBROADCASTSS 4(SI)(AX*1), Z30
 	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z30, Z29, Z7
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -486,9 +510,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along5xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along5xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -512,20 +536,20 @@ TEXT ·gemmTile512Along5xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x05, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -536,10 +560,14 @@ TEXT ·gemmTile512Along5xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -574,6 +602,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*4), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -662,9 +692,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along6xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along6xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -691,23 +721,23 @@ TEXT ·gemmTile512Along6xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x06, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -720,10 +750,14 @@ TEXT ·gemmTile512Along6xfull(SB), NOSPLIT, $0-80
 	LEAQ       (R9)(R9*2), BX
 	LEAQ       (SI)(R8*4), R10
 	ADDQ       R8, R10
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -764,6 +798,8 @@ many:
 	VBROADCASTSS 4(R10), Z30
 	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z30, Z29, Z11
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -866,9 +902,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along7xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along7xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -898,26 +934,26 @@ TEXT ·gemmTile512Along7xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x07, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -930,10 +966,14 @@ TEXT ·gemmTile512Along7xfull(SB), NOSPLIT, $0-80
 	LEAQ       (R9)(R9*2), BX
 	LEAQ       (SI)(R8*4), R10
 	ADDQ       R8, R10
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -980,6 +1020,8 @@ many:
 	VBROADCASTSS 4(R10)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -1094,9 +1136,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along8xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along8xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -1129,29 +1171,29 @@ TEXT ·gemmTile512Along8xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x08, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -1164,10 +1206,14 @@ TEXT ·gemmTile512Along8xfull(SB), NOSPLIT, $0-80
 	LEAQ       (R9)(R9*2), BX
 	LEAQ       (SI)(R8*4), R10
 	ADDQ       R8, R10
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -1220,6 +1266,8 @@ many:
 	VBROADCASTSS 4(R10)(R8*2), Z30
 	VFMADD231PS  Z30, Z28, Z14
 	VFMADD231PS  Z30, Z29, Z15
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -1346,9 +1394,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along9xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along9xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -1384,32 +1432,32 @@ TEXT ·gemmTile512Along9xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x09, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -1422,10 +1470,14 @@ TEXT ·gemmTile512Along9xfull(SB), NOSPLIT, $0-80
 	LEAQ       (R9)(R9*2), BX
 	LEAQ       (SI)(R8*4), R10
 	ADDQ       R8, R10
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -1484,6 +1536,8 @@ many:
 	VBROADCASTSS 4(R10)(AX*1), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -1622,9 +1676,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along10xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along10xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -1663,35 +1717,35 @@ TEXT ·gemmTile512Along10xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0a, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -1704,10 +1758,14 @@ TEXT ·gemmTile512Along10xfull(SB), NOSPLIT, $0-80
 	LEAQ       (R9)(R9*2), BX
 	LEAQ       (SI)(R8*4), R10
 	ADDQ       R8, R10
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -1772,6 +1830,8 @@ many:
 	VBROADCASTSS 4(R10)(R8*4), Z30
 	VFMADD231PS  Z30, Z28, Z18
 	VFMADD231PS  Z30, Z29, Z19
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -1922,9 +1982,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along11xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along11xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -1966,38 +2026,38 @@ TEXT ·gemmTile512Along11xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0b, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -2012,10 +2072,14 @@ TEXT ·gemmTile512Along11xfull(SB), NOSPLIT, $0-80
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*4), R11
 	ADDQ       R8, R11
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -2086,6 +2150,8 @@ many:
 	VBROADCASTSS 4(R11), Z30
 	VFMADD231PS  Z30, Z28, Z20
 	VFMADD231PS  Z30, Z29, Z21
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -2250,9 +2316,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along12xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along12xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -2297,41 +2363,41 @@ TEXT ·gemmTile512Along12xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0c, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -2346,10 +2412,14 @@ TEXT ·gemmTile512Along12xfull(SB), NOSPLIT, $0-80
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*4), R11
 	ADDQ       R8, R11
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -2426,6 +2496,8 @@ many:
 	VBROADCASTSS 4(R11)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z22
 	VFMADD231PS  Z30, Z29, Z23
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -2602,9 +2674,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along13xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along13xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -2652,44 +2724,44 @@ TEXT ·gemmTile512Along13xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0d, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -2704,10 +2776,14 @@ TEXT ·gemmTile512Along13xfull(SB), NOSPLIT, $0-80
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*4), R11
 	ADDQ       R8, R11
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -2790,6 +2866,8 @@ many:
 	VBROADCASTSS 4(R11)(R8*2), Z30
 	VFMADD231PS  Z30, Z28, Z24
 	VFMADD231PS  Z30, Z29, Z25
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -2978,9 +3056,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Along14xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along14xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -3031,47 +3109,47 @@ TEXT ·gemmTile512Along14xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0e, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -3086,10 +3164,14 @@ TEXT ·gemmTile512Along14xfull(SB), NOSPLIT, $0-80
 	ADDQ       R8, R10
 	LEAQ       (R10)(R8*4), R11
 	ADDQ       R8, R11
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -3178,6 +3260,8 @@ many:
 	VBROADCASTSS 4(R11)(AX*1), Z30
 	VFMADD231PS  Z30, Z28, Z26
 	VFMADD231PS  Z30, Z29, Z27
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS 8(SI), Z30
@@ -3378,9 +3462,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along1xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along1xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3422,9 +3506,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along2xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along2xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3475,9 +3559,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along3xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along3xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3537,9 +3621,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along4xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along4xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3608,9 +3692,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along5xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along5xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3688,9 +3772,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along6xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along6xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3780,9 +3864,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along7xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along7xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3881,9 +3965,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along8xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along8xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -3991,9 +4075,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along9xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along9xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4110,9 +4194,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along10xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along10xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4238,9 +4322,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along11xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along11xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4378,9 +4462,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along12xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along12xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4527,9 +4611,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along13xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along13xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4685,9 +4769,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along14xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along14xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4852,9 +4936,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along1xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along1xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4892,9 +4976,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along2xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along2xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4938,9 +5022,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along3xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along3xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -4990,9 +5074,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along4xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along4xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5048,9 +5132,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along5xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along5xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5112,9 +5196,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along6xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along6xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5185,9 +5269,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along7xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along7xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5264,9 +5348,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along8xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along8xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5349,9 +5433,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along9xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along9xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5440,9 +5524,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along10xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along10xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5537,9 +5621,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along11xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along11xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5643,9 +5727,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along12xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along12xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5755,9 +5839,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along13xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along13xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5873,9 +5957,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Along14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Along14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Along14xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Along14xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -5997,9 +6081,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across1xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across1xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -6011,8 +6095,8 @@ TEXT ·gemmTile512Across1xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x01, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -6023,10 +6107,14 @@ TEXT ·gemmTile512Across1xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -6037,6 +6125,8 @@ many:
 	VBROADCASTSS (SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z0
 	VFMADD231PS  Z30, Z29, Z1
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -6077,9 +6167,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across2xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across2xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -6094,11 +6184,11 @@ TEXT ·gemmTile512Across2xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x02, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -6109,10 +6199,14 @@ TEXT ·gemmTile512Across2xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -6129,6 +6223,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z2
 	VFMADD231PS  Z30, Z29, Z3
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -6181,9 +6277,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across3xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across3xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -6201,14 +6297,14 @@ TEXT ·gemmTile512Across3xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x03, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -6219,10 +6315,14 @@ TEXT ·gemmTile512Across3xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -6245,6 +6345,8 @@ many:
 	VBROADCASTSS 8(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z4
 	VFMADD231PS  Z30, Z29, Z5
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -6309,9 +6411,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across4xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across4xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -6332,17 +6434,17 @@ TEXT ·gemmTile512Across4xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x04, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -6353,10 +6455,14 @@ TEXT ·gemmTile512Across4xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -6385,6 +6491,8 @@ many:
 	VBROADCASTSS 12(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z6
 	VFMADD231PS  Z30, Z29, Z7
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -6461,9 +6569,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across5xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across5xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -6487,20 +6595,20 @@ TEXT ·gemmTile512Across5xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x05, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -6511,10 +6619,14 @@ TEXT ·gemmTile512Across5xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -6549,6 +6661,8 @@ many:
 	VBROADCASTSS 16(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z8
 	VFMADD231PS  Z30, Z29, Z9
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -6637,9 +6751,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across6xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across6xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -6666,23 +6780,23 @@ TEXT ·gemmTile512Across6xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x06, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -6693,10 +6807,14 @@ TEXT ·gemmTile512Across6xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -6737,6 +6855,8 @@ many:
 	VBROADCASTSS 20(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z10
 	VFMADD231PS  Z30, Z29, Z11
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -6837,9 +6957,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across7xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across7xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -6869,26 +6989,26 @@ TEXT ·gemmTile512Across7xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x07, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -6899,10 +7019,14 @@ TEXT ·gemmTile512Across7xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -6949,6 +7073,8 @@ many:
 	VBROADCASTSS 24(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z12
 	VFMADD231PS  Z30, Z29, Z13
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -7061,9 +7187,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across8xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across8xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -7096,29 +7222,29 @@ TEXT ·gemmTile512Across8xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x08, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -7129,10 +7255,14 @@ TEXT ·gemmTile512Across8xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -7185,6 +7315,8 @@ many:
 	VBROADCASTSS 28(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z14
 	VFMADD231PS  Z30, Z29, Z15
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -7309,9 +7441,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across9xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across9xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -7347,32 +7479,32 @@ TEXT ·gemmTile512Across9xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x09, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -7383,10 +7515,14 @@ TEXT ·gemmTile512Across9xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -7445,6 +7581,8 @@ many:
 	VBROADCASTSS 32(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z16
 	VFMADD231PS  Z30, Z29, Z17
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -7581,9 +7719,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across10xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across10xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -7622,35 +7760,35 @@ TEXT ·gemmTile512Across10xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0a, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -7661,10 +7799,14 @@ TEXT ·gemmTile512Across10xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -7729,6 +7871,8 @@ many:
 	VBROADCASTSS 36(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z18
 	VFMADD231PS  Z30, Z29, Z19
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -7877,9 +8021,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across11xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across11xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -7921,38 +8065,38 @@ TEXT ·gemmTile512Across11xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0b, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -7963,10 +8107,14 @@ TEXT ·gemmTile512Across11xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -8037,6 +8185,8 @@ many:
 	VBROADCASTSS 40(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z20
 	VFMADD231PS  Z30, Z29, Z21
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -8197,9 +8347,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across12xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across12xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -8244,41 +8394,41 @@ TEXT ·gemmTile512Across12xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0c, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -8289,10 +8439,14 @@ TEXT ·gemmTile512Across12xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -8369,6 +8523,8 @@ many:
 	VBROADCASTSS 44(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z22
 	VFMADD231PS  Z30, Z29, Z23
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -8541,9 +8697,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across13xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across13xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -8591,44 +8747,44 @@ TEXT ·gemmTile512Across13xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0d, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -8639,10 +8795,14 @@ TEXT ·gemmTile512Across13xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -8725,6 +8885,8 @@ many:
 	VBROADCASTSS 48(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z24
 	VFMADD231PS  Z30, Z29, Z25
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -8909,9 +9071,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·gemmTile512Across14xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across14xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -8962,47 +9124,47 @@ TEXT ·gemmTile512Across14xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x0e, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
+	PREFETCHT1 (DI)
+	PREFETCHT1 64(DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -9013,10 +9175,14 @@ TEXT ·gemmTile512Across14xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Z28
 	VMOVUPS      64(DI), Z29
 	VBROADCASTSS (SI), Z30
@@ -9105,6 +9271,8 @@ many:
 	VBROADCASTSS 52(SI)(R8*1), Z30
 	VFMADD231PS  Z30, Z28, Z26
 	VFMADD231PS  Z30, Z29, Z27
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Z28
 	VMOVUPS      64(DI)(R9*2), Z29
 	VBROADCASTSS (SI)(R8*2), Z30
@@ -9301,9 +9469,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across1xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across1xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9344,9 +9512,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across2xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across2xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9396,9 +9564,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across3xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across3xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9457,9 +9625,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across4xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across4xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9527,9 +9695,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across5xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across5xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9606,9 +9774,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across6xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across6xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9694,9 +9862,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across7xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across7xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9791,9 +9959,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across8xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across8xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -9897,9 +10065,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across9xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across9xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10012,9 +10180,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across10xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across10xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10136,9 +10304,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across11xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across11xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10269,9 +10437,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across12xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across12xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10411,9 +10579,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across13xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across13xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10562,9 +10730,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across14xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across14xmask2(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10722,9 +10890,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across1xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across1xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10761,9 +10929,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across2xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across2xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10806,9 +10974,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across3xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across3xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10857,9 +11025,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across4xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across4xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10914,9 +11082,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across5xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across5xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -10977,9 +11145,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across6xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across6xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11046,9 +11214,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across7xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across7xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11121,9 +11289,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across8xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across8xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11202,9 +11370,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across9xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across9xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11289,9 +11457,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across10xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across10xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11382,9 +11550,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across11xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across11xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11481,9 +11649,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across12xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across12xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11586,9 +11754,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across13xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across13xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -11697,9 +11865,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile512Across14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile512Across14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, AVX512F
-TEXT ·gemmTile512Across14xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile512Across14xmask1(SB), NOSPLIT, $0-96
 	MOVQ      n+72(FP), CX
 	MOVL      $0x00000001, AX
 	SHLL      CL, AX
@@ -12213,9 +12381,9 @@ row:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Along1xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along1xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -12227,7 +12395,7 @@ TEXT ·gemmTile256Along1xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x01, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -12238,10 +12406,14 @@ TEXT ·gemmTile256Along1xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -12252,6 +12424,8 @@ many:
 	VBROADCASTSS 4(SI), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -12292,9 +12466,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Along2xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along2xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -12309,9 +12483,9 @@ TEXT ·gemmTile256Along2xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x02, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -12322,10 +12496,14 @@ TEXT ·gemmTile256Along2xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -12342,6 +12520,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -12394,9 +12574,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Along3xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along3xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -12414,11 +12594,11 @@ TEXT ·gemmTile256Along3xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x03, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -12429,10 +12609,14 @@ TEXT ·gemmTile256Along3xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -12455,6 +12639,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*2), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -12519,9 +12705,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Along4xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along4xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -12542,13 +12728,13 @@ TEXT ·gemmTile256Along4xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x04, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -12559,10 +12745,14 @@ TEXT ·gemmTile256Along4xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -12591,6 +12781,8 @@ many:
 	VBROADCASTSS 4(SI)(AX*1), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -12667,9 +12859,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Along5xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along5xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -12693,15 +12885,15 @@ TEXT ·gemmTile256Along5xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x05, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -12712,10 +12904,14 @@ TEXT ·gemmTile256Along5xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -12750,6 +12946,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*4), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -12838,9 +13036,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Along6xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along6xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -12867,17 +13065,17 @@ TEXT ·gemmTile256Along6xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x06, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -12890,10 +13088,14 @@ TEXT ·gemmTile256Along6xfull(SB), NOSPLIT, $0-80
 	LEAQ       (R9)(R9*2), BX
 	LEAQ       (SI)(R8*4), R10
 	ADDQ       R8, R10
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -12934,6 +13136,8 @@ many:
 	VBROADCASTSS 4(R10), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS 8(SI), Y14
@@ -13036,9 +13240,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along1xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along1xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13079,9 +13283,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along2xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along2xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13131,9 +13335,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along3xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along3xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13192,9 +13396,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along4xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along4xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13262,9 +13466,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along5xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along5xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13341,9 +13545,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along6xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along6xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13432,9 +13636,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along1xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along1xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13471,9 +13675,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along2xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along2xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13516,9 +13720,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along3xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along3xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13567,9 +13771,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along4xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along4xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13624,9 +13828,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along5xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along5xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13687,9 +13891,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Along6xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Along6xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -13759,9 +13963,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Across1xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across1xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -13773,7 +13977,7 @@ TEXT ·gemmTile256Across1xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x01, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -13784,10 +13988,14 @@ TEXT ·gemmTile256Across1xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -13798,6 +14006,8 @@ many:
 	VBROADCASTSS (SI)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS (SI)(R8*2), Y14
@@ -13838,9 +14048,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Across2xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across2xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -13855,9 +14065,9 @@ TEXT ·gemmTile256Across2xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x02, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -13868,10 +14078,14 @@ TEXT ·gemmTile256Across2xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -13888,6 +14102,8 @@ many:
 	VBROADCASTSS 4(SI)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS (SI)(R8*2), Y14
@@ -13940,9 +14156,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Across3xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across3xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -13960,11 +14176,11 @@ TEXT ·gemmTile256Across3xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x03, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -13975,10 +14191,14 @@ TEXT ·gemmTile256Across3xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -14001,6 +14221,8 @@ many:
 	VBROADCASTSS 8(SI)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS (SI)(R8*2), Y14
@@ -14065,9 +14287,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Across4xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across4xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -14088,13 +14310,13 @@ TEXT ·gemmTile256Across4xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x04, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -14105,10 +14327,14 @@ TEXT ·gemmTile256Across4xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -14137,6 +14363,8 @@ many:
 	VBROADCASTSS 12(SI)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS (SI)(R8*2), Y14
@@ -14213,9 +14441,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Across5xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across5xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -14239,15 +14467,15 @@ TEXT ·gemmTile256Across5xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x05, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -14258,10 +14486,14 @@ TEXT ·gemmTile256Across5xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -14296,6 +14528,8 @@ many:
 	VBROADCASTSS 16(SI)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS (SI)(R8*2), Y14
@@ -14384,9 +14618,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile256Across6xfull(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across6xfull(SB), NOSPLIT, $0-96
 	MOVQ       s+40(FP), R10
 	MOVQ       ss+48(FP), R11
 	SHLQ       $0x02, R11
@@ -14413,17 +14647,17 @@ TEXT ·gemmTile256Across6xfull(SB), NOSPLIT, $0-80
 	MOVQ       R9, AX
 	IMUL3Q     $0x06, AX, AX
 	ADDQ       AX, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
-	PREFETCHT0 (DI)
+	PREFETCHT1 (DI)
 	ADDQ       R9, DI
 	MOVQ       k+0(FP), CX
 	MOVQ       b+24(FP), DI
@@ -14434,10 +14668,14 @@ TEXT ·gemmTile256Across6xfull(SB), NOSPLIT, $0-80
 	SHLQ       $0x02, R8
 	LEAQ       (R8)(R8*2), AX
 	LEAQ       (R9)(R9*2), BX
+	MOVQ       p+80(FP), R12
+	MOVQ       ps+88(FP), R13
+	SHLQ       $0x02, R13
 	SUBQ       $0x04, CX
 	JLT        rest
 
 many:
+	PREFETCHT1   (R12)
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	VBROADCASTSS (SI), Y14
@@ -14478,6 +14716,8 @@ many:
 	VBROADCASTSS 20(SI)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
 	VMOVUPS      (DI)(R9*2), Y12
 	VMOVUPS      32(DI)(R9*2), Y13
 	VBROADCASTSS (SI)(R8*2), Y14
@@ -14578,9 +14818,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across1xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across1xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -14620,9 +14860,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across2xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across2xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -14671,9 +14911,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across3xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across3xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -14731,9 +14971,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across4xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across4xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -14800,9 +15040,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across5xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across5xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -14878,9 +15118,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across6xmask2(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across6xmask2(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -14965,9 +15205,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across1xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across1xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -15003,9 +15243,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across2xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across2xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -15047,9 +15287,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across3xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across3xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -15097,9 +15337,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across4xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across4xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -15153,9 +15393,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across5xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across5xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX
@@ -15215,9 +15455,9 @@ store:
 	VZEROUPPER
 	RET
 
-// func gemmTile256Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+// func gemmTile256Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile256Across6xmask1(SB), NOSPLIT, $0-80
+TEXT ·gemmTile256Across6xmask1(SB), NOSPLIT, $0-96
 	MOVQ       n+72(FP), CX
 	NEGQ       CX
 	LEAQ       gemmMask<>+32(SB), AX

@@ -9,672 +9,840 @@ package kernel
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along2xfull computes, for i < 2 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along3xfull computes, for i < 3 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along4xfull computes, for i < 4 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along5xfull computes, for i < 5 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along6xfull computes, for i < 6 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along7xfull computes, for i < 7 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along8xfull computes, for i < 8 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along9xfull computes, for i < 9 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along10xfull computes, for i < 10 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along11xfull computes, for i < 11 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along12xfull computes, for i < 12 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along13xfull computes, for i < 13 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along14xfull computes, for i < 14 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Along14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along1xmask2 computes, for i < 1 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along2xmask2 computes, for i < 2 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along3xmask2 computes, for i < 3 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along4xmask2 computes, for i < 4 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along5xmask2 computes, for i < 5 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along6xmask2 computes, for i < 6 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along7xmask2 computes, for i < 7 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along8xmask2 computes, for i < 8 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along9xmask2 computes, for i < 9 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along10xmask2 computes, for i < 10 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along11xmask2 computes, for i < 11 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along12xmask2 computes, for i < 12 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along13xmask2 computes, for i < 13 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along14xmask2 computes, for i < 14 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along1xmask1 computes, for i < 1 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along2xmask1 computes, for i < 2 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along3xmask1 computes, for i < 3 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along4xmask1 computes, for i < 4 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along5xmask1 computes, for i < 5 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along6xmask1 computes, for i < 6 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along7xmask1 computes, for i < 7 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along8xmask1 computes, for i < 8 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along9xmask1 computes, for i < 9 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along10xmask1 computes, for i < 10 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along11xmask1 computes, for i < 11 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along12xmask1 computes, for i < 12 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along13xmask1 computes, for i < 13 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Along14xmask1 computes, for i < 14 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Along14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Along14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across1xfull computes, for i < 1 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across2xfull computes, for i < 2 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across3xfull computes, for i < 3 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across4xfull computes, for i < 4 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across5xfull computes, for i < 5 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across6xfull computes, for i < 6 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across7xfull computes, for i < 7 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across7xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across8xfull computes, for i < 8 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across8xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across9xfull computes, for i < 9 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across9xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across10xfull computes, for i < 10 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across10xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across11xfull computes, for i < 11 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across11xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across12xfull computes, for i < 12 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across12xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across13xfull computes, for i < 13 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across13xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across14xfull computes, for i < 14 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile512Across14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across14xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across1xmask2 computes, for i < 1 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across2xmask2 computes, for i < 2 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across3xmask2 computes, for i < 3 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across4xmask2 computes, for i < 4 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across5xmask2 computes, for i < 5 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across6xmask2 computes, for i < 6 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across7xmask2 computes, for i < 7 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across7xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across8xmask2 computes, for i < 8 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across8xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across9xmask2 computes, for i < 9 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across9xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across10xmask2 computes, for i < 10 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across10xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across11xmask2 computes, for i < 11 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across11xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across12xmask2 computes, for i < 12 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across12xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across13xmask2 computes, for i < 13 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across13xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across14xmask2 computes, for i < 14 and j < 16+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across14xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across1xmask1 computes, for i < 1 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across2xmask1 computes, for i < 2 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across3xmask1 computes, for i < 3 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across4xmask1 computes, for i < 4 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across5xmask1 computes, for i < 5 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across6xmask1 computes, for i < 6 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across7xmask1 computes, for i < 7 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across7xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across8xmask1 computes, for i < 8 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across8xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across9xmask1 computes, for i < 9 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across9xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across10xmask1 computes, for i < 10 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across10xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across11xmask1 computes, for i < 11 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across11xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across12xmask1 computes, for i < 12 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across12xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across13xmask1 computes, for i < 13 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across13xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile512Across14xmask1 computes, for i < 14 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile512Across14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile512Across14xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmPackRows512 copies rows of 32 floats, of which the first vector has n and the second
 // m; the rest becomes zero. For r < rows:
@@ -718,288 +886,360 @@ func gemmSumColumns512x1(sum *float32, src *float32, ld int, rows int, n int)
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along2xfull computes, for i < 2 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along3xfull computes, for i < 3 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along4xfull computes, for i < 4 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along5xfull computes, for i < 5 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along6xfull computes, for i < 6 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along1xmask2 computes, for i < 1 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along2xmask2 computes, for i < 2 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along3xmask2 computes, for i < 3 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along4xmask2 computes, for i < 4 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along5xmask2 computes, for i < 5 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along6xmask2 computes, for i < 6 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along1xmask1 computes, for i < 1 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along2xmask1 computes, for i < 2 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along3xmask1 computes, for i < 3 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along4xmask1 computes, for i < 4 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along5xmask1 computes, for i < 5 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Along6xmask1 computes, for i < 6 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[i*as+k], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Along6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across1xfull computes, for i < 1 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across1xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across2xfull computes, for i < 2 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across2xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across3xfull computes, for i < 3 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across3xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across4xfull computes, for i < 4 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across4xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across5xfull computes, for i < 5 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across5xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across6xfull computes, for i < 6 and j < 16,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// and, for q < k/4, brings the 32 floats p[q*ps:] nearer.
+//
 //go:noescape
-func gemmTile256Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across6xfull(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across1xmask2 computes, for i < 1 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across1xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across2xmask2 computes, for i < 2 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across2xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across3xmask2 computes, for i < 3 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across3xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across4xmask2 computes, for i < 4 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across4xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across5xmask2 computes, for i < 5 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across5xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across6xmask2 computes, for i < 6 and j < 8+n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across6xmask2(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across1xmask1 computes, for i < 1 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across1xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across2xmask1 computes, for i < 2 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across2xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across3xmask1 computes, for i < 3 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across3xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across4xmask1 computes, for i < 4 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across4xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across5xmask1 computes, for i < 5 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across5xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmTile256Across6xmask1 computes, for i < 6 and j < n,
 //
 //	c[i*cs+j] = s[i*ss+j]
 //	for k: c[i*cs+j] = fma(a[k*as+i], b[k*bs+j], c[i*cs+j])
 //
+// p and ps do not count.
+//
 //go:noescape
-func gemmTile256Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)
+func gemmTile256Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
 
 // gemmPackRows256 copies rows of 16 floats, of which the first vector has n and the second
 // m; the rest becomes zero. For r < rows:

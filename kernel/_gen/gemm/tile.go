@@ -31,7 +31,7 @@ func (s isa) tile(across bool, cols columns, mr int) string {
 		vecs = 1
 	}
 	name := fmt.Sprintf("gemmTile%s%s%dx%s", s.name, map[bool]string{false: "Along", true: "Across"}[across], mr, cols)
-	TEXT(name, 4, "func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int)")
+	TEXT(name, 4, "func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)")
 	Pragma("noescape")
 	element := "a[i*as+k]"
 	if across {
@@ -40,7 +40,8 @@ func (s isa) tile(across bool, cols columns, mr int) string {
 	width := map[columns]string{twoFull: fmt.Sprint(2 * s.w), twoMasked: fmt.Sprintf("%d+n", s.w), oneMasked: "n"}[cols]
 	Doc(fmt.Sprintf("%s computes, for i < %d and j < %s,", name, mr, width), "",
 		"\tc[i*cs+j] = s[i*ss+j]",
-		fmt.Sprintf("\tfor k: c[i*cs+j] = fma(%s, b[k*bs+j], c[i*cs+j])", element))
+		fmt.Sprintf("\tfor k: c[i*cs+j] = fma(%s, b[k*bs+j], c[i*cs+j])", element), "",
+		map[bool]string{true: "and, for q < k/4, brings the 32 floats p[q*ps:] nearer.", false: "p and ps do not count."}[cols == twoFull])
 
 	acc := func(i, v int) reg.VecPhysical { return s.reg[i*vecs+v] }
 	free := s.reg[2*s.mr:] // AVX-512: 4 registers, AVX2: 4
@@ -74,9 +75,9 @@ func (s isa) tile(across bool, cols columns, mr int) string {
 		IMUL3Q(operand.Imm(uint64(mr)), reg.RAX, reg.RAX)
 		ADDQ(reg.RAX, c)
 		for range mr {
-			PREFETCHT0(at(c, nil, 0, 0))
+			PREFETCHT1(at(c, nil, 0, 0))
 			if s.w == 16 {
-				PREFETCHT0(at(c, nil, 0, 64))
+				PREFETCHT1(at(c, nil, 0, 64))
 			}
 			ADDQ(cs, c)
 		}
@@ -139,11 +140,19 @@ func (s isa) tile(across bool, cols columns, mr int) string {
 			LEAQ(at(a, as, uint8(n), 0), a)
 		}
 	}
+	soon, ps := reg.R12, reg.R13
 	if unroll > 1 {
+		arg("p", soon)
+		SHLQ(operand.Imm(2), arg("ps", ps))
 		SUBQ(operand.Imm(uint64(unroll)), k)
 		JLT(operand.LabelRef("rest"))
 		Label("many")
+		PREFETCHT1(at(soon, nil, 0, 0))
 		for u := range unroll {
+			if u == unroll/2 {
+				PREFETCHT1(at(soon, nil, 0, 64))
+				ADDQ(ps, soon)
+			}
 			step(u)
 		}
 		advance(unroll)
