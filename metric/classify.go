@@ -1,0 +1,87 @@
+package metric
+
+import "math"
+
+// topK is how many guesses the second measure of a classifier allows.
+const topK = 5
+
+// Classification counts how a classifier does on labelled samples.
+type Classification struct {
+	Classes   int
+	Samples   int
+	Top1      int     // samples whose class is the most likely one
+	Top5      int     // samples whose class is among the five most likely
+	LossSum   float64 // of the negative log-likelihood, nats
+	Confusion []int   // (Classes,Classes): samples of class row taken for class column
+}
+
+// NewClassification returns empty counts.
+func NewClassification(classes int) *Classification {
+	return &Classification{Classes: classes, Confusion: make([]int, classes*classes)}
+}
+
+// Add counts a sample of class label with the given logits, one for each class.
+// Of equal logits the first is the more likely.
+func (c *Classification) Add(logits []float32, label int) {
+	best, ahead := 0, 0
+	for k, v := range logits {
+		if v > logits[best] {
+			best = k
+		}
+		if v > logits[label] || v == logits[label] && k < label {
+			ahead++
+		}
+	}
+	c.Samples++
+	c.Confusion[label*c.Classes+best]++
+	if ahead == 0 {
+		c.Top1++
+	}
+	if ahead < topK {
+		c.Top5++
+	}
+	top := float64(logits[best])
+	var sum float64
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - top)
+	}
+	c.LossSum += math.Log(sum) + top - float64(logits[label])
+}
+
+// Loss returns the mean negative log-likelihood in nats.
+func (c *Classification) Loss() float64 { return c.LossSum / float64(c.Samples) }
+
+// Accuracy returns the share of samples whose class is the most likely one.
+func (c *Classification) Accuracy() float64 { return float64(c.Top1) / float64(c.Samples) }
+
+// Top5Accuracy returns the share of samples whose class is among the five most
+// likely.
+func (c *Classification) Top5Accuracy() float64 { return float64(c.Top5) / float64(c.Samples) }
+
+// Class returns how class k does: its samples, the share of them that is found
+// (recall), and the share of what is taken for it that belongs to it
+// (precision). A share of nothing is NaN.
+func (c *Classification) Class(k int) (samples int, recall, precision float64) {
+	var taken int
+	for j := range c.Classes {
+		samples += c.Confusion[k*c.Classes+j]
+		taken += c.Confusion[j*c.Classes+k]
+	}
+	hits := float64(c.Confusion[k*c.Classes+k])
+	return samples, hits / float64(samples), hits / float64(taken)
+}
+
+// Softmax writes the probabilities of logits to dst, which may be logits.
+func Softmax(dst, logits []float32) {
+	top := math.Inf(-1)
+	for _, v := range logits {
+		top = max(top, float64(v))
+	}
+	var sum float64
+	for _, v := range logits {
+		sum += math.Exp(float64(v) - top)
+	}
+	for i, v := range logits {
+		dst[i] = float32(math.Exp(float64(v)-top) / sum)
+	}
+}
