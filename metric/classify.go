@@ -45,7 +45,7 @@ func (c *Classification) Add(logits []float32, label int) {
 	for _, v := range logits {
 		sum += math.Exp(float64(v) - top)
 	}
-	c.LossSum += math.Log(sum) + top - float64(logits[label])
+	c.LossSum += math.Log(sum) + (top - float64(logits[label]))
 }
 
 // Loss returns the mean negative log-likelihood in nats.

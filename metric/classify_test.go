@@ -29,7 +29,7 @@ func TestClassification(t *testing.T) {
 	if got := c.Confusion[:14]; !slices.Equal(got, []int{1, 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0}) {
 		t.Errorf("classes 0 and 1 are taken for %v", got)
 	}
-	if n, recall, precision := c.Class(1); n != 2 || recall != 0.5 || precision != 0.2 {
+	if n, recall, precision := c.Class(1); n != 2 || recall != 0.5 || precision != 0.25 {
 		t.Errorf("class 1: %d samples, recall %v, precision %v", n, recall, precision)
 	}
 	if n, recall, precision := c.Class(3); n != 0 || !math.IsNaN(recall) || !math.IsNaN(precision) {
