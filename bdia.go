@@ -218,31 +218,6 @@ func (s *Stack) Reverse(sink Sink) {
 	}
 }
 
-// Infer runs the ordinary transformer on x (B,T,C) in place: x_{k+1} = x_k +
-// h_k(x_k), each state rounded to the grid unless grid is NoGrid.
-func (s *Stack) Infer(x tensor.Tensor, grid Grid) {
-	m := s.be.Mark()
-	h := s.be.Alloc(backend.Activation, tensor.F32, x.Shape)
-	peak := s.be.Alloc(backend.Data, tensor.I32, tensor.Shape{x.Shape[0]})
-	if grid != NoGrid {
-		s.be.Quantise(x, peak, int(grid))
-	}
-	for k, block := range s.blocks {
-		tape := s.be.Mark()
-		block.Forward(h, x, backend.Pass{})
-		if grid == NoGrid {
-			s.be.Add(x, x, h)
-		} else {
-			s.be.QuantisedAdd(x, x, h, peak, int(grid))
-		}
-		if s.Observe != nil {
-			s.Observe(k+1, x)
-		}
-		s.be.Release(tape)
-	}
-	s.be.Release(m)
-}
-
 // x returns the buffer of state x_k.
 func (s *Stack) x(k int) tensor.Tensor { return s.states[s.opt.Memory.slot(k, len(s.blocks))] }
 

@@ -10,10 +10,10 @@ import (
 
 // Drift shows why the grid is needed (paper, figure 2). It follows a Forward
 // without a grid, solves each step for x_{k-1} in floating point from the states
-// solved before, and reports the root mean square error against the state that
-// Forward computed, from x_{K-2} down to x_0. The stack must keep its states
-// (Store or Recompute), have no grid and a gamma other than 0.
-func (s *Stack) Drift(report func(k int, rms float64)) error {
+// solved before, and reports the root mean square and the largest error against
+// the state that Forward computed, from x_{K-2} down to x_0. The stack must keep
+// its states (Store or Recompute), have no grid and a gamma other than 0.
+func (s *Stack) Drift(report func(k int, rms, largest float64)) error {
 	if s.opt.Memory == Reversible || s.opt.Grid != NoGrid || s.opt.Gamma == 0 {
 		return fmt.Errorf("bdia: drift is measured without a grid, with stored states and a gamma other than 0")
 	}
@@ -22,26 +22,36 @@ func (s *Stack) Drift(report func(k int, rms float64)) error {
 	cur := s.be.Alloc(backend.States, tensor.F32, s.x(K).Shape)
 	s.be.Copy(next, s.x(K))
 	s.be.Copy(cur, s.x(K-1))
-	solved, exact := make([]float32, cur.Len()), make([]float32, cur.Len())
 	for k := K - 1; k > 0; k-- {
 		m := s.be.Mark()
 		s.blocks[k].Forward(s.h, cur, s.pass)
 		s.be.Unstep(next, cur, s.h, tensor.Tensor{}, s.gammas.Index(k), s.peaks.Index(k-1), s.law)
 		s.be.Release(m)
 		next, cur = cur, next // cur holds x_{k-1} now
-		s.be.Download(solved, cur)
-		s.be.Download(exact, s.x(k-1))
-		report(k-1, rms(solved, exact))
+		var e deviation
+		e.add(s.be, cur, s.x(k-1))
+		report(k-1, e.rms(), e.largest)
 	}
 	return nil
 }
 
-// rms returns the root mean square of a-b.
-func rms(a, b []float32) float64 {
-	var sum float64
-	for i := range a {
-		d := float64(a[i]) - float64(b[i])
-		sum += d * d
-	}
-	return math.Sqrt(sum / float64(len(a)))
+// deviation adds up how far states are from what they should be.
+type deviation struct {
+	squares, largest float64
+	n                int
 }
+
+func (e *deviation) add(be backend.Backend, got, want tensor.Tensor) {
+	a, b := make([]float32, got.Len()), make([]float32, want.Len())
+	be.Download(a, got)
+	be.Download(b, want)
+	for i := range a {
+		d := math.Abs(float64(a[i]) - float64(b[i]))
+		e.squares += d * d
+		e.largest = max(e.largest, d)
+	}
+	e.n += len(a)
+}
+
+// rms returns the root mean square.
+func (e *deviation) rms() float64 { return math.Sqrt(e.squares / float64(e.n)) }

@@ -182,7 +182,7 @@ func TestInference(t *testing.T) {
 			testkit.EqualBits(t, fmt.Sprintf("grid %v: x_%d", grid, k), read(be, x), states[k])
 		}
 		mark := be.Mark()
-		s.Infer(y, grid)
+		s.Infer(y, grid, 0)
 		if be.Mark() != mark {
 			t.Error("Infer left memory allocated")
 		}

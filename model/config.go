@@ -1,15 +1,6 @@
-// Package model puts embedding, block stack and head together: whole networks
-// that train by reversible back-propagation.
 package model
 
-import (
-	"fmt"
-	"sort"
-	"strings"
-
-	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/kernel"
-)
+import "github.com/bdia-go/bdia/backend"
 
 // GPTConfig describes a GPT-2-like language model.
 type GPTConfig struct {
@@ -42,21 +33,12 @@ var gptPresets = map[string]GPTConfig{
 
 // GPTPresets lists the names that GPTPreset knows, smallest model first.
 func GPTPresets() []string {
-	names := make([]string, 0, len(gptPresets))
-	for n := range gptPresets {
-		names = append(names, n)
-	}
-	sort.Slice(names, func(i, j int) bool { return gptPresets[names[i]].Width < gptPresets[names[j]].Width })
-	return names
+	return presetNames(gptPresets, func(c GPTConfig) int { return c.Width })
 }
 
 // GPTPreset returns a named configuration.
 func GPTPreset(name string) (GPTConfig, error) {
-	c, ok := gptPresets[name]
-	if !ok {
-		return c, fmt.Errorf("model: unknown preset %q; there are %s", name, strings.Join(GPTPresets(), ", "))
-	}
-	return c, nil
+	return preset(gptPresets, name, GPTPresets())
 }
 
 // MLPWidth returns the hidden width of the MLP.
@@ -75,54 +57,14 @@ func (c GPTConfig) Epsilon() float64 {
 	return c.Eps
 }
 
-// Sizes beyond these are taken for mistakes (or hostile files) rather than
-// models: they keep every index within range.
-const (
-	maxDim    = 1 << 20
-	maxLayers = 1 << 16
-)
-
 // Validate reports the first thing that cannot be.
 func (c GPTConfig) Validate() error {
-	for _, d := range []struct {
-		name string
-		v    int
-		most int
-	}{{"vocabulary", c.Vocab, 1 << 24}, {"context", c.Context, maxDim}, {"layers", c.Layers, maxLayers},
-		{"heads", c.Heads, maxDim}, {"width", c.Width, maxDim}, {"MLP width", c.MLPWidth(), 8 * maxDim}} {
-		if d.v < 1 || d.v > d.most {
-			return fmt.Errorf("model: %s is %d; it must be from 1 to %d", d.name, d.v, d.most)
-		}
-	}
-	if c.Width%c.Heads != 0 {
-		return fmt.Errorf("model: width %d is not divisible by %d heads; %s", c.Width, c.Heads, nearestWidths(c.Width, c.Heads))
-	}
-	if d := c.Width / c.Heads; d > kernel.MaxHeadDim {
-		return fmt.Errorf("model: heads of width %d (%d/%d) are wider than %d; use more heads", d, c.Width, c.Heads, kernel.MaxHeadDim)
-	}
-	for _, d := range []struct {
-		name string
-		p    float64
-	}{{"embedding", c.EmbeddingDropout}, {"attention", c.AttentionDropout}, {"residual", c.ResidualDropout}} {
-		if !(d.p >= 0 && d.p < 1) {
-			return fmt.Errorf("model: %s dropout is %v; it must be at least 0 and below 1", d.name, d.p)
-		}
-	}
-	if weights := int64(c.Heads) * int64(c.Context) * int64((c.Context+63)&^63); c.AttentionDropout > 0 && weights > 1<<32 {
-		return fmt.Errorf("model: attention dropout numbers the weights of a sample with 32 bits, and %d heads over %d positions have %d; "+
-			"use a shorter context or no attention dropout", c.Heads, c.Context, weights)
-	}
-	if e := float32(c.Epsilon()); !(e > 0 && e <= 1) {
-		return fmt.Errorf("model: layer norm epsilon is %v; it must be positive (0 means 1e-5) and at most 1", c.Eps)
-	}
-	return nil
-}
-
-// nearestWidths suggests widths that the heads divide.
-func nearestWidths(width, heads int) string {
-	low := width / heads * heads
-	if low == 0 {
-		return fmt.Sprintf("use width %d", heads)
-	}
-	return fmt.Sprintf("use width %d or %d", low, low+heads)
+	return firstOf(
+		inRange("vocabulary", c.Vocab, 1<<24),
+		inRange("context", c.Context, maxDim),
+		checkBlocks(c.Layers, c.Heads, c.Width, c.MLPWidth()),
+		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
+		checkAttentionDropout(c.AttentionDropout, c.Heads, c.Context),
+		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
+	)
 }

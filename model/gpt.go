@@ -1,7 +1,6 @@
 package model
 
 import (
-	"errors"
 	"fmt"
 	"math"
 
@@ -10,12 +9,6 @@ import (
 	"github.com/bdia-go/bdia/nn"
 	"github.com/bdia-go/bdia/tensor"
 )
-
-// ErrBatch is wrapped by the error of a batch that the model cannot take.
-var ErrBatch = errors.New("bad batch")
-
-// ErrDiverged is wrapped by the error of a loss that is NaN or infinite.
-var ErrDiverged = errors.New("loss is not finite")
 
 // GPT is a GPT-2-like language model on one backend, with the block stack that
 // trains it.
@@ -30,7 +23,7 @@ type GPT struct {
 	head      *nn.Head
 	outer     []*tensor.Param // everything outside the blocks
 	params    []*tensor.Param
-	losses    []float32 // of the latest batch
+	tally     tally
 }
 
 // Batch is Size samples of one length: Inputs and Targets are (Size,T).
@@ -135,7 +128,7 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 		return err
 	}
 	m.head.LossBackward(m.Stack.Grad(), losses, xK, targets, scale)
-	if err := m.addLosses(losses, pass, sum); err != nil {
+	if err := m.tally.add(m.be, losses, pass, sum); err != nil {
 		return err
 	}
 	m.Stack.Reverse(sink)
@@ -184,7 +177,7 @@ func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms float64))
 	if _, err := m.Stack.Forward(); err != nil {
 		return err
 	}
-	return m.Stack.Drift(report)
+	return m.Stack.Drift(func(k int, rms, _ float64) { report(k, rms) })
 }
 
 // Loss adds the losses of the tokens of b, without training, to sum. States are
@@ -199,7 +192,7 @@ func (m *GPT) Loss(b Batch, grid bdia.Grid, sum *float64) error {
 	ids, targets, losses := m.upload(b)
 	x := m.infer(ids, grid)
 	m.head.Loss(losses, x, targets)
-	return m.addLosses(losses, backend.Pass{}, sum)
+	return m.tally.add(m.be, losses, backend.Pass{}, sum)
 }
 
 // Logits writes the logits (Size,T,V) of every position of b's Inputs to dst.
@@ -233,7 +226,7 @@ func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) {
 func (m *GPT) infer(ids tensor.Tensor, grid bdia.Grid) tensor.Tensor {
 	x := m.be.Alloc(backend.States, tensor.F32, tensor.Shape{ids.Shape[0], ids.Shape[1], m.Config.Width})
 	m.embedding.Forward(x, ids)
-	m.Stack.Infer(x, grid)
+	m.Stack.Infer(x, grid, 0)
 	return x
 }
 
@@ -275,20 +268,4 @@ func (m *GPT) upload(b Batch) (ids, targets, losses tensor.Tensor) {
 	losses = m.be.Alloc(backend.Data, tensor.F32, tensor.Shape{s[0] * s[1]})
 	m.be.UploadInts(targets, b.Targets)
 	return ids, targets, losses
-}
-
-// addLosses reads losses back and adds them up in order.
-func (m *GPT) addLosses(losses tensor.Tensor, pass backend.Pass, sum *float64) error {
-	if n := losses.Len(); cap(m.losses) < n {
-		m.losses = make([]float32, n)
-	}
-	host := m.losses[:losses.Len()]
-	m.be.Download(host, losses)
-	for _, l := range host {
-		*sum += float64(l)
-	}
-	if math.IsNaN(*sum) || math.IsInf(*sum, 0) {
-		return fmt.Errorf("model: %w (%v) at step %d; lower the learning rate, lengthen the warm-up or clip gradients", ErrDiverged, *sum, pass.Step)
-	}
-	return nil
 }

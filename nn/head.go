@@ -13,15 +13,16 @@ const (
 	chunkRows   = 256
 )
 
-// Head is the end of a language model: final norm, logits and cross-entropy.
+// Head is the end of a model: final norm, logits and cross-entropy, row by row.
 // Logits exist for a chunk of rows at a time only.
 type Head struct {
 	be     backend.Backend
 	Norm   *LayerNorm
-	Logits *Linear // (V,C), no bias; its weight may be the token embedding
+	Logits *Linear // (V,C); its weight may be the token embedding
 }
 
-// NewHead allocates the norm, and the logits' weight unless it is tied.
+// NewHead allocates a language model's head: the norm, and the logits' weight,
+// without bias, unless it is tied.
 func NewHead(be backend.Backend, C, vocab int, bias bool, eps float32, tied *tensor.Param) *Head {
 	h := &Head{be: be, Norm: NewLayerNorm(be, "lnf", C, bias, eps)}
 	if tied != nil {
@@ -37,13 +38,15 @@ func (h *Head) chunkRows(rows int) int {
 	return min(rows, max(chunkRows, logitsBytes/4/h.Logits.Weight.Value.Rows()))
 }
 
-// Loss writes the loss (nats) of every row of x (rows,C) to losses.
+// Loss writes the loss (nats) of every row of x (rows,C) to losses. targets holds
+// a class (int32) or V probabilities (float32) for each row.
 func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 	m := h.be.Mark()
 	n, _ := h.normalise(x)
+	each := targets.Len() / losses.Len() // 1, or V for probabilities
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
 		h.Logits.Forward(logits, n)
-		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from, to), 0)
+		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), 0)
 	})
 	h.be.Release(m)
 }
@@ -53,9 +56,10 @@ func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32) {
 	m := h.be.Mark()
 	n, stats := h.normalise(x)
+	each := targets.Len() / losses.Len()
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
 		h.Logits.Forward(logits, n)
-		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from, to), scale)
+		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), scale)
 		h.Logits.Backward(n, logits, n)
 	})
 	h.Norm.Backward(dx, n, x, stats)

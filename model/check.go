@@ -1,0 +1,106 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/kernel"
+)
+
+// presetNames lists the names of presets by size, smallest first.
+func presetNames[C any](presets map[string]C, size func(C) int) []string {
+	names := make([]string, 0, len(presets))
+	for n := range presets {
+		names = append(names, n)
+	}
+	slices.SortFunc(names, func(a, b string) int { return size(presets[a]) - size(presets[b]) })
+	return names
+}
+
+// preset looks a preset up.
+func preset[C any](presets map[string]C, name string, names []string) (C, error) {
+	c, ok := presets[name]
+	if !ok {
+		return c, fmt.Errorf("model: unknown preset %q; there are %s", name, strings.Join(names, ", "))
+	}
+	return c, nil
+}
+
+// Sizes beyond these are taken for mistakes (or hostile files) rather than
+// models: they keep every index within range.
+const (
+	maxDim    = 1 << 20
+	maxLayers = 1 << 16
+)
+
+// firstOf returns the first error of a list.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func inRange(name string, v, most int) error {
+	if v < 1 || v > most {
+		return fmt.Errorf("model: %s is %d; it must be from 1 to %d", name, v, most)
+	}
+	return nil
+}
+
+// checkBlocks reports sizes of a stack of blocks that cannot be.
+func checkBlocks(layers, heads, width, mlp int) error {
+	if err := firstOf(inRange("layers", layers, maxLayers), inRange("heads", heads, maxDim),
+		inRange("width", width, maxDim), inRange("MLP width", mlp, 8*maxDim)); err != nil {
+		return err
+	}
+	if width%heads != 0 {
+		return fmt.Errorf("model: width %d is not divisible by %d heads; %s", width, heads, nearestWidths(width, heads))
+	}
+	if d := width / heads; d > kernel.MaxHeadDim {
+		return fmt.Errorf("model: heads of width %d (%d/%d) are wider than %d; use more heads", d, width, heads, kernel.MaxHeadDim)
+	}
+	return nil
+}
+
+// nearestWidths suggests widths that the heads divide.
+func nearestWidths(width, heads int) string {
+	low := width / heads * heads
+	if low == 0 {
+		return fmt.Sprintf("use width %d", heads)
+	}
+	return fmt.Sprintf("use width %d or %d", low, low+heads)
+}
+
+func checkDropouts(embedding, attention, residual float64) error {
+	return firstOf(checkProbability("embedding dropout", embedding), checkProbability("attention dropout", attention),
+		checkProbability("residual dropout", residual))
+}
+
+func checkProbability(name string, p float64) error {
+	if !(p >= 0 && p < 1) {
+		return fmt.Errorf("model: %s is %v; it must be at least 0 and below 1", name, p)
+	}
+	return nil
+}
+
+// checkAttentionDropout keeps the numbers of a sample's attention weights within
+// 32 bits.
+func checkAttentionDropout(p float64, heads, positions int) error {
+	if weights := int64(heads) * int64(positions) * int64((positions+63)&^63); p > 0 && weights > 1<<32 {
+		return fmt.Errorf("model: attention dropout numbers the weights of a sample with 32 bits, and %d heads over %d positions have %d; "+
+			"use fewer positions or no attention dropout", heads, positions, weights)
+	}
+	return nil
+}
+
+// checkEpsilon judges the epsilon in effect, given is what the configuration has.
+func checkEpsilon(given, effective float64, standard string) error {
+	if e := float32(effective); !(e > 0 && e <= 1) {
+		return fmt.Errorf("model: layer norm epsilon is %v; it must be positive (0 means %s) and at most 1", given, standard)
+	}
+	return nil
+}
