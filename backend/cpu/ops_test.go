@@ -23,6 +23,8 @@ var opTests = map[string]func(e *env){
 	"updates":        updatesTest,
 	"reversible":     reversibleTest,
 	"gradient steps": gradStepTest,
+	"pooling":        poolingTest,
+	"probabilities":  softCrossEntropyTest,
 }
 
 // TestOperations holds every operation against its reference on every path, and
