@@ -24,6 +24,7 @@ var rules = []rule{
 	{"internal/cpufeat", "", "golang.org/x/sys"},
 	{"internal/policy", "", ""},
 	{"metric", "", "gonum.org/v1/plot google.golang.org/protobuf"},
+	{"score", "", ""},
 	{"tokenizer", "", ""},
 	{"format/safetensors", "", "golang.org/x/sys"},
 	{"internal/testkit", "", ""},

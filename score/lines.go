@@ -1,0 +1,176 @@
+package score
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// Errors of parallel files, for errors.Is.
+var (
+	ErrText           = errors.New("score: not a file of text lines")
+	ErrLineCount      = errors.New("score: files of different length")
+	ErrEmptyReference = errors.New("score: empty reference")
+)
+
+// maxLine is the longest line in bytes. Memory is bounded by it.
+const maxLine = 1 << 20
+
+// Stream is a file of one segment a line, plain or compressed by gzip.
+type Stream struct {
+	Name string // for messages
+	Text io.Reader
+}
+
+// Lines calls each with the segments of parallel files, in order: a hypothesis and
+// its references, without white space at the end; the slice is used again. Lines end
+// with \n. It stops at an error of each.
+//
+// Files of different length are an ErrLineCount, lines that are too long or not UTF-8
+// an ErrText, and empty lines of references an ErrEmptyReference, unless allowEmpty.
+// Such files are read to the end, without further calls, so that the message has the
+// whole count.
+func Lines(hypotheses Stream, references []Stream, allowEmpty bool, each func(hypothesis string, references []string) error) error {
+	files := make([]*lineReader, 0, len(references)+1)
+	for i, s := range append(references[:len(references):len(references)], hypotheses) {
+		f, err := newLineReader(s, i < len(references) && !allowEmpty)
+		if err != nil {
+			return err
+		}
+		files = append(files, f)
+	}
+	segment := make([]string, len(files))
+	for good := true; ; {
+		ended := 0
+		for i, f := range files {
+			var err error
+			segment[i], err = f.next()
+			if errors.Is(err, io.EOF) {
+				ended++
+			} else if err != nil {
+				return err
+			}
+			good = good && f.good()
+		}
+		if ended == len(files) {
+			return verdict(files)
+		}
+		if good = good && ended == 0; good {
+			last := len(references)
+			if err := each(segment[last], segment[:last:last]); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// verdict is what the files, read to the end, have against them; the hypotheses come last.
+func verdict(files []*lineReader) error {
+	for _, f := range files {
+		if f.invalid.count > 0 {
+			return fmt.Errorf("%w: %s: %s not UTF-8; convert it, with iconv say", ErrText, f.name, f.invalid.of(f.lines))
+		}
+	}
+	hypotheses := files[len(files)-1]
+	for _, f := range files {
+		if f.lines != hypotheses.lines {
+			return fmt.Errorf("%w: %s has %s, %s has %s; each hypothesis needs a line of every file", ErrLineCount,
+				hypotheses.name, plural(hypotheses.lines, "line"), f.name, plural(f.lines, "line"))
+		}
+	}
+	if hypotheses.lines == 0 {
+		return fmt.Errorf("%w: %s has no lines", ErrText, hypotheses.name)
+	}
+	for _, f := range files {
+		if f.refuseEmpty && f.empty.count > 0 {
+			return fmt.Errorf("%w: %s: %s empty; fill them in, or allow them, as references of no words", ErrEmptyReference, f.name, f.empty.of(f.lines))
+		}
+	}
+	return nil
+}
+
+// lineReader reads the lines of one file.
+type lineReader struct {
+	name           string
+	text           *bufio.Reader
+	refuseEmpty    bool
+	lines          int
+	empty, invalid tally
+}
+
+// tally counts lines of a kind.
+type tally struct{ count, first int }
+
+func (t *tally) add(line int) {
+	if t.count == 0 {
+		t.first = line
+	}
+	t.count++
+}
+
+func (t tally) of(lines int) string {
+	if t.count == 1 {
+		return fmt.Sprintf("1 of %s (line %d) is", plural(lines, "line"), t.first)
+	}
+	return fmt.Sprintf("%d of %s (the first is line %d) are", t.count, plural(lines, "line"), t.first)
+}
+
+func plural(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+var gzipMagic = []byte{0x1f, 0x8b}
+
+func newLineReader(s Stream, refuseEmpty bool) (*lineReader, error) {
+	text := bufio.NewReader(s.Text)
+	if start, _ := text.Peek(len(gzipMagic)); bytes.Equal(start, gzipMagic) {
+		unzipped, err := gzip.NewReader(text)
+		if err != nil {
+			return nil, fmt.Errorf("score: %s: %w", s.Name, err)
+		}
+		text = bufio.NewReader(unzipped)
+	}
+	return &lineReader{name: s.Name, text: text, refuseEmpty: refuseEmpty}, nil
+}
+
+// good tells whether there is nothing to complain about so far.
+func (f *lineReader) good() bool {
+	return f.invalid.count == 0 && (!f.refuseEmpty || f.empty.count == 0)
+}
+
+// next returns the next line, without white space at its end, or io.EOF.
+func (f *lineReader) next() (string, error) {
+	var line []byte
+	for {
+		part, err := f.text.ReadSlice('\n')
+		line = append(line, part...)
+		if len(line) > maxLine {
+			return "", fmt.Errorf("%w: %s: line %d is longer than 1 MiB; put one segment on a line", ErrText, f.name, f.lines+1)
+		}
+		if err == nil || errors.Is(err, io.EOF) && len(line) > 0 {
+			break
+		}
+		if errors.Is(err, io.EOF) {
+			return "", io.EOF
+		}
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return "", fmt.Errorf("score: %s: line %d: %w", f.name, f.lines+1, err)
+		}
+	}
+	f.lines++
+	if !utf8.Valid(line) {
+		f.invalid.add(f.lines)
+	}
+	s := trimRight(string(line))
+	if s == "" {
+		f.empty.add(f.lines)
+	}
+	return s, nil
+}
