@@ -3,6 +3,9 @@ package images
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 )
 
 // Errors that callers tell apart with errors.Is.
@@ -22,24 +25,30 @@ var (
 type OnCorrupt string
 
 const (
-	Fatal OnCorrupt = "fatal" // Open fails and names it; the zero value means the same
+	Fatal OnCorrupt = "fatal" // Open fails and names it; the empty value means the same
 	Skip  OnCorrupt = "skip"  // it is left out, counted and, among the first, named
+)
+
+const (
+	maxSamples       = 1 << 28
+	defaultMaxMemory = 1 << 30
 )
 
 // Options choose what Open makes of a path. The zero value takes everything as
 // it is.
 type Options struct {
-	// Size is the side S of the images given, in pixels; 0 takes the shorter side
-	// of the first image.
+	// Size is the side S of the images given, in pixels, 1 to 4096; 0 takes the
+	// shorter side of the first image.
 	Size int
-	// Val is the path of the validation set; empty takes the test set that the
-	// path itself holds, if it does.
+	// Val is the path of the validation set; empty takes the one that the path
+	// itself holds, if it does.
 	Val string
 	// ValFraction is the share of each class kept for validation where there is
 	// no validation set; 0 keeps none.
 	ValFraction float64
 	// Samples limits the training set to a class-balanced subset of so many
-	// images; 0 takes all.
+	// images; 0 takes all. If classes cannot have the same number, the first have
+	// one more.
 	Samples int
 	// Seed draws the subset and the part kept for validation.
 	Seed uint64
@@ -58,6 +67,28 @@ type Options struct {
 	Threads int
 }
 
+// Validate reports the first option that cannot be.
+func (o Options) Validate() error {
+	switch {
+	case o.Size < 0 || o.Size > maxSize:
+		return checkSize(o.Size)
+	case !(o.ValFraction >= 0 && o.ValFraction < 1):
+		return fmt.Errorf("images: validation fraction is %v; it must be at least 0 and below 1", o.ValFraction)
+	case o.Samples < 0:
+		return fmt.Errorf("images: a subset of %d images; give a positive number, or 0 for all", o.Samples)
+	case o.OnCorrupt != "" && o.OnCorrupt != Fatal && o.OnCorrupt != Skip:
+		return fmt.Errorf("images: corrupt images are to be %q; use %s or %s", o.OnCorrupt, Fatal, Skip)
+	case o.MaxMemory < 0:
+		return fmt.Errorf("images: %d bytes of memory; give a positive number, or 0 for 1 GiB", o.MaxMemory)
+	case o.Threads < 0 || o.Threads > maxThreads:
+		return fmt.Errorf("images: %d threads; give a number up to %d, or 0 for all processors", o.Threads, maxThreads)
+	}
+	if o.Norm != (Norm{}) {
+		return o.Norm.Validate()
+	}
+	return nil
+}
+
 // Dataset is a training set and a validation set of the same classes.
 type Dataset struct {
 	Train *Set
@@ -66,20 +97,201 @@ type Dataset struct {
 	// wrong with the first of them, a line each.
 	Skipped int
 	Corrupt []string
+
+	close []func() error
+}
+
+// Close closes the archives of sets that are not in memory. Those sets are
+// unusable afterwards.
+func (d *Dataset) Close() error {
+	var all []error
+	for _, c := range d.close {
+		all = append(all, c())
+	}
+	d.close = nil
+	return errors.Join(all...)
+}
+
+// part is one set before its images are decoded.
+type part struct {
+	classes []string
+	named   bool // the names are the data set's own, not numbers
+	samples []sample
 }
 
 // Open reads the data set at path (see the package's comment for its layouts).
 // A path with only one set gives that one as Train, whatever its name. Every
 // image is decoded once, so an image that cannot be decoded is found here.
-// progress, if not nil, is told what is being done and how far it is, in images.
-// A cancelled ctx ends the work with its error.
+// progress, if not nil, is told what is being done and how far it is: "unpacking"
+// in bytes of a compressed archive, "decoding" in images. A cancelled ctx ends
+// the work with its error.
 //
 // Errors: ErrNoImages; ErrCorrupt for a damaged file; ErrClasses for fewer than
 // two classes or sets of different classes; ErrTooLarge.
 func Open(ctx context.Context, path string, o Options, progress func(what string, done, total int64)) (*Dataset, error) {
-	panic("not written yet")
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.MaxMemory == 0 {
+		o.MaxMemory = defaultMaxMemory
+	}
+	o.Threads = threadsOf(o.Threads)
+	d := &Dataset{}
+	if err := d.open(ctx, path, o, progress); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
 }
 
-// Close closes the files of sets that are not in memory. The sets are unusable
-// afterwards.
-func (d *Dataset) Close() error { panic("not written yet") }
+func (d *Dataset) open(ctx context.Context, path string, o Options, progress func(string, int64, int64)) error {
+	train, val, err := d.list(ctx, path, o, progress)
+	if err != nil {
+		return err
+	}
+	if o.Val != "" {
+		other, inner, err := d.list(ctx, o.Val, o, progress)
+		if err != nil {
+			return err
+		}
+		if val = other; inner != nil {
+			val = inner
+		}
+	}
+	if err := checkClasses(path, train, val, o.Classes); err != nil {
+		return err
+	}
+	if val == nil && o.ValFraction > 0 {
+		val = &part{classes: train.classes}
+		val.samples, train.samples = choose(train.samples, len(train.classes), o.Seed, forSplit, func(_, have int) int {
+			return int(o.ValFraction*float64(have) + 0.5)
+		})
+		if len(val.samples) == 0 || len(train.samples) == 0 {
+			return fmt.Errorf("images: %s: validation fraction %v of %d images leaves %d for training and %d for validation; choose another",
+				path, o.ValFraction, len(train.samples)+len(val.samples), len(train.samples), len(val.samples))
+		}
+	}
+	if o.Samples > 0 {
+		if err := train.subset(o.Samples, o.Seed); err != nil {
+			return err
+		}
+	}
+	return d.load(ctx, train, val, o, progress)
+}
+
+// list finds the sets at a path: the second is nil where there is only one.
+func (d *Dataset) list(ctx context.Context, path string, o Options, progress func(string, int64, int64)) (train, val *part, err error) {
+	t, err := openTree(ctx, path, o.MaxMemory, progress)
+	if err != nil {
+		return nil, nil, err
+	}
+	if t.close != nil {
+		d.close = append(d.close, t.close)
+	}
+	has := func(is func(string) bool) bool {
+		return slices.ContainsFunc(t.files, func(f file) bool { return is(f.name) })
+	}
+	switch {
+	case has(isBinary):
+		train, val, err = cifar(t)
+	case !has(isImage) && t.archive(trainFolders) != "":
+		if train, _, err = d.list(ctx, t.archive(trainFolders), o, progress); err != nil {
+			return nil, nil, err
+		}
+		if a := t.archive(valFolders); a != "" {
+			val, _, err = d.list(ctx, a, o, progress)
+		}
+	default:
+		train, val, err = classFolders(t)
+	}
+	if train == nil {
+		train, val = val, nil
+	}
+	return train, val, err
+}
+
+// archive returns the path of the archive in a folder that has the first of some
+// names, or "".
+func (t *tree) archive(names []string) string {
+	for _, name := range names {
+		for _, f := range t.files {
+			if f.in == nil && slices.Contains(archiveEndings, strings.TrimPrefix(f.name, name)) {
+				return f.where()
+			}
+		}
+	}
+	return ""
+}
+
+// checkClasses sees to it that training and validation set (which may be nil)
+// have the same classes, two or more, and those of want if that is not empty.
+func checkClasses(path string, train, val *part, want []string) error {
+	if len(want) > 0 {
+		if err := train.match(want, path, "the classes asked for"); err != nil {
+			return err
+		}
+	}
+	if len(train.classes) < 2 {
+		return fmt.Errorf("images: %s: %w: only %q; a classifier needs two or more class folders", path, ErrClasses, train.classes[0])
+	}
+	if val != nil {
+		return val.match(train.classes, "the validation set", "the training set")
+	}
+	return nil
+}
+
+// match gives the part the classes wanted, in their order, if it has the same or
+// only numbers them.
+func (p *part) match(want []string, own, other string) error {
+	if !p.named && len(p.classes) == len(want) {
+		p.classes = want
+		return nil
+	}
+	var only []string
+	for _, side := range []struct {
+		name         string
+		has, without []string
+	}{{own, p.classes, want}, {other, want, p.classes}} {
+		var extra []string
+		for _, c := range side.has {
+			if !slices.Contains(side.without, c) {
+				extra = append(extra, fmt.Sprintf("%q", c))
+			}
+		}
+		if n := len(extra); n > 5 {
+			extra = append(extra[:5], fmt.Sprintf("and %d more", n-5))
+		}
+		if len(extra) > 0 {
+			only = append(only, fmt.Sprintf("only %s has %s", side.name, strings.Join(extra, ", ")))
+		}
+	}
+	if len(only) == 0 {
+		for i := range p.samples {
+			p.samples[i].label = int32(slices.Index(want, p.classes[p.samples[i].label]))
+		}
+		p.classes = want
+		return nil
+	}
+	return fmt.Errorf("images: %w: the classes of %s differ from %s: %s; make the class folders the same", ErrClasses, own, other, strings.Join(only, "; "))
+}
+
+// subset keeps n samples, of each class the same number.
+func (p *part) subset(n int, seed uint64) error {
+	classes := len(p.classes)
+	var err error
+	chosen, _ := choose(p.samples, classes, seed, forSubset, func(class, have int) int {
+		want := n / classes
+		if class < n%classes {
+			want++
+		}
+		if have < want && err == nil {
+			err = fmt.Errorf("images: class %q has %d training images, but a balanced subset of %d needs %d of it; ask for fewer", p.classes[class], have, n, want)
+		}
+		return min(want, have)
+	})
+	if err != nil {
+		return err
+	}
+	p.samples = chosen
+	return nil
+}

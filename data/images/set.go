@@ -1,5 +1,11 @@
 package images
 
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
 // Norm is the mean and standard deviation of each channel (red, green, blue) of
 // pixels over [0,1].
 type Norm struct {
@@ -9,38 +15,155 @@ type Norm struct {
 
 // Validate reports values that cannot normalise: deviations must be positive,
 // and all must be finite.
-func (n Norm) Validate() error { panic("not written yet") }
+func (n Norm) Validate() error {
+	for c := range 3 {
+		if m, s := n.Mean[c], n.Std[c]; !(math.Abs(m) <= math.MaxFloat32 && s >= 1e-6 && s <= math.MaxFloat32) {
+			return fmt.Errorf("images: channel %d is normalised with mean %v and deviation %v; the mean must be finite and the deviation positive", c, m, s)
+		}
+	}
+	return nil
+}
 
-// Apply writes the normalised pixels of an image: planes and pixels are (3,S,S).
-// It is for single images; sets and batches are normalised already.
-func (n Norm) Apply(planes []uint8, pixels []float32) { panic("not written yet") }
+// table returns the normalised value of each byte in each channel.
+func (n Norm) table() *[3][256]float32 {
+	var t [3][256]float32
+	for c := range t {
+		for v := range t[c] {
+			t[c][v] = float32((float64(v)/255 - n.Mean[c]) / n.Std[c])
+		}
+	}
+	return &t
+}
+
+// Apply writes the normalised pixels of an image: planes and pixels are (3,S,S)
+// and must be of one length. It is for single images; sets and batches give
+// normalised pixels already.
+func (n Norm) Apply(planes []uint8, pixels []float32) { normalise(n.table(), planes, pixels) }
+
+// normalise looks up planes (3,S,S) channel by channel.
+func normalise(table *[3][256]float32, planes []uint8, pixels []float32) {
+	n := len(planes) / 3
+	for c := range table {
+		t, from, to := &table[c], planes[c*n:(c+1)*n], pixels[c*n:(c+1)*n]
+		for i, v := range from {
+			to[i] = t[v]
+		}
+	}
+}
 
 // Set is an ordered list of labelled images of one size. It does not change, so
 // several goroutines may read it.
-type Set struct{}
+type Set struct {
+	classes []string
+	samples []sample
+	size    int
+	pixels  []uint8 // (N,3,S,S); nil: images are decoded when they are read
+	norm    Norm
+	table   *[3][256]float32 // of norm
+	threads int
+}
+
+// sample is one labelled image.
+type sample struct {
+	file  *file
+	index int32 // of the record in a CIFAR file
+	label int32
+}
+
+func (s sample) name() string {
+	if s.file.record > 0 {
+		return fmt.Sprintf("%s#%d", s.file.name, s.index)
+	}
+	return s.file.name
+}
+
+// decode writes the image as planes (3,size,size).
+func (s sample) decode(size int, planes []uint8) error {
+	if s.file.record > 0 {
+		record := make([]byte, s.file.record)
+		if err := s.file.read(record, int64(s.index)*s.file.record); err != nil {
+			return err
+		}
+		decodeRecord(record, size, planes)
+		return nil
+	}
+	b, err := s.bytes()
+	if err != nil {
+		return err
+	}
+	if err := decode(b, size, planes); err != nil {
+		return fmt.Errorf("images: %s: %w", s.file.where(), err)
+	}
+	return nil
+}
+
+// bytes reads the image's file.
+func (s sample) bytes() ([]byte, error) {
+	if s.file.size > maxFileBytes {
+		return nil, fmt.Errorf("images: %s: %w: %d bytes; at most %d", s.file.where(), ErrTooLarge, s.file.size, maxFileBytes)
+	}
+	b := make([]byte, s.file.size)
+	return b, s.file.read(b, 0)
+}
 
 // Len returns the number of images.
-func (s *Set) Len() int { panic("not written yet") }
+func (s *Set) Len() int { return len(s.samples) }
 
 // Size returns the side S of the images in pixels.
-func (s *Set) Size() int { panic("not written yet") }
+func (s *Set) Size() int { return s.size }
 
-// Classes returns the names of the classes, in the order of the labels. The
-// caller leaves the slice alone.
-func (s *Set) Classes() []string { panic("not written yet") }
+// Classes returns the names of the classes, in the order of the labels.
+func (s *Set) Classes() []string { return slices.Clone(s.classes) }
 
 // Norm returns what pixels are normalised with; of both sets of a Dataset it is
 // the training set's.
-func (s *Set) Norm() Norm { panic("not written yet") }
+func (s *Set) Norm() Norm { return s.norm }
 
 // Label returns the class of image i.
-func (s *Set) Label(i int) int { panic("not written yet") }
+func (s *Set) Label(i int) int { return int(s.samples[i].label) }
 
-// Name returns where image i comes from: its path in the folder or archive, or
-// the CIFAR file and record.
-func (s *Set) Name(i int) string { panic("not written yet") }
+// Name returns where image i comes from: its path in the folder or archive, with
+// "#" and the record's number behind that of a CIFAR file.
+func (s *Set) Name(i int) string { return s.samples[i].name() }
+
+// planes returns image i as (3,S,S), in memory of the set or, decoded, in
+// scratch.
+func (s *Set) planes(i int, scratch []uint8) ([]uint8, error) {
+	if s.pixels != nil {
+		n := 3 * s.size * s.size
+		return s.pixels[i*n : (i+1)*n], nil
+	}
+	return scratch, s.samples[i].decode(s.size, scratch)
+}
 
 // Fill gives the images first..first+n-1 without augmentation: pixels (n,3,S,S)
 // normalised, labels (n). A range outside 0..Len and slices of other lengths are
 // errors.
-func (s *Set) Fill(first, n int, pixels []float32, labels []int32) error { panic("not written yet") }
+func (s *Set) Fill(first, n int, pixels []float32, labels []int32) error {
+	if first < 0 || n < 0 || n > s.Len()-first {
+		return fmt.Errorf("images: images %d..%d of %d", first, first+n-1, s.Len())
+	}
+	each := 3 * s.size * s.size
+	if len(pixels) != n*each || len(labels) != n {
+		return fmt.Errorf("images: %d images of %d values into %d values and %d labels", n, each, len(pixels), len(labels))
+	}
+	threads := s.threads
+	if s.pixels != nil {
+		threads = 1 // a look-up in memory
+	}
+	return parallel(n, threads, func() func(i int) error {
+		var scratch []uint8
+		if s.pixels == nil {
+			scratch = make([]uint8, each)
+		}
+		return func(i int) error {
+			planes, err := s.planes(first+i, scratch)
+			if err != nil {
+				return err
+			}
+			normalise(s.table, planes, pixels[i*each:(i+1)*each])
+			labels[i] = s.samples[first+i].label
+			return nil
+		}
+	})
+}

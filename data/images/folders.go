@@ -1,0 +1,98 @@
+package images
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The names of folders that hold a set. Of several for validation the first
+// found is taken.
+var (
+	trainFolders = []string{"train"}
+	valFolders   = []string{"val", "valid", "validation", "test"}
+)
+
+// classFolders lists the images of t by the folders they lie in, as training and
+// validation set. Where t holds only one set, the second is nil.
+func classFolders(t *tree) (train, val *part, err error) {
+	var files []*file
+	var paths [][]string // their folders and name
+	shallow := 0         // least number of folders above an image
+	for i := range t.files {
+		f := &t.files[i]
+		if !isImage(f.name) {
+			continue
+		}
+		p := strings.Split(f.name, "/")
+		if len(p) < 2 {
+			return nil, nil, fmt.Errorf("images: %s: %w: the image lies in no class folder; the layout is class/image.png", f.where(), ErrClasses)
+		}
+		if len(files) == 0 || len(p)-1 < shallow {
+			shallow = len(p) - 1
+		}
+		files, paths = append(files, f), append(paths, p)
+	}
+	if len(files) == 0 {
+		return nil, nil, fmt.Errorf("images: %w in %s: it has no PNG, JPEG or WebP files in class folders and no CIFAR .bin files", ErrNoImages, t.path)
+	}
+	if len(files) > maxSamples {
+		return nil, nil, fmt.Errorf("images: %s: %w: %d images; at most %d", t.path, ErrTooLarge, len(files), maxSamples)
+	}
+	common := 0 // leading folders that all share, the class folder aside
+	for common < shallow-1 && !slices.ContainsFunc(paths, func(p []string) bool { return p[common] != paths[0][common] }) {
+		common++
+	}
+	top := map[string]bool{}
+	for _, p := range paths {
+		top[p[common]] = true
+	}
+	folder := func(names []string) string {
+		i := slices.IndexFunc(names, func(n string) bool { return top[n] })
+		if i < 0 {
+			return ""
+		}
+		return names[i]
+	}
+	trainFolder, valFolder := folder(trainFolders), folder(valFolders)
+	if trainFolder == "" || valFolder == "" || shallow-common < 2 {
+		return newPart(files, func(i int) string { return paths[i][common] }), nil, nil
+	}
+	in := func(folder string) *part {
+		return newPart(files, func(i int) string {
+			if paths[i][common] != folder {
+				return ""
+			}
+			return paths[i][common+1]
+		})
+	}
+	return in(trainFolder), in(valFolder), nil
+}
+
+// newPart makes a part of the images that have a class: class(i) is that of
+// files[i], or "".
+func newPart(files []*file, class func(i int) string) *part {
+	labels := map[string]int32{}
+	p := &part{named: true}
+	for i := range files {
+		if c := class(i); c != "" {
+			if _, ok := labels[c]; !ok {
+				labels[c] = 0
+				p.classes = append(p.classes, c)
+			}
+		}
+	}
+	slices.Sort(p.classes)
+	for i, c := range p.classes {
+		labels[c] = int32(i)
+	}
+	for i, f := range files {
+		if c := class(i); c != "" {
+			p.samples = append(p.samples, sample{f, 0, labels[c]})
+		}
+	}
+	// Files are in the order of whole paths, in which folders "a" and "a-b" may
+	// interleave.
+	slices.SortStableFunc(p.samples, func(a, b sample) int { return int(a.label - b.label) })
+	return p
+}

@@ -1,0 +1,201 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+)
+
+// maxNamed is how many images that cannot be decoded are named.
+const maxNamed = 10
+
+// load decodes both parts (val may be nil) into the sets of d.
+func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progress func(string, int64, int64)) (err error) {
+	l := loader{Options: o, left: o.MaxMemory, total: int64(len(train.samples)), progress: progress}
+	if val != nil {
+		l.total += int64(len(val.samples))
+	}
+	if l.Size == 0 {
+		if l.Size, err = firstSize(train.samples, o.OnCorrupt); err != nil {
+			return err
+		}
+	}
+	if d.Train, err = l.load(ctx, train); err != nil {
+		return err
+	}
+	norm := o.Norm
+	if norm == (Norm{}) {
+		norm = l.sums.norm(d.Train.Len() * l.Size * l.Size)
+	}
+	if val != nil {
+		if d.Val, err = l.load(ctx, val); err != nil {
+			return err
+		}
+	}
+	cached := true
+	for _, s := range []*Set{d.Train, d.Val} {
+		if s != nil {
+			s.norm, s.table = norm, norm.table()
+			cached = cached && s.pixels != nil
+		}
+	}
+	d.Skipped, d.Corrupt = l.skipped, l.named
+	if cached {
+		return d.Close()
+	}
+	return nil
+}
+
+// firstSize returns the shorter side of the first image that can be decoded.
+func firstSize(samples []sample, onCorrupt OnCorrupt) (int, error) {
+	if samples[0].file.record > 0 {
+		return cifarSize, nil
+	}
+	for _, s := range samples {
+		b, err := s.bytes()
+		if err != nil {
+			return 0, err
+		}
+		_, w, h, err := inspect(b)
+		if err == nil {
+			return min(w, h, maxSize), nil
+		}
+		if onCorrupt != Skip {
+			return 0, fmt.Errorf("images: %s: %w", s.file.where(), err)
+		}
+	}
+	return 0, fmt.Errorf("images: %w: none of %d images can be decoded; the first is %s", ErrCorrupt, len(samples), samples[0].file.where())
+}
+
+// sums are those of the bytes of each channel and of their squares: whole
+// numbers, so that their order does not matter.
+type sums struct{ first, second [3]uint64 }
+
+func (s *sums) add(planes []uint8) {
+	n := len(planes) / 3
+	for c := range 3 {
+		var a, b uint64
+		for _, v := range planes[c*n : (c+1)*n] {
+			a += uint64(v)
+			b += uint64(v) * uint64(v)
+		}
+		s.first[c] += a
+		s.second[c] += b
+	}
+}
+
+func (s *sums) addAll(o sums) {
+	for c := range 3 {
+		s.first[c] += o.first[c]
+		s.second[c] += o.second[c]
+	}
+}
+
+// norm returns mean and deviation over n pixels of a channel. A channel of one
+// value gets the deviation 1.
+func (s *sums) norm(n int) (norm Norm) {
+	for c := range 3 {
+		mean := float64(s.first[c]) / float64(n)
+		variance := float64(s.second[c])/float64(n) - float64(mean*mean)
+		norm.Mean[c] = mean / 255
+		norm.Std[c] = math.Sqrt(max(variance, 0)) / 255
+		if norm.Std[c] < 1e-6 {
+			norm.Std[c] = 1
+		}
+	}
+	return norm
+}
+
+// loader decodes the parts of a data set, one after the other.
+type loader struct {
+	Options
+	left     int64 // bytes of pixels that may still be kept
+	total    int64 // images of all parts
+	progress func(string, int64, int64)
+	done     int64
+	sums     sums // of the images of the last part
+	skipped  int
+	named    []string
+}
+
+// load decodes every image of a part once, finds those that cannot be, and keeps
+// the pixels if memory allows.
+func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
+	type failure struct {
+		at  int
+		err error
+	}
+	var (
+		mu   sync.Mutex
+		bad  []failure
+		size = 3 * l.Size * l.Size
+		set  = &Set{classes: p.classes, samples: p.samples, size: l.Size, threads: l.Threads}
+	)
+	l.sums = sums{}
+	if bytes := int64(len(p.samples)) * int64(size); bytes <= l.left {
+		set.pixels = make([]uint8, bytes)
+		l.left -= bytes
+	}
+	err := parallel(len(p.samples), l.Threads, func() func(i int) error {
+		scratch := make([]uint8, size)
+		return func(i int) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			planes := scratch
+			if set.pixels != nil {
+				planes = set.pixels[i*size : (i+1)*size]
+			}
+			err := p.samples[i].decode(l.Size, planes)
+			damaged := errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge)
+			if err != nil && !(damaged && l.OnCorrupt == Skip) {
+				return err
+			}
+			var own sums
+			if err == nil {
+				own.add(planes)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			l.sums.addAll(own)
+			if err != nil {
+				bad = append(bad, failure{i, err})
+			}
+			if l.done++; l.progress != nil && (l.done%64 == 0 || l.done == l.total) {
+				l.progress("decoding", l.done, l.total)
+			}
+			return nil
+		}
+	})
+	if err != nil || len(bad) == 0 {
+		return set, err
+	}
+	slices.SortFunc(bad, func(a, b failure) int { return a.at - b.at })
+	if len(bad) == len(p.samples) {
+		return nil, fmt.Errorf("images: none of %d images can be decoded: %w", len(bad), bad[0].err)
+	}
+	// Close the gaps.
+	n := bad[0].at
+	for i := n; i < len(set.samples); i++ {
+		if len(bad) > 0 && bad[0].at == i {
+			if l.skipped++; len(l.named) < maxNamed {
+				l.named = append(l.named, bad[0].err.Error())
+			}
+			bad = bad[1:]
+			continue
+		}
+		set.samples[n] = set.samples[i]
+		if set.pixels != nil {
+			copy(set.pixels[n*size:(n+1)*size], set.pixels[i*size:])
+		}
+		n++
+	}
+	set.samples = set.samples[:n]
+	if set.pixels != nil {
+		set.pixels = set.pixels[:n*size]
+	}
+	return set, nil
+}

@@ -1,0 +1,224 @@
+package images
+
+import "math"
+
+// RandAugment: Cubuk et al., "RandAugment: Practical Automated Data Augmentation
+// with a Reduced Search Space", NeurIPS 2020. The 14 operations and their
+// strengths are torchvision's (transforms.RandAugment with its 31 magnitudes,
+// nearest neighbour, black where nothing is), each computed as Pillow does on
+// 8-bit images, so in whole numbers or with one rounding where it counts.
+
+const maxMagnitude = 30
+
+// randOp is one operation. m is its strength from 0 to 1, in signed operations
+// from -1 to 1.
+type randOp struct {
+	name   string
+	signed bool
+	apply  func(p picture, m float64)
+}
+
+var randOps = [14]randOp{
+	{"identity", false, func(picture, float64) {}},
+	{"shear_x", true, func(p picture, m float64) { p.affine([6]float64{1, 0.3 * m, 0, 0, 1, 0}) }},
+	{"shear_y", true, func(p picture, m float64) { p.affine([6]float64{1, 0, 0, 0.3 * m, 1, 0}) }},
+	{"translate_x", true, func(p picture, m float64) { p.affine([6]float64{1, 0, -p.shift(m), 0, 1, 0}) }},
+	{"translate_y", true, func(p picture, m float64) { p.affine([6]float64{1, 0, 0, 0, 1, -p.shift(m)}) }},
+	{"rotate", true, func(p picture, m float64) { p.rotate(30 * m) }},
+	{"brightness", true, func(p picture, m float64) { p.brightness(factor(m)) }},
+	{"color", true, func(p picture, m float64) { p.color(factor(m)) }},
+	{"contrast", true, func(p picture, m float64) { p.contrast(factor(m)) }},
+	{"sharpness", true, func(p picture, m float64) { p.sharpness(factor(m)) }},
+	{"posterize", false, func(p picture, m float64) { p.posterize(8 - int(math.RoundToEven(4*m))) }},
+	{"solarize", false, func(p picture, m float64) { p.solarize(255 - 255*m) }},
+	{"autocontrast", false, func(p picture, _ float64) { p.autoContrast() }},
+	{"equalize", false, func(p picture, _ float64) { p.equalize() }},
+}
+
+// factor is that of the enhancing operations: 1 leaves an image as it is.
+func factor(m float64) float32 { return float32(1 + float64(0.9*m)) }
+
+// picture is an image (3,S,S) and a scratch image as large.
+type picture struct {
+	pix, tmp []uint8
+	size     int
+}
+
+// vary applies an operation with a magnitude of 0..maxMagnitude.
+func (p picture) vary(op randOp, magnitude int, negative bool) {
+	m := float64(magnitude) / maxMagnitude
+	if negative {
+		m = -m
+	}
+	op.apply(p, m)
+}
+
+// shift is the translation of strength m, in whole pixels.
+func (p picture) shift(m float64) float64 { return math.Trunc(150.0 / 331 * float64(p.size) * m) }
+
+// rotate turns by degrees counter-clockwise around the centre.
+func (p picture) rotate(degrees float64) {
+	sin, cos := math.Sincos(degrees * (math.Pi / 180))
+	c := float64(p.size) / 2
+	p.affine([6]float64{cos, -sin, c - float64(cos*c) + float64(sin*c), sin, cos, c - float64(sin*c) - float64(cos*c)})
+}
+
+// affine moves every pixel (x,y) to where the one at (a0 x + a1 y + a2,
+// a3 x + a4 y + a5) was, in centres of pixels and 16 fractional bits.
+func (p picture) affine(a [6]float64) {
+	fixed := func(v float64) int { return int(math.Floor(v*0x1p16 + 0.5)) }
+	n, size := p.size*p.size, p.size
+	dx, dy := fixed(a[0]), fixed(a[3])
+	i := 0
+	for y := range size {
+		sx := fixed(a[2]+a[0]*0.5+a[1]*0.5) + y*fixed(a[1])
+		sy := fixed(a[5]+a[3]*0.5+a[4]*0.5) + y*fixed(a[4])
+		for range size {
+			if x, y := sx>>16, sy>>16; uint(x) < uint(size) && uint(y) < uint(size) {
+				j := y*size + x
+				p.tmp[i], p.tmp[n+i], p.tmp[2*n+i] = p.pix[j], p.pix[n+j], p.pix[2*n+j]
+			} else {
+				p.tmp[i], p.tmp[n+i], p.tmp[2*n+i] = 0, 0, 0
+			}
+			i++
+			sx += dx
+			sy += dy
+		}
+	}
+	copy(p.pix, p.tmp)
+}
+
+// blend goes from a towards v by the factor f, past v if f > 1, and cuts off the
+// fraction.
+func blend(a, v uint8, f float32) uint8 {
+	x := float32(a) + float32(f*float32(int(v)-int(a)))
+	return uint8(min(max(x, 0), 255))
+}
+
+// look replaces every byte of a channel.
+func look(pix []uint8, table *[256]uint8) {
+	for i, v := range pix {
+		pix[i] = table[v]
+	}
+}
+
+// blendAll blends every byte with one value.
+func (p picture) blendAll(a uint8, f float32) {
+	var table [256]uint8
+	for v := range table {
+		table[v] = blend(a, uint8(v), f)
+	}
+	look(p.pix, &table)
+}
+
+func (p picture) brightness(f float32) { p.blendAll(0, f) }
+
+// luma is the grey value of pixel i (ITU-R 601-2).
+func (p picture) luma(i int) uint8 {
+	n := p.size * p.size
+	return uint8((19595*uint32(p.pix[i]) + 38470*uint32(p.pix[n+i]) + 7471*uint32(p.pix[2*n+i]) + 0x8000) >> 16)
+}
+
+// color blends with the grey image.
+func (p picture) color(f float32) {
+	n := p.size * p.size
+	for i := range n {
+		grey := p.luma(i)
+		for c := range 3 {
+			p.pix[c*n+i] = blend(grey, p.pix[c*n+i], f)
+		}
+	}
+}
+
+// contrast blends with the mean grey value.
+func (p picture) contrast(f float32) {
+	n, sum := p.size*p.size, 0
+	for i := range n {
+		sum += int(p.luma(i))
+	}
+	p.blendAll(uint8((2*sum+n)/(2*n)), f)
+}
+
+// sharpness blends with the image smoothed by the 3×3 filter of ones around a
+// five. The border stays.
+func (p picture) sharpness(f float32) {
+	size := p.size
+	copy(p.tmp, p.pix)
+	for c := range 3 {
+		in, out := p.tmp[c*size*size:(c+1)*size*size], p.pix[c*size*size:(c+1)*size*size]
+		for y := 1; y < size-1; y++ {
+			for x := 1; x < size-1; x++ {
+				i := y*size + x
+				sum := 4 * int(in[i])
+				for j := i - size - 1; j <= i+size-1; j += size {
+					sum += int(in[j]) + int(in[j+1]) + int(in[j+2])
+				}
+				out[i] = blend(uint8((2*sum+13)/26), in[i], f)
+			}
+		}
+	}
+}
+
+// posterize keeps the upper bits.
+func (p picture) posterize(bits int) {
+	mask := ^uint8(0) << (8 - bits)
+	for i := range p.pix {
+		p.pix[i] &= mask
+	}
+}
+
+// solarize inverts what is not below the threshold.
+func (p picture) solarize(threshold float64) {
+	for i, v := range p.pix {
+		if float64(v) >= threshold {
+			p.pix[i] = 255 - v
+		}
+	}
+}
+
+// autoContrast stretches each channel over 0..255.
+func (p picture) autoContrast() {
+	n := p.size * p.size
+	for c := range 3 {
+		channel := p.pix[c*n : (c+1)*n]
+		lo, hi := uint8(255), uint8(0)
+		for _, v := range channel {
+			lo, hi = min(lo, v), max(hi, v)
+		}
+		if hi <= lo {
+			continue
+		}
+		scale := 255 / float64(hi-lo)
+		offset := float64(-float64(lo) * scale)
+		var table [256]uint8
+		for v := range table {
+			table[v] = uint8(min(max(float64(float64(v)*scale)+offset, 0), 255))
+		}
+		look(channel, &table)
+	}
+}
+
+// equalize makes the distribution of each channel's values as even as it can.
+func (p picture) equalize() {
+	n := p.size * p.size
+	for c := range 3 {
+		channel := p.pix[c*n : (c+1)*n]
+		var count [256]int
+		top := uint8(0)
+		for _, v := range channel {
+			count[v]++
+			top = max(top, v)
+		}
+		step := (n - count[top]) / 255
+		if step == 0 {
+			continue
+		}
+		var table [256]uint8
+		sum := step / 2
+		for v := range table {
+			table[v] = uint8(min(sum/step, 255))
+			sum += count[v]
+		}
+		look(channel, &table)
+	}
+}
