@@ -8,26 +8,34 @@ import (
 )
 
 // Attention of one head, by tiles (Dao et al., FlashAttention, arXiv
-// 2205.14135): the T×T matrix of weights exists only as tiles of queryTile rows
-// by keyTile columns. The forward pass carries each row's running maximum and
-// sum of exponentials; the backward pass recomputes the weights from the
-// logarithm of that sum.
+// 2205.14135): the T×T matrix of weights exists only as strips of rows by tile
+// columns. The forward pass carries each row's running maximum and sum of
+// exponentials; the backward pass recomputes the weights from the logarithm of
+// that sum.
 //
 // The tiles are part of the definition: sums run over the keys of a tile in the
 // order of ExpSum and over tiles in ascending order, matrix products as chains
-// over ascending keys (or queries, for the gradients of keys and values).
-// Rejected: tiles chosen by cache size or thread count, which would make bits
-// depend on the machine.
+// over ascending keys (or queries, for the gradients of keys and values). What
+// no query of a strip sees takes no part in its products; what only some see has
+// weight 0 for the others. Rejected: tiles chosen by cache size or thread count,
+// which would make bits depend on the machine.
+//
+// A tile's keys and values are packed once for all queries of the call, and a
+// strip of scores stays in the first-level cache from the product that makes it
+// to those that use it up.
 
 const (
-	queryTile = 64
-	keyTile   = 256
+	tile  = 256       // queries or keys
+	strip = 12        // rows of scores that are made together: two tiles of AVX2's product, one of AVX-512's
+	block = 8 * strip // queries whose weights the backward pass holds at a time
+
+	tileLD = tile + lanes // not a multiple of the page, lest rows compete for cache lines
 	// MaxHeadDim is the largest width of a head.
 	MaxHeadDim = 256
 
-	tileFloats = queryTile * keyTile
+	attentionScratch = 3*tile*MaxHeadDim + 2*block*(MaxHeadDim+tileLD) + block
 	// ScratchFloats is the scratch that each thread needs for any kernel.
-	ScratchFloats = GemmScratch + 3*tileFloats + 2*queryTile
+	ScratchFloats = max(GemmScratch, attentionScratch)
 )
 
 // AttentionHead is one head of one sample. Q, K, V, Out and their gradients
@@ -49,124 +57,138 @@ type AttentionHead struct {
 	Index int // h
 }
 
-// span returns how many of the keys from k0 on, at most keyTile, query q sees.
-func (a *AttentionHead) span(q, k0 int) int {
-	n := a.T - k0
-	if a.Causal {
-		n = q + 1 - k0
+// check panics on what no caller may ask for.
+func (a *AttentionHead) check(scratch []float32) {
+	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || len(a.LSE) != a.T || len(scratch) < ScratchFloats {
+		panic(fmt.Sprintf("kernel: attention over %d positions with head width %d (limit %d) in scratch of %d floats", a.T, a.D, MaxHeadDim, len(scratch)))
 	}
-	return max(0, min(n, keyTile))
 }
 
-// drop applies dropout to the weights p of query q for keys k0 onward.
-func (isa ISA) drop(a *AttentionHead, p []float32, q, k0 int) {
+// view says which keys of the tile from k0 on the queries q.. of a strip see.
+func (a *AttentionHead) view(q, rows, k0 int) scores {
+	n := min(tile, a.T-k0)
+	t := scores{rows: rows, n: n, seen: n, ld: tileLD, scale: a.Scale}
+	if a.Causal && q < k0+tile {
+		t.n, t.seen, t.more = q+rows-k0, q+1-k0, 1
+	}
+	return t
+}
+
+// drop applies dropout to what the queries q.. see of the weights p, or of their
+// gradient.
+func (isa ISA) drop(a *AttentionHead, t *scores, p []float32, q, k0 int) {
 	if a.Keep == 1<<16 {
 		return
 	}
 	padded := (a.T + 63) &^ 63
-	isa.Dropout(p, p, a.Key, uint32((a.Index*a.T+q)*padded+k0), a.Keep)
-}
-
-// check panics on what no caller may ask for.
-func (a *AttentionHead) check() {
-	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || len(a.LSE) != a.T {
-		panic(fmt.Sprintf("kernel: attention over %d positions with head width %d (limit %d)", a.T, a.D, MaxHeadDim))
+	for r := range t.rows {
+		row := p[r*t.ld:][:t.seen+r*t.more]
+		isa.Dropout(row, row, a.Key, uint32((a.Index*a.T+q+r)*padded+k0), a.Keep)
 	}
 }
 
-// Attention computes rows [q0, q0+queryTile) of Out and LSE.
-func (isa ISA) Attention(a *AttentionHead, tile int, scratch []float32) {
-	a.check()
-	q0 := tile * queryTile
-	rows := min(queryTile, a.T-q0)
-	gemm, scratch := scratch[:GemmScratch], scratch[GemmScratch:]
-	s := scratch[:tileFloats]
-	most, sum := scratch[3*tileFloats:][:queryTile], scratch[3*tileFloats+queryTile:][:queryTile]
-	out := a.Out[q0*a.LDOut:]
+// cut takes n floats from the front of s.
+func cut(s *[]float32, n int) []float32 {
+	front := (*s)[:n:n]
+	*s = (*s)[n:]
+	return front
+}
+
+// QueryTiles returns the number of tiles that Attention is called for.
+func QueryTiles(T int) int { return ceilDiv(T, tile) }
+
+// Attention computes the rows of Out and LSE that belong to tile number part of
+// the queries.
+func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
+	a.check(scratch)
+	q0 := part * tile
+	rows, width := min(tile, a.T-q0), roundUp(a.D, 32)
+	kPanels, vPanels := cut(&scratch, tile*a.D), cut(&scratch, tile*width)
+	s, most, sum := cut(&scratch, strip*tileLD), cut(&scratch, rows), cut(&scratch, rows)
 	for r := range rows {
-		most[r], sum[r] = float32(math.Inf(-1)), 0
+		most[r] = float32(math.Inf(-1))
 	}
-	for k0 := 0; k0 < a.T; k0 += keyTile {
-		n := a.span(q0+rows-1, k0)
-		if n == 0 {
-			break
-		}
-		isa.Gemm(&Gemm{Layout: NT, M: rows, N: n, K: a.D, A: a.Q[q0*a.LD:], LDA: a.LD, B: a.K[k0*a.LD:], LDB: a.LD, C: s, LDC: keyTile}, gemm)
-		for r := range rows {
-			row, seen := s[r*keyTile:][:n], a.span(q0+r, k0)
-			clear(row[seen:])
-			if seen == 0 {
-				continue
-			}
-			top := max(most[r], isa.RowMax(row[:seen])*a.Scale)
-			part := isa.ExpSum(row[:seen], row[:seen], a.Scale, top)
+	var before, partial [strip]float32
+	for k0 := 0; k0 < a.T && !(a.Causal && k0 > q0); k0 += tile {
+		keys := min(tile, a.T-k0)
+		k := isa.pack(kPanels, NT, a.K[k0*a.LD:], a.LD, a.D, keys)
+		v := isa.pack(vPanels, NN, a.V[k0*a.LD:], a.LD, keys, a.D)
+		for r := 0; r < rows; r += strip {
+			q, m := q0+r, min(strip, rows-r)
+			t, out := a.view(q, m, k0), a.Out[q*a.LDOut:]
+			k.product(isa, NT, m, t.n, 0, a.D, a.Q[q*a.LD:], a.LD, s, tileLD, false)
 			if k0 == 0 {
-				sum[r] = part
+				isa.softmax(&t, s, most[r:], sum[r:])
 			} else {
-				shrink := expf(most[r] - top)
-				sum[r] = float32(sum[r]*shrink) + part
-				isa.Scale(out[r*a.LDOut:][:a.D], out[r*a.LDOut:][:a.D], shrink)
+				// The sums so far shrink to what they are beside the new maximum.
+				copy(before[:m], most[r:])
+				isa.softmax(&t, s, most[r:], partial[:])
+				for i := range m {
+					before[i] -= most[r+i]
+				}
+				isa.ExpSum(before[:m], before[:m], 1, 0)
+				for i, shrink := range before[:m] {
+					sum[r+i] = float32(sum[r+i]*shrink) + partial[i]
+					isa.Scale(out[i*a.LDOut:][:a.D], out[i*a.LDOut:][:a.D], shrink)
+				}
 			}
-			most[r] = top
-			isa.drop(a, row[:seen], q0+r, k0)
+			isa.drop(a, &t, s, q, k0)
+			v.product(isa, NN, m, a.D, 0, t.n, s, tileLD, out, a.LDOut, k0 > 0)
 		}
-		isa.Gemm(&Gemm{Layout: NN, M: rows, N: a.D, K: n, A: s, LDA: keyTile, B: a.V[k0*a.LD:], LDB: a.LD, C: out, LDC: a.LDOut, Accumulate: k0 > 0}, gemm)
 	}
 	for r := range rows {
-		isa.Scale(out[r*a.LDOut:][:a.D], out[r*a.LDOut:][:a.D], 1/sum[r])
+		out := a.Out[(q0+r)*a.LDOut:][:a.D]
+		isa.Scale(out, out, 1/sum[r])
 		a.LSE[q0+r] = most[r] + float32(logOf(sum[r]))
 	}
 }
 
-// QueryTiles returns the number of tiles that Attention is called for.
-func QueryTiles(T int) int { return (T + queryTile - 1) / queryTile }
-
 // AttentionBackward computes dQ, dK and dV (strides as Q) from dOut (stride as
-// Out), for a whole head.
+// Out), for a whole head: with p the weights after dropout, per row,
+//
+//	dV = pᵀ·dOut, dp = dOut·Vᵀ, ds = softmax'(dp), dQ = ds·K, dK = dsᵀ·Q
 func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, scratch []float32) {
-	a.check()
-	gemm, scratch := scratch[:GemmScratch], scratch[GemmScratch:]
-	p, dp, kept := scratch[:tileFloats], scratch[tileFloats:][:tileFloats], scratch[2*tileFloats:][:tileFloats]
-	delta := scratch[3*tileFloats:][:queryTile]
-	for t := range a.T {
-		clear(dQ[t*a.LD:][:a.D])
-		clear(dK[t*a.LD:][:a.D])
-		clear(dV[t*a.LD:][:a.D])
-	}
-	for q0 := 0; q0 < a.T; q0 += queryTile {
-		rows := min(queryTile, a.T-q0)
-		q, do := a.Q[q0*a.LD:], dOut[q0*a.LDOut:]
-		for r := range rows {
-			delta[r] = isa.Dot(do[r*a.LDOut:][:a.D], a.Out[(q0+r)*a.LDOut:][:a.D])
+	a.check(scratch)
+	width := roundUp(a.D, 32)
+	kPanels, vPanels, rowPanels := cut(&scratch, tile*a.D), cut(&scratch, tile*a.D), cut(&scratch, tile*width)
+	qPanels, outPanels := cut(&scratch, block*width), cut(&scratch, block*width)
+	s, d, delta := cut(&scratch, block*tileLD), cut(&scratch, block*tileLD), cut(&scratch, block)
+	for k0 := 0; k0 < a.T; k0 += tile {
+		keys, kAt := min(tile, a.T-k0), k0*a.LD
+		k := isa.pack(kPanels, NT, a.K[kAt:], a.LD, a.D, keys)
+		v := isa.pack(vPanels, NT, a.V[kAt:], a.LD, a.D, keys)
+		kRows := isa.pack(rowPanels, NN, a.K[kAt:], a.LD, keys, a.D)
+		first, end := 0, 0
+		if a.Causal {
+			first = k0
 		}
-		for k0 := 0; k0 < a.T; k0 += keyTile {
-			n := a.span(q0+rows-1, k0)
-			if n == 0 {
-				break
-			}
-			k := k0 * a.LD
-			isa.Gemm(&Gemm{Layout: NT, M: rows, N: n, K: a.D, A: q, LDA: a.LD, B: a.K[k:], LDB: a.LD, C: p, LDC: keyTile}, gemm)
-			isa.Gemm(&Gemm{Layout: NT, M: rows, N: n, K: a.D, A: do, LDA: a.LDOut, B: a.V[k:], LDB: a.LD, C: dp, LDC: keyTile}, gemm)
-			weights := p // what multiplied the values: p, or p after dropout
-			if a.Keep < 1<<16 {
-				weights = kept
-			}
+		for q0 := first; q0 < a.T; q0 = end {
+			end = min(a.T, q0+block, roundUp(q0+1, tile))
+			rows := end - q0
+			q := isa.pack(qPanels, NN, a.Q[q0*a.LD:], a.LD, rows, a.D)
+			do := isa.pack(outPanels, NN, dOut[q0*a.LDOut:], a.LDOut, rows, a.D)
 			for r := range rows {
-				seen := a.span(q0+r, k0)
-				row, drow, wrow := p[r*keyTile:][:n], dp[r*keyTile:][:n], weights[r*keyTile:][:n]
-				isa.ExpSum(row[:seen], row[:seen], a.Scale, a.LSE[q0+r])
-				clear(row[seen:])
-				if a.Keep < 1<<16 {
-					copy(wrow, row)
-					isa.drop(a, wrow[:seen], q0+r, k0)
-					isa.drop(a, drow[:seen], q0+r, k0)
-				}
-				isa.SoftmaxBackward(drow[:seen], row[:seen], drow[:seen], delta[r], a.Scale)
-				clear(drow[seen:])
+				delta[r] = isa.Dot(dOut[(q0+r)*a.LDOut:][:a.D], a.Out[(q0+r)*a.LDOut:][:a.D])
 			}
-			isa.Gemm(&Gemm{Layout: TN, M: n, N: a.D, K: rows, A: weights, LDA: keyTile, B: do, LDB: a.LDOut, C: dV[k:], LDC: a.LD, Accumulate: true}, gemm)
-			isa.Gemm(&Gemm{Layout: TN, M: n, N: a.D, K: rows, A: dp, LDA: keyTile, B: q, LDB: a.LD, C: dK[k:], LDC: a.LD, Accumulate: true}, gemm)
-			isa.Gemm(&Gemm{Layout: NN, M: rows, N: a.D, K: n, A: dp, LDA: keyTile, B: a.K[k:], LDB: a.LD, C: dQ[q0*a.LD:], LDC: a.LD, Accumulate: true}, gemm)
+			for r := 0; r < rows; r += strip {
+				at, m := q0+r, min(strip, rows-r)
+				t, s, d := a.view(at, m, k0), s[r*tileLD:], d[r*tileLD:]
+				k.product(isa, NT, m, t.n, 0, a.D, a.Q[at*a.LD:], a.LD, s, tileLD, false)
+				v.product(isa, NT, m, t.n, 0, a.D, dOut[at*a.LDOut:], a.LDOut, d, tileLD, false)
+				isa.drop(a, &t, d, at, k0)
+				isa.softmaxBackward(&t, s, d, a.LSE[at:], delta[r:])
+				isa.drop(a, &t, s, at, k0)
+				kRows.product(isa, NN, m, a.D, 0, t.n, d, tileLD, dQ[at*a.LD:], a.LD, k0 > 0)
+			}
+			n := a.view(q0, rows, k0).n
+			for u := 0; u < n; u += strip {
+				m, at, r, started := min(strip, n-u), (k0+u)*a.LD, 0, q0 > 0
+				if a.Causal {
+					r, started = max(0, k0+u-q0), k0+u < q0
+				}
+				do.product(isa, TN, m, a.D, r, rows-r, s[r*tileLD+u:], tileLD, dV[at:], a.LD, started)
+				q.product(isa, TN, m, a.D, r, rows-r, d[r*tileLD+u:], tileLD, dK[at:], a.LD, started)
+			}
 		}
 	}
 }

@@ -98,7 +98,11 @@ func logOf(s float32) float64 {
 	if !(s > 0) || math.IsInf(float64(s), 0) {
 		return math.Log(float64(s)) // special cases have one answer
 	}
-	m, e := math.Frexp(float64(s))
+	// s = m 2^e with m in [sqrt(1/2), sqrt 2): a float64 holds every float32 as a
+	// normal number.
+	bits := math.Float64bits(float64(s))
+	e := int(bits>>52) - 1022
+	m := math.Float64frombits(bits&(1<<52-1) | 1022<<52)
 	if m < math.Sqrt2/2 {
 		m *= 2
 		e--
@@ -107,11 +111,14 @@ func logOf(s float32) float64 {
 	f := (m - 1) / (m + 1)
 	f2 := float64(f * f)
 	var sum float64
-	for k := 19; k >= 1; k -= 2 {
-		sum = float64(sum*f2) + 1/float64(k)
+	for _, c := range &atanhSeries {
+		sum = float64(sum*f2) + c
 	}
 	return float64(2*float64(f*sum)) + float64(float64(e)*math.Ln2)
 }
+
+// atanhSeries holds the coefficients of atanh(f)/f in f^2, highest first.
+var atanhSeries = [10]float64{1. / 19, 1. / 17, 1. / 15, 1. / 13, 1. / 11, 1. / 9, 1. / 7, 1. / 5, 1. / 3, 1}
 
 // signed reports whether the sign bit of x is set.
 func signed(x float32) bool { return math.Float32bits(x)>>31 != 0 }

@@ -111,16 +111,27 @@ func normBackwardGo(dx, dy, x, w []float32, mean, rstd, a, c float32) {
 func (isa ISA) LayerNormBackwardParams(dw, db, dy, x, mean, rstd []float32, rows, ld int) {
 	n := len(dw)
 	var v vecArgs
-	op := opNormParamsNoBias
+	one, four := opNormParamsNoBias, opNormParams4NoBias
 	if db != nil {
 		wantLen(n, len(db))
-		op = opNormParams
+		one, four = opNormParams, opNormParams4
 	}
-	for r := range rows {
-		dy, x := dy[r*ld:r*ld+n], x[r*ld:r*ld+n]
+	r := 0
+	if assembly && isa != portable { // four rows at a time: fewer passes over dw and db
+		v.ld = 4 * ld
+		for ; r+4 <= rows; r += 4 {
+			_, _ = dy[(r+3)*ld:][:n], x[(r+3)*ld:][:n]
+			v.p[0], v.p[1], v.p[2], v.p[3] = ptr(dw), ptr(dy[r*ld:]), ptr(x[r*ld:]), ptr(db)
+			copy(v.f[:4], mean[r:r+4])
+			copy(v.f[4:], rstd[r:r+4])
+			isa.run(four, &v, n)
+		}
+	}
+	for ; r < rows; r++ {
+		dy, x := dy[r*ld:][:n], x[r*ld:][:n]
 		v.p[0], v.p[1], v.p[2], v.p[3] = ptr(dw), ptr(dy), ptr(x), ptr(db)
 		v.f[0], v.f[1] = mean[r], rstd[r]
-		i := isa.run(op, &v, n)
+		i := isa.run(one, &v, n)
 		normParamsGo(dw[i:], dy[i:], x[i:], mean[r], rstd[r])
 		if db != nil {
 			addGo(db[i:], db[i:], dy[i:])

@@ -98,6 +98,14 @@ func (o *operands) side(n int) []byte {
 	return s[32 : 32+n : 32+n]
 }
 
+// scores returns a tile of attention, causal or not, of at least n columns.
+func (o *operands) scores() scores {
+	t := scores{rows: 1 + o.r.IntN(strip), seen: 1 + o.n, more: o.r.IntN(2), scale: 0.1 + absf(float32(o.r.NormFloat64()))}
+	t.n = t.seen + (t.rows-1)*t.more + (1-t.more)*o.r.IntN(40)
+	t.ld = roundUp(t.n, lanes) + o.r.IntN(20)
+	return t
+}
+
 func (o *operands) guarded() bool {
 	for _, s := range o.all {
 		for i := range 32 {
@@ -166,8 +174,14 @@ var kernels = []struct {
 		p := o.vec()
 		return []float64{float64(isa.ExpSum(p, p, 1, isa.RowMax(p)))}
 	}},
+	{"Softmax", func(isa ISA, o *operands) []float64 {
+		t := o.scores()
+		isa.softmax(&t, o.slice(t.rows*t.ld), o.slice(t.rows), o.slice(t.rows))
+		return nil
+	}},
 	{"SoftmaxBackward", func(isa ISA, o *operands) []float64 {
-		isa.SoftmaxBackward(o.vec(), o.vec(), o.vec(), o.value(), o.value())
+		t := o.scores()
+		isa.softmaxBackward(&t, o.slice(t.rows*t.ld), o.slice(t.rows*t.ld), o.slice(t.rows), o.slice(t.rows))
 		return nil
 	}},
 	{"CrossEntropy", func(isa ISA, o *operands) []float64 {
@@ -175,6 +189,9 @@ var kernels = []struct {
 			return nil
 		}
 		return []float64{float64(isa.CrossEntropy(o.vec(), o.n/2, 0.25))}
+	}},
+	{"SoftCrossEntropy", func(isa ISA, o *operands) []float64 {
+		return []float64{float64(isa.SoftCrossEntropy(o.vec(), o.vec(), 0.25))}
 	}},
 	{"GELUTanh", func(isa ISA, o *operands) []float64 { isa.GELUTanh(o.vec(), o.vec()); return nil }},
 	{"GELUTanhBackward", func(isa ISA, o *operands) []float64 {

@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Dot returns the sum of a*b in 16 lanes of fma.
 func (isa ISA) Dot(a, b []float32) float32 {
@@ -73,19 +76,75 @@ func expSumGo(acc *[lanes]float32, p, s []float32, scale, add float32) {
 	}
 }
 
-// SoftmaxBackward sets ds = (p*(dp-delta))*scale, the gradient of a softmax row
-// p in its scores, delta = sum(p*dp). ds may be p or dp.
-func (isa ISA) SoftmaxBackward(ds, p, dp []float32, delta, scale float32) {
-	wantLen(len(ds), len(p), len(dp))
-	v := vecArgs{f: [8]float32{delta, scale}}
-	v.p[0], v.p[1], v.p[2] = ptr(ds), ptr(p), ptr(dp)
-	i := isa.run(opSoftmaxBackward, &v, len(ds))
-	softmaxBackwardGo(ds[i:], p[i:], dp[i:], delta, scale)
+// softmaxArgs is the argument of the assembly on rows of attention: row r of p[0]
+// and p[1] is ld bytes after the row before, and seen+r*more of its elements
+// count. Its start is laid out as vecArgs; _gen/vector knows it by byte offset.
+type softmaxArgs struct {
+	n, _             int
+	p                [6]unsafe.Pointer
+	k                *[constCount]float32
+	f                [2]float32
+	rows, seen, more int
+	ld               int
 }
 
-func softmaxBackwardGo(ds, p, dp []float32, delta, scale float32) {
-	for i := range ds {
-		ds[i] = float32(p[i]*(dp[i]-delta)) * scale
+// scores is a tile of rows of attention: row r is at r*ld and its first
+// seen+r*more elements, at least one and at most n, are seen. Kernels write zeros
+// behind them, up to n rounded up to 16, which is at most ld.
+type scores struct {
+	rows, n, ld, seen, more int
+	scale                   float32
+}
+
+func (t *scores) args(s, d, a, b []float32) softmaxArgs {
+	last := t.seen + (t.rows-1)*t.more
+	if size := (t.rows-1)*t.ld + roundUp(t.n, lanes); t.rows < 1 || min(t.seen, last) < 1 || max(t.seen, last) > t.n || roundUp(t.n, lanes) > t.ld ||
+		len(s) < size || len(d) < size || len(a) < t.rows || len(b) < t.rows {
+		panic("kernel: impossible tile of attention")
+	}
+	return softmaxArgs{n: t.n, p: [6]unsafe.Pointer{ptr(s), ptr(d), ptr(a), ptr(b)}, k: &consts, f: [2]float32{t.scale},
+		rows: t.rows, seen: t.seen, more: t.more, ld: 4 * t.ld}
+}
+
+// softmax turns scores into weights relative to the running maximum of each row:
+//
+//	if m := RowMax(s[r])*scale; m > top[r] { top[r] = m }
+//	s[r] = exp(s[r]*scale - top[r]), sum[r] = sum(s[r])   (ExpSum)
+func (isa ISA) softmax(t *scores, s, top, sum []float32) {
+	a := t.args(s, s, top, sum)
+	if assembly && isa != portable {
+		isa.softmaxRows(&a)
+		return
+	}
+	for r := range t.rows {
+		row, seen := s[r*t.ld:][:roundUp(t.n, lanes)], t.seen+r*t.more
+		if m := portable.RowMax(row[:seen]) * t.scale; m > top[r] {
+			top[r] = m
+		}
+		sum[r] = portable.ExpSum(row[:seen], row[:seen], t.scale, top[r])
+		clear(row[seen:])
+	}
+}
+
+// softmaxBackward turns scores into weights and the gradients d of the weights
+// into those of the scores, delta = sum(s*d) over the whole row:
+//
+//	s[r] = exp(s[r]*scale - lse[r]), d[r] = (s[r]*(d[r]-delta[r]))*scale
+func (isa ISA) softmaxBackward(t *scores, s, d, lse, delta []float32) {
+	a := t.args(s, d, lse, delta)
+	if assembly && isa != portable {
+		isa.softmaxBackwardRows(&a)
+		return
+	}
+	for r := range t.rows {
+		n, seen := roundUp(t.n, lanes), t.seen+r*t.more
+		row, grad := s[r*t.ld:][:n], d[r*t.ld:][:n]
+		portable.ExpSum(row[:seen], row[:seen], t.scale, lse[r])
+		for i, p := range row[:seen] {
+			grad[i] = float32(p*(grad[i]-delta[r])) * t.scale
+		}
+		clear(row[seen:])
+		clear(grad[seen:])
 	}
 }
 

@@ -18,6 +18,7 @@ type vecArgs struct {
 	f    [8]float32
 	acc  [lanes]float32
 	acc2 [lanes]float32
+	ld   int // bytes from row to row, where there are several
 }
 
 // vecOp names an assembly kernel.
@@ -32,11 +33,12 @@ const (
 	opNormBackward
 	opNormParams
 	opNormParamsNoBias
+	opNormParams4
+	opNormParams4NoBias
 	opDot
 	opMax
 	opMin
 	opExpSum
-	opSoftmaxBackward
 	opGELUTanh
 	opGELUTanhBackward
 	opGELUErf

@@ -16,6 +16,23 @@ func (isa ISA) call(op vecOp, a *vecArgs) {
 	}
 }
 
+// softmaxRows and softmaxBackwardRows work on rows of attention.
+func (isa ISA) softmaxRows(a *softmaxArgs) {
+	if isa == avx512 {
+		vecSoftmaxRows512((*byte)(unsafe.Pointer(a)))
+	} else {
+		vecSoftmaxRows256((*byte)(unsafe.Pointer(a)))
+	}
+}
+
+func (isa ISA) softmaxBackwardRows(a *softmaxArgs) {
+	if isa == avx512 {
+		vecSoftmaxBackwardRows512((*byte)(unsafe.Pointer(a)))
+	} else {
+		vecSoftmaxBackwardRows256((*byte)(unsafe.Pointer(a)))
+	}
+}
+
 // draw makes the draws of dropout.
 func (isa ISA) draw(a *keepArgs) {
 	if isa == avx512 {
@@ -43,6 +60,10 @@ func call512(op vecOp, a *byte) {
 		vecNormParams512(a)
 	case opNormParamsNoBias:
 		vecNormParamsNoBias512(a)
+	case opNormParams4:
+		vecNormParams4512(a)
+	case opNormParams4NoBias:
+		vecNormParams4NoBias512(a)
 	case opDot:
 		vecDot512(a)
 	case opMax:
@@ -51,8 +72,6 @@ func call512(op vecOp, a *byte) {
 		vecMin512(a)
 	case opExpSum:
 		vecExpSum512(a)
-	case opSoftmaxBackward:
-		vecSoftmaxBackward512(a)
 	case opGELUTanh:
 		vecGELUTanh512(a)
 	case opGELUTanhBackward:
@@ -130,6 +149,10 @@ func call256(op vecOp, a *byte) {
 		vecNormParams256(a)
 	case opNormParamsNoBias:
 		vecNormParamsNoBias256(a)
+	case opNormParams4:
+		vecNormParams4256(a)
+	case opNormParams4NoBias:
+		vecNormParams4NoBias256(a)
 	case opDot:
 		vecDot256(a)
 	case opMax:
@@ -138,8 +161,6 @@ func call256(op vecOp, a *byte) {
 		vecMin256(a)
 	case opExpSum:
 		vecExpSum256(a)
-	case opSoftmaxBackward:
-		vecSoftmaxBackward256(a)
 	case opGELUTanh:
 		vecGELUTanh256(a)
 	case opGELUTanhBackward:

@@ -51,9 +51,6 @@ func BenchmarkVector(b *testing.B) {
 		{"ColumnSum", 1, func(isa ISA) { isa.ColumnSum(bias, s[1], benchN/benchRow, benchRow) }},
 		{"RowMax", 1, func(isa ISA) { rows(func(i, j int) { isa.RowMax(s[1][i:j]) }) }},
 		{"ExpSum", 2, func(isa ISA) { rows(func(i, j int) { isa.ExpSum(s[0][i:j], s[1][i:j], 0.1, 1) }) }},
-		{"SoftmaxBackward", 3, func(isa ISA) {
-			rows(func(i, j int) { isa.SoftmaxBackward(s[0][i:j], s[1][i:j], s[2][i:j], 0.1, 1) })
-		}},
 		{"CrossEntropy", 2, func(isa ISA) {
 			copy(s[0], s[1])
 			for i := 0; i < benchN; i += benchN / 32 {
@@ -99,7 +96,6 @@ func BenchmarkShortRows(b *testing.B) {
 		{"ExpSum", func(isa ISA) { isa.ExpSum(y, x, 0.1, 1) }},
 		{"Dot", func(isa ISA) { isa.Dot(x, x) }},
 		{"Scale", func(isa ISA) { isa.Scale(y, x, 0.5) }},
-		{"SoftmaxBackward", func(isa ISA) { isa.SoftmaxBackward(y, x, x, 0.5, 0.5) }},
 		{"LayerNorm", func(isa ISA) { isa.LayerNorm(y, x, x, x, 0.5) }},
 	} {
 		for _, l := range cpufeat.Supported() {

@@ -7,4 +7,8 @@ const assembly = false
 
 func (isa ISA) call(vecOp, *vecArgs) {}
 
+func (isa ISA) softmaxRows(*softmaxArgs) {}
+
+func (isa ISA) softmaxBackwardRows(*softmaxArgs) {}
+
 func (isa ISA) draw(*keepArgs) {}

@@ -60,6 +60,20 @@ func vecNormParams512(a *byte)
 //go:noescape
 func vecNormParamsNoBias512(a *byte)
 
+// vecNormParams4512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as NormParams for 4 rows, ld bytes apart; f = means, rstds
+//
+//go:noescape
+func vecNormParams4512(a *byte)
+
+// vecNormParams4NoBias512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as NormParamsNoBias for 4 rows, ld bytes apart; f = means, rstds
+//
+//go:noescape
+func vecNormParams4NoBias512(a *byte)
+
 // vecDot512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	acc = fma(p1, p2, acc)
@@ -87,13 +101,6 @@ func vecMin512(a *byte)
 //
 //go:noescape
 func vecExpSum512(a *byte)
-
-// vecSoftmaxBackward512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = p1*(p2-f0)*f1
-//
-//go:noescape
-func vecSoftmaxBackward512(a *byte)
 
 // vecGELUTanh512 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -291,6 +298,16 @@ func vecStepQuantised3512(a *byte)
 //go:noescape
 func vecUnstepQuantised3512(a *byte)
 
+// vecSoftmaxRows512 works on softmaxArgs a, as softmaxRowsGo.
+//
+//go:noescape
+func vecSoftmaxRows512(a *byte)
+
+// vecSoftmaxBackwardRows512 works on softmaxArgs a, as softmaxBackwardRowsGo.
+//
+//go:noescape
+func vecSoftmaxBackwardRows512(a *byte)
+
 // vecDraw512 works on keepArgs a:
 //
 //	for i < draws { w := Philox(ctr+i, key); bit j of keep[i] = half-word j of w <= last }
@@ -357,6 +374,20 @@ func vecNormParams256(a *byte)
 //go:noescape
 func vecNormParamsNoBias256(a *byte)
 
+// vecNormParams4256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as NormParams for 4 rows, ld bytes apart; f = means, rstds
+//
+//go:noescape
+func vecNormParams4256(a *byte)
+
+// vecNormParams4NoBias256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as NormParamsNoBias for 4 rows, ld bytes apart; f = means, rstds
+//
+//go:noescape
+func vecNormParams4NoBias256(a *byte)
+
 // vecDot256 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	acc = fma(p1, p2, acc)
@@ -384,13 +415,6 @@ func vecMin256(a *byte)
 //
 //go:noescape
 func vecExpSum256(a *byte)
-
-// vecSoftmaxBackward256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = p1*(p2-f0)*f1
-//
-//go:noescape
-func vecSoftmaxBackward256(a *byte)
 
 // vecGELUTanh256 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -587,6 +611,16 @@ func vecStepQuantised3256(a *byte)
 //
 //go:noescape
 func vecUnstepQuantised3256(a *byte)
+
+// vecSoftmaxRows256 works on softmaxArgs a, as softmaxRowsGo.
+//
+//go:noescape
+func vecSoftmaxRows256(a *byte)
+
+// vecSoftmaxBackwardRows256 works on softmaxArgs a, as softmaxBackwardRowsGo.
+//
+//go:noescape
+func vecSoftmaxBackwardRows256(a *byte)
 
 // vecDraw256 works on keepArgs a:
 //

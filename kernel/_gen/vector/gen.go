@@ -15,6 +15,7 @@ const (
 	argF    = 72
 	argAcc  = 104
 	argAcc2 = 168
+	argLD   = 232
 )
 
 // isa is what differs between the instruction sets. An iteration covers 16
@@ -77,7 +78,9 @@ type gen struct {
 	hoisted map[broadcast]v
 	spare   []v // for scalars that do not fit; used in turn
 	turn    int
+	free    []v
 	accs    [][]v // by reduction and half
+	own     []v   // for one kernel's own use
 	masked  bool  // in the tail: only the lanes of K2 or mask count
 	mask    v     // AVX2 only, as is part
 	part    v
@@ -85,13 +88,14 @@ type gen struct {
 
 // kernel describes one assembly function.
 type kernel struct {
-	name string
-	loop string // the Go loop that it stands for
-	ptrs int    // slices
-	accs int    // reductions
-	body func(g *gen)
-	from int  // constant that reductions start from; without one, 0
-	bits bool // side information: no tail
+	name  string
+	loop  string // the Go loop that it stands for
+	ptrs  int    // slices
+	accs  int    // reductions
+	body  func(g *gen)
+	start func() // before the loop, once the arguments are loaded
+	from  int    // constant that reductions start from; without one, 0
+	bits  bool   // side information: no tail
 }
 
 func (k kernel) emit(s isa) {
@@ -114,33 +118,13 @@ func (k kernel) emit(s isa) {
 	SUBQ(rest, end)
 	ADDQ(index, end)
 
+	if k.start != nil {
+		k.start()
+	}
 	g := &gen{isa: s, hoisted: map[broadcast]v{}}
-	free := s.reg[dry.most:]
-	take := func() v {
-		r := free[0]
-		free = free[1:]
-		return r
-	}
-	if s.halves == 2 {
-		g.mask, g.part = take(), take()
-	}
-	for a := range k.accs {
-		g.accs = append(g.accs, nil)
-		for range s.halves {
-			g.accs[a] = append(g.accs[a], take())
-		}
-	}
+	g.allocate(dry, k.accs, 0)
 	g.startAccs(k)
-	if len(dry.used) > len(free) {
-		g.spare = []v{take(), take()}
-	}
-	for _, b := range dry.used {
-		if len(free) == 0 {
-			break
-		}
-		g.hoisted[b] = take()
-		VBROADCASTSS(b.mem(), g.hoisted[b])
-	}
+	g.hoist(dry)
 	CMPQ(index, end)
 	JGE(operand.LabelRef("tail"))
 	Label("loop")
@@ -160,20 +144,61 @@ func (k kernel) emit(s isa) {
 	RET()
 }
 
+// allocate divides the registers that the dry run leaves: accs reductions, own
+// for the kernel's own use.
+func (g *gen) allocate(dry *gen, accs, own int) {
+	g.free = g.reg[dry.most:]
+	if g.halves == 2 {
+		g.mask, g.part = g.take(), g.take()
+	}
+	for a := range accs {
+		g.accs = append(g.accs, nil)
+		for range g.halves {
+			g.accs[a] = append(g.accs[a], g.take())
+		}
+	}
+	for range own {
+		g.own = append(g.own, g.take())
+	}
+}
+
+// hoist loads scalars that the dry run has used into the registers left.
+func (g *gen) hoist(dry *gen) {
+	if len(dry.used) > len(g.free) {
+		g.spare = []v{g.take(), g.take()}
+	}
+	for _, b := range dry.used {
+		if len(g.free) == 0 {
+			break
+		}
+		g.hoisted[b] = g.take()
+		VBROADCASTSS(b.mem(), g.hoisted[b])
+	}
+}
+
+// take is a free register.
+func (g *gen) take() v {
+	r := g.free[0]
+	g.free = g.free[1:]
+	return r
+}
+
 // run emits the body for 16 elements.
-func (g *gen) run(k kernel) {
+func (g *gen) run(k kernel) { g.halfByHalf(func() { k.body(g) }) }
+
+func (g *gen) halfByHalf(body func()) {
 	for h := range g.halves {
 		g.half, g.temps = h, 0
 		if g.masked && g.halves == 2 {
 			VMOVUPS(operand.Mem{Base: rest, Disp: 64 + 32*h}, g.mask)
 		}
-		k.body(g)
+		body()
 	}
 }
 
-// runMasked emits the body for the last 1..15 elements; lanes past them read as
-// 0, are not written and do not reach the reductions.
-func (g *gen) runMasked(k kernel) {
+// setMask makes the mask of as many lanes as rest says. It clobbers rest and
+// scratch.
+func (g *gen) setMask() {
 	LEAQ(laneMasks, scratch)
 	SHLQ(operand.Imm(2), rest)
 	NEGQ(rest)
@@ -182,6 +207,12 @@ func (g *gen) runMasked(k kernel) {
 		VMOVUPS(operand.Mem{Base: rest, Disp: 64}, g.reg[0])
 		VPMOVD2M(g.reg[0], reg.K2)
 	}
+}
+
+// runMasked emits the body for the last 1..15 elements; lanes past them read as
+// 0, are not written and do not reach the reductions.
+func (g *gen) runMasked(k kernel) {
+	g.setMask()
 	g.masked = true
 	g.run(k)
 	g.masked = false
@@ -261,17 +292,22 @@ func (g *gen) mem(p int) operand.Mem {
 // load is a new temporary with the elements of slice p.
 func (g *gen) load(p int) v {
 	t := g.tmp()
+	g.loadFrom(g.mem(p), t)
+	return t
+}
+
+// loadFrom sets t to the elements at m.
+func (g *gen) loadFrom(m operand.Mem, t v) {
 	g.emit(func() {
 		switch {
 		case !g.masked:
-			VMOVUPS(g.mem(p), t)
+			VMOVUPS(m, t)
 		case g.halves == 1:
-			VMOVUPS_Z(g.mem(p), reg.K2, t)
+			VMOVUPS_Z(m, reg.K2, t)
 		default:
-			VMASKMOVPS(g.mem(p), g.mask, t)
+			VMASKMOVPS(m, g.mask, t)
 		}
 	})
-	return t
 }
 
 // store writes x to slice p.
@@ -391,86 +427,6 @@ func (g *gen) exp(x v) {
 	}
 	g.mul(x, n, t)
 	g.drop(2)
-}
-
-// remainder sets d to s*2^-bits, s = (-n) mod 2^planes for x = n*2^-bits; 2^bits
-// is in f[4], 2^(p-bits) in f[5+p]. With side, plane p of s goes to p[3+p].
-func (g *gen) remainder(d, x v, planes int, side bool) {
-	n := g.tmp()
-	g.mul(n, x, g.f(4))
-	g.op(VCVTTPS2DQ, n, n)
-	if planes > 1 { // else n and -n are alike
-		g.op(VPSUBD, n, g.k(cZero), n)
-	}
-	for p := range planes {
-		t := d
-		if p > 0 {
-			t = g.tmp()
-		}
-		g.op(VPSLLD, operand.Imm(uint64(31-p)), n, t)
-		if side {
-			g.storeSigns(t, p)
-		}
-		g.op(VPSRAD, operand.Imm(31), t, t)
-		g.and(t, t, g.f(5+p))
-		if p > 0 {
-			g.add(d, d, t)
-			g.drop(1)
-		}
-	}
-	g.drop(1)
-}
-
-// sideRemainder sets d to s*2^-bits with s from p[3], p[4], ...
-func (g *gen) sideRemainder(d v, planes int) {
-	g.sideMask(d, 0)
-	g.and(d, d, g.f(5))
-	for p := 1; p < planes; p++ {
-		t := g.tmp()
-		g.sideMask(t, p)
-		g.and(t, t, g.f(5+p))
-		g.add(d, d, t)
-		g.drop(1)
-	}
-}
-
-// storeSigns writes the sign bits of x to plane p of the side information.
-func (g *gen) storeSigns(x v, p int) {
-	g.emit(func() {
-		if g.halves == 1 {
-			VPMOVD2M(x, reg.K1)
-			KMOVW(reg.K1, g.sideMem(p))
-		} else {
-			VMOVMSKPS(x, rest.As32()) // there is no tail
-			MOVB(rest.As8(), g.sideMem(p))
-		}
-	})
-}
-
-// sideMem is where the bits of this half are in plane p.
-func (g *gen) sideMem(p int) operand.Mem {
-	MOVQ(index, scratch)
-	SHRQ(operand.Imm(3), scratch)
-	return operand.Mem{Base: pointers[3+p], Index: scratch, Scale: 1, Disp: g.half}
-}
-
-// sideMask sets d, the newest temporary, to all ones where the bit of plane p
-// is set.
-func (g *gen) sideMask(d v, p int) {
-	g.emit(func() {
-		m := g.sideMem(p)
-		if g.halves == 1 {
-			KMOVW(m, reg.K1)
-			VPMOVM2D(reg.K1, d)
-			return
-		}
-		low := xmm[g.temps-1]
-		MOVBLZX(m, rest.As32())
-		VMOVD(rest.As32(), low)
-		VPBROADCASTD(low, d)
-		VPSLLVD(toSign, d, d)
-		VPSRAD(operand.Imm(31), d, d)
-	})
 }
 
 var (

@@ -1,6 +1,11 @@
 package main
 
-import "strconv"
+import (
+	"strconv"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+)
 
 var kernels = []kernel{
 	{name: "Sum", loop: "acc += p1", ptrs: 2, accs: 1, body: func(g *gen) {
@@ -46,6 +51,14 @@ var kernels = []kernel{
 		g.store(db, 3)
 	}},
 	{name: "NormParamsNoBias", loop: "p0 = fma(p1, (p2-f0)*f1, p0)", ptrs: 3, body: func(g *gen) { normParams(g) }},
+	{name: "NormParams4", loop: "as NormParams for 4 rows, ld bytes apart; f = means, rstds", ptrs: 4, start: rowsOf4, body: func(g *gen) {
+		db := g.load(3)
+		normParams4(g, func(dy v) { g.add(db, db, dy) })
+		g.store(db, 3)
+	}},
+	{name: "NormParams4NoBias", loop: "as NormParamsNoBias for 4 rows, ld bytes apart; f = means, rstds", ptrs: 3, start: rowsOf4, body: func(g *gen) {
+		normParams4(g, func(v) {})
+	}},
 	{name: "Dot", loop: "acc = fma(p1, p2, acc)", ptrs: 3, accs: 1, body: func(g *gen) {
 		g.addMul(g.acc(0), g.load(1), g.load(2))
 	}},
@@ -61,13 +74,6 @@ var kernels = []kernel{
 		g.exp(x)
 		g.store(x, 0)
 		g.add(g.acc(0), g.acc(0), x)
-	}},
-	{name: "SoftmaxBackward", loop: "p0 = p1*(p2-f0)*f1", ptrs: 3, body: func(g *gen) {
-		p, d := g.load(1), g.load(2)
-		g.sub(d, d, g.f(0))
-		g.mul(d, p, d)
-		g.mul(d, d, g.f(1))
-		g.store(d, 0)
 	}},
 	{name: "GELUTanh", loop: "p0 = gelu(p1), as geluTanhGo", ptrs: 2, body: geluTanh},
 	{name: "GELUTanhBackward", loop: "p0 = p1*gelu'(p2), as geluTanhBackwardGo", ptrs: 3, body: geluTanhBackward},
@@ -188,6 +194,30 @@ func normParams(g *gen) (dy v) {
 	g.addMul(dw, dy, x)
 	g.store(dw, 0)
 	return dy
+}
+
+// rowsOf4 leaves the distance from dy to x in place of x, and that of rows in R8.
+func rowsOf4() {
+	SUBQ(pointers[1], pointers[2])
+	MOVQ(operand.Mem{Base: args, Disp: argLD}, pointers[4])
+}
+
+func normParams4(g *gen, each func(dy v)) {
+	dw, dy, x := g.load(0), g.tmp(), g.tmp()
+	row := operand.Mem{Base: scratch}
+	g.emit(func() { LEAQ(g.mem(1), scratch) })
+	for r := range 4 {
+		g.loadFrom(row, dy)
+		g.loadFrom(row.Idx(pointers[2], 1), x)
+		g.sub(x, x, g.f(r))
+		g.mul(x, x, g.f(4+r))
+		g.addMul(dw, dy, x)
+		each(dy)
+		if r < 3 {
+			g.emit(func() { ADDQ(pointers[4], scratch) })
+		}
+	}
+	g.store(dw, 0)
 }
 
 // clampSpan bounds x to ±cSpan.

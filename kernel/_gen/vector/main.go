@@ -17,6 +17,7 @@ func main() {
 		for _, k := range append(kernels, gridSteps()...) {
 			k.emit(s)
 		}
+		s.softmax()
 		s.draw()
 		s.peak()
 	}
