@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // TestGradients holds the gradient of every parameter tensor against directional
@@ -49,20 +50,27 @@ func checkGradients(t *testing.T, c model.GPTConfig, opt bdia.Options) {
 	t.Helper()
 	be := newCPU(t, 1)
 	m := newModel(t, be, c, opt)
-	s, b := newSink(be, m.Params()), newBatch(c, 2)
+	b := newBatch(c, 2)
+	checkSlopes(t, be, m.Params(), func(s bdia.Sink, sum *float64) error { return m.Step(b, trainPass, 1, s, sum) })
+}
+
+// checkSlopes holds the gradients of a step against the slopes of its loss.
+func checkSlopes(t *testing.T, be backend.Backend, params []*tensor.Param, step func(s bdia.Sink, sum *float64) error) {
+	t.Helper()
+	s := newSink(be, params)
 	loss := func() float64 {
 		var sum float64
-		if err := m.Step(b, trainPass, 1, s, &sum); err != nil {
+		if err := step(s, &sum); err != nil {
 			t.Fatal(err)
 		}
 		return sum
 	}
 	loss()
 	grads := map[string][]float32{}
-	for _, p := range m.Params() {
+	for _, p := range params {
 		grads[p.Name] = read(be, p.Grad)
 	}
-	for i, p := range m.Params() {
+	for i, p := range params {
 		g, at := grads[p.Name], read(be, p.Value)
 		for half := range 3 {
 			key := rng.Key{Seed: 1, Block: uint32(8*i + half)}

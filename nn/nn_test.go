@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/internal/testkit"
@@ -61,40 +62,57 @@ func TestBlockGradients(t *testing.T) {
 		"one head":  func(c *nn.BlockConfig) { c.Heads = 1 },
 		"attention": func(c *nn.BlockConfig) { c.AttentionDropout = 0.3 },
 		"residual":  func(c *nn.BlockConfig) { c.ResidualDropout = 0.3 },
+		"depth":     func(c *nn.BlockConfig) { c.StochasticDepth = 0.5 },
+		"all":       func(c *nn.BlockConfig) { c.AttentionDropout, c.ResidualDropout, c.StochasticDepth = 0.1, 0.1, 0.5 },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			const B, T, C = 2, 5, 12
-			cfg := nn.BlockConfig{Width: C, Heads: 3, MLP: 30, Causal: true, Bias: true, Eps: 1e-5}
-			change(&cfg)
-			be := newCPU(t, 4)
-			b := nn.NewBlock(be, "b.", 4, cfg)
-			for i, p := range b.Params() {
-				nn.Normal(be, p, 0.4, 1, i)
-			}
-			gradients(be, b.Params())
-			x, r := normal(be, 100, B, T, C), normal(be, 101, B, T, C)
-			h, d := normal(be, 0, B, T, C), normal(be, 0, B, T, C)
-			R := read(be, r)
-			value := func() (sum float64) {
-				mark := be.Mark()
-				b.Forward(h, x, pass)
-				be.Release(mark)
-				for i, v := range read(be, h) {
-					sum += float64(v) * float64(R[i])
-				}
-				return sum
-			}
-			mark := be.Mark()
-			b.Forward(h, x, pass)
-			be.Copy(d, r)
-			b.Backward(d, x)
-			be.Release(mark)
-			checkDirection(t, be, "x", x, read(be, d), value)
-			for _, p := range b.Params() {
-				checkDirection(t, be, p.Name, p.Value, read(be, p.Grad), value)
-			}
-		})
+		cfg := nn.BlockConfig{Width: 12, Heads: 3, MLP: 30, Causal: true, Bias: true, Eps: 1e-5}
+		change(&cfg)
+		for kind, layer := range layers(cfg) {
+			t.Run(name+"/"+kind, func(t *testing.T) {
+				t.Parallel()
+				checkBlock(t, layer)
+			})
+		}
+	}
+}
+
+// layers makes the residual functions of one configuration: a block, and its branches.
+func layers(cfg nn.BlockConfig) map[string]func(be backend.Backend) bdia.Block {
+	return map[string]func(be backend.Backend) bdia.Block{
+		"block":     func(be backend.Backend) bdia.Block { return nn.NewBlock(be, "b.", 4, cfg) },
+		"attention": func(be backend.Backend) bdia.Block { return nn.NewAttention(be, "b.", 4, cfg) },
+		"mlp":       func(be backend.Backend) bdia.Block { return nn.NewMLP(be, "b.", 4, cfg) },
+	}
+}
+
+func checkBlock(t *testing.T, layer func(be backend.Backend) bdia.Block) {
+	const B, T, C = 5, 5, 12 // of five samples, stochastic depth keeps and drops some
+	be := newCPU(t, 4)
+	b := layer(be)
+	for i, p := range b.Params() {
+		nn.Normal(be, p, 0.4, 1, i)
+	}
+	gradients(be, b.Params())
+	x, r := normal(be, 100, B, T, C), normal(be, 101, B, T, C)
+	h, d := normal(be, 0, B, T, C), normal(be, 0, B, T, C)
+	R := read(be, r)
+	value := func() (sum float64) {
+		mark := be.Mark()
+		b.Forward(h, x, pass)
+		be.Release(mark)
+		for i, v := range read(be, h) {
+			sum += float64(v) * float64(R[i])
+		}
+		return sum
+	}
+	mark := be.Mark()
+	b.Forward(h, x, pass)
+	be.Copy(d, r)
+	b.Backward(d, x)
+	be.Release(mark)
+	checkDirection(t, be, "x", x, read(be, d), value)
+	for _, p := range b.Params() {
+		checkDirection(t, be, p.Name, p.Value, read(be, p.Grad), value)
 	}
 }
 
@@ -251,10 +269,72 @@ func TestNormal(t *testing.T) {
 	testkit.EqualBits(t, "Fill", read(be, p.Value), []float32{2.5, 2.5, 2.5})
 }
 
+// TestBranchesMakeTheBlock: h(x) = a(x) + m(x+a(x)), of the same weights and masks.
+func TestBranchesMakeTheBlock(t *testing.T) {
+	t.Parallel()
+	cfg := nn.BlockConfig{Width: 12, Heads: 3, MLP: 30, Bias: true, Eps: 1e-5, AttentionDropout: 0.2, ResidualDropout: 0.2, StochasticDepth: 0.4}
+	be := newCPU(t, 4)
+	block, att, mlp := nn.NewBlock(be, "", 2, cfg), nn.NewAttention(be, "", 2, cfg), nn.NewMLP(be, "", 2, cfg)
+	block.Init(3, 0.5)
+	att.Init(3, 0.5)
+	mlp.Init(3, 0.5)
+	for i, p := range append(att.Params(), mlp.Params()...) {
+		if q := block.Params()[i]; q.Name != p.Name {
+			t.Errorf("parameter %s of the branches is %s in the block", p.Name, q.Name)
+		}
+	}
+	x, a, h, want := normal(be, 1, 4, 5, 12), normal(be, 0, 4, 5, 12), normal(be, 0, 4, 5, 12), normal(be, 0, 4, 5, 12)
+	block.Forward(want, x, pass)
+	att.Forward(a, x, pass)
+	be.Add(x, x, a)
+	mlp.Forward(h, x, pass)
+	be.Add(h, h, a)
+	testkit.EqualBits(t, "h", read(be, h), read(be, want))
+}
+
+// TestStochasticDepth: a branch is there or not for a sample as a whole, its mean
+// is that of inference, and outside training it is always there.
+func TestStochasticDepth(t *testing.T) {
+	t.Parallel()
+	const B, p = 400, 0.25
+	cfg := nn.BlockConfig{Width: 4, Heads: 1, MLP: 4, Bias: true, Eps: 1e-5, StochasticDepth: p}
+	for kind, layer := range layers(cfg) {
+		if kind == "block" {
+			continue // two branches, one of which feeds the other
+		}
+		be := newCPU(t, 4)
+		b := layer(be)
+		for i, q := range b.Params() {
+			nn.Normal(be, q, 0.4, 1, i)
+		}
+		x, h := normal(be, 1, B, 2, 4), normal(be, 0, B, 2, 4)
+		mark := be.Mark()
+		b.Forward(h, x, backend.Pass{})
+		be.Release(mark)
+		whole := read(be, h)
+		b.Forward(h, x, pass)
+		dropped, kept := read(be, h), 0
+		for s := range B {
+			got, want := dropped[s*8:][:8], whole[s*8:][:8]
+			if got[0] != 0 {
+				kept++
+			}
+			for i := range got {
+				if e := float64(got[i]) - float64(want[i])/(1-p); got[0] != 0 && math.Abs(e) > 1e-6 || got[0] == 0 && got[i] != 0 {
+					t.Fatalf("%s: element %d of sample %d is %v, %v at inference", kind, i, s, got[i], want[i])
+				}
+			}
+		}
+		if z := (float64(kept) - B*(1-p)) / math.Sqrt(B*p*(1-p)); math.Abs(z) > 4 {
+			t.Errorf("%s: %d of %d samples are kept", kind, kept, B)
+		}
+	}
+}
+
 // TestBlockTapeIsPlanned: Backward works in the memory of the tape.
 func TestBlockTapeIsPlanned(t *testing.T) {
 	t.Parallel()
-	for _, mlp := range []int{1, 24, 48} {
+	for _, mlp := range []int{1, 11, 12, 24, 48} {
 		be := newCPU(t, 4)
 		b := nn.NewBlock(be, "", 0, nn.BlockConfig{Width: 12, Heads: 3, MLP: mlp, Bias: true, Eps: 1e-5})
 		for i, p := range b.Params() {
