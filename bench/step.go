@@ -49,7 +49,9 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	s.Init()
+	if err := s.Init(); err != nil {
+		return Step{}, err
+	}
 	const warm = 2
 	var times []float64
 	for step := 1; step <= warm+steps; step++ {

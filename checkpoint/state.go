@@ -26,11 +26,15 @@ type State struct {
 	Version  int     `json:"version"`   // StateVersion
 	Step     int     `json:"step"`      // optimiser steps done
 	Tokens   int64   `json:"tokens"`    // tokens or samples seen
-	BestLoss float64 `json:"best_loss"` // lowest validation loss; +Inf before the first, null in the file
-	BestStep int     `json:"best_step"` // step of BestLoss
+	BestLoss float64 `json:"best_loss"` // validation loss of the best evaluation; +Inf before the first, null in the file
+	BestStep int     `json:"best_step"` // step of the best evaluation
 	BadEvals int     `json:"bad_evals"` // evaluations since then
 	Elapsed  float64 `json:"elapsed"`   // seconds of training
 	Seed     uint64  `json:"seed"`
+
+	// BestAccuracy is the validation accuracy of the best evaluation, where it
+	// is measured.
+	BestAccuracy float64 `json:"best_accuracy,omitempty"`
 }
 
 // stateJSON carries BestLoss, for JSON has no infinity.
@@ -48,6 +52,8 @@ func (s State) Validate() error {
 		return fmt.Errorf("checkpoint: state: best_step %d is after step %d", s.BestStep, s.Step)
 	case math.IsNaN(s.BestLoss), math.IsInf(s.BestLoss, -1):
 		return fmt.Errorf("checkpoint: state: best_loss is %v", s.BestLoss)
+	case !(s.BestAccuracy >= 0 && s.BestAccuracy <= 1):
+		return fmt.Errorf("checkpoint: state: best_accuracy is %v", s.BestAccuracy)
 	case s.Elapsed < 0, math.IsNaN(s.Elapsed), math.IsInf(s.Elapsed, 0):
 		return fmt.Errorf("checkpoint: state: elapsed is %v", s.Elapsed)
 	}

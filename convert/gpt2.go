@@ -95,12 +95,17 @@ func WriteGPT2Config(w io.Writer, c model.GPTConfig) error {
 	if c.MLP != 0 && c.MLP != 4*c.Width {
 		j.Inner = &c.MLP
 	}
-	text, err := json.MarshalIndent(j, "", "  ")
-	if err != nil {
-		return fmt.Errorf("convert: config.json: %w", err)
+	return writeJSON(w, "config.json", j)
+}
+
+// writeJSON writes v, indented, as the file name.
+func writeJSON(w io.Writer, name string, v any) error {
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err == nil {
+		_, err = w.Write(append(text, '\n'))
 	}
-	if _, err := w.Write(append(text, '\n')); err != nil {
-		return fmt.Errorf("convert: config.json: %w", err)
+	if err != nil {
+		return fmt.Errorf("convert: %s: %w", name, err)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 )
@@ -16,8 +17,12 @@ import (
 // content of a run's bdia.yaml.
 type Config struct {
 	Task      Task            `yaml:"task"`
-	Data      DataConfig      `yaml:"data"`
-	Model     model.GPTConfig `yaml:"model"`
+	Data      DataConfig      `yaml:"data,omitzero"`  // of TaskText
+	Model     model.GPTConfig `yaml:"model,omitzero"` // of TaskText
+	Images    ImageConfig     `yaml:"images,omitzero"`
+	Augment   images.Augment  `yaml:"augment,omitzero"`
+	Pixels    images.Norm     `yaml:"pixels,omitzero"` // normalisation; zero: measured on the training images
+	ViT       model.ViTConfig `yaml:"vit,omitzero"`
 	Method    bdia.Options    `yaml:"method"`
 	Optimizer optim.Config    `yaml:"optimizer"`
 	Schedule  optim.Schedule  `yaml:"schedule"`
@@ -39,8 +44,9 @@ type LoopConfig struct {
 	Batch        int     `yaml:"batch"`         // samples of a step
 	MicroBatch   int     `yaml:"micro_batch"`   // samples at a time; 0: the whole batch
 	Update       Update  `yaml:"update"`        // auto, now or end
+	EMA          float64 `yaml:"ema"`           // decay of a moving average of the weights, which is then what is evaluated; 0: none
 	Clip         float64 `yaml:"clip"`          // largest global gradient norm; 0: no clipping
-	Seed         uint64  `yaml:"seed"`          // of weights, data order, gamma and dropout
+	Seed         uint64  `yaml:"seed"`          // of weights, data order, augmentation, gamma and dropout
 	EvalEvery    int     `yaml:"eval_every"`    // steps between evaluations; 0: at the end only
 	EvalSamples  int     `yaml:"eval_samples"`  // most windows of an evaluation; 0: all
 	EvalTrain    bool    `yaml:"eval_train"`    // evaluate on training text as well
@@ -58,7 +64,33 @@ type EngineConfig struct {
 	ISA     string `yaml:"isa"`     // empty: the best this machine has
 }
 
-// DefaultConfig returns the settings of a run that names nothing but its data:
+// Default returns the settings of a run of task that names nothing but its data.
+func Default(task Task) Config {
+	if task == TaskImage {
+		return DefaultImageConfig()
+	}
+	return DefaultConfig()
+}
+
+// DefaultImageConfig returns the settings of a run of TaskImage that names nothing
+// but its data: the tiny model, trained as the paper does.
+func DefaultImageConfig() Config {
+	m, _ := model.ViTPreset("tiny")
+	o, _ := optim.Default("adamw")
+	o.Decay = 0.05
+	return Config{
+		Task:      TaskImage,
+		Images:    ImageConfig{ValFraction: 0.1, SplitSeed: 1, OnCorrupt: images.Fatal, Epochs: 20},
+		Augment:   images.DefaultAugment(),
+		ViT:       m,
+		Method:    bdia.DefaultOptions(),
+		Optimizer: o,
+		Schedule:  optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.01, Warmup: 100, Steps: 2000},
+		Loop:      LoopConfig{Batch: 128, Update: UpdateAuto, Seed: 1, LogEvery: 10, TensorBoard: true},
+	}
+}
+
+// DefaultConfig returns the settings of a run of TaskText that names nothing but its data:
 // the nano model, trained as the paper does.
 func DefaultConfig() Config {
 	m, _ := model.GPTPreset("nano")
@@ -80,13 +112,13 @@ var ErrCombination = errors.New("impossible combination")
 
 // Validate reports the first setting, or combination, that cannot be.
 func (c Config) Validate() error {
-	for _, err := range []error{c.validateTask(), c.Method.Validate(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Engine.Validate()} {
+	for _, err := range []error{c.validateTask(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Engine.Validate()} {
 		if err != nil {
 			return err
 		}
 	}
 	if n := c.Loop.SamplesAtOnce(); n > maxTokens/c.positions() {
-		return fmt.Errorf("train: %d samples of %d tokens are more than %d tokens at a time; use a smaller batch, or micro-batches", n, c.positions(), maxTokens)
+		return fmt.Errorf("train: %d samples of %d positions are more than %d at a time; use a smaller batch, or micro-batches", n, c.positions(), maxTokens)
 	}
 	return nil
 }
@@ -94,7 +126,7 @@ func (c Config) Validate() error {
 // Sizes beyond these are taken for mistakes: no machine has memory for them, and
 // they keep every sum of sizes within range.
 const (
-	maxTokens  = 1 << 24 // in a micro-batch
+	maxTokens  = 1 << 24 // positions in a micro-batch
 	maxSamples = 1 << 24 // in a batch
 )
 
@@ -114,6 +146,9 @@ func (l LoopConfig) Validate() error {
 	}
 	if l.MicroBatch < 0 || l.Batch%l.SamplesAtOnce() != 0 {
 		return fmt.Errorf("train: a batch of %d cannot be cut into micro-batches of %d; choose a divisor, or 0 for the whole batch", l.Batch, l.MicroBatch)
+	}
+	if !(l.EMA >= 0 && l.EMA < 1) {
+		return fmt.Errorf("train: the average of the weights decays with %v; it must be at least 0 and below 1", l.EMA)
 	}
 	if !(l.Clip >= 0) {
 		return fmt.Errorf("train: clipping at norm %v; it must be positive, or 0 for none", l.Clip)

@@ -96,7 +96,8 @@ type silent struct {
 	evaluated func(step int, val float64, best bool)
 }
 
-func (silent) Start(int, int, backend.Usage) {}
+func (silent) Preparing(string, int64, int64) {}
+func (silent) Start(int, int, backend.Usage)  {}
 func (s silent) Step(step int, r StepResult, _ float64) {
 	if s.step != nil {
 		s.step(step, r)
@@ -162,11 +163,13 @@ func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 		t.Fatal(err)
 	}
 	t.Cleanup(be.Close)
-	s, err := NewSession(be, cfg, source{sampler(t, cfg)})
+	s, err := NewSession(be, cfg, tokens{sampler(t, cfg)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Init()
+	if err := s.Init(); err != nil {
+		t.Fatal(err)
+	}
 	return s, planned
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/internal/rng"
+	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -39,6 +40,11 @@ func newLanguage(be backend.Backend, cfg Config, w windows, t *Text) (*language,
 	return &language{GPT: m, windows: w, be: be, cfg: cfg, text: t, batch: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Model.Context)}, nil
 }
 
+func (l *language) start(seed uint64) error {
+	l.Init(seed)
+	return nil
+}
+
 func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
 	b := l.first(n)
 	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {
@@ -66,6 +72,10 @@ func (l *language) evaluate(training bool) (Score, bool, error) {
 	}
 	loss, err := l.mean(set)
 	return Score{Loss: loss}, true, err
+}
+
+func (l *language) fields(prefix string, s Score) []metric.Field {
+	return []metric.Field{{Name: prefix + "loss", Value: s.Loss}, {Name: prefix + "perplexity", Value: metric.Perplexity(s.Loss)}}
 }
 
 // mean returns the mean loss per token over the windows of set.
@@ -112,10 +122,10 @@ type tokenSource interface {
 	Batch(step, first, n int, inputs, targets []int32) error
 }
 
-// source is tokens without a text.
-type source struct{ tokenSource }
+// tokens are samples without a text.
+type tokens struct{ tokenSource }
 
-func (s source) learner(be backend.Backend, cfg Config) (learner, error) {
+func (s tokens) learner(be backend.Backend, cfg Config) (learner, error) {
 	return newLanguage(be, cfg, windows{batches: s.tokenSource}, nil)
 }
 

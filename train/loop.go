@@ -13,6 +13,8 @@ import (
 
 // Observer hears what happens in a run, on the goroutine that trains.
 type Observer interface {
+	// Preparing tells how far what comes before the first step has come.
+	Preparing(what string, done, total int64)
 	// Start comes once, with the first and last step and the planned memory.
 	Start(first, last int, memory backend.Usage)
 	// Step comes after every optimiser step, with the speed in the run's units a
@@ -70,6 +72,9 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	}
 	defer unlock()
 	if err := checkpoint.Recover(r.Dir); err != nil {
+		return Summary{}, err
+	}
+	if err := r.samples.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
 	}
 	planned, err := Plan(r.Config)
@@ -170,7 +175,7 @@ func (l *loop) intact() string {
 
 // first evaluates the model as it is before this process changes it.
 func (l *loop) first() error {
-	val, ok, err := l.s.learner.evaluate(false)
+	val, ok, err := l.s.evaluate(false)
 	if err != nil || !ok {
 		return err
 	}
@@ -179,7 +184,7 @@ func (l *loop) first() error {
 		return nil
 	}
 	l.obs.Evaluated(0, val, unmeasured, false)
-	return l.metrics.Record(0, metric.Field{Name: "val/loss", Value: val.Loss})
+	return l.metrics.Record(0, l.s.learner.fields("val/", val)...)
 }
 
 // record keeps the step's numbers, averaged over LogEvery steps.
@@ -211,26 +216,26 @@ func (l *loop) evaluate(step int) (best bool, err error) {
 	paused := time.Now()
 	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
 	var fields []metric.Field
-	train, ok, err := l.s.learner.evaluate(true)
+	train, ok, err := l.s.evaluate(true)
 	if err != nil {
 		return false, err
 	}
 	if ok {
 		l.sum.LastTrain = train
-		fields = append(fields, metric.Field{Name: "train/eval_loss", Value: train.Loss})
+		fields = append(fields, l.s.learner.fields("train/eval_", train)...)
 	}
-	val, ok, err := l.s.learner.evaluate(false)
+	val, ok, err := l.s.evaluate(false)
 	if err != nil {
 		return false, err
 	}
 	if ok {
 		l.sum.LastVal = val
-		if best = val.Loss < l.State.BestLoss; best {
-			l.State.BestLoss, l.State.BestStep, l.State.BadEvals = val.Loss, step, 0
+		if best = val.better(l.State); best {
+			l.State.BestLoss, l.State.BestAccuracy, l.State.BestStep, l.State.BadEvals = val.Loss, val.Accuracy, step, 0
 		} else {
 			l.State.BadEvals++
 		}
-		fields = append(fields, metric.Field{Name: "val/loss", Value: val.Loss}, metric.Field{Name: "val/perplexity", Value: metric.Perplexity(val.Loss)})
+		fields = append(fields, l.s.learner.fields("val/", val)...)
 	}
 	if len(fields) == 0 {
 		return false, nil
@@ -240,7 +245,9 @@ func (l *loop) evaluate(step int) (best bool, err error) {
 }
 
 // bestScore is the best score that st remembers.
-func bestScore(st checkpoint.State) Score { return Score{Loss: st.BestLoss} }
+func bestScore(st checkpoint.State) Score {
+	return Score{Loss: st.BestLoss, Accuracy: st.BestAccuracy}
+}
 
 // sample lets the model write something.
 func (l *loop) sample(step int) error {

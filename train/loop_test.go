@@ -31,6 +31,7 @@ type diary struct {
 func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
+func (d *diary) Preparing(string, int64, int64) {}
 func (d *diary) Start(first, last int, u backend.Usage) {
 	d.memory = u
 	d.vals = map[int]float64{}
@@ -152,7 +153,7 @@ func evaluate(t *testing.T, r *Run, dir string) float64 {
 	cfg.Model = gpt
 	cfg.Loop.Batch = 1
 	s, _ := session(t, cfg)
-	if err := readWeights(dir, s.learner.readWeights); err != nil {
+	if err := readWeights(dir, weightsFile, s.learner.readWeights); err != nil {
 		t.Fatal(err)
 	}
 	set, err := data.NewSequential(r.Text.Tokens(false), gpt.Context, cfg.Loop.EvalSamples)
@@ -265,7 +266,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for name, n := range map[string]int{"train/loss": 4, "lr": 4, "tokens_per_second": 4, "grad_norm": 4, "max_abs": 4,
-		"val/loss": 4, "val/perplexity": 3, "train/eval_loss": 3} {
+		"val/loss": 4, "val/perplexity": 4, "train/eval_loss": 3} {
 		if len(got[name]) != n {
 			t.Errorf("%s has %d records, want %d", name, len(got[name]), n)
 		}

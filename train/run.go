@@ -26,17 +26,18 @@ type Run struct {
 	Dir    string
 	Config Config
 	State  checkpoint.State
-	Text   *Text // that the run learns
+	Text   *Text   // that a run of TaskText learns
+	Images *Images // that a run of TaskImage learns
 
-	samples samples // the same, as every task has them
+	samples samples // either of them
 }
 
 // ErrExists is wrapped by Create's error for a folder that holds a run already.
 var ErrExists = errors.New("folder holds a run already")
 
-// Create prepares a new run in dir: it makes what the task learns from, for text
-// a tokenizer and token shards, and saves the resolved configuration, whose
-// vocabulary is then the tokenizer's. progress, if not nil, hears how far the
+// Create prepares a new run in dir: for text it makes a tokenizer and token
+// shards, images it decodes; then it saves the resolved configuration, whose
+// vocabulary or classes, normalisation and steps are then those of the data. progress, if not nil, hears how far the
 // data has been read. A folder in which Create failed is no run: Create may be
 // called on it again.
 func Create(ctx context.Context, dir string, cfg Config, progress func(what string, done, total int64)) (*Run, error) {
@@ -105,6 +106,7 @@ func Open(dir string) (*Run, error) {
 func (r *Run) learnFrom(s samples) {
 	r.samples = s
 	r.Text, _ = s.(*Text)
+	r.Images, _ = s.(*Images)
 }
 
 // Reconfigure changes the settings of a run that goes on and saves them. It

@@ -16,6 +16,7 @@ import (
 const (
 	weightsFile   = "model.safetensors"
 	modelConfig   = "config.json"
+	trainedFile   = "state/weights.safetensors" // the weights being trained, where those in use are their average
 	optimizerFile = "state/optimizer.safetensors"
 	optimizerKey  = "optimizer" // of the file's metadata: whose state it holds
 )
@@ -33,11 +34,11 @@ func (r *Run) save(s *Session, best bool) error {
 	}
 	return checkpoint.Save(r.Dir, func(t *checkpoint.Txn) error {
 		t.Expect(s.checkpointBytes(best))
-		if err := writeModel(t, "", s); err != nil {
+		if err := s.inUse(func() error { return writeModel(t, best, s.learner) }); err != nil {
 			return err
 		}
-		if best {
-			if err := writeModel(t, bestDir+"/", s); err != nil {
+		if s.average != nil {
+			if err := writeFile(t, trainedFile, s.learner.writeWeights); err != nil {
 				return err
 			}
 		}
@@ -48,12 +49,22 @@ func (r *Run) save(s *Session, best bool) error {
 	})
 }
 
-// writeModel writes a Hugging Face model folder under prefix.
-func writeModel(t *checkpoint.Txn, prefix string, s *Session) error {
-	if err := writeFile(t, prefix+modelConfig, s.learner.writeConfig); err != nil {
-		return err
+// writeModel writes the model folder, and the one of the best weights too where
+// best is set.
+func writeModel(t *checkpoint.Txn, best bool, l learner) error {
+	prefixes := []string{"", bestDir + "/"}
+	if !best {
+		prefixes = prefixes[:1]
 	}
-	return writeFile(t, prefix+weightsFile, s.learner.writeWeights)
+	for _, prefix := range prefixes {
+		if err := writeFile(t, prefix+modelConfig, l.writeConfig); err != nil {
+			return err
+		}
+		if err := writeFile(t, prefix+weightsFile, l.writeWeights); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkpointBytes is about what a checkpoint takes on disk.
@@ -65,10 +76,14 @@ func (s *Session) checkpointBytes(best bool) int64 {
 	for _, m := range s.Optimizer.Moments() {
 		moments += m.Value.Bytes()
 	}
+	files := int64(1)
 	if best {
-		weights *= 2
+		files++
 	}
-	return weights + moments
+	if s.average != nil {
+		files++
+	}
+	return files*weights + moments
 }
 
 // writeOptimizer writes the optimiser's moments as safetensors.
@@ -92,16 +107,28 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 	return sw.Close()
 }
 
-// load fills the session from the run's latest checkpoint, or draws initial
-// weights where there is none yet.
+// load fills the session from the run's latest checkpoint, or as it begins where
+// there is none yet.
 func (r *Run) load(s *Session) error {
 	if r.State.Step == 0 {
-		s.Init()
-		return nil
+		return s.Init()
 	}
-	if err := readWeights(r.Dir, s.learner.readWeights); err != nil {
+	if err := s.inUse(func() error { return readWeights(r.Dir, weightsFile, s.learner.readWeights) }); err != nil {
 		return err
 	}
+	if _, err := os.Stat(filepath.Join(r.Dir, filepath.FromSlash(trainedFile))); s.average == nil && err == nil {
+		return fmt.Errorf("train: %s: %w: the weights of this run are averaged; resume with the --ema that it had", r.Dir, convert.ErrMismatch)
+	}
+	if s.average != nil {
+		if err := readWeights(r.Dir, trainedFile, s.learner.readWeights); err != nil {
+			return err
+		}
+	}
+	return r.loadOptimizer(s)
+}
+
+// loadOptimizer fills the optimiser from the run's latest checkpoint.
+func (r *Run) loadOptimizer(s *Session) error {
 	path := filepath.Join(r.Dir, filepath.FromSlash(optimizerFile))
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -129,12 +156,12 @@ func (r *Run) load(s *Session) error {
 
 // LoadWeights fills m from the model folder dir.
 func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
-	return readWeights(dir, func(f *safetensors.File) error { return convert.ReadGPT2(be, m, f) })
+	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadGPT2(be, m, f) })
 }
 
-// readWeights lets read read the weights of the model folder dir.
-func readWeights(dir string, read func(*safetensors.File) error) error {
-	path := filepath.Join(dir, weightsFile)
+// readWeights lets read read the weights file name of dir.
+func readWeights(dir, name string, read func(*safetensors.File) error) error {
+	path := filepath.Join(dir, filepath.FromSlash(name))
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return err

@@ -19,6 +19,7 @@ type Session struct {
 	cfg     Config
 	learner learner
 	sink    stepSink
+	average *optim.Average // of the weights; nil: there is none
 }
 
 // NewSession allocates model and optimiser of cfg on be, to learn from samples.
@@ -41,18 +42,49 @@ func NewSession(be backend.Backend, cfg Config, samples Samples) (*Session, erro
 	} else {
 		s.sink = newAccumulate(be, opt, l.Params(), cfg.Loop.Clip, cfg.Loop.microBatches())
 	}
+	if cfg.Loop.EMA > 0 {
+		s.average = optim.NewAverage(be, l.Params(), cfg.Loop.EMA)
+	}
 	return s, nil
 }
 
 // Params lists every parameter of the model.
 func (s *Session) Params() []*tensor.Param { return s.learner.Params() }
 
-// Init draws the initial weights from the run's seed.
-func (s *Session) Init() { s.learner.Init(s.cfg.Loop.Seed) }
+// Init gives the model the weights with which a run begins: initial ones drawn
+// from its seed, or those that it is to start from.
+func (s *Session) Init() error {
+	if err := s.learner.start(s.cfg.Loop.Seed); err != nil {
+		return err
+	}
+	if s.average != nil {
+		s.average.Start()
+	}
+	return nil
+}
+
+// inUse calls f while the model has the weights that are evaluated and given
+// away: their average, where there is one.
+func (s *Session) inUse(f func() error) error {
+	if s.average != nil {
+		s.average.Swap()
+		defer s.average.Swap()
+	}
+	return f()
+}
+
+// evaluate measures the weights in use (see learner).
+func (s *Session) evaluate(training bool) (score Score, ok bool, err error) {
+	err = s.inUse(func() error {
+		score, ok, err = s.learner.evaluate(training)
+		return err
+	})
+	return score, ok, err
+}
 
 // StepResult is what one optimiser step measured.
 type StepResult struct {
-	Loss     float64 // mean over the batch in nats, a token, before the update
+	Loss     float64 // mean over the batch in nats, a token or an image, before the update
 	LR       float64
 	GradNorm float64 // before clipping; 0 where it was not measured
 	MaxAbs   float64 // largest |x| of the residual stream; 0 without a grid
@@ -76,7 +108,9 @@ func (s *Session) Step(step int) (StepResult, error) {
 	}
 	r.Loss = sum / losses
 	var err error
-	r.GradNorm, err = s.sink.end()
+	if r.GradNorm, err = s.sink.end(); err == nil && s.average != nil {
+		s.average.Update(step)
+	}
 	return r, err
 }
 

@@ -8,7 +8,11 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -18,13 +22,15 @@ type Task string
 // The tasks. What they differ in stands behind two interfaces: samples, which a
 // run opens, and learner, which a session trains.
 const (
-	TaskText Task = "text" // a language model learns text
+	TaskText  Task = "text"  // a language model learns text
+	TaskImage Task = "image" // a classifier learns images
 )
 
 // Tasks lists the tasks.
-func Tasks() []Task { return []Task{TaskText} }
+func Tasks() []Task { return []Task{TaskText, TaskImage} }
 
-// Samples is what a session learns from: a run's Text, or those of Random.
+// Samples is what a session learns from: a run's Text or Images, or those of
+// Random.
 type Samples interface {
 	// learner allocates the model of cfg on be, to learn from these samples.
 	learner(be backend.Backend, cfg Config) (learner, error)
@@ -33,6 +39,8 @@ type Samples interface {
 // samples are those of a run directory.
 type samples interface {
 	Samples
+	// Open makes them ready to learn from. progress may be nil.
+	Open(ctx context.Context, progress func(what string, done, total int64)) error
 	// save writes the files that a model folder has beside its weights.
 	save(dir string) error
 	Close() error
@@ -40,28 +48,43 @@ type samples interface {
 
 // prepare makes the samples of a new run in dir and completes cfg by them.
 func prepare(ctx context.Context, dir string, cfg *Config, progress func(what string, done, total int64)) (samples, error) {
+	if cfg.Task == TaskImage {
+		return createImages(ctx, cfg, progress)
+	}
 	return createText(ctx, dir, cfg, progress)
 }
 
 // reopen opens the samples of the run in dir.
 func reopen(dir string, cfg Config) (samples, error) {
+	if cfg.Task == TaskImage {
+		return openImages(dir, cfg)
+	}
 	return openText(dir, cfg)
 }
 
 // Random returns samples of uniformly random content, for measurements.
 func Random(cfg Config) Samples {
-	return source{randomTokens{uint32(cfg.Model.Vocab)}}
+	if cfg.Task == TaskImage {
+		return imageSource{randomPixels{cfg.ViT.Classes}}
+	}
+	return tokens{randomTokens{uint32(cfg.Model.Vocab)}}
 }
 
 // blank returns samples for planning, where content does not matter.
-func blank(Config) Samples { return source{noTokens{}} }
+func blank(cfg Config) Samples {
+	if cfg.Task == TaskImage {
+		return imageSource{noPixels{}}
+	}
+	return tokens{noTokens{}}
+}
 
 // learner is a model in training on one backend, with its samples: all that the
 // loop knows of a task.
 type learner interface {
-	// Params lists every parameter, and Init draws their initial values.
+	// Params lists every parameter.
 	Params() []*tensor.Param
-	Init(seed uint64)
+	// start gives the parameters the values with which a run begins.
+	start(seed uint64) error
 	// step trains on n samples from pass.Sample on and adds their losses to sum.
 	// It fails before any gradient reaches sink.
 	step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error
@@ -71,6 +94,8 @@ type learner interface {
 	// evaluate measures the model as it is used, on held-out samples or on those
 	// that it learns from. ok is false where there are none to evaluate.
 	evaluate(training bool) (s Score, ok bool, err error)
+	// fields are what is recorded of a score.
+	fields(prefix string, s Score) []metric.Field
 	// rehearse runs what a run does with memory outside its steps, on the largest
 	// sizes.
 	rehearse() error
@@ -85,26 +110,76 @@ type learner interface {
 
 // Score is what an evaluation measures.
 type Score struct {
-	Loss float64 // mean in nats, a token; NaN where nothing was evaluated
+	Loss     float64 // mean in nats, a token or an image; NaN where nothing was evaluated
+	Accuracy float64 // of images: share whose class is the most likely one
+	Top5     float64 // of images: share whose class is among the five most likely
 }
 
 // unmeasured is the score of no evaluation.
 var unmeasured = Score{Loss: math.NaN()}
 
+// better reports whether s is better than the best score that st remembers: by
+// accuracy, where that is measured, and then by loss.
+func (s Score) better(st checkpoint.State) bool {
+	return s.Accuracy > st.BestAccuracy || s.Accuracy == st.BestAccuracy && s.Loss < st.BestLoss
+}
+
 // Unit names what a run's speed is counted in, and says how many of them a sample
 // is. A sample has as many losses.
-func (c Config) Unit() (name string, perSample int) { return "tokens", c.Model.Context }
+func (c Config) Unit() (name string, perSample int) {
+	if c.Task == TaskImage {
+		return "images", 1
+	}
+	return "tokens", c.Model.Context
+}
 
 // positions is the length of the residual stream.
-func (c Config) positions() int { return c.Model.Context }
+func (c Config) positions() int {
+	if c.Task == TaskImage {
+		return c.ViT.Positions()
+	}
+	return c.Model.Context
+}
 
-// validateTask reports the first thing wrong with the sections of c's task.
+// validateTask reports the first thing wrong with the sections of c's task, and
+// settings of another one.
 func (c Config) validateTask() error {
-	if c.Task != TaskText {
-		return fmt.Errorf("train: unknown task %q; use %s", c.Task, TaskText)
+	only := c
+	switch c.Task {
+	case TaskText:
+		only.Images, only.Augment, only.Pixels, only.ViT = ImageConfig{}, images.Augment{}, images.Norm{}, model.ViTConfig{}
+	case TaskImage:
+		only.Data, only.Model = DataConfig{}, model.GPTConfig{}
+	default:
+		return fmt.Errorf("train: unknown task %q; use %s or %s", c.Task, TaskText, TaskImage)
 	}
-	if err := c.Model.Validate(); err != nil {
-		return err
+	if c != only {
+		return fmt.Errorf("train: %w: settings of another task beside task %s", ErrCombination, c.Task)
 	}
-	return c.Data.Validate()
+	if c.Task == TaskText {
+		return firstOf(c.Model.Validate(), c.Data.Validate(), c.Method.Validate())
+	}
+	return firstOf(c.ViT.Validate(), c.ViT.ValidateMethod(c.Method), c.validateImages())
+}
+
+func (c Config) validateImages() error {
+	if c.Loop.SampleEvery > 0 {
+		return fmt.Errorf("train: %w: samples of text every %d steps, and task %s; leave out --sample-every", ErrCombination, c.Loop.SampleEvery, TaskImage)
+	}
+	if c.Pixels != (images.Norm{}) {
+		if err := c.Pixels.Validate(); err != nil {
+			return err
+		}
+	}
+	return firstOf(c.Images.Validate(), c.batchOptions().Validate())
+}
+
+// firstOf returns the first error of a list.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -110,6 +110,9 @@ func (t *Text) open(dir string, cfg Config) (err error) {
 	return err
 }
 
+// Open does nothing: the tokens are open.
+func (t *Text) Open(context.Context, func(string, int64, int64)) error { return nil }
+
 // Close lets go of the tokens.
 func (t *Text) Close() error { return t.shards.Close() }
 

@@ -58,9 +58,9 @@ func isTerminal(w io.Writer) bool {
 // started reports whether training has begun.
 func (p *progress) started() bool { return !p.began.IsZero() }
 
-// preparing reports reading and encoding the text; it has the type that
+// Preparing reports reading and encoding of data; it has the type that
 // train.Create wants.
-func (p *progress) preparing(what string, done, total int64) {
+func (p *progress) Preparing(what string, done, total int64) {
 	percent := 100 * done / max(total, 1)
 	switch {
 	case done >= total:

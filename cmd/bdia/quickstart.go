@@ -69,7 +69,7 @@ func quickConfig() train.Config {
 
 func quickstart(ctx context.Context, w io.Writer, p *progress, cfg train.Config, out string, seconds float64) error {
 	fmt.Fprintln(p.w, "Reading text and learning a vocabulary ...")
-	r, err := train.Create(ctx, out, cfg, p.preparing)
+	r, err := train.Create(ctx, out, cfg, p.Preparing)
 	if err != nil {
 		return err
 	}

@@ -71,7 +71,7 @@ func trainTokenizer(cmd *cobra.Command, d train.DataConfig, o tokenizer.TrainOpt
 	defer text.Close()
 	p := newProgress(cmd.ErrOrStderr())
 	defer p.clear()
-	o.Progress = func(done, total int) { p.preparing("learning merges", int64(done), int64(total)) }
+	o.Progress = func(done, total int) { p.Preparing("learning merges", int64(done), int64(total)) }
 	tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report f
 		return usage(errors.New("no text to train on; name a file or folder with --data"))
 	}
 	return inNewDir(out, "gpt", p, func(dir string) error {
-		r, err := train.Create(cmd.Context(), dir, cfg, p.preparing)
+		r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
 		if err != nil {
 			return err
 		}

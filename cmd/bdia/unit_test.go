@@ -120,8 +120,8 @@ func TestProgressLineFits(t *testing.T) {
 func TestProgressOnTerminal(t *testing.T) {
 	t.Parallel()
 	p, screen := terminalProgress(100)
-	p.preparing("encoding", 1, 4)
-	p.preparing("encoding", 4, 4)
+	p.Preparing("encoding", 1, 4)
+	p.Preparing("encoding", 4, 4)
 	p.Start(1, 4, backend.Usage{Total: 1 << 20})
 	p.Step(1, train.StepResult{Loss: 2}, 100)
 	p.Step(2, train.StepResult{Loss: 2}, 100) // too soon for another line
@@ -146,8 +146,8 @@ func TestProgressElsewhere(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	p := newProgress(&log)
-	p.preparing("encoding", 1, 4)
-	p.preparing("encoding", 4, 4)
+	p.Preparing("encoding", 1, 4)
+	p.Preparing("encoding", 4, 4)
 	p.Start(1, 40, backend.Usage{Total: 1 << 20})
 	for step := 1; step <= 40; step++ {
 		p.Step(step, train.StepResult{Loss: 3}, 1000)

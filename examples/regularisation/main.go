@@ -132,6 +132,7 @@ func run(ctx context.Context, dir string, cfg train.Config) ([]metric.Series, ba
 // quiet tells about evaluations only, on standard error.
 type quiet struct{ name string }
 
+func (q *quiet) Preparing(string, int64, int64)      {}
 func (q *quiet) Start(int, int, backend.Usage)       {}
 func (q *quiet) Step(int, train.StepResult, float64) {}
 func (q *quiet) Saved(int, string)                   {}

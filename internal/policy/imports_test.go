@@ -46,7 +46,7 @@ var rules = []rule{
 	{"verify", ". backend backend/plan model tensor", ""},
 	{"generate", ". internal/rng model", ""},
 	{"convert", "backend format/safetensors model tensor", ""},
-	{"train", ". backend backend/cpu backend/plan checkpoint convert data format/safetensors generate internal/rng " +
+	{"train", ". backend backend/cpu backend/plan checkpoint convert data data/images format/safetensors generate internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"bench", "backend backend/cpu backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }

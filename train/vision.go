@@ -1,0 +1,176 @@
+package train
+
+import (
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/rng"
+	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/model"
+)
+
+// vision is a ViT that learns images.
+type vision struct {
+	*model.ViT
+	be         backend.Backend
+	cfg        Config
+	batches    pixelSource
+	classes    []string    // names
+	val, train *images.Set // to be evaluated; nil where there are none
+	batch      model.ImageBatch
+	logits     []float32
+}
+
+func newVision(be backend.Backend, cfg Config, batches pixelSource) (*vision, error) {
+	m, err := model.NewViT(be, cfg.ViT, cfg.Method)
+	if err != nil {
+		return nil, err
+	}
+	n := cfg.Loop.SamplesAtOnce()
+	return &vision{ViT: m, be: be, cfg: cfg, batches: batches, batch: model.NewImageBatch(cfg.ViT, n),
+		logits: make([]float32, n*cfg.ViT.Classes)}, nil
+}
+
+func (v *vision) start(seed uint64) error {
+	v.Init(seed)
+	if v.cfg.Images.From == "" {
+		return nil
+	}
+	return readWeights(v.cfg.Images.From, weightsFile, func(f *safetensors.File) error {
+		_, err := convert.AdaptViT(v.be, v.ViT, f)
+		return err
+	})
+}
+
+func (v *vision) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
+	b := v.first(n)
+	if err := v.batches.Batch(pass.Step, pass.Sample, n, b.Pixels, b.Targets); err != nil {
+		return err
+	}
+	return v.Step(b, pass, scale, sink, sum)
+}
+
+// first is room for n images.
+func (v *vision) first(n int) model.ImageBatch {
+	return model.ImageBatch{Size: n, Pixels: v.batch.Pixels[:n*v.cfg.ViT.Pixels()], Targets: v.batch.Targets[:n*v.cfg.ViT.Classes]}
+}
+
+func (v *vision) maxAbs() float64 { return v.Stack.MaxAbs() }
+
+// evaluate measures the ordinary transformer (gamma 0) on the run's grid.
+func (v *vision) evaluate(training bool) (Score, bool, error) {
+	set := v.val
+	if training {
+		set = v.train
+	}
+	if set == nil {
+		return unmeasured, false, nil
+	}
+	c := metric.NewClassification(v.cfg.ViT.Classes)
+	err := v.classify(set, v.cfg.Loop.EvalSamples, c)
+	return Score{Loss: c.Loss(), Accuracy: c.Accuracy(), Top5: c.Top5Accuracy()}, true, err
+}
+
+func (v *vision) fields(prefix string, s Score) []metric.Field {
+	return []metric.Field{{Name: prefix + "loss", Value: s.Loss}, {Name: prefix + "accuracy", Value: s.Accuracy}, {Name: prefix + "top5", Value: s.Top5}}
+}
+
+// classify counts the model's answers for most images of set (see EachBatch).
+func (v *vision) classify(set *images.Set, most int, c *metric.Classification) error {
+	return EachBatch(set, most, v.batch, func(b model.ImageBatch, labels []int32) error {
+		logits := v.logits[:b.Size*c.Classes]
+		if err := v.Logits(logits, b, v.cfg.Method.Grid, 0); err != nil {
+			return err
+		}
+		for i, label := range labels {
+			c.Add(logits[i*c.Classes:][:c.Classes], int(label))
+		}
+		if loss := c.Loss(); math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return fmt.Errorf("train: evaluation: %w (%v); lower the learning rate, lengthen the warm-up or clip gradients", model.ErrDiverged, loss)
+		}
+		return nil
+	})
+}
+
+// EachBatch calls do for most images of set, evenly spread over it, or for all
+// of them where most is 0. Batches have the size of room, and its memory.
+func EachBatch(set *images.Set, most int, room model.ImageBatch, do func(b model.ImageBatch, labels []int32) error) error {
+	all := set.Len()
+	n := all
+	if most > 0 {
+		n = min(n, most)
+	}
+	labels, image := make([]int32, room.Size), len(room.Pixels)/room.Size
+	for first := 0; first < n; first += room.Size {
+		b := model.ImageBatch{Size: min(room.Size, n-first)}
+		b.Pixels = room.Pixels[:b.Size*image]
+		run := b.Size // images that follow each other
+		if n < all {
+			run = 1
+		}
+		for i := 0; i < b.Size; i += run {
+			at := int(int64(first+i) * int64(all) / int64(n))
+			if err := set.Fill(at, run, b.Pixels[i*image:][:run*image], labels[i:i+run]); err != nil {
+				return err
+			}
+		}
+		if err := do(b, labels[:b.Size]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (v *vision) rehearse() error { return v.Logits(v.logits, v.batch, v.cfg.Method.Grid, 0) }
+
+// show has nothing to write.
+func (v *vision) show() (string, error) { return "", nil }
+
+func (v *vision) writeConfig(w io.Writer) error {
+	return convert.WriteViTConfig(w, convert.ViTInfo{Config: v.cfg.ViT, Labels: v.classes, Mean: v.cfg.Pixels.Mean, Std: v.cfg.Pixels.Std})
+}
+
+func (v *vision) writeWeights(w io.Writer) error        { return convert.WriteViT(w, v.be, v.ViT) }
+func (v *vision) readWeights(f *safetensors.File) error { return convert.ReadViT(v.be, v.ViT, f) }
+
+// pixelSource fills the samples first..first+n-1 of a step's batch.
+type pixelSource interface {
+	Batch(step, first, n int, pixels, targets []float32) error
+}
+
+// imageSource is images without a data set.
+type imageSource struct{ pixelSource }
+
+func (s imageSource) learner(be backend.Backend, cfg Config) (learner, error) {
+	return newVision(be, cfg, s.pixelSource)
+}
+
+// randomPixels gives uniform pixels, of mean 0 and deviation 1, and classes.
+type randomPixels struct{ classes int }
+
+func (r randomPixels) Batch(step, first, n int, pixels, targets []float32) error {
+	clear(targets)
+	for i := range n {
+		key := rng.Key{Seed: 1, Step: uint32(step), Sample: uint32(first + i), Site: rng.SiteData}
+		image := pixels[i*len(pixels)/n:][:len(pixels)/n]
+		for at := 0; at < len(image); at += 4 {
+			w := key.At(uint32(at / 4))
+			for k := range image[at:min(at+4, len(image))] {
+				image[at+k] = (float32(w[k])*0x1p-32 - 0.5) * 3.4641016
+			}
+		}
+		targets[i*r.classes+int(key.At(1 << 31)[0]%uint32(r.classes))] = 1
+	}
+	return nil
+}
+
+// noPixels leaves images as they are.
+type noPixels struct{}
+
+func (noPixels) Batch(_, _, _ int, _, _ []float32) error { return nil }
