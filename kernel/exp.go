@@ -41,6 +41,11 @@ const (
 	cNegInf
 	cPosInf
 	cTwo32 // 2^32, which keeps squares of second moments from underflowing
+	cThreeHalves
+	cInt1 // integers, as bits
+	cInt127
+	cDecade0    // upper half of the bits of about 4e-7
+	cDecadeUnit // 2^16 over what a decade takes in upper halves, rounded
 	constCount
 )
 
@@ -63,6 +68,8 @@ var consts = [constCount]float32{
 	cErf1: 1.00002368, cErf0: -1.26551223,
 	cNegInf: float32(math.Inf(-1)), cPosInf: float32(math.Inf(1)),
 	cNegSpan: -16, cZero: 0, cTwo32: 1 << 32,
+	cThreeHalves: 1.5, cInt1: math.Float32frombits(1), cInt127: math.Float32frombits(127),
+	cDecade0: math.Float32frombits(13533), cDecadeUnit: math.Float32frombits(154),
 	cAbs: math.Float32frombits(1<<31 - 1), cSign: math.Float32frombits(1 << 31),
 }
 

@@ -32,11 +32,14 @@ type AdamWScalars struct{ LR, Beta1, Beta2, Eps, Decay, Bias1, Bias2 float32 }
 //	p = p - ((lr/bias1)*m) / (sqrt(v*(1/bias2)) + eps)
 func (isa ISA) AdamW(p, g, m, v []float32, a AdamWScalars) {
 	wantLen(len(p), len(g), len(m), len(v))
-	f := [8]float32{a.Beta1, 1 - a.Beta1, a.Beta2, 1 - a.Beta2, a.LR * a.Decay, a.LR / a.Bias1, 1 / a.Bias2, a.Eps}
-	args := vecArgs{f: f}
+	args := vecArgs{f: a.factors()}
 	args.p[0], args.p[1], args.p[2], args.p[3] = ptr(p), ptr(g), ptr(m), ptr(v)
 	i := isa.run(opAdamW, &args, len(p))
-	adamWGo(p[i:], g[i:], m[i:], v[i:], &f)
+	adamWGo(p[i:], g[i:], m[i:], v[i:], &args.f)
+}
+
+func (a AdamWScalars) factors() [8]float32 {
+	return [8]float32{a.Beta1, 1 - a.Beta1, a.Beta2, 1 - a.Beta2, a.LR * a.Decay, a.LR / a.Bias1, 1 / a.Bias2, a.Eps}
 }
 
 func adamWGo(p, g, m, v []float32, f *[8]float32) {

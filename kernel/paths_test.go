@@ -264,6 +264,15 @@ var kernels = []struct {
 		isa.AdamW(o.vec(), o.vec(), o.vec(), o.positive(), AdamWScalars{1e-3, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001})
 		return nil
 	}},
+	{"AdamW8", func(isa ISA, o *operands) []float64 {
+		blocks := (o.n + CodeBlock - 1) / CodeBlock
+		mMax, vMax := o.slice(blocks), o.slice(blocks)
+		for i := range vMax {
+			vMax[i] = absf(vMax[i])
+		}
+		isa.AdamW8(o.vec(), o.vec(), o.side(o.n), o.side(o.n), mMax, vMax, AdamWScalars{1e-3, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001})
+		return nil
+	}},
 	{"SGD", func(isa ISA, o *operands) []float64 {
 		isa.SGD(o.vec(), o.vec(), o.vec(), 0.1, 0.9, 0.01)
 		return nil

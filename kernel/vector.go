@@ -67,6 +67,9 @@ const (
 	opSGD
 	opMoments
 	opSETUpdate
+	opAdamW8
+	opEncodeSigned
+	opEncodeUnsigned
 	opCount
 )
 

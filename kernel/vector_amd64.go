@@ -128,6 +128,12 @@ func call512(op vecOp, a *byte) {
 		vecMoments512(a)
 	case opSETUpdate:
 		vecSETUpdate512(a)
+	case opAdamW8:
+		vecAdamW8512(a)
+	case opEncodeSigned:
+		vecEncodeSigned512(a)
+	case opEncodeUnsigned:
+		vecEncodeUnsigned512(a)
 	}
 }
 
@@ -217,5 +223,11 @@ func call256(op vecOp, a *byte) {
 		vecMoments256(a)
 	case opSETUpdate:
 		vecSETUpdate256(a)
+	case opAdamW8:
+		vecAdamW8256(a)
+	case opEncodeSigned:
+		vecEncodeSigned256(a)
+	case opEncodeUnsigned:
+		vecEncodeUnsigned256(a)
 	}
 }

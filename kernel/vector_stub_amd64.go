@@ -298,6 +298,27 @@ func vecStepQuantised3512(a *byte)
 //go:noescape
 func vecUnstepQuantised3512(a *byte)
 
+// vecAdamW8512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	m, v = p4.m, p4.v = decoded p2, p3; as adamWGo; acc, acc2 = max(acc, |m|), max(acc2, |v|) as integers
+//
+//go:noescape
+func vecAdamW8512(a *byte)
+
+// vecEncodeSigned512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as encodeSigned
+//
+//go:noescape
+func vecEncodeSigned512(a *byte)
+
+// vecEncodeUnsigned512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as encodeUnsigned
+//
+//go:noescape
+func vecEncodeUnsigned512(a *byte)
+
 // vecSoftmaxRows512 works on softmaxArgs a, as softmaxRowsGo.
 //
 //go:noescape
@@ -611,6 +632,27 @@ func vecStepQuantised3256(a *byte)
 //
 //go:noescape
 func vecUnstepQuantised3256(a *byte)
+
+// vecAdamW8256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	m, v = p4.m, p4.v = decoded p2, p3; as adamWGo; acc, acc2 = max(acc, |m|), max(acc2, |v|) as integers
+//
+//go:noescape
+func vecAdamW8256(a *byte)
+
+// vecEncodeSigned256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as encodeSigned
+//
+//go:noescape
+func vecEncodeSigned256(a *byte)
+
+// vecEncodeUnsigned256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as encodeUnsigned
+//
+//go:noescape
+func vecEncodeUnsigned256(a *byte)
 
 // vecSoftmaxRows256 works on softmaxArgs a, as softmaxRowsGo.
 //

@@ -53,17 +53,44 @@ var (
 // v is one vector register.
 type v = reg.VecPhysical
 
-// broadcast is a scalar in memory: a constant (k) or an argument (f).
+// broadcast is a scalar in memory: a constant (k) or an argument (f); or an
+// array of eight (codes).
 type broadcast struct {
-	constant bool
-	i        int
+	from source
+	i    int
 }
 
+type source uint8
+
+const (
+	fromConstants source = iota
+	fromArguments
+	fromBlock // of AdamW8, by byte offset, as are the codes
+	fromCodes
+)
+
 func (b broadcast) mem() operand.Mem {
-	if b.constant {
+	switch b.from {
+	case fromConstants:
 		return operand.Mem{Base: table, Disp: 4 * b.i}
+	case fromBlock:
+		return operand.Mem{Base: pointers[4], Disp: b.i}
+	case fromCodes:
+		return operand.Mem{Base: pointers[5], Disp: b.i}
 	}
 	return operand.Mem{Base: args, Disp: argF + 4*b.i}
+}
+
+// load sets every lane, or every eight, of r to b.
+func (s isa) load(b broadcast, r v) {
+	switch {
+	case b.from != fromCodes:
+		VBROADCASTSS(b.mem(), r)
+	case s.halves == 1:
+		VBROADCASTF32X8(b.mem(), r)
+	default:
+		VMOVUPS(b.mem(), r)
+	}
 }
 
 // gen emits the body of one kernel. The first run is dry: it only finds out
@@ -172,7 +199,7 @@ func (g *gen) hoist(dry *gen) {
 			break
 		}
 		g.hoisted[b] = g.take()
-		VBROADCASTSS(b.mem(), g.hoisted[b])
+		g.isa.load(b, g.hoisted[b])
 	}
 }
 
@@ -228,7 +255,7 @@ func (g *gen) startAccs(k kernel) {
 	if from == 0 {
 		from = cZero
 	}
-	g.eachAcc(func(r v, _ operand.Mem) { VBROADCASTSS(broadcast{true, from}.mem(), r) })
+	g.eachAcc(func(r v, _ operand.Mem) { VBROADCASTSS(broadcast{fromConstants, from}.mem(), r) })
 	TESTQ(index, index)
 	JZ(operand.LabelRef("start"))
 	g.eachAcc(func(r v, m operand.Mem) { VMOVUPS(m, r) })
@@ -261,8 +288,8 @@ func (g *gen) tmp() v {
 // drop frees the n newest temporaries.
 func (g *gen) drop(n int) { g.temps -= n }
 
-func (g *gen) k(i int) v { return g.scalar(broadcast{true, i}) }
-func (g *gen) f(i int) v { return g.scalar(broadcast{false, i}) }
+func (g *gen) k(i int) v { return g.scalar(broadcast{fromConstants, i}) }
+func (g *gen) f(i int) v { return g.scalar(broadcast{fromArguments, i}) }
 
 // scalar is a register that holds b in every lane; to be used at once.
 func (g *gen) scalar(b broadcast) v {
@@ -280,7 +307,7 @@ func (g *gen) scalar(b broadcast) v {
 	}
 	r := g.spare[g.turn]
 	g.turn = 1 - g.turn
-	VBROADCASTSS(b.mem(), r)
+	g.isa.load(b, r)
 	return r
 }
 
@@ -405,9 +432,12 @@ func (g *gen) blend(d, s, neg, pos v) {
 }
 
 // maxBits takes |x|, as integers, into reduction 0. It spoils x.
-func (g *gen) maxBits(x v) {
+func (g *gen) maxBits(x v) { g.maxBitsOf(x, 0) }
+
+// maxBitsOf is maxBits of reduction a.
+func (g *gen) maxBitsOf(x v, a int) {
 	g.and(x, x, g.k(cAbs))
-	g.op(VPMAXUD, x, g.acc(0), g.acc(0))
+	g.op(VPMAXUD, x, g.acc(a), g.acc(a))
 }
 
 // exp sets x = expf(x) and needs two temporaries.

@@ -148,12 +148,7 @@ var kernels = []kernel{
 		moments(g, grad, m, v)
 		g.store(m, 2)
 		g.store(v, 3)
-		g.mul(v, v, g.f(6))
-		g.sqrt(v, v)
-		g.add(v, v, g.f(7))
-		g.mul(m, m, g.f(5))
-		g.div(m, m, v)
-		g.decayed(m, 4)
+		g.adamStep(m, v)
 	}},
 	{name: "SGD", loop: "as sgdGo", ptrs: 3, body: func(g *gen) {
 		buf := g.load(2)
@@ -372,6 +367,16 @@ func moments(g *gen, grad, m, v v) {
 	g.mul(t, t, grad)
 	g.mulAdd(v, g.f(2), t)
 	g.drop(1)
+}
+
+// adamStep moves p0 by what follows from m and v, and spoils them.
+func (g *gen) adamStep(m, v v) {
+	g.mul(v, v, g.f(6))
+	g.sqrt(v, v)
+	g.add(v, v, g.f(7))
+	g.mul(m, m, g.f(5))
+	g.div(m, m, v)
+	g.decayed(m, 4)
 }
 
 // decayed sets p0 = p0 - p0*f[decay] - change.

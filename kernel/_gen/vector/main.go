@@ -7,6 +7,8 @@
 package main
 
 import (
+	"slices"
+
 	. "github.com/mmcloughlin/avo/build"
 )
 
@@ -14,7 +16,7 @@ func main() {
 	ConstraintExpr("amd64,!noasm")
 	makeTables()
 	for _, s := range []isa{avx512, avx2} {
-		for _, k := range append(kernels, gridSteps()...) {
+		for _, k := range slices.Concat(kernels, gridSteps(), codeKernels) {
 			k.emit(s)
 		}
 		s.softmax()
@@ -63,4 +65,9 @@ const (
 	cNegInf
 	cPosInf
 	cTwo32
+	cThreeHalves
+	cInt1
+	cInt127
+	cDecade0
+	cDecadeUnit
 )

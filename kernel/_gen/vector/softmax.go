@@ -28,8 +28,8 @@ func (s isa) softmax() {
 		g.fold(VMAXPS)
 		g.emit(func() {
 			most, m := g.acc(0).AsX(), operand.Mem{Base: pointers[2]}
-			VADDSS(broadcast{true, cZero}.mem(), most, most)
-			VMULSS(broadcast{false, 0}.mem(), most, most)
+			VADDSS(broadcast{fromConstants, cZero}.mem(), most, most)
+			VMULSS(broadcast{fromArguments, 0}.mem(), most, most)
 			VMAXSS(m, most, most)
 			VMOVSS(most, m)
 			VBROADCASTSS(m, top)
@@ -134,7 +134,7 @@ func (g *gen) pass(name string, body func()) {
 
 // setAccs sets reduction 0 to constant k.
 func (g *gen) setAccs(k int) {
-	g.eachAcc(func(r v, _ operand.Mem) { VBROADCASTSS(broadcast{true, k}.mem(), r) })
+	g.eachAcc(func(r v, _ operand.Mem) { VBROADCASTSS(broadcast{fromConstants, k}.mem(), r) })
 }
 
 // fold reduces reduction 0 to the first element of its first half, in the order
