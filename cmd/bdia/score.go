@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia/score"
+)
+
+func newScore() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "score",
+		Short: "Score texts against references: BLEU, chrF, TER",
+		Long: `Score texts against reference texts, as sacreBLEU 2 does: files with one segment
+a line, in UTF-8, plain or compressed by gzip. The signature, to be reported with
+a score, has all settings.`,
+		Args: knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	c.AddCommand(newScoreBLEU(), newScoreCHRF(), newScoreTER())
+	return c
+}
+
+func newScoreBLEU() *cobra.Command {
+	o := score.DefaultBLEU()
+	c, s := scoreCommand("bleu", "BLEU: n-grams of words that the references have too", func(f *pflag.FlagSet) {
+		f.StringVar(&o.Tokenizer, "tokenize", o.Tokenizer, "`way` to cut words off: "+strings.Join(score.Tokenizers(), ", "))
+		f.BoolVar(&o.Lowercase, "lowercase", false, "ignore case")
+		f.StringVar(&o.Smoothing, "smooth", o.Smoothing, "`method` for orders without a match: "+strings.Join(score.Smoothings(), ", "))
+		f.Float64Var(&o.SmoothValue, "smooth-value", 0, "`value` of floor and add-k; 0 for 0.1 and 1")
+		f.BoolVar(&o.EffectiveOrder, "effective-order", false, "leave out orders that the texts are too short for")
+	})
+	s.metric = func() (score.Metric, error) {
+		o.EffectiveOrder = o.EffectiveOrder || s.sentences
+		return score.NewBLEU(o)
+	}
+	_ = c.RegisterFlagCompletionFunc("tokenize", cobra.FixedCompletions(score.Tokenizers(), cobra.ShellCompDirectiveNoFileComp))
+	_ = c.RegisterFlagCompletionFunc("smooth", cobra.FixedCompletions(score.Smoothings(), cobra.ShellCompDirectiveNoFileComp))
+	return c
+}
+
+func newScoreCHRF() *cobra.Command {
+	o := score.DefaultCHRF()
+	c, s := scoreCommand("chrf", "chrF, chrF++: F-score of n-grams of characters and words", func(f *pflag.FlagSet) {
+		f.IntVar(&o.CharOrder, "char-order", o.CharOrder, "longest n-gram of characters")
+		f.IntVar(&o.WordOrder, "word-order", o.WordOrder, "longest n-gram of words; 2 for chrF++")
+		f.IntVar(&o.Beta, "beta", o.Beta, "how many times recall matters more than precision")
+		f.BoolVar(&o.Lowercase, "lowercase", false, "ignore case")
+		f.BoolVar(&o.Whitespace, "whitespace", false, "count white space as characters")
+		f.BoolVar(&o.EpsSmoothing, "eps-smoothing", false, "average the F-scores of all orders, as chrF++.py does")
+	})
+	s.metric = func() (score.Metric, error) { return score.NewCHRF(o) }
+	return c
+}
+
+func newScoreTER() *cobra.Command {
+	var o score.TEROptions
+	c, s := scoreCommand("ter", "TER: edits of words and shifts that make the reference", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.Normalized, "normalized", false, "cut punctuation off words")
+		f.BoolVar(&o.NoPunct, "no-punct", false, "delete punctuation")
+		f.BoolVar(&o.AsianSupport, "asian-support", false, "treat Chinese and Japanese punctuation and characters too")
+		f.BoolVar(&o.CaseSensitive, "case-sensitive", false, "heed case")
+	})
+	s.metric = func() (score.Metric, error) { return score.NewTER(o), nil }
+	return c
+}
+
+// scoring is what the three metrics have in common.
+type scoring struct {
+	metric     func() (score.Metric, error)
+	hypotheses string
+	references []string
+	allowEmpty bool
+	sentences  bool
+	asJSON     bool
+}
+
+// scoreCommand returns the command of a metric; its metric is to be filled in.
+func scoreCommand(name, short string, settings func(*pflag.FlagSet)) (*cobra.Command, *scoring) {
+	s := &scoring{}
+	c := &cobra.Command{
+		Use:     name + " --hypotheses FILE --references FILE...",
+		Short:   short,
+		Example: "  bdia score " + name + " --hypotheses out.fr --references test.fr\n  zcat out.gz | bdia score " + name + " --hypotheses - --references ref1 ref2 --json",
+	}
+	group(c, "Files", func(f *pflag.FlagSet) {
+		f.StringVar(&s.hypotheses, "hypotheses", "", "`file` to score; - for standard input")
+		f.StringArrayVar(&s.references, "references", nil, "`file` of references; more of them follow, or repeat the flag")
+		f.BoolVar(&s.allowEmpty, "allow-empty", false, "take empty lines of references for references of no words")
+	})
+	group(c, "Settings", settings)
+	group(c, "Output", func(f *pflag.FlagSet) {
+		f.BoolVar(&s.sentences, "sentences", false, "score each segment by itself, one a line")
+		f.BoolVar(&s.asJSON, "json", false, "print JSON")
+	})
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if s.hypotheses == "" || len(s.references) == 0 {
+			return usage(errors.New("which files? name them with --hypotheses and --references"))
+		}
+		s.references = append(s.references, args...)
+		m, err := s.metric()
+		if err != nil {
+			return usage(err)
+		}
+		out := bufio.NewWriter(cmd.OutOrStdout())
+		if err := s.run(cmd.Context(), m, cmd.InOrStdin(), out); err != nil {
+			return err
+		}
+		return out.Flush()
+	}
+	return c, s
+}
+
+// run scores the files.
+func (s *scoring) run(ctx context.Context, m score.Metric, in io.Reader, out io.Writer) error {
+	var streams []score.Stream
+	for _, path := range append([]string{s.hypotheses}, s.references...) {
+		if path == "-" {
+			if in == nil {
+				return usage(errors.New("standard input can be one of the files only"))
+			}
+			streams = append(streams, score.Stream{Name: "standard input", Text: in})
+			in = nil
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		streams = append(streams, score.Stream{Name: path, Text: f})
+	}
+	err := score.Lines(streams[0], streams[1:], s.allowEmpty, func(hypothesis string, references []string) error {
+		m.Add(hypothesis, references...)
+		if s.sentences {
+			if err := s.printSentence(out, m.Result()); err != nil {
+				return err
+			}
+			m.Reset()
+		}
+		return ctx.Err()
+	})
+	if errors.Is(err, score.ErrEmptyReference) {
+		return fmt.Errorf("%w (--allow-empty)", err)
+	}
+	if err != nil || s.sentences {
+		return err
+	}
+	if s.asJSON {
+		return printJSON(out, m.Result())
+	}
+	_, err = fmt.Fprintln(out, m.Result())
+	return err
+}
+
+// printSentence prints a segment's score on a line.
+func (s *scoring) printSentence(out io.Writer, r score.Result) error {
+	if s.asJSON {
+		return json.NewEncoder(out).Encode(r)
+	}
+	_, err := fmt.Fprintf(out, "%.2f\n", r.Score)
+	return err
+}
