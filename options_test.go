@@ -136,7 +136,7 @@ func TestDrift(t *testing.T) {
 	m := newModel(t, be, c.model, c.opt)
 	var ks []int
 	var errs []float64
-	err := m.Drift(newBatch(c.model, 3), backend.Pass{Train: true, Seed: 1}, func(k int, rms float64) {
+	err := m.Drift(newBatch(c.model, 3), backend.Pass{Train: true, Seed: 1}, func(k int, rms, _ float64) {
 		ks, errs = append(ks, k), append(errs, rms)
 	})
 	if err != nil {

@@ -164,7 +164,7 @@ func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
 
 // Drift runs the forward pass of a training step and measures how far off the
 // states are when they are solved for in floating point (see bdia.Stack.Drift).
-func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms float64)) error {
+func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms, largest float64)) error {
 	if err := m.check(b, false); err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms float64))
 	if _, err := m.Stack.Forward(); err != nil {
 		return err
 	}
-	return m.Stack.Drift(func(k int, rms, _ float64) { report(k, rms) })
+	return m.Stack.Drift(report)
 }
 
 // Loss adds the losses of the tokens of b, without training, to sum. States are

@@ -15,7 +15,6 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/plan"
-	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -28,7 +27,7 @@ type Report struct {
 	GradientDifferingBits    int64   `json:"gradient_differing_bits"`
 	MaxAbs                   float64 `json:"max_abs"`       // largest |x| of any state
 	MaxAbsLimit              float64 `json:"max_abs_limit"` // where the grid stops being exact
-	Loss                     float64 `json:"loss"`          // mean over tokens, nats
+	Loss                     float64 `json:"loss"`          // mean over tokens or images, nats
 	States                   []State `json:"states"`
 }
 
@@ -64,20 +63,20 @@ var ErrOptions = errors.New("cannot be verified")
 // minBlocks is the least depth at which a state is rebuilt at all.
 const minBlocks = 3
 
-// Plan returns the peak memory that Run needs on a backend with the given scratch.
-func Plan(c model.GPTConfig, opt bdia.Options, size, length int, scratch int64) (backend.Usage, error) {
+// Plan returns the peak memory that Run needs for the subject that fresh makes, on
+// a backend with the given scratch.
+func Plan(fresh func(be backend.Backend) (Subject, error), opt bdia.Options, scratch int64) (backend.Usage, error) {
 	be := plan.New(scratch)
-	m, err := model.NewGPT(be, c, opt)
+	s, err := fresh(be)
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	batch := model.NewBatch(size, length)
 	for _, o := range []bdia.Options{stored(opt), opt} {
-		r, err := m.WithOptions(o)
+		r, err := s.exact(o)
 		if err != nil {
 			return backend.Usage{}, err
 		}
-		if err := r.Step(batch, backend.Pass{Train: true}, 1, &gradients{be: be}, new(float64)); err != nil {
+		if err := r.Step(backend.Pass{Train: true}, 1, &gradients{be: be}, new(float64)); err != nil {
 			return backend.Usage{}, err
 		}
 	}
@@ -90,48 +89,48 @@ func stored(opt bdia.Options) bdia.Options {
 	return opt
 }
 
-// Run checks one training pass of m, whose options are replaced by opt: first
+// Run checks one training pass of s, whose options are replaced by opt: first
 // with stored activations, then reversibly. No weight changes.
-func Run(be backend.Backend, m *model.GPT, opt bdia.Options, batch model.Batch, pass backend.Pass, fault Fault) (*Report, error) {
+func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fault Fault) (*Report, error) {
 	if opt.Memory != bdia.Reversible {
 		return nil, fmt.Errorf("verify: %w: memory mode %v rebuilds nothing; use reversible", ErrOptions, opt.Memory)
 	}
-	K := m.Config.Layers
+	K := s.Blocks
 	if fault != NoFault && K < minBlocks {
 		return nil, fmt.Errorf("verify: %w: with %d blocks nothing is rebuilt; use at least %d", ErrOptions, K, minBlocks)
 	}
 	pass.Train = true
-	scale := 1 / float32(len(batch.Inputs))
-	ref, err := m.WithOptions(stored(opt))
+	scale := 1 / float32(s.Losses)
+	ref, err := s.exact(stored(opt))
 	if err != nil {
 		return nil, err
 	}
 	states := make([][]float32, K+1)
 	ref.Stack.Observe = func(k int, x tensor.Tensor) { states[k] = download(be, x) }
 	want := &gradients{be: be, host: map[string][]float32{}}
-	if err := ref.Step(batch, pass, scale, want, new(float64)); err != nil {
+	if err := ref.Step(pass, scale, want, new(float64)); err != nil {
 		return nil, err
 	}
 
-	rev, err := m.WithOptions(opt)
+	rev, err := s.exact(opt)
 	if err != nil {
 		return nil, err
 	}
 	r := &Report{MaxAbsLimit: opt.Grid.Limit(), States: make([]State, K+1)}
 	c := &checker{be: be, report: r, want: states, unit: math.Ldexp(1, int(opt.Grid))}
-	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: rebuildingWeight(m)}
+	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: rebuildingWeight(s.Params)}
 	rev.Stack.Observe = func(k int, x tensor.Tensor) {
 		c.state(k, x)
 		injector.observe(k, x)
 	}
 	sink := &gradients{be: be, compare: want.host, report: r}
 	var sum float64
-	err = rev.Step(batch, pass, scale, sink, &sum)
+	err = rev.Step(pass, scale, sink, &sum)
 	injector.undo()
 	if err != nil {
 		return nil, err
 	}
-	r.MaxAbs, r.Loss = rev.Stack.MaxAbs(), sum/float64(len(batch.Inputs))
+	r.MaxAbs, r.Loss = rev.Stack.MaxAbs(), sum/float64(s.Losses)
 	return r, nil
 }
 
@@ -231,8 +230,8 @@ func (i *injector) undo() {
 // rebuildingWeight returns a matrix of block 1, or none in a model of one block.
 // Block 0 will not do: no state is rebuilt by it, so damage there shows in
 // gradients only.
-func rebuildingWeight(m *model.GPT) tensor.Tensor {
-	for _, p := range m.Params() {
+func rebuildingWeight(params []*tensor.Param) tensor.Tensor {
+	for _, p := range params {
 		if p.Name == "blocks.1.mlp.fc2.weight" {
 			return p.Value
 		}
@@ -276,25 +275,27 @@ func fingerprint(x []float32) string {
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
-// Drift runs a training pass without a grid and reports, from x_{K-2} down to
-// x_0, the root mean square error of the states solved for in floating point.
-func Drift(be backend.Backend, m *model.GPT, gamma bdia.Gamma, batch model.Batch, pass backend.Pass, report func(k int, rms float64)) error {
-	r, err := m.WithOptions(bdia.Options{Memory: bdia.Recompute, Gamma: gamma, Grid: bdia.NoGrid})
+// Drift runs a training pass of s without a grid and reports the error of states
+// solved for in floating point: of x_{K-2} down to x_0 for gamma (see
+// bdia.Stack.Drift), or pair by pair of two streams, where gamma is 0 (see
+// bdia.TwoStream.Drift).
+func Drift(s Subject, gamma bdia.Gamma, pass backend.Pass, report func(k int, rms, largest float64)) error {
+	t, err := s.With(bdia.Options{Memory: bdia.Recompute, Gamma: gamma, Grid: bdia.NoGrid})
 	if err != nil {
 		return err
 	}
 	pass.Train = true
-	return r.Drift(batch, pass, report)
+	return t.Drift(pass, report)
 }
 
-// PlanDrift returns the peak memory that Drift needs.
-func PlanDrift(c model.GPTConfig, gamma bdia.Gamma, size, length int, scratch int64) (backend.Usage, error) {
+// PlanDrift returns the peak memory that Drift needs for the subject that fresh
+// makes.
+func PlanDrift(fresh func(be backend.Backend) (Subject, error), gamma bdia.Gamma, scratch int64) (backend.Usage, error) {
 	be := plan.New(scratch)
-	m, err := model.NewGPT(be, c, bdia.Options{Memory: bdia.Store, Gamma: gamma, Grid: bdia.NoGrid})
+	s, err := fresh(be)
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	batch := model.NewBatch(size, length)
-	err = Drift(be, m, gamma, batch, backend.Pass{}, func(int, float64) {})
+	err = Drift(s, gamma, backend.Pass{}, func(int, float64, float64) {})
 	return be.Peak(), err
 }

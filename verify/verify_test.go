@@ -27,11 +27,22 @@ func config(layers int, dropout float64) model.GPTConfig {
 		EmbeddingDropout: dropout, AttentionDropout: dropout, ResidualDropout: dropout}
 }
 
+// fresh makes a model of c on an empty batch, for planning.
+func fresh(c model.GPTConfig, opt bdia.Options) func(be backend.Backend) (Subject, error) {
+	return func(be backend.Backend) (Subject, error) {
+		m, err := model.NewGPT(be, c, opt)
+		if err != nil {
+			return Subject{}, err
+		}
+		return OfGPT(m, model.NewBatch(size, length)), nil
+	}
+}
+
 // setup returns a model with initial weights, larger than usual so that every
 // block matters, and a batch; the arena is exactly as large as Plan says.
 func setup(t *testing.T, c model.GPTConfig, opt bdia.Options, isa string, threads int) (*cpu.Backend, *model.GPT, model.Batch) {
 	t.Helper()
-	planned, err := Plan(c, opt, size, length, cpu.ScratchBytes(threads))
+	planned, err := Plan(fresh(c, opt), opt, cpu.ScratchBytes(threads))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +91,7 @@ func TestExact(t *testing.T) {
 						}
 						c := config(K, dropout)
 						be, m, b := setup(t, c, reversible(gamma), isa.String(), 1+int(isa)%2)
-						r, err := Run(be, m, reversible(gamma), b, pass, NoFault)
+						r, err := Run(be, OfGPT(m, b), reversible(gamma), pass, NoFault)
 						if err != nil {
 							t.Fatal(err)
 						}
@@ -140,12 +151,12 @@ func TestFaults(t *testing.T) {
 				t.Parallel()
 				opt := reversible(gamma)
 				be, m, b := setup(t, config(K, 0.1), opt, "", 2)
-				clean, err := Run(be, m, opt, b, pass, NoFault)
+				clean, err := Run(be, OfGPT(m, b), opt, pass, NoFault)
 				if err != nil {
 					t.Fatal(err)
 				}
 				for _, fault := range Faults() {
-					r, err := Run(be, m, opt, b, pass, fault)
+					r, err := Run(be, OfGPT(m, b), opt, pass, fault)
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -172,7 +183,7 @@ func TestFaults(t *testing.T) {
 						}
 					}
 				}
-				r, err := Run(be, m, opt, b, pass, NoFault)
+				r, err := Run(be, OfGPT(m, b), opt, pass, NoFault)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -193,7 +204,7 @@ func TestFaultsOfAFreshModel(t *testing.T) {
 		}
 	}
 	for _, fault := range Faults() {
-		r, err := Run(be, m, reversible(0.25), b, pass, fault)
+		r, err := Run(be, OfGPT(m, b), reversible(0.25), pass, fault)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -267,18 +278,18 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	be, m, b := setup(t, config(2, 0), reversible(0.5), "", 1)
 	for _, fault := range []Fault{SideBit, StateBit, WeightBit} {
-		if _, err := Run(be, m, reversible(0.5), b, pass, fault); !errors.Is(err, ErrOptions) {
+		if _, err := Run(be, OfGPT(m, b), reversible(0.5), pass, fault); !errors.Is(err, ErrOptions) {
 			t.Errorf("%s in two blocks: error %v, want ErrOptions", fault, err)
 		}
 	}
 	for _, opt := range []bdia.Options{
 		{Memory: bdia.Store, Gamma: 0.5, Grid: 9}, {Memory: bdia.Recompute, Gamma: 0, Grid: bdia.NoGrid},
 	} {
-		if _, err := Run(be, m, opt, b, pass, NoFault); !errors.Is(err, ErrOptions) {
+		if _, err := Run(be, OfGPT(m, b), opt, pass, NoFault); !errors.Is(err, ErrOptions) {
 			t.Errorf("%v: error %v, want ErrOptions", opt, err)
 		}
 	}
-	if _, err := Run(be, m, bdia.Options{Memory: bdia.Reversible, Gamma: 0.6, Grid: 9}, b, pass, NoFault); err == nil {
+	if _, err := Run(be, OfGPT(m, b), bdia.Options{Memory: bdia.Reversible, Gamma: 0.6, Grid: 9}, pass, NoFault); err == nil {
 		t.Error("gamma 0.6 was verified")
 	}
 }
@@ -288,7 +299,7 @@ func TestRange(t *testing.T) {
 	t.Parallel()
 	be, m, b := setup(t, config(3, 0), reversible(0.5), "", 1)
 	be.Scale(m.Params()[0].Value, 1e6)
-	if _, err := Run(be, m, reversible(0.5), b, pass, NoFault); !errors.Is(err, bdia.ErrRange) {
+	if _, err := Run(be, OfGPT(m, b), reversible(0.5), pass, NoFault); !errors.Is(err, bdia.ErrRange) {
 		t.Errorf("error %v, want ErrRange", err)
 	}
 }
@@ -296,7 +307,7 @@ func TestRange(t *testing.T) {
 func TestJSON(t *testing.T) {
 	t.Parallel()
 	be, m, b := setup(t, config(3, 0), reversible(0.5), "", 1)
-	r, err := Run(be, m, reversible(0.5), b, pass, NoFault)
+	r, err := Run(be, OfGPT(m, b), reversible(0.5), pass, NoFault)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -325,7 +336,7 @@ func TestDrift(t *testing.T) {
 	const K = 14
 	c := config(K, 0.1)
 	for gamma, want := range map[bdia.Gamma][2]float64{0.5: {1.5, 3}, 0.25: {3, 6}} {
-		planned, err := PlanDrift(c, gamma, size, length, cpu.ScratchBytes(1))
+		planned, err := PlanDrift(fresh(c, bdia.Options{Memory: bdia.Store, Gamma: gamma, Grid: bdia.NoGrid}), gamma, cpu.ScratchBytes(1))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -345,7 +356,7 @@ func TestDrift(t *testing.T) {
 		}
 		var ks []int
 		var errs []float64
-		if err := Drift(be, m, gamma, b, pass, func(k int, rms float64) { ks, errs = append(ks, k), append(errs, rms) }); err != nil {
+		if err := Drift(OfGPT(m, b), gamma, pass, func(k int, rms, _ float64) { ks, errs = append(ks, k), append(errs, rms) }); err != nil {
 			t.Fatal(err)
 		}
 		if be.Peak() != planned {

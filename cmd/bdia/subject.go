@@ -82,15 +82,24 @@ func newSubject(cfg train.Config, step int) subject {
 		pass:  backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}}
 }
 
+// blank is the subject without weights, for planning.
+func (s subject) blank(be backend.Backend) (verify.Subject, error) {
+	m, err := model.NewGPT(be, s.cfg.Model, bdia.Options{Memory: bdia.Store, Grid: s.cfg.Method.Grid})
+	if err != nil {
+		return verify.Subject{}, err
+	}
+	return verify.OfGPT(m, s.batch), nil
+}
+
 // check compares the reverse walk with stored activations.
 func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
 	c := s.cfg
-	u, err := verify.Plan(c.Model, c.Method, s.batch.Size, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
+	u, err := verify.Plan(s.blank, c.Method, cpu.ScratchBytes(c.Engine.Threads))
 	if err != nil {
 		return nil, err
 	}
 	err = s.on(u, func(be backend.Backend, m *model.GPT) error {
-		report, err = verify.Run(be, m, c.Method, s.batch, s.pass, fault)
+		report, err = verify.Run(be, verify.OfGPT(m, s.batch), c.Method, s.pass, fault)
 		return err
 	})
 	if errors.Is(err, verify.ErrOptions) {
@@ -105,12 +114,12 @@ func (s subject) drift(report func(k int, rms float64)) error {
 	if c.Model.Layers < 3 {
 		return usage(fmt.Errorf("with %d blocks no state is solved for, so nothing drifts; use at least 3", c.Model.Layers))
 	}
-	u, err := verify.PlanDrift(c.Model, c.Method.Gamma, s.batch.Size, c.Model.Context, cpu.ScratchBytes(c.Engine.Threads))
+	u, err := verify.PlanDrift(s.blank, c.Method.Gamma, cpu.ScratchBytes(c.Engine.Threads))
 	if err != nil {
 		return err
 	}
-	return s.on(u, func(be backend.Backend, m *model.GPT) error {
-		return verify.Drift(be, m, c.Method.Gamma, s.batch, s.pass, report)
+	return s.on(u, func(_ backend.Backend, m *model.GPT) error {
+		return verify.Drift(verify.OfGPT(m, s.batch), c.Method.Gamma, s.pass, func(k int, rms, _ float64) { report(k, rms) })
 	})
 }
 

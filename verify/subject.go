@@ -1,0 +1,76 @@
+package verify
+
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Subject is a model, and the batch on which it is checked.
+type Subject struct {
+	Blocks int             // K
+	Losses int             // of a pass: one for each token, or image
+	Params []*tensor.Param // with their weights
+	// With returns a trial of the model under other options.
+	With func(opt bdia.Options) (Trial, error)
+}
+
+// Trial is a training pass that can be run.
+type Trial struct {
+	// Stack has the states; nil for a model of two streams, which has no exact
+	// reverse walk to check, but does drift.
+	Stack *bdia.Stack
+	Step  func(pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error
+	Drift func(pass backend.Pass, report func(k int, rms, largest float64)) error
+}
+
+// OfGPT is m on batch b.
+func OfGPT(m *model.GPT, b model.Batch) Subject {
+	return Subject{Blocks: m.Config.Layers, Losses: len(b.Inputs), Params: m.Params(), With: func(opt bdia.Options) (Trial, error) {
+		m, err := m.WithOptions(opt)
+		if err != nil {
+			return Trial{}, err
+		}
+		return trial(m, b, m.Stack), nil
+	}}
+}
+
+// OfViT is m on batch b.
+func OfViT(m *model.ViT, b model.ImageBatch) Subject {
+	return Subject{Blocks: m.Config.Layers, Losses: b.Size, Params: m.Params(), With: func(opt bdia.Options) (Trial, error) {
+		m, err := m.WithOptions(opt)
+		if err != nil {
+			return Trial{}, err
+		}
+		stack, _ := m.Stack.(*bdia.Stack)
+		return trial(m, b, stack), nil
+	}}
+}
+
+// trained is a model that trains on batches B.
+type trained[B any] interface {
+	Step(b B, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error
+	Drift(b B, pass backend.Pass, report func(k int, rms, largest float64)) error
+}
+
+func trial[B any](m trained[B], b B, stack *bdia.Stack) Trial {
+	return Trial{Stack: stack,
+		Step: func(pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+			return m.Step(b, pass, scale, sink, sum)
+		},
+		Drift: func(pass backend.Pass, report func(k int, rms, largest float64)) error {
+			return m.Drift(b, pass, report)
+		}}
+}
+
+// exact returns a trial of s that has states to compare.
+func (s Subject) exact(opt bdia.Options) (Trial, error) {
+	t, err := s.With(opt)
+	if err == nil && t.Stack == nil {
+		err = fmt.Errorf("verify: %w: two residual streams are inverted in floating point; measure their drift instead", ErrOptions)
+	}
+	return t, err
+}
