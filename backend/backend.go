@@ -123,10 +123,19 @@ type Reversible interface {
 // Updates holds the optimisers' inner loops. p, g, m, v have one shape.
 type Updates interface {
 	AdamW(p, g, m, v tensor.Tensor, s AdamScalars)
+	// AdamW8 is AdamW with moments of 8 bits (arXiv 2110.02861): m and v (U8) are
+	// codes, mMax and vMax hold the absmax of each block of CodeBlock elements. Zeros are the moments of a fresh start.
+	AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s AdamScalars)
 	// SETAdam is Adam with suppressed range of step sizes (arXiv 2302.01029).
 	SETAdam(p, g, m, v tensor.Tensor, s AdamScalars, tau float32)
 	SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32)
 }
+
+// CodeBlock is the number of elements that share one absmax in AdamW8.
+const CodeBlock = 2048
+
+// CodeBlocks returns the number of blocks of n elements; the last may be short.
+func CodeBlocks(n int) int { return (n + CodeBlock - 1) / CodeBlock }
 
 // Update is the law of a step: |gamma| = 2^-Planes on a grid of 2^-Bits, or no
 // grid when Bits is NoGrid.

@@ -40,7 +40,7 @@ type momentBlock struct {
 	mMax, vMax float32
 }
 
-// codes is the dynamic tree data type (the paper's section 2.1 and appendix F),
+// codes is the dynamic tree data type (the paper's sections 1.3 and 2.2),
 // signed for m and unsigned for v. The 256 codes stand, in ascending order, for
 // 0, for 1, and for the middles of equal steps in each of the seven decades
 // below 1: decade i = 0..6, from 10^(i-7) to 10^(i-6), has 2^i steps of either

@@ -18,6 +18,9 @@ type Config struct {
 	Eps      float64 `yaml:"eps"`      // added to the denominator (adamw) or under the root (set-adam)
 	Decay    float64 `yaml:"decay"`    // decoupled weight decay; not for norms and biases
 	Momentum float64 `yaml:"momentum"` // sgd
+	// StateBits is the width of a moment: 32, or 8 for adamw, where small
+	// tensors and look-up tables keep 32 (see New).
+	StateBits int `yaml:"state_bits"`
 }
 
 // Names lists the optimisers.
@@ -27,11 +30,11 @@ func Names() []string { return []string{"adamw", "set-adam", "sgd"} }
 func Default(name string) (Config, error) {
 	switch name {
 	case "adamw":
-		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1}, nil
+		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, StateBits: 32}, nil
 	case "set-adam": // arXiv 2302.01029, section 5
-		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-16}, nil
+		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-16, StateBits: 32}, nil
 	case "sgd":
-		return Config{Name: name, Momentum: 0.9}, nil
+		return Config{Name: name, Momentum: 0.9, StateBits: 32}, nil
 	}
 	return Config{}, fmt.Errorf("optim: unknown optimiser %q; use adamw, set-adam or sgd", name)
 }
@@ -57,6 +60,12 @@ func (c Config) Validate() error {
 	if e := float32(c.Eps); c.Name != "sgd" && !(e > 0 && e <= math.MaxFloat32) {
 		return fmt.Errorf("optim: eps is %v; it must be positive, and at least 1e-45", c.Eps)
 	}
+	if c.StateBits != 32 && c.StateBits != 8 {
+		return fmt.Errorf("optim: state bits are %d; use 32 or 8", c.StateBits)
+	}
+	if c.StateBits == 8 && c.Name != "adamw" {
+		return fmt.Errorf("optim: states of 8 bits are for adamw, not %s; use adamw or 32 bits", c.Name)
+	}
 	return nil
 }
 
@@ -71,37 +80,56 @@ type Optimizer struct {
 	named []Moment
 }
 
-type moments struct{ m, v tensor.Tensor }
+type moments struct {
+	m, v       tensor.Tensor
+	mMax, vMax tensor.Tensor // none, unless m and v are 8-bit codes
+}
 
 // Moment is one tensor of the optimiser's state, for checkpoints.
 type Moment struct {
-	Name  string // of the parameter, with the suffix .m or .v
+	Name  string // of the parameter, with the suffix .m, .v, .m.absmax or .v.absmax
 	Value tensor.Tensor
 }
 
-// New allocates zeroed moments for params.
+// min8 is the least number of elements that 8-bit moments are for: below it
+// they save nothing that counts. It is the limit of the paper's authors.
+const min8 = 4096
+
+// New allocates zeroed moments for params. With StateBits 8, all have 8 bits but
+// those of tensors with less than 4096 elements and those of look-up tables: the
+// gradients of tables are uneven and the moments of a row that is not looked up
+// must outlast many steps (arXiv 2110.02861, section 2.3).
 func New(be backend.Backend, cfg Config, params []*tensor.Param) (*Optimizer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	o := &Optimizer{be: be, cfg: cfg, state: make(map[*tensor.Param]moments, len(params))}
-	add := func(p *tensor.Param, suffix string) tensor.Tensor {
-		t := be.Alloc(backend.Optimiser, tensor.F32, p.Value.Shape)
-		be.Zero(t)
-		o.named = append(o.named, Moment{p.Name + suffix, t})
-		return t
-	}
+	var codes []Moment
 	for _, p := range params {
-		s := moments{m: add(p, ".m")}
-		if cfg.Name != "sgd" {
-			s.v = add(p, ".v")
+		add := func(list *[]Moment, suffix string, d tensor.DType, s tensor.Shape) tensor.Tensor {
+			t := be.Alloc(backend.Optimiser, d, s)
+			be.Zero(t)
+			*list = append(*list, Moment{p.Name + suffix, t})
+			return t
+		}
+		var s moments
+		if n := p.Value.Len(); cfg.StateBits == 8 && n >= min8 && !p.Embedding {
+			blocks := tensor.Shape{backend.CodeBlocks(n)}
+			s.m, s.v = add(&codes, ".m", tensor.U8, p.Value.Shape), add(&codes, ".v", tensor.U8, p.Value.Shape)
+			s.mMax, s.vMax = add(&o.named, ".m.absmax", tensor.F32, blocks), add(&o.named, ".v.absmax", tensor.F32, blocks)
+		} else {
+			s.m = add(&o.named, ".m", tensor.F32, p.Value.Shape)
+			if cfg.Name != "sgd" {
+				s.v = add(&o.named, ".v", tensor.F32, p.Value.Shape)
+			}
 		}
 		o.state[p] = s
 	}
+	o.named = append(o.named, codes...)
 	return o, nil
 }
 
-// Moments lists the optimiser's state in a fixed order.
+// Moments lists the optimiser's state in a fixed order, float32 before codes.
 func (o *Optimizer) Moments() []Moment { return o.named }
 
 // Update applies step number step (1, 2, ...) at learning rate lr to params,
@@ -121,6 +149,8 @@ func (o *Optimizer) Update(params []*tensor.Param, step int, lr float64) {
 			o.be.SGD(p.Value, p.Grad, st.m, s.LR, float32(c.Momentum), s.Decay)
 		case c.Name == "set-adam" && !p.Embedding: // plain Adam for embeddings
 			o.be.SETAdam(p.Value, p.Grad, st.m, st.v, s, tau)
+		case st.mMax.Valid():
+			o.be.AdamW8(p.Value, p.Grad, st.m, st.v, st.mMax, st.vMax, s)
 		default:
 			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s)
 		}

@@ -1,6 +1,7 @@
 package optim_test
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -90,7 +91,7 @@ func TestFirstStep(t *testing.T) {
 	for _, beta2 := range []float64{0, 0.9, 0.999, 0.99999} {
 		be := newCPU(t)
 		p := param(be, "w", 0, 0, 0, 0)
-		c := optim.Config{Name: "adamw", Beta1: 0.9, Beta2: beta2, Eps: 1e-12}
+		c := optim.Config{Name: "adamw", Beta1: 0.9, Beta2: beta2, Eps: 1e-12, StateBits: 32}
 		o := newOptimizer(t, be, c, p)
 		be.Upload(p.Grad, []float32{1e-3, -2, 300, 0})
 		o.Update([]*tensor.Param{p}, 1, 0.01)
@@ -108,7 +109,7 @@ func TestConstantGradient(t *testing.T) {
 	t.Parallel()
 	be := newCPU(t)
 	p := param(be, "w", 0)
-	o := newOptimizer(t, be, optim.Config{Name: "adamw", Beta1: 0.9, Beta2: 0.999, Eps: 1e-12}, p)
+	o := newOptimizer(t, be, optim.Config{Name: "adamw", Beta1: 0.9, Beta2: 0.999, Eps: 1e-12, StateBits: 32}, p)
 	for step := 1; step <= 50; step++ {
 		be.Upload(p.Grad, []float32{0.3})
 		o.Update([]*tensor.Param{p}, step, 0.01)
@@ -162,7 +163,7 @@ func TestMomentum(t *testing.T) {
 	t.Parallel()
 	be := newCPU(t)
 	p := param(be, "w", 0)
-	o := newOptimizer(t, be, optim.Config{Name: "sgd", Momentum: 0.5}, p)
+	o := newOptimizer(t, be, optim.Config{Name: "sgd", Momentum: 0.5, StateBits: 32}, p)
 	for step, want := range []float64{-0.1, -0.25, -0.425} {
 		be.Upload(p.Grad, []float32{1})
 		o.Update([]*tensor.Param{p}, step+1, 0.1)
@@ -227,6 +228,8 @@ func TestConfigValidate(t *testing.T) {
 		"eps -":          func(c *optim.Config) { c.Eps = -1 },
 		"eps NaN":        func(c *optim.Config) { c.Eps = nan },
 		"eps inf":        func(c *optim.Config) { c.Eps = inf },
+		"bits 0":         func(c *optim.Config) { c.StateBits = 0 },
+		"bits 16":        func(c *optim.Config) { c.StateBits = 16 },
 		"eps 0":          func(c *optim.Config) { c.Eps = 0 },     // 0/0 where no gradient has come
 		"eps tiny":       func(c *optim.Config) { c.Eps = 1e-60 }, // 0 in float32
 	} {
@@ -247,5 +250,54 @@ func TestConfigValidate(t *testing.T) {
 	}
 	if _, err := optim.Default("none"); err == nil {
 		t.Error("Default knows an unknown optimiser")
+	}
+}
+
+// TestStates8: which moments have 8 bits, and in which order they are listed.
+func TestStates8(t *testing.T) {
+	t.Parallel()
+	be := newCPU(t)
+	c := defaults(t, "adamw")
+	c.StateBits = 8
+	large, table, small := param(be, "w", make([]float32, 5000)...), param(be, "wte", make([]float32, 5000)...), param(be, "b", make([]float32, 4095)...)
+	table.Embedding = true
+	params := []*tensor.Param{large, table, small}
+	o := newOptimizer(t, be, c, params...)
+	var got []string
+	for _, m := range o.Moments() {
+		got = append(got, fmt.Sprint(m.Name, " ", m.Value.Bytes()))
+	}
+	const want = "w.m.absmax 12, w.v.absmax 12, wte.m 20000, wte.v 20000, b.m 16380, b.v 16380, w.m 5000, w.v 5000"
+	if got := strings.Join(got, ", "); got != want {
+		t.Errorf("moments are\n%s, want\n%s", got, want)
+	}
+	// The first step, from zeros, is that of 32 bits; the second follows it closely.
+	twin := param(be, "w", make([]float32, 5000)...)
+	c.StateBits = 32
+	o32 := newOptimizer(t, be, c, twin)
+	g := make([]float32, 5000)
+	for step := 1; step <= 2; step++ {
+		for i := range g {
+			g[i] = float32(math.Sin(float64(i * step)))
+		}
+		be.Upload(large.Grad, g)
+		be.Upload(twin.Grad, g)
+		o.Update(params[:1], step, 0.01)
+		o32.Update([]*tensor.Param{twin}, step, 0.01)
+		got, want := values(be, large.Value), values(be, twin.Value)
+		var squares float64
+		for i := range got {
+			squares += (got[i] - want[i]) * (got[i] - want[i])
+		}
+		if rms := math.Sqrt(squares / 5000); (step == 1) != (rms == 0) || rms > 0.0003 {
+			t.Errorf("step %d: weights are %v apart", step, rms)
+		}
+	}
+	for _, name := range []string{"set-adam", "sgd"} {
+		c := defaults(t, name)
+		c.StateBits = 8
+		if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "adamw") {
+			t.Errorf("%s with 8 bits: %v", name, err)
+		}
 	}
 }

@@ -16,6 +16,7 @@ const chunkLen = 16384
 type chunks struct {
 	fn         func(isa kernel.ISA, c *chunks, lo, hi int)
 	y, a, b, d []float32
+	m, v       []byte // codes of moments
 	s, t, u    float32
 	adam       kernel.AdamWScalars
 	sums       []float64 // two for each chunk

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // adam is one step of AdamW or, with tau, of SET-Adam in float64.
@@ -62,6 +63,24 @@ func updatesTest(e *env) {
 			e.Release(mark)
 		}
 
+		// In 8 bits: AdamW's step from zeros; the moments are compared as bits.
+		s.Bias1, s.Bias2 = 1-s.Beta1, 1-s.Beta2
+		p8, g8 := e.normal(1, n), e.normal(1, n)
+		p32, m32, v32 := e.clone(p8), e.zero(n), e.zero(n)
+		blocks := backend.CodeBlocks(n)
+		m8, v8, mMax, vMax := e.codes(n), e.codes(n), e.zero(blocks), e.zero(blocks)
+		e.AdamW8(p8, g8, m8, v8, mMax, vMax, s)
+		e.AdamW(p32, g8, m32, v32, s)
+		e.near(fmt.Sprint(n, " p in 8 bits"), p8, e.wide(p32), 0)
+		for step := 2; step <= 4; step++ {
+			e.AdamW8(p8, e.normal(1, n), m8, v8, mMax, vMax, s)
+		}
+		e.keep(fmt.Sprint(n, " p in 8 bits, 4 steps"), p8)
+		e.keep(fmt.Sprint(n, " absmax of m"), mMax)
+		e.keep(fmt.Sprint(n, " absmax of v"), vMax)
+		e.keep(fmt.Sprint(n, " codes of m"), e.widened(m8))
+		e.keep(fmt.Sprint(n, " codes of v"), e.widened(v8))
+
 		p, buf, g := e.normal(1, n), e.normal(1, n), e.normal(1, n)
 		P, M, G := e.wide(p), e.wide(buf), e.wide(g)
 		for i := range P {
@@ -90,4 +109,23 @@ func TestSETAdamOfNothing(t *testing.T) {
 			}
 		}
 	})
+}
+
+// codes returns cleared codes of n moments.
+func (e *env) codes(n int) tensor.Tensor {
+	t := e.Alloc(backend.Data, tensor.U8, tensor.Shape{n})
+	e.Zero(t)
+	return t
+}
+
+// widened returns bytes as float32.
+func (e *env) widened(x tensor.Tensor) tensor.Tensor {
+	raw, wide := make([]byte, x.Len()), make([]float32, x.Len())
+	e.DownloadBytes(raw, x)
+	for i, v := range raw {
+		wide[i] = float32(v)
+	}
+	t := e.empty(x.Len())
+	e.Upload(t, wide)
+	return t
 }

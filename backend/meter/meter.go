@@ -206,6 +206,10 @@ func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {
 	b.measure("adamw", 0, func() { b.Backend.AdamW(p, g, m, v, s) }, p, p, g, m, m, v, v)
 }
 
+func (b *Backend) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars) {
+	b.measure("adamw 8-bit", 0, func() { b.Backend.AdamW8(p, g, m, v, mMax, vMax, s) }, p, p, g, m, m, v, v, mMax, mMax, vMax, vMax)
+}
+
 func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32) {
 	b.measure("set-adam", 0, func() { b.Backend.SETAdam(p, g, m, v, s, tau) }, p, p, g, m, m, m, v, v, v, v)
 }

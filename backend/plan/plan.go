@@ -60,5 +60,6 @@ func (*Backend) Unstep(_, _, _, _, _, _ tensor.Tensor, _ backend.Update)        
 func (*Backend) ScaleGrad(_, _, _ tensor.Tensor)                                    {}
 func (*Backend) GradStep(_, _, _, _ tensor.Tensor)                                  {}
 func (*Backend) AdamW(_, _, _, _ tensor.Tensor, _ backend.AdamScalars)              {}
+func (*Backend) AdamW8(_, _, _, _, _, _ tensor.Tensor, _ backend.AdamScalars)       {}
 func (*Backend) SETAdam(_, _, _, _ tensor.Tensor, _ backend.AdamScalars, _ float32) {}
 func (*Backend) SGD(_, _, _ tensor.Tensor, _, _, _ float32)                         {}
