@@ -230,13 +230,13 @@ func (b *Batches) finish(s *slot, i int, pixels []float32) (label int) {
 
 // add adds the smoothed target of a class, times its share.
 func (b *Batches) add(target []float32, label int, share float32) {
-	even := float32(b.o.LabelSmoothing / float64(len(target)))
+	even := b.o.LabelSmoothing / float64(len(target))
 	for c := range target {
 		v := even
 		if c == label {
-			v = float32(1-b.o.LabelSmoothing) + even
+			v = 1 - b.o.LabelSmoothing + even
 		}
-		target[c] += float32(share * v)
+		target[c] += float32(share * float32(v))
 	}
 }
 
