@@ -1,103 +1,110 @@
 package kernel
 
-// Layer normalisation (Ba, Kiros and Hinton, arXiv 1607.06450) of rows of C.
+// Layer normalisation (Ba, Kiros and Hinton, arXiv 1607.06450) of rows of
+// len(w) elements; mean and rstd have one value for each row.
 
-// LayerNorm normalises one row x of C elements:
+// LayerNorm normalises rows x and leaves in mean and rstd what the backward pass
+// needs. For a row of C elements:
 //
 //	mean = sum(x)/C, rstd = 1/sqrt(sum((x-mean)^2)/C + eps)
 //	y = fma((x-mean)*rstd, w, b)
 //
 // The sums have 16 lanes, that of squares by fma. A nil b leaves the product
-// alone. y may be x. It returns what the backward pass needs.
-func (isa ISA) LayerNorm(y, x, w, b []float32, eps float32) (mean, rstd float32) {
-	n := len(x)
-	wantLen(n, len(y), len(w))
-	c := float32(n)
-	var v vecArgs
-	v.p[1] = ptr(x)
-	i := isa.run(opSum, &v, n)
-	sumGo(&v.acc, x[i:])
-	mean = foldLanes(&v.acc) / c
-
-	v.f[0] = mean
-	v.acc = [lanes]float32{}
-	i = isa.run(opSumSquaredDev, &v, n)
-	sumSquaredDevGo(&v.acc, x[i:], mean)
-	rstd = 1 / sqrtf(foldLanes(&v.acc)/c+eps)
-
-	v.f[1] = rstd
-	v.p[0], v.p[2] = ptr(y), ptr(w)
-	if b == nil {
-		i = isa.run(opNormaliseNoBias, &v, n)
-		normaliseGo(y[i:], x[i:], w[i:], nil, mean, rstd)
-		return mean, rstd
+// alone. y may be x.
+func (isa ISA) LayerNorm(y, x, w, b, mean, rstd []float32, eps float32) {
+	n := len(w)
+	wantLen(len(mean)*n, len(y), len(x))
+	wantLen(len(mean), len(rstd))
+	op := opLayerNormNoBias
+	if b != nil {
+		wantLen(n, len(b))
+		op = opLayerNorm
 	}
-	wantLen(n, len(b))
-	v.p[3] = ptr(b)
-	i = isa.run(opNormalise, &v, n)
-	normaliseGo(y[i:], x[i:], w[i:], b[i:], mean, rstd)
+	if assembly && isa != portable {
+		isa.eachRow(op, n, len(mean), eps, [6][]float32{y, x, mean, rstd, w, b})
+		return
+	}
+	for r := range mean {
+		y, x := y[r*n:][:n], x[r*n:][:n]
+		mean[r], rstd[r] = layerNormGo(y, x, w, b, eps)
+	}
+}
+
+func layerNormGo(y, x, w, b []float32, eps float32) (mean, rstd float32) {
+	n := float32(len(x))
+	var sum, squares [lanes]float32
+	for i, v := range x {
+		sum[i%lanes] += v
+	}
+	mean = foldLanes(&sum) / n
+	for i, v := range x {
+		d := v - mean
+		squares[i%lanes] = fma(d, d, squares[i%lanes])
+	}
+	rstd = 1 / sqrtf(foldLanes(&squares)/n+eps)
+	for i, v := range x {
+		if xhat := float32((v - mean) * rstd); b != nil {
+			y[i] = fma(xhat, w[i], b[i])
+		} else {
+			y[i] = xhat * w[i]
+		}
+	}
 	return mean, rstd
 }
 
-func sumGo(acc *[lanes]float32, x []float32) {
-	for i, v := range x {
-		acc[i%lanes] += v
-	}
-}
-
-func sumSquaredDevGo(acc *[lanes]float32, x []float32, mean float32) {
-	for i, v := range x {
-		d := v - mean
-		acc[i%lanes] = fma(d, d, acc[i%lanes])
-	}
-}
-
-func normaliseGo(y, x, w, b []float32, mean, rstd float32) {
-	if b == nil {
-		for i, v := range x {
-			y[i] = float32((v-mean)*rstd) * w[i]
-		}
-		return
-	}
-	for i, v := range x {
-		y[i] = fma(float32((v-mean)*rstd), w[i], b[i])
-	}
-}
-
-// LayerNormBackward is the gradient of LayerNorm in x, for one row:
+// LayerNormBackward is the gradient of LayerNorm in x. For a row:
 //
 //	xhat = (x-mean)*rstd, g = dy*w, a = sum(g)/C, c = sum(g*xhat)/C
 //	dx = fma(-xhat, c, g-a)*rstd
 //
 // dx may be dy.
-func (isa ISA) LayerNormBackward(dx, dy, x, w []float32, mean, rstd float32) {
-	n := len(x)
-	wantLen(n, len(dx), len(dy), len(w))
-	v := vecArgs{f: [8]float32{mean, rstd}}
-	v.p[0], v.p[1], v.p[2], v.p[3] = ptr(dx), ptr(dy), ptr(x), ptr(w)
-	i := isa.run(opNormBackwardSums, &v, n)
-	normBackwardSumsGo(&v.acc, &v.acc2, dy[i:], x[i:], w[i:], mean, rstd)
-	a := foldLanes(&v.acc) / float32(n)
-	c := foldLanes(&v.acc2) / float32(n)
-
-	v.f[2], v.f[3] = a, c
-	i = isa.run(opNormBackward, &v, n)
-	normBackwardGo(dx[i:], dy[i:], x[i:], w[i:], mean, rstd, a, c)
-}
-
-func normBackwardSumsGo(acc, acc2 *[lanes]float32, dy, x, w []float32, mean, rstd float32) {
-	for i, v := range x {
-		g := float32(dy[i] * w[i])
-		acc[i%lanes] += g
-		acc2[i%lanes] = fma(g, float32((v-mean)*rstd), acc2[i%lanes])
+func (isa ISA) LayerNormBackward(dx, dy, x, w, mean, rstd []float32) {
+	n := len(w)
+	wantLen(len(mean)*n, len(dx), len(dy), len(x))
+	wantLen(len(mean), len(rstd))
+	if assembly && isa != portable {
+		isa.eachRow(opLayerNormBackward, n, len(mean), 0, [6][]float32{dx, dy, mean, rstd, w, x})
+		return
+	}
+	for r := range mean {
+		layerNormBackwardGo(dx[r*n:][:n], dy[r*n:][:n], x[r*n:][:n], w, mean[r], rstd[r])
 	}
 }
 
-func normBackwardGo(dx, dy, x, w []float32, mean, rstd, a, c float32) {
+func layerNormBackwardGo(dx, dy, x, w []float32, mean, rstd float32) {
+	n := float32(len(x))
+	var sum, dot [lanes]float32
 	for i, v := range x {
 		g := float32(dy[i] * w[i])
-		xhat := float32((v - mean) * rstd)
-		dx[i] = fma(-xhat, c, g-a) * rstd
+		sum[i%lanes] += g
+		dot[i%lanes] = fma(g, float32((v-mean)*rstd), dot[i%lanes])
+	}
+	a, c := foldLanes(&sum)/n, foldLanes(&dot)/n
+	for i, v := range x {
+		dx[i] = fma(-float32((v-mean)*rstd), c, float32(dy[i]*w[i])-a) * rstd
+	}
+}
+
+// eachRow runs op on rows of n elements, so many a call that none is long. Of the
+// slices, those as long as all rows and those with one value a row move on.
+func (isa ISA) eachRow(op rowOp, n, rows int, eps float32, s [6][]float32) {
+	step := max(1, vecChunk/max(1, n))
+	for r := 0; r < rows; r += step {
+		a := rowArgs{k: &consts, f: [2]float32{float32(n), eps}, rows: min(step, rows-r), seen: n, ld: 4 * n}
+		for i, x := range s {
+			switch i {
+			case 0, 1:
+				x = x[r*n:]
+			case 2, 3:
+				x = x[r:]
+			case 5:
+				if op == opLayerNormBackward {
+					x = x[r*n:]
+				}
+			}
+			a.p[i] = ptr(x)
+		}
+		isa.onRows(op, &a)
 	}
 }
 

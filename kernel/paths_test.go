@@ -137,25 +137,28 @@ var kernels = []struct {
 	call func(isa ISA, o *operands) []float64
 }{
 	{"LayerNorm", func(isa ISA, o *operands) []float64 {
-		mean, rstd := isa.LayerNorm(o.vec(), o.vec(), o.vec(), o.vec(), 1e-5)
-		return []float64{float64(mean), float64(rstd)}
+		w, rows := o.vec(), 1+o.r.IntN(3)
+		isa.LayerNorm(o.slice(rows*o.n), o.slice(rows*o.n), w, o.vec(), o.slice(rows), o.slice(rows), 1e-5)
+		return nil
 	}},
 	{"LayerNormNoBias", func(isa ISA, o *operands) []float64 {
-		x := o.vec()
-		mean, rstd := isa.LayerNorm(x, x, o.vec(), nil, 1e-5)
-		return []float64{float64(mean), float64(rstd)}
+		w, rows := o.vec(), 1+o.r.IntN(3)
+		x := o.slice(rows * o.n)
+		isa.LayerNorm(x, x, w, nil, o.slice(rows), o.slice(rows), 1e-5)
+		return nil
 	}},
 	{"LayerNormBackward", func(isa ISA, o *operands) []float64 {
-		isa.LayerNormBackward(o.vec(), o.vec(), o.vec(), o.vec(), o.value(), o.value())
+		w, rows := o.vec(), 1+o.r.IntN(3)
+		isa.LayerNormBackward(o.slice(rows*o.n), o.slice(rows*o.n), o.slice(rows*o.n), w, o.slice(rows), o.slice(rows))
 		return nil
 	}},
 	{"LayerNormBackwardAlias", func(isa ISA, o *operands) []float64 {
-		dy := o.vec()
-		isa.LayerNormBackward(dy, dy, o.vec(), o.vec(), o.value(), o.value())
+		w, dy := o.vec(), o.slice(2*o.n)
+		isa.LayerNormBackward(dy, dy, o.slice(2*o.n), w, o.slice(2), o.slice(2))
 		return nil
 	}},
 	{"LayerNormBackwardParams", func(isa ISA, o *operands) []float64 {
-		const rows = 3
+		const rows = 6
 		ld := o.n + 5
 		isa.LayerNormBackwardParams(o.vec(), o.vec(), o.slice(rows*ld), o.slice(rows*ld), o.slice(rows), o.slice(rows), rows, ld)
 		isa.LayerNormBackwardParams(o.vec(), nil, o.slice(rows*ld), o.slice(rows*ld), o.slice(rows), o.slice(rows), rows, ld)

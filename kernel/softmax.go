@@ -76,18 +76,6 @@ func expSumGo(acc *[lanes]float32, p, s []float32, scale, add float32) {
 	}
 }
 
-// softmaxArgs is the argument of the assembly on rows of attention: row r of p[0]
-// and p[1] is ld bytes after the row before, and seen+r*more of its elements
-// count. Its start is laid out as vecArgs; _gen/vector knows it by byte offset.
-type softmaxArgs struct {
-	n, _             int
-	p                [6]unsafe.Pointer
-	k                *[constCount]float32
-	f                [2]float32
-	rows, seen, more int
-	ld               int
-}
-
 // scores is a tile of rows of attention: row r is at r*ld and its first
 // seen+r*more elements, at least one and at most n, are seen. Kernels write zeros
 // behind them, up to n rounded up to 16, which is at most ld.
@@ -96,13 +84,13 @@ type scores struct {
 	scale                   float32
 }
 
-func (t *scores) args(s, d, a, b []float32) softmaxArgs {
+func (t *scores) args(s, d, a, b []float32) rowArgs {
 	last := t.seen + (t.rows-1)*t.more
 	if size := (t.rows-1)*t.ld + roundUp(t.n, lanes); t.rows < 1 || min(t.seen, last) < 1 || max(t.seen, last) > t.n || roundUp(t.n, lanes) > t.ld ||
 		len(s) < size || len(d) < size || len(a) < t.rows || len(b) < t.rows {
 		panic("kernel: impossible tile of attention")
 	}
-	return softmaxArgs{n: t.n, p: [6]unsafe.Pointer{ptr(s), ptr(d), ptr(a), ptr(b)}, k: &consts, f: [2]float32{t.scale},
+	return rowArgs{n: t.n, p: [6]unsafe.Pointer{ptr(s), ptr(d), ptr(a), ptr(b)}, k: &consts, f: [2]float32{t.scale},
 		rows: t.rows, seen: t.seen, more: t.more, ld: 4 * t.ld}
 }
 
@@ -113,7 +101,7 @@ func (t *scores) args(s, d, a, b []float32) softmaxArgs {
 func (isa ISA) softmax(t *scores, s, top, sum []float32) {
 	a := t.args(s, s, top, sum)
 	if assembly && isa != portable {
-		isa.softmaxRows(&a)
+		isa.onRows(opSoftmax, &a)
 		return
 	}
 	for r := range t.rows {
@@ -133,7 +121,7 @@ func (isa ISA) softmax(t *scores, s, top, sum []float32) {
 func (isa ISA) softmaxBackward(t *scores, s, d, lse, delta []float32) {
 	a := t.args(s, d, lse, delta)
 	if assembly && isa != portable {
-		isa.softmaxBackwardRows(&a)
+		isa.onRows(opSoftmaxBackward, &a)
 		return
 	}
 	for r := range t.rows {

@@ -21,17 +21,34 @@ type vecArgs struct {
 	ld   int // bytes from row to row, where there are several
 }
 
+// rowArgs is the argument of the assembly kernels on several rows: the first has
+// seen elements that count, each further one more more, ld bytes on. n is how wide
+// a row is to be filled. Its start is laid out as vecArgs.
+type rowArgs struct {
+	n, _             int
+	p                [6]unsafe.Pointer
+	k                *[constCount]float32
+	f                [2]float32
+	rows, seen, more int
+	ld               int
+}
+
+// rowOp names an assembly kernel on rows.
+type rowOp uint8
+
+const (
+	opSoftmax rowOp = iota
+	opSoftmaxBackward
+	opLayerNorm
+	opLayerNormNoBias
+	opLayerNormBackward
+)
+
 // vecOp names an assembly kernel.
 type vecOp uint8
 
 const (
-	opSum vecOp = iota
-	opSumSquaredDev
-	opNormalise
-	opNormaliseNoBias
-	opNormBackwardSums
-	opNormBackward
-	opNormParams
+	opNormParams vecOp = iota
 	opNormParamsNoBias
 	opNormParams4
 	opNormParams4NoBias

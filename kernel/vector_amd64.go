@@ -16,20 +16,12 @@ func (isa ISA) call(op vecOp, a *vecArgs) {
 	}
 }
 
-// softmaxRows and softmaxBackwardRows work on rows of attention.
-func (isa ISA) softmaxRows(a *softmaxArgs) {
+// onRows runs op on the rows of a.
+func (isa ISA) onRows(op rowOp, a *rowArgs) {
 	if isa == avx512 {
-		vecSoftmaxRows512((*byte)(unsafe.Pointer(a)))
+		rows512(op, (*byte)(unsafe.Pointer(a)))
 	} else {
-		vecSoftmaxRows256((*byte)(unsafe.Pointer(a)))
-	}
-}
-
-func (isa ISA) softmaxBackwardRows(a *softmaxArgs) {
-	if isa == avx512 {
-		vecSoftmaxBackwardRows512((*byte)(unsafe.Pointer(a)))
-	} else {
-		vecSoftmaxBackwardRows256((*byte)(unsafe.Pointer(a)))
+		rows256(op, (*byte)(unsafe.Pointer(a)))
 	}
 }
 
@@ -42,20 +34,23 @@ func (isa ISA) draw(a *keepArgs) {
 	}
 }
 
+func rows512(op rowOp, a *byte) {
+	switch op {
+	case opSoftmax:
+		vecSoftmaxRows512(a)
+	case opSoftmaxBackward:
+		vecSoftmaxBackwardRows512(a)
+	case opLayerNorm:
+		vecLayerNorm512(a)
+	case opLayerNormNoBias:
+		vecLayerNormNoBias512(a)
+	case opLayerNormBackward:
+		vecLayerNormBackward512(a)
+	}
+}
+
 func call512(op vecOp, a *byte) {
 	switch op {
-	case opSum:
-		vecSum512(a)
-	case opSumSquaredDev:
-		vecSumSquaredDev512(a)
-	case opNormalise:
-		vecNormalise512(a)
-	case opNormaliseNoBias:
-		vecNormaliseNoBias512(a)
-	case opNormBackwardSums:
-		vecNormBackwardSums512(a)
-	case opNormBackward:
-		vecNormBackward512(a)
 	case opNormParams:
 		vecNormParams512(a)
 	case opNormParamsNoBias:
@@ -137,20 +132,23 @@ func call512(op vecOp, a *byte) {
 	}
 }
 
+func rows256(op rowOp, a *byte) {
+	switch op {
+	case opSoftmax:
+		vecSoftmaxRows256(a)
+	case opSoftmaxBackward:
+		vecSoftmaxBackwardRows256(a)
+	case opLayerNorm:
+		vecLayerNorm256(a)
+	case opLayerNormNoBias:
+		vecLayerNormNoBias256(a)
+	case opLayerNormBackward:
+		vecLayerNormBackward256(a)
+	}
+}
+
 func call256(op vecOp, a *byte) {
 	switch op {
-	case opSum:
-		vecSum256(a)
-	case opSumSquaredDev:
-		vecSumSquaredDev256(a)
-	case opNormalise:
-		vecNormalise256(a)
-	case opNormaliseNoBias:
-		vecNormaliseNoBias256(a)
-	case opNormBackwardSums:
-		vecNormBackwardSums256(a)
-	case opNormBackward:
-		vecNormBackward256(a)
 	case opNormParams:
 		vecNormParams256(a)
 	case opNormParamsNoBias:

@@ -48,330 +48,6 @@ DATA vecLaneMasks<>+120(SB)/4, $0x00000000
 DATA vecLaneMasks<>+124(SB)/4, $0x00000000
 GLOBL vecLaneMasks<>(SB), RODATA|NOPTR, $128
 
-// func vecSum512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecSum512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z1
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Z1
-
-start:
-	CMPQ BX, R9
-	JGE  tail
-
-loop:
-	VMOVUPS (SI)(BX*4), Z0
-	VADDPS  Z0, Z1, Z1
-	ADDQ    $0x10, BX
-	CMPQ    BX, R9
-	JLT     loop
-
-tail:
-	TESTQ     R13, R13
-	JZ        done
-	LEAQ      vecLaneMasks<>+0(SB), R11
-	SHLQ      $0x02, R13
-	NEGQ      R13
-	ADDQ      R11, R13
-	VMOVUPS   64(R13), Z0
-	VPMOVD2M  Z0, K2
-	VMOVUPS.Z (SI)(BX*4), K2, Z0
-	VADDPS    Z0, Z1, K2, Z1
-
-done:
-	VMOVUPS Z1, 104(AX)
-	VZEROUPPER
-	RET
-
-// func vecSumSquaredDev512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecSumSquaredDev512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z1
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Z1
-
-start:
-	VBROADCASTSS 72(AX), Z2
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VSUBPS      Z2, Z0, Z0
-	VFMADD231PS Z0, Z0, Z1
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VSUBPS      Z2, Z0, Z0
-	VFMADD231PS Z0, Z0, K2, Z1
-
-done:
-	VMOVUPS Z1, 104(AX)
-	VZEROUPPER
-	RET
-
-// func vecNormalise512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecNormalise512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Z3
-	VBROADCASTSS 76(AX), Z4
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VSUBPS      Z3, Z0, Z0
-	VMULPS      Z4, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VMOVUPS     (CX)(BX*4), Z2
-	VFMADD213PS Z2, Z1, Z0
-	VMOVUPS     Z0, (DI)(BX*4)
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VSUBPS      Z3, Z0, Z0
-	VMULPS      Z4, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VMOVUPS.Z   (CX)(BX*4), K2, Z2
-	VFMADD213PS Z2, Z1, Z0
-	VMOVUPS     Z0, K2, (DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecNormaliseNoBias512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecNormaliseNoBias512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Z2
-	VBROADCASTSS 76(AX), Z3
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS (SI)(BX*4), Z0
-	VSUBPS  Z2, Z0, Z0
-	VMULPS  Z3, Z0, Z0
-	VMOVUPS (DX)(BX*4), Z1
-	VMULPS  Z1, Z0, Z0
-	VMOVUPS Z0, (DI)(BX*4)
-	ADDQ    $0x10, BX
-	CMPQ    BX, R9
-	JLT     loop
-
-tail:
-	TESTQ     R13, R13
-	JZ        done
-	LEAQ      vecLaneMasks<>+0(SB), R11
-	SHLQ      $0x02, R13
-	NEGQ      R13
-	ADDQ      R11, R13
-	VMOVUPS   64(R13), Z0
-	VPMOVD2M  Z0, K2
-	VMOVUPS.Z (SI)(BX*4), K2, Z0
-	VSUBPS    Z2, Z0, Z0
-	VMULPS    Z3, Z0, Z0
-	VMOVUPS.Z (DX)(BX*4), K2, Z1
-	VMULPS    Z1, Z0, Z0
-	VMOVUPS   Z0, K2, (DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecNormBackwardSums512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecNormBackwardSums512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z3
-	VBROADCASTSS 124(R10), Z4
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Z3
-	VMOVUPS      168(AX), Z4
-
-start:
-	VBROADCASTSS 72(AX), Z5
-	VBROADCASTSS 76(AX), Z6
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VMOVUPS     (CX)(BX*4), Z2
-	VMULPS      Z2, Z0, Z0
-	VSUBPS      Z5, Z1, Z1
-	VMULPS      Z6, Z1, Z1
-	VADDPS      Z0, Z3, Z3
-	VFMADD231PS Z1, Z0, Z4
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VMOVUPS.Z   (CX)(BX*4), K2, Z2
-	VMULPS      Z2, Z0, Z0
-	VSUBPS      Z5, Z1, Z1
-	VMULPS      Z6, Z1, Z1
-	VADDPS      Z0, Z3, K2, Z3
-	VFMADD231PS Z1, Z0, K2, Z4
-
-done:
-	VMOVUPS Z3, 104(AX)
-	VMOVUPS Z4, 168(AX)
-	VZEROUPPER
-	RET
-
-// func vecNormBackward512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecNormBackward512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Z3
-	VBROADCASTSS 76(AX), Z4
-	VBROADCASTSS 80(AX), Z5
-	VBROADCASTSS 84(AX), Z6
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS      (SI)(BX*4), Z0
-	VMOVUPS      (DX)(BX*4), Z1
-	VMOVUPS      (CX)(BX*4), Z2
-	VMULPS       Z2, Z0, Z0
-	VSUBPS       Z3, Z1, Z1
-	VMULPS       Z4, Z1, Z1
-	VSUBPS       Z5, Z0, Z0
-	VFNMADD231PS Z6, Z1, Z0
-	VMULPS       Z4, Z0, Z0
-	VMOVUPS      Z0, (DI)(BX*4)
-	ADDQ         $0x10, BX
-	CMPQ         BX, R9
-	JLT          loop
-
-tail:
-	TESTQ        R13, R13
-	JZ           done
-	LEAQ         vecLaneMasks<>+0(SB), R11
-	SHLQ         $0x02, R13
-	NEGQ         R13
-	ADDQ         R11, R13
-	VMOVUPS      64(R13), Z0
-	VPMOVD2M     Z0, K2
-	VMOVUPS.Z    (SI)(BX*4), K2, Z0
-	VMOVUPS.Z    (DX)(BX*4), K2, Z1
-	VMOVUPS.Z    (CX)(BX*4), K2, Z2
-	VMULPS       Z2, Z0, Z0
-	VSUBPS       Z3, Z1, Z1
-	VMULPS       Z4, Z1, Z1
-	VSUBPS       Z5, Z0, Z0
-	VFNMADD231PS Z6, Z1, Z0
-	VMULPS       Z4, Z0, Z0
-	VMOVUPS      Z0, K2, (DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
 // func vecNormParams512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecNormParams512(SB), NOSPLIT, $0-8
@@ -484,7 +160,7 @@ done:
 	RET
 
 // func vecNormParams4512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·vecNormParams4512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -500,6 +176,8 @@ TEXT ·vecNormParams4512(SB), NOSPLIT, $0-8
 	ADDQ         BX, R9
 	SUBQ         SI, DX
 	MOVQ         232(AX), R8
+	IMUL3Q       $0x10, R8, R12
+	LEAQ         (DX)(R12*1), R10
 	VBROADCASTSS 72(AX), Z4
 	VBROADCASTSS 88(AX), Z5
 	VBROADCASTSS 76(AX), Z6
@@ -515,6 +193,8 @@ loop:
 	VMOVUPS     (CX)(BX*4), Z0
 	VMOVUPS     (DI)(BX*4), Z1
 	LEAQ        (SI)(BX*4), R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z2
 	VMOVUPS     (R11)(DX*1), Z3
 	VSUBPS      Z4, Z3, Z3
@@ -522,6 +202,8 @@ loop:
 	VFMADD231PS Z3, Z2, Z1
 	VADDPS      Z2, Z0, Z0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z2
 	VMOVUPS     (R11)(DX*1), Z3
 	VSUBPS      Z6, Z3, Z3
@@ -529,6 +211,8 @@ loop:
 	VFMADD231PS Z3, Z2, Z1
 	VADDPS      Z2, Z0, Z0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z2
 	VMOVUPS     (R11)(DX*1), Z3
 	VSUBPS      Z8, Z3, Z3
@@ -536,6 +220,8 @@ loop:
 	VFMADD231PS Z3, Z2, Z1
 	VADDPS      Z2, Z0, Z0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z2
 	VMOVUPS     (R11)(DX*1), Z3
 	VSUBPS      Z10, Z3, Z3
@@ -595,7 +281,7 @@ done:
 	RET
 
 // func vecNormParams4NoBias512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
 TEXT ·vecNormParams4NoBias512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -610,6 +296,8 @@ TEXT ·vecNormParams4NoBias512(SB), NOSPLIT, $0-8
 	ADDQ         BX, R9
 	SUBQ         SI, DX
 	MOVQ         232(AX), R8
+	IMUL3Q       $0x10, R8, R12
+	LEAQ         (DX)(R12*1), R10
 	VBROADCASTSS 72(AX), Z3
 	VBROADCASTSS 88(AX), Z4
 	VBROADCASTSS 76(AX), Z5
@@ -624,24 +312,32 @@ TEXT ·vecNormParams4NoBias512(SB), NOSPLIT, $0-8
 loop:
 	VMOVUPS     (DI)(BX*4), Z0
 	LEAQ        (SI)(BX*4), R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z1
 	VMOVUPS     (R11)(DX*1), Z2
 	VSUBPS      Z3, Z2, Z2
 	VMULPS      Z4, Z2, Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z1
 	VMOVUPS     (R11)(DX*1), Z2
 	VSUBPS      Z5, Z2, Z2
 	VMULPS      Z6, Z2, Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z1
 	VMOVUPS     (R11)(DX*1), Z2
 	VSUBPS      Z7, Z2, Z2
 	VMULPS      Z8, Z2, Z2
 	VFMADD231PS Z2, Z1, Z0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Z1
 	VMOVUPS     (R11)(DX*1), Z2
 	VSUBPS      Z9, Z2, Z2
@@ -3476,8 +3172,6 @@ TEXT ·vecSoftmaxRows512(SB), NOSPLIT, $0-8
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
 	MOVQ         64(AX), R10
-	MOVQ         88(AX), R8
-	MOVQ         80(AX), R12
 	VBROADCASTSS 72(AX), Z5
 	VBROADCASTSS (R10), Z6
 	VBROADCASTSS 4(R10), Z7
@@ -3494,7 +3188,7 @@ TEXT ·vecSoftmaxRows512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 44(R10), Z18
 
 row:
-	MOVQ         R8, R13
+	MOVQ         88(AX), R13
 	ANDQ         $0x0f, R13
 	LEAQ         vecLaneMasks<>+0(SB), R11
 	SHLQ         $0x02, R13
@@ -3503,7 +3197,7 @@ row:
 	VMOVUPS      64(R13), Z0
 	VPMOVD2M     Z0, K2
 	VBROADCASTSS 136(R10), Z3
-	MOVQ         R8, R9
+	MOVQ         88(AX), R9
 	ANDQ         $-16, R9
 	XORQ         BX, BX
 	CMPQ         BX, R9
@@ -3517,7 +3211,7 @@ maxLoop:
 	JLT     maxLoop
 
 maxTail:
-	CMPQ      BX, R8
+	CMPQ      BX, 88(AX)
 	JGE       maxDone
 	VMOVUPS.Z (DI)(BX*4), K2, Z0
 	VMAXPS    Z3, Z0, K2, Z3
@@ -3538,7 +3232,7 @@ maxDone:
 	VMOVSS        X3, (DX)
 	VBROADCASTSS  (DX), Z4
 	VBROADCASTSS  124(R10), Z3
-	MOVQ          R8, R9
+	MOVQ          88(AX), R9
 	ANDQ          $-16, R9
 	XORQ          BX, BX
 	CMPQ          BX, R9
@@ -3571,7 +3265,7 @@ expLoop:
 	JLT         expLoop
 
 expTail:
-	CMPQ        BX, R8
+	CMPQ        BX, 88(AX)
 	JGE         expDone
 	VMOVUPS.Z   (DI)(BX*4), K2, Z0
 	VFMSUB213PS Z4, Z5, Z0
@@ -3621,8 +3315,9 @@ filled:
 	ADDQ 104(AX), SI
 	ADDQ $0x04, DX
 	ADDQ $0x04, CX
-	ADDQ 96(AX), R8
-	DECQ R12
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
 	JNE  row
 	VZEROUPPER
 	RET
@@ -3636,8 +3331,6 @@ TEXT ·vecSoftmaxBackwardRows512(SB), NOSPLIT, $0-8
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
 	MOVQ         64(AX), R10
-	MOVQ         88(AX), R8
-	MOVQ         80(AX), R12
 	VBROADCASTSS 72(AX), Z5
 	VBROADCASTSS (R10), Z6
 	VBROADCASTSS 4(R10), Z7
@@ -3654,7 +3347,7 @@ TEXT ·vecSoftmaxBackwardRows512(SB), NOSPLIT, $0-8
 	VBROADCASTSS 44(R10), Z18
 
 row:
-	MOVQ         R8, R13
+	MOVQ         88(AX), R13
 	ANDQ         $0x0f, R13
 	LEAQ         vecLaneMasks<>+0(SB), R11
 	SHLQ         $0x02, R13
@@ -3664,7 +3357,7 @@ row:
 	VPMOVD2M     Z0, K2
 	VBROADCASTSS (DX), Z3
 	VBROADCASTSS (CX), Z4
-	MOVQ         R8, R9
+	MOVQ         88(AX), R9
 	ANDQ         $-16, R9
 	XORQ         BX, BX
 	CMPQ         BX, R9
@@ -3701,7 +3394,7 @@ expLoop:
 	JLT         expLoop
 
 expTail:
-	CMPQ        BX, R8
+	CMPQ        BX, 88(AX)
 	JGE         expDone
 	VMOVUPS.Z   (DI)(BX*4), K2, Z0
 	VFMSUB213PS Z3, Z5, Z0
@@ -3748,8 +3441,403 @@ filled:
 	ADDQ 104(AX), SI
 	ADDQ $0x04, DX
 	ADDQ $0x04, CX
-	ADDQ 96(AX), R8
-	DECQ R12
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func vecLayerNorm512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecLayerNorm512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 40(AX), CX
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R12
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VBROADCASTSS 124(R10), Z3
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          sumTail
+
+sumLoop:
+	VMOVUPS (SI)(BX*4), Z0
+	VADDPS  Z0, Z3, Z3
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     sumLoop
+
+sumTail:
+	CMPQ      BX, 88(AX)
+	JGE       sumDone
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VADDPS    Z0, Z3, K2, Z3
+	ADDQ      $0x10, BX
+
+sumDone:
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VPERMILPD     $0x01, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VDIVSS        72(AX), X3, X3
+	VMOVSS        X3, (DX)
+	VBROADCASTSS  (DX), Z4
+	VBROADCASTSS  124(R10), Z3
+	MOVQ          88(AX), R9
+	ANDQ          $-16, R9
+	XORQ          BX, BX
+	CMPQ          BX, R9
+	JGE           squaresTail
+
+squaresLoop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VSUBPS      Z4, Z0, Z0
+	VFMADD231PS Z0, Z0, Z3
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         squaresLoop
+
+squaresTail:
+	CMPQ        BX, 88(AX)
+	JGE         squaresDone
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VSUBPS      Z4, Z0, Z0
+	VFMADD231PS Z0, Z0, K2, Z3
+	ADDQ        $0x10, BX
+
+squaresDone:
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VPERMILPD     $0x01, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VDIVSS        72(AX), X3, X3
+	VADDSS        76(AX), X3, X3
+	VSQRTSS       X3, X3, X3
+	VMOVSS        44(R10), X0
+	VDIVSS        X3, X0, X3
+	VMOVSS        X3, (CX)
+	VBROADCASTSS  (CX), Z5
+	MOVQ          88(AX), R9
+	ANDQ          $-16, R9
+	XORQ          BX, BX
+	CMPQ          BX, R9
+	JGE           normaliseTail
+
+normaliseLoop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VSUBPS      Z4, Z0, Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (R8)(BX*4), Z1
+	VMOVUPS     (R12)(BX*4), Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, (DI)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         normaliseLoop
+
+normaliseTail:
+	CMPQ        BX, 88(AX)
+	JGE         normaliseDone
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VSUBPS      Z4, Z0, Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS.Z   (R8)(BX*4), K2, Z1
+	VMOVUPS.Z   (R12)(BX*4), K2, Z2
+	VFMADD213PS Z2, Z1, Z0
+	VMOVUPS     Z0, K2, (DI)(BX*4)
+	ADDQ        $0x10, BX
+
+normaliseDone:
+	ADDQ 104(AX), DI
+	ADDQ 104(AX), SI
+	ADDQ $0x04, DX
+	ADDQ $0x04, CX
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func vecLayerNormNoBias512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecLayerNormNoBias512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 40(AX), CX
+	MOVQ 48(AX), R8
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VBROADCASTSS 124(R10), Z2
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          sumTail
+
+sumLoop:
+	VMOVUPS (SI)(BX*4), Z0
+	VADDPS  Z0, Z2, Z2
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     sumLoop
+
+sumTail:
+	CMPQ      BX, 88(AX)
+	JGE       sumDone
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VADDPS    Z0, Z2, K2, Z2
+	ADDQ      $0x10, BX
+
+sumDone:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPD     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VDIVSS        72(AX), X2, X2
+	VMOVSS        X2, (DX)
+	VBROADCASTSS  (DX), Z3
+	VBROADCASTSS  124(R10), Z2
+	MOVQ          88(AX), R9
+	ANDQ          $-16, R9
+	XORQ          BX, BX
+	CMPQ          BX, R9
+	JGE           squaresTail
+
+squaresLoop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VSUBPS      Z3, Z0, Z0
+	VFMADD231PS Z0, Z0, Z2
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         squaresLoop
+
+squaresTail:
+	CMPQ        BX, 88(AX)
+	JGE         squaresDone
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VSUBPS      Z3, Z0, Z0
+	VFMADD231PS Z0, Z0, K2, Z2
+	ADDQ        $0x10, BX
+
+squaresDone:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPD     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VDIVSS        72(AX), X2, X2
+	VADDSS        76(AX), X2, X2
+	VSQRTSS       X2, X2, X2
+	VMOVSS        44(R10), X0
+	VDIVSS        X2, X0, X2
+	VMOVSS        X2, (CX)
+	VBROADCASTSS  (CX), Z4
+	MOVQ          88(AX), R9
+	ANDQ          $-16, R9
+	XORQ          BX, BX
+	CMPQ          BX, R9
+	JGE           normaliseTail
+
+normaliseLoop:
+	VMOVUPS (SI)(BX*4), Z0
+	VSUBPS  Z3, Z0, Z0
+	VMULPS  Z4, Z0, Z0
+	VMOVUPS (R8)(BX*4), Z1
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (DI)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     normaliseLoop
+
+normaliseTail:
+	CMPQ      BX, 88(AX)
+	JGE       normaliseDone
+	VMOVUPS.Z (SI)(BX*4), K2, Z0
+	VSUBPS    Z3, Z0, Z0
+	VMULPS    Z4, Z0, Z0
+	VMOVUPS.Z (R8)(BX*4), K2, Z1
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K2, (DI)(BX*4)
+	ADDQ      $0x10, BX
+
+normaliseDone:
+	ADDQ 104(AX), DI
+	ADDQ 104(AX), SI
+	ADDQ $0x04, DX
+	ADDQ $0x04, CX
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func vecLayerNormBackward512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecLayerNormBackward512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 40(AX), CX
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R12
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VBROADCASTSS (DX), Z5
+	VBROADCASTSS (CX), Z6
+	VBROADCASTSS 124(R10), Z3
+	VBROADCASTSS 124(R10), Z4
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          sumsTail
+
+sumsLoop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMOVUPS     (R12)(BX*4), Z1
+	VMOVUPS     (R8)(BX*4), Z2
+	VMULPS      Z2, Z0, Z0
+	VSUBPS      Z5, Z1, Z1
+	VMULPS      Z6, Z1, Z1
+	VADDPS      Z0, Z3, Z3
+	VFMADD231PS Z1, Z0, Z4
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         sumsLoop
+
+sumsTail:
+	CMPQ        BX, 88(AX)
+	JGE         sumsDone
+	VMOVUPS.Z   (SI)(BX*4), K2, Z0
+	VMOVUPS.Z   (R12)(BX*4), K2, Z1
+	VMOVUPS.Z   (R8)(BX*4), K2, Z2
+	VMULPS      Z2, Z0, Z0
+	VSUBPS      Z5, Z1, Z1
+	VMULPS      Z6, Z1, Z1
+	VADDPS      Z0, Z3, K2, Z3
+	VFMADD231PS Z1, Z0, K2, Z4
+	ADDQ        $0x10, BX
+
+sumsDone:
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPS        Y0, Y3, Y3
+	VEXTRACTF128  $0x01, Y3, X0
+	VADDPS        X0, X3, X3
+	VPERMILPD     $0x01, X3, X0
+	VADDPS        X0, X3, X3
+	VMOVSHDUP     X3, X0
+	VADDPS        X0, X3, X3
+	VDIVSS        72(AX), X3, X3
+	VBROADCASTSS  X3, Z7
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VEXTRACTF128  $0x01, Y4, X0
+	VADDPS        X0, X4, X4
+	VPERMILPD     $0x01, X4, X0
+	VADDPS        X0, X4, X4
+	VMOVSHDUP     X4, X0
+	VADDPS        X0, X4, X4
+	VDIVSS        72(AX), X4, X4
+	VBROADCASTSS  X4, Z8
+	MOVQ          88(AX), R9
+	ANDQ          $-16, R9
+	XORQ          BX, BX
+	CMPQ          BX, R9
+	JGE           dxTail
+
+dxLoop:
+	VMOVUPS      (SI)(BX*4), Z0
+	VMOVUPS      (R12)(BX*4), Z1
+	VMOVUPS      (R8)(BX*4), Z2
+	VMULPS       Z2, Z0, Z0
+	VSUBPS       Z5, Z1, Z1
+	VMULPS       Z6, Z1, Z1
+	VSUBPS       Z7, Z0, Z0
+	VFNMADD231PS Z8, Z1, Z0
+	VMULPS       Z6, Z0, Z0
+	VMOVUPS      Z0, (DI)(BX*4)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          dxLoop
+
+dxTail:
+	CMPQ         BX, 88(AX)
+	JGE          dxDone
+	VMOVUPS.Z    (SI)(BX*4), K2, Z0
+	VMOVUPS.Z    (R12)(BX*4), K2, Z1
+	VMOVUPS.Z    (R8)(BX*4), K2, Z2
+	VMULPS       Z2, Z0, Z0
+	VSUBPS       Z5, Z1, Z1
+	VMULPS       Z6, Z1, Z1
+	VSUBPS       Z7, Z0, Z0
+	VFNMADD231PS Z8, Z1, Z0
+	VMULPS       Z6, Z0, Z0
+	VMOVUPS      Z0, K2, (DI)(BX*4)
+	ADDQ         $0x10, BX
+
+dxDone:
+	ADDQ 104(AX), DI
+	ADDQ 104(AX), SI
+	ADDQ $0x04, DX
+	ADDQ $0x04, CX
+	ADDQ 104(AX), R12
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
 	JNE  row
 	VZEROUPPER
 	RET
@@ -3975,430 +4063,6 @@ round:
 	VZEROUPPER
 	RET
 
-// func vecSum256(a *byte)
-// Requires: AVX
-TEXT ·vecSum256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y3
-	VBROADCASTSS 124(R10), Y4
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Y3
-	VMOVUPS      136(AX), Y4
-
-start:
-	CMPQ BX, R9
-	JGE  tail
-
-loop:
-	VMOVUPS (SI)(BX*4), Y0
-	VADDPS  Y0, Y3, Y3
-	VMOVUPS 32(SI)(BX*4), Y0
-	VADDPS  Y0, Y4, Y4
-	ADDQ    $0x10, BX
-	CMPQ    BX, R9
-	JLT     loop
-
-tail:
-	TESTQ      R13, R13
-	JZ         done
-	LEAQ       vecLaneMasks<>+0(SB), R11
-	SHLQ       $0x02, R13
-	NEGQ       R13
-	ADDQ       R11, R13
-	VMOVUPS    64(R13), Y1
-	VMASKMOVPS (SI)(BX*4), Y1, Y0
-	VMOVAPS    Y3, Y2
-	VADDPS     Y0, Y2, Y2
-	VBLENDVPS  Y1, Y2, Y3, Y3
-	VMOVUPS    96(R13), Y1
-	VMASKMOVPS 32(SI)(BX*4), Y1, Y0
-	VMOVAPS    Y4, Y2
-	VADDPS     Y0, Y2, Y2
-	VBLENDVPS  Y1, Y2, Y4, Y4
-
-done:
-	VMOVUPS Y3, 104(AX)
-	VMOVUPS Y4, 136(AX)
-	VZEROUPPER
-	RET
-
-// func vecSumSquaredDev256(a *byte)
-// Requires: AVX, FMA3
-TEXT ·vecSumSquaredDev256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y3
-	VBROADCASTSS 124(R10), Y4
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Y3
-	VMOVUPS      136(AX), Y4
-
-start:
-	VBROADCASTSS 72(AX), Y5
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VSUBPS      Y5, Y0, Y0
-	VFMADD231PS Y0, Y0, Y3
-	VMOVUPS     32(SI)(BX*4), Y0
-	VSUBPS      Y5, Y0, Y0
-	VFMADD231PS Y0, Y0, Y4
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y1
-	VMASKMOVPS  (SI)(BX*4), Y1, Y0
-	VSUBPS      Y5, Y0, Y0
-	VMOVAPS     Y3, Y2
-	VFMADD231PS Y0, Y0, Y2
-	VBLENDVPS   Y1, Y2, Y3, Y3
-	VMOVUPS     96(R13), Y1
-	VMASKMOVPS  32(SI)(BX*4), Y1, Y0
-	VSUBPS      Y5, Y0, Y0
-	VMOVAPS     Y4, Y2
-	VFMADD231PS Y0, Y0, Y2
-	VBLENDVPS   Y1, Y2, Y4, Y4
-
-done:
-	VMOVUPS Y3, 104(AX)
-	VMOVUPS Y4, 136(AX)
-	VZEROUPPER
-	RET
-
-// func vecNormalise256(a *byte)
-// Requires: AVX, FMA3
-TEXT ·vecNormalise256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Y5
-	VBROADCASTSS 76(AX), Y6
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VSUBPS      Y5, Y0, Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VMOVUPS     (CX)(BX*4), Y2
-	VFMADD213PS Y2, Y1, Y0
-	VMOVUPS     Y0, (DI)(BX*4)
-	VMOVUPS     32(SI)(BX*4), Y0
-	VSUBPS      Y5, Y0, Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VMOVUPS     32(CX)(BX*4), Y2
-	VFMADD213PS Y2, Y1, Y0
-	VMOVUPS     Y0, 32(DI)(BX*4)
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y3
-	VMASKMOVPS  (SI)(BX*4), Y3, Y0
-	VSUBPS      Y5, Y0, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  (DX)(BX*4), Y3, Y1
-	VMASKMOVPS  (CX)(BX*4), Y3, Y2
-	VFMADD213PS Y2, Y1, Y0
-	VMASKMOVPS  Y0, Y3, (DI)(BX*4)
-	VMOVUPS     96(R13), Y3
-	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
-	VSUBPS      Y5, Y0, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y3, Y1
-	VMASKMOVPS  32(CX)(BX*4), Y3, Y2
-	VFMADD213PS Y2, Y1, Y0
-	VMASKMOVPS  Y0, Y3, 32(DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecNormaliseNoBias256(a *byte)
-// Requires: AVX
-TEXT ·vecNormaliseNoBias256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Y4
-	VBROADCASTSS 76(AX), Y5
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS (SI)(BX*4), Y0
-	VSUBPS  Y4, Y0, Y0
-	VMULPS  Y5, Y0, Y0
-	VMOVUPS (DX)(BX*4), Y1
-	VMULPS  Y1, Y0, Y0
-	VMOVUPS Y0, (DI)(BX*4)
-	VMOVUPS 32(SI)(BX*4), Y0
-	VSUBPS  Y4, Y0, Y0
-	VMULPS  Y5, Y0, Y0
-	VMOVUPS 32(DX)(BX*4), Y1
-	VMULPS  Y1, Y0, Y0
-	VMOVUPS Y0, 32(DI)(BX*4)
-	ADDQ    $0x10, BX
-	CMPQ    BX, R9
-	JLT     loop
-
-tail:
-	TESTQ      R13, R13
-	JZ         done
-	LEAQ       vecLaneMasks<>+0(SB), R11
-	SHLQ       $0x02, R13
-	NEGQ       R13
-	ADDQ       R11, R13
-	VMOVUPS    64(R13), Y2
-	VMASKMOVPS (SI)(BX*4), Y2, Y0
-	VSUBPS     Y4, Y0, Y0
-	VMULPS     Y5, Y0, Y0
-	VMASKMOVPS (DX)(BX*4), Y2, Y1
-	VMULPS     Y1, Y0, Y0
-	VMASKMOVPS Y0, Y2, (DI)(BX*4)
-	VMOVUPS    96(R13), Y2
-	VMASKMOVPS 32(SI)(BX*4), Y2, Y0
-	VSUBPS     Y4, Y0, Y0
-	VMULPS     Y5, Y0, Y0
-	VMASKMOVPS 32(DX)(BX*4), Y2, Y1
-	VMULPS     Y1, Y0, Y0
-	VMASKMOVPS Y0, Y2, 32(DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
-// func vecNormBackwardSums256(a *byte)
-// Requires: AVX, FMA3
-TEXT ·vecNormBackwardSums256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y5
-	VBROADCASTSS 124(R10), Y6
-	VBROADCASTSS 124(R10), Y7
-	VBROADCASTSS 124(R10), Y8
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Y5
-	VMOVUPS      136(AX), Y6
-	VMOVUPS      168(AX), Y7
-	VMOVUPS      200(AX), Y8
-
-start:
-	VBROADCASTSS 72(AX), Y9
-	VBROADCASTSS 76(AX), Y10
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VMOVUPS     (CX)(BX*4), Y2
-	VMULPS      Y2, Y0, Y0
-	VSUBPS      Y9, Y1, Y1
-	VMULPS      Y10, Y1, Y1
-	VADDPS      Y0, Y5, Y5
-	VFMADD231PS Y1, Y0, Y7
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VMOVUPS     32(CX)(BX*4), Y2
-	VMULPS      Y2, Y0, Y0
-	VSUBPS      Y9, Y1, Y1
-	VMULPS      Y10, Y1, Y1
-	VADDPS      Y0, Y6, Y6
-	VFMADD231PS Y1, Y0, Y8
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y3
-	VMASKMOVPS  (SI)(BX*4), Y3, Y0
-	VMASKMOVPS  (DX)(BX*4), Y3, Y1
-	VMASKMOVPS  (CX)(BX*4), Y3, Y2
-	VMULPS      Y2, Y0, Y0
-	VSUBPS      Y9, Y1, Y1
-	VMULPS      Y10, Y1, Y1
-	VMOVAPS     Y5, Y4
-	VADDPS      Y0, Y4, Y4
-	VBLENDVPS   Y3, Y4, Y5, Y5
-	VMOVAPS     Y7, Y4
-	VFMADD231PS Y1, Y0, Y4
-	VBLENDVPS   Y3, Y4, Y7, Y7
-	VMOVUPS     96(R13), Y3
-	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y3, Y1
-	VMASKMOVPS  32(CX)(BX*4), Y3, Y2
-	VMULPS      Y2, Y0, Y0
-	VSUBPS      Y9, Y1, Y1
-	VMULPS      Y10, Y1, Y1
-	VMOVAPS     Y6, Y4
-	VADDPS      Y0, Y4, Y4
-	VBLENDVPS   Y3, Y4, Y6, Y6
-	VMOVAPS     Y8, Y4
-	VFMADD231PS Y1, Y0, Y4
-	VBLENDVPS   Y3, Y4, Y8, Y8
-
-done:
-	VMOVUPS Y5, 104(AX)
-	VMOVUPS Y6, 136(AX)
-	VMOVUPS Y7, 168(AX)
-	VMOVUPS Y8, 200(AX)
-	VZEROUPPER
-	RET
-
-// func vecNormBackward256(a *byte)
-// Requires: AVX, FMA3
-TEXT ·vecNormBackward256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 72(AX), Y5
-	VBROADCASTSS 76(AX), Y6
-	VBROADCASTSS 80(AX), Y7
-	VBROADCASTSS 84(AX), Y8
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS      (SI)(BX*4), Y0
-	VMOVUPS      (DX)(BX*4), Y1
-	VMOVUPS      (CX)(BX*4), Y2
-	VMULPS       Y2, Y0, Y0
-	VSUBPS       Y5, Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VSUBPS       Y7, Y0, Y0
-	VFNMADD231PS Y8, Y1, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, (DI)(BX*4)
-	VMOVUPS      32(SI)(BX*4), Y0
-	VMOVUPS      32(DX)(BX*4), Y1
-	VMOVUPS      32(CX)(BX*4), Y2
-	VMULPS       Y2, Y0, Y0
-	VSUBPS       Y5, Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VSUBPS       Y7, Y0, Y0
-	VFNMADD231PS Y8, Y1, Y0
-	VMULPS       Y6, Y0, Y0
-	VMOVUPS      Y0, 32(DI)(BX*4)
-	ADDQ         $0x10, BX
-	CMPQ         BX, R9
-	JLT          loop
-
-tail:
-	TESTQ        R13, R13
-	JZ           done
-	LEAQ         vecLaneMasks<>+0(SB), R11
-	SHLQ         $0x02, R13
-	NEGQ         R13
-	ADDQ         R11, R13
-	VMOVUPS      64(R13), Y3
-	VMASKMOVPS   (SI)(BX*4), Y3, Y0
-	VMASKMOVPS   (DX)(BX*4), Y3, Y1
-	VMASKMOVPS   (CX)(BX*4), Y3, Y2
-	VMULPS       Y2, Y0, Y0
-	VSUBPS       Y5, Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VSUBPS       Y7, Y0, Y0
-	VFNMADD231PS Y8, Y1, Y0
-	VMULPS       Y6, Y0, Y0
-	VMASKMOVPS   Y0, Y3, (DI)(BX*4)
-	VMOVUPS      96(R13), Y3
-	VMASKMOVPS   32(SI)(BX*4), Y3, Y0
-	VMASKMOVPS   32(DX)(BX*4), Y3, Y1
-	VMASKMOVPS   32(CX)(BX*4), Y3, Y2
-	VMULPS       Y2, Y0, Y0
-	VSUBPS       Y5, Y1, Y1
-	VMULPS       Y6, Y1, Y1
-	VSUBPS       Y7, Y0, Y0
-	VFNMADD231PS Y8, Y1, Y0
-	VMULPS       Y6, Y0, Y0
-	VMASKMOVPS   Y0, Y3, 32(DI)(BX*4)
-
-done:
-	VZEROUPPER
-	RET
-
 // func vecNormParams256(a *byte)
 // Requires: AVX, FMA3
 TEXT ·vecNormParams256(SB), NOSPLIT, $0-8
@@ -4545,7 +4209,7 @@ done:
 	RET
 
 // func vecNormParams4256(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·vecNormParams4256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -4561,6 +4225,8 @@ TEXT ·vecNormParams4256(SB), NOSPLIT, $0-8
 	ADDQ         BX, R9
 	SUBQ         SI, DX
 	MOVQ         232(AX), R8
+	IMUL3Q       $0x10, R8, R12
+	LEAQ         (DX)(R12*1), R10
 	VBROADCASTSS 72(AX), Y6
 	VBROADCASTSS 88(AX), Y7
 	VBROADCASTSS 76(AX), Y8
@@ -4576,6 +4242,8 @@ loop:
 	VMOVUPS     (CX)(BX*4), Y0
 	VMOVUPS     (DI)(BX*4), Y1
 	LEAQ        (SI)(BX*4), R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y2
 	VMOVUPS     (R11)(DX*1), Y3
 	VSUBPS      Y6, Y3, Y3
@@ -4583,6 +4251,8 @@ loop:
 	VFMADD231PS Y3, Y2, Y1
 	VADDPS      Y2, Y0, Y0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y2
 	VMOVUPS     (R11)(DX*1), Y3
 	VSUBPS      Y8, Y3, Y3
@@ -4590,6 +4260,8 @@ loop:
 	VFMADD231PS Y3, Y2, Y1
 	VADDPS      Y2, Y0, Y0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y2
 	VMOVUPS     (R11)(DX*1), Y3
 	VSUBPS      Y10, Y3, Y3
@@ -4597,6 +4269,8 @@ loop:
 	VFMADD231PS Y3, Y2, Y1
 	VADDPS      Y2, Y0, Y0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y2
 	VMOVUPS     (R11)(DX*1), Y3
 	VSUBPS      Y12, Y3, Y3
@@ -4720,7 +4394,7 @@ done:
 	RET
 
 // func vecNormParams4NoBias256(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·vecNormParams4NoBias256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -4735,6 +4409,8 @@ TEXT ·vecNormParams4NoBias256(SB), NOSPLIT, $0-8
 	ADDQ         BX, R9
 	SUBQ         SI, DX
 	MOVQ         232(AX), R8
+	IMUL3Q       $0x10, R8, R12
+	LEAQ         (DX)(R12*1), R10
 	VBROADCASTSS 72(AX), Y5
 	VBROADCASTSS 88(AX), Y6
 	VBROADCASTSS 76(AX), Y7
@@ -4749,24 +4425,32 @@ TEXT ·vecNormParams4NoBias256(SB), NOSPLIT, $0-8
 loop:
 	VMOVUPS     (DI)(BX*4), Y0
 	LEAQ        (SI)(BX*4), R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y1
 	VMOVUPS     (R11)(DX*1), Y2
 	VSUBPS      Y5, Y2, Y2
 	VMULPS      Y6, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y1
 	VMOVUPS     (R11)(DX*1), Y2
 	VSUBPS      Y7, Y2, Y2
 	VMULPS      Y8, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y1
 	VMOVUPS     (R11)(DX*1), Y2
 	VSUBPS      Y9, Y2, Y2
 	VMULPS      Y10, Y2, Y2
 	VFMADD231PS Y2, Y1, Y0
 	ADDQ        R8, R11
+	PREFETCHT2  (R11)(R12*1)
+	PREFETCHT2  (R11)(R10*1)
 	VMOVUPS     (R11), Y1
 	VMOVUPS     (R11)(DX*1), Y2
 	VSUBPS      Y11, Y2, Y2
@@ -9378,8 +9062,6 @@ TEXT ·vecSoftmaxRows256(SB), NOSPLIT, $0-8
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
 	MOVQ         64(AX), R10
-	MOVQ         88(AX), R8
-	MOVQ         80(AX), R12
 	VBROADCASTSS 72(AX), Y10
 	VBROADCASTSS (R10), Y11
 	VBROADCASTSS 4(R10), Y12
@@ -9388,7 +9070,7 @@ TEXT ·vecSoftmaxRows256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 16(R10), Y15
 
 row:
-	MOVQ         R8, R13
+	MOVQ         88(AX), R13
 	ANDQ         $0x0f, R13
 	LEAQ         vecLaneMasks<>+0(SB), R11
 	SHLQ         $0x02, R13
@@ -9396,7 +9078,7 @@ row:
 	ADDQ         R11, R13
 	VBROADCASTSS 136(R10), Y5
 	VBROADCASTSS 136(R10), Y6
-	MOVQ         R8, R9
+	MOVQ         88(AX), R9
 	ANDQ         $-16, R9
 	XORQ         BX, BX
 	CMPQ         BX, R9
@@ -9412,7 +9094,7 @@ maxLoop:
 	JLT     maxLoop
 
 maxTail:
-	CMPQ       BX, R8
+	CMPQ       BX, 88(AX)
 	JGE        maxDone
 	VMOVUPS    64(R13), Y3
 	VMASKMOVPS (DI)(BX*4), Y3, Y0
@@ -9441,7 +9123,7 @@ maxDone:
 	VBROADCASTSS (DX), Y7
 	VBROADCASTSS 124(R10), Y5
 	VBROADCASTSS 124(R10), Y6
-	MOVQ         R8, R9
+	MOVQ         88(AX), R9
 	ANDQ         $-16, R9
 	XORQ         BX, BX
 	CMPQ         BX, R9
@@ -9513,7 +9195,7 @@ expLoop:
 	JLT          expLoop
 
 expTail:
-	CMPQ         BX, R8
+	CMPQ         BX, 88(AX)
 	JGE          expDone
 	VMOVUPS      64(R13), Y3
 	VMASKMOVPS   (DI)(BX*4), Y3, Y0
@@ -9609,8 +9291,9 @@ filled:
 	ADDQ 104(AX), SI
 	ADDQ $0x04, DX
 	ADDQ $0x04, CX
-	ADDQ 96(AX), R8
-	DECQ R12
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
 	JNE  row
 	VZEROUPPER
 	RET
@@ -9624,8 +9307,6 @@ TEXT ·vecSoftmaxBackwardRows256(SB), NOSPLIT, $0-8
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
 	MOVQ         64(AX), R10
-	MOVQ         88(AX), R8
-	MOVQ         80(AX), R12
 	VBROADCASTSS 72(AX), Y9
 	VBROADCASTSS (R10), Y10
 	VBROADCASTSS 4(R10), Y11
@@ -9635,7 +9316,7 @@ TEXT ·vecSoftmaxBackwardRows256(SB), NOSPLIT, $0-8
 	VBROADCASTSS 20(R10), Y15
 
 row:
-	MOVQ         R8, R13
+	MOVQ         88(AX), R13
 	ANDQ         $0x0f, R13
 	LEAQ         vecLaneMasks<>+0(SB), R11
 	SHLQ         $0x02, R13
@@ -9643,7 +9324,7 @@ row:
 	ADDQ         R11, R13
 	VBROADCASTSS (DX), Y5
 	VBROADCASTSS (CX), Y6
-	MOVQ         R8, R9
+	MOVQ         88(AX), R9
 	ANDQ         $-16, R9
 	XORQ         BX, BX
 	CMPQ         BX, R9
@@ -9721,7 +9402,7 @@ expLoop:
 	JLT          expLoop
 
 expTail:
-	CMPQ         BX, R8
+	CMPQ         BX, 88(AX)
 	JGE          expDone
 	VMOVUPS      64(R13), Y3
 	VMASKMOVPS   (DI)(BX*4), Y3, Y0
@@ -9815,8 +9496,519 @@ filled:
 	ADDQ 104(AX), SI
 	ADDQ $0x04, DX
 	ADDQ $0x04, CX
-	ADDQ 96(AX), R8
-	DECQ R12
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func vecLayerNorm256(a *byte)
+// Requires: AVX, FMA3
+TEXT ·vecLayerNorm256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 40(AX), CX
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R12
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          sumTail
+
+sumLoop:
+	VMOVUPS (SI)(BX*4), Y0
+	VADDPS  Y0, Y5, Y5
+	VMOVUPS 32(SI)(BX*4), Y0
+	VADDPS  Y0, Y6, Y6
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     sumLoop
+
+sumTail:
+	CMPQ       BX, 88(AX)
+	JGE        sumDone
+	VMOVUPS    64(R13), Y3
+	VMASKMOVPS (SI)(BX*4), Y3, Y0
+	VMOVAPS    Y5, Y4
+	VADDPS     Y0, Y4, Y4
+	VBLENDVPS  Y3, Y4, Y5, Y5
+	VMOVUPS    96(R13), Y3
+	VMASKMOVPS 32(SI)(BX*4), Y3, Y0
+	VMOVAPS    Y6, Y4
+	VADDPS     Y0, Y4, Y4
+	VBLENDVPS  Y3, Y4, Y6, Y6
+	ADDQ       $0x10, BX
+
+sumDone:
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPS       X0, X5, X5
+	VPERMILPD    $0x01, X5, X0
+	VADDPS       X0, X5, X5
+	VMOVSHDUP    X5, X0
+	VADDPS       X0, X5, X5
+	VDIVSS       72(AX), X5, X5
+	VMOVSS       X5, (DX)
+	VBROADCASTSS (DX), Y7
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          squaresTail
+
+squaresLoop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VSUBPS      Y7, Y0, Y0
+	VFMADD231PS Y0, Y0, Y5
+	VMOVUPS     32(SI)(BX*4), Y0
+	VSUBPS      Y7, Y0, Y0
+	VFMADD231PS Y0, Y0, Y6
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         squaresLoop
+
+squaresTail:
+	CMPQ        BX, 88(AX)
+	JGE         squaresDone
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (SI)(BX*4), Y3, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVAPS     Y5, Y4
+	VFMADD231PS Y0, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y5, Y5
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMOVAPS     Y6, Y4
+	VFMADD231PS Y0, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y6, Y6
+	ADDQ        $0x10, BX
+
+squaresDone:
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPS       X0, X5, X5
+	VPERMILPD    $0x01, X5, X0
+	VADDPS       X0, X5, X5
+	VMOVSHDUP    X5, X0
+	VADDPS       X0, X5, X5
+	VDIVSS       72(AX), X5, X5
+	VADDSS       76(AX), X5, X5
+	VSQRTSS      X5, X5, X5
+	VMOVSS       44(R10), X0
+	VDIVSS       X5, X0, X5
+	VMOVSS       X5, (CX)
+	VBROADCASTSS (CX), Y8
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          normaliseTail
+
+normaliseLoop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VSUBPS      Y7, Y0, Y0
+	VMULPS      Y8, Y0, Y0
+	VMOVUPS     (R8)(BX*4), Y1
+	VMOVUPS     (R12)(BX*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, (DI)(BX*4)
+	VMOVUPS     32(SI)(BX*4), Y0
+	VSUBPS      Y7, Y0, Y0
+	VMULPS      Y8, Y0, Y0
+	VMOVUPS     32(R8)(BX*4), Y1
+	VMOVUPS     32(R12)(BX*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, 32(DI)(BX*4)
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         normaliseLoop
+
+normaliseTail:
+	CMPQ        BX, 88(AX)
+	JGE         normaliseDone
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (SI)(BX*4), Y3, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMULPS      Y8, Y0, Y0
+	VMASKMOVPS  (R8)(BX*4), Y3, Y1
+	VMASKMOVPS  (R12)(BX*4), Y3, Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y3, (DI)(BX*4)
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
+	VSUBPS      Y7, Y0, Y0
+	VMULPS      Y8, Y0, Y0
+	VMASKMOVPS  32(R8)(BX*4), Y3, Y1
+	VMASKMOVPS  32(R12)(BX*4), Y3, Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMASKMOVPS  Y0, Y3, 32(DI)(BX*4)
+	ADDQ        $0x10, BX
+
+normaliseDone:
+	ADDQ 104(AX), DI
+	ADDQ 104(AX), SI
+	ADDQ $0x04, DX
+	ADDQ $0x04, CX
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func vecLayerNormNoBias256(a *byte)
+// Requires: AVX, FMA3
+TEXT ·vecLayerNormNoBias256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 40(AX), CX
+	MOVQ 48(AX), R8
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          sumTail
+
+sumLoop:
+	VMOVUPS (SI)(BX*4), Y0
+	VADDPS  Y0, Y4, Y4
+	VMOVUPS 32(SI)(BX*4), Y0
+	VADDPS  Y0, Y5, Y5
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     sumLoop
+
+sumTail:
+	CMPQ       BX, 88(AX)
+	JGE        sumDone
+	VMOVUPS    64(R13), Y2
+	VMASKMOVPS (SI)(BX*4), Y2, Y0
+	VMOVAPS    Y4, Y3
+	VADDPS     Y0, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y4, Y4
+	VMOVUPS    96(R13), Y2
+	VMASKMOVPS 32(SI)(BX*4), Y2, Y0
+	VMOVAPS    Y5, Y3
+	VADDPS     Y0, Y3, Y3
+	VBLENDVPS  Y2, Y3, Y5, Y5
+	ADDQ       $0x10, BX
+
+sumDone:
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSHDUP    X4, X0
+	VADDPS       X0, X4, X4
+	VDIVSS       72(AX), X4, X4
+	VMOVSS       X4, (DX)
+	VBROADCASTSS (DX), Y6
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          squaresTail
+
+squaresLoop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VSUBPS      Y6, Y0, Y0
+	VFMADD231PS Y0, Y0, Y4
+	VMOVUPS     32(SI)(BX*4), Y0
+	VSUBPS      Y6, Y0, Y0
+	VFMADD231PS Y0, Y0, Y5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         squaresLoop
+
+squaresTail:
+	CMPQ        BX, 88(AX)
+	JGE         squaresDone
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (SI)(BX*4), Y2, Y0
+	VSUBPS      Y6, Y0, Y0
+	VMOVAPS     Y4, Y3
+	VFMADD231PS Y0, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
+	VSUBPS      Y6, Y0, Y0
+	VMOVAPS     Y5, Y3
+	VFMADD231PS Y0, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	ADDQ        $0x10, BX
+
+squaresDone:
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSHDUP    X4, X0
+	VADDPS       X0, X4, X4
+	VDIVSS       72(AX), X4, X4
+	VADDSS       76(AX), X4, X4
+	VSQRTSS      X4, X4, X4
+	VMOVSS       44(R10), X0
+	VDIVSS       X4, X0, X4
+	VMOVSS       X4, (CX)
+	VBROADCASTSS (CX), Y7
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          normaliseTail
+
+normaliseLoop:
+	VMOVUPS (SI)(BX*4), Y0
+	VSUBPS  Y6, Y0, Y0
+	VMULPS  Y7, Y0, Y0
+	VMOVUPS (R8)(BX*4), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (DI)(BX*4)
+	VMOVUPS 32(SI)(BX*4), Y0
+	VSUBPS  Y6, Y0, Y0
+	VMULPS  Y7, Y0, Y0
+	VMOVUPS 32(R8)(BX*4), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, 32(DI)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     normaliseLoop
+
+normaliseTail:
+	CMPQ       BX, 88(AX)
+	JGE        normaliseDone
+	VMOVUPS    64(R13), Y2
+	VMASKMOVPS (SI)(BX*4), Y2, Y0
+	VSUBPS     Y6, Y0, Y0
+	VMULPS     Y7, Y0, Y0
+	VMASKMOVPS (R8)(BX*4), Y2, Y1
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, (DI)(BX*4)
+	VMOVUPS    96(R13), Y2
+	VMASKMOVPS 32(SI)(BX*4), Y2, Y0
+	VSUBPS     Y6, Y0, Y0
+	VMULPS     Y7, Y0, Y0
+	VMASKMOVPS 32(R8)(BX*4), Y2, Y1
+	VMULPS     Y1, Y0, Y0
+	VMASKMOVPS Y0, Y2, 32(DI)(BX*4)
+	ADDQ       $0x10, BX
+
+normaliseDone:
+	ADDQ 104(AX), DI
+	ADDQ 104(AX), SI
+	ADDQ $0x04, DX
+	ADDQ $0x04, CX
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
+// func vecLayerNormBackward256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecLayerNormBackward256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 40(AX), CX
+	MOVQ 48(AX), R8
+	MOVQ 56(AX), R12
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VBROADCASTSS (DX), Y9
+	VBROADCASTSS (CX), Y10
+	VBROADCASTSS 124(R10), Y5
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	VBROADCASTSS 124(R10), Y8
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          sumsTail
+
+sumsLoop:
+	VMOVUPS     (SI)(BX*4), Y0
+	VMOVUPS     (R12)(BX*4), Y1
+	VMOVUPS     (R8)(BX*4), Y2
+	VMULPS      Y2, Y0, Y0
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VADDPS      Y0, Y5, Y5
+	VFMADD231PS Y1, Y0, Y7
+	VMOVUPS     32(SI)(BX*4), Y0
+	VMOVUPS     32(R12)(BX*4), Y1
+	VMOVUPS     32(R8)(BX*4), Y2
+	VMULPS      Y2, Y0, Y0
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VADDPS      Y0, Y6, Y6
+	VFMADD231PS Y1, Y0, Y8
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         sumsLoop
+
+sumsTail:
+	CMPQ        BX, 88(AX)
+	JGE         sumsDone
+	VMOVUPS     64(R13), Y3
+	VMASKMOVPS  (SI)(BX*4), Y3, Y0
+	VMASKMOVPS  (R12)(BX*4), Y3, Y1
+	VMASKMOVPS  (R8)(BX*4), Y3, Y2
+	VMULPS      Y2, Y0, Y0
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VMOVAPS     Y5, Y4
+	VADDPS      Y0, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y5, Y5
+	VMOVAPS     Y7, Y4
+	VFMADD231PS Y1, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y7, Y7
+	VMOVUPS     96(R13), Y3
+	VMASKMOVPS  32(SI)(BX*4), Y3, Y0
+	VMASKMOVPS  32(R12)(BX*4), Y3, Y1
+	VMASKMOVPS  32(R8)(BX*4), Y3, Y2
+	VMULPS      Y2, Y0, Y0
+	VSUBPS      Y9, Y1, Y1
+	VMULPS      Y10, Y1, Y1
+	VMOVAPS     Y6, Y4
+	VADDPS      Y0, Y4, Y4
+	VBLENDVPS   Y3, Y4, Y6, Y6
+	VMOVAPS     Y8, Y4
+	VFMADD231PS Y1, Y0, Y4
+	VBLENDVPS   Y3, Y4, Y8, Y8
+	ADDQ        $0x10, BX
+
+sumsDone:
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X0
+	VADDPS       X0, X5, X5
+	VPERMILPD    $0x01, X5, X0
+	VADDPS       X0, X5, X5
+	VMOVSHDUP    X5, X0
+	VADDPS       X0, X5, X5
+	VDIVSS       72(AX), X5, X5
+	VBROADCASTSS X5, Y11
+	VADDPS       Y8, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X0
+	VADDPS       X0, X7, X7
+	VPERMILPD    $0x01, X7, X0
+	VADDPS       X0, X7, X7
+	VMOVSHDUP    X7, X0
+	VADDPS       X0, X7, X7
+	VDIVSS       72(AX), X7, X7
+	VBROADCASTSS X7, Y12
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          dxTail
+
+dxLoop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMOVUPS      (R12)(BX*4), Y1
+	VMOVUPS      (R8)(BX*4), Y2
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y9, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VSUBPS       Y11, Y0, Y0
+	VFNMADD231PS Y12, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VMOVUPS      Y0, (DI)(BX*4)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMOVUPS      32(R12)(BX*4), Y1
+	VMOVUPS      32(R8)(BX*4), Y2
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y9, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VSUBPS       Y11, Y0, Y0
+	VFNMADD231PS Y12, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VMOVUPS      Y0, 32(DI)(BX*4)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          dxLoop
+
+dxTail:
+	CMPQ         BX, 88(AX)
+	JGE          dxDone
+	VMOVUPS      64(R13), Y3
+	VMASKMOVPS   (SI)(BX*4), Y3, Y0
+	VMASKMOVPS   (R12)(BX*4), Y3, Y1
+	VMASKMOVPS   (R8)(BX*4), Y3, Y2
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y9, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VSUBPS       Y11, Y0, Y0
+	VFNMADD231PS Y12, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VMASKMOVPS   Y0, Y3, (DI)(BX*4)
+	VMOVUPS      96(R13), Y3
+	VMASKMOVPS   32(SI)(BX*4), Y3, Y0
+	VMASKMOVPS   32(R12)(BX*4), Y3, Y1
+	VMASKMOVPS   32(R8)(BX*4), Y3, Y2
+	VMULPS       Y2, Y0, Y0
+	VSUBPS       Y9, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VSUBPS       Y11, Y0, Y0
+	VFNMADD231PS Y12, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VMASKMOVPS   Y0, Y3, 32(DI)(BX*4)
+	ADDQ         $0x10, BX
+
+dxDone:
+	ADDQ 104(AX), DI
+	ADDQ 104(AX), SI
+	ADDQ $0x04, DX
+	ADDQ $0x04, CX
+	ADDQ 104(AX), R12
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
 	JNE  row
 	VZEROUPPER
 	RET

@@ -41,10 +41,10 @@ func BenchmarkVector(b *testing.B) {
 	}{
 		{"Copy", 2, func(isa ISA) { copy(s[0], s[1]) }},
 		{"LayerNorm", 2, func(isa ISA) {
-			rows(func(i, j int) { isa.LayerNorm(s[0][i:j], s[1][i:j], w, bias, 1e-5) })
+			isa.LayerNorm(s[0], s[1], w, bias, mean, rstd, 1e-5)
 		}},
 		{"LayerNormBackward", 3, func(isa ISA) {
-			rows(func(i, j int) { isa.LayerNormBackward(s[0][i:j], s[1][i:j], s[2][i:j], w, 0.1, 1) })
+			isa.LayerNormBackward(s[0], s[1], s[2], w, mean, rstd)
 		}},
 		{"LayerNormBackwardParams", 2, func(isa ISA) {
 			isa.LayerNormBackwardParams(w, bias, s[1], s[2], mean, rstd, benchN/benchRow, benchRow)
@@ -91,7 +91,7 @@ func BenchmarkVector(b *testing.B) {
 // BenchmarkShortRows is the cost of a call on 64 elements, as attention makes.
 func BenchmarkShortRows(b *testing.B) {
 	r := newRand()
-	x, y := normals(r, 64, 1), make([]float32, 64)
+	x, y, one := normals(r, 64, 1), make([]float32, 64), make([]float32, 2)
 	for _, k := range []struct {
 		name string
 		call func(isa ISA)
@@ -100,7 +100,7 @@ func BenchmarkShortRows(b *testing.B) {
 		{"ExpSum", func(isa ISA) { isa.ExpSum(y, x, 0.1, 1) }},
 		{"Dot", func(isa ISA) { isa.Dot(x, x) }},
 		{"Scale", func(isa ISA) { isa.Scale(y, x, 0.5) }},
-		{"LayerNorm", func(isa ISA) { isa.LayerNorm(y, x, x, x, 0.5) }},
+		{"LayerNorm", func(isa ISA) { isa.LayerNorm(y, x, x, x, one[:1], one[1:], 0.5) }},
 	} {
 		for _, l := range cpufeat.Supported() {
 			b.Run(k.name+"/"+l.String(), func(b *testing.B) {

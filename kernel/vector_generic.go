@@ -7,8 +7,6 @@ const assembly = false
 
 func (isa ISA) call(vecOp, *vecArgs) {}
 
-func (isa ISA) softmaxRows(*softmaxArgs) {}
-
-func (isa ISA) softmaxBackwardRows(*softmaxArgs) {}
+func (isa ISA) onRows(rowOp, *rowArgs) {}
 
 func (isa ISA) draw(*keepArgs) {}

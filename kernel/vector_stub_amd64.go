@@ -4,48 +4,6 @@
 
 package kernel
 
-// vecSum512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	acc += p1
-//
-//go:noescape
-func vecSum512(a *byte)
-
-// vecSumSquaredDev512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	d := p1 - f0; acc = fma(d, d, acc)
-//
-//go:noescape
-func vecSumSquaredDev512(a *byte)
-
-// vecNormalise512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = fma((p1-f0)*f1, p2, p3)
-//
-//go:noescape
-func vecNormalise512(a *byte)
-
-// vecNormaliseNoBias512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = (p1-f0)*f1*p2
-//
-//go:noescape
-func vecNormaliseNoBias512(a *byte)
-
-// vecNormBackwardSums512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	g := p1*p3; acc += g; acc2 = fma(g, (p2-f0)*f1, acc2)
-//
-//go:noescape
-func vecNormBackwardSums512(a *byte)
-
-// vecNormBackward512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1
-//
-//go:noescape
-func vecNormBackward512(a *byte)
-
 // vecNormParams512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1
@@ -319,15 +277,30 @@ func vecEncodeSigned512(a *byte)
 //go:noescape
 func vecEncodeUnsigned512(a *byte)
 
-// vecSoftmaxRows512 works on softmaxArgs a, as softmaxRowsGo.
+// vecSoftmaxRows512 works on rowArgs a, as ISA.softmax.
 //
 //go:noescape
 func vecSoftmaxRows512(a *byte)
 
-// vecSoftmaxBackwardRows512 works on softmaxArgs a, as softmaxBackwardRowsGo.
+// vecSoftmaxBackwardRows512 works on rowArgs a, as ISA.softmaxBackward.
 //
 //go:noescape
 func vecSoftmaxBackwardRows512(a *byte)
+
+// vecLayerNorm512 works on rowArgs a, as ISA.LayerNorm.
+//
+//go:noescape
+func vecLayerNorm512(a *byte)
+
+// vecLayerNormNoBias512 works on rowArgs a, as ISA.LayerNorm.
+//
+//go:noescape
+func vecLayerNormNoBias512(a *byte)
+
+// vecLayerNormBackward512 works on rowArgs a, as ISA.LayerNormBackward.
+//
+//go:noescape
+func vecLayerNormBackward512(a *byte)
 
 // vecDraw512 works on keepArgs a:
 //
@@ -338,48 +311,6 @@ func vecDraw512(a *byte)
 
 // fmaPeak512 runs n rounds of 12 independent fma on zeros.
 func fmaPeak512(n int)
-
-// vecSum256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	acc += p1
-//
-//go:noescape
-func vecSum256(a *byte)
-
-// vecSumSquaredDev256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	d := p1 - f0; acc = fma(d, d, acc)
-//
-//go:noescape
-func vecSumSquaredDev256(a *byte)
-
-// vecNormalise256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = fma((p1-f0)*f1, p2, p3)
-//
-//go:noescape
-func vecNormalise256(a *byte)
-
-// vecNormaliseNoBias256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = (p1-f0)*f1*p2
-//
-//go:noescape
-func vecNormaliseNoBias256(a *byte)
-
-// vecNormBackwardSums256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	g := p1*p3; acc += g; acc2 = fma(g, (p2-f0)*f1, acc2)
-//
-//go:noescape
-func vecNormBackwardSums256(a *byte)
-
-// vecNormBackward256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1
-//
-//go:noescape
-func vecNormBackward256(a *byte)
 
 // vecNormParams256 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -654,15 +585,30 @@ func vecEncodeSigned256(a *byte)
 //go:noescape
 func vecEncodeUnsigned256(a *byte)
 
-// vecSoftmaxRows256 works on softmaxArgs a, as softmaxRowsGo.
+// vecSoftmaxRows256 works on rowArgs a, as ISA.softmax.
 //
 //go:noescape
 func vecSoftmaxRows256(a *byte)
 
-// vecSoftmaxBackwardRows256 works on softmaxArgs a, as softmaxBackwardRowsGo.
+// vecSoftmaxBackwardRows256 works on rowArgs a, as ISA.softmaxBackward.
 //
 //go:noescape
 func vecSoftmaxBackwardRows256(a *byte)
+
+// vecLayerNorm256 works on rowArgs a, as ISA.LayerNorm.
+//
+//go:noescape
+func vecLayerNorm256(a *byte)
+
+// vecLayerNormNoBias256 works on rowArgs a, as ISA.LayerNorm.
+//
+//go:noescape
+func vecLayerNormNoBias256(a *byte)
+
+// vecLayerNormBackward256 works on rowArgs a, as ISA.LayerNormBackward.
+//
+//go:noescape
+func vecLayerNormBackward256(a *byte)
 
 // vecDraw256 works on keepArgs a:
 //

@@ -158,7 +158,9 @@ func TestLayerNorm(t *testing.T) {
 		for _, c := range []int{1, 7, 16, 48, 100, 384} {
 			x, w, b, dy := normals(r, c, 3), normals(r, c, 1), normals(r, c, 1), normals(r, c, 1)
 			y, dx := make([]float32, c), make([]float32, c)
-			mean, rstd := isa.LayerNorm(y, x, w, b, 1e-5)
+			means, rstds := make([]float32, 1), make([]float32, 1)
+			isa.LayerNorm(y, x, w, b, means, rstds, 1e-5)
+			mean, rstd := means[0], rstds[0]
 			var m, v float64
 			for _, e := range x {
 				m += float64(e) / float64(c)
@@ -169,7 +171,7 @@ func TestLayerNorm(t *testing.T) {
 			s := 1 / math.Sqrt(v+1e-5)
 			near(t, "mean", float64(mean), m, 1e-5)
 			near(t, "rstd", float64(rstd), s, 1e-5)
-			isa.LayerNormBackward(dx, dy, x, w, mean, rstd)
+			isa.LayerNormBackward(dx, dy, x, w, means, rstds)
 			var sg, sgx float64
 			for i := range x {
 				g := float64(dy[i]) * float64(w[i])
@@ -184,8 +186,8 @@ func TestLayerNorm(t *testing.T) {
 				}
 			}
 			yNoBias, dw, db := make([]float32, c), make([]float32, c), make([]float32, c)
-			isa.LayerNorm(yNoBias, x, w, nil, 1e-5)
-			isa.LayerNormBackwardParams(dw, db, dy, x, []float32{mean}, []float32{rstd}, 1, c)
+			isa.LayerNorm(yNoBias, x, w, nil, means, rstds, 1e-5)
+			isa.LayerNormBackwardParams(dw, db, dy, x, means, rstds, 1, c)
 			for i := range x {
 				near(t, "y-b", float64(yNoBias[i]), float64(y[i])-float64(b[i]), 1e-5)
 				near(t, "dw*w", float64(dw[i]*w[i]), float64(dy[i]*yNoBias[i]), 1e-5)
@@ -408,11 +410,16 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 	o := newOperands(1, n, false)
 	x, y, z := o.vec(), o.vec(), o.positive()
 	side := o.side(2 * n)
+	one := []float32{1}
+	qkv, grad, scratch := make([]float32, n*8), make([]float32, n*8), make([]float32, ScratchFloats)
+	head := AttentionHead{T: n, D: 8, LD: 8, LDOut: 8, Scale: 1, Causal: true, Q: qkv, K: qkv, V: qkv, Out: make([]float32, n*8), LSE: y, Keep: 60000}
 	for _, l := range cpufeat.Supported() {
 		isa := ISA(l)
 		if got := testing.AllocsPerRun(10, func() {
-			isa.LayerNorm(y, x, z, z, 1e-5)
-			isa.LayerNormBackward(y, x, x, z, 0, 1)
+			isa.LayerNorm(y, x, z, z, one[:], one[:], 1e-5)
+			isa.LayerNormBackward(y, x, x, z, one[:], one[:])
+			isa.Attention(&head, 0, scratch)
+			isa.AttentionBackward(&head, grad, grad, grad, head.Out, scratch)
 			isa.ExpSum(y, x, 1, isa.RowMax(x))
 			isa.CrossEntropy(y, 3, 1)
 			isa.GELUTanh(y, x)

@@ -38,6 +38,7 @@ type Backend struct {
 	linear  linear
 	scatter scatter
 	heads   heads
+	norm    normBackward
 	sums    []float64 // partial sums of the reductions over whole tensors
 }
 

@@ -40,35 +40,9 @@ func (b *Backend) LayerNorm(y, stats, x, w, bias tensor.Tensor, eps float32) {
 	st := b.f32(stats)
 	b.eachRow(n, rowsPerTask, rows{y: b.f32(y), x: b.f32(x), w: b.f32(w), b: b.f32(bias), mean: st[:n], rstd: st[n:], cols: cols, scale: eps,
 		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-			for i := lo; i < hi; i++ {
-				at, end := i*r.cols, (i+1)*r.cols
-				r.mean[i], r.rstd[i] = isa.LayerNorm(r.y[at:end], r.x[at:end], r.w, r.b, r.scale)
-			}
+			at, end := lo*r.cols, hi*r.cols
+			isa.LayerNorm(r.y[at:end], r.x[at:end], r.w, r.b, r.mean[lo:hi], r.rstd[lo:hi], r.scale)
 		}})
-}
-
-// LayerNormBackward adds to dw and db, then writes dx, which may be dy.
-func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
-	n, cols := x.Rows(), x.Cols()
-	must(dx.Len() == x.Len() && dy.Len() == x.Len() && dw.Len() == cols && w.Len() == cols && stats.Len() == 2*n, "LayerNormBackward", dx, dw, db, dy, x, w, stats)
-	st := b.f32(stats)
-	r := rows{d: b.f32(dy), x: b.f32(x), w: b.f32(dw), b: b.f32(db), mean: st[:n], rstd: st[n:], cols: cols,
-		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-			var db []float32
-			if r.b != nil {
-				db = r.b[lo:hi]
-			}
-			isa.LayerNormBackwardParams(r.w[lo:hi], db, r.d[lo:], r.x[lo:], r.mean, r.rstd, len(r.mean), r.cols)
-		}}
-	b.eachRow(cols, b.band(cols), r)
-	r.y, r.w = b.f32(dx), b.f32(w)
-	r.fn = func(isa kernel.ISA, r *rows, lo, hi int) {
-		for i := lo; i < hi; i++ {
-			at, end := i*r.cols, (i+1)*r.cols
-			isa.LayerNormBackward(r.y[at:end], r.d[at:end], r.x[at:end], r.w, r.mean[i], r.rstd[i])
-		}
-	}
-	b.eachRow(n, rowsPerTask, r)
 }
 
 // PoolRows writes the mean of the first pooled rows of each sample, added up in

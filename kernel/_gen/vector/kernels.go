@@ -1,49 +1,8 @@
 package main
 
-import (
-	"strconv"
-
-	. "github.com/mmcloughlin/avo/build"
-	"github.com/mmcloughlin/avo/operand"
-)
+import "strconv"
 
 var kernels = []kernel{
-	{name: "Sum", loop: "acc += p1", ptrs: 2, accs: 1, body: func(g *gen) {
-		g.add(g.acc(0), g.acc(0), g.load(1))
-	}},
-	{name: "SumSquaredDev", loop: "d := p1 - f0; acc = fma(d, d, acc)", ptrs: 2, accs: 1, body: func(g *gen) {
-		d := g.load(1)
-		g.sub(d, d, g.f(0))
-		g.addMul(g.acc(0), d, d)
-	}},
-	{name: "Normalise", loop: "p0 = fma((p1-f0)*f1, p2, p3)", ptrs: 4, body: func(g *gen) {
-		x := g.load(1)
-		g.xhat(x)
-		g.mulAdd(x, g.load(2), g.load(3))
-		g.store(x, 0)
-	}},
-	{name: "NormaliseNoBias", loop: "p0 = (p1-f0)*f1*p2", ptrs: 3, body: func(g *gen) {
-		x := g.load(1)
-		g.xhat(x)
-		g.mul(x, x, g.load(2))
-		g.store(x, 0)
-	}},
-	{name: "NormBackwardSums", loop: "g := p1*p3; acc += g; acc2 = fma(g, (p2-f0)*f1, acc2)", ptrs: 4, accs: 2, body: func(g *gen) {
-		d, x := g.load(1), g.load(2)
-		g.mul(d, d, g.load(3))
-		g.xhat(x)
-		g.add(g.acc(0), g.acc(0), d)
-		g.addMul(g.acc(1), d, x)
-	}},
-	{name: "NormBackward", loop: "p0 = fma(-(p2-f0)*f1, f3, p1*p3-f2) * f1", ptrs: 4, body: func(g *gen) {
-		d, x := g.load(1), g.load(2)
-		g.mul(d, d, g.load(3))
-		g.xhat(x)
-		g.sub(d, d, g.f(2))
-		g.subMul(d, x, g.f(3))
-		g.mul(d, d, g.f(1))
-		g.store(d, 0)
-	}},
 	{name: "NormParams", loop: "p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1", ptrs: 4, body: func(g *gen) {
 		dy := normParams(g)
 		db := g.load(3)
@@ -175,44 +134,6 @@ var kernels = []kernel{
 		g.div(m, m, v)
 		g.decayed(m, 4)
 	}},
-}
-
-// xhat sets x = (x-mean)*rstd.
-func (g *gen) xhat(x v) {
-	g.sub(x, x, g.f(0))
-	g.mul(x, x, g.f(1))
-}
-
-func normParams(g *gen) (dy v) {
-	dw, dy, x := g.load(0), g.load(1), g.load(2)
-	g.xhat(x)
-	g.addMul(dw, dy, x)
-	g.store(dw, 0)
-	return dy
-}
-
-// rowsOf4 leaves the distance from dy to x in place of x, and that of rows in R8.
-func rowsOf4() {
-	SUBQ(pointers[1], pointers[2])
-	MOVQ(operand.Mem{Base: args, Disp: argLD}, pointers[4])
-}
-
-func normParams4(g *gen, each func(dy v)) {
-	dw, dy, x := g.load(0), g.tmp(), g.tmp()
-	row := operand.Mem{Base: scratch}
-	g.emit(func() { LEAQ(g.mem(1), scratch) })
-	for r := range 4 {
-		g.loadFrom(row, dy)
-		g.loadFrom(row.Idx(pointers[2], 1), x)
-		g.sub(x, x, g.f(r))
-		g.mul(x, x, g.f(4+r))
-		g.addMul(dw, dy, x)
-		each(dy)
-		if r < 3 {
-			g.emit(func() { ADDQ(pointers[4], scratch) })
-		}
-	}
-	g.store(dw, 0)
 }
 
 // clampSpan bounds x to ±cSpan.

@@ -20,6 +20,7 @@ func main() {
 			k.emit(s)
 		}
 		s.softmax()
+		s.norm()
 		s.draw()
 		s.peak()
 	}
