@@ -1,18 +1,28 @@
 #!/usr/bin/env bash
-# Times a GPT training step here and in a peer, in turn, and prints the ratios.
+# Times a training step of a model here and in a peer, in turn, and prints the
+# ratios.
 #
-#   bench/compare.sh 'PEER COMMAND' [ROUNDS [SETTING ...]]
+#   bench/compare.sh 'PEER COMMAND' [gpt|vit [ROUNDS [SETTING ...]]]
 #
-# PEER COMMAND is called with: gpt --layers N --heads N --width N --seq N
-# --batch N --vocab N --steps N --mode store|checkpoint, and prints one JSON
-# object with seconds_per_step, peak_mb and mb_before_step. The settings are
-# passed to both. Machines are noisy: the two alternate, medians count, and the
-# ratio is what to quote.
+# PEER COMMAND is called with: the model, --layers N --heads N --width N --batch N,
+# for gpt --seq N --vocab N, for vit --mlp N, --steps N --mode store|checkpoint,
+# and prints one JSON object with seconds_per_step, peak_mb and mb_before_step. The
+# settings are passed to both. Machines are noisy: the two alternate, medians
+# count, and the ratio is what to quote.
 set -euo pipefail
-peer=${1:?usage: bench/compare.sh 'PEER COMMAND' [ROUNDS [SETTING ...]]}
-rounds=${2:-3}
-setting=(--layers 6 --heads 6 --width 384 --seq 256 --batch 16 --vocab 65)
-if (($# > 2)); then setting=("${@:3}"); fi
+usage="usage: bench/compare.sh 'PEER COMMAND' [gpt|vit [ROUNDS [SETTING ...]]]"
+peer=${1:?$usage}
+model=${2:-gpt}
+rounds=${3:-3}
+case $model in
+  gpt) setting=(--layers 6 --heads 6 --width 384 --seq 256 --batch 16 --vocab 65) ;;
+  vit) setting=(--layers 6 --heads 8 --width 512 --mlp 512 --batch 128) ;;
+  *)
+    echo "$usage" >&2
+    exit 2
+    ;;
+esac
+if (($# > 3)); then setting=("${@:4}"); fi
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
@@ -35,11 +45,11 @@ run() { # NAME COMMAND...
 
 for ((i = 1; i <= rounds; i++)); do
   for mode in store recompute reversible; do
-    run "$mode" "$tmp/bdia" bench --memory "$mode" --steps 3 --json "${setting[@]}"
+    run "$mode" "$tmp/bdia" bench --model "$model" --memory "$mode" --steps 3 --json "${setting[@]}"
   done
   for mode in store checkpoint; do
     # shellcheck disable=SC2086 # the peer is a command line
-    run "peer-$mode" $peer gpt "${setting[@]}" --steps 4 --mode "$mode"
+    run "peer-$mode" $peer "$model" "${setting[@]}" --steps 4 --mode "$mode"
   done
 done
 

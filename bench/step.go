@@ -19,8 +19,9 @@ type Step struct {
 	ISA             string     `json:"isa"`
 	Params          int        `json:"params"`
 	Steps           int        `json:"steps"`
-	SecondsPerStep  float64    `json:"seconds_per_step"` // median
-	TokensPerSecond float64    `json:"tokens_per_second"`
+	SecondsPerStep  float64    `json:"seconds_per_step"`            // median
+	TokensPerSecond float64    `json:"tokens_per_second,omitempty"` // of a language model
+	ImagesPerSecond float64    `json:"images_per_second,omitempty"` // of a classifier
 	PeakArenaBytes  int64      `json:"peak_arena_bytes"`
 	PeakRSSMB       float64    `json:"peak_rss_mb"`   // of the process
 	RSSBeforeMB     float64    `json:"rss_before_mb"` // before there was a model
@@ -30,7 +31,7 @@ type Step struct {
 	Operations      []meter.Op `json:"operations"` // totals of the timed steps
 }
 
-// TimeStep runs two warm-up steps of cfg on random tokens and then the given
+// TimeStep runs two warm-up steps of cfg on random tokens or images and then the given
 // number of timed ones. Every operation is metered, which costs well below one
 // part in a thousand. It ends early, with an error, when ctx is done.
 func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
@@ -78,7 +79,12 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	for _, op := range r.Operations {
 		r.MatrixFLOPs += op.MatrixFLOPs / int64(steps)
 	}
-	r.TokensPerSecond = float64(cfg.Loop.Batch*cfg.Model.Context) / r.SecondsPerStep
+	_, perSample := cfg.Unit()
+	if speed := float64(cfg.Loop.Batch*perSample) / r.SecondsPerStep; cfg.Task == train.TaskImage {
+		r.ImagesPerSecond = speed
+	} else {
+		r.TokensPerSecond = speed
+	}
 	return r, nil
 }
 

@@ -11,12 +11,26 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/bench"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
 
+// benchSizes are the flags of a benchmark's model.
+var benchSizes = []struct{ name, usage string }{
+	{"layers", "blocks"},
+	{"heads", "attention heads"},
+	{"width", "channels of the residual stream"},
+	{"mlp", "hidden width of the MLP; 0 for four times the width"},
+	{"batch", "samples of a step"},
+	{"seq", "gpt: tokens of a sample"},
+	{"vocab", "gpt: vocabulary"},
+	{"image", "vit: pixels of an image's side"},
+	{"patch", "vit: pixels of a patch's side"},
+	{"classes", "vit: classes"},
+}
+
 func newBench() *cobra.Command {
-	cfg := train.DefaultConfig()
-	m := &cfg.Model
+	var engine train.EngineConfig
 	var architecture, memory string
 	var steps int
 	var asJSON bool
@@ -29,33 +43,34 @@ operation. With --memory, time the steps of that mode only.
 
 A step is the ordinary transformer in the modes store and recompute; reversible
 is gamma 0.5 on a grid of 2^-9 with updates in the reverse walk. The optimiser is
-AdamW. Tokens are random.`,
+AdamW. Tokens and images are random. The models are gpt, of the preset nano where
+no sizes are given, vit, of the preset vit-paper, and revvit, which is vit with two
+residual streams inverted in floating point.`,
 		Example: `  bdia bench
   bdia bench --memory reversible --json
-  bdia bench --layers 12 --heads 12 --width 768 --seq 512 --batch 4 --vocab 50257 --memory store`,
+  bdia bench --layers 12 --heads 12 --width 768 --seq 512 --batch 4 --vocab 50257 --memory store
+  bdia bench --model vit --layers 6 --heads 8 --width 512 --mlp 512 --batch 128`,
 		Args: arguments(0, 0, ""),
 	}
 	group(c, "Model", func(f *pflag.FlagSet) {
-		f.StringVar(&architecture, "model", "gpt", "`architecture`: gpt")
-		f.IntVar(&m.Layers, "layers", m.Layers, "blocks")
-		f.IntVar(&m.Heads, "heads", m.Heads, "attention heads")
-		f.IntVar(&m.Width, "width", m.Width, "channels of the residual stream")
-		f.IntVar(&m.MLP, "mlp", m.MLP, "hidden width of the MLP; 0 for four times the width")
-		f.IntVar(&m.Context, "seq", m.Context, "tokens of a sample")
-		f.IntVar(&cfg.Loop.Batch, "batch", cfg.Loop.Batch, "samples of a step")
-		f.IntVar(&m.Vocab, "vocab", m.Vocab, "vocabulary")
+		f.StringVar(&architecture, "model", "gpt", "`architecture`: gpt, vit or revvit")
+		for _, s := range benchSizes {
+			f.Int(s.name, 0, s.usage)
+		}
 	})
 	group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&memory, "memory", "", "time only this `mode`: reversible, store or recompute")
 		f.IntVar(&steps, "steps", 5, "timed steps; the median counts")
-		engineFlags(f, &cfg.Engine)
+		engineFlags(f, &engine)
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		if architecture != "gpt" {
-			return usage(fmt.Errorf("--model %q; gpt is what there is", architecture))
+		cfg, err := benchConfig(cmd.Flags(), architecture)
+		if err != nil {
+			return usage(err)
 		}
+		cfg.Engine = engine
 		if steps < 1 {
 			return usage(fmt.Errorf("--steps %d; time at least one", steps))
 		}
@@ -89,6 +104,38 @@ AdamW. Tokens are random.`,
 		return nil
 	}
 	return c
+}
+
+// benchConfig is a training run of the given architecture, with the sizes that
+// were given as flags.
+func benchConfig(f *pflag.FlagSet, architecture string) (train.Config, error) {
+	cfg := train.DefaultConfig()
+	g := &cfg.Model
+	fields := map[string]*int{"layers": &g.Layers, "heads": &g.Heads, "width": &g.Width, "mlp": &g.MLP, "seq": &g.Context, "vocab": &g.Vocab}
+	switch architecture {
+	case "gpt":
+	case "vit", "revvit":
+		cfg = train.DefaultImageConfig()
+		cfg.ViT, _ = model.ViTPreset("vit-paper")
+		v := &cfg.ViT
+		fields = map[string]*int{"layers": &v.Layers, "heads": &v.Heads, "width": &v.Width, "mlp": &v.MLP, "image": &v.Image, "patch": &v.Patch, "classes": &v.Classes}
+		if architecture == "revvit" {
+			v.TwoStream, cfg.Method = true, bdia.Options{Memory: bdia.Reversible, Gamma: 0, Grid: bdia.NoGrid}
+		}
+	default:
+		return cfg, fmt.Errorf("--model %q; use gpt, vit or revvit", architecture)
+	}
+	fields["batch"] = &cfg.Loop.Batch
+	for _, s := range benchSizes {
+		if !f.Changed(s.name) {
+			continue
+		}
+		if fields[s.name] == nil {
+			return cfg, fmt.Errorf("--%s is not a size of %s", s.name, architecture)
+		}
+		*fields[s.name], _ = f.GetInt(s.name)
+	}
+	return cfg, nil
 }
 
 // measure measures the machine with the threads and instruction set of cfg.
@@ -147,8 +194,12 @@ func printKernel(w io.Writer, k bench.Kernel) {
 
 // printStep prints a step and its operations, the longest first.
 func printStep(w io.Writer, s bench.Step, machine bench.Machine) {
-	fmt.Fprintf(w, "\n%s: %.3f s a step, %s tokens/s, %.0f%% of the FMA peak; arena %s, process %.0f MiB\n",
-		s.Memory, s.SecondsPerStep, countText(int64(s.TokensPerSecond)), 100*s.Utilisation, bytesText(s.PeakArenaBytes), s.PeakRSSMB)
+	speed, unit := s.TokensPerSecond, "tokens"
+	if s.ImagesPerSecond > 0 {
+		speed, unit = s.ImagesPerSecond, "images"
+	}
+	fmt.Fprintf(w, "\n%s: %.3f s a step, %s %s/s, %.0f%% of the FMA peak; arena %s, process %.0f MiB\n",
+		s.Memory, s.SecondsPerStep, countText(int64(speed)), unit, 100*s.Utilisation, bytesText(s.PeakArenaBytes), s.PeakRSSMB)
 	fmt.Fprintf(w, "  %-22s %8s %10s %7s %12s %10s\n", "operation", "calls", "time", "share", "rate", "of limit")
 	var other float64
 	for _, op := range s.Operations {

@@ -2,30 +2,56 @@ package main
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
-// TestBench times a tiny step and reads the numbers that scripts rely on.
+// TestBench times tiny steps and reads the numbers that scripts rely on.
 func TestBench(t *testing.T) {
 	t.Parallel()
-	for _, memory := range []string{"reversible", "store", "recompute"} {
-		r := call("bench", "--memory", memory, "--layers", "3", "--heads", "2", "--width", "16", "--seq", "8", "--batch", "2", "--steps", "2", "--json")
-		if r.code != exitOK {
-			t.Fatalf("%s: exit code %d: %s", memory, r.code, r.err)
-		}
-		var step map[string]any
-		if err := json.Unmarshal([]byte(r.out), &step); err != nil {
-			t.Fatalf("%s: %v in %s", memory, err, r.out)
-		}
-		for _, key := range []string{"seconds_per_step", "tokens_per_second", "peak_arena_bytes", "matrix_flops_per_step"} {
-			if v, ok := step[key].(float64); !ok || v <= 0 {
-				t.Errorf("%s: %s is %v", memory, key, step[key])
+	gpt := []string{"--seq", "8", "--vocab", "11"}
+	vit := []string{"--image", "8", "--patch", "4", "--classes", "3", "--mlp", "16"}
+	for _, c := range []struct {
+		model, speed string
+		sizes        []string
+	}{{"gpt", "tokens_per_second", gpt}, {"vit", "images_per_second", vit}, {"revvit", "images_per_second", vit}} {
+		for _, memory := range []string{"reversible", "store", "recompute"} {
+			name := c.model + ", " + memory
+			r := call(append([]string{"bench", "--model", c.model, "--memory", memory, "--layers", "3", "--heads", "2", "--width", "16", "--batch", "2", "--steps", "2", "--json"}, c.sizes...)...)
+			if r.code != exitOK {
+				t.Fatalf("%s: exit code %d: %s", name, r.code, r.err)
+			}
+			var step map[string]any
+			if err := json.Unmarshal([]byte(r.out), &step); err != nil {
+				t.Fatalf("%s: %v in %s", name, err, r.out)
+			}
+			for _, key := range []string{"seconds_per_step", c.speed, "peak_arena_bytes", "matrix_flops_per_step"} {
+				if v, ok := step[key].(float64); !ok || v <= 0 {
+					t.Errorf("%s: %s is %v", name, key, step[key])
+				}
+			}
+			for _, key := range []string{"peak_rss_mb", "fma_peak_gflops", "flop_utilisation"} {
+				if _, ok := step[key].(float64); !ok {
+					t.Errorf("%s: %s is missing", name, key)
+				}
 			}
 		}
-		for _, key := range []string{"peak_rss_mb", "fma_peak_gflops", "flop_utilisation"} {
-			if _, ok := step[key].(float64); !ok {
-				t.Errorf("%s: %s is missing", memory, key)
-			}
+	}
+}
+
+// TestBenchSizes: a size of another model is an error of usage.
+func TestBenchSizes(t *testing.T) {
+	t.Parallel()
+	for args, part := range map[string]string{
+		"--model rnn":               "use gpt, vit or revvit",
+		"--model vit --seq 8":       "--seq is not a size of vit",
+		"--patch 4":                 "--patch is not a size of gpt",
+		"--model vit --patch 5":     "cannot be cut into patches of 5",
+		"--model revvit --vocab 10": "--vocab is not a size of revvit",
+	} {
+		r := call(append([]string{"bench", "--memory", "store"}, strings.Fields(args)...)...)
+		if r.code != exitUsage || !strings.Contains(r.err, part) {
+			t.Errorf("%s: exit code %d, %s", args, r.code, r.err)
 		}
 	}
 }
