@@ -141,25 +141,30 @@ func (c Config) positions() int {
 	return c.Model.Context
 }
 
+// ForTask returns c without the settings of tasks that it does not have.
+func (c Config) ForTask() Config {
+	switch c.Task {
+	case TaskText:
+		c.Images, c.Augment, c.Pixels, c.ViT = ImageConfig{}, images.Augment{}, images.Norm{}, model.ViTConfig{}
+	case TaskImage:
+		c.Data, c.Model = DataConfig{}, model.GPTConfig{}
+	}
+	return c
+}
+
 // validateTask reports the first thing wrong with the sections of c's task, and
 // settings of another one.
 func (c Config) validateTask() error {
-	only := c
-	switch c.Task {
-	case TaskText:
-		only.Images, only.Augment, only.Pixels, only.ViT = ImageConfig{}, images.Augment{}, images.Norm{}, model.ViTConfig{}
-	case TaskImage:
-		only.Data, only.Model = DataConfig{}, model.GPTConfig{}
-	default:
-		return fmt.Errorf("train: unknown task %q; use %s or %s", c.Task, TaskText, TaskImage)
-	}
-	if c != only {
+	if c != c.ForTask() {
 		return fmt.Errorf("train: %w: settings of another task beside task %s", ErrCombination, c.Task)
 	}
-	if c.Task == TaskText {
+	switch c.Task {
+	case TaskText:
 		return firstOf(c.Model.Validate(), c.Data.Validate(), c.Method.Validate())
+	case TaskImage:
+		return firstOf(c.ViT.Validate(), c.ViT.ValidateMethod(c.Method), c.validateImages())
 	}
-	return firstOf(c.ViT.Validate(), c.ViT.ValidateMethod(c.Method), c.validateImages())
+	return fmt.Errorf("train: unknown task %q; use %s or %s", c.Task, TaskText, TaskImage)
 }
 
 func (c Config) validateImages() error {

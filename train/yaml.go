@@ -33,8 +33,9 @@ func readConfig(path string) (Config, error) {
 	return cfg, nil
 }
 
-// ReadConfig sets the fields of cfg that the YAML file at path names. Unknown
-// keys are errors. It does not validate.
+// ReadConfig sets the fields of cfg that the YAML file at path names; where it
+// names another task, the others are that one's defaults. Unknown keys are
+// errors. It does not validate.
 func ReadConfig(path string, cfg *Config) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -52,6 +53,12 @@ func ReadConfig(path string, cfg *Config) error {
 		return fmt.Errorf("train: %s has more than %d brackets; is it a configuration?", path, maxBrackets)
 	}
 	read := *cfg
+	var kind struct {
+		Task Task `yaml:"task"`
+	}
+	if err := yaml.Unmarshal(text, &kind); err == nil && kind.Task != "" && kind.Task != cfg.Task {
+		read = Default(kind.Task)
+	}
 	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {
 		return fmt.Errorf("train: %s: %s", path, yamlMessage(err))
 	}
@@ -75,7 +82,7 @@ func wholeNumbers(text []byte) error {
 		if section.Type.Kind() != reflect.Struct {
 			continue
 		}
-		at := section.Tag.Get("yaml")
+		at, _, _ := strings.Cut(section.Tag.Get("yaml"), ",")
 		set, _ := sections[at].(map[string]any)
 		for _, f := range reflect.VisibleFields(section.Type) {
 			key := f.Tag.Get("yaml")

@@ -33,7 +33,7 @@ With --budget, print the largest batch that fits in each mode instead.`,
   bdia plan --layers 1000 --width 64 --heads 4 --context 64 --json`,
 		Args: arguments(0, 0, ""),
 	}
-	group(c, "Model", func(f *pflag.FlagSet) { s.modelFlags(f); s.vocabFlag(f) })
+	group(c, "Model", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
 	group(c, "Method", s.methodFlags)
 	group(c, "Training", func(f *pflag.FlagSet) { s.updateFlags(f); s.optimizerFlag(f) })
 	group(c, "Other", func(f *pflag.FlagSet) {

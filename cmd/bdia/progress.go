@@ -33,11 +33,12 @@ type progress struct {
 	began       time.Time
 	first, last int // steps
 	memory      backend.Usage
+	unit        string  // that speed is counted in
 	loss, rate  float64 // smoothed
 }
 
 func newProgress(w io.Writer) *progress {
-	p := &progress{w: w}
+	p := &progress{w: w, unit: "tokens"}
 	if f, ok := w.(*os.File); ok && isTerminal(w) {
 		p.columns = func() int {
 			if n, _, err := term.GetSize(int(f.Fd())); err == nil && n > 0 {
@@ -124,23 +125,34 @@ func (p *progress) at(step int) string {
 // numbers describes how the run is going.
 func (p *progress) numbers(step int) string {
 	left := time.Duration(float64(time.Since(p.began)) / float64(step-p.first+1) * float64(p.last-step))
-	return fmt.Sprintf("loss %.3f  %s tokens/s  ETA %s  %s", p.loss, countText(int64(p.rate)), left.Round(time.Second), bytesText(p.memory.Total))
+	return fmt.Sprintf("loss %.3f  %s %s/s  ETA %s  %s", p.loss, countText(int64(p.rate)), p.unit, left.Round(time.Second), bytesText(p.memory.Total))
 }
 
 // Evaluated prints an evaluation.
 func (p *progress) Evaluated(step int, val, trained train.Score, best bool) {
 	line := p.at(step)
 	if !math.IsNaN(val.Loss) {
-		line += fmt.Sprintf("  validation loss %.4f  perplexity %.2f", val.Loss, math.Exp(val.Loss))
+		line += fmt.Sprintf("  validation loss %.4f  %s", val.Loss, p.quality(val))
 	}
 	if !math.IsNaN(trained.Loss) {
-		line += fmt.Sprintf("  training text %.4f", trained.Loss)
+		line += fmt.Sprintf("  training %s %.4f", dataName[p.unit], trained.Loss)
 	}
 	if best {
 		line += "  best so far"
 	}
 	p.println(line)
 }
+
+// quality says what a score comes to beside its loss.
+func (p *progress) quality(s train.Score) string {
+	if p.unit == "images" {
+		return fmt.Sprintf("accuracy %.2f%%", 100*s.Accuracy)
+	}
+	return fmt.Sprintf("perplexity %.2f", math.Exp(s.Loss))
+}
+
+// dataName is what samples of a unit are cut from.
+var dataName = map[string]string{"tokens": "text", "images": "images"}
 
 // Saved says nothing: checkpoints are as expected.
 func (p *progress) Saved(int, string) {}

@@ -134,11 +134,27 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 // printRun says what is about to be trained.
 func printRun(w io.Writer, r *train.Run) {
 	c := r.Config
-	fmt.Fprintf(w, "GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d\n",
-		c.Model.Layers, c.Model.Width, c.Model.Heads, c.Model.Context, c.Model.Vocab)
-	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s tokens\n",
-		c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, countText(int64(c.Loop.Batch*c.Model.Context)))
-	fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.Text.Tokens(true).Len()), countText(r.Text.Tokens(false).Len()))
+	unit, perSample := c.Unit()
+	fmt.Fprintf(w, "%s\n", modelText(c))
+	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s %s\n",
+		c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, countText(int64(c.Loop.Batch*perSample)), unit)
+	if r.Text != nil {
+		fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.Text.Tokens(true).Len()), countText(r.Text.Tokens(false).Len()))
+	}
+}
+
+// modelText describes the model of c.
+func modelText(c train.Config) string {
+	if c.Task == train.TaskText {
+		m := c.Model
+		return fmt.Sprintf("GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d", m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
+	}
+	m, name := c.ViT, "ViT"
+	if m.TwoStream {
+		name = "RevViT"
+	}
+	return fmt.Sprintf("%s of %d blocks, width %d, %d heads, images of %d pixels in patches of %d, %d classes",
+		name, m.Layers, m.Width, m.Heads, m.Image, m.Patch, m.Classes)
 }
 
 // printSummary says how a run ended and what can be done with it.
@@ -154,16 +170,29 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	}
 	if !math.IsNaN(sum.LastVal.Loss) {
 		fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal.Loss)
-		if !math.IsInf(sum.BestVal.Loss, 0) {
+		if !math.IsInf(sum.BestVal.Loss, 0) && r.Text != nil {
 			fmt.Fprintf(w, ", best %.4f at step %d", sum.BestVal.Loss, sum.BestStep)
 		}
 		fmt.Fprintln(w)
+		if r.Images != nil {
+			fmt.Fprintf(w, "  accuracy         %.2f%%, best %.2f%% at step %d\n", 100*sum.LastVal.Accuracy, 100*sum.BestVal.Accuracy, sum.BestStep)
+		}
 	}
 	fmt.Fprintf(w, "  peak memory      %s, %s\n", bytesText(sum.Peak.Total), asPlanned(sum))
 	if r.Config.Method.Grid != bdia.NoGrid {
 		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %g)\n", sum.MaxAbs, r.Config.Method.Grid.Limit())
 	}
 	fmt.Fprintf(w, "  run directory    %s\n  loss curve       %s\n", r.Dir, filepath.Join(r.Dir, "loss.png"))
+	if r.Images != nil {
+		if n, first := r.Images.Skipped(); n > 0 {
+			fmt.Fprintf(w, "  images left out  %d that cannot be decoded, such as:\n", n)
+			for _, line := range first {
+				fmt.Fprintf(w, "    %s\n", line)
+			}
+		}
+		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia classify %[1]s IMAGE\n", r.Dir)
+		return
+	}
 	fmt.Fprintf(w, "Try it with:\n  bdia generate %s\n", r.Dir)
 }
 
@@ -177,10 +206,16 @@ func asPlanned(sum train.Summary) string {
 
 // summaryJSON is a summary for machines; unmeasured numbers are null.
 func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
-	return map[string]any{
+	j := map[string]any{
 		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
 		"first_val_loss": number(sum.FirstVal.Loss), "val_loss": number(sum.LastVal.Loss), "best_val_loss": number(sum.BestVal.Loss),
 		"best_step": sum.BestStep, "train_eval_loss": number(sum.LastTrain.Loss), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
 		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total,
 	}
+	if r.Images != nil {
+		skipped, _ := r.Images.Skipped()
+		j["val_accuracy"], j["val_top5"], j["best_val_accuracy"] = sum.LastVal.Accuracy, sum.LastVal.Top5, sum.BestVal.Accuracy
+		j["train_eval_accuracy"], j["images_left_out"] = sum.LastTrain.Accuracy, skipped
+	}
+	return j
 }

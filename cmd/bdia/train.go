@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -16,33 +17,45 @@ func newTrain() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "train",
-		Short: "Train a language model on text",
-		Long: `Train a GPT-2-like language model on text. The defaults are the paper's method:
-reversible memory, gamma 0.5, activations on a grid of 2^-9.
+		Short: "Train a language model on text, or a classifier on images",
+		Long: `Train a GPT-2-like language model on text, or with --task image a vision
+transformer on labelled images. The defaults are the paper's method: reversible
+memory, gamma 0.5, activations on a grid of 2^-9.
 
-The run directory is a Hugging Face model folder: config.json, model.safetensors
-and tokenizer files, with bdia.yaml, metrics.jsonl, loss.png and the training
-state beside them, and the best weights so far in best/. Ctrl-C saves and leaves;
---resume goes on, with the bits of the run that was not interrupted.
+Images are CIFAR-10 or CIFAR-100 in their original files, or PNG, JPEG and WebP
+files in a folder for each class, as folders or archives.
 
-Settings come from the defaults, then --config, then --preset, --optimizer and
---dropout, then the other flags. Sizes are tokens, samples or steps; the
-vocabulary is the tokenizer's.`,
+The run directory is a model folder as Hugging Face and timm have it:
+config.json, model.safetensors and tokenizer files, with bdia.yaml,
+metrics.jsonl, loss.png and the training state beside them, and the best weights
+so far in best/: by validation accuracy for images, by loss for text. Ctrl-C
+saves and leaves; --resume goes on, with the bits of the run that was not
+interrupted.
+
+Settings come from the task's defaults, then --config, then --preset, --from,
+--optimizer and --dropout, then the other flags. Sizes are tokens, samples or
+steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 		Example: `  bdia train --data input.txt --layers 4 --heads 4 --width 128 --context 64
   bdia train --data corpus/ --extensions .md,.txt --tokenizer bpe --preset nano --dropout 0.1
   bdia train --data input.txt --memory store --gamma 0 --grid none   # the ordinary transformer
+  bdia train --task image --data cifar-10-binary.tar.gz --crop 4 --flip
+  bdia train --task image --data train.tar --test test.tar --subset 10000 --epochs 30 --ema 0.999
+  bdia train --task image --data photos/ --from vit_small_patch16_224/ --image 160 --lr 1e-4
   bdia train --config run.yaml --seed 2
   bdia train --resume runs/gpt-20260301-101500 --steps 5000`,
 		Args: arguments(0, 0, ""),
 	}
-	group(c, "Text", s.dataFlags)
+	group(c, "Task and data", s.dataFlags)
+	group(c, "Text", s.textFlags)
+	group(c, "Images", s.imageFlags)
+	group(c, "Augmentation of images", s.augmentFlags)
 	group(c, "Model", s.modelFlags)
 	group(c, "Method (three independent choices)", s.methodFlags)
 	group(c, "Optimiser and schedule", s.optimizerFlags)
 	group(c, "Batch", s.updateFlags)
 	group(c, "Evaluation, samples, records", s.loopFlags)
 	group(c, "Run", func(f *pflag.FlagSet) {
-		f.StringVar(&out, "out", "", "run `folder` (default runs/gpt-DATE-TIME)")
+		f.StringVar(&out, "out", "", "run `folder` (default runs/gpt-DATE-TIME or runs/vit-DATE-TIME)")
 		f.StringVar(&resume, "resume", "", "run `folder` to continue")
 		s.configFlag(f)
 		s.seedFlag(f)
@@ -81,10 +94,14 @@ func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report f
 	if err != nil {
 		return err
 	}
-	if cfg.Data.Path == "" {
-		return usage(errors.New("no text to train on; name a file or folder with --data"))
+	prefix := "gpt"
+	if cfg.Task == train.TaskImage {
+		prefix = "vit"
 	}
-	return inNewDir(out, "gpt", p, func(dir string) error {
+	if cfg.Data.Path == "" && cfg.Images.Path == "" {
+		return usage(fmt.Errorf("no %s to train on; name a file or folder with --data", cfg.Task))
+	}
+	return inNewDir(out, prefix, p, func(dir string) error {
 		r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
 		if err != nil {
 			return err
@@ -96,6 +113,7 @@ func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report f
 
 // trainRun trains r to its end, or until ctx is done, and reports.
 func trainRun(ctx context.Context, r *train.Run, p *progress, report func(*train.Run, train.Summary) error) error {
+	p.unit, _ = r.Config.Unit()
 	printRun(p.w, r)
 	sum, err := r.Train(ctx, p)
 	p.clear()

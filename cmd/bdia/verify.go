@@ -42,7 +42,7 @@ without a grid grows from block to block.`,
 		f.BoolVar(&drift, "float", false, "measure the drift without a grid")
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
-	group(c, "Model, where no run is named", func(f *pflag.FlagSet) { s.modelFlags(f); s.vocabFlag(f) })
+	group(c, "Model, where no run is named", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
 	group(c, "Method", s.methodFlags)
 	group(c, "Other", func(f *pflag.FlagSet) {
 		s.batchFlags(f)

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/train"
+)
+
+// The flags of settings, group by group. A flag that every task has sets the
+// same thing in all of them; the others are forgotten when the task is known.
+
+// shared adds a flag that sets each target. Its default is its preset's or task's.
+func shared[T any](f *pflag.FlagSet, name, usage string, add func(*pflag.FlagSet, *T, string), targets ...*T) {
+	var v sharedValue
+	for _, t := range targets {
+		one := pflag.NewFlagSet("", pflag.ContinueOnError)
+		add(one, t, name)
+		v = append(v, one.Lookup(name).Value)
+	}
+	f.Var(v, name, usage)
+	f.Lookup(name).DefValue = ""
+}
+
+// sharedValue is one flag for several variables of one type.
+type sharedValue []pflag.Value
+
+func (v sharedValue) String() string { return v[0].String() }
+func (v sharedValue) Type() string   { return v[0].Type() }
+
+func (v sharedValue) Set(text string) error {
+	for _, one := range v {
+		if err := one.Set(text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func intFlag(f *pflag.FlagSet, p *int, name string)        { f.IntVar(p, name, *p, "") }
+func numberFlag(f *pflag.FlagSet, p *float64, name string) { f.Float64Var(p, name, *p, "") }
+func textFlag(f *pflag.FlagSet, p *string, name string)    { f.StringVar(p, name, *p, "") }
+
+// of adds flags that only one task has.
+func (s *settings) of(task train.Task, f *pflag.FlagSet, add func(*pflag.FlagSet)) {
+	own := pflag.NewFlagSet("", pflag.ContinueOnError)
+	own.SortFlags = false
+	add(own)
+	own.VisitAll(func(flag *pflag.Flag) { s.only[flag.Name] = task })
+	f.AddFlagSet(own)
+}
+
+func (s *settings) taskFlag(f *pflag.FlagSet) {
+	f.StringVar((*string)(&s.cfg.Task), "task", string(s.cfg.Task), "`what` is learned: text or image")
+}
+
+func (s *settings) dataFlags(f *pflag.FlagSet) {
+	s.taskFlag(f)
+	shared(f, "data", "a `file` or folder; of text, \"go\" for the Go source of this machine", textFlag, &s.cfg.Data.Path, &s.cfg.Images.Path)
+	shared(f, "val-fraction", "`share` held out for validation: the end of the text, or so much of each class of\nimages where there is no validation set (default 0.1)", numberFlag, &s.cfg.Data.ValFraction, &s.cfg.Images.ValFraction)
+}
+
+func (s *settings) textFlags(f *pflag.FlagSet) {
+	d := &s.cfg.Data
+	s.of(train.TaskText, f, func(f *pflag.FlagSet) {
+		f.StringVar(&d.Extensions, "extensions", d.Extensions, "`endings` to take of a folder, as in .go,.md")
+		f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
+		f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "char, bpe, or a `folder` with tokenizer files")
+		f.IntVar(&d.BPEVocab, "bpe-vocab", d.BPEVocab, "vocabulary of --tokenizer bpe")
+	})
+}
+
+func (s *settings) imageFlags(f *pflag.FlagSet) {
+	c := &s.cfg.Images
+	s.of(train.TaskImage, f, func(f *pflag.FlagSet) {
+		f.StringVar(&c.Test, "test", c.Test, "validation `set`; without it, that of --data or a part of it")
+		f.IntVar(&c.Subset, "subset", c.Subset, "learn only so many images, as many of each class; 0 for all")
+		f.Uint64Var(&c.SplitSeed, "split-seed", 1, "seed of the subset and of the images held out")
+		f.StringVar((*string)(&c.OnCorrupt), "on-corrupt", "fatal", "`what` to do about images that cannot be decoded: fatal or skip")
+		f.Float64Var(&c.Epochs, "epochs", 20, "length of the run in passes over the images; --steps overrides it")
+		f.Float64Var(&c.LabelSmoothing, "label-smoothing", c.LabelSmoothing, "`share` of a target spread over all classes")
+		f.StringVar(&c.From, "from", c.From, "model `folder` (timm, Hugging Face ViT, a run) whose weights the run starts with")
+		f.Var((*channelsValue)(&s.cfg.Pixels.Mean), "mean", "`R,G,B` that normalise pixels of 0 to 1; without, those of the training images")
+		f.Var((*channelsValue)(&s.cfg.Pixels.Std), "std", "deviations `R,G,B`, with --mean")
+	})
+}
+
+func (s *settings) augmentFlags(f *pflag.FlagSet) {
+	a := &s.cfg.Augment
+	s.of(train.TaskImage, f, func(f *pflag.FlagSet) {
+		f.IntVar(&a.Crop, "crop", a.Crop, "random crop after padding by so many `pixels`")
+		f.BoolVar(&a.Flip, "flip", a.Flip, "mirror half of the images")
+		f.IntVar(&a.RandOps, "rand-ops", a.RandOps, "RandAugment: operations on each image")
+		f.IntVar(&a.RandMagnitude, "rand-magnitude", 9, "RandAugment: strength, 0 to 30")
+		f.Float64Var(&a.Erase, "erase", a.Erase, "`probability` that a random rectangle is erased")
+		f.Float64Var(&a.Mixup, "mixup", a.Mixup, "`alpha` of mixup; 0 for none")
+		f.Float64Var(&a.CutMix, "cutmix", a.CutMix, "`alpha` of CutMix; 0 for none")
+	})
+}
+
+func (s *settings) modelFlags(f *pflag.FlagSet) {
+	m, v := &s.cfg.Model, &s.cfg.ViT
+	f.StringVar(&s.preset, "preset", "", "model `size`: "+strings.Join(model.GPTPresets(), ", ")+" (default nano);\nimages: "+
+		strings.Join(model.ViTPresets(), ", ")+" (default tiny)")
+	shared(f, "layers", "blocks", intFlag, &m.Layers, &v.Layers)
+	shared(f, "heads", "attention heads", intFlag, &m.Heads, &v.Heads)
+	shared(f, "width", "channels of the residual stream", intFlag, &m.Width, &v.Width)
+	shared(f, "mlp", "hidden width of the MLP; 0 for four times the width", intFlag, &m.MLP, &v.MLP)
+	shared(f, "gelu", "`form` of the GELU: tanh (GPT-2) or erf (ViT)", func(f *pflag.FlagSet, p *backend.GELUForm, name string) { f.TextVar(p, name, *p, "") }, &m.GELU, &v.GELU)
+	f.Float64Var(&s.dropout, "dropout", 0, "`share` dropped in all three of the following places")
+	shared(f, "embedding-dropout", "`share` dropped of the embedding", numberFlag, &m.EmbeddingDropout, &v.EmbeddingDropout)
+	shared(f, "attention-dropout", "`share` dropped of the attention weights", numberFlag, &m.AttentionDropout, &v.AttentionDropout)
+	shared(f, "residual-dropout", "`share` dropped of the residual branches", numberFlag, &m.ResidualDropout, &v.ResidualDropout)
+	s.of(train.TaskText, f, func(f *pflag.FlagSet) {
+		f.IntVar(&m.Context, "context", m.Context, "text: tokens that the model sees at once")
+		f.BoolVar(&m.Untied, "untied", m.Untied, "text: give the logits a weight of their own")
+		f.BoolVar(&m.NoBias, "no-bias", m.NoBias, "text: leave out biases")
+	})
+	s.of(train.TaskImage, f, func(f *pflag.FlagSet) {
+		f.IntVar(&v.Image, "image", v.Image, "images: `pixels` of a side; others are scaled to it")
+		f.IntVar(&v.Patch, "patch", v.Patch, "images: `pixels` of a patch's side")
+		f.BoolVar(&v.MeanPool, "mean-pool", v.MeanPool, "images: classify the mean of the patches, not a class token")
+		f.Float64Var(&v.StochasticDepth, "stochastic-depth", v.StochasticDepth, "images: `probability` of dropping a branch of the last block")
+		f.BoolVar(&v.TwoStream, "two-stream", v.TwoStream, "images: RevViT, which has neither gamma nor grid")
+	})
+}
+
+// sizeFlags are those that data decide where there are some.
+func (s *settings) sizeFlags(f *pflag.FlagSet) {
+	s.of(train.TaskText, f, func(f *pflag.FlagSet) {
+		f.IntVar(&s.cfg.Model.Vocab, "vocab", s.cfg.Model.Vocab, "text: token ids; a preset brings its own")
+	})
+	s.of(train.TaskImage, f, func(f *pflag.FlagSet) {
+		f.IntVar(&s.cfg.ViT.Classes, "classes", s.cfg.ViT.Classes, "images: classes; a preset brings its own")
+	})
+}
+
+func (s *settings) methodFlags(f *pflag.FlagSet) {
+	m := &s.cfg.Method
+	f.TextVar(&m.Memory, "memory", m.Memory, "`mode` of memory: reversible, store or recompute")
+	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`magnitude` of the random coefficient; 0: ordinary transformer")
+	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of the activations, or none")
+}
+
+func (s *settings) optimizerFlag(f *pflag.FlagSet) {
+	o := &s.cfg.Optimizer
+	f.StringVar(&o.Name, "optimizer", o.Name, "`name` of the optimiser: "+strings.Join(optim.Names(), ", "))
+	f.IntVar(&o.StateBits, "state-bits", o.StateBits, "`bits` of the optimiser's moments: 32, or 8 for adamw")
+}
+
+func (s *settings) optimizerFlags(f *pflag.FlagSet) {
+	o, l := &s.cfg.Optimizer, &s.cfg.Schedule
+	f.IntVar(&l.Steps, "steps", l.Steps, "optimiser steps of the whole run")
+	s.optimizerFlag(f)
+	f.Float64Var(&l.LR, "lr", l.LR, "peak learning `rate`")
+	f.StringVar(&l.Kind, "schedule", l.Kind, "`shape` after the warm-up: cosine, linear or constant")
+	f.IntVar(&l.Warmup, "warmup", l.Warmup, "steps of linear warm-up")
+	f.Float64Var(&l.Final, "final-lr", l.Final, "`share` of the learning rate left at the last step (images: 0.01)")
+	f.Float64Var(&o.Decay, "weight-decay", o.Decay, "decoupled weight `decay`, of matrices only (images: 0.05)")
+	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment")
+	f.Float64Var(&o.Beta2, "beta2", o.Beta2, "`decay` of the second moment")
+	f.Float64Var(&o.Eps, "eps", o.Eps, "`epsilon` of the optimiser")
+	f.Float64Var(&o.Momentum, "momentum", o.Momentum, "momentum of sgd")
+	f.Float64Var(&s.cfg.Loop.EMA, "ema", s.cfg.Loop.EMA, "evaluate a moving average of the weights of this `decay`, as 0.999; 0 for none")
+}
+
+func (s *settings) batchFlags(f *pflag.FlagSet) {
+	f.IntVar(&s.cfg.Loop.Batch, "batch", s.cfg.Loop.Batch, "samples of a step (images: 128)")
+}
+
+func (s *settings) updateFlags(f *pflag.FlagSet) {
+	l := &s.cfg.Loop
+	s.batchFlags(f)
+	f.IntVar(&l.MicroBatch, "micro-batch", l.MicroBatch, "samples at a time (gradient accumulation); 0 for all")
+	f.StringVar((*string)(&l.Update), "update", string(l.Update), "`when` gradients are applied: now (in the reverse walk), end, or auto")
+	f.Float64Var(&l.Clip, "clip", l.Clip, "largest global gradient `norm`; 0 for no clipping")
+}
+
+func (s *settings) seedFlag(f *pflag.FlagSet) {
+	f.Uint64Var(&s.cfg.Loop.Seed, "seed", s.cfg.Loop.Seed, "seed of weights, data order, augmentation, gamma and dropout")
+}
+
+func (s *settings) loopFlags(f *pflag.FlagSet) {
+	l := &s.cfg.Loop
+	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for the end only (images: every epoch)")
+	f.IntVar(&l.EvalSamples, "eval-samples", l.EvalSamples, "samples in an evaluation; 0 for all (images: all)")
+	f.BoolVar(&l.EvalTrain, "eval-train", l.EvalTrain, "evaluate on training data too")
+	f.IntVar(&l.Patience, "patience", l.Patience, "stop after so many evaluations without a better one; 0 for never")
+	f.IntVar(&l.SampleEvery, "sample-every", l.SampleEvery, "steps between samples of text; 0 for never")
+	f.IntVar(&l.SampleTokens, "sample-tokens", l.SampleTokens, "length of a sample")
+	f.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; 0 for at evaluations")
+	f.IntVar(&l.LogEvery, "log-every", l.LogEvery, "steps between records of the training loss")
+	f.BoolVar(&l.TensorBoard, "tensorboard", l.TensorBoard, "write TensorBoard event files")
+}
+
+func (s *settings) configFlag(f *pflag.FlagSet) {
+	f.StringVar(&s.file, "config", "", "YAML `file` of settings, as a run's bdia.yaml; flags override it")
+}
+
+// engineFlags are the flags that change speed, never bits.
+func engineFlags(f *pflag.FlagSet, e *train.EngineConfig) {
+	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")
+	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2 or avx512; empty for the best")
+}
+
+// channelsValue is a flag of three numbers, for red, green and blue.
+type channelsValue [3]float64
+
+func (v *channelsValue) Type() string { return "numbers" }
+
+func (v *channelsValue) String() string {
+	if *v == (channelsValue{}) {
+		return ""
+	}
+	return fmt.Sprintf("%v,%v,%v", v[0], v[1], v[2])
+}
+
+func (v *channelsValue) Set(text string) error {
+	parts := strings.Split(text, ",")
+	if len(parts) != len(v) {
+		return fmt.Errorf("give three numbers with commas between them")
+	}
+	for i, part := range parts {
+		x, err := strconv.ParseFloat(part, 64)
+		if err != nil {
+			return fmt.Errorf("%q is not a number", part)
+		}
+		v[i] = x
+	}
+	return nil
+}
