@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"sort"
+
+	"github.com/bdia-go/bdia/internal/mmap"
 )
 
 const (
@@ -162,7 +164,7 @@ func (s *Shards) add(path string, index int, opts OpenOptions) error {
 	if !info.Mode().IsRegular() || size < headerSize || size > math.MaxInt {
 		return fmt.Errorf("%w: a file of %d bytes", ErrCorrupt, size)
 	}
-	b, unmap, err := mapFile(f, int(size))
+	b, unmap, err := mmap.File(f, int(size))
 	if err != nil {
 		return err
 	}

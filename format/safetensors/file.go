@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"github.com/bdia-go/bdia/internal/mmap"
 )
 
 // File is an open safetensors file, mapped into memory read-only where the
@@ -17,7 +19,7 @@ type File struct {
 	header *Header
 	byName map[string]int // index in header.Tensors
 	data   []byte         // the whole file; nil once closed
-	unmap  func([]byte) error
+	unmap  func() error
 }
 
 // Open checks the header of the file at path and maps the file. Errors of the
@@ -35,7 +37,7 @@ func Open(path string) (*File, error) {
 	return f, nil
 }
 
-func open(path string) (*Header, []byte, func([]byte) error, error) {
+func open(path string) (*Header, []byte, func() error, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, nil, nil, bare(err)
@@ -55,7 +57,7 @@ func open(path string) (*Header, []byte, func([]byte) error, error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	data, unmap, err := mapFile(file, int(st.Size()))
+	data, unmap, err := mmap.File(file, int(st.Size()))
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("map %d bytes: %w", st.Size(), bare(err))
 	}
@@ -175,9 +177,8 @@ func (f *File) Close() error {
 	if f.data == nil {
 		return nil
 	}
-	data := f.data
 	f.data = nil
-	if err := f.unmap(data); err != nil {
+	if err := f.unmap(); err != nil {
 		return fmt.Errorf("safetensors: %s: unmap: %w", f.path, err)
 	}
 	return nil
