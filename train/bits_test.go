@@ -82,6 +82,7 @@ func TestSameBits(t *testing.T) {
 		{"adamw, clipped, gamma 0.25, untied", func(c *Config) {
 			c.Loop.Clip, c.Method.Gamma, c.Model.Untied = 0.1, 0.25, true
 		}},
+		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 36, 8 }},
 		{"set-adam", func(c *Config) { c.Optimizer = optimizer(t, "set-adam") }},
 		{"set-adam, clipped, no bias", func(c *Config) {
 			c.Optimizer, c.Loop.Clip, c.Model.NoBias = optimizer(t, "set-adam"), 0.1, true

@@ -15,6 +15,7 @@ import (
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // tinyConfig is a run of a few hundred tokens a step, with every source of
@@ -183,6 +184,13 @@ func (s *Session) hash() string {
 		binary.Write(h, binary.LittleEndian, host)
 	}
 	for _, m := range s.Optimizer.Moments() {
+		if m.Value.DType == tensor.U8 {
+			codes := make([]byte, m.Value.Len())
+			s.be.DownloadBytes(codes, m.Value)
+			fmt.Fprintln(h, m.Name)
+			h.Write(codes)
+			continue
+		}
 		host := make([]float32, m.Value.Len())
 		s.be.Download(host, m.Value)
 		fmt.Fprintln(h, m.Name)

@@ -28,6 +28,7 @@ func TestPlanIsPeak(t *testing.T) {
 			c.Model.Layers, c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 2, 0, 0, 0
 		}},
 		{"set-adam", func(c *Config) { c.Optimizer = optimizer(t, "set-adam") }},
+		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 50, 8 }},
 		{"sgd", func(c *Config) { c.Optimizer = optimizer(t, "sgd") }},
 		{"logits in chunks", func(c *Config) { c.Model.Vocab, c.Model.Context, c.Model.Width = 12_000, 64, 8 }},
 		{"wide vocabulary, batch of 1", func(c *Config) { c.Model.Vocab, c.Model.Width, c.Loop.Batch = 20_000, 8, 1 }},

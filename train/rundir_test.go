@@ -234,6 +234,9 @@ func TestDamagedRun(t *testing.T) {
 		{"another optimiser of the same state", configFile, func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), "name: adamw", "name: set-adam", 1))
 		}, convert.ErrMismatch, []string{"optimizer.safetensors", "adamw", "set-adam"}},
+		{"optimiser states of other bits", configFile, func(b []byte) []byte {
+			return []byte(strings.Replace(string(b), "state_bits: 32", "state_bits: 8", 1))
+		}, convert.ErrMismatch, []string{"optimizer.safetensors", "--state-bits 32"}},
 		{"optimiser state of another shape", optimizerFile, func(b []byte) []byte {
 			return bytes.Replace(b, []byte(`"lnf.bias.v"`), []byte(`"lnf.bias.w"`), 1)
 		}, convert.ErrMismatch, []string{"optimizer.safetensors", "lnf.bias.v"}},

@@ -1,16 +1,20 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 const (
@@ -18,7 +22,8 @@ const (
 	modelConfig   = "config.json"
 	trainedFile   = "state/weights.safetensors" // the weights being trained, where those in use are their average
 	optimizerFile = "state/optimizer.safetensors"
-	optimizerKey  = "optimizer" // of the file's metadata: whose state it holds
+	optimizerKey  = "optimizer"  // of the file's metadata: whose state it holds
+	stateBitsKey  = "state_bits" // and in how many bits; without it, 32
 )
 
 // save makes the session's state the run's latest checkpoint, and its best too
@@ -91,13 +96,22 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 	moments := s.Optimizer.Moments()
 	infos := make([]safetensors.Info, len(moments))
 	for i, m := range moments {
-		infos[i] = safetensors.Info{Name: m.Name, DType: safetensors.F32, Shape: m.Value.Shape.Dims()}
+		infos[i] = safetensors.Info{Name: m.Name, DType: momentType(m), Shape: m.Value.Shape.Dims()}
 	}
-	sw, err := safetensors.NewWriter(w, infos, map[string]string{optimizerKey: s.cfg.Optimizer.Name})
+	sw, err := safetensors.NewWriter(w, infos, map[string]string{
+		optimizerKey: s.cfg.Optimizer.Name, stateBitsKey: strconv.Itoa(s.cfg.Optimizer.StateBits)})
 	if err != nil {
 		return err
 	}
 	for _, m := range moments {
+		if momentType(m) == safetensors.U8 {
+			codes := make([]byte, m.Value.Len())
+			s.be.DownloadBytes(codes, m.Value)
+			if err := sw.Write(m.Name, codes); err != nil {
+				return err
+			}
+			continue
+		}
 		host := make([]float32, m.Value.Len())
 		s.be.Download(host, m.Value)
 		if err := sw.WriteFloat32(m.Name, host); err != nil {
@@ -105,6 +119,14 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 		}
 	}
 	return sw.Close()
+}
+
+// momentType is the type of a moment in a file.
+func momentType(m optim.Moment) safetensors.DType {
+	if m.Value.DType == tensor.U8 {
+		return safetensors.U8
+	}
+	return safetensors.F32
 }
 
 // load fills the session from the run's latest checkpoint, or as it begins where
@@ -139,11 +161,23 @@ func (r *Run) loadOptimizer(s *Session) error {
 		return fmt.Errorf("train: %s: %w: it holds the state of optimiser %q, not of %q; resume with --optimizer %[3]s or start a new run",
 			path, convert.ErrMismatch, was, is)
 	}
+	if was, is := cmp.Or(f.Metadata()[stateBitsKey], "32"), strconv.Itoa(r.Config.Optimizer.StateBits); was != is {
+		return fmt.Errorf("train: %s: %w: it holds optimiser states of %s bits, not of %s; resume with --state-bits %[3]s or start a new run",
+			path, convert.ErrMismatch, was, is)
+	}
 	for _, m := range s.Optimizer.Moments() {
 		info, ok := f.Info(m.Name)
-		if !ok || fmt.Sprint(info.Shape) != fmt.Sprint(m.Value.Shape.Dims()) {
-			return fmt.Errorf("train: %s: %w: optimiser state %s is missing or has shape %v, not %v; was the model changed?",
-				path, convert.ErrMismatch, m.Name, info.Shape, m.Value.Shape.Dims())
+		if !ok || info.DType != momentType(m) || fmt.Sprint(info.Shape) != fmt.Sprint(m.Value.Shape.Dims()) {
+			return fmt.Errorf("train: %s: %w: optimiser state %s is missing or is %v%v, not %v%v; was the model changed?",
+				path, convert.ErrMismatch, m.Name, info.DType, info.Shape, momentType(m), m.Value.Shape.Dims())
+		}
+		if info.DType == safetensors.U8 {
+			codes, err := f.Bytes(m.Name)
+			if err != nil {
+				return err
+			}
+			s.be.UploadBytes(m.Value, codes)
+			continue
 		}
 		host := make([]float32, m.Value.Len())
 		if err := f.ReadFloat32(m.Name, host); err != nil {
@@ -157,6 +191,11 @@ func (r *Run) loadOptimizer(s *Session) error {
 // LoadWeights fills m from the model folder dir.
 func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
 	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadGPT2(be, m, f) })
+}
+
+// LoadViT fills m from the model folder dir.
+func LoadViT(be backend.Backend, m *model.ViT, dir string) error {
+	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadViT(be, m, f) })
 }
 
 // readWeights lets read read the weights file name of dir.
