@@ -129,18 +129,18 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 				isa.ExpSum(before[:m], before[:m], 1, 0)
 				for i, shrink := range before[:m] {
 					sum[r+i] = float32(sum[r+i]*shrink) + partial[i]
-					isa.Scale(out[i*a.LDOut:][:a.D], out[i*a.LDOut:][:a.D], shrink)
 				}
+				isa.scaleRows(out, before[:m], a.LDOut, a.D)
 			}
 			isa.drop(a, &t, s, q, k0)
 			v.product(isa, NN, m, a.D, 0, t.n, s, tileLD, out, a.LDOut, k0 > 0)
 		}
 	}
 	for r := range rows {
-		out := a.Out[(q0+r)*a.LDOut:][:a.D]
-		isa.Scale(out, out, 1/sum[r])
 		a.LSE[q0+r] = most[r] + float32(logOf(sum[r]))
+		sum[r] = 1 / sum[r]
 	}
+	isa.scaleRows(a.Out[q0*a.LDOut:], sum, a.LDOut, a.D)
 }
 
 // AttentionBackward computes dQ, dK and dV (strides as Q) from dOut (stride as
@@ -167,9 +167,7 @@ func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, s
 			rows := end - q0
 			q := isa.pack(qPanels, NN, a.Q[q0*a.LD:], a.LD, rows, a.D)
 			do := isa.pack(outPanels, NN, dOut[q0*a.LDOut:], a.LDOut, rows, a.D)
-			for r := range rows {
-				delta[r] = isa.Dot(dOut[(q0+r)*a.LDOut:][:a.D], a.Out[(q0+r)*a.LDOut:][:a.D])
-			}
+			isa.dotRows(delta[:rows], dOut[q0*a.LDOut:], a.Out[q0*a.LDOut:], a.LDOut, a.D)
 			for r := 0; r < rows; r += strip {
 				at, m := q0+r, min(strip, rows-r)
 				t, s, d := a.view(at, m, k0), s[r*tileLD:], d[r*tileLD:]

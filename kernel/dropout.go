@@ -40,7 +40,7 @@ func (isa ISA) Dropout(y, x []float32, key rng.Key, first uint32, keep uint32) {
 	var kept [dropoutDraws]byte
 	for draw := first / 8; len(x) > 0; draw += dropoutDraws {
 		n := min(8*dropoutDraws, len(x))
-		isa.keepBits(kept[:(n+7)/8], key, draw, keep)
+		isa.keepBits(kept[:(n+63)/64*8], key, draw, keep)
 		v := vecArgs{f: [8]float32{scale}}
 		v.p[0], v.p[1], v.p[3] = ptr(y), ptr(x), unsafe.Pointer(&kept)
 		i := isa.run(opKeep, &v, n&^(lanes-1))

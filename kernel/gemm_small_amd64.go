@@ -11,34 +11,35 @@ func (o *operand) pack(isa ISA) {
 	}
 }
 
-// tiles computes g, of few rows, from the panels.
-func (o *operand) tiles(isa ISA, g *Gemm, k0 int) {
+// tiles is product on the panels.
+func (o *operand) tiles(isa ISA, layout Layout, m, n, k0, k int, a []float32, lda int, c []float32, ldc int, accumulate bool) {
 	p := isa.gemm()
-	nr := 2 * p.w
-	across := 0
-	if g.Layout == TN {
-		across = 1
+	nr, across, row := 2*p.w, 0, lda
+	if layout == TN {
+		across, row = 1, 1
 	}
-	for j := 0; j < g.N; j += nr {
-		n := min(nr, g.N-j)
-		cols, last := 0, n
-		if n <= p.w {
+	for j := 0; j < n; j += nr {
+		width := min(nr, n-j)
+		cols, last := 0, width
+		if width <= p.w {
 			cols = 2
-		} else if n < nr {
-			cols, last = 1, n-p.w
+		} else if width < nr {
+			cols, last = 1, width-p.w
 		}
 		b := &o.panels[j*o.K+k0*nr]
-		for i := 0; i < g.M; i += p.mr {
-			a := &g.A[i*g.LDA]
-			if across == 1 {
-				a = &g.A[i]
-			}
-			c := &g.C[i*g.LDC+j]
+		for i := 0; i < m; i += p.mr {
+			mr := min(p.mr, m-i)
+			to := &c[i*ldc+j]
 			s, ss := &gemmZero[0], 0
-			if g.Accumulate {
-				s, ss = c, g.LDC
+			if accumulate {
+				s, ss = to, ldc
 			}
-			p.tiles[across][cols][min(p.mr, g.M-i)](g.K, a, g.LDA, b, nr, s, ss, c, g.LDC, last, a, 0)
+			from := &a[i*row]
+			next := from // the rows of A after these, which the next product reads
+			if at := (i+mr)*row + j; across == 0 && at < len(a) {
+				next = &a[at]
+			}
+			p.tiles[across][cols][mr](k, from, lda, b, nr, s, ss, to, ldc, last, next, lda)
 		}
 	}
 }

@@ -4,4 +4,5 @@ package kernel
 
 func (o *operand) pack(ISA) {}
 
-func (o *operand) tiles(ISA, *Gemm, int) {}
+func (o *operand) tiles(_ ISA, _ Layout, _, _, _, _ int, _ []float32, _ int, _ []float32, _ int, _ bool) {
+}

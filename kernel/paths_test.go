@@ -187,6 +187,16 @@ var kernels = []struct {
 		isa.softmaxBackward(&t, o.slice(t.rows*t.ld), o.slice(t.rows*t.ld), o.slice(t.rows), o.slice(t.rows))
 		return nil
 	}},
+	{"DotRows", func(isa ISA, o *operands) []float64 {
+		ld := o.n + 3
+		isa.dotRows(o.slice(4), o.slice(4*ld), o.slice(4*ld), ld, o.n)
+		return nil
+	}},
+	{"ScaleRows", func(isa ISA, o *operands) []float64 {
+		ld := o.n + 3
+		isa.scaleRows(o.slice(4*ld), o.slice(4), ld, o.n)
+		return nil
+	}},
 	{"CrossEntropy", func(isa ISA, o *operands) []float64 {
 		if o.n == 0 {
 			return nil

@@ -136,6 +136,32 @@ func (isa ISA) softmaxBackward(t *scores, s, d, lse, delta []float32) {
 	}
 }
 
+// dotRows sets dst[r] to the Dot of the first n elements of rows a[r*ld:] and
+// b[r*ld:].
+func (isa ISA) dotRows(dst, a, b []float32, ld, n int) {
+	last := (len(dst)-1)*ld + n
+	a, b = a[:last], b[:last]
+	if assembly && isa != portable {
+		isa.onRows(opDotRows, &rowArgs{p: [6]unsafe.Pointer{ptr(a), ptr(b), ptr(dst)}, k: &consts, rows: len(dst), seen: n, ld: 4 * ld})
+		return
+	}
+	for r := range dst {
+		dst[r] = isa.Dot(a[r*ld:][:n], b[r*ld:][:n])
+	}
+}
+
+// scaleRows multiplies the first n elements of row x[r*ld:] by f[r].
+func (isa ISA) scaleRows(x, f []float32, ld, n int) {
+	x = x[:(len(f)-1)*ld+n]
+	if assembly && isa != portable {
+		isa.onRows(opScaleRows, &rowArgs{p: [6]unsafe.Pointer{ptr(x), ptr(f)}, k: &consts, rows: len(f), seen: n, ld: 4 * ld})
+		return
+	}
+	for r, f := range f {
+		scaleGo(x[r*ld:][:n], x[r*ld:][:n], f)
+	}
+}
+
 // CrossEntropy returns the loss -log softmax(logits)[target] of one row and
 // turns the logits into its gradient times scale:
 //

@@ -39,6 +39,8 @@ type rowOp uint8
 const (
 	opSoftmax rowOp = iota
 	opSoftmaxBackward
+	opDotRows
+	opScaleRows
 	opLayerNorm
 	opLayerNormNoBias
 	opLayerNormBackward

@@ -40,6 +40,10 @@ func rows512(op rowOp, a *byte) {
 		vecSoftmaxRows512(a)
 	case opSoftmaxBackward:
 		vecSoftmaxBackwardRows512(a)
+	case opDotRows:
+		vecDotRows512(a)
+	case opScaleRows:
+		vecScaleRows512(a)
 	case opLayerNorm:
 		vecLayerNorm512(a)
 	case opLayerNormNoBias:
@@ -138,6 +142,10 @@ func rows256(op rowOp, a *byte) {
 		vecSoftmaxRows256(a)
 	case opSoftmaxBackward:
 		vecSoftmaxBackwardRows256(a)
+	case opDotRows:
+		vecDotRows256(a)
+	case opScaleRows:
+		vecScaleRows256(a)
 	case opLayerNorm:
 		vecLayerNorm256(a)
 	case opLayerNormNoBias:

@@ -3163,6 +3163,117 @@ tail:
 	VZEROUPPER
 	RET
 
+// func vecDotRows512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecDotRows512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VBROADCASTSS 124(R10), Z2
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          dotTail
+
+dotLoop:
+	VMOVUPS     (DI)(BX*4), Z0
+	VMOVUPS     (SI)(BX*4), Z1
+	VFMADD231PS Z1, Z0, Z2
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         dotLoop
+
+dotTail:
+	CMPQ        BX, 88(AX)
+	JGE         dotDone
+	VMOVUPS.Z   (DI)(BX*4), K2, Z0
+	VMOVUPS.Z   (SI)(BX*4), K2, Z1
+	VFMADD231PS Z1, Z0, K2, Z2
+	ADDQ        $0x10, BX
+
+dotDone:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPD     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, (DX)
+	ADDQ          104(AX), DI
+	ADDQ          104(AX), SI
+	ADDQ          $0x04, DX
+	MOVQ          96(AX), R11
+	ADDQ          R11, 88(AX)
+	DECQ          80(AX)
+	JNE           row
+	VZEROUPPER
+	RET
+
+// func vecScaleRows512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecScaleRows512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VBROADCASTSS (SI), Z1
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          scaleTail
+
+scaleLoop:
+	VMOVUPS (DI)(BX*4), Z0
+	VMULPS  Z1, Z0, Z0
+	VMOVUPS Z0, (DI)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     scaleLoop
+
+scaleTail:
+	CMPQ      BX, 88(AX)
+	JGE       scaleDone
+	VMOVUPS.Z (DI)(BX*4), K2, Z0
+	VMULPS    Z1, Z0, Z0
+	VMOVUPS   Z0, K2, (DI)(BX*4)
+	ADDQ      $0x10, BX
+
+scaleDone:
+	ADDQ 104(AX), DI
+	ADDQ $0x04, SI
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
 // func vecSoftmaxRows512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecSoftmaxRows512(SB), NOSPLIT, $0-8
@@ -3230,7 +3341,7 @@ maxDone:
 	VMULSS        72(AX), X3, X3
 	VMAXSS        (DX), X3, X3
 	VMOVSS        X3, (DX)
-	VBROADCASTSS  (DX), Z4
+	VBROADCASTSS  X3, Z4
 	VBROADCASTSS  124(R10), Z3
 	MOVQ          88(AX), R9
 	ANDQ          $-16, R9
@@ -3501,7 +3612,7 @@ sumDone:
 	VADDPS        X0, X3, X3
 	VDIVSS        72(AX), X3, X3
 	VMOVSS        X3, (DX)
-	VBROADCASTSS  (DX), Z4
+	VBROADCASTSS  X3, Z4
 	VBROADCASTSS  124(R10), Z3
 	MOVQ          88(AX), R9
 	ANDQ          $-16, R9
@@ -3540,7 +3651,7 @@ squaresDone:
 	VMOVSS        44(R10), X0
 	VDIVSS        X3, X0, X3
 	VMOVSS        X3, (CX)
-	VBROADCASTSS  (CX), Z5
+	VBROADCASTSS  X3, Z5
 	MOVQ          88(AX), R9
 	ANDQ          $-16, R9
 	XORQ          BX, BX
@@ -3635,7 +3746,7 @@ sumDone:
 	VADDPS        X0, X2, X2
 	VDIVSS        72(AX), X2, X2
 	VMOVSS        X2, (DX)
-	VBROADCASTSS  (DX), Z3
+	VBROADCASTSS  X2, Z3
 	VBROADCASTSS  124(R10), Z2
 	MOVQ          88(AX), R9
 	ANDQ          $-16, R9
@@ -3674,7 +3785,7 @@ squaresDone:
 	VMOVSS        44(R10), X0
 	VDIVSS        X2, X0, X2
 	VMOVSS        X2, (CX)
-	VBROADCASTSS  (CX), Z4
+	VBROADCASTSS  X2, Z4
 	MOVQ          88(AX), R9
 	ANDQ          $-16, R9
 	XORQ          BX, BX
@@ -9053,6 +9164,133 @@ tail:
 	VZEROUPPER
 	RET
 
+// func vecDotRows256(a *byte)
+// Requires: AVX, FMA3
+TEXT ·vecDotRows256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          dotTail
+
+dotLoop:
+	VMOVUPS     (DI)(BX*4), Y0
+	VMOVUPS     (SI)(BX*4), Y1
+	VFMADD231PS Y1, Y0, Y4
+	VMOVUPS     32(DI)(BX*4), Y0
+	VMOVUPS     32(SI)(BX*4), Y1
+	VFMADD231PS Y1, Y0, Y5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         dotLoop
+
+dotTail:
+	CMPQ        BX, 88(AX)
+	JGE         dotDone
+	VMOVUPS     64(R13), Y2
+	VMASKMOVPS  (DI)(BX*4), Y2, Y0
+	VMASKMOVPS  (SI)(BX*4), Y2, Y1
+	VMOVAPS     Y4, Y3
+	VFMADD231PS Y1, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VMASKMOVPS  32(DI)(BX*4), Y2, Y0
+	VMASKMOVPS  32(SI)(BX*4), Y2, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS Y1, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	ADDQ        $0x10, BX
+
+dotDone:
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSHDUP    X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSS       X4, (DX)
+	ADDQ         104(AX), DI
+	ADDQ         104(AX), SI
+	ADDQ         $0x04, DX
+	MOVQ         96(AX), R11
+	ADDQ         R11, 88(AX)
+	DECQ         80(AX)
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func vecScaleRows256(a *byte)
+// Requires: AVX
+TEXT ·vecScaleRows256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VBROADCASTSS (SI), Y3
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          scaleTail
+
+scaleLoop:
+	VMOVUPS (DI)(BX*4), Y0
+	VMULPS  Y3, Y0, Y0
+	VMOVUPS Y0, (DI)(BX*4)
+	VMOVUPS 32(DI)(BX*4), Y0
+	VMULPS  Y3, Y0, Y0
+	VMOVUPS Y0, 32(DI)(BX*4)
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     scaleLoop
+
+scaleTail:
+	CMPQ       BX, 88(AX)
+	JGE        scaleDone
+	VMOVUPS    64(R13), Y1
+	VMASKMOVPS (DI)(BX*4), Y1, Y0
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS Y0, Y1, (DI)(BX*4)
+	VMOVUPS    96(R13), Y1
+	VMASKMOVPS 32(DI)(BX*4), Y1, Y0
+	VMULPS     Y3, Y0, Y0
+	VMASKMOVPS Y0, Y1, 32(DI)(BX*4)
+	ADDQ       $0x10, BX
+
+scaleDone:
+	ADDQ 104(AX), DI
+	ADDQ $0x04, SI
+	MOVQ 96(AX), R11
+	ADDQ R11, 88(AX)
+	DECQ 80(AX)
+	JNE  row
+	VZEROUPPER
+	RET
+
 // func vecSoftmaxRows256(a *byte)
 // Requires: AVX, AVX2, FMA3
 TEXT ·vecSoftmaxRows256(SB), NOSPLIT, $0-8
@@ -9120,7 +9358,7 @@ maxDone:
 	VMULSS       72(AX), X5, X5
 	VMAXSS       (DX), X5, X5
 	VMOVSS       X5, (DX)
-	VBROADCASTSS (DX), Y7
+	VBROADCASTSS X5, Y7
 	VBROADCASTSS 124(R10), Y5
 	VBROADCASTSS 124(R10), Y6
 	MOVQ         88(AX), R9
@@ -9504,7 +9742,7 @@ filled:
 	RET
 
 // func vecLayerNorm256(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·vecLayerNorm256(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), DI
@@ -9564,7 +9802,7 @@ sumDone:
 	VADDPS       X0, X5, X5
 	VDIVSS       72(AX), X5, X5
 	VMOVSS       X5, (DX)
-	VBROADCASTSS (DX), Y7
+	VBROADCASTSS X5, Y7
 	VBROADCASTSS 124(R10), Y5
 	VBROADCASTSS 124(R10), Y6
 	MOVQ         88(AX), R9
@@ -9615,7 +9853,7 @@ squaresDone:
 	VMOVSS       44(R10), X0
 	VDIVSS       X5, X0, X5
 	VMOVSS       X5, (CX)
-	VBROADCASTSS (CX), Y8
+	VBROADCASTSS X5, Y8
 	MOVQ         88(AX), R9
 	ANDQ         $-16, R9
 	XORQ         BX, BX
@@ -9675,7 +9913,7 @@ normaliseDone:
 	RET
 
 // func vecLayerNormNoBias256(a *byte)
-// Requires: AVX, FMA3
+// Requires: AVX, AVX2, FMA3
 TEXT ·vecLayerNormNoBias256(SB), NOSPLIT, $0-8
 	MOVQ a+0(FP), AX
 	MOVQ 16(AX), DI
@@ -9734,7 +9972,7 @@ sumDone:
 	VADDPS       X0, X4, X4
 	VDIVSS       72(AX), X4, X4
 	VMOVSS       X4, (DX)
-	VBROADCASTSS (DX), Y6
+	VBROADCASTSS X4, Y6
 	VBROADCASTSS 124(R10), Y4
 	VBROADCASTSS 124(R10), Y5
 	MOVQ         88(AX), R9
@@ -9785,7 +10023,7 @@ squaresDone:
 	VMOVSS       44(R10), X0
 	VDIVSS       X4, X0, X4
 	VMOVSS       X4, (CX)
-	VBROADCASTSS (CX), Y7
+	VBROADCASTSS X4, Y7
 	MOVQ         88(AX), R9
 	ANDQ         $-16, R9
 	XORQ         BX, BX

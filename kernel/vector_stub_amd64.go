@@ -277,6 +277,16 @@ func vecEncodeSigned512(a *byte)
 //go:noescape
 func vecEncodeUnsigned512(a *byte)
 
+// vecDotRows512 works on rowArgs a, as ISA.dotRows.
+//
+//go:noescape
+func vecDotRows512(a *byte)
+
+// vecScaleRows512 works on rowArgs a, as ISA.scaleRows.
+//
+//go:noescape
+func vecScaleRows512(a *byte)
+
 // vecSoftmaxRows512 works on rowArgs a, as ISA.softmax.
 //
 //go:noescape
@@ -584,6 +594,16 @@ func vecEncodeSigned256(a *byte)
 //
 //go:noescape
 func vecEncodeUnsigned256(a *byte)
+
+// vecDotRows256 works on rowArgs a, as ISA.dotRows.
+//
+//go:noescape
+func vecDotRows256(a *byte)
+
+// vecScaleRows256 works on rowArgs a, as ISA.scaleRows.
+//
+//go:noescape
+func vecScaleRows256(a *byte)
 
 // vecSoftmaxRows256 works on rowArgs a, as ISA.softmax.
 //

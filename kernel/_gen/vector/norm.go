@@ -22,7 +22,7 @@ func (s isa) norm() {
 				x, to := g.acc(0).AsX(), operand.Mem{Base: pointers[2]}
 				VDIVSS(broadcast{fromArguments, 0}.mem(), x, x)
 				VMOVSS(x, to)
-				VBROADCASTSS(to, mean)
+				VBROADCASTSS(x, mean)
 			})
 			g.setAccs(cZero)
 			g.pass("squares", func() {
@@ -39,7 +39,7 @@ func (s isa) norm() {
 				VMOVSS(broadcast{fromConstants, cOne}.mem(), one)
 				VDIVSS(x, one, x)
 				VMOVSS(x, to)
-				VBROADCASTSS(to, rstd)
+				VBROADCASTSS(x, rstd)
 			})
 			g.pass("normalise", func() {
 				x := g.load(1)

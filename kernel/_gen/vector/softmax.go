@@ -6,8 +6,22 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// softmax emits the two kernels of attention's rows.
+// softmax emits the kernels of attention's rows.
 func (s isa) softmax() {
+	s.onRows("DotRows", "ISA.dotRows", ways{row, row, scalar}, 1, 0, func(g *gen) {
+		g.setAccs(cZero)
+		g.pass("dot", func() { g.addMul(g.acc(0), g.load(0), g.load(1)) })
+		g.fold(0, VADDPS)
+		g.emit(func() { VMOVSS(g.acc(0).AsX(), operand.Mem{Base: pointers[2]}) })
+	})
+	s.onRows("ScaleRows", "ISA.scaleRows", ways{row, scalar}, 0, 1, func(g *gen) {
+		g.emit(func() { VBROADCASTSS(operand.Mem{Base: pointers[1]}, g.own[0]) })
+		g.pass("scale", func() {
+			x := g.load(0)
+			g.mul(x, x, g.own[0])
+			g.store(x, 0)
+		})
+	})
 	s.onRows("SoftmaxRows", "ISA.softmax", ways{row, row, scalar, scalar}, 1, 1, func(g *gen) {
 		top := g.own[0]
 		g.setAccs(cNegInf)
@@ -19,7 +33,7 @@ func (s isa) softmax() {
 			VMULSS(broadcast{fromArguments, 0}.mem(), most, most)
 			VMAXSS(m, most, most)
 			VMOVSS(most, m)
-			VBROADCASTSS(m, top)
+			VBROADCASTSS(most, top)
 		})
 		g.setAccs(cZero)
 		g.pass("exp", func() {
