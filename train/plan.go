@@ -26,11 +26,14 @@ func Plan(cfg Config) (backend.Usage, error) {
 	return be.Peak(), nil
 }
 
+// RevViT is PlanModes' name for the two-stream model of the same sizes.
+const RevViT = "revvit"
+
 // PlanModes plans cfg as it is and as ordinary back-propagation: the plain
 // transformer with stored, or recomputed, activations, and gradients kept to
-// the end of the step.
+// the end of the step. A vision transformer is planned as RevViT too.
 func PlanModes(cfg Config) (map[string]backend.Usage, error) {
-	modes := make(map[string]backend.Usage, 3)
+	modes := make(map[string]backend.Usage, 4)
 	for _, m := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
 		u, err := Plan(cfg.WithMemory(m))
 		if err != nil {
@@ -38,12 +41,24 @@ func PlanModes(cfg Config) (map[string]backend.Usage, error) {
 		}
 		modes[m.String()] = u
 	}
+	if cfg.Task == TaskImage && !cfg.ViT.TwoStream {
+		cfg.ViT.TwoStream, cfg.Method = true, bdia.Options{Memory: bdia.Reversible, Grid: bdia.NoGrid}
+		u, err := Plan(cfg)
+		if err != nil {
+			return nil, err
+		}
+		modes[RevViT] = u
+	}
 	return modes, nil
 }
 
 // WithMemory returns c in another memory mode, with the method that goes with it.
 func (c Config) WithMemory(m bdia.Memory) Config {
 	if m == c.Method.Memory {
+		return c
+	}
+	if c.ViT.TwoStream { // has no other method
+		c.Method.Memory = m
 		return c
 	}
 	c.Method = bdia.DefaultOptions()

@@ -65,7 +65,7 @@ func reopen(dir string, cfg Config) (samples, error) {
 // Random returns samples of uniformly random content, for measurements.
 func Random(cfg Config) Samples {
 	if cfg.Task == TaskImage {
-		return imageSource{randomPixels{cfg.ViT.Classes}}
+		return imageSource{randomPixels{cfg.Loop.Seed, cfg.ViT.Classes}}
 	}
 	return tokens{randomTokens{uint32(cfg.Model.Vocab)}}
 }

@@ -151,13 +151,22 @@ func (s imageSource) learner(be backend.Backend, cfg Config) (learner, error) {
 	return newVision(be, cfg, s.pixelSource)
 }
 
-// randomPixels gives uniform pixels, of mean 0 and deviation 1, and classes.
-type randomPixels struct{ classes int }
+// RandomImages fills b with uniformly random pixels, of mean 0 and deviation 1,
+// and classes: those of a step of Random(cfg).
+func RandomImages(cfg Config, step int, b model.ImageBatch) {
+	_ = randomPixels{cfg.Loop.Seed, cfg.ViT.Classes}.Batch(step, 0, b.Size, b.Pixels, b.Targets)
+}
+
+// randomPixels gives uniform pixels and classes. It does not fail.
+type randomPixels struct {
+	seed    uint64
+	classes int
+}
 
 func (r randomPixels) Batch(step, first, n int, pixels, targets []float32) error {
 	clear(targets)
 	for i := range n {
-		key := rng.Key{Seed: 1, Step: uint32(step), Sample: uint32(first + i), Site: rng.SiteData}
+		key := rng.Key{Seed: r.seed, Step: uint32(step), Sample: uint32(first + i), Site: rng.SiteData}
 		image := pixels[i*len(pixels)/n:][:len(pixels)/n]
 		for at := 0; at < len(image); at += 4 {
 			w := key.At(uint32(at / 4))

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -69,15 +72,16 @@ func completions(c *cobra.Command) {
 }
 
 // resolve puts the configuration together after parsing: base, then --config,
-// then --preset and --optimizer, then the flags that were given. Where base is
-// that of no run, --task chooses another.
-func (s *settings) resolve(f *pflag.FlagSet, base train.Config) (train.Config, error) {
+// then --preset and --optimizer, then the flags that were given. base has the
+// defaults of a task, or whatever the task the settings of a run.
+func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config) (train.Config, error) {
 	given := map[string]string{}
 	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
-	s.cfg = base
-	if task, ok := given["task"]; ok && base == train.Default(base.Task) {
-		s.cfg = train.Default(train.Task(task))
+	task := train.Task(cmp.Or(given["task"], string(train.TaskText)))
+	if !slices.Contains(train.Tasks(), task) {
+		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, strings.Join(taskNames(), " or ")))
 	}
+	s.cfg = base(task)
 	if s.file != "" {
 		if err := train.ReadConfig(s.file, &s.cfg); errors.Is(err, fs.ErrNotExist) {
 			return s.cfg, err
@@ -85,8 +89,8 @@ func (s *settings) resolve(f *pflag.FlagSet, base train.Config) (train.Config, e
 			return s.cfg, usage(err)
 		}
 	}
-	if task, ok := given["task"]; ok && task != string(s.cfg.Task) {
-		return s.cfg, usage(fmt.Errorf("--task %s: the task is %s here", task, s.cfg.Task))
+	if _, ok := given["task"]; ok && task != s.cfg.Task {
+		return s.cfg, usage(fmt.Errorf("--task %s, but these are the settings of task %s", task, s.cfg.Task))
 	}
 	for name := range given {
 		if task, ok := s.only[name]; ok && task != s.cfg.Task {

@@ -25,11 +25,13 @@ func newPlan() *cobra.Command {
 		Long: `Print the peak memory that training takes, to the byte, without training: the
 code of a step runs on a backend that only counts. The reversible run is compared
 with ordinary back-propagation (store) and with activation recomputation; both
-are the ordinary transformer and keep all gradients to the end of the step.
+are the ordinary transformer and keep all gradients to the end of the step. A
+vision transformer (--task image) is compared with RevViT too.
 
 With --budget, print the largest batch that fits in each mode instead.`,
 		Example: `  bdia plan --preset gpt2 --batch 4 --context 512
   bdia plan --preset gpt2-medium --budget 8GiB
+  bdia plan --task image --preset vit-paper --batch 128
   bdia plan --layers 1000 --width 64 --heads 4 --context 64 --json`,
 		Args: arguments(0, 0, ""),
 	}
@@ -44,7 +46,7 @@ With --budget, print the largest batch that fits in each mode instead.`,
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := s.resolve(cmd.Flags(), train.DefaultConfig())
+		cfg, err := s.resolve(cmd.Flags(), train.Default)
 		if err != nil {
 			return err
 		}
@@ -73,25 +75,30 @@ With --budget, print the largest batch that fits in each mode instead.`,
 }
 
 func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
-	m := cfg.Model
-	fmt.Fprintf(w, "GPT of %d blocks, width %d, %d heads, vocabulary %d; batch %d of %d tokens; %s.\n",
-		m.Layers, m.Width, m.Heads, m.Vocab, cfg.Loop.Batch, m.Context, cfg.Optimizer.Name)
+	fmt.Fprintf(w, "%s; batch %d; %s.\n", modelText(cfg), cfg.Loop.Batch, cfg.Optimizer.Name)
 	var names []string
 	var columns []backend.Usage
 	for _, mode := range modes {
 		names = append(names, mode.String())
 		columns = append(columns, usages[mode.String()])
 	}
+	if u, ok := usages[train.RevViT]; ok {
+		names, columns = append(names, train.RevViT), append(columns, u)
+	}
 	components(w, names, columns)
 	fmt.Fprintf(w, "Store takes %.2f times the memory of reversible, recompute %.2f times.\n",
 		float64(columns[1].Total)/float64(columns[0].Total), float64(columns[2].Total)/float64(columns[0].Total))
+	if len(columns) > len(modes) {
+		share := func(u backend.Usage) float64 { return float64(u.Total) / float64(columns[1].Total) }
+		fmt.Fprintf(w, "Reversible takes %.3f of the memory of store, RevViT %.3f.\n", share(columns[0]), share(columns[3]))
+	}
 }
 
 // planBudget prints the largest batch of each mode that fits into limit bytes.
 func planBudget(w io.Writer, cfg train.Config, limit int64, asJSON bool) error {
 	out := map[string]usageJSON{}
 	if !asJSON {
-		fmt.Fprintf(w, "Largest batch of %d tokens a sample in %s:\n", cfg.Model.Context, bytesText(limit))
+		fmt.Fprintf(w, "%s.\nLargest batch in %s:\n", modelText(cfg), bytesText(limit))
 	}
 	for _, mode := range modes {
 		batch, u, err := train.LargestBatch(cfg, mode, limit)

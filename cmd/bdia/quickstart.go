@@ -83,7 +83,7 @@ func quickstart(ctx context.Context, w io.Writer, p *progress, cfg train.Config,
 			printSummary(w, r, sum)
 			return nil
 		}
-		return quickReport(w, r, sum)
+		return quickReport(ctx, w, r, sum)
 	})
 }
 
@@ -101,7 +101,7 @@ func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
 }
 
 // quickReport prints what the run shows.
-func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
+func quickReport(ctx context.Context, w io.Writer, r *train.Run, sum train.Summary) error {
 	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
 		sum.Steps, secondsText(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
 
@@ -121,7 +121,7 @@ func quickReport(w io.Writer, r *train.Run, sum train.Summary) error {
 	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much.\n  This run's peak was %s.\n",
 		float64(store.Total)/float64(sum.Peak.Total), asPlanned(sum))
 
-	next, err := subjectOfRun(r)
+	next, err := subjectOfRun(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -114,7 +114,7 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := s.resolve(cmd.Flags(), r.Config)
+	cfg, err := s.resolve(cmd.Flags(), func(train.Task) train.Config { return r.Config })
 	if err == nil {
 		err = unchanged(r.Config, cfg)
 	}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/train"
 )
@@ -45,9 +46,12 @@ func TestNewDirOfAnother(t *testing.T) {
 // and so must the check of it.
 func TestMicroBatchSubject(t *testing.T) {
 	t.Parallel()
-	cfg := train.DefaultConfig()
-	cfg.Loop.Batch, cfg.Loop.MicroBatch = 12, 3
-	if s := freshSubject(cfg); s.batch.Size != 3 || len(s.batch.Inputs) != 3*cfg.Model.Context {
-		t.Errorf("%d samples are checked at a time, want 3", s.batch.Size)
+	for _, task := range train.Tasks() {
+		cfg := train.Default(task)
+		cfg.Loop.Batch, cfg.Loop.MicroBatch = 12, 3
+		_, perSample := cfg.Unit()
+		if s, err := freshSubject(cfg).blank(plan.New(0)); err != nil || s.Losses != 3*perSample {
+			t.Errorf("%s: a pass of %d losses is checked (%v), want 3 samples of %d", task, s.Losses, err, perSample)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -17,26 +18,35 @@ import (
 
 // subject is what is checked: a model, its weights and one batch.
 type subject struct {
-	cfg   train.Config
-	batch model.Batch
-	pass  backend.Pass
-	fill  func(be backend.Backend, m *model.GPT) error // sets the weights
+	cfg  train.Config
+	pass backend.Pass
+	// of puts the model of cfg on be; weights then gives it its weights.
+	of func(be backend.Backend, cfg train.Config) (s verify.Subject, weights func() error, err error)
 }
 
 // subjectOfRun is a run's trained model on its next batch, or the first
 // micro-batch of that.
-func subjectOfRun(r *train.Run) (subject, error) {
+func subjectOfRun(ctx context.Context, r *train.Run) (subject, error) {
 	if r.State.Step == 0 {
 		return subject{}, fmt.Errorf("%s has no checkpoint yet; train it first", r.Dir)
 	}
-	s := newSubject(r.Config, r.State.Step+1)
-	s.fill = func(be backend.Backend, m *model.GPT) error { return train.LoadWeights(be, m, r.Dir) }
-	return s, r.Text.Batch(r.Config, s.pass.Step, s.batch)
+	n, step := r.Config.Loop.SamplesAtOnce(), r.State.Step+1
+	if r.Images != nil {
+		if err := r.Images.Open(ctx, nil); err != nil {
+			return subject{}, err
+		}
+		b := model.NewImageBatch(r.Config.ViT, n)
+		err := r.Images.Batch(r.Config, step, b)
+		return imageSubject(r.Config, step, b, r.Dir), err
+	}
+	b := model.NewBatch(n, r.Config.Model.Context)
+	err := r.Text.Batch(r.Config, step, b)
+	return textSubject(r.Config, step, b, r.Dir), err
 }
 
 // verifySubject is the run that args name, or the model that the flags describe
 // on top of fresh.
-func verifySubject(cmd *cobra.Command, s *settings, fresh train.Config, args []string) (subject, error) {
+func verifySubject(cmd *cobra.Command, s *settings, fresh func(train.Task) train.Config, args []string) (subject, error) {
 	if len(args) == 0 {
 		cfg, err := s.resolve(cmd.Flags(), fresh)
 		if err != nil {
@@ -53,7 +63,7 @@ func verifySubject(cmd *cobra.Command, s *settings, fresh train.Config, args []s
 	if cmd.Flags().Changed("batch") {
 		base.Loop.MicroBatch = 0
 	}
-	cfg, err := s.resolve(cmd.Flags(), base)
+	cfg, err := s.resolve(cmd.Flags(), func(train.Task) train.Config { return base })
 	if err == nil {
 		err = unchanged(r.Config, cfg)
 	}
@@ -61,81 +71,129 @@ func verifySubject(cmd *cobra.Command, s *settings, fresh train.Config, args []s
 		return subject{}, err
 	}
 	r.Config = cfg
-	return subjectOfRun(r)
+	return subjectOfRun(cmd.Context(), r)
 }
 
-// freshSubject is a new model on random tokens.
+// freshSubject is a new model on random tokens or images.
 func freshSubject(cfg train.Config) subject {
-	s := newSubject(cfg, 1)
-	key := rng.Key{Seed: cfg.Loop.Seed, Site: rng.SiteData}
-	for i := range s.batch.Inputs {
-		w, vocab := key.At(uint32(i)), uint32(cfg.Model.Vocab)
-		s.batch.Inputs[i], s.batch.Targets[i] = int32(w[0]%vocab), int32(w[1]%vocab)
+	n := cfg.Loop.SamplesAtOnce()
+	if cfg.Task == train.TaskImage {
+		b := model.NewImageBatch(cfg.ViT, n)
+		train.RandomImages(cfg, 1, b)
+		return imageSubject(cfg, 1, b, "")
 	}
-	s.fill = func(_ backend.Backend, m *model.GPT) error { m.Init(cfg.Loop.Seed); return nil }
-	return s
+	b := model.NewBatch(n, cfg.Model.Context)
+	key := rng.Key{Seed: cfg.Loop.Seed, Site: rng.SiteData}
+	for i := range b.Inputs {
+		w, vocab := key.At(uint32(i)), uint32(cfg.Model.Vocab)
+		b.Inputs[i], b.Targets[i] = int32(w[0]%vocab), int32(w[1]%vocab)
+	}
+	return textSubject(cfg, 1, b, "")
 }
 
-func newSubject(cfg train.Config, step int) subject {
-	return subject{cfg: cfg,
-		batch: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Model.Context),
-		pass:  backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}}
+// textSubject is the GPT of cfg on b, with the weights in dir or initial ones.
+func textSubject(cfg train.Config, step int, b model.Batch, dir string) subject {
+	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg train.Config) (verify.Subject, func() error, error) {
+		m, err := model.NewGPT(be, cfg.Model, bdia.Options{Memory: bdia.Store, Grid: cfg.Method.Grid})
+		if err != nil {
+			return verify.Subject{}, nil, err
+		}
+		return verify.OfGPT(m, b), func() error {
+			if dir == "" {
+				m.Init(cfg.Loop.Seed)
+				return nil
+			}
+			return train.LoadWeights(be, m, dir)
+		}, nil
+	}}
+}
+
+// imageSubject is the ViT of cfg on b, with the weights in dir or initial ones.
+func imageSubject(cfg train.Config, step int, b model.ImageBatch, dir string) subject {
+	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg train.Config) (verify.Subject, func() error, error) {
+		m, err := model.NewViT(be, cfg.ViT, bdia.Options{Memory: bdia.Store, Grid: cfg.Method.Grid})
+		if err != nil {
+			return verify.Subject{}, nil, err
+		}
+		return verify.OfViT(m, b), func() error {
+			if dir == "" {
+				m.Init(cfg.Loop.Seed)
+				return nil
+			}
+			return train.LoadViT(be, m, dir)
+		}, nil
+	}}
+}
+
+func passOf(cfg train.Config, step int) backend.Pass {
+	return backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}
 }
 
 // blank is the subject without weights, for planning.
 func (s subject) blank(be backend.Backend) (verify.Subject, error) {
-	m, err := model.NewGPT(be, s.cfg.Model, bdia.Options{Memory: bdia.Store, Grid: s.cfg.Method.Grid})
-	if err != nil {
-		return verify.Subject{}, err
-	}
-	return verify.OfGPT(m, s.batch), nil
+	v, _, err := s.of(be, s.cfg)
+	return v, err
 }
 
 // check compares the reverse walk with stored activations.
 func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
 	c := s.cfg
 	u, err := verify.Plan(s.blank, c.Method, cpu.ScratchBytes(c.Engine.Threads))
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = s.on(u, func(be backend.Backend, v verify.Subject) error {
+			report, err = verify.Run(be, v, c.Method, s.pass, fault)
+			return err
+		})
 	}
-	err = s.on(u, func(be backend.Backend, m *model.GPT) error {
-		report, err = verify.Run(be, verify.OfGPT(m, s.batch), c.Method, s.pass, fault)
-		return err
-	})
 	if errors.Is(err, verify.ErrOptions) {
 		return nil, usage(err)
 	}
 	return report, err
 }
 
+// blocks is the depth of the model.
+func (s subject) blocks() int {
+	if s.cfg.Task == train.TaskImage {
+		return s.cfg.ViT.Layers
+	}
+	return s.cfg.Model.Layers
+}
+
+// twoStream is the RevViT of the sizes, weights and batch of s, a ViT.
+func (s subject) twoStream() subject {
+	s.cfg.ViT.TwoStream = true
+	s.cfg.Method = bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid}
+	return s
+}
+
 // drift measures the error of a reverse walk without a grid.
-func (s subject) drift(report func(k int, rms float64)) error {
+func (s subject) drift(report func(k int, rms, largest float64)) error {
 	c := s.cfg
-	if c.Model.Layers < 3 {
-		return usage(fmt.Errorf("with %d blocks no state is solved for, so nothing drifts; use at least 3", c.Model.Layers))
+	if s.blocks() < 3 && !c.ViT.TwoStream {
+		return usage(fmt.Errorf("with %d blocks no state is solved for, so nothing drifts; use at least 3", s.blocks()))
 	}
 	u, err := verify.PlanDrift(s.blank, c.Method.Gamma, cpu.ScratchBytes(c.Engine.Threads))
 	if err != nil {
 		return err
 	}
-	return s.on(u, func(_ backend.Backend, m *model.GPT) error {
-		return verify.Drift(verify.OfGPT(m, s.batch), c.Method.Gamma, s.pass, func(k int, rms, _ float64) { report(k, rms) })
+	return s.on(u, func(_ backend.Backend, v verify.Subject) error {
+		return verify.Drift(v, c.Method.Gamma, s.pass, report)
 	})
 }
 
-// on calls f with the model on a CPU backend of the planned size.
-func (s subject) on(u backend.Usage, f func(backend.Backend, *model.GPT) error) error {
+// on calls f with the subject on a CPU backend of the planned size.
+func (s subject) on(u backend.Usage, f func(backend.Backend, verify.Subject) error) error {
 	be, err := train.NewCPU(s.cfg, u)
 	if err != nil {
 		return err
 	}
 	defer be.Close()
-	m, err := model.NewGPT(be, s.cfg.Model, bdia.Options{Memory: bdia.Store, Grid: s.cfg.Method.Grid})
+	v, weights, err := s.of(be, s.cfg)
 	if err != nil {
 		return err
 	}
-	if err := s.fill(be, m); err != nil {
+	if err := weights(); err != nil {
 		return err
 	}
-	return f(be, m)
+	return f(be, v)
 }

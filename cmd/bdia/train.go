@@ -90,7 +90,7 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 
 // trainNew starts the run that the flags describe.
 func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report func(*train.Run, train.Summary) error) (err error) {
-	cfg, err := s.resolve(cmd.Flags(), train.DefaultConfig())
+	cfg, err := s.resolve(cmd.Flags(), train.Default)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func resolved(t *testing.T, args ...string) (train.Config, error) {
 	if err := f.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s.resolve(f, train.DefaultConfig())
+	return s.resolve(f, train.Default)
 }
 
 func TestPrecedence(t *testing.T) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -10,13 +11,18 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/verify"
 )
 
 func newVerify() *cobra.Command {
 	s := newSettings()
-	s.cfg.Loop.Batch = 4
-	fresh := s.cfg
+	fresh := func(task train.Task) train.Config {
+		c := train.Default(task)
+		c.Loop.Batch = 4
+		return c
+	}
+	s.cfg = fresh(s.cfg.Task)
 	var fault string
 	var drift, asJSON bool
 	c := &cobra.Command{
@@ -25,13 +31,18 @@ func newVerify() *cobra.Command {
 		Long: `Run one training pass with stored activations and one reversibly, and compare
 every rebuilt state and every gradient bit for bit. With a run directory, its own
 weights, text, micro-batch size and next gammas are used; otherwise a fresh
-model of the given size on random tokens. Exit code 1 if anything differs.
+model of the given size on random tokens or, with --task image, images. Exit code
+1 if anything differs.
+
+Beside a vision transformer, the error is printed with which RevViT, reversible
+in floating point only, rebuilds the input of the same blocks.
 
 --fault damages something between the forward pass and the reverse walk, to show
 that the check can fail. --float shows instead how the error of a reverse walk
 without a grid grows from block to block.`,
 		Example: `  bdia verify runs/quickstart
   bdia verify --preset nano --batch 4
+  bdia verify --task image --preset vit-paper
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json
   bdia verify --preset nano --fault side-bit      # must fail
   bdia verify --layers 12 --width 128 --heads 4 --context 64 --float`,
@@ -59,17 +70,27 @@ without a grid grows from block to block.`,
 			return err
 		}
 		w := cmd.OutOrStdout()
-		if drift {
+		if drift || target.cfg.ViT.TwoStream {
 			return printDrift(w, asJSON, target)
 		}
 		report, err := target.check(verify.Fault(fault))
 		if err != nil {
 			return err
 		}
+		var beside []driftPoint // what RevViT's inverse does to the same model
+		if target.cfg.Task == train.TaskImage {
+			if beside, err = target.twoStream().points(); err != nil {
+				return err
+			}
+		}
 		if asJSON {
-			err = printJSON(w, report)
+			err = printJSON(w, struct {
+				*verify.Report
+				RevViT []driftPoint `json:"revvit_drift,omitempty"`
+			}{report, beside})
 		} else {
 			printReport(w, report, true)
+			printRevViT(w, beside)
 		}
 		if err == nil && !report.Exact() {
 			return errMismatch
@@ -120,22 +141,44 @@ func printReport(w io.Writer, r *verify.Report, hashes bool) {
 	}
 }
 
+// driftPoint is the error of a state, or of the streams before a pair.
+type driftPoint struct {
+	K            int
+	RMS, Largest float64
+}
+
+// MarshalJSON writes errors past any number, of deep stacks, as null.
+func (p driftPoint) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]any{"k": p.K, "rms": number(p.RMS), "largest": number(p.Largest)})
+}
+
+// points measures the errors of a reverse walk without a grid.
+func (s subject) points() (list []driftPoint, err error) {
+	err = s.drift(func(k int, rms, largest float64) { list = append(list, driftPoint{k, rms, largest}) })
+	return list, err
+}
+
+// printRevViT puts RevViT's error, at its input, beside our zero.
+func printRevViT(w io.Writer, points []driftPoint) {
+	if n := len(points); n > 0 {
+		p := points[n-1]
+		fmt.Fprintf(w, "  RevViT of these weights rebuilds its input off by %.2e (root mean square), %.2e at most.\n", p.RMS, p.Largest)
+	}
+}
+
 // printDrift prints the growth of the error without a grid.
 func printDrift(w io.Writer, asJSON bool, target subject) error {
-	type point struct {
-		K   int
-		RMS float64
-	}
-	var points []point
-	if err := target.drift(func(k int, rms float64) { points = append(points, point{k, rms}) }); err != nil {
+	points, err := target.points()
+	if err != nil {
 		return err
 	}
 	if asJSON {
-		list := make([]map[string]any, len(points))
-		for i, p := range points {
-			list[i] = map[string]any{"k": p.K, "rms": number(p.RMS)} // deep stacks drift past any number
-		}
-		return printJSON(w, map[string]any{"drift": list})
+		return printJSON(w, map[string]any{"drift": points})
+	}
+	name := "x_"
+	if target.cfg.ViT.TwoStream {
+		name = "pair "
+		fmt.Fprintln(w, "RevViT rebuilds its two streams in floating point; nothing makes them exact.")
 	}
 	fmt.Fprintln(w, "Error of states solved for in float32, without a grid (root mean square):")
 	n := 1 // points before the error leaves every range
@@ -149,12 +192,15 @@ func printDrift(w io.Writer, asJSON bool, target subject) error {
 		if before > 0 && number(p.RMS) != nil {
 			growth = fmt.Sprintf("x%.2f", p.RMS/before)
 		}
-		fmt.Fprintf(w, "  x_%-4d %.3e  %-6s %s\n", p.K, p.RMS, growth, driftBar(p.RMS, last))
+		fmt.Fprintf(w, "  %s%-4d %.3e  %-6s %s\n", name, p.K, p.RMS, growth, driftBar(p.RMS, last))
 		before = p.RMS
 	}
 	if n > 1 && first > 0 {
-		fmt.Fprintf(w, "Mean growth a block: x%.2f. On a grid the error is 0: run without --float.\n",
-			math.Pow(last/first, 1/float64(n-1)))
+		fmt.Fprintf(w, "Mean growth a block: x%.2f.", math.Pow(last/first, 1/float64(n-1)))
+		if !target.cfg.ViT.TwoStream {
+			fmt.Fprint(w, " On a grid the error is 0: run without --float.")
+		}
+		fmt.Fprintln(w)
 	}
 	return nil
 }
