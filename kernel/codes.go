@@ -28,8 +28,8 @@ func (isa ISA) AdamW8(p, g []float32, m, v []byte, mMax, vMax []float32, a AdamW
 		momentCodes[0].decode(b.m[i:n], m[i:n], b.mMax)
 		momentCodes[1].decode(b.v[i:n], v[i:n], b.vMax)
 		adamWGo(p[i:n], g[i:n], b.m[i:n], b.v[i:n], &args.f)
-		mMax[k] = isa.encode(opEncodeSigned, m[:n], b.m[:n], foldMax(&args.acc, maxMagnitude(b.m[i:n])))
-		vMax[k] = isa.encode(opEncodeUnsigned, v[:n], b.v[:n], foldMax(&args.acc2, maxMagnitude(b.v[i:n])))
+		mMax[k] = isa.encode(opEncodeSigned, m[:n], b.m[:n], foldMax(&args.acc, maxMagnitude(b.m[i:n])), p[n:])
+		vMax[k] = isa.encode(opEncodeUnsigned, v[:n], b.v[:n], foldMax(&args.acc2, maxMagnitude(b.v[i:n])), g[n:])
 		p, g, m, v = p[n:], g[n:], m[n:], v[n:]
 	}
 }
@@ -123,7 +123,8 @@ func (c *codes) decode(x []float32, codes []byte, absMax float32) {
 // arXiv 2309.01507, section 4.1); and m below the least value gets that.
 // A block without normal numbers gets absmax 0, and one that holds a NaN or an
 // infinity gets NaN, which its parameters show after the next step.
-func (isa ISA) encode(op vecOp, codes []byte, x []float32, largest uint32) (absMax float32) {
+// Memory, idle meanwhile, is asked for as much of next.
+func (isa ISA) encode(op vecOp, codes []byte, x []float32, largest uint32, next []float32) (absMax float32) {
 	switch {
 	case largest >= 0x7f800000:
 		clear(codes)
@@ -135,7 +136,7 @@ func (isa ISA) encode(op vecOp, codes []byte, x []float32, largest uint32) (absM
 	absMax = math.Float32frombits(largest)
 	inverse := 1 / absMax
 	args := vecArgs{f: [8]float32{inverse}}
-	args.p[0], args.p[1], args.p[5] = bytePtr(codes), ptr(x), unsafe.Pointer(&momentCodes)
+	args.p[0], args.p[1], args.p[2], args.p[5] = bytePtr(codes), ptr(x), ptr(next), unsafe.Pointer(&momentCodes)
 	i := isa.run(op, &args, len(x)&^(lanes-1))
 	if op == opEncodeSigned {
 		momentCodes[0].encodeSigned(codes[i:], x[i:], inverse)

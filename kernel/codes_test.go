@@ -55,7 +55,7 @@ func encoded(isa ISA, x []float32, signed bool) []byte {
 	if signed {
 		op = opEncodeSigned
 	}
-	isa.encode(op, codes, x, maxMagnitude(x))
+	isa.encode(op, codes, x, maxMagnitude(x), nil)
 	return codes
 }
 

@@ -3047,7 +3047,7 @@ tail:
 	RET
 
 // func vecEncodeSigned512(a *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·vecEncodeSigned512(SB), NOSPLIT, $0-8
 	MOVQ            a+0(FP), AX
 	MOVQ            16(AX), DI
@@ -3099,6 +3099,7 @@ loop:
 	VPADDD      Z13, Z1, Z1
 	VPMAXSD     Z14, Z1, Z1
 	VPMOVDB     Z1, (DI)(BX*1)
+	PREFETCHT1  (DX)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
@@ -3108,7 +3109,7 @@ tail:
 	RET
 
 // func vecEncodeUnsigned512(a *byte)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
 TEXT ·vecEncodeUnsigned512(SB), NOSPLIT, $0-8
 	MOVQ            a+0(FP), AX
 	MOVQ            16(AX), DI
@@ -3155,6 +3156,7 @@ loop:
 	VPMINUD     Z12, Z0, Z0
 	VPMAXSD     Z0, Z1, Z1
 	VPMOVDB     Z1, (DI)(BX*1)
+	PREFETCHT1  (DX)(BX*4)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
@@ -8992,7 +8994,7 @@ tail:
 	RET
 
 // func vecEncodeSigned256(a *byte)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·vecEncodeSigned256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -9047,6 +9049,7 @@ loop:
 	VPACKUSDW    X2, X1, X1
 	VPACKUSWB    X1, X1, X1
 	VMOVQ        X1, (DI)(BX*1)
+	PREFETCHT1   (DX)(BX*4)
 	VMOVUPS      32(SI)(BX*4), Y0
 	VMULPS       Y9, Y0, Y0
 	VANDPS       Y10, Y0, Y1
@@ -9084,7 +9087,7 @@ tail:
 	RET
 
 // func vecEncodeUnsigned256(a *byte)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·vecEncodeUnsigned256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
@@ -9134,6 +9137,7 @@ loop:
 	VPACKUSDW    X2, X1, X1
 	VPACKUSWB    X1, X1, X1
 	VMOVQ        X1, (DI)(BX*1)
+	PREFETCHT1   (DX)(BX*4)
 	VMOVUPS      32(SI)(BX*4), Y0
 	VMULPS       Y7, Y0, Y0
 	VMOVAPS      Y0, Y1

@@ -36,6 +36,7 @@ var codeKernels = []kernel{
 		g.op(VPADDD, g.k(cInt127), y, y)
 		g.op(VPMAXSD, g.k(cZero), y, y)
 		g.storeCodes(y, 0)
+		g.prefetch(2)
 	}},
 	{name: "EncodeUnsigned", loop: "as encodeUnsigned", ptrs: 6, bits: true, body: func(g *gen) {
 		x := g.load(1)
@@ -46,6 +47,7 @@ var codeKernels = []kernel{
 		g.op(VPMINUD, g.k(cInt1), x, x) // 1 but for 0
 		g.op(VPMAXSD, x, y, y)
 		g.storeCodes(y, 0)
+		g.prefetch(2)
 	}},
 }
 
@@ -123,6 +125,13 @@ func (g *gen) place(y v, codes int) {
 // codeMem is where the codes of this half are.
 func (g *gen) codeMem(p int) operand.Mem {
 	return operand.Mem{Base: pointers[p], Index: index, Scale: 1, Disp: 8 * g.half}
+}
+
+// prefetch brings the elements of slice p to the second-level cache.
+func (g *gen) prefetch(p int) {
+	if g.half == 0 {
+		g.emit(func() { PREFETCHT1(g.mem(p)) })
+	}
 }
 
 // loadCodes is a new temporary with the codes of slice p as integers.
