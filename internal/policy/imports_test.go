@@ -32,6 +32,7 @@ var rules = []rule{
 	{"internal/golden", "format/safetensors internal/testkit", ""},
 	{"data", "internal/mmap internal/rng", ""},
 	{"data/images", "internal/rng", "golang.org/x/image"},
+	{"data/pairs", "internal/mmap internal/rng", ""},
 	{"checkpoint", "", "golang.org/x/sys"},
 
 	{"kernel", "internal/cpufeat internal/rng", ""},

@@ -1,0 +1,216 @@
+package pairs
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"sort"
+
+	"github.com/bdia-go/bdia/internal/rng"
+)
+
+// What randomness is for: the Block of a key of site SiteData, apart from those
+// of other kinds of data.
+const (
+	forSplit = 16 + iota
+	forPairs
+	forBatches
+)
+
+// DefaultWindow is the number of pairs that are sorted together unless told
+// otherwise.
+const DefaultWindow = 8192
+
+// BatchOptions describe the training batches of a run.
+type BatchOptions struct {
+	Tokens  int     // of a batch at most: pairs times the padded lengths of both sides, Begin and End included
+	Window  int     // pairs sorted together; more pad less and mix less; 0: DefaultWindow
+	Seed    uint64  // of the order
+	Special Special // ids besides those of the sentences
+}
+
+// Validate reports the first option that cannot be.
+func (o BatchOptions) Validate() error {
+	if o.Tokens < 1 || o.Tokens > math.MaxInt32 {
+		return fmt.Errorf("pairs: a batch of %d tokens; give 1 to %d", o.Tokens, math.MaxInt32)
+	}
+	if o.Window < 0 {
+		return fmt.Errorf("pairs: a window of %d pairs; give a positive number, or 0 for %d", o.Window, DefaultWindow)
+	}
+	return o.Special.Validate()
+}
+
+// Batches gives the batches of training steps, which count from 1 and run from
+// one epoch on to the next. Any step may be asked for; successive ones cost
+// least: the first step of an epoch orders its pairs, and a step of a later epoch
+// than any before it those of the epochs in between, since only their order tells
+// how many batches they have. A Batches is for one goroutine at a time.
+type Batches struct {
+	*layout
+	o      BatchOptions
+	epoch  int     // the one in layout; -1: none
+	turns  []int32 // of that epoch, the batch at each place
+	starts []int   // of the epochs known, steps before them; and of the next one
+}
+
+// NewBatches returns the batches of a set. A pair that does not fit into one is an
+// error. It takes 24 bytes of memory for each pair.
+func NewBatches(set *Set, o BatchOptions) (*Batches, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	l, err := newLayout(set, o.Tokens, o.Special)
+	if err != nil {
+		return nil, err
+	}
+	if o.Window == 0 {
+		o.Window = DefaultWindow
+	}
+	return &Batches{layout: l, o: o, epoch: -1, turns: make([]int32, set.Len()), starts: []int{0}}, nil
+}
+
+// arrange lays out an epoch.
+func (b *Batches) arrange(epoch int) {
+	if b.epoch == epoch {
+		return
+	}
+	b.shuffle(b.order, epoch, forPairs)
+	b.ends = b.ends[:0]
+	for from := 0; from < len(b.order); from += b.o.Window {
+		to := min(from+b.o.Window, len(b.order))
+		b.sort(from, to)
+		b.cut(from, to)
+	}
+	b.turns = b.turns[:len(b.ends)]
+	b.shuffle(b.turns, epoch, forBatches)
+	b.epoch = epoch
+	if epoch+1 == len(b.starts) {
+		b.starts = append(b.starts, b.starts[epoch]+len(b.ends))
+	}
+}
+
+// shuffle makes x a random permutation of 0..len(x)-1 (Fisher and Yates, inside
+// out), each as probable as the others to within 2^-64 per draw.
+func (b *Batches) shuffle(x []int32, epoch int, purpose uint32) {
+	for i := range x {
+		u := rng.Key{Seed: b.o.Seed, Step: uint32(epoch), Sample: uint32(i), Block: purpose, Site: rng.SiteData}.Uint64(0)
+		hi, _ := bits.Mul64(u, uint64(i+1))
+		j := int(hi)
+		x[i] = x[j]
+		x[j] = int32(i)
+	}
+}
+
+// find lays out the epoch of a step and returns which of its batches the step has.
+func (b *Batches) find(step int) (batch int, err error) {
+	if step < 1 || step > math.MaxInt32 {
+		return 0, fmt.Errorf("pairs: step %d; steps count from 1 to %d", step, math.MaxInt32)
+	}
+	for b.starts[len(b.starts)-1] < step {
+		b.arrange(len(b.starts) - 1)
+	}
+	epoch := sort.SearchInts(b.starts, step) - 1
+	b.arrange(epoch)
+	return int(b.turns[step-1-b.starts[epoch]]), nil
+}
+
+// Shape returns the shape of the whole batch of a step.
+func (b *Batches) Shape(step int) (Shape, error) {
+	k, err := b.find(step)
+	if err != nil {
+		return Shape{}, err
+	}
+	return b.shape(k), nil
+}
+
+// Fill makes dst the samples first..first+n-1 of the batch of a step, padded to the
+// shape of the whole batch. The bits depend on neither the steps asked before nor
+// on first and n. It allocates only if dst has too little memory.
+func (b *Batches) Fill(step, first, n int, dst *Batch) error {
+	k, err := b.find(step)
+	if err != nil {
+		return err
+	}
+	return b.fill(k, first, n, dst)
+}
+
+// Steps returns how many batches the first so many epochs have.
+func (b *Batches) Steps(epochs int) int {
+	for len(b.starts) <= epochs {
+		b.arrange(len(b.starts) - 1)
+	}
+	return b.starts[epochs]
+}
+
+// Room returns the room that the batches of the first so many steps take. It
+// orders all of their epochs.
+func (b *Batches) Room(steps int) (Room, error) {
+	var room Room
+	for step := 1; step <= steps; step++ {
+		shape, err := b.Shape(step)
+		if err != nil {
+			return Room{}, err
+		}
+		room = room.With(shape)
+	}
+	return room, nil
+}
+
+// Epoch returns the epoch (from 0) of a step and how far into it the step starts,
+// 0 to 1.
+func (b *Batches) Epoch(step int) (epoch int, done float64, err error) {
+	if _, err := b.find(step); err != nil {
+		return 0, 0, err
+	}
+	start, end := b.starts[b.epoch], b.starts[b.epoch+1]
+	return b.epoch, float64(step-1-start) / float64(end-start), nil
+}
+
+// Sequential gives every pair of a set once, for evaluation, in batches of similar
+// lengths, short ones first. It keeps no state, so one Sequential may serve
+// several goroutines.
+type Sequential struct{ *layout }
+
+// NewSequential returns the batches of at most tokens tokens, as BatchOptions
+// counts them. A pair that does not fit into one is an error.
+func NewSequential(set *Set, tokens int, special Special) (*Sequential, error) {
+	l, err := newLayout(set, tokens, special)
+	if err != nil {
+		return nil, err
+	}
+	for i := range l.order {
+		l.order[i] = int32(i)
+	}
+	l.sort(0, len(l.order))
+	l.cut(0, len(l.order))
+	l.keys = nil
+	return &Sequential{l}, nil
+}
+
+// Len returns the number of batches.
+func (s *Sequential) Len() int { return len(s.ends) }
+
+// Shape returns the shape of batch k, 0 <= k < Len.
+func (s *Sequential) Shape(k int) Shape { return s.shape(k) }
+
+// Pairs returns which pairs of the set batch k has, in its order. The caller must
+// not change them.
+func (s *Sequential) Pairs(k int) []int32 { return s.batch(k) }
+
+// Fill makes dst the samples first..first+n-1 of batch k, padded to the shape of
+// the whole batch. It allocates only if dst has too little memory.
+func (s *Sequential) Fill(k, first, n int, dst *Batch) error {
+	if k < 0 || k >= s.Len() {
+		return fmt.Errorf("pairs: batch %d of %d", k, s.Len())
+	}
+	return s.fill(k, first, n, dst)
+}
+
+// Room returns the room that the batches take.
+func (s *Sequential) Room() Room {
+	var room Room
+	for k := range s.Len() {
+		room = room.With(s.shape(k))
+	}
+	return room
+}

@@ -1,0 +1,55 @@
+// Package pairs turns sentences and their translations into batches for an
+// encoder-decoder: a [Reader] reads, filters and splits text, [Reader.Encode]
+// makes tokens of it, a [Writer] keeps them in one file, and [Batches]
+// (training) or [Sequential] (evaluation) put the pairs of such a [Set] together
+// by length.
+//
+// # Text
+//
+//   - Lines: two files, line n of one is the translation of line n of the other.
+//   - TSV: one file, columns between tabs; nothing is quoted.
+//   - CSV: one file with a header; quoted fields may hold commas and line breaks.
+//
+// Each may be compressed with gzip, start with a byte order mark and end its
+// lines in CR LF. Text is UTF-8. White space around a sentence is dropped. What
+// is left out is counted by its reason, and the first pairs of each are named:
+// see [Report].
+//
+// # Split
+//
+// A pair goes to training, validation or test by a hash of its source sentence
+// and the seed. So all translations of a sentence are in one part, and which part
+// that is depends neither on the order of the pairs nor on the other pairs.
+//
+// # Stored sets
+//
+// A set named "train" is the file train.pairs. All numbers are little-endian:
+//
+//	offset  bytes
+//	     0      8  magic "BDIAPAIR"
+//	     8      4  version, 1
+//	    12      4  width of one token in bytes: 2 when both vocabularies have at
+//	               most 65536 tokens, else 4
+//	    16      4  size of the source vocabulary, 1 to 2^31-1
+//	    20      4  size of the target vocabulary, 1 to 2^31-1
+//	    24      8  number of pairs, 1 to 2^31-1
+//	    32      8  number of tokens of all pairs
+//	    40     32  fingerprint of the source tokenizer (any 32 bytes; zero: not known)
+//	    72     32  fingerprint of the target tokenizer
+//	   104      4  CRC-32C of all bytes after the header
+//	   108     16  zero
+//	   124      4  CRC-32C of bytes 0 to 123
+//	   128         tokens: of each pair the source, then the target
+//	               lengths: of each pair two 2-byte numbers, source tokens and
+//	               target tokens, each at most 65534
+//
+// The file ends with the last length. Tokens are as the tokenizer gives them,
+// without special ones, so byte-level tokens are the text itself.
+//
+// # Batches
+//
+// A batch holds as many pairs as a budget of tokens allows, padding included. An
+// epoch takes every pair once: pairs are shuffled, sorted by length within
+// windows, cut into batches, and the batches are shuffled. All of that is a pure
+// function of the seed and the epoch, so the cursor of a run is its step number.
+package pairs

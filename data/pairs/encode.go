@@ -1,0 +1,122 @@
+package pairs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// Encoder is what this package needs of a tokenizer.
+type Encoder interface {
+	// Encode returns the tokens of text, without special ones.
+	Encode(text []byte) ([]int32, error)
+}
+
+// EncodeOptions say what Encode makes of sentences.
+type EncodeOptions struct {
+	// Source and Target encode the two sides; they may be the same.
+	Source, Target Encoder
+	// SourcePositions and TargetPositions are those of the model: a sentence takes
+	// one more than it has tokens. 0 means MaxTokens+1.
+	SourcePositions, TargetPositions int
+	// OnLong is for sentences that take more: Skip, Truncate or Fatal.
+	OnLong Policy
+	// Progress, if set, is called with the bytes of the files read so far and in all.
+	Progress func(done, total int64)
+}
+
+// Validate reports the first option that cannot be meant.
+func (o EncodeOptions) Validate() error {
+	switch {
+	case o.Source == nil || o.Target == nil:
+		return errors.New("pairs: a side has no tokenizer: give both")
+	case o.OnLong != "" && o.OnLong != Skip && o.OnLong != Truncate && o.OnLong != Fatal:
+		return fmt.Errorf("pairs: sentences that are too long are to be %q; use %s, %s or %s", o.OnLong, Skip, Truncate, Fatal)
+	}
+	for _, n := range []int{o.SourcePositions, o.TargetPositions} {
+		if n < 0 || n == 1 || n > MaxTokens+1 {
+			return fmt.Errorf("pairs: %d positions; give 2 to %d, or 0 for the most", n, MaxTokens+1)
+		}
+	}
+	return nil
+}
+
+// progressPairs is how many pairs are encoded between two calls of Progress.
+const progressPairs = 1024
+
+// Encode encodes the remaining pairs and hands them on in order; source and target
+// are valid only during the call of emit, which may choose a Writer by the part and
+// Add them. It ends with the last pair, or with an error: of reading, of emit, of
+// ctx, or ErrText or ErrTooLong with the pair's line where the policies are Fatal. No
+// pair at all is ErrNoPairs. What became of the pairs is in the reader's Report.
+func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Part, source, target []int32) error) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if o.Progress != nil && n%progressPairs == 0 {
+			o.Progress(r.Progress())
+		}
+		p, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.encode(o, p, emit); err != nil {
+			return err
+		}
+	}
+	if o.Progress != nil {
+		o.Progress(r.Progress())
+	}
+	if r.report.Read == r.report.Skipped() {
+		return fmt.Errorf("pairs: %s: %w: %v", r.o.Files.Source, ErrNoPairs, &r.report)
+	}
+	return nil
+}
+
+func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, target []int32) error) error {
+	var ids [2][]int32
+	cut := false
+	for i, side := range []struct {
+		text      string
+		enc       Encoder
+		positions int
+	}{{p.Source, o.Source, o.SourcePositions}, {p.Target, o.Target, o.TargetPositions}} {
+		tokens, err := side.enc.Encode([]byte(side.text))
+		if err != nil {
+			if r.o.OnBad == Fatal {
+				return fmt.Errorf("pairs: %s: line %d: %w: %w", r.o.Files.Source, p.Line, ErrText, err)
+			}
+			r.report.drop(NoTokens, p)
+			return nil
+		}
+		most := MaxTokens
+		if side.positions > 0 {
+			most = side.positions - 1
+		}
+		if len(tokens) > most {
+			switch o.OnLong {
+			case Truncate:
+				tokens, cut = tokens[:most], true
+			case Fatal:
+				return fmt.Errorf("pairs: %s: line %d: a sentence of %d tokens is %w: the model has positions for %d: allow more, or have long ones skipped or truncated",
+					r.o.Files.Source, p.Line, len(tokens), ErrTooLong, most)
+			default:
+				r.report.drop(ManyTokens, p)
+				return nil
+			}
+		}
+		ids[i] = tokens
+	}
+	if cut {
+		r.report.count(Truncated, p)
+	}
+	return emit(p.Part, ids[0], ids[1])
+}

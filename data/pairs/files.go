@@ -1,0 +1,367 @@
+package pairs
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Errors of reading text that callers tell apart with errors.Is.
+var (
+	// ErrNoPairs marks text, or a part of it, that holds no pairs.
+	ErrNoPairs = errors.New("no sentence pairs")
+	// ErrFormat marks a file that cannot be read as what it is said to be.
+	ErrFormat = errors.New("not a file of sentence pairs")
+	// ErrLineCounts marks two parallel files that are not of the same length.
+	ErrLineCounts = errors.New("files differ in their numbers of lines")
+	// ErrTooLong marks a line, or a row of a CSV file, of more than MaxLine bytes,
+	// or a sentence of more tokens than allowed.
+	ErrTooLong = errors.New("too long")
+	// ErrText marks a sentence that is not text or that a row does not have.
+	ErrText = errors.New("unusable sentence")
+)
+
+// MaxLine is the most bytes of a line, or of a row of a CSV file.
+const MaxLine = 1 << 20
+
+// Format is how a file holds pairs; see the package comment.
+type Format string
+
+const (
+	Lines Format = "lines"
+	TSV   Format = "tsv"
+	CSV   Format = "csv"
+)
+
+// Files say where pairs are. A column is the name that the header gives it, or its
+// number from 1.
+type Files struct {
+	Source       string `yaml:"source"`        // the file of the source sentences, or of both
+	Target       string `yaml:"target"`        // the file of the target sentences; empty: Source has both
+	Format       Format `yaml:"format"`        // empty: lines if there is Target, else by the ending of Source
+	Header       bool   `yaml:"header"`        // the first line of a TSV file names its columns; that of a CSV file always does
+	SourceColumn string `yaml:"source_column"` // empty: 1
+	TargetColumn string `yaml:"target_column"` // empty: 2
+}
+
+// Validate reports the first setting that cannot be.
+func (f Files) Validate() error {
+	format, err := f.format()
+	switch {
+	case f.Source == "":
+		return errors.New("pairs: no file of source sentences: give one")
+	case err != nil:
+		return err
+	case format == Lines && f.Target == "":
+		return fmt.Errorf("pairs: %s has source sentences only: give the file of their translations too", f.Source)
+	case format != Lines && f.Target != "":
+		return fmt.Errorf("pairs: a %s file has both sides, but %s is given for the target: leave one out", format, f.Target)
+	case format == Lines && (f.Header || f.SourceColumn != "" || f.TargetColumn != ""):
+		return errors.New("pairs: files of lines have neither a header nor columns: leave these settings out")
+	}
+	return nil
+}
+
+func (f Files) format() (Format, error) {
+	name := strings.TrimSuffix(strings.ToLower(f.Source), ".gz")
+	switch {
+	case f.Format == Lines || f.Format == TSV || f.Format == CSV:
+		return f.Format, nil
+	case f.Format != "":
+		return "", fmt.Errorf("pairs: format %q; use %s, %s or %s", f.Format, Lines, TSV, CSV)
+	case f.Target != "":
+		return Lines, nil
+	case strings.HasSuffix(name, ".csv"):
+		return CSV, nil
+	case strings.HasSuffix(name, ".tsv"):
+		return TSV, nil
+	}
+	return "", fmt.Errorf("pairs: %s does not end in .csv or .tsv: give the file of its translations, or a format", f.Source)
+}
+
+// row is what a line of the input says, before it is looked at.
+type row struct {
+	line    int    // from 1, the first one of a row with line breaks
+	missing string // why there are no sentences, or ""
+	sides   [2]string
+}
+
+// rows reads the rows of open files; after the last one it returns io.EOF.
+type rows interface{ next() (row, error) }
+
+// openRows opens files. The inputs are to be closed, after an error too.
+func openRows(f Files) (rows, []*input, error) {
+	format, err := f.format()
+	if err != nil {
+		return nil, nil, err
+	}
+	source, err := openInput(f.Source)
+	if err != nil {
+		return nil, nil, err
+	}
+	inputs := []*input{source}
+	switch format {
+	case Lines:
+		target, err := openInput(f.Target)
+		if err != nil {
+			return nil, inputs, err
+		}
+		return &parallel{source: newLines(source), target: newLines(target)}, append(inputs, target), nil
+	case TSV:
+		t := &tabbed{lines: newLines(source)}
+		var header []string
+		if f.Header {
+			line, err := t.lines.next()
+			if err != nil && err != io.EOF {
+				return nil, inputs, err
+			}
+			header = strings.Split(line, "\t")
+		}
+		t.columns, err = findColumns(f, header)
+		return t, inputs, err
+	default:
+		t := newTable(source)
+		header, err := t.read()
+		if err != nil && err != io.EOF {
+			return nil, inputs, err
+		}
+		t.columns, err = findColumns(f, header)
+		return t, inputs, err
+	}
+}
+
+// findColumns returns the places of both columns. Without a header, they have to
+// be numbers.
+func findColumns(f Files, header []string) (columns [2]int, err error) {
+	for i, name := range []string{f.SourceColumn, f.TargetColumn} {
+		if name == "" {
+			columns[i] = i
+			continue
+		}
+		if columns[i] = slices.Index(header, name); columns[i] >= 0 {
+			continue
+		}
+		n, err := strconv.Atoi(name)
+		if err != nil || n < 1 || n > MaxLine {
+			if header == nil {
+				return columns, fmt.Errorf("pairs: %s: %w: column %q: without a header, give a number from 1", f.Source, ErrFormat, name)
+			}
+			return columns, fmt.Errorf("pairs: %s: %w: no column %q among %q: give one of them, or a number from 1", f.Source, ErrFormat, name, header)
+		}
+		columns[i] = n - 1
+	}
+	if columns[0] == columns[1] {
+		return columns, fmt.Errorf("pairs: %s: source and target are both column %d: give two columns", f.Source, columns[0]+1)
+	}
+	for _, c := range columns {
+		if header != nil && c >= len(header) {
+			return columns, fmt.Errorf("pairs: %s: %w: column %d, and there are %d: %q; give the right columns or format", f.Source, ErrFormat, c+1, len(header), header)
+		}
+	}
+	return columns, nil
+}
+
+// pick sets the sentences of r to the columns of fields.
+func (r *row) pick(fields []string, columns [2]int) {
+	for i, c := range columns {
+		if c >= len(fields) {
+			r.missing = fmt.Sprintf("it has %d of the columns %d and %d", len(fields), columns[0]+1, columns[1]+1)
+			r.sides = [2]string{}
+			return
+		}
+		r.sides[i] = fields[c]
+	}
+}
+
+// input is an open file, unpacked and without a byte order mark.
+type input struct {
+	path string
+	file *os.File
+	size int64
+	*bufio.Reader
+}
+
+func openInput(path string) (*input, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("pairs: %w", err)
+	}
+	in := &input{path: path, file: f, Reader: bufio.NewReaderSize(f, 64<<10)}
+	if err := in.start(); err != nil {
+		f.Close()
+		return nil, in.wrong(err)
+	}
+	return in, nil
+}
+
+func (in *input) start() error {
+	info, err := in.file.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return fmt.Errorf("%w: it is a folder", ErrFormat)
+	}
+	in.size = info.Size()
+	if head, _ := in.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(in.Reader)
+		if err != nil {
+			return err
+		}
+		in.Reader = bufio.NewReaderSize(z, 64<<10)
+	}
+	head, err := in.Peek(3)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if bytes.Equal(head, []byte("\ufeff")) {
+		in.Discard(3)
+	}
+	return nil
+}
+
+// wrong adds the file's name to an error of reading it.
+func (in *input) wrong(err error) error {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: its compressed data are damaged (%v): make or download it again", ErrFormat, err)
+	}
+	return fmt.Errorf("pairs: %s: %w", in.path, err)
+}
+
+// lines are those of a file, without their ends.
+type lines struct {
+	in   *input
+	scan *bufio.Scanner
+	n    int
+}
+
+func newLines(in *input) *lines {
+	l := &lines{in: in, scan: bufio.NewScanner(in)}
+	l.scan.Buffer(nil, MaxLine)
+	return l
+}
+
+func (l *lines) next() (string, error) {
+	if l.scan.Scan() {
+		l.n++
+		return l.scan.Text(), nil
+	}
+	switch err := l.scan.Err(); {
+	case err == nil:
+		return "", io.EOF
+	case errors.Is(err, bufio.ErrTooLong):
+		return "", l.in.wrong(fmt.Errorf("line %d is %w: at most %d bytes; is this text, a sentence a line?", l.n+1, ErrTooLong, MaxLine))
+	default:
+		return "", l.in.wrong(err)
+	}
+}
+
+// parallel are two files of lines.
+type parallel struct{ source, target *lines }
+
+func (p *parallel) next() (r row, err error) {
+	var ends int
+	for i, side := range []*lines{p.source, p.target} {
+		r.line = side.n + 1
+		if r.sides[i], err = side.next(); err == io.EOF {
+			ends++
+		} else if err != nil {
+			return row{}, err
+		}
+	}
+	if ends == 0 {
+		return r, nil
+	}
+	for _, side := range []*lines{p.source, p.target} { // to the end of the longer one
+		for err = nil; err == nil; _, err = side.next() {
+		}
+		if err != io.EOF {
+			return row{}, err
+		}
+	}
+	if p.source.n != p.target.n {
+		return row{}, fmt.Errorf("pairs: %w: %s has %d, %s has %d: every line needs its translation, or an empty line", ErrLineCounts,
+			p.source.in.path, p.source.n, p.target.in.path, p.target.n)
+	}
+	return row{}, io.EOF
+}
+
+// tabbed are the lines of a TSV file.
+type tabbed struct {
+	lines   *lines
+	columns [2]int
+}
+
+func (t *tabbed) next() (r row, err error) {
+	line, err := t.lines.next()
+	if err != nil {
+		return row{}, err
+	}
+	r.line = t.lines.n
+	r.pick(strings.Split(line, "\t"), t.columns)
+	return r, nil
+}
+
+// table are the rows of a CSV file.
+type table struct {
+	in      *input
+	bound   *bounded
+	csv     *csv.Reader
+	columns [2]int
+}
+
+func newTable(in *input) *table {
+	bound := &bounded{r: in}
+	t := &table{in: in, bound: bound, csv: csv.NewReader(bound)}
+	t.csv.FieldsPerRecord = -1
+	t.csv.ReuseRecord = true
+	return t
+}
+
+func (t *table) read() ([]string, error) {
+	t.bound.left = MaxLine
+	fields, err := t.csv.Read()
+	var bad *csv.ParseError
+	switch {
+	case err == nil || err == io.EOF:
+		return fields, err
+	case errors.Is(err, ErrTooLong):
+		return nil, t.in.wrong(fmt.Errorf("a row is %w: at most %d bytes; a quotation mark may be missing before byte %d", ErrTooLong, MaxLine, t.csv.InputOffset()))
+	case errors.As(err, &bad):
+		return nil, t.in.wrong(fmt.Errorf("%w: line %d, column %d: %v: quote the field and double the marks inside", ErrFormat, bad.Line, bad.Column, bad.Err))
+	}
+	return nil, t.in.wrong(err)
+}
+
+func (t *table) next() (r row, err error) {
+	fields, err := t.read()
+	if err != nil {
+		return row{}, err
+	}
+	r.line, _ = t.csv.FieldPos(0)
+	r.pick(fields, t.columns)
+	return r, nil
+}
+
+// bounded fails a read after so many bytes.
+type bounded struct {
+	r    io.Reader
+	left int
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, ErrTooLong
+	}
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}

@@ -1,0 +1,259 @@
+package pairs
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/rng"
+)
+
+// Policy says what happens to a pair that cannot be used as it is.
+type Policy string
+
+const (
+	Skip     Policy = "skip"     // it is left out and counted; the empty value means the same
+	Truncate Policy = "truncate" // its sentences are cut short; it is counted
+	Fatal    Policy = "fatal"    // an error names it
+)
+
+// Filter says which pairs are left out. The zero value keeps all that are not
+// empty.
+type Filter struct {
+	MinChars   int     `yaml:"min_chars"`  // a sentence has at least so many characters (Unicode code points)
+	MaxChars   int     `yaml:"max_chars"`  // and at most so many; 0: any number
+	MaxRatio   float64 `yaml:"max_ratio"`  // characters of the longer sentence of a pair over those of the shorter; 0: any
+	Duplicates bool    `yaml:"duplicates"` // keep pairs that are equal on both sides to an earlier one
+}
+
+// Validate reports the first setting that cannot be.
+func (f Filter) Validate() error {
+	switch {
+	case f.MinChars < 0 || f.MaxChars < 0 || f.MaxChars > 0 && f.MaxChars < f.MinChars:
+		return fmt.Errorf("pairs: sentences of %d to %d characters; give a range, with 0 for no limit", f.MinChars, f.MaxChars)
+	case f.MaxRatio != 0 && !(f.MaxRatio >= 1):
+		return fmt.Errorf("pairs: a ratio of lengths of at most %v; it must be at least 1, or 0 for any", f.MaxRatio)
+	}
+	return nil
+}
+
+// Part is what a pair is for.
+type Part uint8
+
+const (
+	Train Part = iota
+	Val
+	Test
+)
+
+// String returns "train", "val" or "test".
+func (p Part) String() string { return [...]string{"train", "val", "test"}[p] }
+
+// Split says which shares of the distinct source sentences are kept apart. The
+// shares are probabilities: they are met to within the luck of the draw.
+type Split struct {
+	Val  float64 `yaml:"val"`
+	Test float64 `yaml:"test"`
+	Seed uint64  `yaml:"seed"`
+}
+
+// Validate reports shares that cannot be.
+func (s Split) Validate() error {
+	if !(s.Val >= 0 && s.Test >= 0 && s.Val+s.Test < 1) {
+		return fmt.Errorf("pairs: shares of %v for validation and %v for test; together they must be below 1", s.Val, s.Test)
+	}
+	return nil
+}
+
+// Part returns which part the pairs of a source sentence belong to: a draw keyed by
+// the seed and 96 bits of the sentence's SHA-256.
+func (s Split) Part(source string) Part {
+	h := sha256.Sum256([]byte(source))
+	le := binary.LittleEndian
+	u := rng.Key{Seed: s.Seed, Step: le.Uint32(h[0:]), Sample: le.Uint32(h[4:]), Block: forSplit, Site: rng.SiteData}.Float64(le.Uint32(h[8:]))
+	switch {
+	case u < s.Val:
+		return Val
+	case u < s.Val+s.Test:
+		return Test
+	}
+	return Train
+}
+
+// Options say which pairs of the files there are, and what for.
+type Options struct {
+	Files  Files
+	Filter Filter
+	Split  Split
+	// OnBad, Skip or Fatal, is for a sentence that is not UTF-8, a row without one
+	// of its columns, and text that the tokenizer has no tokens for.
+	OnBad Policy
+}
+
+// Validate reports the first option that cannot be.
+func (o Options) Validate() error {
+	if o.OnBad != "" && o.OnBad != Skip && o.OnBad != Fatal {
+		return fmt.Errorf("pairs: bad sentences are to be %q; use %s or %s", o.OnBad, Skip, Fatal)
+	}
+	return errors.Join(o.Files.Validate(), o.Filter.Validate(), o.Split.Validate())
+}
+
+// Pair is a sentence and its translation.
+type Pair struct {
+	Source, Target string
+	Part           Part
+	Line           int // of the file, from 1; of a row with line breaks the first
+}
+
+// Reader reads pairs one by one, in memory that does not grow with the text except
+// to tell duplicates: 16 bytes, and a map's overhead, for each pair.
+type Reader struct {
+	o      Options
+	rows   rows
+	inputs []*input
+	seen   map[[16]byte]struct{}
+	key    []byte
+	report Report
+	err    error // that ended the reading
+}
+
+// NewReader opens the files. Close must be called in the end.
+func NewReader(o Options) (*Reader, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	r := &Reader{o: o, seen: map[[16]byte]struct{}{}}
+	var err error
+	if r.rows, r.inputs, err = openRows(o.Files); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// Next returns the next pair that is kept, and io.EOF after the last one. An error
+// is repeated. Two files of different lengths are told at the end of the shorter.
+func (r *Reader) Next() (Pair, error) {
+	for r.err == nil {
+		var w row
+		if w, r.err = r.rows.next(); r.err != nil {
+			break
+		}
+		r.report.Read++
+		p := Pair{strings.TrimSpace(w.sides[0]), strings.TrimSpace(w.sides[1]), Train, w.line}
+		reason, ok := r.look(w, p)
+		if ok {
+			p.Part = r.o.Split.Part(p.Source)
+			r.report.Kept[p.Part]++
+			return p, nil
+		}
+		if r.o.OnBad == Fatal && reason == Incomplete {
+			r.err = fmt.Errorf("pairs: %s: line %d: %w: %s: mend it, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
+		} else if r.o.OnBad == Fatal && reason == NotUTF8 {
+			r.err = fmt.Errorf("pairs: %s: line %d: %w: %q and %q are not both UTF-8: convert the file, or have bad ones skipped",
+				r.inputs[0].path, w.line, ErrText, clip(p.Source), clip(p.Target))
+		}
+		r.report.count(reason, p)
+	}
+	return Pair{}, r.err
+}
+
+// look returns why a pair is left out, or ok.
+func (r *Reader) look(w row, p Pair) (reason Reason, ok bool) {
+	f := r.o.Filter
+	a, b := utf8.RuneCountInString(p.Source), utf8.RuneCountInString(p.Target)
+	switch {
+	case w.missing != "":
+		return Incomplete, false
+	case !utf8.ValidString(p.Source) || !utf8.ValidString(p.Target):
+		return NotUTF8, false
+	case a == 0 || b == 0:
+		return Empty, false
+	case min(a, b) < f.MinChars:
+		return Short, false
+	case f.MaxChars > 0 && max(a, b) > f.MaxChars:
+		return Long, false
+	case f.MaxRatio > 0 && float64(max(a, b)) > f.MaxRatio*float64(min(a, b)):
+		return Ratio, false
+	case !f.Duplicates && r.again(p):
+		return Duplicate, false
+	}
+	return 0, true
+}
+
+// again reports whether the pair came before, by the first half of its SHA-256.
+func (r *Reader) again(p Pair) bool {
+	r.key = append(r.key[:0], p.Source...)
+	r.key = append(r.key, 0xff) // in no UTF-8
+	r.key = append(r.key, p.Target...)
+	h := sha256.Sum256(r.key)
+	k := [16]byte(h[:])
+	_, again := r.seen[k]
+	r.seen[k] = struct{}{}
+	return again
+}
+
+// Report returns what became of the pairs read so far.
+func (r *Reader) Report() *Report { return &r.report }
+
+// Progress returns how many bytes of the files were read, and how many there are.
+func (r *Reader) Progress() (done, total int64) {
+	for _, in := range r.inputs {
+		if at, err := in.file.Seek(0, io.SeekCurrent); err == nil {
+			done += at
+		}
+		total += in.size
+	}
+	return done, total
+}
+
+// Close closes the files.
+func (r *Reader) Close() error {
+	var err error
+	for _, in := range r.inputs {
+		err = errors.Join(err, in.file.Close())
+	}
+	r.inputs = nil
+	if r.err == nil {
+		r.err = errors.New("pairs: the reader is closed")
+	}
+	return err
+}
+
+// Text returns the remaining sentences of a part, of the source, the target or
+// both, one a line, as text to train a tokenizer on.
+func (r *Reader) Text(part Part, source, target bool) io.Reader {
+	return &text{r: r, part: part, source: source, target: target}
+}
+
+type text struct {
+	r              *Reader
+	part           Part
+	source, target bool
+	left           []byte
+	buf            []byte
+}
+
+func (t *text) Read(p []byte) (int, error) {
+	for len(t.left) == 0 {
+		pair, err := t.r.Next()
+		if err != nil {
+			return 0, err
+		}
+		t.buf = t.buf[:0]
+		if pair.Part == t.part && t.source {
+			t.buf = append(append(t.buf, pair.Source...), '\n')
+		}
+		if pair.Part == t.part && t.target {
+			t.buf = append(append(t.buf, pair.Target...), '\n')
+		}
+		t.left = t.buf
+	}
+	n := copy(p, t.left)
+	t.left = t.left[n:]
+	return n, nil
+}

@@ -1,0 +1,101 @@
+package pairs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Reason is why a pair was left out or changed.
+type Reason uint8
+
+const (
+	Incomplete Reason = iota // a row lacks one of its columns
+	NotUTF8                  // a sentence is not UTF-8
+	Empty                    // a sentence is empty
+	Short                    // Filter.MinChars
+	Long                     // Filter.MaxChars
+	Ratio                    // Filter.MaxRatio
+	Duplicate                // Filter.Duplicates
+	NoTokens                 // the tokenizer has no tokens for a sentence
+	ManyTokens               // a sentence has more tokens than the model positions
+	Truncated                // the same, but the pair was cut short and kept
+	numReasons
+)
+
+// String returns the reason in words.
+func (r Reason) String() string {
+	return [numReasons]string{"with a column missing", "not UTF-8", "empty", "too short", "too long", "of too different lengths", "duplicate",
+		"that the tokenizer cannot encode", "with more tokens than the model has positions", "truncated"}[r]
+}
+
+// maxExamples is how many pairs are kept for each reason, maxExample how many bytes
+// of a sentence.
+const (
+	maxExamples = 3
+	maxExample  = 100
+)
+
+// Tally is how many pairs there were for one reason, and the first of them, their
+// sentences cut to 100 bytes.
+type Tally struct {
+	Count int
+	First []Pair
+}
+
+// Report says what became of the pairs of a text. Those kept and those of all
+// reasons but Truncated add up to those read.
+type Report struct {
+	Read int               // pairs
+	Kept [Test + 1]int     // of each part
+	Why  [numReasons]Tally // by Reason
+}
+
+func (r *Report) count(why Reason, p Pair) {
+	t := &r.Why[why]
+	if t.Count++; len(t.First) < maxExamples {
+		p.Source, p.Target = strings.Clone(clip(p.Source)), strings.Clone(clip(p.Target))
+		t.First = append(t.First, p)
+	}
+}
+
+// clip returns the beginning of a sentence, whole characters of it.
+func clip(s string) string {
+	if len(s) <= maxExample {
+		return s
+	}
+	end := maxExample
+	for i := range s {
+		if i > maxExample {
+			break
+		}
+		end = i
+	}
+	return s[:end]
+}
+
+// drop takes back a pair that was kept.
+func (r *Report) drop(why Reason, p Pair) {
+	r.Kept[p.Part]--
+	r.count(why, p)
+}
+
+// Skipped returns how many pairs were left out.
+func (r *Report) Skipped() int { return r.Read - r.Kept[Train] - r.Kept[Val] - r.Kept[Test] }
+
+// String returns one line: "12 pairs read, 9 kept (8 train, 1 val); 2 empty (first in
+// line 3), 1 duplicate (first in line 7)".
+func (r *Report) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d pairs read, %d kept", r.Read, r.Read-r.Skipped())
+	if r.Kept[Val]+r.Kept[Test] > 0 {
+		fmt.Fprintf(&b, " (%d train, %d val, %d test)", r.Kept[Train], r.Kept[Val], r.Kept[Test])
+	}
+	separator := "; "
+	for why, t := range r.Why {
+		if t.Count > 0 {
+			fmt.Fprintf(&b, "%s%d %s (first in line %d)", separator, t.Count, Reason(why), t.First[0].Line)
+			separator = ", "
+		}
+	}
+	return b.String()
+}

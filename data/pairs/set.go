@@ -1,0 +1,277 @@
+package pairs
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia/internal/mmap"
+)
+
+// Errors of stored sets that callers tell apart with errors.Is.
+var (
+	// ErrCorrupt marks a file whose bytes cannot be what a Writer wrote.
+	ErrCorrupt = errors.New("corrupt set of pairs")
+	// ErrTokenizer marks a set written with other tokenizers than those asked for.
+	ErrTokenizer = errors.New("tokens of another tokenizer")
+)
+
+// MaxTokens is the most tokens of a sentence.
+const MaxTokens = math.MaxUint16 - 1
+
+const (
+	magic      = "BDIAPAIR"
+	version    = 1
+	headerSize = 128
+	lengthSize = 4 // bytes of the two lengths of a pair
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// header describes a set; the package comment has its layout.
+type header struct {
+	width  int
+	source Vocabulary
+	target Vocabulary
+	pairs  int
+	tokens int64
+	crc    uint32
+}
+
+// Vocabulary says which tokens a side of a set has.
+type Vocabulary struct {
+	// Size is the number of tokens of the tokenizer: 1 to 2^31-1.
+	Size int
+	// Fingerprint tells the tokenizer apart from others, so that tokens of one
+	// are not trained on with another. Zero: not known.
+	Fingerprint [32]byte
+}
+
+func widthFor(source, target Vocabulary) int {
+	if max(source.Size, target.Size) <= 1<<16 {
+		return 2
+	}
+	return 4
+}
+
+func (h header) encode() []byte {
+	b := make([]byte, headerSize)
+	le := binary.LittleEndian
+	copy(b, magic)
+	le.PutUint32(b[8:], version)
+	le.PutUint32(b[12:], uint32(h.width))
+	le.PutUint32(b[16:], uint32(h.source.Size))
+	le.PutUint32(b[20:], uint32(h.target.Size))
+	le.PutUint64(b[24:], uint64(h.pairs))
+	le.PutUint64(b[32:], uint64(h.tokens))
+	copy(b[40:72], h.source.Fingerprint[:])
+	copy(b[72:104], h.target.Fingerprint[:])
+	le.PutUint32(b[104:], h.crc)
+	le.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+	return b
+}
+
+// parseHeader reads the header at the start of b, from a file of fileSize bytes.
+// The error is without package and file name.
+func parseHeader(b []byte, fileSize int64) (header, error) {
+	bad := func(format string, args ...any) (header, error) {
+		return header{}, fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
+	}
+	le := binary.LittleEndian
+	if len(b) < headerSize {
+		return bad("%d bytes, the header alone has %d", len(b), headerSize)
+	}
+	if string(b[:8]) != magic {
+		return bad("it starts with %q, not %q", b[:8], magic)
+	}
+	if v := le.Uint32(b[8:]); v != version {
+		return bad("format version %d, this program reads %d", v, version)
+	}
+	if crc32.Checksum(b[:124], castagnoli) != le.Uint32(b[124:]) {
+		return bad("the header does not match its checksum")
+	}
+	source, target, pairs, tokens := le.Uint32(b[16:]), le.Uint32(b[20:]), le.Uint64(b[24:]), le.Uint64(b[32:])
+	if source < 1 || source > math.MaxInt32 || target < 1 || target > math.MaxInt32 {
+		return bad("vocabularies of %d and %d tokens", source, target)
+	}
+	h := header{
+		source: Vocabulary{int(source), [32]byte(b[40:72])},
+		target: Vocabulary{int(target), [32]byte(b[72:104])},
+		crc:    le.Uint32(b[104:]),
+	}
+	h.width = widthFor(h.source, h.target)
+	if w := le.Uint32(b[12:]); w != uint32(h.width) {
+		return bad("tokens of %d bytes, its vocabularies have %d", w, h.width)
+	}
+	size := fileSize - headerSize
+	if pairs < 1 || pairs > math.MaxInt32 || tokens > pairs*2*MaxTokens || size != int64(tokens)*int64(h.width)+int64(pairs)*lengthSize {
+		return bad("%d bytes after the header, which says %d pairs of %d tokens", size, pairs, tokens)
+	}
+	for _, x := range b[108:124] {
+		if x != 0 {
+			return bad("the unused part of the header is not zero")
+		}
+	}
+	h.pairs, h.tokens = int(pairs), int64(tokens)
+	return h, nil
+}
+
+// OpenOptions say what to check when a set is opened. The zero value checks the
+// header and the lengths.
+type OpenOptions struct {
+	// Checksum reads all bytes once and compares their checksum.
+	Checksum bool
+	// Source and Target, where not zero, must be those of the set.
+	Source, Target Vocabulary
+}
+
+// Set is the pairs of a stored set, mapped into memory. Its methods may be
+// called from several goroutines, except Close. The file must not shrink while
+// open; a Writer never touches a file that has its name.
+type Set struct {
+	path    string
+	h       header
+	tokens  []byte
+	lengths []byte
+	starts  []int64 // pair i begins at token starts[i]
+	unmap   func() error
+}
+
+// Open opens the set name in folder dir. A file that is not a whole set is
+// ErrCorrupt, one that is absent fs.ErrNotExist, and a set of other tokenizers
+// ErrTokenizer. It takes 8 bytes of memory for each pair.
+func Open(dir, name string, o OpenOptions) (*Set, error) {
+	s := &Set{path: setPath(dir, name)}
+	if err := s.open(o); err != nil {
+		return nil, fmt.Errorf("pairs: open %s: %w", s.path, err)
+	}
+	return s, nil
+}
+
+func setPath(dir, name string) string { return filepath.Join(dir, name+".pairs") }
+
+func (s *Set) open(o OpenOptions) error {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	size := info.Size()
+	if !info.Mode().IsRegular() || size < headerSize || size > math.MaxInt {
+		return fmt.Errorf("%w: a file of %d bytes", ErrCorrupt, size)
+	}
+	b, unmap, err := mmap.File(f, int(size))
+	if err != nil {
+		return err
+	}
+	if err := s.parse(b, o); err != nil {
+		return errors.Join(err, unmap())
+	}
+	s.unmap = unmap
+	return nil
+}
+
+// parse takes b, the bytes of a whole file, as those of s.
+func (s *Set) parse(b []byte, o OpenOptions) (err error) {
+	if s.h, err = parseHeader(b, int64(len(b))); err != nil {
+		return err
+	}
+	for _, side := range []struct {
+		name      string
+		has, want Vocabulary
+	}{{"source", s.h.source, o.Source}, {"target", s.h.target, o.Target}} {
+		if side.want.Size != 0 && side.want.Size != side.has.Size {
+			return fmt.Errorf("%w: %s vocabulary of %d, wanted %d: encode the text anew", ErrTokenizer, side.name, side.has.Size, side.want.Size)
+		}
+		if side.want.Fingerprint != ([32]byte{}) && side.want.Fingerprint != side.has.Fingerprint {
+			return fmt.Errorf("%w: %s fingerprint %x, wanted %x: encode the text anew",
+				ErrTokenizer, side.name, side.has.Fingerprint[:4], side.want.Fingerprint[:4])
+		}
+	}
+	b = b[headerSize:]
+	if o.Checksum && crc32.Checksum(b, castagnoli) != s.h.crc {
+		return fmt.Errorf("%w: its bytes do not match their checksum: write the set anew", ErrCorrupt)
+	}
+	cut := s.h.tokens * int64(s.h.width)
+	s.tokens, s.lengths = b[:cut], b[cut:]
+	s.starts = make([]int64, s.h.pairs)
+	var at int64
+	for i := range s.starts {
+		s.starts[i] = at
+		source, target := s.Lengths(i)
+		if source > MaxTokens || target > MaxTokens {
+			return fmt.Errorf("%w: pair %d has %d and %d tokens: write the set anew", ErrCorrupt, i, source, target)
+		}
+		at += int64(source + target)
+	}
+	if at != s.h.tokens {
+		return fmt.Errorf("%w: its pairs have %d tokens, its header says %d: write the set anew", ErrCorrupt, at, s.h.tokens)
+	}
+	return nil
+}
+
+// Len returns the number of pairs.
+func (s *Set) Len() int { return len(s.starts) }
+
+// Tokens returns the number of tokens of all pairs, both sides.
+func (s *Set) Tokens() int64 { return s.h.tokens }
+
+// Vocabularies returns those of the tokenizers.
+func (s *Set) Vocabularies() (source, target Vocabulary) { return s.h.source, s.h.target }
+
+// Lengths returns the numbers of tokens of pair i, 0 <= i < Len.
+func (s *Set) Lengths(i int) (source, target int) {
+	b := s.lengths[i*lengthSize:][:lengthSize]
+	return int(binary.LittleEndian.Uint16(b)), int(binary.LittleEndian.Uint16(b[2:]))
+}
+
+// Source copies the tokens of the source sentence of pair i to dst, as many as
+// fit, and returns their number; Target those of its translation. A token outside
+// the vocabulary is ErrCorrupt.
+func (s *Set) Source(dst []int32, i int) (int, error) {
+	source, _ := s.Lengths(i)
+	return s.read(dst[:min(len(dst), source)], s.starts[i], s.h.source, i)
+}
+
+// Target is described with Source.
+func (s *Set) Target(dst []int32, i int) (int, error) {
+	source, target := s.Lengths(i)
+	return s.read(dst[:min(len(dst), target)], s.starts[i]+int64(source), s.h.target, i)
+}
+
+// read fills dst with the tokens from position at on, which belong to pair i.
+func (s *Set) read(dst []int32, at int64, v Vocabulary, i int) (int, error) {
+	b := s.tokens[at*int64(s.h.width):]
+	for j := range dst {
+		var id uint32
+		if s.h.width == 2 {
+			id = uint32(binary.LittleEndian.Uint16(b[2*j:]))
+		} else {
+			id = binary.LittleEndian.Uint32(b[4*j:])
+		}
+		if id >= uint32(v.Size) {
+			return 0, fmt.Errorf("pairs: %s: %w: token %d of pair %d is outside the vocabulary of %d: write the set anew",
+				s.path, ErrCorrupt, id, i, v.Size)
+		}
+		dst[j] = int32(id)
+	}
+	return len(dst), nil
+}
+
+// Close unmaps the file. The set is empty afterwards.
+func (s *Set) Close() error {
+	if s.unmap == nil {
+		return nil
+	}
+	err := s.unmap()
+	s.tokens, s.lengths, s.starts, s.unmap = nil, nil, nil, nil
+	return err
+}
