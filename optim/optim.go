@@ -61,10 +61,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("optim: eps is %v; it must be positive, and at least 1e-45", c.Eps)
 	}
 	if c.StateBits != 32 && c.StateBits != 8 {
-		return fmt.Errorf("optim: state bits are %d; use 32 or 8", c.StateBits)
+		return fmt.Errorf("optim: states of %d bits; use 32 or 8", c.StateBits)
 	}
 	if c.StateBits == 8 && c.Name != "adamw" {
-		return fmt.Errorf("optim: states of 8 bits are for adamw, not %s; use adamw or 32 bits", c.Name)
+		return fmt.Errorf("optim: states of 8 bits are for adamw, not %s; use --optimizer adamw or --state-bits 32", c.Name)
 	}
 	return nil
 }
