@@ -1,7 +1,11 @@
 package images
 
 import (
+	"fmt"
+	"hash/crc32"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -310,5 +314,42 @@ func TestAugmentValidate(t *testing.T) {
 	}
 	if err := DefaultAugment().Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Every operation, magnitude and sign gives what torchvision does on PIL images,
+// byte for byte.
+func TestRandAugmentIsPillows(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("testdata", "randaugment.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		var name string
+		var magnitude, sign, size int
+		var want uint32
+		if _, err := fmt.Sscanf(line, "%s %d %d %d %x", &name, &magnitude, &sign, &size, &want); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		n := size * size
+		p := picture{make([]uint8, 3*n), make([]uint8, 3*n), size}
+		for c := range 3 {
+			for i := range n {
+				p.pix[c*n+i] = uint8(40 + (i*i*7+i*(13+c)+(i>>3))%(160+20*c))
+			}
+		}
+		p.vary(op(t, name), magnitude, sign < 0)
+		if got := crc32.ChecksumIEEE(p.pix); got != want {
+			t.Errorf("%s, magnitude %d, sign %d, %d×%d: CRC-32 %08x, want %08x", name, magnitude, sign, size, size, got, want)
+		}
+		lines++
+	}
+	if lines != 2*(3+2*31+9*2*31) {
+		t.Errorf("%d lines", lines)
 	}
 }

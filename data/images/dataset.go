@@ -123,8 +123,8 @@ type part struct {
 // A path with only one set gives that one as Train, whatever its name. Every
 // image is decoded once, so an image that cannot be decoded is found here.
 // progress, if not nil, is told what is being done and how far it is: "unpacking"
-// in bytes of a compressed archive, "decoding" in images. A cancelled ctx ends
-// the work with its error.
+// in bytes of a compressed archive, "decoding" in images. It is called by one
+// goroutine at a time. A cancelled ctx ends the work with its error.
 //
 // Errors: ErrNoImages; ErrCorrupt for a damaged file; ErrClasses for fewer than
 // two classes or sets of different classes; ErrTooLarge.
@@ -188,26 +188,35 @@ func (d *Dataset) list(ctx context.Context, path string, o Options, progress fun
 	if t.close != nil {
 		d.close = append(d.close, t.close)
 	}
-	has := func(is func(string) bool) bool {
-		return slices.ContainsFunc(t.files, func(f file) bool { return is(f.name) })
-	}
-	switch {
-	case has(isBinary):
-		train, val, err = cifar(t)
-	case !has(isImage) && t.archive(trainFolders) != "":
-		if train, _, err = d.list(ctx, t.archive(trainFolders), o, progress); err != nil {
+	if a := t.archive(trainFolders); a != "" && !t.has(isBinary) && !t.has(isImage) {
+		if train, _, err = d.list(ctx, a, o, progress); err != nil {
 			return nil, nil, err
 		}
 		if a := t.archive(valFolders); a != "" {
 			val, _, err = d.list(ctx, a, o, progress)
 		}
-	default:
+		return train, val, err
+	}
+	return t.sets()
+}
+
+// sets finds the sets in the files of t: the second is nil where there is only
+// one.
+func (t *tree) sets() (train, val *part, err error) {
+	if t.has(isBinary) {
+		train, val, err = cifar(t)
+	} else {
 		train, val, err = classFolders(t)
 	}
 	if train == nil {
 		train, val = val, nil
 	}
 	return train, val, err
+}
+
+// has reports whether t has a file whose name is of some kind.
+func (t *tree) has(kind func(name string) bool) bool {
+	return slices.ContainsFunc(t.files, func(f file) bool { return kind(f.name) })
 }
 
 // archive returns the path of the archive in a folder that has the first of some

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/draw"
 	"image/jpeg"
 	"image/png"
@@ -42,7 +43,7 @@ func codecOf(b []byte) (codec, error) {
 	case bytes.HasPrefix(b, []byte("\xff\xd8")):
 		return codec{jpeg.DecodeConfig, jpeg.Decode}, nil
 	case len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP":
-		return codec{webp.DecodeConfig, webp.Decode}, checkWebP(b)
+		return codec{webp.DecodeConfig, decodeWebP}, checkWebP(b)
 	}
 	return codec{}, errFormat
 }
@@ -79,6 +80,39 @@ func checkWebP(b []byte) error {
 	}
 	return errors.New("webp: no image") // as of animations
 }
+
+// decodeWebP decodes like webp.Decode, whose lossy images have the range of video
+// (ITU-R BT.601, black is 16) in types that mean that of JPEG (black is 0).
+func decodeWebP(r io.Reader) (image.Image, error) {
+	m, err := webp.Decode(r)
+	if err != nil {
+		return nil, err
+	}
+	var video *image.YCbCr
+	opacity := func(x, y int) uint8 { return 255 }
+	switch m := m.(type) {
+	case *image.YCbCr:
+		video = m
+	case *image.NYCbCrA:
+		video = &m.YCbCr
+		opacity = func(x, y int) uint8 { return m.A[m.AOffset(x, y)] }
+	default:
+		return m, nil
+	}
+	rgb := image.NewNRGBA(video.Rect)
+	for y := video.Rect.Min.Y; y < video.Rect.Max.Y; y++ {
+		for x := video.Rect.Min.X; x < video.Rect.Max.X; x++ {
+			c := video.YCbCrAt(x, y)
+			luma, cb, cr := 298*(int(c.Y)-16), int(c.Cb)-128, int(c.Cr)-128 // in 256ths
+			rgb.SetNRGBA(x, y, color.NRGBA{
+				byteOf(luma + 409*cr), byteOf(luma - 100*cb - 208*cr), byteOf(luma + 517*cb), opacity(x, y)})
+		}
+	}
+	return rgb, nil
+}
+
+// byteOf rounds a number of 256ths.
+func byteOf(v int) uint8 { return uint8(min(max((v+128)>>8, 0), 255)) }
 
 // inspect returns the format of an image file and the size that it says it has,
 // within limits.

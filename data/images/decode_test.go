@@ -100,6 +100,33 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// Images by another program, of formats that Go cannot write.
+func TestForeignFiles(t *testing.T) {
+	t.Parallel()
+	white := [3]uint8{255, 255, 255}
+	for name, want := range map[string][2][3]uint8{ // left and right
+		"cmyk.jpg":         {{0, 255, 204}, {0, 255, 204}},
+		"lossy.webp":       {{200, 30, 60}, {200, 30, 60}},
+		"transparent.webp": {white, {200, 30, 60}},
+		"grey-alpha.png":   {{172, 172, 172}, {172, 172, 172}},
+	} {
+		planes, err := ReadFile(filepath.Join("testdata", name), 16)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for side, x := range []int{2, 13} {
+			got := pixel(planes, 16, x, 8)
+			for c := range 3 {
+				if math.Abs(float64(got[c])-float64(want[side][c])) > 3 {
+					t.Errorf("%s: column %d is %v, want %v", name, x, got, want[side])
+					break
+				}
+			}
+		}
+	}
+}
+
 // A WebP file with a small canvas may hold a frame that takes a gigabyte, or
 // less transparency than pixels.
 func TestHostileWebP(t *testing.T) {

@@ -151,7 +151,13 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 			}
 			err := p.samples[i].decode(l.Size, planes)
 			damaged := errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge)
-			if err != nil && !(damaged && l.OnCorrupt == Skip) {
+			if err != nil && l.OnCorrupt != Skip {
+				if damaged {
+					err = fmt.Errorf("%w; mend or delete it, or skip corrupt images", err)
+				}
+				return err
+			}
+			if err != nil && !damaged {
 				return err
 			}
 			var own sums

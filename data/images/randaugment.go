@@ -5,38 +5,45 @@ import "math"
 // RandAugment: Cubuk et al., "RandAugment: Practical Automated Data Augmentation
 // with a Reduced Search Space", NeurIPS 2020. The 14 operations and their
 // strengths are torchvision's (transforms.RandAugment with its 31 magnitudes,
-// nearest neighbour, black where nothing is), each computed as Pillow does on
-// 8-bit images, so in whole numbers or with one rounding where it counts.
+// nearest neighbour, black where nothing is), and every byte is Pillow's.
 
 const maxMagnitude = 30
 
-// randOp is one operation. m is its strength from 0 to 1, in signed operations
-// from -1 to 1.
+// randOp is one operation. Its strength m goes from 0 to most, in signed
+// operations from -most.
 type randOp struct {
 	name   string
+	most   float32
 	signed bool
 	apply  func(p picture, m float64)
 }
 
 var randOps = [14]randOp{
-	{"identity", false, func(picture, float64) {}},
-	{"shear_x", true, func(p picture, m float64) { p.affine([6]float64{1, 0.3 * m, 0, 0, 1, 0}) }},
-	{"shear_y", true, func(p picture, m float64) { p.affine([6]float64{1, 0, 0, 0.3 * m, 1, 0}) }},
-	{"translate_x", true, func(p picture, m float64) { p.affine([6]float64{1, 0, -p.shift(m), 0, 1, 0}) }},
-	{"translate_y", true, func(p picture, m float64) { p.affine([6]float64{1, 0, 0, 0, 1, -p.shift(m)}) }},
-	{"rotate", true, func(p picture, m float64) { p.rotate(30 * m) }},
-	{"brightness", true, func(p picture, m float64) { p.brightness(factor(m)) }},
-	{"color", true, func(p picture, m float64) { p.color(factor(m)) }},
-	{"contrast", true, func(p picture, m float64) { p.contrast(factor(m)) }},
-	{"sharpness", true, func(p picture, m float64) { p.sharpness(factor(m)) }},
-	{"posterize", false, func(p picture, m float64) { p.posterize(8 - int(math.RoundToEven(4*m))) }},
-	{"solarize", false, func(p picture, m float64) { p.solarize(255 - 255*m) }},
-	{"autocontrast", false, func(p picture, _ float64) { p.autoContrast() }},
-	{"equalize", false, func(p picture, _ float64) { p.equalize() }},
+	{"identity", 0, false, func(picture, float64) {}},
+	{"shear_x", 0.3, true, func(p picture, m float64) { p.affine([6]float64{1, m, 0, 0, 1, 0}) }},
+	{"shear_y", 0.3, true, func(p picture, m float64) { p.affine([6]float64{1, 0, 0, m, 1, 0}) }},
+	{"translate_x", 150.0 / 331, true, func(p picture, m float64) { p.affine([6]float64{1, 0, -p.pixels(m), 0, 1, 0}) }},
+	{"translate_y", 150.0 / 331, true, func(p picture, m float64) { p.affine([6]float64{1, 0, 0, 0, 1, -p.pixels(m)}) }},
+	{"rotate", 30, true, func(p picture, m float64) { p.rotate(m) }},
+	{"brightness", 0.9, true, func(p picture, m float64) { p.brightness(float32(1 + m)) }},
+	{"color", 0.9, true, func(p picture, m float64) { p.color(float32(1 + m)) }},
+	{"contrast", 0.9, true, func(p picture, m float64) { p.contrast(float32(1 + m)) }},
+	{"sharpness", 0.9, true, func(p picture, m float64) { p.sharpness(float32(1 + m)) }},
+	{"posterize", 4, false, func(p picture, m float64) { p.posterize(8 - int(math.RoundToEven(m))) }},
+	{"solarize", 255, false, func(p picture, m float64) { p.solarize(255 - m) }},
+	{"autocontrast", 0, false, func(p picture, _ float64) { p.autoContrast() }},
+	{"equalize", 0, false, func(p picture, _ float64) { p.equalize() }},
 }
 
-// factor is that of the enhancing operations: 1 leaves an image as it is.
-func factor(m float64) float32 { return float32(1 + float64(0.9*m)) }
+// strength is that of a magnitude of 0..maxMagnitude, with the roundings of
+// torch.linspace.
+func (o randOp) strength(magnitude int) float64 {
+	step := o.most / maxMagnitude
+	if magnitude <= maxMagnitude/2 {
+		return float64(step * float32(magnitude))
+	}
+	return float64(float32(float64(o.most) - float64(step)*float64(maxMagnitude-magnitude))) // the product is exact
+}
 
 // picture is an image (3,S,S) and a scratch image as large.
 type picture struct {
@@ -46,15 +53,15 @@ type picture struct {
 
 // vary applies an operation with a magnitude of 0..maxMagnitude.
 func (p picture) vary(op randOp, magnitude int, negative bool) {
-	m := float64(magnitude) / maxMagnitude
+	m := op.strength(magnitude)
 	if negative {
 		m = -m
 	}
 	op.apply(p, m)
 }
 
-// shift is the translation of strength m, in whole pixels.
-func (p picture) shift(m float64) float64 { return math.Trunc(150.0 / 331 * float64(p.size) * m) }
+// pixels is a share of the side in whole pixels.
+func (p picture) pixels(share float64) float64 { return math.Trunc(share * float64(p.size)) }
 
 // rotate turns by degrees counter-clockwise around the centre.
 func (p picture) rotate(degrees float64) {
