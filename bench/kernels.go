@@ -139,5 +139,11 @@ func (k *timer) elementwise(rows, C int) {
 	}
 	v := k.f32(1, rows, C)
 	k.time(shape, func(be backend.Backend) { be.AdamW(x, y, z, v, adam) })
+	codes, maxima := k.be.Alloc(backend.Optimiser, tensor.U8, tensor.Shape{2, rows * C}), k.f32(2, backend.CodeBlocks(rows*C))
+	k.be.Zero(codes)
+	k.be.Zero(maxima)
+	k.time(shape, func(be backend.Backend) {
+		be.AdamW8(x, y, codes.Index(0), codes.Index(1), maxima.Index(0), maxima.Index(1), adam)
+	})
 	k.be.Release(m)
 }

@@ -426,6 +426,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			isa.StepQuantised(y, x, z, side, n, 0.25, 2, 9)
 			isa.UnstepQuantised(y, x, z, side, n, 0.5, 1, 9)
 			isa.AdamW(x, y, y, z, AdamWScalars{LR: 1e-3, Bias1: 1, Bias2: 1})
+			isa.AdamW8(x, y, side[:n], side[n:], one, one, AdamWScalars{LR: 1e-3, Bias1: 1, Bias2: 1})
 			isa.Moments(x, y, z, 0.9, 0.999)
 			isa.SumSquares(x)
 			isa.Dropout(y, x, rng.Key{}, 0, 1000)
