@@ -9,12 +9,13 @@ const slabFloats = 1 << 17
 // normBackward is the gradient of layer norm by slabs of rows. Sums over rows are
 // cut into bands of columns and dx into rows, so that a slab comes from memory
 // for the first and from the caches for the second: one job sums the columns of
-// the slab from row at on and makes dx of the slab before it.
+// the slab from row at on and makes dx of the slab before it. There are half as
+// many bands as threads, the rest makes dx meanwhile: narrow bands of one row
+// would each bring most of it from memory.
 type normBackward struct {
 	dx, dw, db, dy, x, w, mean, rstd []float32
 	rows, cols, slab, band           int
-	at                               int
-	dxTasks                          int
+	at, dxTasks                      int
 }
 
 func (n *normBackward) run(b *Backend, task int, _ []float32) {
@@ -41,16 +42,12 @@ func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 	must(dx.Len() == x.Len() && dy.Len() == x.Len() && dw.Len() == cols && w.Len() == cols && stats.Len() == 2*rows, "LayerNormBackward", dx, dw, db, dy, x, w, stats)
 	st := b.f32(stats)
 	b.norm = normBackward{dx: b.f32(dx), dw: b.f32(dw), db: b.f32(db), dy: b.f32(dy), x: b.f32(x), w: b.f32(w), mean: st[:rows], rstd: st[rows:],
-		rows: rows, cols: cols, slab: (slabFloats/cols + rowsPerTask) &^ (rowsPerTask - 1), band: b.band(cols)}
+		rows: rows, cols: cols, slab: (slabFloats/cols + rowsPerTask) &^ (rowsPerTask - 1), band: blockLen(cols, max(1, len(b.pool.scratch)/2))}
 	n := &b.norm
 	bands := (cols + n.band - 1) / n.band
 	for n.at = 0; n.at < rows+n.slab; n.at += n.slab {
-		tasks := 0
-		n.dxTasks = 0
-		if n.at > 0 {
-			n.dxTasks = (min(n.slab, rows-n.at+n.slab) + rowsPerTask - 1) / rowsPerTask
-			tasks = n.dxTasks
-		}
+		n.dxTasks = (min(n.at, rows) - max(0, n.at-n.slab) + rowsPerTask - 1) / rowsPerTask
+		tasks := n.dxTasks
 		if n.at < rows {
 			tasks += bands
 		}

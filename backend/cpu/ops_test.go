@@ -88,7 +88,7 @@ func linearTest(e *env) {
 }
 
 func layerNormTest(e *env) {
-	for _, s := range []struct{ rows, C int }{{1, 1}, {3, 7}, {35, 36}, {18, 65}, {2, 300}} {
+	for _, s := range []struct{ rows, C int }{{1, 1}, {3, 7}, {35, 36}, {18, 65}, {2, 300}, {17, slabFloats / 16}} { // the last is two slabs
 		for _, bias := range []bool{true, false} {
 			name := fmt.Sprintf("%+v bias %v: ", s, bias)
 			x, w, dy := e.normal(2, s.rows, s.C), e.normal(1, s.C), e.normal(1, s.rows, s.C)
