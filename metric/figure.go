@@ -22,7 +22,7 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Point is one measurement: X is the step, Y the value.
+// Point is one measurement: X is the step, or what else was varied; Y the value.
 type Point struct{ X, Y float64 }
 
 // Series is one curve of a figure.
@@ -59,12 +59,22 @@ var (
 	faint = color.NRGBA{0xE4, 0xE4, 0xE4, 255}
 )
 
-// LossCurve draws series over the training step and writes the figure to path,
-// as PNG (1200 x 750 pixels) or SVG by its extension, replacing an older file
-// as a whole. The axis of the loss spans the smoothed curves and all but the
-// outermost 2% of the raw values at either end, so that a spike does not
-// flatten the curves.
+// Axes say what a figure's axes show.
+type Axes struct {
+	X, Y  string
+	Whole bool // X counts, so that ticks lie at whole numbers
+}
+
+// LossCurve draws series over the training step (see Figure).
 func LossCurve(title string, series []Series, path string) error {
+	return Figure(title, Axes{X: "step", Y: "loss (nats)", Whole: true}, series, path)
+}
+
+// Figure draws series and writes the figure to path, as PNG (1200 x 750 pixels)
+// or SVG by its extension, replacing an older file as a whole. The Y axis spans
+// the smoothed curves and all but the outermost 2% of the raw values at either
+// end, so that a spike does not flatten the curves.
+func Figure(title string, axes Axes, series []Series, path string) error {
 	var c interface {
 		vg.CanvasSizer
 		io.WriterTo
@@ -78,7 +88,7 @@ func LossCurve(title string, series []Series, path string) error {
 	default:
 		return fmt.Errorf("metric: figure %s: the name must end in .png or .svg", path)
 	}
-	drawFigure(draw.New(c), title, series)
+	drawFigure(draw.New(c), title, axes, series)
 	var buf bytes.Buffer
 	if _, err := c.WriteTo(&buf); err != nil {
 		return fmt.Errorf("metric: figure %s: %w", path, err)
@@ -110,16 +120,19 @@ type curve struct {
 	best      Point
 }
 
-func drawFigure(c draw.Canvas, title string, series []Series) {
-	p := newPlot(title)
+func drawFigure(c draw.Canvas, title string, axes Axes, series []Series) {
+	p := newPlot(title, axes)
 	curves := prepare(series)
 	xmin, xmax, ymin, ymax := ranges(curves)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xmin, xmax, ymin, ymax
 	if math.IsInf(xmin, 1) {
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
-		p.X.Label.Text = "step (no data yet)"
+		p.X.Label.Text = axes.X + " (no data yet)"
 	}
-	p.X.Tick.Marker = niceTicks{count: 8, smallest: 1}
+	p.X.Tick.Marker = niceTicks{count: 8}
+	if axes.Whole {
+		p.X.Tick.Marker = niceTicks{count: 8, smallest: 1}
+	}
 	p.Y.Tick.Marker = niceTicks{count: 7}
 
 	legend := newLegend(c, curves)
@@ -197,13 +210,13 @@ func sans(size float64) font.Font {
 }
 
 // newPlot returns an empty plot with this package's look.
-func newPlot(title string) *plot.Plot {
+func newPlot(title string, axes Axes) *plot.Plot {
 	p := plot.New()
 	p.Title.Text = title
 	p.Title.Padding = vg.Points(10)
 	p.Title.TextStyle.Font = sans(14)
 	p.Title.TextStyle.Color = ink
-	p.X.Label.Text, p.Y.Label.Text = "step", "loss (nats)"
+	p.X.Label.Text, p.Y.Label.Text = axes.X, axes.Y
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Padding = 0
 		a.Label.Padding = vg.Points(5)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -33,17 +34,29 @@ func newEval() *cobra.Command {
 	var o evalOptions
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "eval RUN",
-		Short: "Measure loss, perplexity and bits per byte of a run's model",
+		Use:   "eval RUN...",
+		Short: "Measure the model of a run: loss and perplexity, or accuracy",
 		Long: `Measure the ordinary transformer (gamma 0) that a run has trained, on its
-held-out or training text: with the residual stream on the run's grid, as it was
-trained, and in plain float32, as other tools will run it.`,
-		Example: "  bdia eval runs/shakespeare\n  bdia eval runs/shakespeare --best --split train --json",
-		Args:    arguments(1, 1, "one run directory"),
+held-out or training data: with the residual stream on the run's grid, as it was
+trained, and in plain float32, as other tools will run it. Of text: loss,
+perplexity and bits per byte. Of images: loss, accuracy among one and five
+guesses, a table of the classes and the confusion matrix.
+
+With --gamma FROM:TO:STEP, measure image runs with a fixed inference gamma
+instead (the paper's figure 1): one line for each value, and a figure.`,
+		Example: `  bdia eval runs/shakespeare
+  bdia eval runs/shakespeare --best --split train --json
+  bdia eval runs/cifar10 --best
+  bdia eval runs/cifar10 --data other-photos.tar
+  bdia eval runs/vit runs/bdia-vit --gamma -0.5:0.5:0.1 --figure gamma.svg`,
+		Args: arguments(1, math.MaxInt, "one run directory or more"),
 	}
 	group(c, "Flags", func(f *pflag.FlagSet) {
-		f.StringVar(&o.split, "split", "val", "`part` of the text: val or train")
-		f.IntVar(&o.samples, "samples", 0, "most windows of text; 0 for all")
+		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train")
+		f.IntVar(&o.samples, "samples", 0, "most windows of text, or images; 0 for all")
+		f.StringVar(&o.data, "data", "", "other `images` than the run's, of the same classes")
+		f.StringVar(&o.gammas, "gamma", "", "inference gammas `FROM:TO:STEP`, as -0.5:0.5:0.1")
+		f.StringVar(&o.figure, "figure", "", "`file` for the figure of --gamma, .png or .svg")
 		f.BoolVar(&o.best, "best", false, "use the best weights instead of the latest")
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 		engineFlags(f, &o.engine)
@@ -53,12 +66,13 @@ trained, and in plain float32, as other tools will run it.`,
 		if err := o.validate(); err != nil {
 			return usage(err)
 		}
-		r, err := openRun(args[0])
-		if err != nil {
-			return err
+		if o.gammas != "" {
+			return sweep(cmd, args, o, asJSON)
 		}
-		defer r.Close()
-		report, err := evaluate(cmd.Context(), r, o)
+		if len(args) > 1 {
+			return usage(errors.New("several runs are compared with --gamma only; name one"))
+		}
+		report, err := evaluateRun(cmd.Context(), args[0], o)
 		if err != nil {
 			return err
 		}
@@ -71,11 +85,30 @@ trained, and in plain float32, as other tools will run it.`,
 	return c
 }
 
+// evaluateRun measures the run in dir.
+func evaluateRun(ctx context.Context, dir string, o evalOptions) (interface{ print(io.Writer) }, error) {
+	r, err := openRun(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if r.Images != nil {
+		return evaluateImages(ctx, r, o)
+	}
+	if o.data != "" {
+		return nil, usage(errors.New("--data is for runs of images"))
+	}
+	return evaluate(ctx, r, o)
+}
+
 // evalOptions say what is evaluated.
 type evalOptions struct {
 	split   string
 	best    bool
 	samples int
+	data    string // other images
+	gammas  string
+	figure  string
 	engine  train.EngineConfig
 }
 
@@ -86,7 +119,18 @@ func (o evalOptions) validate() error {
 	if o.samples < 0 {
 		return fmt.Errorf("--samples %d: give a positive number, or 0 for all", o.samples)
 	}
+	if o.figure != "" && o.gammas == "" {
+		return errors.New("--figure is drawn of --gamma; give that too")
+	}
 	return checkEngine(o.engine)
+}
+
+// dir is the folder of the weights to measure.
+func (o evalOptions) dir(r *train.Run) string {
+	if o.best {
+		return r.BestDir()
+	}
+	return r.Dir
 }
 
 func (e *evalReport) print(w io.Writer) {
@@ -99,10 +143,7 @@ func (e *evalReport) print(w io.Writer) {
 
 // evaluate measures r's model on a grid and in float32.
 func evaluate(ctx context.Context, r *train.Run, o evalOptions) (*evalReport, error) {
-	text, dir := r.Text.Tokens(o.split == "train"), r.Dir
-	if o.best {
-		dir = r.BestDir()
-	}
+	text := r.Text.Tokens(o.split == "train")
 	if text.Len() == 0 {
 		return nil, usage(errors.New("this run holds no text out; use --split train"))
 	}
@@ -112,7 +153,7 @@ func evaluate(ctx context.Context, r *train.Run, o evalOptions) (*evalReport, er
 		return nil, err
 	}
 	r.Config.Engine = o.engine
-	l, err := loadRun(r, dir)
+	l, err := loadRun(r, o.dir(r))
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) 
 	}
 	cfg, err := convert.ReadGPT2Config(filepath.Join(dir, "config.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%s holds no model: config.json is missing; is it a run directory, and has it saved a checkpoint?", dir)
+		return nil, noModel(dir)
 	}
 	if err != nil {
 		return nil, err
@@ -46,11 +46,8 @@ func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) 
 	if tok.VocabSize() > cfg.Vocab {
 		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; they do not belong together", dir, tok.VocabSize(), cfg.Vocab)
 	}
-	l := &loaded{tok: tok, grid: bdia.NoGrid}
-	run := train.DefaultConfig()
-	if err := train.ReadConfig(filepath.Join(home, configName), &run); err == nil {
-		l.grid = run.Method.Grid
-	} else if !errors.Is(err, os.ErrNotExist) {
+	l := &loaded{tok: tok}
+	if l.grid, err = gridOf(home); err != nil {
 		return nil, err
 	}
 	return l, l.fill(cfg, dir, batch, engine)

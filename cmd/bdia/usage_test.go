@@ -13,7 +13,7 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	for _, c := range []string{"", "quickstart", "train", "eval", "generate", "verify", "plan", "bench",
+	for _, c := range []string{"", "quickstart", "train", "eval", "generate", "classify", "verify", "plan", "bench",
 		"tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode"} {
 		r := mustCall(t, append(strings.Fields(c), "--help")...)
 		if r.err != "" {
