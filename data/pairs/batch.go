@@ -113,12 +113,16 @@ func (l *layout) positions(i int32) (s, t int) {
 	return s + 1, t + 1
 }
 
-// sort sorts the pairs order[from:to] by target and then source length, those of
-// equal lengths staying as they are.
+// sort sorts the pairs order[from:to] by target length and then by source length, up
+// and down by turns, so that neighbours are alike on both sides; those of equal
+// lengths stay as they are.
 func (l *layout) sort(from, to int) {
 	keys := l.keys[from:to]
 	for j, i := range l.order[from:to] {
 		s, t := l.positions(i)
+		if t%2 == 1 {
+			s = math.MaxUint16 - s
+		}
 		keys[j] = uint64(t)<<48 | uint64(s)<<32 | uint64(j)
 	}
 	slices.Sort(keys)

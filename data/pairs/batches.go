@@ -19,7 +19,7 @@ const (
 
 // DefaultWindow is the number of pairs that are sorted together unless told
 // otherwise.
-const DefaultWindow = 8192
+const DefaultWindow = 32768
 
 // BatchOptions describe the training batches of a run.
 type BatchOptions struct {

@@ -3,6 +3,7 @@ package pairs
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"encoding/csv"
 	"errors"
@@ -141,6 +142,9 @@ func openRows(f Files) (rows, []*input, error) {
 // findColumns returns the places of both columns. Without a header, they have to
 // be numbers.
 func findColumns(f Files, header []string) (columns [2]int, err error) {
+	for i := range header {
+		header[i] = strings.TrimSpace(header[i])
+	}
 	for i, name := range []string{f.SourceColumn, f.TargetColumn} {
 		if name == "" {
 			columns[i] = i
@@ -230,7 +234,8 @@ func (in *input) start() error {
 
 // wrong adds the file's name to an error of reading it.
 func (in *input) wrong(err error) error {
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
+	var damaged flate.CorruptInputError
+	if errors.As(err, &damaged) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fmt.Errorf("%w: its compressed data are damaged (%v): make or download it again", ErrFormat, err)
 	}
 	return fmt.Errorf("pairs: %s: %w", in.path, err)
@@ -245,23 +250,22 @@ type lines struct {
 
 func newLines(in *input) *lines {
 	l := &lines{in: in, scan: bufio.NewScanner(in)}
-	l.scan.Buffer(nil, MaxLine)
+	l.scan.Buffer(nil, MaxLine+len("\r\n"))
 	return l
 }
 
 func (l *lines) next() (string, error) {
-	if l.scan.Scan() {
-		l.n++
-		return l.scan.Text(), nil
-	}
-	switch err := l.scan.Err(); {
-	case err == nil:
-		return "", io.EOF
-	case errors.Is(err, bufio.ErrTooLong):
+	more, err := l.scan.Scan(), l.scan.Err()
+	switch {
+	case errors.Is(err, bufio.ErrTooLong) || len(l.scan.Bytes()) > MaxLine:
 		return "", l.in.wrong(fmt.Errorf("line %d is %w: at most %d bytes; is this text, a sentence a line?", l.n+1, ErrTooLong, MaxLine))
-	default:
+	case err != nil:
 		return "", l.in.wrong(err)
+	case !more:
+		return "", io.EOF
 	}
+	l.n++
+	return l.scan.Text(), nil
 }
 
 // parallel are two files of lines.

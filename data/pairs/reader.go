@@ -22,12 +22,12 @@ const (
 )
 
 // Filter says which pairs are left out. The zero value keeps all that are not
-// empty.
+// empty and did not come before.
 type Filter struct {
-	MinChars   int     `yaml:"min_chars"`  // a sentence has at least so many characters (Unicode code points)
-	MaxChars   int     `yaml:"max_chars"`  // and at most so many; 0: any number
-	MaxRatio   float64 `yaml:"max_ratio"`  // characters of the longer sentence of a pair over those of the shorter; 0: any
-	Duplicates bool    `yaml:"duplicates"` // keep pairs that are equal on both sides to an earlier one
+	MinChars       int     `yaml:"min_chars"`       // a sentence has at least so many characters (Unicode code points)
+	MaxChars       int     `yaml:"max_chars"`       // and at most so many; 0: any number
+	MaxRatio       float64 `yaml:"max_ratio"`       // characters of the longer sentence of a pair over those of the shorter; 0: any
+	KeepDuplicates bool    `yaml:"keep_duplicates"` // of pairs that are equal on both sides keep all, not only the first
 }
 
 // Validate reports the first setting that cannot be.
@@ -179,7 +179,7 @@ func (r *Reader) look(w row, p Pair) (reason Reason, ok bool) {
 		return Long, false
 	case f.MaxRatio > 0 && float64(max(a, b)) > f.MaxRatio*float64(min(a, b)):
 		return Ratio, false
-	case !f.Duplicates && r.again(p):
+	case !f.KeepDuplicates && r.again(p):
 		return Duplicate, false
 	}
 	return 0, true

@@ -15,7 +15,7 @@ const (
 	Short                    // Filter.MinChars
 	Long                     // Filter.MaxChars
 	Ratio                    // Filter.MaxRatio
-	Duplicate                // Filter.Duplicates
+	Duplicate                // Filter.KeepDuplicates
 	NoTokens                 // the tokenizer has no tokens for a sentence
 	ManyTokens               // a sentence has more tokens than the model positions
 	Truncated                // the same, but the pair was cut short and kept
