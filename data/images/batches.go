@@ -19,8 +19,8 @@ type BatchOptions struct {
 }
 
 const (
-	maxAhead      = 64
-	maxBatchBytes = 1 << 32 // of the bytes of a batch's pixels
+	maxAhead            = 64
+	maxBatchBytes int64 = 1 << 32 // of a batch's pixels
 )
 
 // Validate reports the first option that cannot be.
@@ -80,8 +80,8 @@ func NewBatches(set *Set, o BatchOptions) (*Batches, error) {
 		o.Ahead = 2
 	}
 	each := 3 * set.size * set.size
-	if int64(o.Batch) > maxBatchBytes/int64(each) {
-		return nil, fmt.Errorf("images: a batch of %d images of %d×%d: %w: at most %d of them; use a smaller batch", o.Batch, set.size, set.size, ErrTooLarge, maxBatchBytes/each)
+	if most := maxBatchBytes / int64(each); int64(o.Batch) > most {
+		return nil, fmt.Errorf("images: a batch of %d images of %d×%d: %w: at most %d of them; use a smaller batch", o.Batch, set.size, set.size, ErrTooLarge, most)
 	}
 	b := &Batches{set: set, o: o, order: newShuffle(set.Len()), partner: make([]float32, each),
 		slots: make([]slot, o.Ahead+1), now: 1, step: 1}

@@ -243,7 +243,7 @@ func TestBatchErrors(t *testing.T) {
 		pixels, targets []float32
 	}{
 		{0, 0, 2, pixels, targets}, {1, -1, 2, pixels, targets}, {1, 3, 2, pixels, targets},
-		{1, 0, 1, pixels, targets[:3]}, {1, 0, 2, pixels, targets[:3]}, {math.MaxInt32 + 1, 0, 2, pixels, targets},
+		{1, 0, 1, pixels, targets[:3]}, {1, 0, 2, pixels, targets[:3]},
 	} {
 		if err := b.Batch(c.step, c.first, c.n, c.pixels, c.targets); err == nil {
 			t.Errorf("step %d, samples from %d, %d: no error", c.step, c.first, c.n)

@@ -13,9 +13,9 @@
 //     fine_label_names.txt beside them; without those they are numbers.
 //   - PNG, JPEG and WebP images in class folders: a folder, .tar, .tar.gz or
 //     .tgz of class/image.png, at any depth below one common folder. Where the
-//     class folders lie below train and test (or val, valid, validation), those
-//     are the two sets.
-//   - A folder of the archives train.tar and test.tar (or val; .tar.gz or .tgz).
+//     class folders lie below train and val, valid, validation or test (the first
+//     of these that is there), those are the two sets.
+//   - A folder of archives with those names: train.tar, test.tar (.tar.gz, .tgz).
 //
 // Hidden files, links and files with other endings are left out. Classes are in
 // the order of their names, images within a class too (CIFAR: in file order).

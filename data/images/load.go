@@ -150,19 +150,14 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 				planes = set.pixels[i*size : (i+1)*size]
 			}
 			err := p.samples[i].decode(l.Size, planes)
-			damaged := errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge)
-			if err != nil && l.OnCorrupt != Skip {
-				if damaged {
-					err = fmt.Errorf("%w; mend or delete it, or skip corrupt images", err)
-				}
-				return err
-			}
-			if err != nil && !damaged {
-				return err
-			}
 			var own sums
-			if err == nil {
+			switch damaged := errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge); {
+			case err == nil:
 				own.add(planes)
+			case !damaged:
+				return err
+			case l.OnCorrupt != Skip:
+				return fmt.Errorf("%w; mend or delete it, or skip corrupt images", err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
