@@ -1,5 +1,7 @@
 package kernel
 
+import "unsafe"
+
 // Layer normalisation (Ba, Kiros and Hinton, arXiv 1607.06450) of rows of
 // len(w) elements; mean and rstd have one value for each row.
 
@@ -21,7 +23,10 @@ func (isa ISA) LayerNorm(y, x, w, b, mean, rstd []float32, eps float32) {
 		op = opLayerNorm
 	}
 	if assembly && isa != portable {
-		isa.eachRow(op, n, len(mean), eps, [6][]float32{y, x, mean, rstd, w, b})
+		for r := 0; r < len(mean); r += rowsPerCall(n) {
+			isa.onRows(op, &rowArgs{k: &consts, f: [2]float32{float32(n), eps}, rows: min(rowsPerCall(n), len(mean)-r), seen: n, ld: 4 * n,
+				p: [6]unsafe.Pointer{ptr(y[r*n:]), ptr(x[r*n:]), ptr(mean[r:]), ptr(rstd[r:]), ptr(w), ptr(b)}})
+		}
 		return
 	}
 	for r := range mean {
@@ -63,7 +68,10 @@ func (isa ISA) LayerNormBackward(dx, dy, x, w, mean, rstd []float32) {
 	wantLen(len(mean)*n, len(dx), len(dy), len(x))
 	wantLen(len(mean), len(rstd))
 	if assembly && isa != portable {
-		isa.eachRow(opLayerNormBackward, n, len(mean), 0, [6][]float32{dx, dy, mean, rstd, w, x})
+		for r := 0; r < len(mean); r += rowsPerCall(n) {
+			isa.onRows(opLayerNormBackward, &rowArgs{k: &consts, f: [2]float32{float32(n)}, rows: min(rowsPerCall(n), len(mean)-r), seen: n, ld: 4 * n,
+				p: [6]unsafe.Pointer{ptr(dx[r*n:]), ptr(dy[r*n:]), ptr(mean[r:]), ptr(rstd[r:]), ptr(w), ptr(x[r*n:])}})
+		}
 		return
 	}
 	for r := range mean {
@@ -85,28 +93,9 @@ func layerNormBackwardGo(dx, dy, x, w []float32, mean, rstd float32) {
 	}
 }
 
-// eachRow runs op on rows of n elements, so many a call that none is long. Of the
-// slices, those as long as all rows and those with one value a row move on.
-func (isa ISA) eachRow(op rowOp, n, rows int, eps float32, s [6][]float32) {
-	step := max(1, vecChunk/max(1, n))
-	for r := 0; r < rows; r += step {
-		a := rowArgs{k: &consts, f: [2]float32{float32(n), eps}, rows: min(step, rows-r), seen: n, ld: 4 * n}
-		for i, x := range s {
-			switch i {
-			case 0, 1:
-				x = x[r*n:]
-			case 2, 3:
-				x = x[r:]
-			case 5:
-				if op == opLayerNormBackward {
-					x = x[r*n:]
-				}
-			}
-			a.p[i] = ptr(x)
-		}
-		isa.onRows(op, &a)
-	}
-}
+// rowsPerCall is how many rows of n elements one call of assembly takes, so that
+// none is long.
+func rowsPerCall(n int) int { return max(1, vecChunk/max(1, n)) }
 
 // LayerNormBackwardParams adds the gradients of weight and bias over rows, in
 // ascending order, for the len(dw) columns that start at dy and x:
