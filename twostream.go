@@ -8,8 +8,8 @@ import (
 )
 
 // TwoStream is the reversible transformer that BDIA is measured against: RevViT
-// (Gomez et al., arXiv 1707.04585, eq. 6-8; Mangalam et al., arXiv 2302.04869,
-// section 3.1). Pairs of branches F and G work on two residual streams in turn,
+// (Gomez et al., arXiv 1707.04585; Mangalam et al., arXiv 2302.04869). Pairs of
+// branches F and G work on two residual streams in turn,
 //
 //	y1 = x1 + F(x2)    x2 = y2 - G(y1)
 //	y2 = x2 + G(y1)    x1 = y1 - F(x2)

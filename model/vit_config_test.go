@@ -64,7 +64,7 @@ func TestViTValidate(t *testing.T) {
 // CIFAR models.
 func TestViTPresets(t *testing.T) {
 	t.Parallel()
-	want := map[string]int{"tiny": 613_770, "vit-paper": 9_532_938, "vit-ti": 5_717_416, "vit-s": 22_050_664, "vit-b": 86_567_656}
+	want := map[string]int{"tiny": 349_738, "vit-paper": 9_532_938, "vit-ti": 5_717_416, "vit-s": 22_050_664, "vit-b": 86_567_656}
 	if names := model.ViTPresets(); !slices.Equal(names, []string{"tiny", "vit-ti", "vit-s", "vit-paper", "vit-b"}) {
 		t.Errorf("presets %v", names)
 	}
