@@ -18,8 +18,10 @@ const (
 )
 
 // DefaultWindow is the number of pairs that are sorted together unless told
-// otherwise.
-const DefaultWindow = 32768
+// otherwise. Of 28,000 captions, 7% of the positions are then padding in batches of
+// 4096 tokens, instead of 3% with one window over all of them; but that one would
+// put almost the same pairs together in every epoch.
+const DefaultWindow = 8192
 
 // BatchOptions describe the training batches of a run.
 type BatchOptions struct {
