@@ -62,8 +62,10 @@ func (c Config) WithMemory(m bdia.Memory) Config {
 		return c
 	}
 	c.Method = bdia.DefaultOptions()
-	if m != bdia.Reversible {
+	if m != bdia.Reversible || c.ViT.TwoStream {
 		c.Method = bdia.Options{Memory: m, Gamma: 0, Grid: bdia.NoGrid}
+	}
+	if m != bdia.Reversible {
 		c.Loop.Update = UpdateEnd
 	}
 	return c

@@ -159,3 +159,18 @@ func TestLargestBatch(t *testing.T) {
 		}
 	}
 }
+
+// TestPlanModesOfTwoStreams: two residual streams have every mode, from whichever
+// one plans, and no grid in any.
+func TestPlanModesOfTwoStreams(t *testing.T) {
+	t.Parallel()
+	cfg := DefaultImageConfig()
+	cfg.ViT.TwoStream, cfg.Method = true, bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid}
+	modes, err := PlanModes(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(modes["reversible"].Total < modes["recompute"].Total && modes["recompute"].Total < modes["store"].Total) {
+		t.Errorf("modes %v", modes)
+	}
+}
