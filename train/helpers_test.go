@@ -56,11 +56,14 @@ func textFile(t testing.TB, s string) string {
 	return path
 }
 
-// create makes a run of cfg on 4,000 characters of text.
+// create makes a run of cfg on 4,000 characters of text, or 60 images.
 func create(t testing.TB, cfg Config) *Run {
 	t.Helper()
-	if cfg.Data.Path == "" {
+	if cfg.Task == TaskText && cfg.Data.Path == "" {
 		cfg.Data.Path = textFile(t, text(4000))
+	}
+	if cfg.Task == TaskImage && cfg.Images.Path == "" {
+		cfg.Images.Path = imageFolder(t, 20)
 	}
 	r, err := Create(context.Background(), filepath.Join(t.TempDir(), "run"), cfg, nil)
 	if err != nil {
@@ -152,6 +155,20 @@ func sampler(t testing.TB, cfg Config) *data.Sampler {
 	return s
 }
 
+// testSamples are what a session of cfg learns from in tests.
+func testSamples(t testing.TB, cfg Config) Samples {
+	if cfg.Task == TaskText {
+		return tokens{sampler(t, cfg)}
+	}
+	cfg.Images.Path = imageFolder(t, 20)
+	m := &Images{cfg: cfg}
+	t.Cleanup(func() { m.Close() })
+	if err := m.Open(context.Background(), nil); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 // session returns a planned session of cfg with initial weights.
 func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 	t.Helper()
@@ -164,7 +181,7 @@ func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 		t.Fatal(err)
 	}
 	t.Cleanup(be.Close)
-	s, err := NewSession(be, cfg, tokens{sampler(t, cfg)})
+	s, err := NewSession(be, cfg, testSamples(t, cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,14 +191,22 @@ func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 	return s, planned
 }
 
-// hash is a fingerprint of every weight and of the optimiser's whole state.
+// hash is a fingerprint of every weight, of their average where there is one, and
+// of the optimiser's whole state.
 func (s *Session) hash() string {
 	h := sha256.New()
-	for _, p := range s.Params() {
-		host := make([]float32, p.Value.Len())
-		s.be.Download(host, p.Value)
-		fmt.Fprintln(h, p.Name)
-		binary.Write(h, binary.LittleEndian, host)
+	weights := func() error {
+		for _, p := range s.Params() {
+			host := make([]float32, p.Value.Len())
+			s.be.Download(host, p.Value)
+			fmt.Fprintln(h, p.Name)
+			binary.Write(h, binary.LittleEndian, host)
+		}
+		return nil
+	}
+	weights()
+	if s.average != nil {
+		s.inUse(weights)
 	}
 	for _, m := range s.Optimizer.Moments() {
 		if m.Value.DType == tensor.U8 {
