@@ -247,17 +247,16 @@ func TestViTBadBatches(t *testing.T) {
 			t.Errorf("gamma %v: error %v", gamma, err)
 		}
 	}
+	if be.Mark() != mark {
+		t.Error("memory is left allocated")
+	}
 	c.TwoStream = true
 	two := newViT(t, be, c, twoStream)
-	mark = be.Mark()
 	if err := two.Logits(logits, newImages(c, 2), bdia.DefaultGrid, 0); err == nil || !strings.Contains(err.Error(), "two-stream") {
 		t.Errorf("a grid for two streams: error %v", err)
 	}
 	if err := two.Logits(logits, newImages(c, 2), bdia.NoGrid, 0.5); err == nil || !strings.Contains(err.Error(), "two-stream") {
 		t.Errorf("a gamma for two streams: error %v", err)
-	}
-	if be.Mark() != mark {
-		t.Error("memory is left allocated")
 	}
 }
 
