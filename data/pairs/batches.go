@@ -56,7 +56,7 @@ type Batches struct {
 }
 
 // NewBatches returns the batches of a set. A pair that does not fit into one is an
-// error. It takes 24 bytes of memory for each pair.
+// error. It takes 20 bytes of memory for each pair.
 func NewBatches(set *Set, o BatchOptions) (*Batches, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err

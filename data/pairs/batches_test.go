@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -317,7 +318,7 @@ func TestSequential(t *testing.T) {
 	if share := float64(real) / float64(padded); share < 0.9 {
 		t.Errorf("%.3f of the positions are no padding", share)
 	}
-	for _, c := range [][3]int{{-1, 0, 1}, {s.Len(), 0, 1}, {0, -1, 1}, {0, 0, -1}, {0, 0, s.Shape(0).B + 1}, {0, 1 << 62, 1 << 62}} {
+	for _, c := range [][3]int{{-1, 0, 1}, {s.Len(), 0, 1}, {0, -1, 1}, {0, 0, -1}, {0, 0, s.Shape(0).B + 1}, {0, math.MaxInt, math.MaxInt}} {
 		if err := s.Fill(c[0], c[1], c[2], dst); err == nil {
 			t.Errorf("%v is no error", c)
 		}

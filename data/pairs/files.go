@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -98,44 +99,51 @@ type row struct {
 // rows reads the rows of open files; after the last one it returns io.EOF.
 type rows interface{ next() (row, error) }
 
-// openRows opens files. The inputs are to be closed, after an error too.
-func openRows(f Files) (rows, []*input, error) {
+// openFiles opens the one or two files. They are to be closed, after an error too.
+func openFiles(f Files) ([]*input, error) {
+	var inputs []*input
+	for _, path := range []string{f.Source, f.Target} {
+		if path == "" {
+			continue
+		}
+		in, err := openInput(path)
+		if err != nil {
+			return inputs, err
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, nil
+}
+
+// newRows reads the header of a file, if there is one.
+func newRows(f Files, inputs []*input) (rows, error) {
 	format, err := f.format()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	source, err := openInput(f.Source)
-	if err != nil {
-		return nil, nil, err
-	}
-	inputs := []*input{source}
 	switch format {
 	case Lines:
-		target, err := openInput(f.Target)
-		if err != nil {
-			return nil, inputs, err
-		}
-		return &parallel{source: newLines(source), target: newLines(target)}, append(inputs, target), nil
+		return &parallel{source: newLines(inputs[0]), target: newLines(inputs[1])}, nil
 	case TSV:
-		t := &tabbed{lines: newLines(source)}
+		t := &tabbed{lines: newLines(inputs[0])}
 		var header []string
 		if f.Header {
 			line, err := t.lines.next()
 			if err != nil && err != io.EOF {
-				return nil, inputs, err
+				return nil, err
 			}
 			header = strings.Split(line, "\t")
 		}
 		t.columns, err = findColumns(f, header)
-		return t, inputs, err
+		return t, err
 	default:
-		t := newTable(source)
+		t := newTable(inputs[0])
 		header, err := t.read()
 		if err != nil && err != io.EOF {
-			return nil, inputs, err
+			return nil, err
 		}
 		t.columns, err = findColumns(f, header)
-		return t, inputs, err
+		return t, err
 	}
 }
 
@@ -158,7 +166,8 @@ func findColumns(f Files, header []string) (columns [2]int, err error) {
 			if header == nil {
 				return columns, fmt.Errorf("pairs: %s: %w: column %q: without a header, give a number from 1", f.Source, ErrFormat, name)
 			}
-			return columns, fmt.Errorf("pairs: %s: %w: no column %q among %q: give one of them, or a number from 1", f.Source, ErrFormat, name, header)
+			return columns, fmt.Errorf("pairs: %s: %w: no column %q among %s: give one of them, or a number from 1",
+				f.Source, ErrFormat, name, clip(fmt.Sprintf("%q", header)))
 		}
 		columns[i] = n - 1
 	}
@@ -167,7 +176,8 @@ func findColumns(f Files, header []string) (columns [2]int, err error) {
 	}
 	for _, c := range columns {
 		if header != nil && c >= len(header) {
-			return columns, fmt.Errorf("pairs: %s: %w: column %d, and there are %d: %q; give the right columns or format", f.Source, ErrFormat, c+1, len(header), header)
+			return columns, fmt.Errorf("pairs: %s: %w: column %d, and there are %d: %s; give the right columns or format",
+				f.Source, ErrFormat, c+1, len(header), clip(fmt.Sprintf("%q", header)))
 		}
 	}
 	return columns, nil
@@ -187,10 +197,10 @@ func (r *row) pick(fields []string, columns [2]int) {
 
 // input is an open file, unpacked and without a byte order mark.
 type input struct {
+	*bufio.Reader
 	path string
 	file *os.File
-	size int64
-	*bufio.Reader
+	size int64 // of the file
 }
 
 func openInput(path string) (*input, error) {
@@ -198,38 +208,35 @@ func openInput(path string) (*input, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pairs: %w", err)
 	}
-	in := &input{path: path, file: f, Reader: bufio.NewReaderSize(f, 64<<10)}
-	if err := in.start(); err != nil {
+	in, err := newInput(path, f)
+	if err != nil {
 		f.Close()
-		return nil, in.wrong(err)
+		return nil, err
+	}
+	in.file = f
+	if info, err := f.Stat(); err == nil {
+		in.size = info.Size()
 	}
 	return in, nil
 }
 
-func (in *input) start() error {
-	info, err := in.file.Stat()
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return fmt.Errorf("%w: it is a folder", ErrFormat)
-	}
-	in.size = info.Size()
+func newInput(path string, r io.Reader) (*input, error) {
+	in := &input{path: path, Reader: bufio.NewReaderSize(r, 64<<10)}
 	if head, _ := in.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
 		z, err := gzip.NewReader(in.Reader)
 		if err != nil {
-			return err
+			return nil, in.wrong(err)
 		}
 		in.Reader = bufio.NewReaderSize(z, 64<<10)
 	}
 	head, err := in.Peek(3)
 	if err != nil && err != io.EOF {
-		return err
+		return nil, in.wrong(err)
 	}
 	if bytes.Equal(head, []byte("\ufeff")) {
 		in.Discard(3)
 	}
-	return nil
+	return in, nil
 }
 
 // wrong adds the file's name to an error of reading it.
@@ -237,6 +244,10 @@ func (in *input) wrong(err error) error {
 	var damaged flate.CorruptInputError
 	if errors.As(err, &damaged) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = fmt.Errorf("%w: its compressed data are damaged (%v): make or download it again", ErrFormat, err)
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
 	}
 	return fmt.Errorf("pairs: %s: %w", in.path, err)
 }

@@ -99,7 +99,13 @@ func (o Options) Validate() error {
 	if o.OnBad != "" && o.OnBad != Skip && o.OnBad != Fatal {
 		return fmt.Errorf("pairs: bad sentences are to be %q; use %s or %s", o.OnBad, Skip, Fatal)
 	}
-	return errors.Join(o.Files.Validate(), o.Filter.Validate(), o.Split.Validate())
+	if err := o.Files.Validate(); err != nil {
+		return err
+	}
+	if err := o.Filter.Validate(); err != nil {
+		return err
+	}
+	return o.Split.Validate()
 }
 
 // Pair is a sentence and its translation.
@@ -126,9 +132,12 @@ func NewReader(o Options) (*Reader, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Reader{o: o, seen: map[[16]byte]struct{}{}}
-	var err error
-	if r.rows, r.inputs, err = openRows(o.Files); err != nil {
+	inputs, err := openFiles(o.Files)
+	r := &Reader{o: o, inputs: inputs, seen: map[[16]byte]struct{}{}}
+	if err == nil {
+		r.rows, err = newRows(o.Files, inputs)
+	}
+	if err != nil {
 		r.Close()
 		return nil, err
 	}

@@ -63,7 +63,7 @@ func clip(s string) string {
 	if len(s) <= maxExample {
 		return s
 	}
-	end := maxExample
+	end := 0
 	for i := range s {
 		if i > maxExample {
 			break
