@@ -101,6 +101,7 @@ type silent struct {
 }
 
 func (silent) Preparing(string, int64, int64) {}
+func (silent) Note(string)                    {}
 func (silent) Start(int, int, backend.Usage)  {}
 func (s silent) Step(step int, r StepResult, _ float64) {
 	if s.step != nil {

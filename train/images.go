@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
+	"path/filepath"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
@@ -55,6 +56,16 @@ type Images struct {
 // createImages opens the images and completes cfg: classes, normalisation, and
 // steps by epochs.
 func createImages(ctx context.Context, cfg *Config, progress func(what string, done, total int64)) (*Images, error) {
+	for _, path := range []*string{&cfg.Images.Path, &cfg.Images.Test, &cfg.Images.From} { // found again from any folder
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		*path = abs
+	}
 	if cfg.Images.From != "" && cfg.Pixels == (images.Norm{}) {
 		from, err := convert.ReadViTConfig(cfg.Images.From)
 		if err != nil {
@@ -164,6 +175,9 @@ func (m *Images) learner(be backend.Backend, cfg Config) (learner, error) {
 		return nil, err
 	}
 	v.classes, v.val = m.set.Train.Classes(), m.set.Val
+	if n := m.set.Skipped; n > 0 {
+		v.remarks = append(v.remarks, fmt.Sprintf("Images left out, for they cannot be decoded: %d, first %s", n, m.set.Corrupt[0]))
+	}
 	if cfg.Loop.EvalTrain {
 		v.train = m.set.Train
 	}

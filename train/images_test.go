@@ -385,7 +385,11 @@ func TestFrom(t *testing.T) {
 	}
 	cfg.ViT.Image, cfg.ViT.Classes = 16, 2
 	r := create(t, cfg)
-	trained(t, r, silent{})
+	var d diary
+	trained(t, r, &d)
+	if want := "note: Starting from " + first.Dir + ", with a new head for 2 classes, with positions interpolated from 2x2 to 4x4 patches"; d.lines[0] != want {
+		t.Errorf("heard %q, want %q", d.lines[0], want)
+	}
 	if r.Config.ViT.Classes != 2 || r.Config.Pixels != first.Config.Pixels {
 		t.Errorf("%+v", r.Config)
 	}
@@ -445,7 +449,11 @@ func TestBadImages(t *testing.T) {
 	cfg := tinyImageConfig()
 	cfg.Images.Path, cfg.Images.ValFraction, cfg.Images.OnCorrupt, cfg.Schedule.Steps = damaged, 0, images.Skip, 2
 	r := create(t, cfg)
-	trained(t, r, silent{})
+	var d diary
+	trained(t, r, &d)
+	if !strings.HasPrefix(d.lines[0], "note: Images left out, for they cannot be decoded: 1, first ") || !strings.Contains(d.lines[0], "000.png") {
+		t.Errorf("heard %q", d.lines[0])
+	}
 	if n, first := r.Images.Skipped(); n != 1 || len(first) != 1 || !strings.Contains(first[0], "000.png") {
 		t.Errorf("%d images left out: %q", n, first)
 	}

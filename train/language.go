@@ -45,6 +45,8 @@ func (l *language) start(seed uint64) error {
 	return nil
 }
 
+func (l *language) notes() []string { return nil }
+
 func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
 	b := l.first(n)
 	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {

@@ -15,6 +15,8 @@ import (
 type Observer interface {
 	// Preparing tells how far what comes before the first step has come.
 	Preparing(what string, done, total int64)
+	// Note comes before Start with what a user should know of how the run begins.
+	Note(text string)
 	// Start comes once, with the first and last step and the planned memory.
 	Start(first, last int, memory backend.Usage)
 	// Step comes after every optimiser step, with the speed in the run's units a
@@ -115,6 +117,9 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 func (l *loop) run(ctx context.Context) error {
 	c, st := l.Config.Loop, &l.State
 	_, perSample := l.Config.Unit()
+	for _, note := range l.s.learner.notes() {
+		l.obs.Note(note)
+	}
 	l.started, l.before = time.Now(), st.Elapsed
 	l.obs.Start(st.Step+1, l.Config.Schedule.Steps, l.sum.Planned)
 	if err := l.first(); err != nil {

@@ -32,6 +32,7 @@ func (d *diary) note(format string, args ...any) {
 	d.lines = append(d.lines, fmt.Sprintf(format, args...))
 }
 func (d *diary) Preparing(string, int64, int64) {}
+func (d *diary) Note(text string)               { d.note("note: %s", text) }
 func (d *diary) Start(first, last int, u backend.Usage) {
 	d.memory = u
 	d.vals = map[int]float64{}

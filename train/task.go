@@ -85,6 +85,8 @@ type learner interface {
 	Params() []*tensor.Param
 	// start gives the parameters the values with which a run begins.
 	start(seed uint64) error
+	// notes are what a user should know of how the run begins.
+	notes() []string
 	// step trains on n samples from pass.Sample on and adds their losses to sum.
 	// It fails before any gradient reaches sink.
 	step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -25,6 +26,7 @@ type vision struct {
 	val, train *images.Set // to be evaluated; nil where there are none
 	batch      model.ImageBatch
 	logits     []float32
+	remarks    []string
 }
 
 func newVision(be backend.Backend, cfg Config, batches pixelSource) (*vision, error) {
@@ -43,10 +45,13 @@ func (v *vision) start(seed uint64) error {
 		return nil
 	}
 	return readWeights(v.cfg.Images.From, weightsFile, func(f *safetensors.File) error {
-		_, err := convert.AdaptViT(v.be, v.ViT, f)
+		changes, err := convert.AdaptViT(v.be, v.ViT, f)
+		v.remarks = append(v.remarks, strings.Join(append([]string{"Starting from " + v.cfg.Images.From}, changes...), ", with "))
 		return err
 	})
 }
+
+func (v *vision) notes() []string { return v.remarks }
 
 func (v *vision) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
 	b := v.first(n)

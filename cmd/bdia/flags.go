@@ -97,6 +97,9 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 			return s.cfg, usage(fmt.Errorf("--%s is for --task %s; this is task %s", name, task, s.cfg.Task))
 		}
 	}
+	if err := s.startFrom(given); err != nil {
+		return s.cfg, err
+	}
 	if err := s.expand(given); err != nil {
 		return s.cfg, usage(err)
 	}
@@ -141,19 +144,26 @@ func (s *settings) expand(given map[string]string) error {
 	return nil
 }
 
-// expandModel sets the model that --preset or --from names.
+// startFrom sets the model and the normalisation of the folder that --from names.
+func (s *settings) startFrom(given map[string]string) error {
+	dir, ok := given["from"]
+	if !ok {
+		return nil
+	}
+	if _, both := given["preset"]; both {
+		return usage(errors.New("--preset and --from both say what the model is; give one of them"))
+	}
+	from, err := convert.ReadViTConfig(dir)
+	if err != nil {
+		return err
+	}
+	s.cfg.ViT, s.cfg.Pixels = from.Config, images.Norm{Mean: from.Mean, Std: from.Std}
+	return nil
+}
+
+// expandModel sets the model that --preset names.
 func (s *settings) expandModel(given map[string]string) (err error) {
 	preset, ok := given["preset"]
-	if dir := given["from"]; dir != "" {
-		if ok {
-			return errors.New("--preset and --from both say what the model is; give one of them")
-		}
-		from, err := convert.ReadViTConfig(dir)
-		if err != nil {
-			return err
-		}
-		s.cfg.ViT, s.cfg.Pixels = from.Config, images.Norm{Mean: from.Mean, Std: from.Std}
-	}
 	switch {
 	case !ok:
 	case s.cfg.Task == train.TaskImage:

@@ -76,6 +76,9 @@ func (p *progress) Preparing(what string, done, total int64) {
 	}
 }
 
+// Note prints a line.
+func (p *progress) Note(text string) { p.println(text) }
+
 // Start begins the bar.
 func (p *progress) Start(first, last int, memory backend.Usage) {
 	p.first, p.last, p.memory, p.began = first, last, memory, time.Now()

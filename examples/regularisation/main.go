@@ -133,6 +133,7 @@ func run(ctx context.Context, dir string, cfg train.Config) ([]metric.Series, ba
 type quiet struct{ name string }
 
 func (q *quiet) Preparing(string, int64, int64)      {}
+func (q *quiet) Note(string)                         {}
 func (q *quiet) Start(int, int, backend.Usage)       {}
 func (q *quiet) Step(int, train.StepResult, float64) {}
 func (q *quiet) Saved(int, string)                   {}
