@@ -21,7 +21,7 @@ type Attention struct {
 
 	tape struct {
 		pass     backend.Pass
-		n, stats tensor.Tensor // (B,T,C) normalised input, (2,B*T)
+		stats    tensor.Tensor // (2,B*T)
 		qkv      tensor.Tensor // (B,T,3C)
 		att, lse tensor.Tensor // (B,T,C), (B,H,T)
 	}
@@ -56,12 +56,13 @@ func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	B, T, C := s[0], s[1], s[2]
 	alloc := func(s tensor.Shape) tensor.Tensor { return be.Alloc(backend.Activation, tensor.F32, s) }
 	t.pass = pass
-	t.n, t.stats = alloc(s), alloc(tensor.Shape{2, B * T})
+	t.stats = alloc(tensor.Shape{2, B * T})
 	t.qkv = alloc(tensor.Shape{B, T, 3 * C})
 	t.att, t.lse = alloc(s), alloc(tensor.Shape{B, a.cfg.Heads, T})
 
-	a.norm.Forward(t.n, t.stats, x)
-	a.qkv.Forward(t.qkv, t.n)
+	n := t.att
+	a.norm.Forward(n, t.stats, x)
+	a.qkv.Forward(t.qkv, n)
 	be.Attention(t.att, t.lse, t.qkv, a.spec())
 	a.proj.Forward(h, t.att)
 	a.drop.apply(h, h, pass)
@@ -77,14 +78,18 @@ func (a *Attention) Backward(g, x tensor.Tensor) {
 	a.be.Release(m)
 }
 
-// backward writes dx, which may be da, with room for datt (B,T,C) and dqkv (B,T,3C).
+// backward writes dx, which may be da, with room for datt (B,T,C) and dqkv
+// (B,T,3C). The normalised input is made again where att was: it costs less than
+// it would to keep.
 func (a *Attention) backward(dx, da, x, datt, dqkv tensor.Tensor) {
 	t := &a.tape
 	da = a.drop.apply(dx, da, t.pass)
 	a.proj.Backward(datt, da, t.att)
 	a.be.AttentionBackward(dqkv, datt, t.att, t.lse, t.qkv, a.spec())
-	a.qkv.Backward(t.n, dqkv, t.n)
-	a.norm.Backward(dx, t.n, x, t.stats)
+	n := t.att
+	a.norm.Forward(n, t.stats, x)
+	a.qkv.Backward(n, dqkv, n)
+	a.norm.Backward(dx, n, x, t.stats)
 }
 
 func (a *Attention) spec() backend.AttentionSpec {

@@ -42,7 +42,7 @@ func (h *Head) chunkRows(rows int) int {
 // a class (int32) or V probabilities (float32) for each row.
 func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 	m := h.be.Mark()
-	n, _ := h.normalise(x)
+	n := h.normalise(x)
 	each := targets.Len() / losses.Len() // 1, or V for probabilities
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
 		h.Logits.Forward(logits, n)
@@ -55,7 +55,8 @@ func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 // and adds to the gradients of the norm and the logits' weight. dx must not be x.
 func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32) {
 	m := h.be.Mark()
-	n, stats := h.normalise(x)
+	n, stats := dx.Reshape(tensor.Shape{x.Rows(), x.Cols()}), h.stats(x)
+	h.Norm.Forward(n, stats, x)
 	each := targets.Len() / losses.Len()
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
 		h.Logits.Forward(logits, n)
@@ -69,16 +70,19 @@ func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32)
 // Rows writes the logits (rows,V) of x (rows,C).
 func (h *Head) Rows(logits, x tensor.Tensor) {
 	m := h.be.Mark()
-	n, _ := h.normalise(x)
-	h.Logits.Forward(logits, n)
+	h.Logits.Forward(logits, h.normalise(x))
 	h.be.Release(m)
 }
 
-func (h *Head) normalise(x tensor.Tensor) (n, stats tensor.Tensor) {
-	n = h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{x.Rows(), x.Cols()})
-	stats = h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, x.Rows()})
-	h.Norm.Forward(n, stats, x)
-	return n, stats
+// normalise returns the normalised rows of x.
+func (h *Head) normalise(x tensor.Tensor) tensor.Tensor {
+	n := h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{x.Rows(), x.Cols()})
+	h.Norm.Forward(n, h.stats(x), x)
+	return n
+}
+
+func (h *Head) stats(x tensor.Tensor) tensor.Tensor {
+	return h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, x.Rows()})
 }
 
 // eachChunk calls f for one range of rows of n after another, with room for

@@ -22,8 +22,7 @@ type MLP struct {
 	tape struct {
 		pass  backend.Pass
 		stats tensor.Tensor // (2,B*T)
-		room  tensor.Tensor // n, f and g, at least 3C a row; free once Backward is done
-		n     tensor.Tensor // (B,T,C) normalised input
+		room  tensor.Tensor // f and g, at least 3C a row; free once Backward is done
 		f, g  tensor.Tensor // (B,T,M) before and after GELU
 	}
 }
@@ -56,14 +55,14 @@ func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	rows, C, M := x.Rows(), s[2], b.cfg.MLP
 	t.pass = pass
 	t.stats = b.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, rows})
-	t.room = b.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{rows, max(C+2*M, 3*C)})
-	at := rows * C
-	t.n = t.room.Slice(0, at).Reshape(s)
-	t.f = t.room.Slice(at, at+rows*M).Reshape(tensor.Shape{s[0], s[1], M})
-	t.g = t.room.Slice(at+rows*M, at+2*rows*M).Reshape(t.f.Shape)
+	t.room = b.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{rows, max(M+max(M, C), 3*C)})
+	t.f = t.room.Slice(0, rows*M).Reshape(tensor.Shape{s[0], s[1], M})
+	at := rows * max(M, C)
+	t.g = t.room.Slice(at, at+rows*M).Reshape(t.f.Shape)
 
-	b.norm.Forward(t.n, t.stats, x)
-	b.fc1.Forward(t.f, t.n)
+	n := h
+	b.norm.Forward(n, t.stats, x)
+	b.fc1.Forward(t.f, n)
 	b.be.GELU(t.g, t.f, b.cfg.GELU)
 	b.fc2.Forward(h, t.g)
 	b.drop.apply(h, h, pass)
@@ -73,12 +72,15 @@ func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
 func (b *MLP) Backward(g, x tensor.Tensor) { b.backward(g, g, x) }
 
 // backward writes dx, which may be dm. A gradient takes the place of the
-// activation that is no longer needed.
+// activation that is no longer needed, and so does the normalised input, made
+// again: it costs less than it would to keep.
 func (b *MLP) backward(dx, dm, x tensor.Tensor) {
 	t := &b.tape
 	dm = b.drop.apply(dx, dm, t.pass)
 	b.fc2.Backward(t.g, dm, t.g)
 	b.be.GELUBackward(t.g, t.g, t.f, b.cfg.GELU)
-	b.fc1.Backward(t.n, t.g, t.n)
-	b.norm.Backward(dx, t.n, x, t.stats)
+	n := t.room.Slice(0, x.Len()).Reshape(x.Shape) // f is done with
+	b.norm.Forward(n, t.stats, x)
+	b.fc1.Backward(n, t.g, n)
+	b.norm.Backward(dx, n, x, t.stats)
 }

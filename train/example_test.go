@@ -23,6 +23,6 @@ func ExamplePlanModes() {
 	}
 	// Output:
 	// reversible 1.7 GiB
-	// store      3.1 GiB
+	// store      3.0 GiB
 	// recompute  2.1 GiB
 }
