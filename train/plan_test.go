@@ -20,6 +20,7 @@ func TestPlanIsPeak(t *testing.T) {
 		{"gamma 0.25, update end", func(c *Config) { c.Method.Gamma, c.Loop.Update = 0.25, UpdateEnd }},
 		{"gamma 0.6 on a grid", func(c *Config) { c.Method = bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9} }},
 		{"store, update now", func(c *Config) { c.Method.Memory, c.Loop.Update = bdia.Store, UpdateNow }},
+		{"average", func(c *Config) { c.Loop.EMA = 0.9 }},
 		{"clipped", func(c *Config) { c.Loop.Clip = 1 }},
 		{"accumulation", func(c *Config) { c.Loop.MicroBatch = 2 }},
 		{"accumulation, untied", func(c *Config) { c.Loop.MicroBatch, c.Model.Untied = 2, true }},

@@ -82,6 +82,7 @@ func TestResume(t *testing.T) {
 		{"store, sgd, no evaluation before the end", func(c *Config) {
 			c.Method, c.Optimizer, c.Loop.EvalEvery = noGrid(bdia.Store, 0), optimizer(t, "sgd"), 0
 		}, []int{4}},
+		{"average", func(c *Config) { c.Loop.EMA = 0.7 }, []int{2, 5}},
 		{"early stopping", func(c *Config) {
 			c.Schedule.LR, c.Loop.Patience, c.Loop.EvalEvery = 1e-12, 2, 2
 		}, []int{3}},
@@ -128,6 +129,9 @@ func TestResume(t *testing.T) {
 				t.Errorf("summary %+v, uninterrupted %+v", sum, wantSum)
 			}
 			sameFiles(t, dir, whole.Dir)
+			if cfg.Loop.EMA > 0 {
+				sameFile(t, trainedFile, dir, whole.Dir)
+			}
 			sameState(t, open(t, dir).State, open(t, whole.Dir).State)
 			sameMetrics(t, dir, whole.Dir)
 		})

@@ -204,6 +204,14 @@ func asPlanned(sum train.Summary) string {
 	return fmt.Sprintf("planned %s", bytesText(sum.Planned.Total))
 }
 
+// share is v, of s, for JSON: null where nothing was evaluated.
+func share(s train.Score, v float64) any {
+	if number(s.Loss) == nil {
+		return nil
+	}
+	return v
+}
+
 // summaryJSON is a summary for machines; unmeasured numbers are null.
 func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
 	j := map[string]any{
@@ -214,8 +222,9 @@ func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
 	}
 	if r.Images != nil {
 		skipped, _ := r.Images.Skipped()
-		j["val_accuracy"], j["val_top5"], j["best_val_accuracy"] = sum.LastVal.Accuracy, sum.LastVal.Top5, sum.BestVal.Accuracy
-		j["train_eval_accuracy"], j["images_left_out"] = sum.LastTrain.Accuracy, skipped
+		j["val_accuracy"], j["val_top5"] = share(sum.LastVal, sum.LastVal.Accuracy), share(sum.LastVal, sum.LastVal.Top5)
+		j["best_val_accuracy"], j["train_eval_accuracy"] = share(sum.BestVal, sum.BestVal.Accuracy), share(sum.LastTrain, sum.LastTrain.Accuracy)
+		j["images_left_out"] = skipped
 	}
 	return j
 }

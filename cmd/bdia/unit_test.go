@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -72,6 +74,64 @@ loop: {batch: 7}
 		got, err := resolved(t, strings.Fields(strings.ReplaceAll(c.args, "FILE", file))...)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v\n%s", c.name, err, diff)
+		}
+	}
+}
+
+func TestImagePrecedence(t *testing.T) {
+	t.Parallel()
+	file := write(t, t.TempDir(), "c.yaml", `
+task: image
+vit: {layers: 3, residual_dropout: 0.3}
+augment: {crop: 2}
+loop: {batch: 7, ema: 0.5}
+`)
+	fromFile := func(c *train.Config) {
+		c.ViT.Layers, c.ViT.ResidualDropout, c.Augment.Crop, c.Loop.Batch, c.Loop.EMA = 3, 0.3, 2, 7, 0.5
+	}
+	for _, c := range []struct {
+		name, args string
+		want       func(*train.Config)
+	}{
+		{"defaults", "--task image", func(*train.Config) {}},
+		{"the file's task", "--config FILE", fromFile},
+		{"preset over file", "--config FILE --preset vit-ti", func(c *train.Config) {
+			fromFile(c)
+			c.ViT, _ = model.ViTPreset("vit-ti")
+		}},
+		{"shared flags", "--task image --layers 2 --data photos --val-fraction 0.2 --dropout 0.1 --attention-dropout 0", func(c *train.Config) {
+			c.ViT.Layers, c.Images.Path, c.Images.ValFraction, c.ViT.EmbeddingDropout, c.ViT.ResidualDropout = 2, "photos", 0.2, 0.1, 0.1
+		}},
+		{"steps for epochs", "--task image --steps 7", func(c *train.Config) { c.Schedule.Steps, c.Images.Epochs = 7, 0 }},
+		{"two streams", "--task image --two-stream", func(c *train.Config) {
+			c.ViT.TwoStream, c.Method = true, bdia.Options{Memory: bdia.Reversible, Grid: bdia.NoGrid}
+		}},
+		{"two streams, stored", "--memory store --task image --two-stream", func(c *train.Config) {
+			c.ViT.TwoStream, c.Method = true, bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid}
+		}},
+		{"normalisation", "--task image --mean 0.1,0.2,0.3 --std 1,2,3e-1", func(c *train.Config) {
+			c.Pixels.Mean, c.Pixels.Std = [3]float64{0.1, 0.2, 0.3}, [3]float64{1, 2, 0.3}
+		}},
+	} {
+		want := train.DefaultImageConfig()
+		c.want(&want)
+		got, err := resolved(t, strings.Fields(strings.ReplaceAll(c.args, "FILE", file))...)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v\n%s", c.name, err, diff)
+		}
+	}
+}
+
+func TestParseSweep(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]float64{"0.3": {0.3}, "-0.5:0.5:0.25": {-0.5, -0.25, 0, 0.25, 0.5}, "0:0.3:0.1": {0, 0.1, 0.2, 0.3}, "0.1:0.1:1": {0.1}} {
+		if got, err := parseSweep(text); err != nil || !slices.Equal(got, want) || math.Signbit(got[len(got)/2]) {
+			t.Errorf("%q: %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "x", "1", "-1:0:0.1", "0:0.5", "0.5:0:0.1", "0:0.5:0", "0:0.5:-1", "0:0.5:NaN", "0:0.9:1e-9", "0:0.5:0.1:2"} {
+		if got, err := parseSweep(text); err == nil {
+			t.Errorf("%q: %v", text, got)
 		}
 	}
 }
