@@ -163,6 +163,9 @@ func (c Config) batchOptions() images.BatchOptions {
 }
 
 func (m *Images) learner(be backend.Backend, cfg Config) (learner, error) {
+	if m.set == nil {
+		return nil, fmt.Errorf("train: the images of the run are not open yet; call Open before")
+	}
 	if m.batches != nil {
 		m.batches.Close()
 	}
