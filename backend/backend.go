@@ -48,7 +48,7 @@ type Backend interface {
 	// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t]. x (B,T,C), ids (B,T),
 	// wte (V,C), wpe (>=T,C). Ids must be below V.
 	Embed(x, ids, wte, wpe tensor.Tensor)
-	// EmbedBackward adds the gradients of both tables.
+	// EmbedBackward adds the gradients of both tables; dwpe may be none.
 	EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor)
 
 	// Linear writes y = x Wᵀ + b. x (N,in), w (out,in), b (out) or none, y (N,out).
@@ -76,6 +76,11 @@ type Backend interface {
 	Attention(out, lse, qkv tensor.Tensor, spec AttentionSpec)
 	// AttentionBackward writes dqkv from dout.
 	AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec AttentionSpec)
+	// CrossAttention is Attention to another sequence: q (B,T,C), and kv (B,S,2C),
+	// which holds k|v. Causal, query t sees keys 0..t, it needs S = T.
+	CrossAttention(out, lse, q, kv tensor.Tensor, spec AttentionSpec)
+	// CrossAttentionBackward writes dq and dkv from dout.
+	CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.Tensor, spec AttentionSpec)
 
 	// Dropout writes y = x*mask/keep for samples of x's outermost dimension;
 	// the same Draw gives the same mask. y may be x.
@@ -92,8 +97,10 @@ type Backend interface {
 
 	// CrossEntropy turns each row of logits into the gradient of its loss times
 	// scale, and writes losses[row] (nats). targets holds a class for each row
-	// (int32), or a probability for each class of each row (float32).
-	CrossEntropy(losses, logits, targets tensor.Tensor, scale float32)
+	// (int32), Ignore for one that has no loss; or a probability for each class of
+	// each row (float32). Of the probability of a class, smoothing is spread evenly
+	// over all classes (label smoothing); probabilities have none.
+	CrossEntropy(losses, logits, targets tensor.Tensor, smoothing, scale float32)
 
 	Reversible
 	Updates
@@ -130,6 +137,10 @@ type Updates interface {
 	SETAdam(p, g, m, v tensor.Tensor, s AdamScalars, tau float32)
 	SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32)
 }
+
+// Ignore is the target of a row without loss, such as padding: its loss and its
+// gradient are 0.
+const Ignore = -1
 
 // CodeBlock is the number of elements that share one absmax in AdamW8.
 const CodeBlock = 2048
@@ -175,8 +186,9 @@ func (f *GELUForm) UnmarshalText(text []byte) error {
 type AttentionSpec struct {
 	Heads   int
 	Causal  bool
-	Dropout float32 // of the attention weights
-	Draw    Draw    // keys the dropout
+	Lengths tensor.Tensor // (B), int32: how many keys of each sample are seen, at least one; none: all. Not with Causal
+	Dropout float32       // of the attention weights
+	Draw    Draw          // keys the dropout
 }
 
 // Pass identifies one forward pass: what its random numbers are keyed by.
@@ -204,4 +216,7 @@ const (
 	SiteMLP
 	SiteAttentionPath // stochastic depth of the attention branch
 	SiteMLPPath       // stochastic depth of the MLP branch
+	SiteCross         // attention to another sequence
+	SiteCrossProj
+	SiteCrossPath // stochastic depth of its branch
 )

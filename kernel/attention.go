@@ -39,19 +39,20 @@ const (
 )
 
 // AttentionHead is one head of one sample. Q, K, V, Out and their gradients
-// start at the head's first column and share the strides: row t of Q is at
-// t*LD, row t of Out at t*LDOut.
+// start at the head's first column: row t of Q is at t*LDQ, row u of K and of V at
+// u*LDK, row t of Out at t*LDOut. Gradients share these strides.
 type AttentionHead struct {
-	T, D      int       // positions, head width
-	LD, LDOut int       // row strides of Q/K/V and of Out, in floats
-	Scale     float32   // 1/sqrt(D)
-	Causal    bool      // position t sees positions 0..t only
-	Q, K, V   []float32 // (T,D)
-	Out       []float32 // (T,D)
-	LSE       []float32 // (T): log of the sum of exp(scale*score)
+	T, S, D         int       // queries, keys, head width
+	Seen            int       // keys 0..Seen-1 are seen, at least one; the others have weight 0
+	LDQ, LDK, LDOut int       // row strides in floats
+	Scale           float32   // 1/sqrt(D)
+	Causal          bool      // query t sees keys 0..t only; T, S and Seen are one
+	Q, Out          []float32 // (T,D)
+	K, V            []float32 // (S,D)
+	LSE             []float32 // (T): log of the sum of exp(scale*score)
 
 	// Dropout of the weights: Keep of 65536 survive; element (t,u) of head h is
-	// number (h*T+t)*(T rounded up to 64)+u of the sample's stream.
+	// number (h*T+t)*(S rounded up to 64)+u of the sample's stream.
 	Keep  uint32
 	Key   rng.Key
 	Index int // h
@@ -59,14 +60,16 @@ type AttentionHead struct {
 
 // check panics on what no caller may ask for.
 func (a *AttentionHead) check(scratch []float32) {
-	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || len(a.LSE) != a.T || len(scratch) < ScratchFloats {
-		panic(fmt.Sprintf("kernel: attention over %d positions with head width %d (limit %d) in scratch of %d floats", a.T, a.D, MaxHeadDim, len(scratch)))
+	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || a.Seen < 1 || a.Seen > a.S || a.Causal && (a.S != a.T || a.Seen != a.S) ||
+		len(a.LSE) != a.T || len(scratch) < ScratchFloats {
+		panic(fmt.Sprintf("kernel: attention of %d queries over %d of %d keys (causal: %v) with head width %d (limit %d) in scratch of %d floats",
+			a.T, a.Seen, a.S, a.Causal, a.D, MaxHeadDim, len(scratch)))
 	}
 }
 
 // view says which keys of the tile from k0 on the queries q.. of a strip see.
 func (a *AttentionHead) view(q, rows, k0 int) scores {
-	n := min(tile, a.T-k0)
+	n := min(tile, a.Seen-k0)
 	t := scores{rows: rows, n: n, seen: n, ld: tileLD, scale: a.Scale}
 	if a.Causal && q < k0+tile {
 		t.n, t.seen, t.more = q+rows-k0, q+1-k0, 1
@@ -80,7 +83,7 @@ func (isa ISA) drop(a *AttentionHead, t *scores, p []float32, q, k0 int) {
 	if a.Keep == 1<<16 {
 		return
 	}
-	padded := (a.T + 63) &^ 63
+	padded := (a.S + 63) &^ 63
 	for r := range t.rows {
 		row := p[r*t.ld:][:t.seen+r*t.more]
 		isa.Dropout(row, row, a.Key, uint32((a.Index*a.T+q+r)*padded+k0), a.Keep)
@@ -109,14 +112,14 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 		most[r] = float32(math.Inf(-1))
 	}
 	var before, partial [strip]float32
-	for k0 := 0; k0 < a.T && !(a.Causal && k0 > q0); k0 += tile {
-		keys := min(tile, a.T-k0)
-		k := isa.pack(kPanels, NT, a.K[k0*a.LD:], a.LD, a.D, keys)
-		v := isa.pack(vPanels, NN, a.V[k0*a.LD:], a.LD, keys, a.D)
+	for k0 := 0; k0 < a.Seen && !(a.Causal && k0 > q0); k0 += tile {
+		keys := min(tile, a.Seen-k0)
+		k := isa.pack(kPanels, NT, a.K[k0*a.LDK:], a.LDK, a.D, keys)
+		v := isa.pack(vPanels, NN, a.V[k0*a.LDK:], a.LDK, keys, a.D)
 		for r := 0; r < rows; r += strip {
 			q, m := q0+r, min(strip, rows-r)
 			t, out := a.view(q, m, k0), a.Out[q*a.LDOut:]
-			k.product(isa, NT, m, t.n, 0, a.D, a.Q[q*a.LD:], a.LD, s, tileLD, false)
+			k.product(isa, NT, m, t.n, 0, a.D, a.Q[q*a.LDQ:], a.LDQ, s, tileLD, false)
 			if k0 == 0 {
 				isa.softmax(&t, s, most[r:], sum[r:])
 			} else {
@@ -143,21 +146,23 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 	isa.scaleRows(a.Out[q0*a.LDOut:], sum, a.LDOut, a.D)
 }
 
-// AttentionBackward computes dQ, dK and dV (strides as Q) from dOut (stride as
-// Out), for a whole head: with p the weights after dropout, per row,
+// AttentionBackward computes dQ, dK and dV from dOut for a whole head: with p the
+// weights after dropout, per row,
 //
 //	dV = pᵀ·dOut, dp = dOut·Vᵀ, ds = softmax'(dp), dQ = ds·K, dK = dsᵀ·Q
+//
+// Keys that are not seen get gradients of 0.
 func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, scratch []float32) {
 	a.check(scratch)
 	width := roundUp(a.D, 32)
 	kPanels, vPanels, rowPanels := cut(&scratch, tile*a.D), cut(&scratch, tile*a.D), cut(&scratch, tile*width)
 	qPanels, outPanels := cut(&scratch, block*width), cut(&scratch, block*width)
 	s, d, delta := cut(&scratch, block*tileLD), cut(&scratch, block*tileLD), cut(&scratch, block)
-	for k0 := 0; k0 < a.T; k0 += tile {
-		keys, kAt := min(tile, a.T-k0), k0*a.LD
-		k := isa.pack(kPanels, NT, a.K[kAt:], a.LD, a.D, keys)
-		v := isa.pack(vPanels, NT, a.V[kAt:], a.LD, a.D, keys)
-		kRows := isa.pack(rowPanels, NN, a.K[kAt:], a.LD, keys, a.D)
+	for k0 := 0; k0 < a.Seen; k0 += tile {
+		keys, kAt := min(tile, a.Seen-k0), k0*a.LDK
+		k := isa.pack(kPanels, NT, a.K[kAt:], a.LDK, a.D, keys)
+		v := isa.pack(vPanels, NT, a.V[kAt:], a.LDK, a.D, keys)
+		kRows := isa.pack(rowPanels, NN, a.K[kAt:], a.LDK, keys, a.D)
 		first, end := 0, 0
 		if a.Causal {
 			first = k0
@@ -165,28 +170,32 @@ func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, s
 		for q0 := first; q0 < a.T; q0 = end {
 			end = min(a.T, q0+block, roundUp(q0+1, tile))
 			rows := end - q0
-			q := isa.pack(qPanels, NN, a.Q[q0*a.LD:], a.LD, rows, a.D)
+			q := isa.pack(qPanels, NN, a.Q[q0*a.LDQ:], a.LDQ, rows, a.D)
 			do := isa.pack(outPanels, NN, dOut[q0*a.LDOut:], a.LDOut, rows, a.D)
 			isa.dotRows(delta[:rows], dOut[q0*a.LDOut:], a.Out[q0*a.LDOut:], a.LDOut, a.D)
 			for r := 0; r < rows; r += strip {
 				at, m := q0+r, min(strip, rows-r)
 				t, s, d := a.view(at, m, k0), s[r*tileLD:], d[r*tileLD:]
-				k.product(isa, NT, m, t.n, 0, a.D, a.Q[at*a.LD:], a.LD, s, tileLD, false)
+				k.product(isa, NT, m, t.n, 0, a.D, a.Q[at*a.LDQ:], a.LDQ, s, tileLD, false)
 				v.product(isa, NT, m, t.n, 0, a.D, dOut[at*a.LDOut:], a.LDOut, d, tileLD, false)
 				isa.drop(a, &t, d, at, k0)
 				isa.softmaxBackward(&t, s, d, a.LSE[at:], delta[r:])
 				isa.drop(a, &t, s, at, k0)
-				kRows.product(isa, NN, m, a.D, 0, t.n, d, tileLD, dQ[at*a.LD:], a.LD, k0 > 0)
+				kRows.product(isa, NN, m, a.D, 0, t.n, d, tileLD, dQ[at*a.LDQ:], a.LDQ, k0 > 0)
 			}
 			n := a.view(q0, rows, k0).n
 			for u := 0; u < n; u += strip {
-				m, at, r, started := min(strip, n-u), (k0+u)*a.LD, 0, q0 > 0
+				m, at, r, started := min(strip, n-u), (k0+u)*a.LDK, 0, q0 > 0
 				if a.Causal {
 					r, started = max(0, k0+u-q0), k0+u < q0
 				}
-				do.product(isa, TN, m, a.D, r, rows-r, s[r*tileLD+u:], tileLD, dV[at:], a.LD, started)
-				q.product(isa, TN, m, a.D, r, rows-r, d[r*tileLD+u:], tileLD, dK[at:], a.LD, started)
+				do.product(isa, TN, m, a.D, r, rows-r, s[r*tileLD+u:], tileLD, dV[at:], a.LDK, started)
+				q.product(isa, TN, m, a.D, r, rows-r, d[r*tileLD+u:], tileLD, dK[at:], a.LDK, started)
 			}
 		}
+	}
+	for u := a.Seen; u < a.S; u++ {
+		clear(dK[u*a.LDK:][:a.D])
+		clear(dV[u*a.LDK:][:a.D])
 	}
 }

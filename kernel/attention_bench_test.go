@@ -24,7 +24,7 @@ func BenchmarkAttention(b *testing.B) {
 			dout[i] = float32(i*104729%1000)/500 - 1
 		}
 		scratch := make([]float32, ScratchFloats)
-		a := AttentionHead{T: s.T, D: s.D, LD: 3 * C, LDOut: C, Scale: 0.125, Causal: s.causal, Q: qkv, K: qkv[C:], V: qkv[2*C:],
+		a := AttentionHead{T: s.T, S: s.T, D: s.D, Seen: s.T, LDQ: 3 * C, LDK: 3 * C, LDOut: C, Scale: 0.125, Causal: s.causal, Q: qkv, K: qkv[C:], V: qkv[2*C:],
 			Out: out, LSE: make([]float32, s.T), Keep: 1 << 16}
 		flops := 2 * s.D * s.T * s.T
 		if s.causal {

@@ -1,5 +1,33 @@
 package kernel
 
+// SmoothCrossEntropy is CrossEntropy with label smoothing (Szegedy et al., arXiv
+// 1512.00567, section 7): against the probabilities smoothing/V for each of the V
+// classes and 1-smoothing more for the target. The sum of the shifted logits is in
+// 16 lanes:
+//
+//	m = RowMax(logits), e = exp(logits-m), s = sum(e) (ExpSum)
+//	loss = log(s) - (1-smoothing)*(logits[target]-m) - smoothing/V*sum(logits-m)
+//	logits = e*(scale/s) - scale*smoothing/V, and logits[target] -= scale*(1-smoothing)
+//
+// It panics when target is not an index of logits.
+func (isa ISA) SmoothCrossEntropy(logits []float32, target int, smoothing, scale float32) (loss float32) {
+	m := isa.RowMax(logits)
+	t := logits[target] - m
+	var acc [lanes]float32
+	for i, v := range logits {
+		acc[i%lanes] += v - m
+	}
+	mean := float64(foldLanes(&acc)) / float64(len(logits))
+	s := isa.ExpSum(logits, logits, 1, m)
+	isa.Scale(logits, logits, scale/s)
+	each := float32(scale*smoothing) / float32(len(logits))
+	for i := range logits {
+		logits[i] -= each
+	}
+	logits[target] -= float32(scale * (1 - smoothing))
+	return float32(logOf(s) - float64((1-float64(smoothing))*float64(t)) - float64(float64(smoothing)*mean))
+}
+
 // SoftCrossEntropy is CrossEntropy against probabilities: it returns the loss
 // -sum(targets * log softmax(logits)) of one row and turns the logits into its
 // gradient times scale. The sums over the classes are in ascending order, in

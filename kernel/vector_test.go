@@ -412,7 +412,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 	side := o.side(2 * n)
 	one := []float32{1}
 	qkv, grad, scratch := make([]float32, n*8), make([]float32, n*8), make([]float32, ScratchFloats)
-	head := AttentionHead{T: n, D: 8, LD: 8, LDOut: 8, Scale: 1, Causal: true, Q: qkv, K: qkv, V: qkv, Out: make([]float32, n*8), LSE: y, Keep: 60000}
+	head := AttentionHead{T: n, S: n, D: 8, Seen: n, LDQ: 8, LDK: 8, LDOut: 8, Scale: 1, Causal: true, Q: qkv, K: qkv, V: qkv, Out: make([]float32, n*8), LSE: y, Keep: 60000}
 	for _, l := range cpufeat.Supported() {
 		isa := ISA(l)
 		if got := testing.AllocsPerRun(10, func() {

@@ -55,7 +55,7 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 		tied = nil
 	}
 	m.embedding.Token.Tied = !c.Untied
-	m.head = nn.NewHead(be, c.Width, c.Vocab, !c.NoBias, float32(c.Epsilon()), tied)
+	m.head = nn.NewHead(be, "", c.Width, c.Vocab, !c.NoBias, float32(c.Epsilon()), tied)
 
 	m.outer = []*tensor.Param{m.embedding.Token, m.embedding.Position, m.head.Norm.Weight}
 	if m.head.Norm.Bias != nil {

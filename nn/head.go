@@ -19,12 +19,15 @@ type Head struct {
 	be     backend.Backend
 	Norm   *LayerNorm
 	Logits *Linear // (V,C); its weight may be the token embedding
+	// Smoothing is the label smoothing of the training loss (Szegedy et al., arXiv
+	// 1512.00567, section 7); Loss has none.
+	Smoothing float32
 }
 
 // NewHead allocates a language model's head: the norm, and the logits' weight,
-// without bias, unless it is tied.
-func NewHead(be backend.Backend, C, vocab int, bias bool, eps float32, tied *tensor.Param) *Head {
-	h := &Head{be: be, Norm: NewLayerNorm(be, "lnf", C, bias, eps)}
+// without bias, unless it is tied. The norm's name is prefix+"lnf".
+func NewHead(be backend.Backend, prefix string, C, vocab int, bias bool, eps float32, tied *tensor.Param) *Head {
+	h := &Head{be: be, Norm: NewLayerNorm(be, prefix+"lnf", C, bias, eps)}
 	if tied != nil {
 		h.Logits = &Linear{be: be, Weight: tied}
 	} else {
@@ -46,7 +49,7 @@ func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 	each := targets.Len() / losses.Len() // 1, or V for probabilities
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
 		h.Logits.Forward(logits, n)
-		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), 0)
+		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), 0, 0)
 	})
 	h.be.Release(m)
 }
@@ -60,7 +63,7 @@ func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32)
 	each := targets.Len() / losses.Len()
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
 		h.Logits.Forward(logits, n)
-		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), scale)
+		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), h.Smoothing, scale)
 		h.Logits.Backward(n, logits, n)
 	})
 	h.Norm.Backward(dx, n, x, stats)

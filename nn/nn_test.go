@@ -188,7 +188,7 @@ func TestHeadChunks(t *testing.T) {
 	}
 	const V, C, rows = 1 << 14, 3, 600
 	be := newCPU(t, 48)
-	head := nn.NewHead(be, C, V, true, 1e-5, nil)
+	head := nn.NewHead(be, "", C, V, true, 1e-5, nil)
 	params := []*tensor.Param{head.Norm.Weight, head.Norm.Bias, head.Logits.Weight}
 	for i, p := range params {
 		nn.Normal(be, p, 1, 2, i)

@@ -11,10 +11,14 @@ import (
 // heads is attention over all heads of all samples: forward, one task for each
 // tile of queries; backward, one for each head.
 type heads struct {
-	spec                      backend.AttentionSpec
-	T, C, D                   int
-	tiles                     int // 0 in the backward pass
-	qkv, dqkv, out, dout, lse []float32
+	spec           backend.AttentionSpec
+	T, S, C, D     int
+	ldq, ldk       int // strides of q's and of k's and v's rows
+	tiles          int // 0 in the backward pass
+	q, k, v        []float32
+	dq, dk, dv     []float32
+	out, lse, dout []float32
+	lengths        []int32 // nil: all keys are seen
 }
 
 func (h *heads) run(b *Backend, task int, scratch []float32) {
@@ -24,12 +28,14 @@ func (h *heads) run(b *Backend, task int, scratch []float32) {
 	}
 	sample, index := head/h.spec.Heads, head%h.spec.Heads
 	col := index * h.D
-	qkv := h.qkv[sample*h.T*3*h.C+col:]
-	out := sample*h.T*h.C + col
-	a := kernel.AttentionHead{T: h.T, D: h.D, LD: 3 * h.C, LDOut: h.C,
+	q, k, out := sample*h.T*h.ldq+col, sample*h.S*h.ldk+col, sample*h.T*h.C+col
+	a := kernel.AttentionHead{T: h.T, S: h.S, D: h.D, Seen: h.S, LDQ: h.ldq, LDK: h.ldk, LDOut: h.C,
 		Scale: float32(1 / math.Sqrt(float64(h.D))), Causal: h.spec.Causal,
-		Q: qkv, K: qkv[h.C:], V: qkv[2*h.C:], Out: h.out[out:], LSE: h.lse[head*h.T:][:h.T],
+		Q: h.q[q:], K: h.k[k:], V: h.v[k:], Out: h.out[out:], LSE: h.lse[head*h.T:][:h.T],
 		Keep: 1 << 16, Index: index}
+	if h.lengths != nil {
+		a.Seen = int(h.lengths[sample])
+	}
 	if h.spec.Dropout > 0 {
 		a.Keep, a.Key = keepOf(h.spec.Dropout), key(h.spec.Draw, sample)
 	}
@@ -37,21 +43,31 @@ func (h *heads) run(b *Backend, task int, scratch []float32) {
 		b.isa.Attention(&a, tile, scratch)
 		return
 	}
-	d := h.dqkv[sample*h.T*3*h.C+col:]
-	b.isa.AttentionBackward(&a, d, d[h.C:], d[2*h.C:], h.dout[out:], scratch)
+	b.isa.AttentionBackward(&a, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
 }
 
-// setHeads checks shapes and fills what both directions share.
-func (b *Backend) setHeads(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) (count int) {
-	B, T, C := out.Shape[0], out.Shape[1], out.Shape[2]
-	must(C > 0 && C%spec.Heads == 0 && qkv.Len() == 3*out.Len() && lse.Len() == B*spec.Heads*T, "Attention", out, lse, qkv)
-	b.heads = heads{spec: spec, T: T, C: C, D: C / spec.Heads, qkv: b.f32(qkv), out: b.f32(out), lse: b.f32(lse)}
+// setHeads fills what both directions of both kinds of attention share and
+// returns the number of heads of all samples.
+func (b *Backend) setHeads(h heads, out, lse tensor.Tensor, spec backend.AttentionSpec) int {
+	B := out.Shape[0]
+	h.spec, h.T, h.C = spec, out.Shape[1], out.Shape[2]
+	h.D = h.C / spec.Heads
+	must(h.C > 0 && h.C%spec.Heads == 0 && lse.Len() == B*spec.Heads*h.T, "attention", out, lse)
+	must(!spec.Lengths.Valid() || spec.Lengths.Len() == B && !spec.Causal, "attention to keys of some lengths", out, spec.Lengths)
+	h.out, h.lse, h.lengths = b.f32(out), b.f32(lse), b.i32(spec.Lengths)
+	b.heads = h
 	return B * spec.Heads
+}
+
+// thirds returns the columns q, k and v of (B,T,3C).
+func (b *Backend) thirds(qkv tensor.Tensor, C int) (q, k, v []float32) {
+	q = b.f32(qkv)
+	return q, q[C:], q[2*C:]
 }
 
 // Attention computes every head of every sample.
 func (b *Backend) Attention(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
-	n := b.setHeads(out, lse, qkv, spec)
+	n := b.setSelf(out, lse, qkv, spec)
 	b.heads.tiles = kernel.QueryTiles(b.heads.T)
 	b.pool.run(n*b.heads.tiles, &b.heads)
 }
@@ -59,7 +75,42 @@ func (b *Backend) Attention(out, lse, qkv tensor.Tensor, spec backend.AttentionS
 // AttentionBackward writes the gradient of qkv.
 func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
 	must(dqkv.Len() == qkv.Len() && dout.Len() == out.Len(), "AttentionBackward", dqkv, dout, out)
-	n := b.setHeads(out, lse, qkv, spec)
-	b.heads.dqkv, b.heads.dout = b.f32(dqkv), b.f32(dout)
-	b.pool.run(n, &b.heads)
+	n := b.setSelf(out, lse, qkv, spec)
+	h := &b.heads
+	h.dq, h.dk, h.dv = b.thirds(dqkv, h.C)
+	h.dout = b.f32(dout)
+	b.pool.run(n, h)
+}
+
+func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) int {
+	T, C := out.Shape[1], out.Shape[2]
+	must(qkv.Len() == 3*out.Len(), "Attention", out, qkv)
+	h := heads{S: T, ldq: 3 * C, ldk: 3 * C}
+	h.q, h.k, h.v = b.thirds(qkv, C)
+	return b.setHeads(h, out, lse, spec)
+}
+
+// CrossAttention computes every head of every sample.
+func (b *Backend) CrossAttention(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
+	n := b.setCross(out, lse, q, kv, spec)
+	b.heads.tiles = kernel.QueryTiles(b.heads.T)
+	b.pool.run(n*b.heads.tiles, &b.heads)
+}
+
+// CrossAttentionBackward writes the gradients of q and kv.
+func (b *Backend) CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
+	must(dq.Len() == q.Len() && dkv.Len() == kv.Len() && dout.Len() == out.Len(), "CrossAttentionBackward", dq, dkv, dout, out)
+	n := b.setCross(out, lse, q, kv, spec)
+	h := &b.heads
+	h.dq, h.dk, h.dout = b.f32(dq), b.f32(dkv), b.f32(dout)
+	h.dv = h.dk[h.C:]
+	b.pool.run(n, h)
+}
+
+func (b *Backend) setCross(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) int {
+	S, C := kv.Shape[1], out.Shape[2]
+	must(q.Len() == out.Len() && kv.Shape == tensor.Shape{out.Shape[0], S, 2 * C}, "CrossAttention", out, q, kv)
+	h := heads{S: S, ldq: C, ldk: 2 * C, q: b.f32(q), k: b.f32(kv)}
+	h.v = h.k[C:]
+	return b.setHeads(h, out, lse, spec)
 }

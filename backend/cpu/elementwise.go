@@ -156,6 +156,9 @@ var sites = [...]rng.Site{
 	backend.SiteMLP:           rng.SiteMLP,
 	backend.SiteAttentionPath: rng.SiteAttentionPath,
 	backend.SiteMLPPath:       rng.SiteMLPPath,
+	backend.SiteCross:         rng.SiteCross,
+	backend.SiteCrossProj:     rng.SiteCrossProj,
+	backend.SiteCrossPath:     rng.SiteCrossPath,
 }
 
 // key returns the stream of random numbers of one sample of a pass.

@@ -153,7 +153,7 @@ func crossEntropyTest(e *env) {
 				wantGrad = append(wantGrad, g*scale)
 			}
 		}
-		e.CrossEntropy(losses, logits, targets, scale)
+		e.CrossEntropy(losses, logits, targets, 0, scale)
 		e.near(fmt.Sprint(s, " losses"), losses, wantLoss, 1e-6)
 		e.near(fmt.Sprint(s, " gradient"), logits, wantGrad, 2e-6)
 	}

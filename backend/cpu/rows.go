@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -17,6 +18,7 @@ type rows struct {
 	pooled     int
 	perTask    int
 	scale      float32
+	smoothing  float32
 }
 
 const rowsPerTask = 16
@@ -80,10 +82,10 @@ func (b *Backend) PoolRowsBackward(dx, dy tensor.Tensor, pooled int) {
 }
 
 // CrossEntropy turns logits into gradients and writes the losses.
-func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, scale float32) {
+func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, smoothing, scale float32) {
 	n := logits.Rows()
 	if targets.DType == tensor.F32 {
-		must(losses.Len() == n && targets.Len() == logits.Len(), "CrossEntropy", losses, logits, targets)
+		must(losses.Len() == n && targets.Len() == logits.Len() && smoothing == 0, "CrossEntropy", losses, logits, targets)
 		b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), d: b.f32(targets), cols: logits.Cols(), scale: scale,
 			fn: func(isa kernel.ISA, r *rows, lo, hi int) {
 				for i := lo; i < hi; i++ {
@@ -93,10 +95,19 @@ func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, scale floa
 		return
 	}
 	must(losses.Len() == n && targets.Len() == n, "CrossEntropy", losses, logits, targets)
-	b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), ids: b.i32(targets), cols: logits.Cols(), scale: scale,
+	b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), ids: b.i32(targets), cols: logits.Cols(), scale: scale, smoothing: smoothing,
 		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
 			for i := lo; i < hi; i++ {
-				r.y[i] = isa.CrossEntropy(r.x[i*r.cols:][:r.cols], int(r.ids[i]), r.scale)
+				row, target := r.x[i*r.cols:][:r.cols], int(r.ids[i])
+				switch {
+				case target == backend.Ignore:
+					r.y[i] = 0
+					clear(row)
+				case r.smoothing > 0:
+					r.y[i] = isa.SmoothCrossEntropy(row, target, r.smoothing, r.scale)
+				default:
+					r.y[i] = isa.CrossEntropy(row, target, r.scale)
+				}
 			}
 		}})
 }
@@ -125,16 +136,19 @@ func (s *scatter) run(b *Backend, task int, _ []float32) {
 	hi := min(lo+s.band, s.C)
 	for i, id := range s.ids {
 		dx := s.dx[i*s.C:][lo:hi]
-		wte, wpe := s.dwte[int(id)*s.C:][lo:hi], s.dwpe[i%s.T*s.C:][lo:hi]
+		wte := s.dwte[int(id)*s.C:][lo:hi]
 		b.isa.Add(wte, wte, dx)
-		b.isa.Add(wpe, wpe, dx)
+		if s.dwpe != nil {
+			wpe := s.dwpe[i%s.T*s.C:][lo:hi]
+			b.isa.Add(wpe, wpe, dx)
+		}
 	}
 }
 
 // EmbedBackward adds the gradients of both tables, rows in ascending order.
 func (b *Backend) EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor) {
 	C := dx.Cols()
-	must(ids.Len() == dx.Rows() && dwte.Cols() == C && dwpe.Cols() == C && dwpe.Rows() >= ids.Cols(), "EmbedBackward", dwte, dwpe, dx, ids)
+	must(ids.Len() == dx.Rows() && dwte.Cols() == C && (!dwpe.Valid() || dwpe.Cols() == C && dwpe.Rows() >= ids.Cols()), "EmbedBackward", dwte, dwpe, dx, ids)
 	b.scatter = scatter{dwte: b.f32(dwte), dwpe: b.f32(dwpe), dx: b.f32(dx), ids: b.i32(ids), T: ids.Cols(), C: C, band: b.band(C)}
 	b.pool.run((C+b.scatter.band-1)/b.scatter.band, &b.scatter)
 }

@@ -79,7 +79,7 @@ func (s *split) run(b, n int) {
 	spec := backend.AttentionSpec{Heads: splitH, Causal: true, Dropout: 0.2, Draw: backend.Draw{Pass: pass, Block: 1, Site: backend.SiteAttention}}
 	e.Attention(h, part(s.lse), part(s.qkv), spec)
 	e.Copy(g, h)
-	e.CrossEntropy(part(s.losses).Reshape(tensor.Shape{n * splitT}), g, part(s.targets), 0.01)
+	e.CrossEntropy(part(s.losses).Reshape(tensor.Shape{n * splitT}), g, part(s.targets), 0, 0.01)
 	e.AttentionBackward(part(s.dqkv), g, h, part(s.lse), part(s.qkv), spec)
 	e.LinearBackwardWeight(s.dqkvW, s.dnw, part(s.dqkv), nx)
 	e.LinearBackwardInput(nx, part(s.dqkv), s.qkvW)

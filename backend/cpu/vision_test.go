@@ -53,7 +53,7 @@ func softCrossEntropyTest(e *env) {
 			}
 		}
 		e.Upload(targets, share)
-		e.CrossEntropy(losses, logits, targets, scale)
+		e.CrossEntropy(losses, logits, targets, 0, scale)
 		e.near(fmt.Sprint("losses of ", V), losses, wantLoss, 1e-6)
 		e.near(fmt.Sprint("gradients of ", V), logits, wantGrad, 1e-6)
 	}
@@ -72,8 +72,8 @@ func TestOneHotIsAClass(t *testing.T) {
 				shares[r*V+int(c)] = 1
 			}
 			targets := e.of(shares...).Reshape(tensor.Shape{rows, V})
-			e.CrossEntropy(hardLoss, hard, classes, 0.3)
-			e.CrossEntropy(softLoss, soft, targets, 0.3)
+			e.CrossEntropy(hardLoss, hard, classes, 0, 0.3)
+			e.CrossEntropy(softLoss, soft, targets, 0, 0.3)
 			testkit.EqualBits(e.t, "losses", e.host(softLoss), e.host(hardLoss))
 			testkit.EqualBits(e.t, "gradients", e.host(soft), e.host(hard))
 		}
@@ -85,7 +85,7 @@ func TestImpossibleClass(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "", 1)
 	logits, losses := e.of(0, float32(math.Inf(-1)), 0).Reshape(tensor.Shape{1, 3}), e.empty(1)
-	e.CrossEntropy(losses, logits, e.of(0.5, 0, 0.5).Reshape(tensor.Shape{1, 3}), 1)
+	e.CrossEntropy(losses, logits, e.of(0.5, 0, 0.5).Reshape(tensor.Shape{1, 3}), 0, 1)
 	e.near("loss", losses, []float64{math.Ln2}, 1e-7)
 	e.near("gradient", logits, []float64{0, 0, 0}, 0)
 }

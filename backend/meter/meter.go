@@ -16,7 +16,7 @@ type Op struct {
 	Calls   int     `json:"calls"`
 	Seconds float64 `json:"seconds"`
 	// MatrixFLOPs counts multiplications and additions of matrix products;
-	// causal attention counts the visible half only.
+	// causal attention counts the visible half only, padding counts in full.
 	MatrixFLOPs int64 `json:"matrix_flops"`
 	// Bytes is what the operation must read and write at least, each operand
 	// once.
@@ -75,10 +75,10 @@ func product(x, w tensor.Tensor) int64 {
 	return 2 * int64(x.Rows()) * int64(w.Rows()) * int64(w.Cols())
 }
 
-// attention is the FLOPs of so many T×T×D products for each head and sample.
-func attention(out tensor.Tensor, spec backend.AttentionSpec, products int64) int64 {
+// attention is the FLOPs of so many T×S×D products for each head and sample.
+func attention(out tensor.Tensor, S int, spec backend.AttentionSpec, products int64) int64 {
 	B, T, C := int64(out.Shape[0]), int64(out.Shape[1]), int64(out.Shape[2])
-	pairs := T * T
+	pairs := T * int64(S)
 	if spec.Causal {
 		pairs = T * (T + 1) / 2
 	}
@@ -147,11 +147,20 @@ func (b *Backend) GELUBackward(dx, dy, x tensor.Tensor, form backend.GELUForm) {
 }
 
 func (b *Backend) Attention(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
-	b.measure("attention", attention(out, spec, 2), func() { b.Backend.Attention(out, lse, qkv, spec) }, out, qkv)
+	b.measure("attention", attention(out, out.Shape[1], spec, 2), func() { b.Backend.Attention(out, lse, qkv, spec) }, out, qkv)
 }
 
 func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
-	b.measure("attention backward", attention(out, spec, 5), func() { b.Backend.AttentionBackward(dqkv, dout, out, lse, qkv, spec) }, dqkv, dout, out, qkv)
+	b.measure("attention backward", attention(out, out.Shape[1], spec, 5), func() { b.Backend.AttentionBackward(dqkv, dout, out, lse, qkv, spec) }, dqkv, dout, out, qkv)
+}
+
+func (b *Backend) CrossAttention(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
+	b.measure("cross-attention", attention(out, kv.Shape[1], spec, 2), func() { b.Backend.CrossAttention(out, lse, q, kv, spec) }, out, q, kv)
+}
+
+func (b *Backend) CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
+	b.measure("cross-attention backward", attention(out, kv.Shape[1], spec, 5), func() { b.Backend.CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv, spec) },
+		dq, dkv, dout, out, q, kv)
 }
 
 func (b *Backend) Dropout(y, x tensor.Tensor, p float32, draw backend.Draw) {
@@ -170,8 +179,8 @@ func (b *Backend) PoolRowsBackward(dx, dy tensor.Tensor, rows int) {
 	b.measure("pooling backward", 0, func() { b.Backend.PoolRowsBackward(dx, dy, rows) }, dx, dy)
 }
 
-func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, scale float32) {
-	b.measure("cross-entropy", 0, func() { b.Backend.CrossEntropy(losses, logits, targets, scale) }, logits, logits)
+func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, smoothing, scale float32) {
+	b.measure("cross-entropy", 0, func() { b.Backend.CrossEntropy(losses, logits, targets, smoothing, scale) }, logits, logits)
 }
 
 func (b *Backend) Quantise(x, peak tensor.Tensor, bits int) {

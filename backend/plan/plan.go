@@ -38,20 +38,23 @@ func (*Backend) SumSquares(tensor.Tensor) float64                         { retu
 func (*Backend) Embed(_, _, _, _ tensor.Tensor)                           {}
 func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                   {}
 func (*Backend) Linear(_, _, _, _ tensor.Tensor)                          {}
+func (*Backend) GELU(_, _ tensor.Tensor, _ backend.GELUForm)              {}
 func (*Backend) LinearBackwardInput(_, _, _ tensor.Tensor)                {}
+func (*Backend) GELUBackward(_, _, _ tensor.Tensor, _ backend.GELUForm)   {}
 func (*Backend) LinearBackwardWeight(_, _, _, _ tensor.Tensor)            {}
 func (*Backend) LayerNorm(_, _, _, _, _ tensor.Tensor, _ float32)         {}
 func (*Backend) LayerNormBackward(_, _, _, _, _, _, _ tensor.Tensor)      {}
-func (*Backend) GELU(_, _ tensor.Tensor, _ backend.GELUForm)              {}
-func (*Backend) GELUBackward(_, _, _ tensor.Tensor, _ backend.GELUForm)   {}
 func (*Backend) Attention(_, _, _ tensor.Tensor, _ backend.AttentionSpec) {}
 func (*Backend) AttentionBackward(_, _, _, _, _ tensor.Tensor, _ backend.AttentionSpec) {
+}
+func (*Backend) CrossAttention(_, _, _, _ tensor.Tensor, _ backend.AttentionSpec) {}
+func (*Backend) CrossAttentionBackward(_, _, _, _, _, _, _ tensor.Tensor, _ backend.AttentionSpec) {
 }
 func (*Backend) Dropout(_, _ tensor.Tensor, _ float32, _ backend.Draw)              {}
 func (*Backend) DropSamples(_, _ tensor.Tensor, _ float32, _ backend.Draw)          {}
 func (*Backend) PoolRows(_, _ tensor.Tensor, _ int)                                 {}
 func (*Backend) PoolRowsBackward(_, _ tensor.Tensor, _ int)                         {}
-func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _ float32)                      {}
+func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _, _ float32)                   {}
 func (*Backend) Quantise(_, _ tensor.Tensor, _ int)                                 {}
 func (*Backend) AddQuantised(_, _, _, _ tensor.Tensor, _ int)                       {}
 func (*Backend) QuantisedAdd(_, _, _, _ tensor.Tensor, _ int)                       {}

@@ -22,6 +22,9 @@ const (
 	SiteGenerate                  // sampling from a language model
 	SiteAttentionPath             // stochastic depth of an attention branch
 	SiteMLPPath                   // stochastic depth of an MLP branch
+	SiteCross                     // dropout on weights of attention to another sequence
+	SiteCrossProj                 // dropout on its output
+	SiteCrossPath                 // stochastic depth of its branch
 )
 
 // Key names one stream of 128-bit draws.
