@@ -84,7 +84,13 @@ type Stack struct {
 	// again when Reverse has it back: for tests and verification.
 	Observe func(k int, x tensor.Tensor)
 
-	draw   func(gammas []float32, K, B int, pass backend.Pass)
+	// First is the number of the stack's first block in a model of several stacks:
+	// their draws differ. Apart says that other work comes between Forward and
+	// Reverse, so that not even the last block's intermediates are kept for it.
+	First int
+	Apart bool
+
+	draw   func(gammas []float32, first, K, B int, pass backend.Pass)
 	pass   backend.Pass
 	states []tensor.Tensor // buffers of x_k, see Memory.slot
 	gammas tensor.Tensor   // (K,B)
@@ -137,7 +143,7 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	if len(s.host.gammas) != K*B {
 		s.host.gammas, s.host.peaks = make([]float32, K*B), make([]int32, (K+1)*B)
 	}
-	s.draw(s.host.gammas, K, B, pass)
+	s.draw(s.host.gammas, s.First, K, B, pass)
 	s.be.Upload(s.gammas, s.host.gammas)
 	return s.x(0)
 }
@@ -155,7 +161,7 @@ func (s *Stack) Forward() (tensor.Tensor, error) {
 		block.Forward(s.h, s.x(k), s.pass)
 		s.step(k)
 		s.observe(k + 1)
-		if !s.opt.Memory.keepsTape(k, K) {
+		if !s.keepsTape(k) {
 			s.be.Release(s.tapes[k])
 		}
 	}
@@ -200,7 +206,7 @@ func (s *Stack) Reverse(sink Sink) {
 	s.be.Zero(pending)
 	for k := K - 1; k >= 0; k-- {
 		block, gamma := s.blocks[k], s.gammas.Index(k)
-		if !s.opt.Memory.keepsTape(k, K) {
+		if !s.keepsTape(k) {
 			s.tapes[k] = s.be.Mark()
 			block.Forward(s.h, s.x(k), s.pass)
 		}
@@ -220,6 +226,11 @@ func (s *Stack) Reverse(sink Sink) {
 
 // x returns the buffer of state x_k.
 func (s *Stack) x(k int) tensor.Tensor { return s.states[s.opt.Memory.slot(k, len(s.blocks))] }
+
+// keepsTape says whether block k's intermediates survive the forward pass.
+func (s *Stack) keepsTape(k int) bool {
+	return s.opt.Memory == Store || !s.Apart && s.opt.Memory.keepsTape(k, len(s.blocks))
+}
 
 func (s *Stack) observe(k int) {
 	if s.Observe != nil {

@@ -53,9 +53,9 @@ func (g Gamma) Planes() (n int, reversible bool) {
 }
 
 // draw fills gammas (K,B) for one pass: row k holds block k's value for each
-// sample. Row 0 is zero, since the first step is Euler's, and so is every row
+// sample. first is the number of block 0 in the model. Row 0 is zero, since the first step is Euler's, and so is every row
 // outside training.
-func (g Gamma) draw(gammas []float32, K, B int, pass backend.Pass) {
+func (g Gamma) draw(gammas []float32, first, K, B int, pass backend.Pass) {
 	clear(gammas)
 	if !pass.Train {
 		return
@@ -63,7 +63,7 @@ func (g Gamma) draw(gammas []float32, K, B int, pass backend.Pass) {
 	for k := 1; k < K; k++ {
 		for b := range B {
 			key := rng.Key{Seed: pass.Seed, Step: uint32(pass.Step), Sample: uint32(pass.Sample + b),
-				Block: uint32(k), Site: rng.SiteGamma}
+				Block: uint32(first + k), Site: rng.SiteGamma}
 			v := float32(g)
 			if key.At(0)[0]&1 == 1 {
 				v = -v

@@ -94,6 +94,9 @@ func (a *Attention) backward(dx, da, x, datt, dqkv tensor.Tensor) {
 
 func (a *Attention) spec() backend.AttentionSpec {
 	spec := backend.AttentionSpec{Heads: a.cfg.Heads, Causal: a.cfg.Causal}
+	if a.cfg.Lengths != nil {
+		spec.Lengths = *a.cfg.Lengths
+	}
 	if a.tape.pass.Train {
 		spec.Dropout = a.cfg.AttentionDropout
 		spec.Draw = backend.Draw{Pass: a.tape.pass, Block: a.index, Site: backend.SiteAttention}

@@ -14,6 +14,10 @@ type BlockConfig struct {
 	AttentionDropout  float32 // of the attention weights
 	ResidualDropout   float32 // of the elements of both branches
 	StochasticDepth   float32 // of both branches, for a sample as a whole
+	// Lengths points to where whoever runs a pass puts the lengths (B), int32, of
+	// samples with padding at their end, which attention then does not see; nil
+	// for samples without.
+	Lengths *tensor.Tensor
 }
 
 // Block is the residual function of a pre-norm transformer block (GPT-2, ViT),

@@ -1,0 +1,397 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Seq2Seq is an encoder-decoder on one backend, with the two block stacks that
+// train it. The encoder's normalised output, the memory, is kept once; its gradient
+// is added up over the decoder's blocks on their way back, K-1 first, and is then
+// the encoder's.
+type Seq2Seq struct {
+	Config           Seq2SeqConfig
+	Encoder, Decoder *bdia.Stack
+	Memory           *nn.Memory // of the pass at hand; its lengths are the encoder's too
+
+	be             backend.Backend
+	source, target *nn.Sequence
+	drop           nn.Dropout
+	encoder        []*nn.Block
+	decoder        []*nn.DecoderBlock
+	norm           *nn.LayerNorm // of the memory
+	head           *nn.Head
+	outer          []*tensor.Param // everything outside the blocks
+	params         []*tensor.Param
+	tally          tally
+}
+
+// PairBatch is B pairs of sequences, sources padded to S positions and targets to T.
+type PairBatch struct {
+	B, S, T       int
+	Source        []int32 // (B,S)
+	Input         []int32 // (B,T): what the decoder reads
+	Target        []int32 // (B,T): what it has to say; backend.Ignore for padding
+	SourceLengths []int32 // (B): positions that are not padding, 1 to S
+}
+
+// NewPairBatch returns a batch of zeros without padding.
+func NewPairBatch(B, S, T int) PairBatch {
+	b := PairBatch{B: B, S: S, T: T, Source: make([]int32, B*S), Input: make([]int32, B*T), Target: make([]int32, B*T), SourceLengths: make([]int32, B)}
+	for i := range b.SourceLengths {
+		b.SourceLengths[i] = int32(S)
+	}
+	return b
+}
+
+// NewSeq2Seq allocates a model on be. Its weights are unspecified until Init or
+// until they are loaded.
+func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	m := &Seq2Seq{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout)), Memory: &nn.Memory{}}
+	C, bias, eps := c.Width, !c.NoBias, float32(c.Epsilon())
+	block := nn.BlockConfig{Width: C, Heads: c.Heads, MLP: c.MLPWidth(), Bias: bias, GELU: c.GELU, Eps: eps,
+		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout), Lengths: &m.Memory.Lengths}
+
+	var sourceTable, targetTable *tensor.Param
+	if c.Shared {
+		sourceTable = nn.NewTable(be, "wte.weight", c.SourceVocab, C)
+		targetTable = sourceTable
+	} else {
+		sourceTable = nn.NewTable(be, "enc.wte.weight", c.SourceVocab, C)
+		targetTable = nn.NewTable(be, "dec.wte.weight", c.TargetVocab, C)
+	}
+	m.source = nn.NewSequence(be, "enc.", sourceTable, c.SourceContext, c.Sinusoidal)
+	for k := range c.EncoderLayers {
+		m.encoder = append(m.encoder, nn.NewBlock(be, fmt.Sprintf("enc.blocks.%d.", k), k, block))
+	}
+	m.norm = nn.NewLayerNorm(be, "enc.lnf", C, bias, eps)
+	m.target = nn.NewSequence(be, "dec.", targetTable, c.TargetContext, c.Sinusoidal)
+	for k := range c.DecoderLayers {
+		m.decoder = append(m.decoder, nn.NewDecoderBlock(be, fmt.Sprintf("dec.blocks.%d.", k), c.EncoderLayers+k, block, m.Memory))
+	}
+	tied := targetTable
+	if c.Untied {
+		tied = nil
+	}
+	targetTable.Tied = !c.Untied
+	m.head = nn.NewHead(be, "dec.", C, c.TargetVocab, bias, eps, tied)
+	m.head.Smoothing = float32(c.LabelSmoothing)
+
+	m.list(sourceTable, m.source.Position)
+	for _, b := range m.encoder {
+		m.params = append(m.params, b.Params()...)
+	}
+	m.list(m.norm.Weight, m.norm.Bias)
+	if !c.Shared {
+		m.list(targetTable)
+	}
+	m.list(m.target.Position)
+	for _, b := range m.decoder {
+		m.params = append(m.params, b.Params()...)
+	}
+	m.list(m.head.Norm.Weight, m.head.Norm.Bias)
+	if c.Untied {
+		m.list(m.head.Logits.Weight)
+	}
+	return m.WithOptions(opt)
+}
+
+// list appends those parameters outside the blocks that there are.
+func (m *Seq2Seq) list(ps ...*tensor.Param) {
+	for _, p := range ps {
+		if p != nil {
+			m.outer, m.params = append(m.outer, p), append(m.params, p)
+		}
+	}
+}
+
+// WithOptions returns the same model, parameters included, with other choices
+// of memory, gamma and grid, the same for both stacks.
+func (m *Seq2Seq) WithOptions(opt bdia.Options) (*Seq2Seq, error) {
+	encoder, decoder := make([]bdia.Block, len(m.encoder)), make([]bdia.Block, len(m.decoder))
+	for k, b := range m.encoder {
+		encoder[k] = b
+	}
+	for k, b := range m.decoder {
+		decoder[k] = b
+	}
+	other := *m
+	var err error
+	if other.Encoder, err = bdia.NewStack(m.be, encoder, opt); err != nil {
+		return nil, err
+	}
+	if other.Decoder, err = bdia.NewStack(m.be, decoder, opt); err != nil {
+		return nil, err
+	}
+	other.Encoder.Apart = true // the decoder's passes come in between
+	other.Decoder.First = len(encoder)
+	return &other, nil
+}
+
+// Params lists every parameter, in the order of the forward pass. A table with
+// several uses is listed once.
+func (m *Seq2Seq) Params() []*tensor.Param { return m.params }
+
+// Init draws initial weights from seed: GPT-2's, but for the tables of tokens
+// beside sinusoids (see nn.Sequence). The projections into the residual streams
+// are scaled by the number of branches of their stack.
+func (m *Seq2Seq) Init(seed uint64) {
+	c := m.Config
+	nn.Normal(m.be, m.source.Token, m.source.Deviation(), seed, 0)
+	if !c.Shared {
+		nn.Normal(m.be, m.target.Token, m.target.Deviation(), seed, 1)
+	}
+	m.source.Init(seed, 2)
+	m.target.Init(seed, 3)
+	if c.Untied {
+		nn.Normal(m.be, m.head.Logits.Weight, 0.02, seed, 4)
+	}
+	for _, b := range m.encoder {
+		b.Init(seed, 1/math.Sqrt(2*float64(c.EncoderLayers)))
+	}
+	for _, b := range m.decoder {
+		b.Init(seed, 1/math.Sqrt(3*float64(c.DecoderLayers)))
+	}
+	for _, n := range []*nn.LayerNorm{m.norm, m.head.Norm} {
+		nn.Fill(m.be, n.Weight, 1)
+		nn.Fill(m.be, n.Bias, 0)
+	}
+}
+
+// Step runs one micro-batch forward and back and hands the gradients of
+// scale * sum of losses to sink. It adds the losses of the target tokens, label
+// smoothing included, to sum, in order. It fails, before any gradient reaches sink,
+// when the batch is not one for this model (ErrBatch), the loss is not finite
+// (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+	if err := m.check(b, true); err != nil {
+		return err
+	}
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	sink.Open(m.outer)
+	d := m.upload(b, true)
+	dy0 := m.be.Alloc(backend.Activation, tensor.F32, m.shape(b.B, b.T))
+	xK, stats, err := m.encode(d.source, pass)
+	if err != nil {
+		return err
+	}
+	m.Memory.Grad = m.be.Alloc(backend.Activation, tensor.F32, m.Memory.Value.Shape)
+	m.be.Zero(m.Memory.Grad)
+
+	top := m.be.Mark()
+	yK, err := m.decode(d.input, pass)
+	if err != nil {
+		return err
+	}
+	m.head.LossBackward(m.Decoder.Grad(), d.losses, yK, d.targets, scale)
+	if err := m.tally.add(m.be, d.losses, pass, sum); err != nil {
+		return err
+	}
+	m.Decoder.Reverse(sink)
+	m.be.Copy(dy0, m.Decoder.Grad())
+	m.be.Release(top)
+
+	m.norm.Backward(m.Encoder.Grad(), m.Memory.Grad, xK, stats)
+	m.Encoder.Reverse(sink)
+	dx0 := m.Encoder.Grad()
+	m.drop.Apply(dx0, pass, m.Encoder.First, backend.SiteEmbedding)
+	m.drop.Apply(dy0, pass, m.Decoder.First, backend.SiteEmbedding)
+	m.embeddingBackward(dx0, dy0, d)
+	sink.Close(m.outer)
+	return nil
+}
+
+// encode runs the encoder's training pass and leaves the memory. xK and stats are
+// what the backward pass of its norm needs.
+func (m *Seq2Seq) encode(ids tensor.Tensor, pass backend.Pass) (xK, stats tensor.Tensor, err error) {
+	x0 := m.Encoder.Begin(m.shape(ids.Shape[0], ids.Shape[1]), pass)
+	m.source.Forward(x0, ids, 0)
+	m.drop.Apply(x0, pass, m.Encoder.First, backend.SiteEmbedding)
+	if xK, err = m.Encoder.Forward(); err != nil {
+		return xK, stats, fmt.Errorf("encoder: %w", err)
+	}
+	return xK, m.remember(xK), nil
+}
+
+// remember makes the memory of x_K (B,S,C) and returns its norm's statistics.
+func (m *Seq2Seq) remember(xK tensor.Tensor) (stats tensor.Tensor) {
+	m.Memory.Value = m.be.Alloc(backend.Activation, tensor.F32, xK.Shape)
+	stats = m.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, xK.Rows()})
+	m.norm.Forward(m.Memory.Value, stats, xK)
+	return stats
+}
+
+// decode runs the decoder's training pass.
+func (m *Seq2Seq) decode(ids tensor.Tensor, pass backend.Pass) (tensor.Tensor, error) {
+	y0 := m.Decoder.Begin(m.shape(ids.Shape[0], ids.Shape[1]), pass)
+	m.target.Forward(y0, ids, 0)
+	m.drop.Apply(y0, pass, m.Decoder.First, backend.SiteEmbedding)
+	yK, err := m.Decoder.Forward()
+	if err != nil {
+		return yK, fmt.Errorf("decoder: %w", err)
+	}
+	return yK, nil
+}
+
+// embeddingBackward adds the gradients of the embeddings. The head's share of a
+// tied table is there already, and the look-ups' is summed apart from it and then
+// added, as GPT does. Source and target of a shared table take turns sample by
+// sample: so its sum, too, does not depend on the split into micro-batches.
+func (m *Seq2Seq) embeddingBackward(dx, dy tensor.Tensor, d pairs) {
+	token := m.target.Token
+	total, lookups := token.Grad, token.Lookups
+	if token.Tied {
+		if !lookups.Valid() {
+			lookups = m.be.Alloc(backend.Gradients, tensor.F32, total.Shape)
+			m.be.Zero(lookups)
+		}
+		token.Grad = lookups
+	}
+	if m.Config.Shared {
+		for i := range dx.Shape[0] {
+			m.source.Backward(dx.Index(i), d.source.Index(i))
+			m.target.Backward(dy.Index(i), d.input.Index(i))
+		}
+	} else {
+		m.source.Backward(dx, d.source)
+		m.target.Backward(dy, d.input)
+	}
+	token.Grad = total
+	if token.Tied && !token.Lookups.Valid() {
+		m.be.Add(total, total, lookups)
+	}
+}
+
+// MaxAbs returns the largest |x| of both residual streams in the latest Step on a
+// grid.
+func (m *Seq2Seq) MaxAbs() float64 { return max(m.Encoder.MaxAbs(), m.Decoder.MaxAbs()) }
+
+// Loss adds the losses of the target tokens of b, without training and label
+// smoothing, to sum. States are rounded to grid, or not for bdia.NoGrid. It fails
+// for a batch that is not one for this model (ErrBatch) and a loss that is not
+// finite (ErrDiverged).
+func (m *Seq2Seq) Loss(b PairBatch, grid bdia.Grid, sum *float64) error {
+	if err := m.check(b, true); err != nil {
+		return err
+	}
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	d := m.upload(b, true)
+	m.head.Loss(d.losses, m.infer(d, grid), d.targets)
+	return m.tally.add(m.be, d.losses, backend.Pass{}, sum)
+}
+
+// Logits writes the logits (B,T,V) of what follows each position of b's Input to
+// dst; b needs no Target. It fails for a batch that is not one for this model
+// (ErrBatch).
+func (m *Seq2Seq) Logits(dst []float32, b PairBatch, grid bdia.Grid) error {
+	if err := m.check(b, false); err != nil {
+		return err
+	}
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	yK := m.infer(m.upload(b, false), grid)
+	logits := m.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{yK.Rows(), m.Config.TargetVocab})
+	m.head.Rows(logits, yK)
+	m.be.Download(dst, logits)
+	return nil
+}
+
+// infer returns y_K (B,T,C) of the ordinary transformer.
+func (m *Seq2Seq) infer(d pairs, grid bdia.Grid) tensor.Tensor {
+	m.inferMemory(d.source, grid)
+	y := m.be.Alloc(backend.States, tensor.F32, m.shape(d.input.Shape[0], d.input.Shape[1]))
+	m.target.Forward(y, d.input, 0)
+	m.Decoder.Infer(y, grid, 0)
+	return y
+}
+
+// inferMemory makes the memory of the ordinary transformer for ids (B,S).
+func (m *Seq2Seq) inferMemory(ids tensor.Tensor, grid bdia.Grid) {
+	x := m.be.Alloc(backend.States, tensor.F32, m.shape(ids.Shape[0], ids.Shape[1]))
+	m.source.Forward(x, ids, 0)
+	m.Encoder.Infer(x, grid, 0)
+	m.remember(x)
+}
+
+func (m *Seq2Seq) shape(B, T int) tensor.Shape { return tensor.Shape{B, T, m.Config.Width} }
+
+// pairs is a batch on the device.
+type pairs struct {
+	source, input, targets tensor.Tensor // (B,S), (B,T), (B,T)
+	losses                 tensor.Tensor // (B*T)
+}
+
+// upload brings a batch to the device, with room for a loss per target.
+func (m *Seq2Seq) upload(b PairBatch, targets bool) (d pairs) {
+	ints := func(ids []int32, s tensor.Shape) tensor.Tensor {
+		t := m.be.Alloc(backend.Data, tensor.I32, s)
+		m.be.UploadInts(t, ids)
+		return t
+	}
+	m.Memory.Lengths = ints(b.SourceLengths, tensor.Shape{b.B})
+	d.source = ints(b.Source, tensor.Shape{b.B, b.S})
+	if b.Input != nil {
+		d.input = ints(b.Input, tensor.Shape{b.B, b.T})
+	}
+	if targets {
+		d.targets = ints(b.Target, tensor.Shape{b.B, b.T})
+		d.losses = m.be.Alloc(backend.Data, tensor.F32, tensor.Shape{b.B * b.T})
+	}
+	return d
+}
+
+// check reports the first thing about b that the model cannot take. Ids are
+// checked here, for on the device a wrong one would end the program.
+func (m *Seq2Seq) check(b PairBatch, targets bool) error {
+	if err := m.checkSource(b); err != nil {
+		return err
+	}
+	c := m.Config
+	if b.T < 1 || b.T > c.TargetContext {
+		return fmt.Errorf("model: %w: targets of %d positions; the model takes 1 to %d", ErrBatch, b.T, c.TargetContext)
+	}
+	if len(b.Input) != b.B*b.T || targets && len(b.Target) != b.B*b.T {
+		return fmt.Errorf("model: %w: %d inputs and %d targets for %d pairs of %d positions", ErrBatch, len(b.Input), len(b.Target), b.B, b.T)
+	}
+	if err := checkIDs("input", b.Input, 0, c.TargetVocab); err != nil || !targets {
+		return err
+	}
+	return checkIDs("target", b.Target, backend.Ignore, c.TargetVocab)
+}
+
+// checkSource is check for what the encoder reads.
+func (m *Seq2Seq) checkSource(b PairBatch) error {
+	c := m.Config
+	if b.B < 1 || len(b.Source) != b.B*b.S || len(b.SourceLengths) != b.B {
+		return fmt.Errorf("model: %w: %d ids and %d lengths for %d sources of %d positions", ErrBatch, len(b.Source), len(b.SourceLengths), b.B, b.S)
+	}
+	if b.S < 1 || b.S > c.SourceContext {
+		return fmt.Errorf("model: %w: sources of %d positions; the model takes 1 to %d", ErrBatch, b.S, c.SourceContext)
+	}
+	for i, n := range b.SourceLengths {
+		if n < 1 || int(n) > b.S {
+			return fmt.Errorf("model: %w: source %d has length %d of %d positions", ErrBatch, i, n, b.S)
+		}
+	}
+	return checkIDs("source", b.Source, 0, c.SourceVocab)
+}
+
+// checkIDs reports the first id outside [least,vocab).
+func checkIDs(what string, ids []int32, least, vocab int) error {
+	for i, id := range ids {
+		if int(id) < least || int(id) >= vocab {
+			return fmt.Errorf("model: %w: %s token %d at position %d; the model has ids 0 to %d", ErrBatch, what, id, i, vocab-1)
+		}
+	}
+	return nil
+}

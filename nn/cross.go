@@ -1,0 +1,130 @@
+package nn
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Memory is what the blocks of a decoder look at: the encoder's output, kept once
+// for all of them. Whoever runs a pass fills it in.
+type Memory struct {
+	Value   tensor.Tensor // (B,S,C)
+	Grad    tensor.Tensor // (B,S,C): each block adds to it as its backward pass runs
+	Lengths tensor.Tensor // (B), int32: positions of each sample that are not padding
+}
+
+// Cross is the cross-attention branch of a decoder block (Vaswani et al., arXiv
+// 1706.03762, section 3.2.3), pre-norm:
+//
+//	c(x) = drop(proj(attention(q(norm(x)), kv(memory))))
+//
+// The caller adds c to x.
+type Cross struct {
+	be          backend.Backend
+	cfg         BlockConfig
+	index       int
+	memory      *Memory
+	norm        *LayerNorm
+	q, kv, proj *Linear // (C,C), (2C,C): rows k, v; (C,C)
+	drop        branchDropout
+	params      []*tensor.Param
+
+	tape struct {
+		pass     backend.Pass
+		stats    tensor.Tensor // (2,B*T)
+		q, kv    tensor.Tensor // (B,T,C), (B,S,2C)
+		att, lse tensor.Tensor // (B,T,C), (B,H,T)
+	}
+}
+
+// NewCross allocates the cross-attention branch of block number index, its
+// parameters named prefix+"lnc.weight", prefix+"cross.q.weight" and so on.
+func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Memory) *Cross {
+	C := cfg.Width
+	c := &Cross{be: be, cfg: cfg, index: index, memory: memory,
+		norm: NewLayerNorm(be, prefix+"lnc", C, cfg.Bias, cfg.Eps),
+		q:    NewLinear(be, prefix+"cross.q", C, C, cfg.Bias),
+		kv:   NewLinear(be, prefix+"cross.kv", C, 2*C, cfg.Bias),
+		proj: NewLinear(be, prefix+"cross.proj", C, C, cfg.Bias),
+		drop: newBranchDropout(be, cfg, index, backend.SiteCrossProj, backend.SiteCrossPath),
+	}
+	c.params = appendParams(nil, c.norm.Weight, c.norm.Bias, c.q.Weight, c.q.Bias, c.kv.Weight, c.kv.Bias, c.proj.Weight, c.proj.Bias)
+	return c
+}
+
+// Params lists the parameters in the order of the forward pass.
+func (c *Cross) Params() []*tensor.Param { return c.params }
+
+// Init draws initial weights as Attention.Init does.
+func (c *Cross) Init(seed uint64, residual float64) {
+	id := 16*(c.index+1) + 4
+	initBranch(c.be, c.norm, c.q, c.proj, residual, seed, id)
+	Normal(c.be, c.kv.Weight, 0.02, seed, id+2)
+	Fill(c.be, c.kv.Bias, 0)
+}
+
+// Forward writes c(x) to h. x and h are (B,T,C).
+func (c *Cross) Forward(h, x tensor.Tensor, pass backend.Pass) {
+	be, t, s, m := c.be, &c.tape, x.Shape, c.memory.Value.Shape
+	alloc := func(s tensor.Shape) tensor.Tensor { return be.Alloc(backend.Activation, tensor.F32, s) }
+	t.pass = pass
+	t.stats = alloc(tensor.Shape{2, x.Rows()})
+	t.q, t.kv = alloc(s), alloc(tensor.Shape{m[0], m[1], 2 * m[2]})
+	t.att, t.lse = alloc(s), alloc(tensor.Shape{s[0], c.cfg.Heads, s[1]})
+
+	n := t.att
+	c.norm.Forward(n, t.stats, x)
+	c.q.Forward(t.q, n)
+	c.Keys(t.kv)
+	be.CrossAttention(t.att, t.lse, t.q, t.kv, c.spec())
+	c.proj.Forward(h, t.att)
+	c.drop.apply(h, h, pass)
+}
+
+// backward writes dx, which may be dc, with room for datt and dq (B,T,C) and adds
+// to the memory's gradient:
+//
+//	dmemory += dkv·W_kv
+func (c *Cross) backward(dx, dc, x, datt, dq tensor.Tensor) {
+	t, memory := &c.tape, c.memory
+	m := c.be.Mark()
+	dkv := c.be.Alloc(backend.Activation, tensor.F32, t.kv.Shape)
+	dc = c.drop.apply(dx, dc, t.pass)
+	c.proj.Backward(datt, dc, t.att)
+	c.be.CrossAttentionBackward(dq, dkv, datt, t.att, t.lse, t.q, t.kv, c.spec())
+	dmemory := t.kv.Slice(0, memory.Grad.Len()).Reshape(memory.Grad.Shape) // keys and values are done with
+	c.kv.Backward(dmemory, dkv, memory.Value)
+	c.be.Add(memory.Grad, memory.Grad, dmemory)
+	n := t.att
+	c.norm.Forward(n, t.stats, x)
+	c.q.Backward(n, dq, n)
+	c.norm.Backward(dx, n, x, t.stats)
+	c.be.Release(m)
+}
+
+func (c *Cross) spec() backend.AttentionSpec {
+	spec := backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.memory.Lengths}
+	if c.tape.pass.Train {
+		spec.Dropout = c.cfg.AttentionDropout
+		spec.Draw = backend.Draw{Pass: c.tape.pass, Block: c.index, Site: backend.SiteCross}
+	}
+	return spec
+}
+
+// Keys writes the keys and values (B,S,2C) of the memory.
+func (c *Cross) Keys(kv tensor.Tensor) { c.kv.Forward(kv, c.memory.Value) }
+
+// next writes c(x) of one position. x and h are (N,1,C): the same number of
+// hypotheses for each sample of the memory, whose keys and values are kv.
+func (c *Cross) next(h, x, kv tensor.Tensor) {
+	be, B, C := c.be, kv.Shape[0], x.Shape[2]
+	beams := x.Shape[0] / B
+	s := tensor.Shape{B, beams, C} // the hypotheses of a sample are so many queries
+	n, q := be.Alloc(backend.Activation, tensor.F32, s), be.Alloc(backend.Activation, tensor.F32, s)
+	stats := be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, B * beams})
+	lse := be.Alloc(backend.Activation, tensor.F32, tensor.Shape{B, c.cfg.Heads, beams})
+	c.norm.Forward(n, stats, x)
+	c.q.Forward(q, n)
+	be.CrossAttention(n, lse, q, kv, backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.memory.Lengths})
+	c.proj.Forward(h, n)
+}

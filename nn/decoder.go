@@ -1,0 +1,103 @@
+package nn
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// DecoderBlock is the residual function of a pre-norm decoder block, of its three
+// branches:
+//
+//	u = x + s(x), a = s(x) + c(u), w = x + a, h(x) = a + m(w)
+//
+// with s causal self-attention, c cross-attention and m the MLP. The caller adds h
+// to x. It implements bdia.Block; the memory is a constant to the stack, and its
+// gradient is added up on the way back.
+type DecoderBlock struct {
+	be     backend.Backend
+	self   *Attention
+	cross  *Cross
+	mlp    *MLP
+	params []*tensor.Param
+
+	tape struct {
+		a, u, w tensor.Tensor // (B,T,C)
+	}
+}
+
+// NewDecoderBlock allocates block number index, its parameters named as those of
+// NewAttention, NewCross and NewMLP.
+func NewDecoderBlock(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Memory) *DecoderBlock {
+	cfg.Causal, cfg.Lengths = true, nil // padding at the end of a target is seen by padding only
+	b := &DecoderBlock{be: be, self: NewAttention(be, prefix, index, cfg), cross: NewCross(be, prefix, index, cfg, memory), mlp: NewMLP(be, prefix, index, cfg)}
+	b.params = appendParams(nil, b.self.params...)
+	b.params = appendParams(b.params, b.cross.params...)
+	b.params = appendParams(b.params, b.mlp.params...)
+	return b
+}
+
+// Params lists the block's parameters in the order of the forward pass.
+func (b *DecoderBlock) Params() []*tensor.Param { return b.params }
+
+// Init draws the initial weights of all branches; see Attention.Init.
+func (b *DecoderBlock) Init(seed uint64, residual float64) {
+	b.self.Init(seed, residual)
+	b.cross.Init(seed, residual)
+	b.mlp.Init(seed, residual)
+}
+
+// Forward writes h(x). x and h are (B,T,C).
+func (b *DecoderBlock) Forward(h, x tensor.Tensor, pass backend.Pass) {
+	t := &b.tape
+	t.a = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	t.u = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	t.w = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	b.self.Forward(t.a, x, pass)
+	b.be.Add(t.u, x, t.a)
+	b.cross.Forward(h, t.u, pass)
+	b.be.Add(t.a, t.a, h)
+	b.be.Add(t.w, x, t.a)
+	b.mlp.Forward(h, t.w, pass)
+	b.be.Add(h, h, t.a)
+}
+
+// Backward turns d, holding dh, into dx = Jᵀ dh in place of what the tape has no
+// more use for:
+//
+//	dw = J_mᵀ dh, da = dh + dw, du = J_cᵀ da, ds = da + du, dx = J_sᵀ ds + (dw + du)
+func (b *DecoderBlock) Backward(d, x tensor.Tensor) {
+	t := &b.tape
+	dw, du := t.a, t.w
+	b.mlp.backward(dw, d, t.w)
+	b.be.Add(d, d, dw)
+	room := b.mlp.tape.room.Slice(0, 3*x.Len())
+	b.cross.backward(du, d, t.u, room.Slice(0, x.Len()).Reshape(x.Shape), room.Slice(x.Len(), 2*x.Len()).Reshape(x.Shape))
+	b.be.Add(d, d, du)
+	b.be.Add(dw, dw, du)
+	b.self.backward(d, d, x, t.u, room.Reshape(b.self.tape.qkv.Shape))
+	b.be.Add(d, d, dw)
+}
+
+// KV is what a decoder block keeps while it writes position after position.
+type KV struct {
+	Self  tensor.Tensor // (N,M,2C): keys and values of up to M positions of N hypotheses
+	Cross tensor.Tensor // (B,S,2C): of the memory; N/B hypotheses look at each sample
+}
+
+// Keys fills kv.Cross from the memory.
+func (b *DecoderBlock) Keys(kv KV) { b.cross.Keys(kv.Cross) }
+
+// Next writes h(x) at position at of every hypothesis, and keeps its key and
+// value in kv.Self. x and h are (N,1,C); seen (N) holds at+1. The bits are those
+// of Forward over all positions.
+func (b *DecoderBlock) Next(h, x tensor.Tensor, kv KV, at int, seen tensor.Tensor) {
+	a := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	u := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	b.self.Next(a, x, kv.Self, at, seen)
+	b.be.Add(u, x, a)
+	b.cross.next(h, u, kv.Cross)
+	b.be.Add(a, a, h)
+	b.be.Add(u, x, a)
+	b.mlp.Forward(h, u, backend.Pass{})
+	b.be.Add(h, h, a)
+}

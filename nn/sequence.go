@@ -1,0 +1,90 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// NewTable allocates a table of tokens (vocab,C), which several embeddings and a
+// head may share.
+func NewTable(be backend.Backend, name string, vocab, C int) *tensor.Param {
+	p := newParam(be, name, tensor.Shape{vocab, C}, true)
+	p.Embedding = true
+	return p
+}
+
+// Sequence is the embedding of one side of an encoder-decoder. Its positions are
+// learned, x = token + position, or sinusoids, for which tokens are scaled up
+// (Vaswani et al., arXiv 1706.03762, sections 3.4 and 3.5):
+//
+//	x[b,t] = sqrt(C)*token[ids[b,t]] + sinusoid[t]
+type Sequence struct {
+	be       backend.Backend
+	Token    *tensor.Param // (V,C)
+	Position *tensor.Param // (context,C); nil for sinusoids
+	table    tensor.Tensor // (context,C): positions, as they are before x is scaled
+	scale    float32       // of x: 1 for learned positions
+}
+
+// NewSequence allocates the embedding of up to context tokens of a table, its
+// positions named prefix+"wpe.weight".
+func NewSequence(be backend.Backend, prefix string, token *tensor.Param, context int, sinusoidal bool) *Sequence {
+	C := token.Value.Cols()
+	e := &Sequence{be: be, Token: token, scale: 1}
+	if !sinusoidal {
+		e.Position = newParam(be, prefix+"wpe.weight", tensor.Shape{context, C}, true)
+		e.Position.Embedding = true
+		e.table = e.Position.Value
+		return e
+	}
+	e.scale = float32(math.Sqrt(float64(C)))
+	e.table = be.Alloc(backend.Weights, tensor.F32, tensor.Shape{context, C})
+	host := make([]float32, context*C)
+	for i := range host {
+		t, c := i/C, i%C
+		angle := float64(t) * math.Pow(10000, -float64(c&^1)/float64(C))
+		v := math.Sin(angle)
+		if c%2 == 1 {
+			v = math.Cos(angle)
+		}
+		host[i] = float32(v) / e.scale
+	}
+	be.Upload(e.table, host)
+	return e
+}
+
+// Init draws initial positions of deviation 0.02; the table of tokens is its
+// owner's business.
+func (e *Sequence) Init(seed uint64, id int) {
+	if e.Position != nil {
+		Normal(e.be, e.Position, 0.02, seed, id)
+	}
+}
+
+// Deviation is that of a table's initial tokens: 0.02, or for sinusoids
+// 1/sqrt(C), which the scale brings to 1.
+func (e *Sequence) Deviation() float64 {
+	if e.Position != nil {
+		return 0.02
+	}
+	return 1 / float64(e.scale)
+}
+
+// Forward writes x (B,T,C), whose positions are at, at+1, ..., from ids (B,T).
+func (e *Sequence) Forward(x, ids tensor.Tensor, at int) {
+	e.be.Embed(x, ids, e.Token.Value, e.table.RowRange(at, at+ids.Cols()))
+	if e.scale != 1 {
+		e.be.Scale(x, e.scale)
+	}
+}
+
+// Backward turns dx (B,T,C) into the gradient of the sum, and adds the gradients
+// of both tables. Sinusoids learn nothing.
+func (e *Sequence) Backward(dx, ids tensor.Tensor) {
+	if e.scale != 1 {
+		e.be.Scale(dx, e.scale)
+	}
+	e.be.EmbedBackward(e.Token.Grad, gradOf(e.Position), dx, ids)
+}
