@@ -25,7 +25,7 @@ func fair(t *testing.T, what string, signs []float64) {
 func TestGammaDraws(t *testing.T) {
 	t.Parallel()
 	const K, B = 65, 128
-	g := bdia.DrawGammas(0.25, K, B, trainPass)
+	g := bdia.DrawGammas(0.25, 0, K, B, trainPass)
 	sign := func(k, b int) float64 { return float64(g[k*B+b]) / 0.25 }
 	var all []float64
 	for k := range K {
@@ -67,14 +67,14 @@ func TestGammaDraws(t *testing.T) {
 func TestGammaStreams(t *testing.T) {
 	t.Parallel()
 	const K, B = 33, 64
-	g := bdia.DrawGammas(0.5, K, B, trainPass)
+	g := bdia.DrawGammas(0.5, 0, K, B, trainPass)
 	for name, change := range map[string]func(*backend.Pass){
 		"seed": func(p *backend.Pass) { p.Seed++ }, "step": func(p *backend.Pass) { p.Step++ }, "sample": func(p *backend.Pass) { p.Sample += B },
 	} {
 		pass := trainPass
 		change(&pass)
 		var product []float64
-		for i, v := range bdia.DrawGammas(0.5, K, B, pass)[B:] {
+		for i, v := range bdia.DrawGammas(0.5, 0, K, B, pass)[B:] {
 			product = append(product, float64(v*g[B+i])*4)
 		}
 		fair(t, "another "+name, product)
@@ -83,7 +83,7 @@ func TestGammaStreams(t *testing.T) {
 		for first := 0; first+part <= B; first += part {
 			pass := trainPass
 			pass.Sample = first
-			for i, v := range bdia.DrawGammas(0.5, K, part, pass) {
+			for i, v := range bdia.DrawGammas(0.5, 0, K, part, pass) {
 				if want := g[i/part*B+first+i%part]; v != want {
 					t.Fatalf("block %d of sample %d draws %v in a part of %d, %v in the whole", i/part, first+i%part, v, part, want)
 				}
@@ -92,7 +92,7 @@ func TestGammaStreams(t *testing.T) {
 	}
 	pass := trainPass
 	pass.Train = false
-	for i, v := range bdia.DrawGammas(0.5, K, B, pass) {
+	for i, v := range bdia.DrawGammas(0.5, 0, K, B, pass) {
 		if v != 0 {
 			t.Fatalf("draw %d is %v outside training", i, v)
 		}

@@ -217,7 +217,7 @@ func (m *Seq2Seq) encode(ids tensor.Tensor, pass backend.Pass) (xK, stats tensor
 	m.source.Forward(x0, ids, 0)
 	m.drop.Apply(x0, pass, m.Encoder.First, backend.SiteEmbedding)
 	if xK, err = m.Encoder.Forward(); err != nil {
-		return xK, stats, fmt.Errorf("encoder: %w", err)
+		return xK, stats, fmt.Errorf("model: encoder: %w", err)
 	}
 	return xK, m.remember(xK), nil
 }
@@ -237,7 +237,7 @@ func (m *Seq2Seq) decode(ids tensor.Tensor, pass backend.Pass) (tensor.Tensor, e
 	m.drop.Apply(y0, pass, m.Decoder.First, backend.SiteEmbedding)
 	yK, err := m.Decoder.Forward()
 	if err != nil {
-		return yK, fmt.Errorf("decoder: %w", err)
+		return yK, fmt.Errorf("model: decoder: %w", err)
 	}
 	return yK, nil
 }
