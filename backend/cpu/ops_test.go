@@ -19,6 +19,8 @@ var opTests = map[string]func(e *env){
 	"cross-entropy":  crossEntropyTest,
 	"embedding":      embeddingTest,
 	"attention":      attentionTest,
+	"other keys":     crossAttentionTest,
+	"smoothing":      smoothingTest,
 	"whole tensors":  wholeTest,
 	"updates":        updatesTest,
 	"reversible":     reversibleTest,
@@ -147,7 +149,7 @@ func crossEntropyTest(e *env) {
 		L, losses := e.wide(logits), e.empty(s.rows)
 		var wantLoss, wantGrad []float64
 		for r, target := range e.ints(targets) {
-			loss, grad := crossEntropy(L[r*s.V:(r+1)*s.V], int(target))
+			loss, grad := crossEntropy(L[r*s.V:(r+1)*s.V], int(target), 0)
 			wantLoss = append(wantLoss, loss)
 			for _, g := range grad {
 				wantGrad = append(wantGrad, g*scale)
@@ -178,14 +180,19 @@ func embeddingTest(e *env) {
 	e.EmbedBackward(dwte, dwpe, dx, ids)
 	e.near("dwte", dwte, DE, 1e-6)
 	e.near("dwpe", dwpe, DP, 1e-6)
+	alone := e.zero(V, C)
+	both := e.zero(V, C)
+	e.EmbedBackward(both, dwpe, dx, ids)
+	e.EmbedBackward(alone, tensor.Tensor{}, dx, ids)
+	testkit.EqualBits(e.t, "dwte without dwpe", e.host(alone), e.host(both))
 }
 
-// mask returns the factor of dropout on attention weight (t,u) of head h, from
-// the generator itself.
-func mask(p float32, draw backend.Draw, sample, h, T int) func(t, u int) float64 {
+// mask returns the factor of dropout on attention weight (t,u), of T queries and S
+// keys, of head h, from the generator itself.
+func mask(p float32, draw backend.Draw, sample, h, T, S int) func(t, u int) float64 {
 	keep := keepOf(p)
 	return func(t, u int) float64 {
-		element := uint32((h*T+t)*((T+63)&^63) + u)
+		element := uint32((h*T+t)*((S+63)&^63) + u)
 		word := key(draw, sample).At(element / 8)[element%8/2]
 		if word>>(16*(element%2))&0xffff < keep {
 			return 65536 / float64(keep)
@@ -214,7 +221,7 @@ func attentionTest(e *env) {
 			wantOut, wantLSE, wantD := make([]float64, len(DO)), []float64{}, make([]float64, len(X))
 			for b := range s.B {
 				for h := range s.H {
-					a := attention{T: s.T, D: s.D, causal: causal, mask: mask(s.p, spec.Draw, b, h, s.T)}
+					a := attention{T: s.T, seen: s.T, D: s.D, causal: causal, mask: mask(s.p, spec.Draw, b, h, s.T, s.T)}
 					for t := range s.T {
 						row, col := X[(b*s.T+t)*3*C:], h*s.D
 						a.q = append(a.q, row[col:col+s.D]...)

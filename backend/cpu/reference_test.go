@@ -72,8 +72,9 @@ func gelu(x float64, form backend.GELUForm) (y, dy float64) {
 	return 0.5 * x * (1 + t), 0.5*(1+t) + 0.5*x*(1-t*t)*c*(1+3*0.044715*x*x)
 }
 
-// crossEntropy returns loss and gradient of one row of logits.
-func crossEntropy(logits []float64, target int) (loss float64, grad []float64) {
+// crossEntropy returns loss and gradient of one row of logits, smoothing of the
+// target's probability spread over all classes.
+func crossEntropy(logits []float64, target int, smoothing float64) (loss float64, grad []float64) {
 	top, sum := math.Inf(-1), 0.0
 	for _, l := range logits {
 		top = max(top, l)
@@ -82,19 +83,21 @@ func crossEntropy(logits []float64, target int) (loss float64, grad []float64) {
 		sum += math.Exp(l - top)
 	}
 	for i, l := range logits {
-		p := math.Exp(l-top) / sum
+		want := smoothing / float64(len(logits))
 		if i == target {
-			loss = math.Log(sum) - (l - top)
-			p--
+			want += 1 - smoothing
 		}
-		grad = append(grad, p)
+		loss += want * (math.Log(sum) - (l - top))
+		grad = append(grad, math.Exp(l-top)/sum-want)
 	}
 	return loss, grad
 }
 
-// attention holds one head's matrices, all (T,D) in float64.
+// attention holds one head's matrices in float64, (T,D) those of queries and (S,D)
+// those of keys, seen of which are.
 type attention struct {
-	T, D      int
+	T, seen   int
+	D         int
 	causal    bool
 	mask      func(t, u int) float64 // what multiplies the weight
 	q, k, v   []float64
@@ -106,7 +109,7 @@ type attention struct {
 
 // weights returns the softmax row of query t and its logarithmic sum.
 func (a *attention) weights(t int) (p []float64, lse float64) {
-	n := a.T
+	n := a.seen
 	if a.causal {
 		n = t + 1
 	}
@@ -130,8 +133,7 @@ func (a *attention) weights(t int) (p []float64, lse float64) {
 
 // run fills out, lse and the gradients.
 func (a *attention) run() {
-	n := a.T * a.D
-	a.out, a.dq, a.dk, a.dv = make([]float64, n), make([]float64, n), make([]float64, n), make([]float64, n)
+	a.out, a.dq, a.dk, a.dv = make([]float64, len(a.q)), make([]float64, len(a.q)), make([]float64, len(a.k)), make([]float64, len(a.v))
 	for t := range a.T {
 		p, lse := a.weights(t)
 		a.lse = append(a.lse, lse)

@@ -45,8 +45,8 @@ func softCrossEntropyTest(e *env) {
 			a, b, mix := r%V, (r*7+1)%V, float64(r)/4
 			share[r*V+a] += float32(mix)
 			share[r*V+b] += float32(1 - mix)
-			lossA, gradA := crossEntropy(X[r*V:(r+1)*V], a)
-			lossB, gradB := crossEntropy(X[r*V:(r+1)*V], b)
+			lossA, gradA := crossEntropy(X[r*V:(r+1)*V], a, 0)
+			lossB, gradB := crossEntropy(X[r*V:(r+1)*V], b, 0)
 			wantLoss = append(wantLoss, mix*lossA+(1-mix)*lossB)
 			for j := range gradA {
 				wantGrad = append(wantGrad, scale*(mix*gradA[j]+(1-mix)*gradB[j]))
