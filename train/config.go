@@ -117,8 +117,8 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
-	if n := c.Loop.SamplesAtOnce(); n > maxTokens/c.positions() {
-		return fmt.Errorf("train: %d samples of %d positions are more than %d at a time; use a smaller batch, or micro-batches", n, c.positions(), maxTokens)
+	if n := c.Loop.SamplesAtOnce(); n > c.mostSamples() {
+		return fmt.Errorf("train: %d samples of this size at a time; at most %d are possible: use a smaller batch, or micro-batches", n, c.mostSamples())
 	}
 	return nil
 }
@@ -127,6 +127,7 @@ func (c Config) Validate() error {
 // they keep every sum of sizes within range.
 const (
 	maxTokens  = 1 << 24 // positions in a micro-batch
+	maxPixels  = 1 << 28 // values of images in a micro-batch
 	maxSamples = 1 << 24 // in a batch
 )
 

@@ -57,6 +57,19 @@ func TestHugeSizes(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
+	for name, change := range map[string]func(*Config){
+		"batch":       func(c *Config) { c.Loop.Batch = 1 << 40 },
+		"images":      func(c *Config) { c.ViT.Image, c.ViT.Patch, c.Loop.Batch = 1<<13, 1<<12, 2 },
+		"micro-batch": func(c *Config) { c.Loop.Batch, c.Loop.MicroBatch = 1<<20, 1<<19 },
+		"image":       func(c *Config) { c.ViT.Image = 1 << 40 },
+		"classes":     func(c *Config) { c.ViT.Classes = 1 << 40 },
+	} {
+		cfg := DefaultImageConfig()
+		change(&cfg)
+		if _, err := Plan(cfg); err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
 	cfg := DefaultConfig()
 	cfg.Model.Context = 1 << 20
 	n, _, err := LargestBatch(cfg, bdia.Reversible, 1<<60)

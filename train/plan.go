@@ -86,7 +86,7 @@ func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, 
 		}
 		return false, err
 	}
-	low, high, most := 0, 1, maxTokens/cfg.positions() // low fits, high does not
+	low, high, most := 0, 1, cfg.mostSamples() // low fits, high does not
 	for high <= most {
 		ok, err := fits(high)
 		if err != nil {

@@ -135,13 +135,16 @@ func (c Config) Unit() (name string, perSample int) {
 	return "tokens", c.Model.Context
 }
 
-// positions is the length of the residual stream.
-func (c Config) positions() int {
+// mostSamples is how many samples a model of c, which is valid, takes at a time.
+func (c Config) mostSamples() int {
 	if c.Task == TaskImage {
-		return c.ViT.Positions()
+		return min(maxTokens/c.ViT.Positions(), MostImages(c.ViT))
 	}
-	return c.Model.Context
+	return maxTokens / c.Model.Context
 }
+
+// MostImages returns how many images of c, which is valid, are taken at a time.
+func MostImages(c model.ViTConfig) int { return max(1, maxPixels/c.Pixels()) }
 
 // ForTask returns c without the settings of tasks that it does not have.
 func (c Config) ForTask() Config {
@@ -164,7 +167,10 @@ func (c Config) validateTask() error {
 	case TaskText:
 		return firstOf(c.Model.Validate(), c.Data.Validate(), c.Method.Validate())
 	case TaskImage:
-		return firstOf(c.ViT.Validate(), c.ViT.ValidateMethod(c.Method), c.validateImages())
+		if err := c.ViT.Validate(); err != nil { // whose sizes the others count with
+			return err
+		}
+		return firstOf(c.ViT.ValidateMethod(c.Method), c.validateImages())
 	}
 	return fmt.Errorf("train: unknown task %q; use %s or %s", c.Task, TaskText, TaskImage)
 }

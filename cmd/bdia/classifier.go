@@ -41,7 +41,7 @@ func loadClassifier(dir string, batch int, gamma float64, engine train.EngineCon
 	if err != nil {
 		return nil, err
 	}
-	c := &classifier{ViTInfo: info, room: model.NewImageBatch(info.Config, batch), output: make([]float32, batch*info.Config.Classes)}
+	c := &classifier{ViTInfo: info}
 	if c.grid, err = gridOf(home); err != nil {
 		return nil, err
 	}
@@ -49,15 +49,17 @@ func loadClassifier(dir string, batch int, gamma float64, engine train.EngineCon
 	planner := plan.New(cpu.ScratchBytes(engine.Threads))
 	m, err := model.NewViT(planner, info.Config, opt)
 	if err == nil {
-		err = m.Logits(c.output, c.room, c.grid, gamma)
+		err = plausible(dir, planner.Peak().ByComponent[backend.Weights])
 	}
 	if err != nil {
 		return nil, err
 	}
-	peak := planner.Peak()
-	if err := plausible(dir, peak.ByComponent[backend.Weights]); err != nil {
+	batch = min(batch, train.MostImages(info.Config))
+	c.room, c.output = model.NewImageBatch(info.Config, batch), make([]float32, batch*info.Config.Classes)
+	if err := m.Logits(c.output, c.room, c.grid, gamma); err != nil {
 		return nil, err
 	}
+	peak := planner.Peak()
 	if c.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: peak.Total}); err != nil {
 		return nil, err
 	}

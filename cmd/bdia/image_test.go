@@ -340,3 +340,53 @@ func TestWrongImageCalls(t *testing.T) {
 	}
 	golden(t, "errors_image", b.String())
 }
+
+// TestDamagedImageRuns is TestDamagedRuns for images.
+func TestDamagedImageRuns(t *testing.T) {
+	t.Parallel()
+	run := imageRun(t)
+	const resume, readers = "train --resume RUN --steps 30", "eval RUN|classify RUN PHOTOS|verify RUN|train --resume RUN --steps 30"
+	var b strings.Builder
+	for _, c := range []struct {
+		name, file string
+		damage     func([]byte) []byte // nil removes the file
+		commands   string
+	}{
+		{"truncated weights", "model.safetensors", cut, readers},
+		{"no weights", "model.safetensors", nil, readers},
+		{"hostile length of the header", "model.safetensors", hugeHeader, readers},
+		{"hostile shape", "model.safetensors", replace("[16,3", "[99,3"), readers},
+		{"no weights being trained", "state/weights.safetensors", nil, resume},
+		{"model description that is no JSON", "config.json", cut, readers},
+		{"no model description", "config.json", nil, "eval RUN|classify RUN PHOTOS"},
+		{"hostile width", "config.json", replace(`"embed_dim": 16`, `"embed_dim": 1048576`), "classify RUN PHOTOS"},
+		{"hostile image size", "config.json", replace(`"img_size": 8`, `"img_size": 8192`), "classify RUN PHOTOS"},
+		{"hostile depth", "config.json", replace(`"depth": 4`, `"depth": 1000000000`), "classify RUN PHOTOS"},
+		{"hostile classes", "config.json", replace(`"num_classes": 3`, `"num_classes": 1000000000`), "classify RUN PHOTOS"},
+		{"settings of another depth", "bdia.yaml", replace("layers: 4", "layers: 3"), "verify RUN|" + resume},
+		{"settings of another patch", "bdia.yaml", replace("patch: 4", "patch: 2"), "verify RUN|" + resume},
+		{"settings of text too", "bdia.yaml", replace("task: image", "task: image\nmodel:\n  width: 8"), "eval RUN"},
+		{"settings of text", "bdia.yaml", replace("task: image", "task: text"), "eval RUN"},
+		{"images gone", "bdia.yaml", replace("photos", "phutos"), "eval RUN|verify RUN|" + resume},
+	} {
+		dir := filepath.Join(t.TempDir(), "run")
+		if err := os.CopyFS(dir, os.DirFS(run)); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, filepath.FromSlash(c.file))
+		old := readFile(t, path)
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		if c.damage != nil {
+			write(t, dir, c.file, string(c.damage(old)))
+		}
+		fmt.Fprintf(&b, "# %s\n", c.name)
+		for _, command := range strings.Split(c.commands, "|") {
+			r := call(strings.Fields(strings.NewReplacer("RUN", dir, "PHOTOS", photos()).Replace(command))...)
+			line := failure(t, command, exitFailure, r, filepath.Dir(dir), dir)
+			b.WriteString(strings.ReplaceAll(line, scratch, "SCRATCH"))
+		}
+	}
+	golden(t, "damage_image", b.String())
+}
