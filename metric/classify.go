@@ -5,6 +5,9 @@ import "math"
 // topK is how many guesses the second measure of a classifier allows.
 const topK = 5
 
+// maxConfusion is the most classes for which every pair is counted.
+const maxConfusion = 1024
+
 // Classification counts how a classifier does on labelled samples.
 type Classification struct {
 	Classes   int
@@ -12,12 +15,18 @@ type Classification struct {
 	Top1      int     // samples whose class is the most likely one
 	Top5      int     // samples whose class is among the five most likely
 	LossSum   float64 // of the negative log-likelihood, nats
-	Confusion []int   // (Classes,Classes): samples of class row taken for class column
+	Confusion []int   // (Classes,Classes): samples of class row taken for class column; nil for more than 1024 classes
+
+	of, found, taken []int // by class: its samples, those of them found, and what was taken for it
 }
 
 // NewClassification returns empty counts.
 func NewClassification(classes int) *Classification {
-	return &Classification{Classes: classes, Confusion: make([]int, classes*classes)}
+	c := &Classification{Classes: classes, of: make([]int, classes), found: make([]int, classes), taken: make([]int, classes)}
+	if classes <= maxConfusion {
+		c.Confusion = make([]int, classes*classes)
+	}
+	return c
 }
 
 // Add counts a sample of class label with the given logits, one for each class.
@@ -33,9 +42,14 @@ func (c *Classification) Add(logits []float32, label int) {
 		}
 	}
 	c.Samples++
-	c.Confusion[label*c.Classes+best]++
+	c.of[label]++
+	c.taken[best]++
+	if c.Confusion != nil {
+		c.Confusion[label*c.Classes+best]++
+	}
 	if ahead == 0 {
 		c.Top1++
+		c.found[label]++
 	}
 	if ahead < topK {
 		c.Top5++
@@ -62,13 +76,8 @@ func (c *Classification) Top5Accuracy() float64 { return float64(c.Top5) / float
 // (recall), and the share of what is taken for it that belongs to it
 // (precision). A share of nothing is NaN.
 func (c *Classification) Class(k int) (samples int, recall, precision float64) {
-	var taken int
-	for j := range c.Classes {
-		samples += c.Confusion[k*c.Classes+j]
-		taken += c.Confusion[j*c.Classes+k]
-	}
-	hits := float64(c.Confusion[k*c.Classes+k])
-	return samples, hits / float64(samples), hits / float64(taken)
+	found := float64(c.found[k])
+	return c.of[k], found / float64(c.of[k]), found / float64(c.taken[k])
 }
 
 // Softmax writes the probabilities of logits to dst, which may be logits.

@@ -35,6 +35,11 @@ func TestClassification(t *testing.T) {
 	if n, recall, precision := c.Class(3); n != 0 || !math.IsNaN(recall) || !math.IsNaN(precision) {
 		t.Errorf("class 3: %d samples, recall %v, precision %v", n, recall, precision)
 	}
+	many := NewClassification(maxConfusion + 1)
+	many.Add(make([]float32, maxConfusion+1), 7)
+	if n, recall, _ := many.Class(7); many.Confusion != nil || n != 1 || recall != 0 {
+		t.Errorf("many classes: %d samples of class 7, recall %v; %d pairs are counted", n, recall, len(many.Confusion))
+	}
 	z := 1 + math.Exp(3) + 5*math.E
 	want := (4*math.Log(z) - 3 - 1 - 1 + 2*(math.Log(2*math.Exp(2)+5)-2)) / 6
 	if math.Abs(c.Loss()-want) > 1e-12 {

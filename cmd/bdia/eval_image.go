@@ -31,7 +31,7 @@ type imageReport struct {
 	FloatAccuracy float64       `json:"float_accuracy"`
 	GridMinFloat  float64       `json:"grid_minus_float"`
 	Classes       []classReport `json:"classes"`
-	Confusion     [][]int       `json:"confusion"` // images of class row taken for class column
+	Confusion     [][]int       `json:"confusion"` // images of class row taken for class column; null for more than 1024 classes
 	LeftOut       int           `json:"images_left_out"`
 }
 
@@ -69,7 +69,9 @@ func evaluateImages(ctx context.Context, r *train.Run, o evalOptions) (*imageRep
 	for k := range onGrid.Classes {
 		n, recall, precision := onGrid.Class(k)
 		e.Classes = append(e.Classes, classReport{c.name(k), n, number(recall), number(precision)})
-		e.Confusion = append(e.Confusion, onGrid.Confusion[k*onGrid.Classes:][:onGrid.Classes])
+		if onGrid.Confusion != nil {
+			e.Confusion = append(e.Confusion, onGrid.Confusion[k*onGrid.Classes:][:onGrid.Classes])
+		}
 	}
 	return e, nil
 }
@@ -148,7 +150,9 @@ func (e *imageReport) print(w io.Writer) {
 		fmt.Fprintf(w, "  %-*s %8d %8s %10s\n", width, c.Name, c.Images, percent(c.Recall), percent(c.Precision))
 	}
 	if len(e.Classes) > maxConfusion {
-		fmt.Fprintln(w, "\nThe confusion matrix is in the output of --json.")
+		if e.Confusion != nil {
+			fmt.Fprintln(w, "\nThe confusion matrix is in the output of --json.")
+		}
 		return
 	}
 	fmt.Fprintf(w, "\nConfusion: images of the row's class taken for the column's, in the same order\n")
