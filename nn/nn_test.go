@@ -85,7 +85,10 @@ func layers(cfg nn.BlockConfig) map[string]func(be backend.Backend) bdia.Block {
 	}
 }
 
-func checkBlock(t *testing.T, layer func(be backend.Backend) bdia.Block) {
+// checkBlock holds a layer's gradients against slopes, those of its input, its
+// parameters and what more it has.
+func checkBlock(t *testing.T, layer func(be backend.Backend) bdia.Block, more ...func() (name string, x, dx tensor.Tensor)) {
+	t.Helper()
 	const B, T, C = 5, 5, 12 // of five samples, stochastic depth keeps and drops some
 	be := newCPU(t, 4)
 	b := layer(be)
@@ -113,6 +116,10 @@ func checkBlock(t *testing.T, layer func(be backend.Backend) bdia.Block) {
 	checkDirection(t, be, "x", x, read(be, d), value)
 	for _, p := range b.Params() {
 		checkDirection(t, be, p.Name, p.Value, read(be, p.Grad), value)
+	}
+	for _, m := range more {
+		name, x, dx := m()
+		checkDirection(t, be, name, x, read(be, dx), value)
 	}
 }
 
