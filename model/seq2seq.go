@@ -271,6 +271,27 @@ func (m *Seq2Seq) embeddingBackward(dx, dy tensor.Tensor, d pairs) {
 	}
 }
 
+// Drift runs the forward pass of a training step and measures how far off the
+// states of one stack, m.Encoder or m.Decoder, are when they are solved for in
+// floating point (see bdia.Stack.Drift).
+func (m *Seq2Seq) Drift(b PairBatch, pass backend.Pass, stack *bdia.Stack, report func(k int, rms, largest float64)) error {
+	if err := m.check(b, false); err != nil {
+		return err
+	}
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	d := m.upload(b, false)
+	if _, _, err := m.encode(d.source, pass); err != nil {
+		return err
+	}
+	if stack == m.Decoder {
+		if _, err := m.decode(d.input, pass); err != nil {
+			return err
+		}
+	}
+	return stack.Drift(report)
+}
+
 // MaxAbs returns the largest |x| of both residual streams in the latest Step on a
 // grid.
 func (m *Seq2Seq) MaxAbs() float64 { return max(m.Encoder.MaxAbs(), m.Decoder.MaxAbs()) }

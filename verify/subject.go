@@ -12,6 +12,7 @@ import (
 // Subject is a model, and the batch on which it is checked.
 type Subject struct {
 	Blocks int             // K
+	Prefix string          // of the names of the blocks' parameters
 	Losses int             // of a pass: one for each token, or image
 	Params []*tensor.Param // with their weights
 	// With returns a trial of the model under other options.
@@ -48,6 +49,38 @@ func OfViT(m *model.ViT, b model.ImageBatch) Subject {
 		stack, _ := m.Stack.(*bdia.Stack)
 		return trial(m, b, stack), nil
 	}}
+}
+
+// OfSeq2Seq is one stack of m on batch b, its decoder or its encoder; the gradients
+// are those of the whole model.
+func OfSeq2Seq(m *model.Seq2Seq, b model.PairBatch, decoder bool) Subject {
+	s := Subject{Blocks: m.Config.EncoderLayers, Prefix: "enc.", Params: m.Params()}
+	if decoder {
+		s.Blocks, s.Prefix = m.Config.DecoderLayers, "dec."
+	}
+	for _, id := range b.Target {
+		if id != backend.Ignore {
+			s.Losses++
+		}
+	}
+	s.With = func(opt bdia.Options) (Trial, error) {
+		m, err := m.WithOptions(opt)
+		if err != nil {
+			return Trial{}, err
+		}
+		stack := m.Encoder
+		if decoder {
+			stack = m.Decoder
+		}
+		return Trial{Stack: stack,
+			Step: func(pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+				return m.Step(b, pass, scale, sink, sum)
+			},
+			Drift: func(pass backend.Pass, report func(k int, rms, largest float64)) error {
+				return m.Drift(b, pass, stack, report)
+			}}, nil
+	}
+	return s
 }
 
 // trained is a model that trains on batches B.

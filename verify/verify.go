@@ -118,7 +118,7 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 	}
 	r := &Report{MaxAbsLimit: opt.Grid.Limit(), States: make([]State, K+1)}
 	c := &checker{be: be, report: r, want: states, unit: math.Ldexp(1, int(opt.Grid))}
-	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: rebuildingWeight(s.Params)}
+	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: s.rebuildingWeight()}
 	rev.Stack.Observe = func(k int, x tensor.Tensor) {
 		c.state(k, x)
 		injector.observe(k, x)
@@ -230,9 +230,9 @@ func (i *injector) undo() {
 // rebuildingWeight returns a matrix of block 1, or none in a model of one block.
 // Block 0 will not do: no state is rebuilt by it, so damage there shows in
 // gradients only.
-func rebuildingWeight(params []*tensor.Param) tensor.Tensor {
-	for _, p := range params {
-		if p.Name == "blocks.1.mlp.fc2.weight" {
+func (s Subject) rebuildingWeight() tensor.Tensor {
+	for _, p := range s.Params {
+		if p.Name == s.Prefix+"blocks.1.mlp.fc2.weight" {
 			return p.Value
 		}
 	}
