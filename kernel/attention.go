@@ -8,7 +8,7 @@ import (
 )
 
 // Attention of one head, by tiles (Dao et al., FlashAttention, arXiv
-// 2205.14135): the T×T matrix of weights exists only as strips of rows by tile
+// 2205.14135): the T×S matrix of weights exists only as strips of rows by tile
 // columns. The forward pass carries each row's running maximum and sum of
 // exponentials; the backward pass recomputes the weights from the logarithm of
 // that sum.

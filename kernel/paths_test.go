@@ -206,6 +206,12 @@ var kernels = []struct {
 	{"SoftCrossEntropy", func(isa ISA, o *operands) []float64 {
 		return []float64{float64(isa.SoftCrossEntropy(o.vec(), o.vec(), 0.25))}
 	}},
+	{"SmoothCrossEntropy", func(isa ISA, o *operands) []float64 {
+		if o.n == 0 {
+			return nil
+		}
+		return []float64{float64(isa.SmoothCrossEntropy(o.vec(), o.n/2, 0.1, 0.25))}
+	}},
 	{"GELUTanh", func(isa ISA, o *operands) []float64 { isa.GELUTanh(o.vec(), o.vec()); return nil }},
 	{"GELUTanhBackward", func(isa ISA, o *operands) []float64 {
 		isa.GELUTanhBackward(o.vec(), o.vec(), o.vec())

@@ -58,3 +58,39 @@ func TestMatrixFLOPs(t *testing.T) {
 		}
 	}
 }
+
+// TestMatrixFLOPsOfPairs counts a training step of an encoder-decoder. Reversible
+// or recomputed, the whole encoder runs again, for the decoder came in between, and
+// all but the decoder's last block.
+func TestMatrixFLOPsOfPairs(t *testing.T) {
+	t.Parallel()
+	const B, S, T, C, V, encoders, decoders = 3, 16, 10, 32, 50, 4, 3
+	c := model.Seq2SeqConfig{SourceVocab: V, TargetVocab: V, SourceContext: S, TargetContext: T, EncoderLayers: encoders, DecoderLayers: decoders, Heads: 4, Width: C, Shared: true}
+	const (
+		head      = 2 * B * T * V * C
+		linearE   = 2 * B * S * 12 * C * C // one block
+		linearD   = 2*B*T*14*C*C + 2*B*S*2*C*C
+		attentE   = 2 * B * S * S * C // one product
+		attentD   = 2*B*T*(T+1)/2*C + 2*B*T*S*C
+		onceAgain = encoders*(linearE+2*attentE) + (decoders-1)*(linearD+2*attentD)
+	)
+	for memory, again := range map[bdia.Memory]int64{bdia.Store: 0, bdia.Recompute: onceAgain, bdia.Reversible: onceAgain} {
+		be := meter.New(plan.New(0))
+		opt := bdia.DefaultOptions()
+		opt.Memory = memory
+		m, err := model.NewSeq2Seq(be, c, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Step(model.NewPairBatch(B, S, T), backend.Pass{Train: true}, 1, discard{be}, new(float64)); err != nil {
+			t.Fatal(err)
+		}
+		var got int64
+		for _, op := range be.Ops() {
+			got += op.MatrixFLOPs
+		}
+		if want := 3*(encoders*linearE+decoders*linearD+head) + 7*(encoders*attentE+decoders*attentD) + again; got != int64(want) {
+			t.Errorf("%v: %d matrix FLOPs, want %d", memory, got, want)
+		}
+	}
+}
