@@ -46,7 +46,7 @@ var rules = []rule{
 	{"optim", "backend tensor", ""},
 	{"model", ". backend kernel nn tensor", ""}, // kernel: its limit on the width of a head
 	{"verify", ". backend backend/plan model tensor", ""},
-	{"generate", ". internal/rng model", ""},
+	{"generate", ". data/pairs internal/rng model", ""},
 	{"convert", "backend format/safetensors model tensor", ""},
 	{"train", ". backend backend/cpu backend/plan checkpoint convert data data/images format/safetensors generate internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
