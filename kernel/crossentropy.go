@@ -1,31 +1,42 @@
 package kernel
 
+import "slices"
+
+// evenly is how many elements at a time meet what is the same for all of them.
+const evenly = 512
+
 // SmoothCrossEntropy is CrossEntropy with label smoothing (Szegedy et al., arXiv
 // 1512.00567, section 7): against the probabilities smoothing/V for each of the V
-// classes and 1-smoothing more for the target. The sum of the shifted logits is in
-// 16 lanes:
+// classes and 1-smoothing more for the target. The sum of the logits is that of 512
+// at a time (Dot with ones), in ascending order in float64:
 //
 //	m = RowMax(logits), e = exp(logits-m), s = sum(e) (ExpSum)
-//	loss = log(s) - (1-smoothing)*(logits[target]-m) - smoothing/V*sum(logits-m)
+//	loss = log(s) - (1-smoothing)*(logits[target]-m) - smoothing*(sum(logits)/V-m)
 //	logits = e*(scale/s) - scale*smoothing/V, and logits[target] -= scale*(1-smoothing)
 //
 // It panics when target is not an index of logits.
 func (isa ISA) SmoothCrossEntropy(logits []float32, target int, smoothing, scale float32) (loss float32) {
-	m := isa.RowMax(logits)
-	t := logits[target] - m
-	var acc [lanes]float32
-	for i, v := range logits {
-		acc[i%lanes] += v - m
+	var same [evenly]float32
+	for i := range same {
+		same[i] = 1
 	}
-	mean := float64(foldLanes(&acc)) / float64(len(logits))
+	var sum float64
+	for x := range slices.Chunk(logits, evenly) {
+		sum += float64(isa.Dot(x, same[:len(x)]))
+	}
+	m := isa.RowMax(logits)
+	t, mean := float64(logits[target]-m), sum/float64(len(logits))-float64(m)
 	s := isa.ExpSum(logits, logits, 1, m)
 	isa.Scale(logits, logits, scale/s)
 	each := float32(scale*smoothing) / float32(len(logits))
-	for i := range logits {
-		logits[i] -= each
+	for i := range same {
+		same[i] = -each
+	}
+	for x := range slices.Chunk(logits, evenly) {
+		isa.Add(x, x, same[:len(x)])
 	}
 	logits[target] -= float32(scale * (1 - smoothing))
-	return float32(logOf(s) - float64((1-float64(smoothing))*float64(t)) - float64(float64(smoothing)*mean))
+	return float32(logOf(s) - float64((1-float64(smoothing))*t) - float64(float64(smoothing)*mean))
 }
 
 // SoftCrossEntropy is CrossEntropy against probabilities: it returns the loss
