@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/kernel"
 )
 
 // ErrNotFinite is wrapped by the error of logits that are NaN or infinite.
@@ -68,7 +71,7 @@ type Hypothesis struct {
 // 2204.05424), so that a beam of 1 is greedy. What has Most tokens must end. The
 // finished are ordered by Score.
 //
-// Log-probabilities are of float64, summed in the order of ids and positions.
+// Log-probabilities are summed in float64, in the order of positions.
 type Search struct {
 	SearchOptions
 	End  int32  // the token that ends a hypothesis
@@ -204,12 +207,18 @@ func (b *beam) top(dst []int32, row []float32, end bool) []int32 {
 	return dst
 }
 
-// logSumExp returns ln sum exp(row).
+// together is how many elements logSumExp adds up in float32.
+const together = 512
+
+// logSumExp returns ln sum exp(row). The sums of 512 elements are those of
+// kernel.ISA.ExpSum, which are the same on every instruction set.
 func logSumExp(row []float32) float64 {
-	largest := float64(slices.Max(row))
+	isa := kernel.ISA(cpufeat.Best())
+	largest := isa.RowMax(row)
+	var exp [together]float32
 	var sum float64
-	for _, l := range row {
-		sum += math.Exp(float64(l) - largest)
+	for x := range slices.Chunk(row, together) {
+		sum += float64(isa.ExpSum(exp[:len(x)], x, 1, largest))
 	}
-	return largest + math.Log(sum)
+	return float64(largest) + math.Log(sum)
 }

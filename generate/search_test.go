@@ -80,26 +80,17 @@ func definition(s Search, d *table, start Start) []Hypothesis {
 	for n := 0; len(live) > 0 && len(finished) < s.Beam; n++ {
 		var every []entry
 		for _, e := range live {
-			var list []entry
-			var sum float64
-			for v := range int32(d.vocab) {
-				sum += math.Exp(float64(d.logit(0, append([]int32{start.Begin}, e.ids...), v)) - 10)
+			row := make([]float32, d.vocab)
+			for v := range row {
+				row[v] = d.logit(0, append([]int32{start.Begin}, e.ids...), int32(v))
 			}
-			for v := range int32(d.vocab) {
-				if v == s.End || s.Text[v] && n < start.Most {
-					p := float64(d.logit(0, append([]int32{start.Begin}, e.ids...), v)) - 10 - math.Log(sum)
-					list = append(list, entry{append(slices.Clip(e.ids), v), e.logProb + p})
+			for v, l := range row {
+				if int32(v) == s.End || s.Text[v] && n < start.Most {
+					every = append(every, entry{append(slices.Clip(e.ids), int32(v)), e.logProb + (float64(l) - logSumExp(row))})
 				}
 			}
-			every = append(every, list...)
 		}
-		const near = 1e-9 // equal, but for rounding
-		slices.SortStableFunc(every, func(x, y entry) int {
-			if math.Abs(x.logProb-y.logProb) < near {
-				return 0
-			}
-			return cmp.Compare(y.logProb, x.logProb)
-		})
+		slices.SortStableFunc(every, func(x, y entry) int { return cmp.Compare(y.logProb, x.logProb) })
 		live = nil
 		for rank, e := range every {
 			last := e.ids[n]
@@ -126,15 +117,26 @@ func TestSearchIsItsDefinition(t *testing.T) {
 				start := Start{Begin: 1, Most: int(seed % 8)}
 				got := mustRun(t, s, newTable(vocab, beam, seed), start)[0]
 				want := definition(s, newTable(vocab, beam, seed), start)
-				if len(got) != len(want) || len(got) == 0 {
-					t.Fatalf("beam %d, %d tokens, seed %d: %v, want %v", beam, vocab, seed, got, want)
-				}
-				for i := range got {
-					if !slices.Equal(got[i].IDs, want[i].IDs) || math.Abs(got[i].LogProb-want[i].LogProb) > 1e-12*float64(1+start.Most) || math.Abs(got[i].Score-want[i].Score) > 1e-11 {
-						t.Errorf("beam %d, %d tokens, seed %d, number %d: %v, want %v", beam, vocab, seed, i, got[i], want[i])
-					}
+				if fmt.Sprint(got) != fmt.Sprint(want) || len(got) == 0 {
+					t.Errorf("beam %d, %d tokens, seed %d: %v, want %v", beam, vocab, seed, got, want)
 				}
 			}
+		}
+	}
+}
+
+// TestLogSumExp compares with sums in float64.
+func TestLogSumExp(t *testing.T) {
+	t.Parallel()
+	for n := 1; n < 5000; n = n*3/2 + 1 {
+		row := make([]float32, n)
+		var want float64
+		for i := range row {
+			row[i] = 40 * float32(rng.Key{Seed: 4, Step: uint32(n)}.Float64(uint32(i))-0.5)
+			want += math.Exp(float64(row[i]))
+		}
+		if want = math.Log(want); math.Abs(logSumExp(row)-want) > 1e-6 {
+			t.Errorf("%d logits: %v, want %v", n, logSumExp(row), want)
 		}
 	}
 }
@@ -202,7 +204,7 @@ func TestSearchIsExhaustive(t *testing.T) {
 				t.Errorf("penalty %v: score %v of %d tokens, want %v", penalty, h.Score, len(h.IDs), want)
 			}
 		}
-		if len(seen) != texts || math.Abs(sum-1) > 1e-12 {
+		if len(seen) != texts || math.Abs(sum-1) > 1e-6 {
 			t.Errorf("penalty %v: %d texts of probability %v, want %d of 1", penalty, len(seen), sum, texts)
 		}
 	}
