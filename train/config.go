@@ -9,6 +9,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 )
@@ -16,18 +17,20 @@ import (
 // Config is everything that determines a run's bits, and its habits. It is the
 // content of a run's bdia.yaml.
 type Config struct {
-	Task      Task            `yaml:"task"`
-	Data      DataConfig      `yaml:"data,omitzero"`  // of TaskText
-	Model     model.GPTConfig `yaml:"model,omitzero"` // of TaskText
-	Images    ImageConfig     `yaml:"images,omitzero"`
-	Augment   images.Augment  `yaml:"augment,omitzero"`
-	Pixels    images.Norm     `yaml:"pixels,omitzero"` // normalisation; zero: measured on the training images
-	ViT       model.ViTConfig `yaml:"vit,omitzero"`
-	Method    bdia.Options    `yaml:"method"`
-	Optimizer optim.Config    `yaml:"optimizer"`
-	Schedule  optim.Schedule  `yaml:"schedule"`
-	Loop      LoopConfig      `yaml:"loop"`
-	Engine    EngineConfig    `yaml:"engine"`
+	Task      Task                `yaml:"task"`
+	Data      DataConfig          `yaml:"data,omitzero"`  // of TaskText
+	Model     model.GPTConfig     `yaml:"model,omitzero"` // of TaskText
+	Images    ImageConfig         `yaml:"images,omitzero"`
+	Augment   images.Augment      `yaml:"augment,omitzero"`
+	Pixels    images.Norm         `yaml:"pixels,omitzero"` // normalisation; zero: measured on the training images
+	ViT       model.ViTConfig     `yaml:"vit,omitzero"`
+	Pairs     PairConfig          `yaml:"pairs,omitzero"` // of TaskTranslation
+	Seq2Seq   model.Seq2SeqConfig `yaml:"seq2seq,omitzero"`
+	Method    bdia.Options        `yaml:"method"`
+	Optimizer optim.Config        `yaml:"optimizer"`
+	Schedule  optim.Schedule      `yaml:"schedule"`
+	Loop      LoopConfig          `yaml:"loop"`
+	Engine    EngineConfig        `yaml:"engine"`
 }
 
 // Update says when gradients are applied.
@@ -41,7 +44,7 @@ const (
 
 // LoopConfig describes the loop around the steps.
 type LoopConfig struct {
-	Batch        int     `yaml:"batch"`         // samples of a step
+	Batch        int     `yaml:"batch"`         // samples of a step; 0: as many pairs as its tokens allow
 	MicroBatch   int     `yaml:"micro_batch"`   // samples at a time; 0: the whole batch
 	Update       Update  `yaml:"update"`        // auto, now or end
 	EMA          float64 `yaml:"ema"`           // decay of a moving average of the weights, which is then what is evaluated; 0: none
@@ -66,8 +69,11 @@ type EngineConfig struct {
 
 // Default returns the settings of a run of task that names nothing but its data.
 func Default(task Task) Config {
-	if task == TaskImage {
+	switch task {
+	case TaskImage:
 		return DefaultImageConfig()
+	case TaskTranslation:
+		return DefaultTranslationConfig()
 	}
 	return DefaultConfig()
 }
@@ -87,6 +93,23 @@ func DefaultImageConfig() Config {
 		Optimizer: o,
 		Schedule:  optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.01, Warmup: 100, Steps: 2000},
 		Loop:      LoopConfig{Batch: 128, Update: UpdateAuto, Seed: 1, LogEvery: 10, TensorBoard: true},
+	}
+}
+
+// DefaultTranslationConfig returns the settings of a run of TaskTranslation that
+// names nothing but its data: the tiny model.
+func DefaultTranslationConfig() Config {
+	m, _ := model.Seq2SeqPreset("tiny")
+	o, _ := optim.Default("adamw")
+	o.Beta2 = 0.98
+	return Config{
+		Task:      TaskTranslation,
+		Pairs:     PairConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, Tokenizer: "bpe", BPEVocab: 8000, BatchTokens: 4096, Epochs: 20},
+		Seq2Seq:   m,
+		Method:    bdia.DefaultOptions(),
+		Optimizer: o,
+		Schedule:  optim.Schedule{Kind: "cosine", LR: 2e-3, Final: 0.01, Warmup: 400, Steps: 2000},
+		Loop:      LoopConfig{Update: UpdateAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true},
 	}
 }
 
@@ -142,8 +165,8 @@ func (e EngineConfig) Validate() error {
 
 // Validate reports the first setting that cannot be.
 func (l LoopConfig) Validate() error {
-	if l.Batch < 1 || l.Batch > maxSamples {
-		return fmt.Errorf("train: a batch of %d samples; it must have from 1 to %d", l.Batch, maxSamples)
+	if l.Batch < 0 || l.Batch > maxSamples {
+		return errBatch(l.Batch)
 	}
 	if l.MicroBatch < 0 || l.Batch%l.SamplesAtOnce() != 0 {
 		return fmt.Errorf("train: a batch of %d cannot be cut into micro-batches of %d; choose a divisor, or 0 for the whole batch", l.Batch, l.MicroBatch)
@@ -180,6 +203,10 @@ func (l LoopConfig) Validate() error {
 	return nil
 }
 
+func errBatch(n int) error {
+	return fmt.Errorf("train: a batch of %d samples; it must have from 1 to %d", n, maxSamples)
+}
+
 // SamplesAtOnce returns how many samples go through the model together: a
 // micro-batch, or the whole batch where that is not cut.
 func (l LoopConfig) SamplesAtOnce() int {
@@ -189,7 +216,7 @@ func (l LoopConfig) SamplesAtOnce() int {
 	return l.MicroBatch
 }
 
-func (l LoopConfig) microBatches() int { return l.Batch / l.SamplesAtOnce() }
+func (l LoopConfig) microBatches() int { return max(l.Batch/l.SamplesAtOnce(), 1) }
 
 // updatesNow resolves auto: online back-propagation is for the reverse walk of
 // a reversible stack, where nothing has to wait for the end of the step.

@@ -18,10 +18,10 @@ import (
 type language struct {
 	*model.GPT
 	windows
-	be    backend.Backend
-	cfg   Config
-	text  *Text       // nil where the tokens are made up
-	batch model.Batch // room for a micro-batch
+	be   backend.Backend
+	cfg  Config
+	text *Text       // nil where the tokens are made up
+	room model.Batch // for a micro-batch
 }
 
 func (t *Text) learner(be backend.Backend, cfg Config) (learner, error) {
@@ -37,7 +37,7 @@ func newLanguage(be backend.Backend, cfg Config, w windows, t *Text) (*language,
 	if err != nil {
 		return nil, err
 	}
-	return &language{GPT: m, windows: w, be: be, cfg: cfg, text: t, batch: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Model.Context)}, nil
+	return &language{GPT: m, windows: w, be: be, cfg: cfg, text: t, room: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Model.Context)}, nil
 }
 
 func (l *language) start(seed uint64) error {
@@ -46,6 +46,15 @@ func (l *language) start(seed uint64) error {
 }
 
 func (l *language) notes() []string { return nil }
+
+// batch returns the sizes of every batch.
+func (l *language) batch(int) (samples, losses int, err error) {
+	n := l.cfg.Loop.Batch
+	return n, n * l.cfg.Model.Context, nil
+}
+
+// largest is any step.
+func (l *language) largest() ([]int, error) { return []int{1}, nil }
 
 func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
 	b := l.first(n)
@@ -58,7 +67,7 @@ func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink,
 // first is room for n samples.
 func (l *language) first(n int) model.Batch {
 	T := l.cfg.Model.Context
-	return model.Batch{Size: n, Inputs: l.batch.Inputs[:n*T], Targets: l.batch.Targets[:n*T]}
+	return model.Batch{Size: n, Inputs: l.room.Inputs[:n*T], Targets: l.room.Targets[:n*T]}
 }
 
 func (l *language) maxAbs() float64 { return l.Stack.MaxAbs() }
@@ -84,7 +93,7 @@ func (l *language) fields(prefix string, s Score) []metric.Field {
 func (l *language) mean(set *data.Sequential) (float64, error) {
 	var sum float64
 	for first := 0; first < set.Len(); {
-		b := l.first(min(l.batch.Size, set.Len()-first))
+		b := l.first(min(l.room.Size, set.Len()-first))
 		if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
 			return 0, err
 		}
@@ -97,7 +106,7 @@ func (l *language) mean(set *data.Sequential) (float64, error) {
 }
 
 func (l *language) rehearse() error {
-	if err := l.Loss(l.batch, l.cfg.Method.Grid, new(float64)); err != nil {
+	if err := l.Loss(l.room, l.cfg.Method.Grid, new(float64)); err != nil {
 		return err
 	}
 	l.NextLogits(make([]float32, l.cfg.Model.Vocab), make([]int32, l.cfg.Model.Context), l.cfg.Method.Grid)

@@ -61,6 +61,7 @@ type loop struct {
 	window  struct {
 		steps  int
 		losses float64
+		units  int // tokens or images
 		since  time.Time
 	}
 }
@@ -79,7 +80,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if err := r.samples.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
 	}
-	planned, err := Plan(r.Config)
+	planned, err := planOf(r.Config, r.samples)
 	if err != nil {
 		return Summary{}, err
 	}
@@ -116,7 +117,6 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 // run is the loop: steps, and what happens between them.
 func (l *loop) run(ctx context.Context) error {
 	c, st := l.Config.Loop, &l.State
-	_, perSample := l.Config.Unit()
 	for _, note := range l.s.learner.notes() {
 		l.obs.Note(note)
 	}
@@ -136,7 +136,7 @@ func (l *loop) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%w%s", err, l.intact())
 		}
-		st.Step, st.Tokens = step, st.Tokens+int64(c.Batch*perSample)
+		st.Step, st.Tokens = step, st.Tokens+int64(r.Losses)
 		if err := l.record(step, r); err != nil {
 			return err
 		}
@@ -197,9 +197,10 @@ func (l *loop) record(step int, r StepResult) error {
 	w := &l.window
 	w.steps++
 	w.losses += r.Loss
+	w.units += r.Losses
 	l.sum.MaxAbs = max(l.sum.MaxAbs, r.MaxAbs)
-	unit, perSample := l.Config.Unit()
-	rate := float64(w.steps*l.Config.Loop.Batch*perSample) / time.Since(w.since).Seconds()
+	unit, _ := l.Config.Unit()
+	rate := float64(w.units) / time.Since(w.since).Seconds()
 	l.State.Elapsed = l.before + time.Since(l.started).Seconds()
 	l.obs.Step(step, r, rate)
 	if !every(step, max(l.Config.Loop.LogEvery, 1)) {
@@ -212,7 +213,7 @@ func (l *loop) record(step int, r StepResult) error {
 	if r.MaxAbs > 0 {
 		fields = append(fields, metric.Field{Name: "max_abs", Value: r.MaxAbs})
 	}
-	w.steps, w.losses, w.since = 0, 0, time.Now()
+	w.steps, w.losses, w.units, w.since = 0, 0, 0, time.Now()
 	return l.metrics.Record(step, fields...)
 }
 

@@ -10,15 +10,29 @@ import (
 )
 
 // Plan returns the peak memory of a run of cfg, to the byte: it runs the code
-// of one step, one evaluation and one sample on the planning backend.
-func Plan(cfg Config) (backend.Usage, error) {
+// of a step, one evaluation and one sample on the planning backend. Pairs are
+// assumed to be as long in both languages, and of whatever length takes the most
+// (see Run.Plan).
+func Plan(cfg Config) (backend.Usage, error) { return planOf(cfg, blank(cfg)) }
+
+// Plan returns the peak memory of the run, to the byte. The samples are open.
+func (r *Run) Plan() (backend.Usage, error) { return planOf(r.Config, r.samples) }
+
+// planOf is the plan of a run that learns from samples.
+func planOf(cfg Config, samples Samples) (backend.Usage, error) {
 	be := plan.New(cpu.ScratchBytes(cfg.Engine.Threads))
-	s, err := NewSession(be, cfg, blank(cfg))
+	s, err := NewSession(be, cfg, samples)
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	if _, err := s.Step(1); err != nil {
-		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
+	steps, err := s.learner.largest()
+	if err != nil {
+		return backend.Usage{}, err
+	}
+	for _, step := range steps {
+		if _, err := s.Step(step); err != nil {
+			return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
+		}
 	}
 	if err := s.learner.rehearse(); err != nil {
 		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
@@ -72,13 +86,17 @@ func (c Config) WithMemory(m bdia.Memory) Config {
 }
 
 // LargestBatch returns the largest batch, run as one micro-batch, whose plan
-// fits into budget bytes in mode m, and that plan. It returns 0 where not even
-// a batch of one fits.
+// fits into budget bytes in mode m, and that plan: samples, or tokens of pairs. It
+// returns 0 where not even a batch of one fits.
 func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, error) {
 	cfg = cfg.WithMemory(m)
 	var best backend.Usage
 	fits := func(batch int) (bool, error) {
-		cfg.Loop.Batch, cfg.Loop.MicroBatch = batch, 0
+		if cfg.Task == TaskTranslation {
+			cfg.Pairs.BatchTokens = batch
+		} else {
+			cfg.Loop.Batch, cfg.Loop.MicroBatch = batch, 0
+		}
 		u, err := Plan(cfg)
 		if err == nil && u.Total <= budget {
 			best = u

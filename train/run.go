@@ -28,8 +28,9 @@ type Run struct {
 	State  checkpoint.State
 	Text   *Text   // that a run of TaskText learns
 	Images *Images // that a run of TaskImage learns
+	Pairs  *Pairs  // that a run of TaskTranslation learns
 
-	samples samples // either of them
+	samples samples // one of them
 }
 
 // ErrExists is wrapped by Create's error for a folder that holds a run already.
@@ -107,6 +108,7 @@ func (r *Run) learnFrom(s samples) {
 	r.samples = s
 	r.Text, _ = s.(*Text)
 	r.Images, _ = s.(*Images)
+	r.Pairs, _ = s.(*Pairs)
 }
 
 // Reconfigure changes the settings of a run that goes on and saves them. It

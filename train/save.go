@@ -198,6 +198,11 @@ func LoadViT(be backend.Backend, m *model.ViT, dir string) error {
 	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadViT(be, m, f) })
 }
 
+// LoadSeq2Seq fills m from the model folder dir.
+func LoadSeq2Seq(be backend.Backend, m *model.Seq2Seq, dir string) error {
+	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadSeq2Seq(be, m, f) })
+}
+
 // readWeights lets read read the weights file name of dir.
 func readWeights(dir, name string, read func(*safetensors.File) error) error {
 	path := filepath.Join(dir, filepath.FromSlash(name))

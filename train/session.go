@@ -85,6 +85,7 @@ func (s *Session) evaluate(training bool) (score Score, ok bool, err error) {
 // StepResult is what one optimiser step measured.
 type StepResult struct {
 	Loss     float64 // mean over the batch in nats, a token or an image, before the update
+	Losses   int     // of the batch: tokens or images
 	LR       float64
 	GradNorm float64 // before clipping; 0 where it was not measured
 	MaxAbs   float64 // largest |x| of the residual stream; 0 without a grid
@@ -94,20 +95,22 @@ type StepResult struct {
 // changed.
 func (s *Session) Step(step int) (StepResult, error) {
 	r := StepResult{LR: s.cfg.Schedule.At(step)}
-	micro := s.cfg.Loop.SamplesAtOnce()
-	_, perSample := s.cfg.Unit()
-	losses := float64(s.cfg.Loop.Batch * perSample)
+	samples, losses, err := s.learner.batch(step)
+	if err != nil {
+		return r, err
+	}
+	r.Losses = losses
+	micro := samples / s.cfg.Loop.microBatches()
 	s.sink.begin(step, r.LR)
 	var sum float64
-	for i := range s.cfg.Loop.microBatches() {
-		pass := backend.Pass{Train: true, Seed: s.cfg.Loop.Seed, Step: step, Sample: i * micro}
-		if err := s.learner.step(pass, micro, float32(1/losses), s.sink, &sum); err != nil {
+	for first := 0; first < samples; first += micro {
+		pass := backend.Pass{Train: true, Seed: s.cfg.Loop.Seed, Step: step, Sample: first}
+		if err := s.learner.step(pass, micro, float32(1/float64(losses)), s.sink, &sum); err != nil {
 			return r, err
 		}
 		r.MaxAbs = max(r.MaxAbs, s.learner.maxAbs())
 	}
-	r.Loss = sum / losses
-	var err error
+	r.Loss = sum / float64(losses)
 	if r.GradNorm, err = s.sink.end(); err == nil && s.average != nil {
 		s.average.Update(step)
 	}

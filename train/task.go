@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -22,15 +23,16 @@ type Task string
 // The tasks. What they differ in stands behind two interfaces: samples, which a
 // run opens, and learner, which a session trains.
 const (
-	TaskText  Task = "text"  // a language model learns text
-	TaskImage Task = "image" // a classifier learns images
+	TaskText        Task = "text"        // a language model learns text
+	TaskImage       Task = "image"       // a classifier learns images
+	TaskTranslation Task = "translation" // an encoder-decoder learns sentences and their translations
 )
 
 // Tasks lists the tasks.
-func Tasks() []Task { return []Task{TaskText, TaskImage} }
+func Tasks() []Task { return []Task{TaskText, TaskImage, TaskTranslation} }
 
-// Samples is what a session learns from: a run's Text or Images, or those of
-// Random.
+// Samples is what a session learns from: a run's Text, Images or Pairs, or those
+// of Random.
 type Samples interface {
 	// learner allocates the model of cfg on be, to learn from these samples.
 	learner(be backend.Backend, cfg Config) (learner, error)
@@ -48,32 +50,44 @@ type samples interface {
 
 // prepare makes the samples of a new run in dir and completes cfg by them.
 func prepare(ctx context.Context, dir string, cfg *Config, progress func(what string, done, total int64)) (samples, error) {
-	if cfg.Task == TaskImage {
+	switch cfg.Task {
+	case TaskImage:
 		return createImages(ctx, cfg, progress)
+	case TaskTranslation:
+		return createPairs(ctx, dir, cfg, progress)
 	}
 	return createText(ctx, dir, cfg, progress)
 }
 
 // reopen opens the samples of the run in dir.
 func reopen(dir string, cfg Config) (samples, error) {
-	if cfg.Task == TaskImage {
+	switch cfg.Task {
+	case TaskImage:
 		return openImages(dir, cfg)
+	case TaskTranslation:
+		return openPairs(dir, cfg)
 	}
 	return openText(dir, cfg)
 }
 
 // Random returns samples of uniformly random content, for measurements.
 func Random(cfg Config) Samples {
-	if cfg.Task == TaskImage {
+	switch cfg.Task {
+	case TaskImage:
 		return imageSource{randomPixels{cfg.Loop.Seed, cfg.ViT.Classes}}
+	case TaskTranslation:
+		return randomPairs(cfg)
 	}
 	return tokens{randomTokens{uint32(cfg.Model.Vocab)}}
 }
 
 // blank returns samples for planning, where content does not matter.
 func blank(cfg Config) Samples {
-	if cfg.Task == TaskImage {
+	switch cfg.Task {
+	case TaskImage:
 		return imageSource{noPixels{}}
+	case TaskTranslation:
+		return blankPairs(cfg)
 	}
 	return tokens{noTokens{}}
 }
@@ -87,6 +101,12 @@ type learner interface {
 	start(seed uint64) error
 	// notes are what a user should know of how the run begins.
 	notes() []string
+	// batch returns how many samples the batch of a step has, and how many losses
+	// they have.
+	batch(step int) (samples, losses int, err error)
+	// largest lists steps among whose batches is the one that takes most memory, in
+	// rising order.
+	largest() ([]int, error)
 	// step trains on n samples from pass.Sample on and adds their losses to sum.
 	// It fails before any gradient reaches sink.
 	step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error
@@ -127,18 +147,25 @@ func (s Score) better(st checkpoint.State) bool {
 }
 
 // Unit names what a run's speed is counted in, and says how many of them a sample
-// is. A sample has as many losses.
+// is. A sample has as many losses. Those of a translation are the tokens of the
+// target, which perSample, 0, does not know.
 func (c Config) Unit() (name string, perSample int) {
-	if c.Task == TaskImage {
+	switch c.Task {
+	case TaskImage:
 		return "images", 1
+	case TaskTranslation:
+		return "tokens", 0
 	}
 	return "tokens", c.Model.Context
 }
 
 // mostSamples is how many samples a model of c, which is valid, takes at a time.
 func (c Config) mostSamples() int {
-	if c.Task == TaskImage {
+	switch c.Task {
+	case TaskImage:
 		return min(maxTokens/c.ViT.Positions(), MostImages(c.ViT))
+	case TaskTranslation: // as many as its tokens allow
+		return maxSamples
 	}
 	return maxTokens / c.Model.Context
 }
@@ -148,11 +175,17 @@ func MostImages(c model.ViTConfig) int { return max(1, maxPixels/c.Pixels()) }
 
 // ForTask returns c without the settings of tasks that it does not have.
 func (c Config) ForTask() Config {
-	switch c.Task {
-	case TaskText:
-		c.Images, c.Augment, c.Pixels, c.ViT = ImageConfig{}, images.Augment{}, images.Norm{}, model.ViTConfig{}
-	case TaskImage:
+	if !slices.Contains(Tasks(), c.Task) {
+		return c
+	}
+	if c.Task != TaskText {
 		c.Data, c.Model = DataConfig{}, model.GPTConfig{}
+	}
+	if c.Task != TaskImage {
+		c.Images, c.Augment, c.Pixels, c.ViT = ImageConfig{}, images.Augment{}, images.Norm{}, model.ViTConfig{}
+	}
+	if c.Task != TaskTranslation {
+		c.Pairs, c.Seq2Seq = PairConfig{}, model.Seq2SeqConfig{}
 	}
 	return c
 }
@@ -163,6 +196,9 @@ func (c Config) validateTask() error {
 	if c != c.ForTask() {
 		return fmt.Errorf("train: %w: settings of another task beside task %s", ErrCombination, c.Task)
 	}
+	if c.Loop.Batch < 1 && c.Task != TaskTranslation {
+		return errBatch(c.Loop.Batch)
+	}
 	switch c.Task {
 	case TaskText:
 		return firstOf(c.Model.Validate(), c.Data.Validate(), c.Method.Validate())
@@ -171,8 +207,10 @@ func (c Config) validateTask() error {
 			return err
 		}
 		return firstOf(c.ViT.ValidateMethod(c.Method), c.validateImages())
+	case TaskTranslation:
+		return firstOf(c.Seq2Seq.Validate(), c.Method.Validate(), c.validatePairs())
 	}
-	return fmt.Errorf("train: unknown task %q; use %s or %s", c.Task, TaskText, TaskImage)
+	return fmt.Errorf("train: unknown task %q; use %s, %s or %s", c.Task, TaskText, TaskImage, TaskTranslation)
 }
 
 func (c Config) validateImages() error {

@@ -199,10 +199,15 @@ func makeTokenizer(ctx context.Context, d DataConfig, src *data.Source, progress
 	text := src.Reader()
 	defer text.Close()
 	r := &progressReader{r: text, report: func(n int64) { progress("reading the vocabulary", n, src.Bytes()) }, ctx: ctx}
-	if d.Tokenizer == "char" {
-		return tokenizer.NewChar(r)
+	return learnTokenizer(ctx, d.Tokenizer, d.BPEVocab, r, progress)
+}
+
+// learnTokenizer makes a tokenizer of a kind, char or bpe, of text.
+func learnTokenizer(ctx context.Context, kind string, vocab int, text io.Reader, progress func(string, int64, int64)) (tokenizer.Tokenizer, error) {
+	if kind == "char" {
+		return tokenizer.NewChar(text)
 	}
-	return tokenizer.TrainBPE(ctx, r, tokenizer.TrainOptions{VocabSize: d.BPEVocab, Progress: func(done, total int) {
+	return tokenizer.TrainBPE(ctx, text, tokenizer.TrainOptions{VocabSize: vocab, Progress: func(done, total int) {
 		progress("learning merges", int64(done), int64(total))
 	}})
 }

@@ -22,9 +22,9 @@ type vision struct {
 	be         backend.Backend
 	cfg        Config
 	batches    pixelSource
-	classes    []string    // names
-	val, train *images.Set // to be evaluated; nil where there are none
-	batch      model.ImageBatch
+	classes    []string         // names
+	val, train *images.Set      // to be evaluated; nil where there are none
+	room       model.ImageBatch // for a micro-batch
 	logits     []float32
 	remarks    []string
 }
@@ -35,7 +35,7 @@ func newVision(be backend.Backend, cfg Config, batches pixelSource) (*vision, er
 		return nil, err
 	}
 	n := cfg.Loop.SamplesAtOnce()
-	return &vision{ViT: m, be: be, cfg: cfg, batches: batches, batch: model.NewImageBatch(cfg.ViT, n),
+	return &vision{ViT: m, be: be, cfg: cfg, batches: batches, room: model.NewImageBatch(cfg.ViT, n),
 		logits: make([]float32, n*cfg.ViT.Classes)}, nil
 }
 
@@ -53,6 +53,14 @@ func (v *vision) start(seed uint64) error {
 
 func (v *vision) notes() []string { return v.remarks }
 
+// batch returns the size of every batch; an image has one loss.
+func (v *vision) batch(int) (samples, losses int, err error) {
+	return v.cfg.Loop.Batch, v.cfg.Loop.Batch, nil
+}
+
+// largest is any step.
+func (v *vision) largest() ([]int, error) { return []int{1}, nil }
+
 func (v *vision) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
 	b := v.first(n)
 	if err := v.batches.Batch(pass.Step, pass.Sample, n, b.Pixels, b.Targets); err != nil {
@@ -63,7 +71,7 @@ func (v *vision) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, s
 
 // first is room for n images.
 func (v *vision) first(n int) model.ImageBatch {
-	return model.ImageBatch{Size: n, Pixels: v.batch.Pixels[:n*v.cfg.ViT.Pixels()], Targets: v.batch.Targets[:n*v.cfg.ViT.Classes]}
+	return model.ImageBatch{Size: n, Pixels: v.room.Pixels[:n*v.cfg.ViT.Pixels()], Targets: v.room.Targets[:n*v.cfg.ViT.Classes]}
 }
 
 func (v *vision) maxAbs() float64 { return v.Stack.MaxAbs() }
@@ -88,7 +96,7 @@ func (v *vision) fields(prefix string, s Score) []metric.Field {
 
 // classify counts the model's answers for most images of set (see EachBatch).
 func (v *vision) classify(set *images.Set, most int, c *metric.Classification) error {
-	return EachBatch(set, most, v.batch, func(b model.ImageBatch, labels []int32) error {
+	return EachBatch(set, most, v.room, func(b model.ImageBatch, labels []int32) error {
 		logits := v.logits[:b.Size*c.Classes]
 		if err := v.Logits(logits, b, v.cfg.Method.Grid, 0); err != nil {
 			return err
@@ -132,7 +140,7 @@ func EachBatch(set *images.Set, most int, room model.ImageBatch, do func(b model
 	return nil
 }
 
-func (v *vision) rehearse() error { return v.Logits(v.logits, v.batch, v.cfg.Method.Grid, 0) }
+func (v *vision) rehearse() error { return v.Logits(v.logits, v.room, v.cfg.Method.Grid, 0) }
 
 // show has nothing to write.
 func (v *vision) show() (string, error) { return "", nil }

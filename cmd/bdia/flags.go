@@ -29,12 +29,12 @@ type settings struct {
 	file    string
 	preset  string
 	dropout float64
-	only    map[string]train.Task // flags that one task has
+	only    map[string][]train.Task // flags that not every task has
 }
 
 // newSettings starts from the defaults.
 func newSettings() *settings {
-	return &settings{cfg: train.DefaultConfig(), only: map[string]train.Task{}}
+	return &settings{cfg: train.DefaultConfig(), only: map[string][]train.Task{}}
 }
 
 // checkEngine reports an engine that this machine does not have.
@@ -50,6 +50,15 @@ func checkEngine(e train.EngineConfig) error {
 	return nil
 }
 
+// joinOr names tasks.
+func joinOr(tasks []train.Task) string {
+	var names []string
+	for _, t := range tasks {
+		names = append(names, string(t))
+	}
+	return strings.Join(names, " or ")
+}
+
 // taskNames lists the tasks.
 func taskNames() (names []string) {
 	for _, t := range train.Tasks() {
@@ -61,7 +70,8 @@ func taskNames() (names []string) {
 // completions offers values where they are a short list.
 func completions(c *cobra.Command) {
 	for name, values := range map[string][]string{
-		"preset": append(model.GPTPresets(), model.ViTPresets()...), "task": taskNames(), "on-corrupt": {"fatal", "skip"}, "memory": {"reversible", "store", "recompute"}, "gamma": {"0.5", "0.25", "0"},
+		"preset": slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets()), "format": {"lines", "tsv", "csv"},
+		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "task": taskNames(), "on-corrupt": {"fatal", "skip"}, "memory": {"reversible", "store", "recompute"}, "gamma": {"0.5", "0.25", "0"},
 		"grid": {"9", "none"}, "optimizer": optim.Names(), "state-bits": {"32", "8"}, "schedule": {"cosine", "linear", "constant"}, "gelu": {"tanh", "erf"},
 		"update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"}, "split": {"val", "train"}, "fault": faultNames(),
 	} {
@@ -79,7 +89,7 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
 	task := train.Task(cmp.Or(given["task"], string(train.TaskText)))
 	if !slices.Contains(train.Tasks(), task) {
-		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, strings.Join(taskNames(), " or ")))
+		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(train.Tasks())))
 	}
 	s.cfg = base(task)
 	if s.file != "" {
@@ -93,8 +103,8 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 		return s.cfg, usage(fmt.Errorf("--task %s, but these are the settings of task %s", task, s.cfg.Task))
 	}
 	for name := range given {
-		if task, ok := s.only[name]; ok && task != s.cfg.Task {
-			return s.cfg, usage(fmt.Errorf("--%s is for --task %s; this is task %s", name, task, s.cfg.Task))
+		if tasks, ok := s.only[name]; ok && !slices.Contains(tasks, s.cfg.Task) {
+			return s.cfg, usage(fmt.Errorf("--%s is for --task %s; this is task %s", name, joinOr(tasks), s.cfg.Task))
 		}
 	}
 	if err := s.startFrom(given); err != nil {
@@ -128,9 +138,10 @@ func (s *settings) expand(given map[string]string) error {
 		s.cfg.Optimizer = o
 	}
 	if _, ok := given["dropout"]; ok {
-		m, v := &s.cfg.Model, &s.cfg.ViT
+		m, v, q := &s.cfg.Model, &s.cfg.ViT, &s.cfg.Seq2Seq
 		m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout = s.dropout, s.dropout, s.dropout
 		v.EmbeddingDropout, v.AttentionDropout, v.ResidualDropout = s.dropout, s.dropout, s.dropout
+		q.EmbeddingDropout, q.AttentionDropout, q.ResidualDropout = s.dropout, s.dropout, s.dropout
 	}
 	if _, ok := given["two-stream"]; ok && s.cfg.Method == bdia.DefaultOptions() {
 		s.cfg.Method.Gamma, s.cfg.Method.Grid = 0, bdia.NoGrid
@@ -139,7 +150,7 @@ func (s *settings) expand(given map[string]string) error {
 		if _, both := given["epochs"]; both {
 			return errors.New("--steps and --epochs both say how long the run is; give one of them")
 		}
-		s.cfg.Images.Epochs = 0
+		s.cfg.Images.Epochs, s.cfg.Pairs.Epochs = 0, 0
 	}
 	return nil
 }
@@ -168,6 +179,8 @@ func (s *settings) expandModel(given map[string]string) (err error) {
 	case !ok:
 	case s.cfg.Task == train.TaskImage:
 		s.cfg.ViT, err = model.ViTPreset(preset)
+	case s.cfg.Task == train.TaskTranslation:
+		s.cfg.Seq2Seq, err = model.Seq2SeqPreset(preset)
 	default:
 		s.cfg.Model, err = model.GPTPreset(preset)
 	}
@@ -180,20 +193,22 @@ func unchanged(from, to train.Config) error {
 	for _, c := range []*train.Config{&from, &to} {
 		c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 0, 0, 0
 		c.ViT.EmbeddingDropout, c.ViT.AttentionDropout, c.ViT.ResidualDropout, c.ViT.StochasticDepth = 0, 0, 0, 0
-		c.Images.LabelSmoothing = 0
+		c.Seq2Seq.EmbeddingDropout, c.Seq2Seq.AttentionDropout, c.Seq2Seq.ResidualDropout = 0, 0, 0
+		c.Images.LabelSmoothing, c.Seq2Seq.LabelSmoothing = 0, 0
 	}
-	if to.Images.Epochs == 0 { // --steps was given
-		from.Images.Epochs = 0
+	if to.Images.Epochs == 0 && to.Pairs.Epochs == 0 { // --steps was given
+		from.Images.Epochs, from.Pairs.Epochs = 0, 0
 	}
 	for _, section := range []struct {
 		name     string
 		from, to any
-	}{{"data", from.Data, to.Data}, {"model", from.Model, to.Model}, {"images", from.Images, to.Images}, {"pixels", from.Pixels, to.Pixels}, {"vit", from.ViT, to.ViT}} {
+	}{{"data", from.Data, to.Data}, {"model", from.Model, to.Model}, {"images", from.Images, to.Images}, {"pixels", from.Pixels, to.Pixels}, {"vit", from.ViT, to.ViT},
+		{"pairs", from.Pairs, to.Pairs}, {"seq2seq", from.Seq2Seq, to.Seq2Seq}} {
 		a, b := reflect.ValueOf(section.from), reflect.ValueOf(section.to)
-		for i := range a.NumField() {
-			if !a.Field(i).Equal(b.Field(i)) {
+		for _, f := range reflect.VisibleFields(a.Type()) {
+			if from, to := a.FieldByIndex(f.Index), b.FieldByIndex(f.Index); !f.Anonymous && !from.Equal(to) {
 				return usage(fmt.Errorf("%s: %s is %v in this run and cannot become %v; leave it out, or start a new run",
-					section.name, a.Type().Field(i).Tag.Get("yaml"), a.Field(i), b.Field(i)))
+					section.name, f.Tag.Get("yaml"), from, to))
 			}
 		}
 	}

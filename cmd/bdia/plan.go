@@ -26,18 +26,21 @@ func newPlan() *cobra.Command {
 code of a step runs on a backend that only counts. The reversible run is compared
 with ordinary back-propagation (store) and with activation recomputation; both
 are the ordinary transformer and keep all gradients to the end of the step. A
-vision transformer (--task image) is compared with RevViT too.
+vision transformer (--task image) is compared with RevViT too. Translations are
+taken to be as long as what they translate, and all of the length that takes most;
+a run plans for its own pairs.
 
 With --budget, print the largest batch that fits in each mode instead.`,
 		Example: `  bdia plan --preset gpt2 --batch 4 --context 512
   bdia plan --preset gpt2-medium --budget 8GiB
   bdia plan --task image --preset vit-paper --batch 128
+  bdia plan --task translation --preset base --batch-tokens 8192
   bdia plan --layers 1000 --width 64 --heads 4 --context 64 --json`,
 		Args: arguments(0, 0, ""),
 	}
 	group(c, "Model", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
 	group(c, "Method", s.methodFlags)
-	group(c, "Training", func(f *pflag.FlagSet) { s.updateFlags(f); s.optimizerFlag(f) })
+	group(c, "Training", func(f *pflag.FlagSet) { s.updateFlags(f); s.batchTokensFlag(f); s.optimizerFlag(f) })
 	group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&budget, "budget", "", "`memory` to fit into, such as 2GiB")
 		s.configFlag(f)
@@ -75,7 +78,11 @@ With --budget, print the largest batch that fits in each mode instead.`,
 }
 
 func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
-	fmt.Fprintf(w, "%s; batch %d; %s.\n", modelText(cfg), cfg.Loop.Batch, cfg.Optimizer.Name)
+	batch := fmt.Sprintf("batch %d", cfg.Loop.Batch)
+	if cfg.Task == train.TaskTranslation {
+		batch = "batches of " + batchText(cfg)
+	}
+	fmt.Fprintf(w, "%s; %s; %s.\n", modelText(cfg), batch, cfg.Optimizer.Name)
 	var names []string
 	var columns []backend.Usage
 	for _, mode := range modes {

@@ -134,13 +134,23 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 // printRun says what is about to be trained.
 func printRun(w io.Writer, r *train.Run) {
 	c := r.Config
-	unit, perSample := c.Unit()
 	fmt.Fprintf(w, "%s\n", modelText(c))
-	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s %s\n",
-		c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, countText(int64(c.Loop.Batch*perSample)), unit)
+	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s\n", c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, batchText(c))
 	if r.Text != nil {
 		fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.Text.Tokens(true).Len()), countText(r.Text.Tokens(false).Len()))
 	}
+	if r.Pairs != nil {
+		printPairs(w, r.Pairs)
+	}
+}
+
+// batchText says how much a step learns from.
+func batchText(c train.Config) string {
+	unit, perSample := c.Unit()
+	if c.Task == train.TaskTranslation {
+		return fmt.Sprintf("up to %s tokens of both languages", countText(int64(c.Pairs.BatchTokens)))
+	}
+	return countText(int64(c.Loop.Batch*perSample)) + " " + unit
 }
 
 // modelText describes the model of c.
@@ -148,6 +158,11 @@ func modelText(c train.Config) string {
 	if c.Task == train.TaskText {
 		m := c.Model
 		return fmt.Sprintf("GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d", m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
+	}
+	if c.Task == train.TaskTranslation {
+		m := c.Seq2Seq
+		return fmt.Sprintf("Encoder-decoder of %d+%d blocks, width %d, %d heads, up to %d and %d positions, vocabulary %d",
+			m.EncoderLayers, m.DecoderLayers, m.Width, m.Heads, m.SourceContext, m.TargetContext, m.TargetVocab)
 	}
 	m, name := c.ViT, "ViT"
 	if m.TwoStream {
@@ -170,7 +185,7 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	}
 	if !math.IsNaN(sum.LastVal.Loss) {
 		fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal.Loss)
-		if !math.IsInf(sum.BestVal.Loss, 0) && r.Text != nil {
+		if !math.IsInf(sum.BestVal.Loss, 0) && r.Images == nil {
 			fmt.Fprintf(w, ", best %.4f at step %d", sum.BestVal.Loss, sum.BestStep)
 		}
 		fmt.Fprintln(w)
@@ -191,6 +206,10 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 			}
 		}
 		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia classify %[1]s IMAGE\n", r.Dir)
+		return
+	}
+	if r.Pairs != nil {
+		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia translate %[1]s SENTENCE\n", r.Dir)
 		return
 	}
 	fmt.Fprintf(w, "Try it with:\n  bdia generate %s\n", r.Dir)
@@ -225,6 +244,9 @@ func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
 		j["val_accuracy"], j["val_top5"] = share(sum.LastVal, sum.LastVal.Accuracy), share(sum.LastVal, sum.LastVal.Top5)
 		j["best_val_accuracy"], j["train_eval_accuracy"] = share(sum.BestVal, sum.BestVal.Accuracy), share(sum.LastTrain, sum.LastTrain.Accuracy)
 		j["images_left_out"] = skipped
+	}
+	if r.Pairs != nil && r.Pairs.Report != nil {
+		j["pairs"] = pairsOf(r.Pairs.Report)
 	}
 	return j
 }

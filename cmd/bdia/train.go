@@ -17,18 +17,25 @@ func newTrain() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "train",
-		Short: "Train a language model on text, or a classifier on images",
-		Long: `Train a GPT-2-like language model on text, or with --task image a vision
-transformer on labelled images. The defaults are the paper's method: reversible
+		Short: "Train a language model on text, a classifier on images, or a translator",
+		Long: `Train a GPT-2-like language model on text, with --task image a vision
+transformer on labelled images, or with --task translation an encoder-decoder on
+sentences and their translations. The defaults are the paper's method: reversible
 memory, gamma 0.5, activations on a grid of 2^-9.
 
 Images are CIFAR-10 or CIFAR-100 in their original files, or PNG, JPEG and WebP
 files in a folder for each class, as folders or archives.
 
+Translations are two files of which line n of one is the translation of line n of
+the other (--source, --target), or a .tsv or .csv table (--data). A batch has as
+many pairs of similar lengths as --batch-tokens allow. What is held out is chosen
+by source sentence, so that no other translation of one is trained on. Speed and
+loss are those of target tokens, padding apart.
+
 The run directory is a model folder as Hugging Face and timm have it:
 config.json, model.safetensors and tokenizer files, with bdia.yaml,
 metrics.jsonl, loss.png and the training state beside them, and the best weights
-so far in best/: by validation accuracy for images, by loss for text. Ctrl-C
+so far in best/: by validation accuracy for images, else by loss. Ctrl-C
 saves and leaves; --resume goes on, with the bits of the run that was not
 interrupted.
 
@@ -41,6 +48,8 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
   bdia train --task image --data cifar-10-binary.tar.gz --crop 4 --flip
   bdia train --task image --data train.tar --test test.tar --subset 10000 --epochs 30 --ema 0.999
   bdia train --task image --data photos/ --from vit_small_patch16_224/ --image 160 --lr 1e-4
+  bdia train --task translation --source train.en.gz --target train.fr.gz --val-source val.en.gz --val-target val.fr.gz
+  bdia train --task translation --data eng_-french.csv --batch-tokens 8192 --steps 20000
   bdia train --config run.yaml --seed 2
   bdia train --resume runs/gpt-20260301-101500 --steps 5000`,
 		Args: arguments(0, 0, ""),
@@ -48,6 +57,7 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 	group(c, "Task and data", s.dataFlags)
 	group(c, "Text", s.textFlags)
 	group(c, "Images", s.imageFlags)
+	group(c, "Translations", s.pairFlags)
 	group(c, "Augmentation of images", s.augmentFlags)
 	group(c, "Model", s.modelFlags)
 	group(c, "Method (three independent choices)", s.methodFlags)
@@ -55,7 +65,7 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 	group(c, "Batch", s.updateFlags)
 	group(c, "Evaluation, samples, records", s.loopFlags)
 	group(c, "Run", func(f *pflag.FlagSet) {
-		f.StringVar(&out, "out", "", "run `folder` (default runs/gpt-DATE-TIME or runs/vit-DATE-TIME)")
+		f.StringVar(&out, "out", "", "run `folder` (default runs/gpt-DATE-TIME, runs/vit-... or runs/seq2seq-...)")
 		f.StringVar(&resume, "resume", "", "run `folder` to continue")
 		s.configFlag(f)
 		s.seedFlag(f)
@@ -88,20 +98,22 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 	return c
 }
 
+// runPrefix begins the names of runs of a task.
+var runPrefix = map[train.Task]string{train.TaskText: "gpt", train.TaskImage: "vit", train.TaskTranslation: "seq2seq"}
+
 // trainNew starts the run that the flags describe.
 func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report func(*train.Run, train.Summary) error) (err error) {
 	cfg, err := s.resolve(cmd.Flags(), train.Default)
 	if err != nil {
 		return err
 	}
-	prefix := "gpt"
-	if cfg.Task == train.TaskImage {
-		prefix = "vit"
-	}
-	if cfg.Data.Path == "" && cfg.Images.Path == "" {
+	if cfg.Data.Path == "" && cfg.Images.Path == "" && cfg.Pairs.Source == "" {
+		if cfg.Task == train.TaskTranslation {
+			return usage(errors.New("no translations to train on; name parallel files with --source and --target, or a table with --data"))
+		}
 		return usage(fmt.Errorf("no %s to train on; name a file or folder with --data", cfg.Task))
 	}
-	return inNewDir(out, prefix, p, func(dir string) error {
+	return inNewDir(out, runPrefix[cfg.Task], p, func(dir string) error {
 		r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
 		if err != nil {
 			return err

@@ -1,0 +1,350 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// PairConfig says which sentences and translations are learned, and for how long.
+type PairConfig struct {
+	pairs.Files  `yaml:",inline"`
+	ValSource    string           `yaml:"val_source"` // validation pairs, in files of the same format; empty: a share of them
+	ValTarget    string           `yaml:"val_target"`
+	pairs.Split  `yaml:",inline"` // of what is held out; its share for validation where there is no ValSource
+	pairs.Filter `yaml:",inline"` // of all pairs but those of ValSource
+
+	OnBad       pairs.Policy `yaml:"on_bad"`       // skip or fatal: sentences that are no text
+	OnLong      pairs.Policy `yaml:"on_long"`      // skip, truncate or fatal: sentences longer than the model's positions
+	Tokenizer   string       `yaml:"tokenizer"`    // char, bpe, or a folder with tokenizer files
+	Separate    bool         `yaml:"separate"`     // a tokenizer for each language; folders: source/ and target/
+	BPEVocab    int          `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data
+	BatchTokens int          `yaml:"batch_tokens"` // positions of a batch at most, padding and both sides included
+	Epochs      float64      `yaml:"epochs"`       // length of the run, which sets the schedule's steps; 0: these count
+}
+
+// Validate reports the first setting that cannot be.
+func (c PairConfig) Validate() error {
+	switch {
+	case c.Tokenizer == "":
+		return fmt.Errorf("train: no tokenizer; use char, bpe or a folder with tokenizer files")
+	case c.Tokenizer == "bpe" && c.BPEVocab < 257:
+		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", c.BPEVocab)
+	case c.BatchTokens < 2 || c.BatchTokens > maxTokens:
+		return fmt.Errorf("train: batches of %d tokens; give 2 to %d", c.BatchTokens, maxTokens)
+	case !(c.Epochs >= 0 && c.Epochs <= 1e6):
+		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", c.Epochs)
+	case c.ValSource == "" && c.ValTarget != "":
+		return fmt.Errorf("train: translations for validation in %s, but not what they translate; name it with --val-source", c.ValTarget)
+	case c.ValSource != "" && (c.ValTarget == "") != (c.Target == ""):
+		return fmt.Errorf("train: pairs for training and for validation have to be in files of one kind: two parallel ones, or a table")
+	case c.OnBad != pairs.Skip && c.OnBad != pairs.Fatal:
+		return fmt.Errorf("train: %q for bad sentences; use %s or %s", c.OnBad, pairs.Skip, pairs.Fatal)
+	case c.OnLong != pairs.Skip && c.OnLong != pairs.Truncate && c.OnLong != pairs.Fatal:
+		return fmt.Errorf("train: %q for long sentences; use %s, %s or %s", c.OnLong, pairs.Skip, pairs.Truncate, pairs.Fatal)
+	}
+	if c.Source != "" { // what is planned has no files
+		if err := c.Files.Validate(); err != nil {
+			return err
+		}
+	}
+	return firstOf(c.Split.Validate(), c.Filter.Validate())
+}
+
+func (c Config) validatePairs() error {
+	if c.Loop.Batch != 0 || c.Loop.MicroBatch != 0 {
+		return fmt.Errorf("train: %w: a batch of pairs has as many as its tokens allow, at once; leave out --batch and --micro-batch, and use --batch-tokens", ErrCombination)
+	}
+	if c.Loop.SampleEvery > 0 {
+		return fmt.Errorf("train: %w: samples of text every %d steps, and task %s; leave out --sample-every", ErrCombination, c.Loop.SampleEvery, TaskTranslation)
+	}
+	return c.Pairs.Validate()
+}
+
+// textOptions are how the pairs of training are read.
+func (c PairConfig) textOptions() pairs.Options {
+	o := pairs.Options{Files: c.Files, Filter: c.Filter, Split: c.Split, OnBad: c.OnBad}
+	if c.ValSource != "" {
+		o.Split.Val = 0
+	}
+	return o
+}
+
+// valOptions are how those of ValSource are read: all that can be used.
+func (c PairConfig) valOptions() pairs.Options {
+	o := pairs.Options{Files: c.Files, Filter: pairs.Filter{KeepDuplicates: true}, OnBad: c.OnBad}
+	o.Files.Source, o.Files.Target = c.ValSource, c.ValTarget
+	return o
+}
+
+// SpecialTokens returns the ids of a model's special tokens, the last three of its
+// vocabularies: begin, end and padding of a sentence.
+func SpecialTokens(c model.Seq2SeqConfig) pairs.Special {
+	source, target := int32(c.SourceVocab), int32(c.TargetVocab)
+	return pairs.Special{SourceEnd: source - 2, SourcePad: source - 1, Begin: target - 3, End: target - 2, Pad: target - 1}
+}
+
+const specialTokens = 3
+
+// Pairs are the sentences of a run and their translations as tokens: what is
+// trained on and what is held out.
+type Pairs struct {
+	Source, Target tokenizer.Tokenizer // the same where they share a vocabulary
+	Report, Val    *pairs.Report       // what was read, by Create; Val of the files of validation; else nil
+
+	sets [pairs.Test + 1]*pairs.Set // by part; nil where there is none
+}
+
+// createPairs makes the tokenizers, encodes the pairs to sets in dir, and completes
+// cfg: vocabularies, steps by epochs.
+func createPairs(ctx context.Context, dir string, cfg *Config, progress func(what string, done, total int64)) (*Pairs, error) {
+	c := &cfg.Pairs
+	if c.Source == "" {
+		return nil, fmt.Errorf("train: no sentences; name parallel files with --source and --target, or a table with --data")
+	}
+	for _, path := range []*string{&c.Files.Source, &c.Files.Target, &c.ValSource, &c.ValTarget} { // found again from any folder
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		*path = abs
+	}
+	p := &Pairs{}
+	if err := p.makeTokenizers(ctx, *c, progress); err != nil {
+		return nil, err
+	}
+	m := &cfg.Seq2Seq
+	m.SourceVocab, m.TargetVocab = p.Source.VocabSize()+specialTokens, p.Target.VocabSize()+specialTokens
+	m.Shared = m.Shared && !c.Separate
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	if err := p.encode(ctx, filepath.Join(dir, dataDir), *cfg, progress); err != nil {
+		return nil, err
+	}
+	if err := p.open(dir, *cfg); err != nil {
+		return nil, err
+	}
+	if err := p.schedule(cfg); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// schedule sets the steps of the epochs that cfg asks for, and evaluates once an
+// epoch unless told otherwise.
+func (p *Pairs) schedule(cfg *Config) error {
+	b, err := p.batches(*cfg)
+	if err != nil {
+		return err
+	}
+	if epochs := cfg.Pairs.Epochs; epochs > 0 {
+		whole, part := math.Modf(epochs)
+		steps := b.Steps(int(whole))
+		if part > 0 {
+			steps += int(math.Ceil(part * float64(b.Steps(int(whole)+1)-steps)))
+		}
+		cfg.Schedule.Steps = steps
+	}
+	if cfg.Loop.EvalEvery == 0 {
+		cfg.Loop.EvalEvery = b.Steps(1)
+	}
+	return cfg.Validate()
+}
+
+// openPairs opens the tokenizers and the sets of the run in dir.
+func openPairs(dir string, cfg Config) (p *Pairs, err error) {
+	p = &Pairs{}
+	if p.Source, p.Target, err = LoadTokenizers(dir); err != nil {
+		return nil, err
+	}
+	for _, side := range []struct {
+		name string
+		tok  tokenizer.Tokenizer
+		want int
+	}{{"source", p.Source, cfg.Seq2Seq.SourceVocab}, {"target", p.Target, cfg.Seq2Seq.TargetVocab}} {
+		if n := side.tok.VocabSize() + specialTokens; n != side.want {
+			return nil, fmt.Errorf("train: %s: the %s tokenizer and the special tokens are %d, the model has %d; they do not belong together", dir, side.name, n, side.want)
+		}
+	}
+	return p, p.open(dir, cfg)
+}
+
+// Folders of the tokenizers of a model whose languages have one each.
+const (
+	sourceDir = "source"
+	targetDir = "target"
+)
+
+// LoadTokenizers loads the tokenizers of the encoder-decoder in the folder dir: the
+// one that both languages share, or those in source and target.
+func LoadTokenizers(dir string) (source, target tokenizer.Tokenizer, err error) {
+	if _, err := os.Stat(filepath.Join(dir, sourceDir)); errors.Is(err, fs.ErrNotExist) {
+		tok, err := tokenizer.Load(dir)
+		return tok, tok, err
+	}
+	if source, err = tokenizer.Load(filepath.Join(dir, sourceDir)); err != nil {
+		return nil, nil, err
+	}
+	target, err = tokenizer.Load(filepath.Join(dir, targetDir))
+	return source, target, err
+}
+
+// save writes the tokenizers' files.
+func (p *Pairs) save(dir string) error {
+	if p.Source == p.Target {
+		return p.Source.Save(dir)
+	}
+	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: p.Source, targetDir: p.Target} {
+		sub := filepath.Join(dir, name)
+		if err := os.MkdirAll(sub, 0o777); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		if err := tok.Save(sub); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// makeTokenizers makes the tokenizers that c asks for, from the sentences of
+// training where they have to be trained.
+func (p *Pairs) makeTokenizers(ctx context.Context, c PairConfig, progress func(string, int64, int64)) (err error) {
+	if c.Tokenizer != "char" && c.Tokenizer != "bpe" {
+		if !c.Separate {
+			p.Source, err = tokenizer.Load(c.Tokenizer)
+			p.Target = p.Source
+			return err
+		}
+		p.Source, p.Target, err = LoadTokenizers(c.Tokenizer)
+		return err
+	}
+	learn := func(source, target bool) (tokenizer.Tokenizer, error) {
+		r, err := pairs.NewReader(c.textOptions())
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		text := &progressReader{r: r.Text(pairs.Train, source, target), ctx: ctx, report: func(int64) {
+			done, total := r.Progress()
+			progress("reading the vocabulary", done, total)
+		}}
+		return learnTokenizer(ctx, c.Tokenizer, c.BPEVocab, text, progress)
+	}
+	if !c.Separate {
+		p.Source, err = learn(true, true)
+		p.Target = p.Source
+		return err
+	}
+	if p.Source, err = learn(true, false); err == nil {
+		p.Target, err = learn(false, true)
+	}
+	return err
+}
+
+// vocabularies are those of the stored sets.
+func (p *Pairs) vocabularies() (source, target pairs.Vocabulary) {
+	of := func(tok tokenizer.Tokenizer) pairs.Vocabulary {
+		return pairs.Vocabulary{Size: tok.VocabSize(), Fingerprint: fingerprint(tok)}
+	}
+	source = of(p.Source)
+	if p.Target == p.Source {
+		return source, source
+	}
+	return source, of(p.Target)
+}
+
+// encode writes the sets into dir.
+func (p *Pairs) encode(ctx context.Context, dir string, cfg Config, progress func(string, int64, int64)) (err error) {
+	c := cfg.Pairs
+	o := pairs.EncodeOptions{Source: p.Source, Target: p.Target, SourcePositions: cfg.Seq2Seq.SourceContext, TargetPositions: cfg.Seq2Seq.TargetContext,
+		OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
+	var writers [pairs.Test + 1]*pairs.Writer
+	source, target := p.vocabularies()
+	for part := range writers {
+		if writers[part], err = pairs.Create(dir, pairs.Part(part).String(), source, target); err != nil {
+			return err
+		}
+		defer writers[part].Abort()
+	}
+	read := func(from pairs.Options, to func(pairs.Part) pairs.Part) (*pairs.Report, error) {
+		r, err := pairs.NewReader(from)
+		if err != nil {
+			return nil, err
+		}
+		defer r.Close()
+		err = r.Encode(ctx, o, func(part pairs.Part, source, target []int32) error { return writers[to(part)].Add(source, target) })
+		return r.Report(), err
+	}
+	if p.Report, err = read(c.textOptions(), func(part pairs.Part) pairs.Part { return part }); err != nil {
+		return err
+	}
+	if c.ValSource != "" {
+		if p.Val, err = read(c.valOptions(), func(pairs.Part) pairs.Part { return pairs.Val }); err != nil {
+			return err
+		}
+	}
+	for part, w := range writers {
+		asked := part == int(pairs.Train) || part == int(pairs.Val) && (c.ValSource != "" || c.Split.Val > 0) || part == int(pairs.Test) && c.Split.Test > 0
+		if w.Len() == 0 && !asked {
+			continue
+		}
+		if err := w.Close(); errors.Is(err, pairs.ErrNoPairs) {
+			return fmt.Errorf("train: %w for %s, of %v; give more pairs, or keep more of them", pairs.ErrNoPairs, pairs.Part(part), p.Report)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// open maps the sets.
+func (p *Pairs) open(dir string, cfg Config) error {
+	source, target := p.vocabularies()
+	for part := range p.sets {
+		s, err := pairs.Open(filepath.Join(dir, dataDir), pairs.Part(part).String(), pairs.OpenOptions{Source: source, Target: target})
+		if errors.Is(err, fs.ErrNotExist) && part != int(pairs.Train) {
+			continue
+		}
+		if err != nil {
+			p.Close()
+			return err
+		}
+		p.sets[part] = s
+	}
+	return nil
+}
+
+// Open does nothing: the sets are open.
+func (p *Pairs) Open(context.Context, func(string, int64, int64)) error { return nil }
+
+// Close lets go of the sets.
+func (p *Pairs) Close() error {
+	var err error
+	for _, s := range p.sets {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}
+	return err
+}
+
+// Set returns the pairs of a part; nil where there are none.
+func (p *Pairs) Set(part pairs.Part) *pairs.Set { return p.sets[part] }
+
+// batches are those of the steps of cfg.
+func (p *Pairs) batches(cfg Config) (*pairs.Batches, error) {
+	return pairs.NewBatches(p.sets[pairs.Train], pairs.BatchOptions{Tokens: cfg.Pairs.BatchTokens, Seed: cfg.Loop.Seed, Special: SpecialTokens(cfg.Seq2Seq)})
+}

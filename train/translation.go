@@ -1,0 +1,256 @@
+package train
+
+import (
+	"io"
+	"slices"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/rng"
+	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/model"
+)
+
+// translation is an encoder-decoder that learns pairs of sentences.
+type translation struct {
+	*model.Seq2Seq
+	be         backend.Backend
+	cfg        Config
+	batches    pairSource
+	val, train *pairs.Sequential // to be evaluated; nil where there are none
+	room       *pairs.Batch      // for every batch
+}
+
+func (p *Pairs) learner(be backend.Backend, cfg Config) (learner, error) {
+	b, err := p.batches(cfg)
+	if err != nil {
+		return nil, err
+	}
+	t, err := newTranslation(be, cfg, b)
+	if err != nil {
+		return nil, err
+	}
+	if t.val, err = p.sequential(cfg, pairs.Val); err != nil {
+		return nil, err
+	}
+	if cfg.Loop.EvalTrain {
+		t.train, err = p.sequential(cfg, pairs.Train)
+	}
+	return t, err
+}
+
+// sequential are the batches in which a part is evaluated; nil where it is empty.
+func (p *Pairs) sequential(cfg Config, part pairs.Part) (*pairs.Sequential, error) {
+	if p.sets[part] == nil {
+		return nil, nil
+	}
+	return pairs.NewSequential(p.sets[part], cfg.Pairs.BatchTokens, SpecialTokens(cfg.Seq2Seq))
+}
+
+func newTranslation(be backend.Backend, cfg Config, batches pairSource) (*translation, error) {
+	m, err := model.NewSeq2Seq(be, cfg.Seq2Seq, cfg.Method)
+	if err != nil {
+		return nil, err
+	}
+	return &translation{Seq2Seq: m, be: be, cfg: cfg, batches: batches, room: pairs.NewBatch(pairs.Room{})}, nil
+}
+
+func (t *translation) start(seed uint64) error {
+	t.Init(seed)
+	return nil
+}
+
+func (t *translation) notes() []string { return nil }
+
+// batch returns the size of a step's batch; a loss is a target's.
+func (t *translation) batch(step int) (samples, losses int, err error) {
+	s, err := t.batches.Shape(step)
+	return s.B, s.Targets, err
+}
+
+// largest lists the steps whose batches no other one's exceeds in every size: what
+// takes memory grows with each of them.
+func (t *translation) largest() ([]int, error) {
+	var l largest
+	for step := 1; step <= t.cfg.Schedule.Steps; step++ {
+		s, err := t.batches.Shape(step)
+		if err != nil {
+			return nil, err
+		}
+		l.add(s, step)
+	}
+	return l.at, nil
+}
+
+// largest are the shapes, and where they were seen, that no other one exceeds in
+// every size; of equal ones the first.
+type largest struct {
+	shapes []pairs.Shape
+	at     []int
+}
+
+func (l *largest) add(s pairs.Shape, at int) {
+	for i := len(l.shapes) - 1; i >= 0; i-- {
+		o := l.shapes[i]
+		if s.B <= o.B && s.S <= o.S && s.T <= o.T {
+			return
+		}
+		if o.B <= s.B && o.S <= s.S && o.T <= s.T {
+			l.shapes, l.at = slices.Delete(l.shapes, i, i+1), slices.Delete(l.at, i, i+1)
+		}
+	}
+	l.shapes, l.at = append(l.shapes, s), append(l.at, at)
+}
+
+func (t *translation) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
+	if err := t.batches.Fill(pass.Step, pass.Sample, n, t.room); err != nil {
+		return err
+	}
+	return t.Step(PairBatch(t.room), pass, scale, sink, sum)
+}
+
+// PairBatch is b as models take it; they share memory.
+func PairBatch(b *pairs.Batch) model.PairBatch {
+	return model.PairBatch{B: b.B, S: b.S, T: b.T, Source: b.Source, Input: b.Input, Target: b.Target, SourceLengths: b.SourceLengths}
+}
+
+func (t *translation) maxAbs() float64 { return t.MaxAbs() }
+
+// evaluate measures the ordinary transformer (gamma 0) on the run's grid, without
+// label smoothing.
+func (t *translation) evaluate(training bool) (Score, bool, error) {
+	set := t.val
+	if training {
+		set = t.train
+	}
+	if set == nil {
+		return unmeasured, false, nil
+	}
+	loss, _, err := MeanLoss(t.Seq2Seq, set, t.cfg.Loop.EvalSamples, t.room, t.cfg.Method.Grid)
+	return Score{Loss: loss}, true, err
+}
+
+func (t *translation) fields(prefix string, s Score) []metric.Field {
+	return []metric.Field{{Name: prefix + "loss", Value: s.Loss}, {Name: prefix + "perplexity", Value: metric.Perplexity(s.Loss)}}
+}
+
+// MeanLoss returns the mean loss per target token, and their number, over about most
+// pairs of set, in evenly spaced batches of all lengths; 0 for all of it. Batches
+// take the place of what room holds.
+func MeanLoss(m *model.Seq2Seq, set *pairs.Sequential, most int, room *pairs.Batch, grid bdia.Grid) (loss float64, targets int, err error) {
+	total, n := 0, set.Len()
+	for k := range set.Len() {
+		total += set.Shape(k).B
+	}
+	if most > 0 && most < total {
+		n = max(1, (n*most+total-1)/total)
+	}
+	var sum float64
+	for i := range n {
+		if err := set.Fill(i*set.Len()/n, 0, set.Shape(i*set.Len()/n).B, room); err != nil {
+			return 0, 0, err
+		}
+		if err := m.Loss(PairBatch(room), grid, &sum); err != nil {
+			return 0, 0, err
+		}
+		targets += room.Targets
+	}
+	return sum / float64(targets), targets, nil
+}
+
+func (t *translation) rehearse() error {
+	for _, set := range []*pairs.Sequential{t.val, t.train} {
+		if set == nil {
+			continue
+		}
+		var l largest
+		for k := range set.Len() {
+			l.add(set.Shape(k), k)
+		}
+		for i, k := range l.at {
+			if err := set.Fill(k, 0, l.shapes[i].B, t.room); err != nil {
+				return err
+			}
+			if err := t.Loss(PairBatch(t.room), t.cfg.Method.Grid, new(float64)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// show has nothing to write.
+func (t *translation) show() (string, error) { return "", nil }
+
+func (t *translation) writeConfig(w io.Writer) error {
+	s := SpecialTokens(t.cfg.Seq2Seq)
+	return convert.WriteSeq2SeqConfig(w, convert.Seq2SeqInfo{Config: t.cfg.Seq2Seq,
+		SourceEnd: s.SourceEnd, SourcePad: s.SourcePad, Begin: s.Begin, End: s.End, Pad: s.Pad})
+}
+
+func (t *translation) writeWeights(w io.Writer) error {
+	return convert.WriteSeq2Seq(w, t.be, t.Seq2Seq)
+}
+func (t *translation) readWeights(f *safetensors.File) error {
+	return convert.ReadSeq2Seq(t.be, t.Seq2Seq, f)
+}
+
+// pairSource gives the batches of steps.
+type pairSource interface {
+	Shape(step int) (pairs.Shape, error)
+	Fill(step, first, n int, dst *pairs.Batch) error
+}
+
+// madeUpPairs are samples without sentences: batches as full as the tokens allow,
+// of pairs without padding. Step i has sentences of lengths[i-1] positions, then
+// from the first again.
+type madeUpPairs struct {
+	cfg     Config
+	lengths []int
+}
+
+// randomPairs have the length of usual sentences.
+func randomPairs(cfg Config) madeUpPairs { return madeUpPairs{cfg, []int{32}} }
+
+// blankPairs have every length that is a power of two, and the model's.
+func blankPairs(cfg Config) madeUpPairs {
+	m := madeUpPairs{cfg: cfg}
+	for n := 2; n < max(cfg.Seq2Seq.SourceContext, cfg.Seq2Seq.TargetContext); n *= 2 {
+		m.lengths = append(m.lengths, n)
+	}
+	m.lengths = append(m.lengths, max(cfg.Seq2Seq.SourceContext, cfg.Seq2Seq.TargetContext))
+	return m
+}
+
+func (m madeUpPairs) learner(be backend.Backend, cfg Config) (learner, error) {
+	cfg.Schedule.Steps = max(cfg.Schedule.Steps, len(m.lengths)) // all of them are planned
+	return newTranslation(be, cfg, m)
+}
+
+func (m madeUpPairs) Shape(step int) (pairs.Shape, error) {
+	n := m.lengths[(step-1)%len(m.lengths)]
+	S, T := min(n, m.cfg.Seq2Seq.SourceContext), min(n, m.cfg.Seq2Seq.TargetContext)
+	B := max(1, m.cfg.Pairs.BatchTokens/(S+T))
+	return pairs.Shape{B: B, S: S, T: T, Targets: B * T}, nil
+}
+
+// Fill gives uniform ids.
+func (m madeUpPairs) Fill(step, first, n int, dst *pairs.Batch) error {
+	s, _ := m.Shape(step)
+	key := rng.Key{Seed: m.cfg.Loop.Seed, Step: uint32(step), Sample: uint32(first), Site: rng.SiteData}
+	ids := func(n, vocab, what int) []int32 {
+		x := make([]int32, n)
+		for i := range x {
+			x[i] = int32(key.At(uint32(i))[what] % uint32(vocab))
+		}
+		return x
+	}
+	source, target := m.cfg.Seq2Seq.SourceVocab, m.cfg.Seq2Seq.TargetVocab
+	*dst = pairs.Batch{Shape: pairs.Shape{B: n, S: s.S, T: s.T, Targets: n * s.T},
+		Source: ids(n*s.S, source, 0), Input: ids(n*s.T, target, 1), Target: ids(n*s.T, target, 2),
+		SourceLengths: slices.Repeat([]int32{int32(s.S)}, n), TargetLengths: slices.Repeat([]int32{int32(s.T)}, n)}
+	return nil
+}
