@@ -287,6 +287,9 @@ func (p *part) match(want []string, own, other string) error {
 // subset keeps n samples, of each class the same number.
 func (p *part) subset(n int, seed uint64) error {
 	classes := len(p.classes)
+	if n < classes {
+		return fmt.Errorf("images: a balanced subset of %d images of %d classes would leave classes without any; ask for more", n, classes)
+	}
 	var err error
 	chosen, _ := choose(p.samples, classes, seed, forSubset, func(class, have int) int {
 		want := n / classes

@@ -259,6 +259,7 @@ func TestOpenErrors(t *testing.T) {
 			Options{}, ErrClasses, "apart"},
 		"CIFAR names": {folder(t, map[string][]byte{"a.bin": cifarRecords(false, 0), cifar10Names: []byte("a\n")}), Options{}, ErrClasses, "1 names"},
 		"subset":      {folder(t, ok), Options{Samples: 8}, nil, "ask for fewer"},
+		"tiny subset": {folder(t, ok), Options{Samples: 1}, nil, "ask for more"},
 		"fraction":    {folder(t, ok), Options{ValFraction: 0.1}, nil, "validation fraction"},
 		"size":        {folder(t, ok), Options{Size: 5000}, nil, "4096"},
 		"policy":      {folder(t, ok), Options{OnCorrupt: "ask"}, nil, "skip"},
