@@ -1,9 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -98,7 +98,10 @@ func classify(cmd *cobra.Command, dir string, args []string, o classifyOptions) 
 		return err
 	}
 	unreadable, err := c.classify(cmd.Context(), paths, o, show, func(err error) { fmt.Fprintf(cmd.ErrOrStderr(), "left out: %v\n", err) })
-	if err := errors.Join(err, finish()); err != nil {
+	if closing := finish(); err == nil {
+		err = closing
+	}
+	if err != nil {
 		return err
 	}
 	if unreadable > 0 {
@@ -219,7 +222,7 @@ func answers(w io.Writer, o classifyOptions, folders bool) (show func(answer) er
 	}
 	finish = func() error {
 		table.Flush()
-		return errors.Join(table.Error(), closeFile())
+		return cmp.Or(table.Error(), closeFile())
 	}
 	return show, finish, table.Write(header)
 }
