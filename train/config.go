@@ -143,6 +143,9 @@ func (c Config) Validate() error {
 	if n := c.Loop.SamplesAtOnce(); n > c.mostSamples() {
 		return fmt.Errorf("train: %d samples of this size at a time; at most %d are possible: use a smaller batch, or micro-batches", n, c.mostSamples())
 	}
+	if c != c.ForTask() { // now that no number is NaN, which differs from itself
+		return fmt.Errorf("train: %w: settings of another task beside task %s", ErrCombination, c.Task)
+	}
 	return nil
 }
 

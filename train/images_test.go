@@ -424,6 +424,8 @@ func TestBadImages(t *testing.T) {
 		{"two streams on a grid", func(c *Config) { c.ViT.TwoStream = true }, nil, []string{"--grid none"}},
 		{"samples of text", func(c *Config) { c.Loop.SampleEvery = 2 }, ErrCombination, []string{"--sample-every"}},
 		{"smoothing", func(c *Config) { c.Images.LabelSmoothing = 1 }, nil, []string{"label smoothing"}},
+		{"smoothing that is no number", func(c *Config) { c.Images.LabelSmoothing = math.NaN() }, nil, []string{"label smoothing is NaN"}},
+		{"rate that is no number", func(c *Config) { c.Schedule.LR = math.NaN() }, nil, []string{"learning rate is NaN"}},
 		{"crop", func(c *Config) { c.Augment.Crop = -1 }, nil, []string{"images: "}},
 		{"subset", func(c *Config) { c.Images.Subset = -1 }, nil, []string{"subset"}},
 		{"deviation", func(c *Config) { c.Pixels.Mean[0] = 0.5 }, nil, []string{"images: "}},

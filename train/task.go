@@ -190,12 +190,8 @@ func (c Config) ForTask() Config {
 	return c
 }
 
-// validateTask reports the first thing wrong with the sections of c's task, and
-// settings of another one.
+// validateTask reports the first thing wrong with the sections of c's task.
 func (c Config) validateTask() error {
-	if c != c.ForTask() {
-		return fmt.Errorf("train: %w: settings of another task beside task %s", ErrCombination, c.Task)
-	}
 	if c.Loop.Batch < 1 && c.Task != TaskTranslation {
 		return errBatch(c.Loop.Batch)
 	}
