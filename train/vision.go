@@ -111,8 +111,8 @@ func (v *vision) classify(set *images.Set, most int, c *metric.Classification) e
 	})
 }
 
-// EachBatch calls do for most images of set, evenly spread over it, or for all
-// of them where most is 0. Batches have the size of room, and its memory.
+// EachBatch calls do for most images of set, spread over it, or for all of them
+// where most is 0. Batches have the size of room, and its memory.
 func EachBatch(set *images.Set, most int, room model.ImageBatch, do func(b model.ImageBatch, labels []int32) error) error {
 	all := set.Len()
 	n := all
@@ -128,8 +128,7 @@ func EachBatch(set *images.Set, most int, room model.ImageBatch, do func(b model
 			run = 1
 		}
 		for i := 0; i < b.Size; i += run {
-			at := int(int64(first+i) * int64(all) / int64(n))
-			if err := set.Fill(at, run, b.Pixels[i*image:][:run*image], labels[i:i+run]); err != nil {
+			if err := set.Fill(pick(first+i, n, all), run, b.Pixels[i*image:][:run*image], labels[i:i+run]); err != nil {
 				return err
 			}
 		}
@@ -138,6 +137,14 @@ func EachBatch(set *images.Set, most int, room model.ImageBatch, do func(b model
 		}
 	}
 	return nil
+}
+
+// pick chooses the i-th of n samples of all: any one of the i-th of n stretches,
+// for at even distances all could be of one class.
+func pick(i, n, all int) int {
+	low, high := int64(i)*int64(all)/int64(n), int64(i+1)*int64(all)/int64(n)
+	key := rng.Key{Sample: uint32(i), Site: rng.SiteData}
+	return int(low + int64(key.Uint64(0)%uint64(high-low)))
 }
 
 func (v *vision) rehearse() error { return v.Logits(v.logits, v.room, v.cfg.Method.Grid, 0) }
