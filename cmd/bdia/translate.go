@@ -1,0 +1,205 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/train"
+)
+
+// translateOptions say what is translated, and how.
+type translateOptions struct {
+	generate.TranslateOptions
+	policies      policies
+	input, output string
+	asJSON        bool
+	engine        train.EngineConfig
+}
+
+func newTranslate() *cobra.Command {
+	o := translateOptions{TranslateOptions: generate.DefaultTranslate(), policies: policies{pairs.Skip, pairs.Skip}}
+	c := &cobra.Command{
+		Use:   "translate RUN [SENTENCE...]",
+		Short: "Translate sentences with a trained model",
+		Long: `Translate sentences, the lines of a file, or those of standard input as they come,
+with the model in a run directory or in its best/ folder. A line gives a line: an
+empty one for an empty line, and for one that cannot be translated; these are
+counted at the end. With --n-best, each translation is a line of three columns
+between tabs: number of the input line, score, text.
+
+Hypotheses are ordered by the logarithm of their probability over their length
+in tokens, the end included, to the power of --length-penalty; fairseq and Hugging
+Face do the same. A sentence's translation does not depend on the others.`,
+		Example: `  bdia translate runs/en-fr "A man is riding a horse."
+  bdia translate runs/en-fr/best --input test.en.gz --output test.fr --beam 10
+  head -3 test.en | bdia translate runs/en-fr --n-best 3 --json`,
+		Args: arguments(1, 1<<20, "a run directory, and sentences unless they are in a file"),
+	}
+	group(c, "Text", func(f *pflag.FlagSet) {
+		f.StringVar(&o.input, "input", "", "`file` with a sentence a line, plain or compressed by gzip; - for standard input")
+		f.StringVar(&o.output, "output", "", "`file` for the translations; - for standard output")
+		f.StringVar((*string)(&o.policies.onLong), "on-long", string(o.policies.onLong), "`what` to do about sentences longer than the model: skip, truncate or fatal")
+		f.StringVar((*string)(&o.policies.onBad), "on-bad", string(o.policies.onBad), "`what` to do about lines that are not UTF-8 or have unknown characters: skip or fatal")
+		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each line")
+	})
+	group(c, "Search", func(f *pflag.FlagSet) {
+		f.IntVar(&o.Beam, "beam", o.Beam, "hypotheses to follow at a time; 1 takes the likeliest token each time")
+		f.Float64Var(&o.LengthPenalty, "length-penalty", o.LengthPenalty, "`power` of the length; higher favours longer translations")
+		f.IntVar(&o.NBest, "n-best", o.NBest, "translations to print of each sentence")
+		f.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens of a translation at most; 0 for 50 more than the sentence has")
+		f.IntVar(&o.BatchTokens, "batch-tokens", o.BatchTokens, "positions of a batch, of sentences and hypotheses with padding; they take memory")
+	})
+	group(c, "Other", func(f *pflag.FlagSet) { engineFlags(f, &o.engine) })
+	completions(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 && o.input != "" {
+			return usage(errors.New("sentences and --input; give one of them"))
+		}
+		for _, err := range []error{o.Validate(), o.policies.validate(), checkEngine(o.engine)} {
+			if err != nil {
+				return usage(err)
+			}
+		}
+		return runTranslate(cmd, args[0], args[1:], o)
+	}
+	return c
+}
+
+func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translateOptions) (err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return err
+	}
+	p := newProgress(cmd.ErrOrStderr())
+	in, err := openLines(cmd, sentences, o.input)
+	if err != nil {
+		return err
+	}
+	defer in.file.Close()
+	t, err := loadTranslator(dir, o.TranslateOptions, o.policies, o.engine)
+	if err != nil {
+		return err
+	}
+	defer t.be.Close()
+	w := &translationWriter{out: bufio.NewWriter(cmd.OutOrStdout()), nBest: o.NBest, asJSON: o.asJSON, notes: map[string]note{}}
+	if o.output != "" && o.output != "-" {
+		if in.is(o.output) {
+			return usage(fmt.Errorf("%s is the input; write the translations to another file", o.output))
+		}
+		f, err := os.Create(o.output)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		w.out.Reset(f)
+	}
+	defer p.clear()
+	for began := time.Now(); ; {
+		lines, err := in.next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		results, err := t.lines(cmd.Context(), in.name, w.lines+1, lines, func(n int) { p.sentences(w.lines+n, in.total, began) })
+		if err != nil {
+			return err
+		}
+		p.clear()
+		if err := w.write(results); err != nil {
+			return err
+		}
+	}
+	w.report(cmd.ErrOrStderr())
+	return nil
+}
+
+// sentences draws how many of total sentences are translated, where that is known.
+func (p *progress) sentences(done, total int, began time.Time) {
+	every := printEvery
+	if p.columns != nil {
+		every = drawEvery
+	}
+	if p.latest.IsZero() { // short work is not worth a line
+		p.latest = began
+	}
+	if total == 0 || time.Since(p.latest) < every {
+		return
+	}
+	spent := time.Since(began)
+	left := time.Duration(float64(spent) / float64(max(done, 1)) * float64(total-done))
+	text := fmt.Sprintf("translated %d of %d sentences  %.1f/s  ETA %s", done, total, float64(done)/spent.Seconds(), left.Round(time.Second))
+	if p.columns != nil {
+		p.line(text[:min(len(text), max(p.columns()-4, 0))])
+		return
+	}
+	p.latest = time.Now()
+	fmt.Fprintln(p.w, text)
+}
+
+// note counts lines of a kind.
+type note struct{ count, first int }
+
+// translationWriter writes translations and counts what was left out.
+type translationWriter struct {
+	out    *bufio.Writer
+	nBest  int
+	asJSON bool
+	lines  int
+	notes  map[string]note
+}
+
+// write writes results, and all of them.
+func (w *translationWriter) write(results []translated) error {
+	encoder := json.NewEncoder(w.out)
+	encoder.SetEscapeHTML(false)
+	for _, r := range results {
+		w.lines++
+		if n := w.notes[r.Note]; n.count == 0 {
+			w.notes[r.Note] = note{1, r.Line}
+		} else {
+			w.notes[r.Note] = note{n.count + 1, n.first}
+		}
+		switch {
+		case w.asJSON:
+			if err := encoder.Encode(r); err != nil {
+				return err
+			}
+		case len(r.Translations) == 0 && w.nBest == 1:
+			fmt.Fprintln(w.out)
+		case len(r.Translations) == 0:
+			fmt.Fprintf(w.out, "%d\t\t\n", r.Line)
+		case w.nBest == 1:
+			fmt.Fprintln(w.out, r.Translations[0].Text)
+		default:
+			for _, t := range r.Translations {
+				fmt.Fprintf(w.out, "%d\t%.4f\t%s\n", r.Line, t.Score, t.Text)
+			}
+		}
+	}
+	return w.out.Flush()
+}
+
+// report says which lines were not translated as they are, if any.
+func (w *translationWriter) report(to io.Writer) {
+	var kinds []string
+	for _, kind := range []string{lineEmpty, lineBad, lineLong, lineTruncated} {
+		if n := w.notes[kind]; n.count > 0 {
+			kinds = append(kinds, fmt.Sprintf("%d %s (first in line %d)", n.count, kind, n.first))
+		}
+	}
+	if len(kinds) > 0 {
+		fmt.Fprintf(to, "Of %d lines: %s\n", w.lines, strings.Join(kinds, ", "))
+	}
+}

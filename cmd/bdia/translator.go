@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+// policies say what becomes of text that cannot be translated: pairs.Skip, Fatal or,
+// for what is too long, Truncate.
+type policies struct{ onBad, onLong pairs.Policy }
+
+func (p policies) validate() error {
+	if p.onBad != pairs.Skip && p.onBad != pairs.Fatal {
+		return fmt.Errorf("--on-bad %s; use %s or %s", p.onBad, pairs.Skip, pairs.Fatal)
+	}
+	if p.onLong != pairs.Skip && p.onLong != pairs.Truncate && p.onLong != pairs.Fatal {
+		return fmt.Errorf("--on-long %s; use %s, %s or %s", p.onLong, pairs.Skip, pairs.Truncate, pairs.Fatal)
+	}
+	return nil
+}
+
+// translator is an encoder-decoder ready to translate text.
+type translator struct {
+	*generate.Translator
+	be             *cpu.Backend
+	source, target tokenizer.Tokenizer
+	most           int // tokens that a sentence may have
+	policies       policies
+}
+
+// loadTranslator loads the encoder-decoder of a run directory or its best/ folder.
+func loadTranslator(dir string, o generate.TranslateOptions, p policies, engine train.EngineConfig) (*translator, error) {
+	home := runOf(dir)
+	if err := checkpoint.Settle(home); err != nil {
+		return nil, err
+	}
+	info, err := convert.ReadSeq2SeqConfig(filepath.Join(dir, "config.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, noModel(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &translator{most: info.Config.SourceContext - 1, policies: p}
+	if t.source, t.target, err = train.LoadTokenizers(dir); err != nil {
+		return nil, err
+	}
+	if c := info.Config; t.source.VocabSize() > c.SourceVocab || t.target.VocabSize() > c.TargetVocab {
+		return nil, fmt.Errorf("%s: the tokenizers have %d and %d tokens, the model only %d and %d; they do not belong together",
+			dir, t.source.VocabSize(), t.target.VocabSize(), c.SourceVocab, c.TargetVocab)
+	}
+	grid, err := gridOf(home)
+	if err != nil {
+		return nil, err
+	}
+	special := pairs.Special{SourceEnd: info.SourceEnd, SourcePad: info.SourcePad, Begin: info.Begin, End: info.End, Pad: info.Pad}
+	on := func(be backend.Backend) (m *model.Seq2Seq, err error) {
+		if m, err = model.NewSeq2Seq(be, info.Config, bdia.Options{Memory: bdia.Store, Grid: grid}); err == nil {
+			t.Translator, err = generate.NewTranslator(m, special, t.target.VocabSize(), grid, o)
+		}
+		return m, err
+	}
+	planner := plan.New(cpu.ScratchBytes(engine.Threads))
+	if _, err = on(planner); err == nil {
+		err = plausible(dir, planner.Peak().ByComponent[backend.Weights])
+	}
+	if err == nil {
+		err = t.Rehearse()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if t.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: planner.Peak().Total}); err != nil {
+		return nil, err
+	}
+	m, err := on(t.be)
+	if err == nil {
+		err = train.LoadSeq2Seq(t.be, m, dir)
+	}
+	if err != nil {
+		t.be.Close()
+		return nil, err
+	}
+	return t, nil
+}
+
+// What a line may be, beside a sentence that is translated as it is.
+const (
+	lineEmpty     = "empty"
+	lineBad       = "not UTF-8 or with unknown characters"
+	lineLong      = "too long"
+	lineTruncated = "truncated"
+)
+
+// translated is a line and what was made of it.
+type translated struct {
+	Line         int           `json:"line"`
+	Source       string        `json:"source"`
+	Translations []translation `json:"translations"`   // best first; none for a line that was left out
+	Note         string        `json:"note,omitempty"` // one of the constants above
+}
+
+// translation is one of a line's.
+type translation struct {
+	Text    string  `json:"text"`
+	Score   float64 `json:"score"`    // by which they are ordered
+	LogProb float64 `json:"log_prob"` // natural logarithm of its probability
+}
+
+// lines translates lines of the input called name, the first of which has the number
+// first. done is called with how many are through, now and then. It fails where the
+// policies say so.
+func (t *translator) lines(ctx context.Context, name string, first int, lines []string, done func(n int)) ([]translated, error) {
+	results := make([]translated, len(lines))
+	var sources [][]int32
+	var places []int
+	for i, line := range lines {
+		results[i] = translated{Line: first + i, Source: strings.TrimSpace(line), Translations: []translation{}}
+		ids, err := t.read(&results[i])
+		if err != nil {
+			return nil, fmt.Errorf("%s: line %d: %w", name, first+i, err)
+		}
+		if len(ids) > 0 {
+			sources, places = append(sources, ids), append(places, i)
+		}
+	}
+	n := len(lines) - len(sources)
+	done(n)
+	err := t.Translate(sources, func(i int, best []generate.Hypothesis) error {
+		r := &results[places[i]]
+		for _, h := range best {
+			text, err := t.target.Decode(h.IDs)
+			if err != nil {
+				return err
+			}
+			r.Translations = append(r.Translations, translation{oneLineOf(text), h.Score, h.LogProb})
+		}
+		n++
+		done(n)
+		return ctx.Err()
+	})
+	return results, err
+}
+
+// read returns the tokens of a line, none where it is not to be translated.
+func (t *translator) read(r *translated) ([]int32, error) {
+	if r.Source == "" {
+		r.Note = lineEmpty
+		return nil, nil
+	}
+	ids, err := t.source.Encode([]byte(r.Source))
+	if !utf8.ValidString(r.Source) {
+		err = errors.New("it is not UTF-8; convert it, with iconv say")
+	}
+	if err != nil {
+		r.Source, r.Note = strings.ToValidUTF8(r.Source, string(unicode.ReplacementChar)), lineBad
+		if t.policies.onBad == pairs.Fatal {
+			return nil, err
+		}
+		return nil, nil
+	}
+	if len(ids) <= t.most {
+		return ids, nil
+	}
+	switch t.policies.onLong {
+	case pairs.Fatal:
+		return nil, fmt.Errorf("a sentence of %d tokens, and the model takes %d; split it, or have long ones skipped or truncated with --on-long", len(ids), t.most)
+	case pairs.Truncate:
+		r.Note = lineTruncated
+		return ids[:t.most], nil
+	}
+	r.Note = lineLong
+	return nil, nil
+}
+
+// oneLineOf makes a line of decoded tokens, which may be any bytes.
+func oneLineOf(text []byte) string {
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(text), string(unicode.ReplacementChar))))
+}
