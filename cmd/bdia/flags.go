@@ -73,7 +73,7 @@ func completions(c *cobra.Command) {
 		"preset": slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets()), "format": {"lines", "tsv", "csv"},
 		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "task": taskNames(), "on-corrupt": {"fatal", "skip"}, "memory": {"reversible", "store", "recompute"}, "gamma": {"0.5", "0.25", "0"},
 		"grid": {"9", "none"}, "optimizer": optim.Names(), "state-bits": {"32", "8"}, "schedule": {"cosine", "linear", "constant"}, "gelu": {"tanh", "erf"},
-		"update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"}, "split": {"val", "train"}, "fault": faultNames(),
+		"update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"}, "model": {"gpt", "vit", "revvit"}, "split": {"val", "train"}, "fault": faultNames(),
 	} {
 		if c.Flags().Lookup(name) != nil {
 			_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
@@ -165,6 +165,9 @@ func (s *settings) startFrom(given map[string]string) error {
 		return usage(errors.New("--preset and --from both say what the model is; give one of them"))
 	}
 	from, err := convert.ReadViTConfig(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noModel(dir)
+	}
 	if err != nil {
 		return err
 	}
