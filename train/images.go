@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"path/filepath"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
@@ -56,15 +55,8 @@ type Images struct {
 // createImages opens the images and completes cfg: classes, normalisation, and
 // steps by epochs.
 func createImages(ctx context.Context, cfg *Config, progress func(what string, done, total int64)) (*Images, error) {
-	for _, path := range []*string{&cfg.Images.Path, &cfg.Images.Test, &cfg.Images.From} { // found again from any folder
-		if *path == "" {
-			continue
-		}
-		abs, err := filepath.Abs(*path)
-		if err != nil {
-			return nil, fmt.Errorf("train: %w", err)
-		}
-		*path = abs
+	if err := cfg.Absolute(); err != nil {
+		return nil, err
 	}
 	if cfg.Images.From != "" && cfg.Pixels == (images.Norm{}) {
 		from, err := convert.ReadViTConfig(cfg.Images.From)

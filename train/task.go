@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"path/filepath"
 	"slices"
 
 	"github.com/bdia-go/bdia"
@@ -188,6 +189,23 @@ func (c Config) ForTask() Config {
 		c.Pairs, c.Seq2Seq = PairConfig{}, model.Seq2SeqConfig{}
 	}
 	return c
+}
+
+// Absolute makes the paths of images and of sentence pairs absolute, so that a run
+// finds them again from any folder.
+func (c *Config) Absolute() error {
+	p := &c.Pairs
+	for _, path := range []*string{&c.Images.Path, &c.Images.Test, &c.Images.From, &p.Files.Source, &p.Files.Target, &p.ValSource, &p.ValTarget} {
+		if *path == "" {
+			continue
+		}
+		abs, err := filepath.Abs(*path)
+		if err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		*path = abs
+	}
+	return nil
 }
 
 // validateTask reports the first thing wrong with the sections of c's task.

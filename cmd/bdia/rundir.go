@@ -116,6 +116,9 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 	}
 	cfg, err := s.resolve(cmd.Flags(), func(train.Task) train.Config { return r.Config })
 	if err == nil {
+		err = cfg.Absolute()
+	}
+	if err == nil {
 		err = unchanged(r.Config, cfg)
 	}
 	if n := r.State.Step; err == nil && n >= cfg.Schedule.Steps {
@@ -138,6 +141,13 @@ func printRun(w io.Writer, r *train.Run) {
 	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s\n", c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, batchText(c))
 	if r.Text != nil {
 		fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.Text.Tokens(true).Len()), countText(r.Text.Tokens(false).Len()))
+	}
+	if r.Images != nil {
+		held := 0
+		if val := r.Images.Set(false); val != nil {
+			held = val.Len()
+		}
+		fmt.Fprintf(w, "Images: %s to train on, %s held out\n", countText(int64(r.Images.Set(true).Len())), countText(int64(held)))
 	}
 	if r.Pairs != nil {
 		printPairs(w, r.Pairs)
@@ -179,7 +189,11 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		fmt.Fprintf(w, "Interrupted after step %d of %d; saved. Go on with:\n  bdia train --resume %s\n", sum.Steps, r.Config.Schedule.Steps, r.Dir)
 		return
 	case sum.Stopped:
-		fmt.Fprintf(w, "Stopped early at step %d: no better validation loss in %d evaluations.\n", sum.Steps, r.Config.Loop.Patience)
+		measure := "loss"
+		if r.Images != nil {
+			measure = "accuracy"
+		}
+		fmt.Fprintf(w, "Stopped early at step %d: no better validation %s in %d evaluations.\n", sum.Steps, measure, r.Config.Loop.Patience)
 	default:
 		fmt.Fprintf(w, "Done: %d steps in %s.\n", sum.Steps, secondsText(sum.Seconds))
 	}
@@ -205,7 +219,11 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 				fmt.Fprintf(w, "    %s\n", line)
 			}
 		}
-		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia classify %[1]s IMAGE\n", r.Dir)
+		part := ""
+		if math.IsNaN(sum.LastVal.Loss) { // nothing is held out
+			part = " --split train"
+		}
+		fmt.Fprintf(w, "Try it with:\n  bdia eval %s%s\n  bdia classify %[1]s IMAGE\n", r.Dir, part)
 		return
 	}
 	if r.Pairs != nil {

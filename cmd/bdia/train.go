@@ -126,6 +126,11 @@ func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report f
 // trainRun trains r to its end, or until ctx is done, and reports.
 func trainRun(ctx context.Context, r *train.Run, p *progress, report func(*train.Run, train.Summary) error) error {
 	p.unit, _ = r.Config.Unit()
+	if r.Images != nil { // a run that goes on has not opened them
+		if err := r.Images.Open(ctx, p.Preparing); err != nil {
+			return err
+		}
+	}
 	printRun(p.w, r)
 	sum, err := r.Train(ctx, p)
 	p.clear()
