@@ -273,10 +273,12 @@ func TestViTMisfits(t *testing.T) {
 		{"a scalar", with("pos_embed", entry{"pos_embed", safetensors.F32, nil, make([]byte, 4)}), nil, []string{"pos_embed", "[]"}},
 		{"a scalar head", with("head.weight", entry{"head.weight", safetensors.F32, nil, make([]byte, 4)}), nil, nil},
 		{"no square of positions", with("pos_embed", entry{"pos_embed", safetensors.F32, []int{1, 8, 6}, make([]byte, 8*6*4)}), nil, []string{"pos_embed", "[1 8 6]"}},
+		{"layer scale", with("", entry{"blocks.1.ls1.gamma", safetensors.F32, []int{6}, make([]byte, 6*4)}), nil, []string{"blocks.1.ls1.gamma"}},
+		{"a pooler", with("", entry{"pooler.dense.bias", safetensors.F32, []int{6}, make([]byte, 6*4)}), nil, nil},
 		{"deeper model", base, func(c *model.ViTConfig) { c.Layers = 3 }, []string{"blocks.2.", "3 blocks"}},
 		{"shallower model", base, func(c *model.ViTConfig) { c.Layers = 1 }, []string{"more than 1 block"}},
 		{"other patches", base, func(c *model.ViTConfig) { c.Patch = 3 }, []string{"patch_embed.proj.weight"}},
-		{"mean pool", base, func(c *model.ViTConfig) { c.MeanPool = true }, []string{"pos_embed"}},
+		{"mean pool", base, func(c *model.ViTConfig) { c.MeanPool = true }, []string{"cls_token"}},
 		{"something else", []entry{{"a", safetensors.F32, []int{1}, make([]byte, 4)}}, nil, []string{"vision transformer"}},
 	} {
 		c := vitConfig()

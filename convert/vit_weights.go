@@ -93,7 +93,7 @@ func WriteViT(w io.Writer, be backend.Backend, m *model.ViT) error {
 }
 
 // ReadViT loads a model's parameters from the model.safetensors of timm or of
-// Hugging Face's ViT, all of which must be there and fit (ErrMismatch).
+// Hugging Face's ViT: all must be there and fit, and no others (ErrMismatch).
 func ReadViT(be backend.Backend, m *model.ViT, f *safetensors.File) error {
 	_, err := readViT(be, m, f, false)
 	return err
@@ -122,6 +122,9 @@ func readViT(be backend.Backend, m *model.ViT, f *safetensors.File, adapt bool) 
 	if info, ok := f.Info(of("head.weight")[0]); adapt && (!ok || len(info.Shape) != 2 || info.Shape[0] != m.Config.Classes) {
 		newHead = true
 		changes = append(changes, fmt.Sprintf("a new head for %d classes", m.Config.Classes))
+	}
+	if err := noOthers(m, f, of); err != nil {
+		return nil, err
 	}
 	var buf []float32
 	for _, p := range m.Params() {
@@ -158,6 +161,25 @@ func readViT(be backend.Backend, m *model.ViT, f *safetensors.File, adapt bool) 
 		be.Upload(p.Value, buf)
 	}
 	return changes, nil
+}
+
+// noOthers refuses tensors that the model does not have, such as those of layer
+// scale: left out, they would make it another model. The pooler of Hugging Face's
+// ViT is no part of a classifier.
+func noOthers(m *model.ViT, f *safetensors.File, of func(name string) []string) error {
+	known := map[string]bool{}
+	for _, p := range m.Params() {
+		name, _ := timmName(m.Config, p)
+		for _, part := range of(name) {
+			known[part] = true
+		}
+	}
+	for _, name := range f.Names() {
+		if !known[name] && !strings.HasPrefix(strings.TrimPrefix(name, "vit."), "pooler.") {
+			return fmt.Errorf("convert: %w: tensor %s belongs to no plain vision transformer of %d blocks", ErrMismatch, name, m.Config.Layers)
+		}
+	}
+	return nil
 }
 
 // gridOf returns the side of the grid of patches that a file's positions are
