@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
@@ -40,6 +41,9 @@ func loadClassifier(dir string, batch int, gamma float64, engine train.EngineCon
 	}
 	if err != nil {
 		return nil, err
+	}
+	if err := (images.Norm{Mean: info.Mean, Std: info.Std}).Validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	c := &classifier{ViTInfo: info}
 	if c.grid, err = gridOf(home); err != nil {

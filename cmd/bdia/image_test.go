@@ -372,6 +372,7 @@ func TestDamagedImageRuns(t *testing.T) {
 		{"hostile image size", "config.json", replace(`"img_size": 8`, `"img_size": 8192`), "classify RUN PHOTOS"},
 		{"hostile depth", "config.json", replace(`"depth": 4`, `"depth": 1000000000`), "classify RUN PHOTOS"},
 		{"hostile classes", "config.json", replace(`"num_classes": 3`, `"num_classes": 1000000000`), "classify RUN PHOTOS"},
+		{"no deviation", "config.json", replace(`"std": [`, `"std": [0, 0, 0], "was": [`), "classify RUN PHOTOS"},
 		{"settings of another depth", "bdia.yaml", replace("layers: 4", "layers: 3"), "verify RUN|" + resume},
 		{"settings of another patch", "bdia.yaml", replace("patch: 4", "patch: 2"), "verify RUN|" + resume},
 		{"settings of text too", "bdia.yaml", replace("task: image", "task: image\nmodel:\n  width: 8"), "eval RUN"},
