@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -145,6 +146,9 @@ func (in *lineInput) starts(prefix string) bool {
 func (in *lineInput) wrong(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	if errors.As(err, new(flate.CorruptInputError)) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("its compressed data are damaged (%w); make or download it again", err)
 	}
 	return fmt.Errorf("%s: line %d: %w", in.name, in.read+1, err)
 }

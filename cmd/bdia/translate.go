@@ -127,6 +127,9 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 
 // sentences draws how many of total sentences are translated, where that is known.
 func (p *progress) sentences(done, total int, began time.Time) {
+	if total == 0 {
+		return
+	}
 	every := printEvery
 	if p.columns != nil {
 		every = drawEvery
@@ -134,7 +137,7 @@ func (p *progress) sentences(done, total int, began time.Time) {
 	if p.latest.IsZero() { // short work is not worth a line
 		p.latest = began
 	}
-	if total == 0 || time.Since(p.latest) < every {
+	if time.Since(p.latest) < every {
 		return
 	}
 	spent := time.Since(began)

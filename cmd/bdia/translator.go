@@ -56,6 +56,9 @@ func loadTranslator(dir string, o generate.TranslateOptions, p policies, engine 
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, noModel(dir)
 	}
+	if errors.Is(err, convert.ErrUnsupported) {
+		return nil, fmt.Errorf("%w; translating takes a model of bdia train --task translation", err)
+	}
 	if err != nil {
 		return nil, err
 	}
