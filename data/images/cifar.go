@@ -105,6 +105,10 @@ func (p *part) addRecords(f *file) error {
 	if n > maxSamples {
 		return fmt.Errorf("images: %s: %w: %d records; at most %d", f.where(), ErrTooLarge, n, maxSamples)
 	}
+	mislabelled := func(record int64, what string, label, classes int) error {
+		return fmt.Errorf("images: %s: %w: record %d has %s %d, but there are %d classes; the file is mislabelled or of another layout",
+			f.where(), ErrCorrupt, record, what, label, classes)
+	}
 	buf := make([]byte, min(n, chunk)*f.record)
 	for first := int64(0); first < n; first += chunk {
 		buf = buf[:min(n-first, chunk)*f.record]
@@ -112,13 +116,12 @@ func (p *part) addRecords(f *file) error {
 			return err
 		}
 		for i, record := first, buf; len(record) > 0; i, record = i+1, record[f.record:] {
-			label, coarse, classes := int(record[f.record-cifarPixels-1]), 0, len(p.classes)
-			if f.record == cifar100Bytes {
-				coarse = int(record[0])
+			label, coarse := int(record[f.record-cifarPixels-1]), int(record[0])
+			if label >= len(p.classes) {
+				return mislabelled(i, "label", label, len(p.classes))
 			}
-			if label >= classes || coarse >= coarseClasses {
-				return fmt.Errorf("images: %s: %w: record %d has label %d (coarse %d), but there are %d classes (%d coarse); the file is mislabelled or of another layout",
-					f.where(), ErrCorrupt, i, label, coarse, classes, coarseClasses)
+			if f.record == cifar100Bytes && coarse >= coarseClasses {
+				return mislabelled(i, "coarse label", coarse, coarseClasses)
 			}
 			p.samples = append(p.samples, sample{f, int32(i), int32(label)})
 		}
