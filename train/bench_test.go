@@ -13,33 +13,46 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(memory.String(), func(b *testing.B) {
 			cfg := DefaultConfig()
 			cfg.Loop.Batch = 16
-			cfg = cfg.WithMemory(memory)
-			planned, err := Plan(cfg)
-			if err != nil {
-				b.Fatal(err)
-			}
-			be, err := NewCPU(cfg, planned)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer be.Close()
-			s, err := NewSession(be, cfg, Random(cfg))
-			if err != nil {
-				b.Fatal(err)
-			}
-			s.Init()
-			if _, err := s.Step(1); err != nil {
-				b.Fatal(err)
-			}
-			b.ReportAllocs()
-			for step := 2; b.Loop(); step++ {
-				if _, err := s.Step(step); err != nil {
-					b.Fatal(err)
-				}
-			}
-			tokens := float64(cfg.Loop.Batch * cfg.Model.Context)
-			b.ReportMetric(tokens*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
-			b.ReportMetric(float64(planned.Total)/(1<<20), "MiB")
+			benchmarkStep(b, cfg.WithMemory(memory))
 		})
 	}
+}
+
+// BenchmarkTranslation times whole optimiser steps of the tiny encoder-decoder, on
+// batches of 4096 tokens.
+func BenchmarkTranslation(b *testing.B) {
+	for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
+		b.Run(memory.String(), func(b *testing.B) { benchmarkStep(b, DefaultTranslationConfig().WithMemory(memory)) })
+	}
+}
+
+func benchmarkStep(b *testing.B, cfg Config) {
+	planned, err := Plan(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	be, err := NewCPU(cfg, planned)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer be.Close()
+	s, err := NewSession(be, cfg, Random(cfg))
+	if err != nil {
+		b.Fatal(err)
+	}
+	s.Init()
+	if _, err := s.Step(1); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	tokens := 0
+	for step := 2; b.Loop(); step++ {
+		r, err := s.Step(step)
+		if err != nil {
+			b.Fatal(err)
+		}
+		tokens += r.Losses
+	}
+	b.ReportMetric(float64(tokens)/b.Elapsed().Seconds(), "tokens/s")
+	b.ReportMetric(float64(planned.Total)/(1<<20), "MiB")
 }

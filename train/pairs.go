@@ -38,8 +38,8 @@ func (c PairConfig) Validate() error {
 		return fmt.Errorf("train: no tokenizer; use char, bpe or a folder with tokenizer files")
 	case c.Tokenizer == "bpe" && c.BPEVocab < 257:
 		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", c.BPEVocab)
-	case c.BatchTokens < 2 || c.BatchTokens > maxTokens:
-		return fmt.Errorf("train: batches of %d tokens; give 2 to %d", c.BatchTokens, maxTokens)
+	case c.BatchTokens < 1 || c.BatchTokens > maxTokens:
+		return fmt.Errorf("train: batches of %d tokens; give 1 to %d", c.BatchTokens, maxTokens)
 	case !(c.Epochs >= 0 && c.Epochs <= 1e6):
 		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", c.Epochs)
 	case c.ValSource == "" && c.ValTarget != "":
@@ -62,9 +62,6 @@ func (c PairConfig) Validate() error {
 func (c Config) validatePairs() error {
 	if c.Loop.Batch != 0 || c.Loop.MicroBatch != 0 {
 		return fmt.Errorf("train: %w: a batch of pairs has as many as its tokens allow, at once; leave out --batch and --micro-batch, and use --batch-tokens", ErrCombination)
-	}
-	if c.Loop.SampleEvery > 0 {
-		return fmt.Errorf("train: %w: samples of text every %d steps, and task %s; leave out --sample-every", ErrCombination, c.Loop.SampleEvery, TaskTranslation)
 	}
 	return c.Pairs.Validate()
 }
@@ -343,6 +340,43 @@ func (p *Pairs) Close() error {
 
 // Set returns the pairs of a part; nil where there are none.
 func (p *Pairs) Set(part pairs.Part) *pairs.Set { return p.sets[part] }
+
+// example is a sentence that samples translate, held out where one is, and its
+// translation.
+func (p *Pairs) example() (source, target []int32, err error) {
+	s := p.sets[pairs.Val]
+	if s == nil {
+		s = p.sets[pairs.Train]
+	}
+	n, m := s.Lengths(0)
+	source, target = make([]int32, n), make([]int32, m)
+	if _, err = s.Source(source, 0); err == nil {
+		_, err = s.Target(target, 0)
+	}
+	return source, target, err
+}
+
+// Batch fills dst with the pairs of a step of cfg.
+func (p *Pairs) Batch(cfg Config, step int, dst *pairs.Batch) error {
+	b, err := p.batches(cfg)
+	if err != nil {
+		return err
+	}
+	s, err := b.Shape(step)
+	if err != nil {
+		return err
+	}
+	return b.Fill(step, 0, s.B, dst)
+}
+
+// Sequential returns the batches in which a part is evaluated; nil where it is
+// empty.
+func (p *Pairs) Sequential(cfg Config, part pairs.Part) (*pairs.Sequential, error) {
+	if p.sets[part] == nil {
+		return nil, nil
+	}
+	return pairs.NewSequential(p.sets[part], cfg.Pairs.BatchTokens, SpecialTokens(cfg.Seq2Seq))
+}
 
 // batches are those of the steps of cfg.
 func (p *Pairs) batches(cfg Config) (*pairs.Batches, error) {

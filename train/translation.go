@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"io"
 	"slices"
 
@@ -9,9 +10,11 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // translation is an encoder-decoder that learns pairs of sentences.
@@ -19,6 +22,7 @@ type translation struct {
 	*model.Seq2Seq
 	be         backend.Backend
 	cfg        Config
+	text       *Pairs // nil where the tokens are made up
 	batches    pairSource
 	val, train *pairs.Sequential // to be evaluated; nil where there are none
 	room       *pairs.Batch      // for every batch
@@ -33,21 +37,14 @@ func (p *Pairs) learner(be backend.Backend, cfg Config) (learner, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.val, err = p.sequential(cfg, pairs.Val); err != nil {
+	t.text = p
+	if t.val, err = p.Sequential(cfg, pairs.Val); err != nil {
 		return nil, err
 	}
 	if cfg.Loop.EvalTrain {
-		t.train, err = p.sequential(cfg, pairs.Train)
+		t.train, err = p.Sequential(cfg, pairs.Train)
 	}
 	return t, err
-}
-
-// sequential are the batches in which a part is evaluated; nil where it is empty.
-func (p *Pairs) sequential(cfg Config, part pairs.Part) (*pairs.Sequential, error) {
-	if p.sets[part] == nil {
-		return nil, nil
-	}
-	return pairs.NewSequential(p.sets[part], cfg.Pairs.BatchTokens, SpecialTokens(cfg.Seq2Seq))
 }
 
 func newTranslation(be backend.Backend, cfg Config, batches pairSource) (*translation, error) {
@@ -179,11 +176,50 @@ func (t *translation) rehearse() error {
 			}
 		}
 	}
-	return nil
+	if t.text == nil {
+		return nil
+	}
+	_, _, _, err := t.translate()
+	return err
 }
 
-// show has nothing to write.
-func (t *translation) show() (string, error) { return "", nil }
+// translate translates the example, taking the likeliest token each time.
+func (t *translation) translate() (source, target, own []int32, err error) {
+	if source, target, err = t.text.example(); err != nil {
+		return nil, nil, nil, err
+	}
+	o := generate.DefaultTranslate()
+	o.Beam = 1
+	tr, err := generate.NewTranslator(t.Seq2Seq, SpecialTokens(t.cfg.Seq2Seq), t.text.Target.VocabSize(), t.cfg.Method.Grid, o)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	err = tr.Translate([][]int32{source}, func(_ int, best []generate.Hypothesis) error {
+		own = best[0].IDs
+		return nil
+	})
+	return source, target, own, err
+}
+
+// show translates a sentence that is held out.
+func (t *translation) show() (string, error) {
+	source, target, own, err := t.translate()
+	if err != nil {
+		return "", err
+	}
+	var lines []string
+	for _, s := range []struct {
+		tok tokenizer.Tokenizer
+		ids []int32
+	}{{t.text.Source, source}, {t.text.Target, own}, {t.text.Target, target}} {
+		text, err := s.tok.Decode(s.ids)
+		if err != nil {
+			return "", err
+		}
+		lines = append(lines, string(text))
+	}
+	return fmt.Sprintf("%s\n-> %s\n(%s)", lines[0], lines[1], lines[2]), nil
+}
 
 func (t *translation) writeConfig(w io.Writer) error {
 	s := SpecialTokens(t.cfg.Seq2Seq)
@@ -237,7 +273,15 @@ func (m madeUpPairs) Shape(step int) (pairs.Shape, error) {
 	return pairs.Shape{B: B, S: S, T: T, Targets: B * T}, nil
 }
 
-// Fill gives uniform ids.
+// RandomPairs returns a batch of uniformly random ids: that of a step of Random(cfg).
+func RandomPairs(cfg Config, step int) *pairs.Batch {
+	m, b := randomPairs(cfg), &pairs.Batch{}
+	s, _ := m.Shape(step)
+	_ = m.Fill(step, 0, s.B, b)
+	return b
+}
+
+// Fill gives uniform ids. It does not fail.
 func (m madeUpPairs) Fill(step, first, n int, dst *pairs.Batch) error {
 	s, _ := m.Shape(step)
 	key := rng.Key{Seed: m.cfg.Loop.Seed, Step: uint32(step), Sample: uint32(first), Site: rng.SiteData}

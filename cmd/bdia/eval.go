@@ -39,7 +39,7 @@ func newEval() *cobra.Command {
 		Long: `Measure the ordinary transformer (gamma 0) that a run has trained, on its
 held-out or training data: with the residual stream on the run's grid, as it was
 trained, and in plain float32, as other tools will run it. Of text: loss,
-perplexity and bits per byte. Of images: loss, accuracy among one and five
+perplexity and bits per byte. Of translations: loss and perplexity. Of images: loss, accuracy among one and five
 guesses, a table of the classes and the confusion matrix.
 
 With --gamma FROM:TO:STEP, measure image runs with a fixed inference gamma
@@ -52,8 +52,8 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		Args: arguments(1, math.MaxInt, "one run directory or more"),
 	}
 	group(c, "Flags", func(f *pflag.FlagSet) {
-		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train")
-		f.IntVar(&o.samples, "samples", 0, "most windows of text, or images; 0 for all")
+		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train; of translations, test too")
+		f.IntVar(&o.samples, "samples", 0, "most windows of text, images or pairs; 0 for all")
 		f.StringVar(&o.data, "data", "", "other `images` than the run's, of the same classes")
 		f.StringVar(&o.gammas, "gamma", "", "inference gammas `FROM:TO:STEP`, as -0.5:0.5:0.1")
 		f.StringVar(&o.figure, "figure", "", "`file` for the figure of --gamma, .png or .svg")
@@ -92,8 +92,14 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions) (interface{ pri
 		return nil, err
 	}
 	defer r.Close()
+	if r.Pairs == nil && o.split == "test" {
+		return nil, usage(errors.New("--split test is for runs of translations"))
+	}
 	if r.Images != nil {
 		return evaluateImages(ctx, r, o)
+	}
+	if r.Pairs != nil && o.data == "" {
+		return evaluatePairs(ctx, r, o)
 	}
 	if o.data != "" {
 		return nil, usage(errors.New("--data is for runs of images"))
@@ -113,8 +119,8 @@ type evalOptions struct {
 }
 
 func (o evalOptions) validate() error {
-	if o.split != "val" && o.split != "train" {
-		return fmt.Errorf("--split %q: use val or train", o.split)
+	if o.split != "val" && o.split != "train" && o.split != "test" {
+		return fmt.Errorf("--split %q: use val, train or test", o.split)
 	}
 	if o.samples < 0 {
 		return fmt.Errorf("--samples %d: give a positive number, or 0 for all", o.samples)

@@ -121,7 +121,7 @@ func quickReport(ctx context.Context, w io.Writer, r *train.Run, sum train.Summa
 	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much.\n  This run's peak was %s.\n",
 		float64(store.Total)/float64(sum.Peak.Total), asPlanned(sum))
 
-	next, err := subjectOfRun(ctx, r)
+	next, err := subjectOfRun(ctx, r, false)
 	if err != nil {
 		return err
 	}

@@ -48,9 +48,12 @@ func TestMicroBatchSubject(t *testing.T) {
 	t.Parallel()
 	for _, task := range train.Tasks() {
 		cfg := train.Default(task)
+		if task == train.TaskTranslation {
+			continue // a batch is never cut
+		}
 		cfg.Loop.Batch, cfg.Loop.MicroBatch = 12, 3
 		_, perSample := cfg.Unit()
-		if s, err := freshSubject(cfg).blank(plan.New(0)); err != nil || s.Losses != 3*perSample {
+		if s, err := freshSubject(cfg, false).blank(plan.New(0)); err != nil || s.Losses != 3*perSample {
 			t.Errorf("%s: a pass of %d losses is checked (%v), want 3 samples of %d", task, s.Losses, err, perSample)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
@@ -25,12 +26,17 @@ type subject struct {
 }
 
 // subjectOfRun is a run's trained model on its next batch, or the first
-// micro-batch of that.
-func subjectOfRun(ctx context.Context, r *train.Run) (subject, error) {
+// micro-batch of that. Of an encoder-decoder one stack is checked.
+func subjectOfRun(ctx context.Context, r *train.Run, encoder bool) (subject, error) {
 	if r.State.Step == 0 {
 		return subject{}, fmt.Errorf("%s has no checkpoint yet; train it first", r.Dir)
 	}
 	n, step := r.Config.Loop.SamplesAtOnce(), r.State.Step+1
+	if r.Pairs != nil {
+		var b pairs.Batch
+		err := r.Pairs.Batch(r.Config, step, &b)
+		return pairSubject(r.Config, step, &b, r.Dir, encoder), err
+	}
 	if r.Images != nil {
 		if err := r.Images.Open(ctx, nil); err != nil {
 			return subject{}, err
@@ -46,13 +52,13 @@ func subjectOfRun(ctx context.Context, r *train.Run) (subject, error) {
 
 // verifySubject is the run that args name, or the model that the flags describe
 // on top of fresh.
-func verifySubject(cmd *cobra.Command, s *settings, fresh func(train.Task) train.Config, args []string) (subject, error) {
+func verifySubject(cmd *cobra.Command, s *settings, fresh func(train.Task) train.Config, args []string, encoder bool) (subject, error) {
 	if len(args) == 0 {
 		cfg, err := s.resolve(cmd.Flags(), fresh)
 		if err != nil {
 			return subject{}, err
 		}
-		return freshSubject(cfg), nil
+		return freshSubject(cfg, encoder), nil
 	}
 	r, err := openRun(args[0])
 	if err != nil {
@@ -71,11 +77,14 @@ func verifySubject(cmd *cobra.Command, s *settings, fresh func(train.Task) train
 		return subject{}, err
 	}
 	r.Config = cfg
-	return subjectOfRun(cmd.Context(), r)
+	return subjectOfRun(cmd.Context(), r, encoder)
 }
 
 // freshSubject is a new model on random tokens or images.
-func freshSubject(cfg train.Config) subject {
+func freshSubject(cfg train.Config, encoder bool) subject {
+	if cfg.Task == train.TaskTranslation {
+		return pairSubject(cfg, 1, train.RandomPairs(cfg, 1), "", encoder)
+	}
 	n := cfg.Loop.SamplesAtOnce()
 	if cfg.Task == train.TaskImage {
 		b := model.NewImageBatch(cfg.ViT, n)
@@ -125,6 +134,24 @@ func imageSubject(cfg train.Config, step int, b model.ImageBatch, dir string) su
 	}}
 }
 
+// pairSubject is the decoder, or the encoder, of cfg on b, with the weights in dir
+// or initial ones.
+func pairSubject(cfg train.Config, step int, b *pairs.Batch, dir string, encoder bool) subject {
+	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg train.Config) (verify.Subject, func() error, error) {
+		m, err := model.NewSeq2Seq(be, cfg.Seq2Seq, bdia.Options{Memory: bdia.Store, Grid: cfg.Method.Grid})
+		if err != nil {
+			return verify.Subject{}, nil, err
+		}
+		return verify.OfSeq2Seq(m, train.PairBatch(b), !encoder), func() error {
+			if dir == "" {
+				m.Init(cfg.Loop.Seed)
+				return nil
+			}
+			return train.LoadSeq2Seq(be, m, dir)
+		}, nil
+	}}
+}
+
 func passOf(cfg train.Config, step int) backend.Pass {
 	return backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}
 }
@@ -153,8 +180,11 @@ func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
 
 // blocks is the depth of the model.
 func (s subject) blocks() int {
-	if s.cfg.Task == train.TaskImage {
+	switch s.cfg.Task {
+	case train.TaskImage:
 		return s.cfg.ViT.Layers
+	case train.TaskTranslation:
+		return min(s.cfg.Seq2Seq.EncoderLayers, s.cfg.Seq2Seq.DecoderLayers)
 	}
 	return s.cfg.Model.Layers
 }

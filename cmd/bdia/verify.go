@@ -19,12 +19,16 @@ func newVerify() *cobra.Command {
 	s := newSettings()
 	fresh := func(task train.Task) train.Config {
 		c := train.Default(task)
+		if task == train.TaskTranslation {
+			c.Pairs.BatchTokens = 512
+			return c
+		}
 		c.Loop.Batch = 4
 		return c
 	}
 	s.cfg = fresh(s.cfg.Task)
 	var fault string
-	var drift, asJSON bool
+	var drift, encoder, asJSON bool
 	c := &cobra.Command{
 		Use:   "verify [RUN]",
 		Short: "Check bit for bit that the reverse walk is exact",
@@ -32,7 +36,8 @@ func newVerify() *cobra.Command {
 every rebuilt state and every gradient bit for bit. With a run directory, its own
 weights, text, micro-batch size and next gammas are used; otherwise a fresh
 model of the given size on random tokens or, with --task image, images. Exit code
-1 if anything differs.
+1 if anything differs. Of an encoder-decoder (--task translation) the states are
+those of the decoder, or with --encoder of the encoder; the gradients are all.
 
 Beside a vision transformer, the error is printed with which RevViT, reversible
 in floating point only, rebuilds the input of the same blocks.
@@ -43,6 +48,7 @@ without a grid grows from block to block.`,
 		Example: `  bdia verify runs/quickstart
   bdia verify --preset nano --batch 4
   bdia verify --task image --preset vit-paper
+  bdia verify --task translation --encoder
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json
   bdia verify --preset nano --fault side-bit      # must fail
   bdia verify --layers 12 --width 128 --heads 4 --context 64 --float`,
@@ -51,6 +57,9 @@ without a grid grows from block to block.`,
 	group(c, "Check", func(f *pflag.FlagSet) {
 		f.StringVar(&fault, "fault", string(verify.NoFault), "`damage` to do: "+strings.Join(faultNames(), ", "))
 		f.BoolVar(&drift, "float", false, "measure the drift without a grid")
+		s.of(f, []train.Task{train.TaskTranslation}, func(f *pflag.FlagSet) {
+			f.BoolVar(&encoder, "encoder", false, "translation: check the encoder's states, not the decoder's")
+		})
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
 	group(c, "Model, where no run is named", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
@@ -65,7 +74,7 @@ without a grid grows from block to block.`,
 		if !slices.Contains(faultNames(), fault) {
 			return usage(fmt.Errorf("unknown fault %q; use %s", fault, strings.Join(faultNames(), ", ")))
 		}
-		target, err := verifySubject(cmd, s, fresh, args)
+		target, err := verifySubject(cmd, s, fresh, args, encoder)
 		if err != nil {
 			return err
 		}
