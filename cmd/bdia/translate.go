@@ -50,7 +50,7 @@ Face do the same. A sentence's translation does not depend on the others.`,
 		f.StringVar(&o.input, "input", "", "`file` with a sentence a line, plain or compressed by gzip; - for standard input")
 		f.StringVar(&o.output, "output", "", "`file` for the translations; - for standard output")
 		f.StringVar((*string)(&o.policies.onLong), "on-long", string(o.policies.onLong), "`what` to do about sentences longer than the model: skip, truncate or fatal")
-		f.StringVar((*string)(&o.policies.onBad), "on-bad", string(o.policies.onBad), "`what` to do about lines that are not UTF-8 or have unknown characters: skip or fatal")
+		f.StringVar((*string)(&o.policies.onBad), "on-bad", string(o.policies.onBad), "`what` to do about lines not in UTF-8 or with unknown characters: skip or fatal")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each line")
 	})
 	group(c, "Search", func(f *pflag.FlagSet) {
@@ -58,7 +58,7 @@ Face do the same. A sentence's translation does not depend on the others.`,
 		f.Float64Var(&o.LengthPenalty, "length-penalty", o.LengthPenalty, "`power` of the length; higher favours longer translations")
 		f.IntVar(&o.NBest, "n-best", o.NBest, "translations to print of each sentence")
 		f.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens of a translation at most; 0 for 50 more than the sentence has")
-		f.IntVar(&o.BatchTokens, "batch-tokens", o.BatchTokens, "positions of a batch, of sentences and hypotheses with padding; they take memory")
+		f.IntVar(&o.BatchTokens, "batch-tokens", o.BatchTokens, "positions of a batch: sentences and hypotheses, padded")
 	})
 	group(c, "Other", func(f *pflag.FlagSet) { engineFlags(f, &o.engine) })
 	completions(c)
