@@ -1,4 +1,5 @@
-// Package generate samples text from language models.
+// Package generate has models write: it samples text from language models, and
+// searches for the likeliest translations of encoder-decoders.
 package generate
 
 import (
