@@ -9,7 +9,9 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/model"
@@ -73,6 +75,9 @@ var timmSizes = []struct {
 	{"vit_tiny_patch16_224", 192, 3, 12, 16}, {"vit_small_patch16_224", 384, 6, 12, 16}, {"vit_base_patch16_224", 768, 12, 12, 16},
 	{"vit_small_patch32_224", 384, 6, 12, 32}, {"vit_base_patch32_224", 768, 12, 12, 32}, {"vit_large_patch16_224", 1024, 16, 24, 16},
 }
+
+// timmPlain are timm's names of plain vision transformers: size, patch and image.
+var timmPlain = regexp.MustCompile(`^(?:vit|deit)_(tiny|small|base|large)_patch([0-9]{1,3})_([0-9]{1,4})$`)
 
 // twoStream is the architecture of RevViT, which timm does not know.
 const twoStream = "bdia_revvit"
@@ -191,19 +196,20 @@ func parseTimm(text []byte) (v ViTInfo, err error) {
 		return v, err
 	}
 	a := j.Args
-	known := a.Width > 0 // by its arguments
-	for _, s := range timmSizes {
-		if s.name == j.Architecture {
-			known = true
-			a.Width, a.Heads = cmp.Or(a.Width, s.width), cmp.Or(a.Heads, s.heads)
-			a.Layers, a.Patch = cmp.Or(a.Layers, s.layers), cmp.Or(a.Patch, s.patch)
-		}
-	}
-	if !known {
-		return v, fmt.Errorf("%w: architecture is %.40q; plain vision transformers as %s are supported", ErrUnsupported, j.Architecture, timmSizes[0].name)
-	}
 	if len(j.Pretrained.InputSize) == 3 {
 		a.Image = cmp.Or(a.Image, j.Pretrained.InputSize[1])
+	}
+	if name := timmPlain.FindStringSubmatch(j.Architecture); name != nil {
+		patch, _ := strconv.Atoi(name[2])
+		image, _ := strconv.Atoi(name[3])
+		a.Patch, a.Image = cmp.Or(a.Patch, patch), cmp.Or(a.Image, image)
+		for _, s := range timmSizes {
+			if strings.HasPrefix(s.name, "vit_"+name[1]) {
+				a.Width, a.Heads, a.Layers = cmp.Or(a.Width, s.width), cmp.Or(a.Heads, s.heads), cmp.Or(a.Layers, s.layers)
+			}
+		}
+	} else if a.Width == 0 { // its arguments do not say either
+		return v, fmt.Errorf("%w: architecture is %.40q; plain vision transformers as %s are supported", ErrUnsupported, j.Architecture, timmSizes[0].name)
 	}
 	gelu, ok := activations[cmp.Or(a.Activation, "gelu")]
 	if a.Activation == "gelu_tanh" {

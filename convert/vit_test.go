@@ -334,6 +334,17 @@ func TestReadViTConfig(t *testing.T) {
 			t.Errorf("%s: %+v, %v, want %+v", tc.name, got, err, tc.want)
 		}
 	}
+	for name, want := range map[string]model.ViTConfig{
+		"vit_base_patch16_384":   {Image: 384, Patch: 16, Layers: 12, Heads: 12, Width: 768},
+		"vit_base_patch8_224":    {Image: 224, Patch: 8, Layers: 12, Heads: 12, Width: 768},
+		"vit_large_patch32_384":  {Image: 384, Patch: 32, Layers: 24, Heads: 16, Width: 1024},
+		"deit_small_patch16_224": {Image: 224, Patch: 16, Layers: 12, Heads: 6, Width: 384},
+	} {
+		want.Classes, want.GELU = 9, backend.GELUErf
+		if got, err := parseViTConfig([]byte(`{"architecture": "` + name + `", "num_classes": 9}`)); err != nil || got.Config != want {
+			t.Errorf("%s: %+v, %v", name, got.Config, err)
+		}
+	}
 	dir := t.TempDir()
 	for name, text := range map[string]string{"config.json": hfsOwn, "preprocessor_config.json": `{"image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6]}`} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
@@ -347,6 +358,8 @@ func TestReadViTConfig(t *testing.T) {
 		"no JSON":      "{",
 		"GPT-2":        `{"model_type": "gpt2"}`,
 		"other":        `{"architecture": "resnet50"}`,
+		"distilled":    `{"architecture": "deit_tiny_distilled_patch16_224", "num_classes": 9}`,
+		"registers":    `{"architecture": "vit_small_patch14_reg4_dinov2", "num_classes": 9}`,
 		"mean of all":  strings.Replace(timmsOwn, `"token"`, `"avg"`, 1),
 		"activation":   strings.Replace(hfsOwn, `"gelu"`, `"relu"`, 1),
 		"grey":         strings.Replace(hfsOwn, `"num_channels": 3`, `"num_channels": 1`, 1),
