@@ -46,7 +46,8 @@ type Decoder interface {
 	// Next gives every hypothesis its next token, ids (N), and writes the logits
 	// (N,V) of what may follow to dst.
 	Next(dst []float32, ids []int32) error
-	// Reorder lets hypothesis i go on from where hypothesis parents[i] is.
+	// Reorder lets hypothesis i go on from where hypothesis parents[i] is, one of the
+	// same source. A source none of whose hypotheses goes on is left out from then on.
 	Reorder(parents []int32)
 }
 
@@ -84,36 +85,40 @@ type Search struct {
 // when d does, and with ErrNotFinite.
 func (s Search) Run(d Decoder, starts []Start) ([][]Hypothesis, error) {
 	V, N := len(s.Text), len(starts)*s.Beam
-	logits, ids, parents := make([]float32, N*V), make([]int32, N), make([]int32, N)
+	logits, ids, parents := make([]float32, N*V), make([]int32, N), make([]int32, 0, N)
 	beams := make([]beam, len(starts))
+	open := make([]*beam, len(starts)) // of sources whose search is not over, in order
 	for i, start := range starts {
 		beams[i] = beam{Search: s, most: start.Most, live: []path{{}}}
+		open[i] = &beams[i]
 		for r := range s.Beam {
 			ids[i*s.Beam+r] = start.Begin
 		}
 	}
-	for position := 0; ; position++ {
-		if err := d.Next(logits, ids); err != nil {
+	for position := 0; len(open) > 0; position++ {
+		N = len(open) * s.Beam
+		if err := d.Next(logits[:N*V], ids[:N]); err != nil {
 			return nil, err
 		}
-		open := false
-		for i := range beams {
-			b, first := &beams[i], i*s.Beam
-			if err := b.step(logits[first*V:(first+s.Beam)*V], position); err != nil {
+		var next []*beam
+		parents = parents[:0]
+		for i, b := range open {
+			if err := b.step(logits[i*s.Beam*V:][:s.Beam*V], position); err != nil {
 				return nil, err
 			}
-			for r := range s.Beam {
-				ids[first+r], parents[first+r] = s.End, int32(first) // of no interest
-				if r < len(b.live) {
-					ids[first+r], parents[first+r] = b.live[r].ids[position], int32(first+b.live[r].parent)
-				}
+			if len(b.live) == 0 {
+				continue
 			}
-			open = open || len(b.live) > 0
+			next = append(next, b)
+			for r := range s.Beam {
+				p := b.live[min(r, len(b.live)-1)] // where there are fewer, the last one fills up
+				ids[len(parents)] = p.ids[position]
+				parents = append(parents, int32(i*s.Beam+p.parent))
+			}
 		}
-		if !open {
-			break
+		if open = next; len(open) > 0 {
+			d.Reorder(parents)
 		}
-		d.Reorder(parents)
 	}
 	best := make([][]Hypothesis, len(beams))
 	for i, b := range beams {

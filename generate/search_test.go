@@ -20,6 +20,7 @@ type table struct {
 	seeds        []uint64 // of the sources
 	texts        [][]int32
 	reorders     int
+	rows         int // of all reorders
 }
 
 func newTable(vocab, beams int, seeds ...uint64) *table {
@@ -47,14 +48,19 @@ func (d *table) Next(dst []float32, ids []int32) error {
 
 func (d *table) Reorder(parents []int32) {
 	d.reorders++
-	texts := make([][]int32, len(parents))
+	var seeds []uint64
+	var texts [][]int32
 	for i, p := range parents {
-		if int(p)/d.beams != i/d.beams {
+		source := int(p) / d.beams
+		if i%d.beams == 0 {
+			seeds = append(seeds, d.seeds[source])
+		}
+		if int(parents[i/d.beams*d.beams])/d.beams != source {
 			panic("a hypothesis of another source")
 		}
-		texts[i] = d.texts[p]
+		texts = append(texts, d.texts[p])
 	}
-	d.texts = texts
+	d.seeds, d.texts, d.rows = seeds, texts, d.rows+len(parents)
 }
 
 // all is a set of vocab tokens that are all text.
@@ -226,6 +232,9 @@ func TestSearchTogether(t *testing.T) {
 	}
 	if d.reorders >= 20 {
 		t.Errorf("%d steps, though every source has its %d hypotheses earlier", d.reorders, s.Beam)
+	}
+	if d.rows >= d.reorders*len(seeds)*s.Beam*3/4 {
+		t.Errorf("%d rows in %d steps: sources that are done with are not left out", d.rows, d.reorders)
 	}
 	if none := mustRun(t, s, newTable(vocab, s.Beam)); len(none) != 0 {
 		t.Errorf("of no sources: %v", none)

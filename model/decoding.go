@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -41,18 +42,41 @@ func (c *KVCache) begin() {
 	c.be.UploadInts(c.seen, c.host)
 }
 
-// reorder lets hypothesis i go on from where hypothesis parents[i] is.
+// reorder lets hypothesis i go on from where hypothesis parents[i] is; there are as
+// many as parents from then on.
 func (c *KVCache) reorder(parents []int32) {
-	if c.at == 0 {
-		return
-	}
+	N := len(parents)
+	c.host = c.host[:N]
+	c.seen = first(c.seen, N)
 	for k := range c.blocks {
-		from := c.blocks[k].Self
+		from, to := c.blocks[k].Self, first(c.spare, N)
 		for i, parent := range parents {
-			c.be.Copy(c.spare.Index(i).RowRange(0, c.at), from.Index(int(parent)).RowRange(0, c.at))
+			if c.at > 0 {
+				c.be.Copy(to.Index(i).RowRange(0, c.at), from.Index(int(parent)).RowRange(0, c.at))
+			}
 		}
-		c.blocks[k].Self, c.spare = c.spare, from
+		c.blocks[k].Self, c.spare = to, from
 	}
+}
+
+// keep leaves only the given samples of the memory, in ascending order.
+func (c *KVCache) keep(samples []int) {
+	for k := range c.blocks {
+		cross := &c.blocks[k].Cross
+		for i, sample := range samples {
+			if i != sample {
+				c.be.Copy(cross.Index(i), cross.Index(sample))
+			}
+		}
+		*cross = first(*cross, len(samples))
+	}
+}
+
+// first returns the first n elements of the outermost dimension of t.
+func first(t tensor.Tensor, n int) tensor.Tensor {
+	s := t.Shape
+	s[0] = n
+	return t.Reshape(s)
 }
 
 // Decoding is an encoder-decoder at work on some sources: it reads them once and
@@ -66,6 +90,8 @@ type Decoding struct {
 	grid  bdia.Grid
 	beams int
 	ids   tensor.Tensor // (N,1)
+
+	lengths []int32 // of the sources at hand
 }
 
 // cached is a block of the decoder that looks back into a cache.
@@ -93,7 +119,7 @@ func (m *Seq2Seq) Decode(b PairBatch, beams, positions int, grid bdia.Grid) (*De
 		return nil, fmt.Errorf("model: %w: %d hypotheses of %d positions for each source; the model takes 1 to %d positions", ErrBatch, beams, positions, m.Config.TargetContext)
 	}
 	N, C := b.B*beams, m.Config.Width
-	d := &Decoding{m: m, mark: m.be.Mark(), grid: grid, beams: beams}
+	d := &Decoding{m: m, mark: m.be.Mark(), grid: grid, beams: beams, lengths: slices.Clone(b.SourceLengths)}
 	b.Input = nil
 	ids := m.upload(b, false).source
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{N, 1})
@@ -143,18 +169,40 @@ func (d *Decoding) Next(dst []float32, ids []int32) error {
 	return nil
 }
 
-// Reorder lets hypothesis i go on from where hypothesis parents[i], of the same
-// source, is. It panics for parents that are not.
+// Reorder lets hypothesis i go on from where hypothesis parents[i] is, which is one
+// of the same source. A source none of whose hypotheses goes on is done with: those
+// after it move up, and take less work from then on. It panics for parents that are
+// not, or not as many for each source as there are.
 func (d *Decoding) Reorder(parents []int32) {
-	if len(parents) != d.ids.Len() {
-		panic(fmt.Sprintf("model: %d parents for %d hypotheses", len(parents), d.ids.Len()))
-	}
+	var sources []int // that go on
 	for i, p := range parents {
-		if p < 0 || int(p)/d.beams != i/d.beams {
+		if p < 0 || int(p) >= d.ids.Len() {
+			panic(fmt.Sprintf("model: hypothesis %d of %d is to go on from hypothesis %d", i, d.ids.Len(), p))
+		}
+		source := int(p) / d.beams
+		if i%d.beams == 0 {
+			sources = append(sources, source)
+		}
+		if at := len(sources) - 1; sources[at] != source || at > 0 && sources[at-1] >= source {
 			panic(fmt.Sprintf("model: hypothesis %d cannot go on from hypothesis %d of another source", i, p))
 		}
 	}
+	if len(sources) == 0 || len(parents) != len(sources)*d.beams {
+		panic(fmt.Sprintf("model: %d parents for hypotheses of %d for each source", len(parents), d.beams))
+	}
 	d.cache.reorder(parents)
+	if len(sources) == len(d.lengths) {
+		return
+	}
+	d.cache.keep(sources)
+	for i, source := range sources {
+		d.lengths[i] = d.lengths[source]
+	}
+	d.lengths = d.lengths[:len(sources)]
+	d.ids = first(d.ids, len(parents))
+	memory := d.m.Memory
+	memory.Lengths = first(memory.Lengths, len(sources))
+	d.m.be.UploadInts(memory.Lengths, d.lengths)
 }
 
 // Close gives the memory back.
