@@ -12,6 +12,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
@@ -55,6 +56,7 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train; of translations, test too")
 		f.IntVar(&o.samples, "samples", 0, "most windows of text, images or pairs; 0 for all")
 		f.StringVar(&o.data, "data", "", "other `images` than the run's, of the same classes")
+		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`what` to do about images of --data that cannot be decoded: fatal or skip")
 		f.StringVar(&o.gammas, "gamma", "", "inference gammas `FROM:TO:STEP`, as -0.5:0.5:0.1")
 		f.StringVar(&o.figure, "figure", "", "`file` for the figure of --gamma, .png or .svg")
 		f.BoolVar(&o.best, "best", false, "use the best weights instead of the latest")
@@ -109,6 +111,8 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions) (interface{ pri
 
 // evalOptions say what is evaluated.
 type evalOptions struct {
+	onCorrupt images.OnCorrupt // images of data; empty: as in the run
+
 	split   string
 	best    bool
 	samples int
@@ -124,6 +128,12 @@ func (o evalOptions) validate() error {
 	}
 	if o.samples < 0 {
 		return fmt.Errorf("--samples %d: give a positive number, or 0 for all", o.samples)
+	}
+	if o.onCorrupt != "" && o.data == "" {
+		return errors.New("--on-corrupt is for the images of --data; give that too")
+	}
+	if err := (images.Options{OnCorrupt: o.onCorrupt}).Validate(); err != nil {
+		return err
 	}
 	if o.figure != "" && o.gammas == "" {
 		return errors.New("--figure is drawn of --gamma; give that too")

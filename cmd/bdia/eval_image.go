@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -81,7 +82,7 @@ func evaluateImages(ctx context.Context, r *train.Run, o evalOptions) (*imageRep
 func imagesOf(ctx context.Context, r *train.Run, c *classifier, o evalOptions) (set *images.Set, leftOut int, done func(), err error) {
 	if o.data != "" {
 		d, err := images.Open(ctx, o.data, images.Options{Size: c.Config.Image, Norm: images.Norm{Mean: c.Mean, Std: c.Std}, Classes: c.Labels,
-			OnCorrupt: r.Config.Images.OnCorrupt, Threads: o.engine.Threads}, nil)
+			OnCorrupt: cmp.Or(o.onCorrupt, r.Config.Images.OnCorrupt), Threads: o.engine.Threads}, nil)
 		if err != nil {
 			return nil, 0, nil, err
 		}

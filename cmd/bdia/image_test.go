@@ -139,6 +139,18 @@ func TestEvalImages(t *testing.T) {
 	if all["images"] != 36.0 || all["data"] != photos() {
 		t.Errorf("36 images were given: %v", all["images"])
 	}
+	damaged := filepath.Join(t.TempDir(), "damaged")
+	if err := os.CopyFS(damaged, os.DirFS(photos())); err != nil {
+		t.Fatal(err)
+	}
+	write(t, damaged, "red/bad.png", "no image")
+	if r := call("eval", dir, "--data", damaged); r.code != exitFailure || !strings.Contains(r.err, "bad.png") || !strings.Contains(r.err, "--on-corrupt skip") {
+		t.Errorf("an image that cannot be decoded: exit %d, %s", r.code, r.err)
+	}
+	rest := object(t, mustCall(t, "eval", dir, "--best", "--json", "--data", damaged, "--on-corrupt", "skip"))
+	if rest["images_left_out"] != 1.0 || rest["images"] != 36.0 || rest["loss"] != all["loss"] {
+		t.Errorf("without the image that cannot be decoded: %v", rest)
+	}
 	few := mustCall(t, "eval", dir, "--samples", "5", "--split", "train")
 	if !strings.HasPrefix(few.out, "Training images, 5 of 3 classes:\n") || !strings.Contains(few.out, "Confusion") {
 		t.Errorf("report for people:\n%s", few.out)
@@ -324,6 +336,8 @@ func TestWrongImageCalls(t *testing.T) {
 		{2, "eval IMAGES --figure gamma.png"},
 		{2, "eval RUN --gamma 0.5"},
 		{2, "eval RUN --data DIR/photos"},
+		{2, "eval IMAGES --on-corrupt skip"},
+		{2, "eval IMAGES --data DIR/photos --on-corrupt ask"},
 		{1, "eval IMAGES --data DIR/others"},
 		{1, "generate IMAGES"},
 		{2, "classify IMAGES"},
