@@ -238,7 +238,14 @@ func (p *Pairs) makeTokenizers(ctx context.Context, c PairConfig, progress func(
 			done, total := r.Progress()
 			progress("reading the vocabulary", done, total)
 		}}
-		return learnTokenizer(ctx, c.Tokenizer, c.BPEVocab, text, progress)
+		tok, err := learnTokenizer(ctx, c.Tokenizer, c.BPEVocab, text, progress)
+		switch {
+		case text.failed != nil: // which says it without the tokenizer
+			return nil, text.failed
+		case err != nil && r.Report().Kept[pairs.Train] == 0:
+			return nil, fmt.Errorf("train: %s: %w to train on: %v", c.Source, pairs.ErrNoPairs, r.Report())
+		}
+		return tok, err
 	}
 	if !c.Separate {
 		p.Source, err = learn(true, true)

@@ -33,7 +33,7 @@ func tinyPairConfig(t testing.TB) Config {
 // words are a language and another one.
 var words = [][2]string{{"one", "un"}, {"two", "deux"}, {"three", "trois"}, {"four", "quatre"}, {"five", "cinq"}, {"six", "six"}, {"seven", "sept"}}
 
-// sentences writes n different ones of 1 to 7 words, and their translations, word
+// sentences writes n different ones of 1 to 4 words, and their translations, word
 // for word.
 func sentences(t testing.TB, n int) (source, target string) {
 	t.Helper()
@@ -42,7 +42,7 @@ func sentences(t testing.TB, n int) (source, target string) {
 	for r := uint32(1); len(seen) < n; {
 		r = r*1664525 + 1013904223
 		var x, y []string
-		for range 1 + r>>16%7 {
+		for range 1 + r>>16%4 {
 			r = r*1664525 + 1013904223
 			w := words[r>>24%7]
 			x, y = append(x, w[0]), append(y, w[1])
@@ -162,7 +162,7 @@ func TestPairResume(t *testing.T) {
 func TestPairLearns(t *testing.T) {
 	t.Parallel()
 	cfg := tinyPairConfig(t)
-	cfg.Seq2Seq.Width, cfg.Seq2Seq.EncoderLayers, cfg.Seq2Seq.DecoderLayers = 32, 2, 2
+	cfg.Seq2Seq.Width, cfg.Seq2Seq.EncoderLayers, cfg.Seq2Seq.DecoderLayers, cfg.Schedule.LR = 64, 2, 2, 3e-3
 	cfg.Seq2Seq.EmbeddingDropout, cfg.Seq2Seq.AttentionDropout, cfg.Seq2Seq.ResidualDropout = 0, 0, 0
 	cfg.Pairs.Source, cfg.Pairs.Target = sentences(t, 1500)
 	cfg.Pairs.BatchTokens, cfg.Method = 1200, noGrid(bdia.Store, 0)

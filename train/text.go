@@ -255,6 +255,7 @@ type progressReader struct {
 	n      int64
 	report func(n int64)
 	ctx    context.Context
+	failed error // that ended the reading; nil at the end of the text
 }
 
 func (p *progressReader) Read(b []byte) (int, error) {
@@ -262,6 +263,9 @@ func (p *progressReader) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	n, err := p.r.Read(b)
+	if err != io.EOF {
+		p.failed = err
+	}
 	p.n += int64(n)
 	p.report(p.n)
 	return n, err

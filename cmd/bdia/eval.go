@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
@@ -34,19 +35,22 @@ type evalReport struct {
 func newEval() *cobra.Command {
 	var o evalOptions
 	var asJSON bool
+	o.search = generate.DefaultTranslate()
 	c := &cobra.Command{
 		Use:   "eval RUN...",
 		Short: "Measure the model of a run: loss and perplexity, or accuracy",
 		Long: `Measure the ordinary transformer (gamma 0) that a run has trained, on its
 held-out or training data: with the residual stream on the run's grid, as it was
 trained, and in plain float32, as other tools will run it. Of text: loss,
-perplexity and bits per byte. Of translations: loss and perplexity. Of images: loss, accuracy among one and five
+perplexity and bits per byte. Of translations: loss and perplexity; with
+--source and --references, BLEU and chrF of translating other text. Of images: loss, accuracy among one and five
 guesses, a table of the classes and the confusion matrix.
 
 With --gamma FROM:TO:STEP, measure image runs with a fixed inference gamma
 instead (the paper's figure 1): one line for each value, and a figure.`,
 		Example: `  bdia eval runs/shakespeare
   bdia eval runs/shakespeare --best --split train --json
+  bdia eval runs/en-fr --best --source test.en.gz --references test.fr.gz
   bdia eval runs/cifar10 --best
   bdia eval runs/cifar10 --data other-photos.tar
   bdia eval runs/vit runs/bdia-vit --gamma -0.5:0.5:0.1 --figure gamma.svg`,
@@ -59,6 +63,10 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`what` to do about images of --data that cannot be decoded: fatal or skip")
 		f.StringVar(&o.gammas, "gamma", "", "inference gammas `FROM:TO:STEP`, as -0.5:0.5:0.1")
 		f.StringVar(&o.figure, "figure", "", "`file` for the figure of --gamma, .png or .svg")
+		f.StringVar(&o.source, "source", "", "`file` of sentences to translate and score")
+		f.StringArrayVar(&o.references, "references", nil, "`file` of translations of --source; may be repeated")
+		f.IntVar(&o.search.Beam, "beam", o.search.Beam, "hypotheses to follow at a time, with --source")
+		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length, with --source")
 		f.BoolVar(&o.best, "best", false, "use the best weights instead of the latest")
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 		engineFlags(f, &o.engine)
@@ -67,6 +75,9 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.validate(); err != nil {
 			return usage(err)
+		}
+		if o.source != "" {
+			return evalTranslations(cmd, args, o, asJSON)
 		}
 		if o.gammas != "" {
 			return sweep(cmd, args, o, asJSON)
@@ -120,6 +131,10 @@ type evalOptions struct {
 	gammas  string
 	figure  string
 	engine  train.EngineConfig
+
+	source     string // to be translated
+	references []string
+	search     generate.TranslateOptions
 }
 
 func (o evalOptions) validate() error {
@@ -137,6 +152,15 @@ func (o evalOptions) validate() error {
 	}
 	if o.figure != "" && o.gammas == "" {
 		return errors.New("--figure is drawn of --gamma; give that too")
+	}
+	if (o.source == "") != (len(o.references) == 0) {
+		return errors.New("translations are scored with both --source and --references")
+	}
+	if o.source != "" && (o.gammas != "" || o.data != "" || o.samples > 0) {
+		return errors.New("--source translates a whole file; leave out --gamma, --data and --samples")
+	}
+	if err := o.search.Validate(); err != nil {
+		return err
 	}
 	return checkEngine(o.engine)
 }

@@ -56,7 +56,11 @@ func joinOr(tasks []train.Task) string {
 	for _, t := range tasks {
 		names = append(names, string(t))
 	}
-	return strings.Join(names, " or ")
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // taskNames lists the tasks.

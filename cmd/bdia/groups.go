@@ -119,8 +119,8 @@ func (s *settings) pairFlags(f *pflag.FlagSet) {
 		f.IntVar(&c.MaxChars, "max-chars", 0, "leave out sentences of more characters; 0 for none")
 		f.Float64Var(&c.MaxRatio, "max-ratio", 0, "leave out pairs whose longer sentence has over so many `times` the characters; 0 for none")
 		f.BoolVar(&c.KeepDuplicates, "keep-duplicates", false, "keep pairs that came before")
-		f.StringVar((*string)(&c.OnBad), "on-bad", "skip", "`what` to do about sentences that are not UTF-8 or have no translation: skip or fatal")
-		f.StringVar((*string)(&c.OnLong), "on-long", "skip", "`what` to do about sentences longer than the model: skip, truncate or fatal")
+		f.StringVar((*string)(&c.OnBad), "on-bad", "skip", "`what` to do about what is not UTF-8 or has no translation: skip or fatal")
+		f.StringVar((*string)(&c.OnLong), "on-long", "skip", "`what` to do about too long sentences: skip, truncate or fatal")
 		f.BoolVar(&c.Separate, "separate", false, "a vocabulary for each language; --tokenizer FOLDER has source/ and target/")
 	})
 	s.batchTokensFlag(f)
@@ -159,12 +159,12 @@ func (s *settings) modelFlags(f *pflag.FlagSet) {
 	shared(f, "attention-dropout", "`share` dropped of the attention weights", numberFlag, &m.AttentionDropout, &v.AttentionDropout, &q.AttentionDropout)
 	shared(f, "residual-dropout", "`share` dropped of the residual branches", numberFlag, &m.ResidualDropout, &v.ResidualDropout, &q.ResidualDropout)
 	s.of(f, textAndPairs, func(f *pflag.FlagSet) {
-		shared(f, "context", "text: tokens that the model sees at once; translation: most of a sentence, its end\nincluded", intFlag, &m.Context, &q.SourceContext, &q.TargetContext)
+		shared(f, "context", "text: tokens that the model sees at once; translation: most tokens of a\nsentence, its end included", intFlag, &m.Context, &q.SourceContext, &q.TargetContext)
 		shared(f, "untied", "text, translation: give the logits a weight of their own", switchFlag, &m.Untied, &q.Untied)
 		shared(f, "no-bias", "text, translation: leave out biases", switchFlag, &m.NoBias, &q.NoBias)
 	})
 	s.of(f, []train.Task{train.TaskTranslation}, func(f *pflag.FlagSet) {
-		f.BoolVar(&q.Shared, "shared", true, "translation: one table of tokens for both languages, where they have one vocabulary")
+		f.BoolVar(&q.Shared, "shared", true, "translation: one table of tokens where there is one vocabulary")
 		f.BoolVar(&q.Sinusoidal, "sinusoidal", false, "translation: positions are sinusoids, not learned")
 	})
 	s.of(f, []train.Task{train.TaskImage}, func(f *pflag.FlagSet) {

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pairFiles writes parallel sentences for training, and others to hold against what
+// becomes of them.
+func pairFiles(t *testing.T) (dir string) {
+	dir = t.TempDir()
+	source, target := bilingual(120)
+	write(t, dir, "train.en", source)
+	write(t, dir, "train.fr", target)
+	source, target = bilingual(9)
+	write(t, dir, "test.en", source)
+	write(t, dir, "test.fr", target)
+	return dir
+}
+
+// tinyPairs are the flags of an encoder-decoder that trains in an instant.
+func tinyPairs(more ...string) []string {
+	return append([]string{"--task", "translation", "--layers", "3", "--heads", "2", "--width", "16", "--context", "24", "--bpe-vocab", "270",
+		"--batch-tokens", "200", "--steps", "6", "--warmup", "2", "--threads", "1"}, more...)
+}
+
+// TestTrainTranslation takes a table through training, evaluation and verification,
+// and holds eval's scores against those of translate and score.
+func TestTrainTranslation(t *testing.T) {
+	t.Parallel()
+	dir := pairFiles(t)
+	run := filepath.Join(dir, "run")
+	source, target := bilingual(120)
+	a, b := strings.Split(source, "\n"), strings.Split(target, "\n")
+	var table strings.Builder
+	table.WriteString("\ufefffr,id,en\r\n")
+	for i := range a {
+		table.WriteString("\"" + b[i] + "\",7," + a[i] + "\r\n")
+	}
+	write(t, dir, "table.csv", table.String())
+	r := mustCall(t, append([]string{"train", "--data", filepath.Join(dir, "table.csv"), "--source-column", "en", "--target-column", "fr", "--val-fraction", "0.2",
+		"--test-fraction", "0.2", "--sample-every", "3", "--eval-every", "3", "--json", "--out", run}, tinyPairs()...)...)
+	var sum struct {
+		Planned, Peak int64
+		Steps         int
+		Val           float64 `json:"val_loss"`
+		Pairs         struct {
+			Read, Train, Val, Test int
+			LeftOut                int            `json:"left_out"`
+			Why                    map[string]int `json:"why"`
+		}
+	}
+	if err := json.Unmarshal([]byte(r.out), &sum); err != nil {
+		t.Fatal(err)
+	}
+	p := sum.Pairs
+	if kept := p.Train + p.Val + p.Test; sum.Steps != 6 || sum.Planned != sum.Peak || p.Read != len(a) || p.Val == 0 || p.Test == 0 ||
+		p.Why["empty"] != 1 || p.LeftOut != p.Why["empty"]+p.Why["duplicate"] || kept+p.LeftOut != p.Read {
+		t.Errorf("summary %s", r.out)
+	}
+	for _, want := range []string{"Encoder-decoder of 3+3 blocks", "1 empty (first in line 122)", "for tests", "-> "} {
+		if !strings.Contains(r.err, want) {
+			t.Errorf("no %q in\n%s", want, r.err)
+		}
+	}
+
+	var e pairReport
+	r = mustCall(t, "eval", run, "--json")
+	if err := json.Unmarshal([]byte(r.out), &e); err != nil || e.Loss != sum.Val || e.Tokens == 0 {
+		t.Errorf("eval gives %s, training ended with %v: %v", r.out, sum.Val, err)
+	}
+	if r = mustCall(t, "eval", run, "--split", "test", "--best"); !strings.Contains(r.out, "Test pairs") {
+		t.Errorf("eval prints %s", r.out)
+	}
+
+	test, reference, out := filepath.Join(dir, "test.en"), filepath.Join(dir, "test.fr"), filepath.Join(dir, "out.fr")
+	scored := mustCall(t, "eval", run, "--source", test, "--references", reference, "--references", reference, "--beam", "2")
+	mustCall(t, "translate", run, "--input", test, "--output", out, "--beam", "2")
+	for _, name := range []string{"bleu", "chrf"} {
+		want := mustCall(t, "score", name, "--hypotheses", out, "--references", reference, reference).out
+		if !strings.Contains(scored.out, strings.TrimSpace(want)) {
+			t.Errorf("eval prints\n%sscore %s", scored.out, want)
+		}
+	}
+	for _, args := range [][]string{{"verify", run}, {"verify", run, "--encoder"}, {"verify", "--task", "translation", "--layers", "3", "--width", "32"}} {
+		if r := mustCall(t, args...); !strings.Contains(r.out, "Exact") {
+			t.Errorf("%v prints %s", args, r.out)
+		}
+	}
+	if r := call("verify", run, "--encoder", "--fault", "side-bit"); r.code != exitFailure {
+		t.Errorf("a damaged encoder is not found:\n%s", r.out)
+	}
+}
+
+// TestWrongPairCalls is TestWrongCalls for translations.
+func TestWrongPairCalls(t *testing.T) {
+	t.Parallel()
+	dir, trained, text := pairFiles(t), translatorRun(t), trainedRun(t)
+	write(t, dir, "short.fr", "un\n")
+	write(t, dir, "empty.en", "")
+	write(t, dir, "blank.fr", strings.Repeat("\n", 9))
+	write(t, dir, "latin1.en", "caf\xe9\n")
+	write(t, dir, "table.csv", "en,fr\na,b\n")
+	write(t, dir, "table.tsv", "only one column\n")
+	var b strings.Builder
+	for _, c := range []struct {
+		code int
+		args string
+	}{
+		{2, "train --task translation"},
+		{2, "train --task translation --source DIR/train.en"},
+		{1, "train --task translation --source DIR/train.en --target DIR/short.fr --out DIR/out"},
+		{1, "train --task translation --source DIR/missing.en --target DIR/train.fr --out DIR/out"},
+		{1, "train --task translation --source DIR/empty.en --target DIR/empty.en --out DIR/out"},
+		{1, "train --task translation --source DIR/latin1.en --target DIR/short.fr --out DIR/out"},
+		{1, "train --task translation --source DIR/latin1.en --target DIR/short.fr --on-bad fatal --out DIR/out"},
+		{1, "train --task translation --source DIR/train.en --target DIR/train.fr --context 3 --on-long fatal --bpe-vocab 257 --out DIR/out"},
+		{1, "train --task translation --data DIR/table.csv --source-column de --out DIR/out"},
+		{1, "train --task translation --data DIR/table.csv --target-column 3 --out DIR/out"},
+		{1, "train --task translation --data DIR/table.tsv --on-bad fatal --out DIR/out"},
+		{2, "train --task translation --data DIR/train.en --out DIR/out"},
+		{1, "train --task translation --data DIR/table.csv --target DIR/train.fr --out DIR/out"},
+		{1, "train --task translation --source DIR/train.en --target DIR/train.fr --batch-tokens 4 --out DIR/out"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --micro-batch 2"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --batch 16"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --val-source DIR/test.en"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --on-long cut"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --max-ratio 0.5"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --val-fraction 0.6 --test-fraction 0.5"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --steps 5 --epochs 2"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --preset gpt2"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --crop 4"},
+		{2, "train --data DIR/train.en --target DIR/train.fr"},
+		{2, "train --data DIR/train.en --epochs 2"},
+		{2, "train --task image --data DIR/train.en --bpe-vocab 300"},
+		{2, "train --resume TRAINED --batch-tokens 64"},
+		{2, "train --resume TRAINED --width 32"},
+		{2, "eval TRAINED --source DIR/test.en"},
+		{2, "eval TRAINED --source DIR/test.en --references DIR/test.fr --beam 0"},
+		{2, "eval RUN --source DIR/test.en --references DIR/test.fr"},
+		{2, "eval RUN --split test"},
+		{2, "eval TRAINED --split test"},
+		{2, "eval TRAINED --gamma 0.5"},
+		{1, "eval TRAINED --source DIR/test.en --references DIR/short.fr"},
+		{1, "eval TRAINED --source DIR/test.en --references DIR/blank.fr"},
+		{1, "eval TRAINED --source DIR/missing.en --references DIR/test.fr"},
+		{1, "generate TRAINED"},
+		{2, "verify RUN --encoder"},
+		{2, "plan --task translation --micro-batch 2"},
+	} {
+		args := strings.Fields(strings.NewReplacer("DIR", dir, "RUN", text, "TRAINED", trained).Replace(c.args))
+		line := failure(t, c.args, c.code, call(args...), dir, text)
+		b.WriteString(strings.ReplaceAll(line, trained, "TRAINED"))
+		if _, err := os.Stat(filepath.Join(dir, "out")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("bdia %s leaves its folder behind", c.args)
+			os.RemoveAll(filepath.Join(dir, "out"))
+		}
+	}
+	golden(t, "errors_pairs", b.String())
+}
