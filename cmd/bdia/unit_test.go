@@ -23,7 +23,7 @@ import (
 func resolved(t *testing.T, args ...string) (train.Config, error) {
 	t.Helper()
 	s, f := newSettings(), pflag.NewFlagSet("", pflag.ContinueOnError)
-	for _, add := range []func(*pflag.FlagSet){s.dataFlags, s.textFlags, s.imageFlags, s.augmentFlags, s.modelFlags, s.sizeFlags, s.methodFlags, s.optimizerFlags, s.updateFlags, s.seedFlag, s.loopFlags, s.configFlag} {
+	for _, add := range []func(*pflag.FlagSet){s.dataFlags, s.textFlags, s.imageFlags, s.pairFlags, s.augmentFlags, s.modelFlags, s.sizeFlags, s.methodFlags, s.optimizerFlags, s.updateFlags, s.seedFlag, s.loopFlags, s.configFlag} {
 		add(f)
 	}
 	engineFlags(f, &s.cfg.Engine)
