@@ -58,7 +58,10 @@ type loop struct {
 	started time.Time
 	before  float64 // seconds trained by earlier processes
 	saved   int     // step of the latest checkpoint; 0: there is none
-	window  struct {
+
+	figureDue  bool // there are records that the figure does not show
+	nextFigure time.Time
+	window     struct {
 		steps  int
 		losses float64
 		units  int // tokens or images
@@ -80,7 +83,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if err := r.samples.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
 	}
-	planned, err := planOf(r.Config, r.samples)
+	planned, err := r.Plan()
 	if err != nil {
 		return Summary{}, err
 	}
@@ -105,6 +108,9 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 		return l.sum, err
 	}
 	err = l.run(ctx)
+	if err == nil && l.figureDue {
+		err = l.figure()
+	}
 	if closing := l.metrics.Close(); err == nil {
 		err = closing
 	}
@@ -274,11 +280,18 @@ func (l *loop) saveAt(step int, best bool) error {
 	}
 	l.saved = step
 	l.obs.Saved(step, l.Dir)
+	l.figureDue = true
+	if time.Now().Before(l.nextFigure) {
+		return nil
+	}
 	return l.figure()
 }
 
-// figure draws the run's loss curves.
+// figure draws the run's loss curves. That takes longer with every record, so the
+// next time is put off until this one is a small share of the run.
 func (l *loop) figure() error {
+	began := time.Now()
+	defer func() { l.figureDue, l.nextFigure = false, time.Now().Add(20*time.Since(began)) }()
 	all, err := metric.ReadSeries(filepath.Join(l.Dir, metric.JSONLName))
 	if err != nil {
 		return err
