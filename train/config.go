@@ -51,8 +51,8 @@ type LoopConfig struct {
 	Clip         float64 `yaml:"clip"`          // largest global gradient norm; 0: no clipping
 	Seed         uint64  `yaml:"seed"`          // of weights, data order, augmentation, gamma and dropout
 	EvalEvery    int     `yaml:"eval_every"`    // steps between evaluations; 0: at the end only
-	EvalSamples  int     `yaml:"eval_samples"`  // most windows of an evaluation; 0: all
-	EvalTrain    bool    `yaml:"eval_train"`    // evaluate on training text as well
+	EvalSamples  int     `yaml:"eval_samples"`  // most windows, images or pairs of an evaluation; 0: all
+	EvalTrain    bool    `yaml:"eval_train"`    // evaluate on what is trained on as well
 	Patience     int     `yaml:"patience"`      // stop after so many evaluations without a better one; 0: never
 	SampleEvery  int     `yaml:"sample_every"`  // steps between samples of text; 0: never
 	SampleTokens int     `yaml:"sample_tokens"` // length of a sample

@@ -71,35 +71,35 @@ func (t *translation) batch(step int) (samples, losses int, err error) {
 // largest lists the steps whose batches no other one's exceeds in every size: what
 // takes memory grows with each of them.
 func (t *translation) largest() ([]int, error) {
-	var l largest
+	var f frontier
 	for step := 1; step <= t.cfg.Schedule.Steps; step++ {
 		s, err := t.batches.Shape(step)
 		if err != nil {
 			return nil, err
 		}
-		l.add(s, step)
+		f.add(s, step)
 	}
-	return l.at, nil
+	return f.at, nil
 }
 
-// largest are the shapes, and where they were seen, that no other one exceeds in
+// frontier is the shapes, and where they were seen, that no other one exceeds in
 // every size; of equal ones the first.
-type largest struct {
+type frontier struct {
 	shapes []pairs.Shape
 	at     []int
 }
 
-func (l *largest) add(s pairs.Shape, at int) {
-	for i := len(l.shapes) - 1; i >= 0; i-- {
-		o := l.shapes[i]
+func (f *frontier) add(s pairs.Shape, at int) {
+	for i := len(f.shapes) - 1; i >= 0; i-- {
+		o := f.shapes[i]
 		if s.B <= o.B && s.S <= o.S && s.T <= o.T {
 			return
 		}
 		if o.B <= s.B && o.S <= s.S && o.T <= s.T {
-			l.shapes, l.at = slices.Delete(l.shapes, i, i+1), slices.Delete(l.at, i, i+1)
+			f.shapes, f.at = slices.Delete(f.shapes, i, i+1), slices.Delete(f.at, i, i+1)
 		}
 	}
-	l.shapes, l.at = append(l.shapes, s), append(l.at, at)
+	f.shapes, f.at = append(f.shapes, s), append(f.at, at)
 }
 
 func (t *translation) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
@@ -163,12 +163,12 @@ func (t *translation) rehearse() error {
 		if set == nil {
 			continue
 		}
-		var l largest
+		var f frontier
 		for k := range set.Len() {
-			l.add(set.Shape(k), k)
+			f.add(set.Shape(k), k)
 		}
-		for i, k := range l.at {
-			if err := set.Fill(k, 0, l.shapes[i].B, t.room); err != nil {
+		for i, k := range f.at {
+			if err := set.Fill(k, 0, f.shapes[i].B, t.room); err != nil {
 				return err
 			}
 			if err := t.Loss(PairBatch(t.room), t.cfg.Method.Grid, new(float64)); err != nil {

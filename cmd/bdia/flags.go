@@ -77,7 +77,7 @@ func completions(c *cobra.Command) {
 		"preset": slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets()), "format": {"lines", "tsv", "csv"},
 		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "task": taskNames(), "on-corrupt": {"fatal", "skip"}, "memory": {"reversible", "store", "recompute"}, "gamma": {"0.5", "0.25", "0"},
 		"grid": {"9", "none"}, "optimizer": optim.Names(), "state-bits": {"32", "8"}, "schedule": {"cosine", "linear", "constant"}, "gelu": {"tanh", "erf"},
-		"update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"}, "model": {"gpt", "vit", "revvit"}, "split": {"val", "train"}, "fault": faultNames(),
+		"update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"}, "model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
 	} {
 		if c.Flags().Lookup(name) != nil {
 			_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
