@@ -25,7 +25,7 @@ type translation struct {
 	text       *Pairs // nil where the tokens are made up
 	batches    pairSource
 	val, train *pairs.Sequential // to be evaluated; nil where there are none
-	room       *pairs.Batch      // for every batch
+	room       *pairs.Batch      // of the batch at hand; grows to the largest
 }
 
 func (p *Pairs) learner(be backend.Backend, cfg Config) (learner, error) {
@@ -147,7 +147,8 @@ func MeanLoss(m *model.Seq2Seq, set *pairs.Sequential, most int, room *pairs.Bat
 	}
 	var sum float64
 	for i := range n {
-		if err := set.Fill(i*set.Len()/n, 0, set.Shape(i*set.Len()/n).B, room); err != nil {
+		k := i * set.Len() / n
+		if err := set.Fill(k, 0, set.Shape(k).B, room); err != nil {
 			return 0, 0, err
 		}
 		if err := m.Loss(PairBatch(room), grid, &sum); err != nil {
