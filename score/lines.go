@@ -129,15 +129,24 @@ func plural(n int, what string) string {
 var gzipMagic = []byte{0x1f, 0x8b}
 
 func newLineReader(s Stream, refuseEmpty bool) (*lineReader, error) {
-	text := bufio.NewReader(s.Text)
-	if start, _ := text.Peek(len(gzipMagic)); bytes.Equal(start, gzipMagic) {
-		unzipped, err := gzip.NewReader(text)
-		if err != nil {
-			return nil, fmt.Errorf("score: %s: %w", s.Name, err)
-		}
-		text = bufio.NewReader(unzipped)
+	text, err := s.open()
+	if err != nil {
+		return nil, err
 	}
 	return &lineReader{name: s.Name, text: text, refuseEmpty: refuseEmpty}, nil
+}
+
+// open returns the text, unzipped.
+func (s Stream) open() (*bufio.Reader, error) {
+	text := bufio.NewReader(s.Text)
+	if start, _ := text.Peek(len(gzipMagic)); !bytes.Equal(start, gzipMagic) {
+		return text, nil
+	}
+	unzipped, err := gzip.NewReader(text)
+	if err != nil {
+		return nil, fmt.Errorf("score: %s: %w", s.Name, err)
+	}
+	return bufio.NewReader(unzipped), nil
 }
 
 // good tells whether there is nothing to complain about so far.

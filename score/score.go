@@ -4,7 +4,8 @@
 //
 // A [Metric] is fed one segment after the other and keeps sums only, so a corpus
 // of any length takes the memory of its longest segment. [Lines] reads segments
-// from parallel files.
+// from parallel files. [E2E] has the five metrics of the E2E NLG challenge, as its
+// script defines them, [Instances] reads its files.
 //
 // Sameness of scores rests on details that look like accidents, and some are: what
 // counts as white space and as a lower-case letter is Python's choice, one range of

@@ -19,14 +19,14 @@ import (
 func newScore() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "score",
-		Short: "Score texts against references: BLEU, chrF, TER",
-		Long: `Score texts against reference texts, as sacreBLEU 2 does: files with one segment
-a line, in UTF-8, plain or compressed by gzip. The signature, to be reported with
-a score, has all settings.`,
+		Short: "Score texts against references: BLEU, chrF, TER, and the E2E challenge's five",
+		Long: `Score texts against reference texts: bleu, chrf and ter as sacreBLEU 2 does, e2e
+as the E2E NLG challenge does. Files have one segment a line, in UTF-8, plain or
+compressed by gzip. The signature, to be reported with a score, has all settings.`,
 		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(newScoreBLEU(), newScoreCHRF(), newScoreTER())
+	c.AddCommand(newScoreBLEU(), newScoreCHRF(), newScoreTER(), newScoreE2E())
 	return c
 }
 
@@ -122,24 +122,12 @@ func scoreCommand(name, short string, settings func(*pflag.FlagSet)) (*cobra.Com
 
 // run scores the files.
 func (s *scoring) run(ctx context.Context, m score.Metric, in io.Reader, out io.Writer) error {
-	var streams []score.Stream
-	for _, path := range append([]string{s.hypotheses}, s.references...) {
-		if path == "-" {
-			if in == nil {
-				return usage(errors.New("standard input can be one of the files only"))
-			}
-			streams = append(streams, score.Stream{Name: "standard input", Text: in})
-			in = nil
-			continue
-		}
-		f, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		streams = append(streams, score.Stream{Name: path, Text: f})
+	streams, closeAll, err := scoreStreams(append([]string{s.hypotheses}, s.references...), in)
+	defer closeAll()
+	if err != nil {
+		return err
 	}
-	err := score.Lines(streams[0], streams[1:], s.allowEmpty, func(hypothesis string, references []string) error {
+	err = score.Lines(streams[0], streams[1:], s.allowEmpty, func(hypothesis string, references []string) error {
 		m.Add(hypothesis, references...)
 		if s.sentences {
 			if err := s.printSentence(out, m.Result()); err != nil {
@@ -160,6 +148,33 @@ func (s *scoring) run(ctx context.Context, m score.Metric, in io.Reader, out io.
 	}
 	_, err = fmt.Fprintln(out, m.Result())
 	return err
+}
+
+// scoreStreams opens files, one of which can be standard input; closeAll is never nil.
+func scoreStreams(paths []string, in io.Reader) (streams []score.Stream, closeAll func(), err error) {
+	var files []*os.File
+	closeAll = func() {
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	for _, path := range paths {
+		if path == "-" {
+			if in == nil {
+				return nil, closeAll, usage(errors.New("standard input can be one of the files only"))
+			}
+			streams = append(streams, score.Stream{Name: "standard input", Text: in})
+			in = nil
+			continue
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, closeAll, err
+		}
+		files = append(files, f)
+		streams = append(streams, score.Stream{Name: path, Text: f})
+	}
+	return streams, closeAll, nil
 }
 
 // printSentence prints a segment's score on a line.

@@ -25,6 +25,11 @@ func scoreFolder(t *testing.T) string {
 	write(t, dir, "nothing", "")
 	write(t, dir, "latin1", "one\nd\xe9j\xe0 vu\ncaf\xe9\n")
 	write(t, dir, "long", strings.Repeat("word ", 1<<18)+"\n")
+	write(t, dir, "mr.csv", "mr,ref\nname[A],The dog bit the man.\nname[A],The dog had bit the man.\n\"name[B], near[C]\",It was not unexpected.\nname[D],The man bit him first.\n")
+	write(t, dir, "mr.txt", "The dog bit the man.\nThe dog had bit the man.\n\nIt was not unexpected.\n\nThe man bit him first.\n")
+	write(t, dir, "columns.csv", "mr,text\nname[A],The dog bit the man.\n")
+	write(t, dir, "ragged.csv", "mr,ref\nname[A],The dog bit the man.,twice\n")
+	write(t, dir, "none.csv", "mr,ref\nname[A],\n")
 	var zipped bytes.Buffer
 	w := gzip.NewWriter(&zipped)
 	io.WriteString(w, "The dog bit the man.\nIt was not unexpected.\nThe man bit him first.\n")
@@ -41,7 +46,7 @@ func TestScore(t *testing.T) {
 	dir := scoreFolder(t)
 	var b strings.Builder
 	for _, args := range []string{
-		"--help", "bleu --help", "chrf --help", "ter --help",
+		"--help", "bleu --help", "chrf --help", "ter --help", "e2e --help",
 		"bleu --hypotheses DIR/hyp --references DIR/ref1 DIR/ref2",
 		"bleu --hypotheses DIR/hyp --references DIR/ref1.gz --references DIR/ref2 --json",
 		"bleu --hypotheses DIR/hyp --references DIR/ref1 --sentences",
@@ -53,6 +58,9 @@ func TestScore(t *testing.T) {
 		"chrf --hypotheses DIR/hyp --references DIR/ref1 --word-order 2 --lowercase --json",
 		"chrf --hypotheses DIR/hyp --references DIR/ref1 --char-order 4 --beta 1 --whitespace --eps-smoothing",
 		"ter --hypotheses DIR/hyp --references DIR/ref1",
+		"e2e --hypotheses DIR/hyp --references DIR/mr.csv",
+		"e2e --hypotheses DIR/hyp --references DIR/mr.txt --json",
+		"e2e --hypotheses DIR/hyp --references DIR/ref1.gz",
 		"ter --hypotheses DIR/hyp --references DIR/ref1 DIR/ref2 --normalized --no-punct --asian-support --case-sensitive --json",
 	} {
 		r := mustCall(t, append([]string{"score"}, strings.Fields(strings.ReplaceAll(args, "DIR", dir))...)...)
@@ -110,6 +118,9 @@ func TestWrongScoreCalls(t *testing.T) {
 		{2, "chrf " + files + "--word-order 1000000000"},
 		{2, "chrf " + files + "--beta 0"},
 		{2, "ter " + files + "--lowercase"},
+		{2, "e2e --hypotheses DIR/hyp"},
+		{2, "e2e --hypotheses - --references -"},
+		{2, "e2e --hypotheses DIR/hyp --references DIR/ref1 DIR/ref2"},
 		{1, "bleu --hypotheses DIR/missing --references DIR/ref1"},
 		{1, "bleu --hypotheses DIR --references DIR/ref1"},
 		{1, "bleu " + files + "DIR/missing"},
@@ -122,6 +133,15 @@ func TestWrongScoreCalls(t *testing.T) {
 		{1, "chrf --hypotheses DIR/latin1 --references DIR/latin1"},
 		{1, "ter --hypotheses DIR/long --references DIR/ref1"},
 		{1, "ter --hypotheses DIR/hyp --references DIR/cut.gz"},
+		{1, "e2e --hypotheses DIR/hyp --references DIR/missing.csv"},
+		{1, "e2e --hypotheses DIR --references DIR/mr.csv"},
+		{1, "e2e --hypotheses DIR/short --references DIR/mr.csv"},
+		{1, "e2e --hypotheses DIR/latin1 --references DIR/mr.csv"},
+		{1, "e2e --hypotheses DIR/long --references DIR/mr.csv"},
+		{1, "e2e --hypotheses DIR/hyp --references DIR/columns.csv"},
+		{1, "e2e --hypotheses DIR/hyp --references DIR/ragged.csv"},
+		{1, "e2e --hypotheses DIR/hyp --references DIR/none.csv"},
+		{1, "e2e --hypotheses DIR/hyp --references DIR/cut.gz"},
 	} {
 		args := append([]string{"score"}, strings.Fields(strings.ReplaceAll(c.args, "DIR", dir))...)
 		b.WriteString(failure(t, "score "+c.args, c.code, call(args...), dir, "RUN"))
@@ -132,9 +152,9 @@ func TestWrongScoreCalls(t *testing.T) {
 func TestScoreOnFullDisk(t *testing.T) {
 	t.Parallel()
 	dir := scoreFolder(t)
-	for _, more := range []string{"--json", "--sentences", ""} {
+	for _, more := range []string{"bleu --json", "bleu --sentences", "bleu", "e2e", "e2e --json"} {
 		var errOut strings.Builder
-		args := strings.Fields("score bleu --hypotheses " + dir + "/hyp --references " + dir + "/ref1 " + more)
+		args := strings.Fields("score " + more + " --hypotheses " + dir + "/hyp --references " + dir + "/ref1")
 		if code := run(t.Context(), args, nil, brokenWriter{}, &errOut); code != exitFailure || !strings.Contains(errOut.String(), errBroken.Error()) {
 			t.Errorf("score %s on a full disk: exit code %d, %q", more, code, errOut.String())
 		}
@@ -146,7 +166,9 @@ func TestScoreInterrupted(t *testing.T) {
 	dir := scoreFolder(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r := callWith(ctx, "", "score", "ter", "--hypotheses", dir+"/hyp", "--references", dir+"/ref1"); r.code != exitInterrupted || r.out != "" {
-		t.Errorf("interrupted: exit code %d, prints %q", r.code, r.out)
+	for _, metric := range []string{"ter", "e2e"} {
+		if r := callWith(ctx, "", "score", metric, "--hypotheses", dir+"/hyp", "--references", dir+"/ref1"); r.code != exitInterrupted || r.out != "" {
+			t.Errorf("%s interrupted: exit code %d, prints %q", metric, r.code, r.out)
+		}
 	}
 }

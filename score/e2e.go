@@ -1,0 +1,92 @@
+package score
+
+import (
+	"fmt"
+	"strings"
+)
+
+// E2E measures a corpus by the five metrics of the E2E NLG challenge (Dušek, Novikova
+// and Rieser, "Evaluating the State-of-the-Art of End-to-End Natural Language
+// Generation: The E2E NLG Challenge", 2020, section 4.1), as its script
+// measure_scores.py defines them, but for METEOR, which lacks two stages. It keeps the
+// n-grams of the corpus, because NIST and CIDEr weigh them by how many texts have
+// them. It may not be used concurrently.
+type E2E struct {
+	corpus
+	bleu     *BLEU
+	nist     *nist
+	captions captionTokenizer
+	meteor   meteor
+	rougeL   float64 // sum over the segments
+	cider    *cider
+	refs     int // of all segments
+}
+
+// NewE2E returns a measure without segments.
+func NewE2E() *E2E {
+	bleu, err := NewBLEU(BLEUOptions{Tokenizer: "13a", Lowercase: true, Smoothing: "exp"})
+	if err != nil {
+		panic(err)
+	}
+	return &E2E{bleu: bleu, nist: newNIST(), cider: newCIDEr()}
+}
+
+// Add counts a segment: the text for a meaning representation and its references, one
+// at least, in UTF-8. It panics without a reference.
+func (e *E2E) Add(hypothesis string, references ...string) {
+	e.corpus.add(len(references))
+	e.refs += len(references)
+	e.bleu.Add(hypothesis, references...)
+	cut := func(words func(string) []string) (hyp []string, refs [][]string) {
+		for _, r := range references {
+			refs = append(refs, words(r))
+		}
+		return words(hypothesis), refs
+	}
+	e.nist.add(cut(func(s string) []string { return tokenize13a(lower(trimRight(s))) }))
+	hyp, refs := cut(e.captions.words)
+	e.meteor.add(hyp, refs)
+	e.rougeL += rougeL(hyp, refs)
+	e.cider.add(hyp, refs)
+}
+
+// E2EScores are the scores of a corpus, scaled as the challenge's script prints them:
+// NIST and CIDEr have no upper bound that texts share, the others go from 0 to 1.
+type E2EScores struct {
+	BLEU       float64 `json:"bleu"`
+	NIST       float64 `json:"nist"`              // penalty by the mean length of each segment's references, as the script's pymteval has it
+	NISTMteval float64 `json:"nist_mteval"`       // penalty as the script's mteval-v13a has it
+	METEOR     float64 `json:"meteor_exact_stem"` // METEOR 1.5 without the stages synonym and paraphrase
+	ROUGEL     float64 `json:"rouge_l"`
+	CIDEr      float64 `json:"cider"`
+	Segments   int     `json:"segments"`
+	References int     `json:"references"` // of all segments
+	Signature  string  `json:"signature"`
+}
+
+// Result is the score of the segments added so far.
+func (e *E2E) Result() E2EScores {
+	nist, mteval := e.nist.score()
+	return E2EScores{
+		BLEU: e.bleu.Result().Score / 100, NIST: nist, NISTMteval: mteval, METEOR: e.meteor.sum.score(),
+		ROUGEL: e.rougeL / float64(max(1, e.segments)), CIDEr: e.cider.score(),
+		Segments: e.segments, References: e.refs, Signature: e.signature("e2e-metrics", "meteor:exact+stem"),
+	}
+}
+
+// String prints the scores one a line, and what is not as the challenge's script has it.
+func (s E2EScores) String() string {
+	var b strings.Builder
+	for _, line := range []struct {
+		name  string
+		score float64
+	}{
+		{"BLEU", s.BLEU}, {"NIST", s.NIST}, {"METEOR (exact, stem)", s.METEOR}, {"ROUGE_L", s.ROUGEL}, {"CIDEr", s.CIDEr},
+	} {
+		fmt.Fprintf(&b, "%-21s %7.4f\n", line.name, line.score)
+	}
+	fmt.Fprintf(&b, "%s, %s; %s\n", plural(s.Segments, "segment"), plural(s.References, "reference"), s.Signature)
+	fmt.Fprintf(&b, "METEOR lacks the stages synonym and paraphrase: compare it with itself only, not with published values.\n")
+	fmt.Fprintf(&b, "NIST is that of the script's option -p; without the option it is %.4f.", s.NISTMteval)
+	return b.String()
+}

@@ -1,0 +1,215 @@
+package score
+
+import (
+	"bufio"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// ErrTable marks a file that has no table of references.
+var ErrTable = errors.New("score: no table of references")
+
+// maxCorpus is the most that [Instances] reads of each file, maxText its longest text,
+// in bytes. Memory and time are bounded by them.
+const maxCorpus, maxText = 32 << 20, 4 << 10
+
+// Instances calls each with the segments of a data-to-text corpus, in order: a
+// hypothesis and the references for its input, without white space at both ends. It
+// stops at an error of each.
+//
+// Hypotheses are lines, one for each distinct input. References are a table, if the
+// name ends in .csv or .tsv (or the same and .gz), with the inputs in column mr and a
+// reference a row in column ref; rows of the same input belong together. Else they are
+// lines, one reference each, with empty lines between inputs; without empty lines each
+// line is another input's.
+//
+// Files that do not fit together are an ErrLineCount, tables without the columns an
+// ErrTable, empty cells of references an ErrEmptyReference, texts that are not UTF-8 or
+// too long an ErrText.
+func Instances(hypotheses, references Stream, each func(hypothesis string, references []string) error) error {
+	groups, err := readReferences(references)
+	if err != nil {
+		return err
+	}
+	lines, err := readTexts(hypotheses)
+	if err != nil {
+		return err
+	}
+	if len(lines) != len(groups) {
+		return fmt.Errorf("%w: %s has %s, %s has references for %s; write one line for each distinct input, in order", ErrLineCount,
+			hypotheses.Name, plural(len(lines), "line"), references.Name, plural(len(groups), "input"))
+	}
+	for i, line := range lines {
+		if err := each(line, groups[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readReferences returns the references of each input.
+func readReferences(s Stream) ([][]string, error) {
+	name := strings.TrimSuffix(strings.ToLower(s.Name), ".gz")
+	if strings.HasSuffix(name, ".csv") || strings.HasSuffix(name, ".tsv") {
+		return readTable(s)
+	}
+	lines, err := readTexts(s)
+	if err != nil {
+		return nil, err
+	}
+	var groups [][]string
+	separated, fresh := false, true
+	for _, line := range lines {
+		if line == "" {
+			fresh = true
+			continue
+		}
+		if fresh {
+			separated = separated || len(groups) > 0
+			groups, fresh = append(groups, nil), false
+		}
+		groups[len(groups)-1] = append(groups[len(groups)-1], line)
+	}
+	if !separated && len(groups) == 1 {
+		lines = slices.DeleteFunc(lines, func(l string) bool { return l == "" })
+		groups = nil
+		for _, line := range lines {
+			groups = append(groups, []string{line})
+		}
+	}
+	if len(groups) == 0 {
+		return nil, fmt.Errorf("%w: %s has no references", ErrText, s.Name)
+	}
+	return groups, nil
+}
+
+// readTexts returns the lines of a file.
+func readTexts(s Stream) ([]string, error) {
+	text, err := s.capped()
+	if err != nil {
+		return nil, err
+	}
+	r := &lineReader{name: s.Name, text: bufio.NewReader(text)}
+	var lines []string
+	for {
+		line, err := r.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = checkText(s.Name, r.lines, line)
+		}
+		if err != nil {
+			return nil, err
+		}
+		lines = append(lines, strings.TrimFunc(line, isSpace))
+	}
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("%w: %s has no lines", ErrText, s.Name)
+	}
+	return lines, nil
+}
+
+// checkText refuses what is no text of ordinary length.
+func checkText(name string, line int, text string) error {
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%w: %s: line %d is not UTF-8; convert it, with iconv say", ErrText, name, line)
+	}
+	if len(text) > maxText {
+		return fmt.Errorf("%w: %s: line %d has a text longer than %d KiB; shorten it", ErrText, name, line, maxText>>10)
+	}
+	return nil
+}
+
+// misread undoes four mistakes of encoding that files of the E2E challenge have, as its
+// script does.
+var misread = strings.NewReplacer("Ł", "£", "Â£", "£", "Ã©", "é", "ã©", "é")
+
+// readTable returns the references of each distinct input of a table.
+func readTable(s Stream) ([][]string, error) {
+	text, err := s.capped()
+	if err != nil {
+		return nil, err
+	}
+	buffered := bufio.NewReader(text)
+	if mark, _ := buffered.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
+		_, _ = buffered.Discard(len(byteOrderMark))
+	}
+	r := csv.NewReader(buffered)
+	r.LazyQuotes, r.ReuseRecord = true, true
+	if strings.Contains(strings.ToLower(s.Name), ".tsv") {
+		r.Comma = '\t'
+	}
+	input, ref := -1, -1
+	var groups [][]string
+	known := map[string]int{}
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		var bad *csv.ParseError
+		if errors.As(err, &bad) {
+			return nil, fmt.Errorf("%w: %s: line %d: %v; write as many columns in every row", ErrTable, s.Name, bad.Line, bad.Err)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("score: %s: %w", s.Name, err)
+		}
+		if input < 0 {
+			input, ref = column(row, "mr"), column(row, "ref")
+			if input < 0 || ref < 0 {
+				return nil, fmt.Errorf("%w: %s: no columns mr and ref; name them in the first line", ErrTable, s.Name)
+			}
+			continue
+		}
+		line, _ := r.FieldPos(ref)
+		if err := checkText(s.Name, line, row[ref]); err != nil {
+			return nil, err
+		}
+		reference := strings.TrimFunc(misread.Replace(row[ref]), isSpace)
+		if reference == "" {
+			return nil, fmt.Errorf("%w: %s: line %d has none; fill it in, or leave the row out", ErrEmptyReference, s.Name, line)
+		}
+		i, ok := known[row[input]]
+		if !ok {
+			i = len(groups)
+			known[strings.Clone(row[input])] = i
+			groups = append(groups, nil)
+		}
+		groups[i] = append(groups[i], reference)
+	}
+	if len(groups) == 0 {
+		return nil, fmt.Errorf("%w: %s has no rows below the first", ErrTable, s.Name)
+	}
+	return groups, nil
+}
+
+const byteOrderMark = "\ufeff"
+
+func column(header []string, name string) int {
+	return slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), name) })
+}
+
+// capped returns the text, unzipped, which fails when it goes on beyond maxCorpus.
+func (s Stream) capped() (io.Reader, error) {
+	text, err := s.open()
+	return &cappedReader{text, maxCorpus}, err
+}
+
+type cappedReader struct {
+	text io.Reader
+	left int
+}
+
+func (c *cappedReader) Read(b []byte) (int, error) {
+	n, err := c.text.Read(b)
+	if c.left -= n; c.left < 0 {
+		return 0, fmt.Errorf("the file is longer than %d MiB; score parts of it", maxCorpus>>20)
+	}
+	return n, err
+}
