@@ -70,9 +70,8 @@ func TestNIST(t *testing.T) {
 	s := e2eOf(one("A b c", "a B d", "a b b"))
 	near(t, "NIST", s.NIST, (math.Log2(3)+1)/3, 1e-12)
 	near(t, "NIST of mteval", s.NISTMteval, (math.Log2(3)+1)/3, 1e-12)
-	// Three words against references of 4, 5 and, in another segment of as many words,
-	// 4.5: means 4.5 and 4.5 against 3 and 4.5, so a ratio of 7.5/9. In mteval's way the
-	// references have 13.5/2 words.
+	// Hypotheses of 3 and 5 words; references of 4 and 5, and of 5: 4.5 + 5 words in the
+	// mean. In mteval's way they have 14/2, which is less than 8: no penalty.
 	s = e2eOf([]segment{{"a b c", []string{"a b c d", "a b c d e"}}, {"x y z v w", []string{"x y z v w"}}})
 	ratio := 8 / 9.5
 	near(t, "penalty", s.NIST/s.NISTMteval, math.Pow(0.5, math.Pow(math.Log(ratio)/math.Log(1.5), 2)), 1e-12)
