@@ -39,6 +39,18 @@ func (isa ISA) gemm() *gemmISA {
 	return &gemm512
 }
 
+// columns returns which kernels of a tileTable compute n columns of a panel, and
+// how many of them are in the last vector that they mask.
+func (p *gemmISA) columns(n int) (kind, last int) {
+	switch {
+	case n <= p.w:
+		return 2, n
+	case n < 2*p.w:
+		return 1, n - p.w
+	}
+	return 0, n
+}
+
 // gemmZero is the start of chains that start from +0.
 var gemmZero [32]float32
 
@@ -174,12 +186,7 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 	w.nextA = w.stripeOfA(i0, mc, k0, kc)
 	for j := 0; j < nc; j += nr {
 		n := min(nr, nc-j)
-		cols, last := 0, n
-		if n <= p.w {
-			cols = 2
-		} else if n < nr {
-			cols, last = 1, n-p.w
-		}
+		cols, last := p.columns(n)
 		kernels := &p.tiles[across][cols]
 		var b *float32
 		bs := w.LDB

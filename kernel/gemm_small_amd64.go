@@ -20,12 +20,7 @@ func (o *operand) tiles(isa ISA, layout Layout, m, n, k0, k int, a []float32, ld
 	}
 	for j := 0; j < n; j += nr {
 		width := min(nr, n-j)
-		cols, last := 0, width
-		if width <= p.w {
-			cols = 2
-		} else if width < nr {
-			cols, last = 1, width-p.w
-		}
+		cols, last := p.columns(width)
 		b := &o.panels[j*o.K+k0*nr]
 		for i := 0; i < m; i += p.mr {
 			mr := min(p.mr, m-i)

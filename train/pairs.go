@@ -107,15 +107,8 @@ func createPairs(ctx context.Context, dir string, cfg *Config, progress func(wha
 	if c.Source == "" {
 		return nil, fmt.Errorf("train: no sentences; name parallel files with --source and --target, or a table with --data")
 	}
-	for _, path := range []*string{&c.Files.Source, &c.Files.Target, &c.ValSource, &c.ValTarget} { // found again from any folder
-		if *path == "" {
-			continue
-		}
-		abs, err := filepath.Abs(*path)
-		if err != nil {
-			return nil, fmt.Errorf("train: %w", err)
-		}
-		*path = abs
+	if err := cfg.Absolute(); err != nil {
+		return nil, err
 	}
 	p := &Pairs{}
 	if err := p.makeTokenizers(ctx, *c, progress); err != nil {

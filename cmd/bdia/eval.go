@@ -43,8 +43,9 @@ func newEval() *cobra.Command {
 held-out or training data: with the residual stream on the run's grid, as it was
 trained, and in plain float32, as other tools will run it. Of text: loss,
 perplexity and bits per byte. Of translations: loss and perplexity; with
---source and --references, BLEU and chrF of translating other text. Of images: loss, accuracy among one and five
-guesses, a table of the classes and the confusion matrix.
+--source and --references, BLEU and chrF of translating other text. Of images:
+loss, accuracy among one and five guesses, a table of the classes and the
+confusion matrix.
 
 With --gamma FROM:TO:STEP, measure image runs with a fixed inference gamma
 instead (the paper's figure 1): one line for each value, and a figure.`,
