@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/bdia-go/bdia/internal/half"
 	"github.com/bdia-go/bdia/internal/mmap"
 )
 
@@ -136,11 +137,11 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 		}
 	case BF16:
 		for i := range dst {
-			dst[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16)
+			dst[i] = half.BToFloat(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 	case F16:
 		for i := range dst {
-			dst[i] = halfToFloat(binary.LittleEndian.Uint16(src[2*i:]))
+			dst[i] = half.ToFloat(binary.LittleEndian.Uint16(src[2*i:]))
 		}
 	case F64:
 		for i := range dst {
@@ -154,21 +155,6 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 		return fmt.Errorf("safetensors: %s: tensor %q: %v is not a float type this can read (F32, F16, BF16, F64)", f.path, name, t.DType)
 	}
 	return nil
-}
-
-// halfToFloat widens an IEEE 754 binary16, exactly.
-func halfToFloat(h uint16) float32 {
-	sign := uint32(h&0x8000) << 16
-	exp := uint32(h>>10) & 0x1f
-	frac := uint32(h & 0x3ff)
-	switch exp {
-	case 0: // zero or subnormal: frac × 2^-24
-		v := float32(frac) * (1.0 / (1 << 24))
-		return math.Float32frombits(sign | math.Float32bits(v))
-	case 0x1f: // infinity or NaN
-		return math.Float32frombits(sign | 0x7f800000 | frac<<13)
-	}
-	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }
 
 // Close unmaps the file. Slices that Bytes returned become invalid. A second

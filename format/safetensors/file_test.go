@@ -182,24 +182,6 @@ func TestReadFloat32Types(t *testing.T) {
 	}
 }
 
-// Every half is the double that its fields spell.
-func TestHalfToFloatAll(t *testing.T) {
-	t.Parallel()
-	for h := range 0x7c00 {
-		e, m := h>>10, float64(h&0x3ff)
-		want := math.Ldexp(1024+m, e-25)
-		if e == 0 {
-			want = math.Ldexp(m, -24)
-		}
-		if got := halfToFloat(uint16(h)); float64(got) != want {
-			t.Fatalf("%#x: got %v, want %v", h, got, want)
-		}
-		if got := halfToFloat(uint16(h | 0x8000)); float64(got) != -want || !math.Signbit(float64(got)) {
-			t.Fatalf("%#x: got %v, want %v", h|0x8000, got, -want)
-		}
-	}
-}
-
 func TestWriteFloat32(t *testing.T) {
 	t.Parallel()
 	vals := make([]float32, 20000) // more than one chunk
