@@ -1,0 +1,167 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/metric"
+)
+
+func newCompare() *cobra.Command {
+	var figure string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "compare RUN ...",
+		Short: "Compare the losses of runs, in a table and a figure",
+		Long: `Compare runs by what they recorded while they trained: the best and the last
+validation loss, the loss on training batches over the last tenth of the steps
+(with gamma and dropout active) and the time. --figure draws the curves of all
+runs in one picture. Runs that still train can be compared too.`,
+		Example: `  bdia compare runs/plain runs/bdia
+  bdia compare runs/plain runs/bdia --figure loss.svg
+  bdia compare runs/* --json`,
+		Args: arguments(1, math.MaxInt, "one or more runs"),
+	}
+	group(c, "Flags", func(f *pflag.FlagSet) {
+		f.StringVar(&figure, "figure", "", "`file` for the loss curves, .png or .svg")
+		f.BoolVar(&asJSON, "json", false, "print JSON")
+	})
+	completions(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if ext := filepath.Ext(figure); figure != "" && ext != ".png" && ext != ".svg" {
+			return usage(fmt.Errorf("--figure %s: the name must end in .png or .svg", figure))
+		}
+		var all []comparedRun
+		for _, dir := range args {
+			r, err := readRecords(dir)
+			if err != nil {
+				return err
+			}
+			all = append(all, r)
+		}
+		if figure != "" {
+			if err := compareFigure(all, figure); err != nil {
+				return err
+			}
+		}
+		if asJSON {
+			return printJSON(cmd.OutOrStdout(), map[string]any{"runs": all})
+		}
+		printComparison(cmd.OutOrStdout(), all)
+		return nil
+	}
+	return c
+}
+
+// comparedRun is what a run recorded. What it did not measure is nil.
+type comparedRun struct {
+	Run       string  `json:"run"`
+	Steps     int     `json:"steps"`
+	BestLoss  any     `json:"best_validation_loss"`
+	BestStep  int     `json:"best_step"`
+	LastLoss  any     `json:"last_validation_loss"`
+	TrainLoss any     `json:"training_loss"` // over the last tenth of the steps
+	Accuracy  any     `json:"last_accuracy,omitempty"`
+	Seconds   float64 `json:"seconds"`
+
+	train, val []metric.Point
+}
+
+// readRecords reads what the run in dir recorded.
+func readRecords(dir string) (comparedRun, error) {
+	series, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	if errors.Is(err, os.ErrNotExist) {
+		return comparedRun{}, fmt.Errorf("%s: there is no %s; name the folder of a run that bdia train made", dir, metric.JSONLName)
+	}
+	if err != nil {
+		return comparedRun{}, err
+	}
+	r := comparedRun{Run: filepath.Base(filepath.Clean(dir))}
+	for _, s := range series {
+		if n := len(s.Points); n > 0 {
+			r.Steps = max(r.Steps, int(s.Points[n-1].X))
+		}
+		switch s.Name {
+		case "train/loss":
+			r.train = s.Points
+		case "val/loss":
+			r.val = s.Points
+		case "val/accuracy":
+			r.Accuracy = number(s.Points[len(s.Points)-1].Y)
+		}
+	}
+	best := math.Inf(1)
+	for _, p := range r.val {
+		if r.LastLoss = number(p.Y); p.Y < best {
+			best, r.BestLoss, r.BestStep = p.Y, number(p.Y), int(p.X)
+		}
+	}
+	var sum, n float64
+	for _, p := range r.train {
+		if p.X > 0.9*float64(r.Steps) {
+			sum, n = sum+p.Y, n+1
+		}
+	}
+	if n > 0 {
+		r.TrainLoss = number(sum / n)
+	}
+	st, err := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(checkpoint.StateFile)))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // none before the first checkpoint
+		return comparedRun{}, err
+	}
+	r.Seconds = st.Elapsed
+	return r, nil
+}
+
+func printComparison(w io.Writer, all []comparedRun) {
+	width := len("run")
+	for _, r := range all {
+		width = max(width, len(r.Run))
+	}
+	const row = "%-*s %9s %12s %9s %12s %12s %10s\n"
+	fmt.Fprintf(w, row, width, "run", "steps", "best", "at step", "last", "training", "time")
+	for _, r := range all {
+		fmt.Fprintf(w, row, width, r.Run, countText(int64(r.Steps)), lossText(r.BestLoss), countText(int64(r.BestStep)),
+			lossText(r.LastLoss), lossText(r.TrainLoss), secondsText(r.Seconds))
+	}
+	fmt.Fprintf(w, "\n%sLosses are in nats: validation, best and last; training batches, the last tenth.\n", accuracies(all))
+}
+
+// accuracies are lines for the runs that measured one.
+func accuracies(all []comparedRun) string {
+	var b strings.Builder
+	for _, r := range all {
+		if r.Accuracy != nil {
+			fmt.Fprintf(&b, "%s: accuracy %s at the end\n", r.Run, percent(r.Accuracy))
+		}
+	}
+	return b.String()
+}
+
+// lossText formats a loss, which may be unknown.
+func lossText(loss any) string {
+	if v, ok := loss.(float64); ok {
+		return fmt.Sprintf("%.4f", v)
+	}
+	return "-"
+}
+
+// compareFigure draws training and validation losses of all runs.
+func compareFigure(all []comparedRun, path string) error {
+	var series []metric.Series
+	for _, r := range all {
+		series = append(series,
+			metric.Series{Name: "training", Run: r.Run, Points: r.train},
+			metric.Series{Name: "validation", Run: r.Run, Evaluation: true, Points: r.val})
+	}
+	return metric.LossCurve("Loss", series, path)
+}
