@@ -121,7 +121,7 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 	sink.Open(m.outer)
 	ids, targets, losses := m.upload(b)
 	x0 := m.Stack.Begin(m.shape(b), pass)
-	m.embedding.Forward(x0, ids)
+	m.embedding.Forward(x0, ids, 0)
 	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
 	xK, err := m.Stack.Forward()
 	if err != nil {
@@ -172,7 +172,7 @@ func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms, largest 
 	defer m.be.Release(mark)
 	ids, _, _ := m.upload(b)
 	x0 := m.Stack.Begin(m.shape(b), pass)
-	m.embedding.Forward(x0, ids)
+	m.embedding.Forward(x0, ids, 0)
 	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
 	if _, err := m.Stack.Forward(); err != nil {
 		return err
@@ -225,7 +225,7 @@ func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) {
 // infer returns x_K (B,T,C) of the ordinary transformer for ids (B,T).
 func (m *GPT) infer(ids tensor.Tensor, grid bdia.Grid) tensor.Tensor {
 	x := m.be.Alloc(backend.States, tensor.F32, tensor.Shape{ids.Shape[0], ids.Shape[1], m.Config.Width})
-	m.embedding.Forward(x, ids)
+	m.embedding.Forward(x, ids, 0)
 	m.Stack.Infer(x, grid, 0)
 	return x
 }

@@ -78,10 +78,10 @@ func (b *DecoderBlock) Backward(d, x tensor.Tensor) {
 	b.be.Add(d, d, dw)
 }
 
-// KV is what a decoder block keeps while it writes position after position.
+// KV is what a block keeps while it writes position after position.
 type KV struct {
 	Self  tensor.Tensor // (N,M,2C): keys and values of up to M positions of N hypotheses
-	Cross tensor.Tensor // (B,S,2C): of the memory; N/B hypotheses look at each sample
+	Cross tensor.Tensor // (B,S,2C): of a decoder block's memory; N/B hypotheses look at each sample
 }
 
 // Keys fills kv.Cross from the memory.

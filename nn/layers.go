@@ -76,9 +76,9 @@ func NewEmbedding(be backend.Backend, vocab, context, C int) *Embedding {
 	return e
 }
 
-// Forward writes x (B,T,C) from ids (B,T).
-func (e *Embedding) Forward(x, ids tensor.Tensor) {
-	e.be.Embed(x, ids, e.Token.Value, e.Position.Value)
+// Forward writes x (B,T,C), whose positions are at, at+1, ..., from ids (B,T).
+func (e *Embedding) Forward(x, ids tensor.Tensor, at int) {
+	e.be.Embed(x, ids, e.Token.Value, e.Position.Value.RowRange(at, at+ids.Cols()))
 }
 
 // Backward adds the gradients of both tables from dx (B,T,C).

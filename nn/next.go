@@ -7,26 +7,44 @@ import (
 
 // Next writes a(x) at position at of N hypotheses, whose keys and values up to
 // there are in kv (N,M,2C), and puts its own beside them. x and h are (N,1,C);
-// seen (N) holds at+1, the number of positions that there are. The bits are those
-// of a causal Forward over all positions: every sum runs over the same keys in the
-// same order.
+// seen (N) holds at+1, the number of positions that there are. Without seen, x and
+// h (N,T,C) are texts from their beginning, all of whose keys and values go to kv
+// (N,T,2C). The bits are those of a causal Forward over all positions: every sum
+// runs over the same keys in the same order.
 func (a *Attention) Next(h, x, kv tensor.Tensor, at int, seen tensor.Tensor) {
-	be, N, C := a.be, x.Shape[0], x.Shape[2]
+	be, N, T, C := a.be, x.Shape[0], x.Shape[1], x.Shape[2]
 	alloc := func(s ...int) tensor.Tensor {
 		var shape tensor.Shape
 		copy(shape[:], s)
 		return be.Alloc(backend.Activation, tensor.F32, shape)
 	}
-	n, stats := alloc(N, 1, C), alloc(2, N)
-	q, own, lse := alloc(N, 1, C), alloc(N, 2*C), alloc(N, a.cfg.Heads, 1)
+	n, stats := alloc(N, T, C), alloc(2, N*T)
+	q, lse := alloc(N, T, C), alloc(N, a.cfg.Heads, T)
 	a.norm.Forward(n, stats, x)
 	a.qkv.part(0, C).Forward(q, n)
-	a.qkv.part(C, 3*C).Forward(own, n)
-	for i := range N {
-		be.Copy(kv.Index(i).RowRange(at, at+1), own.RowRange(i, i+1))
+	spec := backend.AttentionSpec{Heads: a.cfg.Heads, Causal: !seen.Valid(), Lengths: seen}
+	if spec.Causal {
+		a.qkv.part(C, 3*C).Forward(kv, n)
+	} else {
+		own := alloc(N, 2*C)
+		a.qkv.part(C, 3*C).Forward(own, n)
+		for i := range N {
+			be.Copy(kv.Index(i).RowRange(at, at+1), own.RowRange(i, i+1))
+		}
 	}
-	be.CrossAttention(n, lse, q, kv, backend.AttentionSpec{Heads: a.cfg.Heads, Lengths: seen})
+	be.CrossAttention(n, lse, q, kv, spec)
 	a.proj.Forward(h, n)
+}
+
+// Next writes h(x) at position at of every hypothesis, or of whole texts; see
+// Attention.Next. kv has no Cross. The bits are those of Forward over all positions.
+func (b *Block) Next(h, x tensor.Tensor, kv KV, at int, seen tensor.Tensor) {
+	a := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	u := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	b.attention.Next(a, x, kv.Self, at, seen)
+	b.be.Add(u, x, a)
+	b.mlp.Forward(h, u, backend.Pass{})
+	b.be.Add(h, h, a)
 }
 
 // part is the layer of l's outputs [from,to), for forward passes.

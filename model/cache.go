@@ -1,0 +1,197 @@
+package model
+
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// KVCache holds the keys and values of the positions that N hypotheses have so
+// far, block by block, so that writing the next one costs one position's work.
+type KVCache struct {
+	be     backend.Backend
+	blocks []nn.KV
+	spare  tensor.Tensor // (N,M,2C): takes one block's cache on Reorder; none for one hypothesis
+	seen   tensor.Tensor // (N): At+1, for the attention of the position at hand; none for whole texts
+	host   []int32
+	at     int
+}
+
+// newKVCache allocates caches for up to positions of N hypotheses.
+func newKVCache(be backend.Backend, blocks, N, positions, C int) *KVCache {
+	alloc := func() tensor.Tensor {
+		return be.Alloc(backend.Activation, tensor.F32, tensor.Shape{N, positions, 2 * C})
+	}
+	c := &KVCache{be: be, blocks: make([]nn.KV, blocks), host: make([]int32, N)}
+	if N > 1 {
+		c.spare = alloc()
+	}
+	for k := range c.blocks {
+		c.blocks[k].Self = alloc()
+	}
+	c.seen = be.Alloc(backend.Data, tensor.I32, tensor.Shape{N})
+	return c
+}
+
+// begin makes ready for the next position; it ends when c.at moves on.
+func (c *KVCache) begin() {
+	for i := range c.host {
+		c.host[i] = int32(c.at + 1)
+	}
+	c.be.UploadInts(c.seen, c.host)
+}
+
+// text is the memory of hypothesis 0 as a cache for a whole text of T tokens.
+func (c *KVCache) text(T int) *KVCache {
+	whole := &KVCache{be: c.be, blocks: make([]nn.KV, len(c.blocks))}
+	for k, kv := range c.blocks {
+		rows := kv.Self.Index(0).RowRange(0, T)
+		whole.blocks[k].Self = rows.Reshape(tensor.Shape{1, T, rows.Cols()})
+	}
+	return whole
+}
+
+// share gives all hypotheses the T positions that hypothesis 0 has.
+func (c *KVCache) share(T int) {
+	for _, kv := range c.blocks {
+		for i := 1; i < len(c.host); i++ {
+			c.be.Copy(kv.Self.Index(i).RowRange(0, T), kv.Self.Index(0).RowRange(0, T))
+		}
+	}
+	c.at = T
+}
+
+// reorder lets hypothesis i go on from where hypothesis parents[i] is; there are as
+// many as parents from then on.
+func (c *KVCache) reorder(parents []int32) {
+	N := len(parents)
+	if len(c.host) == N && inPlace(parents) {
+		return
+	}
+	c.host = c.host[:N]
+	c.seen = first(c.seen, N)
+	for k := range c.blocks {
+		from, to := c.blocks[k].Self, first(c.spare, N)
+		for i, parent := range parents {
+			if c.at > 0 {
+				c.be.Copy(to.Index(i).RowRange(0, c.at), from.Index(int(parent)).RowRange(0, c.at))
+			}
+		}
+		c.blocks[k].Self, c.spare = to, from
+	}
+}
+
+// inPlace reports whether each hypothesis goes on from where it is itself.
+func inPlace(parents []int32) bool {
+	for i, p := range parents {
+		if int(p) != i {
+			return false
+		}
+	}
+	return true
+}
+
+// keep leaves only the given samples of the memory, in ascending order.
+func (c *KVCache) keep(samples []int) {
+	for k := range c.blocks {
+		cross := &c.blocks[k].Cross
+		for i, sample := range samples {
+			if i != sample {
+				c.be.Copy(cross.Index(i), cross.Index(sample))
+			}
+		}
+		*cross = first(*cross, len(samples))
+	}
+}
+
+// first returns the first n elements of the outermost dimension of t.
+func first(t tensor.Tensor, n int) tensor.Tensor {
+	s := t.Shape
+	s[0] = n
+	return t.Reshape(s)
+}
+
+// nextBlock is a block that can go on from cached keys and values.
+type nextBlock interface {
+	bdia.Block
+	Next(h, x tensor.Tensor, kv nn.KV, at int, seen tensor.Tensor)
+}
+
+// cached is such a block with its cache.
+type cached struct {
+	nextBlock
+	cache *KVCache
+	k     int
+}
+
+// Forward writes h(x) at the position at hand.
+func (b cached) Forward(h, x tensor.Tensor, _ backend.Pass) {
+	b.Next(h, x, b.cache.blocks[b.k], b.cache.at, b.cache.seen)
+}
+
+// writer is a model that writes hypotheses token after token.
+type writer struct {
+	be     backend.Backend
+	mark   backend.Mark
+	grid   bdia.Grid
+	cache  *KVCache
+	blocks []nextBlock
+	stack  *bdia.Stack
+	embed  func(x, ids tensor.Tensor, at int)
+	head   *nn.Head
+	room   int           // positions of a hypothesis
+	ids    tensor.Tensor // (N,1)
+}
+
+// over returns the blocks as a stack over cache.
+func (w *writer) over(cache *KVCache) (*bdia.Stack, error) {
+	blocks := make([]bdia.Block, len(w.blocks))
+	for k, b := range w.blocks {
+		blocks[k] = cached{b, cache, k}
+	}
+	return bdia.NewStack(w.be, blocks, bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid})
+}
+
+// next gives every hypothesis its next token and writes the logits (N,V) of what
+// may follow to dst.
+func (w *writer) next(dst []float32, ids []int32) error {
+	N := w.ids.Len()
+	if w.cache.at == w.room {
+		return fmt.Errorf("model: %w: the hypotheses have all %d positions that there is room for", ErrBatch, w.room)
+	}
+	if len(ids) != N {
+		return fmt.Errorf("model: %w: %d tokens for %d hypotheses", ErrBatch, len(ids), N)
+	}
+	if err := checkIDs("input", ids, 0, w.vocab()); err != nil {
+		return err
+	}
+	w.cache.begin()
+	w.run(dst, w.ids, ids, w.stack, w.cache.at)
+	w.cache.at++
+	return nil
+}
+
+// run writes the logits after the last position of texts ids (N,T), which begin at
+// position at, to dst, unless that is nil.
+func (w *writer) run(dst []float32, on tensor.Tensor, ids []int32, stack *bdia.Stack, at int) {
+	mark := w.be.Mark()
+	defer w.be.Release(mark)
+	w.be.UploadInts(on, ids)
+	N, T := on.Shape[0], on.Shape[1]
+	x := w.be.Alloc(backend.States, tensor.F32, tensor.Shape{N, T, w.width()})
+	w.embed(x, on, at)
+	stack.Infer(x, w.grid, 0)
+	if dst == nil {
+		return
+	}
+	last := x.RowRange((T-1)*N, T*N) // N or T is 1
+	logits := w.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{N, w.vocab()})
+	w.head.Rows(logits, last)
+	w.be.Download(dst, logits)
+}
+
+func (w *writer) vocab() int { return w.head.Logits.Weight.Value.Rows() }
+func (w *writer) width() int { return w.head.Logits.Weight.Value.Cols() }

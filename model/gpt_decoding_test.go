@@ -1,0 +1,183 @@
+package model_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/model"
+)
+
+// odd is a model whose sizes are multiples of nothing.
+func odd() model.GPTConfig {
+	return model.GPTConfig{Vocab: 37, Context: 75, Layers: 3, Heads: 3, Width: 39, MLP: 50}
+}
+
+// decode returns a decoding of m that holds n hypotheses of ids.
+func decode(t *testing.T, m *model.GPT, n, positions int, grid bdia.Grid, dst []float32, ids []int32) *model.GPTDecoding {
+	t.Helper()
+	d, err := m.Decode(n, positions, grid)
+	if err == nil {
+		err = d.Prefill(dst, ids)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// TestGPTDecoding: with cached keys and values the logits are those of the whole
+// text, bit for bit, whatever part of it was read at once, on every instruction set.
+func TestGPTDecoding(t *testing.T) {
+	t.Parallel()
+	wide := model.GPTConfig{Vocab: 130, Context: 40, Layers: 2, Heads: 2, Width: 64, Untied: true, NoBias: true}
+	for _, level := range cpufeat.Supported() {
+		for name, c := range map[string]model.GPTConfig{"odd": odd(), "wide": wide, "tiny": tiny()} {
+			for _, grid := range []bdia.Grid{bdia.DefaultGrid, bdia.NoGrid} {
+				t.Run(fmt.Sprintf("%v %s grid %v", level, name, grid), func(t *testing.T) {
+					t.Parallel()
+					be, err := cpu.New(cpu.Options{Threads: 2, ISA: level.String(), ArenaBytes: cpu.ScratchBytes(2) + 8<<20})
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(be.Close)
+					m := newModel(t, be, c, bdia.Options{Memory: bdia.Store, Grid: grid})
+					text := newBatch(c, 1).Inputs
+					want := make([]float32, c.Context*c.Vocab)
+					m.Logits(want, model.Batch{Size: 1, Inputs: text}, grid)
+					mark := be.Mark()
+					for _, at := range []int{0, 1, 2, c.Context / 2, c.Context} { // tokens read at once
+						d, err := m.Decode(1, c.Context, grid)
+						if err != nil {
+							t.Fatal(err)
+						}
+						got := make([]float32, c.Vocab)
+						for T := max(at, 1); T <= c.Context; T++ {
+							if T == at {
+								err = d.Prefill(got, text[:T])
+							} else {
+								err = d.Next(got, text[T-1:T])
+							}
+							if err != nil || d.At() != T {
+								t.Fatalf("%d positions after %d: %v", d.At(), T, err)
+							}
+							testkit.EqualBits(t, fmt.Sprintf("%d of %d", T, at), got, want[(T-1)*c.Vocab:T*c.Vocab])
+						}
+						d.Close()
+					}
+					if be.Mark() != mark {
+						t.Error("memory is left allocated")
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestGPTDecodingReorder: hypotheses that part, change places and become fewer have
+// the bits of their whole texts.
+func TestGPTDecodingReorder(t *testing.T) {
+	t.Parallel()
+	c := odd()
+	m := newModel(t, newCPU(t, 2), c, bdia.DefaultOptions())
+	other := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions())
+	prompt := newBatch(c, 1).Inputs[:9]
+	texts := make([][]int32, 5)
+	for i := range texts {
+		texts[i] = slices.Clone(prompt)
+	}
+	d := decode(t, m, len(texts), 16, bdia.DefaultGrid, nil, prompt)
+	defer d.Close()
+	for step, parents := range [][]int32{{0, 1, 2, 3, 4}, {4, 4, 0, 1, 3}, {0, 1, 2, 3, 4}, {3, 0, 0}, {1, 1, 1}, {2}, {0}} {
+		d.Reorder(parents)
+		next := make([][]int32, len(parents))
+		ids, got, want := make([]int32, len(parents)), make([]float32, len(parents)*c.Vocab), make([]float32, c.Vocab)
+		for i, p := range parents {
+			ids[i] = int32((7*step + 5*i + 1) % c.Vocab)
+			next[i] = append(slices.Clone(texts[p]), ids[i])
+		}
+		texts = next
+		if err := d.Next(got, ids); err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range texts {
+			other.NextLogits(want, text, bdia.DefaultGrid)
+			testkit.EqualBits(t, fmt.Sprintf("hypothesis %d after %d steps", i, step+1), got[i*c.Vocab:][:c.Vocab], want)
+		}
+	}
+	for _, parents := range [][]int32{{}, {1}, {-1}, {0, 0}} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("parents %v are taken", parents)
+				}
+			}()
+			d.Reorder(parents)
+		}()
+	}
+	if err := d.Next(make([]float32, c.Vocab), []int32{1}); !errors.Is(err, model.ErrBatch) || !strings.Contains(err.Error(), "all 16 positions") {
+		t.Errorf("a position more than there is room for: error %v", err)
+	}
+}
+
+// TestGPTDecodingPlan: the planning backend knows the memory to the byte.
+func TestGPTDecodingPlan(t *testing.T) {
+	t.Parallel()
+	c := odd()
+	for _, n := range []int{1, 3} {
+		be, planner := newCPU(t, 2), plan.New(cpu.ScratchBytes(2))
+		for _, on := range []backend.Backend{be, planner} {
+			m, err := model.NewGPT(on, c, bdia.DefaultOptions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Init(1)
+			d := decode(t, m, n, 60, bdia.DefaultGrid, make([]float32, c.Vocab), make([]int32, 50))
+			if err := d.Next(make([]float32, n*c.Vocab), make([]int32, n)); err != nil {
+				t.Fatal(err)
+			}
+			d.Close()
+		}
+		if got, want := be.Peak(), planner.Peak(); got != want {
+			t.Errorf("%d hypotheses: %v, planned %v", n, got, want)
+		}
+	}
+}
+
+func TestGPTDecodingErrors(t *testing.T) {
+	t.Parallel()
+	c := tiny()
+	m := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions())
+	for _, size := range [][2]int{{0, 1}, {1, 0}, {1, c.Context + 1}, {-1, 3}} {
+		if _, err := m.Decode(size[0], size[1], bdia.NoGrid); !errors.Is(err, model.ErrBatch) {
+			t.Errorf("%v: error %v", size, err)
+		}
+	}
+	d, err := m.Decode(2, 4, bdia.NoGrid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst := make([]float32, 2*c.Vocab)
+	for name, err := range map[string]error{
+		"no beginning": d.Prefill(nil, nil), "a long one": d.Prefill(nil, make([]int32, 5)), "an unknown token": d.Prefill(nil, []int32{1, 11}),
+		"one token for two": d.Next(dst, []int32{1}), "another unknown one": d.Next(dst, []int32{1, -1}),
+	} {
+		if !errors.Is(err, model.ErrBatch) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if err := d.Next(dst, []int32{1, 2}); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Prefill(nil, []int32{1}); !errors.Is(err, model.ErrBatch) {
+		t.Errorf("a beginning in the middle: error %v", err)
+	}
+}
