@@ -1,0 +1,300 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/train"
+)
+
+// exportOptions say what is written where.
+type exportOptions struct {
+	from, format string
+	best, force  bool
+	out          string // the name that the result gets
+	path         string // what a format writes: a file or a folder that is not there yet, and becomes out
+	dtype        string // of the weights: empty for the format's own choice
+	asJSON       bool
+	engine       train.EngineConfig
+
+	report *exportReport // which a format completes with compare
+}
+
+// exportFormat writes a model in other software's terms.
+type exportFormat struct {
+	name, what string
+	dtypes     []string // of --dtype
+	// write makes o.path and completes o.report.
+	write func(cmd *cobra.Command, from *source, o exportOptions) error
+}
+
+// exportFormats are those there are, in the order of the help text.
+var exportFormats = []exportFormat{
+	{"hf", "a folder for Hugging Face's transformers", []string{"f32", "f16", "bf16"}, exportHF},
+}
+
+// formatNames lists the formats.
+func formatNames() (names []string) {
+	for _, f := range exportFormats {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+func newExport() *cobra.Command {
+	var o exportOptions
+	text := &strings.Builder{}
+	for _, f := range exportFormats {
+		fmt.Fprintf(text, "  %-5s %s; --dtype %s\n", f.name, f.what, strings.Join(f.dtypes, ", "))
+	}
+	c := &cobra.Command{
+		Use:   "export --from RUN --format FORMAT --out PATH",
+		Short: "Write a trained model in another program's format",
+		Long: `Write the model in a run directory, in its best/ folder or in another model folder
+for other programs. The formats:
+
+` + text.String() + `
+What is written computes in floating point, without the grid on which the model
+was trained. So the largest difference between the logits of inference on the
+grid, of inference in float32 and of what was written is printed, on a sample: of
+the run's held-out data, else of random tokens or pixels.`,
+		Example: `  bdia export --from runs/shakespeare --best --format hf --out shakespeare-hf
+  bdia export --from gpt2-finetuned --format hf --dtype bf16 --out gpt2-bf16`,
+		Args: arguments(0, 0, ""),
+	}
+	group(c, "Flags", func(f *pflag.FlagSet) {
+		f.StringVar(&o.from, "from", "", "`folder` of the model")
+		f.StringVar(&o.format, "format", "", "`format` to write: "+strings.Join(formatNames(), ", "))
+		f.StringVar(&o.out, "out", "", "`path` of the file or folder to write")
+		f.StringVar(&o.dtype, "dtype", "", "`type` of the weights; that of the model's file, unless the format has another")
+		f.BoolVar(&o.best, "best", false, "export the best weights instead of the latest")
+		f.BoolVar(&o.force, "force", false, "replace what is at --out")
+		f.BoolVar(&o.asJSON, "json", false, "print JSON")
+		engineFlags(f, &o.engine)
+	})
+	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
+	completions(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		f, err := o.validate()
+		if err != nil {
+			return usage(err)
+		}
+		return runExport(cmd, f, o)
+	}
+	return c
+}
+
+// validate checks o and finds its format.
+func (o exportOptions) validate() (format exportFormat, err error) {
+	switch {
+	case o.from == "":
+		return format, errors.New("name the model's folder with --from")
+	case o.format == "":
+		return format, fmt.Errorf("name the format with --format: %s", strings.Join(formatNames(), ", "))
+	case o.out == "":
+		return format, errors.New("say where to write with --out")
+	}
+	for _, f := range exportFormats {
+		if f.name != o.format {
+			continue
+		}
+		if o.dtype == "" || slices.Contains(f.dtypes, o.dtype) {
+			return f, checkEngine(o.engine)
+		}
+		return format, fmt.Errorf("--dtype %s; format %s has %s", o.dtype, f.name, strings.Join(f.dtypes, ", "))
+	}
+	return format, fmt.Errorf("--format %q is not known; there are %s", o.format, strings.Join(formatNames(), ", "))
+}
+
+// runExport writes what o asks for beside its place, and puts it there when it is
+// complete.
+func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
+	if err := o.mayWrite(); err != nil {
+		return err
+	}
+	from, err := openSource(cmd.Context(), o.from, o.best, o.engine)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	parent := filepath.Dir(filepath.Clean(o.out))
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return err
+	}
+	temporary, err := os.MkdirTemp(parent, ".bdia-export-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(temporary)
+	o.path = filepath.Join(temporary, filepath.Base(filepath.Clean(o.out)))
+	o.report = &exportReport{From: from.dir, Format: format.name, Out: o.out, Grid: from.grid.String(), Sample: from.sample.what}
+	if err := format.write(cmd, from, o); err != nil {
+		return err
+	}
+	if o.report.Bytes, err = sizeOf(o.path); err == nil {
+		err = o.place(temporary)
+	}
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		return printJSON(cmd.OutOrStdout(), o.report)
+	}
+	o.report.print(cmd.OutOrStdout())
+	return nil
+}
+
+// mayWrite refuses to write over what is there: without --force anything, and with
+// it a run, the model itself, or a folder that holds no model.
+func (o exportOptions) mayWrite() error {
+	there, err := os.Stat(o.out)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !o.force {
+		return usage(fmt.Errorf("%s exists; choose another --out, or replace it with --force", o.out))
+	}
+	if !there.IsDir() {
+		return nil
+	}
+	from, err := os.Stat(o.from)
+	if err != nil {
+		return err
+	}
+	if os.SameFile(there, from) {
+		return usage(fmt.Errorf("--out %s is the model that is exported; choose another folder", o.out))
+	}
+	if _, err := os.Stat(filepath.Join(o.out, configName)); err == nil {
+		return usage(fmt.Errorf("%s is a run directory, which --force does not replace; choose another --out", o.out))
+	}
+	entries, err := os.ReadDir(o.out)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(o.out, "config.json")); err != nil && len(entries) > 0 {
+		return usage(fmt.Errorf("%s is a folder without a model, which --force does not replace; choose another --out", o.out))
+	}
+	return nil
+}
+
+// place gives what was written its name. What had it before stays until then.
+func (o exportOptions) place(temporary string) error {
+	if o.force {
+		err := os.Rename(o.out, filepath.Join(temporary, "before"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := os.Rename(o.path, o.out); err != nil {
+			return errors.Join(err, os.Rename(filepath.Join(temporary, "before"), o.out))
+		}
+		return nil
+	}
+	if _, err := os.Lstat(o.out); err == nil {
+		return fmt.Errorf("%s has come to exist meanwhile; choose another --out", o.out)
+	}
+	return os.Rename(o.path, o.out)
+}
+
+// sizeOf adds up the files at path.
+func sizeOf(path string) (bytes int64, err error) {
+	err = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			bytes += info.Size()
+		}
+		return err
+	})
+	return bytes, err
+}
+
+// exportReport is what was written and how near it comes to the model.
+type exportReport struct {
+	From   string `json:"from"`
+	Format string `json:"format"`
+	Out    string `json:"out"`
+	DType  string `json:"dtype"` // of the weights
+	Bytes  int64  `json:"bytes"`
+	Grid   string `json:"grid"` // of the model's states; none: they are floats
+	Sample string `json:"sample"`
+	Logits int    `json:"logits"` // that were compared
+
+	// Largest differences of a logit between inference on the grid, inference in
+	// float32 and what was written; and the largest of the logits.
+	GridFloat  float64 `json:"max_grid_minus_float"`
+	GridFile   float64 `json:"max_grid_minus_exported"`
+	FloatFile  float64 `json:"max_float_minus_exported"`
+	LargestAbs float64 `json:"max_abs_logit"`
+}
+
+// compare completes r: exported gives the logits of from.sample as what was
+// written has them, in the layout of net.logits. It may leave other weights in the
+// model.
+func (r *exportReport) compare(from *source, dtype string, exported func() ([]float32, error)) error {
+	if err := from.load(); err != nil {
+		return err
+	}
+	onGrid, err := from.logits(from.sample, from.grid)
+	if err != nil {
+		return err
+	}
+	inFloat, err := from.logits(from.sample, bdia.NoGrid)
+	if err != nil {
+		return err
+	}
+	written, err := exported()
+	if err != nil {
+		return err
+	}
+	if len(written) != len(inFloat) {
+		return fmt.Errorf("what was written gives %d logits, the model %d", len(written), len(inFloat))
+	}
+	r.DType, r.Logits = dtype, len(written)
+	r.GridFloat, r.GridFile, r.FloatFile = furthest(onGrid, inFloat), furthest(onGrid, written), furthest(inFloat, written)
+	r.LargestAbs = furthest(inFloat, make([]float32, len(inFloat)))
+	for _, d := range []float64{r.GridFloat, r.GridFile, r.FloatFile} {
+		if math.IsNaN(d) || math.IsInf(d, 0) {
+			return fmt.Errorf("logits of the sample are not finite: of weights out of range, or beyond the range of %s; try another --dtype", dtype)
+		}
+	}
+	return nil
+}
+
+// furthest is the largest difference between elements of a and b, NaN where there
+// is one.
+func furthest(a, b []float32) (most float64) {
+	for i := range a {
+		if d := math.Abs(float64(a[i]) - float64(b[i])); d > most || math.IsNaN(d) {
+			most = d
+		}
+		if math.IsNaN(most) {
+			break
+		}
+	}
+	return most
+}
+
+func (r *exportReport) print(w io.Writer) {
+	fmt.Fprintf(w, "Wrote %s: format %s, weights of %s, %s.\n", r.Out, r.Format, r.DType, bytesText(r.Bytes))
+	fmt.Fprintf(w, "Largest difference of a logit, over %s (largest |logit| %.4g):\n", r.Sample, r.LargestAbs)
+	if r.Grid != bdia.NoGrid.String() {
+		fmt.Fprintf(w, "  grid of %s bits - float32   %.3g\n  grid of %[1]s bits - exported  %.3[3]g\n", r.Grid, r.GridFloat, r.GridFile)
+	}
+	fmt.Fprintf(w, "  float32 - exported        %.3g\n", r.FloatFile)
+}
