@@ -29,6 +29,7 @@ var rules = []rule{
 	{"score", "", ""},
 	{"tokenizer", "", ""},
 	{"format/safetensors", "internal/half internal/mmap", ""},
+	{"format/gguf", "internal/half internal/mmap", ""},
 	{"internal/testkit", "", ""},
 	{"internal/golden", "format/safetensors internal/testkit", ""},
 	{"data", "internal/mmap internal/rng", ""},

@@ -1,0 +1,152 @@
+package gguf
+
+import (
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"slices"
+
+	"github.com/bdia-go/bdia/internal/mmap"
+)
+
+// File is an open GGUF file, mapped into memory read-only where the system can:
+// tensors are read when they are asked for. Its methods may be called from
+// several goroutines, except Close.
+type File struct {
+	path   string
+	header *header
+	keys   map[string]int // index in header.keys
+	byName map[string]int // index in header.tensors
+	data   []byte         // the whole file; nil once closed
+	unmap  func() error
+}
+
+// Open checks the header of the file at path and maps the file. Errors of the
+// format wrap ErrCorrupt or ErrUnsupported. The file must not be cut short in
+// place while it is open; replacing it by a rename is safe.
+func Open(path string) (*File, error) {
+	data, unmap, err := open(path)
+	if err != nil {
+		return nil, fmt.Errorf("gguf: %s: %w", path, err)
+	}
+	h, err := parse(data)
+	if err != nil {
+		unmap()
+		return nil, fmt.Errorf("gguf: %s: %w", path, err)
+	}
+	f := &File{path: path, header: h, data: data, unmap: unmap, keys: make(map[string]int, len(h.keys)), byName: make(map[string]int, len(h.tensors))}
+	for i, kv := range h.keys {
+		f.keys[kv.Key] = i
+	}
+	for i, t := range h.tensors {
+		f.byName[t.Name] = i
+	}
+	return f, nil
+}
+
+func open(path string) ([]byte, func() error, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, nil, bare(err)
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, nil, bare(err)
+	case !st.Mode().IsRegular():
+		return nil, nil, fmt.Errorf("not a regular file")
+	case st.Size() == 0:
+		return nil, nil, corrupt("the file is empty")
+	case st.Size() > math.MaxInt:
+		return nil, nil, fmt.Errorf("%d bytes are too many for this system", st.Size())
+	}
+	data, unmap, err := mmap.File(file, int(st.Size()))
+	if err != nil {
+		return nil, nil, fmt.Errorf("map %d bytes: %w", st.Size(), bare(err))
+	}
+	return data, unmap, nil
+}
+
+// bare drops the operation and path that the caller names itself.
+func bare(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// Keys lists the keys in the order of the file.
+func (f *File) Keys() []string {
+	keys := make([]string, len(f.header.keys))
+	for i, kv := range f.header.keys {
+		keys[i] = kv.Key
+	}
+	return keys
+}
+
+// Value returns the value of a key, of a type that KV names, and reports whether
+// there is one. A slice must not be changed.
+func (f *File) Value(key string) (any, bool) {
+	i, ok := f.keys[key]
+	if !ok {
+		return nil, false
+	}
+	return f.header.keys[i].Value, true
+}
+
+// Names lists the tensors in the order of their data.
+func (f *File) Names() []string {
+	names := make([]string, len(f.header.tensors))
+	for i, t := range f.header.tensors {
+		names[i] = t.Name
+	}
+	return names
+}
+
+// Info describes the tensor of that name, and reports whether there is one.
+func (f *File) Info(name string) (Info, bool) {
+	i, ok := f.byName[name]
+	if !ok {
+		return Info{}, false
+	}
+	t := f.header.tensors[i]
+	t.Shape = slices.Clone(t.Shape)
+	return t, true
+}
+
+// ReadFloat32 fills dst with elements of a tensor, row-major, from the given one
+// on, which begins a group. Every type is exact in float32, but for the one
+// rounding of a product of Q8_0. The error says that no such tensor exists
+// (fs.ErrNotExist), that it has fewer elements, or that the file is closed
+// (fs.ErrClosed).
+func (f *File) ReadFloat32(name string, from int, dst []float32) error {
+	i, ok := f.byName[name]
+	if !ok {
+		return fmt.Errorf("gguf: %s: tensor %q: %w", f.path, name, fs.ErrNotExist)
+	}
+	if f.data == nil {
+		return fmt.Errorf("gguf: %s: tensor %q: %w", f.path, name, fs.ErrClosed)
+	}
+	t := f.header.tensors[i]
+	elems, bytes := t.Type.block()
+	if from < 0 || from > t.Elems()-len(dst) || from%elems != 0 {
+		return fmt.Errorf("gguf: %s: tensor %q: elements %d to %d wanted of %v%v", f.path, name, from, from+len(dst), t.Type, t.Shape)
+	}
+	start := f.header.dataStart + t.Offset
+	decode(dst, t.Type, f.data[start : start+t.Size][from/elems*bytes:])
+	return nil
+}
+
+// Close unmaps the file. A second Close does nothing.
+func (f *File) Close() error {
+	if f.data == nil {
+		return nil
+	}
+	f.data = nil
+	if err := f.unmap(); err != nil {
+		return fmt.Errorf("gguf: %s: unmap: %w", f.path, err)
+	}
+	return nil
+}
