@@ -131,3 +131,13 @@ func FuzzChars(f *testing.F) {
 		}
 	})
 }
+
+func TestCharEndOfText(t *testing.T) {
+	t.Parallel()
+	if id, ok := EndOfText(newChar([]rune("ab"))); ok {
+		t.Errorf("characters have the end of text %d", id)
+	}
+	if id, ok := EndOfText(toyBPE(t)); !ok || id != 279 {
+		t.Errorf("EndOfText = %d, %v, want 279", id, ok)
+	}
+}

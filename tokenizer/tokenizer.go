@@ -31,6 +31,15 @@ type Tokenizer interface {
 	Save(dir string) error
 }
 
+// EndOfText returns the id of the token that ends a text, and whether tok has
+// one: a vocabulary of characters has none.
+func EndOfText(tok Tokenizer) (id int32, ok bool) {
+	if t, has := tok.(interface{ EndOfText() (int32, bool) }); has {
+		return t.EndOfText()
+	}
+	return -1, false
+}
+
 var (
 	// ErrUnknown is wrapped by the error for text with a character that a
 	// character-level vocabulary lacks; see UnknownError.

@@ -221,10 +221,8 @@ func encode(ctx context.Context, dir string, src *data.Source, tok tokenizer.Tok
 	}
 	defer w.Abort()
 	o := data.EncodeOptions{Progress: func(n int64) { progress("encoding", n, src.Bytes()) }}
-	if t, ok := tok.(interface{ EndOfText() (int32, bool) }); ok {
-		if id, ok := t.EndOfText(); ok {
-			o.Separator = []int32{id}
-		}
+	if id, ok := tokenizer.EndOfText(tok); ok {
+		o.Separator = []int32{id}
 	}
 	if err := src.Encode(tok, o, func(ids []int32) error {
 		if err := ctx.Err(); err != nil {
