@@ -90,6 +90,10 @@ type Stack struct {
 	First int
 	Apart bool
 
+	// Frozen is the number of first blocks that learn nothing: Reverse ends above
+	// them, and nothing of their states is kept for it.
+	Frozen int
+
 	draw   func(gammas []float32, first, K, B int, pass backend.Pass)
 	pass   backend.Pass
 	states []tensor.Tensor // buffers of x_k, see Memory.slot
@@ -129,11 +133,11 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	K, B := len(s.blocks), shape[0]
 	s.pass = pass
 	s.states = s.states[:0]
-	for range s.opt.Memory.slots(K) {
+	for range s.opt.Memory.slots(K, s.Frozen) {
 		s.states = append(s.states, s.be.Alloc(backend.States, tensor.F32, shape))
 	}
 	if s.opt.Memory == Reversible {
-		s.side = allocSideInfo(s.side, s.be, max(K-2, 0), s.law.Planes, shape)
+		s.side = allocSideInfo(s.side, s.be, s.Frozen, K-2, s.law.Planes, shape)
 	}
 	s.h = s.be.Alloc(backend.Activation, tensor.F32, shape)
 	s.g = s.be.Alloc(backend.Activation, tensor.F32, shape)
@@ -190,7 +194,7 @@ func (s *Stack) step(k int) {
 }
 
 // Grad is where the caller puts dloss/dx_K between Forward and Reverse, and
-// where it finds dloss/dx_0 afterwards. (B,T,C)
+// where it finds dloss/dx_k of the first block k that learns afterwards. (B,T,C)
 func (s *Stack) Grad() tensor.Tensor { return s.g }
 
 // Reverse walks the stack back from dloss/dx_K, in Grad, handing each block's
@@ -204,13 +208,13 @@ func (s *Stack) Reverse(sink Sink) {
 	K := len(s.blocks)
 	pending := s.x(K) // gamma_{k+1} g_{k+2}; x_K itself is not needed any more
 	s.be.Zero(pending)
-	for k := K - 1; k >= 0; k-- {
+	for k := K - 1; k >= s.Frozen; k-- {
 		block, gamma := s.blocks[k], s.gammas.Index(k)
 		if !s.keepsTape(k) {
 			s.tapes[k] = s.be.Mark()
 			block.Forward(s.h, s.x(k), s.pass)
 		}
-		if s.opt.Memory.rebuilds(k, K) {
+		if s.opt.Memory.rebuilds(k, K, s.Frozen) {
 			s.be.Unstep(s.x(k+1), s.x(k), s.h, s.side.Of(k-1), gamma, s.peaks.Index(k-1), s.law)
 			s.observe(k - 1)
 		}
@@ -225,11 +229,13 @@ func (s *Stack) Reverse(sink Sink) {
 }
 
 // x returns the buffer of state x_k.
-func (s *Stack) x(k int) tensor.Tensor { return s.states[s.opt.Memory.slot(k, len(s.blocks))] }
+func (s *Stack) x(k int) tensor.Tensor {
+	return s.states[s.opt.Memory.slot(k, len(s.blocks), s.Frozen)]
+}
 
 // keepsTape says whether block k's intermediates survive the forward pass.
 func (s *Stack) keepsTape(k int) bool {
-	return s.opt.Memory == Store || !s.Apart && s.opt.Memory.keepsTape(k, len(s.blocks))
+	return k >= s.Frozen && (s.opt.Memory == Store || !s.Apart && s.opt.Memory.keepsTape(k, len(s.blocks)))
 }
 
 func (s *Stack) observe(k int) {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/model"
 )
 
 // TestMemoryModesAgree: the reversible walk gives every state back, and the
@@ -109,6 +110,67 @@ func TestMicroBatchesAgree(t *testing.T) {
 				for _, parts := range [][]int{{1, 1, 1, 1, 1}, {2, 3}, {4, 1}} {
 					c.parts = parts
 					c.run(t).equal(t, want)
+				}
+			})
+		}
+	}
+}
+
+// TestAdaptersAgree: adapters, dropout before them included, change none of the
+// promises: memory modes, instruction sets, threads and micro-batches give the
+// same bits.
+func TestAdaptersAgree(t *testing.T) {
+	t.Parallel()
+	for _, lora := range []model.LoRAConfig{{Rank: 3, Alpha: 5, Dropout: 0.2, Targets: "all"}, {Rank: 1, Alpha: 1, Targets: "qkv,fc2"}} {
+		for _, freeze := range []int{0, 2} {
+			t.Run(fmt.Sprintf("%+v/frozen %d", lora, freeze), func(t *testing.T) {
+				t.Parallel()
+				c := small(5)
+				c.samples, c.lora, c.freeze = 4, lora, freeze
+				want := c.run(t)
+				want.lively(t)
+				if n := len(want.grads); n != (5-freeze)*2*len(lora.TargetList()) {
+					t.Errorf("%d tensors learn", n)
+				}
+				for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {
+					other := c
+					other.opt.Memory = memory
+					other.run(t).equal(t, want)
+				}
+				for _, level := range cpufeat.Supported() {
+					other := c
+					other.isa, other.threads = level.String(), 2
+					other.run(t).equal(t, want)
+				}
+				c.parts = []int{1, 3}
+				c.run(t).equal(t, want)
+			})
+		}
+	}
+}
+
+// TestFrozenBlocks: the gradients of what learns are those of the run in which
+// everything does, in every memory mode.
+func TestFrozenBlocks(t *testing.T) {
+	t.Parallel()
+	for _, K := range []int{1, 2, 3, 6} {
+		for _, opt := range []bdia.Options{bdia.DefaultOptions(), {Gamma: 0.25, Grid: 9}, {Memory: bdia.Store, Gamma: 0, Grid: bdia.NoGrid},
+			{Memory: bdia.Store, Gamma: 0.6, Grid: 9}, {Memory: bdia.Store, Gamma: 0, Grid: 9}} {
+			t.Run(fmt.Sprintf("K %d/%+v", K, opt), func(t *testing.T) {
+				t.Parallel()
+				c := small(K)
+				c.opt, c.model.Untied = opt, true
+				full := c.run(t)
+				for c.freeze = 1; c.freeze <= K; c.freeze++ {
+					for _, memory := range []bdia.Memory{opt.Memory, bdia.Store, bdia.Recompute} {
+						c.opt.Memory = memory
+						got := c.run(t)
+						got.lively(t)
+						full.equal(t, got)
+						if want := 12*(K-c.freeze) + 3; len(got.grads) != want {
+							t.Errorf("%d tensors learn, want %d", len(got.grads), want)
+						}
+					}
 				}
 			})
 		}

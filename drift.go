@@ -22,7 +22,7 @@ func (s *Stack) Drift(report func(k int, rms, largest float64)) error {
 	cur := s.be.Alloc(backend.States, tensor.F32, s.x(K).Shape)
 	s.be.Copy(next, s.x(K))
 	s.be.Copy(cur, s.x(K-1))
-	for k := K - 1; k > 0; k-- {
+	for k := K - 1; k > s.Frozen; k-- {
 		m := s.be.Mark()
 		s.blocks[k].Forward(s.h, cur, s.pass)
 		s.be.Unstep(next, cur, s.h, tensor.Tensor{}, s.gammas.Index(k), s.peaks.Index(k-1), s.law)

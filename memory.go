@@ -40,24 +40,28 @@ func (m *Memory) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// slot returns which state buffer holds x_k, of K blocks. A reversible stack
-// alternates between two, but for x_K, which must not overwrite x_{K-2}.
-func (m Memory) slot(k, K int) int {
+// slot returns which state buffer holds x_k, of K blocks the first F of which are
+// frozen. States that the reverse walk does not need, or rebuilds, alternate between
+// two; x_K must not overwrite x_{K-2} where that is needed.
+func (m Memory) slot(k, K, F int) int {
 	switch {
-	case m != Reversible:
-		return k
-	case k == K:
-		return min(2, K)
+	case m != Reversible && k >= F:
+		return min(F, 2) + k - F
+	case m == Reversible && k == K && F < K-1:
+		return 2
 	}
 	return k % 2
 }
 
 // slots returns the number of state buffers.
-func (m Memory) slots(K int) int {
-	if m != Reversible {
-		return K + 1
+func (m Memory) slots(K, F int) int {
+	switch {
+	case m != Reversible:
+		return min(F, 2) + K + 1 - F
+	case F < K-1:
+		return 3
 	}
-	return min(3, K+1)
+	return 2
 }
 
 // keepsTape says whether block k's intermediates survive the forward pass. The
@@ -65,7 +69,7 @@ func (m Memory) slots(K int) int {
 func (m Memory) keepsTape(k, K int) bool { return m == Store || k == K-1 }
 
 // rebuilds says whether x_{k-1} has to be rebuilt at block k of the reverse walk.
-func (m Memory) rebuilds(k, K int) bool { return m == Reversible && k > 0 && k < K-1 }
+func (m Memory) rebuilds(k, K, F int) bool { return m == Reversible && k > F && k < K-1 }
 
 // Options are the three independent choices of the method.
 type Options struct {

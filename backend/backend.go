@@ -53,6 +53,8 @@ type Backend interface {
 
 	// Linear writes y = x Wᵀ + b. x (N,in), w (out,in), b (out) or none, y (N,out).
 	Linear(y, x, w, b tensor.Tensor)
+	// LinearAdd adds y += x Wᵀ.
+	LinearAdd(y, x, w tensor.Tensor)
 	// LinearBackwardInput writes dx = dy W.
 	LinearBackwardInput(dx, dy, w tensor.Tensor)
 	// LinearBackwardWeight adds dw += dyᵀ x and, unless db is none, the column
@@ -62,7 +64,8 @@ type Backend interface {
 	// LayerNorm normalises each row of x: y = (x-mean)*rstd*w + b, b may be
 	// none. stats (rows,2) keeps mean and rstd: first all means, then all rstd.
 	LayerNorm(y, stats, x, w, b tensor.Tensor, eps float32)
-	// LayerNormBackward writes dx (which may be dy) and adds to dw and db.
+	// LayerNormBackward writes dx (which may be dy) and adds to dw and db, unless
+	// they are none.
 	LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor)
 
 	// GELU writes y = gelu(x); y may be x.
@@ -218,5 +221,9 @@ const (
 	SiteMLPPath       // stochastic depth of the MLP branch
 	SiteCross         // attention to another sequence
 	SiteCrossProj
-	SiteCrossPath // stochastic depth of its branch
+	SiteCrossPath  // stochastic depth of its branch
+	SiteAdapterQKV // before the adapter of a linear layer, in the order of the layers
+	SiteAdapterProj
+	SiteAdapterFC1
+	SiteAdapterFC2
 )

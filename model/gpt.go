@@ -15,6 +15,7 @@ import (
 type GPT struct {
 	Config GPTConfig
 	Stack  *bdia.Stack
+	LoRA   LoRAConfig // of the adapters; zero: there are none
 
 	be        backend.Backend
 	embedding *nn.Embedding
@@ -23,10 +24,13 @@ type GPT struct {
 	head      *nn.Head
 	outer     []*tensor.Param // everything outside the blocks
 	params    []*tensor.Param
+	frozen    int             // first blocks that do not learn
+	adapters  []*tensor.Param // of the others
 	tally     tally
 }
 
-// Batch is Size samples of one length: Inputs and Targets are (Size,T).
+// Batch is Size samples of one length: Inputs and Targets are (Size,T). A target
+// of backend.Ignore has no loss.
 type Batch struct {
 	Size            int
 	Inputs, Targets []int32
@@ -83,13 +87,14 @@ func (m *GPT) WithOptions(opt bdia.Options) (*GPT, error) {
 	if err != nil {
 		return nil, err
 	}
+	stack.Frozen = m.frozen
 	other := *m
 	other.Stack = stack
 	return &other, nil
 }
 
-// Params lists every parameter, in the order of the forward pass. A tied head
-// does not list the embedding twice.
+// Params lists every parameter but adapters, in the order of the forward pass. A
+// tied head does not list the embedding twice.
 func (m *GPT) Params() []*tensor.Param { return m.params }
 
 // Init draws GPT-2's initial weights from seed.
@@ -145,6 +150,9 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 // one micro-batch to the next, and its bits would depend on the split.
 func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
 	token := m.embedding.Token
+	if token.Frozen {
+		return
+	}
 	if !token.Tied {
 		m.embedding.Backward(dx, ids)
 		return
@@ -246,14 +254,7 @@ func (m *GPT) check(b Batch, targets bool) error {
 	if (targets || b.Targets != nil) && len(b.Targets) != len(b.Inputs) {
 		return fmt.Errorf("model: %w: %d targets for %d inputs", ErrBatch, len(b.Targets), len(b.Inputs))
 	}
-	for _, ids := range [][]int32{b.Inputs, b.Targets} {
-		for i, id := range ids {
-			if uint32(id) >= uint32(m.Config.Vocab) {
-				return fmt.Errorf("model: %w: token %d at position %d; the model has ids 0 to %d", ErrBatch, id, i, m.Config.Vocab-1)
-			}
-		}
-	}
-	return nil
+	return firstOf(checkIDs("input", b.Inputs, 0, m.Config.Vocab), checkIDs("target", b.Targets, backend.Ignore, m.Config.Vocab))
 }
 
 // upload brings a batch to the device, with room for a loss per token.

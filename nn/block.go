@@ -46,7 +46,8 @@ func NewBlock(be backend.Backend, prefix string, index int, cfg BlockConfig) *Bl
 	return b
 }
 
-// Params lists the block's parameters in the order of the forward pass.
+// Params lists what the block learns in the order of the forward pass: all its
+// parameters, or its adapters, or nothing where it is frozen.
 func (b *Block) Params() []*tensor.Param { return b.params }
 
 // Forward writes h(x). x and h are (B,T,C).

@@ -5,11 +5,12 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Linear is y = x Wᵀ + b. N is the number of rows of x.
+// Linear is y = x Wᵀ + b, and what its adapter adds. N is the number of rows of x.
 type Linear struct {
 	be     backend.Backend
 	Weight *tensor.Param // (out,in)
 	Bias   *tensor.Param // (out), or nil
+	LoRA   *LoRA         // or nil
 }
 
 // NewLinear allocates a layer named name.
@@ -24,12 +25,26 @@ func NewLinear(be backend.Backend, name string, in, out int, bias bool) *Linear 
 // Forward writes y (N,out) from x (N,in).
 func (l *Linear) Forward(y, x tensor.Tensor) {
 	l.be.Linear(y, x, l.Weight.Value, valueOf(l.Bias))
+	if l.LoRA != nil {
+		l.LoRA.forward(y, x)
+	}
 }
 
-// Backward adds dW = dyᵀ x and db, then writes dx = dy W. dx may be x.
+// Backward adds dW = dyᵀ x and db, unless they are frozen, then writes dx = dy W.
+// dx may be x.
 func (l *Linear) Backward(dx, dy, x tensor.Tensor) {
-	l.be.LinearBackwardWeight(l.Weight.Grad, gradOf(l.Bias), dy, x)
+	if !l.Weight.Frozen {
+		l.be.LinearBackwardWeight(l.Weight.Grad, gradOf(l.Bias), dy, x)
+	}
+	if l.LoRA == nil {
+		l.be.LinearBackwardInput(dx, dy, l.Weight.Value)
+		return
+	}
+	m := l.be.Mark()
+	more := l.LoRA.backward(dy, x)
 	l.be.LinearBackwardInput(dx, dy, l.Weight.Value)
+	l.be.Add(dx, dx, more)
+	l.be.Release(m)
 }
 
 // LayerNorm normalises rows of C: y = (x-mean)/sqrt(var+eps) * weight + bias
@@ -55,9 +70,10 @@ func (l *LayerNorm) Forward(y, stats, x tensor.Tensor) {
 	l.be.LayerNorm(y, stats, x, l.Weight.Value, valueOf(l.Bias), l.Eps)
 }
 
-// Backward adds the gradients of weight and bias and writes dx, which may be dy.
+// Backward adds the gradients of weight and bias, unless they are frozen, and
+// writes dx, which may be dy.
 func (l *LayerNorm) Backward(dx, dy, x, stats tensor.Tensor) {
-	l.be.LayerNormBackward(dx, l.Weight.Grad, gradOf(l.Bias), dy, x, l.Weight.Value, stats)
+	l.be.LayerNormBackward(dx, gradOf(l.Weight), gradOf(l.Bias), dy, x, l.Weight.Value, stats)
 }
 
 // Embedding looks up tokens and positions: x[b,t] = token[ids[b,t]] + position[t].
@@ -81,7 +97,11 @@ func (e *Embedding) Forward(x, ids tensor.Tensor, at int) {
 	e.be.Embed(x, ids, e.Token.Value, e.Position.Value.RowRange(at, at+ids.Cols()))
 }
 
-// Backward adds the gradients of both tables from dx (B,T,C).
+// Backward adds the gradients of both tables from dx (B,T,C), unless they are
+// frozen.
 func (e *Embedding) Backward(dx, ids tensor.Tensor) {
+	if e.Token.Frozen {
+		return
+	}
 	e.be.EmbedBackward(e.Token.Grad, e.Position.Grad, dx, ids)
 }

@@ -18,6 +18,7 @@ func (a *Attention) Next(h, x, kv tensor.Tensor, at int, seen tensor.Tensor) {
 		copy(shape[:], s)
 		return be.Alloc(backend.Activation, tensor.F32, shape)
 	}
+	a.tape.pass = backend.Pass{} // for adapters: nothing is dropped
 	n, stats := alloc(N, T, C), alloc(2, N*T)
 	q, lse := alloc(N, T, C), alloc(N, a.cfg.Heads, T)
 	a.norm.Forward(n, stats, x)
@@ -49,7 +50,7 @@ func (b *Block) Next(h, x tensor.Tensor, kv KV, at int, seen tensor.Tensor) {
 
 // part is the layer of l's outputs [from,to), for forward passes.
 func (l *Linear) part(from, to int) *Linear {
-	p := Linear{be: l.be, Weight: &tensor.Param{Value: l.Weight.Value.RowRange(from, to)}}
+	p := Linear{be: l.be, LoRA: l.LoRA.part(from, to), Weight: &tensor.Param{Value: l.Weight.Value.RowRange(from, to)}}
 	if l.Bias != nil {
 		p.Bias = &tensor.Param{Value: l.Bias.Value.Slice(from, to)}
 	}

@@ -20,7 +20,8 @@ func newParam(be backend.Backend, name string, s tensor.Shape, decay bool) *tens
 	return &tensor.Param{Name: name, Value: be.Alloc(backend.Weights, tensor.F32, s), Decay: decay}
 }
 
-// valueOf and gradOf return the tensors of an optional parameter.
+// valueOf and gradOf return the tensors of an optional parameter. A frozen one has
+// no gradient.
 
 func valueOf(p *tensor.Param) tensor.Tensor {
 	if p == nil {
@@ -30,7 +31,7 @@ func valueOf(p *tensor.Param) tensor.Tensor {
 }
 
 func gradOf(p *tensor.Param) tensor.Tensor {
-	if p == nil {
+	if p == nil || p.Frozen {
 		return tensor.Tensor{}
 	}
 	return p.Grad

@@ -139,6 +139,8 @@ type Param struct {
 	// Grad is where backward passes add the gradient; whoever runs the step
 	// provides it (see bdia.Sink) and it may be absent between steps.
 	Grad Tensor
+	// Frozen says that the value does not change: it has no gradient.
+	Frozen bool
 	// Tied says that the tensor is used twice, as embedding and as head.
 	Tied bool
 	// Lookups is where the gradient of a tied tensor's use as embedding is

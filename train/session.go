@@ -33,7 +33,7 @@ func NewSession(be backend.Backend, cfg Config, samples Samples) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
-	opt, err := optim.New(be, cfg.Optimizer, l.Params())
+	opt, err := optim.New(be, cfg.Optimizer, l.Learned())
 	if err != nil {
 		return nil, err
 	}
@@ -41,10 +41,10 @@ func NewSession(be backend.Backend, cfg Config, samples Samples) (*Session, erro
 	if cfg.updatesNow() {
 		s.sink = &updateNow{be: be, opt: opt}
 	} else {
-		s.sink = newAccumulate(be, opt, l.Params(), cfg.Loop.Clip, cfg.Loop.microBatches())
+		s.sink = newAccumulate(be, opt, l.Learned(), cfg.Loop.Clip, cfg.Loop.microBatches())
 	}
 	if cfg.Loop.EMA > 0 {
-		s.average = optim.NewAverage(be, l.Params(), cfg.Loop.EMA)
+		s.average = optim.NewAverage(be, l.Learned(), cfg.Loop.EMA)
 	}
 	return s, nil
 }
@@ -122,7 +122,7 @@ func (s *Session) Step(step int) (StepResult, error) {
 // which its loss, taken before, does not show: such weights must not replace a
 // checkpoint.
 func (s *Session) finite(step int) error {
-	for _, p := range s.Params() {
+	for _, p := range s.learner.Learned() {
 		if sum := s.be.SumSquares(p.Value); math.IsNaN(sum) || math.IsInf(sum, 0) {
 			return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
 				p.Name, step, model.ErrDiverged)

@@ -96,8 +96,9 @@ func blank(cfg Config) Samples {
 // learner is a model in training on one backend, with its samples: all that the
 // loop knows of a task.
 type learner interface {
-	// Params lists every parameter.
+	// Params lists every parameter; Learned lists those that the run changes.
 	Params() []*tensor.Param
+	Learned() []*tensor.Param
 	// start gives the parameters the values with which a run begins.
 	start(seed uint64) error
 	// notes are what a user should know of how the run begins.

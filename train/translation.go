@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -61,6 +62,9 @@ func (t *translation) start(seed uint64) error {
 }
 
 func (t *translation) notes() []string { return nil }
+
+// Learned is every parameter.
+func (t *translation) Learned() []*tensor.Param { return t.Params() }
 
 // batch returns the size of a step's batch; a loss is a target's.
 func (t *translation) batch(step int) (samples, losses int, err error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // vision is a ViT that learns images.
@@ -52,6 +53,9 @@ func (v *vision) start(seed uint64) error {
 }
 
 func (v *vision) notes() []string { return v.remarks }
+
+// Learned is every parameter.
+func (v *vision) Learned() []*tensor.Param { return v.Params() }
 
 // batch returns the size of every batch; an image has one loss.
 func (v *vision) batch(int) (samples, losses int, err error) {

@@ -159,6 +159,10 @@ var sites = [...]rng.Site{
 	backend.SiteCross:         rng.SiteCross,
 	backend.SiteCrossProj:     rng.SiteCrossProj,
 	backend.SiteCrossPath:     rng.SiteCrossPath,
+	backend.SiteAdapterQKV:    rng.SiteAdapterQKV,
+	backend.SiteAdapterProj:   rng.SiteAdapterProj,
+	backend.SiteAdapterFC1:    rng.SiteAdapterFC1,
+	backend.SiteAdapterFC2:    rng.SiteAdapterFC2,
 }
 
 // key returns the stream of random numbers of one sample of a pass.

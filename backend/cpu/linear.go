@@ -72,6 +72,14 @@ func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
 		C: b.f32(y), LDC: N, Bias: b.f32(bias)})
 }
 
+// LinearAdd adds y += x Wᵀ.
+func (b *Backend) LinearAdd(y, x, w tensor.Tensor) {
+	M, N, K := x.Rows(), w.Rows(), w.Cols()
+	must(x.Cols() == K && y.Rows() == M && y.Cols() == N, "LinearAdd", y, x, w)
+	b.gemm(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, B: b.f32(w), LDB: K,
+		C: b.f32(y), LDC: N, Accumulate: true})
+}
+
 // LinearBackwardInput writes dx = dy W.
 func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
 	M, N, K := dy.Rows(), w.Cols(), w.Rows()

@@ -36,15 +36,19 @@ func (n *normBackward) run(b *Backend, task int, _ []float32) {
 	b.isa.LayerNormBackwardParams(n.dw[lo:hi], db, n.dy[from:], n.x[from:], n.mean[n.at:end], n.rstd[n.at:end], end-n.at, n.cols)
 }
 
-// LayerNormBackward adds to dw and db, then writes dx, which may be dy.
+// LayerNormBackward adds to dw and db, unless they are none, then writes dx, which
+// may be dy.
 func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 	rows, cols := x.Rows(), x.Cols()
-	must(dx.Len() == x.Len() && dy.Len() == x.Len() && dw.Len() == cols && w.Len() == cols && stats.Len() == 2*rows, "LayerNormBackward", dx, dw, db, dy, x, w, stats)
+	must(dx.Len() == x.Len() && dy.Len() == x.Len() && (dw.Len() == cols || !dw.Valid() && !db.Valid()) && w.Len() == cols && stats.Len() == 2*rows, "LayerNormBackward", dx, dw, db, dy, x, w, stats)
 	st := b.f32(stats)
 	b.norm = normBackward{dx: b.f32(dx), dw: b.f32(dw), db: b.f32(db), dy: b.f32(dy), x: b.f32(x), w: b.f32(w), mean: st[:rows], rstd: st[rows:],
 		rows: rows, cols: cols, slab: (slabFloats/cols + rowsPerTask) &^ (rowsPerTask - 1), band: blockLen(cols, max(1, len(b.pool.scratch)/2))}
 	n := &b.norm
 	bands := (cols + n.band - 1) / n.band
+	if !dw.Valid() {
+		bands = 0
+	}
 	for n.at = 0; n.at < rows+n.slab; n.at += n.slab {
 		n.dxTasks = (min(n.at, rows) - max(0, n.at-n.slab) + rowsPerTask - 1) / rowsPerTask
 		tasks := n.dxTasks

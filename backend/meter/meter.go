@@ -122,6 +122,10 @@ func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
 	b.measure("linear", product(x, w), func() { b.Backend.Linear(y, x, w, bias) }, y, x, w)
 }
 
+func (b *Backend) LinearAdd(y, x, w tensor.Tensor) {
+	b.measure("linear add", product(x, w), func() { b.Backend.LinearAdd(y, x, w) }, y, y, x, w)
+}
+
 func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
 	b.measure("linear backward dx", product(dy, w), func() { b.Backend.LinearBackwardInput(dx, dy, w) }, dx, dy, w)
 }

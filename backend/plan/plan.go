@@ -38,6 +38,7 @@ func (*Backend) SumSquares(tensor.Tensor) float64                         { retu
 func (*Backend) Embed(_, _, _, _ tensor.Tensor)                           {}
 func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                   {}
 func (*Backend) Linear(_, _, _, _ tensor.Tensor)                          {}
+func (*Backend) LinearAdd(_, _, _ tensor.Tensor)                          {}
 func (*Backend) GELU(_, _ tensor.Tensor, _ backend.GELUForm)              {}
 func (*Backend) LinearBackwardInput(_, _, _ tensor.Tensor)                {}
 func (*Backend) GELUBackward(_, _, _ tensor.Tensor, _ backend.GELUForm)   {}

@@ -25,6 +25,10 @@ const (
 	SiteCross                     // dropout on weights of attention to another sequence
 	SiteCrossProj                 // dropout on its output
 	SiteCrossPath                 // stochastic depth of its branch
+	SiteAdapterQKV                // dropout before the adapter of a linear layer
+	SiteAdapterProj
+	SiteAdapterFC1
+	SiteAdapterFC2
 )
 
 // Key names one stream of 128-bit draws.

@@ -1,0 +1,141 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// LoRAConfig describes low-rank adapters (see nn.LoRA).
+type LoRAConfig struct {
+	Rank    int     `yaml:"rank"`    // r; 0: no adapters
+	Alpha   float64 `yaml:"alpha"`   // what an adapter adds is multiplied by alpha/r
+	Dropout float64 `yaml:"dropout"` // of an adapter's input
+	Targets string  `yaml:"targets"` // layers that have one: of qkv, proj, fc1 and fc2, with commas between, or all
+}
+
+// DefaultLoRA returns PEFT's defaults: rank 8, alpha 16, and for GPT-2 the
+// product that makes queries, keys and values.
+func DefaultLoRA() LoRAConfig { return LoRAConfig{Rank: 8, Alpha: 16, Targets: "qkv"} }
+
+// Validate reports the first thing that cannot be.
+func (c LoRAConfig) Validate() error {
+	if err := inRange("rank of the adapters", c.Rank, maxDim); err != nil {
+		return err
+	}
+	if s := float32(c.scale()); !(s > 0 && s <= math.MaxFloat32) {
+		return fmt.Errorf("model: alpha of the adapters is %v; it must be positive", c.Alpha)
+	}
+	if err := checkProbability("dropout of the adapters", c.Dropout); err != nil {
+		return err
+	}
+	for i, t := range c.TargetList() {
+		if !slices.Contains(nn.LoRATargets(), t) || slices.Contains(c.TargetList()[:i], t) {
+			return fmt.Errorf("model: adapters at %.40q; give some of %s, with commas between, or all", c.Targets, strings.Join(nn.LoRATargets(), ", "))
+		}
+	}
+	return nil
+}
+
+// TargetList lists the layers that have adapters.
+func (c LoRAConfig) TargetList() []string {
+	if c.Targets == "all" {
+		return nn.LoRATargets()
+	}
+	return strings.Split(c.Targets, ",")
+}
+
+func (c LoRAConfig) scale() float64 { return c.Alpha / float64(c.Rank) }
+
+// ErrAdapters is wrapped by the error of a call that a model's adapters, or their
+// absence, forbid.
+var ErrAdapters = errors.New("adapters")
+
+// Freeze makes the tables of tokens (and with it a tied head) and positions and the
+// first blocks constants. The reverse walk ends above these blocks. It comes before
+// AddLoRA and before whatever allocates memory for parameters that learn, and fails
+// for a number of blocks that there is not.
+func (m *GPT) Freeze(blocks int) error {
+	if blocks < 0 || blocks > m.Config.Layers {
+		return fmt.Errorf("model: %d frozen blocks; the model has %d", blocks, m.Config.Layers)
+	}
+	if m.LoRA.Rank > 0 {
+		return fmt.Errorf("model: %w: freeze blocks before adapters are added to the others", ErrAdapters)
+	}
+	m.embedding.Token.Frozen, m.embedding.Position.Frozen = true, true
+	m.outer = learned(m.outer)
+	for _, b := range m.blocks[:blocks] {
+		b.Freeze()
+	}
+	m.frozen, m.Stack.Frozen = max(m.frozen, blocks), max(m.frozen, blocks)
+	return nil
+}
+
+// AddLoRA allocates adapters in all blocks that are not frozen and freezes
+// everything else. Their values are unspecified until InitLoRA or until they are
+// loaded. It comes before whatever allocates memory for parameters that learn.
+func (m *GPT) AddLoRA(c LoRAConfig) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if m.LoRA.Rank > 0 {
+		return fmt.Errorf("model: %w: the model has some already", ErrAdapters)
+	}
+	if c.Rank > m.Config.Width {
+		return fmt.Errorf("model: adapters of rank %d beside layers of width %d; use a smaller rank", c.Rank, m.Config.Width)
+	}
+	if m.frozen == m.Config.Layers {
+		return fmt.Errorf("model: %w: all %d blocks are frozen; leave some for adapters", ErrAdapters, m.frozen)
+	}
+	for _, p := range m.outer {
+		p.Frozen = true
+	}
+	m.outer, m.LoRA = nil, c
+	for _, b := range m.blocks[m.frozen:] {
+		b.AddLoRA(nn.LoRAConfig{Rank: c.Rank, Scale: float32(c.scale()), Dropout: float32(c.Dropout), Targets: c.TargetList()})
+		m.adapters = append(m.adapters, b.Params()...)
+	}
+	return nil
+}
+
+// InitLoRA draws the initial adapters from seed; the model computes what it did
+// without them.
+func (m *GPT) InitLoRA(seed uint64) {
+	for _, b := range m.blocks {
+		b.InitLoRA(seed)
+	}
+}
+
+// MergeLoRA adds the adapters to the weights beside them, for good. Nothing of the
+// model learns afterwards.
+func (m *GPT) MergeLoRA() {
+	for _, b := range m.blocks {
+		b.MergeLoRA()
+	}
+	m.adapters, m.LoRA = nil, LoRAConfig{}
+}
+
+// Adapters lists the adapters' parameters, in the order of the forward pass: of
+// every layer A and B.
+func (m *GPT) Adapters() []*tensor.Param { return m.adapters }
+
+// FrozenBlocks returns how many of the first blocks do not learn.
+func (m *GPT) FrozenBlocks() int { return m.frozen }
+
+// Learned lists what learns, adapters included: what an optimiser takes.
+func (m *GPT) Learned() []*tensor.Param { return append(learned(m.params), m.adapters...) }
+
+// learned lists those parameters that are not frozen.
+func learned(params []*tensor.Param) (list []*tensor.Param) {
+	for _, p := range params {
+		if !p.Frozen {
+			list = append(list, p)
+		}
+	}
+	return list
+}

@@ -1,0 +1,174 @@
+package nn
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/rng"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// LoRA is a low-rank adapter beside a linear layer (Hu et al., arXiv 2106.09685,
+// section 4.1), whose weight W then stays as it is:
+//
+//	y = W x + b + s B A drop(x)
+//
+// Nothing is kept for the backward pass: A drop(x) costs little to make again.
+type LoRA struct {
+	be      backend.Backend
+	A, B    *tensor.Param // (r,in), (out,r)
+	scale   float32       // s
+	dropout float32
+	block   int
+	site    backend.Site
+	pass    *backend.Pass // of the latest forward pass of the branch
+}
+
+// LoRAConfig describes the adapters of a block.
+type LoRAConfig struct {
+	Rank           int
+	Scale, Dropout float32
+	Targets        []string // of LoRATargets
+}
+
+// LoRATargets lists the linear layers of a Block that can have adapters.
+func LoRATargets() []string { return []string{"qkv", "proj", "fc1", "fc2"} }
+
+// AddLoRA gives linear layers of the block adapters, which are then all that it
+// learns. Their values are unspecified until InitLoRA or until they are loaded.
+func (b *Block) AddLoRA(c LoRAConfig) {
+	b.Freeze()
+	attention, mlp := &b.attention.tape.pass, &b.mlp.tape.pass
+	passes := []*backend.Pass{attention, attention, mlp, mlp}
+	for i, l := range b.linears() {
+		if !slices.Contains(c.Targets, LoRATargets()[i]) {
+			continue
+		}
+		name, _ := strings.CutSuffix(l.Weight.Name, ".weight")
+		w := l.Weight.Value
+		l.LoRA = &LoRA{be: b.be, scale: c.Scale, dropout: c.Dropout, block: b.attention.index, site: backend.SiteAdapterQKV + backend.Site(i), pass: passes[i],
+			A: newParam(b.be, name+".lora_a", tensor.Shape{c.Rank, w.Cols()}, true),
+			B: newParam(b.be, name+".lora_b", tensor.Shape{w.Rows(), c.Rank}, true)}
+		b.params = append(b.params, l.LoRA.A, l.LoRA.B)
+	}
+}
+
+// Freeze makes the block a constant: it learns nothing.
+func (b *Block) Freeze() {
+	for _, p := range b.params {
+		p.Frozen = true
+	}
+	b.params = nil
+}
+
+// linears lists the layers that LoRATargets names.
+func (b *Block) linears() []*Linear {
+	return []*Linear{b.attention.qkv, b.attention.proj, b.mlp.fc1, b.mlp.fc2}
+}
+
+// InitLoRA draws the initial adapters, as PEFT does: A uniform within 1/sqrt(in), B
+// zero, so that they add nothing yet.
+func (b *Block) InitLoRA(seed uint64) {
+	for i, l := range b.linears() {
+		if l.LoRA != nil {
+			uniform(b.be, l.LoRA.A, seed, 16*(b.attention.index+1)+8+i)
+			Fill(b.be, l.LoRA.B, 0)
+		}
+	}
+}
+
+// MergeLoRA adds the adapters to the weights beside them, W += s B A, and drops
+// them. It takes room for the largest of these weights from the arena.
+func (b *Block) MergeLoRA() {
+	for _, l := range b.linears() {
+		if l.LoRA == nil {
+			continue
+		}
+		m := b.be.Mark()
+		w := l.Weight.Value
+		d := b.be.Alloc(backend.Activation, tensor.F32, w.Shape)
+		b.be.LinearBackwardInput(d, l.LoRA.B.Value, l.LoRA.A.Value)
+		b.be.Scale(d, l.LoRA.scale)
+		b.be.Add(w, w, d)
+		b.be.Release(m)
+		l.LoRA = nil
+	}
+	b.params = nil
+}
+
+// forward adds s B A drop(x) to y (N,out).
+func (a *LoRA) forward(y, x tensor.Tensor) {
+	m := a.be.Mark()
+	a.be.LinearAdd(y, a.low(a.drop(x)), a.B.Value)
+	a.be.Release(m)
+}
+
+// backward adds the gradients of A and B and returns what the adapter adds to dx,
+// in memory from the arena. With u = s A drop(x) and du = s Bᵀ dy:
+//
+//	dB += dyᵀ u, dA += duᵀ drop(x), dx = drop(Aᵀ du)
+func (a *LoRA) backward(dy, x tensor.Tensor) (dx tensor.Tensor) {
+	dx = a.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	m := a.be.Mark()
+	x = a.drop(x)
+	u := a.low(x)
+	a.be.LinearBackwardWeight(a.B.Grad, tensor.Tensor{}, dy, u)
+	du := u
+	a.be.LinearBackwardInput(du, dy, a.B.Value)
+	a.be.Scale(du, a.scale)
+	a.be.LinearBackwardWeight(a.A.Grad, tensor.Tensor{}, du, x)
+	a.be.LinearBackwardInput(dx, du, a.A.Value)
+	a.be.Release(m)
+	if a.drops() {
+		a.be.Dropout(dx, dx, a.dropout, a.draw())
+	}
+	return dx
+}
+
+// low returns s A x (N,r), in memory from the arena.
+func (a *LoRA) low(x tensor.Tensor) tensor.Tensor {
+	u := a.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{x.Rows(), a.A.Value.Rows()})
+	a.be.Linear(u, x, a.A.Value, tensor.Tensor{})
+	a.be.Scale(u, a.scale)
+	return u
+}
+
+// drop returns x with elements dropped, in memory from the arena, or x itself
+// where none are.
+func (a *LoRA) drop(x tensor.Tensor) tensor.Tensor {
+	if !a.drops() {
+		return x
+	}
+	y := a.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	a.be.Dropout(y, x, a.dropout, a.draw())
+	return y
+}
+
+func (a *LoRA) drops() bool { return a.dropout > 0 && a.pass.Train }
+
+func (a *LoRA) draw() backend.Draw {
+	return backend.Draw{Pass: *a.pass, Block: a.block, Site: a.site}
+}
+
+// part is the adapter of outputs [from,to), for forward passes.
+func (a *LoRA) part(from, to int) *LoRA {
+	if a == nil {
+		return nil
+	}
+	p := *a
+	p.B = &tensor.Param{Value: a.B.Value.RowRange(from, to)}
+	return &p
+}
+
+// uniform fills p (r,in) with uniform draws within 1/sqrt(in).
+func uniform(be backend.Backend, p *tensor.Param, seed uint64, id int) {
+	host := make([]float32, p.Value.Len())
+	key := rng.Key{Seed: seed, Block: uint32(id), Site: rng.SiteInit}
+	bound := 1 / math.Sqrt(float64(p.Value.Cols()))
+	for i := range host {
+		host[i] = float32((2*key.Float64(uint32(i)) - 1) * bound)
+	}
+	be.Upload(p.Value, host)
+}
