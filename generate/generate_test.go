@@ -1,24 +1,21 @@
 package generate
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/model"
 )
 
 func newModel(t *testing.T) *model.GPT {
 	t.Helper()
-	be, err := cpu.New(cpu.Options{Threads: 1, ArenaBytes: cpu.ScratchBytes(1) + 1<<20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(be.Close)
+	be := newCPU(t, cpu.ScratchBytes(1)+1<<20)
 	m, err := model.NewGPT(be, model.GPTConfig{Vocab: 12, Context: 6, Layers: 2, Heads: 2, Width: 16}, bdia.DefaultOptions())
 	if err != nil {
 		t.Fatal(err)
@@ -82,6 +79,60 @@ func TestGreedy(t *testing.T) {
 	}
 }
 
+// TestNoCache: the text does not depend on whether keys and values are cached, and
+// ends at the tokens it is to stop at.
+func TestNoCache(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	for _, n := range []int{1, 3, 6, 7} {
+		o := DefaultOptions()
+		o.MaxTokens, o.Temperature, o.RepetitionPenalty = 12, 2, 1.2
+		prompt := []int32{5, 7, 2, 9, 3, 1, 4}[:n]
+		cached := tokens(t, m, prompt, o)
+		o.NoCache = true
+		if plain := tokens(t, m, prompt, o); len(plain) != 12 || !slices.Equal(cached, plain) {
+			t.Errorf("after %d tokens: %v, and %v without a cache", n, cached, plain)
+		}
+		o.NoCache, o.StopIDs = false, []int32{100, cached[7]}
+		if got, want := tokens(t, m, prompt, o), cached[:slices.Index(cached, cached[7])]; !slices.Equal(got, want) {
+			t.Errorf("up to token %d: %v, want %v", cached[7], got, want)
+		}
+	}
+}
+
+// TestRehearse: the memory of Tokens is what a planning backend knows after Rehearse,
+// to the byte.
+func TestRehearse(t *testing.T) {
+	t.Parallel()
+	cfg := model.GPTConfig{Vocab: 12, Context: 70, Layers: 2, Heads: 2, Width: 16}
+	for _, n := range []int{1, 40, 70, 80} {
+		for _, most := range []int{1, 2, 29, 60} {
+			for _, noCache := range []bool{false, true} {
+				o := DefaultOptions()
+				o.MaxTokens, o.NoCache = most, noCache
+				planner, be := plan.New(cpu.ScratchBytes(1)), newCPU(t, cpu.ScratchBytes(1)+1<<20)
+				for _, on := range []backend.Backend{planner, be} {
+					m, err := model.NewGPT(on, cfg, bdia.DefaultOptions())
+					if err != nil {
+						t.Fatal(err)
+					}
+					if m.Init(1); on == planner {
+						err = Rehearse(m, n, o)
+					} else {
+						err = Tokens(m, make([]int32, n), o, func(int32) bool { return true })
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				if got, want := be.Peak(), planner.Peak(); got != want {
+					t.Errorf("%d tokens after %d, no cache %v: %v, planned %v", most, n, noCache, got, want)
+				}
+			}
+		}
+	}
+}
+
 // TestContextSlides: what lies further back than the context has no influence.
 func TestContextSlides(t *testing.T) {
 	t.Parallel()
@@ -128,86 +179,6 @@ func TestEmitStops(t *testing.T) {
 	}
 }
 
-// exact returns the probabilities that o gives to the tokens of logits, from
-// the definitions: softmax at the temperature, the k most likely, then the
-// fewest of them that make up p, normalised.
-func exact(logits []float32, o Options) []float64 {
-	p := make([]float64, len(logits))
-	order := make([]int, len(logits))
-	for i, l := range logits {
-		p[i], order[i] = math.Exp(float64(l)/o.Temperature), i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return -cmpFloat(p[a], p[b]) })
-	keep := len(p)
-	if o.TopK > 0 {
-		keep = min(keep, o.TopK)
-	}
-	var all, part float64
-	for _, i := range order[:keep] {
-		all += p[i]
-	}
-	for n, i := range order[:keep] {
-		part += p[i]
-		if part >= o.TopP*all {
-			keep = n + 1
-			break
-		}
-	}
-	for _, i := range order[keep:] {
-		p[i] = 0
-	}
-	for i := range p {
-		p[i] /= part
-	}
-	return p
-}
-
-func cmpFloat(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
-}
-
-// TestDistribution draws many tokens and compares their frequencies with the
-// exact probabilities: within five standard deviations, and never a token that
-// is cut off.
-func TestDistribution(t *testing.T) {
-	t.Parallel()
-	logits := []float32{1.5, -0.5, 2, 0, 2, -3, 1, 0.25}
-	const draws = 40_000
-	for _, o := range []Options{
-		{Temperature: 1, TopP: 1}, {Temperature: 0.5, TopP: 1}, {Temperature: 3, TopP: 1},
-		{Temperature: 1, TopK: 3, TopP: 1}, {Temperature: 1, TopK: 100, TopP: 1}, {Temperature: 1, TopK: 2, TopP: 1},
-		{Temperature: 1, TopP: 0.5}, {Temperature: 1, TopP: 0.9}, {Temperature: 2, TopK: 5, TopP: 0.8}, {Temperature: 1, TopP: 1e-6},
-		{Temperature: 1e-3, TopP: 1}, {Temperature: 1e-320, TopK: 2, TopP: 1}, {Temperature: 1e300, TopP: 1},
-	} {
-		t.Run(fmt.Sprintf("temperature=%v k=%d p=%v", o.Temperature, o.TopK, o.TopP), func(t *testing.T) {
-			t.Parallel()
-			o.Seed = 12345
-			s := sampler{o: o, order: make([]int32, len(logits)), p: make([]float64, len(logits))}
-			counts := make([]float64, len(logits))
-			for i := range draws {
-				counts[s.choose(logits, i)]++
-			}
-			if o.Temperature < 1e-2 { // two tokens are equally likely; exact overflows
-				if d := math.Abs(counts[2] - counts[4]); counts[2]+counts[4] != draws || d > 5*math.Sqrt(draws) {
-					t.Errorf("counts %v", counts)
-				}
-				return
-			}
-			for i, p := range exact(logits, o) {
-				if d := math.Abs(counts[i] - draws*p); d > 5*math.Sqrt(draws*p*(1-p)) {
-					t.Errorf("token %d was drawn %v times, expected %.1f", i, counts[i], draws*p)
-				}
-			}
-		})
-	}
-}
-
 func TestBadInput(t *testing.T) {
 	t.Parallel()
 	m := newModel(t)
@@ -234,6 +205,11 @@ func TestBadInput(t *testing.T) {
 		{[]int32{1}, with(func(o *Options) { o.TopP = 0 }), "top-p is 0"},
 		{[]int32{1}, with(func(o *Options) { o.TopP = 1.5 }), "top-p is 1.5"},
 		{[]int32{1}, with(func(o *Options) { o.TopP = math.NaN() }), "top-p is NaN"},
+		{[]int32{1}, with(func(o *Options) { o.MinP = -0.1 }), "min-p is -0.1"},
+		{[]int32{1}, with(func(o *Options) { o.MinP = math.NaN() }), "min-p is NaN"},
+		{[]int32{1}, with(func(o *Options) { o.RepetitionPenalty = 0 }), "repetition penalty is 0"},
+		{[]int32{1}, with(func(o *Options) { o.RepetitionPenalty = math.Inf(1) }), "repetition penalty is +Inf"},
+		{[]int32{1}, with(func(o *Options) { o.Stop = []string{"a", ""} }), "to stop at is empty"},
 	} {
 		err := Tokens(m, tc.prompt, tc.o, func(int32) bool { t.Error("a token was emitted"); return false })
 		if err == nil || !strings.HasPrefix(err.Error(), "generate: ") || !strings.Contains(err.Error(), tc.says) || strings.Contains(err.Error(), "\n") {

@@ -61,7 +61,7 @@ type Start struct {
 type Hypothesis struct {
 	IDs     []int32 // without the end
 	LogProb float64 // logarithm of its probability, the end's included
-	Score   float64 // LogProb / n^LengthPenalty, n = len(IDs)+1 for the end
+	Score   float64 // LogProb / n^LengthPenalty, n = len(IDs)+1 for the end, if there is one
 }
 
 // Search is beam search as fairseq does it. Each step ranks all continuations of
@@ -69,13 +69,13 @@ type Hypothesis struct {
 // hypothesis and then the lowest id first. Those of the Beam first that end are
 // finished; the Beam first that do not end go on. The search is over with Beam
 // finished hypotheses (first come, first served, in the words of Kasai et al., arXiv
-// 2204.05424), so that a beam of 1 is greedy. What has Most tokens must end. The
-// finished are ordered by Score.
+// 2204.05424), so that a beam of 1 is greedy. What has Most tokens must end. Where
+// there is no end, what has Most tokens is finished. The finished are ordered by Score.
 //
 // Log-probabilities are summed in float64, in the order of positions.
 type Search struct {
 	SearchOptions
-	End  int32  // the token that ends a hypothesis
+	End  int32  // the token that ends a hypothesis; negative for none
 	Text []bool // (V): the tokens that a hypothesis may hold; whether End is one is not looked at
 }
 
@@ -176,8 +176,14 @@ func (b *beam) step(logits []float32, n int) error {
 		case c.id != b.End && len(next) < b.Beam:
 			next = append(next, path{append(slices.Clip(text), c.id), c.logProb, c.parent})
 		case c.id == b.End && rank < b.Beam && len(b.finished) < b.Beam:
-			b.finished = append(b.finished, Hypothesis{text, c.logProb, c.logProb / math.Pow(float64(n+1), b.LengthPenalty)})
+			b.finish(text, c.logProb, n+1)
 		}
+	}
+	if b.End < 0 && n+1 == b.most { // there is no end to wait for
+		for _, p := range next {
+			b.finish(p.ids, p.logProb, n+1)
+		}
+		next = nil
 	}
 	if len(b.finished) == b.Beam {
 		next = nil
@@ -186,17 +192,27 @@ func (b *beam) step(logits []float32, n int) error {
 	return nil
 }
 
-// top appends the likeliest tokens of a row to dst, likeliest first and of equals
-// the lowest first: as many as hold Beam that go on, or the end alone.
+// finish adds a hypothesis of n tokens, the end included.
+func (b *beam) finish(ids []int32, logProb float64, n int) {
+	b.finished = append(b.finished, Hypothesis{ids, logProb, logProb / math.Pow(float64(n), b.LengthPenalty)})
+}
+
+// top appends the likeliest tokens of a row to dst: as many as hold Beam that go
+// on, or the end alone.
 func (b *beam) top(dst []int32, row []float32, end bool) []int32 {
 	if end {
 		return append(dst, b.End)
 	}
-	k := b.Beam + 1
+	return likeliest(dst, row, b.Beam+1, func(id int32) bool { return b.Text[id] || id == b.End })
+}
+
+// likeliest appends the k likeliest tokens of a row to dst, which is empty: likeliest
+// first, of equals the lowest first, of those that may be.
+func likeliest(dst []int32, row []float32, k int, may func(id int32) bool) []int32 {
 	least := float32(math.Inf(-1))
 	for i, l := range row {
 		id := int32(i)
-		if len(dst) == k && l <= least || !b.Text[id] && id != b.End {
+		if len(dst) == k && l <= least || !may(id) {
 			continue
 		}
 		if len(dst) == k {

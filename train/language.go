@@ -121,6 +121,7 @@ func (l *language) show() (string, error) {
 	}
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = max(l.cfg.Loop.SampleTokens, 1), l.cfg.Method.Grid
+	o.NoCache = true // whose memory may be more than a step of training takes
 	return generate.Text(l.GPT, l.text.Tokenizer, ids, o)
 }
 

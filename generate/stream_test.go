@@ -1,0 +1,143 @@
+package generate
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+// syllables is a vocabulary for newModel whose tokens part characters and the texts
+// to stop at.
+type syllables []string
+
+func (s syllables) Decode(ids []int32) (text []byte, err error) {
+	for _, id := range ids {
+		if int(id) >= len(s) {
+			return nil, errors.New("no such syllable")
+		}
+		text = append(text, s[id]...)
+	}
+	return text, nil
+}
+
+var words12 = syllables{"a", "b", "ab", "\xe2", "\x82\xac", "é", "\n", "ba", "\xf0\x9f", "\x98", "\x80", "b\n"}
+
+// TestPieces feeds texts in every way that two cuts can part them: what comes out is
+// the text up to the text to stop at that is complete first, in whole characters.
+func TestPieces(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		text string
+		stop []string
+		want string
+	}{
+		{"a house\n", nil, "a house\n"},
+		{"a house\n", []string{"\n"}, "a house"},
+		{"aaab", []string{"aab"}, "a"},
+		{"aaaa", []string{"aab"}, "aaaa"},
+		{"abcd", []string{"bcd", "bc"}, "a"},
+		{"abcd", []string{"abcde", "b"}, "a"},
+		{"abc", []string{"c", "bc"}, "a"},
+		{"€ and 😀.", nil, "€ and 😀."},
+		{"€€😀x", []string{"😀"}, "€€"},
+		{"€€😀x", []string{"\x98"}, "€€\xf0\x9f"},
+		{"\xff\xe2\x82", nil, "\xff\xe2\x82"},
+		{"xyxyxz", []string{"xyxz"}, "xy"},
+	} {
+		for i := range len(tc.text) + 1 {
+			for j := i; j <= len(tc.text); j++ {
+				p, got, stopped := pieces{stop: tc.stop}, "", false
+				for _, part := range []string{tc.text[:i], tc.text[i:j], tc.text[j:]} {
+					if stopped {
+						break
+					}
+					var piece []byte
+					piece, stopped = p.add([]byte(part))
+					if !stopped && utf8.ValidString(tc.text) && !utf8.Valid(piece) {
+						t.Errorf("%q: piece %q ends in a character", tc.text, piece)
+					}
+					got += string(piece)
+				}
+				if !stopped {
+					got += string(p.held)
+				}
+				if got != tc.want || stopped != (len(tc.want) < len(tc.text)) {
+					t.Errorf("%q to %q, cut at %d and %d: %q, stopped %v", tc.text, tc.stop, i, j, got, stopped)
+				}
+			}
+		}
+	}
+	p := pieces{stop: []string{"END"}}
+	for _, tc := range [][2]string{{"a", "a"}, {"bE", "b"}, {"N", ""}, {"E", "EN"}, {"x", "Ex"}} {
+		if got, _ := p.add([]byte(tc[0])); string(got) != tc[1] {
+			t.Errorf("after %q comes %q, want %q", tc[0], got, tc[1])
+		}
+	}
+}
+
+// TestStream: pieces add up to the text, which is that of the tokens up to a text to
+// stop at, and Finish says why it ended.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	o := DefaultOptions()
+	o.MaxTokens, o.Temperature, o.TopK = 40, 3, 0
+	whole := tokens(t, m, []int32{1}, o)
+	text, err := words12.Decode(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(o Options) (Written, string) {
+		t.Helper()
+		var pieces []byte
+		w, err := Stream(m, words12, []int32{1}, o, func(piece []byte) bool {
+			if len(piece) == 0 {
+				t.Error("an empty piece")
+			}
+			pieces = append(pieces, piece...)
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(pieces, w.Text) {
+			t.Errorf("pieces %q of %q", pieces, w.Text)
+		}
+		return w, string(pieces)
+	}
+	if w, got := write(o); w.Finish != Length || got != string(text) || !slices.Equal(w.IDs, whole) {
+		t.Errorf("%q, %s, want %q", got, w.Finish, text)
+	}
+	for from := range len(text) - 3 {
+		stop := string(text[from:][:3])
+		with := o
+		with.Stop = []string{"nowhere", stop}
+		at := strings.Index(string(text), stop)
+		w, got := write(with)
+		if w.Finish != Stop || got != string(text[:at]) {
+			t.Errorf("up to %q: %q, %s, want %q", stop, got, w.Finish, text[:at])
+		}
+		if held, _ := words12.Decode(w.IDs); !bytes.HasPrefix(text, held) || !bytes.Contains(held, []byte(stop)) {
+			t.Errorf("up to %q: tokens of %q", stop, held)
+		}
+	}
+	o.StopIDs = []int32{whole[9]}
+	if w, _ := write(o); w.Finish != End || !slices.Equal(w.IDs, whole[:slices.Index(whole, whole[9])]) {
+		t.Errorf("up to token %d: %v, %s", whole[9], w.IDs, w.Finish)
+	}
+	o.StopIDs = nil
+	n := 0
+	if w, err := Stream(m, words12, []int32{1}, o, func([]byte) bool { n++; return n < 3 }); err != nil || n != 3 || w.Finish != Cut {
+		t.Errorf("%d pieces, %s, %v", n, w.Finish, err)
+	}
+	if _, err := Stream(m, words12[:2], []int32{1}, o, func([]byte) bool { return true }); err == nil {
+		t.Error("tokens without a text are passed over")
+	}
+	o.Stop = []string{string(text[5:8])}
+	if got, err := Text(m, words12, []int32{1, 0}, o); err != nil || !strings.HasPrefix(got, "ba") || strings.Contains(got[2:], o.Stop[0]) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
