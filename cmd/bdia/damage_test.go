@@ -133,6 +133,8 @@ func TestDivergence(t *testing.T) {
 		if !strings.Contains(r.err, c.want) || !strings.Contains(r.err, "is intact") {
 			t.Errorf("%s: %q", name, r.err)
 		}
-		mustCall(t, "generate", dir, "--max-tokens", "1")
+		if r := call("generate", dir, "--max-tokens", "1"); r.code != exitOK && !strings.Contains(r.err, "logits are not finite") {
+			t.Errorf("%s: the checkpoint does not load: %s", name, r.err)
+		}
 	}
 }

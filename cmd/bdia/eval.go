@@ -194,7 +194,9 @@ func evaluate(ctx context.Context, r *train.Run, o evalOptions) (*evalReport, er
 		return nil, err
 	}
 	r.Config.Engine = o.engine
-	l, err := loadRun(r, o.dir(r))
+	l, err := loadRun(r, o.dir(r), func(m *model.GPT) error {
+		return m.Loss(model.NewBatch(r.Config.Loop.SamplesAtOnce(), T), r.Config.Method.Grid, new(float64))
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -68,11 +69,10 @@ func runGenerate(cmd *cobra.Command, dir, prompt string, o generate.Options, eng
 	if _, err := os.Stat(dir); err != nil {
 		return err
 	}
-	l, err := loadDir(dir, 1, engine)
+	l, err := openDir(dir)
 	if err != nil {
 		return err
 	}
-	defer l.be.Close()
 	ids, err := l.tok.Encode([]byte(prompt))
 	if err != nil && !cmd.Flags().Changed("prompt") { // a vocabulary without line breaks: start with its first token
 		var first []byte
@@ -87,6 +87,10 @@ func runGenerate(cmd *cobra.Command, dir, prompt string, o generate.Options, eng
 		return usage(errors.New("the prompt is empty; give some text with --prompt"))
 	}
 	o.Grid = l.grid
+	if err := l.load(engine, func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) }); err != nil {
+		return err
+	}
+	defer l.be.Close()
 	w := cmd.OutOrStdout()
 	fmt.Fprint(w, prompt)
 	var failed error

@@ -20,14 +20,17 @@ import (
 
 // loaded is a model ready for inference.
 type loaded struct {
-	be    *cpu.Backend
-	model *model.GPT
-	tok   tokenizer.Tokenizer
+	cfg   model.GPTConfig
+	dir   string              // of the weights
+	tok   tokenizer.Tokenizer // nil for a foreign folder without one
 	grid  bdia.Grid
+	be    *cpu.Backend // and model: nil until load
+	model *model.GPT
 }
 
-// loadDir loads the model of a run directory, or of any Hugging Face GPT-2 folder.
-func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) {
+// openDir reads all but the weights of a run directory, or of any Hugging Face GPT-2
+// folder.
+func openDir(dir string) (*loaded, error) {
 	home := runOf(dir)
 	if err := checkpoint.Settle(home); err != nil {
 		return nil, err
@@ -39,18 +42,15 @@ func loadDir(dir string, batch int, engine train.EngineConfig) (*loaded, error) 
 	if err != nil {
 		return nil, err
 	}
-	tok, err := tokenizer.Load(dir)
-	if err != nil {
+	l := &loaded{cfg: cfg, dir: dir}
+	if l.tok, err = tokenizer.Load(dir); err != nil {
 		return nil, err
 	}
-	if tok.VocabSize() > cfg.Vocab {
-		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; they do not belong together", dir, tok.VocabSize(), cfg.Vocab)
+	if l.tok.VocabSize() > cfg.Vocab {
+		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; they do not belong together", dir, l.tok.VocabSize(), cfg.Vocab)
 	}
-	l := &loaded{tok: tok}
-	if l.grid, err = gridOf(home); err != nil {
-		return nil, err
-	}
-	return l, l.fill(cfg, dir, batch, engine)
+	l.grid, err = gridOf(home)
+	return l, err
 }
 
 // runOf returns the run directory whose best weights dir holds, or dir itself.
@@ -64,27 +64,31 @@ func runOf(dir string) string {
 	return dir
 }
 
-// loadRun loads the weights in dir with the configuration of r.
-func loadRun(r *train.Run, dir string) (*loaded, error) {
-	l := &loaded{tok: r.Text.Tokenizer, grid: r.Config.Method.Grid}
-	return l, l.fill(r.Config.Model, dir, r.Config.Loop.SamplesAtOnce(), r.Config.Engine)
+// loadRun loads the weights in dir with the configuration of r, for what use does.
+func loadRun(r *train.Run, dir string, use func(m *model.GPT) error) (*loaded, error) {
+	l := &loaded{cfg: r.Config.Model, dir: dir, tok: r.Text.Tokenizer, grid: r.Config.Method.Grid}
+	return l, l.load(r.Config.Engine, use)
 }
 
-// fill plans inference on batches of the given size, then loads the weights.
-func (l *loaded) fill(cfg model.GPTConfig, dir string, batch int, engine train.EngineConfig) error {
+// load takes the memory for what use does with a model, then loads the weights.
+func (l *loaded) load(engine train.EngineConfig, use func(m *model.GPT) error) error {
 	opt := bdia.Options{Memory: bdia.Store, Grid: l.grid}
-	peak, err := planInference(cfg, opt, batch, engine.Threads)
+	planner := plan.New(cpu.ScratchBytes(engine.Threads))
+	m, err := model.NewGPT(planner, l.cfg, opt)
+	if err == nil {
+		err = plausible(l.dir, planner.Peak().ByComponent[backend.Weights])
+	}
+	if err == nil {
+		err = use(m)
+	}
 	if err != nil {
 		return err
 	}
-	if err := plausible(dir, peak.ByComponent[backend.Weights]); err != nil {
+	if l.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: planner.Peak().Total}); err != nil {
 		return err
 	}
-	if l.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: peak.Total}); err != nil {
-		return err
-	}
-	if l.model, err = model.NewGPT(l.be, cfg, opt); err == nil {
-		err = train.LoadWeights(l.be, l.model, dir)
+	if l.model, err = model.NewGPT(l.be, l.cfg, opt); err == nil {
+		err = train.LoadWeights(l.be, l.model, l.dir)
 	}
 	if err != nil {
 		l.be.Close()
@@ -104,32 +108,18 @@ func plausible(dir string, weights int64) error {
 	return nil
 }
 
-// planInference returns the memory that losses of batches, and sampling, take.
-func planInference(cfg model.GPTConfig, opt bdia.Options, batch, threads int) (backend.Usage, error) {
-	planner := plan.New(cpu.ScratchBytes(threads))
-	m, err := model.NewGPT(planner, cfg, opt)
-	if err != nil {
-		return backend.Usage{}, err
-	}
-	if err := m.Loss(model.NewBatch(batch, cfg.Context), opt.Grid, new(float64)); err != nil {
-		return backend.Usage{}, err
-	}
-	m.NextLogits(make([]float32, cfg.Vocab), make([]int32, cfg.Context), opt.Grid)
-	return planner.Peak(), nil
-}
-
 // sampleOf continues the beginning of the run's held-out text.
 func sampleOf(r *train.Run) (string, error) {
-	l, err := loadRun(r, r.Dir)
-	if err != nil {
-		return "", err
-	}
-	defer l.be.Close()
 	ids, err := r.Text.Prompt()
 	if err != nil {
 		return "", err
 	}
 	o := generate.DefaultOptions()
-	o.MaxTokens, o.Grid = 120, l.grid
+	o.MaxTokens, o.Grid = 120, r.Config.Method.Grid
+	l, err := loadRun(r, r.Dir, func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) })
+	if err != nil {
+		return "", err
+	}
+	defer l.be.Close()
 	return generate.Text(l.model, l.tok, ids, o)
 }
