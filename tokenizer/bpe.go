@@ -3,6 +3,8 @@ package tokenizer
 import (
 	"fmt"
 	"io"
+	"iter"
+	"slices"
 	"sync"
 )
 
@@ -117,6 +119,28 @@ func (b *BPE) VocabSize() int { return len(b.ends) }
 // EndOfText returns the id of EndOfTextToken, and whether the vocabulary has
 // one.
 func (b *BPE) EndOfText() (int32, bool) { return b.eot, b.eot >= 0 }
+
+// Spelling returns how files name token id: in GPT-2's byte alphabet, or, of a
+// special token, its text.
+func (b *BPE) Spelling(id int32) (name string, special bool) {
+	if _, special = slices.BinarySearch(b.special, id); special {
+		return string(b.token(id)), true
+	}
+	return spell(b.token(id)), false
+}
+
+// Merges yields the spellings of the two tokens of each merge, by rank.
+func (b *BPE) Merges() iter.Seq2[string, string] {
+	return func(yield func(left, right string) bool) {
+		for _, m := range b.merges {
+			left, _ := b.Spelling(m.left)
+			right, _ := b.Spelling(m.right)
+			if !yield(left, right) {
+				return
+			}
+		}
+	}
+}
 
 // token returns the bytes of token id.
 func (b *BPE) token(id int32) []byte {

@@ -250,10 +250,6 @@ func parsePair(vocabText, mergesText []byte) (*BPE, error) {
 // and tokenizer_config.json, so that Hugging Face's libraries can read the
 // folder too.
 func (b *BPE) Save(dir string) error {
-	isSpecial := make(map[int32]bool, len(b.special))
-	for _, id := range b.special {
-		isSpecial[id] = true
-	}
 	yes, no, empty := true, false, ""
 	j := tokenizerJSON{
 		Version:      "1.0",
@@ -262,21 +258,17 @@ func (b *BPE) Save(dir string) error {
 		Decoder:      &byteLevel{"ByteLevel", &yes, true, &yes},
 		Model:        modelJSON{Type: "BPE", Prefix: &empty, Suffix: &empty, Vocab: vocabulary{}, Merges: []mergePair{}},
 	}
-	names := make([]string, b.VocabSize())
-	for id := range names {
-		token := b.token(int32(id))
-		if isSpecial[int32(id)] {
-			names[id] = string(token)
-			j.AddedTokens = append(j.AddedTokens, addedToken{ID: int32(id), Content: names[id], Special: true})
-		} else {
-			names[id] = spell(token)
+	for id := range int32(b.VocabSize()) {
+		name, special := b.Spelling(id)
+		if special {
+			j.AddedTokens = append(j.AddedTokens, addedToken{ID: id, Content: name, Special: true})
 		}
-		j.Model.Vocab[names[id]] = int32(id)
+		j.Model.Vocab[name] = id
 	}
 	merges := []byte("#version: 0.2\n")
-	for _, m := range b.merges {
-		j.Model.Merges = append(j.Model.Merges, mergePair{names[m.left], names[m.right]})
-		merges = fmt.Appendf(merges, "%s %s\n", names[m.left], names[m.right])
+	for left, right := range b.Merges() {
+		j.Model.Merges = append(j.Model.Merges, mergePair{left, right})
+		merges = fmt.Appendf(merges, "%s %s\n", left, right)
 	}
 	config := map[string]any{
 		"tokenizer_class":              "PreTrainedTokenizerFast",

@@ -42,6 +42,7 @@ type exportFormat struct {
 // exportFormats are those there are, in the order of the help text.
 var exportFormats = []exportFormat{
 	{"hf", "a folder for Hugging Face's transformers", []string{"f32", "f16", "bf16"}, exportHF},
+	{"gguf", "a file for llama.cpp, of language models", []string{"f32", "f16", "bf16", "q8_0"}, exportGGUF},
 }
 
 // formatNames lists the formats.
@@ -241,6 +242,13 @@ type exportReport struct {
 	GridFile   float64 `json:"max_grid_minus_exported"`
 	FloatFile  float64 `json:"max_float_minus_exported"`
 	LargestAbs float64 `json:"max_abs_logit"`
+
+	Notes []string `json:"notes,omitempty"` // on how the format holds the model
+}
+
+// note adds a line on how the format holds the model.
+func (r *exportReport) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
 }
 
 // compare completes r: exported gives the logits of from.sample as what was
@@ -297,4 +305,7 @@ func (r *exportReport) print(w io.Writer) {
 		fmt.Fprintf(w, "  grid of %s bits - float32   %.3g\n  grid of %[1]s bits - exported  %.3[3]g\n", r.Grid, r.GridFloat, r.GridFile)
 	}
 	fmt.Fprintf(w, "  float32 - exported        %.3g\n", r.FloatFile)
+	for _, n := range r.Notes {
+		fmt.Fprintln(w, "Note:", n)
+	}
 }

@@ -1,0 +1,268 @@
+package convert
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/format/gguf"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// ggufNames maps the names of a model's parts to llama.cpp's of its architecture
+// gpt2. Layouts are the same: (out,in).
+var ggufNames = strings.NewReplacer(
+	"wte.", "token_embd.", "wpe.", "position_embd.", "lnf.", "output_norm.", "head.", "output.",
+	"blocks.", "blk.", "ln1.", "attn_norm.", "ln2.", "ffn_norm.", "attn.qkv.", "attn_qkv.", "attn.proj.", "attn_output.",
+	"mlp.fc1.", "ffn_up.", "mlp.fc2.", "ffn_down.")
+
+// ggufFileTypes are the values of general.file_type.
+var ggufFileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7, gguf.BF16: 32}
+
+// GGUFOptions say how WriteGGUF writes a model.
+type GGUFOptions struct {
+	Name      string              // of the model, for people
+	Type      gguf.Type           // of the matrices; vectors and positions are F32
+	Tokenizer tokenizer.Tokenizer // which becomes part of the file
+}
+
+// WriteGGUF writes a model and its tokenizer as a GGUF file of llama.cpp's
+// architecture gpt2, in pieces. A model without biases gets zero biases, and
+// output.weight is written whether it is tied or not, for older readers. Matrices
+// whose rows do not fit o.Type are F16; fallback names them. Models that this
+// architecture does not have are refused with ErrUnsupported.
+func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (fallback []string, err error) {
+	if m.Config.GELU != backend.GELUTanh {
+		return nil, fmt.Errorf("convert: %w: the GELU is the erf form, and llama.cpp computes GPT-2's, the tanh form; export to another format", ErrUnsupported)
+	}
+	vocabulary, err := ggufVocabulary(o.Tokenizer, m.Config.Vocab)
+	if err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	tensors := ggufTensors(m)
+	infos := make([]gguf.Info, len(tensors))
+	for i, t := range tensors {
+		infos[i] = gguf.Info{Name: t.name, Type: gguf.F32, Shape: t.shape.Dims()}
+		if t.shape.Rank() == 1 || t.param == m.Params()[1] {
+			continue
+		}
+		infos[i].Type = o.Type
+		if !o.Type.Fits(t.shape.Last()) {
+			infos[i].Type = gguf.F16
+			fallback = append(fallback, t.name)
+		}
+	}
+	gw, err := gguf.NewWriter(w, append(ggufKeys(m.Config, o), vocabulary...), infos)
+	if err != nil {
+		return nil, err
+	}
+	var buf []float32
+	for _, t := range tensors {
+		err := t.pieces(func(_ int, piece tensor.Tensor, n int) error {
+			buf = resize(buf, n)
+			if piece.Valid() {
+				be.Download(buf, piece)
+			} else {
+				clear(buf)
+			}
+			return gw.Write(t.name, buf)
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return fallback, gw.Close()
+}
+
+// ggufKeys describe the model.
+func ggufKeys(c model.GPTConfig, o GGUFOptions) []gguf.KV {
+	return []gguf.KV{
+		{Key: "general.architecture", Value: "gpt2"},
+		{Key: "general.type", Value: "model"},
+		{Key: "general.name", Value: o.Name},
+		{Key: "general.file_type", Value: ggufFileTypes[o.Type]},
+		{Key: "general.quantization_version", Value: uint32(2)},
+		{Key: "gpt2.context_length", Value: uint32(c.Context)},
+		{Key: "gpt2.embedding_length", Value: uint32(c.Width)},
+		{Key: "gpt2.feed_forward_length", Value: uint32(c.MLPWidth())},
+		{Key: "gpt2.block_count", Value: uint32(c.Layers)},
+		{Key: "gpt2.attention.head_count", Value: uint32(c.Heads)},
+		{Key: "gpt2.attention.layer_norm_epsilon", Value: float32(c.Epsilon())},
+	}
+}
+
+// Kinds of tokens in a GGUF file.
+const (
+	ggufNormal  = 1
+	ggufControl = 3 // special: never the result of ordinary text
+	ggufUnused  = 5
+)
+
+// ggufVocabulary are the keys of a tokenizer for a model of vocab tokens. Those
+// that the tokenizer lacks are there as unused ones, as llama.cpp's own converter
+// has it.
+func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) ([]gguf.KV, error) {
+	if tok == nil {
+		return nil, errors.New("a GGUF file holds the tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, beside it")
+	}
+	b, ok := tok.(*tokenizer.BPE)
+	if !ok {
+		return nil, fmt.Errorf("%w: llama.cpp has no tokenizer like this one (%s); train with a byte-level BPE (--tokenizer bpe), or export to another format", ErrUnsupported, tok.Kind())
+	}
+	n := b.VocabSize()
+	if n > vocab {
+		return nil, fmt.Errorf("%w: the tokenizer has %d tokens, the model only %d", ErrMismatch, n, vocab)
+	}
+	tokens, types := make([]string, vocab), make([]int32, vocab)
+	ids := make(map[string]int, vocab)
+	for id := range tokens {
+		name, special := fmt.Sprintf("[PAD%d]", id), false
+		types[id] = ggufUnused
+		if id < n {
+			name, special = b.Spelling(int32(id))
+			types[id] = ggufNormal
+		}
+		if special {
+			types[id] = ggufControl
+		}
+		if other, twice := ids[name]; twice {
+			return nil, fmt.Errorf("%w: tokens %d and %d are both spelt %q, which llama.cpp would mix up", ErrUnsupported, other, id, name)
+		}
+		tokens[id], ids[name] = name, id
+	}
+	var merges []string
+	for left, right := range b.Merges() {
+		merges = append(merges, left+" "+right)
+	}
+	end, ok := b.EndOfText()
+	if !ok && n == vocab {
+		return nil, fmt.Errorf("%w: the tokenizer has no %s, and llama.cpp would take an ordinary token for the end of the text; add it to the vocabulary", ErrUnsupported, tokenizer.EndOfTextToken)
+	}
+	if !ok {
+		end = int32(n) // an unused one
+	}
+	return []gguf.KV{
+		{Key: "tokenizer.ggml.model", Value: "gpt2"},
+		{Key: "tokenizer.ggml.pre", Value: "gpt-2"},
+		{Key: "tokenizer.ggml.tokens", Value: tokens},
+		{Key: "tokenizer.ggml.token_type", Value: types},
+		{Key: "tokenizer.ggml.merges", Value: merges},
+		{Key: "tokenizer.ggml.bos_token_id", Value: uint32(end)},
+		{Key: "tokenizer.ggml.eos_token_id", Value: uint32(end)},
+		{Key: "tokenizer.ggml.add_bos_token", Value: false},
+		{Key: "tokenizer.ggml.add_eos_token", Value: false},
+	}, nil
+}
+
+// ggufTensor is one tensor of a file. param is nil for a bias that the model
+// lacks.
+type ggufTensor struct {
+	name  string
+	shape tensor.Shape
+	param *tensor.Param
+}
+
+// ggufTensors lists the tensors of m's file in order.
+func ggufTensors(m *model.GPT) []ggufTensor {
+	var list []ggufTensor
+	for _, p := range m.Params() {
+		name := ggufNames.Replace(p.Name)
+		list = append(list, ggufTensor{name, p.Value.Shape, p})
+		base, _ := strings.CutSuffix(name, ".weight")
+		if m.Config.NoBias && (strings.HasPrefix(base, "blk.") || base == "output_norm") {
+			list = append(list, ggufTensor{base + ".bias", tensor.Shape{p.Value.Shape[0]}, nil})
+		}
+	}
+	if !m.Config.Untied {
+		tokens := m.Params()[0]
+		list = append(list, ggufTensor{"output.weight", tokens.Value.Shape, tokens})
+	}
+	return list
+}
+
+// pieces cuts t into whole rows of about a million numbers: where each begins, the
+// place in the model, not valid where there is none, and its length.
+func (t ggufTensor) pieces(each func(from int, piece tensor.Tensor, n int) error) error {
+	cols := t.shape.Last()
+	rows := t.shape.Len() / cols
+	atOnce := max(1, (1<<20)/cols)
+	for r := 0; r < rows; r += atOnce {
+		end := min(r+atOnce, rows)
+		var piece tensor.Tensor
+		if t.param != nil {
+			piece = t.param.Value.RowRange(r, end)
+		}
+		if err := each(r*cols, piece, (end-r)*cols); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadGGUFConfig returns the configuration of the model in a GGUF file of
+// llama.cpp's architecture gpt2. It has biases, and its logits a weight of their
+// own where the file has one.
+func ReadGGUFConfig(f *gguf.File) (c model.GPTConfig, err error) {
+	v, _ := f.Value("general.architecture")
+	if a, _ := v.(string); a != "gpt2" {
+		return c, fmt.Errorf("convert: %w: general.architecture is %.40q; gpt2 is supported", ErrUnsupported, a)
+	}
+	for _, k := range []struct {
+		key string
+		to  *int
+	}{{"context_length", &c.Context}, {"embedding_length", &c.Width}, {"feed_forward_length", &c.MLP},
+		{"block_count", &c.Layers}, {"attention.head_count", &c.Heads}} {
+		v, _ := f.Value("gpt2." + k.key)
+		n, ok := v.(uint32)
+		if !ok {
+			return c, fmt.Errorf("convert: %w: key gpt2.%s is of type %T, not uint32", ErrMismatch, k.key, v)
+		}
+		*k.to = int(n)
+	}
+	eps, _ := f.Value("gpt2.attention.layer_norm_epsilon")
+	if v, ok := eps.(float32); ok {
+		c.Eps = float64(v)
+	}
+	if t, ok := f.Info("token_embd.weight"); ok {
+		c.Vocab = t.Shape[0]
+	}
+	_, c.Untied = f.Info("output.weight")
+	return c, c.Validate()
+}
+
+// ReadGGUF loads a model's parameters from a GGUF file, in pieces. Biases that the
+// model lacks are passed over, and so is the output's weight where it is tied.
+func ReadGGUF(be backend.Backend, m *model.GPT, f *gguf.File) error {
+	if _, ok := f.Info(fmt.Sprintf("blk.%d.attn_norm.weight", m.Config.Layers)); ok {
+		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
+	}
+	var buf []float32
+	for _, t := range ggufTensors(m) {
+		if t.param == nil || t.name == "output.weight" && !m.Config.Untied {
+			continue
+		}
+		info, ok := f.Info(t.name)
+		if !ok {
+			return fmt.Errorf("convert: %w: tensor %s is missing; is this a GPT-2 of %d blocks?", ErrMismatch, t.name, m.Config.Layers)
+		}
+		if want := t.shape.Dims(); fmt.Sprint(info.Shape) != fmt.Sprint(want) {
+			return fmt.Errorf("convert: %w: tensor %s has shape %v, the model asks for %v", ErrMismatch, t.name, info.Shape, want)
+		}
+		err := t.pieces(func(from int, piece tensor.Tensor, n int) error {
+			buf = resize(buf, n)
+			err := f.ReadFloat32(t.name, from, buf)
+			if err == nil {
+				be.Upload(piece, buf)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
