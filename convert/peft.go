@@ -1,0 +1,244 @@
+package convert
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// AdapterConfig is what PEFT's adapter_config.json says of LoRA beside a GPT-2.
+type AdapterConfig struct {
+	LoRA   model.LoRAConfig
+	Frozen int    // first blocks, which have no adapters
+	Base   string // name or folder of the model beside which the adapters stand
+}
+
+// peftModules are PEFT's names of the layers that model.LoRAConfig can name. A
+// bare c_proj would mean two of them.
+var peftModules = []struct{ target, module string }{
+	{"qkv", "attn.c_attn"}, {"proj", "attn.c_proj"}, {"fc1", "mlp.c_fc"}, {"fc2", "mlp.c_proj"},
+}
+
+// peftJSON is adapter_config.json. PEFT has defaults for the keys that it misses.
+type peftJSON struct {
+	PEFT         string   `json:"peft_type"`
+	Task         string   `json:"task_type"`
+	Base         string   `json:"base_model_name_or_path"`
+	Rank         int      `json:"r"`
+	Alpha        float64  `json:"lora_alpha"`
+	Dropout      float64  `json:"lora_dropout"`
+	Modules      anyValue `json:"target_modules"`
+	Layers       []int    `json:"layers_to_transform"`
+	Bias         string   `json:"bias"`
+	Transposed   bool     `json:"fan_in_fan_out"` // of the weights beside the adapters, as Conv1D's are
+	Inference    bool     `json:"inference_mode"`
+	Init         anyValue `json:"init_lora_weights"`
+	RankScaled   bool     `json:"use_rslora"`
+	Decomposed   bool     `json:"use_dora"`
+	AdapterBias  bool     `json:"lora_bias,omitempty"`
+	Saved        anyValue `json:"modules_to_save"`
+	Excluded     anyValue `json:"exclude_modules,omitempty"`
+	Replicated   anyValue `json:"layer_replication,omitempty"`
+	Parameters   anyValue `json:"target_parameters,omitempty"`
+	RankPattern  anyValue `json:"rank_pattern"`
+	AlphaPattern anyValue `json:"alpha_pattern"`
+}
+
+// anyValue is JSON that is looked at later.
+type anyValue = json.RawMessage
+
+// variant names what in j is not plain LoRA, or is empty.
+func (j peftJSON) variant() string {
+	switch {
+	case j.Bias != "none" && j.Bias != "":
+		return fmt.Sprintf("bias is %.20q", j.Bias)
+	case j.RankScaled:
+		return "use_rslora is true"
+	case j.Decomposed:
+		return "use_dora is true"
+	case j.AdapterBias:
+		return "lora_bias is true"
+	}
+	for _, v := range []struct {
+		key   string
+		value anyValue
+	}{{"modules_to_save", j.Saved}, {"exclude_modules", j.Excluded}, {"layer_replication", j.Replicated}, {"target_parameters", j.Parameters},
+		{"rank_pattern", j.RankPattern}, {"alpha_pattern", j.AlphaPattern}} {
+		if !slices.Contains([]string{"", "null", "[]", "{}"}, string(v.value)) {
+			return v.key + " is not empty"
+		}
+	}
+	return ""
+}
+
+// WriteAdapterConfig writes the adapter_config.json of m's adapters beside the
+// model called base.
+func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
+	if m.LoRA.Rank == 0 {
+		return fmt.Errorf("convert: adapter_config.json: the model has no adapters")
+	}
+	var modules []string
+	for _, p := range peftModules {
+		if slices.Contains(m.LoRA.TargetList(), p.target) {
+			modules = append(modules, p.module)
+		}
+	}
+	list, err := json.Marshal(modules)
+	if err != nil {
+		return fmt.Errorf("convert: adapter_config.json: %w", err)
+	}
+	j := peftJSON{PEFT: "LORA", Task: "CAUSAL_LM", Base: base, Rank: m.LoRA.Rank, Alpha: m.LoRA.Alpha, Dropout: m.LoRA.Dropout, Modules: list,
+		Bias: "none", Transposed: true, Inference: true, Init: anyValue("true"), Saved: anyValue("null"), RankPattern: anyValue("{}"), AlphaPattern: anyValue("{}")}
+	for k := m.FrozenBlocks(); k > 0 && k < m.Config.Layers; k++ {
+		j.Layers = append(j.Layers, k)
+	}
+	return writeJSON(w, "adapter_config.json", j)
+}
+
+// ReadAdapterConfig reads the adapter_config.json at path.
+func ReadAdapterConfig(path string) (AdapterConfig, error) {
+	text, err := readLimited(path, maxConfig)
+	if err != nil {
+		return AdapterConfig{}, fmt.Errorf("convert: %w", err)
+	}
+	c, err := parseAdapterConfig(text)
+	if err != nil {
+		return AdapterConfig{}, fmt.Errorf("convert: %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// parseAdapterConfig reads the text of an adapter_config.json.
+func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
+	var j peftJSON
+	if err := json.Unmarshal(text, &j); err != nil {
+		return c, err
+	}
+	if j.PEFT != "LORA" {
+		return c, fmt.Errorf("%w: peft_type is %.40q; LORA is supported", ErrUnsupported, j.PEFT)
+	}
+	if v := j.variant(); v != "" {
+		return c, fmt.Errorf("%w: %s; only plain LoRA is supported", ErrUnsupported, v)
+	}
+	targets, err := loraTargets(j.Modules)
+	if err != nil {
+		return c, err
+	}
+	c = AdapterConfig{Base: j.Base, LoRA: model.LoRAConfig{Rank: j.Rank, Alpha: j.Alpha, Dropout: j.Dropout, Targets: targets}}
+	for i, k := range j.Layers {
+		if k < 0 || k != j.Layers[0]+i {
+			return c, fmt.Errorf("%w: layers_to_transform has layer %d at place %d; layers from one on to the last are supported", ErrUnsupported, k, i)
+		}
+		c.Frozen = j.Layers[0]
+	}
+	return c, c.LoRA.Validate()
+}
+
+// loraTargets returns the layers that target_modules means. As in PEFT, a name is
+// that of each module whose path ends with it.
+func loraTargets(text anyValue) (string, error) {
+	var names []string
+	if err := json.Unmarshal(text, &names); err != nil || len(names) == 0 {
+		return "", fmt.Errorf("%w: target_modules is %.60q; a list of names is supported", ErrUnsupported, text)
+	}
+	found := make([]bool, len(peftModules))
+	for _, name := range names {
+		known := false
+		for i, p := range peftModules {
+			if strings.HasSuffix("."+p.module, "."+name) {
+				found[i], known = true, true
+			}
+		}
+		if !known {
+			return "", fmt.Errorf("%w: target_modules has %.40q; attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj are supported", ErrUnsupported, name)
+		}
+	}
+	var targets []string
+	for i, p := range peftModules {
+		if found[i] {
+			targets = append(targets, p.target)
+		}
+	}
+	return strings.Join(targets, ","), nil
+}
+
+// WriteAdapter writes m's adapters as PEFT's adapter_model.safetensors.
+func WriteAdapter(w io.Writer, be backend.Backend, m *model.GPT) error {
+	params := m.Adapters()
+	if len(params) == 0 {
+		return fmt.Errorf("convert: the model has no adapters to write")
+	}
+	infos := make([]safetensors.Info, len(params))
+	for i, p := range params {
+		infos[i] = safetensors.Info{Name: peftName(peftPrefix, p), DType: safetensors.F32, Shape: p.Value.Shape.Dims()}
+	}
+	sw, err := safetensors.NewWriter(w, infos, map[string]string{"format": "pt"})
+	if err != nil {
+		return err
+	}
+	var buf []float32
+	for i, p := range params {
+		buf = resize(buf, p.Value.Len())
+		be.Download(buf, p.Value)
+		if err := sw.WriteFloat32(infos[i].Name, buf); err != nil {
+			return err
+		}
+	}
+	return sw.Close()
+}
+
+// ReadAdapter loads m's adapters from PEFT's adapter_model.safetensors, which must
+// have these and no others.
+func ReadAdapter(be backend.Backend, m *model.GPT, f *safetensors.File) error {
+	params, prefix := m.Adapters(), peftPrefix
+	if !slices.ContainsFunc(f.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) }) {
+		prefix = peftBarePrefix
+	}
+	known := make(map[string]bool, len(params))
+	var buf []float32
+	for _, p := range params {
+		name := peftName(prefix, p)
+		known[name] = true
+		info, ok := f.Info(name)
+		if !ok {
+			return fmt.Errorf("convert: %w: tensor %s is missing; is this the adapter of a GPT-2 of %d blocks?", ErrMismatch, name, m.Config.Layers)
+		}
+		if want := p.Value.Shape.Dims(); !slices.Equal(info.Shape, want) {
+			return fmt.Errorf("convert: %w: tensor %s has shape %v, the configuration asks for %v", ErrMismatch, name, info.Shape, want)
+		}
+		buf = resize(buf, p.Value.Len())
+		if err := f.ReadFloat32(name, buf); err != nil {
+			return err
+		}
+		be.Upload(p.Value, buf)
+	}
+	for _, name := range f.Names() {
+		if !known[name] {
+			return fmt.Errorf("convert: %w: tensor %.80q belongs to no adapter of the configuration", ErrMismatch, name)
+		}
+	}
+	return nil
+}
+
+// Prefixes of PEFT's names: of a language model, and of a model without a head.
+const (
+	peftPrefix     = "base_model.model.transformer."
+	peftBarePrefix = "base_model.model."
+)
+
+// peftName returns PEFT's name of an adapter's parameter. The layouts are alike.
+func peftName(prefix string, p *tensor.Param) string {
+	name := gpt2Names.Replace(p.Name)
+	if base, ok := strings.CutSuffix(name, ".lora_a"); ok {
+		return prefix + base + ".lora_A.weight"
+	}
+	base, _ := strings.CutSuffix(name, ".lora_b")
+	return prefix + base + ".lora_B.weight"
+}
