@@ -33,11 +33,14 @@ func DefaultOptions() Options {
 	return Options{MaxTokens: 200, Temperature: 0.8, TopK: 50, TopP: 1, RepetitionPenalty: 1, Seed: 1, Grid: bdia.DefaultGrid}
 }
 
+// maxTokens keeps counts of tokens, and the numbers of draws, within 32 bits.
+const maxTokens = 1 << 30
+
 // Validate reports the first setting that cannot be.
 func (o Options) Validate() error {
 	switch {
-	case o.MaxTokens < 1:
-		return fmt.Errorf("generate: %d tokens; ask for at least 1", o.MaxTokens)
+	case o.MaxTokens < 1 || o.MaxTokens > maxTokens:
+		return fmt.Errorf("generate: %d tokens; ask for 1 to %d", o.MaxTokens, maxTokens)
 	case !(o.Temperature >= 0) || math.IsInf(o.Temperature, 0):
 		return fmt.Errorf("generate: temperature is %v; it must be at least 0", o.Temperature)
 	case o.TopK < 0:
@@ -109,7 +112,7 @@ func Rehearse(m *model.GPT, n int, o Options) error {
 		lengths = append(lengths, last)
 	}
 	for _, length := range lengths {
-		if err := a.next(logits, make([]int32, length)); err != nil {
+		if err := a.next(logits, make([]int32, min(length, m.Config.Context+1))); err != nil {
 			return err
 		}
 	}

@@ -32,9 +32,9 @@ type Written struct {
 	Finish Finish
 }
 
-// Stream continues prompt as Tokens does and hands the text to emit, piece by piece,
-// until emit returns false. A piece ends with a whole character, if the model writes
-// UTF-8. What may be the beginning of a text of Stop is held back until that is
+// Stream continues prompt as Tokens does and hands the text to emit, a piece for each
+// token, which may be empty, until emit returns false. A piece ends with a whole
+// character, if the model writes UTF-8. What may be the beginning of a text of Stop is held back until that is
 // known: neither Stop nor what follows it is ever handed out. Of several, the one
 // that is complete first ends the text, in whatever tokens it comes. The prompt is
 // not looked at.
@@ -43,7 +43,7 @@ func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(t
 	var failed error
 	hand := func(text []byte) bool {
 		w.Text = append(w.Text, text...)
-		return len(text) == 0 || emit(text)
+		return emit(text)
 	}
 	err := Tokens(m, prompt, o, func(id int32) bool {
 		w.IDs = append(w.IDs, id)
@@ -68,7 +68,7 @@ func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(t
 	if err == nil {
 		err = failed
 	}
-	if err == nil && (w.Finish == End || w.Finish == Length) {
+	if err == nil && (w.Finish == End || w.Finish == Length) && len(p.held) > 0 {
 		hand(p.held)
 	}
 	return w, err

@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/nn"
 )
 
 // odd is a model whose sizes are multiples of nothing.
@@ -179,5 +180,34 @@ func TestGPTDecodingErrors(t *testing.T) {
 	}
 	if err := d.Prefill(nil, []int32{1}); !errors.Is(err, model.ErrBatch) {
 		t.Errorf("a beginning in the middle: error %v", err)
+	}
+}
+
+// TestGPTDecodingAdapters: adapters take part in cached keys and values.
+func TestGPTDecodingAdapters(t *testing.T) {
+	t.Parallel()
+	c := odd()
+	be := newCPU(t, 2)
+	m := newModel(t, be, c, bdia.DefaultOptions())
+	plain, got, want := make([]float32, c.Vocab), make([]float32, c.Vocab), make([]float32, c.Vocab)
+	text := newBatch(c, 1).Inputs[:20]
+	m.NextLogits(plain, text, bdia.NoGrid)
+	if err := m.AddLoRA(model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.5, Targets: "all"}); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range m.Adapters() {
+		nn.Normal(be, p, 0.3, 5, i)
+	}
+	m.NextLogits(want, text, bdia.NoGrid)
+	d := decode(t, m, 1, 20, bdia.NoGrid, nil, text[:12])
+	defer d.Close()
+	for _, id := range text[12:] {
+		if err := d.Next(got, []int32{id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.EqualBits(t, "logits", got, want)
+	if slices.Equal(got, plain) {
+		t.Error("the adapters change nothing")
 	}
 }

@@ -92,7 +92,7 @@ func (t *translator) file(ctx context.Context, in *lineInput, p *progress, odd m
 		if err != nil {
 			return nil, err
 		}
-		results, err := t.lines(ctx, in.name, n+1, lines, func(done int) { p.sentences(n+done, in.total, began) })
+		results, err := t.lines(ctx, in.name, n+1, lines, func(done int) { p.lines("translated", "sentences", n+done, in.total, began) })
 		if err != nil {
 			return nil, err
 		}

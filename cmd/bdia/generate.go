@@ -4,104 +4,171 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/generate"
-	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
 
+// generateOptions say what is continued, and how.
+type generateOptions struct {
+	generate.Options
+	from, prompt, promptIDs, input, output  string
+	printIDs, asJSON, greedy, pastEnd, beam bool // beam: search, rather than sample
+	search                                  generate.SearchOptions
+	grid                                    string
+	engine                                  train.EngineConfig
+}
+
 func newGenerate() *cobra.Command {
-	o := generate.DefaultOptions()
-	var engine train.EngineConfig
-	var prompt string
-	var greedy bool
+	o := generateOptions{Options: generate.DefaultOptions(), search: generate.DefaultSearch()}
 	c := &cobra.Command{
 		Use:   "generate RUN",
 		Short: "Continue a text with a trained model",
 		Long: `Continue a text with the model in a run directory, in its best/ folder, or in a
-Hugging Face GPT-2 folder. The text goes to standard output as it is made.`,
+Hugging Face GPT-2 folder. The text goes to standard output as it is made. It ends
+with --max-tokens, the token for the end of a text, or a text of --stop, which is
+left out.
+
+With --input, each line of a file is continued, and a line gives a line: the new
+text alone, with its line breaks as spaces; an empty one for an empty line. A line's
+text does not depend on the others.
+
+With --beam, the likeliest text is looked for instead of sampled; see bdia translate.
+With --n-best, each text is a line of three columns between tabs: number of the
+prompt, score, text.`,
 		Example: `  bdia generate runs/quickstart --prompt "func main() {"
   bdia generate runs/shakespeare/best --greedy --max-tokens 100
-  echo "To be" | bdia generate runs/shakespeare --prompt -`,
-		Args: arguments(1, 1, "one run or model folder"),
+  echo "To be" | bdia generate runs/shakespeare --prompt -
+  bdia generate --from gpt2 --prompt-ids 464,2068 --print-ids --greedy
+  bdia generate runs/e2e --input test.txt --output texts.txt --beam 10 --length-penalty 0.8`,
+		Args: arguments(0, 1, "one run or model folder"),
 	}
 	group(c, "Text", func(f *pflag.FlagSet) {
-		f.StringVar(&prompt, "prompt", "\n", "`text` to continue; - reads it from standard input")
-		f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate")
+		f.StringVar(&o.from, "from", "", "`folder` of the model, if it is not the argument")
+		f.StringVar(&o.prompt, "prompt", "\n", "`text` to continue; - reads it from standard input")
+		f.StringVar(&o.promptIDs, "prompt-ids", "", "`tokens` to continue, as 1,2,3")
+		f.StringVar(&o.input, "input", "", "`file` with a prompt a line, plain or compressed by gzip; - for standard input")
+		f.StringVar(&o.output, "output", "", "`file` for the texts; - for standard output")
+		f.BoolVar(&o.printIDs, "print-ids", false, "print the new tokens instead of text")
+		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each prompt")
+	})
+	group(c, "End", func(f *pflag.FlagSet) {
+		f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate at most")
+		f.StringArrayVar(&o.Stop, "stop", nil, "`text` to end at; may be repeated")
+		f.BoolVar(&o.pastEnd, "ignore-eos", false, "go on past the token for the end of a text")
 	})
 	group(c, "Choice of tokens", func(f *pflag.FlagSet) {
 		f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher is more surprising; 0 takes the most likely token")
-		f.BoolVar(&greedy, "greedy", false, "take the most likely token (temperature 0)")
+		f.BoolVar(&o.greedy, "greedy", false, "take the most likely token (temperature 0)")
 		f.IntVar(&o.TopK, "top-k", o.TopK, "choose among the k most likely tokens; 0 for all")
 		f.Float64Var(&o.TopP, "top-p", o.TopP, "choose among the most likely tokens of this total `probability`")
+		f.Float64Var(&o.MinP, "min-p", o.MinP, "choose among tokens at least this `share` as likely as the most likely; 0 for all")
+		f.Float64Var(&o.RepetitionPenalty, "repetition-penalty", o.RepetitionPenalty, "`divisor` of the logits of tokens that the text has; 1 for none")
 		f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the choices")
 	})
-	group(c, "Other", func(f *pflag.FlagSet) { engineFlags(f, &engine) })
+	group(c, "Search", func(f *pflag.FlagSet) {
+		f.IntVar(&o.search.Beam, "beam", 0, "hypotheses to follow at a time; 0 samples")
+		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length; higher favours longer texts")
+		f.IntVar(&o.search.NBest, "n-best", o.search.NBest, "texts to print of each prompt")
+	})
+	group(c, "Other", func(f *pflag.FlagSet) {
+		f.StringVar(&o.grid, "grid", "auto", "fractional `bits` of the activations, none, or auto: as the run was trained")
+		f.BoolVar(&o.NoCache, "no-cache", false, "compute the whole text again for each token: slow, in less memory")
+		engineFlags(f, &o.engine)
+	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if greedy {
-			o.Temperature = 0
-		}
-		if err := o.Validate(); err != nil {
+		if err := o.settle(cmd.Flags(), args); err != nil {
 			return usage(err)
 		}
-		if err := checkEngine(engine); err != nil {
+		if err := checkEngine(o.engine); err != nil {
 			return err
 		}
-		if prompt == "-" {
+		if o.input == "" && o.prompt == "-" {
 			text, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 64<<20))
 			if err != nil {
 				return fmt.Errorf("reading the prompt: %w", err)
 			}
-			prompt = strings.TrimSuffix(string(text), "\n")
+			o.prompt = strings.TrimSuffix(string(text), "\n")
 		}
-		return runGenerate(cmd, args[0], prompt, o, engine)
+		return runGenerate(cmd, o)
 	}
 	return c
 }
 
-func runGenerate(cmd *cobra.Command, dir, prompt string, o generate.Options, engine train.EngineConfig) error {
-	if _, err := os.Stat(dir); err != nil {
-		return err
+// settle completes o from the flags and arguments, and refuses what does not go
+// together.
+func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
+	switch {
+	case len(args) == 1 && o.from != "":
+		return fmt.Errorf("the model is %s, and --from %s; give one of them", args[0], o.from)
+	case len(args) == 1:
+		o.from = args[0]
+	case o.from == "":
+		return errors.New("name a run or model folder, as the argument or with --from")
 	}
-	l, err := openDir(dir)
-	if err != nil {
-		return err
-	}
-	ids, err := l.tok.Encode([]byte(prompt))
-	if err != nil && !cmd.Flags().Changed("prompt") { // a vocabulary without line breaks: start with its first token
-		var first []byte
-		ids = []int32{0}
-		first, err = l.tok.Decode(ids)
-		prompt = string(first)
-	}
-	if err != nil {
-		return fmt.Errorf("the prompt: %w", err)
-	}
-	if len(ids) == 0 {
-		return usage(errors.New("the prompt is empty; give some text with --prompt"))
-	}
-	o.Grid = l.grid
-	if err := l.load(engine, func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) }); err != nil {
-		return err
-	}
-	defer l.be.Close()
-	w := cmd.OutOrStdout()
-	fmt.Fprint(w, prompt)
-	var failed error
-	err = generate.Tokens(l.model, ids, o, func(id int32) bool {
-		text, err := l.tok.Decode([]int32{id})
-		if err == nil {
-			_, err = w.Write(text)
+	given := func(names ...string) (list []string) {
+		for _, name := range names {
+			if f.Changed(name) {
+				list = append(list, "--"+name)
+			}
 		}
-		failed = err
-		return err == nil && cmd.Context().Err() == nil
-	})
-	fmt.Fprintln(w)
-	return errors.Join(err, failed)
+		return list
+	}
+	if list := given("prompt", "prompt-ids", "input"); len(list) > 1 {
+		return fmt.Errorf("%s; give one of them", strings.Join(list, " and "))
+	}
+	if o.beam = f.Changed("beam"); o.beam {
+		if list := given("temperature", "greedy", "top-k", "top-p", "min-p", "repetition-penalty", "seed", "no-cache"); len(list) > 0 {
+			return fmt.Errorf("%s is for sampling, and --beam searches; give one of them", list[0])
+		}
+		if err := o.search.Validate(); err != nil {
+			return err
+		}
+	} else if list := given("length-penalty", "n-best"); len(list) > 0 {
+		return fmt.Errorf("%s is for a search; give --beam too", list[0])
+	}
+	if f.Changed("prompt-ids") && o.promptIDs == "" {
+		return errors.New("--prompt-ids is empty; give at least one token")
+	}
+	if o.greedy {
+		o.Temperature = 0
+	}
+	if o.grid != "auto" {
+		if _, err := bdia.ParseGrid(o.grid); err != nil {
+			return fmt.Errorf("--grid: %w", err)
+		}
+	}
+	return o.Validate()
+}
+
+// parseIDs reads tokens as 1,2,3.
+func parseIDs(text string, vocab int) ([]int32, error) {
+	var ids []int32
+	for part := range strings.SplitSeq(text, ",") {
+		id, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
+		if err != nil || id < 0 || id >= int64(vocab) {
+			return nil, fmt.Errorf("--prompt-ids: %q is no token; the model has 0 to %d", part, vocab-1)
+		}
+		ids = append(ids, int32(id))
+	}
+	return ids, nil
+}
+
+// idsText is what parseIDs reads.
+func idsText(ids []int32) string {
+	var b strings.Builder
+	for i, id := range ids {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(int(id)))
+	}
+	return b.String()
 }

@@ -29,8 +29,8 @@ type loaded struct {
 }
 
 // openDir reads all but the weights of a run directory, or of any Hugging Face GPT-2
-// folder.
-func openDir(dir string) (*loaded, error) {
+// folder, which without text need have no tokenizer.
+func openDir(dir string, text bool) (*loaded, error) {
 	home := runOf(dir)
 	if err := checkpoint.Settle(home); err != nil {
 		return nil, err
@@ -43,10 +43,10 @@ func openDir(dir string) (*loaded, error) {
 		return nil, err
 	}
 	l := &loaded{cfg: cfg, dir: dir}
-	if l.tok, err = tokenizer.Load(dir); err != nil {
+	if l.tok, err = tokenizer.Load(dir); err != nil && (text || !errors.Is(err, tokenizer.ErrNotFound)) {
 		return nil, err
 	}
-	if l.tok.VocabSize() > cfg.Vocab {
+	if l.tok != nil && l.tok.VocabSize() > cfg.Vocab {
 		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; they do not belong together", dir, l.tok.VocabSize(), cfg.Vocab)
 	}
 	l.grid, err = gridOf(home)

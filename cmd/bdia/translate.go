@@ -1,13 +1,9 @@
 package main
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -91,18 +87,11 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 		return err
 	}
 	defer t.be.Close()
-	w := &translationWriter{out: bufio.NewWriter(cmd.OutOrStdout()), nBest: o.NBest, asJSON: o.asJSON, notes: map[string]note{}}
-	if o.output != "" && o.output != "-" {
-		if in.is(o.output) {
-			return usage(fmt.Errorf("%s is the input; write the translations to another file", o.output))
-		}
-		f, err := os.Create(o.output)
-		if err != nil {
-			return err
-		}
-		defer func() { err = errors.Join(err, f.Close()) }()
-		w.out.Reset(f)
+	w := newLineWriter(o.NBest, o.asJSON)
+	if err := w.open(cmd, in, o.output); err != nil {
+		return err
 	}
+	defer func() { err = errors.Join(err, w.close()) }()
 	defer p.clear()
 	for began := time.Now(); ; {
 		lines, err := in.next()
@@ -112,97 +101,24 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 		if err != nil {
 			return err
 		}
-		results, err := t.lines(cmd.Context(), in.name, w.lines+1, lines, func(n int) { p.sentences(w.lines+n, in.total, began) })
+		results, err := t.lines(cmd.Context(), in.name, w.lines+1, lines, func(n int) { p.lines("translated", "sentences", w.lines+n, in.total, began) })
 		if err != nil {
 			return err
 		}
 		p.clear()
-		if err := w.write(results); err != nil {
+		for _, r := range results {
+			texts, scores := make([]string, len(r.Translations)), make([]float64, len(r.Translations))
+			for i, t := range r.Translations {
+				texts[i], scores[i] = t.Text, t.Score
+			}
+			if err := w.add(r.Note, texts, scores, r); err != nil {
+				return err
+			}
+		}
+		if err := w.out.Flush(); err != nil {
 			return err
 		}
 	}
 	w.report(cmd.ErrOrStderr())
 	return nil
-}
-
-// sentences draws how many of total sentences are translated, where that is known.
-func (p *progress) sentences(done, total int, began time.Time) {
-	if total == 0 {
-		return
-	}
-	every := printEvery
-	if p.columns != nil {
-		every = drawEvery
-	}
-	if p.latest.IsZero() { // short work is not worth a line
-		p.latest = began
-	}
-	if time.Since(p.latest) < every {
-		return
-	}
-	spent := time.Since(began)
-	left := time.Duration(float64(spent) / float64(max(done, 1)) * float64(total-done))
-	text := fmt.Sprintf("translated %d of %d sentences  %.1f/s  ETA %s", done, total, float64(done)/spent.Seconds(), left.Round(time.Second))
-	if p.columns != nil {
-		p.line(text[:min(len(text), max(p.columns()-4, 0))])
-		return
-	}
-	p.latest = time.Now()
-	fmt.Fprintln(p.w, text)
-}
-
-// note counts lines of a kind.
-type note struct{ count, first int }
-
-// translationWriter writes translations and counts what was left out.
-type translationWriter struct {
-	out    *bufio.Writer
-	nBest  int
-	asJSON bool
-	lines  int
-	notes  map[string]note
-}
-
-// write writes results, and all of them.
-func (w *translationWriter) write(results []translated) error {
-	encoder := json.NewEncoder(w.out)
-	encoder.SetEscapeHTML(false)
-	for _, r := range results {
-		w.lines++
-		if n := w.notes[r.Note]; n.count == 0 {
-			w.notes[r.Note] = note{1, r.Line}
-		} else {
-			w.notes[r.Note] = note{n.count + 1, n.first}
-		}
-		switch {
-		case w.asJSON:
-			if err := encoder.Encode(r); err != nil {
-				return err
-			}
-		case len(r.Translations) == 0 && w.nBest == 1:
-			fmt.Fprintln(w.out)
-		case len(r.Translations) == 0:
-			fmt.Fprintf(w.out, "%d\t\t\n", r.Line)
-		case w.nBest == 1:
-			fmt.Fprintln(w.out, r.Translations[0].Text)
-		default:
-			for _, t := range r.Translations {
-				fmt.Fprintf(w.out, "%d\t%.4f\t%s\n", r.Line, t.Score, t.Text)
-			}
-		}
-	}
-	return w.out.Flush()
-}
-
-// report says which lines were not translated as they are, if any.
-func (w *translationWriter) report(to io.Writer) {
-	var kinds []string
-	for _, kind := range []string{lineEmpty, lineBad, lineLong, lineTruncated} {
-		if n := w.notes[kind]; n.count > 0 {
-			kinds = append(kinds, fmt.Sprintf("%d %s (first in line %d)", n.count, kind, n.first))
-		}
-	}
-	if len(kinds) > 0 {
-		fmt.Fprintf(to, "Of %d lines: %s\n", w.lines, strings.Join(kinds, ", "))
-	}
 }

@@ -297,11 +297,11 @@ func TestTranslateProgress(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
 	p := newProgress(&b)
-	p.sentences(3, 0, time.Now().Add(-time.Hour))
-	p.sentences(3, 12, time.Now())
-	p.sentences(3, 12, time.Now().Add(-time.Hour))
+	p.lines("translated", "sentences", 3, 0, time.Now().Add(-time.Hour))
+	p.lines("translated", "sentences", 3, 12, time.Now())
+	p.lines("translated", "sentences", 3, 12, time.Now().Add(-time.Hour))
 	p.latest = time.Now().Add(-time.Minute)
-	p.sentences(3, 12, time.Now().Add(-30*time.Second))
+	p.lines("translated", "sentences", 3, 12, time.Now().Add(-30*time.Second))
 	if got, want := b.String(), "translated 3 of 12 sentences  0.1/s  ETA 1m30s\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}

@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// continuer is a language model ready to continue prompts.
+type continuer struct {
+	*loaded
+	o   generateOptions
+	end int32 // of a text; negative for none
+}
+
+// continued is a prompt and what was made of it.
+type continued struct {
+	Line          int            `json:"line"`
+	Prompt        string         `json:"prompt"`
+	PromptIDs     []int32        `json:"prompt_ids"`
+	Continuations []continuation `json:"continuations"`  // best first; none for a line that was left out
+	Note          string         `json:"note,omitempty"` // as of translated
+}
+
+// continuation is one of a prompt's.
+type continuation struct {
+	Text    string          `json:"text"`
+	IDs     []int32         `json:"ids"`
+	Finish  generate.Finish `json:"finish,omitempty"`   // of sampled texts
+	Score   *float64        `json:"score,omitempty"`    // of texts that were searched for: by which they are ordered
+	LogProb *float64        `json:"log_prob,omitempty"` // natural logarithm of its probability
+}
+
+// noText stands for the tokenizer of a folder without one.
+type noText struct{}
+
+func (noText) Decode([]int32) ([]byte, error) { return nil, nil }
+
+// vocabulary turns tokens into text.
+func (c *continuer) vocabulary() generate.Vocabulary {
+	if c.tok == nil {
+		return noText{}
+	}
+	return c.tok
+}
+
+func runGenerate(cmd *cobra.Command, o generateOptions) error {
+	if _, err := os.Stat(o.from); err != nil {
+		return err
+	}
+	var in *lineInput
+	if o.input != "" {
+		var err error
+		if in, err = openLines(cmd, nil, o.input); err != nil {
+			return err
+		}
+		defer in.file.Close()
+	}
+	l, err := openDir(o.from, o.promptIDs == "" || !o.printIDs)
+	if err != nil {
+		return err
+	}
+	c := &continuer{loaded: l, o: o, end: -1}
+	if o.grid != "auto" {
+		if l.grid, err = bdia.ParseGrid(o.grid); err != nil {
+			return usage(err)
+		}
+	}
+	c.o.Grid = l.grid
+	if err := c.findEnd(); err != nil {
+		return err
+	}
+	if in != nil {
+		return c.lines(cmd, in)
+	}
+	r, err := c.single(!cmd.Flags().Changed("prompt"))
+	if err != nil {
+		return err
+	}
+	return c.alone(cmd, r)
+}
+
+// findEnd settles what ends a text. A search ends hypotheses with a token.
+func (c *continuer) findEnd() error {
+	if c.tok != nil && !c.o.pastEnd {
+		if id, ok := tokenizer.EndOfText(c.tok); ok {
+			c.end, c.o.StopIDs = id, []int32{id}
+		}
+	}
+	if !c.o.beam || len(c.o.Stop) == 0 {
+		return nil
+	}
+	if len(c.o.Stop) > 1 || c.tok == nil {
+		return usage(errors.New("a search has one end; give --stop once"))
+	}
+	ids, err := c.tok.Encode([]byte(c.o.Stop[0]))
+	if err != nil {
+		return fmt.Errorf("--stop: %w", err)
+	}
+	if len(ids) != 1 {
+		return usage(fmt.Errorf("a search can only end at a token, and --stop %q is %d of them", c.o.Stop[0], len(ids)))
+	}
+	c.end = ids[0]
+	return nil
+}
+
+// single is the prompt of the command line. The standard one may be another.
+func (c *continuer) single(standard bool) (*continued, error) {
+	r := &continued{Line: 1, Prompt: c.o.prompt}
+	var err error
+	if c.o.promptIDs != "" {
+		if r.PromptIDs, err = parseIDs(c.o.promptIDs, c.cfg.Vocab); err != nil {
+			return nil, usage(err)
+		}
+		text, err := c.vocabulary().Decode(r.PromptIDs)
+		r.Prompt = string(text)
+		return r, err
+	}
+	r.PromptIDs, err = c.tok.Encode([]byte(r.Prompt))
+	if err != nil && standard { // a vocabulary without line breaks: start with its first token
+		var first []byte
+		r.PromptIDs = []int32{0}
+		first, err = c.tok.Decode(r.PromptIDs)
+		r.Prompt = string(first)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the prompt: %w", err)
+	}
+	if len(r.PromptIDs) == 0 {
+		return nil, usage(errors.New("the prompt is empty; give some text with --prompt"))
+	}
+	return r, nil
+}
+
+// prepare takes the memory for prompts of up to n tokens.
+func (c *continuer) prepare(n int) error {
+	return c.load(c.o.engine, func(m *model.GPT) error {
+		if c.o.beam {
+			return generate.RehearseBeam(m, n, c.o.MaxTokens, c.o.search, c.grid)
+		}
+		return generate.Rehearse(m, n, c.o.Options)
+	})
+}
+
+// alone continues one prompt, and writes prompt and text as they are.
+func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
+	if n := len(r.PromptIDs); c.o.beam && n >= c.cfg.Context {
+		return fmt.Errorf("a prompt of %d tokens leaves no room in a context of %d; shorten it", n, c.cfg.Context)
+	}
+	if err := c.prepare(len(r.PromptIDs)); err != nil {
+		return err
+	}
+	defer c.be.Close()
+	w := newLineWriter(c.o.search.NBest, c.o.asJSON)
+	if err := w.open(cmd, nil, c.o.output); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	plain := !c.o.asJSON && !c.o.printIDs && w.nBest == 1
+	emit := func(text []byte) error {
+		if !plain {
+			return nil
+		}
+		_, err := w.out.Write(text)
+		return errors.Join(err, w.out.Flush())
+	}
+	if err := emit([]byte(r.Prompt)); err != nil {
+		return err
+	}
+	if err := c.run(cmd.Context(), r, emit); err != nil && !errors.Is(err, context.Canceled) {
+		if plain {
+			emit([]byte("\n"))
+		}
+		return err
+	}
+	if plain {
+		return emit([]byte("\n"))
+	}
+	return errors.Join(c.write(w, r), w.out.Flush())
+}
+
+// lines continues the lines of in.
+func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
+	longest := c.cfg.Context
+	if c.o.beam {
+		longest = max(longest-1, 1)
+	}
+	if err := c.prepare(longest); err != nil {
+		return err
+	}
+	defer c.be.Close()
+	w := newLineWriter(c.o.search.NBest, c.o.asJSON)
+	if err := w.open(cmd, in, c.o.output); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, w.close()) }()
+	p := newProgress(cmd.ErrOrStderr())
+	defer p.clear()
+	for began := time.Now(); ; {
+		lines, err := in.next()
+		if err == io.EOF {
+			w.report(cmd.ErrOrStderr())
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, line := range lines {
+			r := c.read(w.lines+1, strings.TrimRight(line, "\r\n"))
+			if r.Note == "" {
+				if err := c.run(cmd.Context(), r, func([]byte) error { return nil }); err != nil {
+					return err
+				}
+			}
+			p.clear()
+			if err := errors.Join(c.write(w, r), w.out.Flush()); err != nil {
+				return err
+			}
+			p.lines("continued", "prompts", w.lines, in.total, began)
+		}
+	}
+}
+
+// read returns a line as a prompt, with a note if it is not to be continued.
+func (c *continuer) read(number int, line string) *continued {
+	r := &continued{Line: number, Prompt: line, PromptIDs: []int32{}, Continuations: []continuation{}}
+	if line == "" {
+		r.Note = lineEmpty
+		return r
+	}
+	ids, err := c.tok.Encode([]byte(line))
+	switch {
+	case err != nil:
+		r.Note = lineBad
+	case c.o.beam && len(ids) >= c.cfg.Context:
+		r.Note = lineLong
+	default:
+		r.PromptIDs = ids
+	}
+	return r
+}
+
+// run continues r, and hands text to emit as it comes. It ends early with an error
+// of emit or of ctx.
+func (c *continuer) run(ctx context.Context, r *continued, emit func(text []byte) error) error {
+	if c.o.beam {
+		best, err := generate.Beam(c.model, r.PromptIDs, c.end, c.o.MaxTokens, c.o.search, c.grid)
+		if err != nil {
+			return err
+		}
+		for _, h := range best {
+			text, err := c.vocabulary().Decode(h.IDs)
+			if err != nil {
+				return err
+			}
+			r.Continuations = append(r.Continuations, continuation{Text: string(text), IDs: append([]int32{}, h.IDs...), Score: &h.Score, LogProb: &h.LogProb})
+		}
+		return errors.Join(emit([]byte(r.Continuations[0].Text)), ctx.Err())
+	}
+	o := c.o.Options
+	o.Sample = r.Line - 1
+	failed := ctx.Err()
+	w, err := generate.Stream(c.model, c.vocabulary(), r.PromptIDs, o, func(text []byte) bool {
+		failed = errors.Join(emit(text), ctx.Err())
+		return failed == nil
+	})
+	r.Continuations = []continuation{{Text: string(w.Text), IDs: append([]int32{}, w.IDs...), Finish: w.Finish}}
+	return errors.Join(err, failed)
+}
+
+// write writes r as lines.
+func (c *continuer) write(w *lineWriter, r *continued) error {
+	var texts []string
+	var scores []float64
+	for _, k := range r.Continuations {
+		text, score := oneLineOf([]byte(k.Text)), 0.0
+		if c.o.printIDs {
+			text = idsText(k.IDs)
+		}
+		if k.Score != nil {
+			score = *k.Score
+		}
+		texts, scores = append(texts, text), append(scores, score)
+	}
+	return w.add(r.Note, texts, scores, r)
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// note counts lines of a kind.
+type note struct{ count, first int }
+
+// lineWriter writes a line for each line of an input, and counts those that are not
+// what they should be.
+type lineWriter struct {
+	out    *bufio.Writer
+	file   *os.File // nil for standard output
+	nBest  int
+	asJSON bool
+	lines  int
+	notes  map[string]note
+}
+
+func newLineWriter(nBest int, asJSON bool) *lineWriter {
+	return &lineWriter{nBest: nBest, asJSON: asJSON, notes: map[string]note{}}
+}
+
+// open writes to the file at path, which must not be the input in, or to standard
+// output.
+func (w *lineWriter) open(cmd *cobra.Command, in *lineInput, path string) (err error) {
+	w.out = bufio.NewWriter(cmd.OutOrStdout())
+	if path == "" || path == "-" {
+		return nil
+	}
+	if in != nil && in.is(path) {
+		return usage(fmt.Errorf("%s is the input; write to another file", path))
+	}
+	if w.file, err = os.Create(path); err == nil {
+		w.out.Reset(w.file)
+	}
+	return err
+}
+
+// close closes the file, if there is one.
+func (w *lineWriter) close() error {
+	if w.file == nil {
+		return nil
+	}
+	return errors.Join(w.out.Flush(), w.file.Close())
+}
+
+// add writes what was made of the next line: texts with their scores, best first,
+// or for machines whole.
+func (w *lineWriter) add(kind string, texts []string, scores []float64, whole any) error {
+	w.lines++
+	if n := w.notes[kind]; n.count == 0 {
+		w.notes[kind] = note{1, w.lines}
+	} else {
+		w.notes[kind] = note{n.count + 1, n.first}
+	}
+	switch {
+	case w.asJSON:
+		encoder := json.NewEncoder(w.out)
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(whole)
+	case len(texts) == 0 && w.nBest == 1:
+		fmt.Fprintln(w.out)
+	case len(texts) == 0:
+		fmt.Fprintf(w.out, "%d\t\t\n", w.lines)
+	case w.nBest == 1:
+		fmt.Fprintln(w.out, texts[0])
+	default:
+		for i, text := range texts {
+			fmt.Fprintf(w.out, "%d\t%.4f\t%s\n", w.lines, scores[i], text)
+		}
+	}
+	return nil
+}
+
+// report says which lines were not done as they are, if any.
+func (w *lineWriter) report(to io.Writer) {
+	var kinds []string
+	for _, kind := range []string{lineEmpty, lineBad, lineLong, lineTruncated} {
+		if n := w.notes[kind]; n.count > 0 {
+			kinds = append(kinds, fmt.Sprintf("%d %s (first in line %d)", n.count, kind, n.first))
+		}
+	}
+	if len(kinds) > 0 {
+		fmt.Fprintf(to, "Of %d lines: %s\n", w.lines, strings.Join(kinds, ", "))
+	}
+}
+
+// lines draws how many of total units are done, as "translated 3 of 9 sentences",
+// where the total is known.
+func (p *progress) lines(done, units string, n, total int, began time.Time) {
+	if total == 0 {
+		return
+	}
+	every := printEvery
+	if p.columns != nil {
+		every = drawEvery
+	}
+	if p.latest.IsZero() { // short work is not worth a line
+		p.latest = began
+	}
+	if time.Since(p.latest) < every {
+		return
+	}
+	spent := time.Since(began)
+	left := time.Duration(float64(spent) / float64(max(n, 1)) * float64(total-n))
+	text := fmt.Sprintf("%s %d of %d %s  %.1f/s  ETA %s", done, n, total, units, float64(n)/spent.Seconds(), left.Round(time.Second))
+	if p.columns != nil {
+		p.line(text[:min(len(text), max(p.columns()-4, 0))])
+		return
+	}
+	p.latest = time.Now()
+	fmt.Fprintln(p.w, text)
+}
