@@ -35,11 +35,13 @@ func repeat(t *testing.T, be backend.Backend, K int, cfg nn.BlockConfig, opt bdi
 	return s, block
 }
 
-// usage returns what one step of a stack of K blocks keeps, as planned.
-func usage(t *testing.T, K int, shape tensor.Shape, opt bdia.Options) backend.Usage {
+// usage returns what one step of a stack of K blocks, the first frozen ones of
+// which do not learn, keeps as planned.
+func usage(t *testing.T, K, frozen int, shape tensor.Shape, opt bdia.Options) backend.Usage {
 	t.Helper()
 	be := plan.New(64)
 	s, _ := repeat(t, be, K, nn.BlockConfig{Width: shape[2], Heads: 1, MLP: 4 * shape[2], Causal: true, Bias: true}, opt)
+	s.Frozen = frozen
 	s.Begin(shape, trainPass)
 	if _, err := s.Forward(); err != nil {
 		t.Fatal(err)
@@ -57,7 +59,7 @@ func TestOneBitPerBlock(t *testing.T) {
 	for gamma, planes := range map[bdia.Gamma]int64{0.5: 1, 0.25: 2, 0.125: 3} {
 		opt := bdia.Options{Gamma: gamma, Grid: 9}
 		for _, K := range []int{3, 12, 1000} {
-			a, b := usage(t, K, shape, opt), usage(t, K+1, shape, opt)
+			a, b := usage(t, K, 0, shape, opt), usage(t, K+1, 0, shape, opt)
 			// gammas and guards are a few bytes for each sample and block
 			a.Total -= a.ByComponent[backend.Data]
 			b.Total -= b.ByComponent[backend.Data]
@@ -73,26 +75,62 @@ func TestOneBitPerBlock(t *testing.T) {
 		}
 	}
 	for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {
-		u := usage(t, 12, shape, bdia.Options{Memory: memory, Gamma: 0.5, Grid: 9})
+		u := usage(t, 12, 0, shape, bdia.Options{Memory: memory, Gamma: 0.5, Grid: 9})
 		if got := u.ByComponent[backend.States]; got != 13*4*activations || u.ByComponent[backend.SideBits] != 0 {
 			t.Errorf("%v keeps %d bytes of states and %d of bits", memory, got, u.ByComponent[backend.SideBits])
 		}
 	}
 }
 
-// TestSideInformation: K-2 states have some, of the right size.
+// TestFrozenBlocksKeepNothing: a block less that learns saves what there was for
+// its reverse walk, down to the states that alternate on the way forward.
+func TestFrozenBlocksKeepNothing(t *testing.T) {
+	t.Parallel()
+	shape := tensor.Shape{2, 16, 64}
+	state := int64(4 * shape.Len())
+	const K = 12
+	var above backend.Usage
+	for frozen := K; frozen >= 0; frozen-- {
+		kept := max(0, K-2-frozen)
+		u := usage(t, K, frozen, shape, bdia.DefaultOptions())
+		if got, want := u.ByComponent[backend.SideBits], int64(kept)*state/32; got != want {
+			t.Errorf("%d frozen: %d bytes of side information, want %d", frozen, got, want)
+		}
+		if want := min(3, int64(2+K-1-min(frozen, K-1))) * state; u.ByComponent[backend.States] != want {
+			t.Errorf("%d frozen: %d bytes of states, want %d", frozen, u.ByComponent[backend.States], want)
+		}
+		for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {
+			u := usage(t, K, frozen, shape, bdia.Options{Memory: memory, Gamma: 0.5, Grid: 9})
+			if want := int64(K+1-frozen+min(2, frozen)) * state; u.ByComponent[backend.States] != want {
+				t.Errorf("%v, %d frozen: %d bytes of states, want %d", memory, frozen, u.ByComponent[backend.States], want)
+			}
+			if memory == bdia.Store && frozen < K-1 && !(u.Total > above.Total+8*state) {
+				t.Errorf("%d frozen: %d bytes in all, with one more %d", frozen, u.Total, above.Total)
+			}
+			if memory == bdia.Store {
+				above = u
+			}
+		}
+	}
+}
+
+// TestSideInformation: K-2 states have some, of the right size, less those below
+// the blocks that learn.
 func TestSideInformation(t *testing.T) {
 	t.Parallel()
 	for _, K := range []int{1, 2, 3, 6} {
-		be := plan.New(64)
-		s, _ := repeat(t, be, K, nn.BlockConfig{Width: 7, Heads: 1, MLP: 8}, bdia.Options{Gamma: 0.25, Grid: 9})
-		s.Begin(tensor.Shape{3, 5, 7}, trainPass)
-		for k := -1; k < K+2; k++ {
-			side := s.Side().Of(k)
-			if want := k >= 0 && k < K-2; side.Valid() != want {
-				t.Errorf("K %d: state x_%d has side information %v: %v", K, k, side.Shape, side.Valid())
-			} else if want && (side.Shape != tensor.Shape{2, 3, 5} || side.DType != tensor.U8) {
-				t.Errorf("K %d: side information of x_%d is %v of type %d", K, k, side.Shape, side.DType)
+		for frozen := range K + 1 {
+			be := plan.New(64)
+			s, _ := repeat(t, be, K, nn.BlockConfig{Width: 7, Heads: 1, MLP: 8}, bdia.Options{Gamma: 0.25, Grid: 9})
+			s.Frozen = frozen
+			s.Begin(tensor.Shape{3, 5, 7}, trainPass)
+			for k := -1; k < K+2; k++ {
+				side := s.Side().Of(k)
+				if want := k >= frozen && k < K-2; side.Valid() != want {
+					t.Errorf("K %d, %d frozen: state x_%d has side information %v: %v", K, frozen, k, side.Shape, side.Valid())
+				} else if want && (side.Shape != tensor.Shape{2, 3, 5} || side.DType != tensor.U8) {
+					t.Errorf("K %d: side information of x_%d is %v of type %d", K, k, side.Shape, side.DType)
+				}
 			}
 		}
 	}

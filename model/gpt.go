@@ -137,9 +137,10 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 		return err
 	}
 	m.Stack.Reverse(sink)
-	dx0 := m.Stack.Grad()
-	m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
-	m.embeddingBackward(dx0, ids)
+	if dx0 := m.Stack.Grad(); !m.embedding.Token.Frozen {
+		m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
+		m.embeddingBackward(dx0, ids)
+	}
 	sink.Close(m.outer)
 	return nil
 }
@@ -150,9 +151,6 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 // one micro-batch to the next, and its bits would depend on the split.
 func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
 	token := m.embedding.Token
-	if token.Frozen {
-		return
-	}
 	if !token.Tied {
 		m.embedding.Backward(dx, ids)
 		return

@@ -217,25 +217,30 @@ func TestStepsAlike(t *testing.T) {
 func TestStepsDoNotAllocate(t *testing.T) {
 	for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
 		for _, threads := range []int{1, 2} {
-			c := tiny()
-			c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout = 0.1, 0.1, 0.1
-			be := newCPU(t, threads)
-			opt := bdia.DefaultOptions()
-			opt.Memory = memory
-			m := newModel(t, be, c, opt)
-			s, b := newSink(be, m.Params()), newBatch(c, 3)
-			pass := trainPass
-			if got := testing.AllocsPerRun(20, func() {
-				var sum float64
-				pass.Step++
-				if err := m.Step(b, pass, 1, s, &sum); err != nil {
-					t.Fatal(err)
+			for _, adapters := range []bool{false, true} {
+				c := tiny()
+				c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout = 0.1, 0.1, 0.1
+				be := newCPU(t, threads)
+				opt := bdia.DefaultOptions()
+				opt.Memory = memory
+				m := newModel(t, be, c, opt)
+				if adapters {
+					m = adapted(t, be, c, model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.1, Targets: "all"}, opt)
 				}
-				if err := m.Loss(b, opt.Grid, &sum); err != nil {
-					t.Fatal(err)
+				s, b := newSink(be, m.Learned()), newBatch(c, 3)
+				pass := trainPass
+				if got := testing.AllocsPerRun(20, func() {
+					var sum float64
+					pass.Step++
+					if err := m.Step(b, pass, 1, s, &sum); err != nil {
+						t.Fatal(err)
+					}
+					if err := m.Loss(b, opt.Grid, &sum); err != nil {
+						t.Fatal(err)
+					}
+				}); got != 0 {
+					t.Errorf("%v, %d threads, adapters %v: %v allocations a step", memory, threads, adapters, got)
 				}
-			}); got != 0 {
-				t.Errorf("%v, %d threads: %v allocations a step", memory, threads, got)
 			}
 		}
 	}

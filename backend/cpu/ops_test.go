@@ -72,6 +72,14 @@ func linearTest(e *env) {
 			before := e.wide(dw)
 			e.Linear(y, x, w, b)
 			e.near(name+"y", y, want, 2e-6)
+			more := e.normal(1, s.N, s.out)
+			for i, v := range e.wide(more) {
+				if want[i] += v; bias {
+					want[i] -= e.wide(b)[i%s.out]
+				}
+			}
+			e.LinearAdd(more, x, w)
+			e.near(name+"more", more, want, 2e-6)
 			e.LinearBackwardInput(dx, dy, w)
 			e.near(name+"dx", dx, matmul(s.N, s.in, s.out, func(i, l int) float64 { return DY[i*s.out+l] },
 				func(l, j int) float64 { return W[l*s.in+j] }), 2e-6)
@@ -109,8 +117,11 @@ func layerNormTest(e *env) {
 			e.near(name+"stats", stats, append(append([]float64{}, mean...), rstd...), 3e-6)
 
 			dX, dW, dB := layerNormBackward(e.wide(dy), e.wide(x), e.wide(w), mean, rstd, s.C)
+			alone := e.empty(s.rows, s.C)
+			e.LayerNormBackward(alone, tensor.Tensor{}, tensor.Tensor{}, dy, x, w, stats)
 			e.LayerNormBackward(dy, dw, db, dy, x, w, stats) // dx in place of dy
-			if s.C > 1 {                                     // of one channel the gradient is 0
+			testkit.EqualBits(e.t, name+"dx without gradients", e.host(alone), e.host(dy))
+			if s.C > 1 { // of one channel the gradient is 0
 				e.near(name+"dx", dy, dX, 1e-5)
 				e.near(name+"dw", dw, dW, 1e-5)
 			}

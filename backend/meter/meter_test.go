@@ -94,3 +94,39 @@ func TestMatrixFLOPsOfPairs(t *testing.T) {
 		}
 	}
 }
+
+// TestMatrixFLOPsOfAdapters: frozen blocks run forward once, blocks with adapters
+// have no gradient of weights, and no head or embedding has one.
+func TestMatrixFLOPsOfAdapters(t *testing.T) {
+	t.Parallel()
+	const B, T, C, K, V, frozen, r = 3, 16, 32, 5, 50, 2, 2
+	be := meter.New(plan.New(0))
+	m, err := model.NewGPT(be, model.GPTConfig{Vocab: V, Context: T, Layers: K, Heads: 4, Width: C}, bdia.DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Freeze(frozen); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.AddLoRA(model.LoRAConfig{Rank: r, Alpha: 1, Targets: "qkv"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}, new(float64)); err != nil {
+		t.Fatal(err)
+	}
+	const (
+		linear    = 2 * B * T * 12 * C * C
+		attention = 2 * B * T * (T + 1) / 2 * C // one product
+		head      = 2 * B * T * V * C
+		down, up  = 2 * B * T * r * C, 2 * B * T * r * 3 * C // A x, B u
+		forward   = linear + 2*attention
+		learned   = 3*(down+up) + down + linear + 5*attention // and A x again
+	)
+	var got int64
+	for _, op := range be.Ops() {
+		got += op.MatrixFLOPs
+	}
+	if want := int64(K*forward + 2*head + (K-frozen-1)*forward + (K-frozen)*learned + (K-frozen-1)*(down+up)); got != want {
+		t.Errorf("%d matrix FLOPs, want %d", got, want)
+	}
+}
