@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"iter"
@@ -26,55 +27,85 @@ const MaxWord = 16 << 20
 // Characters are classed as letters and numbers by the Unicode version of the
 // Go release (unicode.Version); those that a later version adds count as other.
 type BPE struct {
-	text    []byte  // the bytes of all tokens, one after the other
-	ends    []int   // ends[id] is the end of token id in text
-	special []int32 // ids in ascending order
-	eot     int32   // id of EndOfTextToken or -1
-	bytes   [256]int32
-	merges  []merge // by rank
-	ranks   pairTable
-	scan    scanner
-	pool    sync.Pool // of *scratch
+	text   []byte       // the bytes of all tokens, one after the other
+	ends   []int        // ends[id] is the end of token id in text
+	added  []AddedToken // by id
+	passes [2]pass      // of the added tokens, by Normalized
+	raw    bool         // special tokens are not matched
+	roles  roles
+	bytes  [256]int32
+	merges []merge // by rank
+	ranks  pairTable
+	scan   scanner
+	pool   *sync.Pool // of *scratch
 }
 
 // merge joins the tokens left and right to the token id.
 type merge struct{ left, right, id int32 }
 
 // newBPE checks and assembles a BPE. vocab holds the ids of the spelt tokens,
-// special those of further tokens, whose spelling is their text; together they
-// must be 0..n-1. merges are pairs of spelt tokens in the order of their rank.
-// Errors wrap ErrFormat.
-func newBPE(vocab, special map[string]int32, merges [][2]string) (*BPE, error) {
-	n := len(vocab) + len(special)
+// added the tokens that are matched in text; together they must have the ids
+// 0..n-1. An added token of the vocabulary that bytes or merges make stays there
+// too. merges are pairs of spelt tokens in the order of their rank. Errors wrap
+// ErrFormat.
+func newBPE(vocab map[string]int32, added []AddedToken, merges [][2]string) (*BPE, error) {
+	if err := checkAdded(vocab, added); err != nil {
+		return nil, err
+	}
+	literal := map[string]bool{} // added tokens that no bytes make: their text is their spelling
+	n := len(vocab)
+	for _, t := range added {
+		literal[t.Content] = true
+		if _, ok := vocab[t.Content]; !ok {
+			n++
+		}
+	}
+	for _, m := range merges {
+		delete(literal, m[0])
+		delete(literal, m[1])
+		delete(literal, m[0]+m[1])
+	}
+	for _, r := range alphabet {
+		delete(literal, string(r))
+	}
 	if n > maxVocab {
 		return nil, fmt.Errorf("%w: %d tokens, at most %d are supported", ErrFormat, n, maxVocab)
 	}
 	names := make([]string, n)
 	taken := make([]bool, n)
-	for _, m := range []map[string]int32{vocab, special} {
-		for s, id := range m {
-			if id < 0 || int(id) >= n {
-				return nil, fmt.Errorf("%w: token %q has id %d, but %d tokens must have the ids 0 to %d without holes", ErrFormat, s, id, n, n-1)
-			}
-			if taken[id] {
-				return nil, fmt.Errorf("%w: tokens %q and %q both have id %d", ErrFormat, min(s, names[id]), max(s, names[id]), id)
-			}
-			names[id], taken[id] = s, true
+	put := func(s string, id int32) error {
+		if id < 0 || int(id) >= n {
+			return fmt.Errorf("%w: token %q has id %d, but %d tokens must have the ids 0 to %d without holes", ErrFormat, s, id, n, n-1)
+		}
+		if taken[id] && names[id] != s {
+			return fmt.Errorf("%w: tokens %q and %q both have id %d", ErrFormat, min(s, names[id]), max(s, names[id]), id)
+		}
+		names[id], taken[id] = s, true
+		return nil
+	}
+	for s, id := range vocab {
+		if err := put(s, id); err != nil {
+			return nil, err
 		}
 	}
-	b := &BPE{ends: make([]int, n), eot: -1, scan: newScanner()}
+	for _, t := range added {
+		if err := put(t.Content, t.ID); err != nil {
+			return nil, err
+		}
+	}
+	b := &BPE{ends: make([]int, n), scan: newScanner(), pool: &sync.Pool{}}
 	for id, s := range names {
-		if _, ok := special[s]; ok {
+		ok := true
+		if literal[s] {
 			b.text = append(b.text, s...)
-			b.special = append(b.special, int32(id))
 		} else if b.text, ok = appendUnspelt(b.text, s); !ok || s == "" {
 			return nil, fmt.Errorf("%w: token %q (id %d) is not spelt in GPT-2's byte alphabet", ErrFormat, s, id)
 		}
 		b.ends[id] = len(b.text)
-		if s == EndOfTextToken {
-			b.eot = int32(id)
-		}
 	}
+	b.added = slices.SortedFunc(slices.Values(added), func(x, y AddedToken) int { return cmp.Compare(x.ID, y.ID) })
+	b.passes = [2]pass{newPass(b.added, false), newPass(b.added, true)}
+	b.roles = defaultRoles(b.added)
 	for c, r := range alphabet {
 		id, ok := vocab[string(r)]
 		if !ok {
@@ -116,15 +147,23 @@ func (b *BPE) Kind() string { return "bpe" }
 // VocabSize returns the number of tokens, special ones included.
 func (b *BPE) VocabSize() int { return len(b.ends) }
 
-// EndOfText returns the id of EndOfTextToken, and whether the vocabulary has
+// EndOfText returns the id of the token that ends a text, the eos_token of
+// tokenizer_config.json or else EndOfTextToken, and whether the vocabulary has
 // one.
-func (b *BPE) EndOfText() (int32, bool) { return b.eot, b.eot >= 0 }
+func (b *BPE) EndOfText() (int32, bool) {
+	id := b.roles[eos]
+	return id, id >= 0
+}
 
-// Spelling returns how files name token id: in GPT-2's byte alphabet, or, of a
-// special token, its text.
+// Added returns the tokens that are matched in text, by id.
+func (b *BPE) Added() []AddedToken { return slices.Clone(b.added) }
+
+// Spelling returns how files spell token id: in GPT-2's byte alphabet, or an
+// added token, which special says, as it is.
 func (b *BPE) Spelling(id int32) (name string, special bool) {
-	if _, special = slices.BinarySearch(b.special, id); special {
-		return string(b.token(id)), true
+	i, ok := slices.BinarySearchFunc(b.added, id, func(t AddedToken, id int32) int { return cmp.Compare(t.ID, id) })
+	if ok {
+		return b.added[i].Content, true
 	}
 	return spell(b.token(id)), false
 }
@@ -153,43 +192,46 @@ func (b *BPE) token(id int32) []byte {
 
 // Encode returns the ids of text, which may hold any bytes; a byte that is not
 // part of valid UTF-8 counts as a character that is neither letter, number nor
-// space. Its only error is ErrLongWord.
+// space. Added tokens are matched where they are spelt. Its only error is
+// ErrLongWord.
 func (b *BPE) Encode(text []byte) ([]int32, error) {
-	ids, _, err := b.encode(make([]int32, 0, len(text)/3+1), text, true)
-	if err != nil {
+	c := b.cutter()
+	defer c.close()
+	c.ids = make([]int32, 0, len(text)/3+1)
+	if _, err := c.cut(0, text, true); err != nil {
 		return nil, err
 	}
-	return ids, nil
+	return c.ids, nil
 }
 
 // EncodeStream encodes r as Encode does. Memory depends on the longest word
 // only.
 func (b *BPE) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
-	var ids []int32
+	c := b.cutter()
+	defer c.close()
 	return stream(r, func(text []byte, final bool) (int, error) {
-		var n int
-		var err error
-		ids, n, err = b.encode(ids[:0], text, final)
-		if err == nil && len(ids) > 0 {
-			err = emit(ids)
+		c.ids = c.ids[:0]
+		n, err := c.cut(0, text, final)
+		if err == nil && n == 0 && len(text) > MaxWord+chunk { // white space that an added token may take
+			err = longWord(text)
+		}
+		if err == nil && len(c.ids) > 0 {
+			err = emit(c.ids)
 		}
 		return n, err
 	})
 }
 
-// encode appends the ids of the words of text to ids and returns the bytes they
-// cover: all, or unless final those of the settled words.
-func (b *BPE) encode(ids []int32, text []byte, final bool) ([]int32, int, error) {
+// cutter returns the means to encode one text; close gives them back.
+func (b *BPE) cutter() *cutter {
 	s, _ := b.pool.Get().(*scratch)
 	if s == nil {
 		s = newScratch()
 	}
-	defer b.pool.Put(s)
-	n, err := b.scan.words(text, final, func(word []byte) {
-		ids = b.appendWord(ids, word, s)
-	})
-	return ids, n, err
+	return &cutter{b: b, s: s}
 }
+
+func (c *cutter) close() { c.b.pool.Put(c.s) }
 
 // Decode returns the text of ids, special tokens as they are spelt.
 func (b *BPE) Decode(ids []int32) ([]byte, error) {

@@ -51,7 +51,7 @@ func mustEncode(t testing.TB, tok Tokenizer, text []byte) []int32 {
 
 func TestEncodeMatchesDefinition(t *testing.T) {
 	t.Parallel()
-	b := toyBPE(t)
+	b := Raw(toyBPE(t)).(*BPE)
 	r := rand.New(rand.NewPCG(3, 4))
 	for range 3000 {
 		text := randomText(r, 30)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // vocabulary is a JSON object from tokens to ids. Unlike a map it refuses a key
@@ -75,36 +77,18 @@ func (m *mergePair) parse(s string) error {
 	return nil
 }
 
-// byteLevel is the pre-tokenizer, decoder or post-processor of that name.
-type byteLevel struct {
-	Type           string `json:"type"`
-	AddPrefixSpace *bool  `json:"add_prefix_space"`
-	TrimOffsets    bool   `json:"trim_offsets"`
-	UseRegex       *bool  `json:"use_regex"`
-}
-
-type addedToken struct {
-	ID         int32  `json:"id"`
-	Content    string `json:"content"`
-	SingleWord bool   `json:"single_word"`
-	Lstrip     bool   `json:"lstrip"`
-	Rstrip     bool   `json:"rstrip"`
-	Normalized bool   `json:"normalized"`
-	Special    bool   `json:"special"`
-}
-
 // tokenizerJSON is the part of Hugging Face's tokenizer.json that concerns a
 // byte-level BPE. Fields that do not change Encode and Decode are passed over.
 type tokenizerJSON struct {
-	Version       string          `json:"version"`
-	Truncation    any             `json:"truncation"`
-	Padding       any             `json:"padding"`
-	AddedTokens   []addedToken    `json:"added_tokens"`
-	Normalizer    json.RawMessage `json:"normalizer"`
-	PreTokenizer  *byteLevel      `json:"pre_tokenizer"`
-	PostProcessor any             `json:"post_processor"`
-	Decoder       *byteLevel      `json:"decoder"`
-	Model         modelJSON       `json:"model"`
+	Version       string       `json:"version"`
+	Truncation    any          `json:"truncation"`
+	Padding       any          `json:"padding"`
+	AddedTokens   []AddedToken `json:"added_tokens"`
+	Normalizer    *component   `json:"normalizer"`
+	PreTokenizer  *component   `json:"pre_tokenizer"`
+	PostProcessor *component   `json:"post_processor"`
+	Decoder       *component   `json:"decoder"`
+	Model         modelJSON    `json:"model"`
 }
 
 type modelJSON struct {
@@ -120,29 +104,17 @@ type modelJSON struct {
 	Merges       []mergePair `json:"merges"`
 }
 
-func loadTokenizerJSON(path string) (*BPE, error) {
-	text, err := readFile(path)
-	if err != nil {
-		return nil, err
-	}
-	b, err := parseTokenizerJSON(text)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
-	}
-	return b, nil
-}
-
 // parseTokenizerJSON reads tokenizer.json; its errors wrap ErrFormat.
 func parseTokenizerJSON(text []byte) (*BPE, error) {
 	// What kind it is comes first: a file of another kind need not have a
 	// vocabulary that the types above can hold.
 	var kind struct {
-		PreTokenizer *struct {
-			Type string `json:"type"`
-		} `json:"pre_tokenizer"`
 		Model struct {
 			Type string `json:"type"`
 		} `json:"model"`
+	}
+	if !utf8.Valid(text) {
+		return nil, fmt.Errorf("%w: not UTF-8", ErrFormat)
 	}
 	if err := json.Unmarshal(text, &kind); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
@@ -150,84 +122,37 @@ func parseTokenizerJSON(text []byte) (*BPE, error) {
 	if k := kind.Model.Type; k != "BPE" && k != "" {
 		return nil, fmt.Errorf("%w: the model is of type %q; only byte-level BPE as in GPT-2 is supported", ErrFormat, k)
 	}
-	if kind.PreTokenizer == nil || kind.PreTokenizer.Type != "ByteLevel" {
-		return nil, fmt.Errorf("%w: the pre-tokenizer is not ByteLevel; only GPT-2's word boundaries are supported", ErrFormat)
-	}
 	var j tokenizerJSON
 	if err := json.Unmarshal(text, &j); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	set := func(s *string) bool { return s != nil && *s != "" }
-	pre, m := j.PreTokenizer, &j.Model
-	for _, c := range []struct {
-		bad  bool
-		what string
-	}{
-		{len(j.Normalizer) > 0 && string(j.Normalizer) != "null", "a normalizer"},
-		{pre.AddPrefixSpace == nil || *pre.AddPrefixSpace, "a pre-tokenizer with add_prefix_space"},
-		{pre.UseRegex != nil && !*pre.UseRegex, "a pre-tokenizer without use_regex"},
-		{j.Decoder != nil && j.Decoder.Type != "ByteLevel", "a decoder other than ByteLevel"},
-		{m.Dropout != nil && *m.Dropout != 0, "dropout"},
-		{set(m.Prefix), "continuing_subword_prefix"},
-		{set(m.Suffix), "end_of_word_suffix"},
-		{m.ByteFallback, "byte_fallback"},
-		{m.IgnoreMerges, "ignore_merges"},
-	} {
-		if c.bad {
-			return nil, fmt.Errorf("%w: %s is not supported: the ids would not be those of the original", ErrFormat, c.what)
-		}
+	if err := j.check(); err != nil {
+		return nil, fmt.Errorf("%w: %w: the ids would not be those of the original", ErrFormat, err)
 	}
-	special := map[string]int32{}
-	for _, a := range j.AddedTokens {
-		if !a.Special {
-			return nil, fmt.Errorf("%w: the added token %q is not special: splitting text at added tokens is not supported", ErrFormat, a.Content)
-		}
-		if id, ok := m.Vocab[a.Content]; ok && id != a.ID {
-			return nil, fmt.Errorf("%w: the added token %q has id %d, but %d in the vocabulary", ErrFormat, a.Content, a.ID, id)
-		}
-		if _, ok := special[a.Content]; ok || a.Content == "" {
-			return nil, fmt.Errorf("%w: the added token %q is empty or occurs twice", ErrFormat, a.Content)
-		}
-		delete(m.Vocab, a.Content)
-		special[a.Content] = a.ID
-	}
-	return newFromPairs(m.Vocab, special, m.Merges)
+	return newFromPairs(j.Model.Vocab, j.AddedTokens, j.Model.Merges)
 }
 
-func newFromPairs(vocab, special map[string]int32, merges []mergePair) (*BPE, error) {
+func newFromPairs(vocab map[string]int32, added []AddedToken, merges []mergePair) (*BPE, error) {
 	list := make([][2]string, len(merges))
 	for i, m := range merges {
 		list[i] = m
 	}
-	return newBPE(vocab, special, list)
+	return newBPE(vocab, added, list)
 }
 
-func loadPair(vocabPath, mergesPath string) (*BPE, error) {
-	vocab, err := readFile(vocabPath)
-	if err != nil {
-		return nil, err
-	}
-	merges, err := readFile(mergesPath)
-	if err != nil {
-		return nil, err
-	}
-	b, err := parsePair(vocab, merges)
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %s with %s: %w", vocabPath, mergesPath, err)
-	}
-	return b, nil
-}
-
-// parsePair reads vocab.json and merges.txt; its errors wrap ErrFormat.
-func parsePair(vocabText, mergesText []byte) (*BPE, error) {
+// parsePair reads vocab.json and merges.txt with what the other files of the
+// folder say; its errors wrap ErrFormat.
+func parsePair(vocabText, mergesText []byte, s settings) (*BPE, error) {
 	var vocab vocabulary
+	if !utf8.Valid(vocabText) || !utf8.Valid(mergesText) {
+		return nil, fmt.Errorf("%w: not UTF-8", ErrFormat)
+	}
 	if err := json.Unmarshal(vocabText, &vocab); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	special := map[string]int32{}
-	if id, ok := vocab[EndOfTextToken]; ok {
-		delete(vocab, EndOfTextToken)
-		special[EndOfTextToken] = id
+	added, err := s.tokens(vocab)
+	if err != nil {
+		return nil, err
 	}
 	var merges []mergePair
 	n := 0
@@ -243,26 +168,58 @@ func parsePair(vocabText, mergesText []byte) (*BPE, error) {
 		}
 		merges = append(merges, m)
 	}
-	return newFromPairs(vocab, special, merges)
+	return newFromPairs(vocab, added, merges)
+}
+
+// loadBPE reads tokenizer.json, where merges is empty, or a vocabulary and a list
+// of merges, and the files that say more about them.
+func loadBPE(dir, name, merges string) (*BPE, error) {
+	s, err := readSettings(dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, name)
+	text, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var b *BPE
+	if merges == "" {
+		b, err = parseTokenizerJSON(text)
+	} else {
+		var list []byte
+		if list, err = readFile(filepath.Join(dir, merges)); err != nil {
+			return nil, err
+		}
+		path += " with " + merges
+		b, err = parsePair(text, list, s)
+	}
+	if err == nil {
+		err = s.check()
+	}
+	if err == nil {
+		err = s.assign(b)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
+	}
+	return b, nil
 }
 
 // Save writes vocab.json and merges.txt as GPT-2 has them, and tokenizer.json
 // and tokenizer_config.json, so that Hugging Face's libraries can read the
 // folder too.
 func (b *BPE) Save(dir string) error {
-	yes, no, empty := true, false, ""
+	empty := ""
 	j := tokenizerJSON{
 		Version:      "1.0",
-		AddedTokens:  []addedToken{},
-		PreTokenizer: &byteLevel{"ByteLevel", &no, true, &yes},
-		Decoder:      &byteLevel{"ByteLevel", &yes, true, &yes},
+		AddedTokens:  append([]AddedToken{}, b.added...),
+		PreTokenizer: byteLevel(false),
+		Decoder:      byteLevel(true),
 		Model:        modelJSON{Type: "BPE", Prefix: &empty, Suffix: &empty, Vocab: vocabulary{}, Merges: []mergePair{}},
 	}
 	for id := range int32(b.VocabSize()) {
-		name, special := b.Spelling(id)
-		if special {
-			j.AddedTokens = append(j.AddedTokens, addedToken{ID: id, Content: name, Special: true})
-		}
+		name, _ := b.Spelling(id)
 		j.Model.Vocab[name] = id
 	}
 	merges := []byte("#version: 0.2\n")
@@ -270,23 +227,12 @@ func (b *BPE) Save(dir string) error {
 		j.Model.Merges = append(j.Model.Merges, mergePair{left, right})
 		merges = fmt.Appendf(merges, "%s %s\n", left, right)
 	}
-	config := map[string]any{
-		"tokenizer_class":              "PreTrainedTokenizerFast",
-		"add_prefix_space":             false,
-		"clean_up_tokenization_spaces": false,
-	}
-	if b.eot >= 0 {
-		config["tokenizer_class"] = "GPT2Tokenizer"
-		for _, k := range []string{"bos_token", "eos_token", "unk_token"} {
-			config[k] = EndOfTextToken
-		}
-	}
 	// tokenizer.json goes last: it is the one that Load reads, so that a folder
 	// with it is complete.
 	for _, f := range []struct {
 		name  string
 		value any
-	}{{vocabFile, j.Model.Vocab}, {configFile, config}, {tokenizerFile, j}} {
+	}{{vocabFile, j.Model.Vocab}, {configFile, b.config()}, {tokenizerFile, j}} {
 		text, err := marshal(f.value)
 		if err != nil {
 			return fmt.Errorf("tokenizer: %s: %w", f.name, err)

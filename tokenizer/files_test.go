@@ -23,6 +23,14 @@ func write(t testing.TB, files map[string][]byte) string {
 	return dir
 }
 
+// remove removes a file that may be gone already.
+func remove(t testing.TB, dir, name string) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+}
+
 // saved returns the files that Save writes for the toy tokenizer.
 func saved(t testing.TB) map[string][]byte {
 	t.Helper()
@@ -152,7 +160,8 @@ func TestLoadRefuses(t *testing.T) {
 		{"merge in JSON a number", one(edit(j, `"`+firstMerge+`"`, `1`)), `cannot unmarshal`},
 		{"unigram", one([]byte(`{"model":{"type":"Unigram","vocab":[["a",-1.5]]},"pre_tokenizer":null}`)), `"Unigram"`},
 		{"metaspace", one(edit(j, `"pre_tokenizer":{"type":"ByteLevel"`, `"pre_tokenizer":{"type":"Metaspace"`)), `not ByteLevel`},
-		{"no pre-tokenizer", one(edit(j, `"pre_tokenizer"`, `"other"`)), `not ByteLevel`},
+		{"no pre-tokenizer", one(edit(j, `"pre_tokenizer"`, `"other"`)), `no pre-tokenizer`},
+		{"not UTF-8", one(edit(j, `"content":"<`, "\"content\":\"\xff<")), `not UTF-8`},
 		{"prefix space", one(edit(j, `"add_prefix_space":false`, `"add_prefix_space":true`)), `add_prefix_space`},
 		{"no regex", one(edit(j, `"use_regex":true`, `"use_regex":false`)), `use_regex`},
 		{"normalizer", one(edit(j, `"normalizer":null`, `"normalizer":{"type":"NFC"}`)), `normalizer`},
@@ -162,7 +171,19 @@ func TestLoadRefuses(t *testing.T) {
 		{"byte fallback", one(edit(j, `"byte_fallback":false`, `"byte_fallback":true`)), `byte_fallback`},
 		{"ignore merges", one(edit(j, `"ignore_merges":false`, `"ignore_merges":true`)), `ignore_merges`},
 		{"dropout", one(edit(j, `"dropout":null`, `"dropout":0.1`)), `dropout`},
-		{"added, not special", one(edit(j, `"special":true`, `"special":false`)), `is not special`},
+		{"words of others", one(edit(j, `"pre_tokenizer":{`, `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\s+"},"behavior":"Isolated"},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]},"x":{`)), `Split is not ByteLevel`},
+		{"digits apart", one(edit(j, `"pre_tokenizer":{`, `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false},{"type":"Digits"}]},"x":{`)), `Digits beside`},
+		{"begin added", one(edit(j, `"post_processor":null`, `"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}]}`)), `adds tokens (TemplateProcessing)`},
+		{"begin and end added", one(edit(j, `"post_processor":null`, `"post_processor":{"type":"Sequence","processors":[{"type":"ByteLevel"},{"type":"RobertaProcessing","sep":["</s>",1]}]}`)), `adds tokens (RobertaProcessing)`},
+		{"added twice", one(edit(j, `"added_tokens":[`, `"added_tokens":[{"id":279,"content":"<|endoftext|>","special":true},`)), `occurs twice`},
+		{"added and long", one(edit(j, `"content":"<`, `"content":"<`+strings.Repeat("a", maxAdded))), `525 bytes`},
+		{"role of none", map[string][]byte{tokenizerFile: []byte(j), configFile: []byte(`{"eos_token":"</s>"}`)}, `eos_token is "</s>"`},
+		{"prefix space in the configuration", map[string][]byte{tokenizerFile: []byte(j), configFile: []byte(`{"add_prefix_space":true}`)}, `add_prefix_space`},
+		{"configuration of another kind", map[string][]byte{tokenizerFile: []byte(j), configFile: []byte(`{"eos_token":1}`)}, `eos_token`},
+		{"no configuration", map[string][]byte{tokenizerFile: []byte(j), specialFile: []byte(`{`)}, specialFile},
+		{"CLIP's", map[string][]byte{vocabFile: v, mergesFile: m, configFile: []byte(`{"tokenizer_class":"CLIPTokenizer"}`)}, `class CLIPTokenizer`},
+		{"id in words", map[string][]byte{vocabFile: v, mergesFile: m, configFile: []byte(`{"added_tokens_decoder":{"one":{"content":"<s>"}}}`)}, `"one" is not an id`},
+		{"added tokens differ", map[string][]byte{vocabFile: v, mergesFile: m, addedFile: []byte(`{"<s>":281}`), configFile: []byte(`{"added_tokens_decoder":{"280":{"content":"<s>"}}}`)}, `has id 280, but 281`},
 		{"added with another id", one(edit(j, `{"id":279`, `{"id":278`)), `has id 278, but 279`},
 		{"two tokenizers", map[string][]byte{charsFile: []byte(`{"version":1,"chars":"ab"}`), vocabFile: v, mergesFile: m}, `remove one`},
 		{"characters in disorder", map[string][]byte{charsFile: []byte(`{"version":1,"chars":"ba"}`)}, `character 1, 'a'`},
@@ -183,6 +204,92 @@ func TestLoadRefuses(t *testing.T) {
 		if _, err := Load(write(t, files)); !errors.Is(err, ErrNotFound) {
 			t.Errorf("%s: got %v", name, err)
 		}
+	}
+}
+
+// TestPipelines reads what comes to GPT-2's words and tokens, spelt otherwise.
+func TestPipelines(t *testing.T) {
+	t.Parallel()
+	want := toyBPE(t)
+	j := string(saved(t)[tokenizerFile])
+	level := `{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}`
+	split := `{"type":"Split","pattern":{"Regex":"'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"},"behavior":BEHAVIOR,"invert":INVERT}`
+	apart := func(behavior, invert string) string {
+		s := strings.NewReplacer("BEHAVIOR", behavior, "INVERT", invert).Replace(split)
+		return `{"type":"Sequence","pretokenizers":[` + s + `,{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}`
+	}
+	for name, edit := range map[string][2]string{
+		"sequence of one":     {level, `{"type":"Sequence","pretokenizers":[` + level + `]}`},
+		"nested":              {level, `{"type":"Sequence","pretokenizers":[{"type":"Sequence","pretokenizers":[` + level + `]}]}`},
+		"split apart":         {level, apart(`"Isolated"`, "false")},
+		"split by the rest":   {level, apart(`"Removed"`, "true")},
+		"normalizer of none":  {`"normalizer":null`, `"normalizer":{"type":"Sequence","normalizers":[]}`},
+		"offsets":             {`"post_processor":null`, `"post_processor":{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false}`},
+		"template of nothing": {`"post_processor":null`, `"post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0}}],"pair":[],"special_tokens":{}}`},
+		"decoders":            {`"decoder":{`, `"decoder":{"type":"Sequence","decoders":[{"type":"ByteLevel"}]},"x":{`},
+		"truncation":          {`"truncation":null`, `"truncation":{"max_length":4}`},
+	} {
+		if !strings.Contains(j, edit[0]) {
+			t.Fatalf("%s: nothing to edit", name)
+		}
+		got, err := Load(write(t, map[string][]byte{tokenizerFile: []byte(strings.Replace(j, edit[0], edit[1], 1))}))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		checkSame(t, name, got.(*BPE), want)
+	}
+}
+
+// TestRoles reads the parts of tokens and their flags from the files beside a
+// vocabulary.
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	files := saved(t)
+	end := AddedToken{ID: 279, Content: EndOfTextToken, Special: true}
+	s := AddedToken{ID: 280, Content: "<s>", Lstrip: true, Special: true}
+	plain := AddedToken{ID: 280, Content: "<s>", Normalized: true}
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		added []AddedToken
+		roles roles
+	}{
+		{"none", nil, []AddedToken{end}, roles{279, 279, 279, -1}},
+		{"configuration", map[string]string{
+			configFile: `{"eos_token":"<s>","pad_token":{"content":"<s>","lstrip":true,"__type":"AddedToken"},"tokenizer_class":"GPT2Tokenizer",
+				"added_tokens_decoder":{"280":{"content":"<s>","lstrip":true,"special":true}}}`,
+		}, []AddedToken{end, s}, roles{279, 280, 279, 280}},
+		{"older", map[string]string{addedFile: `{"<s>":280}`, specialFile: `{"bos_token":{"content":"<s>","lstrip":true},"unk_token":null}`},
+			[]AddedToken{end, s}, roles{280, 279, -1, -1}},
+		{"the configuration counts", map[string]string{addedFile: `{"<s>":280}`, specialFile: `{"bos_token":"<s>"}`, configFile: `{"bos_token":"<|endoftext|>"}`},
+			[]AddedToken{end, plain}, roles{279, 279, 279, -1}},
+		{"in the vocabulary", map[string]string{specialFile: `{"bos_token":null,"eos_token":"the","unk_token":null}`},
+			nil, roles{-1, 258, -1, -1}},
+	} {
+		all := map[string][]byte{vocabFile: files[vocabFile], mergesFile: files[mergesFile]}
+		for name, text := range c.files {
+			all[name] = []byte(text)
+		}
+		tok, err := Load(write(t, all))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		b := tok.(*BPE)
+		if c.added != nil && !slices.Equal(b.added, c.added) || b.roles != c.roles {
+			t.Errorf("%s: got %+v, %v, want %+v, %v", c.name, b.added, b.roles, c.added, c.roles)
+		}
+		dir := t.TempDir()
+		if err := b.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Load(dir)
+		if err != nil {
+			t.Errorf("%s, saved: %v", c.name, err)
+			continue
+		}
+		checkSame(t, c.name, again.(*BPE), b)
 	}
 }
 
@@ -261,7 +368,24 @@ func FuzzVocabMerges(f *testing.F) {
 	f.Add(files[vocabFile], files[mergesFile])
 	f.Add([]byte(`{"a":0}`), []byte("a a\n"))
 	f.Fuzz(func(t *testing.T, vocab, merges []byte) {
-		b, err := parsePair(vocab, merges)
+		b, err := parsePair(vocab, merges, settings{})
+		checkParsed(t, b, err)
+	})
+}
+
+func FuzzSettings(f *testing.F) {
+	files := saved(f)
+	f.Add(files[configFile])
+	f.Add([]byte(`{"eos_token":{"content":"the"},"added_tokens_decoder":{"280":{"content":"<s>"}}}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s := settings{roles: map[string]*tokenName{}}
+		if s.parse(text) != nil {
+			return
+		}
+		b, err := parsePair(files[vocabFile], files[mergesFile], s)
+		if err == nil {
+			err = s.assign(b)
+		}
 		checkParsed(t, b, err)
 	})
 }

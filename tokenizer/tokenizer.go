@@ -17,8 +17,8 @@ type Tokenizer interface {
 	Kind() string
 	// VocabSize is the number of ids.
 	VocabSize() int
-	// Encode returns the ids of text. Special tokens are never produced: their
-	// spelling inside text is ordinary text.
+	// Encode returns the ids of text, as Hugging Face's tokenizers do: the
+	// spelling of a special token stands for that token. See Raw.
 	Encode(text []byte) ([]int32, error)
 	// EncodeStream reads r to its end and passes the same ids as Encode of the
 	// whole text to emit, in batches and in order. The batch is reused: emit
@@ -38,6 +38,19 @@ func EndOfText(tok Tokenizer) (id int32, ok bool) {
 		return t.EndOfText()
 	}
 	return -1, false
+}
+
+// Raw returns tok for text that is not to be trusted with special tokens, such
+// as what a model is trained on: their spelling is ordinary text, so that a
+// document that tells of "<|endoftext|>" does not end there. Hugging Face calls
+// this split_special_tokens. Added tokens that are not special are matched still.
+func Raw(tok Tokenizer) Tokenizer {
+	if b, ok := tok.(*BPE); ok {
+		raw := *b
+		raw.raw = true
+		return &raw
+	}
+	return tok
 }
 
 var (
@@ -72,6 +85,8 @@ const (
 	charsFile     = "chars.json"
 	tokenizerFile = "tokenizer.json"
 	configFile    = "tokenizer_config.json"
+	specialFile   = "special_tokens_map.json"
+	addedFile     = "added_tokens.json"
 	vocabFile     = "vocab.json"
 	mergesFile    = "merges.txt"
 )
@@ -87,12 +102,11 @@ func Load(dir string) (Tokenizer, error) {
 		return err == nil
 	}
 	isBPE := has(tokenizerFile) || has(vocabFile)
-	path := func(name string) string { return filepath.Join(dir, name) }
 	if has(charsFile) {
 		if isBPE {
 			return nil, fmt.Errorf("tokenizer: %s holds both %s and the files of a BPE; remove one of them: %w", dir, charsFile, ErrFormat)
 		}
-		c, err := loadChar(path(charsFile))
+		c, err := loadChar(filepath.Join(dir, charsFile))
 		if err != nil {
 			return nil, err
 		}
@@ -102,11 +116,11 @@ func Load(dir string) (Tokenizer, error) {
 	var err error
 	switch {
 	case has(tokenizerFile):
-		b, err = loadTokenizerJSON(path(tokenizerFile))
+		b, err = loadBPE(dir, tokenizerFile, "")
 	case has(vocabFile) && has(mergesFile):
-		b, err = loadPair(path(vocabFile), path(mergesFile))
+		b, err = loadBPE(dir, vocabFile, mergesFile)
 	case has("encoder.json") && has("vocab.bpe"):
-		b, err = loadPair(path("encoder.json"), path("vocab.bpe"))
+		b, err = loadBPE(dir, "encoder.json", "vocab.bpe")
 	default:
 		err = fmt.Errorf("tokenizer: %w in %s (wanted %s, %s, %s with %s, or encoder.json with vocab.bpe)",
 			ErrNotFound, dir, charsFile, tokenizerFile, vocabFile, mergesFile)

@@ -245,8 +245,8 @@ func (t *trainer) join(p *trainPair) {
 }
 
 func (t *trainer) result() (*BPE, error) {
-	special := map[string]int32{EndOfTextToken: int32(len(t.tokens))}
-	b, err := newBPE(t.ids, special, t.merges)
+	end := AddedToken{ID: int32(len(t.tokens)), Content: EndOfTextToken, Special: true}
+	b, err := newBPE(t.ids, []AddedToken{end}, t.merges)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
