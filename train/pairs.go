@@ -266,7 +266,7 @@ func (p *Pairs) vocabularies() (source, target pairs.Vocabulary) {
 // encode writes the sets into dir.
 func (p *Pairs) encode(ctx context.Context, dir string, cfg Config, progress func(string, int64, int64)) (err error) {
 	c := cfg.Pairs
-	o := pairs.EncodeOptions{Source: p.Source, Target: p.Target, SourcePositions: cfg.Seq2Seq.SourceContext, TargetPositions: cfg.Seq2Seq.TargetContext,
+	o := pairs.EncodeOptions{Source: tokenizer.Raw(p.Source), Target: tokenizer.Raw(p.Target), SourcePositions: cfg.Seq2Seq.SourceContext, TargetPositions: cfg.Seq2Seq.TargetContext,
 		OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
 	var writers [pairs.Test + 1]*pairs.Writer
 	source, target := p.vocabularies()

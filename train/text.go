@@ -23,12 +23,13 @@ const (
 
 // DataConfig says which text is trained on.
 type DataConfig struct {
-	Path        string  `yaml:"path"`         // file or folder of text; "go" is the Go source of this machine
-	Extensions  string  `yaml:"extensions"`   // endings to take of a folder, such as ".go,.md"; empty takes all text
-	Tokenizer   string  `yaml:"tokenizer"`    // char, bpe, or a folder with tokenizer files
-	BPEVocab    int     `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data
-	MaxBytes    int64   `yaml:"max_bytes"`    // use so many bytes of the text; 0 all
-	ValFraction float64 `yaml:"val_fraction"` // share of the tokens, at the end, kept for validation
+	Path        string  `yaml:"path"`           // file or folder of text; "go" is the Go source of this machine
+	Extensions  string  `yaml:"extensions"`     // endings to take of a folder, such as ".go,.md"; empty takes all text
+	Tokenizer   string  `yaml:"tokenizer"`      // char, bpe, or a folder with tokenizer files
+	BPEVocab    int     `yaml:"bpe_vocab"`      // vocabulary of a bpe tokenizer trained on the data
+	Special     bool    `yaml:"special_tokens"` // the spelling of a special token in the text stands for it
+	MaxBytes    int64   `yaml:"max_bytes"`      // use so many bytes of the text; 0 all
+	ValFraction float64 `yaml:"val_fraction"`   // share of the tokens, at the end, kept for validation
 }
 
 // Validate reports the first setting that cannot be.
@@ -70,7 +71,7 @@ func createText(ctx context.Context, dir string, cfg *Config, progress func(what
 	if err := cfg.Model.Validate(); err != nil {
 		return nil, err
 	}
-	if err := encode(ctx, filepath.Join(dir, dataDir), src, tok, progress); err != nil {
+	if err := encode(ctx, filepath.Join(dir, dataDir), src, cfg.Data.reader(tok), progress); err != nil {
 		return nil, err
 	}
 	t := &Text{Tokenizer: tok}
@@ -171,6 +172,17 @@ func (t *Text) windows(cfg Config) (w windows, err error) {
 		}
 	}
 	return w, nil
+}
+
+// reader returns tok as it reads the text. In a text to learn from, unlike in a
+// prompt, a special token is ordinary text as long as nobody says otherwise: a
+// manual of language models, or the source of this program, must not be cut
+// where it names one.
+func (d DataConfig) reader(tok tokenizer.Tokenizer) tokenizer.Tokenizer {
+	if d.Special {
+		return tok
+	}
+	return tokenizer.Raw(tok)
 }
 
 // OpenText lists the text that d names.

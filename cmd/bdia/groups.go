@@ -85,6 +85,7 @@ func (s *settings) textFlags(f *pflag.FlagSet) {
 	d := &s.cfg.Data
 	s.of(f, []train.Task{train.TaskText}, func(f *pflag.FlagSet) {
 		f.StringVar(&d.Extensions, "extensions", d.Extensions, "`endings` to take of a folder, as in .go,.md")
+		f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents,\nas those tokens; otherwise they are ordinary text")
 		f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
 	})
 }

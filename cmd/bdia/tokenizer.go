@@ -89,18 +89,25 @@ func trainTokenizer(cmd *cobra.Command, d train.DataConfig, o tokenizer.TrainOpt
 }
 
 func newTokenizerEncode() *cobra.Command {
-	var count bool
+	var count, raw bool
 	c := &cobra.Command{
-		Use:     "encode TOKENIZER [FILE]",
-		Short:   "Print the token ids of a file, or of standard input, one a line",
+		Use:   "encode TOKENIZER [FILE]",
+		Short: "Print the token ids of a file, or of standard input, one a line",
+		Long: `Print the token ids of a file, or of standard input, one a line. The ids are
+those of Hugging Face's tokenizers: a special token spelt in the text stands for
+itself. With --raw it is ordinary text, as in training.`,
 		Example: "  bdia tokenizer encode tokenizers/gpt2 input.txt --count\n  echo hello | bdia tokenizer encode runs/shakespeare",
 		Args:    arguments(1, 2, "a tokenizer folder and at most one file"),
 	}
 	c.Flags().BoolVar(&count, "count", false, "print only how many ids there are")
+	c.Flags().BoolVar(&raw, "raw", false, "special tokens spelt in the text are ordinary text")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		tok, err := tokenizer.Load(args[0])
 		if err != nil {
 			return err
+		}
+		if raw {
+			tok = tokenizer.Raw(tok)
 		}
 		in, done, err := openInput(cmd, args[1:])
 		if err != nil {

@@ -169,7 +169,7 @@ func (t *translator) read(r *translated) ([]int32, error) {
 		r.Note = lineEmpty
 		return nil, nil
 	}
-	ids, err := t.source.Encode([]byte(r.Source))
+	ids, err := tokenizer.Raw(t.source).Encode([]byte(r.Source)) // as in training
 	if !utf8.ValidString(r.Source) {
 		err = errors.New("it is not UTF-8; convert it, with iconv say")
 	}
