@@ -212,7 +212,7 @@ func TestDamagedRun(t *testing.T) {
 		}, nil, []string{configFile, "headz"}},
 		{"configuration of a wrong type", configFile, func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), "heads: 2", "heads: two", 1))
-		}, nil, []string{configFile, "[13:10]", "whole number"}},
+		}, nil, []string{configFile, "[14:10]", "whole number"}},
 		{"configuration impossible", configFile, func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), "heads: 2", "heads: 7", 1))
 		}, nil, []string{configFile, "7 heads"}},
