@@ -5,36 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
-	"github.com/bdia-go/bdia/metric"
-	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
-
-// evalReport is the result of an evaluation.
-type evalReport struct {
-	Split        string  `json:"split"`
-	Tokens       int64   `json:"tokens"`
-	Loss         float64 `json:"loss"` // nats a token, states on the run's grid
-	Perplexity   float64 `json:"perplexity"`
-	BitsPerByte  float64 `json:"bits_per_byte"`
-	FloatLoss    float64 `json:"float_loss"` // states in plain float32
-	Grid         string  `json:"grid"`
-	Windows      int     `json:"windows"`
-	GridMinFloat float64 `json:"grid_minus_float"`
-}
 
 func newEval() *cobra.Command {
 	var o evalOptions
 	var asJSON bool
+	var from string
 	o.search = generate.DefaultTranslate()
 	c := &cobra.Command{
 		Use:   "eval RUN...",
@@ -42,24 +29,32 @@ func newEval() *cobra.Command {
 		Long: `Measure the ordinary transformer (gamma 0) that a run has trained, on its
 held-out or training data: with the residual stream on the run's grid, as it was
 trained, and in plain float32, as other tools will run it. Of text: loss,
-perplexity and bits per byte. Of translations: loss and perplexity; with
---source and --references, BLEU and chrF of translating other text. Of images:
-loss, accuracy among one and five guesses, a table of the classes and the
-confusion matrix.
+perplexity of a token and of a word, and bits per byte. Of translations: loss and
+perplexity; with --source and --references, BLEU and chrF of translating other
+text. Of images: loss, accuracy among one and five guesses, a table of the classes
+and the confusion matrix.
+
+With --text, measure on a text of your own, also the model of a Hugging Face GPT-2
+folder. With --stride, windows overlap: each begins so many tokens after the one
+before, and counts only the tokens that none before it has.
 
 With --gamma FROM:TO:STEP, measure image runs with a fixed inference gamma
 instead (the paper's figure 1): one line for each value, and a figure.`,
 		Example: `  bdia eval runs/shakespeare
   bdia eval runs/shakespeare --best --split train --json
   bdia eval runs/en-fr --best --source test.en.gz --references test.fr.gz
+  bdia eval --from gpt2 --text wiki.test.txt --stride 512
   bdia eval runs/cifar10 --best
   bdia eval runs/cifar10 --data other-photos.tar
   bdia eval runs/vit runs/bdia-vit --gamma -0.5:0.5:0.1 --figure gamma.svg`,
-		Args: arguments(1, math.MaxInt, "one run directory or more"),
+		Args: arguments(0, math.MaxInt, "one run directory or more"),
 	}
 	group(c, "Flags", func(f *pflag.FlagSet) {
+		f.StringVar(&from, "from", "", "`folder` of the run or model, if it is not the argument")
 		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train; of translations, test too")
 		f.IntVar(&o.samples, "samples", 0, "most windows of text, images or pairs; 0 for all")
+		f.StringVar(&o.text, "text", "", "`file` or folder of text to measure on, instead of the run's")
+		f.IntVar(&o.stride, "stride", 0, "`tokens` from one window of text to the next; 0 for windows that do not overlap")
 		f.StringVar(&o.data, "data", "", "other `images` than the run's, of the same classes")
 		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`what` to do about images of --data that cannot be decoded: fatal or skip")
 		f.StringVar(&o.gammas, "gamma", "", "inference gammas `FROM:TO:STEP`, as -0.5:0.5:0.1")
@@ -74,8 +69,17 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if from != "" {
+			args = append(args, from)
+		}
+		if len(args) == 0 {
+			return usage(errors.New("bdia eval needs a run directory, as the argument or with --from; see bdia eval --help"))
+		}
 		if err := o.validate(); err != nil {
 			return usage(err)
+		}
+		if o.text != "" && cmd.Flags().Changed("split") {
+			return usage(errors.New("--text is another text than the run's, and --split a part of that; give one of them"))
 		}
 		if o.source != "" {
 			return evalTranslations(cmd, args, o, asJSON)
@@ -86,7 +90,9 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		if len(args) > 1 {
 			return usage(errors.New("several runs are compared with --gamma only; name one"))
 		}
-		report, err := evaluateRun(cmd.Context(), args[0], o)
+		p := newProgress(cmd.ErrOrStderr())
+		report, err := evaluateRun(cmd.Context(), args[0], o, p)
+		p.clear()
 		if err != nil {
 			return err
 		}
@@ -100,7 +106,15 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 }
 
 // evaluateRun measures the run in dir.
-func evaluateRun(ctx context.Context, dir string, o evalOptions) (interface{ print(io.Writer) }, error) {
+func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (interface{ print(io.Writer) }, error) {
+	if o.text != "" {
+		return evaluateFile(ctx, dir, o, p)
+	}
+	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
+			return nil, usage(fmt.Errorf("%s is a model without data; give a text with --text", dir))
+		}
+	}
 	r, err := openRun(dir)
 	if err != nil {
 		return nil, err
@@ -108,6 +122,9 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions) (interface{ pri
 	defer r.Close()
 	if r.Pairs == nil && o.split == "test" {
 		return nil, usage(errors.New("--split test is for runs of translations"))
+	}
+	if r.Text == nil && o.stride > 0 {
+		return nil, usage(errors.New("--stride is for text"))
 	}
 	if r.Images != nil {
 		return evaluateImages(ctx, r, o)
@@ -118,7 +135,7 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions) (interface{ pri
 	if o.data != "" {
 		return nil, usage(errors.New("--data is for runs of images"))
 	}
-	return evaluate(ctx, r, o)
+	return evaluate(ctx, r, o, p)
 }
 
 // evalOptions say what is evaluated.
@@ -128,6 +145,8 @@ type evalOptions struct {
 	split   string
 	best    bool
 	samples int
+	text    string // of one's own
+	stride  int    // of windows of text; 0: they do not overlap
 	data    string // other images
 	gammas  string
 	figure  string
@@ -144,6 +163,12 @@ func (o evalOptions) validate() error {
 	}
 	if o.samples < 0 {
 		return fmt.Errorf("--samples %d: give a positive number, or 0 for all", o.samples)
+	}
+	if o.stride < 0 {
+		return fmt.Errorf("--stride %d: give a positive number, or 0 for windows that do not overlap", o.stride)
+	}
+	if (o.text != "" || o.stride > 0) && (o.gammas != "" || o.data != "" || o.source != "") {
+		return errors.New("--text and --stride are for language models; leave out --gamma, --data and --source")
 	}
 	if o.onCorrupt != "" && o.data == "" {
 		return errors.New("--on-corrupt is for the images of --data; give that too")
@@ -172,62 +197,4 @@ func (o evalOptions) dir(r *train.Run) string {
 		return r.BestDir()
 	}
 	return r.Dir
-}
-
-func (e *evalReport) print(w io.Writer) {
-	name := map[string]string{"val": "Validation", "train": "Training"}[e.Split]
-	fmt.Fprintf(w, "%s text, %s tokens in %s windows:\n", name, countText(e.Tokens), countText(int64(e.Windows)))
-	fmt.Fprintf(w, "  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
-	fmt.Fprintf(w, "  perplexity     %.3f\n  bits per byte  %.4f\n", e.Perplexity, e.BitsPerByte)
-	fmt.Fprintf(w, "  in float32     %.4f nats a token (grid - float32: %+.2g)\n", e.FloatLoss, e.GridMinFloat)
-}
-
-// evaluate measures r's model on a grid and in float32.
-func evaluate(ctx context.Context, r *train.Run, o evalOptions) (*evalReport, error) {
-	text := r.Text.Tokens(o.split == "train")
-	if text.Len() == 0 {
-		return nil, usage(errors.New("this run holds no text out; use --split train"))
-	}
-	T := r.Config.Model.Context
-	set, err := data.NewSequential(text, T, o.samples)
-	if err != nil {
-		return nil, err
-	}
-	r.Config.Engine = o.engine
-	l, err := loadRun(r, o.dir(r), func(m *model.GPT) error {
-		return m.Loss(model.NewBatch(r.Config.Loop.SamplesAtOnce(), T), r.Config.Method.Grid, new(float64))
-	})
-	if err != nil {
-		return nil, err
-	}
-	defer l.be.Close()
-	e := &evalReport{Split: o.split, Windows: set.Len(), Tokens: int64(set.Len() * T), Grid: l.grid.String()}
-	var onGrid, inFloat float64
-	var bytes int64
-	for first := 0; first < set.Len(); {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		b := model.NewBatch(min(r.Config.Loop.SamplesAtOnce(), set.Len()-first), T)
-		if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
-			return nil, err
-		}
-		if err := l.model.Loss(b, l.grid, &onGrid); err != nil {
-			return nil, err
-		}
-		if err := l.model.Loss(b, bdia.NoGrid, &inFloat); err != nil {
-			return nil, err
-		}
-		text, err := l.tok.Decode(b.Targets)
-		if err != nil {
-			return nil, err
-		}
-		bytes += int64(len(text))
-		first += b.Size
-	}
-	e.Loss, e.FloatLoss = onGrid/float64(e.Tokens), inFloat/float64(e.Tokens)
-	e.GridMinFloat = e.Loss - e.FloatLoss
-	e.Perplexity = metric.Perplexity(e.Loss)
-	e.BitsPerByte = metric.BitsPerByte(e.Loss, e.Tokens, bytes)
-	return e, nil
 }

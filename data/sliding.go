@@ -1,0 +1,64 @@
+package data
+
+import "fmt"
+
+// Sliding gives evaluation windows that overlap, so that most tokens are seen with
+// a long context: window i begins at token i*stride, and counts the tokens that no
+// window before it has counted. This is how the perplexity of language models is
+// usually reported ("Perplexity of fixed-length models" in the documentation of
+// Hugging Face's transformers): windows of context tokens, of which all but the first
+// are predicted. Windows that do not overlap, of stride context, hold one more, the
+// first of the next window: so that every token is counted but the first. The last
+// window may be shorter.
+type Sliding struct {
+	tokens       Tokens
+	span, stride int64 // span: tokens of a window
+	n            int
+}
+
+// NewSliding returns the first maxWindows windows, or for 0 all. A stride beyond the
+// context is an error, and a set of fewer than two tokens is ErrTooShort.
+func NewSliding(tokens Tokens, context, stride, maxWindows int) (*Sliding, error) {
+	if context < 1 || stride < 1 || stride > context {
+		return nil, fmt.Errorf("data: windows that begin every %d tokens in a context of %d: give a stride of 1 to %d", stride, context, context)
+	}
+	if maxWindows < 0 {
+		return nil, fmt.Errorf("data: %d evaluation windows: give 0 for all of them or a positive number", maxWindows)
+	}
+	if err := checkWindow(tokens, 1); err != nil {
+		return nil, err
+	}
+	s := &Sliding{tokens: tokens, span: int64(context), stride: int64(stride)}
+	if stride == context {
+		s.span++
+	}
+	n := 1 + (max(tokens.Len()-s.span, 0)+s.stride-1)/s.stride
+	if maxWindows > 0 {
+		n = min(n, int64(maxWindows))
+	}
+	s.n = int(n)
+	return s, nil
+}
+
+// Len returns the number of windows.
+func (s *Sliding) Len() int { return s.n }
+
+// Size returns how many targets window i has, and how many of them, the last,
+// count.
+func (s *Sliding) Size(i int) (targets, counted int) {
+	begin := int64(i) * s.stride
+	end := min(begin+s.span, s.tokens.Len())
+	targets, counted = int(end-begin-1), int(end-begin-1)
+	if i > 0 {
+		counted = int(end - (begin - s.stride + s.span))
+	}
+	return targets, counted
+}
+
+// Window fills inputs and targets, as many as Size says, with window i.
+func (s *Sliding) Window(i int, inputs, targets []int32) error {
+	if T, _ := s.Size(i); i < 0 || i >= s.n || len(inputs) != T || len(targets) != T {
+		return fmt.Errorf("data: window %d of %d into %d inputs and %d targets", i, s.n, len(inputs), len(targets))
+	}
+	return readWindow(s.tokens, int64(i)*s.stride, inputs, targets)
+}
