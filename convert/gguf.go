@@ -109,14 +109,48 @@ func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) ([]gguf.KV, error) {
 	if tok == nil {
 		return nil, errors.New("a GGUF file holds the tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, beside it")
 	}
-	b, ok := tok.(*tokenizer.BPE)
-	if !ok {
-		return nil, fmt.Errorf("%w: llama.cpp has no tokenizer like this one (%s); train with a byte-level BPE (--tokenizer bpe), or export to another format", ErrUnsupported, tok.Kind())
-	}
-	n := b.VocabSize()
-	if n > vocab {
+	if n := tok.VocabSize(); n > vocab {
 		return nil, fmt.Errorf("%w: the tokenizer has %d tokens, the model only %d", ErrMismatch, n, vocab)
 	}
+	switch tok := tok.(type) {
+	case *tokenizer.BPE:
+		return ggufBPE(tok, vocab)
+	case *tokenizer.Char:
+		return ggufChars(tok, vocab)
+	}
+	return nil, fmt.Errorf("%w: llama.cpp has no tokenizer like this one (%s); export to another format", ErrUnsupported, tok.Kind())
+}
+
+// ggufChars are the keys of a vocabulary of characters. llama.cpp's tokenizer of
+// RWKV takes the longest token that text begins with, which among characters is the
+// only one; and it alone lets a vocabulary have no token for the end of the text.
+func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
+	tokens, types := make([]string, vocab), make([]int32, vocab)
+	for id := range tokens {
+		// No UTF-8 has the byte ff, so no text the unused token.
+		text, kind := fmt.Appendf(nil, "\xff%d", id), int32(ggufUnused)
+		if id < c.VocabSize() {
+			var err error
+			if text, err = c.Decode([]int32{int32(id)}); err != nil {
+				return nil, err
+			}
+			kind = ggufNormal
+		}
+		for _, b := range text {
+			tokens[id] += fmt.Sprintf(`\x%02x`, b)
+		}
+		types[id] = kind
+	}
+	return []gguf.KV{
+		{Key: "tokenizer.ggml.model", Value: "rwkv"},
+		{Key: "tokenizer.ggml.tokens", Value: tokens},
+		{Key: "tokenizer.ggml.token_type", Value: types},
+	}, nil
+}
+
+// ggufBPE are the keys of a byte-level BPE.
+func ggufBPE(b *tokenizer.BPE, vocab int) ([]gguf.KV, error) {
+	n := b.VocabSize()
 	tokens, types := make([]string, vocab), make([]int32, vocab)
 	ids := make(map[string]int, vocab)
 	for id := range tokens {

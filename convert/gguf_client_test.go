@@ -37,7 +37,7 @@ type (
 		Models []llamaModel `json:"models"`
 	}
 	llamaAnswer struct {
-		BOS, EOS   int32
+		BOS, EOS   *int32
 		AddsBOS    bool
 		IDs        [][]int32
 		Completion string
@@ -155,16 +155,16 @@ func TestClientLlama(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	end, _ := tok.EndOfText()
-	prompt, err := tok.Encode([]byte(clientPrompt))
+	chars, err := tokenizer.NewChar(strings.NewReader(strings.Join(texts, "")))
 	if err != nil {
 		t.Fatal(err)
 	}
-
-	plain := model.GPTConfig{Vocab: 600, Context: 128, Layers: 3, Heads: 4, Width: 64}
-	padded := model.GPTConfig{Vocab: 640, Context: 160, Layers: 2, Heads: 2, Width: 48, MLP: 96, Untied: true, NoBias: true, Eps: 1e-4}
+	sizes := model.GPTConfig{Context: 144, Layers: 3, Heads: 4, Width: 64}
+	others := model.GPTConfig{Context: 160, Layers: 2, Heads: 2, Width: 48, MLP: 96, Untied: true, NoBias: true, Eps: 1e-4}
 	type subject struct {
 		name   string
+		tok    tokenizer.Tokenizer
+		prompt []int32
 		typ    gguf.Type
 		tol    float64 // of the logits, as a share of the largest
 		same   bool    // the whole text
@@ -173,15 +173,30 @@ func TestClientLlama(t *testing.T) {
 	}
 	var subjects []subject
 	request := llamaRequest{Texts: texts}
-	for _, c := range []model.GPTConfig{plain, padded} {
+	for _, of := range []struct {
+		name string
+		tok  tokenizer.Tokenizer
+		c    model.GPTConfig
+		pad  int // tokens that the tokenizer lacks
+	}{{"BPE", tok, sizes, 0}, {"BPE, other sizes, padded, untied, without biases", tok, others, 40}, {"characters", chars, sizes, 3}} {
+		c := of.c
+		c.Vocab = of.tok.VocabSize() + of.pad
 		be, m := clientModel(t, c)
+		end, ok := tokenizer.EndOfText(of.tok)
+		if !ok {
+			end = int32(of.tok.VocabSize())
+		}
+		prompt, err := of.tok.Encode([]byte(clientPrompt))
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, s := range []subject{
 			{typ: gguf.F32, tol: 2e-3, same: true},
 			{typ: gguf.F16, tol: 4e-3},
 			{typ: gguf.BF16, tol: 2e-2},
 			{typ: gguf.Q8_0, tol: 5e-2},
 		} {
-			s.name = fmt.Sprintf("%d tokens as %v", c.Vocab, s.typ)
+			s.name, s.tok, s.prompt = fmt.Sprint(of.name, " as ", s.typ), of.tok, prompt
 			file := filepath.Join(t.TempDir(), "model.gguf")
 			// A text is the same only where no two tokens are nearly as likely: the
 			// first seed of such a one.
@@ -191,7 +206,7 @@ func TestClientLlama(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := WriteGGUF(out, be, m, GGUFOptions{Name: s.name, Type: s.typ, Tokenizer: tok}); err != nil {
+				if _, err := WriteGGUF(out, be, m, GGUFOptions{Name: s.name, Type: s.typ, Tokenizer: s.tok}); err != nil {
 					t.Fatal(err)
 				}
 				if err := out.Close(); err != nil {
@@ -224,11 +239,14 @@ func TestClientLlama(t *testing.T) {
 
 	for i, got := range askLlama(t, request) {
 		s := subjects[i]
-		if got.BOS != end || got.EOS != end || got.AddsBOS {
-			t.Errorf("%s: begin %d, end %d, begin added: %v; want %d", s.name, got.BOS, got.EOS, got.AddsBOS, end)
+		end, ok := tokenizer.EndOfText(s.tok)
+		for _, id := range []*int32{got.BOS, got.EOS} {
+			if ok != (id != nil) || ok && *id != end || got.AddsBOS {
+				t.Errorf("%s: begin or end is token %v, added: %v; want %d, %v", s.name, id, got.AddsBOS, end, ok)
+			}
 		}
 		for k, text := range texts {
-			want, err := tok.Encode([]byte(text))
+			want, err := s.tok.Encode([]byte(text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -243,19 +261,19 @@ func TestClientLlama(t *testing.T) {
 			off = max(off, math.Abs(float64(logits[k])-float64(s.want[k])))
 		}
 		same := 0
-		for same < len(got.Generated) && got.Generated[same] == s.tokens[len(prompt)+same] {
+		for same < len(got.Generated) && got.Generated[same] == s.tokens[len(s.prompt)+same] {
 			same++
 		}
 		t.Logf("%s: largest difference of a logit %.3g of %.3g; %d of %d tokens the same", s.name, off, largest(s.want), same, clientTokens)
 		if !s.same {
 			continue
 		}
-		text, err := tok.Decode(s.tokens[len(prompt):])
+		text, err := s.tok.Decode(s.tokens[len(s.prompt):])
 		if err != nil {
 			t.Fatal(err)
 		}
 		if same < clientTokens || written(got.Completion) != written(string(text)) {
-			t.Errorf("%s: tokens %v\nand text %q,\nwant %v\nand %q", s.name, got.Generated, got.Completion, s.tokens[len(prompt):], text)
+			t.Errorf("%s: tokens %v\nand text %q,\nwant %v\nand %q", s.name, got.Generated, got.Completion, s.tokens[len(s.prompt):], text)
 		}
 	}
 }

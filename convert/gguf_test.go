@@ -2,6 +2,7 @@ package convert
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/google/go-cmp/cmp"
 )
 
 // bpe learns a tokenizer of so many tokens.
@@ -187,6 +189,80 @@ func TestGGUFPieces(t *testing.T) {
 	}
 }
 
+// words is a tokenizer of a kind that llama.cpp does not have.
+type words struct{ *tokenizer.Char }
+
+// named is a BPE of the 256 bytes, as of has them, with special tokens after them.
+func named(t *testing.T, of *tokenizer.BPE, special ...string) *tokenizer.BPE {
+	t.Helper()
+	type added struct {
+		ID      int    `json:"id"`
+		Content string `json:"content"`
+		Special bool   `json:"special"`
+	}
+	vocab := map[string]int{}
+	for id := range 256 {
+		name, _ := of.Spelling(int32(id))
+		vocab[name] = id
+	}
+	var tokens []added
+	for _, s := range special {
+		tokens = append(tokens, added{len(vocab) + len(tokens), s, true})
+	}
+	text, err := json.Marshal(map[string]any{
+		"added_tokens":  tokens,
+		"pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+		"decoder":       map[string]any{"type": "ByteLevel"},
+		"model":         map[string]any{"type": "BPE", "vocab": vocab, "merges": []string{}},
+	})
+	dir := t.TempDir()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "tokenizer.json"), text, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok.(*tokenizer.BPE)
+}
+
+// TestGGUFEnd: where the tokenizer has no token for the end of a text, an unused
+// one is.
+func TestGGUFEnd(t *testing.T) {
+	t.Parallel()
+	keys, err := ggufVocabulary(named(t, bpe(t, 257)), 258)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range keys {
+		if kv.Key == "tokenizer.ggml.eos_token_id" && kv.Value != uint32(256) {
+			t.Errorf("%s is %v", kv.Key, kv.Value)
+		}
+	}
+}
+
+// TestGGUFChars: characters are spelt by their bytes, and no text is an unused
+// token.
+func TestGGUFChars(t *testing.T) {
+	t.Parallel()
+	chars, err := tokenizer.NewChar(strings.NewReader("a\n\\é"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := ggufVocabulary(chars, 5)
+	want := []gguf.KV{
+		{Key: "tokenizer.ggml.model", Value: "rwkv"},
+		{Key: "tokenizer.ggml.tokens", Value: []string{`\x0a`, `\x5c`, `\x61`, `\xc3\xa9`, `\xff\x34`}},
+		{Key: "tokenizer.ggml.token_type", Value: []int32{1, 1, 1, 1, 5}},
+	}
+	if d := cmp.Diff(want, keys); err != nil || d != "" {
+		t.Errorf("%v\n%s", err, d)
+	}
+}
+
 func TestGGUFRefuses(t *testing.T) {
 	t.Parallel()
 	chars, err := tokenizer.NewChar(strings.NewReader("abc"))
@@ -202,7 +278,9 @@ func TestGGUFRefuses(t *testing.T) {
 		want   string
 	}{
 		{"erf", func(c *model.GPTConfig) { c.GELU = backend.GELUErf }, tok, ErrUnsupported, "GELU is the erf form"},
-		{"characters", nil, chars, ErrUnsupported, "(char); train with a byte-level BPE"},
+		{"other tokenizer", nil, words{chars}, ErrUnsupported, "no tokenizer like this one (char)"},
+		{"no end of text", func(c *model.GPTConfig) { c.Vocab = 256 }, named(t, tok), ErrUnsupported, "has no <|endoftext|>"},
+		{"spelt twice", nil, named(t, tok, "[PAD261]"), ErrUnsupported, `tokens 256 and 261 are both spelt "[PAD261]"`},
 		{"no tokenizer", nil, nil, nil, "put tokenizer.json"},
 		{"tokenizer too large", func(c *model.GPTConfig) { c.Vocab = 258 }, tok, ErrMismatch, "has 259 tokens, the model only 258"},
 	} {
