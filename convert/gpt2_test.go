@@ -18,6 +18,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
@@ -31,7 +32,11 @@ func config() model.GPTConfig {
 // newModel allocates a model of c.
 func newModel(t testing.TB, c model.GPTConfig) (backend.Backend, *model.GPT) {
 	t.Helper()
-	be, err := cpu.New(cpu.Options{Threads: 1, ArenaBytes: cpu.ScratchBytes(1) + 1<<20})
+	planner := plan.New(cpu.ScratchBytes(1))
+	if _, err := model.NewGPT(planner, c, bdia.DefaultOptions()); err != nil {
+		t.Fatal(err)
+	}
+	be, err := cpu.New(cpu.Options{Threads: 1, ArenaBytes: planner.Peak().Total + 1<<20}) // and room for adapters
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +194,7 @@ func TestTransposeTiles(t *testing.T) {
 		for i := range src {
 			src[i] = float32(i)
 		}
-		transpose(dst, src, rows, cols)
+		transpose(dst, rows, src, rows, cols)
 		for i := range src {
 			if r, c := i/cols, i%cols; dst[c*rows+r] != src[i] {
 				t.Fatalf("(%d,%d): element (%d,%d) is %v", rows, cols, r, c, dst[c*rows+r])
@@ -378,12 +383,13 @@ func TestMisfits(t *testing.T) {
 		{"no embedding", without("wte.weight"), nil, []string{"wte.weight", "missing"}, ErrMismatch},
 		{"untransposed", reshaped, nil, []string{"h.1.mlp.c_fc.weight", "[24 6]", "[6 24]"}, ErrMismatch},
 		{"a scalar", scalar, nil, []string{"wpe.weight", "[]", "[5 6]"}, ErrMismatch},
-		{"integers", integers, nil, []string{"ln_f.bias", "I32"}, nil},
+		{"integers", integers, nil, []string{"ln_f.bias", "I32"}, ErrMismatch},
 		{"deeper model", base, func(c *model.GPTConfig) { c.Layers = 3 }, []string{"h.2.", "3 blocks"}, ErrMismatch},
 		{"shallower model", base, func(c *model.GPTConfig) { c.Layers = 1 }, []string{"more than 1 block"}, ErrMismatch},
 		{"larger vocabulary", base, func(c *model.GPTConfig) { c.Vocab = 8 }, []string{"wte.weight", "[7 6]", "[8 6]"}, ErrMismatch},
 		{"longer context", base, func(c *model.GPTConfig) { c.Context = 6 }, []string{"wpe.weight"}, ErrMismatch},
 		{"untied", base, func(c *model.GPTConfig) { c.Untied = true }, []string{"lm_head.weight", "missing"}, ErrMismatch},
+		{"another tensor", append(slices.Clone(base), entry{"h.0.attn.c_attn.lora_A", safetensors.F32, []int{1}, make([]byte, 4)}), nil, []string{"lora_A"}, ErrMismatch},
 		{"something else", []entry{{"a", safetensors.F32, []int{1}, make([]byte, 4)}}, nil, []string{"wte.weight", "GPT-2"}, ErrMismatch},
 	} {
 		c := config()
@@ -531,25 +537,27 @@ func FuzzReadGPT2Config(f *testing.F) {
 	f.Add([]byte(`{"model_type":"gpt2","n_embd":1e300}`))
 	f.Add([]byte(`[`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		c, err := parseGPT2Config(text)
+		info, err := parseGPT2Info(text)
 		if err != nil {
 			return
 		}
 		// What is accepted is valid, and is read back as it was written.
+		c := info.Config
 		if err := c.Validate(); err != nil {
 			t.Fatalf("accepted %+v: %v", c, err)
 		}
 		var b bytes.Buffer
-		if err := WriteGPT2Config(&b, c); err != nil {
+		if err := WriteGPT2Info(&b, info); err != nil {
 			t.Fatal(err)
 		}
-		again, err := parseGPT2Config(b.Bytes())
+		read, err := parseGPT2Info(b.Bytes())
 		if err != nil {
 			t.Fatal(err)
 		}
+		again := read.Config
 		c.Eps, c.MLP, again.MLP = c.Epsilon(), c.MLPWidth(), again.MLPWidth()
-		if again != c {
-			t.Errorf("read %+v, written and read again %+v", c, again)
+		if again != c || (read.End == nil) != (info.End == nil) || info.End != nil && *read.End != *info.End {
+			t.Errorf("read %+v, written and read again %+v", info, read)
 		}
 	})
 }

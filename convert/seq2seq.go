@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -119,31 +118,23 @@ func parseSeq2SeqConfig(text []byte) (info Seq2SeqInfo, err error) {
 }
 
 // WriteSeq2Seq writes a model's parameters as model.safetensors, by their names
-// here, one tensor at a time.
+// here, in F32.
 func WriteSeq2Seq(w io.Writer, be backend.Backend, m *model.Seq2Seq) error {
-	params := m.Params()
-	infos := make([]safetensors.Info, len(params))
-	for i, p := range params {
-		infos[i] = safetensors.Info{Name: p.Name, DType: safetensors.F32, Shape: p.Value.Shape.Dims()}
+	return WriteSeq2SeqAs(w, be, m, Form{})
+}
+
+// WriteSeq2SeqAs is WriteSeq2Seq in a form.
+func WriteSeq2SeqAs(w io.Writer, be backend.Backend, m *model.Seq2Seq, form Form) error {
+	var parts []part
+	for _, p := range m.Params() {
+		parts = append(parts, part{name: p.Name, shape: p.Value.Shape.Dims(), src: p.Value})
 	}
-	sw, err := safetensors.NewWriter(w, infos, map[string]string{"format": "pt"})
-	if err != nil {
-		return err
-	}
-	var buf []float32
-	for _, p := range params {
-		buf = resize(buf, p.Value.Len())
-		be.Download(buf, p.Value)
-		if err := sw.WriteFloat32(p.Name, buf); err != nil {
-			return err
-		}
-	}
-	return sw.Close()
+	return form.write(w, be, parts)
 }
 
 // ReadSeq2Seq loads a model's parameters from what WriteSeq2Seq wrote. All of them
 // must be there and fit, and no others (ErrMismatch).
-func ReadSeq2Seq(be backend.Backend, m *model.Seq2Seq, f *safetensors.File) error {
+func ReadSeq2Seq(be backend.Backend, m *model.Seq2Seq, f Tensors) error {
 	params := make(map[string]*tensor.Param, len(m.Params()))
 	for _, p := range m.Params() {
 		params[p.Name] = p
@@ -153,20 +144,15 @@ func ReadSeq2Seq(be backend.Backend, m *model.Seq2Seq, f *safetensors.File) erro
 			return fmt.Errorf("convert: %w: tensor %s is none of the model that the configuration describes", ErrMismatch, name)
 		}
 	}
-	var buf []float32
+	mover := NewMover(be)
 	for _, p := range m.Params() {
-		info, ok := f.Info(p.Name)
-		if !ok {
-			return fmt.Errorf("convert: %w: tensor %s is missing", ErrMismatch, p.Name)
+		err := fits(f, p.Name, p.Value.Shape.Dims(), "an encoder-decoder of these sizes")
+		if err == nil {
+			err = mover.Read(p.Value, f, p.Name, 0)
 		}
-		if want := p.Value.Shape.Dims(); fmt.Sprint(info.Shape) != fmt.Sprint(want) {
-			return fmt.Errorf("convert: %w: tensor %s has shape %v, the configuration asks for %v", ErrMismatch, p.Name, info.Shape, want)
-		}
-		buf = resize(buf, p.Value.Len())
-		if err := f.ReadFloat32(p.Name, buf); err != nil {
+		if err != nil {
 			return err
 		}
-		be.Upload(p.Value, buf)
 	}
 	return nil
 }

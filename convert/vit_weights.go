@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -68,33 +67,24 @@ func hfViTName(prefix, name string) []string {
 	return []string{prefix + hfViTNames.Replace(name)}
 }
 
-// WriteViT writes a model's parameters as timm's model.safetensors, one tensor
-// at a time.
+// WriteViT writes a model's parameters as timm's model.safetensors, in F32.
 func WriteViT(w io.Writer, be backend.Backend, m *model.ViT) error {
-	params := m.Params()
-	infos := make([]safetensors.Info, len(params))
-	for i, p := range params {
+	return WriteViTAs(w, be, m, Form{})
+}
+
+// WriteViTAs is WriteViT in a form.
+func WriteViTAs(w io.Writer, be backend.Backend, m *model.ViT, form Form) error {
+	var parts []part
+	for _, p := range m.Params() {
 		name, shape := timmName(m.Config, p)
-		infos[i] = safetensors.Info{Name: name, DType: safetensors.F32, Shape: shape}
+		parts = append(parts, part{name: name, shape: shape, src: p.Value})
 	}
-	sw, err := safetensors.NewWriter(w, infos, map[string]string{"format": "pt"})
-	if err != nil {
-		return err
-	}
-	var buf []float32
-	for i, p := range params {
-		buf = resize(buf, p.Value.Len())
-		be.Download(buf, p.Value)
-		if err := sw.WriteFloat32(infos[i].Name, buf); err != nil {
-			return err
-		}
-	}
-	return sw.Close()
+	return form.write(w, be, parts)
 }
 
 // ReadViT loads a model's parameters from the model.safetensors of timm or of
 // Hugging Face's ViT: all must be there and fit, and no others (ErrMismatch).
-func ReadViT(be backend.Backend, m *model.ViT, f *safetensors.File) error {
+func ReadViT(be backend.Backend, m *model.ViT, f Tensors) error {
 	_, err := readViT(be, m, f, false)
 	return err
 }
@@ -103,11 +93,11 @@ func ReadViT(be backend.Backend, m *model.ViT, f *safetensors.File) error {
 // left as it is, and positions of another image size are interpolated (bicubic
 // with antialiasing, as timm's resample_abs_pos_embed). changes says what was
 // done so.
-func AdaptViT(be backend.Backend, m *model.ViT, f *safetensors.File) (changes []string, err error) {
+func AdaptViT(be backend.Backend, m *model.ViT, f Tensors) (changes []string, err error) {
 	return readViT(be, m, f, true)
 }
 
-func readViT(be backend.Backend, m *model.ViT, f *safetensors.File, adapt bool) (changes []string, err error) {
+func readViT(be backend.Backend, m *model.ViT, f Tensors, adapt bool) (changes []string, err error) {
 	of := vitNames[0].of
 	for _, n := range vitNames {
 		if _, ok := f.Info(n.sign); ok {
@@ -126,7 +116,7 @@ func readViT(be backend.Backend, m *model.ViT, f *safetensors.File, adapt bool) 
 	if err := noOthers(m, f, of); err != nil {
 		return nil, err
 	}
-	var buf []float32
+	mover := NewMover(be)
 	for _, p := range m.Params() {
 		name, shape := timmName(m.Config, p)
 		if newHead && strings.HasPrefix(name, "head.") {
@@ -142,23 +132,18 @@ func readViT(be backend.Backend, m *model.ViT, f *safetensors.File, adapt bool) 
 				continue
 			}
 		}
-		buf = resize(buf, p.Value.Len())
 		parts := of(name)
 		want := append([]int{shape[0] / len(parts)}, shape[1:]...)
+		n := p.Value.Len() / len(parts)
 		for i, part := range parts {
-			info, ok := f.Info(part)
-			if !ok {
-				return nil, fmt.Errorf("convert: %w: tensor %s is missing; is this a vision transformer of %d blocks?", ErrMismatch, part, m.Config.Layers)
+			err := fits(f, part, want, fmt.Sprintf("a vision transformer of %d blocks", m.Config.Layers))
+			if err == nil {
+				err = mover.Read(p.Value.Slice(i*n, (i+1)*n), f, part, 0)
 			}
-			if fmt.Sprint(info.Shape) != fmt.Sprint(want) {
-				return nil, fmt.Errorf("convert: %w: tensor %s has shape %v, the configuration asks for %v", ErrMismatch, part, info.Shape, want)
-			}
-			n := len(buf) / len(parts)
-			if err := f.ReadFloat32(part, buf[i*n:(i+1)*n]); err != nil {
+			if err != nil {
 				return nil, err
 			}
 		}
-		be.Upload(p.Value, buf)
 	}
 	return changes, nil
 }
@@ -166,7 +151,7 @@ func readViT(be backend.Backend, m *model.ViT, f *safetensors.File, adapt bool) 
 // noOthers refuses tensors that the model does not have, such as those of layer
 // scale: left out, they would make it another model. The pooler of Hugging Face's
 // ViT is no part of a classifier.
-func noOthers(m *model.ViT, f *safetensors.File, of func(name string) []string) error {
+func noOthers(m *model.ViT, f Tensors, of func(name string) []string) error {
 	known := map[string]bool{}
 	for _, p := range m.Params() {
 		name, _ := timmName(m.Config, p)
@@ -184,7 +169,7 @@ func noOthers(m *model.ViT, f *safetensors.File, of func(name string) []string) 
 
 // gridOf returns the side of the grid of patches that a file's positions are
 // for, if it is another than the model's.
-func gridOf(c model.ViTConfig, f *safetensors.File, name string) (side int, other bool) {
+func gridOf(c model.ViTConfig, f Tensors, name string) (side int, other bool) {
 	info, ok := f.Info(name)
 	if !ok || len(info.Shape) != 3 || info.Shape[0] != 1 || info.Shape[2] != c.Width {
 		return 0, false
@@ -195,11 +180,11 @@ func gridOf(c model.ViTConfig, f *safetensors.File, name string) (side int, othe
 }
 
 // readPositions interpolates the positions of a grid of side×side patches.
-func readPositions(be backend.Backend, m *model.ViT, f *safetensors.File, name string, p *tensor.Param, side int) error {
+func readPositions(be backend.Backend, m *model.ViT, f Tensors, name string, p *tensor.Param, side int) error {
 	c := m.Config
 	prefix, C := (c.Positions()-c.Patches())*c.Width, c.Width
 	old := make([]float32, prefix+side*side*C)
-	if err := f.ReadFloat32(name, old); err != nil {
+	if err := f.ReadFloat32At(name, old, 0); err != nil {
 		return err
 	}
 	host := make([]float32, p.Value.Len())

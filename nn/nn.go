@@ -9,6 +9,8 @@ package nn
 
 import (
 	"math"
+	"runtime"
+	"sync"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/rng"
@@ -47,25 +49,52 @@ func appendParams(list []*tensor.Param, ps ...*tensor.Param) []*tensor.Param {
 	return list
 }
 
+// pieceLen is how many elements of a parameter are made on the host at a time, so
+// that its memory does not grow with them: an even number.
+const pieceLen = 1 << 20
+
+// eachPiece makes p's elements in pieces: fill writes those from number from on.
+func eachPiece(be backend.Backend, p *tensor.Param, fill func(host []float32, from int)) {
+	n := p.Value.Len()
+	host := make([]float32, min(n, pieceLen))
+	for from := 0; from < n; from += pieceLen {
+		host = host[:min(pieceLen, n-from)]
+		fill(host, from)
+		be.Upload(p.Value.Slice(from, from+len(host)), host)
+	}
+}
+
 // Fill sets every element of p to v.
 func Fill(be backend.Backend, p *tensor.Param, v float32) {
 	if p == nil {
 		return
 	}
-	host := make([]float32, p.Value.Len())
-	for i := range host {
-		host[i] = v
-	}
-	be.Upload(p.Value, host)
+	eachPiece(be, p, func(host []float32, _ int) {
+		for i := range host {
+			host[i] = v
+		}
+	})
 }
 
 // Normal fills p with normal draws of mean 0 and deviation std (Box-Muller). id
-// keeps the streams of a model's parameters apart.
+// keeps the streams of a model's parameters apart. Each pair of draws is a function
+// of its place, so all processors can share the work.
 func Normal(be backend.Backend, p *tensor.Param, std float64, seed uint64, id int) {
-	host := make([]float32, p.Value.Len())
 	key := rng.Key{Seed: seed, Block: uint32(id), Site: rng.SiteInit}
+	eachPiece(be, p, func(host []float32, from int) {
+		share := (len(host)/runtime.GOMAXPROCS(0) + 1<<12) &^ 1 // the least is worth a goroutine
+		var working sync.WaitGroup
+		for at := 0; at < len(host); at += share {
+			working.Go(func() { normal(host[at:min(at+share, len(host))], key, (from+at)/2, std) })
+		}
+		working.Wait()
+	})
+}
+
+// normal writes pairs of draws from number first on.
+func normal(host []float32, key rng.Key, first int, std float64) {
 	for i := 0; i < len(host); i += 2 {
-		w := key.At(uint32(i / 2))
+		w := key.At(uint32(first + i/2))
 		u1 := (float64(uint64(w[0])<<32|uint64(w[1])) + 1) * 0x1p-64
 		u2 := float64(uint64(w[2])<<32|uint64(w[3])) * 0x1p-64
 		r := std * math.Sqrt(-2*math.Log(u1))
@@ -74,7 +103,6 @@ func Normal(be backend.Backend, p *tensor.Param, std float64, seed uint64, id in
 			host[i+1] = float32(r * math.Sin(2*math.Pi*u2))
 		}
 	}
-	be.Upload(p.Value, host)
 }
 
 // initBranch draws the weights of a branch: its norm, the product into it and

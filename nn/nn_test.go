@@ -3,11 +3,13 @@ package nn_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/nn"
 	"github.com/bdia-go/bdia/tensor"
@@ -229,6 +231,30 @@ func TestHeadChunks(t *testing.T) {
 	}
 	head.Loss(again, x, targets)
 	testkit.EqualBits(t, "losses without gradients", read(be, again), whole["losses"])
+}
+
+// TestNormalPieces: what is made in pieces, by several processors, is what each
+// place by itself says, and the same of a shorter parameter.
+func TestNormalPieces(t *testing.T) {
+	t.Parallel()
+	const n, short = 1<<20 + 20_003, 9_999
+	be := newCPU(t, 8)
+	long := read(be, normal(be, 3, n))
+	testkit.EqualBits(t, "beginning", long[:short], read(be, normal(be, 3, short)))
+	key := rng.Key{Seed: 77, Block: 3, Site: rng.SiteInit}
+	for _, i := range []int{0, 2, 4094, 1<<19 + 2, 1<<20 - 2, 1 << 20, 1<<20 + 4096, n - 1} {
+		w := key.At(uint32(i / 2))
+		u1 := (float64(uint64(w[0])<<32|uint64(w[1])) + 1) * 0x1p-64
+		u2 := float64(uint64(w[2])<<32|uint64(w[3])) * 0x1p-64
+		if want := float32(math.Sqrt(-2*math.Log(u1)) * math.Cos(2*math.Pi*u2)); long[i] != want {
+			t.Errorf("element %d is %v, want %v", i, long[i], want)
+		}
+	}
+	p := &tensor.Param{Value: be.Alloc(backend.Weights, tensor.F32, tensor.Shape{n / 4})}
+	nn.Fill(be, p, 3)
+	if x := read(be, p.Value); slices.Min(x) != 3 || slices.Max(x) != 3 {
+		t.Error("filled with 3, it has other elements")
+	}
 }
 
 // TestNormal checks moments, tails and independence of the initial weights.

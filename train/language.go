@@ -7,7 +7,6 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
@@ -125,9 +124,9 @@ func (l *language) show() (string, error) {
 	return generate.Text(l.GPT, l.text.Tokenizer, ids, o)
 }
 
-func (l *language) writeConfig(w io.Writer) error         { return convert.WriteGPT2Config(w, l.cfg.Model) }
-func (l *language) writeWeights(w io.Writer) error        { return convert.WriteGPT2(w, l.be, l.GPT) }
-func (l *language) readWeights(f *safetensors.File) error { return convert.ReadGPT2(l.be, l.GPT, f) }
+func (l *language) writeConfig(w io.Writer) error       { return convert.WriteGPT2Config(w, l.cfg.Model) }
+func (l *language) writeWeights(w io.Writer) error      { return convert.WriteGPT2(w, l.be, l.GPT) }
+func (l *language) readWeights(f convert.Tensors) error { return convert.ReadGPT2(l.be, l.GPT, f) }
 
 // tokenSource fills the samples first..first+n-1 of a step's batch.
 type tokenSource interface {

@@ -154,7 +154,7 @@ func evaluate(t *testing.T, r *Run, dir string) float64 {
 	cfg.Model = gpt
 	cfg.Loop.Batch = 1
 	s, _ := session(t, cfg)
-	if err := readWeights(dir, weightsFile, s.learner.readWeights); err != nil {
+	if err := readFolder(dir, s.learner.readWeights); err != nil {
 		t.Fatal(err)
 	}
 	set, err := data.NewSequential(r.Text.Tokens(false), gpt.Context, cfg.Loop.EvalSamples)

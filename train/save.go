@@ -103,18 +103,9 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 	if err != nil {
 		return err
 	}
+	mover := convert.NewMover(s.be)
 	for _, m := range moments {
-		if momentType(m) == safetensors.U8 {
-			codes := make([]byte, m.Value.Len())
-			s.be.DownloadBytes(codes, m.Value)
-			if err := sw.Write(m.Name, codes); err != nil {
-				return err
-			}
-			continue
-		}
-		host := make([]float32, m.Value.Len())
-		s.be.Download(host, m.Value)
-		if err := sw.WriteFloat32(m.Name, host); err != nil {
+		if err := mover.Write(sw, m.Name, m.Value); err != nil {
 			return err
 		}
 	}
@@ -135,14 +126,14 @@ func (r *Run) load(s *Session) error {
 	if r.State.Step == 0 {
 		return s.Init()
 	}
-	if err := s.inUse(func() error { return readWeights(r.Dir, weightsFile, s.learner.readWeights) }); err != nil {
+	if err := s.inUse(func() error { return readFolder(r.Dir, s.learner.readWeights) }); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(r.Dir, filepath.FromSlash(trainedFile))); s.average == nil && err == nil {
 		return fmt.Errorf("train: %s: %w: the weights of this run are averaged; resume with the --ema that it had", r.Dir, convert.ErrMismatch)
 	}
 	if s.average != nil {
-		if err := readWeights(r.Dir, trainedFile, s.learner.readWeights); err != nil {
+		if err := readTrained(r.Dir, s.learner.readWeights); err != nil {
 			return err
 		}
 	}
@@ -165,47 +156,52 @@ func (r *Run) loadOptimizer(s *Session) error {
 		return fmt.Errorf("train: %s: %w: it holds optimiser states of %s bits, not of %s; resume with --state-bits %[3]s or start a new run",
 			path, convert.ErrMismatch, was, is)
 	}
+	mover := convert.NewMover(s.be)
 	for _, m := range s.Optimizer.Moments() {
 		info, ok := f.Info(m.Name)
 		if !ok || info.DType != momentType(m) || fmt.Sprint(info.Shape) != fmt.Sprint(m.Value.Shape.Dims()) {
 			return fmt.Errorf("train: %s: %w: optimiser state %s is missing or is %v%v, not %v%v; was the model changed?",
 				path, convert.ErrMismatch, m.Name, info.DType, info.Shape, momentType(m), m.Value.Shape.Dims())
 		}
-		if info.DType == safetensors.U8 {
-			codes, err := f.Bytes(m.Name)
-			if err != nil {
-				return err
-			}
-			s.be.UploadBytes(m.Value, codes)
-			continue
-		}
-		host := make([]float32, m.Value.Len())
-		if err := f.ReadFloat32(m.Name, host); err != nil {
+		if err := mover.Read(m.Value, f, m.Name, 0); err != nil {
 			return err
 		}
-		s.be.Upload(m.Value, host)
 	}
 	return nil
 }
 
-// LoadWeights fills m from the model folder dir.
+// LoadWeights fills m from the model folder dir, whose weights may be in several
+// files.
 func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
-	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadGPT2(be, m, f) })
+	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) })
 }
 
 // LoadViT fills m from the model folder dir.
 func LoadViT(be backend.Backend, m *model.ViT, dir string) error {
-	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadViT(be, m, f) })
+	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadViT(be, m, f) })
 }
 
 // LoadSeq2Seq fills m from the model folder dir.
 func LoadSeq2Seq(be backend.Backend, m *model.Seq2Seq, dir string) error {
-	return readWeights(dir, weightsFile, func(f *safetensors.File) error { return convert.ReadSeq2Seq(be, m, f) })
+	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadSeq2Seq(be, m, f) })
 }
 
-// readWeights lets read read the weights file name of dir.
-func readWeights(dir, name string, read func(*safetensors.File) error) error {
-	path := filepath.Join(dir, filepath.FromSlash(name))
+// readFolder lets read read the weights of the model folder dir.
+func readFolder(dir string, read func(convert.Tensors) error) error {
+	w, err := convert.OpenWeights(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := read(w); err != nil {
+		return fmt.Errorf("%s: %w", w.Path(), err)
+	}
+	return nil
+}
+
+// readTrained lets read read the weights being trained, of the run in dir.
+func readTrained(dir string, read func(convert.Tensors) error) error {
+	path := filepath.Join(dir, filepath.FromSlash(trainedFile))
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return err

@@ -11,8 +11,8 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
@@ -129,7 +129,7 @@ type learner interface {
 	// The files of the model folder.
 	writeConfig(w io.Writer) error
 	writeWeights(w io.Writer) error
-	readWeights(f *safetensors.File) error
+	readWeights(f convert.Tensors) error
 }
 
 // Score is what an evaluation measures.

@@ -9,7 +9,6 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
@@ -235,7 +234,7 @@ func (t *translation) writeConfig(w io.Writer) error {
 func (t *translation) writeWeights(w io.Writer) error {
 	return convert.WriteSeq2Seq(w, t.be, t.Seq2Seq)
 }
-func (t *translation) readWeights(f *safetensors.File) error {
+func (t *translation) readWeights(f convert.Tensors) error {
 	return convert.ReadSeq2Seq(t.be, t.Seq2Seq, f)
 }
 

@@ -10,7 +10,6 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -45,7 +44,7 @@ func (v *vision) start(seed uint64) error {
 	if v.cfg.Images.From == "" {
 		return nil
 	}
-	return readWeights(v.cfg.Images.From, weightsFile, func(f *safetensors.File) error {
+	return readFolder(v.cfg.Images.From, func(f convert.Tensors) error {
 		changes, err := convert.AdaptViT(v.be, v.ViT, f)
 		v.remarks = append(v.remarks, strings.Join(append([]string{"Starting from " + v.cfg.Images.From}, changes...), ", with "))
 		return err
@@ -160,8 +159,8 @@ func (v *vision) writeConfig(w io.Writer) error {
 	return convert.WriteViTConfig(w, convert.ViTInfo{Config: v.cfg.ViT, Labels: v.classes, Mean: v.cfg.Pixels.Mean, Std: v.cfg.Pixels.Std})
 }
 
-func (v *vision) writeWeights(w io.Writer) error        { return convert.WriteViT(w, v.be, v.ViT) }
-func (v *vision) readWeights(f *safetensors.File) error { return convert.ReadViT(v.be, v.ViT, f) }
+func (v *vision) writeWeights(w io.Writer) error      { return convert.WriteViT(w, v.be, v.ViT) }
+func (v *vision) readWeights(f convert.Tensors) error { return convert.ReadViT(v.be, v.ViT, f) }
 
 // pixelSource fills the samples first..first+n-1 of a step's batch.
 type pixelSource interface {

@@ -97,15 +97,18 @@ func (l *loaded) load(engine train.EngineConfig, use func(m *model.GPT) error) e
 }
 
 // plausible refuses, before memory is taken, weights of so many bytes for which
-// the file in dir is far too short: a hostile or mixed-up description.
+// the files in dir are far too short: a hostile or mixed-up description.
 func plausible(dir string, weights int64) error {
 	const slack = 8 // half precision, and room for small tensors
-	info, err := os.Stat(filepath.Join(dir, "model.safetensors"))
-	if err == nil && weights/slack > info.Size() {
-		return fmt.Errorf("%s: the configuration describes %s of weights, but model.safetensors has only %s; they do not belong together",
-			dir, bytesText(weights), bytesText(info.Size()))
+	w, err := convert.OpenWeights(dir)
+	if err != nil {
+		return err
 	}
-	return nil
+	if weights/slack > w.Bytes() {
+		err = fmt.Errorf("%s: the configuration describes %s of weights, but %s has only %s; they do not belong together",
+			dir, bytesText(weights), filepath.Base(w.Path()), bytesText(w.Bytes()))
+	}
+	return errors.Join(err, w.Close())
 }
 
 // sampleOf continues the beginning of the run's held-out text.

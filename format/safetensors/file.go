@@ -123,13 +123,27 @@ func (f *File) tensor(name string) (Info, []byte, error) {
 // finite value beyond float32's range is an error. dst must have exactly the
 // tensor's number of elements.
 func (f *File) ReadFloat32(name string, dst []float32) error {
-	t, src, err := f.tensor(name)
+	t, _, err := f.tensor(name)
 	if err != nil {
 		return err
 	}
 	if n := t.Elems(); n != len(dst) {
 		return fmt.Errorf("safetensors: %s: tensor %q: shape %v has %d elements, want %d", f.path, name, t.Shape, n, len(dst))
 	}
+	return f.ReadFloat32At(name, dst, 0)
+}
+
+// ReadFloat32At is ReadFloat32 of a part: the elements from number from on, of
+// which the tensor must have as many as dst.
+func (f *File) ReadFloat32At(name string, dst []float32, from int) error {
+	t, src, err := f.tensor(name)
+	if err != nil {
+		return err
+	}
+	if n := t.Elems(); from < 0 || from > n || len(dst) > n-from {
+		return fmt.Errorf("safetensors: %s: tensor %q: shape %v has %d elements, want %d from %d on", f.path, name, t.Shape, n, len(dst), from)
+	}
+	src = src[from*t.DType.Size():]
 	switch t.DType {
 	case F32:
 		for i := range dst {
@@ -148,13 +162,24 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 			v := math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:]))
 			dst[i] = float32(v)
 			if math.IsInf(float64(dst[i]), 0) && !math.IsInf(v, 0) {
-				return fmt.Errorf("safetensors: %s: tensor %q: element %d, %g, is beyond float32", f.path, name, i, v)
+				return fmt.Errorf("safetensors: %s: tensor %q: element %d, %g, is beyond float32", f.path, name, from+i, v)
 			}
 		}
 	default:
 		return fmt.Errorf("safetensors: %s: tensor %q: %v is not a float type this can read (F32, F16, BF16, F64)", f.path, name, t.DType)
 	}
 	return nil
+}
+
+// Forget says that elements from to to-1 of a tensor are done with, so that they
+// take no memory of the process; they can still be read again.
+func (f *File) Forget(name string, from, to int) {
+	t, b, err := f.tensor(name)
+	if err != nil || from < 0 || to > t.Elems() || from >= to {
+		return
+	}
+	start, size := int(f.header.DataStart+t.Offset), t.DType.Size()
+	mmap.Forget(f.data[:start+len(b)], start+from*size, start+to*size)
 }
 
 // Close unmaps the file. Slices that Bytes returned become invalid. A second

@@ -263,6 +263,76 @@ func TestNewWriterRefuses(t *testing.T) {
 	}
 }
 
+// Parts make the same file as the whole, and are read back as such; numbers are
+// rounded to the declared type, and refused where that cannot hold them.
+func TestParts(t *testing.T) {
+	t.Parallel()
+	infos := []Info{{Name: "f", DType: F32, Shape: []int{3, 5000}}, {Name: "h", DType: F16, Shape: []int{3}}, {Name: "b", DType: BF16, Shape: []int{3}}, {Name: "u", DType: U8, Shape: []int{9000}}}
+	floats, bytesOf := make([]float32, 15000), bytes.Repeat([]byte{1, 2, 3}, 3000)
+	for i := range floats {
+		floats[i] = float32(i)
+	}
+	small := []float32{1, -0x1.5556p-2, 65504}
+	var whole, parts bytes.Buffer
+	for out, step := range map[*bytes.Buffer]int{&whole: 1 << 20, &parts: 1001} {
+		w, err := NewWriter(out, infos, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		each := func(n int, write func(from, to int) error) {
+			for from := 0; from < n; from += step {
+				if err := write(from, min(from+step, n)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		each(len(floats), func(from, to int) error { return w.AppendFloat32("f", floats[from:to]) })
+		each(3, func(from, to int) error { return w.AppendFloat32("h", small[from:to]) })
+		each(3, func(from, to int) error { return w.AppendFloat32("b", small[from:to]) })
+		each(len(bytesOf), func(from, to int) error { return w.Append("u", bytesOf[from:to]) })
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(whole.Bytes(), parts.Bytes()) {
+		t.Fatal("written in parts, another file came out")
+	}
+	path := filepath.Join(t.TempDir(), "p")
+	if err := os.WriteFile(path, parts.Bytes(), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f := openFile(t, path)
+	for range 2 { // what was forgotten is read again
+		got := make([]float32, 700)
+		for from := 0; from < len(floats)-len(got); from += len(got) {
+			if err := f.ReadFloat32At("f", got, from); err != nil || !slices.Equal(got, floats[from:from+len(got)]) {
+				t.Fatalf("from %d: %v, %v", from, got[:3], err)
+			}
+			f.Forget("f", from, from+len(got))
+		}
+	}
+	for name, want := range map[string][]float32{"h": {1, -0x1.554p-2, 65504}, "b": {1, -0x1.56p-2, 65536}} {
+		got := make([]float32, 3)
+		if err := f.ReadFloat32(name, got); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v, want %v", name, got, err, want)
+		}
+	}
+	for _, bad := range [][2]int{{-1, 1}, {15000, 1}, {14999, 2}, {15001, 0}} {
+		if err := f.ReadFloat32At("f", make([]float32, bad[1]), bad[0]); err == nil {
+			t.Errorf("%d elements from %d on were read", bad[1], bad[0])
+		}
+	}
+	f.Forget("none", 0, 1)
+	f.Forget("f", 5, 1<<40)
+	w, err := NewWriter(io.Discard, infos[1:2], nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.WriteFloat32("h", []float32{1, 65520, 1}); err == nil || !strings.Contains(err.Error(), "65520 is beyond the range of F16") {
+		t.Errorf("65520 as F16: %v", err)
+	}
+}
+
 func TestWriterOrder(t *testing.T) {
 	t.Parallel()
 	infos := []Info{{Name: "a", DType: F32, Shape: []int{1}}, {Name: "b", DType: U8, Shape: []int{4}}}
@@ -276,6 +346,11 @@ func TestWriterOrder(t *testing.T) {
 		"missing":      {func(w *Writer) error { w.Write("a", make([]byte, 4)); return nil }, `"b": declared but not written`},
 		"twice":        {func(w *Writer) error { w.Write("a", make([]byte, 4)); return w.Write("a", make([]byte, 4)) }, `"b" is next`},
 		"floats as U8": {func(w *Writer) error { w.Write("a", make([]byte, 4)); return w.WriteFloat32("b", make([]float32, 1)) }, "declared U8"},
+		"too many parts": {func(w *Writer) error {
+			w.Append("a", make([]byte, 3))
+			return w.Append("a", make([]byte, 2))
+		}, "got 5 bytes"},
+		"part missing": {func(w *Writer) error { w.Append("a", make([]byte, 3)); return nil }, `"a": declared but not written`},
 		"one too many": {func(w *Writer) error {
 			w.Write("a", make([]byte, 4))
 			w.Write("b", make([]byte, 4))

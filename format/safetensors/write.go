@@ -9,14 +9,17 @@ import (
 	"io"
 	"math"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/half"
 )
 
-// Writer writes a safetensors file front to back, one tensor at a time. After
-// an error every further call returns that error.
+// Writer writes a safetensors file front to back, one tensor, or a part of one, at
+// a time. After an error every further call returns that error.
 type Writer struct {
 	w     *bufio.Writer
 	infos []Info
-	next  int // index of the tensor to come
+	next  int   // index of the tensor at hand
+	done  int64 // bytes of it that are written
 	buf   []byte
 	err   error
 }
@@ -121,42 +124,87 @@ func encodeHeader(infos []Info, meta map[string]string) ([]byte, error) {
 // Write writes the whole tensor, which must be the next in declared order, as
 // little-endian bytes. data must have exactly its size.
 func (w *Writer) Write(name string, data []byte) error {
-	if err := w.begin(name, int64(len(data))); err != nil {
+	if err := w.begin(name, int64(len(data)), true); err != nil {
 		return err
 	}
-	if _, err := w.w.Write(data); err != nil {
-		return w.fail(name, err)
-	}
-	w.next++
-	return nil
+	return w.put(name, data)
 }
 
-// WriteFloat32 is Write for an F32 tensor given as numbers.
-func (w *Writer) WriteFloat32(name string, src []float32) error {
-	if err := w.begin(name, 4*int64(len(src))); err != nil {
+// Append writes the next part of a tensor as little-endian bytes. The tensor is
+// complete with its last byte.
+func (w *Writer) Append(name string, data []byte) error {
+	if err := w.begin(name, int64(len(data)), false); err != nil {
 		return err
 	}
-	if d := w.infos[w.next].DType; d != F32 {
-		return w.fail(name, fmt.Errorf("declared %v, not F32", d))
+	return w.put(name, data)
+}
+
+// WriteFloat32 is Write for an F32, F16 or BF16 tensor given as numbers, which
+// are rounded to nearest, ties to even. A finite number beyond the range of the
+// type is an error.
+func (w *Writer) WriteFloat32(name string, src []float32) error {
+	return w.floats(name, src, true)
+}
+
+// AppendFloat32 is Append for numbers, as WriteFloat32 is Write for them.
+func (w *Writer) AppendFloat32(name string, src []float32) error {
+	return w.floats(name, src, false)
+}
+
+func (w *Writer) floats(name string, src []float32, whole bool) error {
+	d := F32
+	if w.err == nil && w.next < len(w.infos) {
+		d = w.infos[w.next].DType
+	}
+	if d != F32 && d != F16 && d != BF16 {
+		return w.fail(name, fmt.Errorf("declared %v, not a float type this can write (F32, F16, BF16)", d))
+	}
+	if err := w.begin(name, int64(d.Size()*len(src)), whole); err != nil {
+		return err
 	}
 	const chunk = 8192
-	for len(src) > 0 {
+	for {
 		n := min(len(src), chunk)
 		w.buf = w.buf[:0]
 		for _, v := range src[:n] {
-			w.buf = binary.LittleEndian.AppendUint32(w.buf, math.Float32bits(v))
+			if d == F32 {
+				w.buf = binary.LittleEndian.AppendUint32(w.buf, math.Float32bits(v))
+				continue
+			}
+			h := narrow(d, v)
+			if infinite(d, h) && !math.IsInf(float64(v), 0) {
+				return w.fail(name, fmt.Errorf("%g is beyond the range of %v; use F32", v, d))
+			}
+			w.buf = binary.LittleEndian.AppendUint16(w.buf, h)
 		}
-		if _, err := w.w.Write(w.buf); err != nil {
-			return w.fail(name, err)
+		if err := w.put(name, w.buf); err != nil {
+			return err
 		}
-		src = src[n:]
+		if src = src[n:]; len(src) == 0 {
+			return nil
+		}
 	}
-	w.next++
-	return nil
 }
 
-// begin checks that name is due and that size is its size.
-func (w *Writer) begin(name string, size int64) error {
+// narrow rounds v to one of the types of 16 bits; infinite tells what came to lie
+// beyond.
+func narrow(d DType, v float32) uint16 {
+	if d == F16 {
+		return half.FromFloat(v)
+	}
+	return half.BFromFloat(v)
+}
+
+func infinite(d DType, h uint16) bool {
+	if d == F16 {
+		return half.IsInf(h)
+	}
+	return half.BIsInf(h)
+}
+
+// begin checks that name is due and that size bytes are what is left of it, or at
+// most that where they need not be the whole tensor.
+func (w *Writer) begin(name string, size int64, whole bool) error {
 	if w.err != nil {
 		return w.err
 	}
@@ -167,8 +215,19 @@ func (w *Writer) begin(name string, size int64) error {
 	if t.Name != name {
 		return w.fail(name, fmt.Errorf("out of order, %q is next", t.Name))
 	}
-	if t.Size != size {
-		return w.fail(name, fmt.Errorf("got %d bytes, %v%v needs %d", size, t.DType, t.Shape, t.Size))
+	if whole && w.done+size != t.Size || w.done+size > t.Size {
+		return w.fail(name, fmt.Errorf("got %d bytes, %v%v needs %d", w.done+size, t.DType, t.Shape, t.Size))
+	}
+	return nil
+}
+
+// put writes bytes of the tensor at hand.
+func (w *Writer) put(name string, data []byte) error {
+	if _, err := w.w.Write(data); err != nil {
+		return w.fail(name, err)
+	}
+	if w.done += int64(len(data)); w.done == w.infos[w.next].Size {
+		w.next, w.done = w.next+1, 0
 	}
 	return nil
 }

@@ -1,0 +1,187 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Form says how weights are written. The zero Form is F32 and the names without a
+// prefix.
+type Form struct {
+	// DType gives the type of a tensor, F32, F16 or BF16, by its name in the file.
+	DType func(name string) safetensors.DType
+	// Prefix stands before the names of a GPT-2, that of its head left out:
+	// "transformer." or nothing. Other software takes both.
+	Prefix string
+}
+
+// FormOf returns the form in which f was written, so that its weights, read and
+// written again, give the same bytes. F64, which no model here has, becomes F32.
+func FormOf(f Tensors) Form {
+	form := Form{DType: func(name string) safetensors.DType {
+		info, ok := f.Info(name)
+		if !ok || info.DType == safetensors.F64 {
+			return safetensors.F32
+		}
+		return info.DType
+	}}
+	if _, ok := f.Info(gpt2Prefix + "wte.weight"); ok {
+		form.Prefix = gpt2Prefix
+	}
+	return form
+}
+
+// gpt2Prefix stands before the names in files that GPT2LMHeadModel has written.
+const gpt2Prefix = "transformer."
+
+// All returns the form f with one type for all tensors.
+func (f Form) All(d safetensors.DType) Form {
+	f.DType = func(string) safetensors.DType { return d }
+	return f
+}
+
+// part is one tensor of a file that is written.
+type part struct {
+	name       string
+	shape      []int         // in the file
+	src        tensor.Tensor // none: zeros
+	transposed bool
+}
+
+// write writes a file of the parts: wider types first, so that all are aligned.
+func (f Form) write(w io.Writer, be backend.Backend, parts []part) error {
+	dtype := func(p part) safetensors.DType {
+		if f.DType == nil {
+			return safetensors.F32
+		}
+		return f.DType(p.name)
+	}
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(dtype(b).Size(), dtype(a).Size()) })
+	infos := make([]safetensors.Info, len(parts))
+	for i, p := range parts {
+		infos[i] = safetensors.Info{Name: p.name, DType: dtype(p), Shape: p.shape}
+	}
+	sw, err := safetensors.NewWriter(w, infos, map[string]string{"format": "pt"})
+	if err != nil {
+		return err
+	}
+	mover := NewMover(be)
+	for i, p := range parts {
+		switch {
+		case !p.src.Valid():
+			err = sw.WriteFloat32(p.name, make([]float32, infos[i].Elems()))
+		case p.transposed:
+			err = mover.WriteTransposed(sw, p.name, p.src)
+		default:
+			err = mover.Write(sw, p.name, p.src)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return sw.Close()
+}
+
+// WriteGPT2 writes a model's parameters as Hugging Face's model.safetensors, in
+// F32. A model without biases gets zero biases, so that other tools can load it.
+func WriteGPT2(w io.Writer, be backend.Backend, m *model.GPT) error {
+	return WriteGPT2As(w, be, m, Form{})
+}
+
+// WriteGPT2As is WriteGPT2 in a form.
+func WriteGPT2As(w io.Writer, be backend.Backend, m *model.GPT, form Form) error {
+	var parts []part
+	for _, p := range gpt2Params(m) {
+		q := part{name: p.in(form.Prefix), shape: p.shape.Dims(), transposed: p.transposed}
+		if p.param != nil {
+			q.src = p.param.Value
+		}
+		parts = append(parts, q)
+	}
+	return form.write(w, be, parts)
+}
+
+// ReadGPT2 loads a model's parameters from Hugging Face's tensors, whose names may
+// have the prefix "transformer.". All must be there and fit, and no others
+// (ErrMismatch), but for the masks that old files hold.
+func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
+	prefix := FormOf(f).Prefix
+	if _, ok := f.Info(fmt.Sprintf("%sh.%d.ln_1.weight", prefix, m.Config.Layers)); ok {
+		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
+	}
+	hint := fmt.Sprintf("a GPT-2 of %d blocks", m.Config.Layers)
+	params := gpt2Params(m)
+	known := map[string]bool{"lm_head.weight": true} // a copy of a tied one
+	for _, p := range params {
+		known[p.in(prefix)] = true
+		if p.param == nil {
+			continue
+		}
+		if err := fits(f, p.in(prefix), p.shape.Dims(), hint); err != nil {
+			return err
+		}
+	}
+	for _, name := range f.Names() {
+		if !known[name] && !strings.HasSuffix(name, ".attn.bias") && !strings.HasSuffix(name, ".attn.masked_bias") {
+			return fmt.Errorf("convert: %w: tensor %s is none of %s", ErrMismatch, name, hint)
+		}
+	}
+	mover := NewMover(be)
+	for _, p := range params {
+		var err error
+		switch {
+		case p.param == nil:
+		case p.transposed:
+			err = mover.ReadTransposed(p.param.Value, f, p.in(prefix))
+		default:
+			err = mover.Read(p.param.Value, f, p.in(prefix), 0)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gpt2Param is one tensor of a file: shape as stored there, param nil for a bias
+// that the model lacks.
+type gpt2Param struct {
+	hf         string
+	shape      tensor.Shape
+	transposed bool
+	param      *tensor.Param
+}
+
+// in is the name in a file with a prefix, which the head does not have.
+func (p gpt2Param) in(prefix string) string {
+	if p.hf == "lm_head.weight" {
+		return p.hf
+	}
+	return prefix + p.hf
+}
+
+// gpt2Params lists the tensors of m's file in order.
+func gpt2Params(m *model.GPT) []gpt2Param {
+	var list []gpt2Param
+	for _, p := range m.Params() {
+		hf, transposed := gpt2Name(p.Name)
+		s := p.Value.Shape
+		if transposed {
+			s[0], s[1] = s[1], s[0]
+		}
+		list = append(list, gpt2Param{hf, s, transposed, p})
+		base, _ := strings.CutSuffix(hf, ".weight")
+		if m.Config.NoBias && (strings.HasPrefix(base, "h.") || base == "ln_f") {
+			list = append(list, gpt2Param{hf: base + ".bias", shape: tensor.Shape{p.Value.Shape[0]}})
+		}
+	}
+	return list
+}

@@ -1,0 +1,178 @@
+package convert
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/bdia-go/bdia/format/safetensors"
+)
+
+// Tensors is where weights are read from, by their names in the file: a
+// safetensors.File, or the Weights of a folder.
+type Tensors interface {
+	Names() []string
+	Info(name string) (safetensors.Info, bool)
+	// ReadFloat32At fills dst with the elements of a tensor from number from on.
+	ReadFloat32At(name string, dst []float32, from int) error
+	// Forget says that elements from to to-1 of a tensor are done with.
+	Forget(name string, from, to int)
+}
+
+// Names of the files of weights in a model folder.
+const (
+	weightsFile = "model.safetensors"
+	indexFile   = "model.safetensors.index.json"
+)
+
+// pickles are files of weights that are not read: a pickle runs code when it is
+// loaded, and the others are of programs that transformers has given up.
+var pickles = []string{"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"}
+
+// Weights are the tensors of a model folder: of its model.safetensors, or of the
+// several files (shards) that its model.safetensors.index.json names.
+type Weights struct {
+	files []*safetensors.File
+	in    map[string]*safetensors.File // by the name of the tensor
+	names []string
+	path  string // of the one file, or of the index
+	size  int64
+}
+
+// OpenWeights opens the weights of the model folder dir. A missing file is
+// fs.ErrNotExist; a folder that has only weights in a format that is not read,
+// such as PyTorch's pickles, is ErrUnsupported. Close what it returns.
+func OpenWeights(dir string) (*Weights, error) {
+	w := &Weights{in: map[string]*safetensors.File{}}
+	err := w.open(dir)
+	if err != nil {
+		return nil, errors.Join(err, w.Close())
+	}
+	return w, nil
+}
+
+func (w *Weights) open(dir string) error {
+	w.path = filepath.Join(dir, weightsFile)
+	_, err := os.Stat(w.path)
+	if err == nil {
+		f, err := w.add(w.path)
+		if err == nil {
+			for _, name := range f.Names() {
+				w.in[name], w.names = f, append(w.names, name)
+			}
+		}
+		return err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("convert: %w", err)
+	}
+	w.path = filepath.Join(dir, indexFile)
+	text, err := readLimited(w.path, safetensors.MaxIndex)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noWeights(dir)
+	}
+	if err != nil {
+		return fmt.Errorf("convert: %w", err)
+	}
+	index, err := safetensors.ParseIndex(text)
+	if err != nil {
+		return fmt.Errorf("convert: %s: %w", w.path, err)
+	}
+	return w.openShards(dir, index)
+}
+
+// noWeights is the error of a folder without weights that are read here.
+func noWeights(dir string) error {
+	for _, name := range pickles {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("convert: %s: %w: its weights are in %s, and only safetensors are read; convert them: "+
+				`python3 -c 'import sys, transformers as t; t.AutoModelForCausalLM.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1], safe_serialization=True)' %[1]s`,
+				dir, ErrUnsupported, name)
+		}
+	}
+	return fmt.Errorf("convert: %s: the weights: %w: there is neither %s nor %s", dir, fs.ErrNotExist, weightsFile, indexFile)
+}
+
+func (w *Weights) add(path string) (*safetensors.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	w.files, w.size = append(w.files, f), w.size+info.Size()
+	return f, nil
+}
+
+// openShards opens the files of an index, and checks that its tensors are there.
+func (w *Weights) openShards(dir string, index map[string]string) error {
+	files := map[string]*safetensors.File{}
+	for _, name := range slices.Compact(slices.Sorted(maps.Values(index))) {
+		f, err := w.add(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("convert: %s: shard %s: %w, and %s names it; fetch it", dir, name, fs.ErrNotExist, indexFile)
+		}
+		if err != nil {
+			return err
+		}
+		files[name] = f
+		for _, tensor := range f.Names() {
+			if index[tensor] == name {
+				w.in[tensor], w.names = f, append(w.names, tensor)
+			}
+		}
+	}
+	for _, tensor := range slices.Sorted(maps.Keys(index)) {
+		if w.in[tensor] == nil {
+			return fmt.Errorf("convert: %s: %w: tensor %s is not in %s, where %s has it; fetch both again", dir, ErrMismatch, tensor, index[tensor], indexFile)
+		}
+	}
+	return nil
+}
+
+// Names lists the tensors in the order of their data.
+func (w *Weights) Names() []string { return slices.Clone(w.names) }
+
+// Info describes the tensor of that name, and reports whether there is one.
+func (w *Weights) Info(name string) (safetensors.Info, bool) {
+	if f := w.in[name]; f != nil {
+		return f.Info(name)
+	}
+	return safetensors.Info{}, false
+}
+
+// ReadFloat32At fills dst with the elements of a tensor from number from on (see
+// safetensors.File).
+func (w *Weights) ReadFloat32At(name string, dst []float32, from int) error {
+	if f := w.in[name]; f != nil {
+		return f.ReadFloat32At(name, dst, from)
+	}
+	return fmt.Errorf("convert: tensor %q: %w", name, fs.ErrNotExist)
+}
+
+// Forget says that elements from to to-1 of a tensor are done with.
+func (w *Weights) Forget(name string, from, to int) {
+	if f := w.in[name]; f != nil {
+		f.Forget(name, from, to)
+	}
+}
+
+// Path is the file of the weights or, where there are several, that of their index.
+func (w *Weights) Path() string { return w.path }
+
+// Bytes is the size of the files.
+func (w *Weights) Bytes() int64 { return w.size }
+
+// Close closes the files.
+func (w *Weights) Close() (err error) {
+	for _, f := range w.files {
+		err = errors.Join(err, f.Close())
+	}
+	return err
+}

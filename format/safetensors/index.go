@@ -1,0 +1,106 @@
+package safetensors
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of an index.
+const (
+	MaxIndex  = 64 << 20 // bytes of its text
+	maxShards = 4096
+	maxNames  = 1 << 20
+	maxDepth  = 32 // of the values that are passed over
+)
+
+// ParseIndex reads the text of a model.safetensors.index.json, which says in which
+// file of several each tensor is: a weight_map from tensors to files. Files lie in
+// the index's own folder: a name that leads elsewhere is refused, and so are
+// duplicate names. Errors wrap ErrCorrupt.
+func ParseIndex(text []byte) (map[string]string, error) {
+	m, err := parseIndex(text)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: index: %w", err)
+	}
+	return m, nil
+}
+
+func parseIndex(text []byte) (weights map[string]string, err error) {
+	if len(text) > MaxIndex {
+		return nil, corrupt("%d bytes are over the limit of %d", len(text), MaxIndex)
+	}
+	if !utf8.Valid(text) {
+		return nil, corrupt("not UTF-8")
+	}
+	r := jsonReader{json.NewDecoder(bytes.NewReader(text))}
+	r.dec.UseNumber()
+	shards := map[string]bool{}
+	err = r.object("index", func(key string) error {
+		if key != "weight_map" {
+			return r.skip(key, 0)
+		}
+		weights = map[string]string{}
+		return r.object(key, func(name string) error {
+			file, err := r.str("the file of " + name)
+			if err != nil {
+				return err
+			}
+			if !plainName(file) {
+				return corrupt("tensor %q is in %.64q, which is no .safetensors file of the same folder", name, file)
+			}
+			weights[name], shards[file] = file, true
+			if len(weights) > maxNames || len(shards) > maxShards {
+				return corrupt("more than %d tensors or %d files", maxNames, maxShards)
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.dec.Token(); err != io.EOF {
+		return nil, corrupt("text after the last '}'")
+	}
+	if len(weights) == 0 {
+		return nil, corrupt("no weight_map, or an empty one")
+	}
+	return weights, nil
+}
+
+// plainName reports whether name is that of a safetensors file, without a folder.
+func plainName(name string) bool {
+	return strings.HasSuffix(name, ".safetensors") && len(name) <= 255 && !strings.ContainsAny(name, "/\\:\x00")
+}
+
+// skip passes over a value of any kind.
+func (r jsonReader) skip(where string, depth int) error {
+	if depth > maxDepth {
+		return corrupt("%s is nested more than %d deep", where, maxDepth)
+	}
+	tok, err := r.dec.Token()
+	if err != nil {
+		return corrupt("%s: %v", where, err)
+	}
+	open, ok := tok.(json.Delim)
+	if !ok {
+		return nil
+	}
+	for r.dec.More() {
+		if open == '{' {
+			if _, err := r.str("key in " + where); err != nil {
+				return err
+			}
+		}
+		if err := r.skip(where, depth+1); err != nil {
+			return err
+		}
+	}
+	if _, err := r.dec.Token(); err != nil {
+		return corrupt("%s: %v", where, err)
+	}
+	return nil
+}
