@@ -1,0 +1,89 @@
+//go:build clients
+
+package convert
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/nn"
+)
+
+// TestClientAdapter: PyTorch computes our logits from a model and its adapters in
+// PEFT's files, before and after they are merged here.
+func TestClientAdapter(t *testing.T) {
+	needClients(t)
+	for _, tc := range []struct {
+		frozen int
+		lora   model.LoRAConfig
+	}{
+		{0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: "all"}}, {0, model.LoRAConfig{Rank: 1, Alpha: 2, Targets: "qkv"}},
+		{2, model.LoRAConfig{Rank: 4, Alpha: 3, Targets: "proj"}}, {1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "fc2"}},
+	} {
+		be, m := newModel(t, model.GPTConfig{Vocab: 31, Context: 12, Layers: 3, Heads: 4, Width: 24})
+		if tc.frozen > 0 {
+			if err := m.Freeze(tc.frozen); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := m.AddLoRA(tc.lora); err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range append(m.Params(), m.Adapters()...) {
+			nn.Normal(be, p, 0.3, 5, i)
+		}
+		dir := t.TempDir()
+		for name, write := range map[string]func(w io.Writer) error{
+			"config.json":               func(w io.Writer) error { return WriteGPT2Config(w, m.Config) },
+			"model.safetensors":         func(w io.Writer) error { return WriteGPT2(w, be, m) },
+			"adapter_config.json":       func(w io.Writer) error { return WriteAdapterConfig(w, m, dir) },
+			"adapter_model.safetensors": func(w io.Writer) error { return WriteAdapter(w, be, m) },
+		} {
+			var b bytes.Buffer
+			if err := write(&b); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ids := []int32{3, 1, 4, 1, 5, 9, 2, 6, 5, 30, 0}
+		question, err := json.Marshal(map[string]any{"dir": dir, "ids": ids})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := exec.CommandContext(t.Context(), "/usr/bin/python3", filepath.Join("testdata", "peft.py")) // Debian's, which has PyTorch
+		c.Stdin, c.Stderr = bytes.NewReader(question), os.Stderr
+		out, err := c.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []float64
+		if err := json.Unmarshal(out, &want); err != nil {
+			t.Fatal(err)
+		}
+		for _, merged := range []bool{false, true} {
+			if merged {
+				m.MergeLoRA()
+			}
+			got := make([]float32, len(ids)*m.Config.Vocab)
+			m.Logits(got, model.Batch{Size: 1, Inputs: ids}, bdia.NoGrid)
+			largest := 0.0
+			for i := range got {
+				largest = max(largest, math.Abs(float64(got[i])-want[i]))
+			}
+			t.Logf("%+v: logits are at most %.2g off", tc.lora, largest)
+			if !(largest < 1e-4) || len(want) != len(got) {
+				t.Errorf("%+v, merged %v: %d logits of PyTorch are at most %v off %d of ours", tc.lora, merged, len(want), largest, len(got))
+			}
+		}
+	}
+}
