@@ -33,18 +33,20 @@ type GGUFOptions struct {
 // WriteGGUF writes a model and its tokenizer as a GGUF file of llama.cpp's
 // architecture gpt2, in pieces. A model without biases gets zero biases, and
 // output.weight is written whether it is tied or not, for older readers. Matrices
-// whose rows do not fit o.Type are F16; fallback names them. Models that this
-// architecture does not have are refused with ErrUnsupported.
-func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (fallback []string, err error) {
+// whose rows do not fit o.Type are F16; notes say so, and what llama.cpp does
+// differently. Models that this architecture does not have are refused with
+// ErrUnsupported.
+func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (notes []string, err error) {
 	if m.Config.GELU != backend.GELUTanh {
 		return nil, fmt.Errorf("convert: %w: the GELU is the erf form, and llama.cpp computes GPT-2's, the tanh form; export to another format", ErrUnsupported)
 	}
-	vocabulary, err := ggufVocabulary(o.Tokenizer, m.Config.Vocab)
+	vocabulary, notes, err := ggufVocabulary(o.Tokenizer, m.Config.Vocab)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
 	tensors := ggufTensors(m)
 	infos := make([]gguf.Info, len(tensors))
+	var fallback []string
 	for i, t := range tensors {
 		infos[i] = gguf.Info{Name: t.name, Type: gguf.F32, Shape: t.shape.Dims()}
 		if t.shape.Rank() == 1 || t.param == m.Params()[1] {
@@ -55,6 +57,9 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (fa
 			infos[i].Type = gguf.F16
 			fallback = append(fallback, t.name)
 		}
+	}
+	if n := len(fallback); n > 0 {
+		notes = append(notes, fmt.Sprintf("%d matrices are F16, their rows being no multiple of 32 long: %s", n, strings.Join(fallback, ", ")))
 	}
 	gw, err := gguf.NewWriter(w, append(ggufKeys(m.Config, o), vocabulary...), infos)
 	if err != nil {
@@ -75,7 +80,7 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (fa
 			return nil, err
 		}
 	}
-	return fallback, gw.Close()
+	return notes, gw.Close()
 }
 
 // ggufKeys describe the model.
@@ -98,27 +103,29 @@ func ggufKeys(c model.GPTConfig, o GGUFOptions) []gguf.KV {
 // Kinds of tokens in a GGUF file.
 const (
 	ggufNormal  = 1
-	ggufControl = 3 // special: never the result of ordinary text
+	ggufControl = 3 // matched in text only where the program asks for special tokens
+	ggufAdded   = 4 // matched in text
 	ggufUnused  = 5
 )
 
 // ggufVocabulary are the keys of a tokenizer for a model of vocab tokens. Those
 // that the tokenizer lacks are there as unused ones, as llama.cpp's own converter
 // has it.
-func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) ([]gguf.KV, error) {
+func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) (keys []gguf.KV, notes []string, err error) {
 	if tok == nil {
-		return nil, errors.New("a GGUF file holds the tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, beside it")
+		return nil, nil, errors.New("a GGUF file holds the tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, beside it")
 	}
 	if n := tok.VocabSize(); n > vocab {
-		return nil, fmt.Errorf("%w: the tokenizer has %d tokens, the model only %d", ErrMismatch, n, vocab)
+		return nil, nil, fmt.Errorf("%w: the tokenizer has %d tokens, the model only %d", ErrMismatch, n, vocab)
 	}
 	switch tok := tok.(type) {
 	case *tokenizer.BPE:
 		return ggufBPE(tok, vocab)
 	case *tokenizer.Char:
-		return ggufChars(tok, vocab)
+		keys, err = ggufChars(tok, vocab)
+		return keys, nil, err
 	}
-	return nil, fmt.Errorf("%w: llama.cpp has no tokenizer like this one (%s); export to another format", ErrUnsupported, tok.Kind())
+	return nil, nil, fmt.Errorf("%w: llama.cpp has no tokenizer like this one (%s); export to another format", ErrUnsupported, tok.Kind())
 }
 
 // ggufChars are the keys of a vocabulary of characters. llama.cpp's tokenizer of
@@ -149,24 +156,29 @@ func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
 }
 
 // ggufBPE are the keys of a byte-level BPE.
-func ggufBPE(b *tokenizer.BPE, vocab int) ([]gguf.KV, error) {
+func ggufBPE(b *tokenizer.BPE, vocab int) (keys []gguf.KV, notes []string, err error) {
 	n := b.VocabSize()
 	tokens, types := make([]string, vocab), make([]int32, vocab)
 	ids := make(map[string]int, vocab)
 	for id := range tokens {
-		name, special := fmt.Sprintf("[PAD%d]", id), false
-		types[id] = ggufUnused
+		tokens[id], types[id] = fmt.Sprintf("[PAD%d]", id), ggufUnused
 		if id < n {
-			name, special = b.Spelling(int32(id))
+			tokens[id], _ = b.Spelling(int32(id))
 			types[id] = ggufNormal
 		}
-		if special {
-			types[id] = ggufControl
+		if other, twice := ids[tokens[id]]; twice {
+			return nil, nil, fmt.Errorf("%w: tokens %d and %d are both spelt %q, which llama.cpp would mix up", ErrUnsupported, other, id, tokens[id])
 		}
-		if other, twice := ids[name]; twice {
-			return nil, fmt.Errorf("%w: tokens %d and %d are both spelt %q, which llama.cpp would mix up", ErrUnsupported, other, id, name)
+		ids[tokens[id]] = id
+	}
+	for _, t := range b.Added() {
+		types[t.ID] = ggufAdded
+		if t.Special {
+			types[t.ID] = ggufControl
 		}
-		tokens[id], ids[name] = name, id
+		if t.Lstrip || t.Rstrip || t.SingleWord {
+			notes = append(notes, fmt.Sprintf("llama.cpp matches the token %q wherever it is spelt, and without the white space beside it", t.Content))
+		}
 	}
 	var merges []string
 	for left, right := range b.Merges() {
@@ -174,7 +186,7 @@ func ggufBPE(b *tokenizer.BPE, vocab int) ([]gguf.KV, error) {
 	}
 	end, ok := b.EndOfText()
 	if !ok && n == vocab {
-		return nil, fmt.Errorf("%w: the tokenizer has no %s, and llama.cpp would take an ordinary token for the end of the text; add it to the vocabulary", ErrUnsupported, tokenizer.EndOfTextToken)
+		return nil, nil, fmt.Errorf("%w: the tokenizer has no %s, and llama.cpp would take an ordinary token for the end of the text; add it to the vocabulary", ErrUnsupported, tokenizer.EndOfTextToken)
 	}
 	if !ok {
 		end = int32(n) // an unused one
@@ -189,7 +201,7 @@ func ggufBPE(b *tokenizer.BPE, vocab int) ([]gguf.KV, error) {
 		{Key: "tokenizer.ggml.eos_token_id", Value: uint32(end)},
 		{Key: "tokenizer.ggml.add_bos_token", Value: false},
 		{Key: "tokenizer.ggml.add_eos_token", Value: false},
-	}, nil
+	}, notes, nil
 }
 
 // ggufTensor is one tensor of a file. param is nil for a bias that the model

@@ -39,7 +39,8 @@ type (
 	llamaAnswer struct {
 		BOS, EOS   *int32
 		AddsBOS    bool
-		IDs        [][]int32
+		IDs        [][]int32 // of each text as it is
+		Special    [][]int32 // with special tokens matched
 		Completion string
 		Generated  []int32
 		Logits     [][]float32
@@ -245,15 +246,8 @@ func TestClientLlama(t *testing.T) {
 				t.Errorf("%s: begin or end is token %v, added: %v; want %d, %v", s.name, id, got.AddsBOS, end, ok)
 			}
 		}
-		for k, text := range texts {
-			want, err := s.tok.Encode([]byte(text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(got.IDs[k], want) {
-				t.Errorf("%s: tokens of %.60q are %v, want %v", s.name, text, got.IDs[k], want)
-			}
-		}
+		sameTokens(t, s.name, tokenizer.Raw(s.tok), texts, got.IDs)
+		sameTokens(t, s.name+", special tokens matched", s.tok, texts, got.Special)
 		logits := slices.Concat(got.Logits...)
 		testkit.Near(t, s.name+": logits", logits, s.want, s.tol)
 		off := 0.0
@@ -334,22 +328,31 @@ func TestClientLlamaGPT2(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, count := askLlama(t, llamaRequest{Texts: texts, Models: []llamaModel{{File: file, Prompt: "a", Tokens: 1, Forced: []int32{0}}}})[0], 0
+	got := askLlama(t, llamaRequest{Texts: texts, Models: []llamaModel{{File: file, Prompt: "a", Tokens: 1, Forced: []int32{0}}}})[0]
+	t.Logf("%d texts of %d tokens", len(texts), sameTokens(t, "GPT-2", tokenizer.Raw(tok), texts, got.IDs))
+	sameTokens(t, "GPT-2, special tokens matched", tok, texts, got.Special)
+}
+
+// sameTokens compares the tokens of texts with those of tok, and counts them.
+func sameTokens(t *testing.T, what string, tok tokenizer.Tokenizer, texts []string, got [][]int32) (count int) {
+	t.Helper()
 	for k, text := range texts {
 		want, err := tok.Encode([]byte(text))
 		if err != nil {
 			t.Fatal(err)
 		}
 		count += len(want)
-		for i := range want {
-			if i >= len(got.IDs[k]) || got.IDs[k][i] != want[i] || len(got.IDs[k]) != len(want) {
-				t.Errorf("text %d, %.40q: %d tokens, want %d; from token %d on %v, want %v", k, text, len(got.IDs[k]), len(want), i,
-					got.IDs[k][min(i, len(got.IDs[k])):min(i+8, len(got.IDs[k]))], want[i:min(i+8, len(want))])
-				break
-			}
+		if slices.Equal(got[k], want) {
+			continue
 		}
+		same := 0
+		for same < min(len(got[k]), len(want)) && got[k][same] == want[same] {
+			same++
+		}
+		t.Errorf("%s: text %d, %.60q: %d tokens, want %d; from token %d on %v, want %v", what, k, text, len(got[k]), len(want), same,
+			got[k][same:min(same+8, len(got[k]))], want[same:min(same+8, len(want))])
 	}
-	t.Logf("%d texts of %d tokens", len(texts), count)
+	return count
 }
 
 func largest(v []float32) (most float64) {

@@ -40,7 +40,7 @@ func writeGGUF(t testing.TB, be backend.Backend, m *model.GPT, o GGUFOptions) (*
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "model.gguf")
 	var b bytes.Buffer
-	fallback, err := WriteGGUF(&b, be, m, o)
+	notes, err := WriteGGUF(&b, be, m, o)
 	if err == nil {
 		err = os.WriteFile(path, b.Bytes(), 0o666)
 	}
@@ -52,7 +52,7 @@ func writeGGUF(t testing.TB, be backend.Backend, m *model.GPT, o GGUFOptions) (*
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { f.Close() })
-	return f, fallback
+	return f, notes
 }
 
 // TestGGUFLayout: keys, names, shapes and types are those that llama.cpp wants of
@@ -72,7 +72,7 @@ func TestGGUFLayout(t *testing.T) {
 		tc.change(&c)
 		be, m := newModel(t, c)
 		m.Init(1)
-		f, fallback := writeGGUF(t, be, m, GGUFOptions{Name: "tiny", Type: gguf.Q8_0, Tokenizer: tok})
+		f, notes := writeGGUF(t, be, m, GGUFOptions{Name: "tiny", Type: gguf.Q8_0, Tokenizer: tok})
 		want := []string{"token_embd.weight Q8_0 [262 32]", "position_embd.weight F32 [5 32]", "output_norm.weight F32 [32]",
 			"output_norm.bias F32 [32]", "output.weight Q8_0 [262 32]"}
 		for n := range 2 {
@@ -82,8 +82,8 @@ func TestGGUFLayout(t *testing.T) {
 				want = append(want, fmt.Sprintf("blk.%d.%s", n, s))
 			}
 		}
-		if w := []string{"blk.0.ffn_down.weight", "blk.1.ffn_down.weight"}; !slices.Equal(fallback, w) {
-			t.Errorf("%s: %q fall back, want %q", tc.name, fallback, w)
+		if w := []string{"2 matrices are F16, their rows being no multiple of 32 long: blk.0.ffn_down.weight, blk.1.ffn_down.weight"}; !slices.Equal(notes, w) {
+			t.Errorf("%s: notes %q, want %q", tc.name, notes, w)
 		}
 		var got []string
 		for _, n := range f.Names() {
@@ -192,22 +192,16 @@ func TestGGUFPieces(t *testing.T) {
 // words is a tokenizer of a kind that llama.cpp does not have.
 type words struct{ *tokenizer.Char }
 
-// named is a BPE of the 256 bytes, as of has them, with special tokens after them.
-func named(t *testing.T, of *tokenizer.BPE, special ...string) *tokenizer.BPE {
+// named is a BPE of the 256 bytes, as of has them, with added tokens after them.
+func named(t *testing.T, of *tokenizer.BPE, tokens ...tokenizer.AddedToken) *tokenizer.BPE {
 	t.Helper()
-	type added struct {
-		ID      int    `json:"id"`
-		Content string `json:"content"`
-		Special bool   `json:"special"`
-	}
 	vocab := map[string]int{}
 	for id := range 256 {
 		name, _ := of.Spelling(int32(id))
 		vocab[name] = id
 	}
-	var tokens []added
-	for _, s := range special {
-		tokens = append(tokens, added{len(vocab) + len(tokens), s, true})
+	for i := range tokens {
+		tokens[i].ID = int32(256 + i)
 	}
 	text, err := json.Marshal(map[string]any{
 		"added_tokens":  tokens,
@@ -229,18 +223,30 @@ func named(t *testing.T, of *tokenizer.BPE, special ...string) *tokenizer.BPE {
 	return tok.(*tokenizer.BPE)
 }
 
-// TestGGUFEnd: where the tokenizer has no token for the end of a text, an unused
-// one is.
-func TestGGUFEnd(t *testing.T) {
+// TestGGUFAdded: added tokens are told apart by what they are, and where there is
+// none for the end of a text, an unused token is.
+func TestGGUFAdded(t *testing.T) {
 	t.Parallel()
-	keys, err := ggufVocabulary(named(t, bpe(t, 257)), 258)
+	tok := named(t, bpe(t, 257), tokenizer.AddedToken{Content: "<MASK>", Lstrip: true}, tokenizer.AddedToken{Content: "<sep>", Special: true})
+	keys, notes, err := ggufVocabulary(tok, 260)
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(notes) != 1 || !strings.Contains(notes[0], `"<MASK>" wherever it is spelt`) {
+		t.Errorf("notes %q", notes)
+	}
+	got := map[string]any{}
 	for _, kv := range keys {
-		if kv.Key == "tokenizer.ggml.eos_token_id" && kv.Value != uint32(256) {
-			t.Errorf("%s is %v", kv.Key, kv.Value)
-		}
+		got[kv.Key] = kv.Value
+	}
+	if id := got["tokenizer.ggml.eos_token_id"]; id != uint32(258) {
+		t.Errorf("the end is token %v", id)
+	}
+	if types := got["tokenizer.ggml.token_type"].([]int32)[255:]; !slices.Equal(types, []int32{1, 4, 3, 5, 5}) {
+		t.Errorf("kinds %v", types)
+	}
+	if tokens := got["tokenizer.ggml.tokens"].([]string)[256:]; !slices.Equal(tokens, []string{"<MASK>", "<sep>", "[PAD258]", "[PAD259]"}) {
+		t.Errorf("tokens %q", tokens)
 	}
 }
 
@@ -252,7 +258,7 @@ func TestGGUFChars(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := ggufVocabulary(chars, 5)
+	keys, _, err := ggufVocabulary(chars, 5)
 	want := []gguf.KV{
 		{Key: "tokenizer.ggml.model", Value: "rwkv"},
 		{Key: "tokenizer.ggml.tokens", Value: []string{`\x0a`, `\x5c`, `\x61`, `\xc3\xa9`, `\xff\x34`}},
@@ -280,7 +286,7 @@ func TestGGUFRefuses(t *testing.T) {
 		{"erf", func(c *model.GPTConfig) { c.GELU = backend.GELUErf }, tok, ErrUnsupported, "GELU is the erf form"},
 		{"other tokenizer", nil, words{chars}, ErrUnsupported, "no tokenizer like this one (char)"},
 		{"no end of text", func(c *model.GPTConfig) { c.Vocab = 256 }, named(t, tok), ErrUnsupported, "has no <|endoftext|>"},
-		{"spelt twice", nil, named(t, tok, "[PAD261]"), ErrUnsupported, `tokens 256 and 261 are both spelt "[PAD261]"`},
+		{"spelt twice", nil, named(t, tok, tokenizer.AddedToken{Content: "[PAD261]"}), ErrUnsupported, `tokens 256 and 261 are both spelt "[PAD261]"`},
 		{"no tokenizer", nil, nil, nil, "put tokenizer.json"},
 		{"tokenizer too large", func(c *model.GPTConfig) { c.Vocab = 258 }, tok, ErrMismatch, "has 259 tokens, the model only 258"},
 	} {

@@ -246,11 +246,6 @@ type exportReport struct {
 	Notes []string `json:"notes,omitempty"` // on how the format holds the model
 }
 
-// note adds a line on how the format holds the model.
-func (r *exportReport) note(format string, args ...any) {
-	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
-}
-
 // compare completes r: exported gives the logits of from.sample as what was
 // written has them, in the layout of net.logits. It may leave other weights in the
 // model.

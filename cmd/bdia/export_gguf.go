@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -32,10 +31,8 @@ func exportGGUF(cmd *cobra.Command, from *source, o exportOptions) error {
 		name = filepath.Base(full)
 	}
 	err := createFile(filepath.Dir(o.path), filepath.Base(o.path), func(w io.Writer) error {
-		fallback, err := convert.WriteGGUF(w, from.be, from.GPT, convert.GGUFOptions{Name: name, Type: ggufTypes[dtype], Tokenizer: from.tok})
-		if len(fallback) > 0 {
-			o.report.note("rows of %d tensors are not a multiple of 32, so these are f16: %s", len(fallback), strings.Join(fallback, ", "))
-		}
+		notes, err := convert.WriteGGUF(w, from.be, from.GPT, convert.GGUFOptions{Name: name, Type: ggufTypes[dtype], Tokenizer: from.tok})
+		o.report.Notes = notes
 		return err
 	})
 	if err != nil {

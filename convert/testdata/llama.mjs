@@ -2,7 +2,7 @@
 // standard input, the answer leaves on standard output, both JSON:
 //
 //   {texts: [...], models: [{file, prompt, tokens, forced: [ids]}]}
-//   [{bos, eos, addsBos, ids: [[...] of each text], completion, generated: [ids], logits: [[...] after each of forced]}]
+//   [{bos, eos, addsBos, ids: [[...] of each text], special: [[...] with special tokens matched], completion, generated: [ids], logits: [[...] after each of forced]}]
 import path from "node:path";
 import {pathToFileURL} from "node:url";
 
@@ -42,7 +42,9 @@ for (const {file, prompt, tokens, forced} of request.models) {
 
     answer.push({
         bos: model.tokens.bos, eos: model.tokens.eos, addsBos: model.tokens.shouldPrependBosToken,
-        ids: request.texts.map((text) => model.tokenize(text)), completion, generated, logits
+        ids: request.texts.map((text) => model.tokenize(text)),
+        special: request.texts.map((text) => model.tokenize(text, true)),
+        completion, generated, logits
     });
     await context.dispose();
     await model.dispose();
