@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -175,53 +174,39 @@ func WriteAdapter(w io.Writer, be backend.Backend, m *model.GPT) error {
 	if len(params) == 0 {
 		return fmt.Errorf("convert: the model has no adapters to write")
 	}
-	infos := make([]safetensors.Info, len(params))
+	parts := make([]part, len(params))
 	for i, p := range params {
-		infos[i] = safetensors.Info{Name: peftName(peftPrefix, p), DType: safetensors.F32, Shape: p.Value.Shape.Dims()}
+		parts[i] = part{name: peftName(peftPrefix, p), shape: p.Value.Shape.Dims(), src: p.Value}
 	}
-	sw, err := safetensors.NewWriter(w, infos, map[string]string{"format": "pt"})
-	if err != nil {
-		return err
-	}
-	var buf []float32
-	for i, p := range params {
-		buf = resize(buf, p.Value.Len())
-		be.Download(buf, p.Value)
-		if err := sw.WriteFloat32(infos[i].Name, buf); err != nil {
-			return err
-		}
-	}
-	return sw.Close()
+	return Form{}.write(w, be, parts)
 }
 
-// ReadAdapter loads m's adapters from PEFT's adapter_model.safetensors, which must
-// have these and no others.
-func ReadAdapter(be backend.Backend, m *model.GPT, f *safetensors.File) error {
-	params, prefix := m.Adapters(), peftPrefix
+// ReadAdapter loads m's adapters from the tensors of PEFT's
+// adapter_model.safetensors. All must be there and fit, and no others
+// (ErrMismatch).
+func ReadAdapter(be backend.Backend, m *model.GPT, f Tensors) error {
+	prefix := peftPrefix
 	if !slices.ContainsFunc(f.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) }) {
 		prefix = peftBarePrefix
 	}
-	known := make(map[string]bool, len(params))
-	var buf []float32
-	for _, p := range params {
+	hint := fmt.Sprintf("the adapter of a GPT-2 of %d blocks", m.Config.Layers)
+	known := make(map[string]bool, len(m.Adapters()))
+	for _, p := range m.Adapters() {
 		name := peftName(prefix, p)
 		known[name] = true
-		info, ok := f.Info(name)
-		if !ok {
-			return fmt.Errorf("convert: %w: tensor %s is missing; is this the adapter of a GPT-2 of %d blocks?", ErrMismatch, name, m.Config.Layers)
-		}
-		if want := p.Value.Shape.Dims(); !slices.Equal(info.Shape, want) {
-			return fmt.Errorf("convert: %w: tensor %s has shape %v, the configuration asks for %v", ErrMismatch, name, info.Shape, want)
-		}
-		buf = resize(buf, p.Value.Len())
-		if err := f.ReadFloat32(name, buf); err != nil {
+		if err := fits(f, name, p.Value.Shape.Dims(), hint); err != nil {
 			return err
 		}
-		be.Upload(p.Value, buf)
 	}
 	for _, name := range f.Names() {
 		if !known[name] {
 			return fmt.Errorf("convert: %w: tensor %.80q belongs to no adapter of the configuration", ErrMismatch, name)
+		}
+	}
+	mover := NewMover(be)
+	for _, p := range m.Adapters() {
+		if err := mover.Read(p.Value, f, peftName(prefix, p), 0); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -229,7 +214,7 @@ func ReadAdapter(be backend.Backend, m *model.GPT, f *safetensors.File) error {
 
 // Prefixes of PEFT's names: of a language model, and of a model without a head.
 const (
-	peftPrefix     = "base_model.model.transformer."
+	peftPrefix     = peftBarePrefix + gpt2Prefix
 	peftBarePrefix = "base_model.model."
 )
 
