@@ -124,7 +124,7 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 	if list := given("prompt", "prompt-ids", "input"); len(list) > 1 {
 		return fmt.Errorf("%s; give one of them", strings.Join(list, " and "))
 	}
-	if o.beam = f.Changed("beam"); o.beam {
+	if o.beam = o.search.Beam != 0; o.beam {
 		if list := given("temperature", "greedy", "top-k", "top-p", "min-p", "repetition-penalty", "seed", "no-cache"); len(list) > 0 {
 			return fmt.Errorf("%s is for sampling, and --beam searches; give one of them", list[0])
 		}

@@ -187,7 +187,7 @@ func TestGenerateWrongCalls(t *testing.T) {
 		"RUN --prompt-ids 1,99999":        `"99999" is no token`,
 		"RUN --prompt-ids -1":             `"-1" is no token`,
 		"RUN --n-best 2":                  "--n-best is for a search",
-		"RUN --beam 0":                    "beam of 0",
+		"RUN --beam -1":                   "beam of -1",
 		"RUN --beam 2 --n-best 3":         "the 3 best of 2",
 		"RUN --beam 2 --greedy":           "--greedy is for sampling",
 		"RUN --beam 2 --top-k 3":          "--top-k is for sampling",
