@@ -1,7 +1,7 @@
 # Short names for the commands of CONTRIBUTING.md.
 FUZZTIME ?= 20s
 
-.PHONY: test race noasm fuzz bench generate lint ci
+.PHONY: test race noasm clients fuzz bench generate lint ci
 
 test:
 	go test ./...
@@ -11,6 +11,9 @@ race:
 
 noasm:
 	.ci/run noasm
+
+clients:
+	.ci/clients
 
 # Every fuzz target in turn: go fuzzes one at a time.
 fuzz:

@@ -3,13 +3,10 @@
 package convert
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -47,29 +44,12 @@ type (
 	}
 )
 
-// needClients skips where BDIA_CLIENTS does not name the folder of the clients.
-func needClients(t *testing.T) {
-	t.Helper()
-	if os.Getenv("BDIA_CLIENTS") == "" {
-		t.Skip("BDIA_CLIENTS does not name a folder with node_modules")
-	}
-}
-
 // askLlama runs llama.cpp.
 func askLlama(t *testing.T, r llamaRequest) (answers []llamaAnswer) {
 	t.Helper()
-	question, err := json.Marshal(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(t.Context(), "node", filepath.Join("testdata", "llama.mjs"))
-	c.Stdin, c.Stderr = bytes.NewReader(question), os.Stderr
-	out, err := c.Output()
-	if err == nil {
-		err = json.Unmarshal(out, &answers)
-	}
-	if err != nil || len(answers) != len(r.Models) {
-		t.Fatalf("%v; %d answers to %d questions", err, len(answers), len(r.Models))
+	testkit.Node(t, filepath.Join("testdata", "llama.mjs"), r, &answers)
+	if len(answers) != len(r.Models) {
+		t.Fatalf("%d answers to %d questions", len(answers), len(r.Models))
 	}
 	return answers
 }
@@ -141,7 +121,7 @@ func spread(be backend.Backend, m *model.GPT, seed uint64, end int32) {
 // token. It rounds more than the file does: GELU through a table of binary16, and
 // the states before a product with F16, BF16 or Q8_0 weights to that type.
 func TestClientLlama(t *testing.T) {
-	needClients(t)
+	testkit.Clients(t)
 	texts := slices.Clone(mixed)
 	book := &strings.Builder{}
 	for _, name := range []string{"README.md", "CONTRIBUTING.md", "bdia.go", "docs/method.md"} {
@@ -296,7 +276,7 @@ func clientModel(t *testing.T, c model.GPTConfig) (backend.Backend, *model.GPT) 
 // TestClientLlamaGPT2: with GPT-2's own vocabulary, llama.cpp cuts long texts into
 // the tokens that we do.
 func TestClientLlamaGPT2(t *testing.T) {
-	needClients(t)
+	testkit.Clients(t)
 	tok, err := tokenizer.Load(testkit.SharedPath(t, "data", "gpt2-bpe"))
 	if err != nil {
 		t.Fatal(err)

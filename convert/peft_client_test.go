@@ -4,15 +4,14 @@ package convert
 
 import (
 	"bytes"
-	"encoding/json"
 	"io"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/nn"
 )
@@ -20,7 +19,6 @@ import (
 // TestClientAdapter: PyTorch computes our logits from a model and its adapters in
 // PEFT's files, before and after they are merged here.
 func TestClientAdapter(t *testing.T) {
-	needClients(t)
 	for _, tc := range []struct {
 		frozen int
 		lora   model.LoRAConfig
@@ -56,20 +54,8 @@ func TestClientAdapter(t *testing.T) {
 			}
 		}
 		ids := []int32{3, 1, 4, 1, 5, 9, 2, 6, 5, 30, 0}
-		question, err := json.Marshal(map[string]any{"dir": dir, "ids": ids})
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := exec.CommandContext(t.Context(), "/usr/bin/python3", filepath.Join("testdata", "peft.py")) // Debian's, which has PyTorch
-		c.Stdin, c.Stderr = bytes.NewReader(question), os.Stderr
-		out, err := c.Output()
-		if err != nil {
-			t.Fatal(err)
-		}
 		var want []float64
-		if err := json.Unmarshal(out, &want); err != nil {
-			t.Fatal(err)
-		}
+		testkit.Python(t, filepath.Join("testdata", "peft.py"), map[string]any{"dir": dir, "ids": ids}, &want)
 		for _, merged := range []bool{false, true} {
 			if merged {
 				m.MergeLoRA()
