@@ -2,14 +2,26 @@ package convert
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
+)
+
+// Names of PEFT's files; of the last one, which is a pickle, is said how to convert it.
+const (
+	adapterConfigFile = "adapter_config.json"
+	adapterFile       = "adapter_model.safetensors"
+	adapterPickle     = "adapter_model.bin"
 )
 
 // AdapterConfig is what PEFT's adapter_config.json says of LoRA beside a GPT-2.
@@ -81,7 +93,7 @@ func (j peftJSON) variant() string {
 // model called base.
 func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 	if m.LoRA.Rank == 0 {
-		return fmt.Errorf("convert: adapter_config.json: the model has no adapters")
+		return fmt.Errorf("convert: %s: the model has no adapters", adapterConfigFile)
 	}
 	var modules []string
 	for _, p := range peftModules {
@@ -91,14 +103,14 @@ func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 	}
 	list, err := json.Marshal(modules)
 	if err != nil {
-		return fmt.Errorf("convert: adapter_config.json: %w", err)
+		return fmt.Errorf("convert: %s: %w", adapterConfigFile, err)
 	}
 	j := peftJSON{PEFT: "LORA", Task: "CAUSAL_LM", Base: base, Rank: m.LoRA.Rank, Alpha: m.LoRA.Alpha, Dropout: m.LoRA.Dropout, Modules: list,
 		Bias: "none", Transposed: true, Inference: true, Init: anyValue("true"), Saved: anyValue("null"), RankPattern: anyValue("{}"), AlphaPattern: anyValue("{}")}
 	for k := m.FrozenBlocks(); k > 0 && k < m.Config.Layers; k++ {
 		j.Layers = append(j.Layers, k)
 	}
-	return writeJSON(w, "adapter_config.json", j)
+	return writeJSON(w, adapterConfigFile, j)
 }
 
 // ReadAdapterConfig reads the adapter_config.json at path.
@@ -226,4 +238,37 @@ func peftName(prefix string, p *tensor.Param) string {
 	}
 	base, _ := strings.CutSuffix(name, ".lora_b")
 	return prefix + base + ".lora_B.weight"
+}
+
+// AddAdapter gives m, which has none yet, the adapters of PEFT's folder dir.
+func AddAdapter(be backend.Backend, m *model.GPT, dir string) error {
+	c, err := ReadAdapterConfig(filepath.Join(dir, adapterConfigFile))
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, adapterFile)
+	f, err := safetensors.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(dir, adapterPickle)); err == nil {
+			return fmt.Errorf("convert: %s: %w: its weights are in %s, and only safetensors are read; load it with PEFT and save it again with save_pretrained",
+				dir, ErrUnsupported, adapterPickle)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if c.Frozen > 0 {
+		err = m.Freeze(c.Frozen)
+	}
+	if err == nil {
+		err = m.AddLoRA(c.LoRA)
+	}
+	if err == nil {
+		err = ReadAdapter(be, m, f)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return nil
 }

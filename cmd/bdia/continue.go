@@ -71,6 +71,7 @@ func runGenerate(cmd *cobra.Command, o generateOptions) error {
 	if err != nil {
 		return err
 	}
+	l.lora = o.lora
 	c := &continuer{loaded: l, o: o, end: -1}
 	if o.grid != "auto" {
 		if l.grid, err = bdia.ParseGrid(o.grid); err != nil {

@@ -64,6 +64,7 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		f.IntVar(&o.search.Beam, "beam", o.search.Beam, "hypotheses to follow at a time, with --source")
 		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length, with --source")
 		f.BoolVar(&o.best, "best", false, "use the best weights instead of the latest")
+		adapterFlag(f, &o.lora)
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 		engineFlags(f, &o.engine)
 	})
@@ -126,6 +127,9 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (i
 	if r.Text == nil && o.stride > 0 {
 		return nil, usage(errors.New("--stride is for text"))
 	}
+	if r.Text == nil && o.lora != "" {
+		return nil, usage(errors.New("--adapter is for language models"))
+	}
 	if r.Images != nil {
 		return evaluateImages(ctx, r, o)
 	}
@@ -150,6 +154,7 @@ type evalOptions struct {
 	data    string // other images
 	gammas  string
 	figure  string
+	lora    string // folder of adapters
 	engine  train.EngineConfig
 
 	source     string // to be translated
@@ -169,6 +174,9 @@ func (o evalOptions) validate() error {
 	}
 	if (o.text != "" || o.stride > 0) && (o.gammas != "" || o.data != "" || o.source != "") {
 		return errors.New("--text and --stride are for language models; leave out --gamma, --data and --source")
+	}
+	if o.lora != "" && (o.gammas != "" || o.data != "" || o.source != "") {
+		return errors.New("--adapter is for language models; leave out --gamma, --data and --source")
 	}
 	if o.onCorrupt != "" && o.data == "" {
 		return errors.New("--on-corrupt is for the images of --data; give that too")

@@ -128,7 +128,7 @@ func evaluate(ctx context.Context, r *train.Run, o evalOptions, p *progress) (*e
 		return nil, err
 	}
 	r.Config.Engine = o.engine
-	l, err := loadRun(r, o.dir(r), func(m *model.GPT) error { return w.plan(m, atOnce, r.Config.Method.Grid) })
+	l, err := loadRun(r, o.dir(r), o.lora, func(m *model.GPT) error { return w.plan(m, atOnce, r.Config.Method.Grid) })
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +156,7 @@ func evaluateFile(ctx context.Context, dir string, o evalOptions, p *progress) (
 	if err != nil {
 		return nil, err
 	}
+	l.lora = o.lora
 	T := l.cfg.Context
 	if err := o.fits(T); err != nil {
 		return nil, err

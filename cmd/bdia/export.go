@@ -15,12 +15,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/train"
 )
 
 // exportOptions say what is written where.
 type exportOptions struct {
 	from, format string
+	lora         string // folder of adapters
 	best, force  bool
 	out          string // the name that the result gets
 	path         string // what a format writes: a file or a folder that is not there yet, and becomes out
@@ -80,6 +82,7 @@ the run's held-out data, else of random tokens or pixels.`,
 		f.StringVar(&o.out, "out", "", "`path` of the file or folder to write")
 		f.StringVar(&o.dtype, "dtype", "", "`type` of the weights; that of the model's file, unless the format has another")
 		f.BoolVar(&o.best, "best", false, "export the best weights instead of the latest")
+		adapterFlag(f, &o.lora)
 		f.BoolVar(&o.force, "force", false, "replace what is at --out")
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
 		engineFlags(f, &o.engine)
@@ -129,6 +132,9 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 		return err
 	}
 	defer from.Close()
+	if from.lora = o.lora; o.lora != "" && from.kind != convert.GPT2 {
+		return usage(errors.New("--adapter is for language models"))
+	}
 	parent := filepath.Dir(filepath.Clean(o.out))
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err

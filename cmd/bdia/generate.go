@@ -21,7 +21,7 @@ type generateOptions struct {
 	from, prompt, promptIDs, input, output  string
 	printIDs, asJSON, greedy, pastEnd, beam bool // beam: search, rather than sample
 	search                                  generate.SearchOptions
-	grid                                    string
+	grid, lora                              string // lora: folder of adapters
 	engine                                  train.EngineConfig
 }
 
@@ -79,6 +79,7 @@ prompt, score, text.`,
 	})
 	group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&o.grid, "grid", "auto", "fractional `bits` of the activations, none, or auto: as the run was trained")
+		adapterFlag(f, &o.lora)
 		f.BoolVar(&o.NoCache, "no-cache", false, "compute the whole text again for each token: slow, in less memory")
 		engineFlags(f, &o.engine)
 	})

@@ -249,6 +249,11 @@ func (s *settings) configFlag(f *pflag.FlagSet) {
 	f.StringVar(&s.file, "config", "", "YAML `file` of settings, as a run's bdia.yaml; flags override it")
 }
 
+// adapterFlag is the flag of what is merged into a language model.
+func adapterFlag(f *pflag.FlagSet, dir *string) {
+	f.StringVar(dir, "adapter", "", "`folder` of a LoRA adapter in PEFT's files, to merge into the weights")
+}
+
 // engineFlags are the flags that change speed, never bits.
 func engineFlags(f *pflag.FlagSet, e *train.EngineConfig) {
 	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")

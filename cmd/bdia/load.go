@@ -22,6 +22,7 @@ import (
 type loaded struct {
 	cfg   model.GPTConfig
 	dir   string              // of the weights
+	lora  string              // folder of adapters to merge into them; empty for none
 	tok   tokenizer.Tokenizer // nil for a foreign folder without one
 	grid  bdia.Grid
 	be    *cpu.Backend // and model: nil until load
@@ -64,9 +65,10 @@ func runOf(dir string) string {
 	return dir
 }
 
-// loadRun loads the weights in dir with the configuration of r, for what use does.
-func loadRun(r *train.Run, dir string, use func(m *model.GPT) error) (*loaded, error) {
-	l := &loaded{cfg: r.Config.Model, dir: dir, tok: r.Text.Tokenizer, grid: r.Config.Method.Grid}
+// loadRun loads the weights in dir with the configuration of r, and the adapters in
+// lora, for what use does.
+func loadRun(r *train.Run, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
+	l := &loaded{cfg: r.Config.Model, dir: dir, lora: lora, tok: r.Text.Tokenizer, grid: r.Config.Method.Grid}
 	return l, l.load(r.Config.Engine, use)
 }
 
@@ -77,6 +79,9 @@ func (l *loaded) load(engine train.EngineConfig, use func(m *model.GPT) error) e
 	m, err := model.NewGPT(planner, l.cfg, opt)
 	if err == nil {
 		err = plausible(l.dir, planner.Peak().ByComponent[backend.Weights])
+	}
+	if err == nil {
+		err = merge(planner, m, l.lora)
 	}
 	if err == nil {
 		err = use(m)
@@ -90,10 +95,25 @@ func (l *loaded) load(engine train.EngineConfig, use func(m *model.GPT) error) e
 	if l.model, err = model.NewGPT(l.be, l.cfg, opt); err == nil {
 		err = train.LoadWeights(l.be, l.model, l.dir)
 	}
+	if err == nil {
+		err = merge(l.be, l.model, l.lora)
+	}
 	if err != nil {
 		l.be.Close()
 	}
 	return err
+}
+
+// merge merges the adapters in dir, if that names a folder, into the weights of m.
+func merge(be backend.Backend, m *model.GPT, dir string) error {
+	if dir == "" {
+		return nil
+	}
+	if err := convert.AddAdapter(be, m, dir); err != nil {
+		return err
+	}
+	m.MergeLoRA()
+	return nil
 }
 
 // plausible refuses, before memory is taken, weights of so many bytes for which
@@ -119,7 +139,7 @@ func sampleOf(r *train.Run) (string, error) {
 	}
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = 120, r.Config.Method.Grid
-	l, err := loadRun(r, r.Dir, func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) })
+	l, err := loadRun(r, r.Dir, "", func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) })
 	if err != nil {
 		return "", err
 	}

@@ -26,6 +26,7 @@ import (
 // are loaded when they are asked for.
 type source struct {
 	dir     string // of config.json and the weights
+	lora    string // folder of adapters to merge into them; empty for none
 	kind    convert.Kind
 	gpt     model.GPTConfig     // of one kind each
 	vit     convert.ViTInfo     //
@@ -263,6 +264,9 @@ func (s *source) load() error {
 		err = plausible(s.dir, planner.Peak().ByComponent[backend.Weights])
 	}
 	if err == nil {
+		err = merge(planner, n.GPT, s.lora)
+	}
+	if err == nil {
 		_, err = n.logits(s.sample, s.grid)
 	}
 	if err != nil {
@@ -274,7 +278,10 @@ func (s *source) load() error {
 	if s.net, err = s.on(s.be); err != nil {
 		return err
 	}
-	return s.read(s.dir)
+	if err := s.read(s.dir); err != nil {
+		return err
+	}
+	return merge(s.be, s.GPT, s.lora)
 }
 
 // read fills the model with the weights of the folder dir.
