@@ -131,7 +131,13 @@ func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) (keys []gguf.KV, notes [
 // ggufChars are the keys of a vocabulary of characters. llama.cpp's tokenizer of
 // RWKV takes the longest token that text begins with, which among characters is the
 // only one; and it alone lets a vocabulary have no token for the end of the text.
+// Other characters become spaces there, or the first token: without a token for
+// them, programs that ask for their ids end.
 func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
+	unknown := uint32(0)
+	if space, err := c.Encode([]byte(" ")); err == nil {
+		unknown = uint32(space[0])
+	}
 	tokens, types := make([]string, vocab), make([]int32, vocab)
 	for id := range tokens {
 		// No UTF-8 has the byte ff, so no text the unused token.
@@ -152,6 +158,7 @@ func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
 		{Key: "tokenizer.ggml.model", Value: "rwkv"},
 		{Key: "tokenizer.ggml.tokens", Value: tokens},
 		{Key: "tokenizer.ggml.token_type", Value: types},
+		{Key: "tokenizer.ggml.unknown_token_id", Value: unknown},
 	}, nil
 }
 

@@ -254,15 +254,16 @@ func TestGGUFAdded(t *testing.T) {
 // token.
 func TestGGUFChars(t *testing.T) {
 	t.Parallel()
-	chars, err := tokenizer.NewChar(strings.NewReader("a\n\\é"))
+	chars, err := tokenizer.NewChar(strings.NewReader("a \n\\é"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, _, err := ggufVocabulary(chars, 5)
+	keys, _, err := ggufVocabulary(chars, 6)
 	want := []gguf.KV{
 		{Key: "tokenizer.ggml.model", Value: "rwkv"},
-		{Key: "tokenizer.ggml.tokens", Value: []string{`\x0a`, `\x5c`, `\x61`, `\xc3\xa9`, `\xff\x34`}},
-		{Key: "tokenizer.ggml.token_type", Value: []int32{1, 1, 1, 1, 5}},
+		{Key: "tokenizer.ggml.tokens", Value: []string{`\x0a`, `\x20`, `\x5c`, `\x61`, `\xc3\xa9`, `\xff\x35`}},
+		{Key: "tokenizer.ggml.token_type", Value: []int32{1, 1, 1, 1, 1, 5}},
+		{Key: "tokenizer.ggml.unknown_token_id", Value: uint32(1)},
 	}
 	if d := cmp.Diff(want, keys); err != nil || d != "" {
 		t.Errorf("%v\n%s", err, d)
