@@ -171,19 +171,35 @@ func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
 // Drift runs the forward pass of a training step and measures how far off the
 // states are when they are solved for in floating point (see bdia.Stack.Drift).
 func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms, largest float64)) error {
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	if err := m.forward(b, pass); err != nil {
+		return err
+	}
+	return m.Stack.Drift(report)
+}
+
+// Reach runs the forward pass of a training step and returns the largest |x| of its
+// states, on a grid. It fails for a batch that is not one for this model (ErrBatch)
+// and with bdia.ErrRange.
+func (m *GPT) Reach(b Batch, pass backend.Pass) (float64, error) {
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	err := m.forward(b, pass)
+	return m.Stack.MaxAbs(), err
+}
+
+// forward runs b through the blocks.
+func (m *GPT) forward(b Batch, pass backend.Pass) error {
 	if err := m.check(b, false); err != nil {
 		return err
 	}
-	mark := m.be.Mark()
-	defer m.be.Release(mark)
 	ids, _, _ := m.upload(b)
 	x0 := m.Stack.Begin(m.shape(b), pass)
 	m.embedding.Forward(x0, ids, 0)
 	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
-	if _, err := m.Stack.Forward(); err != nil {
-		return err
-	}
-	return m.Stack.Drift(report)
+	_, err := m.Stack.Forward()
+	return err
 }
 
 // Loss adds the losses of the tokens of b, without training, to sum. States are

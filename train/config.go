@@ -19,12 +19,13 @@ import (
 type Config struct {
 	Task      Task                `yaml:"task"`
 	Data      DataConfig          `yaml:"data,omitzero"`  // of TaskText
-	Model     model.GPTConfig     `yaml:"model,omitzero"` // of TaskText
+	Model     model.GPTConfig     `yaml:"model,omitzero"` // of TaskText and TaskCompletion
+	Tune      TuneConfig          `yaml:"tune,omitzero"`  // what it starts from
 	Images    ImageConfig         `yaml:"images,omitzero"`
 	Augment   images.Augment      `yaml:"augment,omitzero"`
 	Pixels    images.Norm         `yaml:"pixels,omitzero"` // normalisation; zero: measured on the training images
 	ViT       model.ViTConfig     `yaml:"vit,omitzero"`
-	Pairs     PairConfig          `yaml:"pairs,omitzero"` // of TaskTranslation
+	Pairs     PairConfig          `yaml:"pairs,omitzero"` // of TaskTranslation, and the prompts and completions of TaskCompletion
 	Seq2Seq   model.Seq2SeqConfig `yaml:"seq2seq,omitzero"`
 	Method    bdia.Options        `yaml:"method"`
 	Optimizer optim.Config        `yaml:"optimizer"`
@@ -74,6 +75,8 @@ func Default(task Task) Config {
 		return DefaultImageConfig()
 	case TaskTranslation:
 		return DefaultTranslationConfig()
+	case TaskCompletion:
+		return DefaultCompletionConfig()
 	}
 	return DefaultConfig()
 }

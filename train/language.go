@@ -1,6 +1,7 @@
 package train
 
 import (
+	"fmt"
 	"io"
 
 	"github.com/bdia-go/bdia"
@@ -11,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // language is a GPT that learns text.
@@ -33,23 +35,49 @@ func (t *Text) learner(be backend.Backend, cfg Config) (learner, error) {
 
 func newLanguage(be backend.Backend, cfg Config, w windows, t *Text) (*language, error) {
 	m, err := model.NewGPT(be, cfg.Model, cfg.Method)
+	if err == nil {
+		err = cfg.Tune.apply(m)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &language{GPT: m, windows: w, be: be, cfg: cfg, text: t, room: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Model.Context)}, nil
+	return &language{GPT: m, windows: w, be: be, cfg: cfg, text: t, room: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Window())}, nil
 }
 
 func (l *language) start(seed uint64) error {
-	l.Init(seed)
-	return nil
+	if l.cfg.Tune.From == "" {
+		l.Init(seed)
+		return nil
+	}
+	l.InitLoRA(seed)
+	return readFolder(l.cfg.Tune.From, l.readWeights)
 }
 
-func (l *language) notes() []string { return nil }
+// notes say where the model comes from and what of it learns.
+func (l *language) notes() []string {
+	t := l.cfg.Tune
+	if t.From == "" {
+		return nil
+	}
+	notes := []string{"Starting from " + t.From}
+	if learned, all := count(l.Learned()), count(l.Params()); learned != all {
+		notes = append(notes, fmt.Sprintf("Learned are %d numbers beside the model's %d (%.2g%%)", learned, all, 100*float64(learned)/float64(all)))
+	}
+	return notes
+}
+
+// count adds up the elements of parameters.
+func count(params []*tensor.Param) (n int64) {
+	for _, p := range params {
+		n += int64(p.Value.Len())
+	}
+	return n
+}
 
 // batch returns the sizes of every batch.
 func (l *language) batch(int) (samples, losses int, err error) {
 	n := l.cfg.Loop.Batch
-	return n, n * l.cfg.Model.Context, nil
+	return n, n * l.cfg.Window(), nil
 }
 
 // largest is any step.
@@ -65,7 +93,7 @@ func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink,
 
 // first is room for n samples.
 func (l *language) first(n int) model.Batch {
-	T := l.cfg.Model.Context
+	T := l.cfg.Window()
 	return model.Batch{Size: n, Inputs: l.room.Inputs[:n*T], Targets: l.room.Targets[:n*T]}
 }
 
@@ -101,7 +129,7 @@ func (l *language) mean(set *data.Sequential) (float64, error) {
 		}
 		first += b.Size
 	}
-	return sum / float64(set.Len()*l.cfg.Model.Context), nil
+	return sum / float64(set.Len()*l.cfg.Window()), nil
 }
 
 func (l *language) rehearse() error {
@@ -124,7 +152,6 @@ func (l *language) show() (string, error) {
 	return generate.Text(l.GPT, l.text.Tokenizer, ids, o)
 }
 
-func (l *language) writeConfig(w io.Writer) error       { return convert.WriteGPT2Config(w, l.cfg.Model) }
 func (l *language) writeWeights(w io.Writer) error      { return convert.WriteGPT2(w, l.be, l.GPT) }
 func (l *language) readWeights(f convert.Tensors) error { return convert.ReadGPT2(l.be, l.GPT, f) }
 

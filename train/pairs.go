@@ -34,10 +34,6 @@ type PairConfig struct {
 // Validate reports the first setting that cannot be.
 func (c PairConfig) Validate() error {
 	switch {
-	case c.Tokenizer == "":
-		return fmt.Errorf("train: no tokenizer; use char, bpe or a folder with tokenizer files")
-	case c.Tokenizer == "bpe" && c.BPEVocab < 257:
-		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", c.BPEVocab)
 	case c.BatchTokens < 1 || c.BatchTokens > maxTokens:
 		return fmt.Errorf("train: batches of %d tokens; give 1 to %d", c.BatchTokens, maxTokens)
 	case !(c.Epochs >= 0 && c.Epochs <= 1e6):
@@ -62,6 +58,11 @@ func (c PairConfig) Validate() error {
 func (c Config) validatePairs() error {
 	if c.Loop.Batch != 0 || c.Loop.MicroBatch != 0 {
 		return fmt.Errorf("train: %w: a batch of pairs has as many as its tokens allow, at once; leave out --batch and --micro-batch, and use --batch-tokens", ErrCombination)
+	}
+	if c.Task == TaskTranslation {
+		if err := validateTokenizer(c.Pairs.Tokenizer, c.Pairs.BPEVocab); err != nil {
+			return err
+		}
 	}
 	return c.Pairs.Validate()
 }
@@ -97,7 +98,17 @@ type Pairs struct {
 	Source, Target tokenizer.Tokenizer // the same where they share a vocabulary
 	Report, Val    *pairs.Report       // what was read, by Create; Val of the files of validation; else nil
 
+	end  int32                      // of TaskCompletion: the token that ends a text
 	sets [pairs.Test + 1]*pairs.Set // by part; nil where there is none
+}
+
+// special returns the ids of the special tokens of cfg's model. A GPT that completes
+// prompts knows the end of a text only.
+func (p *Pairs) special(cfg Config) pairs.Special {
+	if cfg.Task == TaskCompletion {
+		return pairs.Special{SourceEnd: p.end, SourcePad: p.end, Begin: p.end, End: p.end, Pad: p.end}
+	}
+	return SpecialTokens(cfg.Seq2Seq)
 }
 
 // createPairs makes the tokenizers, encodes the pairs to sets in dir, and completes
@@ -105,19 +116,13 @@ type Pairs struct {
 func createPairs(ctx context.Context, dir string, cfg *Config, progress func(what string, done, total int64)) (*Pairs, error) {
 	c := &cfg.Pairs
 	if c.Source == "" {
-		return nil, fmt.Errorf("train: no sentences; name parallel files with --source and --target, or a table with --data")
+		return nil, fmt.Errorf("train: no pairs of text; name parallel files with --source and --target, or a table with --data")
 	}
 	if err := cfg.Absolute(); err != nil {
 		return nil, err
 	}
-	p := &Pairs{}
-	if err := p.makeTokenizers(ctx, *c, progress); err != nil {
-		return nil, err
-	}
-	m := &cfg.Seq2Seq
-	m.SourceVocab, m.TargetVocab = p.Source.VocabSize()+specialTokens, p.Target.VocabSize()+specialTokens
-	m.Shared = m.Shared && !c.Separate
-	if err := m.Validate(); err != nil {
+	p, err := newPairs(ctx, cfg, progress)
+	if err != nil {
 		return nil, err
 	}
 	if err := p.encode(ctx, filepath.Join(dir, dataDir), *cfg, progress); err != nil {
@@ -131,6 +136,31 @@ func createPairs(ctx context.Context, dir string, cfg *Config, progress func(wha
 		return nil, err
 	}
 	return p, nil
+}
+
+// newPairs makes the tokenizers, or loads those of the model that learns on, and
+// completes cfg's model.
+func newPairs(ctx context.Context, cfg *Config, progress func(string, int64, int64)) (*Pairs, error) {
+	p := &Pairs{}
+	if cfg.Task == TaskCompletion {
+		return p, p.tokenizerOf(cfg.Tune.From, *cfg)
+	}
+	if err := p.makeTokenizers(ctx, cfg.Pairs, progress); err != nil {
+		return nil, err
+	}
+	m := &cfg.Seq2Seq
+	m.SourceVocab, m.TargetVocab = p.Source.VocabSize()+specialTokens, p.Target.VocabSize()+specialTokens
+	m.Shared = m.Shared && !cfg.Pairs.Separate
+	return p, m.Validate()
+}
+
+// tokenizerOf takes the tokenizer in dir, of a GPT.
+func (p *Pairs) tokenizerOf(dir string, cfg Config) (err error) {
+	if p.Source, p.end, err = completionTokenizer(dir); err != nil {
+		return err
+	}
+	p.Target = p.Source
+	return cfg.belongs(p.Source, dir)
 }
 
 // schedule sets the steps of the epochs that cfg asks for, and evaluates once an
@@ -157,6 +187,12 @@ func (p *Pairs) schedule(cfg *Config) error {
 // openPairs opens the tokenizers and the sets of the run in dir.
 func openPairs(dir string, cfg Config) (p *Pairs, err error) {
 	p = &Pairs{}
+	if cfg.Task == TaskCompletion {
+		if err := p.tokenizerOf(dir, cfg); err != nil {
+			return nil, err
+		}
+		return p, p.open(dir, cfg)
+	}
 	if p.Source, p.Target, err = LoadTokenizers(dir); err != nil {
 		return nil, err
 	}
@@ -268,6 +304,9 @@ func (p *Pairs) encode(ctx context.Context, dir string, cfg Config, progress fun
 	c := cfg.Pairs
 	o := pairs.EncodeOptions{Source: tokenizer.Raw(p.Source), Target: tokenizer.Raw(p.Target), SourcePositions: cfg.Seq2Seq.SourceContext, TargetPositions: cfg.Seq2Seq.TargetContext,
 		OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
+	if cfg.Task == TaskCompletion {
+		o.Positions, o.Source = cfg.Window()+1, separated{o.Source, cfg.Tune.Separator}
+	}
 	var writers [pairs.Test + 1]*pairs.Writer
 	source, target := p.vocabularies()
 	for part := range writers {
@@ -375,10 +414,10 @@ func (p *Pairs) Sequential(cfg Config, part pairs.Part) (*pairs.Sequential, erro
 	if p.sets[part] == nil {
 		return nil, nil
 	}
-	return pairs.NewSequential(p.sets[part], cfg.Pairs.BatchTokens, SpecialTokens(cfg.Seq2Seq))
+	return pairs.NewSequential(p.sets[part], cfg.Pairs.BatchTokens, p.special(cfg))
 }
 
 // batches are those of the steps of cfg.
 func (p *Pairs) batches(cfg Config) (*pairs.Batches, error) {
-	return pairs.NewBatches(p.sets[pairs.Train], pairs.BatchOptions{Tokens: cfg.Pairs.BatchTokens, Seed: cfg.Loop.Seed, Special: SpecialTokens(cfg.Seq2Seq)})
+	return pairs.NewBatches(p.sets[pairs.Train], pairs.BatchOptions{Tokens: cfg.Pairs.BatchTokens, Seed: cfg.Loop.Seed, Special: p.special(cfg)})
 }

@@ -92,7 +92,7 @@ func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, 
 	cfg = cfg.WithMemory(m)
 	var best backend.Usage
 	fits := func(batch int) (bool, error) {
-		if cfg.Task == TaskTranslation {
+		if cfg.Task.ofPairs() {
 			cfg.Pairs.BatchTokens = batch
 		} else {
 			cfg.Loop.Batch, cfg.Loop.MicroBatch = batch, 0

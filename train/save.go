@@ -62,21 +62,35 @@ func writeModel(t *checkpoint.Txn, best bool, l learner) error {
 		prefixes = prefixes[:1]
 	}
 	for _, prefix := range prefixes {
-		if err := writeFile(t, prefix+modelConfig, l.writeConfig); err != nil {
-			return err
-		}
-		if err := writeFile(t, prefix+weightsFile, l.writeWeights); err != nil {
-			return err
+		for _, f := range l.modelFiles() {
+			if err := writeFile(t, prefix+f.name, f.write); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
+// modelFile is one file of a model folder.
+type modelFile struct {
+	name   string
+	params []*tensor.Param // that it holds
+	write  func(io.Writer) error
+}
+
+// bytesOf is the size of parameters.
+func bytesOf(params []*tensor.Param) (n int64) {
+	for _, p := range params {
+		n += p.Value.Bytes()
+	}
+	return n
+}
+
 // checkpointBytes is about what a checkpoint takes on disk.
 func (s *Session) checkpointBytes(best bool) int64 {
 	var weights, moments int64
-	for _, p := range s.Params() {
-		weights += p.Value.Bytes()
+	for _, f := range s.learner.modelFiles() {
+		weights += bytesOf(f.params)
 	}
 	for _, m := range s.Optimizer.Moments() {
 		moments += m.Value.Bytes()
@@ -126,7 +140,7 @@ func (r *Run) load(s *Session) error {
 	if r.State.Step == 0 {
 		return s.Init()
 	}
-	if err := s.inUse(func() error { return readFolder(r.Dir, s.learner.readWeights) }); err != nil {
+	if err := s.inUse(func() error { return s.learner.readModel(r.Dir) }); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(r.Dir, filepath.FromSlash(trainedFile))); s.average == nil && err == nil {
@@ -168,12 +182,6 @@ func (r *Run) loadOptimizer(s *Session) error {
 		}
 	}
 	return nil
-}
-
-// LoadWeights fills m from the model folder dir, whose weights may be in several
-// files.
-func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
-	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) })
 }
 
 // LoadViT fills m from the model folder dir.

@@ -27,10 +27,16 @@ const (
 	TaskText        Task = "text"        // a language model learns text
 	TaskImage       Task = "image"       // a classifier learns images
 	TaskTranslation Task = "translation" // an encoder-decoder learns sentences and their translations
+	TaskCompletion  Task = "completion"  // a trained language model learns to complete prompts
 )
 
 // Tasks lists the tasks.
-func Tasks() []Task { return []Task{TaskText, TaskImage, TaskTranslation} }
+func Tasks() []Task { return []Task{TaskText, TaskImage, TaskTranslation, TaskCompletion} }
+
+// ofPairs and ofGPT say what a task learns from, and what learns it.
+
+func (t Task) ofPairs() bool { return t == TaskTranslation || t == TaskCompletion }
+func (t Task) ofGPT() bool   { return t == TaskText || t == TaskCompletion }
 
 // Samples is what a session learns from: a run's Text, Images or Pairs, or those
 // of Random.
@@ -54,7 +60,7 @@ func prepare(ctx context.Context, dir string, cfg *Config, progress func(what st
 	switch cfg.Task {
 	case TaskImage:
 		return createImages(ctx, cfg, progress)
-	case TaskTranslation:
+	case TaskTranslation, TaskCompletion:
 		return createPairs(ctx, dir, cfg, progress)
 	}
 	return createText(ctx, dir, cfg, progress)
@@ -65,7 +71,7 @@ func reopen(dir string, cfg Config) (samples, error) {
 	switch cfg.Task {
 	case TaskImage:
 		return openImages(dir, cfg)
-	case TaskTranslation:
+	case TaskTranslation, TaskCompletion:
 		return openPairs(dir, cfg)
 	}
 	return openText(dir, cfg)
@@ -78,6 +84,8 @@ func Random(cfg Config) Samples {
 		return imageSource{randomPixels{cfg.Loop.Seed, cfg.ViT.Classes}}
 	case TaskTranslation:
 		return randomPairs(cfg)
+	case TaskCompletion:
+		return madeUpCompletions{cfg}
 	}
 	return tokens{randomTokens{uint32(cfg.Model.Vocab)}}
 }
@@ -89,6 +97,8 @@ func blank(cfg Config) Samples {
 		return imageSource{noPixels{}}
 	case TaskTranslation:
 		return blankPairs(cfg)
+	case TaskCompletion:
+		return madeUpCompletions{cfg}
 	}
 	return tokens{noTokens{}}
 }
@@ -126,8 +136,9 @@ type learner interface {
 	// show lets the model write something.
 	show() (string, error)
 
-	// The files of the model folder.
-	writeConfig(w io.Writer) error
+	// The files of the model folder, and how they are read; and the weights alone.
+	modelFiles() []modelFile
+	readModel(dir string) error
 	writeWeights(w io.Writer) error
 	readWeights(f convert.Tensors) error
 }
@@ -149,16 +160,16 @@ func (s Score) better(st checkpoint.State) bool {
 }
 
 // Unit names what a run's speed is counted in, and says how many of them a sample
-// is. A sample has as many losses. Those of a translation are the tokens of the
-// target, which perSample, 0, does not know.
+// is. A sample has as many losses. Those of a translation or completion are the
+// tokens of the target, which perSample, 0, does not know.
 func (c Config) Unit() (name string, perSample int) {
 	switch c.Task {
 	case TaskImage:
 		return "images", 1
-	case TaskTranslation:
+	case TaskTranslation, TaskCompletion:
 		return "tokens", 0
 	}
-	return "tokens", c.Model.Context
+	return "tokens", c.Window()
 }
 
 // mostSamples is how many samples a model of c, which is valid, takes at a time.
@@ -166,10 +177,10 @@ func (c Config) mostSamples() int {
 	switch c.Task {
 	case TaskImage:
 		return min(maxTokens/c.ViT.Positions(), MostImages(c.ViT))
-	case TaskTranslation: // as many as its tokens allow
+	case TaskTranslation, TaskCompletion: // as many as its tokens allow
 		return maxSamples
 	}
-	return maxTokens / c.Model.Context
+	return maxTokens / c.Window()
 }
 
 // MostImages returns how many images of c, which is valid, are taken at a time.
@@ -181,13 +192,19 @@ func (c Config) ForTask() Config {
 		return c
 	}
 	if c.Task != TaskText {
-		c.Data, c.Model = DataConfig{}, model.GPTConfig{}
+		c.Data = DataConfig{}
+	}
+	if !c.Task.ofGPT() {
+		c.Model, c.Tune = model.GPTConfig{}, TuneConfig{}
 	}
 	if c.Task != TaskImage {
 		c.Images, c.Augment, c.Pixels, c.ViT = ImageConfig{}, images.Augment{}, images.Norm{}, model.ViTConfig{}
 	}
+	if !c.Task.ofPairs() {
+		c.Pairs = PairConfig{}
+	}
 	if c.Task != TaskTranslation {
-		c.Pairs, c.Seq2Seq = PairConfig{}, model.Seq2SeqConfig{}
+		c.Seq2Seq = model.Seq2SeqConfig{}
 	}
 	return c
 }
@@ -196,7 +213,7 @@ func (c Config) ForTask() Config {
 // finds them again from any folder.
 func (c *Config) Absolute() error {
 	p := &c.Pairs
-	for _, path := range []*string{&c.Images.Path, &c.Images.Test, &c.Images.From, &p.Files.Source, &p.Files.Target, &p.ValSource, &p.ValTarget} {
+	for _, path := range []*string{&c.Images.Path, &c.Images.Test, &c.Images.From, &p.Files.Source, &p.Files.Target, &p.ValSource, &p.ValTarget, &c.Tune.From} {
 		if *path == "" {
 			continue
 		}
@@ -211,12 +228,12 @@ func (c *Config) Absolute() error {
 
 // validateTask reports the first thing wrong with the sections of c's task.
 func (c Config) validateTask() error {
-	if c.Loop.Batch < 1 && c.Task != TaskTranslation {
+	if c.Loop.Batch < 1 && !c.Task.ofPairs() {
 		return errBatch(c.Loop.Batch)
 	}
 	switch c.Task {
 	case TaskText:
-		return firstOf(c.Model.Validate(), c.Data.Validate(), c.Method.Validate())
+		return firstOf(c.Model.Validate(), c.Data.Validate(), c.Method.Validate(), c.validateTune())
 	case TaskImage:
 		if err := c.ViT.Validate(); err != nil { // whose sizes the others count with
 			return err
@@ -224,8 +241,10 @@ func (c Config) validateTask() error {
 		return firstOf(c.ViT.ValidateMethod(c.Method), c.validateImages())
 	case TaskTranslation:
 		return firstOf(c.Seq2Seq.Validate(), c.Method.Validate(), c.validatePairs())
+	case TaskCompletion:
+		return firstOf(c.Model.Validate(), c.Method.Validate(), c.validatePairs(), c.validateTune())
 	}
-	return fmt.Errorf("train: unknown task %q; use %s, %s or %s", c.Task, TaskText, TaskImage, TaskTranslation)
+	return fmt.Errorf("train: unknown task %q; use %s, %s, %s or %s", c.Task, TaskText, TaskImage, TaskTranslation, TaskCompletion)
 }
 
 func (c Config) validateImages() error {

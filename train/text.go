@@ -37,12 +37,19 @@ func (d DataConfig) Validate() error {
 	switch {
 	case !(d.ValFraction >= 0 && d.ValFraction < 1):
 		return fmt.Errorf("train: validation fraction is %v; it must be at least 0 and below 1", d.ValFraction)
-	case d.Tokenizer == "":
-		return fmt.Errorf("train: no tokenizer; use char, bpe or a folder with tokenizer files")
-	case d.Tokenizer == "bpe" && d.BPEVocab < 257:
-		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", d.BPEVocab)
 	case d.MaxBytes < 0:
 		return fmt.Errorf("train: %d bytes of text; give a positive number, or 0 for all", d.MaxBytes)
+	}
+	return validateTokenizer(d.Tokenizer, d.BPEVocab)
+}
+
+// validateTokenizer reports what no tokenizer can be made of.
+func validateTokenizer(name string, vocab int) error {
+	switch {
+	case name == "":
+		return fmt.Errorf("train: no tokenizer; use char, bpe or a folder with tokenizer files")
+	case name == "bpe" && vocab < 257:
+		return fmt.Errorf("train: a BPE vocabulary of %d is too small; 256 bytes and the end-of-text token need 257", vocab)
 	}
 	return nil
 }
@@ -67,8 +74,10 @@ func createText(ctx context.Context, dir string, cfg *Config, progress func(what
 	if err != nil {
 		return nil, err
 	}
-	cfg.Model.Vocab = tok.VocabSize()
-	if err := cfg.Model.Validate(); err != nil {
+	if cfg.Tune.From == "" {
+		cfg.Model.Vocab = tok.VocabSize()
+	}
+	if err := firstOf(cfg.Model.Validate(), cfg.belongs(tok, cfg.Data.Tokenizer), cfg.Absolute()); err != nil {
 		return nil, err
 	}
 	if err := encode(ctx, filepath.Join(dir, dataDir), src, cfg.Data.reader(tok), progress); err != nil {
@@ -91,17 +100,26 @@ func openText(dir string, cfg Config) (*Text, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := tok.VocabSize(); n != cfg.Model.Vocab {
-		return nil, fmt.Errorf("train: %s: the tokenizer has %d tokens, the model %d; they do not belong together", dir, n, cfg.Model.Vocab)
+	if err := cfg.belongs(tok, dir); err != nil {
+		return nil, err
 	}
 	t := &Text{Tokenizer: tok}
 	return t, t.open(dir, cfg)
 }
 
+// belongs reports a tokenizer, in dir, that is not the model's. That of a model which
+// has learned elsewhere may have fewer tokens than the model.
+func (c Config) belongs(tok tokenizer.Tokenizer, dir string) error {
+	if n := tok.VocabSize(); n > c.Model.Vocab || n < c.Model.Vocab && c.Tune.From == "" {
+		return fmt.Errorf("train: %s: the tokenizer has %d tokens, the model %d; they do not belong together", dir, n, c.Model.Vocab)
+	}
+	return nil
+}
+
 // open maps the token shards and cuts off the validation text.
 func (t *Text) open(dir string, cfg Config) (err error) {
 	t.shards, err = data.OpenShards(filepath.Join(dir, dataDir), shardName,
-		data.OpenOptions{VocabSize: cfg.Model.Vocab, Fingerprint: fingerprint(t.Tokenizer)})
+		data.OpenOptions{VocabSize: t.Tokenizer.VocabSize(), Fingerprint: fingerprint(t.Tokenizer)})
 	if err != nil {
 		return err
 	}
@@ -130,7 +148,7 @@ func (t *Text) Tokens(training bool) data.Tokens {
 
 // Batch fills b with the first samples of a step of cfg.
 func (t *Text) Batch(cfg Config, step int, b model.Batch) error {
-	s, err := data.NewSampler(t.train, cfg.Model.Context, cfg.Loop.Seed)
+	s, err := data.NewSampler(t.train, cfg.Window(), cfg.Loop.Seed)
 	if err != nil {
 		return err
 	}
@@ -157,7 +175,7 @@ type windows struct {
 
 // windows checks that the texts are long enough and cuts them.
 func (t *Text) windows(cfg Config) (w windows, err error) {
-	T, n := cfg.Model.Context, cfg.Loop.EvalSamples
+	T, n := cfg.Window(), cfg.Loop.EvalSamples
 	if w.batches, err = data.NewSampler(t.train, T, cfg.Loop.Seed); err != nil {
 		return w, fmt.Errorf("train: training text: %w", err)
 	}

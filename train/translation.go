@@ -29,6 +29,9 @@ type translation struct {
 }
 
 func (p *Pairs) learner(be backend.Backend, cfg Config) (learner, error) {
+	if cfg.Task == TaskCompletion {
+		return p.completion(be, cfg)
+	}
 	b, err := p.batches(cfg)
 	if err != nil {
 		return nil, err
@@ -141,6 +144,17 @@ func (t *translation) fields(prefix string, s Score) []metric.Field {
 // pairs of set, in evenly spaced batches of all lengths; 0 for all of it. Batches
 // take the place of what room holds.
 func MeanLoss(m *model.Seq2Seq, set *pairs.Sequential, most int, room *pairs.Batch, grid bdia.Grid) (loss float64, targets int, err error) {
+	var sum float64
+	err = eachBatch(set, most, room, func(b *pairs.Batch) error {
+		targets += b.Targets
+		return m.Loss(PairBatch(b), grid, &sum)
+	})
+	return sum / float64(targets), targets, err
+}
+
+// eachBatch calls do with about most pairs of set, in evenly spaced batches of all
+// lengths; with all of it where most is 0. Batches take the place of what room holds.
+func eachBatch(set *pairs.Sequential, most int, room *pairs.Batch, do func(*pairs.Batch) error) error {
 	total, n := 0, set.Len()
 	for k := range set.Len() {
 		total += set.Shape(k).B
@@ -148,18 +162,16 @@ func MeanLoss(m *model.Seq2Seq, set *pairs.Sequential, most int, room *pairs.Bat
 	if most > 0 && most < total {
 		n = max(1, (n*most+total-1)/total)
 	}
-	var sum float64
 	for i := range n {
 		k := i * set.Len() / n
 		if err := set.Fill(k, 0, set.Shape(k).B, room); err != nil {
-			return 0, 0, err
+			return err
 		}
-		if err := m.Loss(PairBatch(room), grid, &sum); err != nil {
-			return 0, 0, err
+		if err := do(room); err != nil {
+			return err
 		}
-		targets += room.Targets
 	}
-	return sum / float64(targets), targets, nil
+	return nil
 }
 
 func (t *translation) rehearse() error {
@@ -225,11 +237,17 @@ func (t *translation) show() (string, error) {
 	return fmt.Sprintf("%s\n-> %s\n(%s)", lines[0], lines[1], lines[2]), nil
 }
 
+func (t *translation) modelFiles() []modelFile {
+	return []modelFile{{modelConfig, nil, t.writeConfig}, {weightsFile, t.Params(), t.writeWeights}}
+}
+
 func (t *translation) writeConfig(w io.Writer) error {
 	s := SpecialTokens(t.cfg.Seq2Seq)
 	return convert.WriteSeq2SeqConfig(w, convert.Seq2SeqInfo{Config: t.cfg.Seq2Seq,
 		SourceEnd: s.SourceEnd, SourcePad: s.SourcePad, Begin: s.Begin, End: s.End, Pad: s.Pad})
 }
+
+func (t *translation) readModel(dir string) error { return readFolder(dir, t.readWeights) }
 
 func (t *translation) writeWeights(w io.Writer) error {
 	return convert.WriteSeq2Seq(w, t.be, t.Seq2Seq)

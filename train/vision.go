@@ -155,6 +155,12 @@ func (v *vision) rehearse() error { return v.Logits(v.logits, v.room, v.cfg.Meth
 // show has nothing to write.
 func (v *vision) show() (string, error) { return "", nil }
 
+func (v *vision) modelFiles() []modelFile {
+	return []modelFile{{modelConfig, nil, v.writeConfig}, {weightsFile, v.Params(), v.writeWeights}}
+}
+
+func (v *vision) readModel(dir string) error { return readFolder(dir, v.readWeights) }
+
 func (v *vision) writeConfig(w io.Writer) error {
 	return convert.WriteViTConfig(w, convert.ViTInfo{Config: v.cfg.ViT, Labels: v.classes, Mean: v.cfg.Pixels.Mean, Std: v.cfg.Pixels.Std})
 }

@@ -20,6 +20,10 @@ type EncodeOptions struct {
 	// SourcePositions and TargetPositions are those of the model: a sentence takes
 	// one more than it has tokens. 0 means MaxTokens+1.
 	SourcePositions, TargetPositions int
+	// Positions, where it is not 0, are those of a model that reads both sides as
+	// one text: together they take one more than they have tokens. What is too much
+	// is truncated at the beginning of the source, and then at the end of the target.
+	Positions int
 	// OnLong is for sentences that take more: Skip, Truncate or Fatal.
 	OnLong Policy
 	// Progress, if set, is called with the bytes of the files read so far and in all.
@@ -34,7 +38,7 @@ func (o EncodeOptions) Validate() error {
 	case o.OnLong != "" && o.OnLong != Skip && o.OnLong != Truncate && o.OnLong != Fatal:
 		return fmt.Errorf("pairs: sentences that are too long are to be %q; use %s, %s or %s", o.OnLong, Skip, Truncate, Fatal)
 	}
-	for _, n := range []int{o.SourcePositions, o.TargetPositions} {
+	for _, n := range []int{o.SourcePositions, o.TargetPositions, o.Positions} {
 		if n < 0 || n == 1 || n > MaxTokens+1 {
 			return fmt.Errorf("pairs: %d positions; give 2 to %d, or 0 for the most", n, MaxTokens+1)
 		}
@@ -114,6 +118,19 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 			}
 		}
 		ids[i] = tokens
+	}
+	if over := len(ids[0]) + len(ids[1]) + 1 - o.Positions; o.Positions > 0 && over > 0 {
+		switch o.OnLong {
+		case Truncate:
+			first := min(over, len(ids[0])-1) // something of the source stays
+			ids[0], ids[1], cut = ids[0][first:], ids[1][:len(ids[1])-(over-first)], true
+		case Fatal:
+			return fmt.Errorf("pairs: %s: line %d: both sides have %d tokens, which is %w: the model has positions for %d: allow more, or have long ones skipped or truncated",
+				r.o.Files.Source, p.Line, len(ids[0])+len(ids[1]), ErrTooLong, o.Positions-1)
+		default:
+			r.report.drop(ManyTokens, p)
+			return nil
+		}
 	}
 	if cut {
 		r.report.count(Truncated, p)

@@ -41,7 +41,11 @@ const (
 	Lines Format = "lines"
 	TSV   Format = "tsv"
 	CSV   Format = "csv"
+	JSONL Format = "jsonl"
 )
+
+// Formats lists the formats.
+func Formats() []Format { return []Format{Lines, TSV, CSV, JSONL} }
 
 // Files say where pairs are. A column is the name that the header gives it, or its
 // number from 1.
@@ -50,8 +54,8 @@ type Files struct {
 	Target       string `yaml:"target"`        // the file of the target sentences; empty: Source has both
 	Format       Format `yaml:"format"`        // empty: lines if there is Target, else by the ending of Source
 	Header       bool   `yaml:"header"`        // the first line of a TSV file names its columns; that of a CSV file always does
-	SourceColumn string `yaml:"source_column"` // empty: 1
-	TargetColumn string `yaml:"target_column"` // empty: 2
+	SourceColumn string `yaml:"source_column"` // empty: 1; of JSONL prompt
+	TargetColumn string `yaml:"target_column"` // empty: 2; of JSONL completion
 }
 
 // Validate reports the first setting that cannot be.
@@ -66,6 +70,8 @@ func (f Files) Validate() error {
 		return fmt.Errorf("pairs: %s has source sentences only: give the file of their translations too", f.Source)
 	case format != Lines && f.Target != "":
 		return fmt.Errorf("pairs: a %s file has both sides, but %s is given for the target: leave one out", format, f.Target)
+	case format == JSONL && f.Header:
+		return errors.New("pairs: a JSONL file names its texts itself: leave the header out")
 	case format == Lines && (f.Header || f.SourceColumn != "" || f.TargetColumn != ""):
 		return errors.New("pairs: files of lines have neither a header nor columns: leave these settings out")
 	}
@@ -75,18 +81,20 @@ func (f Files) Validate() error {
 func (f Files) format() (Format, error) {
 	name := strings.TrimSuffix(strings.ToLower(f.Source), ".gz")
 	switch {
-	case f.Format == Lines || f.Format == TSV || f.Format == CSV:
+	case slices.Contains(Formats(), f.Format):
 		return f.Format, nil
 	case f.Format != "":
-		return "", fmt.Errorf("pairs: format %q; use %s, %s or %s", f.Format, Lines, TSV, CSV)
+		return "", fmt.Errorf("pairs: format %q; use %s, %s, %s or %s", f.Format, Lines, TSV, CSV, JSONL)
 	case f.Target != "":
 		return Lines, nil
 	case strings.HasSuffix(name, ".csv"):
 		return CSV, nil
 	case strings.HasSuffix(name, ".tsv"):
 		return TSV, nil
+	case strings.HasSuffix(name, ".jsonl"):
+		return JSONL, nil
 	}
-	return "", fmt.Errorf("pairs: %s does not end in .csv or .tsv: give the file of its translations, or a format", f.Source)
+	return "", fmt.Errorf("pairs: %s does not end in .csv, .tsv or .jsonl: give the file of its other side, or a format", f.Source)
 }
 
 // row is what a line of the input says, before it is looked at.
@@ -136,6 +144,8 @@ func newRows(f Files, inputs []*input) (rows, error) {
 		}
 		t.columns, err = findColumns(f, header)
 		return t, err
+	case JSONL:
+		return newJSONLines(f, inputs[0])
 	default:
 		t := newTable(inputs[0])
 		header, err := t.read()

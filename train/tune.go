@@ -1,0 +1,219 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/model"
+)
+
+// TuneConfig says which trained language model a run starts from, and what of it
+// learns.
+type TuneConfig struct {
+	From   string           `yaml:"from"`   // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
+	Window int              `yaml:"window"` // most tokens of a sample; 0: the model's context
+	Freeze int              `yaml:"freeze"` // first blocks that do not learn; above 0, tokens and positions do not either
+	LoRA   model.LoRAConfig `yaml:"lora"`   // adapters that learn instead of the weights; rank 0: none
+
+	// Of TaskCompletion.
+	Separator    string `yaml:"separator"`      // follows every prompt
+	LossOnPrompt bool   `yaml:"loss_on_prompt"` // prompts are learned too, not only their completions
+}
+
+// DefaultCompletionConfig returns the settings of a run of TaskCompletion that names
+// nothing but its data and the model to start from: fine-tuning of all weights, with
+// a lower learning rate than that of a model that has learned nothing.
+func DefaultCompletionConfig() Config {
+	c := DefaultConfig()
+	c.Task, c.Data = TaskCompletion, DataConfig{}
+	c.Pairs = PairConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, BatchTokens: 4096, Epochs: 3}
+	c.Tune = DefaultTune()
+	c.Schedule.LR, c.Schedule.Warmup = 1e-4, 50
+	c.Loop.Batch, c.Loop.EvalEvery, c.Loop.EvalSamples = 0, 0, 0
+	return c
+}
+
+// DefaultTune returns what is tuned unless told otherwise: all weights.
+func DefaultTune() TuneConfig {
+	lora := model.DefaultLoRA()
+	lora.Rank = 0
+	return TuneConfig{LoRA: lora, Separator: "\n"}
+}
+
+// validateTune reports the first thing wrong with what a language model starts from.
+func (c Config) validateTune() error {
+	t := c.Tune
+	switch {
+	case t.Window < 0 || t.Window > c.Model.Context:
+		return fmt.Errorf("train: samples of %d tokens; the model has a context of %d", t.Window, c.Model.Context)
+	case t.Freeze < 0 || t.Freeze > c.Model.Layers:
+		return fmt.Errorf("train: %d frozen blocks; the model has %d", t.Freeze, c.Model.Layers)
+	case t.From == "" && (t.Freeze > 0 || t.LoRA.Rank > 0):
+		return fmt.Errorf("train: %w: frozen blocks or adapters, and a model that has learned nothing yet; name a trained one with --from", ErrCombination)
+	case t.LoRA.Rank == 0:
+		return nil
+	case c.Loop.EMA > 0:
+		return fmt.Errorf("train: %w: an average of weights, and adapters; leave out --ema", ErrCombination)
+	}
+	return t.LoRA.Validate()
+}
+
+// Window is the most tokens of a sample of text.
+func (c Config) Window() int {
+	if c.Tune.Window > 0 {
+		return c.Tune.Window
+	}
+	return c.Model.Context
+}
+
+// StartFrom makes c's model, which is a GPT, that of the folder dir: of Hugging Face,
+// of a run, or its best. Its text is read with the tokenizer there. Dropout is what c
+// has.
+func (c *Config) StartFrom(dir string) error {
+	if _, adapted, err := Adapter(dir); err != nil {
+		return err
+	} else if adapted {
+		return fmt.Errorf("train: %s: %w: it has adapters beside another model; merge them first with bdia export --format hf", dir, convert.ErrUnsupported)
+	}
+	m, err := convert.ReadGPT2Config(filepath.Join(dir, modelConfig))
+	if err != nil {
+		return err
+	}
+	m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout = c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout
+	c.Model, c.Tune.From = m, dir
+	if c.Task == TaskText {
+		c.Data.Tokenizer = dir
+	}
+	return nil
+}
+
+// apply freezes what of m does not learn, and adds the adapters.
+func (t TuneConfig) apply(m *model.GPT) error {
+	if t.Freeze > 0 {
+		if err := m.Freeze(t.Freeze); err != nil {
+			return err
+		}
+	}
+	if t.LoRA.Rank > 0 {
+		return m.AddLoRA(t.LoRA)
+	}
+	return nil
+}
+
+// Names of PEFT's files in a model folder that has adapters instead of weights.
+const (
+	adapterConfig = "adapter_config.json"
+	adapterFile   = "adapter_model.safetensors"
+)
+
+// Adapter describes the adapters of the model folder dir; ok is false where it has
+// its own weights.
+func Adapter(dir string) (c convert.AdapterConfig, ok bool, err error) {
+	c, err = convert.ReadAdapterConfig(filepath.Join(dir, adapterConfig))
+	if errors.Is(err, os.ErrNotExist) {
+		return c, false, nil
+	}
+	return c, err == nil, err
+}
+
+// WeightsDir is the folder that has the weights of the model folder dir: itself, or
+// that of the model beside which its adapters stand.
+func WeightsDir(dir string) (string, error) {
+	c, adapted, err := Adapter(dir)
+	if err != nil || !adapted {
+		return dir, err
+	}
+	if _, err := os.Stat(c.Base); err != nil {
+		return "", fmt.Errorf("train: %s: its adapters stand beside the model in %q, which cannot be read: name that folder in %s, as base_model_name_or_path: %w",
+			dir, c.Base, adapterConfig, err)
+	}
+	if _, again, err := Adapter(c.Base); err != nil || again {
+		return "", errors.Join(err, fmt.Errorf("train: %s: %w: its adapters stand beside %s, which has adapters itself; merge those with bdia export",
+			dir, convert.ErrUnsupported, c.Base))
+	}
+	return c.Base, nil
+}
+
+// RehearseWeights takes the memory that LoadWeights does.
+func RehearseWeights(m *model.GPT, dir string) error {
+	c, adapted, err := Adapter(dir)
+	if err == nil && adapted {
+		err = addAdapter(m, c)
+		m.MergeLoRA()
+	}
+	return err
+}
+
+func addAdapter(m *model.GPT, c convert.AdapterConfig) error {
+	if err := m.Freeze(c.Frozen); err != nil {
+		return err
+	}
+	return m.AddLoRA(c.LoRA)
+}
+
+// LoadWeights fills m from the model folder dir, whose weights may be in several
+// files. Adapters are added to the weights beside which they stand.
+func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
+	base, err := WeightsDir(dir)
+	if err != nil {
+		return err
+	}
+	if err := readFolder(base, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) }); err != nil || base == dir {
+		return err
+	}
+	c, _, err := Adapter(dir)
+	if err == nil {
+		err = addAdapter(m, c)
+	}
+	if err == nil {
+		err = readAdapter(be, m, dir)
+	}
+	if err == nil {
+		m.MergeLoRA()
+	}
+	return err
+}
+
+// readAdapter fills m's adapters from the model folder dir.
+func readAdapter(be backend.Backend, m *model.GPT, dir string) error {
+	path := filepath.Join(dir, adapterFile)
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := convert.ReadAdapter(be, m, f); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
+
+// readModel fills the model from the folder dir of a run: all weights, or the
+// adapters, and then the weights of the model that the run started from.
+func (l *language) readModel(dir string) error {
+	if l.LoRA.Rank == 0 {
+		return readFolder(dir, l.readWeights)
+	}
+	if err := readFolder(l.cfg.Tune.From, l.readWeights); err != nil {
+		return err
+	}
+	return readAdapter(l.be, l.GPT, dir)
+}
+
+// modelFiles are those of the model folder: with adapters, PEFT's.
+func (l *language) modelFiles() []modelFile {
+	config := modelFile{modelConfig, nil, func(w io.Writer) error { return convert.WriteGPT2Config(w, l.cfg.Model) }}
+	if l.LoRA.Rank == 0 {
+		return []modelFile{config, {weightsFile, l.Params(), l.writeWeights}}
+	}
+	return []modelFile{config,
+		{adapterConfig, nil, func(w io.Writer) error { return convert.WriteAdapterConfig(w, l.GPT, l.cfg.Tune.From) }},
+		{adapterFile, l.Adapters(), func(w io.Writer) error { return convert.WriteAdapter(w, l.be, l.GPT) }}}
+}
