@@ -43,16 +43,20 @@ func NewSequence(be backend.Backend, prefix string, token *tensor.Param, context
 	e.table = be.Alloc(backend.Weights, tensor.F32, tensor.Shape{context, C})
 	host := make([]float32, context*C)
 	for i := range host {
-		t, c := i/C, i%C
-		angle := float64(t) * math.Pow(10000, -float64(c&^1)/float64(C))
-		v := math.Sin(angle)
-		if c%2 == 1 {
-			v = math.Cos(angle)
-		}
-		host[i] = float32(v) / e.scale
+		host[i] = float32(Sinusoid(i/C, i%C, C)) / e.scale
 	}
 	be.Upload(e.table, host)
 	return e
+}
+
+// Sinusoid is channel c of C of position t (Vaswani et al., section 3.5): sines of the
+// even channels, cosines of the odd ones.
+func Sinusoid(t, c, C int) float64 {
+	angle := float64(t) * math.Pow(10000, -float64(c&^1)/float64(C))
+	if c%2 == 1 {
+		return math.Cos(angle)
+	}
+	return math.Sin(angle)
 }
 
 // Init draws initial positions of deviation 0.02; the table of tokens is its

@@ -30,6 +30,8 @@ var rules = []rule{
 	{"tokenizer", "", ""},
 	{"format/safetensors", "internal/half internal/mmap", ""},
 	{"format/gguf", "internal/half internal/mmap", ""},
+	{"format/onnx", "internal/mmap", "google.golang.org/protobuf"},
+	{"internal/onnxeval", "format/onnx", ""},
 	{"internal/testkit", "", ""},
 	{"internal/golden", "format/safetensors internal/testkit", ""},
 	{"data", "internal/mmap internal/rng", ""},
@@ -49,7 +51,7 @@ var rules = []rule{
 	{"model", ". backend kernel nn tensor", ""}, // kernel: its limit on the width of a head
 	{"verify", ". backend backend/plan model tensor", ""},
 	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
-	{"convert", "backend format/gguf format/safetensors model tensor tokenizer", ""},
+	{"convert", "backend format/gguf format/onnx format/safetensors model nn tensor tokenizer", ""},
 	{"train", ". backend backend/cpu backend/plan checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"bench", "backend backend/cpu backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},

@@ -1,0 +1,102 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/bdia-go/bdia/internal/mmap"
+)
+
+// File is an open model, mapped into memory read-only where the system can. The
+// data of its tensors are pieces of that memory, which end with Close.
+type File struct {
+	Model
+	unmap []func() error
+}
+
+// maxFiles is the most files that tensors of a model may lie in.
+const maxFiles = 64
+
+// Open reads the graph of the model at path and maps its tensors. Errors of the
+// format wrap ErrCorrupt or ErrUnsupported. The files must not be cut short in
+// place while they are open; replacing them by a rename is safe.
+func Open(path string) (*File, error) {
+	f := &File{}
+	data, err := f.open(path)
+	if err != nil {
+		return nil, fmt.Errorf("onnx: %s: %w", path, err)
+	}
+	files := map[string][]byte{}
+	p := &parser{items: maxItems, data: func(location string, offset, length int64) ([]byte, error) {
+		b, ok := files[location]
+		if !ok {
+			// A file of the model's folder, not anywhere that a name may lead to.
+			if location == "" || strings.ContainsAny(location, `/\:`) || !filepath.IsLocal(location) || len(files) == maxFiles {
+				return nil, corrupt("its data are in %.64q, not in a file beside the model", location)
+			}
+			var err error
+			if b, err = f.open(filepath.Join(filepath.Dir(path), location)); err != nil {
+				return nil, fmt.Errorf("data in %s: %w", location, err)
+			}
+			files[location] = b
+		}
+		if offset > int64(len(b)) || length > int64(len(b))-offset {
+			return nil, corrupt("%d bytes at byte %d of %s, which has %d: fetch the file again", length, offset, location, len(b))
+		}
+		return b[offset : offset+length], nil
+	}}
+	m, err := p.model(data)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("onnx: %s: %w", path, err), f.Close())
+	}
+	f.Model = *m
+	return f, nil
+}
+
+// open maps a file.
+func (f *File) open(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, bare(err)
+	}
+	defer file.Close()
+	st, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, bare(err)
+	case !st.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case st.Size() == 0:
+		return nil, corrupt("the file is empty")
+	case st.Size() > math.MaxInt:
+		return nil, fmt.Errorf("%d bytes are too many for this system", st.Size())
+	}
+	b, unmap, err := mmap.File(file, int(st.Size()))
+	if err != nil {
+		return nil, fmt.Errorf("map %d bytes: %w", st.Size(), bare(err))
+	}
+	f.unmap = append(f.unmap, unmap)
+	return b, nil
+}
+
+// bare drops the operation and path that the caller names itself.
+func bare(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
+
+// Close unmaps the files. A second Close does nothing.
+func (f *File) Close() (err error) {
+	for _, unmap := range f.unmap {
+		err = errors.Join(err, unmap())
+	}
+	f.unmap, f.Tensors = nil, nil
+	return err
+}
