@@ -18,7 +18,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// near is the most that a logit of a graph may differ, of logits of about 1.
+// near is the most that a logit of a graph may differ, as a share of the largest.
 const near = 1e-5
 
 // roughen fills parameters with draws that are larger than those of Init, so that

@@ -10,7 +10,7 @@ import (
 
 // maxItems bounds the parts of a model that take memory apart from the file's: nodes,
 // names, dimensions, elements of attributes.
-const maxItems = 4 << 20
+const maxItems = 1 << 20
 
 func corrupt(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrCorrupt}, args...)...)
