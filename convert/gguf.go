@@ -49,7 +49,7 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	var fallback []string
 	for i, t := range tensors {
 		infos[i] = gguf.Info{Name: t.name, Type: gguf.F32, Shape: t.shape.Dims()}
-		if t.shape.Rank() == 1 || t.param == m.Params()[1] {
+		if t.shape.Rank() == 1 || t.name == "position_embd.weight" {
 			continue
 		}
 		infos[i].Type = o.Type
@@ -67,15 +67,15 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	}
 	var buf []float32
 	for _, t := range tensors {
-		err := t.pieces(func(_ int, piece tensor.Tensor, n int) error {
-			buf = resize(buf, n)
-			if piece.Valid() {
+		if t.param == nil {
+			err = gw.Write(t.name, make([]float32, t.shape.Len()))
+		} else {
+			err = eachPiece(t.param.Value, func(piece tensor.Tensor, _ int) error {
+				buf = resize(buf, piece.Len())
 				be.Download(buf, piece)
-			} else {
-				clear(buf)
-			}
-			return gw.Write(t.name, buf)
-		})
+				return gw.Write(t.name, buf)
+			})
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -237,25 +237,6 @@ func ggufTensors(m *model.GPT) []ggufTensor {
 	return list
 }
 
-// pieces cuts t into whole rows of about a million numbers: where each begins, the
-// place in the model, not valid where there is none, and its length.
-func (t ggufTensor) pieces(each func(from int, piece tensor.Tensor, n int) error) error {
-	cols := t.shape.Last()
-	rows := t.shape.Len() / cols
-	atOnce := max(1, (1<<20)/cols)
-	for r := 0; r < rows; r += atOnce {
-		end := min(r+atOnce, rows)
-		var piece tensor.Tensor
-		if t.param != nil {
-			piece = t.param.Value.RowRange(r, end)
-		}
-		if err := each(r*cols, piece, (end-r)*cols); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // ReadGGUFConfig returns the configuration of the model in a GGUF file of
 // llama.cpp's architecture gpt2. It has biases, and its logits a weight of their
 // own where the file has one.
@@ -305,9 +286,9 @@ func ReadGGUF(be backend.Backend, m *model.GPT, f *gguf.File) error {
 		if want := t.shape.Dims(); fmt.Sprint(info.Shape) != fmt.Sprint(want) {
 			return fmt.Errorf("convert: %w: tensor %s has shape %v, the model asks for %v", ErrMismatch, t.name, info.Shape, want)
 		}
-		err := t.pieces(func(from int, piece tensor.Tensor, n int) error {
-			buf = resize(buf, n)
-			err := f.ReadFloat32(t.name, from, buf)
+		err := eachPiece(t.param.Value, func(piece tensor.Tensor, at int) error {
+			buf = resize(buf, piece.Len())
+			err := f.ReadFloat32(t.name, at, buf)
 			if err == nil {
 				be.Upload(piece, buf)
 			}

@@ -16,7 +16,6 @@ import (
 	"github.com/bdia-go/bdia/format/gguf"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/google/go-cmp/cmp"
 )
@@ -168,24 +167,6 @@ func TestGGUFRoundTrip(t *testing.T) {
 				t.Errorf("%v: written twice, the files differ; %v", typ, err)
 			}
 		}
-	}
-}
-
-// TestGGUFPieces: a tensor of more than a piece is whole.
-func TestGGUFPieces(t *testing.T) {
-	t.Parallel()
-	shape := tensor.Shape{1000, 3000}
-	param := &tensor.Param{Value: tensor.Tensor{Shape: shape}}
-	end := 0
-	err := ggufTensor{"x", shape, param}.pieces(func(from int, piece tensor.Tensor, n int) error {
-		if from != end || int(piece.Offset) != 4*from || piece.Len() != n || n%3000 != 0 || n > 1<<20 {
-			t.Errorf("piece of %d from %d on at %d, after %d", n, from, piece.Offset, end)
-		}
-		end += n
-		return nil
-	})
-	if err != nil || end != 3e6 {
-		t.Errorf("%d elements, %v", end, err)
 	}
 }
 

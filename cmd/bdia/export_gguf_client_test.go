@@ -3,23 +3,20 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // TestClientLlamaRun: what bdia generate writes with a run that knows its text by
 // heart, llama.cpp writes with its GGUF files; not always with that of Q8_0, where
 // it rounds the states to 8 bits too.
 func TestClientLlamaRun(t *testing.T) {
-	if os.Getenv("BDIA_CLIENTS") == "" {
-		t.Skip("BDIA_CLIENTS does not name a folder with node_modules")
-	}
+	testkit.Clients(t)
 	type question struct {
 		File   string  `json:"file"`
 		Prompt string  `json:"prompt"`
@@ -47,22 +44,13 @@ func TestClientLlamaRun(t *testing.T) {
 			want = append(want, m.Continuations[0].IDs)
 		}
 	}
-	asked, err := json.Marshal(map[string]any{"texts": []string{}, "models": questions})
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := exec.CommandContext(t.Context(), "node", filepath.Join("..", "..", "convert", "testdata", "llama.mjs"))
-	c.Stdin, c.Stderr = bytes.NewReader(asked), os.Stderr
-	out, err := c.Output()
 	var got []struct {
 		Generated  []int32
 		Completion string
 	}
-	if err == nil {
-		err = json.Unmarshal(out, &got)
-	}
-	if err != nil || len(got) != len(want) {
-		t.Fatalf("%v; %d answers", err, len(got))
+	testkit.Node(t, filepath.Join("..", "..", "convert", "testdata", "llama.mjs"), map[string]any{"texts": []string{}, "models": questions}, &got)
+	if len(got) != len(want) {
+		t.Fatalf("%d answers to %d questions", len(got), len(want))
 	}
 	for i, q := range questions {
 		same := 0
