@@ -63,7 +63,7 @@ func newCompletion(be backend.Backend, cfg Config, source pairSource) (*completi
 func (b *completionBatch) join(two *pairs.Batch, lossOnPrompt bool) {
 	T := 0
 	for i := range two.B {
-		T = max(T, int(two.SourceLengths[i]+two.TargetLengths[i])-1)
+		T = max(T, int(two.SourceLengths[i]+two.TargetLengths[i])-2)
 	}
 	b.Size, b.losses = two.B, 0
 	b.Inputs, b.Targets = slices.Grow(b.Inputs[:0], two.B*T)[:two.B*T], slices.Grow(b.Targets[:0], two.B*T)[:two.B*T]
@@ -228,6 +228,33 @@ type separated struct {
 
 func (s separated) Encode(text []byte) ([]int32, error) {
 	return s.Encoder.Encode(append(slices.Clip(text), s.separator...))
+}
+
+// Completions returns some prompts of a part with their completions, of cfg's
+// TaskCompletion: up to most neighbours of middle length; none of an empty part.
+func (p *Pairs) Completions(cfg Config, part pairs.Part, most int) (model.Batch, error) {
+	var b completionBatch
+	set, err := p.Sequential(cfg, part)
+	if err != nil || set == nil {
+		return b.Batch, err
+	}
+	k, two := set.Len()/2, pairs.NewBatch(pairs.Room{})
+	if err := set.Fill(k, 0, min(most, set.Shape(k).B), two); err != nil {
+		return b.Batch, err
+	}
+	b.join(two, cfg.Tune.LossOnPrompt)
+	return b.Batch, nil
+}
+
+// CompletionBatch returns the batch of a step of cfg's TaskCompletion.
+func (p *Pairs) CompletionBatch(cfg Config, step int) (model.Batch, error) {
+	var b completionBatch
+	two := pairs.NewBatch(pairs.Room{})
+	err := p.Batch(cfg, step, two)
+	if err == nil {
+		b.join(two, cfg.Tune.LossOnPrompt)
+	}
+	return b.Batch, err
 }
 
 // completionTokenizer loads the tokenizer of the model that is fine-tuned, which

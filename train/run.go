@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // Names inside a run directory; see docs/formats.md.
@@ -28,7 +29,7 @@ type Run struct {
 	State  checkpoint.State
 	Text   *Text   // that a run of TaskText learns
 	Images *Images // that a run of TaskImage learns
-	Pairs  *Pairs  // that a run of TaskTranslation learns
+	Pairs  *Pairs  // that a run of TaskTranslation or TaskCompletion learns
 
 	samples samples // one of them
 }
@@ -109,6 +110,17 @@ func (r *Run) learnFrom(s samples) {
 	r.Text, _ = s.(*Text)
 	r.Images, _ = s.(*Images)
 	r.Pairs, _ = s.(*Pairs)
+}
+
+// Tokenizer returns that of a run of a language model; nil for another run.
+func (r *Run) Tokenizer() tokenizer.Tokenizer {
+	switch {
+	case r.Text != nil:
+		return r.Text.Tokenizer
+	case r.Pairs != nil && r.Config.Task == TaskCompletion:
+		return r.Pairs.Target
+	}
+	return nil
 }
 
 // Reconfigure changes the settings of a run that goes on and saves them. It

@@ -184,6 +184,12 @@ func (r *Run) loadOptimizer(s *Session) error {
 	return nil
 }
 
+// LoadWeights fills m from the model folder dir, whose weights may be in several
+// files. Adapters are another matter: see WeightsDir.
+func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
+	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) })
+}
+
 // LoadViT fills m from the model folder dir.
 func LoadViT(be backend.Backend, m *model.ViT, dir string) error {
 	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadViT(be, m, f) })

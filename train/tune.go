@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
@@ -23,9 +24,16 @@ type TuneConfig struct {
 	LoRA   model.LoRAConfig `yaml:"lora"`   // adapters that learn instead of the weights; rank 0: none
 
 	// Of TaskCompletion.
-	Separator    string `yaml:"separator"`      // follows every prompt
-	LossOnPrompt bool   `yaml:"loss_on_prompt"` // prompts are learned too, not only their completions
+	Separator    Separator `yaml:"separator"`      // follows every prompt
+	LossOnPrompt bool      `yaml:"loss_on_prompt"` // prompts are learned too, not only their completions
 }
+
+// Separator is the text between a prompt and its completion.
+type Separator string
+
+// MarshalYAML writes s in quotation marks: as YAML's library writes a lone line
+// break, it reads nothing.
+func (s Separator) MarshalYAML() ([]byte, error) { return []byte(strconv.Quote(string(s))), nil }
 
 // DefaultCompletionConfig returns the settings of a run of TaskCompletion that names
 // nothing but its data and the model to start from: fine-tuning of all weights, with
@@ -134,51 +142,12 @@ func WeightsDir(dir string) (string, error) {
 		return "", fmt.Errorf("train: %s: its adapters stand beside the model in %q, which cannot be read: name that folder in %s, as base_model_name_or_path: %w",
 			dir, c.Base, adapterConfig, err)
 	}
-	if _, again, err := Adapter(c.Base); err != nil || again {
-		return "", errors.Join(err, fmt.Errorf("train: %s: %w: its adapters stand beside %s, which has adapters itself; merge those with bdia export",
-			dir, convert.ErrUnsupported, c.Base))
+	if _, again, err := Adapter(c.Base); err != nil {
+		return "", err
+	} else if again {
+		return "", fmt.Errorf("train: %s: %w: its adapters stand beside %s, which has adapters itself; merge those with bdia export", dir, convert.ErrUnsupported, c.Base)
 	}
 	return c.Base, nil
-}
-
-// RehearseWeights takes the memory that LoadWeights does.
-func RehearseWeights(m *model.GPT, dir string) error {
-	c, adapted, err := Adapter(dir)
-	if err == nil && adapted {
-		err = addAdapter(m, c)
-		m.MergeLoRA()
-	}
-	return err
-}
-
-func addAdapter(m *model.GPT, c convert.AdapterConfig) error {
-	if err := m.Freeze(c.Frozen); err != nil {
-		return err
-	}
-	return m.AddLoRA(c.LoRA)
-}
-
-// LoadWeights fills m from the model folder dir, whose weights may be in several
-// files. Adapters are added to the weights beside which they stand.
-func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
-	base, err := WeightsDir(dir)
-	if err != nil {
-		return err
-	}
-	if err := readFolder(base, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) }); err != nil || base == dir {
-		return err
-	}
-	c, _, err := Adapter(dir)
-	if err == nil {
-		err = addAdapter(m, c)
-	}
-	if err == nil {
-		err = readAdapter(be, m, dir)
-	}
-	if err == nil {
-		m.MergeLoRA()
-	}
-	return err
 }
 
 // readAdapter fills m's adapters from the model folder dir.

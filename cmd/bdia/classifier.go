@@ -84,12 +84,19 @@ func noModel(dir string) error {
 
 // gridOf returns the grid of the run in home: none, where it is no run.
 func gridOf(home string) (bdia.Grid, error) {
+	cfg, err := settingsOf(home)
+	return cfg.Method.Grid, err
+}
+
+// settingsOf are those of the run in home; where there is none, no grid.
+func settingsOf(home string) (train.Config, error) {
 	cfg := train.DefaultConfig()
 	err := train.ReadConfig(filepath.Join(home, configName), &cfg)
 	if errors.Is(err, os.ErrNotExist) {
-		return bdia.NoGrid, nil
+		cfg.Method.Grid = bdia.NoGrid
+		err = nil
 	}
-	return cfg.Method.Grid, err
+	return cfg, err
 }
 
 // logits returns those of the images of b, until the next call.

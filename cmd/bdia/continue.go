@@ -71,7 +71,14 @@ func runGenerate(cmd *cobra.Command, o generateOptions) error {
 	if err != nil {
 		return err
 	}
-	l.lora = o.lora
+	if o.lora != "" {
+		if l.dir, l.lora, err = weightsOf(o.from, o.lora); err != nil {
+			return err
+		}
+	}
+	if o.verbatim {
+		l.after = ""
+	}
 	c := &continuer{loaded: l, o: o, end: -1}
 	if o.grid != "auto" {
 		if l.grid, err = bdia.ParseGrid(o.grid); err != nil {
@@ -128,7 +135,7 @@ func (c *continuer) single(standard bool) (*continued, error) {
 		r.Prompt = string(text)
 		return r, err
 	}
-	r.PromptIDs, err = c.tok.Encode([]byte(r.Prompt))
+	r.PromptIDs, err = c.tok.Encode([]byte(r.Prompt + c.after))
 	if err != nil && standard { // a vocabulary without line breaks: start with its first token
 		var first []byte
 		r.PromptIDs = []int32{0}
@@ -176,7 +183,7 @@ func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
 		_, err := w.out.Write(text)
 		return errors.Join(err, w.out.Flush())
 	}
-	if err := emit([]byte(r.Prompt)); err != nil {
+	if err := emit([]byte(r.Prompt + c.after)); err != nil {
 		return err
 	}
 	if err := c.run(cmd.Context(), r, emit); err != nil && !errors.Is(err, context.Canceled) {
@@ -240,7 +247,7 @@ func (c *continuer) read(number int, line string) *continued {
 		r.Note = lineEmpty
 		return r
 	}
-	ids, err := c.tok.Encode([]byte(line))
+	ids, err := c.tok.Encode([]byte(line + c.after))
 	switch {
 	case err != nil:
 		r.Note = lineBad

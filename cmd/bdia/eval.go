@@ -133,6 +133,9 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (i
 	if r.Images != nil {
 		return evaluateImages(ctx, r, o)
 	}
+	if r.Config.Task == train.TaskCompletion && o.data == "" {
+		return evaluateCompletions(ctx, r, o)
+	}
 	if r.Pairs != nil && o.data == "" {
 		return evaluatePairs(ctx, r, o)
 	}

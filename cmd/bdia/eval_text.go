@@ -119,7 +119,7 @@ func evaluate(ctx context.Context, r *train.Run, o evalOptions, p *progress) (*e
 	if text.Len() == 0 {
 		return nil, usage(errors.New("this run holds no text out; use --split train"))
 	}
-	T, atOnce := r.Config.Model.Context, r.Config.Loop.SamplesAtOnce()
+	T, atOnce := r.Config.Window(), r.Config.Loop.SamplesAtOnce()
 	if err := o.fits(T); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/score"
+	"github.com/bdia-go/bdia/train"
 )
 
 // scoreReport is how a run's translations of a file fare.
@@ -37,7 +38,7 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 		return err
 	}
 	defer r.Close()
-	if r.Pairs == nil {
+	if r.Config.Task != train.TaskTranslation {
 		return usage(fmt.Errorf("%s is no run of translations; leave out --source", dirs[0]))
 	}
 	in, err := openLines(cmd, nil, o.source)

@@ -132,8 +132,11 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 		return err
 	}
 	defer from.Close()
-	if from.lora = o.lora; o.lora != "" && from.kind != convert.GPT2 {
+	if o.lora != "" && from.kind != convert.GPT2 {
 		return usage(errors.New("--adapter is for language models"))
+	}
+	if from.weights, from.lora, err = weightsOf(from.dir, o.lora); err != nil {
+		return err
 	}
 	parent := filepath.Dir(filepath.Clean(o.out))
 	if err := os.MkdirAll(parent, 0o777); err != nil {

@@ -30,6 +30,7 @@ type settings struct {
 	preset  string
 	dropout float64
 	only    map[string][]train.Task // flags that not every task has
+	task    train.Task              // without --task; empty: text
 }
 
 // newSettings starts from the defaults.
@@ -74,7 +75,7 @@ func taskNames() (names []string) {
 // completions offers values where they are a short list.
 func completions(c *cobra.Command) {
 	for name, values := range map[string][]string{
-		"preset": slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets()), "format": {"lines", "tsv", "csv"},
+		"preset": slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets()), "format": {"lines", "tsv", "csv", "jsonl"},
 		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "task": taskNames(), "on-corrupt": {"fatal", "skip"}, "memory": {"reversible", "store", "recompute"}, "gamma": {"0.5", "0.25", "0"},
 		"grid": {"9", "none"}, "optimizer": optim.Names(), "state-bits": {"32", "8"}, "schedule": {"cosine", "linear", "constant"}, "gelu": {"tanh", "erf"},
 		"update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"}, "model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
@@ -91,7 +92,7 @@ func completions(c *cobra.Command) {
 func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config) (train.Config, error) {
 	given := map[string]string{}
 	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
-	task := train.Task(cmp.Or(given["task"], string(train.TaskText)))
+	task := train.Task(cmp.Or(given["task"], string(s.task), string(train.TaskText)))
 	if !slices.Contains(train.Tasks(), task) {
 		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(train.Tasks())))
 	}
@@ -165,6 +166,13 @@ func (s *settings) startFrom(given map[string]string) error {
 	if !ok {
 		return nil
 	}
+	if s.cfg.Task != train.TaskImage {
+		err := s.cfg.StartFrom(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return noModel(dir)
+		}
+		return err
+	}
 	if _, both := given["preset"]; both {
 		return usage(errors.New("--preset and --from both say what the model is; give one of them"))
 	}
@@ -209,7 +217,7 @@ func unchanged(from, to train.Config) error {
 	for _, section := range []struct {
 		name     string
 		from, to any
-	}{{"data", from.Data, to.Data}, {"model", from.Model, to.Model}, {"images", from.Images, to.Images}, {"pixels", from.Pixels, to.Pixels}, {"vit", from.ViT, to.ViT},
+	}{{"data", from.Data, to.Data}, {"model", from.Model, to.Model}, {"tune", from.Tune, to.Tune}, {"images", from.Images, to.Images}, {"pixels", from.Pixels, to.Pixels}, {"vit", from.ViT, to.ViT},
 		{"pairs", from.Pairs, to.Pairs}, {"seq2seq", from.Seq2Seq, to.Seq2Seq}} {
 		a, b := reflect.ValueOf(section.from), reflect.ValueOf(section.to)
 		for _, f := range reflect.VisibleFields(a.Type()) {

@@ -20,6 +20,7 @@ type generateOptions struct {
 	generate.Options
 	from, prompt, promptIDs, input, output  string
 	printIDs, asJSON, greedy, pastEnd, beam bool // beam: search, rather than sample
+	verbatim                                bool // nothing comes after a prompt
 	search                                  generate.SearchOptions
 	grid, lora                              string // lora: folder of adapters
 	engine                                  train.EngineConfig
@@ -53,6 +54,7 @@ prompt, score, text.`,
 		f.StringVar(&o.from, "from", "", "`folder` of the model, if it is not the argument")
 		f.StringVar(&o.prompt, "prompt", "\n", "`text` to continue; - reads it from standard input")
 		f.StringVar(&o.promptIDs, "prompt-ids", "", "`tokens` to continue, as 1,2,3")
+		f.BoolVar(&o.verbatim, "verbatim", false, "continue prompts as they are, also of a run that puts a separator after them")
 		f.StringVar(&o.input, "input", "", "`file` with a prompt a line, plain or compressed by gzip; - for standard input")
 		f.StringVar(&o.output, "output", "", "`file` for the texts; - for standard output")
 		f.BoolVar(&o.printIDs, "print-ids", false, "print the new tokens instead of text")

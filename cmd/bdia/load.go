@@ -23,6 +23,7 @@ type loaded struct {
 	cfg   model.GPTConfig
 	dir   string              // of the weights
 	lora  string              // folder of adapters to merge into them; empty for none
+	after string              // what the run that made the model puts after a prompt
 	tok   tokenizer.Tokenizer // nil for a foreign folder without one
 	grid  bdia.Grid
 	be    *cpu.Backend // and model: nil until load
@@ -43,15 +44,35 @@ func openDir(dir string, text bool) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loaded{cfg: cfg, dir: dir}
+	l := &loaded{cfg: cfg}
+	if l.dir, l.lora, err = weightsOf(dir, ""); err != nil {
+		return nil, err
+	}
 	if l.tok, err = tokenizer.Load(dir); err != nil && (text || !errors.Is(err, tokenizer.ErrNotFound)) {
 		return nil, err
 	}
 	if l.tok != nil && l.tok.VocabSize() > cfg.Vocab {
 		return nil, fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; they do not belong together", dir, l.tok.VocabSize(), cfg.Vocab)
 	}
-	l.grid, err = gridOf(home)
+	run, err := settingsOf(home)
+	l.grid = run.Method.Grid
+	if run.Task == train.TaskCompletion {
+		l.after = string(run.Tune.Separator)
+	}
 	return l, err
+}
+
+// weightsOf returns the folder that has the weights of the model folder dir, and that
+// of the adapters to merge into them: those named lora, or its own.
+func weightsOf(dir, lora string) (weights, adapters string, err error) {
+	weights, err = train.WeightsDir(dir)
+	switch {
+	case err != nil || weights == dir:
+		return weights, lora, err
+	case lora != "":
+		return "", "", usage(fmt.Errorf("%s has adapters of its own; leave out --adapter, or merge them first with bdia export", dir))
+	}
+	return weights, dir, nil
 }
 
 // runOf returns the run directory whose best weights dir holds, or dir itself.
@@ -68,7 +89,11 @@ func runOf(dir string) string {
 // loadRun loads the weights in dir with the configuration of r, and the adapters in
 // lora, for what use does.
 func loadRun(r *train.Run, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
-	l := &loaded{cfg: r.Config.Model, dir: dir, lora: lora, tok: r.Text.Tokenizer, grid: r.Config.Method.Grid}
+	l := &loaded{cfg: r.Config.Model, tok: r.Tokenizer(), grid: r.Config.Method.Grid}
+	var err error
+	if l.dir, l.lora, err = weightsOf(dir, lora); err != nil {
+		return nil, err
+	}
 	return l, l.load(r.Config.Engine, use)
 }
 

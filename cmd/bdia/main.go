@@ -139,7 +139,7 @@ Exit codes: 0 done, or interrupted and saved; 1 failed; 2 called wrongly;
 	root.SetUsageFunc(printUsage)
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
-	root.AddCommand(newQuickstart(), newTrain(), newEval(), newGenerate(), newTranslate(), newClassify(), newCompare(), newVerify(), newPlan(), newBench(), newTokenizer(), newScore(), newExport())
+	root.AddCommand(newQuickstart(), newTrain(), newFinetune(), newEval(), newGenerate(), newTranslate(), newClassify(), newCompare(), newVerify(), newPlan(), newBench(), newTokenizer(), newScore(), newExport())
 	return root
 }
 

@@ -157,15 +157,18 @@ func printRun(w io.Writer, r *train.Run) {
 // batchText says how much a step learns from.
 func batchText(c train.Config) string {
 	unit, perSample := c.Unit()
-	if c.Task == train.TaskTranslation {
+	switch c.Task {
+	case train.TaskTranslation:
 		return fmt.Sprintf("up to %s tokens of both languages", countText(int64(c.Pairs.BatchTokens)))
+	case train.TaskCompletion:
+		return fmt.Sprintf("up to %s tokens", countText(int64(c.Pairs.BatchTokens)))
 	}
 	return countText(int64(c.Loop.Batch*perSample)) + " " + unit
 }
 
 // modelText describes the model of c.
 func modelText(c train.Config) string {
-	if c.Task == train.TaskText {
+	if c.Task == train.TaskText || c.Task == train.TaskCompletion {
 		m := c.Model
 		return fmt.Sprintf("GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d", m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
 	}
@@ -226,11 +229,14 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		fmt.Fprintf(w, "Try it with:\n  bdia eval %s%s\n  bdia classify %[1]s IMAGE\n", r.Dir, part)
 		return
 	}
-	if r.Pairs != nil {
+	switch r.Config.Task {
+	case train.TaskTranslation:
 		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia translate %[1]s SENTENCE\n", r.Dir)
-		return
+	case train.TaskCompletion:
+		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia generate %[1]s --prompt TEXT\n", r.Dir)
+	default:
+		fmt.Fprintf(w, "Try it with:\n  bdia generate %s\n", r.Dir)
 	}
-	fmt.Fprintf(w, "Try it with:\n  bdia generate %s\n", r.Dir)
 }
 
 // asPlanned compares the arena's real peak with the plan.

@@ -25,7 +25,8 @@ import (
 // source is a model that is exported, with a sample of what it takes. Its weights
 // are loaded when they are asked for.
 type source struct {
-	dir     string // of config.json and the weights
+	dir     string // of config.json
+	weights string // folder of the weights: dir, or that of the model that adapters in dir belong to
 	lora    string // folder of adapters to merge into them; empty for none
 	kind    convert.Kind
 	gpt     model.GPTConfig     // of one kind each
@@ -155,7 +156,7 @@ func (s *source) sampleRun(ctx context.Context, home string) error {
 
 func (s *source) sampleText(r *train.Run) error {
 	if r.Text == nil || r.Config.Model.Vocab != s.gpt.Vocab {
-		return errors.New("no text")
+		return s.sampleCompletions(r)
 	}
 	for _, training := range []bool{false, true} {
 		set, err := data.NewSequential(r.Text.Tokens(training), min(s.gpt.Context, samplePositions), samplesAtOnce)
@@ -167,6 +168,21 @@ func (s *source) sampleText(r *train.Run) error {
 		return set.Batch(0, b.Size, b.Inputs, b.Targets)
 	}
 	return errors.New("no text")
+}
+
+// sampleCompletions takes prompts with their completions.
+func (s *source) sampleCompletions(r *train.Run) error {
+	if r.Pairs == nil || r.Config.Task != train.TaskCompletion || r.Config.Model.Vocab != s.gpt.Vocab {
+		return errors.New("no text")
+	}
+	for _, part := range []pairs.Part{pairs.Val, pairs.Train} {
+		b, err := r.Pairs.Completions(r.Config, part, samplesAtOnce)
+		if err == nil && b.Size > 0 {
+			s.sample = sample{what: fmt.Sprintf("%d positions of %s prompts and completions", len(b.Inputs), heldOut(part == pairs.Train)), tokens: b}
+			return nil
+		}
+	}
+	return errors.New("no pairs")
 }
 
 // heldOut names a part of the data.
@@ -261,7 +277,7 @@ func (s *source) load() error {
 	planner := plan.New(cpu.ScratchBytes(s.engine.Threads))
 	n, err := s.on(planner)
 	if err == nil {
-		err = plausible(s.dir, planner.Peak().ByComponent[backend.Weights])
+		err = plausible(s.weights, planner.Peak().ByComponent[backend.Weights])
 	}
 	if err == nil {
 		err = merge(planner, n.GPT, s.lora)
@@ -278,7 +294,7 @@ func (s *source) load() error {
 	if s.net, err = s.on(s.be); err != nil {
 		return err
 	}
-	if err := s.read(s.dir); err != nil {
+	if err := s.read(s.weights); err != nil {
 		return err
 	}
 	return merge(s.be, s.GPT, s.lora)

@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
@@ -32,6 +33,10 @@ func subjectOfRun(ctx context.Context, r *train.Run, encoder bool) (subject, err
 		return subject{}, fmt.Errorf("%s has no checkpoint yet; train it first", r.Dir)
 	}
 	n, step := r.Config.Loop.SamplesAtOnce(), r.State.Step+1
+	if r.Config.Task == train.TaskCompletion {
+		b, err := r.Pairs.CompletionBatch(r.Config, step)
+		return textSubject(r.Config, step, b, r.Dir), err
+	}
 	if r.Pairs != nil {
 		var b pairs.Batch
 		err := r.Pairs.Batch(r.Config, step, &b)
@@ -45,7 +50,7 @@ func subjectOfRun(ctx context.Context, r *train.Run, encoder bool) (subject, err
 		err := r.Images.Batch(r.Config, step, b)
 		return imageSubject(r.Config, step, b, r.Dir), err
 	}
-	b := model.NewBatch(n, r.Config.Model.Context)
+	b := model.NewBatch(n, r.Config.Window())
 	err := r.Text.Batch(r.Config, step, b)
 	return textSubject(r.Config, step, b, r.Dir), err
 }
@@ -107,13 +112,14 @@ func textSubject(cfg train.Config, step int, b model.Batch, dir string) subject 
 		if err != nil {
 			return verify.Subject{}, nil, err
 		}
-		return verify.OfGPT(m, b), func() error {
-			if dir == "" {
-				m.Init(cfg.Loop.Seed)
-				return nil
-			}
-			return train.LoadWeights(be, m, dir)
-		}, nil
+		if dir == "" {
+			return verify.OfGPT(m, b), func() error { m.Init(cfg.Loop.Seed); return nil }, nil
+		}
+		weights, adapters, err := weightsOf(dir, "")
+		if err == nil && adapters != "" {
+			err = convert.AddAdapter(be, m, adapters)
+		}
+		return verify.OfGPT(m, b), func() error { return train.LoadWeights(be, m, weights) }, err
 	}}
 }
 

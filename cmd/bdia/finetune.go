@@ -1,0 +1,260 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/train"
+)
+
+func newFinetune() *cobra.Command {
+	s := newSettings()
+	s.cfg = train.DefaultCompletionConfig()
+	var out, resume string
+	var asJSON bool
+	c := &cobra.Command{
+		Use:   "finetune",
+		Short: "Go on training a GPT-2 on text, or on prompts and their completions",
+		Long: `Go on training a language model: a Hugging Face GPT-2 folder, a run, or its best/
+folder. All weights learn in the reversible mode, each block updated in the reverse
+walk, unless told otherwise.
+
+--data is text (a file or folder), or prompts and their completions: a .csv or .tsv
+table, a .jsonl file of {"prompt": .., "completion": ..} or of conversations
+{"messages": [{"role": .., "content": ..}, ..]}, or two files of lines (--prompts,
+--completions). Of pairs only completions are learned, and that they end; a batch
+has as many of similar lengths as --batch-tokens allow. Validation pairs are held
+out by prompt. A conversation gives a pair for each turn of the assistant.
+
+A model that was trained elsewhere has no grid. With --grid auto its states are
+measured on some batches first, and the finest grid is taken that holds four times
+their size: what the grid does to the loss is told before training begins.
+
+--lora-rank trains low-rank adapters beside frozen weights; the run then holds
+PEFT's adapter files instead of weights. --freeze keeps the first blocks as they
+are: the reverse walk ends above them.`,
+		Example: `  bdia finetune --from gpt2 --data e2e/trainset.csv --val e2e/devset.csv --out runs/e2e
+  bdia finetune --from gpt2 --data chats.jsonl --lora-rank 8 --lr 2e-4
+  bdia finetune --from gpt2-medium --data book.txt --batch 4 --window 512 --state-bits 8 --steps 500
+  bdia finetune --from runs/small/best --data pairs.tsv --freeze 2 --epochs 5 --patience 3
+  bdia generate runs/e2e --input prompts.txt --beam 10 --length-penalty 0.8
+  bdia finetune --resume runs/e2e`,
+		Args: arguments(0, 0, ""),
+	}
+	group(c, "Model and data", s.tuneFlags)
+	group(c, "What learns", s.adaptFlags)
+	group(c, "Method", s.methodFlags)
+	group(c, "Optimiser and schedule", s.optimizerFlags)
+	group(c, "Batch", func(f *pflag.FlagSet) {
+		s.updateFlags(f)
+		f.IntVar(&s.cfg.Pairs.BatchTokens, "batch-tokens", s.cfg.Pairs.BatchTokens, "pairs: tokens of a batch, padding included")
+	})
+	group(c, "Evaluation, samples, records", s.loopFlags)
+	group(c, "Run", func(f *pflag.FlagSet) {
+		f.StringVar(&out, "out", "", "run `folder` (default runs/tuned-DATE-TIME)")
+		f.StringVar(&resume, "resume", "", "run `folder` to continue")
+		s.configFlag(f)
+		s.seedFlag(f)
+		engineFlags(f, &s.cfg.Engine)
+		f.BoolVar(&asJSON, "json", false, "print the summary as JSON")
+	})
+	auto := s.autoGrid(c.Flags())
+	completions(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		w, p := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr())
+		var measured *train.Calibration
+		report := func(r *train.Run, sum train.Summary) error {
+			if asJSON {
+				j := summaryJSON(r, sum)
+				j["calibration"] = calibrationJSON(measured)
+				return printJSON(w, j)
+			}
+			printSummary(w, r, sum)
+			return nil
+		}
+		if resume != "" {
+			if out != "" {
+				return usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
+			}
+			*auto = false
+			r, err := reopenRun(cmd, s, resume)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			return trainRun(cmd.Context(), r, p, report)
+		}
+		cfg, err := s.tuned(cmd.Flags())
+		if err != nil {
+			return err
+		}
+		return inNewDir(out, "tuned", p, func(dir string) error {
+			r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			if measured, err = calibrate(cmd, r, *auto, p); err != nil {
+				return err
+			}
+			return trainRun(cmd.Context(), r, p, report)
+		})
+	}
+	return c
+}
+
+// tuneFlags say what is learned by which model.
+func (s *settings) tuneFlags(f *pflag.FlagSet) {
+	c, t := &s.cfg.Pairs, &s.cfg.Tune
+	f.StringVar(&t.From, "from", "", "`folder` of the model: Hugging Face's GPT-2, a run, or its best/")
+	shared(f, "data", "`file` or folder of text, or a .csv, .tsv or .jsonl file of pairs", textFlag, &s.cfg.Data.Path, &c.Source)
+	f.StringVar(&c.Source, "prompts", "", "`file` of prompts, one a line, perhaps .gz")
+	f.StringVar(&c.Target, "completions", "", "`file` of their completions")
+	f.StringVar((*string)(&c.Format), "format", "", "`kind` of --data: text, csv, tsv or jsonl; without it, by name")
+	f.StringVar(&c.SourceColumn, "prompt-column", "", "`column` of a table, by name or number (default 1), or key of JSON (default prompt)")
+	f.StringVar(&c.TargetColumn, "completion-column", "", "`column` (default 2) or key (default completion)")
+	f.BoolVar(&c.Header, "header", false, "the first line of a .tsv names its columns; that of a .csv always does")
+	f.StringVar(&c.ValSource, "val", "", "`file` of pairs for validation; without it, a share of the prompts")
+	f.StringVar(&c.ValTarget, "val-completions", "", "`file` of completions, where --val has prompts alone")
+	shared(f, "val-fraction", "`share` held out for validation: prompts (default 0.02), or the end of a text (default 0.1)", numberFlag, &s.cfg.Data.ValFraction, &c.Split.Val)
+	f.Float64Var(&c.Epochs, "epochs", c.Epochs, "pairs: length of the run in passes; --steps overrides it")
+	f.StringVar((*string)(&t.Separator), "separator", "\n", "pairs: `text` between prompt and completion, here and when the run completes prompts")
+	f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", false, "pairs: learn prompts too")
+	f.StringVar((*string)(&c.OnBad), "on-bad", "skip", "`what` to do about pairs without text: skip or fatal")
+	f.StringVar((*string)(&c.OnLong), "on-long", "skip", "`what` to do about pairs longer than the window: skip, truncate or fatal")
+	f.BoolVar(&c.KeepDuplicates, "keep-duplicates", false, "keep pairs that came before")
+	f.IntVar(&t.Window, "window", 0, "most `tokens` of a sample; 0 for the model's context")
+	f.Float64Var(&s.dropout, "dropout", 0, "`share` dropped of embedding, attention weights and residual branches")
+}
+
+// adaptFlags say what of the model learns.
+func (s *settings) adaptFlags(f *pflag.FlagSet) {
+	t := &s.cfg.Tune
+	f.IntVar(&t.LoRA.Rank, "lora-rank", 0, "train adapters of this `rank`; 0 for all weights")
+	f.Float64Var(&t.LoRA.Alpha, "lora-alpha", t.LoRA.Alpha, "adapters count `alpha`/rank times")
+	f.Float64Var(&t.LoRA.Dropout, "lora-dropout", 0, "`share` dropped of adapters' inputs")
+	f.StringVar(&t.LoRA.Targets, "lora-targets", t.LoRA.Targets, "`layers` with adapters: of qkv, proj, fc1 and fc2, with commas between, or all")
+	f.IntVar(&t.Freeze, "freeze", 0, "first `blocks` that do not learn")
+}
+
+// autoGrid lets --grid be auto, which it is unless something else is given.
+func (s *settings) autoGrid(f *pflag.FlagSet) *bool {
+	v := &gridValue{&s.cfg.Method.Grid, true}
+	flag := f.Lookup("grid")
+	flag.Value, flag.DefValue, flag.Usage = v, "auto", "fractional `bits` of the activations, none, or auto: the finest, up to 9, that holds them"
+	return &v.auto
+}
+
+// gridValue is a flag of a grid, or auto.
+type gridValue struct {
+	grid *bdia.Grid
+	auto bool
+}
+
+func (v *gridValue) Type() string { return "bits" }
+
+func (v *gridValue) String() string {
+	if v.auto {
+		return "auto"
+	}
+	return v.grid.String()
+}
+
+func (v *gridValue) Set(text string) error {
+	if v.auto = text == "auto"; v.auto {
+		*v.grid = bdia.DefaultGrid
+		return nil
+	}
+	return v.grid.UnmarshalText([]byte(text))
+}
+
+// textKind is --format of text.
+const textKind = "text"
+
+// tuned resolves the configuration of a new run: a text's, or that of pairs.
+func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
+	value := func(name string) string { return f.Lookup(name).Value.String() }
+	data, kind := value("data"), value("format")
+	switch {
+	case s.file == "" && value("from") == "":
+		return s.cfg, usage(errors.New("no model to start from; name its folder with --from"))
+	case s.file == "" && data == "" && value("prompts") == "":
+		return s.cfg, usage(errors.New("nothing to learn; name a text or pairs with --data, or --prompts and --completions"))
+	case f.Changed("data") && f.Changed("prompts"):
+		return s.cfg, usage(errors.New("--data and --prompts both say what is learned; give one of them"))
+	}
+	s.task = train.TaskCompletion
+	if kind == textKind || kind == "" && data != "" && !f.Changed("prompts") && !isPairs(data) {
+		s.task = train.TaskText
+	}
+	for _, name := range []string{"prompt-column", "completion-column", "completions", "val", "val-completions", "epochs", "separator", "loss-on-prompt", "batch-tokens", "on-long"} {
+		if s.task == train.TaskText && f.Changed(name) {
+			return s.cfg, usage(fmt.Errorf("--%s is for pairs, and %s is text; if it has pairs, say so with --format", name, data))
+		}
+	}
+	return s.resolve(f, func(task train.Task) train.Config {
+		c := train.DefaultCompletionConfig()
+		if task == train.TaskText {
+			text := train.DefaultConfig()
+			c.Task, c.Data, c.Pairs, c.Loop = task, text.Data, train.PairConfig{}, text.Loop
+			c.Tune.Separator = ""
+		}
+		return c
+	})
+}
+
+// isPairs reports whether a file is one of pairs by its name.
+func isPairs(name string) bool {
+	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
+	return slices.ContainsFunc([]pairs.Format{pairs.CSV, pairs.TSV, pairs.JSONL}, func(f pairs.Format) bool { return strings.HasSuffix(name, "."+string(f)) })
+}
+
+// calibrate measures what the run's residual stream does, tells it, and where auto
+// is set gives the run the grid that serves. Without a grid there is nothing to do.
+func calibrate(cmd *cobra.Command, r *train.Run, auto bool, p *progress) (*train.Calibration, error) {
+	if r.Config.Method.Grid == bdia.NoGrid {
+		return nil, nil
+	}
+	p.Preparing("measuring activations", 0, 0)
+	m, err := r.Calibrate(cmd.Context())
+	if err != nil {
+		return nil, err
+	}
+	p.clear()
+	wanted := r.Config.Method.Grid
+	if !auto && m.Grid != wanted {
+		return nil, usage(fmt.Errorf("--grid %s is exact below %g only, and activations reach %.4g: use --grid auto, or --grid %s", wanted, wanted.Limit(), m.MaxAbs, m.Grid))
+	}
+	printCalibration(p.w, m)
+	cfg := r.Config
+	cfg.Method.Grid = m.Grid
+	return &m, r.Reconfigure(cfg)
+}
+
+func printCalibration(w io.Writer, m train.Calibration) {
+	fmt.Fprintf(w, "Activations reach %.4g; grid of %s bits, exact below %g\n", m.MaxAbs, m.Grid, m.Limit)
+	fmt.Fprintf(w, "Loss before training: %.4f on the grid, %.4f in float32 (%+.2g), of %s tokens\n", m.GridLoss, m.FloatLoss, m.GridLoss-m.FloatLoss, countText(int64(m.Losses)))
+	if d := m.GridLoss - m.FloatLoss; math.Abs(d) > 0.01*m.FloatLoss {
+		fmt.Fprintf(w, "The grid changes the loss by %s%%: training has to make up for it; without a grid, use --memory recompute --gamma 0 --grid none\n",
+			strconv.FormatFloat(100*d/m.FloatLoss, 'g', 2, 64))
+	}
+}
+
+// calibrationJSON is m for machines; null without one.
+func calibrationJSON(m *train.Calibration) any {
+	if m == nil {
+		return nil
+	}
+	return map[string]any{"grid": m.Grid.String(), "max_abs": m.MaxAbs, "limit": m.Limit, "losses": m.Losses,
+		"grid_loss": number(m.GridLoss), "float_loss": number(m.FloatLoss)}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// base is a small model with a byte-level BPE that tests may read but not change.
+var base = sync.OnceValues(func() (string, error) {
+	text, dir := filepath.Join(scratch, "base.txt"), filepath.Join(scratch, "base")
+	if err := os.WriteFile(text, []byte(prose(400)), 0o666); err != nil {
+		return "", err
+	}
+	if r := call(append([]string{"train", "--data", text, "--tokenizer", "bpe", "--bpe-vocab", "300", "--out", dir}, tiny("--context", "64")...)...); r.code != exitOK {
+		return "", fmt.Errorf("training: %s", r.err)
+	}
+	return dir, nil
+})
+
+func baseModel(t *testing.T) string {
+	t.Helper()
+	dir, err := base()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// table is a CSV of n prompts and completions.
+func table(t *testing.T, n int) string {
+	var b strings.Builder
+	b.WriteString("mr,ref\n")
+	for i := range n {
+		fmt.Fprintf(&b, "\"name[%d], food[%d]\",The %d sees the %d.\n", i, i%7, i, i%7)
+	}
+	return write(t, t.TempDir(), "pairs.csv", b.String())
+}
+
+// tune are the flags of a fine-tuning that takes an instant.
+func tune(t *testing.T, out string, more ...string) []string {
+	return append([]string{"finetune", "--from", baseModel(t), "--data", table(t, 60), "--out", out, "--val-fraction", "0.2", "--steps", "4",
+		"--batch-tokens", "300", "--warmup", "1", "--lr", "1e-3", "--threads", "1"}, more...)
+}
+
+func TestFinetune(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	var summary struct {
+		Steps       int
+		ValLoss     float64 `json:"val_loss"`
+		First       float64 `json:"first_val_loss"`
+		Planned     int64   `json:"planned_bytes"`
+		Peak        int64   `json:"peak_bytes"`
+		Calibration struct {
+			Grid   string
+			MaxAbs float64 `json:"max_abs"`
+		}
+	}
+	if err := json.Unmarshal([]byte(mustCall(t, tune(t, dir, "--json")...).out), &summary); err != nil {
+		t.Fatal(err)
+	}
+	if summary.Steps != 4 || !(summary.ValLoss < summary.First) || summary.Peak != summary.Planned || summary.Calibration.Grid != "9" || !(summary.Calibration.MaxAbs > 0) {
+		t.Errorf("summary %+v", summary)
+	}
+	// The separator of the run comes after a prompt, unless that is verbatim.
+	after := mustCall(t, "generate", dir, "--prompt", "name[1]", "--greedy", "--max-tokens", "8", "--json").out
+	same := mustCall(t, "generate", dir, "--prompt", "name[1]\n", "--verbatim", "--greedy", "--max-tokens", "8", "--json").out
+	other := mustCall(t, "generate", dir, "--prompt", "name[1]", "--verbatim", "--greedy", "--max-tokens", "8", "--json").out
+	if ids := promptIDs(t, after); ids != promptIDs(t, same) || ids == promptIDs(t, other) {
+		t.Errorf("prompts are %s, verbatim %s and %s", ids, promptIDs(t, same), promptIDs(t, other))
+	}
+	if r := mustCall(t, "verify", dir); !strings.Contains(r.out, "Exact") {
+		t.Errorf("verify says\n%s", r.out)
+	}
+	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "6"); !strings.Contains(r.out, "Done: 6 steps") {
+		t.Errorf("resuming says\n%s", r.out)
+	}
+}
+
+// promptIDs are the tokens of a prompt in the output of generate --json.
+func promptIDs(t *testing.T, out string) string {
+	t.Helper()
+	var r continued
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(r.PromptIDs)
+}
+
+// A run of adapters holds those, and commands add them to the model they are beside.
+func TestFinetuneAdapters(t *testing.T) {
+	t.Parallel()
+	dir, merged := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "merged")
+	mustCall(t, tune(t, dir, "--lora-rank", "2", "--lora-targets", "all", "--lr", "0.05")...)
+	for name, want := range map[string]bool{"adapter_config.json": true, "adapter_model.safetensors": true, "best/adapter_model.safetensors": true, "model.safetensors": false} {
+		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s is there: %v", name, err == nil)
+		}
+	}
+	mustCall(t, "export", "--from", dir, "--format", "hf", "--out", merged)
+	prompt := []string{"--prompt", "name[3]\n", "--verbatim", "--greedy", "--max-tokens", "20", "--print-ids", "--grid", "none"}
+	got := mustCall(t, append([]string{"generate", dir}, prompt...)...).out
+	if want := mustCall(t, append([]string{"generate", merged}, prompt...)...).out; got != want {
+		t.Errorf("adapters give %s, merged %s", got, want)
+	}
+	if without := mustCall(t, append([]string{"generate", baseModel(t)}, prompt...)...).out; got == without {
+		t.Errorf("adapters change nothing: %s", got)
+	}
+	for _, command := range []string{"eval", "verify"} {
+		mustCall(t, command, dir)
+	}
+	if r := call(tune(t, filepath.Join(t.TempDir(), "again"), "--from", dir)...); r.code != exitFailure || !strings.Contains(r.err, "merge them first") {
+		t.Errorf("starting from adapters: %d, %s", r.code, r.err)
+	}
+}
+
+func TestFinetuneText(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	text := write(t, t.TempDir(), "more.txt", prose(300))
+	r := mustCall(t, "finetune", "--from", baseModel(t), "--data", text, "--window", "32", "--freeze", "2", "--batch", "4", "--steps", "4", "--eval-every", "2", "--threads", "1", "--out", dir)
+	if !strings.Contains(r.out, "Done: 4 steps") || !strings.Contains(r.err, "Learned are") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+	mustCall(t, "eval", dir)
+}
+
+func TestFinetuneBadInput(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := write(t, dir, "a.txt", prose(20))
+	bad := write(t, dir, "bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n{\"prompt\": 1}\n")
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"finetune", "--data", text}, exitUsage, "--from"},
+		{[]string{"finetune", "--from", baseModel(t)}, exitUsage, "nothing to learn"},
+		{[]string{"finetune", "--from", dir, "--data", text}, exitFailure, "no model"},
+		{[]string{"finetune", "--from", trainedRun(t), "--data", table(t, 9)}, exitFailure, "byte-level BPE"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--separator", ":"}, exitUsage, "is for pairs"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", bad, "--on-bad", "fatal"}, exitFailure, "line 2"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", table(t, 9), "--completion-column", "nope"}, exitFailure, "no column"},
+		{tune(t, "", "--batch", "4"), exitUsage, "--batch-tokens"},
+		{tune(t, "", "--window", "65"), exitUsage, "context of 64"},
+		{tune(t, "", "--freeze", "9"), exitUsage, "frozen blocks"},
+		{tune(t, "", "--lora-rank", "2", "--lora-targets", "head"), exitUsage, "adapters at"},
+	} {
+		if r := call(c.args...); r.code != c.code || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") > 1 && c.code != exitOK {
+			t.Errorf("bdia %s: exit code %d, %q; want %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)
+		}
+	}
+}
