@@ -64,9 +64,13 @@ func joinOr(tasks []train.Task) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// taskNames lists the tasks.
+// fromScratch are the tasks of models that have learned nothing yet; bdia finetune
+// has another.
+var fromScratch = []train.Task{train.TaskText, train.TaskImage, train.TaskTranslation}
+
+// taskNames lists the tasks that --task can name.
 func taskNames() (names []string) {
-	for _, t := range train.Tasks() {
+	for _, t := range fromScratch {
 		names = append(names, string(t))
 	}
 	return names
@@ -93,8 +97,8 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 	given := map[string]string{}
 	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
 	task := train.Task(cmp.Or(given["task"], string(s.task), string(train.TaskText)))
-	if !slices.Contains(train.Tasks(), task) {
-		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(train.Tasks())))
+	if task != s.task && !slices.Contains(fromScratch, task) {
+		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(fromScratch)))
 	}
 	s.cfg = base(task)
 	if s.file != "" {

@@ -110,7 +110,7 @@ func (s *settings) pairFlags(f *pflag.FlagSet) {
 		f.StringVar(&c.Target, "target", c.Target, "`file` of their translations")
 		f.StringVar(&c.ValSource, "val-source", c.ValSource, "`file` of sentences for validation, or a table; without it, a share of the pairs")
 		f.StringVar(&c.ValTarget, "val-target", c.ValTarget, "`file` of their translations")
-		f.StringVar((*string)(&c.Format), "format", "", "`kind` of files: lines, tsv or csv; without it, by name")
+		f.StringVar((*string)(&c.Format), "format", "", "`kind` of files: lines, tsv, csv or jsonl; without it, by name")
 		f.StringVar(&c.SourceColumn, "source-column", "", "`column` of a table: a number from 1, or a name in its header (default 1)")
 		f.StringVar(&c.TargetColumn, "target-column", "", "`column` of the translations (default 2)")
 		f.BoolVar(&c.Header, "header", false, "the first line of a .tsv names its columns; that of a .csv always does")

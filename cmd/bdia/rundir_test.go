@@ -46,7 +46,7 @@ func TestNewDirOfAnother(t *testing.T) {
 // and so must the check of it.
 func TestMicroBatchSubject(t *testing.T) {
 	t.Parallel()
-	for _, task := range train.Tasks() {
+	for _, task := range fromScratch {
 		cfg := train.Default(task)
 		if task == train.TaskTranslation {
 			continue // a batch is never cut
