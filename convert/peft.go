@@ -17,11 +17,11 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Names of PEFT's files; of the last one, which is a pickle, is said how to convert it.
+// Names of PEFT's files in a folder of adapters.
 const (
-	adapterConfigFile = "adapter_config.json"
-	adapterFile       = "adapter_model.safetensors"
-	adapterPickle     = "adapter_model.bin"
+	AdapterConfigFile = "adapter_config.json"
+	AdapterFile       = "adapter_model.safetensors"
+	adapterPickle     = "adapter_model.bin" // not read
 )
 
 // AdapterConfig is what PEFT's adapter_config.json says of LoRA beside a GPT-2.
@@ -93,7 +93,7 @@ func (j peftJSON) variant() string {
 // model called base.
 func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 	if m.LoRA.Rank == 0 {
-		return fmt.Errorf("convert: %s: the model has no adapters", adapterConfigFile)
+		return fmt.Errorf("convert: %s: the model has no adapters", AdapterConfigFile)
 	}
 	var modules []string
 	for _, p := range peftModules {
@@ -103,14 +103,14 @@ func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 	}
 	list, err := json.Marshal(modules)
 	if err != nil {
-		return fmt.Errorf("convert: %s: %w", adapterConfigFile, err)
+		return fmt.Errorf("convert: %s: %w", AdapterConfigFile, err)
 	}
 	j := peftJSON{PEFT: "LORA", Task: "CAUSAL_LM", Base: base, Rank: m.LoRA.Rank, Alpha: m.LoRA.Alpha, Dropout: m.LoRA.Dropout, Modules: list,
 		Bias: "none", Transposed: true, Inference: true, Init: anyValue("true"), Saved: anyValue("null"), RankPattern: anyValue("{}"), AlphaPattern: anyValue("{}")}
 	for k := m.FrozenBlocks(); k > 0 && k < m.Config.Layers; k++ {
 		j.Layers = append(j.Layers, k)
 	}
-	return writeJSON(w, adapterConfigFile, j)
+	return writeJSON(w, AdapterConfigFile, j)
 }
 
 // ReadAdapterConfig reads the adapter_config.json at path.
@@ -242,12 +242,25 @@ func peftName(prefix string, p *tensor.Param) string {
 
 // AddAdapter gives m, which has none yet, the adapters of PEFT's folder dir.
 func AddAdapter(be backend.Backend, m *model.GPT, dir string) error {
-	c, err := ReadAdapterConfig(filepath.Join(dir, adapterConfigFile))
+	c, err := ReadAdapterConfig(filepath.Join(dir, AdapterConfigFile))
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, adapterFile)
-	f, err := safetensors.Open(path)
+	if c.Frozen > 0 {
+		err = m.Freeze(c.Frozen)
+	}
+	if err == nil {
+		err = m.AddLoRA(c.LoRA)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", dir, err)
+	}
+	return LoadAdapter(be, m, dir)
+}
+
+// LoadAdapter fills m's adapters from PEFT's folder dir.
+func LoadAdapter(be backend.Backend, m *model.GPT, dir string) error {
+	f, err := safetensors.Open(filepath.Join(dir, AdapterFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Stat(filepath.Join(dir, adapterPickle)); err == nil {
 			return fmt.Errorf("convert: %s: %w: its weights are in %s, and only safetensors are read; load it with PEFT and save it again with save_pretrained",
@@ -258,16 +271,7 @@ func AddAdapter(be backend.Backend, m *model.GPT, dir string) error {
 		return err
 	}
 	defer f.Close()
-	if c.Frozen > 0 {
-		err = m.Freeze(c.Frozen)
-	}
-	if err == nil {
-		err = m.AddLoRA(c.LoRA)
-	}
-	if err == nil {
-		err = ReadAdapter(be, m, f)
-	}
-	if err != nil {
+	if err := ReadAdapter(be, m, f); err != nil {
 		return fmt.Errorf("%s: %w", dir, err)
 	}
 	return nil

@@ -8,10 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
-	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -115,16 +113,10 @@ func (t TuneConfig) apply(m *model.GPT) error {
 	return nil
 }
 
-// Names of PEFT's files in a model folder that has adapters instead of weights.
-const (
-	adapterConfig = "adapter_config.json"
-	adapterFile   = "adapter_model.safetensors"
-)
-
 // Adapter describes the adapters of the model folder dir; ok is false where it has
 // its own weights.
 func Adapter(dir string) (c convert.AdapterConfig, ok bool, err error) {
-	c, err = convert.ReadAdapterConfig(filepath.Join(dir, adapterConfig))
+	c, err = convert.ReadAdapterConfig(filepath.Join(dir, convert.AdapterConfigFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return c, false, nil
 	}
@@ -140,7 +132,7 @@ func WeightsDir(dir string) (string, error) {
 	}
 	if _, err := os.Stat(c.Base); err != nil {
 		return "", fmt.Errorf("train: %s: its adapters stand beside the model in %q, which cannot be read: name that folder in %s, as base_model_name_or_path: %w",
-			dir, c.Base, adapterConfig, err)
+			dir, c.Base, convert.AdapterConfigFile, err)
 	}
 	if _, again, err := Adapter(c.Base); err != nil {
 		return "", err
@@ -148,20 +140,6 @@ func WeightsDir(dir string) (string, error) {
 		return "", fmt.Errorf("train: %s: %w: its adapters stand beside %s, which has adapters itself; merge those with bdia export", dir, convert.ErrUnsupported, c.Base)
 	}
 	return c.Base, nil
-}
-
-// readAdapter fills m's adapters from the model folder dir.
-func readAdapter(be backend.Backend, m *model.GPT, dir string) error {
-	path := filepath.Join(dir, adapterFile)
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if err := convert.ReadAdapter(be, m, f); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return nil
 }
 
 // readModel fills the model from the folder dir of a run: all weights, or the
@@ -173,7 +151,7 @@ func (l *language) readModel(dir string) error {
 	if err := readFolder(l.cfg.Tune.From, l.readWeights); err != nil {
 		return err
 	}
-	return readAdapter(l.be, l.GPT, dir)
+	return convert.LoadAdapter(l.be, l.GPT, dir)
 }
 
 // modelFiles are those of the model folder: with adapters, PEFT's.
@@ -183,6 +161,6 @@ func (l *language) modelFiles() []modelFile {
 		return []modelFile{config, {weightsFile, l.Params(), l.writeWeights}}
 	}
 	return []modelFile{config,
-		{adapterConfig, nil, func(w io.Writer) error { return convert.WriteAdapterConfig(w, l.GPT, l.cfg.Tune.From) }},
-		{adapterFile, l.Adapters(), func(w io.Writer) error { return convert.WriteAdapter(w, l.be, l.GPT) }}}
+		{convert.AdapterConfigFile, nil, func(w io.Writer) error { return convert.WriteAdapterConfig(w, l.GPT, l.cfg.Tune.From) }},
+		{convert.AdapterFile, l.Adapters(), func(w io.Writer) error { return convert.WriteAdapter(w, l.be, l.GPT) }}}
 }

@@ -67,14 +67,9 @@ func runGenerate(cmd *cobra.Command, o generateOptions) error {
 		}
 		defer in.file.Close()
 	}
-	l, err := openDir(o.from, o.promptIDs == "" || !o.printIDs)
+	l, err := openDir(o.from, o.lora, o.promptIDs == "" || !o.printIDs)
 	if err != nil {
 		return err
-	}
-	if o.lora != "" {
-		if l.dir, l.lora, err = weightsOf(o.from, o.lora); err != nil {
-			return err
-		}
 	}
 	if o.verbatim {
 		l.after = ""

@@ -152,11 +152,10 @@ func evaluateFile(ctx context.Context, dir string, o evalOptions, p *progress) (
 	if _, err := os.Stat(dir); err != nil {
 		return nil, err
 	}
-	l, err := openDir(dir, true)
+	l, err := openDir(dir, o.lora, true)
 	if err != nil {
 		return nil, err
 	}
-	l.lora = o.lora
 	T := l.cfg.Context
 	if err := o.fits(T); err != nil {
 		return nil, err

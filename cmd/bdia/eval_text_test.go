@@ -22,7 +22,7 @@ func TestEvalStride(t *testing.T) {
 	dir, folder := trainedRun(t), t.TempDir()
 	text := prose(6)
 	file := write(t, folder, "text.txt", text)
-	l, err := openDir(dir, true)
+	l, err := openDir(dir, "", true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -114,6 +114,11 @@ func TestFinetuneAdapters(t *testing.T) {
 	for _, command := range []string{"eval", "verify"} {
 		mustCall(t, command, dir)
 	}
+	text := write(t, t.TempDir(), "text.txt", prose(20))
+	beside, of := object(t, mustCall(t, "eval", dir, "--text", text, "--json")), object(t, mustCall(t, "eval", merged, "--text", text, "--json"))
+	if beside["float_loss"] != of["loss"] {
+		t.Errorf("with adapters %v, merged %v", beside, of)
+	}
 	if r := call(tune(t, filepath.Join(t.TempDir(), "again"), "--from", dir)...); r.code != exitFailure || !strings.Contains(r.err, "merge them first") {
 		t.Errorf("starting from adapters: %d, %s", r.code, r.err)
 	}

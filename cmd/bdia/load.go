@@ -31,8 +31,9 @@ type loaded struct {
 }
 
 // openDir reads all but the weights of a run directory, or of any Hugging Face GPT-2
-// folder, which without text need have no tokenizer.
-func openDir(dir string, text bool) (*loaded, error) {
+// folder, which without text need have no tokenizer. Adapters are those in lora, or its
+// own.
+func openDir(dir, lora string, text bool) (*loaded, error) {
 	home := runOf(dir)
 	if err := checkpoint.Settle(home); err != nil {
 		return nil, err
@@ -45,7 +46,7 @@ func openDir(dir string, text bool) (*loaded, error) {
 		return nil, err
 	}
 	l := &loaded{cfg: cfg}
-	if l.dir, l.lora, err = weightsOf(dir, ""); err != nil {
+	if l.dir, l.lora, err = weightsOf(dir, lora); err != nil {
 		return nil, err
 	}
 	if l.tok, err = tokenizer.Load(dir); err != nil && (text || !errors.Is(err, tokenizer.ErrNotFound)) {
