@@ -159,10 +159,10 @@ func (a *ahead) next(dst []float32, text []int32) error {
 	case a.d == nil:
 		a.m.NextLogits(dst, text[max(0, len(text)-a.m.Config.Context):], a.grid)
 		return nil
-	case a.d.At() == 0:
+	case a.d.At(0) == 0:
 		return a.d.Prefill(dst, text)
 	}
-	return a.d.Next(dst, text[a.d.At():])
+	return a.d.Next(dst, text[a.d.At(0):])
 }
 
 // close gives the memory of the cache back.

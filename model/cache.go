@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -15,9 +16,9 @@ type KVCache struct {
 	be     backend.Backend
 	blocks []nn.KV
 	spare  tensor.Tensor // (N,M,2C): takes one block's cache on Reorder; none for one hypothesis
-	seen   tensor.Tensor // (N): At+1, for the attention of the position at hand; none for whole texts
+	seen   tensor.Tensor // (N): at+1, for the attention of the positions at hand; none for whole texts
 	host   []int32
-	at     int
+	at     []int32 // (N): positions of each hypothesis
 }
 
 // newKVCache allocates caches for up to positions of N hypotheses.
@@ -25,7 +26,7 @@ func newKVCache(be backend.Backend, blocks, N, positions, C int) *KVCache {
 	alloc := func() tensor.Tensor {
 		return be.Alloc(backend.Activation, tensor.F32, tensor.Shape{N, positions, 2 * C})
 	}
-	c := &KVCache{be: be, blocks: make([]nn.KV, blocks), host: make([]int32, N)}
+	c := &KVCache{be: be, blocks: make([]nn.KV, blocks), host: make([]int32, N), at: make([]int32, N)}
 	if N > 1 {
 		c.spare = alloc()
 	}
@@ -36,48 +37,55 @@ func newKVCache(be backend.Backend, blocks, N, positions, C int) *KVCache {
 	return c
 }
 
-// begin makes ready for the next position; it ends when c.at moves on.
+// begin makes ready for the next positions; end counts them.
 func (c *KVCache) begin() {
-	for i := range c.host {
-		c.host[i] = int32(c.at + 1)
+	for i, at := range c.at {
+		c.host[i] = at + 1
 	}
 	c.be.UploadInts(c.seen, c.host)
 }
 
-// text is the memory of hypothesis 0 as a cache for a whole text of T tokens.
-func (c *KVCache) text(T int) *KVCache {
+func (c *KVCache) end() { copy(c.at, c.host) }
+
+// text is the memory of hypothesis i as a cache for a whole text of T tokens.
+func (c *KVCache) text(i, T int) *KVCache {
 	whole := &KVCache{be: c.be, blocks: make([]nn.KV, len(c.blocks))}
 	for k, kv := range c.blocks {
-		rows := kv.Self.Index(0).RowRange(0, T)
+		rows := kv.Self.Index(i).RowRange(0, T)
 		whole.blocks[k].Self = rows.Reshape(tensor.Shape{1, T, rows.Cols()})
 	}
 	return whole
 }
 
-// share gives all hypotheses the T positions that hypothesis 0 has.
-func (c *KVCache) share(T int) {
-	for _, kv := range c.blocks {
-		for i := 1; i < len(c.host); i++ {
-			c.be.Copy(kv.Self.Index(i).RowRange(0, T), kv.Self.Index(0).RowRange(0, T))
+// share gives the hypotheses from..to-1 the T positions that the first of them has.
+func (c *KVCache) share(from, to, T int) {
+	for i := from; i < to; i++ {
+		c.at[i] = int32(T)
+		for _, kv := range c.blocks {
+			if i > from {
+				c.be.Copy(kv.Self.Index(i).RowRange(0, T), kv.Self.Index(from).RowRange(0, T))
+			}
 		}
 	}
-	c.at = T
 }
 
 // reorder lets hypothesis i go on from where hypothesis parents[i] is; there are as
 // many as parents from then on.
 func (c *KVCache) reorder(parents []int32) {
 	N := len(parents)
-	if len(c.host) == N && inPlace(parents) {
+	if len(c.at) == N && inPlace(parents) {
 		return
 	}
-	c.host = c.host[:N]
+	for i, parent := range parents {
+		c.host[i] = c.at[parent]
+	}
+	c.host, c.at = c.at[:N], c.host[:N]
 	c.seen = first(c.seen, N)
 	for k := range c.blocks {
 		from, to := c.blocks[k].Self, first(c.spare, N)
 		for i, parent := range parents {
-			if c.at > 0 {
-				c.be.Copy(to.Index(i).RowRange(0, c.at), from.Index(int(parent)).RowRange(0, c.at))
+			if T := int(c.at[i]); T > 0 {
+				c.be.Copy(to.Index(i).RowRange(0, T), from.Index(int(parent)).RowRange(0, T))
 			}
 		}
 		c.blocks[k].Self, c.spare = to, from
@@ -117,7 +125,7 @@ func first(t tensor.Tensor, n int) tensor.Tensor {
 // nextBlock is a block that can go on from cached keys and values.
 type nextBlock interface {
 	bdia.Block
-	Next(h, x tensor.Tensor, kv nn.KV, at int, seen tensor.Tensor)
+	Next(h, x tensor.Tensor, kv nn.KV, at []int32, seen tensor.Tensor)
 }
 
 // cached is such a block with its cache.
@@ -127,7 +135,7 @@ type cached struct {
 	k     int
 }
 
-// Forward writes h(x) at the position at hand.
+// Forward writes h(x) at the positions at hand.
 func (b cached) Forward(h, x tensor.Tensor, _ backend.Pass) {
 	b.Next(h, x, b.cache.blocks[b.k], b.cache.at, b.cache.seen)
 }
@@ -159,8 +167,8 @@ func (w *writer) over(cache *KVCache) (*bdia.Stack, error) {
 // may follow to dst.
 func (w *writer) next(dst []float32, ids []int32) error {
 	N := w.ids.Len()
-	if w.cache.at == w.room {
-		return fmt.Errorf("model: %w: the hypotheses have all %d positions that there is room for", ErrBatch, w.room)
+	if slices.Max(w.cache.at) == int32(w.room) {
+		return fmt.Errorf("model: %w: a hypothesis has all %d positions that there is room for", ErrBatch, w.room)
 	}
 	if len(ids) != N {
 		return fmt.Errorf("model: %w: %d tokens for %d hypotheses", ErrBatch, len(ids), N)
@@ -170,24 +178,28 @@ func (w *writer) next(dst []float32, ids []int32) error {
 	}
 	w.cache.begin()
 	w.run(dst, w.ids, ids, w.stack, w.cache.at)
-	w.cache.at++
+	w.cache.end()
 	return nil
 }
 
 // run writes the logits after the last position of texts ids (N,T), which begin at
-// position at, to dst, unless that is nil.
-func (w *writer) run(dst []float32, on tensor.Tensor, ids []int32, stack *bdia.Stack, at int) {
+// the positions at, to dst, unless that is nil. N or T is 1.
+func (w *writer) run(dst []float32, on tensor.Tensor, ids []int32, stack *bdia.Stack, at []int32) {
 	mark := w.be.Mark()
 	defer w.be.Release(mark)
 	w.be.UploadInts(on, ids)
-	N, T := on.Shape[0], on.Shape[1]
-	x := w.be.Alloc(backend.States, tensor.F32, tensor.Shape{N, T, w.width()})
-	w.embed(x, on, at)
+	N, T, C := on.Shape[0], on.Shape[1], w.width()
+	x := w.be.Alloc(backend.States, tensor.F32, tensor.Shape{N, T, C})
+	for i, n := 0, 0; i < N; i += n {
+		for n = 1; i+n < N && at[i+n] == at[i]; n++ {
+		}
+		w.embed(x.RowRange(i*T, (i+n)*T).Reshape(tensor.Shape{n, T, C}), on.RowRange(i, i+n), int(at[i]))
+	}
 	stack.Infer(x, w.grid, 0)
 	if dst == nil {
 		return
 	}
-	last := x.RowRange((T-1)*N, T*N) // N or T is 1
+	last := x.RowRange((T-1)*N, T*N)
 	logits := w.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{N, w.vocab()})
 	w.head.Rows(logits, last)
 	w.be.Download(dst, logits)

@@ -8,8 +8,8 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// GPTDecoding is a language model at work on hypotheses that begin alike, token
-// after token, with cached keys and values. It lives in the model's arena: the
+// GPTDecoding is a language model at work on hypotheses, token after token, with
+// cached keys and values. Each has its own length. It lives in the model's arena: the
 // model does nothing else until Close.
 type GPTDecoding struct{ writer }
 
@@ -31,29 +31,37 @@ func (m *GPT) Decode(n, positions int, grid bdia.Grid) (*GPTDecoding, error) {
 	return d, err
 }
 
-// At returns how many tokens every hypothesis has.
-func (d *GPTDecoding) At() int { return d.cache.at }
+// At returns how many tokens hypothesis i has.
+func (d *GPTDecoding) At(i int) int { return int(d.cache.at[i]) }
 
-// Prefill gives all hypotheses, which have no token yet, the same beginning ids (T)
-// at once, and writes the logits (V) of what may follow to dst, unless that is nil.
-// Their bits are those of GPT.NextLogits. It fails when there is no room for as
-// many, or an id is none of the model's (ErrBatch).
+// Prefill gives all hypotheses the same beginning; see Begin.
 func (d *GPTDecoding) Prefill(dst []float32, ids []int32) error {
+	return d.Begin(0, d.ids.Len(), dst, ids)
+}
+
+// Begin has the hypotheses from..to-1 begin, again if they had tokens already, with
+// ids (T), read at once, and writes the logits (V) of what may follow to dst, unless
+// that is nil. Their bits are those of GPT.NextLogits. It fails when there is no room
+// for as many, or an id is none of the model's (ErrBatch).
+func (d *GPTDecoding) Begin(from, to int, dst []float32, ids []int32) error {
 	T := len(ids)
-	if d.cache.at > 0 || T < 1 || T > d.room {
-		return fmt.Errorf("model: %w: a beginning of %d tokens for hypotheses that have %d of %d positions", ErrBatch, T, d.cache.at, d.room)
+	if N := d.ids.Len(); from < 0 || to <= from || to > N {
+		return fmt.Errorf("model: %w: a beginning for hypotheses %d to %d of %d", ErrBatch, from, to-1, N)
+	}
+	if T < 1 || T > d.room {
+		return fmt.Errorf("model: %w: a beginning of %d tokens; there is room for 1 to %d", ErrBatch, T, d.room)
 	}
 	if err := checkIDs("input", ids, 0, d.vocab()); err != nil {
 		return err
 	}
-	stack, err := d.over(d.cache.text(T))
+	stack, err := d.over(d.cache.text(from, T))
 	if err != nil {
 		return err
 	}
 	mark := d.be.Mark()
 	defer d.be.Release(mark)
-	d.run(dst, d.be.Alloc(backend.Data, tensor.I32, tensor.Shape{1, T}), ids, stack, 0)
-	d.cache.share(T)
+	d.run(dst, d.be.Alloc(backend.Data, tensor.I32, tensor.Shape{1, T}), ids, stack, []int32{0})
+	d.cache.share(from, to, T)
 	return nil
 }
 

@@ -67,8 +67,8 @@ func TestGPTDecoding(t *testing.T) {
 							} else {
 								err = d.Next(got, text[T-1:T])
 							}
-							if err != nil || d.At() != T {
-								t.Fatalf("%d positions after %d: %v", d.At(), T, err)
+							if err != nil || d.At(0) != T {
+								t.Fatalf("%d positions after %d: %v", d.At(0), T, err)
 							}
 							testkit.EqualBits(t, fmt.Sprintf("%d of %d", T, at), got, want[(T-1)*c.Vocab:T*c.Vocab])
 						}
@@ -175,11 +175,64 @@ func TestGPTDecodingErrors(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-	if err := d.Next(dst, []int32{1, 2}); err != nil {
+	for _, span := range [][2]int{{-1, 1}, {0, 0}, {1, 3}} {
+		if err := d.Begin(span[0], span[1], nil, []int32{1}); !errors.Is(err, model.ErrBatch) {
+			t.Errorf("a beginning for %v: error %v", span, err)
+		}
+	}
+}
+
+// TestGPTDecodingLengths: hypotheses of different lengths, some of which begin again,
+// have the bits of their whole texts.
+func TestGPTDecodingLengths(t *testing.T) {
+	t.Parallel()
+	c := odd()
+	m := newModel(t, newCPU(t, 2), c, bdia.DefaultOptions())
+	other := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions())
+	tokens, V := newBatch(c, 1).Inputs, c.Vocab
+	d, err := m.Decode(4, 60, bdia.DefaultGrid)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.Prefill(nil, []int32{1}); !errors.Is(err, model.ErrBatch) {
-		t.Errorf("a beginning in the middle: error %v", err)
+	defer d.Close()
+	texts := make([][]int32, 4)
+	begin := func(from, to, T int) {
+		t.Helper()
+		got, want := make([]float32, V), make([]float32, V)
+		if err := d.Begin(from, to, got, tokens[:T]); err != nil {
+			t.Fatal(err)
+		}
+		other.NextLogits(want, tokens[:T], bdia.DefaultGrid)
+		testkit.EqualBits(t, "beginning", got, want)
+		for i := from; i < to; i++ {
+			texts[i] = slices.Clone(tokens[:T])
+		}
+	}
+	begin(1, 3, 17) // hypothesis 0 has none
+	begin(3, 4, 40)
+	for step := range 12 {
+		switch step {
+		case 4:
+			begin(2, 3, 3)
+		case 7:
+			d.Reorder([]int32{3, 2, 0})
+			texts = [][]int32{texts[3], texts[2], texts[0]}
+		case 9:
+			d.Reorder([]int32{1, 1, 2})
+			texts = [][]int32{texts[1], texts[1], texts[2]}
+		}
+		ids, got, want := make([]int32, len(texts)), make([]float32, len(texts)*V), make([]float32, V)
+		for i := range ids {
+			ids[i] = int32((7*step + 5*i + 1) % V)
+			texts[i] = append(slices.Clone(texts[i]), ids[i])
+		}
+		if err := d.Next(got, ids); err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range texts {
+			other.NextLogits(want, text, bdia.DefaultGrid)
+			testkit.EqualBits(t, fmt.Sprintf("hypothesis %d of %d tokens", i, d.At(i)), got[i*V:][:V], want)
+		}
 	}
 }
 

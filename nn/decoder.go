@@ -87,10 +87,10 @@ type KV struct {
 // Keys fills kv.Cross from the memory.
 func (b *DecoderBlock) Keys(kv KV) { b.cross.Keys(kv.Cross) }
 
-// Next writes h(x) at position at of every hypothesis, and keeps its key and
-// value in kv.Self. x and h are (N,1,C); seen (N) holds at+1. The bits are those
+// Next writes h(x) at the positions at of hypotheses, and keeps their keys and
+// values in kv.Self. x and h are (N,1,C); seen (N) holds at+1. The bits are those
 // of Forward over all positions.
-func (b *DecoderBlock) Next(h, x tensor.Tensor, kv KV, at int, seen tensor.Tensor) {
+func (b *DecoderBlock) Next(h, x tensor.Tensor, kv KV, at []int32, seen tensor.Tensor) {
 	a := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
 	u := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
 	b.self.Next(a, x, kv.Self, at, seen)

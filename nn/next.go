@@ -5,13 +5,12 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Next writes a(x) at position at of N hypotheses, whose keys and values up to
-// there are in kv (N,M,2C), and puts its own beside them. x and h are (N,1,C);
-// seen (N) holds at+1, the number of positions that there are. Without seen, x and
-// h (N,T,C) are texts from their beginning, all of whose keys and values go to kv
+// Next writes a(x) at the positions at of N hypotheses, whose keys and values up to
+// there are in kv (N,M,2C), and puts its own beside them. x and h are (N,1,C); seen
+// (N) holds at+1, the number of positions that there are. Without seen, x and h (N,T,C) are texts from their beginning, all of whose keys and values go to kv
 // (N,T,2C). The bits are those of a causal Forward over all positions: every sum
 // runs over the same keys in the same order.
-func (a *Attention) Next(h, x, kv tensor.Tensor, at int, seen tensor.Tensor) {
+func (a *Attention) Next(h, x, kv tensor.Tensor, at []int32, seen tensor.Tensor) {
 	be, N, T, C := a.be, x.Shape[0], x.Shape[1], x.Shape[2]
 	alloc := func(s ...int) tensor.Tensor {
 		var shape tensor.Shape
@@ -30,16 +29,16 @@ func (a *Attention) Next(h, x, kv tensor.Tensor, at int, seen tensor.Tensor) {
 		own := alloc(N, 2*C)
 		a.qkv.part(C, 3*C).Forward(own, n)
 		for i := range N {
-			be.Copy(kv.Index(i).RowRange(at, at+1), own.RowRange(i, i+1))
+			be.Copy(kv.Index(i).RowRange(int(at[i]), int(at[i])+1), own.RowRange(i, i+1))
 		}
 	}
 	be.CrossAttention(n, lse, q, kv, spec)
 	a.proj.Forward(h, n)
 }
 
-// Next writes h(x) at position at of every hypothesis, or of whole texts; see
+// Next writes h(x) at the positions at of hypotheses, or of whole texts; see
 // Attention.Next. kv has no Cross. The bits are those of Forward over all positions.
-func (b *Block) Next(h, x tensor.Tensor, kv KV, at int, seen tensor.Tensor) {
+func (b *Block) Next(h, x tensor.Tensor, kv KV, at []int32, seen tensor.Tensor) {
 	a := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
 	u := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
 	b.attention.Next(a, x, kv.Self, at, seen)
