@@ -84,6 +84,28 @@ func TestBeam(t *testing.T) {
 	}
 }
 
+// TestBeamEach: prompts searched together give what they give alone.
+func TestBeamEach(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	prompts := [][]int32{{3}, {4, 1}, {0, 11, 5, 2, 8}, {9, 9, 9}, {4}}
+	for _, end := range []int32{-1, 2} {
+		o := SearchOptions{Beam: 3, LengthPenalty: 0.8, NBest: 2}
+		got, err := BeamEach(m, prompts, end, 4, o, bdia.DefaultGrid)
+		if err != nil || len(got) != len(prompts) {
+			t.Fatal(len(got), err)
+		}
+		for i, prompt := range prompts {
+			if want, err := Beam(m, prompt, end, 4, o, bdia.DefaultGrid); err != nil || !reflect.DeepEqual(got[i], want) {
+				t.Errorf("%v: %v together, %v alone, %v", prompt, got[i], want, err)
+			}
+		}
+	}
+	if got, err := BeamEach(m, nil, 2, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); err != nil || len(got) != 0 {
+		t.Errorf("%v, %v of no prompts", got, err)
+	}
+}
+
 // TestBeamOne: a beam of one is greedy.
 func TestBeamOne(t *testing.T) {
 	t.Parallel()
@@ -109,9 +131,9 @@ func TestBeamRoom(t *testing.T) {
 				t.Fatal(err)
 			}
 			if m.Init(1); on == planner {
-				err = RehearseBeam(m, n, 20, o, bdia.NoGrid)
+				err = RehearseBeam(m, 2, n, 20, o, bdia.NoGrid)
 			} else {
-				_, err = Beam(m, make([]int32, n), 3, 20, o, bdia.NoGrid)
+				_, err = BeamEach(m, [][]int32{make([]int32, n), make([]int32, n)}, 3, 20, o, bdia.NoGrid)
 			}
 			if err != nil {
 				t.Fatal(err)

@@ -23,7 +23,7 @@ type Options struct {
 	Stop              []string  // texts that end the new text; Stream and Text look for them
 	StopIDs           []int32   // tokens that end it, themselves left out
 	Seed              uint64    // of the choices
-	Sample            int       // number of the text, so that those of one seed differ
+	Samples           []int     // numbers of the texts, so that those of one seed differ; by default 0, 1 and so on
 	Grid              bdia.Grid // states are rounded to it, or not for bdia.NoGrid
 	NoCache           bool      // compute the whole text again for each token: slow, in less memory, of the same bits
 }
@@ -63,58 +63,97 @@ func (o Options) Validate() error {
 // from then on every token takes a pass over the whole context. It fails for an empty
 // prompt, for ids that the model does not have, and with ErrNotFinite.
 func Tokens(m *model.GPT, prompt []int32, o Options, emit func(id int32) bool) error {
+	return TokensEach(m, [][]int32{prompt}, o, func(_ int, id int32) bool { return emit(id) })
+}
+
+// TokensEach continues several prompts at a time, which is faster than one after
+// another, as Tokens does: text i is the one that its prompt would have alone, if that
+// had its number in Samples. It hands emit the new tokens of text i, which ends when
+// emit returns false.
+func TokensEach(m *model.GPT, prompts [][]int32, o Options, emit func(i int, id int32) bool) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	if err := checkPrompt(m, prompt); err != nil {
-		return err
+	texts, lengths := make([]text, len(prompts)), make([]int, len(prompts))
+	for i, prompt := range prompts {
+		if err := checkPrompt(m, prompt); err != nil {
+			return err
+		}
+		s := newSampler(o, prompt, m.Config.Vocab)
+		if s.sample = i; i < len(o.Samples) {
+			s.sample = o.Samples[i]
+		}
+		texts[i] = text{slices.Clone(prompt), make([]float32, m.Config.Vocab), s, true}
+		lengths[i] = len(prompt)
 	}
-	text, logits := slices.Clone(prompt), make([]float32, m.Config.Vocab)
-	a, err := newAhead(m, len(prompt), o)
+	a, err := newAhead(m, lengths, o)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	s := newSampler(o, prompt, m.Config.Vocab)
-	for i := range o.MaxTokens {
-		if err := a.next(logits, text); err != nil {
+	for n := range o.MaxTokens {
+		if err := a.next(texts); err != nil {
 			return err
 		}
-		id, err := s.choose(logits, i)
-		if err != nil {
-			return err
+		left := false
+		for i := range texts {
+			x := &texts[i]
+			if !x.open {
+				continue
+			}
+			id, err := x.sampler.choose(x.logits, n)
+			if err != nil {
+				return err
+			}
+			if x.open = !slices.Contains(o.StopIDs, id); x.open {
+				x.ids = append(x.ids, id)
+				x.open = emit(i, id)
+			}
+			left = left || x.open
 		}
-		if slices.Contains(o.StopIDs, id) {
-			break
-		}
-		text = append(text, id)
-		if !emit(id) {
+		if !left {
 			break
 		}
 	}
 	return nil
 }
 
-// Rehearse uses the memory that Tokens does after a prompt of n tokens, so that a
-// planning backend knows it.
-func Rehearse(m *model.GPT, n int, o Options) error {
-	a, err := newAhead(m, n, o)
+// text is one that grows.
+type text struct {
+	ids     []int32
+	logits  []float32 // (V): of what may follow
+	sampler *sampler
+	open    bool
+}
+
+// Rehearse uses the memory that TokensEach does after some prompts of up to n tokens,
+// to the byte for one prompt, so that a planning backend knows it.
+func Rehearse(m *model.GPT, prompts, n int, o Options) error {
+	T := m.Config.Context
+	last := n + o.MaxTokens - 1 // tokens that the last choice sees
+	if prompts > 1 {
+		n = min(n, T) // the others may have a cache
+	}
+	a, err := newAhead(m, slices.Repeat([]int{n}, prompts), o)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	logits, last := make([]float32, m.Config.Vocab), n+o.MaxTokens-1 // tokens that the last choice sees
-	lengths := []int{n}
-	if last > n {
-		lengths = append(lengths, n+1)
-	}
-	if last > n+1 && (a.d == nil || last > m.Config.Context) { // a whole pass, in the room of the cache
-		lengths = append(lengths, last)
-	}
-	for _, length := range lengths {
-		if err := a.next(logits, make([]int32, min(length, m.Config.Context+1))); err != nil {
+	logits := make([]float32, m.Config.Vocab)
+	texts := make([]text, prompts)
+	for step := range min(o.MaxTokens, 2) {
+		for i := range texts {
+			texts[i] = text{ids: make([]int32, min(n+step, T+1)), logits: logits, open: true}
+		}
+		if err := a.next(texts); err != nil {
 			return err
 		}
+	}
+	if a.d != nil && last > T && prompts == 1 {
+		a.close()
+	}
+	if a.d == nil || last > T {
+		m.NextLogits(logits, make([]int32, min(last, T)), o.Grid)
 	}
 	return nil
 }
@@ -132,37 +171,82 @@ func checkPrompt(m *model.GPT, prompt []int32) error {
 	return nil
 }
 
-// ahead knows what may follow a text that grows.
+// ahead knows what may follow texts that grow together.
 type ahead struct {
 	m    *model.GPT
 	grid bdia.Grid
 	d    *model.GPTDecoding // nil where nothing is cached
+	rows []int              // the texts that its hypotheses are
+	room []float32          // (N,V): of their logits
 }
 
-// newAhead makes ready for a text that begins with n tokens.
-func newAhead(m *model.GPT, n int, o Options) (*ahead, error) {
+// newAhead makes ready for texts that begin with so many tokens each.
+func newAhead(m *model.GPT, lengths []int, o Options) (*ahead, error) {
 	a := &ahead{m: m, grid: o.Grid}
-	if o.NoCache || o.MaxTokens == 1 || n > m.Config.Context {
+	if o.NoCache || o.MaxTokens == 1 {
+		return a, nil
+	}
+	longest := 0
+	for i, n := range lengths {
+		if n <= m.Config.Context {
+			a.rows, longest = append(a.rows, i), max(longest, n)
+		}
+	}
+	if len(a.rows) == 0 {
 		return a, nil
 	}
 	var err error
-	a.d, err = m.Decode(1, min(m.Config.Context, n+o.MaxTokens-1), o.Grid)
+	a.d, err = m.Decode(len(a.rows), min(m.Config.Context, longest+o.MaxTokens-1), o.Grid)
 	return a, err
 }
 
-// next writes the logits of what may follow text, which goes on from the one before.
-func (a *ahead) next(dst []float32, text []int32) error {
-	if len(text) > a.m.Config.Context {
+// next writes the logits of what may follow the open texts, each of which has a token
+// more than the last time.
+func (a *ahead) next(texts []text) error {
+	T, V := a.m.Config.Context, a.m.Config.Vocab
+	if a.d != nil && a.room == nil {
+		a.room = make([]float32, len(a.rows)*V)
+		for r, i := range a.rows {
+			if err := a.d.Begin(r, r+1, texts[i].logits, texts[i].ids); err != nil {
+				return err
+			}
+		}
+	} else if a.d != nil {
+		if err := a.cached(texts); err != nil {
+			return err
+		}
+	}
+	for i, x := range texts {
+		if x.open && !slices.Contains(a.rows, i) {
+			a.m.NextLogits(x.logits, x.ids[max(0, len(x.ids)-T):], a.grid)
+		}
+	}
+	return nil
+}
+
+// cached is next of the texts that are cached; it lets go of those that have ended or
+// outgrown the context.
+func (a *ahead) cached(texts []text) error {
+	V := a.m.Config.Vocab
+	var rows []int
+	var parents, ids []int32
+	for r, i := range a.rows {
+		if x := texts[i]; x.open && len(x.ids) <= a.m.Config.Context {
+			rows, parents, ids = append(rows, i), append(parents, int32(r)), append(ids, x.ids[len(x.ids)-1])
+		}
+	}
+	if a.rows = rows; len(rows) == 0 {
 		a.close()
-	}
-	switch {
-	case a.d == nil:
-		a.m.NextLogits(dst, text[max(0, len(text)-a.m.Config.Context):], a.grid)
 		return nil
-	case a.d.At(0) == 0:
-		return a.d.Prefill(dst, text)
 	}
-	return a.d.Next(dst, text[a.d.At(0):])
+	a.d.Reorder(parents)
+	if err := a.d.Next(a.room[:len(rows)*V], ids); err != nil {
+		return err
+	}
+	for r, i := range rows {
+		copy(texts[i].logits, a.room[r*V:][:V])
+	}
+	return nil
 }
 
 // close gives the memory of the cache back.

@@ -100,6 +100,75 @@ func TestNoCache(t *testing.T) {
 	}
 }
 
+// TestTokensEach: prompts continued together have the texts that they have alone,
+// whatever their lengths, and each ends for itself.
+func TestTokensEach(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	prompts := [][]int32{{5}, {7, 2, 9}, {3, 1, 4, 0, 11, 8}, {5}, {1, 2, 3, 4, 5, 6, 7, 8}, {2, 2}}
+	most := []int{12, 3, 9, 12, 5, 1}
+	o := DefaultOptions()
+	o.MaxTokens, o.Temperature, o.RepetitionPenalty, o.StopIDs = 12, 2, 1.1, []int32{4}
+	for _, o.NoCache = range []bool{false, true} {
+		got := make([][]int32, len(prompts))
+		if err := TokensEach(m, prompts, o, func(i int, id int32) bool {
+			got[i] = append(got[i], id)
+			return len(got[i]) < most[i]
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for i, prompt := range prompts {
+			alone := o
+			alone.MaxTokens, alone.Samples = most[i], []int{i}
+			if want := tokens(t, m, prompt, alone); !slices.Equal(got[i], want) {
+				t.Errorf("prompt %d, no cache %v: %v together, %v alone", i, o.NoCache, got[i], want)
+			}
+		}
+		if slices.Equal(got[0], got[3]) {
+			t.Error("one prompt twice gives one text twice")
+		}
+	}
+	if err := TokensEach(m, nil, o, nil); err != nil {
+		t.Error(err)
+	}
+	if err := TokensEach(m, [][]int32{{1}, {}}, o, nil); err == nil {
+		t.Error("an empty prompt is taken")
+	}
+}
+
+// TestRehearseEach: no prompts take more memory than is rehearsed for as many that are
+// as long.
+func TestRehearseEach(t *testing.T) {
+	t.Parallel()
+	cfg := model.GPTConfig{Vocab: 12, Context: 40, Layers: 2, Heads: 2, Width: 16}
+	for _, most := range []int{1, 2, 15, 60} {
+		for n := 1; n < 45; n += 4 {
+			o := DefaultOptions()
+			o.MaxTokens = most
+			planner, be := plan.New(cpu.ScratchBytes(1)), newCPU(t, cpu.ScratchBytes(1)+1<<20)
+			rehearsed, err := model.NewGPT(planner, cfg, bdia.DefaultOptions())
+			if err == nil {
+				err = Rehearse(rehearsed, 4, n, o)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := model.NewGPT(be, cfg, bdia.DefaultOptions())
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.Init(1)
+			prompts := [][]int32{make([]int32, n), {1}, make([]int32, (n+1)/2), make([]int32, n)}
+			if err := TokensEach(m, prompts, o, func(int, int32) bool { return true }); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := be.Peak().Total, planner.Peak().Total; got > want {
+				t.Errorf("%d tokens after up to %d: %d bytes, planned %d", most, n, got, want)
+			}
+		}
+	}
+}
+
 // TestRehearse: the memory of Tokens is what a planning backend knows after Rehearse,
 // to the byte.
 func TestRehearse(t *testing.T) {
@@ -117,7 +186,7 @@ func TestRehearse(t *testing.T) {
 						t.Fatal(err)
 					}
 					if m.Init(1); on == planner {
-						err = Rehearse(m, n, o)
+						err = Rehearse(m, 1, n, o)
 					} else {
 						err = Tokens(m, make([]int32, n), o, func(int32) bool { return true })
 					}

@@ -10,11 +10,12 @@ import (
 
 // sampler draws tokens from logits.
 type sampler struct {
-	o     Options
-	seen  []bool // (V): tokens that the text has; nil without a penalty
-	ranks ranking
-	best  float32
-	p     []float64 // unnormalised probabilities of the first ranks
+	o      Options
+	sample int    // number of the text
+	seen   []bool // (V): tokens that the text has; nil without a penalty
+	ranks  ranking
+	best   float32
+	p      []float64 // unnormalised probabilities of the first ranks
 }
 
 // newSampler draws the tokens after prompt from a vocabulary of V.
@@ -93,7 +94,7 @@ func (s *sampler) draw(logits []float32, best int32, i int) int32 {
 	}
 	n, sum = s.nucleus(n, sum)
 	n, sum = s.likely(n, sum)
-	u := rng.Key{Seed: s.o.Seed, Sample: uint32(s.o.Sample), Site: rng.SiteGenerate}.Float64(uint32(i)) * sum
+	u := rng.Key{Seed: s.o.Seed, Sample: uint32(s.sample), Site: rng.SiteGenerate}.Float64(uint32(i)) * sum
 	for j := range n {
 		if u -= s.probability(j); u < 0 {
 			return s.ranks.at(j)

@@ -2,6 +2,7 @@ package generate
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"unicode/utf8"
 
@@ -39,22 +40,32 @@ type Written struct {
 // that is complete first ends the text, in whatever tokens it comes. The prompt is
 // not looked at.
 func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(text []byte) bool) (Written, error) {
-	w, p := Written{Finish: End}, pieces{stop: o.Stop}
-	var failed error
-	hand := func(text []byte) bool {
-		w.Text = append(w.Text, text...)
-		return emit(text)
+	w, err := StreamEach(m, tok, [][]int32{prompt}, o, func(_ int, text []byte) bool { return emit(text) })
+	return w[0], err
+}
+
+// StreamEach continues several prompts at a time, as TokensEach does, and hands the
+// text of each to emit, as Stream does.
+func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit func(i int, text []byte) bool) ([]Written, error) {
+	written, held := make([]Written, len(prompts)), make([]pieces, len(prompts))
+	for i := range prompts {
+		written[i].Finish, held[i].stop = End, o.Stop
 	}
-	err := Tokens(m, prompt, o, func(id int32) bool {
+	hand := func(i int, text []byte) bool {
+		written[i].Text = append(written[i].Text, text...)
+		return emit(i, text)
+	}
+	var failed error
+	err := TokensEach(m, prompts, o, func(i int, id int32) bool {
+		w := &written[i]
 		w.IDs = append(w.IDs, id)
 		text, err := tok.Decode([]int32{id})
-		if err != nil {
-			failed = err
+		if failed = cmp.Or(failed, err); failed != nil {
 			return false
 		}
-		piece, found := p.add(text)
+		piece, found := held[i].add(text)
 		switch {
-		case !hand(piece):
+		case !hand(i, piece):
 			w.Finish = Cut
 		case found:
 			w.Finish = Stop
@@ -65,13 +76,15 @@ func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(t
 		}
 		return false
 	})
-	if err == nil {
-		err = failed
+	if err = cmp.Or(err, failed); err != nil {
+		return written, err
 	}
-	if err == nil && (w.Finish == End || w.Finish == Length) && len(p.held) > 0 {
-		hand(p.held)
+	for i, w := range written {
+		if rest := held[i].held; len(rest) > 0 && (w.Finish == End || w.Finish == Length) {
+			hand(i, rest)
+		}
 	}
-	return w, err
+	return written, nil
 }
 
 // Text continues prompt and returns the text of both.

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -146,13 +148,13 @@ func (c *continuer) single(standard bool) (*continued, error) {
 	return r, nil
 }
 
-// prepare takes the memory for prompts of up to n tokens.
-func (c *continuer) prepare(n int) error {
+// prepare takes the memory for some prompts of up to n tokens.
+func (c *continuer) prepare(prompts, n int) error {
 	return c.load(c.o.engine, func(m *model.GPT) error {
 		if c.o.beam {
-			return generate.RehearseBeam(m, n, c.o.MaxTokens, c.o.search, c.grid)
+			return generate.RehearseBeam(m, prompts, max(min(n, m.Config.Context-1), 1), c.o.MaxTokens, c.o.search, c.grid)
 		}
-		return generate.Rehearse(m, n, c.o.Options)
+		return generate.Rehearse(m, prompts, n, c.o.Options)
 	})
 }
 
@@ -161,7 +163,7 @@ func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
 	if n := len(r.PromptIDs); c.o.beam && n >= c.cfg.Context {
 		return fmt.Errorf("a prompt of %d tokens leaves no room in a context of %d; shorten it", n, c.cfg.Context)
 	}
-	if err := c.prepare(len(r.PromptIDs)); err != nil {
+	if err := c.prepare(1, len(r.PromptIDs)); err != nil {
 		return err
 	}
 	defer c.be.Close()
@@ -181,7 +183,7 @@ func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
 	if err := emit([]byte(r.Prompt + c.after)); err != nil {
 		return err
 	}
-	if err := c.run(cmd.Context(), r, emit); err != nil && !errors.Is(err, context.Canceled) {
+	if err := c.run(cmd.Context(), []*continued{r}, emit); err != nil && !errors.Is(err, context.Canceled) {
 		if plain {
 			emit([]byte("\n"))
 		}
@@ -195,11 +197,11 @@ func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
 
 // lines continues the lines of in.
 func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
-	longest := c.cfg.Context
-	if c.o.beam {
-		longest = max(longest-1, 1)
+	longest, err := c.longest(in)
+	if err != nil {
+		return err
 	}
-	if err := c.prepare(longest); err != nil {
+	if err := c.prepare(c.o.batch, longest); err != nil {
 		return err
 	}
 	defer c.be.Close()
@@ -219,15 +221,24 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 		if err != nil {
 			return err
 		}
-		for _, line := range lines {
-			r := c.read(w.lines+1, strings.TrimRight(line, "\r\n"))
-			if r.Note == "" {
-				if err := c.run(cmd.Context(), r, func([]byte) error { return nil }); err != nil {
+		for some := range slices.Chunk(lines, c.o.batch) {
+			var all, open []*continued
+			for i, line := range some {
+				r := c.read(w.lines+1+i, line)
+				if all = append(all, r); r.Note == "" {
+					open = append(open, r)
+				}
+			}
+			if err := c.run(cmd.Context(), open, func([]byte) error { return nil }); err != nil {
+				return err
+			}
+			p.clear()
+			for _, r := range all {
+				if err := c.write(w, r); err != nil {
 					return err
 				}
 			}
-			p.clear()
-			if err := errors.Join(c.write(w, r), w.out.Flush()); err != nil {
+			if err := w.out.Flush(); err != nil {
 				return err
 			}
 			p.lines("continued", "prompts", w.lines, in.total, began)
@@ -235,8 +246,35 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 	}
 }
 
+// longest returns the tokens of the longest line, as far as the context goes: that of
+// the context where the lines are not there yet.
+func (c *continuer) longest(in *lineInput) (int, error) {
+	if in.total == 0 {
+		return c.cfg.Context, nil
+	}
+	f, err := os.Open(in.name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	longest := 1
+	for again := newLines(in.name, f); ; {
+		lines, err := again.next()
+		if err == io.EOF {
+			return longest, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, line := range lines {
+			longest = max(longest, min(len(c.read(0, line).PromptIDs), c.cfg.Context))
+		}
+	}
+}
+
 // read returns a line as a prompt, with a note if it is not to be continued.
 func (c *continuer) read(number int, line string) *continued {
+	line = strings.TrimRight(line, "\r\n")
 	r := &continued{Line: number, Prompt: line, PromptIDs: []int32{}, Continuations: []continuation{}}
 	if line == "" {
 		r.Note = lineEmpty
@@ -254,32 +292,50 @@ func (c *continuer) read(number int, line string) *continued {
 	return r
 }
 
-// run continues r, and hands text to emit as it comes. It ends early with an error
-// of emit or of ctx.
-func (c *continuer) run(ctx context.Context, r *continued, emit func(text []byte) error) error {
-	if c.o.beam {
-		best, err := generate.Beam(c.model, r.PromptIDs, c.end, c.o.MaxTokens, c.o.search, c.grid)
-		if err != nil {
-			return err
+// run continues prompts, and hands new text to emit as it comes. It ends early with
+// an error of emit or of ctx.
+func (c *continuer) run(ctx context.Context, rs []*continued, emit func(text []byte) error) error {
+	prompts := make([][]int32, len(rs))
+	o := c.o.Options
+	for i, r := range rs {
+		prompts[i] = r.PromptIDs
+		o.Samples = append(o.Samples, r.Line-1)
+	}
+	failed := ctx.Err()
+	if c.o.beam && failed == nil {
+		return c.search(prompts, rs, emit)
+	}
+	written, err := generate.StreamEach(c.model, c.vocabulary(), prompts, o, func(_ int, text []byte) bool {
+		if failed == nil {
+			failed = cmp.Or(emit(text), ctx.Err())
 		}
-		for _, h := range best {
+		return failed == nil
+	})
+	for i, w := range written {
+		rs[i].Continuations = []continuation{{Text: string(w.Text), IDs: append([]int32{}, w.IDs...), Finish: w.Finish}}
+	}
+	return cmp.Or(err, failed)
+}
+
+// search looks for the likeliest continuations of prompts.
+func (c *continuer) search(prompts [][]int32, rs []*continued, emit func(text []byte) error) error {
+	best, err := generate.BeamEach(c.model, prompts, c.end, c.o.MaxTokens, c.o.search, c.grid)
+	if err != nil {
+		return err
+	}
+	for i, r := range rs {
+		for _, h := range best[i] {
 			text, err := c.vocabulary().Decode(h.IDs)
 			if err != nil {
 				return err
 			}
 			r.Continuations = append(r.Continuations, continuation{Text: string(text), IDs: append([]int32{}, h.IDs...), Score: &h.Score, LogProb: &h.LogProb})
 		}
-		return errors.Join(emit([]byte(r.Continuations[0].Text)), ctx.Err())
+		if err := emit([]byte(r.Continuations[0].Text)); err != nil {
+			return err
+		}
 	}
-	o := c.o.Options
-	o.Sample = r.Line - 1
-	failed := ctx.Err()
-	w, err := generate.Stream(c.model, c.vocabulary(), r.PromptIDs, o, func(text []byte) bool {
-		failed = errors.Join(emit(text), ctx.Err())
-		return failed == nil
-	})
-	r.Continuations = []continuation{{Text: string(w.Text), IDs: append([]int32{}, w.IDs...), Finish: w.Finish}}
-	return errors.Join(err, failed)
+	return nil
 }
 
 // write writes r as lines.

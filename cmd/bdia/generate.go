@@ -23,8 +23,12 @@ type generateOptions struct {
 	verbatim                                bool // nothing comes after a prompt
 	search                                  generate.SearchOptions
 	grid, lora                              string // lora: folder of adapters
+	batch                                   int    // prompts of input at a time
 	engine                                  train.EngineConfig
 }
+
+// maxPrompts bounds memory.
+const maxPrompts = 1 << 10
 
 func newGenerate() *cobra.Command {
 	o := generateOptions{Options: generate.DefaultOptions(), search: generate.DefaultSearch()}
@@ -82,6 +86,7 @@ prompt, score, text.`,
 	group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&o.grid, "grid", "auto", "fractional `bits` of the activations, none, or auto: as the run was trained")
 		adapterFlag(f, &o.lora)
+		f.IntVar(&o.batch, "batch", 8, "prompts of --input at a time")
 		f.BoolVar(&o.NoCache, "no-cache", false, "compute the whole text again for each token: slow, in less memory")
 		engineFlags(f, &o.engine)
 	})
@@ -139,6 +144,9 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 	}
 	if f.Changed("prompt-ids") && o.promptIDs == "" {
 		return errors.New("--prompt-ids is empty; give at least one token")
+	}
+	if o.batch < 1 || o.batch > maxPrompts {
+		return fmt.Errorf("--batch %d: give 1 to %d", o.batch, maxPrompts)
 	}
 	if o.greedy {
 		o.Temperature = 0

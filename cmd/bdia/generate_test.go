@@ -73,6 +73,11 @@ func TestGenerateLines(t *testing.T) {
 	if got := oneLineOf([]byte(strings.TrimPrefix(alone, "The house"))); got != lines[0] {
 		t.Errorf("the first line gives %q, alone %q", lines[0], got)
 	}
+	for _, batch := range []string{"1", "2", "100"} {
+		if together := mustCall(t, args("--input", plain, "--batch", batch)...); together != r {
+			t.Errorf("%s lines at a time: %q, want %q", batch, together.out, r.out)
+		}
+	}
 	out := filepath.Join(dir, "out")
 	if file := mustCall(t, args("--input", write(t, dir, "prompts.gz", packed.String()), "--output", out)...); file.out != "" || string(readFile(t, out)) != r.out {
 		t.Errorf("from gzip to a file: %q, want %q", readFile(t, out), r.out)
@@ -170,6 +175,14 @@ func TestGenerateBeam(t *testing.T) {
 	if len(lines) != 5 || lines[1]+lines[2] != "" || strings.Contains(lines[0]+lines[3], " ") {
 		t.Errorf("lines %q", lines)
 	}
+	for i, prompt := range []string{"The h", "", "", "the sea"} {
+		if prompt == "" {
+			continue
+		}
+		if alone := mustCall(t, "generate", run, "--prompt", prompt, "--max-tokens", "8", "--beam", "5", "--stop", " ").out; alone != prompt+lines[i]+"\n" {
+			t.Errorf("%q alone, %q in a file", alone, lines[i])
+		}
+	}
 }
 
 // TestGenerateWrongCalls: what does not go together is said before a model is loaded.
@@ -193,6 +206,7 @@ func TestGenerateWrongCalls(t *testing.T) {
 		"RUN --beam 2 --top-k 3":          "--top-k is for sampling",
 		"RUN --beam 2 --stop ab":          "a search can only end at a token",
 		"RUN --beam 2 --stop a --stop b":  "a search has one end",
+		"RUN --batch 0":                   "--batch 0: give 1 to 1024",
 		"RUN --min-p 2":                   "min-p is 2",
 		"RUN --repetition-penalty 0":      "the repetition penalty is 0",
 		"RUN --stop=":                     "a text to stop at is empty",
