@@ -126,9 +126,13 @@ type text struct {
 	open    bool
 }
 
-// Rehearse uses the memory that TokensEach does after some prompts of up to n tokens,
-// to the byte for one prompt, so that a planning backend knows it.
-func Rehearse(m *model.GPT, prompts, n int, o Options) error {
+// Rehearse uses the memory that Tokens does after a prompt of n tokens, to the byte,
+// so that a planning backend knows it.
+func Rehearse(m *model.GPT, n int, o Options) error { return RehearseEach(m, 1, n, o) }
+
+// RehearseEach uses as much memory as TokensEach does after some prompts of up to n
+// tokens.
+func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
 	T := m.Config.Context
 	last := n + o.MaxTokens - 1 // tokens that the last choice sees
 	if prompts > 1 {

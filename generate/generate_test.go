@@ -148,7 +148,7 @@ func TestRehearseEach(t *testing.T) {
 			planner, be := plan.New(cpu.ScratchBytes(1)), newCPU(t, cpu.ScratchBytes(1)+1<<20)
 			rehearsed, err := model.NewGPT(planner, cfg, bdia.DefaultOptions())
 			if err == nil {
-				err = Rehearse(rehearsed, 4, n, o)
+				err = RehearseEach(rehearsed, 4, n, o)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -186,7 +186,7 @@ func TestRehearse(t *testing.T) {
 						t.Fatal(err)
 					}
 					if m.Init(1); on == planner {
-						err = Rehearse(m, 1, n, o)
+						err = Rehearse(m, n, o)
 					} else {
 						err = Tokens(m, make([]int32, n), o, func(int32) bool { return true })
 					}

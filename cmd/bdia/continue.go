@@ -154,7 +154,7 @@ func (c *continuer) prepare(prompts, n int) error {
 		if c.o.beam {
 			return generate.RehearseBeam(m, prompts, max(min(n, m.Config.Context-1), 1), c.o.MaxTokens, c.o.search, c.grid)
 		}
-		return generate.Rehearse(m, prompts, n, c.o.Options)
+		return generate.RehearseEach(m, prompts, n, c.o.Options)
 	})
 }
 

@@ -28,7 +28,7 @@ func TestEvalStride(t *testing.T) {
 	}
 	T, V := l.cfg.Context, l.cfg.Vocab
 	if err := l.load(train.EngineConfig{Threads: 1}, func(m *model.GPT) error {
-		return generate.Rehearse(m, 1, T, generate.Options{MaxTokens: 1, Grid: l.grid})
+		return generate.Rehearse(m, T, generate.Options{MaxTokens: 1, Grid: l.grid})
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -165,7 +165,7 @@ func sampleOf(r *train.Run) (string, error) {
 	}
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = 120, r.Config.Method.Grid
-	l, err := loadRun(r, r.Dir, "", func(m *model.GPT) error { return generate.Rehearse(m, 1, len(ids), o) })
+	l, err := loadRun(r, r.Dir, "", func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) })
 	if err != nil {
 		return "", err
 	}
