@@ -54,6 +54,7 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train; of translations, test too")
 		f.IntVar(&o.samples, "samples", 0, "most windows of text, images or pairs; 0 for all")
 		f.StringVar(&o.text, "text", "", "`file` or folder of text to measure on, instead of the run's")
+		f.BoolVar(&o.special, "special-tokens", false, "special tokens spelt in --text, such as <|endoftext|>, are those tokens")
 		f.IntVar(&o.stride, "stride", 0, "`tokens` from one window of text to the next; 0 for windows that do not overlap")
 		f.StringVar(&o.data, "data", "", "other `images` than the run's, of the same classes")
 		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`what` to do about images of --data that cannot be decoded: fatal or skip")
@@ -153,6 +154,7 @@ type evalOptions struct {
 	best    bool
 	samples int
 	text    string // of one's own
+	special bool   // its spelling of a special token stands for it
 	stride  int    // of windows of text; 0: they do not overlap
 	data    string // other images
 	gammas  string
@@ -174,6 +176,9 @@ func (o evalOptions) validate() error {
 	}
 	if o.stride < 0 {
 		return fmt.Errorf("--stride %d: give a positive number, or 0 for windows that do not overlap", o.stride)
+	}
+	if o.special && o.text == "" {
+		return errors.New("--special-tokens is for the text of --text")
 	}
 	if (o.text != "" || o.stride > 0) && (o.gammas != "" || o.data != "" || o.source != "") {
 		return errors.New("--text and --stride are for language models; leave out --gamma, --data and --source")

@@ -15,6 +15,7 @@ import (
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -164,9 +165,13 @@ func evaluateFile(ctx context.Context, dir string, o evalOptions, p *progress) (
 	if err != nil {
 		return nil, err
 	}
+	tok := l.tok
+	if !o.special {
+		tok = tokenizer.Raw(tok)
+	}
 	var ids []int32
 	encode := data.EncodeOptions{Progress: func(n int64) { p.Preparing("encoding", n, src.Bytes()) }}
-	if err := src.Encode(l.tok, encode, func(more []int32) error { ids = append(ids, more...); return ctx.Err() }); err != nil {
+	if err := src.Encode(tok, encode, func(more []int32) error { ids = append(ids, more...); return ctx.Err() }); err != nil {
 		return nil, err
 	}
 	text, err := data.FromIDs(ids, l.cfg.Vocab)

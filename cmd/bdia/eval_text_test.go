@@ -11,6 +11,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -133,5 +134,24 @@ func TestEvalFolder(t *testing.T) {
 	val := object(t, mustCall(t, "eval", dir, "--stride", "4", "--json"))
 	if plain := object(t, mustCall(t, "eval", dir, "--json")); val["split"] != "val" || val["tokens"].(float64) < plain["tokens"].(float64) || val["loss"] == plain["loss"] {
 		t.Errorf("with a stride %v, without %v", val, plain)
+	}
+}
+
+// TestEvalSpecialTokens: the spelling of a special token is text, as in training,
+// or with the flag one token.
+func TestEvalSpecialTokens(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	run, file := filepath.Join(dir, "run"), write(t, dir, "text", prose(30)+tokenizer.EndOfTextToken+prose(30))
+	mustCall(t, "train", "--data", file, "--out", run, "--tokenizer", "bpe", "--bpe-vocab", "300", "--layers", "1", "--heads", "1", "--width", "8",
+		"--context", "16", "--batch", "1", "--steps", "1", "--val-fraction", "0")
+	tokens := func(more ...string) float64 {
+		return object(t, mustCall(t, append([]string{"eval", run, "--text", file, "--json"}, more...)...))["tokens"].(float64)
+	}
+	if text, special := tokens(), tokens("--special-tokens"); special >= text {
+		t.Errorf("%v tokens with special ones, %v without", special, text)
+	}
+	if got := call("eval", run, "--special-tokens"); got.code != 2 || !strings.Contains(got.err, "--text") {
+		t.Errorf("without --text: %+v", got)
 	}
 }
