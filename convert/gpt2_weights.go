@@ -48,6 +48,14 @@ func (f Form) All(d safetensors.DType) Form {
 	return f
 }
 
+// Of returns the type of the tensor of that name.
+func (f Form) Of(name string) safetensors.DType {
+	if f.DType == nil {
+		return safetensors.F32
+	}
+	return f.DType(name)
+}
+
 // part is one tensor of a file that is written.
 type part struct {
 	name       string
@@ -58,16 +66,10 @@ type part struct {
 
 // write writes a file of the parts: wider types first, so that all are aligned.
 func (f Form) write(w io.Writer, be backend.Backend, parts []part) error {
-	dtype := func(p part) safetensors.DType {
-		if f.DType == nil {
-			return safetensors.F32
-		}
-		return f.DType(p.name)
-	}
-	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(dtype(b).Size(), dtype(a).Size()) })
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(f.Of(b.name).Size(), f.Of(a.name).Size()) })
 	infos := make([]safetensors.Info, len(parts))
 	for i, p := range parts {
-		infos[i] = safetensors.Info{Name: p.name, DType: dtype(p), Shape: p.shape}
+		infos[i] = safetensors.Info{Name: p.name, DType: f.Of(p.name), Shape: p.shape}
 	}
 	sw, err := safetensors.NewWriter(w, infos, map[string]string{"format": "pt"})
 	if err != nil {

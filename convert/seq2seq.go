@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -13,8 +14,9 @@ import (
 // Seq2SeqInfo describes an encoder-decoder in a model folder.
 type Seq2SeqInfo struct {
 	Config               model.Seq2SeqConfig
-	SourceEnd, SourcePad int32 // ids of source tokens: the end of a sentence, padding
-	Begin, End, Pad      int32 // ids of target tokens
+	SourceEnd, SourcePad int32             // ids of source tokens: the end of a sentence, padding
+	Begin, End, Pad      int32             // ids of target tokens
+	DType                safetensors.DType // of the weights, where it is written; zero: F32
 }
 
 const (
@@ -66,7 +68,7 @@ func WriteSeq2SeqConfig(w io.Writer, info Seq2SeqInfo) error {
 		EncoderLayers: c.EncoderLayers, DecoderLayers: c.DecoderLayers, Heads: c.Heads, Width: c.Width, MLP: c.MLPWidth(),
 		Shared: c.Shared, Tied: !c.Untied, Sinusoidal: c.Sinusoidal, Bias: !c.NoBias, Activation: activation, Eps: c.Epsilon(),
 		EmbeddingDropout: c.EmbeddingDropout, AttentionDropout: c.AttentionDropout, ResidualDropout: c.ResidualDropout, LabelSmoothing: c.LabelSmoothing,
-		SourceEnd: info.SourceEnd, SourcePad: info.SourcePad, Begin: info.Begin, End: info.End, Pad: info.Pad, TorchType: "float32"})
+		SourceEnd: info.SourceEnd, SourcePad: info.SourcePad, Begin: info.Begin, End: info.End, Pad: info.Pad, TorchType: torchType(info.DType)})
 }
 
 // ReadSeq2SeqConfig reads the config.json at path. One of another model is

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -168,6 +169,81 @@ func TestHuggingFaceViT(t *testing.T) {
 		}
 		for i, p := range m.Params() {
 			testkit.EqualBits(t, prefix+p.Name, download(be2, m2.Params()[i].Value), download(be, p.Value))
+		}
+	}
+}
+
+// TestWriteHuggingFaceViT: tensors and configuration are Hugging Face's, also those
+// of half precision, and come back.
+func TestWriteHuggingFaceViT(t *testing.T) {
+	t.Parallel()
+	be, m := newViT(t, vitConfig())
+	var b bytes.Buffer
+	if err := WriteHFViT(&b, be, m, Form{}); err != nil {
+		t.Fatal(err)
+	}
+	want := huggingFace(entries(t, openBytes(t, writeViT(t, be, m))), hfViTPrefix)
+	got := entries(t, openBytes(t, b.Bytes()))
+	byName := func(a, b entry) int { return strings.Compare(a.name, b.name) }
+	slices.SortFunc(want, byName)
+	slices.SortFunc(got, byName)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("tensors\n%v\nwant\n%v", got, want)
+	}
+	mixed := Form{DType: func(name string) safetensors.DType {
+		if strings.Contains(name, "layernorm") {
+			return safetensors.F32
+		}
+		return safetensors.F16
+	}}
+	b.Reset()
+	if err := WriteHFViT(&b, be, m, mixed); err != nil {
+		t.Fatal(err)
+	}
+	first := bytes.Clone(b.Bytes())
+	f := openBytes(t, first)
+	be2, m2 := newViT(t, vitConfig())
+	if err := ReadViT(be2, m2, f); err != nil {
+		t.Fatal(err)
+	}
+	b.Reset()
+	if err := WriteHFViT(&b, be2, m2, ViTFormOf(m2, f)); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b.Bytes(), first) {
+		t.Error("another file came out")
+	}
+	b.Reset()
+	if err := WriteViTAs(&b, be2, m2, ViTFormOf(m2, f)); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := openBytes(t, b.Bytes()).Info("blocks.0.attn.qkv.weight"); info.DType != safetensors.F16 {
+		t.Errorf("timm's qkv has type %v", info.DType)
+	}
+	v := ViTInfo{Config: vitConfig(), Mean: [3]float64{0.1, 0.2, 0.3}, Std: [3]float64{0.4, 0.5, 0.6}}
+	v.Config.Eps, v.Config.MLP, v.Config.GELU = 1e-7, 9, backend.GELUTanh
+	for k := range v.Config.Classes {
+		v.Labels = append(v.Labels, fmt.Sprint("class ", k))
+	}
+	dir := t.TempDir()
+	for name, write := range map[string]func(io.Writer) error{"config.json": func(w io.Writer) error { return WriteHFViTConfig(w, v, safetensors.F32) },
+		"preprocessor_config.json": func(w io.Writer) error { return WritePreprocessor(w, v) }} {
+		b.Reset()
+		if err := write(&b); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := ReadViTConfig(dir); err != nil || !reflect.DeepEqual(got, v) {
+		t.Errorf("%+v, %v, want %+v", got, err, v)
+	}
+	for _, change := range []func(*model.ViTConfig){func(c *model.ViTConfig) { c.MeanPool = true }, func(c *model.ViTConfig) { c.TwoStream = true }} {
+		c := vitConfig()
+		change(&c)
+		if err := WriteHFViTConfig(io.Discard, ViTInfo{Config: c}, safetensors.F32); !errors.Is(err, ErrUnsupported) {
+			t.Errorf("%+v: %v", c, err)
 		}
 	}
 }

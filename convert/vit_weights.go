@@ -53,6 +53,16 @@ var vitNames = []struct {
 	{"embeddings.patch_embeddings.projection.weight", func(name string) []string { return hfViTName("", name) }},
 }
 
+// vitNaming is the way of f, timm's where there is no sign of another.
+func vitNaming(f Tensors) func(name string) []string {
+	for _, n := range vitNames {
+		if _, ok := f.Info(n.sign); ok {
+			return n.of
+		}
+	}
+	return vitNames[0].of
+}
+
 func hfViTName(prefix, name string) []string {
 	block, part, ok := strings.Cut(name, "attn.qkv.")
 	switch {
@@ -98,13 +108,7 @@ func AdaptViT(be backend.Backend, m *model.ViT, f Tensors) (changes []string, er
 }
 
 func readViT(be backend.Backend, m *model.ViT, f Tensors, adapt bool) (changes []string, err error) {
-	of := vitNames[0].of
-	for _, n := range vitNames {
-		if _, ok := f.Info(n.sign); ok {
-			of = n.of
-			break
-		}
-	}
+	of := vitNaming(f)
 	if _, ok := f.Info(of(fmt.Sprintf("blocks.%d.norm1.weight", m.Config.Layers))[0]); ok {
 		return nil, fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
 	}

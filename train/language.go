@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // language is a GPT that learns text.
@@ -150,6 +151,17 @@ func (l *language) show() (string, error) {
 	o.MaxTokens, o.Grid = max(l.cfg.Loop.SampleTokens, 1), l.cfg.Method.Grid
 	o.NoCache = true // whose memory may be more than a step of training takes
 	return generate.Text(l.GPT, l.text.Tokenizer, ids, o)
+}
+
+// writeConfig writes config.json.
+func (l *language) writeConfig(w io.Writer) error {
+	info := convert.GPT2Info{Config: l.cfg.Model}
+	if l.text != nil {
+		if id, ok := tokenizer.EndOfText(l.text.Tokenizer); ok {
+			info.End = &id
+		}
+	}
+	return convert.WriteGPT2Info(w, info)
 }
 
 func (l *language) writeWeights(w io.Writer) error      { return convert.WriteGPT2(w, l.be, l.GPT) }

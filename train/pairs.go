@@ -229,11 +229,14 @@ func LoadTokenizers(dir string) (source, target tokenizer.Tokenizer, err error) 
 }
 
 // save writes the tokenizers' files.
-func (p *Pairs) save(dir string) error {
-	if p.Source == p.Target {
-		return p.Source.Save(dir)
+func (p *Pairs) save(dir string) error { return SaveTokenizers(dir, p.Source, p.Target) }
+
+// SaveTokenizers writes the files that LoadTokenizers reads.
+func SaveTokenizers(dir string, source, target tokenizer.Tokenizer) error {
+	if source == target {
+		return source.Save(dir)
 	}
-	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: p.Source, targetDir: p.Target} {
+	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: source, targetDir: target} {
 		sub := filepath.Join(dir, name)
 		if err := os.MkdirAll(sub, 0o777); err != nil {
 			return fmt.Errorf("train: %w", err)

@@ -156,7 +156,7 @@ func (l *language) readModel(dir string) error {
 
 // modelFiles are those of the model folder: with adapters, PEFT's.
 func (l *language) modelFiles() []modelFile {
-	config := modelFile{modelConfig, nil, func(w io.Writer) error { return convert.WriteGPT2Config(w, l.cfg.Model) }}
+	config := modelFile{modelConfig, nil, l.writeConfig}
 	if l.LoRA.Rank == 0 {
 		return []modelFile{config, {weightsFile, l.Params(), l.writeWeights}}
 	}

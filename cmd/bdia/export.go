@@ -306,9 +306,10 @@ func (r *exportReport) print(w io.Writer) {
 	fmt.Fprintf(w, "Wrote %s: format %s, weights of %s, %s.\n", r.Out, r.Format, r.DType, bytesText(r.Bytes))
 	fmt.Fprintf(w, "Largest difference of a logit, over %s (largest |logit| %.4g):\n", r.Sample, r.LargestAbs)
 	if r.Grid != bdia.NoGrid.String() {
-		fmt.Fprintf(w, "  grid of %s bits - float32   %.3g\n  grid of %[1]s bits - exported  %.3[3]g\n", r.Grid, r.GridFloat, r.GridFile)
+		grid := "grid of " + r.Grid + " bits"
+		fmt.Fprintf(w, "  %-25s %.3g\n  %-25s %.3g\n", grid+" - float32", r.GridFloat, grid+" - exported", r.GridFile)
 	}
-	fmt.Fprintf(w, "  float32 - exported        %.3g\n", r.FloatFile)
+	fmt.Fprintf(w, "  %-25s %.3g\n", "float32 - exported", r.FloatFile)
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "Note:", n)
 	}

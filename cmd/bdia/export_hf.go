@@ -5,41 +5,130 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
 )
 
-// exportHF writes a Hugging Face model folder.
+// hfTypes are the types of weights by their names in --dtype.
+var hfTypes = map[string]safetensors.DType{"f32": safetensors.F32, "f16": safetensors.F16, "bf16": safetensors.BF16}
+
+// exportHF writes a Hugging Face model folder. What was written is compared by
+// reading it back, for what reads it computes as float inference here does.
 func exportHF(_ *cobra.Command, from *source, o exportOptions) error {
-	if from.kind != convert.GPT2 || o.dtype != "" && o.dtype != "f32" {
-		return errors.New("--format hf is for language models in f32 so far")
-	}
 	if err := from.load(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(o.path, 0o777); err != nil {
 		return err
 	}
-	if err := createFile(o.path, "config.json", func(w io.Writer) error { return convert.WriteGPT2Config(w, from.gpt) }); err != nil {
+	weights, err := convert.OpenWeights(from.dir)
+	if err != nil {
 		return err
 	}
-	if err := createFile(o.path, "model.safetensors", func(w io.Writer) error { return convert.WriteGPT2(w, from.be, from.GPT) }); err != nil {
+	form := convert.FormOf(weights)
+	if from.ViT != nil {
+		form = convert.ViTFormOf(from.ViT, weights)
+	}
+	if d, ok := hfTypes[o.dtype]; ok {
+		form = form.All(d)
+	}
+	err = writeHF(o.path, from, form)
+	if err := errors.Join(err, weights.Close()); err != nil {
 		return err
 	}
-	if from.tok != nil {
-		if err := from.tok.Save(o.path); err != nil {
-			return err
-		}
+	types, err := weightTypes(o.path)
+	if err != nil {
+		return err
 	}
-	return o.report.compare(from, "f32", func() ([]float32, error) {
+	return o.report.compare(from, types, func() ([]float32, error) {
 		if err := from.read(o.path); err != nil {
 			return nil, err
 		}
 		return from.logits(from.sample, bdia.NoGrid)
 	})
+}
+
+// writeHF writes the files of the folder dir. A vision transformer that Hugging
+// Face's ViT cannot be is written as timm's, which transformers loads too.
+func writeHF(dir string, from *source, form convert.Form) error {
+	files := map[string]func(io.Writer) error{}
+	const config, weights = "config.json", "model.safetensors"
+	switch from.kind {
+	case convert.GPT2:
+		info := convert.GPT2Info{Config: from.gpt, End: from.end, DType: form.Of(form.Prefix + "wte.weight")}
+		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
+		files[weights] = func(w io.Writer) error { return convert.WriteGPT2As(w, from.be, from.GPT, form) }
+		if from.end != nil {
+			files["generation_config.json"] = func(w io.Writer) error { return convert.WriteGeneration(w, *from.end) }
+		}
+	case convert.Seq2Seq:
+		info := from.seq2seq
+		info.DType = form.Of(from.Seq2Seq.Params()[0].Name)
+		files[config] = func(w io.Writer) error { return convert.WriteSeq2SeqConfig(w, info) }
+		files[weights] = func(w io.Writer) error { return convert.WriteSeq2SeqAs(w, from.be, from.Seq2Seq, form) }
+	case convert.ViT:
+		if from.vit.Config.MeanPool && !from.vit.Config.TwoStream {
+			files[config] = func(w io.Writer) error { return convert.WriteViTConfig(w, from.vit) }
+			files[weights] = func(w io.Writer) error { return convert.WriteViTAs(w, from.be, from.ViT, form) }
+			break
+		}
+		files[config] = func(w io.Writer) error {
+			return convert.WriteHFViTConfig(w, from.vit, form.Of("patch_embed.proj.weight"))
+		}
+		files[weights] = func(w io.Writer) error { return convert.WriteHFViT(w, from.be, from.ViT, form) }
+		files["preprocessor_config.json"] = func(w io.Writer) error { return convert.WritePreprocessor(w, from.vit) }
+	}
+	for name, write := range files {
+		if err := createFile(dir, name, write); err != nil {
+			return err
+		}
+	}
+	if from.tok == nil {
+		return nil
+	}
+	if from.target == nil {
+		return from.tok.Save(dir)
+	}
+	return train.SaveTokenizers(dir, from.tok, from.target)
+}
+
+// endOf returns the token that ends a text: the tokenizer's or, without one, what
+// config.json says.
+func endOf(tok tokenizer.Tokenizer, info convert.GPT2Info) *int32 {
+	if tok == nil {
+		return info.End
+	}
+	if id, ok := tokenizer.EndOfText(tok); ok {
+		return &id
+	}
+	return nil
+}
+
+// weightTypes lists the types of the weights in the folder dir.
+func weightTypes(dir string) (string, error) {
+	w, err := convert.OpenWeights(dir)
+	if err != nil {
+		return "", err
+	}
+	found := map[safetensors.DType]bool{}
+	for _, name := range w.Names() {
+		info, _ := w.Info(name)
+		found[info.DType] = true
+	}
+	var list []string
+	for _, name := range []string{"f32", "f16", "bf16"} {
+		if found[hfTypes[name]] {
+			list = append(list, name)
+		}
+	}
+	return strings.Join(list, " and "), w.Close()
 }
 
 // createFile writes the file name of the folder dir.

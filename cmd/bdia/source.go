@@ -34,6 +34,7 @@ type source struct {
 	seq2seq convert.Seq2SeqInfo //
 	tok     tokenizer.Tokenizer // of the text, or of sources; nil where the folder has none
 	target  tokenizer.Tokenizer // of translations
+	end     *int32              // of a text, in a language model; nil where there is no such token
 	grid    bdia.Grid           // of the run; none where dir belongs to none
 	engine  train.EngineConfig
 	sample  sample
@@ -118,15 +119,16 @@ func (s *source) describe() (err error) {
 		}
 		return err
 	}
-	if s.gpt, err = convert.ReadGPT2Config(path); err != nil {
+	info, err := convert.ReadGPT2Info(path)
+	if err != nil {
 		return err
 	}
-	s.tok, err = tokenizer.Load(s.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		s.tok = nil
-		return nil
+	s.gpt = info.Config
+	if s.tok, err = tokenizer.Load(s.dir); errors.Is(err, tokenizer.ErrNotFound) {
+		err = nil
 	}
-	if err == nil && s.tok.VocabSize() > s.gpt.Vocab {
+	s.end = endOf(s.tok, info)
+	if s.tok != nil && s.tok.VocabSize() > s.gpt.Vocab {
 		err = notTogether(s.dir, s.tok.VocabSize(), s.gpt.Vocab)
 	}
 	return err

@@ -1,0 +1,96 @@
+package convert
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/model"
+)
+
+// hfViTPrefix stands before the names in files that ViTForImageClassification has
+// written, that of the head left out.
+const hfViTPrefix = "vit."
+
+// HFViT reports, by an error that is ErrUnsupported, that Hugging Face's ViT cannot
+// be a model of c.
+func HFViT(c model.ViTConfig) error {
+	switch {
+	case c.TwoStream:
+		return fmt.Errorf("convert: %w: RevViT, of which Hugging Face has none", ErrUnsupported)
+	case c.MeanPool:
+		return fmt.Errorf("convert: %w: a vision transformer without a class token; Hugging Face's ViT classifies by that", ErrUnsupported)
+	}
+	return nil
+}
+
+// WriteHFViTConfig writes the config.json of Hugging Face's ViT, whose weights are
+// of type d. The classes get the names that transformers gives them where v has
+// none.
+func WriteHFViTConfig(w io.Writer, v ViTInfo, d safetensors.DType) error {
+	c := v.Config
+	if err := HFViT(c); err != nil {
+		return err
+	}
+	activation := "gelu"
+	if c.GELU == backend.GELUTanh {
+		activation = "gelu_pytorch_tanh"
+	}
+	names, ids := map[string]string{}, map[string]int{}
+	for k := range c.Classes {
+		name := fmt.Sprintf("LABEL_%d", k)
+		if k < len(v.Labels) {
+			name = v.Labels[k]
+		}
+		names[strconv.Itoa(k)], ids[name] = name, k
+	}
+	return writeJSON(w, "config.json", map[string]any{
+		"architectures": []string{"ViTForImageClassification"}, "model_type": "vit", "torch_dtype": torchType(d),
+		"image_size": c.Image, "patch_size": c.Patch, "num_channels": 3, "hidden_size": c.Width, "num_hidden_layers": c.Layers,
+		"num_attention_heads": c.Heads, "intermediate_size": c.MLPWidth(), "hidden_act": activation, "layer_norm_eps": c.Epsilon(), "qkv_bias": true,
+		"hidden_dropout_prob": c.ResidualDropout, "attention_probs_dropout_prob": c.AttentionDropout, "id2label": names, "label2id": ids})
+}
+
+// WritePreprocessor writes preprocessor_config.json: how an image becomes pixels of
+// v.
+func WritePreprocessor(w io.Writer, v ViTInfo) error {
+	const bicubic = 3
+	return writeJSON(w, "preprocessor_config.json", map[string]any{
+		"image_processor_type": "ViTImageProcessor", "do_resize": true, "size": map[string]int{"height": v.Config.Image, "width": v.Config.Image}, "resample": bicubic,
+		"do_rescale": true, "rescale_factor": 1.0 / 255, "do_normalize": true, "image_mean": v.Mean, "image_std": v.Std})
+}
+
+// WriteHFViT writes a model's parameters as the model.safetensors of Hugging Face's
+// ViTForImageClassification.
+func WriteHFViT(w io.Writer, be backend.Backend, m *model.ViT, form Form) error {
+	if err := HFViT(m.Config); err != nil {
+		return err
+	}
+	var parts []part
+	for _, p := range m.Params() {
+		name, shape := timmName(m.Config, p)
+		own := hfViTName(hfViTPrefix, name) // the rows of qkv are three tensors
+		n := p.Value.Len() / len(own)
+		shape[0] /= len(own)
+		for i, name := range own {
+			parts = append(parts, part{name: name, shape: shape, src: p.Value.Slice(i*n, (i+1)*n)})
+		}
+	}
+	return form.write(w, be, parts)
+}
+
+// ViTFormOf returns the types of the tensors of m in f, timm's or Hugging Face's,
+// for files of either.
+func ViTFormOf(m *model.ViT, f Tensors) Form {
+	of, types := vitNaming(f), map[string]safetensors.DType{}
+	for _, p := range m.Params() {
+		name, _ := timmName(m.Config, p)
+		d := FormOf(f).DType(of(name)[0])
+		for _, own := range append(hfViTName(hfViTPrefix, name), name) {
+			types[own] = d
+		}
+	}
+	return Form{DType: func(name string) safetensors.DType { return types[name] }}
+}
