@@ -42,7 +42,7 @@ func (p *Pairs) completion(be backend.Backend, cfg Config) (learner, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.text = p
+	c.text, c.end = p, endOfText(p.Source)
 	if c.val, err = p.Sequential(cfg, pairs.Val); err != nil {
 		return nil, err
 	}

@@ -23,6 +23,7 @@ type language struct {
 	be   backend.Backend
 	cfg  Config
 	text *Text       // nil where the tokens are made up
+	end  *int32      // the token that ends a text; nil where there is none
 	room model.Batch // for a micro-batch
 }
 
@@ -31,7 +32,19 @@ func (t *Text) learner(be backend.Backend, cfg Config) (learner, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newLanguage(be, cfg, w, t)
+	l, err := newLanguage(be, cfg, w, t)
+	if err == nil {
+		l.end = endOfText(t.Tokenizer)
+	}
+	return l, err
+}
+
+// endOfText returns the token that ends a text, nil where tok has none.
+func endOfText(tok tokenizer.Tokenizer) *int32 {
+	if id, ok := tokenizer.EndOfText(tok); ok {
+		return &id
+	}
+	return nil
 }
 
 func newLanguage(be backend.Backend, cfg Config, w windows, t *Text) (*language, error) {
@@ -155,13 +168,7 @@ func (l *language) show() (string, error) {
 
 // writeConfig writes config.json.
 func (l *language) writeConfig(w io.Writer) error {
-	info := convert.GPT2Info{Config: l.cfg.Model}
-	if l.text != nil {
-		if id, ok := tokenizer.EndOfText(l.text.Tokenizer); ok {
-			info.End = &id
-		}
-	}
-	return convert.WriteGPT2Info(w, info)
+	return convert.WriteGPT2Info(w, convert.GPT2Info{Config: l.cfg.Model, End: l.end})
 }
 
 func (l *language) writeWeights(w io.Writer) error      { return convert.WriteGPT2(w, l.be, l.GPT) }

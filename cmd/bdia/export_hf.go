@@ -28,7 +28,7 @@ func exportHF(_ *cobra.Command, from *source, o exportOptions) error {
 	if err := os.MkdirAll(o.path, 0o777); err != nil {
 		return err
 	}
-	weights, err := convert.OpenWeights(from.dir)
+	weights, err := convert.OpenWeights(from.weights)
 	if err != nil {
 		return err
 	}
