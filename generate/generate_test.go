@@ -136,6 +136,36 @@ func TestTokensEach(t *testing.T) {
 	}
 }
 
+// TestGreedyLong: 200 tokens are those that there are without a cache.
+func TestGreedyLong(t *testing.T) {
+	t.Parallel()
+	be := newCPU(t, cpu.ScratchBytes(1)+4<<20)
+	m, err := model.NewGPT(be, model.GPTConfig{Vocab: 99, Context: 256, Layers: 3, Heads: 2, Width: 30}, bdia.DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(2)
+	for _, p := range m.Params() {
+		if p.Decay {
+			be.Scale(p.Value, 8)
+		}
+	}
+	o := DefaultOptions()
+	o.Temperature, o.RepetitionPenalty = 0, 1.5 // so that it does not go round in circles
+	for _, o.Grid = range []bdia.Grid{bdia.DefaultGrid, bdia.NoGrid} {
+		o.NoCache = false
+		cached := tokens(t, m, []int32{3, 1, 4, 1, 5}, o)
+		o.NoCache = true
+		if plain := tokens(t, m, []int32{3, 1, 4, 1, 5}, o); len(plain) != 200 || !slices.Equal(cached, plain) {
+			t.Errorf("grid %v: %v, without a cache %v", o.Grid, cached, plain)
+		}
+		slices.Sort(cached)
+		if n := len(slices.Compact(cached)); n < 10 {
+			t.Errorf("only %d different tokens: little was tested", n)
+		}
+	}
+}
+
 // TestRehearseEach: no prompts take more memory than is rehearsed for as many that are
 // as long.
 func TestRehearseEach(t *testing.T) {

@@ -78,6 +78,35 @@ func TestPieces(t *testing.T) {
 	}
 }
 
+// FuzzPieces: it does not matter in what pieces a text comes.
+func FuzzPieces(f *testing.F) {
+	f.Add("aaab", "aab", "b", byte(2))
+	f.Add("€€😀x", "\x98", "x", byte(3))
+	f.Add("a house\n\n", "\n\n", "ou", byte(1))
+	f.Fuzz(func(t *testing.T, text, a, b string, step byte) {
+		if a == "" || b == "" || len(text)+len(a)+len(b) > 1000 {
+			return
+		}
+		read := func(step int) (string, bool) {
+			p, out := pieces{stop: []string{a, b}}, ""
+			for from := 0; from < len(text); from += step {
+				piece, found := p.add([]byte(text[from:min(from+step, len(text))]))
+				if out += string(piece); found {
+					return out, true
+				}
+			}
+			return out + string(p.held), false
+		}
+		bytewise, found := read(1)
+		if got, same := read(int(step) + 1); got != bytewise || same != found {
+			t.Errorf("%q to %q or %q: %q, %v in steps of %d, %q, %v in bytes", text, a, b, got, same, int(step)+1, bytewise, found)
+		}
+		if strings.Contains(bytewise, a) || strings.Contains(bytewise, b) || !found && bytewise != text || found != (strings.Contains(text, a) || strings.Contains(text, b)) {
+			t.Errorf("%q to %q or %q: %q, %v", text, a, b, bytewise, found)
+		}
+	})
+}
+
 // TestStream: pieces add up to the text, which is that of the tokens up to a text to
 // stop at, and Finish says why it ended.
 func TestStream(t *testing.T) {
