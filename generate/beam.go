@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -14,7 +15,7 @@ import (
 // are rounded to grid, or not for bdia.NoGrid. It fails for a prompt that is empty,
 // has ids that the model does not have or leaves no room, and with ErrNotFinite.
 func Beam(m *model.GPT, prompt []int32, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([]Hypothesis, error) {
-	best, err := BeamEach(m, [][]int32{prompt}, end, maxTokens, o, grid)
+	best, err := BeamEach(context.Background(), m, [][]int32{prompt}, end, maxTokens, o, grid)
 	if err != nil {
 		return nil, err
 	}
@@ -22,8 +23,9 @@ func Beam(m *model.GPT, prompt []int32, end int32, maxTokens int, o SearchOption
 }
 
 // BeamEach is Beam of several prompts at a time, which is faster than one after
-// another: what is found for each is what would be found for it alone.
-func BeamEach(m *model.GPT, prompts [][]int32, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
+// another: what is found for each is what would be found for it alone. It ends early
+// with the error of ctx.
+func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
 	V, T := m.Config.Vocab, m.Config.Context
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -62,7 +64,20 @@ func BeamEach(m *model.GPT, prompts [][]int32, end int32, maxTokens int, o Searc
 		}
 	}
 	s := Search{SearchOptions: o, End: end, Text: slices.Repeat([]bool{true}, V)}
-	return s.Run(d, starts)
+	return s.Run(until{d, ctx}, starts)
+}
+
+// until is a decoding that ends with a context.
+type until struct {
+	*model.GPTDecoding
+	ctx context.Context
+}
+
+func (d until) Next(dst []float32, ids []int32) error {
+	if err := d.ctx.Err(); err != nil {
+		return err
+	}
+	return d.GPTDecoding.Next(dst, ids)
 }
 
 // RehearseBeam uses the memory that BeamEach does after some prompts of n tokens, so

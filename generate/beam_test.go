@@ -1,6 +1,8 @@
 package generate
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -91,7 +93,7 @@ func TestBeamEach(t *testing.T) {
 	prompts := [][]int32{{3}, {4, 1}, {0, 11, 5, 2, 8}, {9, 9, 9}, {4}}
 	for _, end := range []int32{-1, 2} {
 		o := SearchOptions{Beam: 3, LengthPenalty: 0.8, NBest: 2}
-		got, err := BeamEach(m, prompts, end, 4, o, bdia.DefaultGrid)
+		got, err := BeamEach(t.Context(), m, prompts, end, 4, o, bdia.DefaultGrid)
 		if err != nil || len(got) != len(prompts) {
 			t.Fatal(len(got), err)
 		}
@@ -101,8 +103,13 @@ func TestBeamEach(t *testing.T) {
 			}
 		}
 	}
-	if got, err := BeamEach(m, nil, 2, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); err != nil || len(got) != 0 {
+	if got, err := BeamEach(t.Context(), m, nil, 2, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v of no prompts", got, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := BeamEach(ctx, m, prompts, 2, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v after the end of the context", err)
 	}
 }
 
@@ -133,7 +140,7 @@ func TestBeamRoom(t *testing.T) {
 			if m.Init(1); on == planner {
 				err = RehearseBeam(m, 2, n, 20, o, bdia.NoGrid)
 			} else {
-				_, err = BeamEach(m, [][]int32{make([]int32, n), make([]int32, n)}, 3, 20, o, bdia.NoGrid)
+				_, err = BeamEach(t.Context(), m, [][]int32{make([]int32, n), make([]int32, n)}, 3, 20, o, bdia.NoGrid)
 			}
 			if err != nil {
 				t.Fatal(err)

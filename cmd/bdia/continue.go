@@ -303,7 +303,7 @@ func (c *continuer) run(ctx context.Context, rs []*continued, emit func(text []b
 	}
 	failed := ctx.Err()
 	if c.o.beam && failed == nil {
-		return c.search(prompts, rs, emit)
+		return c.search(ctx, prompts, rs, emit)
 	}
 	written, err := generate.StreamEach(c.model, c.vocabulary(), prompts, o, func(_ int, text []byte) bool {
 		if failed == nil {
@@ -318,8 +318,8 @@ func (c *continuer) run(ctx context.Context, rs []*continued, emit func(text []b
 }
 
 // search looks for the likeliest continuations of prompts.
-func (c *continuer) search(prompts [][]int32, rs []*continued, emit func(text []byte) error) error {
-	best, err := generate.BeamEach(c.model, prompts, c.end, c.o.MaxTokens, c.o.search, c.grid)
+func (c *continuer) search(ctx context.Context, prompts [][]int32, rs []*continued, emit func(text []byte) error) error {
+	best, err := generate.BeamEach(ctx, c.model, prompts, c.end, c.o.MaxTokens, c.o.search, c.grid)
 	if err != nil {
 		return err
 	}
