@@ -122,7 +122,7 @@ func (c *continuer) findEnd() error {
 
 // single is the prompt of the command line. The standard one may be another.
 func (c *continuer) single(standard bool) (*continued, error) {
-	r := &continued{Line: 1, Prompt: c.o.prompt}
+	r := &continued{Line: 1, Prompt: c.o.prompt, Continuations: []continuation{}}
 	var err error
 	if c.o.promptIDs != "" {
 		if r.PromptIDs, err = parseIDs(c.o.promptIDs, c.cfg.Vocab); err != nil {
