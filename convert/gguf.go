@@ -37,6 +37,9 @@ type GGUFOptions struct {
 // differently. Models that this architecture does not have are refused with
 // ErrUnsupported.
 func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (notes []string, err error) {
+	if len(m.Adapters()) > 0 {
+		return nil, fmt.Errorf("convert: %w: the file has no adapters; merge them into the weights first", ErrUnsupported)
+	}
 	if m.Config.GELU != backend.GELUTanh {
 		return nil, fmt.Errorf("convert: %w: the GELU is the erf form, and llama.cpp computes GPT-2's, the tanh form; export to another format", ErrUnsupported)
 	}
