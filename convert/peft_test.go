@@ -49,7 +49,7 @@ func writeAdapter(t testing.TB, be backend.Backend, m *model.GPT) []byte {
 	return b.Bytes()
 }
 
-// TestAdapterNames: names and shapes are those that PEFT 0.18 gives LoRA beside
+// TestAdapterNames: names and shapes are those that PEFT gives LoRA beside
 // Hugging Face's GPT2LMHeadModel with n_layer 2 and n_embd 6: (r,in) and (out,r),
 // although c_attn itself is (in,out).
 func TestAdapterNames(t *testing.T) {
@@ -156,7 +156,7 @@ func rename(t testing.TB, b []byte, name func(string) string) []byte {
 	return out.Bytes()
 }
 
-// TestForeignAdapterConfig: a file as PEFT 0.18 saves it, with more keys, and the
+// TestForeignAdapterConfig: a file as PEFT saves it, with more keys, and the
 // names that people give modules.
 func TestForeignAdapterConfig(t *testing.T) {
 	t.Parallel()
