@@ -27,6 +27,7 @@ type exportOptions struct {
 	out          string // the name that the result gets
 	path         string // what a format writes: a file or a folder that is not there yet, and becomes out
 	dtype        string // of the weights: empty for the format's own choice
+	noCache      bool   // of keys and values: onnx
 	asJSON       bool
 	engine       train.EngineConfig
 
@@ -44,6 +45,7 @@ type exportFormat struct {
 // exportFormats are those there are, in the order of the help text.
 var exportFormats = []exportFormat{
 	{"hf", "a folder for Hugging Face's transformers", []string{"f32", "f16", "bf16"}, exportHF},
+	{"onnx", "a folder for onnxruntime and transformers.js; or a file, FILE.onnx", []string{"f32"}, exportONNX},
 	{"gguf", "a file for llama.cpp, of language models", []string{"f32", "f16", "bf16", "q8_0"}, exportGGUF},
 }
 
@@ -73,7 +75,8 @@ was trained. So the largest difference between the logits of inference on the
 grid, of inference in float32 and of what was written is printed, on a sample: of
 the run's held-out data, else of random tokens or pixels.`,
 		Example: `  bdia export --from runs/shakespeare --best --format hf --out shakespeare-hf
-  bdia export --from gpt2-finetuned --format hf --dtype bf16 --out gpt2-bf16`,
+  bdia export --from gpt2-finetuned --format hf --dtype bf16 --out gpt2-bf16
+  bdia export --from runs/cifar --format onnx --out cifar.onnx`,
 		Args: arguments(0, 0, ""),
 	}
 	group(c, "Flags", func(f *pflag.FlagSet) {
@@ -82,6 +85,7 @@ the run's held-out data, else of random tokens or pixels.`,
 		f.StringVar(&o.out, "out", "", "`path` of the file or folder to write")
 		f.StringVar(&o.dtype, "dtype", "", "`type` of the weights; that of the model's file, unless the format has another")
 		f.BoolVar(&o.best, "best", false, "export the best weights instead of the latest")
+		f.BoolVar(&o.noCache, "no-cache", false, "onnx: a language model that takes whole texts, without keys and values of before")
 		adapterFlag(f, &o.lora)
 		f.BoolVar(&o.force, "force", false, "replace what is at --out")
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
@@ -112,6 +116,9 @@ func (o exportOptions) validate() (format exportFormat, err error) {
 	for _, f := range exportFormats {
 		if f.name != o.format {
 			continue
+		}
+		if o.noCache && f.name != "onnx" {
+			return format, errors.New("--no-cache is for --format onnx")
 		}
 		if o.dtype == "" || slices.Contains(f.dtypes, o.dtype) {
 			return f, checkEngine(o.engine)

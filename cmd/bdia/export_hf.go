@@ -58,13 +58,31 @@ func exportHF(_ *cobra.Command, from *source, o exportOptions) error {
 // writeHF writes the files of the folder dir. A vision transformer that Hugging
 // Face's ViT cannot be is written as timm's, which transformers loads too.
 func writeHF(dir string, from *source, form convert.Form) error {
+	if err := describeHF(dir, from, form); err != nil {
+		return err
+	}
+	return createFile(dir, "model.safetensors", func(w io.Writer) error {
+		switch {
+		case from.GPT != nil:
+			return convert.WriteGPT2As(w, from.be, from.GPT, form)
+		case from.Seq2Seq != nil:
+			return convert.WriteSeq2SeqAs(w, from.be, from.Seq2Seq, form)
+		case from.vit.Config.MeanPool && !from.vit.Config.TwoStream:
+			return convert.WriteViTAs(w, from.be, from.ViT, form)
+		}
+		return convert.WriteHFViT(w, from.be, from.ViT, form)
+	})
+}
+
+// describeHF writes the files of the folder dir beside the weights: configuration
+// and tokenizers.
+func describeHF(dir string, from *source, form convert.Form) error {
 	files := map[string]func(io.Writer) error{}
-	const config, weights = "config.json", "model.safetensors"
+	const config = "config.json"
 	switch from.kind {
 	case convert.GPT2:
 		info := convert.GPT2Info{Config: from.gpt, End: from.end, DType: form.Of(form.Prefix + "wte.weight")}
 		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
-		files[weights] = func(w io.Writer) error { return convert.WriteGPT2As(w, from.be, from.GPT, form) }
 		if from.end != nil {
 			files["generation_config.json"] = func(w io.Writer) error { return convert.WriteGeneration(w, *from.end) }
 		}
@@ -72,17 +90,14 @@ func writeHF(dir string, from *source, form convert.Form) error {
 		info := from.seq2seq
 		info.DType = form.Of(from.Seq2Seq.Params()[0].Name)
 		files[config] = func(w io.Writer) error { return convert.WriteSeq2SeqConfig(w, info) }
-		files[weights] = func(w io.Writer) error { return convert.WriteSeq2SeqAs(w, from.be, from.Seq2Seq, form) }
 	case convert.ViT:
-		if from.vit.Config.MeanPool && !from.vit.Config.TwoStream {
+		if convert.HFViT(from.vit.Config) != nil {
 			files[config] = func(w io.Writer) error { return convert.WriteViTConfig(w, from.vit) }
-			files[weights] = func(w io.Writer) error { return convert.WriteViTAs(w, from.be, from.ViT, form) }
 			break
 		}
 		files[config] = func(w io.Writer) error {
 			return convert.WriteHFViTConfig(w, from.vit, form.Of("patch_embed.proj.weight"))
 		}
-		files[weights] = func(w io.Writer) error { return convert.WriteHFViT(w, from.be, from.ViT, form) }
 		files["preprocessor_config.json"] = func(w io.Writer) error { return convert.WritePreprocessor(w, from.vit) }
 	}
 	for name, write := range files {
