@@ -1,5 +1,5 @@
 // Package pairs turns sentences and their translations into batches for an
-// encoder-decoder: a [Reader] reads, filters and splits text, [Reader.Encode]
+// encoder-decoder, or for a language model that completes prompts: a [Reader] reads, filters and splits text, [Reader.Encode]
 // makes tokens of it, a [Writer] keeps them in one file, and [Batches]
 // (training) or [Sequential] (evaluation) put the pairs of such a [Set] together
 // by length.
@@ -9,6 +9,13 @@
 //   - Lines: two files, line n of one is the translation of line n of the other.
 //   - TSV: one file, columns between tabs; nothing is quoted.
 //   - CSV: one file with a header; quoted fields may hold commas and line breaks.
+//   - JSONL: one file of an object a line: {"prompt": .., "completion": ..}, or a
+//     conversation, {"messages": [{"role": .., "content": ..}, ..]}, of at most 1000
+//     messages. Other keys do not matter.
+//
+// A conversation gives a pair for each message of role assistant, which is the
+// target. The source is a line "role: content" for each message before, and
+// "assistant:".
 //
 // Each may be compressed with gzip, start with a byte order mark and end its
 // lines in CR LF. Text is UTF-8. White space around a sentence is dropped. What
@@ -19,7 +26,8 @@
 //
 // A pair goes to training, validation or test by a hash of its source sentence
 // and the seed. So all translations of a sentence are in one part, and which part
-// that is depends neither on the order of the pairs nor on the other pairs.
+// that is depends neither on the order of the pairs nor on the other pairs. The pairs
+// of a conversation are where its first one is.
 //
 // # Stored sets
 //

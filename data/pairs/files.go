@@ -102,6 +102,7 @@ type row struct {
 	line    int    // from 1, the first one of a row with line breaks
 	missing string // why there are no sentences, or ""
 	sides   [2]string
+	origin  string // the source whose part the pair belongs to; empty: its own
 }
 
 // rows reads the rows of open files; after the last one it returns io.EOF.

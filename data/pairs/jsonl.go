@@ -1,20 +1,21 @@
 package pairs
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // jsonLines are the objects of a JSONL file, one a line: {"prompt": ..,
 // "completion": ..}, under these names or those that the columns have, or a
 // conversation, {"messages": [{"role": .., "content": ..}, ..]}. A conversation
-// gives a pair for each turn of its assistant: what was said before (see
-// Conversation), and the turn.
+// gives a pair for each turn of its assistant: what was said before, and the turn.
 type jsonLines struct {
 	lines   *lines
 	columns [2]string
-	waiting []row // of a conversation that has been read
+	talk    talk // of a conversation that has been read
 }
 
 // message is one turn of a conversation.
@@ -22,6 +23,35 @@ type message struct {
 	Role    string `json:"role"`
 	Content string `json:"content"`
 }
+
+// talk are the turns of a conversation that have not been read. What an assistant
+// answers is made when it is asked for: all of them together would grow with the
+// square of the line.
+type talk struct {
+	turns []message
+	said  strings.Builder // a line "role: content" for each turn before
+	first string          // source: those after it repeat it and its target, so all belong to one part
+}
+
+// next completes r by the next turn of the assistant, and what it answers: what was
+// said before, and the assistant's name. ok is false after the last one.
+func (t *talk) next(r *row) (ok bool) {
+	for len(t.turns) > 0 && !ok {
+		turn := t.turns[0]
+		t.turns = t.turns[1:]
+		if ok = turn.Role == assistant; ok {
+			r.sides = [2]string{t.said.String() + assistant + ":", turn.Content}
+			t.first = cmp.Or(t.first, r.sides[0])
+			r.origin = t.first
+		}
+		fmt.Fprintf(&t.said, "%s: %s\n", turn.Role, strings.TrimSpace(turn.Content))
+	}
+	return ok
+}
+
+// maxTurns is the most messages of a conversation. It bounds the time that a line
+// takes.
+const maxTurns = 1000
 
 const (
 	assistant    = "assistant"
@@ -42,61 +72,53 @@ func newJSONLines(f Files, in *input) (*jsonLines, error) {
 }
 
 func (j *jsonLines) next() (row, error) {
-	for len(j.waiting) == 0 {
+	if r := (row{line: j.lines.n}); j.talk.next(&r) {
+		return r, nil
+	}
+	j.talk = talk{}
+	for {
 		text, err := j.lines.next()
 		if err != nil {
 			return row{}, err
 		}
 		if strings.TrimSpace(text) != "" {
-			j.waiting = j.read(text)
+			return j.read(text), nil
 		}
 	}
-	r := j.waiting[0]
-	j.waiting = j.waiting[1:]
-	return r, nil
 }
 
-// read returns the rows of one line.
-func (j *jsonLines) read(text string) []row {
-	at := j.lines.n
-	missing := func(format string, args ...any) []row {
-		return []row{{line: at, missing: fmt.Sprintf(format, args...)}}
+// read returns the first row of a line that is not empty.
+func (j *jsonLines) read(text string) row {
+	r := row{line: j.lines.n}
+	missing := func(format string, args ...any) row {
+		return row{line: r.line, missing: fmt.Sprintf(format, args...)}
+	}
+	if !utf8.ValidString(text) { // which JSON's reader would mend in silence
+		r.sides = [2]string{text, text}
+		return r
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &object); err != nil {
 		return missing("it is not a JSON object (%v)", err)
 	}
-	if talk, ok := object[messagesName]; ok {
+	if messages, ok := object[messagesName]; ok {
 		var turns []message
-		if err := json.Unmarshal(talk, &turns); err != nil {
+		if err := json.Unmarshal(messages, &turns); err != nil {
 			return missing("its %q are not a list of roles and contents", messagesName)
 		}
-		var rows []row
-		for i, turn := range turns {
-			if turn.Role == assistant {
-				rows = append(rows, row{line: at, sides: [2]string{conversation(turns[:i]), turn.Content}})
-			}
+		if len(turns) > maxTurns {
+			return missing("it has %d messages; cut it into conversations of at most %d", len(turns), maxTurns)
 		}
-		if rows == nil {
+		j.talk = talk{turns: turns}
+		if !j.talk.next(&r) {
 			return missing("none of its %d messages is of role %q", len(turns), assistant)
 		}
-		return rows
+		return r
 	}
-	r := row{line: at}
 	for i, name := range j.columns {
 		if err := json.Unmarshal(object[name], &r.sides[i]); err != nil {
 			return missing("it has no text %q", name)
 		}
 	}
-	return []row{r}
-}
-
-// conversation is the text that an assistant answers: a line "role: content" for
-// each turn before, and the assistant's name.
-func conversation(turns []message) string {
-	var b strings.Builder
-	for _, t := range turns {
-		fmt.Fprintf(&b, "%s: %s\n", t.Role, strings.TrimSpace(t.Content))
-	}
-	return b.String() + assistant + ":"
+	return r
 }

@@ -1,6 +1,7 @@
 package pairs
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -156,7 +157,7 @@ func (r *Reader) Next() (Pair, error) {
 		p := Pair{strings.TrimSpace(w.sides[0]), strings.TrimSpace(w.sides[1]), Train, w.line}
 		reason, ok := r.look(w, p)
 		if ok {
-			p.Part = r.o.Split.Part(p.Source)
+			p.Part = r.o.Split.Part(cmp.Or(w.origin, p.Source))
 			r.report.Kept[p.Part]++
 			return p, nil
 		}

@@ -337,8 +337,10 @@ func FuzzReader(f *testing.F) {
 	f.Add("a\tb\nc\td\n\n", "")
 	f.Add("\ufeffen,fr\n\"x,\"\"y\",\"z\n\"\n", "")
 	f.Add("\x1f\x8b\x08\x00", "\x1f\x8b")
+	f.Add(`{"prompt": "a", "completion": "b"}`+"\n\n"+`{"prompt": null, "completion": [1]}`, "")
+	f.Add(`{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`, "")
 	f.Fuzz(func(t *testing.T, a, b string) {
-		for _, format := range []Format{Lines, TSV, CSV} {
+		for _, format := range Formats() {
 			all, err := fuzzRead(t, format, a, b)
 			if strings.HasPrefix(a, "\x1f\x8b") {
 				continue

@@ -1,0 +1,185 @@
+package pairs
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestJSONL(t *testing.T) {
+	t.Parallel()
+	text := `{"prompt": "A dog.", "completion": "Un \"chien\".\nOui.", "id": 7}
+
+{"completion": "deux", "prompt": "two"}
+`
+	want := []Pair{{"A dog.", "Un \"chien\".\nOui.", Train, 1}, {"two", "deux", Train, 3}}
+	for name, f := range map[string]Files{
+		"by name":  {Source: write(t, "a.jsonl", text)},
+		"packed":   {Source: write(t, "a.JSONL.gz", packed(t, "\ufeff"+strings.ReplaceAll(text, "\n", "\r\n")))},
+		"format":   {Source: write(t, "a", text), Format: JSONL},
+		"columns":  {Source: write(t, "a.jsonl", strings.NewReplacer("prompt", "in", "completion", "out").Replace(text)), SourceColumn: "in", TargetColumn: "out"},
+		"swapping": {Source: write(t, "a.jsonl", strings.NewReplacer("prompt", "completion", "completion", "prompt").Replace(text)), SourceColumn: "completion", TargetColumn: "prompt"},
+	} {
+		all, err := readAll(newReader(t, Options{Files: f}))
+		if err != nil || !slices.Equal(all, want) {
+			t.Errorf("%s: %+v, error %v", name, all, err)
+		}
+	}
+}
+
+// An assistant answers all that was said before; each of its turns is a pair.
+func TestConversation(t *testing.T) {
+	t.Parallel()
+	text := `{"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": " Hi!\n"}, {"role": "assistant", "content": "Hello."},
+ {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}, {"role": "user", "content": "Thanks."}]}`
+	text = strings.ReplaceAll(text, "\n ", " ") + "\n" + `{"prompt": "x", "completion": "y"}`
+	all, err := readAll(newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", text)}}))
+	want := []Pair{
+		{"system: Be short.\nuser: Hi!\nassistant:", "Hello.", Train, 1},
+		{"system: Be short.\nuser: Hi!\nassistant: Hello.\nuser: 2+2?\nassistant:", "4", Train, 1},
+		{"x", "y", Train, 2},
+	}
+	if err != nil || !slices.Equal(all, want) {
+		t.Errorf("%+v, error %v", all, err)
+	}
+}
+
+// Later turns of a conversation repeat the earlier ones, so all are in one part.
+func TestConversationsAreSplitWhole(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&text, `{"messages": [{"role": "user", "content": "%d"}, {"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}]}`+"\n", i)
+	}
+	all, err := readAll(newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", text.String())}, Split: Split{Val: 0.5, Seed: 1}}))
+	if err != nil || len(all) != 400 {
+		t.Fatalf("%d pairs, error %v", len(all), err)
+	}
+	var parts [Test]int
+	for i := 0; i < len(all); i += 2 {
+		if all[i].Part != all[i+1].Part {
+			t.Fatalf("line %d is in %v and %v", all[i].Line, all[i].Part, all[i+1].Part)
+		}
+		if want := (Split{Val: 0.5, Seed: 1}).Part(all[i].Source); all[i].Part != want {
+			t.Errorf("line %d is in %v, its first source in %v", all[i].Line, all[i].Part, want)
+		}
+		parts[all[i].Part]++
+	}
+	if min(parts[Train], parts[Val]) < 70 {
+		t.Errorf("%d conversations to train on, %d for validation", parts[Train], parts[Val])
+	}
+}
+
+// What is no pair is counted with its line, or ends the reading and is named.
+func TestBadJSONL(t *testing.T) {
+	t.Parallel()
+	many := `{"messages": [` + strings.Repeat(`{"role": "assistant", "content": "a"},`, maxTurns) + `{"role": "user", "content": ""}]}`
+	for _, c := range []struct {
+		line, says string
+		why        Reason
+	}{
+		{`{"prompt": "a"}`, `it has no text "completion"`, Incomplete},
+		{`{"prompt": 1, "completion": "b"}`, `it has no text "prompt"`, Incomplete},
+		{`{"prompt": "a", "completion": "b"} x`, "it is not a JSON object", Incomplete},
+		{`["a", "b"]`, "it is not a JSON object", Incomplete},
+		{strings.Repeat("[", 100_000), "it is not a JSON object", Incomplete},
+		{`{"messages": {"role": "assistant"}}`, "not a list of roles and contents", Incomplete},
+		{`{"messages": [{"role": "assistant", "content": [1]}]}`, "not a list of roles and contents", Incomplete},
+		{`{"messages": [{"role": "user", "content": "a"}]}`, `none of its 1 messages is of role "assistant"`, Incomplete},
+		{`{"messages": null}`, "none of its 0 messages", Incomplete},
+		{many, "it has 1001 messages; cut it into conversations of at most 1000", Incomplete},
+		{"{\"prompt\": \"a\xff\", \"completion\": \"b\"}", "not both UTF-8", NotUTF8},
+		{`{"prompt": null, "completion": "b"}`, "", Empty},
+		{`{"messages": [{"role": "assistant", "content": null}]}`, "", Empty},
+	} {
+		o := Options{Files: Files{Source: write(t, "a.jsonl", c.line+"\n"+`{"prompt": "x", "completion": "y"}`)}}
+		r := newReader(t, o)
+		all, err := readAll(r)
+		if err != nil || len(all) != 1 || all[0].Line != 2 || r.Report().Why[c.why].Count != 1 || r.Report().Read != 2 {
+			t.Errorf("%.60s: %+v, error %v, report %v", c.line, all, err, r.Report())
+		}
+		if c.says == "" {
+			continue
+		}
+		o.OnBad = Fatal
+		_, err = readAll(newReader(t, o))
+		if !errors.Is(err, ErrText) || !strings.Contains(err.Error(), "line 1: ") || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%.60s: error %v", c.line, err)
+		}
+	}
+	for name, f := range map[string]Files{
+		"header":         {Header: true},
+		"one name twice": {SourceColumn: "completion"},
+		"two files":      {Target: "b"},
+	} {
+		f.Source, f.Format = write(t, "a.jsonl", ""), JSONL
+		if r, err := NewReader(Options{Files: f}); err == nil {
+			r.Close()
+			t.Errorf("%s is no error", name)
+		}
+	}
+}
+
+// A long conversation takes memory for one of its pairs at a time: all of these
+// together would have 200 MB.
+func TestConversationMemory(t *testing.T) {
+	text := `{"messages": [` + strings.Repeat(`{"role": "user", "content": "`+strings.Repeat("x", 800)+`"}, {"role": "assistant", "content": "a"},`, maxTurns/2-1) +
+		`{"role": "assistant", "content": "b"}]}`
+	r := newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", text)}})
+	if _, err := r.Next(); err != nil {
+		t.Fatal(err)
+	}
+	if got := testing.AllocsPerRun(10, func() {
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}); got > 40 {
+		t.Errorf("a turn takes %v allocations", got)
+	}
+	if n := len(r.rows.(*jsonLines).talk.turns); n < 900 {
+		t.Errorf("%d of 999 turns are left after a dozen pairs", n)
+	}
+}
+
+// Positions are those of both sides together.
+func TestEncodePositions(t *testing.T) {
+	t.Parallel()
+	path := write(t, "a.tsv", "one\tun\nseven\tsept\nabcdefgh\tABCDEFGH\nx\tABCDEFGH\n")
+	for _, c := range []struct {
+		onLong    Policy
+		positions int
+		want      string
+	}{
+		{Skip, 6, "one|un | 4 pairs read, 1 kept; 3 with more tokens than the model has positions (first in line 2)"},
+		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 with more tokens than the model has positions (first in line 3)"},
+		{Truncate, 6, "one|un n|sept h|ABCD x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2)"},
+		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3)"},
+		{Fatal, 10, "one|un seven|sept | line 3: both sides have 16 tokens, which is too long: the model has positions for 9: allow more, or have long ones skipped or truncated"},
+	} {
+		r := newReader(t, Options{Files: Files{Source: path}})
+		var got strings.Builder
+		err := r.Encode(t.Context(), EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}, Positions: c.positions, OnLong: c.onLong},
+			func(_ Part, source, target []int32) error {
+				for i, ids := range [][]int32{source, target} {
+					for _, id := range ids {
+						got.WriteByte(byte(id))
+					}
+					got.WriteByte("| "[i])
+				}
+				return nil
+			})
+		if err != nil {
+			fmt.Fprintf(&got, "| %s", strings.TrimPrefix(err.Error(), "pairs: "+path+": "))
+		} else {
+			fmt.Fprintf(&got, "| %v", r.Report())
+		}
+		if got.String() != c.want {
+			t.Errorf("%s, %d positions: %s", c.onLong, c.positions, got.String())
+		}
+		if c.onLong == Fatal && !errors.Is(err, ErrTooLong) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
