@@ -53,6 +53,9 @@ func exportONNX(_ *cobra.Command, from *source, o exportOptions) error {
 			return err
 		}
 	}
+	if o.noCache && !alone {
+		o.report.Notes = append(o.report.Notes, "transformers.js generates text through keys and values only: this graph serves onnxruntime")
+	}
 	for i := range graphs {
 		g := &graphs[i]
 		if !alone {

@@ -14,26 +14,24 @@ import (
 )
 
 // TestClientTransformersJS: transformers.js loads the ONNX folder of a run as it is,
-// with cached keys and values and without, reads prompts as we do, and writes what
-// bdia generate writes.
+// reads prompts as we do, and writes what bdia generate writes.
 func TestClientTransformersJS(t *testing.T) {
 	testkit.Clients(t)
 	const tokens = "150"
 	dir := t.TempDir()
 	text := write(t, dir, "text", strings.Repeat(prose(4), 200))
-	run, folders := filepath.Join(dir, "run"), []string{filepath.Join(dir, "models", "house"), filepath.Join(dir, "models", "plain")}
+	run, folder := filepath.Join(dir, "run"), filepath.Join(dir, "models", "house")
 	mustCall(t, "train", "--data", text, "--out", run, "--tokenizer", "bpe", "--bpe-vocab", "320", "--layers", "2", "--heads", "2", "--width", "64",
 		"--context", "256", "--batch", "4", "--steps", "100", "--lr", "5e-3", "--eval-every", "0", "--threads", "2")
-	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", folders[0])
-	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", folders[1], "--no-cache")
+	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", folder)
 
 	prompts := []string{"The house", "a", "The" + tokenizer.EndOfTextToken + " The river", "Zeilen\n\n  👩‍👩‍👧‍👦\u00a0\tof ½ things I'll"}
 	var got [][]struct {
 		IDs, Generated []int32
 		Text           string
 	}
-	testkit.Node(t, filepath.Join("testdata", "transformers.mjs"), map[string]any{"folders": folders, "prompts": prompts, "tokens": 150}, &got)
-	if len(got) != len(folders) || len(got[0]) != len(prompts) {
+	testkit.Node(t, filepath.Join("testdata", "transformers.mjs"), map[string]any{"folders": []string{folder}, "prompts": prompts, "tokens": 150}, &got)
+	if len(got) != 1 || len(got[0]) != len(prompts) {
 		t.Fatalf("answers to other questions: %v", got)
 	}
 	for i, prompt := range prompts {
@@ -42,15 +40,12 @@ func TestClientTransformersJS(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &want); err != nil {
 			t.Fatal(err)
 		}
-		ours := want.Continuations[0]
-		for k, folder := range folders {
-			js := got[k][i]
-			if !slices.Equal(js.IDs, want.PromptIDs) {
-				t.Errorf("%q is %v, want %v", prompt, js.IDs, want.PromptIDs)
-			}
-			if !slices.Equal(js.Generated, ours.IDs) || js.Text != ours.Text {
-				t.Errorf("%s: %q is continued by %v, %q,\nwant %v, %q", filepath.Base(folder), prompt, js.Generated, js.Text, ours.IDs, ours.Text)
-			}
+		js, ours := got[0][i], want.Continuations[0]
+		if !slices.Equal(js.IDs, want.PromptIDs) {
+			t.Errorf("%q is %v, want %v", prompt, js.IDs, want.PromptIDs)
+		}
+		if !slices.Equal(js.Generated, ours.IDs) || js.Text != ours.Text {
+			t.Errorf("%q is continued by %v, %q,\nwant %v, %q", prompt, js.Generated, js.Text, ours.IDs, ours.Text)
 		}
 	}
 }
