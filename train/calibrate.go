@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -95,8 +96,7 @@ func (r *Run) calibrate(ctx context.Context, be backend.Backend, load bool) (c C
 			return c, err
 		}
 		if c.Grid == 0 {
-			return c, fmt.Errorf("train: %w: the states of %s reach beyond %g, a %dth of the coarsest grid's range; train without one, with --memory store --gamma 0 --grid none, or with --memory recompute",
-				ErrNoGrid, r.Config.Tune.From, c.Limit/headroom, headroom)
+			return c, gridless(r.Config.Tune.From, err)
 		}
 	}
 	var onGrid, inFloat float64
@@ -112,6 +112,18 @@ func (r *Run) calibrate(ctx context.Context, be backend.Backend, load bool) (c C
 	}
 	c.GridLoss, c.FloatLoss = onGrid/float64(c.Losses), inFloat/float64(c.Losses)
 	return c, nil
+}
+
+// gridless is the error of the model in dir, whose states have failed on the coarsest
+// grid: with err, where it is not for the headroom alone.
+func gridless(dir string, err error) error {
+	var out *bdia.RangeError
+	if errors.As(err, &out) && (math.IsNaN(out.Value) || math.IsInf(out.Value, 0)) {
+		return fmt.Errorf("train: %w: state x_%d of %s is %v, on every grid and without one; its weights are damaged, or were saved after training diverged: use others",
+			ErrNoGrid, out.Block, dir, out.Value)
+	}
+	return fmt.Errorf("train: %w: the states of %s reach beyond %g, a %dth of the coarsest grid's range; train without one: --memory recompute --gamma 0 --grid none",
+		ErrNoGrid, dir, bdia.Grid(0).Limit()/headroom, headroom)
 }
 
 // reach returns the largest |x| of the first steps' forward passes on a grid.

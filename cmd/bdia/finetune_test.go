@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -133,6 +136,88 @@ func TestFinetuneText(t *testing.T) {
 		t.Errorf("%s%s", r.out, r.err)
 	}
 	mustCall(t, "eval", dir)
+}
+
+// outliers is baseModel with a channel of all positions set to value.
+func outliers(t *testing.T, value float32) string {
+	t.Helper()
+	from, dir := baseModel(t), t.TempDir()
+	for _, name := range []string{"config.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), readFile(t, from, name), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := bytes.Clone(readFile(t, from, "model.safetensors"))
+	var header map[string]struct {
+		Shape   []int
+		Offsets []int `json:"data_offsets"`
+	}
+	data := b[8+binary.LittleEndian.Uint64(b):]
+	if err := json.Unmarshal(b[8:len(b)-len(data)], &header); err != nil {
+		t.Fatal(err)
+	}
+	positions := header["wpe.weight"]
+	for i := range positions.Shape[0] {
+		binary.LittleEndian.PutUint32(data[positions.Offsets[0]+4*(i*positions.Shape[1]+3):], math.Float32bits(value))
+	}
+	if err := os.WriteFile(filepath.Join(dir, "model.safetensors"), b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Outliers of the residual stream take a coarser grid, which the run keeps.
+func TestFinetuneOutliers(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[float32]string{3000: "9", 20_000: "7", 300_000: "3"} {
+		dir := filepath.Join(t.TempDir(), "run")
+		r := object(t, mustCall(t, tune(t, dir, "--from", outliers(t, value), "--steps", "1", "--json")...))
+		c := r["calibration"].(map[string]any)
+		// With gammas of 0.5 a constant channel grows by no more than half.
+		if most := c["max_abs"].(float64); c["grid"] != want || most < float64(value) || most > 1.51*float64(value) || most*4 > c["limit"].(float64) {
+			t.Errorf("outliers of %v: %v", value, c)
+		}
+		if d := c["grid_loss"].(float64) - c["float_loss"].(float64); !(math.Abs(d) < 1e-3) {
+			t.Errorf("outliers of %v: the grid changes the loss by %v", value, d)
+		}
+		if text := string(readFile(t, dir, "bdia.yaml")); !strings.Contains(text, "grid: \""+want+"\"") {
+			t.Errorf("outliers of %v: the run has\n%s", value, text)
+		}
+	}
+	for _, c := range []struct {
+		value float32
+		flags string
+		code  int
+		want  string
+	}{
+		{20_000, "--grid 9", exitUsage, "use --grid auto, or --grid 7"},
+		{3e6, "", exitFailure, "train without one: --memory recompute --gamma 0 --grid none"},
+		{float32(math.NaN()), "", exitFailure, "is NaN, on every grid and without one"},
+		{float32(math.Inf(1)), "", exitFailure, "is +Inf, on every grid"},
+	} {
+		dir := filepath.Join(t.TempDir(), "run")
+		r := call(append(tune(t, dir, "--from", outliers(t, c.value)), strings.Fields(c.flags)...)...)
+		if _, err := os.Stat(dir); r.code != c.code || !strings.Contains(r.err, c.want) || err == nil {
+			t.Errorf("outliers of %v: exit code %d, %s; its folder is there: %v", c.value, r.code, r.err, err == nil)
+		}
+	}
+	mustCall(t, tune(t, filepath.Join(t.TempDir(), "run"), "--from", outliers(t, 3e6), "--memory", "recompute", "--gamma", "0", "--grid", "none", "--steps", "1")...)
+}
+
+// A conversation is learned turn by turn.
+func TestFinetuneConversations(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&b, `{"messages": [{"role": "user", "content": "%d?"}, {"role": "assistant", "content": "%d!"}, {"role": "user", "content": "so"}, {"role": "assistant", "content": "yes"}]}`+"\n", i, i)
+	}
+	b.WriteString("no JSON\n")
+	dir := filepath.Join(t.TempDir(), "run")
+	r := object(t, mustCall(t, tune(t, dir, "--data", write(t, t.TempDir(), "chats.jsonl", b.String()), "--json")...))
+	p := r["pairs"].(map[string]any)
+	if p["read"] != 81. || p["left_out"] != 1. || p["train"].(float64)+p["val"].(float64) != 80 || int(p["val"].(float64))%2 != 0 {
+		t.Errorf("pairs %v", p)
+	}
 }
 
 func TestFinetuneBadInput(t *testing.T) {
