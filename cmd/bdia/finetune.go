@@ -69,6 +69,11 @@ are: the reverse walk ends above them.`,
 		f.BoolVar(&asJSON, "json", false, "print the summary as JSON")
 	})
 	auto := s.autoGrid(c.Flags())
+	for name, values := range map[string][]string{ // before those that other commands have
+		"format": {textKind, "csv", "tsv", "jsonl"}, "grid": {"auto", "9", "none"}, "lora-targets": {"qkv", "qkv,proj", "all"},
+	} {
+		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	}
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		w, p := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr())

@@ -46,6 +46,9 @@ func TestCompletion(t *testing.T) {
 	if r := mustCall(t, "__complete", "train", "--memory", ""); !strings.Contains(r.out, "recompute\n") {
 		t.Errorf("completion of --memory offers %q", r.out)
 	}
+	if r := mustCall(t, "__complete", "finetune", "--grid", ""); !strings.HasPrefix(r.out, "auto\n") {
+		t.Errorf("completion of finetune's --grid: %q", r.out)
+	}
 }
 
 // TestWrongCalls is the table of what users get wrong before anything is read or
