@@ -107,7 +107,7 @@ func TestClientPyTorch(t *testing.T) {
 			}
 			f := openBytes(t, b.Bytes())
 			for _, name := range f.Names() {
-				was, is := make([]byte, 0), make([]byte, 0)
+				var was, is []byte
 				if was, err = w.in[name].Bytes(name); err == nil {
 					is, err = f.Bytes(name)
 				}
