@@ -156,7 +156,7 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 	defer os.RemoveAll(temporary)
 	o.path = filepath.Join(temporary, filepath.Base(filepath.Clean(o.out)))
 	o.report = &exportReport{From: from.dir, Format: format.name, Out: o.out, Grid: from.grid.String(), Sample: from.sample.what}
-	if err := format.write(cmd, from, o); err != nil {
+	if err := errors.Join(format.write(cmd, from, o), cmd.Context().Err()); err != nil {
 		return err
 	}
 	if o.report.Bytes, err = sizeOf(o.path); err == nil {
