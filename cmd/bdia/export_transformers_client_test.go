@@ -9,8 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
 )
 
 // TestClientTransformersJS: transformers.js loads the ONNX folder of a run as it is,
@@ -47,5 +49,37 @@ func TestClientTransformersJS(t *testing.T) {
 		if !slices.Equal(js.Generated, ours.IDs) || js.Text != ours.Text {
 			t.Errorf("%q is continued by %v, %q,\nwant %v, %q", prompt, js.Generated, js.Text, ours.IDs, ours.Text)
 		}
+	}
+}
+
+// TestClientTransformersJSImages: transformers.js classifies with the ONNX folder of a
+// run as it is, and gives our logits and names.
+func TestClientTransformersJSImages(t *testing.T) {
+	testkit.Clients(t)
+	run, folder := imageRun(t), filepath.Join(t.TempDir(), "images")
+	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", folder)
+	from, err := openSource(t.Context(), run, false, train.EngineConfig{Threads: 1})
+	if err == nil {
+		from.weights = from.dir
+		err = from.load()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	want, err := from.logits(from.sample, bdia.NoGrid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, side := from.sample.images, from.vit.Config.Image
+	var got struct {
+		Logits []float32
+		Labels []string
+		Size   int
+	}
+	testkit.Node(t, filepath.Join("testdata", "classify.mjs"), map[string]any{"folder": folder, "pixels": b.Pixels, "dims": []int{b.Size, 3, side, side}}, &got)
+	testkit.Near(t, "logits", got.Logits, want, 1e-4)
+	if !slices.Equal(got.Labels, from.vit.Labels) || got.Size != side {
+		t.Errorf("labels %q, size %d; want %q, %d", got.Labels, got.Size, from.vit.Labels, side)
 	}
 }
