@@ -42,6 +42,21 @@ func (c LoRAConfig) Validate() error {
 	return nil
 }
 
+// ValidateFor reports the first thing that cannot be beside a model of m whose first
+// blocks are frozen.
+func (c LoRAConfig) ValidateFor(m GPTConfig, frozen int) error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if c.Rank > m.Width {
+		return fmt.Errorf("model: adapters of rank %d beside layers of width %d; use a smaller rank", c.Rank, m.Width)
+	}
+	if frozen == m.Layers {
+		return fmt.Errorf("model: %w: all %d blocks are frozen; leave some for adapters", ErrAdapters, frozen)
+	}
+	return nil
+}
+
 // TargetList lists the layers that have adapters.
 func (c LoRAConfig) TargetList() []string {
 	if c.Targets == "all" {
@@ -80,17 +95,11 @@ func (m *GPT) Freeze(blocks int) error {
 // everything else. Their values are unspecified until InitLoRA or until they are
 // loaded. It comes before whatever allocates memory for parameters that learn.
 func (m *GPT) AddLoRA(c LoRAConfig) error {
-	if err := c.Validate(); err != nil {
+	if err := c.ValidateFor(m.Config, m.frozen); err != nil {
 		return err
 	}
 	if m.LoRA.Rank > 0 {
 		return fmt.Errorf("model: %w: the model has some already", ErrAdapters)
-	}
-	if c.Rank > m.Config.Width {
-		return fmt.Errorf("model: adapters of rank %d beside layers of width %d; use a smaller rank", c.Rank, m.Config.Width)
-	}
-	if m.frozen == m.Config.Layers {
-		return fmt.Errorf("model: %w: all %d blocks are frozen; leave some for adapters", ErrAdapters, m.frozen)
 	}
 	for _, p := range m.outer {
 		p.Frozen = true

@@ -8,7 +8,6 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
-	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -268,35 +267,4 @@ func completionTokenizer(dir string) (tok tokenizer.Tokenizer, end int32, err er
 		return nil, 0, fmt.Errorf("train: %s: %w: its tokenizer has no token for the end of a text, with which a completion ends; start from a model with a byte-level BPE", dir, ErrCombination)
 	}
 	return tok, end, nil
-}
-
-// madeUpCompletions are samples without text: batches of full windows.
-type madeUpCompletions struct{ cfg Config }
-
-func (m madeUpCompletions) learner(be backend.Backend, cfg Config) (learner, error) {
-	return newCompletion(be, cfg, m)
-}
-
-// Shape is that of prompts and completions of half a window each.
-func (m madeUpCompletions) Shape(int) (pairs.Shape, error) {
-	T := max(1, m.cfg.Window()/2)
-	S := m.cfg.Window() + 1 - T
-	B := max(1, m.cfg.Pairs.BatchTokens/(S+T+1))
-	return pairs.Shape{B: B, S: S + 1, T: T, Targets: B * T}, nil
-}
-
-// Fill gives uniform ids. It does not fail.
-func (m madeUpCompletions) Fill(step, first, n int, dst *pairs.Batch) error {
-	s, _ := m.Shape(step)
-	key := rng.Key{Seed: m.cfg.Loop.Seed, Step: uint32(step), Sample: uint32(first), Site: rng.SiteData}
-	ids := func(n, what int) []int32 {
-		x := make([]int32, n)
-		for i := range x {
-			x[i] = int32(key.At(uint32(i))[what] % uint32(m.cfg.Model.Vocab))
-		}
-		return x
-	}
-	*dst = pairs.Batch{Shape: pairs.Shape{B: n, S: s.S, T: s.T, Targets: n * s.T}, Source: ids(n*s.S, 0), Target: ids(n*s.T, 2),
-		SourceLengths: slices.Repeat([]int32{int32(s.S)}, n), TargetLengths: slices.Repeat([]int32{int32(s.T)}, n)}
-	return nil
 }

@@ -64,7 +64,7 @@ func (l *language) start(seed uint64) error {
 		return nil
 	}
 	l.InitLoRA(seed)
-	return readFolder(l.cfg.Tune.From, l.readWeights)
+	return l.readBase()
 }
 
 // notes say where the model comes from and what of it learns.

@@ -11,8 +11,8 @@ import (
 
 // Plan returns the peak memory of a run of cfg, to the byte: it runs the code
 // of a step, one evaluation and one sample on the planning backend. Pairs are
-// assumed to be as long in both languages, and of whatever length takes the most
-// (see Run.Plan).
+// assumed to be as long on both sides, and of whatever length takes the most (see
+// Run.Plan).
 func Plan(cfg Config) (backend.Usage, error) { return planOf(cfg, blank(cfg)) }
 
 // Plan returns the peak memory of the run, to the byte. The samples are open.

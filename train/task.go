@@ -82,10 +82,8 @@ func Random(cfg Config) Samples {
 	switch cfg.Task {
 	case TaskImage:
 		return imageSource{randomPixels{cfg.Loop.Seed, cfg.ViT.Classes}}
-	case TaskTranslation:
+	case TaskTranslation, TaskCompletion:
 		return randomPairs(cfg)
-	case TaskCompletion:
-		return madeUpCompletions{cfg}
 	}
 	return tokens{randomTokens{uint32(cfg.Model.Vocab)}}
 }
@@ -95,10 +93,8 @@ func blank(cfg Config) Samples {
 	switch cfg.Task {
 	case TaskImage:
 		return imageSource{noPixels{}}
-	case TaskTranslation:
+	case TaskTranslation, TaskCompletion:
 		return blankPairs(cfg)
-	case TaskCompletion:
-		return madeUpCompletions{cfg}
 	}
 	return tokens{noTokens{}}
 }

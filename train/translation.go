@@ -262,12 +262,25 @@ type pairSource interface {
 	Fill(step, first, n int, dst *pairs.Batch) error
 }
 
-// madeUpPairs are samples without sentences: batches as full as the tokens allow,
-// of pairs without padding. Step i has sentences of lengths[i-1] positions, then
-// from the first again.
+// madeUpPairs are samples without text: batches as full as the tokens allow, of pairs
+// without padding. Step i has texts of lengths[i-1] positions, then from the first
+// again.
 type madeUpPairs struct {
 	cfg     Config
 	lengths []int
+}
+
+// side is a source, or a target: its most positions, and its vocabulary.
+type side struct{ positions, vocab int }
+
+// sides are those of the pairs of c. Prompts and completions share a window, which
+// needs no position for the end of the one and the beginning of the other.
+func (c Config) sides() (source, target side) {
+	if c.Task == TaskCompletion {
+		T := c.Window()/2 + 1
+		return side{c.Window() + 2 - T, c.Model.Vocab}, side{T, c.Model.Vocab}
+	}
+	return side{c.Seq2Seq.SourceContext, c.Seq2Seq.SourceVocab}, side{c.Seq2Seq.TargetContext, c.Seq2Seq.TargetVocab}
 }
 
 // randomPairs have the length of usual sentences.
@@ -276,21 +289,28 @@ func randomPairs(cfg Config) madeUpPairs { return madeUpPairs{cfg, []int{32}} }
 // blankPairs have every length that is a power of two, and the model's.
 func blankPairs(cfg Config) madeUpPairs {
 	m := madeUpPairs{cfg: cfg}
-	for n := 2; n < max(cfg.Seq2Seq.SourceContext, cfg.Seq2Seq.TargetContext); n *= 2 {
+	source, target := cfg.sides()
+	longest := max(source.positions, target.positions)
+	for n := 2; n < longest; n *= 2 {
 		m.lengths = append(m.lengths, n)
 	}
-	m.lengths = append(m.lengths, max(cfg.Seq2Seq.SourceContext, cfg.Seq2Seq.TargetContext))
+	m.lengths = append(m.lengths, longest)
 	return m
 }
 
 func (m madeUpPairs) learner(be backend.Backend, cfg Config) (learner, error) {
 	cfg.Schedule.Steps = max(cfg.Schedule.Steps, len(m.lengths)) // all of them are planned
+	if cfg.Task == TaskCompletion {
+		return newCompletion(be, cfg, m)
+	}
 	return newTranslation(be, cfg, m)
 }
 
+// Shape is that of a step's batch. It does not fail.
 func (m madeUpPairs) Shape(step int) (pairs.Shape, error) {
 	n := m.lengths[(step-1)%len(m.lengths)]
-	S, T := min(n, m.cfg.Seq2Seq.SourceContext), min(n, m.cfg.Seq2Seq.TargetContext)
+	source, target := m.cfg.sides()
+	S, T := min(n, source.positions), min(n, target.positions)
 	B := max(1, m.cfg.Pairs.BatchTokens/(S+T))
 	return pairs.Shape{B: B, S: S, T: T, Targets: B * T}, nil
 }
@@ -314,9 +334,9 @@ func (m madeUpPairs) Fill(step, first, n int, dst *pairs.Batch) error {
 		}
 		return x
 	}
-	source, target := m.cfg.Seq2Seq.SourceVocab, m.cfg.Seq2Seq.TargetVocab
+	source, target := m.cfg.sides()
 	*dst = pairs.Batch{Shape: pairs.Shape{B: n, S: s.S, T: s.T, Targets: n * s.T},
-		Source: ids(n*s.S, source, 0), Input: ids(n*s.T, target, 1), Target: ids(n*s.T, target, 2),
+		Source: ids(n*s.S, source.vocab, 0), Input: ids(n*s.T, target.vocab, 1), Target: ids(n*s.T, target.vocab, 2),
 		SourceLengths: slices.Repeat([]int32{int32(s.S)}, n), TargetLengths: slices.Repeat([]int32{int32(s.T)}, n)}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
@@ -63,12 +64,14 @@ func (c Config) validateTune() error {
 		return fmt.Errorf("train: %d frozen blocks; the model has %d", t.Freeze, c.Model.Layers)
 	case t.From == "" && (t.Freeze > 0 || t.LoRA.Rank > 0):
 		return fmt.Errorf("train: %w: frozen blocks or adapters, and a model that has learned nothing yet; name a trained one with --from", ErrCombination)
+	case !utf8.ValidString(string(t.Separator)): // which bdia.yaml cannot hold
+		return fmt.Errorf("train: the separator %q is not UTF-8", t.Separator)
 	case t.LoRA.Rank == 0:
 		return nil
 	case c.Loop.EMA > 0:
 		return fmt.Errorf("train: %w: an average of weights, and adapters; leave out --ema", ErrCombination)
 	}
-	return t.LoRA.Validate()
+	return t.LoRA.ValidateFor(c.Model, t.Freeze)
 }
 
 // Window is the most tokens of a sample of text.
@@ -142,13 +145,22 @@ func WeightsDir(dir string) (string, error) {
 	return c.Base, nil
 }
 
+// readBase fills the model with the weights that the run started from.
+func (l *language) readBase() error {
+	err := readFolder(l.cfg.Tune.From, l.readWeights)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("train: the model that this run started from is not there any more; put it back, or name its folder in %s, as tune.from: %w", configFile, err)
+	}
+	return err
+}
+
 // readModel fills the model from the folder dir of a run: all weights, or the
 // adapters, and then the weights of the model that the run started from.
 func (l *language) readModel(dir string) error {
 	if l.LoRA.Rank == 0 {
 		return readFolder(dir, l.readWeights)
 	}
-	if err := readFolder(l.cfg.Tune.From, l.readWeights); err != nil {
+	if err := l.readBase(); err != nil {
 		return err
 	}
 	return convert.LoadAdapter(l.be, l.GPT, dir)

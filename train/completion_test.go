@@ -1,0 +1,348 @@
+package train
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// gptFolder writes the folder of a small GPT-2 with a byte-level BPE, whose initial
+// weights change may change. Its vocabulary is larger than the tokenizer's.
+func gptFolder(t testing.TB, change func(be backend.Backend, m *model.GPT)) string {
+	t.Helper()
+	dir := t.TempDir()
+	tok, err := tokenizer.TrainBPE(context.Background(), strings.NewReader(text(2000)), tokenizer.TrainOptions{VocabSize: 270})
+	if err == nil {
+		err = tok.Save(dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	be, err := cpu.New(cpu.Options{Threads: 1, ArenaBytes: 4 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	m, err := model.NewGPT(be, model.GPTConfig{Vocab: 275, Context: 32, Layers: 4, Heads: 2, Width: 24}, bdia.DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(3)
+	if change != nil {
+		change(be, m)
+	}
+	writeTo(t, filepath.Join(dir, modelConfig), func(f *os.File) error { return convert.WriteGPT2Info(f, convert.GPT2Info{Config: m.Config}) })
+	writeTo(t, filepath.Join(dir, weightsFile), func(f *os.File) error { return convert.WriteGPT2(f, be, m) })
+	return dir
+}
+
+func writeTo(t testing.TB, path string, write func(*os.File) error) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err == nil {
+		err = write(f)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tinyCompletionConfig is a run of a few hundred tokens a step that starts from the
+// model in dir, with every source of randomness in use.
+func tinyCompletionConfig(t testing.TB, dir string) Config {
+	t.Helper()
+	c := DefaultCompletionConfig()
+	c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 0.1, 0.1, 0.1
+	if err := c.StartFrom(dir); err != nil {
+		t.Fatal(err)
+	}
+	c.Pairs.Source, c.Pairs.Target = sentences(t, 200)
+	c.Pairs.BatchTokens, c.Pairs.Split.Val, c.Pairs.Epochs = 200, 0.1, 0
+	c.Schedule = optim.Schedule{Kind: "cosine", LR: 1e-2, Final: 0.1, Warmup: 2, Steps: 6}
+	c.Loop.EvalEvery, c.Loop.EvalTrain, c.Loop.LogEvery, c.Loop.SampleEvery, c.Loop.SampleTokens = 3, true, 1, 3, 40
+	c.Engine.Threads = 1
+	return c
+}
+
+// tunings are the ways to fine-tune.
+var tunings = []variant{
+	{"all weights", func(*Config) {}},
+	{"prompts too, clipped, averaged, 8 bits", func(c *Config) {
+		c.Tune.LossOnPrompt, c.Loop.Clip, c.Loop.EMA, c.Optimizer.StateBits = true, 0.5, 0.8, 8
+	}},
+	{"adapters", func(c *Config) { c.Tune.LoRA = model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: "all"} }},
+	{"a short window, blocks above, no separator", func(c *Config) { c.Tune.Window, c.Tune.Freeze, c.Tune.Separator = 20, 2, "" }},
+	{"adapters above", func(c *Config) {
+		c.Tune.Freeze, c.Tune.LoRA = 1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv,fc2"}
+	}},
+}
+
+// sameTuned fails unless the checkpoints of both runs hold the same bytes.
+func sameTuned(t *testing.T, got, want *Run) {
+	t.Helper()
+	names := []string{weightsFile, modelConfig, bestDir + "/" + weightsFile}
+	if want.Config.Tune.LoRA.Rank > 0 {
+		names = []string{convert.AdapterFile, convert.AdapterConfigFile, modelConfig, bestDir + "/" + convert.AdapterFile}
+	}
+	for _, name := range append(names, optimizerFile) {
+		sameFile(t, name, got.Dir, want.Dir)
+	}
+	sameMetrics(t, got.Dir, want.Dir)
+}
+
+// TestCompletionBits: however a fine-tuning is carried out, it ends with the same
+// bytes and takes the memory that was planned.
+func TestCompletionBits(t *testing.T) {
+	t.Parallel()
+	from := gptFolder(t, nil)
+	for i, tc := range tunings {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := tinyCompletionConfig(t, from)
+			tc.change(&cfg)
+			want := create(t, cfg)
+			asPlannedSum(t, trained(t, want, silent{}))
+			ways := []variant{
+				{"store, threads 3", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Store, 3 }},
+				{"recompute, threads 2", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Recompute, 2 }},
+				{"update end", func(c *Config) { c.Loop.Update = UpdateEnd }},
+			}
+			if i == 0 {
+				for _, level := range cpufeat.Supported() {
+					ways = append(ways, variant{level.String(), func(c *Config) { c.Engine.ISA = level.String() }})
+				}
+			}
+			for _, way := range ways {
+				changed := cfg
+				way.change(&changed)
+				r := create(t, changed)
+				asPlannedSum(t, trained(t, r, silent{}))
+				t.Log(way.name)
+				sameTuned(t, r, want)
+			}
+		})
+	}
+}
+
+// TestOtherCompletionBits shows that TestCompletionBits could fail.
+func TestOtherCompletionBits(t *testing.T) {
+	t.Parallel()
+	from := gptFolder(t, nil)
+	seen := map[string]string{}
+	for _, v := range append(slices.Clone(tunings),
+		variant{"seed", func(c *Config) { c.Loop.Seed++ }},
+		variant{"grid", func(c *Config) { c.Method.Grid = 7 }},
+		variant{"loss on prompts", func(c *Config) { c.Tune.LossOnPrompt = true }},
+		variant{"separator", func(c *Config) { c.Tune.Separator = " => " }},
+		variant{"batch", func(c *Config) { c.Pairs.BatchTokens = 220 }},
+		variant{"dropout", func(c *Config) { c.Model.AttentionDropout = 0 }},
+		variant{"frozen blocks", func(c *Config) { c.Tune.Freeze = 1 }}) {
+		cfg := tinyCompletionConfig(t, from)
+		cfg.Schedule.Steps = 2
+		v.change(&cfg)
+		r := create(t, cfg)
+		trained(t, r, silent{})
+		bytes := read(t, filepath.Join(r.Dir, filepath.FromSlash(optimizerFile)))
+		if other, ok := seen[bytes]; ok {
+			t.Errorf("a change of %s gives the same optimiser state as one of %s", v.name, other)
+		}
+		seen[bytes] = v.name
+	}
+}
+
+// TestCompletionResume: interrupted twice and resumed, a fine-tuning ends with the
+// bytes of the one that went through.
+func TestCompletionResume(t *testing.T) {
+	t.Parallel()
+	from := gptFolder(t, nil)
+	for _, tc := range tunings {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := tinyCompletionConfig(t, from)
+			tc.change(&cfg)
+			whole := create(t, cfg)
+			trained(t, whole, silent{})
+			r := create(t, cfg)
+			for _, at := range []int{2, 5} {
+				ctx, obs := cancelAt(at)
+				if sum, err := r.Train(ctx, obs); err != nil || !sum.Interrupted {
+					t.Fatalf("interrupted at step %d: %+v, %v", at, sum, err)
+				}
+				r = open(t, r.Dir)
+			}
+			trained(t, r, silent{})
+			sameTuned(t, r, whole)
+			sameState(t, open(t, r.Dir).State, open(t, whole.Dir).State)
+		})
+	}
+}
+
+// TestJoin compares batches of prompts and completions with those put together the
+// slow way.
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	const end = 9
+	for _, lossOnPrompt := range []bool{false, true} {
+		for _, rows := range [][][2][]int32{
+			{{{1}, {2}}},
+			{{{1, 2, 3}, {4, 5}}},
+			{{{1, 2, 3}, {4, 5}}, {{6}, {7, 8, 1, 2, 3}}, {{5, 4, 3, 2, 1}, {6}}, {{1}, {1}}},
+			{{{1, 2, 3, 4, 5, 6}, {7}}, {{1}, {2, 3}}},
+			{{{3, 1}, {}}, {{4}, {5}}}, // nothing but the end is to be said
+		} {
+			two, longest := &pairs.Batch{}, 0
+			for _, r := range rows {
+				two.S, two.T = max(two.S, len(r[0])+1), max(two.T, len(r[1])+1)
+				longest = max(longest, len(r[0])+len(r[1]))
+			}
+			want, losses := model.Batch{Size: len(rows)}, 0
+			for _, r := range rows {
+				two.B++
+				two.Source = append(two.Source, pad(append(slices.Clone(r[0]), end), two.S, end)...)
+				two.Target = append(two.Target, pad(append(slices.Clone(r[1]), end), two.T, pairs.Ignore)...)
+				two.SourceLengths, two.TargetLengths = append(two.SourceLengths, int32(len(r[0])+1)), append(two.TargetLengths, int32(len(r[1])+1))
+
+				whole := append(slices.Concat(r[0], r[1]), end)
+				targets := slices.Clone(whole[1:])
+				if !lossOnPrompt {
+					for i := range len(r[0]) - 1 {
+						targets[i] = backend.Ignore
+					}
+				}
+				for _, id := range targets {
+					if id != backend.Ignore {
+						losses++
+					}
+				}
+				want.Inputs = append(want.Inputs, pad(whole[:len(whole)-1], longest, end)...)
+				want.Targets = append(want.Targets, pad(targets, longest, backend.Ignore)...)
+			}
+			var b completionBatch
+			for range 2 { // the second time into memory that was used
+				b.join(two, lossOnPrompt)
+				if d := cmp.Diff(want, b.Batch); d != "" || b.losses != losses {
+					t.Errorf("%v, loss on prompts %v: %d losses, want %d; batch (-want +got):\n%s", rows, lossOnPrompt, b.losses, losses, d)
+				}
+			}
+		}
+	}
+}
+
+// pad is ids and then id, n in all.
+func pad(ids []int32, n int, id int32) []int32 {
+	return append(slices.Clone(ids), slices.Repeat([]int32{id}, n-len(ids))...)
+}
+
+// TestCompletionPlan: the plan without data is about what a run takes, whose batches
+// are as full as its pairs allow.
+func TestCompletionPlan(t *testing.T) {
+	t.Parallel()
+	from := gptFolder(t, nil)
+	for _, tc := range tunings {
+		cfg := tinyCompletionConfig(t, from)
+		tc.change(&cfg)
+		planned, err := Plan(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := create(t, cfg)
+		u, err := r.Plan()
+		if err != nil || u.Total > planned.Total+planned.Total/20 || u.Total < planned.Total/2 || u.ByComponent[backend.Weights] != planned.ByComponent[backend.Weights] {
+			t.Errorf("%s: the run takes\n%v\nplanned without data was\n%v, %v", tc.name, u, planned, err)
+		}
+	}
+}
+
+// TestCompletionLearns: a small model learns to complete prompts, and that they end.
+func TestCompletionLearns(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, gptFolder(t, nil))
+	cfg.Model.EmbeddingDropout, cfg.Model.AttentionDropout, cfg.Model.ResidualDropout = 0, 0, 0
+	var a strings.Builder
+	for i := range 49 {
+		a.WriteString(`{"prompt": "` + words[i%7][0] + " " + words[i/7][0] + `", "completion": "` + words[i%7][1] + "\"}\n")
+	}
+	cfg.Pairs.Files = pairs.Files{Source: textFile(t, a.String()), Format: pairs.JSONL}
+	cfg.Pairs.BatchTokens, cfg.Schedule.Steps, cfg.Schedule.LR, cfg.Loop.SampleEvery, cfg.Loop.EvalEvery, cfg.Method = 600, 200, 1e-2, 200, 100, noGrid(bdia.Store, 0)
+	r := create(t, cfg)
+	var said diary
+	sum := trained(t, r, &said)
+	if !(sum.LastVal.Loss < sum.FirstVal.Loss/5) {
+		t.Errorf("validation loss %v after %v", sum.LastVal.Loss, sum.FirstVal.Loss)
+	}
+	own, reference, ok := strings.Cut(strings.Join(said.samples, ""), "\n(")
+	if !ok || strings.Count(own, "\n") != 1 || len(own) > len(reference)+len("seven seven") {
+		t.Errorf("it does not end: %q", said.samples)
+	}
+}
+
+// TestCompletionLoss: the mean over batches is that over all pairs, one by one.
+func TestCompletionLoss(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, gptFolder(t, nil))
+	r := create(t, cfg)
+	set, err := r.Pairs.Sequential(cfg, pairs.Val)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := gptOf(t, cfg)
+	got, losses, err := CompletionLoss(m, set, cfg, cfg.Method.Grid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum float64
+	n, two := 0, &pairs.Batch{}
+	for k := range set.Len() {
+		for i := range set.Shape(k).B {
+			if err := set.Fill(k, i, 1, two); err != nil {
+				t.Fatal(err)
+			}
+			var b completionBatch
+			b.join(two, false)
+			n += b.losses
+			if err := m.Loss(b.Batch, cfg.Method.Grid, &sum); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n != losses || math.Abs(got-sum/float64(n)) > 1e-9 {
+		t.Errorf("mean loss %v of %d tokens, one by one %v of %d", got, losses, sum/float64(n), n)
+	}
+}
+
+// gptOf loads the model that a run of cfg starts from.
+func gptOf(t testing.TB, cfg Config) *model.GPT {
+	t.Helper()
+	be, err := cpu.New(cpu.Options{Threads: 1, ArenaBytes: 16 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(be.Close)
+	m, err := model.NewGPT(be, cfg.Model, cfg.Method)
+	if err == nil {
+		err = LoadWeights(be, m, cfg.Tune.From)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
