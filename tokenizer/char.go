@@ -190,7 +190,7 @@ func (c *Char) Save(dir string) error {
 }
 
 func loadChar(path string) (*Char, error) {
-	b, err := readFile(path)
+	b, err := readFile(path, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -64,13 +64,16 @@ type settings struct {
 	prefix  bool                  // add_prefix_space
 }
 
+// maxSettings bounds the size of each file.
+const maxSettings = 8 << 20
+
 // readSettings reads special_tokens_map.json, tokenizer_config.json, which counts
 // where they differ, and added_tokens.json, as far as dir has them.
 func readSettings(dir string) (settings, error) {
 	s := settings{roles: map[string]*tokenName{}}
 	for _, name := range []string{specialFile, configFile, addedFile} {
 		path := filepath.Join(dir, name)
-		text, err := readFile(path)
+		text, err := readFile(path, maxSettings)
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}

@@ -77,18 +77,39 @@ func (m *mergePair) parse(s string) error {
 	return nil
 }
 
+// addedTokens is a list of at most maxVocab.
+type addedTokens []AddedToken
+
+func (a *addedTokens) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return fmt.Errorf("the added tokens are not a list")
+	}
+	for d.More() {
+		if len(*a) == maxVocab {
+			return fmt.Errorf("there are more than %d added tokens", maxVocab)
+		}
+		var t AddedToken
+		if err := d.Decode(&t); err != nil {
+			return err
+		}
+		*a = append(*a, t)
+	}
+	return nil
+}
+
 // tokenizerJSON is the part of Hugging Face's tokenizer.json that concerns a
 // byte-level BPE. Fields that do not change Encode and Decode are passed over.
 type tokenizerJSON struct {
-	Version       string       `json:"version"`
-	Truncation    any          `json:"truncation"`
-	Padding       any          `json:"padding"`
-	AddedTokens   []AddedToken `json:"added_tokens"`
-	Normalizer    *component   `json:"normalizer"`
-	PreTokenizer  *component   `json:"pre_tokenizer"`
-	PostProcessor *component   `json:"post_processor"`
-	Decoder       *component   `json:"decoder"`
-	Model         modelJSON    `json:"model"`
+	Version       string          `json:"version"`
+	Truncation    json.RawMessage `json:"truncation"`
+	Padding       json.RawMessage `json:"padding"`
+	AddedTokens   addedTokens     `json:"added_tokens"`
+	Normalizer    *part           `json:"normalizer"`
+	PreTokenizer  *part           `json:"pre_tokenizer"`
+	PostProcessor *part           `json:"post_processor"`
+	Decoder       *part           `json:"decoder"`
+	Model         modelJSON       `json:"model"`
 }
 
 type modelJSON struct {
@@ -179,7 +200,7 @@ func loadBPE(dir, name, merges string) (*BPE, error) {
 		return nil, err
 	}
 	path := filepath.Join(dir, name)
-	text, err := readFile(path)
+	text, err := readFile(path, maxFile)
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +209,7 @@ func loadBPE(dir, name, merges string) (*BPE, error) {
 		b, err = parseTokenizerJSON(text)
 	} else {
 		var list []byte
-		if list, err = readFile(filepath.Join(dir, merges)); err != nil {
+		if list, err = readFile(filepath.Join(dir, merges), maxFile); err != nil {
 			return nil, err
 		}
 		path += " with " + merges
@@ -213,7 +234,7 @@ func (b *BPE) Save(dir string) error {
 	empty := ""
 	j := tokenizerJSON{
 		Version:      "1.0",
-		AddedTokens:  append([]AddedToken{}, b.added...),
+		AddedTokens:  append(addedTokens{}, b.added...),
 		PreTokenizer: byteLevel(false),
 		Decoder:      byteLevel(true),
 		Model:        modelJSON{Type: "BPE", Prefix: &empty, Suffix: &empty, Vocab: vocabulary{}, Merges: []mergePair{}},

@@ -28,10 +28,27 @@ type component struct {
 	Decoders      []component `json:"decoders,omitempty"`
 }
 
+// part is a component that is a field of tokenizer.json, no larger than anything
+// that can be read, so that a hostile file does not become gigabytes of components.
+type part component
+
+const maxPart = 64 << 10
+
+// UnmarshalJSON refuses a text of more than maxPart bytes.
+func (p *part) UnmarshalJSON(b []byte) error {
+	if len(b) > maxPart {
+		return fmt.Errorf("a part of the pipeline has %d bytes, at most %d are read", len(b), maxPart)
+	}
+	return json.Unmarshal(b, (*component)(p))
+}
+
+// parts returns the components that p stands for, none for nil.
+func (p *part) parts() []component { return (*component)(p).parts() }
+
 // byteLevel is GPT-2's part of that name.
-func byteLevel(prefixSpace bool) *component {
+func byteLevel(prefixSpace bool) *part {
 	yes := true
-	return &component{Type: "ByteLevel", AddPrefixSpace: &prefixSpace, TrimOffsets: &yes, UseRegex: &yes}
+	return &part{Type: "ByteLevel", AddPrefixSpace: &prefixSpace, TrimOffsets: &yes, UseRegex: &yes}
 }
 
 // parts returns the components that c stands for: those of a Sequence, and none

@@ -131,19 +131,19 @@ func Load(dir string) (Tokenizer, error) {
 	return b, nil
 }
 
-// readFile returns the content of a file of at most maxFile bytes.
-func readFile(path string) ([]byte, error) {
+// readFile returns the content of a file of at most so many bytes.
+func readFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: reading %s: %w", path, err)
 	}
-	if len(b) > maxFile {
-		return nil, fmt.Errorf("tokenizer: %s is larger than %d MiB: %w", path, maxFile>>20, ErrFormat)
+	if int64(len(b)) > most {
+		return nil, fmt.Errorf("tokenizer: %s is larger than %d MiB: %w", path, most>>20, ErrFormat)
 	}
 	return b, nil
 }
