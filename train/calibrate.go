@@ -73,11 +73,11 @@ func (r *Run) Calibrate(ctx context.Context) (Calibration, error) {
 }
 
 func (r *Run) calibrate(ctx context.Context, be backend.Backend, load bool) (c Calibration, err error) {
-	any, err := r.samples.learner(be, r.Config)
+	learner, err := r.samples.learner(be, r.Config)
 	if err != nil {
 		return c, err
 	}
-	l, ok := any.(calibrated)
+	l, ok := learner.(calibrated)
 	if !ok || r.Config.Method.Grid == bdia.NoGrid {
 		return c, fmt.Errorf("train: %w: calibration is for language models on a grid", ErrCombination)
 	}

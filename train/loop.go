@@ -123,8 +123,10 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 // run is the loop: steps, and what happens between them.
 func (l *loop) run(ctx context.Context) error {
 	c, st := l.Config.Loop, &l.State
-	for _, note := range l.s.learner.notes() {
-		l.obs.Note(note)
+	if st.Step == 0 {
+		for _, note := range l.s.learner.notes() {
+			l.obs.Note(note)
+		}
 	}
 	l.started, l.before = time.Now(), st.Elapsed
 	l.obs.Start(st.Step+1, l.Config.Schedule.Steps, l.sum.Planned)

@@ -30,9 +30,12 @@ type TuneConfig struct {
 // Separator is the text between a prompt and its completion.
 type Separator string
 
+// String is s in quotation marks.
+func (s Separator) String() string { return strconv.Quote(string(s)) }
+
 // MarshalYAML writes s in quotation marks: as YAML's library writes a lone line
 // break, it reads nothing.
-func (s Separator) MarshalYAML() ([]byte, error) { return []byte(strconv.Quote(string(s))), nil }
+func (s Separator) MarshalYAML() ([]byte, error) { return []byte(s.String()), nil }
 
 // DefaultCompletionConfig returns the settings of a run of TaskCompletion that names
 // nothing but its data and the model to start from: fine-tuning of all weights, with
@@ -65,7 +68,7 @@ func (c Config) validateTune() error {
 	case t.From == "" && (t.Freeze > 0 || t.LoRA.Rank > 0):
 		return fmt.Errorf("train: %w: frozen blocks or adapters, and a model that has learned nothing yet; name a trained one with --from", ErrCombination)
 	case !utf8.ValidString(string(t.Separator)): // which bdia.yaml cannot hold
-		return fmt.Errorf("train: the separator %q is not UTF-8", t.Separator)
+		return fmt.Errorf("train: the separator %s is not UTF-8", t.Separator)
 	case t.LoRA.Rank == 0:
 		return nil
 	case c.Loop.EMA > 0:

@@ -88,22 +88,22 @@ are: the reverse walk ends above them.`,
 			return nil
 		}
 		if resume != "" {
-			if out != "" {
-				return usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
+			chosen := cmd.Flags().Changed("grid")
+			if chosen && *auto {
+				return usage(errors.New("--grid auto is for a run that begins; leave it out"))
 			}
-			*auto = false
-			r, err := reopenRun(cmd, s, resume)
-			if err != nil {
+			return resumeRun(cmd, s, p, out, resume, func(r *train.Run) (err error) {
+				if r.State.Step == 0 { // stopped before it was calibrated, perhaps
+					measured, err = calibrate(cmd, r, !chosen, p)
+				}
 				return err
-			}
-			defer r.Close()
-			return trainRun(cmd.Context(), r, p, report)
+			}, report)
 		}
 		cfg, err := s.tuned(cmd.Flags())
 		if err != nil {
 			return err
 		}
-		return inNewDir(out, "tuned", p, func(dir string) error {
+		return inNewDir(out, runPrefix[train.TaskCompletion], p, func(dir string) error {
 			r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
 			if err != nil {
 				return err
@@ -198,11 +198,19 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 	case f.Changed("data") && f.Changed("prompts"):
 		return s.cfg, usage(errors.New("--data and --prompts both say what is learned; give one of them"))
 	}
+	if rank := f.Lookup("lora-rank"); s.file == "" && rank.Value.String() == rank.DefValue {
+		for _, name := range []string{"lora-alpha", "lora-dropout", "lora-targets"} {
+			if f.Changed(name) {
+				return s.cfg, usage(fmt.Errorf("--%s is for adapters, and there are none; ask for them with --lora-rank", name))
+			}
+		}
+	}
 	s.task = train.TaskCompletion
 	if kind == textKind || kind == "" && data != "" && !f.Changed("prompts") && !isPairs(data) {
 		s.task = train.TaskText
 	}
-	for _, name := range []string{"prompt-column", "completion-column", "completions", "val", "val-completions", "epochs", "separator", "loss-on-prompt", "batch-tokens", "on-long"} {
+	for _, name := range []string{"prompt-column", "completion-column", "header", "completions", "val", "val-completions", "epochs", "separator",
+		"loss-on-prompt", "batch-tokens", "on-bad", "on-long", "keep-duplicates"} {
 		if s.task == train.TaskText && f.Changed(name) {
 			return s.cfg, usage(fmt.Errorf("--%s is for pairs, and %s is text; if it has pairs, say so with --format", name, data))
 		}

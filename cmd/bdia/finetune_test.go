@@ -237,7 +237,14 @@ func TestFinetuneBadInput(t *testing.T) {
 		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--separator", ":"}, exitUsage, "is for pairs"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", bad, "--on-bad", "fatal"}, exitFailure, "line 2"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", table(t, 9), "--completion-column", "nope"}, exitFailure, "no column"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--header"}, exitUsage, "is for pairs"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--on-bad", "fatal"}, exitUsage, "is for pairs"},
 		{tune(t, "", "--batch", "4"), exitUsage, "--batch-tokens"},
+		{tune(t, "", "--lora-alpha", "4"), exitUsage, "--lora-rank"},
+		{tune(t, "", "--lora-rank", "2", "--freeze", "4"), exitUsage, "leave some for adapters"},
+		{tune(t, "", "--separator", "\xff"), exitUsage, "UTF-8"},
+		{[]string{"finetune", "--resume", baseModel(t), "--grid", "auto"}, exitUsage, "--grid auto"},
+		{[]string{"finetune", "--resume", baseModel(t), "--out", "x"}, exitUsage, "--out"},
 		{tune(t, "", "--window", "65"), exitUsage, "context of 64"},
 		{tune(t, "", "--freeze", "9"), exitUsage, "frozen blocks"},
 		{tune(t, "", "--lora-rank", "2", "--lora-targets", "head"), exitUsage, "adapters at"},
@@ -245,5 +252,42 @@ func TestFinetuneBadInput(t *testing.T) {
 		if r := call(c.args...); r.code != c.code || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") > 1 && c.code != exitOK {
 			t.Errorf("bdia %s: exit code %d, %q; want %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)
 		}
+	}
+}
+
+// A run that was stopped before it began is calibrated when it goes on; settings that
+// its weights depend on stay.
+func TestFinetuneResume(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	mustCall(t, tune(t, dir)...)
+	if r := call("finetune", "--resume", dir, "--steps", "6", "--separator", " "); r.code != exitUsage || !strings.Contains(r.err, `separator is "\n"`) {
+		t.Errorf("another separator: %d, %s", r.code, r.err)
+	}
+	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "5", "--grid", "7"); strings.Contains(r.err, "Loss before training") || strings.Contains(r.err, "Starting from") {
+		t.Errorf("a run that has begun says\n%s", r.err)
+	}
+	for _, name := range []string{"state", "best", "model.safetensors"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := mustCall(t, "finetune", "--resume", dir, "--json")
+	if c := object(t, r)["calibration"].(map[string]any); c["grid"] != "7" || !strings.Contains(r.err, "Loss before training") {
+		t.Errorf("calibration %v\n%s", c, r.err)
+	}
+}
+
+// Nothing held out is nothing to evaluate: what to try next takes what was learned.
+func TestFinetuneAllPairs(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	r := mustCall(t, tune(t, dir, "--val-fraction", "0")...)
+	if !strings.Contains(r.out, "bdia eval "+dir+" --split train") {
+		t.Errorf("it says\n%s", r.out)
+	}
+	mustCall(t, "eval", dir, "--split", "train")
+	if r := mustCall(t, "plan", "--config", filepath.Join(dir, configName)); !strings.Contains(r.out, "total") {
+		t.Errorf("the plan is\n%s", r.out)
 	}
 }

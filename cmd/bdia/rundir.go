@@ -215,6 +215,10 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %g)\n", sum.MaxAbs, r.Config.Method.Grid.Limit())
 	}
 	fmt.Fprintf(w, "  run directory    %s\n  loss curve       %s\n", r.Dir, filepath.Join(r.Dir, "loss.png"))
+	part := ""
+	if math.IsNaN(sum.LastVal.Loss) { // nothing is held out
+		part = " --split train"
+	}
 	if r.Images != nil {
 		if n, first := r.Images.Skipped(); n > 0 {
 			fmt.Fprintf(w, "  images left out  %d that cannot be decoded, such as:\n", n)
@@ -222,18 +226,14 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 				fmt.Fprintf(w, "    %s\n", line)
 			}
 		}
-		part := ""
-		if math.IsNaN(sum.LastVal.Loss) { // nothing is held out
-			part = " --split train"
-		}
 		fmt.Fprintf(w, "Try it with:\n  bdia eval %s%s\n  bdia classify %[1]s IMAGE\n", r.Dir, part)
 		return
 	}
 	switch r.Config.Task {
 	case train.TaskTranslation:
-		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia translate %[1]s SENTENCE\n", r.Dir)
+		fmt.Fprintf(w, "Try it with:\n  bdia eval %s%s\n  bdia translate %[1]s SENTENCE\n", r.Dir, part)
 	case train.TaskCompletion:
-		fmt.Fprintf(w, "Try it with:\n  bdia eval %s\n  bdia generate %[1]s --prompt TEXT\n", r.Dir)
+		fmt.Fprintf(w, "Try it with:\n  bdia eval %s%s\n  bdia generate %[1]s --prompt TEXT\n", r.Dir, part)
 	default:
 		fmt.Fprintf(w, "Try it with:\n  bdia generate %s\n", r.Dir)
 	}

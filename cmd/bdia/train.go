@@ -85,21 +85,13 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 		if resume == "" {
 			return trainNew(cmd, s, p, out, report)
 		}
-		if out != "" {
-			return usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
-		}
-		r, err := reopenRun(cmd, s, resume)
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		return trainRun(cmd.Context(), r, p, report)
+		return resumeRun(cmd, s, p, out, resume, func(*train.Run) error { return nil }, report)
 	}
 	return c
 }
 
 // runPrefix begins the names of runs of a task.
-var runPrefix = map[train.Task]string{train.TaskText: "gpt", train.TaskImage: "vit", train.TaskTranslation: "seq2seq"}
+var runPrefix = map[train.Task]string{train.TaskText: "gpt", train.TaskImage: "vit", train.TaskTranslation: "seq2seq", train.TaskCompletion: "tuned"}
 
 // trainNew starts the run that the flags describe.
 func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report func(*train.Run, train.Summary) error) (err error) {
@@ -121,6 +113,22 @@ func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report f
 		defer r.Close()
 		return trainRun(cmd.Context(), r, p, report)
 	})
+}
+
+// resumeRun goes on with the run in dir, after begin.
+func resumeRun(cmd *cobra.Command, s *settings, p *progress, out, dir string, begin func(*train.Run) error, report func(*train.Run, train.Summary) error) error {
+	if out != "" {
+		return usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
+	}
+	r, err := reopenRun(cmd, s, dir)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := begin(r); err != nil {
+		return err
+	}
+	return trainRun(cmd.Context(), r, p, report)
 }
 
 // trainRun trains r to its end, or until ctx is done, and reports.
