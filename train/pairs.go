@@ -39,7 +39,7 @@ func (c PairConfig) Validate() error {
 	case !(c.Epochs >= 0 && c.Epochs <= 1e6):
 		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", c.Epochs)
 	case c.ValSource == "" && c.ValTarget != "":
-		return fmt.Errorf("train: translations for validation in %s, but not what they translate; name it with --val-source", c.ValTarget)
+		return fmt.Errorf("train: targets for validation in %s, but not their sources; name those with --val-source, or of prompts with --val", c.ValTarget)
 	case c.ValSource != "" && (c.ValTarget == "") != (c.Target == ""):
 		return fmt.Errorf("train: pairs for training and for validation have to be in files of one kind: two parallel ones, or a table")
 	case c.OnBad != pairs.Skip && c.OnBad != pairs.Fatal:

@@ -20,8 +20,7 @@ import (
 func newFinetune() *cobra.Command {
 	s := newSettings()
 	s.cfg = train.DefaultCompletionConfig()
-	var out, resume string
-	var asJSON bool
+	var o runOptions
 	c := &cobra.Command{
 		Use:   "finetune",
 		Short: "Go on training a GPT-2 on text, or on prompts and their completions",
@@ -60,14 +59,7 @@ are: the reverse walk ends above them.`,
 		f.IntVar(&s.cfg.Pairs.BatchTokens, "batch-tokens", s.cfg.Pairs.BatchTokens, "pairs: tokens of a batch, padding included")
 	})
 	group(c, "Evaluation, samples, records", s.loopFlags)
-	group(c, "Run", func(f *pflag.FlagSet) {
-		f.StringVar(&out, "out", "", "run `folder` (default runs/tuned-DATE-TIME)")
-		f.StringVar(&resume, "resume", "", "run `folder` to continue")
-		s.configFlag(f)
-		s.seedFlag(f)
-		engineFlags(f, &s.cfg.Engine)
-		f.BoolVar(&asJSON, "json", false, "print the summary as JSON")
-	})
+	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/tuned-DATE-TIME") })
 	auto := s.autoGrid(c.Flags())
 	for name, values := range map[string][]string{ // before those that other commands have
 		"format": {textKind, "csv", "tsv", "jsonl"}, "grid": {"auto", "9", "none"}, "lora-targets": {"qkv", "qkv,proj", "all"},
@@ -79,7 +71,7 @@ are: the reverse walk ends above them.`,
 		w, p := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr())
 		var measured *train.Calibration
 		report := func(r *train.Run, sum train.Summary) error {
-			if asJSON {
+			if o.asJSON {
 				j := summaryJSON(r, sum)
 				j["calibration"] = calibrationJSON(measured)
 				return printJSON(w, j)
@@ -87,13 +79,13 @@ are: the reverse walk ends above them.`,
 			printSummary(w, r, sum)
 			return nil
 		}
-		if resume != "" {
+		if o.resume != "" {
 			chosen := cmd.Flags().Changed("grid")
 			if chosen && *auto {
 				return usage(errors.New("--grid auto is for a run that begins; leave it out"))
 			}
-			return resumeRun(cmd, s, p, out, resume, func(r *train.Run) (err error) {
-				if r.State.Step == 0 { // stopped before it was calibrated, perhaps
+			return resumeRun(cmd, s, p, o, func(r *train.Run) (err error) {
+				if r.State.Step == 0 && r.Config.Tune.From != "" { // stopped before it was calibrated, perhaps
 					measured, err = calibrate(cmd, r, !chosen, p)
 				}
 				return err
@@ -103,7 +95,7 @@ are: the reverse walk ends above them.`,
 		if err != nil {
 			return err
 		}
-		return inNewDir(out, runPrefix[train.TaskCompletion], p, func(dir string) error {
+		return inNewDir(o.out, runPrefix[train.TaskCompletion], p, func(dir string) error {
 			r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
 			if err != nil {
 				return err

@@ -13,8 +13,7 @@ import (
 
 func newTrain() *cobra.Command {
 	s := newSettings()
-	var out, resume string
-	var asJSON bool
+	var o runOptions
 	c := &cobra.Command{
 		Use:   "train",
 		Short: "Train a language model on text, a classifier on images, or a translator",
@@ -64,28 +63,21 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 	group(c, "Optimiser and schedule", s.optimizerFlags)
 	group(c, "Batch", s.updateFlags)
 	group(c, "Evaluation, samples, records", s.loopFlags)
-	group(c, "Run", func(f *pflag.FlagSet) {
-		f.StringVar(&out, "out", "", "run `folder` (default runs/gpt-DATE-TIME, runs/vit-... or runs/seq2seq-...)")
-		f.StringVar(&resume, "resume", "", "run `folder` to continue")
-		s.configFlag(f)
-		s.seedFlag(f)
-		engineFlags(f, &s.cfg.Engine)
-		f.BoolVar(&asJSON, "json", false, "print the summary as JSON")
-	})
+	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/gpt-DATE-TIME, runs/vit-... or runs/seq2seq-...") })
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		w, p := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr())
 		report := func(r *train.Run, sum train.Summary) error {
-			if asJSON {
+			if o.asJSON {
 				return printJSON(w, summaryJSON(r, sum))
 			}
 			printSummary(w, r, sum)
 			return nil
 		}
-		if resume == "" {
-			return trainNew(cmd, s, p, out, report)
+		if o.resume == "" {
+			return trainNew(cmd, s, p, o.out, report)
 		}
-		return resumeRun(cmd, s, p, out, resume, func(*train.Run) error { return nil }, report)
+		return resumeRun(cmd, s, p, o, func(*train.Run) error { return nil }, report)
 	}
 	return c
 }
@@ -115,12 +107,29 @@ func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report f
 	})
 }
 
-// resumeRun goes on with the run in dir, after begin.
-func resumeRun(cmd *cobra.Command, s *settings, p *progress, out, dir string, begin func(*train.Run) error, report func(*train.Run, train.Summary) error) error {
-	if out != "" {
+// runOptions say which run a command trains, and what it prints in the end.
+type runOptions struct {
+	out, resume string
+	asJSON      bool
+}
+
+// flags adds those of o, and others of the settings that every run has. A new run's
+// folder is one like names.
+func (o *runOptions) flags(f *pflag.FlagSet, s *settings, names string) {
+	f.StringVar(&o.out, "out", "", "run `folder` (default "+names+")")
+	f.StringVar(&o.resume, "resume", "", "run `folder` to continue")
+	s.configFlag(f)
+	s.seedFlag(f)
+	engineFlags(f, &s.cfg.Engine)
+	f.BoolVar(&o.asJSON, "json", false, "print the summary as JSON")
+}
+
+// resumeRun goes on with the run that o names, after begin.
+func resumeRun(cmd *cobra.Command, s *settings, p *progress, o runOptions, begin func(*train.Run) error, report func(*train.Run, train.Summary) error) error {
+	if o.out != "" {
 		return usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
 	}
-	r, err := reopenRun(cmd, s, dir)
+	r, err := reopenRun(cmd, s, o.resume)
 	if err != nil {
 		return err
 	}
