@@ -105,7 +105,11 @@ func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
 func planBudget(w io.Writer, cfg train.Config, limit int64, asJSON bool) error {
 	out := map[string]usageJSON{}
 	if !asJSON {
-		fmt.Fprintf(w, "%s.\nLargest batch in %s:\n", modelText(cfg), bytesText(limit))
+		what := "Largest batch"
+		if _, perSample := cfg.Unit(); perSample == 0 { // of pairs, which is as many as its tokens allow
+			what = "Most tokens of a batch"
+		}
+		fmt.Fprintf(w, "%s.\n%s in %s:\n", modelText(cfg), what, bytesText(limit))
 	}
 	for _, mode := range modes {
 		batch, u, err := train.LargestBatch(cfg, mode, limit)
