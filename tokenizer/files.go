@@ -81,6 +81,9 @@ func (m *mergePair) parse(s string) error {
 type addedTokens []AddedToken
 
 func (a *addedTokens) UnmarshalJSON(b []byte) error {
+	if string(b) == "null" {
+		return nil
+	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	if t, err := d.Token(); err != nil || t != json.Delim('[') {
 		return fmt.Errorf("the added tokens are not a list")
