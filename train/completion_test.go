@@ -78,7 +78,7 @@ func tinyCompletionConfig(t testing.TB, dir string) Config {
 	c.Pairs.Source, c.Pairs.Target = sentences(t, 200)
 	c.Pairs.BatchTokens, c.Pairs.Split.Val, c.Pairs.Epochs = 200, 0.1, 0
 	c.Schedule = optim.Schedule{Kind: "cosine", LR: 1e-2, Final: 0.1, Warmup: 2, Steps: 6}
-	c.Loop.EvalEvery, c.Loop.EvalTrain, c.Loop.LogEvery, c.Loop.SampleEvery, c.Loop.SampleTokens = 3, true, 1, 3, 40
+	c.Loop.EvalEvery, c.Loop.EvalTrain, c.Loop.LogEvery, c.Loop.SampleEvery, c.Loop.SampleTokens = 3, true, 1, 3, 8
 	c.Engine.Threads = 1
 	return c
 }
@@ -131,6 +131,9 @@ func TestCompletionBits(t *testing.T) {
 					ways = append(ways, variant{level.String(), func(c *Config) { c.Engine.ISA = level.String() }})
 				}
 			}
+			if testing.Short() {
+				ways = ways[:1]
+			}
 			for _, way := range ways {
 				changed := cfg
 				way.change(&changed)
@@ -146,6 +149,9 @@ func TestCompletionBits(t *testing.T) {
 // TestOtherCompletionBits shows that TestCompletionBits could fail.
 func TestOtherCompletionBits(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("a dozen runs")
+	}
 	from := gptFolder(t, nil)
 	seen := map[string]string{}
 	for _, v := range append(slices.Clone(tunings),
