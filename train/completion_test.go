@@ -281,6 +281,9 @@ func TestCompletionPlan(t *testing.T) {
 // TestCompletionLearns: a small model learns to complete prompts, and that they end.
 func TestCompletionLearns(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("a long run")
+	}
 	cfg := tinyCompletionConfig(t, gptFolder(t, nil))
 	cfg.Model.EmbeddingDropout, cfg.Model.AttentionDropout, cfg.Model.ResidualDropout = 0, 0, 0
 	var a strings.Builder
