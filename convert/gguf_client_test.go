@@ -3,6 +3,7 @@
 package convert
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -123,16 +124,12 @@ func spread(be backend.Backend, m *model.GPT, seed uint64, end int32) {
 func TestClientLlama(t *testing.T) {
 	testkit.Clients(t)
 	texts := slices.Clone(mixed)
-	book := &strings.Builder{}
-	for _, name := range []string{"README.md", "CONTRIBUTING.md", "bdia.go", "docs/method.md"} {
-		b, err := os.ReadFile(filepath.Join("..", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		book.Write(b)
+	book, err := os.ReadFile(filepath.Join("..", "LICENSE")) // a text that stays as it is
+	if err != nil {
+		t.Fatal(err)
 	}
-	texts = append(texts, book.String())
-	tok, err := tokenizer.TrainBPE(t.Context(), strings.NewReader(book.String()), tokenizer.TrainOptions{VocabSize: 600})
+	texts = append(texts, string(book))
+	tok, err := tokenizer.TrainBPE(t.Context(), bytes.NewReader(book), tokenizer.TrainOptions{VocabSize: 600})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +202,7 @@ func TestClientLlama(t *testing.T) {
 				s.tokens, lead = continuation(m, prompt, clientTokens)
 				s.want = make([]float32, len(s.tokens)*c.Vocab)
 				m.Logits(s.want, model.Batch{Size: 1, Inputs: s.tokens}, bdia.NoGrid)
-				if !s.same || lead > 2e-3*largest(s.want) && slices.Max(s.tokens) < end {
+				if !s.same || lead > 3e-3*largest(s.want) && slices.Max(s.tokens) < end {
 					t.Logf("%s: seed %d, smallest lead %.3g, largest |logit| %.3g", s.name, seed, lead, largest(s.want))
 					break
 				}
@@ -246,7 +243,8 @@ func TestClientLlama(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if same < clientTokens || written(got.Completion) != written(string(text)) {
+		// After bytes that may begin a character, the completion goes on for a token.
+		if same < clientTokens || !strings.HasPrefix(written(got.Completion), written(string(text))) {
 			t.Errorf("%s: tokens %v\nand text %q,\nwant %v\nand %q", s.name, got.Generated, got.Completion, s.tokens[len(s.prompt):], text)
 		}
 	}
