@@ -33,12 +33,16 @@ type Seq2SeqConfig struct {
 }
 
 // The base size is that of Vaswani et al., table 3; the small one that of their
-// followers for sets of 100,000s of pairs. Vocabularies are placeholders: data has
-// its own.
+// followers for sets of 100,000s of pairs. The BDIA paper prints no sizes for its
+// translation experiment; eng-fra has those that public PyTorch examples give a
+// transformer on the same table of sentences. Vocabularies are placeholders: data
+// has its own.
 var seq2SeqPresets = map[string]Seq2SeqConfig{
 	"tiny":  seq2SeqPreset(4, 128, 4, 512),
 	"small": seq2SeqPreset(6, 256, 4, 1024),
 	"base":  seq2SeqPreset(6, 512, 8, 2048),
+	"eng-fra": {SourceVocab: 8192, TargetVocab: 8192, SourceContext: 256, TargetContext: 256, EncoderLayers: 3, DecoderLayers: 3,
+		Heads: 6, Width: 192, MLP: 192, Untied: true, Sinusoidal: true, EmbeddingDropout: 0.1, AttentionDropout: 0.1, ResidualDropout: 0.1},
 }
 
 func seq2SeqPreset(layers, width, heads, mlp int) Seq2SeqConfig {

@@ -427,7 +427,7 @@ func TestSeq2SeqConfig(t *testing.T) {
 // TestSeq2SeqPresets counts parameters by hand.
 func TestSeq2SeqPresets(t *testing.T) {
 	t.Parallel()
-	if names := model.Seq2SeqPresets(); !slices.Equal(names, []string{"tiny", "small", "base"}) {
+	if names := model.Seq2SeqPresets(); !slices.Equal(names, []string{"tiny", "eng-fra", "small", "base"}) {
 		t.Errorf("presets %v", names)
 	}
 	count := func(k, C, M, context int) int {
@@ -435,7 +435,9 @@ func TestSeq2SeqPresets(t *testing.T) {
 		mlp, norm := C*M+M+M*C+C, 2*C
 		return 8192*C + 2*context*C + k*(4*square+mlp+2*norm) + k*(8*square+mlp+3*norm) + 2*norm
 	}
-	want := map[string]int{"tiny": count(4, 128, 512, 256), "small": count(6, 256, 1024, 256), "base": count(6, 512, 2048, 256)}
+	// Three tables of 8192 tokens, positions without parameters.
+	engFra := count(3, 192, 192, 0) + 2*8192*192
+	want := map[string]int{"eng-fra": engFra, "tiny": count(4, 128, 512, 256), "small": count(6, 256, 1024, 256), "base": count(6, 512, 2048, 256)}
 	for name, want := range want {
 		c, err := model.Seq2SeqPreset(name)
 		if err != nil {
