@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"os"
 	"sort"
 
 	"github.com/bdia-go/bdia/internal/mmap"
@@ -134,7 +133,7 @@ type shard struct {
 // another tokenizer ErrTokenizer.
 func OpenShards(dir, name string, opts OpenOptions) (*Shards, error) {
 	s := &Shards{name: name}
-	for i := 0; i == 0 || i < int(s.first.shards); i++ {
+	for i := 0; i == 0 || uint32(i) < s.first.shards; i++ {
 		path := shardPath(dir, name, i)
 		if err := s.add(path, i, opts); err != nil {
 			s.Close()
@@ -151,24 +150,11 @@ func OpenShards(dir, name string, opts OpenOptions) (*Shards, error) {
 
 // add opens shard number index.
 func (s *Shards) add(path string, index int, opts OpenOptions) error {
-	f, err := os.Open(path)
+	b, unmap, err := mmap.Open(path)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	size := info.Size()
-	if !info.Mode().IsRegular() || size < headerSize || size > math.MaxInt {
-		return fmt.Errorf("%w: a file of %d bytes", ErrCorrupt, size)
-	}
-	b, unmap, err := mmap.File(f, int(size))
-	if err != nil {
-		return err
-	}
-	h, err := parseHeader(b, size)
+	h, err := parseHeader(b, int64(len(b)))
 	if err == nil {
 		err = s.check(h, index, b[headerSize:], opts)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
-	"os"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/internal/mmap"
@@ -155,20 +154,7 @@ func Open(dir, name string, o OpenOptions) (*Set, error) {
 func setPath(dir, name string) string { return filepath.Join(dir, name+".pairs") }
 
 func (s *Set) open(o OpenOptions) error {
-	f, err := os.Open(s.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	size := info.Size()
-	if !info.Mode().IsRegular() || size < headerSize || size > math.MaxInt {
-		return fmt.Errorf("%w: a file of %d bytes", ErrCorrupt, size)
-	}
-	b, unmap, err := mmap.File(f, int(size))
+	b, unmap, err := mmap.Open(s.path)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package gguf
 import (
 	"fmt"
 	"io/fs"
-	"math"
-	"os"
 	"slices"
 
 	"github.com/bdia-go/bdia/internal/mmap"
@@ -26,7 +24,7 @@ type File struct {
 // format wrap ErrCorrupt or ErrUnsupported. The file must not be cut short in
 // place while it is open; replacing it by a rename is safe.
 func Open(path string) (*File, error) {
-	data, unmap, err := open(path)
+	data, unmap, err := mmap.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("gguf: %s: %w", path, err)
 	}
@@ -43,38 +41,6 @@ func Open(path string) (*File, error) {
 		f.byName[t.Name] = i
 	}
 	return f, nil
-}
-
-func open(path string) ([]byte, func() error, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, bare(err)
-	}
-	defer file.Close()
-	st, err := file.Stat()
-	switch {
-	case err != nil:
-		return nil, nil, bare(err)
-	case !st.Mode().IsRegular():
-		return nil, nil, fmt.Errorf("not a regular file")
-	case st.Size() == 0:
-		return nil, nil, corrupt("the file is empty")
-	case st.Size() > math.MaxInt:
-		return nil, nil, fmt.Errorf("%d bytes are too many for this system", st.Size())
-	}
-	data, unmap, err := mmap.File(file, int(st.Size()))
-	if err != nil {
-		return nil, nil, fmt.Errorf("map %d bytes: %w", st.Size(), bare(err))
-	}
-	return data, unmap, nil
-}
-
-// bare drops the operation and path that the caller names itself.
-func bare(err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
-		return pe.Err
-	}
-	return err
 }
 
 // Keys lists the keys in the order of the file.

@@ -206,6 +206,9 @@ func (c *cursor) tensor() Info {
 
 // parse reads and checks the header of a whole file.
 func parse(file []byte) (*header, error) {
+	if len(file) == 0 {
+		return nil, corrupt("the file is empty")
+	}
 	c := &cursor{b: file[:min(len(file), maxHeader)]}
 	if m := c.take(4); m != nil && string(m) != magic {
 		return nil, corrupt("it begins with %q, not %q: not a GGUF file?", m, magic)

@@ -3,9 +3,6 @@ package onnx
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"math"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -60,36 +57,15 @@ func Open(path string) (*File, error) {
 
 // open maps a file.
 func (f *File) open(path string) ([]byte, error) {
-	file, err := os.Open(path)
+	b, unmap, err := mmap.Open(path)
 	if err != nil {
-		return nil, bare(err)
-	}
-	defer file.Close()
-	st, err := file.Stat()
-	switch {
-	case err != nil:
-		return nil, bare(err)
-	case !st.Mode().IsRegular():
-		return nil, errors.New("not a regular file")
-	case st.Size() == 0:
-		return nil, corrupt("the file is empty")
-	case st.Size() > math.MaxInt:
-		return nil, fmt.Errorf("%d bytes are too many for this system", st.Size())
-	}
-	b, unmap, err := mmap.File(file, int(st.Size()))
-	if err != nil {
-		return nil, fmt.Errorf("map %d bytes: %w", st.Size(), bare(err))
+		return nil, err
 	}
 	f.unmap = append(f.unmap, unmap)
-	return b, nil
-}
-
-// bare drops the operation and path that the caller names itself.
-func bare(err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
-		return pe.Err
+	if len(b) == 0 {
+		return nil, corrupt("the file is empty")
 	}
-	return err
+	return b, nil
 }
 
 // Close unmaps the files. A second Close does nothing.

@@ -1,12 +1,12 @@
 package safetensors
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"maps"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/bdia-go/bdia/internal/half"
@@ -27,8 +27,13 @@ type File struct {
 // format wrap ErrCorrupt. The file must not be cut short in place while it is
 // open; replacing it by a rename is safe.
 func Open(path string) (*File, error) {
-	h, data, unmap, err := open(path)
+	data, unmap, err := mmap.Open(path)
 	if err != nil {
+		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
+	}
+	h, err := parse(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		unmap()
 		return nil, fmt.Errorf("safetensors: %s: %w", path, err)
 	}
 	f := &File{path: path, header: h, data: data, unmap: unmap, byName: make(map[string]int, len(h.Tensors))}
@@ -36,41 +41,6 @@ func Open(path string) (*File, error) {
 		f.byName[t.Name] = i
 	}
 	return f, nil
-}
-
-func open(path string) (*Header, []byte, func() error, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, nil, nil, bare(err)
-	}
-	defer file.Close()
-	st, err := file.Stat()
-	if err != nil {
-		return nil, nil, nil, bare(err)
-	}
-	if !st.Mode().IsRegular() {
-		return nil, nil, nil, fmt.Errorf("not a regular file")
-	}
-	if st.Size() > math.MaxInt {
-		return nil, nil, nil, fmt.Errorf("%d bytes are too many for this system", st.Size())
-	}
-	h, err := parse(file, st.Size())
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	data, unmap, err := mmap.File(file, int(st.Size()))
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("map %d bytes: %w", st.Size(), bare(err))
-	}
-	return h, data, unmap, nil
-}
-
-// bare drops the operation and path that the caller names itself.
-func bare(err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
-		return pe.Err
-	}
-	return err
 }
 
 // Names lists the tensors in the order of their data.

@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// File reads the first size bytes of f: memory maps are for Unix only.
-func File(f *os.File, size int) (b []byte, unmap func() error, err error) {
+// mapped reads the first size bytes of f: memory maps are for Unix only.
+func mapped(f *os.File, size int) (b []byte, unmap func() error, err error) {
 	b = make([]byte, size)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(size)), b); err != nil {
 		return nil, nil, err
