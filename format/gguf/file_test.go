@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -325,20 +326,10 @@ func TestWriterOrder(t *testing.T) {
 	}
 }
 
-type limitedWriter int
-
-func (l *limitedWriter) Write(p []byte) (int, error) {
-	if int(*l) < len(p) {
-		return 0, io.ErrShortWrite
-	}
-	*l -= limitedWriter(len(p))
-	return len(p), nil
-}
-
 // The error of the underlying writer comes through, however late.
 func TestWriterFails(t *testing.T) {
 	t.Parallel()
-	for _, room := range []limitedWriter{0, 1 << 16, 1<<18 + 10} {
+	for _, room := range []testkit.Room{0, 1 << 16, 1<<18 + 10} {
 		w, err := NewWriter(&room, nil, []Info{{Name: "a", Type: F32, Shape: []int{1 << 16}}})
 		if err != nil {
 			t.Fatal(err)

@@ -374,20 +374,10 @@ func TestWriterOrder(t *testing.T) {
 	}
 }
 
-type limitedWriter int
-
-func (l *limitedWriter) Write(p []byte) (int, error) {
-	if int(*l) < len(p) {
-		return 0, io.ErrShortWrite
-	}
-	*l -= limitedWriter(len(p))
-	return len(p), nil
-}
-
 // The error of the underlying writer comes through, however late.
 func TestWriterFails(t *testing.T) {
 	t.Parallel()
-	for _, room := range []limitedWriter{0, 1 << 16, 1 << 18} {
+	for _, room := range []testkit.Room{0, 1 << 16, 1 << 18} {
 		w, err := NewWriter(&room, []Info{{Name: "a", DType: F32, Shape: []int{1 << 16}}}, nil)
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@
 package testkit
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,4 +36,16 @@ func SharedPath(t testing.TB, elem ...string) string {
 		t.Skipf("reference data %s is not beside the repository", filepath.Join(elem...))
 	}
 	return p
+}
+
+// Room is a writer that takes so many bytes.
+type Room int
+
+// Write fails with io.ErrShortWrite where p is more than there is room for.
+func (r *Room) Write(p []byte) (int, error) {
+	if int(*r) < len(p) {
+		return 0, io.ErrShortWrite
+	}
+	*r -= Room(len(p))
+	return len(p), nil
 }
