@@ -173,6 +173,7 @@ func TestBatchRejects(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := make([]int32, 8)
+	late := int64(3 << 31) // not of int in every system
 	for name, err := range map[string]error{
 		"context 0":     func() error { _, err := NewSampler(positions(t, 50), 0, 1); return err }(),
 		"short inputs":  s.Batch(0, 0, 2, b[:7], b),
@@ -180,7 +181,7 @@ func TestBatchRejects(t *testing.T) {
 		"negative n":    s.Batch(0, 0, -2, b, b),
 		"first":         s.Batch(0, -1, 2, b, b),
 		"step":          s.Batch(-1, 0, 2, b, b),
-		"late step":     s.Batch(1<<32, 0, 2, b, b),
+		"late step":     s.Batch(int(late), 0, 2, b, b),
 	} {
 		if err == nil {
 			t.Errorf("%s is no error", name)

@@ -1,6 +1,9 @@
 package data
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+)
 
 // Sliding gives evaluation windows that overlap, so that most tokens are seen with
 // a long context: window i begins at token i*stride, and counts the tokens that no
@@ -32,7 +35,7 @@ func NewSliding(tokens Tokens, context, stride, maxWindows int) (*Sliding, error
 	if stride == context {
 		s.span++
 	}
-	n := 1 + (max(tokens.Len()-s.span, 0)+s.stride-1)/s.stride
+	n := min(1+(max(tokens.Len()-s.span, 0)+s.stride-1)/s.stride, math.MaxInt)
 	if maxWindows > 0 {
 		n = min(n, int64(maxWindows))
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -46,10 +47,10 @@ func TestHostileYAML(t *testing.T) {
 func TestHugeSizes(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Config){
-		"batch":       func(c *Config) { c.Loop.Batch = 1 << 40 },
+		"batch":       func(c *Config) { c.Loop.Batch = math.MaxInt },
 		"tokens":      func(c *Config) { c.Loop.Batch = maxTokens/c.Model.Context + 1 },
 		"micro-batch": func(c *Config) { c.Loop.Batch, c.Loop.MicroBatch = 1<<20, 1<<19 },
-		"threads":     func(c *Config) { c.Engine.Threads = 1 << 40 },
+		"threads":     func(c *Config) { c.Engine.Threads = math.MaxInt },
 	} {
 		cfg := DefaultConfig()
 		change(&cfg)
@@ -58,11 +59,11 @@ func TestHugeSizes(t *testing.T) {
 		}
 	}
 	for name, change := range map[string]func(*Config){
-		"batch":       func(c *Config) { c.Loop.Batch = 1 << 40 },
+		"batch":       func(c *Config) { c.Loop.Batch = math.MaxInt },
 		"images":      func(c *Config) { c.ViT.Image, c.ViT.Patch, c.Loop.Batch = 1<<13, 1<<12, 2 },
 		"micro-batch": func(c *Config) { c.Loop.Batch, c.Loop.MicroBatch = 1<<20, 1<<19 },
-		"image":       func(c *Config) { c.ViT.Image = 1 << 40 },
-		"classes":     func(c *Config) { c.ViT.Classes = 1 << 40 },
+		"image":       func(c *Config) { c.ViT.Image = math.MaxInt },
+		"classes":     func(c *Config) { c.ViT.Classes = math.MaxInt },
 	} {
 		cfg := DefaultImageConfig()
 		change(&cfg)

@@ -28,7 +28,7 @@ func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progres
 	}
 	norm := o.Norm
 	if norm == (Norm{}) {
-		norm = l.sums.norm(d.Train.Len() * l.Size * l.Size)
+		norm = l.sums.norm(int64(d.Train.Len()) * int64(l.Size) * int64(l.Size))
 	}
 	if val != nil {
 		if d.Val, err = l.load(ctx, val); err != nil {
@@ -96,7 +96,7 @@ func (s *sums) addAll(o sums) {
 
 // norm returns mean and deviation over n pixels of a channel. A channel of one
 // value gets the deviation 1.
-func (s *sums) norm(n int) (norm Norm) {
+func (s *sums) norm(n int64) (norm Norm) {
 	for c := range 3 {
 		mean := float64(s.first[c]) / float64(n)
 		variance := float64(s.second[c])/float64(n) - float64(mean*mean)
@@ -135,7 +135,7 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 		set  = &Set{classes: p.classes, samples: p.samples, size: l.Size, threads: l.Threads}
 	)
 	l.sums = sums{}
-	if bytes := int64(len(p.samples)) * int64(size); bytes <= l.left {
+	if bytes := int64(len(p.samples)) * int64(size); bytes <= min(l.left, math.MaxInt) {
 		set.pixels = make([]uint8, bytes)
 		l.left -= bytes
 	}

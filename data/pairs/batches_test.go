@@ -329,7 +329,7 @@ func TestBatchesRefuse(t *testing.T) {
 	t.Parallel()
 	v := Vocabulary{Size: 5}
 	set := writeSet(t, t.TempDir(), v, v, [][2][]int32{{{1}, {}}, {{1, 2, 3}, {1, 2}}, {{}, {}}})
-	for _, o := range []BatchOptions{{}, {Tokens: 6}, {Tokens: 1 << 31}, {Tokens: 10, Window: -1}, {Tokens: 10, Special: Special{Pad: -1}}} {
+	for _, o := range []BatchOptions{{}, {Tokens: 6}, {Tokens: int(past32)}, {Tokens: 10, Window: -1}, {Tokens: 10, Special: Special{Pad: -1}}} {
 		if _, err := NewBatches(set, o); err == nil {
 			t.Errorf("%+v is no error", o)
 		}
@@ -338,7 +338,7 @@ func TestBatchesRefuse(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	b := newBatches(t, set, BatchOptions{Tokens: 7})
-	for _, step := range []int{-1, 0, 1 << 31} {
+	for _, step := range []int{-1, 0, int(past32)} {
 		if _, err := b.Shape(step); err == nil {
 			t.Errorf("step %d is no error", step)
 		}

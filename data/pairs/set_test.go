@@ -12,6 +12,9 @@ import (
 	"testing"
 )
 
+// past32 is more than 32 bits hold; where an int has no more, it is negative.
+var past32 int64 = 1 << 31
+
 func checkSet(t testing.TB, s *Set, want [][2][]int32) {
 	t.Helper()
 	if s.Len() != len(want) {
@@ -127,7 +130,7 @@ func TestWriterRefuses(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		source, target Vocabulary
-	}{{"train", v, Vocabulary{}}, {"train", Vocabulary{Size: 1 << 31}, v}, {"", v, v}, {"a/b", v, v}, {"tr*", v, v}, {"../x", v, v}} {
+	}{{"train", v, Vocabulary{}}, {"train", Vocabulary{Size: int(past32)}, v}, {"", v, v}, {"a/b", v, v}, {"tr*", v, v}, {"../x", v, v}} {
 		if _, err := Create(dir, c.name, c.source, c.target); err == nil {
 			t.Errorf("%q, %v, %v is no error", c.name, c.source, c.target)
 		}

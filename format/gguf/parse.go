@@ -165,7 +165,7 @@ func (c *cursor) kv() KV {
 	}
 	k = kind(c.u32())
 	size := int64(1)
-	if int(k) < len(kindSizes) && k != kindArray {
+	if k < kind(len(kindSizes)) && k != kindArray {
 		size = kindSizes[k]
 	}
 	_, kv.Value = c.value(k, c.count("elements of "+kv.Key, size, maxHeader))

@@ -251,6 +251,9 @@ func (p *parser) value(b []byte) (v Value, err error) {
 		err := p.fields(f.bytes, "dimension", func(f field) error {
 			switch f.number {
 			case dimSize:
+				if f.value > math.MaxInt {
+					return corrupt("a dimension of %d", int64(f.value))
+				}
 				d.Size = int(f.value)
 			case dimName:
 				return f.text(&d.Name)

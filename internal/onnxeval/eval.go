@@ -29,7 +29,7 @@ func Floats(v []float32, shape ...int) Value {
 func Ints(v []int64, shape ...int) Value { return Value{Type: onnx.Int64, Shape: shape, Ints: v} }
 
 // maxElems bounds the elements of a value.
-const maxElems = 1 << 31
+const maxElems = math.MaxInt32
 
 // elems is the number of elements.
 func (v Value) elems() int { return product(v.Shape) }
@@ -37,9 +37,10 @@ func (v Value) elems() int { return product(v.Shape) }
 func product(shape []int) int {
 	n := 1
 	for _, d := range shape {
-		if n *= d; n > maxElems {
+		if n > 0 && d > maxElems/n {
 			panic(fmt.Sprintf("a value of shape %v", shape))
 		}
+		n *= d
 	}
 	return n
 }
