@@ -32,6 +32,8 @@ type State struct {
 	Elapsed  float64 `json:"elapsed"`   // seconds of training
 	Seed     uint64  `json:"seed"`
 
+	// EvalDue says that the evaluation after Step was broken off and is to be done.
+	EvalDue bool `json:"eval_due,omitempty"`
 	// BestAccuracy is the validation accuracy of the best evaluation, where it
 	// is measured.
 	BestAccuracy float64 `json:"best_accuracy,omitempty"`

@@ -18,7 +18,7 @@ func TestStateRoundTrip(t *testing.T) {
 	for _, want := range []State{
 		{BestLoss: math.Inf(1)},
 		{Step: 12, Tokens: 1<<62 + 1, BestLoss: 0.1 + 0.2, BestStep: 8, BadEvals: 2, Elapsed: 1.0 / 3,
-			Seed: math.MaxUint64},
+			Seed: math.MaxUint64, EvalDue: true},
 	} {
 		var b bytes.Buffer
 		if err := WriteState(&b, want); err != nil {

@@ -25,10 +25,11 @@ type JSONL struct {
 	buf  []byte
 }
 
-// OpenJSONL opens the record file path to continue after lastStep: records of
-// later steps and an unfinished last line are cut off. lastStep -1 empties the
+// OpenJSONL opens the record file path to continue after lastStep: it is cut off
+// before the first record of a later step, or of lastStep for which again, if
+// not nil, is true, and before an unfinished last line. lastStep -1 empties the
 // file. A file that holds anything but records is ErrCorrupt and left alone.
-func OpenJSONL(path string, lastStep int) (*JSONL, error) {
+func OpenJSONL(path string, lastStep int, again func([]Field) bool) (*JSONL, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("metric: open records: %w", err)
@@ -36,7 +37,7 @@ func OpenJSONL(path string, lastStep int) (*JSONL, error) {
 	var size int64
 	if lastStep >= 0 {
 		err = scanRecords(f, func(r record, end int64) bool {
-			if r.step > int64(lastStep) {
+			if r.step > int64(lastStep) || r.step == int64(lastStep) && again != nil && again(r.fields) {
 				return false
 			}
 			size = end

@@ -27,7 +27,7 @@ func readFile(t testing.TB, path string) string {
 func TestRecordLines(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	w, err := OpenJSONL(path, -1)
+	w, err := OpenJSONL(path, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestResumeDropsLaterRecords(t *testing.T) {
 		if err := os.WriteFile(path, []byte(sample), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		w, err := OpenJSONL(path, lastStep)
+		w, err := OpenJSONL(path, lastStep, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,6 +87,22 @@ func TestResumeDropsLaterRecords(t *testing.T) {
 		if got := readFile(t, path); got != want {
 			t.Errorf("after step %d:\n%s\nwant\n%s", lastStep, got, want)
 		}
+	}
+}
+
+func TestResumeDropsRecordsToMakeAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	text := `{"step":3,"val":1}` + "\n" + `{"step":4,"loss":1}` + "\n" + `{"step":4,"val":1}` + "\n"
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w, err := OpenJSONL(path, 4, func(f []Field) bool { return f[0].Name == "val" })
+	if err == nil {
+		err = w.Close()
+	}
+	if got := readFile(t, path); err != nil || got != text[:len(text)-19] {
+		t.Errorf("%v; left are\n%s", err, got)
 	}
 }
 
@@ -123,7 +139,7 @@ func TestForeignFileIsLeftAlone(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenJSONL(path, 100); !errors.Is(err, ErrCorrupt) {
+		if _, err := OpenJSONL(path, 100, nil); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: open: error %v", name, err)
 		}
 		if _, err := ReadSeries(path); !errors.Is(err, ErrCorrupt) {
@@ -158,7 +174,7 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	open := func(lastStep int) *Run {
-		r, err := OpenRun(dir, lastStep, true)
+		r, err := OpenRun(dir, lastStep, nil, true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +229,7 @@ func TestRun(t *testing.T) {
 	check(1, []int64{1}, []int64{1})
 
 	plain := t.TempDir()
-	r, err := OpenRun(plain, -1, false)
+	r, err := OpenRun(plain, -1, nil, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +237,7 @@ func TestRun(t *testing.T) {
 	if entries, err := os.ReadDir(plain); err != nil || len(entries) != 1 {
 		t.Errorf("without TensorBoard: %v, error %v", entries, err)
 	}
-	if _, err := OpenRun(filepath.Join(plain, "absent"), -1, true); !errors.Is(err, os.ErrNotExist) {
+	if _, err := OpenRun(filepath.Join(plain, "absent"), -1, nil, true); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent folder: error %v", err)
 	}
 }

@@ -35,10 +35,11 @@ type Run struct {
 }
 
 // OpenRun continues the records in folder dir, which exists, after lastStep:
-// later records are dropped, because the resumed run makes them again.
+// later records are dropped, because the resumed run makes them again, and
+// so is one of lastStep for which again, if not nil, is true.
 // lastStep -1 starts afresh. With tensorBoard, events go to dir/tensorboard.
-func OpenRun(dir string, lastStep int, tensorBoard bool) (*Run, error) {
-	jsonl, err := OpenJSONL(filepath.Join(dir, JSONLName), lastStep)
+func OpenRun(dir string, lastStep int, again func([]Field) bool, tensorBoard bool) (*Run, error) {
+	jsonl, err := OpenJSONL(filepath.Join(dir, JSONLName), lastStep, again)
 	if err != nil {
 		return nil, err
 	}

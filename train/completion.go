@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
@@ -140,7 +141,7 @@ func (c *completion) step(pass backend.Pass, _ int, scale float32, sink bdia.Sin
 }
 
 // evaluate measures the ordinary transformer (gamma 0) on the run's grid.
-func (c *completion) evaluate(training bool) (Score, bool, error) {
+func (c *completion) evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := c.val
 	if training {
 		set = c.train
@@ -148,17 +149,17 @@ func (c *completion) evaluate(training bool) (Score, bool, error) {
 	if set == nil {
 		return unmeasured, false, nil
 	}
-	loss, _, err := CompletionLoss(c.GPT, set, c.cfg, c.cfg.Method.Grid)
+	loss, _, err := CompletionLoss(ctx, c.GPT, set, c.cfg, c.cfg.Method.Grid)
 	return Score{Loss: loss}, true, err
 }
 
 // CompletionLoss returns the mean loss per token that is learned of set, and their
 // number, over about cfg.Loop.EvalSamples pairs of set, in evenly spaced batches of
 // all lengths; 0 for all of it.
-func CompletionLoss(m *model.GPT, set *pairs.Sequential, cfg Config, grid bdia.Grid) (loss float64, losses int, err error) {
+func CompletionLoss(ctx context.Context, m *model.GPT, set *pairs.Sequential, cfg Config, grid bdia.Grid) (loss float64, losses int, err error) {
 	var b completionBatch
 	var sum float64
-	err = eachBatch(set, cfg.Loop.EvalSamples, pairs.NewBatch(pairs.Room{}), func(two *pairs.Batch) error {
+	err = eachBatch(ctx, set, cfg.Loop.EvalSamples, pairs.NewBatch(pairs.Room{}), func(two *pairs.Batch) error {
 		b.join(two, cfg.Tune.LossOnPrompt)
 		losses += b.losses
 		return m.Loss(b.Batch, grid, &sum)

@@ -188,12 +188,8 @@ func TestCompletionResume(t *testing.T) {
 			whole := create(t, cfg)
 			trained(t, whole, silent{})
 			r := create(t, cfg)
-			for _, at := range []int{2, 5} {
-				ctx, obs := cancelAt(at)
-				if sum, err := r.Train(ctx, obs); err != nil || !sum.Interrupted {
-					t.Fatalf("interrupted at step %d: %+v, %v", at, sum, err)
-				}
-				r = open(t, r.Dir)
+			for _, at := range []int{2, 6} {
+				r = interrupted(t, r, at)
 			}
 			trained(t, r, silent{})
 			sameTuned(t, r, whole)
@@ -314,7 +310,7 @@ func TestCompletionLoss(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := gptOf(t, cfg)
-	got, losses, err := CompletionLoss(m, set, cfg, cfg.Method.Grid)
+	got, losses, err := CompletionLoss(t.Context(), m, set, cfg, cfg.Method.Grid)
 	if err != nil {
 		t.Fatal(err)
 	}

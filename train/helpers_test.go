@@ -127,6 +127,22 @@ func cancelAt(at int) (context.Context, Observer) {
 	}}
 }
 
+// interrupted trains r until a step is done and opens it again, as another process
+// does. If the step is one to evaluate, that has to be left to do.
+func interrupted(t *testing.T, r *Run, at int) *Run {
+	t.Helper()
+	ctx, obs := cancelAt(at)
+	sum, err := r.Train(ctx, obs)
+	if err != nil || !sum.Interrupted || sum.Steps != at {
+		t.Fatalf("interrupted at step %d: %+v, %v", at, sum, err)
+	}
+	r = open(t, r.Dir)
+	if due := every(at, r.Config.Loop.EvalEvery); r.State.Step != at || r.State.EvalDue != due {
+		t.Fatalf("interrupted at step %d: %+v; evaluation due: %v", at, r.State, due)
+	}
+	return r
+}
+
 // ids are tokens in memory.
 type ids []int32
 

@@ -209,7 +209,7 @@ func TestImagePlanIsPeak(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if _, ok, err := s.evaluate(false); err != nil || ok != (cfg.ViT.Classes == len(stripes)) {
+			if _, ok, err := s.evaluate(t.Context(), false); err != nil || ok != (cfg.ViT.Classes == len(stripes)) {
 				t.Fatal(ok, err)
 			}
 			if peak := be.Peak(); peak != planned {
@@ -228,7 +228,7 @@ func TestImageResume(t *testing.T) {
 		change func(*Config)
 		stops  []int
 	}{
-		{"update now", func(*Config) {}, []int{5}},
+		{"update now", func(*Config) {}, []int{6}},
 		{"accumulation, threads change", func(c *Config) { c.Loop.MicroBatch = 2 }, []int{1, 7}},
 		{"two streams, no average", func(c *Config) { twoStream(bdia.Reversible)(c); c.Loop.EMA = 0 }, []int{4}},
 	} {
@@ -243,12 +243,7 @@ func TestImageResume(t *testing.T) {
 			r := create(t, cfg)
 			dir := r.Dir
 			for i, at := range tc.stops {
-				ctx, obs := cancelAt(at)
-				sum, err := r.Train(ctx, obs)
-				if err != nil || !sum.Interrupted || sum.Steps != at {
-					t.Fatalf("interrupted at step %d: %+v, %v", at, sum, err)
-				}
-				r = open(t, dir)
+				r = interrupted(t, r, at)
 				changed := r.Config
 				changed.Engine.Threads = 2 + i
 				if err := r.Reconfigure(changed); err != nil {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -114,7 +115,7 @@ func (l *language) first(n int) model.Batch {
 func (l *language) maxAbs() float64 { return l.Stack.MaxAbs() }
 
 // evaluate measures the ordinary transformer (gamma 0) on the run's grid.
-func (l *language) evaluate(training bool) (Score, bool, error) {
+func (l *language) evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := l.val
 	if training {
 		set = l.train
@@ -122,7 +123,7 @@ func (l *language) evaluate(training bool) (Score, bool, error) {
 	if set == nil {
 		return unmeasured, false, nil
 	}
-	loss, err := l.mean(set)
+	loss, err := l.mean(ctx, set)
 	return Score{Loss: loss}, true, err
 }
 
@@ -131,9 +132,12 @@ func (l *language) fields(prefix string, s Score) []metric.Field {
 }
 
 // mean returns the mean loss per token over the windows of set.
-func (l *language) mean(set *data.Sequential) (float64, error) {
+func (l *language) mean(ctx context.Context, set *data.Sequential) (float64, error) {
 	var sum float64
 	for first := 0; first < set.Len(); {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		b := l.first(min(l.room.Size, set.Len()-first))
 		if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
 			return 0, err

@@ -2,8 +2,10 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/bdia-go/bdia/backend"
@@ -104,7 +106,11 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if last == 0 {
 		last = -1 // start the records afresh
 	}
-	if l.metrics, err = metric.OpenRun(r.Dir, last, r.Config.Loop.TensorBoard); err != nil {
+	var again func([]metric.Field) bool
+	if r.State.EvalDue {
+		again = ofEvaluation
+	}
+	if l.metrics, err = metric.OpenRun(r.Dir, last, again, r.Config.Loop.TensorBoard); err != nil {
 		return l.sum, err
 	}
 	err = l.run(ctx)
@@ -122,7 +128,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 
 // run is the loop: steps, and what happens between them.
 func (l *loop) run(ctx context.Context) error {
-	c, st := l.Config.Loop, &l.State
+	st := &l.State
 	if st.Step == 0 {
 		for _, note := range l.s.learner.notes() {
 			l.obs.Note(note)
@@ -130,12 +136,12 @@ func (l *loop) run(ctx context.Context) error {
 	}
 	l.started, l.before = time.Now(), st.Elapsed
 	l.obs.Start(st.Step+1, l.Config.Schedule.Steps, l.sum.Planned)
-	if err := l.first(); err != nil {
+	l.saved = st.Step
+	if err := l.first(ctx); err != nil {
 		return err
 	}
 	l.window.since = time.Now()
-	l.saved = st.Step
-	for step := st.Step + 1; step <= l.Config.Schedule.Steps; step++ {
+	for step := st.Step + 1; step <= l.Config.Schedule.Steps && !l.sum.Stopped && !l.sum.Interrupted; step++ {
 		if ctx.Err() != nil {
 			l.sum.Interrupted = true
 			break
@@ -148,32 +154,50 @@ func (l *loop) run(ctx context.Context) error {
 		if err := l.record(step, r); err != nil {
 			return err
 		}
-		last := step == l.Config.Schedule.Steps
-		best := false
-		if last || every(step, c.EvalEvery) {
-			if best, err = l.evaluate(step); err != nil {
-				return fmt.Errorf("%w%s", err, l.intact())
-			}
-			l.sum.Stopped = c.Patience > 0 && st.BadEvals >= c.Patience && !last
-		}
-		if every(step, c.SampleEvery) {
-			if err := l.sample(step); err != nil {
-				return err
-			}
-		}
-		if best || last || l.sum.Stopped || every(step, c.SaveEvery) || c.SaveEvery == 0 && every(step, c.EvalEvery) {
-			if err := l.saveAt(step, best); err != nil {
-				return err
-			}
-		}
-		if l.sum.Stopped {
-			break
+		st.EvalDue = step == l.Config.Schedule.Steps || every(step, l.Config.Loop.EvalEvery)
+		if err := l.after(ctx, step); err != nil {
+			return err
 		}
 	}
 	if l.sum.Interrupted && st.Step > l.saved {
 		return l.saveAt(st.Step, false)
 	}
 	return nil
+}
+
+// after does what follows a step: it evaluates, samples and saves. An evaluation
+// that ctx breaks off leaves no trace but EvalDue, by which the process that goes on
+// begins here.
+func (l *loop) after(ctx context.Context, step int) error {
+	c, st := l.Config.Loop, &l.State
+	last, best := step == l.Config.Schedule.Steps, false
+	if st.EvalDue {
+		var err error
+		best, err = l.evaluate(ctx, step)
+		if l.broken(ctx, err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%w%s", err, l.intact())
+		}
+		st.EvalDue = false
+		l.sum.Stopped = c.Patience > 0 && st.BadEvals >= c.Patience && !last
+	}
+	if every(step, c.SampleEvery) {
+		if err := l.sample(step); err != nil {
+			return err
+		}
+	}
+	if best || last || l.sum.Stopped || every(step, c.SaveEvery) || c.SaveEvery == 0 && every(step, c.EvalEvery) {
+		return l.saveAt(step, best)
+	}
+	return nil
+}
+
+// broken notes that the run is interrupted where err is ctx's end.
+func (l *loop) broken(ctx context.Context, err error) bool {
+	l.sum.Interrupted = err != nil && errors.Is(err, ctx.Err())
+	return l.sum.Interrupted
 }
 
 func every(step, n int) bool { return n > 0 && step%n == 0 }
@@ -187,8 +211,16 @@ func (l *loop) intact() string {
 }
 
 // first evaluates the model as it is before this process changes it.
-func (l *loop) first() error {
-	val, ok, err := l.s.evaluate(false)
+func (l *loop) first(ctx context.Context) error {
+	if l.State.EvalDue {
+		err := l.after(ctx, l.State.Step)
+		l.sum.FirstVal = l.sum.LastVal
+		return err
+	}
+	val, ok, err := l.s.evaluate(ctx, false)
+	if l.broken(ctx, err) {
+		return nil
+	}
 	if err != nil || !ok {
 		return err
 	}
@@ -226,22 +258,22 @@ func (l *loop) record(step int, r StepResult) error {
 }
 
 // evaluate measures the model and reports whether it is the best yet.
-func (l *loop) evaluate(step int) (best bool, err error) {
+func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 	paused := time.Now()
 	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
 	var fields []metric.Field
-	train, ok, err := l.s.evaluate(true)
+	train, ok, err := l.s.evaluate(ctx, true)
 	if err != nil {
 		return false, err
 	}
 	if ok {
-		l.sum.LastTrain = train
 		fields = append(fields, l.s.learner.fields("train/eval_", train)...)
 	}
-	val, ok, err := l.s.evaluate(false)
+	val, ok, err := l.s.evaluate(ctx, false)
 	if err != nil {
 		return false, err
 	}
+	l.sum.LastTrain = train
 	if ok {
 		l.sum.LastVal = val
 		if best = val.better(l.State); best {
@@ -256,6 +288,11 @@ func (l *loop) evaluate(step int) (best bool, err error) {
 	}
 	l.obs.Evaluated(step, val, train, best)
 	return best, l.metrics.Record(step, fields...)
+}
+
+// ofEvaluation tells the record of an evaluation from that of a step.
+func ofEvaluation(fields []metric.Field) bool {
+	return !slices.ContainsFunc(fields, func(f metric.Field) bool { return f.Name == "train/loss" })
 }
 
 // bestScore is the best score that st remembers.

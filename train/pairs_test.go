@@ -142,12 +142,8 @@ func TestPairResume(t *testing.T) {
 	whole := create(t, cfg)
 	trained(t, whole, silent{})
 	r := create(t, cfg)
-	for _, at := range []int{3, 6} {
-		ctx, obs := cancelAt(at)
-		if sum, err := r.Train(ctx, obs); err != nil || !sum.Interrupted {
-			t.Fatalf("interrupted at step %d: %+v, %v", at, sum, err)
-		}
-		r = open(t, r.Dir)
+	for _, at := range []int{4, 6} {
+		r = interrupted(t, r, at)
 	}
 	trained(t, r, silent{})
 	sameFiles(t, r.Dir, whole.Dir)

@@ -48,7 +48,7 @@ func TestPlanIsPeak(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.learner.(*language).mean(set); err != nil {
+			if _, err := s.learner.(*language).mean(t.Context(), set); err != nil {
 				t.Fatal(err)
 			}
 			o := generate.DefaultOptions()

@@ -101,15 +101,7 @@ func TestResume(t *testing.T) {
 			r := create(t, cfg)
 			dir := r.Dir
 			for i, at := range tc.stops {
-				ctx, obs := cancelAt(at)
-				sum, err := r.Train(ctx, obs)
-				if err != nil || !sum.Interrupted || sum.Steps != at {
-					t.Fatalf("interrupted at step %d: %+v, %v", at, sum, err)
-				}
-				r = open(t, dir)
-				if r.State.Step != at {
-					t.Fatalf("the checkpoint is of step %d, want %d", r.State.Step, at)
-				}
+				r = interrupted(t, r, at)
 				cfg := r.Config
 				cfg.Engine.Threads = 2 + i
 				if err := r.Reconfigure(cfg); err != nil {
@@ -135,6 +127,69 @@ func TestResume(t *testing.T) {
 			sameState(t, open(t, dir).State, open(t, whole.Dir).State)
 			sameMetrics(t, dir, whole.Dir)
 		})
+	}
+}
+
+// countdown is a context that ends when its end has been looked for so many times.
+type countdown struct {
+	context.Context
+	left *int
+}
+
+func endsAfter(checks int) countdown { return countdown{context.Background(), &checks} }
+
+func (c countdown) Err() error {
+	if *c.left--; *c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// TestResumeInEvaluation: interrupted wherever it looks for that, also within the
+// evaluation that an earlier process left undone, a run ends as the one that went
+// through; and so it does where a process dies between the records of such an
+// evaluation and the checkpoint that counts it.
+func TestResumeInEvaluation(t *testing.T) {
+	t.Parallel()
+	cfg := tinyConfig()
+	cfg.Data.Path = textFile(t, text(3000))
+	cfg.Loop.Batch, cfg.Loop.EvalSamples, cfg.Loop.EvalTrain, cfg.Loop.SaveEvery = 2, 2, true, 100
+	cfg.Schedule.LR, cfg.Loop.Patience, cfg.Loop.EvalEvery = 1e-12, 2, 1 // step 1 is the best, and after 3 it stops
+	whole := create(t, cfg)
+	wantSum := trained(t, whole, silent{})
+	inEvaluation := 0
+	for checks := 0; ; checks++ {
+		r := create(t, cfg)
+		sum, err := r.Train(endsAfter(checks), silent{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !sum.Interrupted {
+			break
+		}
+		if r = open(t, r.Dir); r.State.EvalDue {
+			inEvaluation++
+			f, err := os.OpenFile(filepath.Join(r.Dir, metric.JSONLName), os.O_APPEND|os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(f, `{"step":%d,"time":"2026-01-01T00:00:00.000Z","train/eval_loss":9,"val/loss":9}`+"\n", r.State.Step)
+			f.Close()
+			if sum, err = r.Train(endsAfter(1), silent{}); err != nil || !sum.Interrupted {
+				t.Fatalf("%+v, %v", sum, err)
+			}
+			r = open(t, r.Dir)
+		}
+		sum = trained(t, r, silent{})
+		if sum.Interrupted || sum.Stopped != wantSum.Stopped || sum.Steps != wantSum.Steps || sum.LastVal != wantSum.LastVal || sum.LastTrain != wantSum.LastTrain || sum.BestVal != wantSum.BestVal {
+			t.Errorf("after %d checks: summary %+v, uninterrupted %+v", checks, sum, wantSum)
+		}
+		sameFiles(t, r.Dir, whole.Dir)
+		sameState(t, open(t, r.Dir).State, open(t, whole.Dir).State)
+		sameMetrics(t, r.Dir, whole.Dir)
+	}
+	if inEvaluation != 6 || !wantSum.Stopped {
+		t.Errorf("evaluations were broken off %d times, want 6; %+v", inEvaluation, wantSum)
 	}
 }
 

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"math"
 
@@ -75,9 +76,9 @@ func (s *Session) inUse(f func() error) error {
 }
 
 // evaluate measures the weights in use (see learner).
-func (s *Session) evaluate(training bool) (score Score, ok bool, err error) {
+func (s *Session) evaluate(ctx context.Context, training bool) (score Score, ok bool, err error) {
 	err = s.inUse(func() error {
-		score, ok, err = s.learner.evaluate(training)
+		score, ok, err = s.learner.evaluate(ctx, training)
 		return err
 	})
 	return score, ok, err

@@ -122,8 +122,9 @@ type learner interface {
 	// without a grid.
 	maxAbs() float64
 	// evaluate measures the model as it is used, on held-out samples or on those
-	// that it learns from. ok is false where there are none to evaluate.
-	evaluate(training bool) (s Score, ok bool, err error)
+	// that it learns from, until ctx is done, whose error it returns then. ok is false
+	// where there are none to evaluate.
+	evaluate(ctx context.Context, training bool) (s Score, ok bool, err error)
 	// fields are what is recorded of a score.
 	fields(prefix string, s Score) []metric.Field
 	// rehearse runs what a run does with memory outside its steps, on the largest

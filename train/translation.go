@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -124,7 +125,7 @@ func (t *translation) maxAbs() float64 { return t.MaxAbs() }
 
 // evaluate measures the ordinary transformer (gamma 0) on the run's grid, without
 // label smoothing.
-func (t *translation) evaluate(training bool) (Score, bool, error) {
+func (t *translation) evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := t.val
 	if training {
 		set = t.train
@@ -132,7 +133,7 @@ func (t *translation) evaluate(training bool) (Score, bool, error) {
 	if set == nil {
 		return unmeasured, false, nil
 	}
-	loss, _, err := MeanLoss(t.Seq2Seq, set, t.cfg.Loop.EvalSamples, t.room, t.cfg.Method.Grid)
+	loss, _, err := MeanLoss(ctx, t.Seq2Seq, set, t.cfg.Loop.EvalSamples, t.room, t.cfg.Method.Grid)
 	return Score{Loss: loss}, true, err
 }
 
@@ -143,9 +144,9 @@ func (t *translation) fields(prefix string, s Score) []metric.Field {
 // MeanLoss returns the mean loss per target token, and their number, over about most
 // pairs of set, in evenly spaced batches of all lengths; 0 for all of it. Batches
 // take the place of what room holds.
-func MeanLoss(m *model.Seq2Seq, set *pairs.Sequential, most int, room *pairs.Batch, grid bdia.Grid) (loss float64, targets int, err error) {
+func MeanLoss(ctx context.Context, m *model.Seq2Seq, set *pairs.Sequential, most int, room *pairs.Batch, grid bdia.Grid) (loss float64, targets int, err error) {
 	var sum float64
-	err = eachBatch(set, most, room, func(b *pairs.Batch) error {
+	err = eachBatch(ctx, set, most, room, func(b *pairs.Batch) error {
 		targets += b.Targets
 		return m.Loss(PairBatch(b), grid, &sum)
 	})
@@ -153,8 +154,9 @@ func MeanLoss(m *model.Seq2Seq, set *pairs.Sequential, most int, room *pairs.Bat
 }
 
 // eachBatch calls do with about most pairs of set, in evenly spaced batches of all
-// lengths; with all of it where most is 0. Batches take the place of what room holds.
-func eachBatch(set *pairs.Sequential, most int, room *pairs.Batch, do func(*pairs.Batch) error) error {
+// lengths, until ctx is done; with all of it where most is 0. Batches take the place of
+// what room holds.
+func eachBatch(ctx context.Context, set *pairs.Sequential, most int, room *pairs.Batch, do func(*pairs.Batch) error) error {
 	total, n := 0, set.Len()
 	for k := range set.Len() {
 		total += set.Shape(k).B
@@ -163,6 +165,9 @@ func eachBatch(set *pairs.Sequential, most int, room *pairs.Batch, do func(*pair
 		n = max(1, (n*most+total-1)/total)
 	}
 	for i := range n {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		k := i * set.Len() / n
 		if err := set.Fill(k, 0, set.Shape(k).B, room); err != nil {
 			return err

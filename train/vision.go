@@ -1,6 +1,7 @@
 package train
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -80,7 +81,7 @@ func (v *vision) first(n int) model.ImageBatch {
 func (v *vision) maxAbs() float64 { return v.Stack.MaxAbs() }
 
 // evaluate measures the ordinary transformer (gamma 0) on the run's grid.
-func (v *vision) evaluate(training bool) (Score, bool, error) {
+func (v *vision) evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := v.val
 	if training {
 		set = v.train
@@ -89,7 +90,7 @@ func (v *vision) evaluate(training bool) (Score, bool, error) {
 		return unmeasured, false, nil
 	}
 	c := metric.NewClassification(v.cfg.ViT.Classes)
-	err := v.classify(set, v.cfg.Loop.EvalSamples, c)
+	err := v.classify(ctx, set, v.cfg.Loop.EvalSamples, c)
 	return Score{Loss: c.Loss(), Accuracy: c.Accuracy(), Top5: c.Top5Accuracy()}, true, err
 }
 
@@ -98,8 +99,8 @@ func (v *vision) fields(prefix string, s Score) []metric.Field {
 }
 
 // classify counts the model's answers for most images of set (see EachBatch).
-func (v *vision) classify(set *images.Set, most int, c *metric.Classification) error {
-	return EachBatch(set, most, v.room, func(b model.ImageBatch, labels []int32) error {
+func (v *vision) classify(ctx context.Context, set *images.Set, most int, c *metric.Classification) error {
+	return EachBatch(ctx, set, most, v.room, func(b model.ImageBatch, labels []int32) error {
 		logits := v.logits[:b.Size*c.Classes]
 		if err := v.Logits(logits, b, v.cfg.Method.Grid, 0); err != nil {
 			return err
@@ -115,8 +116,8 @@ func (v *vision) classify(set *images.Set, most int, c *metric.Classification) e
 }
 
 // EachBatch calls do for most images of set, spread over it, or for all of them
-// where most is 0. Batches have the size of room, and its memory.
-func EachBatch(set *images.Set, most int, room model.ImageBatch, do func(b model.ImageBatch, labels []int32) error) error {
+// where most is 0, until ctx is done. Batches have the size of room, and its memory.
+func EachBatch(ctx context.Context, set *images.Set, most int, room model.ImageBatch, do func(b model.ImageBatch, labels []int32) error) error {
 	all := set.Len()
 	n := all
 	if most > 0 {
@@ -124,6 +125,9 @@ func EachBatch(set *images.Set, most int, room model.ImageBatch, do func(b model
 	}
 	labels, image := make([]int32, room.Size), len(room.Pixels)/room.Size
 	for first := 0; first < n; first += room.Size {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		b := model.ImageBatch{Size: min(room.Size, n-first)}
 		b.Pixels = room.Pixels[:b.Size*image]
 		run := b.Size // images that follow each other

@@ -25,10 +25,7 @@ func evaluateCompletions(ctx context.Context, r *train.Run, o evalOptions) (*pai
 	r.Config.Engine, r.Config.Loop.EvalSamples = o.engine, o.samples
 	grid, losses := r.Config.Method.Grid, 0
 	measure := func(m *model.GPT, grid bdia.Grid) (loss float64, err error) {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		loss, losses, err = train.CompletionLoss(m, set, r.Config, grid)
+		loss, losses, err = train.CompletionLoss(ctx, m, set, r.Config, grid)
 		return loss, err
 	}
 	l, err := loadRun(r, o.dir(r), o.lora, func(m *model.GPT) error {

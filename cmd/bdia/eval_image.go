@@ -108,7 +108,7 @@ func (c *classifier) measure(ctx context.Context, set *images.Set, most, n int, 
 	for i := range counts {
 		counts[i] = metric.NewClassification(c.Config.Classes)
 	}
-	err := train.EachBatch(set, most, c.room, func(b model.ImageBatch, labels []int32) error {
+	err := train.EachBatch(ctx, set, most, c.room, func(b model.ImageBatch, labels []int32) error {
 		for i := range counts {
 			if err := ctx.Err(); err != nil {
 				return err

@@ -46,10 +46,7 @@ func evaluatePairs(ctx context.Context, r *train.Run, o evalOptions) (*pairRepor
 			return nil, 0, err
 		}
 		for _, g := range grids {
-			if err := ctx.Err(); err != nil {
-				return nil, 0, err
-			}
-			loss, n, err := train.MeanLoss(m, set, o.samples, room, g)
+			loss, n, err := train.MeanLoss(ctx, m, set, o.samples, room, g)
 			if err != nil {
 				return nil, 0, err
 			}

@@ -231,8 +231,20 @@ func TestInterruptAndResume(t *testing.T) {
 	if want := "Interrupted after step 3 of 6; saved."; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "--resume "+dir) {
 		t.Errorf("prints %q, want %q and how to go on", out.String(), want)
 	}
-	m := object(t, mustCall(t, "train", "--resume", dir, "--json"))
-	if m["steps"] != 6.0 || m["interrupted"] != false || m["planned_bytes"] != m["peak_bytes"] {
+	// In the last step: what is left to do is its evaluation.
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	errOut = &cancelWriter{on: "step 6/6", cancel: cancel}
+	out.Reset()
+	if code := run(ctx, []string{"train", "--resume", dir, "--json"}, nil, &out, errOut); code != exitOK {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	m := object(t, result{out: out.String()})
+	if m["steps"] != 6.0 || m["interrupted"] != true || m["planned_bytes"] != m["peak_bytes"] {
+		t.Errorf("summary: %v", m)
+	}
+	m = object(t, mustCall(t, "train", "--resume", dir, "--json"))
+	if m["steps"] != 6.0 || m["interrupted"] != false {
 		t.Errorf("summary: %v", m)
 	}
 	for _, name := range []string{"model.safetensors", "state/optimizer.safetensors"} {

@@ -121,7 +121,7 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 	if err == nil {
 		err = unchanged(r.Config, cfg)
 	}
-	if n := r.State.Step; err == nil && n >= cfg.Schedule.Steps {
+	if n := r.State.Step; err == nil && n >= cfg.Schedule.Steps && !r.State.EvalDue {
 		err = usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", dir, n))
 	}
 	if err == nil {
