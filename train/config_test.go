@@ -5,8 +5,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/bdia-go/bdia"
 )
@@ -102,6 +105,38 @@ func TestYAMLMessages(t *testing.T) {
 		err := ReadConfig(path, &cfg)
 		if want = "train: " + path + ": " + want; err == nil || err.Error() != want {
 			t.Errorf("%q: error %v, want %s", text, err, want)
+		}
+	}
+}
+
+// TestSections: a configuration is written without the sections of other tasks, and
+// one of an earlier version, which had pixels in each, is the same.
+func TestSections(t *testing.T) {
+	t.Parallel()
+	for _, task := range Tasks() {
+		cfg := Default(task)
+		cfg.Engine.Threads = 1
+		text, err := yaml.Marshal(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var written map[string]any
+		if err := yaml.Unmarshal(text, &written); err != nil {
+			t.Fatal(err)
+		}
+		for i, f := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+			at, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+			if _, is := written[at]; is == reflect.ValueOf(cfg).Field(i).IsZero() {
+				t.Errorf("%s: section %s is written: %v", task, at, is)
+			}
+		}
+		path := filepath.Join(t.TempDir(), configFile)
+		if err := os.WriteFile(path, append(text, "pixels:\n  mean: [0.0, 0.0, 0.0]\n  std: [0.0, 0.0, 0.0]\n"...), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		got := Config{}
+		if err := ReadConfig(path, &got); err != nil || got != cfg {
+			t.Errorf("%s: read %+v, %v", task, got, err)
 		}
 	}
 }

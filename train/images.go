@@ -58,7 +58,7 @@ func createImages(ctx context.Context, cfg *Config, progress func(what string, d
 	if err := cfg.Absolute(); err != nil {
 		return nil, err
 	}
-	if cfg.Images.From != "" && cfg.Pixels == (images.Norm{}) {
+	if cfg.Images.From != "" && cfg.Pixels.IsZero() {
 		from, err := convert.ReadViTConfig(cfg.Images.From)
 		if err != nil {
 			return nil, err

@@ -248,7 +248,7 @@ func (c Config) validateImages() error {
 	if c.Loop.SampleEvery > 0 {
 		return fmt.Errorf("train: %w: samples of text every %d steps, and task %s; leave out --sample-every", ErrCombination, c.Loop.SampleEvery, TaskImage)
 	}
-	if c.Pixels != (images.Norm{}) {
+	if !c.Pixels.IsZero() {
 		if err := c.Pixels.Validate(); err != nil {
 			return err
 		}

@@ -83,7 +83,7 @@ func (o Options) Validate() error {
 	case o.Threads < 0 || o.Threads > maxThreads:
 		return fmt.Errorf("images: %d threads; give a number up to %d, or 0 for all processors", o.Threads, maxThreads)
 	}
-	if o.Norm != (Norm{}) {
+	if !o.Norm.IsZero() {
 		return o.Norm.Validate()
 	}
 	return nil

@@ -27,7 +27,7 @@ func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progres
 		return err
 	}
 	norm := o.Norm
-	if norm == (Norm{}) {
+	if norm.IsZero() {
 		norm = l.sums.norm(int64(d.Train.Len()) * int64(l.Size) * int64(l.Size))
 	}
 	if val != nil {

@@ -13,6 +13,10 @@ type Norm struct {
 	Std  [3]float64 `yaml:"std"`
 }
 
+// IsZero reports whether n is not set. The YAML library asks, for it takes no array
+// for zero.
+func (n Norm) IsZero() bool { return n == Norm{} }
+
 // Validate reports values that cannot normalise: deviations must be positive,
 // and all must be finite.
 func (n Norm) Validate() error {
