@@ -100,16 +100,29 @@ func openImages(dir string, cfg Config) (*Images, error) {
 
 // Open finds and decodes the images, unless that has been done. progress, which
 // may be nil, hears how far it is.
-func (m *Images) Open(ctx context.Context, progress func(what string, done, total int64)) (err error) {
+func (m *Images) Open(ctx context.Context, progress func(what string, done, total int64)) error {
+	return m.open(ctx, false, progress)
+}
+
+// OpenHeldOut is Open for who does not learn: where images are held out, it finds
+// and decodes only those.
+func (m *Images) OpenHeldOut(ctx context.Context) error { return m.open(ctx, true, nil) }
+
+func (m *Images) open(ctx context.Context, heldOut bool, progress func(what string, done, total int64)) (err error) {
 	if m.set != nil {
-		return nil
+		if heldOut || m.set.Train != nil {
+			return nil
+		}
+		if err := m.set.Close(); err != nil {
+			return err
+		}
 	}
 	c := m.cfg.Images
 	if c.Path == "" {
 		return fmt.Errorf("train: no images; name a folder or an archive with --data")
 	}
 	m.set, err = images.Open(ctx, c.Path, images.Options{Size: m.cfg.ViT.Image, Val: c.Test, ValFraction: c.ValFraction, Samples: c.Subset,
-		Seed: c.SplitSeed, Norm: m.cfg.Pixels, Classes: m.classes, OnCorrupt: c.OnCorrupt, Threads: m.cfg.Engine.Threads}, progress)
+		Seed: c.SplitSeed, Norm: m.cfg.Pixels, HeldOut: heldOut, Classes: m.classes, OnCorrupt: c.OnCorrupt, Threads: m.cfg.Engine.Threads}, progress)
 	return err
 }
 
@@ -128,7 +141,7 @@ func (m *Images) Close() error {
 func (m *Images) save(string) error { return nil }
 
 // Set returns the opened images that are learned, or those held out: nil where
-// there are none.
+// there are none, or those that are learned have not been opened.
 func (m *Images) Set(training bool) *images.Set {
 	if training {
 		return m.set.Train

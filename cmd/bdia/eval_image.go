@@ -81,7 +81,7 @@ func evaluateImages(ctx context.Context, r *train.Run, o evalOptions) (*imageRep
 // of them.
 func imagesOf(ctx context.Context, r *train.Run, c *classifier, o evalOptions) (set *images.Set, leftOut int, done func(), err error) {
 	if o.data != "" {
-		d, err := images.Open(ctx, o.data, images.Options{Size: c.Config.Image, Norm: images.Norm{Mean: c.Mean, Std: c.Std}, Classes: c.Labels,
+		d, err := images.Open(ctx, o.data, images.Options{Size: c.Config.Image, Norm: images.Norm{Mean: c.Mean, Std: c.Std}, Classes: c.Labels, HeldOut: o.split != "train",
 			OnCorrupt: cmp.Or(o.onCorrupt, r.Config.Images.OnCorrupt), Threads: o.engine.Threads}, nil)
 		if err != nil {
 			return nil, 0, nil, err
@@ -91,7 +91,12 @@ func imagesOf(ctx context.Context, r *train.Run, c *classifier, o evalOptions) (
 		}
 		return set, d.Skipped, func() { d.Close() }, nil
 	}
-	if err := r.Images.Open(ctx, nil); err != nil {
+	if o.split == "train" {
+		err = r.Images.Open(ctx, nil)
+	} else {
+		err = r.Images.OpenHeldOut(ctx)
+	}
+	if err != nil {
 		return nil, 0, nil, err
 	}
 	if set = r.Images.Set(o.split == "train"); set == nil {

@@ -199,7 +199,7 @@ func (s *source) sampleImages(ctx context.Context, r *train.Run) error {
 	if r.Images == nil {
 		return errors.New("no images")
 	}
-	if err := r.Images.Open(ctx, nil); err != nil {
+	if err := r.Images.OpenHeldOut(ctx); err != nil {
 		return err
 	}
 	set, training := r.Images.Set(false), false

@@ -54,6 +54,9 @@ type Options struct {
 	Seed uint64
 	// Norm normalises pixels; the zero value measures it on the training set.
 	Norm Norm
+	// HeldOut asks for the validation set alone, if there is one and Norm is given:
+	// the images of the training set are then not decoded, and there is none.
+	HeldOut bool
 	// Classes are the class names that must be found, as of a trained model;
 	// empty takes any. A CIFAR file without names takes these.
 	Classes []string
@@ -91,7 +94,7 @@ func (o Options) Validate() error {
 
 // Dataset is a training set and a validation set of the same classes.
 type Dataset struct {
-	Train *Set
+	Train *Set // nil: see Options.HeldOut
 	Val   *Set // nil: there is none
 	// Skipped counts the images that could not be decoded; Corrupt says what was
 	// wrong with the first of them, a line each.

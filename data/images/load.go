@@ -14,19 +14,26 @@ const maxNamed = 10
 
 // load decodes both parts (val may be nil) into the sets of d.
 func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progress func(string, int64, int64)) (err error) {
-	l := loader{Options: o, left: o.MaxMemory, total: int64(len(train.samples)), progress: progress}
-	if val != nil {
-		l.total += int64(len(val.samples))
-	}
+	l := loader{Options: o, left: o.MaxMemory, progress: progress}
 	if l.Size == 0 {
 		if l.Size, err = firstSize(train.samples, o.OnCorrupt); err != nil {
 			return err
 		}
 	}
-	if d.Train, err = l.load(ctx, train); err != nil {
-		return err
-	}
 	norm := o.Norm
+	if o.HeldOut && val != nil && !norm.IsZero() {
+		train = nil
+	}
+	for _, p := range []*part{train, val} {
+		if p != nil {
+			l.total += int64(len(p.samples))
+		}
+	}
+	if train != nil {
+		if d.Train, err = l.load(ctx, train); err != nil {
+			return err
+		}
+	}
 	if norm.IsZero() {
 		norm = l.sums.norm(int64(d.Train.Len()) * int64(l.Size) * int64(l.Size))
 	}

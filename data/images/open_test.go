@@ -353,6 +353,15 @@ func TestSubsetAndSplit(t *testing.T) {
 	if again := open(t, p, o); !slices.Equal(names(again.Train), train) || !slices.Equal(names(again.Val), val) {
 		t.Error("the same seed gives other images")
 	}
+	o.HeldOut = true
+	if both := open(t, p, o); !slices.Equal(names(both.Train), train) {
+		t.Error("there is no training set to measure the normalisation on")
+	}
+	o.Norm = d.Train.Norm()
+	if held := open(t, p, o); held.Train != nil || !slices.Equal(names(held.Val), val) || !slices.Equal(held.Val.pixels, d.Val.pixels) {
+		t.Error("held out alone are other images")
+	}
+	o.HeldOut = false
 	o.Seed = 6
 	if again := open(t, p, o); slices.Equal(names(again.Train), train) || slices.Equal(names(again.Val), val) {
 		t.Error("another seed gives the same images")
