@@ -23,6 +23,7 @@ type ViTInfo struct {
 	Config    model.ViTConfig
 	Labels    []string   // class names in the order of the logits; nil where the folder has none
 	Mean, Std [3]float64 // of red, green, blue over [0,1], by which pixels are normalised
+	Crop      float64    // timm's crop_pct: the side of what the model sees, as a share of that of an image's centre square; 0: 1
 }
 
 // timmJSON is timm's config.json of a vision transformer, which transformers
@@ -93,7 +94,7 @@ func WriteViTConfig(w io.Writer, v ViTInfo) error {
 	c := v.Config
 	j := timmJSON{Architecture: timmSizes[0].name, Classes: c.Classes, Features: c.Width, Pool: poolToken, Labels: v.Labels, Eps: c.Eps,
 		Args: timmArgs{Image: c.Image, Patch: c.Patch, Width: c.Width, Layers: c.Layers, Heads: c.Heads, MLPRatio: mlpRatio(c)},
-		Pretrained: timmInputs{InputSize: []int{3, c.Image, c.Image}, FixedSize: true, Interpolation: "bicubic", CropPct: 1, CropMode: "center",
+		Pretrained: timmInputs{InputSize: []int{3, c.Image, c.Image}, FixedSize: true, Interpolation: "bicubic", CropPct: cmp.Or(v.Crop, 1), CropMode: "center",
 			Mean: v.Mean[:], Std: v.Std[:], Classes: c.Classes, FirstConv: "patch_embed.proj", Classifier: "head"}}
 	for _, s := range timmSizes {
 		if s.width == c.Width && s.heads == c.Heads && s.layers == c.Layers && s.patch == c.Patch {
@@ -225,6 +226,11 @@ func parseTimm(text []byte) (v ViTInfo, err error) {
 	v.Config = model.ViTConfig{Image: cmp.Or(a.Image, 224), Patch: a.Patch, Classes: cmp.Or(j.Classes, j.Pretrained.Classes), Layers: a.Layers,
 		Heads: a.Heads, Width: a.Width, MLP: innerWidth(a.Width, int(float64(a.Width)*cmp.Or(a.MLPRatio, 4))),
 		MeanPool: mean, TwoStream: j.Architecture == twoStream, GELU: gelu, Eps: j.Eps}
+	if crop := j.Pretrained.CropPct; crop < 0 || crop > 1 {
+		return v, fmt.Errorf("crop_pct is %v; it must be above 0 and at most 1", crop)
+	} else if crop < 1 {
+		v.Crop = crop
+	}
 	v.Labels = j.Labels
 	v.Mean, v.Std = threeOr(j.Pretrained.Mean, 0.5), threeOr(j.Pretrained.Std, 0.5)
 	return v, nil

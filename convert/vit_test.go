@@ -401,13 +401,20 @@ func TestReadViTConfig(t *testing.T) {
 		name, text string
 		want       ViTInfo
 	}{
-		{"timm", timmsOwn, ViTInfo{model.ViTConfig{Image: 224, Patch: 16, Classes: 21843, Layers: 12, Heads: 3, Width: 192, GELU: backend.GELUErf}, nil, half, half}},
+		{"timm", timmsOwn, ViTInfo{model.ViTConfig{Image: 224, Patch: 16, Classes: 21843, Layers: 12, Heads: 3, Width: 192, GELU: backend.GELUErf}, nil, half, half, 0.9}},
 		{"Hugging Face", hfsOwn, ViTInfo{model.ViTConfig{Image: 224, Patch: 16, Classes: 2, Layers: 12, Heads: 12, Width: 768, GELU: backend.GELUErf, Eps: 1e-12},
-			[]string{"tench", "goldfish"}, half, half}},
+			[]string{"tench", "goldfish"}, half, half, 0}},
 	} {
 		got, err := parseViTConfig([]byte(tc.text))
 		if err != nil || !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: %+v, %v, want %+v", tc.name, got, err, tc.want)
+		}
+		var b bytes.Buffer
+		if err := WriteViTConfig(&b, tc.want); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parseViTConfig(b.Bytes()); err != nil || !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%s: written and read %+v, %v, want %+v", tc.name, got, err, tc.want)
 		}
 	}
 	for name, want := range map[string]model.ViTConfig{
@@ -443,6 +450,8 @@ func TestReadViTConfig(t *testing.T) {
 		"label gap":    strings.Replace(hfsOwn, `"1": "goldfish"`, `"2": "goldfish"`, 1),
 		"huge":         strings.Replace(hfsOwn, "768", "7680000000", 1),
 		"patch":        strings.Replace(hfsOwn, `"patch_size": 16`, `"patch_size": 15`, 1),
+		"no crop":      strings.Replace(timmsOwn, `"crop_pct": 0.9`, `"crop_pct": -0.9`, 1),
+		"wide crop":    strings.Replace(timmsOwn, `"crop_pct": 0.9`, `"crop_pct": 1.1`, 1),
 		"names amiss":  strings.Replace(timmsOwn, `"num_features"`, `"label_names": ["a"], "num_features"`, 1),
 		"without head": `{"architecture": "vit_tiny_patch16_224", "num_classes": 0}`,
 	} {

@@ -154,7 +154,7 @@ func (c *classifier) classify(ctx context.Context, paths []string, o classifyOpt
 		if err := ctx.Err(); err != nil {
 			return unreadable, err
 		}
-		planes, err := images.ReadFile(path, c.Config.Image)
+		planes, err := images.ReadFile(path, c.Config.Image, c.Crop)
 		if err != nil {
 			unreadable++
 			complain(err)

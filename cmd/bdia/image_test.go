@@ -219,6 +219,29 @@ func TestClassify(t *testing.T) {
 	if right < 33 {
 		t.Errorf("%d of 35 images are named right", right)
 	}
+	// A model that sees the middle half of the side.
+	half, whole, middle := t.TempDir(), filepath.Join(folder, "whole.png"), filepath.Join(folder, "middle.png")
+	if err := os.CopyFS(half, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	large := image.NewNRGBA(image.Rect(0, 0, 16, 16))
+	for at := range large.Pix {
+		large.Pix[at] = uint8(7*at) | 0xff*uint8(at%4/3)
+	}
+	for path, m := range map[string]image.Image{whole: large, middle: large.SubImage(image.Rect(4, 4, 12, 12))} {
+		var b bytes.Buffer
+		if err := png.Encode(&b, m); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Dir(path), filepath.Base(path), b.String())
+	}
+	_, all, _ := strings.Cut(mustCall(t, "classify", half, whole).out, "\n")
+	_, want, _ := strings.Cut(mustCall(t, "classify", half, middle).out, "\n")
+	text := readFile(t, half, "config.json")
+	write(t, half, "config.json", strings.Replace(string(text), `"crop_pct": 1,`, `"crop_pct": 0.5,`, 1))
+	if _, seen, _ := strings.Cut(mustCall(t, "classify", half, whole).out, "\n"); seen != want || seen == all {
+		t.Errorf("of the middle the model makes\n%s\nwant\n%s\nnot, as of all,\n%s", seen, want, all)
+	}
 	if all := mustCall(t, "classify", dir, photos()); strings.Count(all.out, "\n") != 1+36 {
 		t.Errorf("a folder prints\n%s", all.out)
 	}

@@ -12,6 +12,7 @@ import (
 	"image/png"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -186,11 +187,21 @@ func decodeRecord(record []byte, size int, planes []uint8) {
 }
 
 // ReadFile decodes the PNG, JPEG or WebP image in a file and scales it to
-// size×size as Open does. It returns planes (3,size,size), red first. An image
-// that cannot be decoded is ErrCorrupt or ErrTooLarge.
-func ReadFile(path string, size int) ([]uint8, error) {
+// size×size as Open does, or, for a crop above 0 and below 1, to more, of which it
+// gives the centre: the side of the whole is ⌊size/crop⌋, as in timm's transforms for
+// evaluation. It returns planes (3,size,size), red first. An image that cannot be
+// decoded is ErrCorrupt or ErrTooLarge.
+func ReadFile(path string, size int, crop float64) ([]uint8, error) {
 	if err := checkSize(size); err != nil {
 		return nil, err
+	}
+	whole := size
+	if crop > 0 && crop < 1 {
+		side := float64(size) / crop
+		if side > maxSize {
+			return nil, fmt.Errorf("images: the centre, %v of the side, of images scaled to more than %d×%[2]d pixels; give a larger crop", crop, maxSize)
+		}
+		whole = int(side)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -200,8 +211,19 @@ func ReadFile(path string, size int) ([]uint8, error) {
 		return nil, fmt.Errorf("images: %s: %w: no ordinary file", path, ErrNoImages)
 	}
 	s := sample{file: &file{root: filepath.Dir(path), name: filepath.Base(path), size: info.Size()}}
-	planes := make([]uint8, 3*size*size)
-	return planes, s.decode(size, planes)
+	planes := make([]uint8, 3*whole*whole)
+	if err := s.decode(whole, planes); err != nil || whole == size {
+		return planes, err
+	}
+	centre := make([]uint8, 0, 3*size*size)
+	corner := int(math.RoundToEven(float64(whole-size) / 2))
+	for c := range 3 {
+		for y := range size {
+			row := planes[(c*whole+corner+y)*whole+corner:]
+			centre = append(centre, row[:size]...)
+		}
+	}
+	return centre, nil
 }
 
 func checkSize(size int) error {

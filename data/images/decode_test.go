@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -85,7 +86,7 @@ func TestFormats(t *testing.T) {
 		"extended webp": {extended, [3]uint8{200, 30, 60}},
 	} {
 		p := file1(t, "a.file", c.b) // the bytes tell the format
-		planes, err := ReadFile(p, 16)
+		planes, err := ReadFile(p, 16, 0)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -110,7 +111,7 @@ func TestForeignFiles(t *testing.T) {
 		"transparent.webp": {white, {200, 30, 60}},
 		"grey-alpha.png":   {{172, 172, 172}, {172, 172, 172}},
 	} {
-		planes, err := ReadFile(filepath.Join("testdata", name), 16)
+		planes, err := ReadFile(filepath.Join("testdata", name), 16, 0)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -218,7 +219,36 @@ func TestFind(t *testing.T) {
 	if _, err := Find(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an absent path: %v", err)
 	}
-	if _, err := ReadFile(dir, 4); !errors.Is(err, ErrNoImages) {
+	if _, err := ReadFile(dir, 4, 0); !errors.Is(err, ErrNoImages) {
 		t.Errorf("a folder read as an image: %v", err)
+	}
+}
+
+// A crop gives the centre of the image scaled to more.
+func TestReadFileCrops(t *testing.T) {
+	t.Parallel()
+	m := image.NewNRGBA(image.Rect(0, 0, 50, 40))
+	for i := range 2000 {
+		m.Set(i%50, i/50, color.NRGBA{uint8(5 * (i % 50)), uint8(6 * (i / 50)), uint8(i), 255})
+	}
+	p := file1(t, "a.png", pngOf(t, m))
+	read := func(size int, crop float64) []uint8 {
+		planes, err := ReadFile(p, size, crop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return planes
+	}
+	for crop, c := range map[float64]struct{ whole, corner int }{0: {10, 0}, 1: {10, 0}, 0.5: {20, 5}, 0.9: {11, 0}, 0.7: {14, 2}, 0.75: {13, 2}, 0.25: {40, 15}} {
+		got, whole := read(10, crop), read(c.whole, 0)
+		for i := range 100 {
+			x, y := i%10, i/10
+			if a, b := pixel(got, 10, x, y), pixel(whole, c.whole, c.corner+x, c.corner+y); len(got) != 300 || a != b {
+				t.Fatalf("crop %v: pixel (%d,%d) is %v, want %v", crop, x, y, a, b)
+			}
+		}
+	}
+	if _, err := ReadFile(p, 10, 1e-9); err == nil || !strings.Contains(err.Error(), "give a larger crop") {
+		t.Errorf("a speck: %v", err)
 	}
 }
