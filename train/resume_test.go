@@ -180,6 +180,9 @@ func TestResumeInEvaluation(t *testing.T) {
 			}
 			r = open(t, r.Dir)
 		}
+		if r.Done() {
+			t.Fatalf("%+v is done", r.State)
+		}
 		sum = trained(t, r, silent{})
 		if sum.Interrupted || sum.Stopped != wantSum.Stopped || sum.Steps != wantSum.Steps || sum.LastVal != wantSum.LastVal || sum.LastTrain != wantSum.LastTrain || sum.BestVal != wantSum.BestVal {
 			t.Errorf("after %d checks: summary %+v, uninterrupted %+v", checks, sum, wantSum)

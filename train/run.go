@@ -138,6 +138,9 @@ func (r *Run) Reconfigure(cfg Config) error {
 	return r.saveConfig()
 }
 
+// Done reports whether all steps are done, and the evaluation of the last one.
+func (r *Run) Done() bool { return r.State.Step >= r.Config.Schedule.Steps && !r.State.EvalDue }
+
 // Close lets go of the data.
 func (r *Run) Close() error { return r.samples.Close() }
 

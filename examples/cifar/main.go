@@ -131,7 +131,7 @@ func run(ctx context.Context, dir string, cfg train.Config) (m measures, accurac
 	if planned, err = train.Plan(r.Config); err != nil {
 		return m, nil, planned, err
 	}
-	if r.State.Step < r.Config.Schedule.Steps {
+	if !r.Done() {
 		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir)})
 		if err == nil && sum.Interrupted {
 			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)

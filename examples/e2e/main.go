@@ -260,7 +260,7 @@ func trained(ctx context.Context, dir string, cfg train.Config) (*train.Run, err
 	if err != nil {
 		return nil, err
 	}
-	if r.State.Step < r.Config.Schedule.Steps {
+	if !r.Done() {
 		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir), began: time.Now()})
 		if err == nil && sum.Interrupted {
 			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)

@@ -116,7 +116,7 @@ func run(ctx context.Context, dir string, cfg train.Config) ([]metric.Series, ba
 		return nil, planned, err
 	}
 	defer r.Close()
-	if r.State.Step < cfg.Schedule.Steps {
+	if !r.Done() {
 		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir)})
 		if err == nil && sum.Interrupted {
 			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)
