@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -161,6 +162,27 @@ func (w *Weights) Forget(name string, from, to int) {
 	if f := w.in[name]; f != nil {
 		f.Forget(name, from, to)
 	}
+}
+
+// Fingerprint returns a digest of the names, types, shapes and elements of all
+// tensors. Which files they are in, and in what order, does not change it.
+func (w *Weights) Fingerprint() (string, error) {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(w.in)) {
+		f := w.in[name]
+		info, _ := f.Info(name)
+		elements, err := f.Bytes(name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%q %v %v\n", name, info.DType, info.Shape)
+		for at, n := 0, info.Elems(); at < n; at += pieceLen {
+			end := min(at+pieceLen, n)
+			h.Write(elements[at*info.DType.Size() : end*info.DType.Size()])
+			f.Forget(name, at, end)
+		}
+	}
+	return fmt.Sprintf("sha256:%x", h.Sum(nil)), nil
 }
 
 // Path is the file of the weights or, where there are several, that of their index.

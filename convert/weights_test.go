@@ -201,3 +201,41 @@ func TestKindOf(t *testing.T) {
 		}
 	}
 }
+
+// TestFingerprint: it is that of the tensors, in whatever files, and no change of one
+// escapes it.
+func TestFingerprint(t *testing.T) {
+	t.Parallel()
+	list := func() []entry {
+		return []entry{{"a", safetensors.F32, []int{3}, make([]byte, 12)}, {"b", safetensors.F32, []int{2, 1}, make([]byte, 8)},
+			{"long", safetensors.F32, []int{pieceLen + 5}, make([]byte, 4*(pieceLen+5))}}
+	}
+	of := func(files map[string][]byte) string {
+		sum, err := openWeights(t, writeFiles(t, files)).Fingerprint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return sum
+	}
+	want := of(map[string][]byte{weightsFile: pack(t, list())})
+	if got := of(shards(t, list(), 2)); got != want {
+		t.Errorf("in two files %s, in one %s", got, want)
+	}
+	seen := map[string]string{want: "the weights as they were"}
+	for name, change := range map[string]func(l []entry){
+		"the lowest bit of the first element": func(l []entry) { l[0].data[0] ^= 1 },
+		"the lowest bit of the last element":  func(l []entry) { l[2].data[4*(pieceLen+4)] ^= 1 },
+		"a name":                              func(l []entry) { l[1].name = "c" },
+		"a shape":                             func(l []entry) { l[1].shape = []int{1, 2} },
+		"a type":                              func(l []entry) { l[1].dtype, l[1].shape = safetensors.BF16, []int{4, 1} },
+		"two names":                           func(l []entry) { l[0].name, l[1].name = "b", "a" },
+	} {
+		l := list()
+		change(l)
+		sum := of(map[string][]byte{weightsFile: pack(t, l)})
+		if other, ok := seen[sum]; ok {
+			t.Errorf("%s changed: the fingerprint is that of %s", name, other)
+		}
+		seen[sum] = name
+	}
+}

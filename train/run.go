@@ -57,6 +57,12 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
 		return nil, fmt.Errorf("train: %s: %w; continue it with --resume, or choose another folder with --out", dir, ErrExists)
 	}
+	if from := cfg.Tune.From; from != "" {
+		progress("reading the model", 0, 1)
+		if cfg.Tune.Base, err = weightsFingerprint(from); err != nil {
+			return nil, err
+		}
+	}
 	s, err := prepare(ctx, dir, &cfg, progress)
 	if err != nil {
 		return nil, err

@@ -18,6 +18,7 @@ import (
 // learns.
 type TuneConfig struct {
 	From   string           `yaml:"from"`   // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
+	Base   string           `yaml:"base"`   // fingerprint of the weights there, by Create; empty: they are not checked
 	Window int              `yaml:"window"` // most tokens of a sample; 0: the model's context
 	Freeze int              `yaml:"freeze"` // first blocks that do not learn; above 0, tokens and positions do not either
 	LoRA   model.LoRAConfig `yaml:"lora"`   // adapters that learn instead of the weights; rank 0: none
@@ -129,8 +130,55 @@ func Adapter(dir string) (c convert.AdapterConfig, ok bool, err error) {
 	return c, err == nil, err
 }
 
+// ErrBase is wrapped by the error of a model that is no longer the one from which a
+// run started.
+var ErrBase = errors.New("its weights are not those from which the run started")
+
+// weightsFingerprint is that of the model folder dir.
+func weightsFingerprint(dir string) (string, error) {
+	w, err := convert.OpenWeights(dir)
+	if err != nil {
+		return "", err
+	}
+	defer w.Close()
+	return w.Fingerprint()
+}
+
+// checkBase fails with ErrBase where the weights in dir have another fingerprint than
+// base, if that is known.
+func checkBase(dir, base string) error {
+	if base == "" {
+		return nil
+	}
+	is, err := weightsFingerprint(dir)
+	if err == nil && is != base {
+		err = fmt.Errorf("train: %s: %w: put those back, or start a new run; if they are only stored in another way, remove tune.base from the run's %s",
+			dir, ErrBase, configFile)
+	}
+	return err
+}
+
+// baseOf is the fingerprint of the weights beside which the run in dir, or the one
+// whose best is there, learned its adapters; empty where it is not known.
+func baseOf(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("train: %w", err)
+	}
+	var cfg Config
+	err = ReadConfig(filepath.Join(dir, configFile), &cfg)
+	if errors.Is(err, os.ErrNotExist) && filepath.Base(dir) == bestDir {
+		err = ReadConfig(filepath.Join(filepath.Dir(dir), configFile), &cfg)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return cfg.Tune.Base, err
+}
+
 // WeightsDir is the folder that has the weights of the model folder dir: itself, or
-// that of the model beside which its adapters stand.
+// that of the model beside which its adapters stand. Those of a run have to be beside
+// the weights from which it started (ErrBase).
 func WeightsDir(dir string) (string, error) {
 	c, adapted, err := Adapter(dir)
 	if err != nil || !adapted {
@@ -145,12 +193,20 @@ func WeightsDir(dir string) (string, error) {
 	} else if again {
 		return "", fmt.Errorf("train: %s: %w: its adapters stand beside %s, which has adapters itself; merge those with bdia export", dir, convert.ErrUnsupported, c.Base)
 	}
-	return c.Base, nil
+	base, err := baseOf(dir)
+	if err != nil {
+		return "", err
+	}
+	return c.Base, checkBase(c.Base, base)
 }
 
 // readBase fills the model with the weights that the run started from.
 func (l *language) readBase() error {
-	err := readFolder(l.cfg.Tune.From, l.readWeights)
+	t := l.cfg.Tune
+	err := checkBase(t.From, t.Base)
+	if err == nil {
+		err = readFolder(t.From, l.readWeights)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("train: the model that this run started from is not there any more; put it back, or name its folder in %s, as tune.from: %w", configFile, err)
 	}

@@ -220,6 +220,79 @@ func TestTuneFolders(t *testing.T) {
 	oneLine(t, err, from, configFile)
 }
 
+// TestBaseChanged: a run needs the weights from which it started, for as long as it
+// does not have its own.
+func TestBaseChanged(t *testing.T) {
+	t.Parallel()
+	other := read(t, filepath.Join(gptFolder(t, outliers(3)), weightsFile))
+	for _, tc := range []struct {
+		name  string
+		lora  model.LoRAConfig
+		steps int
+		needs bool
+	}{
+		{"adapters", model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "qkv"}, 2, true},
+		{"no step yet", model.LoRAConfig{}, 0, true},
+		{"all weights", model.LoRAConfig{}, 2, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			from := gptFolder(t, nil)
+			cfg := tinyCompletionConfig(t, from)
+			cfg.Tune.LoRA = tc.lora
+			r := create(t, cfg)
+			if tc.steps > 0 {
+				ctx, obs := cancelAt(tc.steps)
+				if _, err := r.Train(ctx, obs); err != nil {
+					t.Fatal(err)
+				}
+				trained(t, open(t, r.Dir), silent{}) // which makes a best/
+			}
+			weights := filepath.Join(from, weightsFile)
+			before := read(t, weights)
+			if err := os.WriteFile(weights, []byte(other), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			r = open(t, r.Dir)
+			r.Config.Schedule.Steps++
+			train := func() error {
+				_, err := r.Train(context.Background(), silent{})
+				return err
+			}
+			if err := train(); errors.Is(err, ErrBase) != tc.needs || !tc.needs && err != nil {
+				t.Errorf("going on beside other weights: %v", err)
+			} else if tc.needs {
+				oneLine(t, err, from, "tune.base", "start a new run")
+			}
+			if tc.lora.Rank > 0 {
+				for _, dir := range []string{r.Dir, r.BestDir()} {
+					if _, err := WeightsDir(dir); !errors.Is(err, ErrBase) {
+						t.Errorf("WeightsDir(%s): %v", dir, err)
+					}
+				}
+			}
+			if !tc.needs {
+				return
+			}
+			// The ways out, and runs of before there were fingerprints.
+			r.Config.Tune.Base = ""
+			if err := r.saveConfig(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := WeightsDir(r.Dir); err != nil {
+				t.Error(err)
+			}
+			if err := os.WriteFile(weights, []byte(before), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			r.Config.Tune.Base = create(t, cfg).Config.Tune.Base
+			if err := train(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestTuneMemory: adapters need no memory for gradients and moments of the model, and
 // frozen blocks no side information.
 func TestTuneMemory(t *testing.T) {

@@ -278,6 +278,19 @@ func TestFinetuneResume(t *testing.T) {
 	}
 }
 
+// Adapters are of no use beside other weights than those beside which they learned.
+func TestFinetuneBaseChanged(t *testing.T) {
+	t.Parallel()
+	dir, from := filepath.Join(t.TempDir(), "run"), outliers(t, 1)
+	mustCall(t, tune(t, dir, "--from", from, "--lora-rank", "2")...)
+	write(t, from, "model.safetensors", string(readFile(t, outliers(t, 2), "model.safetensors")))
+	for _, command := range []string{"eval RUN", "eval RUN --best", "generate RUN/best --prompt a", "verify RUN", "finetune --resume RUN --steps 6", "export --from RUN --format hf --out RUN.out"} {
+		if r := call(strings.Fields(strings.ReplaceAll(command, "RUN", dir))...); r.code != exitFailure || !strings.Contains(r.err, "not those from which the run started") {
+			t.Errorf("%s: %+v", command, r)
+		}
+	}
+}
+
 // Nothing held out is nothing to evaluate: what to try next takes what was learned.
 func TestFinetuneAllPairs(t *testing.T) {
 	t.Parallel()

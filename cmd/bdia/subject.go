@@ -107,6 +107,7 @@ func freshSubject(cfg train.Config, encoder bool) subject {
 
 // textSubject is the GPT of cfg on b, with the weights in dir or initial ones.
 func textSubject(cfg train.Config, step int, b model.Batch, dir string) subject {
+	var weights, adapters string
 	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg train.Config) (verify.Subject, func() error, error) {
 		m, err := model.NewGPT(be, cfg.Model, bdia.Options{Memory: bdia.Store, Grid: cfg.Method.Grid})
 		if err != nil {
@@ -115,7 +116,9 @@ func textSubject(cfg train.Config, step int, b model.Batch, dir string) subject 
 		if dir == "" {
 			return verify.OfGPT(m, b), func() error { m.Init(cfg.Loop.Seed); return nil }, nil
 		}
-		weights, adapters, err := weightsOf(dir, "")
+		if weights == "" { // once, for adapters have all weights beside them read
+			weights, adapters, err = weightsOf(dir, "")
+		}
 		if err == nil && adapters != "" {
 			err = convert.AddAdapter(be, m, adapters)
 		}
