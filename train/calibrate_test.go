@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -59,7 +60,7 @@ func TestCalibrate(t *testing.T) {
 			cfg := tinyCompletionConfig(t, gptFolder(t, change))
 			cfg.Method.Grid, cfg.Model.EmbeddingDropout = tc.from, 0
 			r := create(t, cfg)
-			c, err := r.Calibrate(context.Background())
+			c, err := r.calibrate(context.Background(), silent{}.Preparing)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -94,7 +95,7 @@ func TestNoGridServes(t *testing.T) {
 	for _, x := range []float32{5_000_000, 1e12} {
 		cfg := tinyCompletionConfig(t, gptFolder(t, outliers(x)))
 		r := create(t, cfg)
-		_, err := r.Calibrate(context.Background())
+		_, err := r.calibrate(context.Background(), silent{}.Preparing)
 		oneLine(t, err, "--grid none", cfg.Tune.From)
 		if !errors.Is(err, ErrNoGrid) {
 			t.Errorf("outliers of %g: %v", x, err)
@@ -126,7 +127,7 @@ func TestCalibrationLosses(t *testing.T) {
 			}
 			change(&cfg)
 			r := create(t, cfg)
-			c, err := r.Calibrate(context.Background())
+			c, err := r.calibrate(context.Background(), silent{}.Preparing)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,20 +160,76 @@ func TestCalibrationLosses(t *testing.T) {
 	}
 }
 
-func TestCalibrateEnds(t *testing.T) {
+// TestCalibrationProgress: a calibration tells how far it is, and ends within a batch
+// when it is told to.
+func TestCalibrationProgress(t *testing.T) {
 	t.Parallel()
-	r := create(t, tinyCompletionConfig(t, gptFolder(t, nil)))
+	cfg := tinyCompletionConfig(t, gptFolder(t, outliers(20_000))) // which takes a coarser grid
+	cfg.Pairs.BatchTokens = 2 * calibrationTokens
+	r := create(t, cfg)
+	var told []float64
+	if _, err := r.calibrate(context.Background(), func(_ string, done, total int64) { told = append(told, float64(done)/float64(total)) }); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(told); n < 2*3*calibrationSteps || told[0] != 0 || !(told[n-1] > 0.9 && told[n-1] < 1) {
+		t.Errorf("progress %v", told)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	calls := 0
+	_, err := r.calibrate(ctx, func(string, int64, int64) {
+		if calls++; calls == 3 { // after that of the beginning and the first part
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || calls != 3 {
+		t.Errorf("told to end in its first batch, it ends after %d parts: %v", calls, err)
+	}
+}
+
+// TestStopsBeforeCalibration: whatever ends a run before its first step, the process
+// that begins it gives it its grid.
+func TestStopsBeforeCalibration(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, gptFolder(t, outliers(70_000)))
+	r := create(t, cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := r.Calibrate(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("calibration that is not waited for: %v", err)
+	if sum, err := r.Train(ctx, silent{}); err != nil || !sum.Interrupted || sum.Calibration != nil {
+		t.Fatalf("%+v, %v", sum, err)
 	}
-	cfg := tinyCompletionConfig(t, gptFolder(t, nil))
+	r = open(t, r.Dir)
+	ctx, obs := cancelAt(3)
+	sum, err := r.Train(ctx, obs)
+	if err != nil || sum.Calibration == nil || sum.Calibration.Grid != 5 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	r = open(t, r.Dir)
+	if sum := trained(t, r, silent{}); sum.Calibration != nil || r.Config.Method.Grid != 5 {
+		t.Errorf("a run that has begun, on a grid of %v: %+v", r.Config.Method.Grid, sum)
+	}
+	whole := create(t, cfg)
+	trained(t, whole, silent{})
+	sameTuned(t, r, whole)
+}
+
+// TestGridOfOnesOwn: a grid that was asked for stays, or is refused.
+func TestGridOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, gptFolder(t, outliers(70_000)))
+	cfg.Tune.AutoGrid = false
+	r := create(t, cfg)
+	_, err := r.Train(context.Background(), silent{})
+	oneLine(t, err, "9 bits", "--grid 5")
+	if !errors.Is(err, ErrGrid) || open(t, r.Dir).Config.Method.Grid != 9 {
+		t.Error(err)
+	}
+	cfg.Method.Grid = 4
+	d := &diary{}
+	if sum := trained(t, create(t, cfg), d); sum.Calibration.Grid != 4 || !strings.HasPrefix(d.lines[0], "note: Activations reach") {
+		t.Errorf("%+v\n%s", sum.Calibration, d.lines)
+	}
 	cfg.Method = noGrid(bdia.Store, 0)
-	if _, err := create(t, cfg).Calibrate(context.Background()); !errors.Is(err, ErrCombination) {
-		t.Errorf("calibration without a grid: %v", err)
-	}
-	if _, err := create(t, tinyPairConfig(t)).Calibrate(context.Background()); !errors.Is(err, ErrCombination) {
-		t.Errorf("calibration of an encoder-decoder: %v", err)
+	if sum := trained(t, create(t, cfg), silent{}); sum.Calibration != nil {
+		t.Errorf("a calibration without a grid: %+v", sum.Calibration)
 	}
 }

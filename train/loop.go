@@ -47,6 +47,7 @@ type Summary struct {
 	Planned     backend.Usage
 	Peak        backend.Usage // of the real arena
 	MaxAbs      float64       // largest |x| of the residual stream
+	Calibration *Calibration  // of a run that this process has begun, from a trained model and on a grid; else nil
 }
 
 // loop is one process's share of a run.
@@ -71,8 +72,9 @@ type loop struct {
 	}
 }
 
-// Train runs the remaining steps of r. When ctx is done it saves and returns
-// with Interrupted set. On an error the run's latest checkpoint stays as it was.
+// Train runs the remaining steps of r. A run that starts from a trained model is put
+// on a grid that holds it first (ErrGrid, ErrNoGrid). When ctx is done Train saves and
+// returns with Interrupted set. On an error the run's latest checkpoint stays as it was.
 func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	unlock, err := checkpoint.Lock(r.Dir)
 	if err != nil {
@@ -85,11 +87,18 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if err := r.samples.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
 	}
+	l := &loop{Run: r, obs: obs, sum: Summary{LastVal: unmeasured, FirstVal: unmeasured, LastTrain: unmeasured, BestVal: bestScore(r.State)}}
+	if l.sum.Calibration, err = r.fitGrid(ctx, obs); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			l.sum.Interrupted, err = true, nil
+		}
+		return l.sum, err
+	}
 	planned, err := r.Plan()
 	if err != nil {
 		return Summary{}, err
 	}
-	l := &loop{Run: r, obs: obs, sum: Summary{Planned: planned, LastVal: unmeasured, FirstVal: unmeasured, LastTrain: unmeasured}}
+	l.sum.Planned = planned
 	be, err := NewCPU(r.Config, planned)
 	if err != nil {
 		return l.sum, err

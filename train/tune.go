@@ -17,11 +17,12 @@ import (
 // TuneConfig says which trained language model a run starts from, and what of it
 // learns.
 type TuneConfig struct {
-	From   string           `yaml:"from"`   // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
-	Base   string           `yaml:"base"`   // fingerprint of the weights there, by Create; empty: they are not checked
-	Window int              `yaml:"window"` // most tokens of a sample; 0: the model's context
-	Freeze int              `yaml:"freeze"` // first blocks that do not learn; above 0, tokens and positions do not either
-	LoRA   model.LoRAConfig `yaml:"lora"`   // adapters that learn instead of the weights; rank 0: none
+	From     string           `yaml:"from"`      // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
+	Base     string           `yaml:"base"`      // fingerprint of the weights there, by Create; empty: they are not checked
+	Window   int              `yaml:"window"`    // most tokens of a sample; 0: the model's context
+	Freeze   int              `yaml:"freeze"`    // first blocks that do not learn; above 0, tokens and positions do not either
+	LoRA     model.LoRAConfig `yaml:"lora"`      // adapters that learn instead of the weights; rank 0: none
+	AutoGrid bool             `yaml:"auto_grid"` // before its first step a run takes a coarser grid than the method's where the model needs one
 
 	// Of TaskCompletion.
 	Separator    Separator `yaml:"separator"`      // follows every prompt
@@ -51,11 +52,12 @@ func DefaultCompletionConfig() Config {
 	return c
 }
 
-// DefaultTune returns what is tuned unless told otherwise: all weights.
+// DefaultTune returns what is tuned unless told otherwise: all weights, on a grid that
+// holds them.
 func DefaultTune() TuneConfig {
 	lora := model.DefaultLoRA()
 	lora.Rank = 0
-	return TuneConfig{LoRA: lora, Separator: "\n"}
+	return TuneConfig{LoRA: lora, AutoGrid: true, Separator: "\n"}
 }
 
 // validateTune reports the first thing wrong with what a language model starts from.

@@ -3,10 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -60,7 +57,7 @@ are: the reverse walk ends above them.`,
 	})
 	group(c, "Evaluation, samples, records", s.loopFlags)
 	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/tuned-DATE-TIME") })
-	auto := s.autoGrid(c.Flags())
+	s.autoGrid(c.Flags())
 	for name, values := range map[string][]string{ // before those that other commands have
 		"format": {textKind, "csv", "tsv", "jsonl"}, "grid": {"auto", "9", "none"}, "lora-targets": {"qkv", "qkv,proj", "all"},
 	} {
@@ -68,44 +65,15 @@ are: the reverse walk ends above them.`,
 	}
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		w, p := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr())
-		var measured *train.Calibration
-		report := func(r *train.Run, sum train.Summary) error {
-			if o.asJSON {
-				j := summaryJSON(r, sum)
-				j["calibration"] = calibrationJSON(measured)
-				return printJSON(w, j)
-			}
-			printSummary(w, r, sum)
-			return nil
-		}
+		p, report := newProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout())
 		if o.resume != "" {
-			chosen := cmd.Flags().Changed("grid")
-			if chosen && *auto {
-				return usage(errors.New("--grid auto is for a run that begins; leave it out"))
-			}
-			return resumeRun(cmd, s, p, o, func(r *train.Run) (err error) {
-				if r.State.Step == 0 && r.Config.Tune.From != "" { // stopped before it was calibrated, perhaps
-					measured, err = calibrate(cmd, r, !chosen, p)
-				}
-				return err
-			}, report)
+			return resumeRun(cmd, s, p, o, report)
 		}
 		cfg, err := s.tuned(cmd.Flags())
 		if err != nil {
 			return err
 		}
-		return inNewDir(o.out, runPrefix[train.TaskCompletion], p, func(dir string) error {
-			r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			if measured, err = calibrate(cmd, r, *auto, p); err != nil {
-				return err
-			}
-			return trainRun(cmd.Context(), r, p, report)
-		})
+		return newRun(cmd, cfg, p, o.out, report)
 	}
 	return c
 }
@@ -145,30 +113,31 @@ func (s *settings) adaptFlags(f *pflag.FlagSet) {
 }
 
 // autoGrid lets --grid be auto, which it is unless something else is given.
-func (s *settings) autoGrid(f *pflag.FlagSet) *bool {
-	v := &gridValue{&s.cfg.Method.Grid, true}
+func (s *settings) autoGrid(f *pflag.FlagSet) {
 	flag := f.Lookup("grid")
-	flag.Value, flag.DefValue, flag.Usage = v, "auto", "fractional `bits` of the activations, none, or auto: the finest, up to 9, that holds them"
-	return &v.auto
+	flag.Value, flag.DefValue = &gridValue{&s.cfg.Method.Grid, &s.cfg.Tune.AutoGrid}, autoGrid
+	flag.Usage = "fractional `bits` of the activations, none, or auto: the finest, up to 9, that holds them"
 }
+
+const autoGrid = "auto"
 
 // gridValue is a flag of a grid, or auto.
 type gridValue struct {
 	grid *bdia.Grid
-	auto bool
+	auto *bool
 }
 
 func (v *gridValue) Type() string { return "bits" }
 
 func (v *gridValue) String() string {
-	if v.auto {
-		return "auto"
+	if v.auto != nil && *v.auto { // pflag asks a zero value too
+		return autoGrid
 	}
 	return v.grid.String()
 }
 
 func (v *gridValue) Set(text string) error {
-	if v.auto = text == "auto"; v.auto {
+	if *v.auto = text == autoGrid; *v.auto {
 		*v.grid = bdia.DefaultGrid
 		return nil
 	}
@@ -222,37 +191,6 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 func isPairs(name string) bool {
 	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
 	return slices.ContainsFunc([]pairs.Format{pairs.CSV, pairs.TSV, pairs.JSONL}, func(f pairs.Format) bool { return strings.HasSuffix(name, "."+string(f)) })
-}
-
-// calibrate measures what the run's residual stream does, tells it, and where auto
-// is set gives the run the grid that serves. Without a grid there is nothing to do.
-func calibrate(cmd *cobra.Command, r *train.Run, auto bool, p *progress) (*train.Calibration, error) {
-	if r.Config.Method.Grid == bdia.NoGrid {
-		return nil, nil
-	}
-	p.Preparing("measuring activations", 0, 0)
-	m, err := r.Calibrate(cmd.Context())
-	if err != nil {
-		return nil, err
-	}
-	p.clear()
-	wanted := r.Config.Method.Grid
-	if !auto && m.Grid != wanted {
-		return nil, usage(fmt.Errorf("--grid %s is exact below %g only, and activations reach %.4g: use --grid auto, or --grid %s", wanted, wanted.Limit(), m.MaxAbs, m.Grid))
-	}
-	printCalibration(p.w, m)
-	cfg := r.Config
-	cfg.Method.Grid = m.Grid
-	return &m, r.Reconfigure(cfg)
-}
-
-func printCalibration(w io.Writer, m train.Calibration) {
-	fmt.Fprintf(w, "Activations reach %.4g; grid of %s bits, exact below %g\n", m.MaxAbs, m.Grid, m.Limit)
-	fmt.Fprintf(w, "Loss before training: %.4f on the grid, %.4f in float32 (%+.2g), of %s tokens\n", m.GridLoss, m.FloatLoss, m.GridLoss-m.FloatLoss, countText(int64(m.Losses)))
-	if d := m.GridLoss - m.FloatLoss; math.Abs(d) > 0.01*m.FloatLoss {
-		fmt.Fprintf(w, "The grid changes the loss by %s%%: training has to make up for it; without a grid, use --memory recompute --gamma 0 --grid none\n",
-			strconv.FormatFloat(100*d/m.FloatLoss, 'g', 2, 64))
-	}
 }
 
 // calibrationJSON is m for machines; null without one.

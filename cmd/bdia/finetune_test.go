@@ -190,7 +190,7 @@ func TestFinetuneOutliers(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{20_000, "--grid 9", exitUsage, "use --grid auto, or --grid 7"},
+		{20_000, "--grid 9", exitUsage, "use --grid 7"},
 		{3e6, "", exitFailure, "train without one: --memory recompute --gamma 0 --grid none"},
 		{float32(math.NaN()), "", exitFailure, "is NaN, on every grid and without one"},
 		{float32(math.Inf(1)), "", exitFailure, "is +Inf, on every grid"},
@@ -267,14 +267,42 @@ func TestFinetuneResume(t *testing.T) {
 	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "5", "--grid", "7"); strings.Contains(r.err, "Loss before training") || strings.Contains(r.err, "Starting from") {
 		t.Errorf("a run that has begun says\n%s", r.err)
 	}
+	unbegun(t, dir)
+	r := mustCall(t, "finetune", "--resume", dir, "--json")
+	if c := object(t, r)["calibration"].(map[string]any); c["grid"] != "7" || !strings.Contains(r.err, "Loss before training") {
+		t.Errorf("calibration %v\n%s", c, r.err)
+	}
+}
+
+// unbegun makes the run in dir one that was stopped before its first step.
+func unbegun(t *testing.T, dir string) {
+	t.Helper()
 	for _, name := range []string{"state", "best", "model.safetensors"} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r := mustCall(t, "finetune", "--resume", dir, "--json")
-	if c := object(t, r)["calibration"].(map[string]any); c["grid"] != "7" || !strings.Contains(r.err, "Loss before training") {
-		t.Errorf("calibration %v\n%s", c, r.err)
+}
+
+// Whatever begins a run with --grid auto, it gets the grid that it needs.
+func TestTrainCalibrates(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	from := outliers(t, 20_000)
+	mustCall(t, tune(t, dir, "--from", from)...)
+	unbegun(t, dir)
+	yaml := strings.Replace(string(readFile(t, dir, configName)), `grid: "7"`, `grid: "9"`, 1)
+	fresh := write(t, t.TempDir(), "run.yaml", yaml)
+	write(t, dir, configName, yaml)
+	if r := call("train", "--resume", dir, "--grid", "8"); r.code != exitUsage || !strings.Contains(r.err, "use --grid 7") {
+		t.Errorf("a grid of one's own: %+v", r)
+	}
+	write(t, dir, configName, yaml)
+	for _, args := range [][]string{{"--resume", dir}, {"--config", fresh, "--out", filepath.Join(t.TempDir(), "new")}} {
+		r := mustCall(t, append([]string{"train", "--json"}, args...)...)
+		if c := object(t, r)["calibration"].(map[string]any); c["grid"] != "7" || !strings.Contains(r.err, "grid auto") {
+			t.Errorf("train %s: calibration %v\n%s", args, c, r.err)
+		}
 	}
 }
 

@@ -214,6 +214,7 @@ func unchanged(from, to train.Config) error {
 		c.ViT.EmbeddingDropout, c.ViT.AttentionDropout, c.ViT.ResidualDropout, c.ViT.StochasticDepth = 0, 0, 0, 0
 		c.Seq2Seq.EmbeddingDropout, c.Seq2Seq.AttentionDropout, c.Seq2Seq.ResidualDropout = 0, 0, 0
 		c.Images.LabelSmoothing, c.Seq2Seq.LabelSmoothing = 0, 0
+		c.Tune.AutoGrid = false
 	}
 	if to.Images.Epochs == 0 && to.Pairs.Epochs == 0 { // --steps was given
 		from.Images.Epochs, from.Pairs.Epochs = 0, 0

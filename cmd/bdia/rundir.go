@@ -110,11 +110,18 @@ func openRun(dir string) (*train.Run, error) {
 
 // reopenRun opens the run in dir to go on, with the settings that s changes.
 func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) {
+	grid := cmd.Flags().Lookup("grid")
+	if grid.Changed && grid.Value.String() == autoGrid {
+		return nil, usage(errors.New("--grid auto is for a run that begins; leave it out"))
+	}
 	r, err := openRun(dir)
 	if err != nil {
 		return nil, err
 	}
 	cfg, err := s.resolve(cmd.Flags(), func(train.Task) train.Config { return r.Config })
+	if grid.Changed {
+		cfg.Tune.AutoGrid = false
+	}
 	if err == nil {
 		err = cfg.Absolute()
 	}
@@ -138,7 +145,11 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 func printRun(w io.Writer, r *train.Run) {
 	c := r.Config
 	fmt.Fprintf(w, "%s\n", modelText(c))
-	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s\n", c.Method.Memory, c.Method.Gamma, c.Method.Grid, c.Schedule.Steps, batchText(c))
+	grid := c.Method.Grid.String()
+	if c.Tune.AutoGrid && c.Method.Grid != bdia.NoGrid && r.State.Step == 0 {
+		grid = autoGrid
+	}
+	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s\n", c.Method.Memory, c.Method.Gamma, grid, c.Schedule.Steps, batchText(c))
 	if r.Text != nil {
 		fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.Text.Tokens(true).Len()), countText(r.Text.Tokens(false).Len()))
 	}
@@ -271,6 +282,9 @@ func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
 	}
 	if r.Pairs != nil && r.Pairs.Report != nil {
 		j["pairs"] = pairsOf(r.Pairs.Report)
+	}
+	if r.Config.Tune.From != "" {
+		j["calibration"] = calibrationJSON(sum.Calibration)
 	}
 	return j
 }

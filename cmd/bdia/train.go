@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -66,18 +67,11 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/gpt-DATE-TIME, runs/vit-... or runs/seq2seq-...") })
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		w, p := cmd.OutOrStdout(), newProgress(cmd.ErrOrStderr())
-		report := func(r *train.Run, sum train.Summary) error {
-			if o.asJSON {
-				return printJSON(w, summaryJSON(r, sum))
-			}
-			printSummary(w, r, sum)
-			return nil
-		}
+		p, report := newProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout())
 		if o.resume == "" {
 			return trainNew(cmd, s, p, o.out, report)
 		}
-		return resumeRun(cmd, s, p, o, func(*train.Run) error { return nil }, report)
+		return resumeRun(cmd, s, p, o, report)
 	}
 	return c
 }
@@ -97,7 +91,16 @@ func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report f
 		}
 		return usage(fmt.Errorf("no %s to train on; name a file or folder with --data", cfg.Task))
 	}
-	return inNewDir(out, runPrefix[cfg.Task], p, func(dir string) error {
+	return newRun(cmd, cfg, p, out, report)
+}
+
+// newRun makes a run of cfg and trains it.
+func newRun(cmd *cobra.Command, cfg train.Config, p *progress, out string, report func(*train.Run, train.Summary) error) error {
+	prefix := runPrefix[cfg.Task]
+	if cfg.Tune.From != "" {
+		prefix = runPrefix[train.TaskCompletion]
+	}
+	return inNewDir(out, prefix, p, func(dir string) error {
 		r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
 		if err != nil {
 			return err
@@ -124,8 +127,19 @@ func (o *runOptions) flags(f *pflag.FlagSet, s *settings, names string) {
 	f.BoolVar(&o.asJSON, "json", false, "print the summary as JSON")
 }
 
-// resumeRun goes on with the run that o names, after begin.
-func resumeRun(cmd *cobra.Command, s *settings, p *progress, o runOptions, begin func(*train.Run) error, report func(*train.Run, train.Summary) error) error {
+// report returns what tells on w how a run ended.
+func (o *runOptions) report(w io.Writer) func(*train.Run, train.Summary) error {
+	return func(r *train.Run, sum train.Summary) error {
+		if o.asJSON {
+			return printJSON(w, summaryJSON(r, sum))
+		}
+		printSummary(w, r, sum)
+		return nil
+	}
+}
+
+// resumeRun goes on with the run that o names.
+func resumeRun(cmd *cobra.Command, s *settings, p *progress, o runOptions, report func(*train.Run, train.Summary) error) error {
 	if o.out != "" {
 		return usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
 	}
@@ -134,9 +148,6 @@ func resumeRun(cmd *cobra.Command, s *settings, p *progress, o runOptions, begin
 		return err
 	}
 	defer r.Close()
-	if err := begin(r); err != nil {
-		return err
-	}
 	return trainRun(cmd.Context(), r, p, report)
 }
 
@@ -151,6 +162,9 @@ func trainRun(ctx context.Context, r *train.Run, p *progress, report func(*train
 	printRun(p.w, r)
 	sum, err := r.Train(ctx, p)
 	p.clear()
+	if errors.Is(err, train.ErrGrid) {
+		return usage(err)
+	}
 	if err != nil {
 		return err
 	}
