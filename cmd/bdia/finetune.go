@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,7 +54,9 @@ are: the reverse walk ends above them.`,
 	group(c, "Optimiser and schedule", s.optimizerFlags)
 	group(c, "Batch", func(f *pflag.FlagSet) {
 		s.updateFlags(f)
-		f.IntVar(&s.cfg.Pairs.BatchTokens, "batch-tokens", s.cfg.Pairs.BatchTokens, "pairs: tokens of a batch, padding included")
+		s.of(f, []train.Task{train.TaskCompletion}, func(f *pflag.FlagSet) {
+			f.IntVar(&s.cfg.Pairs.BatchTokens, "batch-tokens", s.cfg.Pairs.BatchTokens, "pairs: tokens of a batch, padding included")
+		})
 	})
 	group(c, "Evaluation, samples, records", s.loopFlags)
 	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/tuned-DATE-TIME") })
@@ -83,21 +86,23 @@ func (s *settings) tuneFlags(f *pflag.FlagSet) {
 	c, t := &s.cfg.Pairs, &s.cfg.Tune
 	f.StringVar(&t.From, "from", "", "`folder` of the model: Hugging Face's GPT-2, a run, or its best/")
 	shared(f, "data", "`file` or folder of text, or a .csv, .tsv or .jsonl file of pairs", textFlag, &s.cfg.Data.Path, &c.Source)
-	f.StringVar(&c.Source, "prompts", "", "`file` of prompts, one a line, perhaps .gz")
-	f.StringVar(&c.Target, "completions", "", "`file` of their completions")
-	f.StringVar((*string)(&c.Format), "format", "", "`kind` of --data: text, csv, tsv or jsonl; without it, by name")
-	f.StringVar(&c.SourceColumn, "prompt-column", "", "`column` of a table, by name or number (default 1), or key of JSON (default prompt)")
-	f.StringVar(&c.TargetColumn, "completion-column", "", "`column` (default 2) or key (default completion)")
-	f.BoolVar(&c.Header, "header", false, "the first line of a .tsv names its columns; that of a .csv always does")
-	f.StringVar(&c.ValSource, "val", "", "`file` of pairs for validation; without it, a share of the prompts")
-	f.StringVar(&c.ValTarget, "val-completions", "", "`file` of completions, where --val has prompts alone")
+	s.of(f, []train.Task{train.TaskCompletion}, func(f *pflag.FlagSet) {
+		f.StringVar(&c.Source, "prompts", "", "`file` of prompts, one a line, perhaps .gz")
+		f.StringVar(&c.Target, "completions", "", "`file` of their completions")
+		f.StringVar((*string)(&c.Format), "format", "", "`kind` of --data: text, csv, tsv or jsonl; without it, by name")
+		f.StringVar(&c.SourceColumn, "prompt-column", "", "`column` of a table, by name or number (default 1), or key of JSON (default prompt)")
+		f.StringVar(&c.TargetColumn, "completion-column", "", "`column` (default 2) or key (default completion)")
+		f.BoolVar(&c.Header, "header", false, "the first line of a .tsv names its columns; that of a .csv always does")
+		f.StringVar(&c.ValSource, "val", "", "`file` of pairs for validation; without it, a share of the prompts")
+		f.StringVar(&c.ValTarget, "val-completions", "", "`file` of completions, where --val has prompts alone")
+		f.Float64Var(&c.Epochs, "epochs", c.Epochs, "pairs: length of the run in passes; --steps overrides it")
+		f.StringVar((*string)(&t.Separator), "separator", "\n", "pairs: `text` between prompt and completion, here and when the run completes prompts")
+		f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", false, "pairs: learn prompts too")
+		f.StringVar((*string)(&c.OnBad), "on-bad", "skip", "`what` to do about pairs without text: skip or fatal")
+		f.StringVar((*string)(&c.OnLong), "on-long", "skip", "`what` to do about pairs longer than the window: skip, truncate or fatal")
+		f.BoolVar(&c.KeepDuplicates, "keep-duplicates", false, "keep pairs that came before")
+	})
 	shared(f, "val-fraction", "`share` held out for validation: prompts (default 0.02), or the end of a text (default 0.1)", numberFlag, &s.cfg.Data.ValFraction, &c.Split.Val)
-	f.Float64Var(&c.Epochs, "epochs", c.Epochs, "pairs: length of the run in passes; --steps overrides it")
-	f.StringVar((*string)(&t.Separator), "separator", "\n", "pairs: `text` between prompt and completion, here and when the run completes prompts")
-	f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", false, "pairs: learn prompts too")
-	f.StringVar((*string)(&c.OnBad), "on-bad", "skip", "`what` to do about pairs without text: skip or fatal")
-	f.StringVar((*string)(&c.OnLong), "on-long", "skip", "`what` to do about pairs longer than the window: skip, truncate or fatal")
-	f.BoolVar(&c.KeepDuplicates, "keep-duplicates", false, "keep pairs that came before")
 	f.IntVar(&t.Window, "window", 0, "most `tokens` of a sample; 0 for the model's context")
 	f.Float64Var(&s.dropout, "dropout", 0, "`share` dropped of embedding, attention weights and residual branches")
 }
@@ -170,10 +175,12 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 	if kind == textKind || kind == "" && data != "" && !f.Changed("prompts") && !isPairs(data) {
 		s.task = train.TaskText
 	}
-	for _, name := range []string{"prompt-column", "completion-column", "header", "completions", "val", "val-completions", "epochs", "separator",
-		"loss-on-prompt", "batch-tokens", "on-bad", "on-long", "keep-duplicates"} {
-		if s.task == train.TaskText && f.Changed(name) {
-			return s.cfg, usage(fmt.Errorf("--%s is for pairs, and %s is text; if it has pairs, say so with --format", name, data))
+	if s.task == train.TaskText {
+		delete(s.only, "format") // which is text
+		for _, name := range slices.Sorted(maps.Keys(s.only)) {
+			if f.Changed(name) {
+				return s.cfg, usage(fmt.Errorf("--%s is for pairs, and %s is text; if it has pairs, say so with --format", name, data))
+			}
 		}
 	}
 	return s.resolve(f, func(task train.Task) train.Config {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -303,6 +304,48 @@ func TestTrainCalibrates(t *testing.T) {
 		if c := object(t, r)["calibration"].(map[string]any); c["grid"] != "7" || !strings.Contains(r.err, "grid auto") {
 			t.Errorf("train %s: calibration %v\n%s", args, c, r.err)
 		}
+	}
+}
+
+// What cannot change in a run is refused, flag by flag.
+func TestFinetuneResumeFlags(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ofPairs, ofText := filepath.Join(dir, "pairs"), filepath.Join(dir, "text")
+	mustCall(t, tune(t, ofPairs)...)
+	mustCall(t, "finetune", "--from", baseModel(t), "--data", write(t, dir, "more.txt", prose(100)), "--window", "32", "--batch", "2", "--steps", "1", "--threads", "1", "--out", ofText)
+	for _, flag := range strings.Split("from=x data=other.csv prompts=x completions=x format=tsv prompt-column=3 completion-column=3 header val=x val-completions=x "+
+		"val-fraction=0.3 epochs=5 separator=: loss-on-prompt on-bad=fatal on-long=truncate keep-duplicates batch-tokens=200 window=20 lora-rank=2 lora-alpha=3 freeze=1", " ") {
+		name, _, _ := strings.Cut(flag, "=")
+		for _, run := range []string{ofPairs, ofText} {
+			before := string(readFile(t, run, configName))
+			if r := call("finetune", "--resume", run, "--steps", "5", "--"+flag); r.code != exitUsage || !strings.Contains(r.err, "--"+name) {
+				t.Errorf("--%s beside --resume %s: %+v", flag, filepath.Base(run), r)
+			}
+			if string(readFile(t, run, configName)) != before {
+				t.Errorf("--%s has changed the settings of %s", flag, run)
+			}
+		}
+	}
+}
+
+// How long a run is changes by steps; the learning rate follows.
+func TestFinetuneLonger(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	args := tune(t, dir, "--epochs", "2")
+	i := slices.Index(args, "--steps")
+	mustCall(t, slices.Delete(args, i, i+2)...)
+	r := call("finetune", "--resume", dir, "--epochs", "3")
+	_, steps, ok := strings.Cut(strings.TrimSpace(r.err), "make it one of 3 with --steps ")
+	if r.code != exitUsage || !ok {
+		t.Fatalf("more epochs: %+v", r)
+	}
+	if r := mustCall(t, "finetune", "--resume", dir, "--steps", steps); !strings.Contains(r.err, "The cosine schedule now ends at step "+steps) || !strings.Contains(r.out, "Done: "+steps+" steps") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+	if r := call("finetune", "--resume", dir, "--epochs", "5"); r.code != exitUsage || !strings.Contains(r.err, "change that with --steps") {
+		t.Errorf("epochs of a run that counts steps: %+v", r)
 	}
 }
 

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"math"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -90,12 +93,18 @@ func completions(c *cobra.Command) {
 	}
 }
 
+// givenFlags are the values of the flags that were given, by name.
+func givenFlags(f *pflag.FlagSet) map[string]string {
+	given := map[string]string{}
+	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
+	return given
+}
+
 // resolve puts the configuration together after parsing: base, then --config,
 // then --preset and --optimizer, then the flags that were given. base has the
 // defaults of a task, or whatever the task the settings of a run.
 func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config) (train.Config, error) {
-	given := map[string]string{}
-	f.Visit(func(flag *pflag.Flag) { given[flag.Name] = flag.Value.String() })
+	given := givenFlags(f)
 	task := train.Task(cmp.Or(given["task"], string(s.task), string(train.TaskText)))
 	if task != s.task && !slices.Contains(fromScratch, task) {
 		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(fromScratch)))
@@ -111,9 +120,13 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 	if _, ok := given["task"]; ok && task != s.cfg.Task {
 		return s.cfg, usage(fmt.Errorf("--task %s, but these are the settings of task %s", task, s.cfg.Task))
 	}
-	for name := range given {
+	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if tasks, ok := s.only[name]; ok && !slices.Contains(tasks, s.cfg.Task) {
-			return s.cfg, usage(fmt.Errorf("--%s is for --task %s; this is task %s", name, joinOr(tasks), s.cfg.Task))
+			what := "--task " + joinOr(tasks)
+			if tasks[0] == train.TaskCompletion { // of bdia finetune, which has no --task
+				what = "prompts and completions"
+			}
+			return s.cfg, usage(fmt.Errorf("--%s is for %s; this is task %s", name, what, s.cfg.Task))
 		}
 	}
 	if err := s.startFrom(given); err != nil {
@@ -206,6 +219,33 @@ func (s *settings) expandModel(given map[string]string) (err error) {
 	return err
 }
 
+// kept names the first flag that would change what must stay in a run of cfg.
+func (s *settings) kept(f *pflag.FlagSet, cfg train.Config) error {
+	given := givenFlags(f)
+	defer func() { // what the flags held is gone
+		for name, value := range given {
+			_ = f.Lookup(name).Value.Set(value)
+		}
+	}()
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		s.cfg = cfg
+		err := f.Lookup(name).Value.Set(given[name])
+		to := s.cfg
+		to.Task = cfg.Task // another one is for resolve to refuse
+		to = to.ForTask()
+		if err == nil {
+			err = to.Absolute()
+		}
+		if err == nil {
+			err = unchanged(cfg, to)
+		}
+		if err != nil {
+			return usage(fmt.Errorf("--%s: %w", name, err))
+		}
+	}
+	return nil
+}
+
 // unchanged refuses changes, by flags or a file, of what a run's weights, tokens
 // and optimiser state depend on.
 func unchanged(from, to train.Config) error {
@@ -219,6 +259,16 @@ func unchanged(from, to train.Config) error {
 	if to.Images.Epochs == 0 && to.Pairs.Epochs == 0 { // --steps was given
 		from.Images.Epochs, from.Pairs.Epochs = 0, 0
 	}
+	for _, epochs := range [][2]float64{{from.Images.Epochs, to.Images.Epochs}, {from.Pairs.Epochs, to.Pairs.Epochs}} {
+		steps := from.Schedule.Steps
+		switch was, is := epochs[0], epochs[1]; {
+		case was == is:
+		case was == 0:
+			return usage(fmt.Errorf("this run is %d steps long; change that with --steps", steps))
+		default:
+			return usage(fmt.Errorf("this run of %v epochs is %d steps long; make it one of %v with --steps %.0f", was, steps, is, math.Ceil(float64(steps)*is/was)))
+		}
+	}
 	for _, section := range []struct {
 		name     string
 		from, to any
@@ -228,7 +278,7 @@ func unchanged(from, to train.Config) error {
 		for _, f := range reflect.VisibleFields(a.Type()) {
 			if from, to := a.FieldByIndex(f.Index), b.FieldByIndex(f.Index); !f.Anonymous && !from.Equal(to) {
 				return usage(fmt.Errorf("%s: %s is %v in this run and cannot become %v; leave it out, or start a new run",
-					section.name, f.Tag.Get("yaml"), from, to))
+					section.name, f.Tag.Get("yaml"), quoted(from), quoted(to)))
 			}
 		}
 	}
@@ -242,4 +292,12 @@ func unchanged(from, to train.Config) error {
 		return usage(fmt.Errorf("the optimiser's states have %d bits in this run and cannot have %d; start a new run", from.Optimizer.StateBits, to.Optimizer.StateBits))
 	}
 	return nil
+}
+
+// quoted is a value as errors show it: a text, which may be empty, in quotation marks.
+func quoted(v reflect.Value) any {
+	if v.Kind() == reflect.String {
+		return strconv.Quote(v.String())
+	}
+	return v
 }

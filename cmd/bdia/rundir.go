@@ -15,6 +15,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -118,7 +119,10 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := s.resolve(cmd.Flags(), func(train.Task) train.Config { return r.Config })
+	cfg := r.Config
+	if err = s.kept(cmd.Flags(), cfg); err == nil {
+		cfg, err = s.resolve(cmd.Flags(), func(train.Task) train.Config { return r.Config })
+	}
 	if grid.Changed {
 		cfg.Tune.AutoGrid = false
 	}
@@ -131,6 +135,7 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 	if n := r.State.Step; err == nil && n >= cfg.Schedule.Steps && !r.State.EvalDue {
 		err = usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", dir, n))
 	}
+	was := r.Config.Schedule
 	if err == nil {
 		err = r.Reconfigure(cfg)
 	}
@@ -138,7 +143,16 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 		r.Close()
 		return nil, err
 	}
+	printStretched(cmd.ErrOrStderr(), r.State.Step, was, cfg.Schedule)
 	return r, nil
+}
+
+// printStretched says what another length does to the learning rate of a run that has
+// done n steps.
+func printStretched(w io.Writer, n int, was, is optim.Schedule) {
+	if before, after := was.At(n), is.At(n+1); n > 0 && was.Steps != is.Steps && is.At(n) != before {
+		fmt.Fprintf(w, "The %s schedule now ends at step %d, not %d: the learning rate was %.3g at step %d and goes on at %.3g\n", is.Kind, is.Steps, was.Steps, before, n, after)
+	}
 }
 
 // printRun says what is about to be trained.
