@@ -237,6 +237,9 @@ func (l *loop) first(ctx context.Context) error {
 	if l.State.Step > 0 {
 		return nil
 	}
+	if l.Config.Tune.From != "" { // the best has to be better than what was there
+		l.rank(val, 0)
+	}
 	l.obs.Evaluated(0, val, unmeasured, false)
 	return l.metrics.Record(0, l.s.learner.fields("val/", val)...)
 }
@@ -285,9 +288,7 @@ func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 	l.sum.LastTrain = train
 	if ok {
 		l.sum.LastVal = val
-		if best = val.better(l.State); best {
-			l.State.BestLoss, l.State.BestAccuracy, l.State.BestStep, l.State.BadEvals = val.Loss, val.Accuracy, step, 0
-		} else {
+		if best = l.rank(val, step); !best {
 			l.State.BadEvals++
 		}
 		fields = append(fields, l.s.learner.fields("val/", val)...)
@@ -297,6 +298,14 @@ func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 	}
 	l.obs.Evaluated(step, val, train, best)
 	return best, l.metrics.Record(step, fields...)
+}
+
+// rank notes val if it is the best score yet.
+func (l *loop) rank(val Score, step int) (best bool) {
+	if best = val.better(l.State); best {
+		l.State.BestLoss, l.State.BestAccuracy, l.State.BestStep, l.State.BadEvals = val.Loss, val.Accuracy, step, 0
+	}
+	return best
 }
 
 // ofEvaluation tells the record of an evaluation from that of a step.

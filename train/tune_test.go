@@ -318,3 +318,19 @@ func TestTuneMemory(t *testing.T) {
 		t.Errorf("side information of %d bytes, above frozen blocks %d", a, b)
 	}
 }
+
+// TestStartCounts: a fine-tuning that only does harm has no best weights of its own,
+// and ends when its patience does.
+func TestStartCounts(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, gptFolder(t, nil))
+	cfg.Schedule.LR, cfg.Loop.EvalEvery, cfg.Loop.Patience = 1, 1, 2
+	r := create(t, cfg)
+	sum := trained(t, r, silent{})
+	if !sum.Stopped || sum.Steps != 2 || sum.BestStep != 0 || sum.BestVal != sum.FirstVal || sum.LastVal.Loss <= sum.FirstVal.Loss {
+		t.Errorf("%+v", sum)
+	}
+	if _, err := os.Stat(r.BestDir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("best weights of such a run: %v", err)
+	}
+}

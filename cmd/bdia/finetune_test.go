@@ -100,7 +100,7 @@ func promptIDs(t *testing.T, out string) string {
 func TestFinetuneAdapters(t *testing.T) {
 	t.Parallel()
 	dir, merged := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "merged")
-	mustCall(t, tune(t, dir, "--lora-rank", "2", "--lora-targets", "all", "--lr", "0.05")...)
+	mustCall(t, tune(t, dir, "--lora-rank", "2", "--lora-targets", "all", "--lr", "0.005")...)
 	for name, want := range map[string]bool{"adapter_config.json": true, "adapter_model.safetensors": true, "best/adapter_model.safetensors": true, "model.safetensors": false} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s is there: %v", name, err == nil)
