@@ -11,7 +11,8 @@
 //   - CSV: one file with a header; quoted fields may hold commas and line breaks.
 //   - JSONL: one file of an object a line: {"prompt": .., "completion": ..}, or a
 //     conversation, {"messages": [{"role": .., "content": ..}, ..]}, of at most 1000
-//     messages. Other keys do not matter.
+//     messages. A content is a string, or a list of parts {"type": "text", "text":
+//     ..}. Other keys do not matter.
 //
 // A conversation gives a pair for each message of role assistant, which is the
 // target. The source is a line "role: content" for each message before, and

@@ -26,6 +26,8 @@ type EncodeOptions struct {
 	Positions int
 	// OnLong is for sentences that take more: Skip, Truncate or Fatal.
 	OnLong Policy
+	// Kept, if set, is called with each pair before its tokens are handed on.
+	Kept func(p Pair)
 	// Progress, if set, is called with the bytes of the files read so far and in all.
 	Progress func(done, total int64)
 }
@@ -53,7 +55,7 @@ const progressPairs = 1024
 // are valid only during the call of emit, which may choose a Writer by the part and
 // Add them. It ends with the last pair, or with an error: of reading, of emit, of
 // ctx, or ErrText or ErrTooLong with the pair's line where the policies are Fatal. No
-// pair at all is ErrNoPairs. What became of the pairs is in the reader's Report.
+// pair at all is the report's Err. What became of the pairs is in the reader's Report.
 func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Part, source, target []int32) error) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -80,7 +82,7 @@ func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Par
 		o.Progress(r.Progress())
 	}
 	if r.report.Read == r.report.Skipped() {
-		return fmt.Errorf("pairs: %s: %w: %v", r.o.Files.Source, ErrNoPairs, &r.report)
+		return fmt.Errorf("pairs: %s: %w: %v", r.o.Files.Source, r.report.Err(), &r.report)
 	}
 	return nil
 }
@@ -110,7 +112,7 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 			case Truncate:
 				tokens, cut = tokens[:most], true
 			case Fatal:
-				return fmt.Errorf("pairs: %s: line %d: a sentence of %d tokens is %w: the model has positions for %d: allow more, or have long ones skipped or truncated",
+				return fmt.Errorf("pairs: %s: line %d: a sentence of %d tokens is %w: at most %d are taken: allow more, or have long ones skipped or truncated",
 					r.o.Files.Source, p.Line, len(tokens), ErrTooLong, most)
 			default:
 				r.report.drop(ManyTokens, p)
@@ -125,7 +127,7 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 			first := min(over, len(ids[0])-1) // something of the source stays
 			ids[0], ids[1], cut = ids[0][first:], ids[1][:len(ids[1])-(over-first)], true
 		case Fatal:
-			return fmt.Errorf("pairs: %s: line %d: both sides have %d tokens, which is %w: the model has positions for %d: allow more, or have long ones skipped or truncated",
+			return fmt.Errorf("pairs: %s: line %d: both sides have %d tokens, which is %w: at most %d are taken: allow more, or have long ones skipped or truncated",
 				r.o.Files.Source, p.Line, len(ids[0])+len(ids[1]), ErrTooLong, o.Positions-1)
 		default:
 			r.report.drop(ManyTokens, p)
@@ -133,7 +135,10 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 		}
 	}
 	if cut {
-		r.report.count(Truncated, p)
+		r.report.count(Truncated, p, "")
+	}
+	if o.Kept != nil {
+		o.Kept(p)
 	}
 	return emit(p.Part, ids[0], ids[1])
 }

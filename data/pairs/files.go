@@ -22,6 +22,9 @@ var (
 	ErrNoPairs = errors.New("no sentence pairs")
 	// ErrFormat marks a file that cannot be read as what it is said to be.
 	ErrFormat = errors.New("not a file of sentence pairs")
+	// ErrColumns is an ErrFormat: a file without the columns, or keys of JSON, that
+	// are asked for.
+	ErrColumns = fmt.Errorf("%w in these columns", ErrFormat)
 	// ErrLineCounts marks two parallel files that are not of the same length.
 	ErrLineCounts = errors.New("files differ in their numbers of lines")
 	// ErrTooLong marks a line, or a row of a CSV file, of more than MaxLine bytes,
@@ -67,7 +70,7 @@ func (f Files) Validate() error {
 	case err != nil:
 		return err
 	case format == Lines && f.Target == "":
-		return fmt.Errorf("pairs: %s has source sentences only: give the file of their translations too", f.Source)
+		return fmt.Errorf("pairs: %s is one side of the pairs: give the file of the other side too", f.Source)
 	case format != Lines && f.Target != "":
 		return fmt.Errorf("pairs: a %s file has both sides, but %s is given for the target: leave one out", format, f.Target)
 	case format == JSONL && f.Header:
@@ -100,7 +103,8 @@ func (f Files) format() (Format, error) {
 // row is what a line of the input says, before it is looked at.
 type row struct {
 	line    int    // from 1, the first one of a row with line breaks
-	missing string // why there are no sentences, or ""
+	missing string // why there are no sentences, or "", and the reason that is counted
+	reason  Reason
 	sides   [2]string
 	origin  string // the source whose part the pair belongs to; empty: its own
 }
@@ -175,10 +179,10 @@ func findColumns(f Files, header []string) (columns [2]int, err error) {
 		n, err := strconv.Atoi(name)
 		if err != nil || n < 1 || n > MaxLine {
 			if header == nil {
-				return columns, fmt.Errorf("pairs: %s: %w: column %q: without a header, give a number from 1", f.Source, ErrFormat, name)
+				return columns, fmt.Errorf("pairs: %s: %w: column %q: without a header, give a number from 1", f.Source, ErrColumns, name)
 			}
 			return columns, fmt.Errorf("pairs: %s: %w: no column %q among %s: give one of them, or a number from 1",
-				f.Source, ErrFormat, name, clip(fmt.Sprintf("%q", header)))
+				f.Source, ErrColumns, name, clip(fmt.Sprintf("%q", header)))
 		}
 		columns[i] = n - 1
 	}
@@ -188,7 +192,7 @@ func findColumns(f Files, header []string) (columns [2]int, err error) {
 	for _, c := range columns {
 		if header != nil && c >= len(header) {
 			return columns, fmt.Errorf("pairs: %s: %w: column %d, and there are %d: %s; give the right columns or format",
-				f.Source, ErrFormat, c+1, len(header), clip(fmt.Sprintf("%q", header)))
+				f.Source, ErrColumns, c+1, len(header), clip(fmt.Sprintf("%q", header)))
 		}
 	}
 	return columns, nil
@@ -314,7 +318,7 @@ func (p *parallel) next() (r row, err error) {
 		}
 	}
 	if p.source.n != p.target.n {
-		return row{}, fmt.Errorf("pairs: %w: %s has %d, %s has %d: every line needs its translation, or an empty line", ErrLineCounts,
+		return row{}, fmt.Errorf("pairs: %w: %s has %d, %s has %d: every line needs its other side, or an empty line", ErrLineCounts,
 			p.source.in.path, p.source.n, p.target.in.path, p.target.n)
 	}
 	return row{}, io.EOF

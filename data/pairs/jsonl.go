@@ -3,7 +3,10 @@ package pairs
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -20,8 +23,35 @@ type jsonLines struct {
 
 // message is one turn of a conversation.
 type message struct {
-	Role    string `json:"role"`
-	Content string `json:"content"`
+	Role    string  `json:"role"`
+	Content content `json:"content"`
+}
+
+// content is the text of a message: a string, or OpenAI's list of its parts,
+// [{"type": "text", "text": ..}, ..].
+type content string
+
+// UnmarshalJSON reads either form; null is no text.
+func (c *content) UnmarshalJSON(b []byte) error {
+	if b[0] != '[' {
+		return json.Unmarshal(b, (*string)(c))
+	}
+	var parts []struct {
+		Type string  `json:"type"`
+		Text *string `json:"text"`
+	}
+	if err := json.Unmarshal(b, &parts); err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, p := range parts {
+		if p.Type != "text" || p.Text == nil {
+			return fmt.Errorf("a part of type %.40q is no text", p.Type)
+		}
+		text.WriteString(*p.Text)
+	}
+	*c = content(text.String())
+	return nil
 }
 
 // talk are the turns of a conversation that have not been read. What an assistant
@@ -40,11 +70,11 @@ func (t *talk) next(r *row) (ok bool) {
 		turn := t.turns[0]
 		t.turns = t.turns[1:]
 		if ok = turn.Role == assistant; ok {
-			r.sides = [2]string{t.said.String() + assistant + ":", turn.Content}
+			r.sides = [2]string{t.said.String() + assistant + ":", string(turn.Content)}
 			t.first = cmp.Or(t.first, r.sides[0])
 			r.origin = t.first
 		}
-		fmt.Fprintf(&t.said, "%s: %s\n", turn.Role, strings.TrimSpace(turn.Content))
+		fmt.Fprintf(&t.said, "%s: %s\n", turn.Role, strings.TrimSpace(string(turn.Content)))
 	}
 	return ok
 }
@@ -90,8 +120,8 @@ func (j *jsonLines) next() (row, error) {
 // read returns the first row of a line that is not empty.
 func (j *jsonLines) read(text string) row {
 	r := row{line: j.lines.n}
-	missing := func(format string, args ...any) row {
-		return row{line: r.line, missing: fmt.Sprintf(format, args...)}
+	missing := func(reason Reason, format string, args ...any) row {
+		return row{line: r.line, reason: reason, missing: fmt.Sprintf(format, args...)}
 	}
 	if !utf8.ValidString(text) { // which JSON's reader would mend in silence
 		r.sides = [2]string{text, text}
@@ -99,25 +129,35 @@ func (j *jsonLines) read(text string) row {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(text), &object); err != nil {
-		return missing("it is not a JSON object (%v)", err)
+		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+			err = fmt.Errorf("it is a JSON %s", wrong.Value)
+		}
+		return missing(NotJSON, "%v", err)
 	}
 	if messages, ok := object[messagesName]; ok {
 		var turns []message
 		if err := json.Unmarshal(messages, &turns); err != nil {
-			return missing("its %q are not a list of roles and contents", messagesName)
+			if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+				err = errors.New("they are not a list of roles and contents")
+			}
+			return missing(NoTalk, "%v", err)
 		}
 		if len(turns) > maxTurns {
-			return missing("it has %d messages; cut it into conversations of at most %d", len(turns), maxTurns)
+			return missing(LongTalk, "it has %d messages; cut it into conversations of at most %d", len(turns), maxTurns)
 		}
 		j.talk = talk{turns: turns}
 		if !j.talk.next(&r) {
-			return missing("none of its %d messages is of role %q", len(turns), assistant)
+			return missing(NoAnswer, "none of its %d messages is of role %q", len(turns), assistant)
 		}
 		return r
 	}
 	for i, name := range j.columns {
-		if err := json.Unmarshal(object[name], &r.sides[i]); err != nil {
-			return missing("it has no text %q", name)
+		value, ok := object[name]
+		if !ok {
+			return missing(Incomplete, "it has no %q among %s", name, clip(fmt.Sprintf("%q", slices.Sorted(maps.Keys(object)))))
+		}
+		if err := json.Unmarshal(value, &r.sides[i]); err != nil {
+			return missing(Incomplete, "its %q is no text", name)
 		}
 	}
 	return r

@@ -33,7 +33,7 @@ func TestJSONL(t *testing.T) {
 func TestConversation(t *testing.T) {
 	t.Parallel()
 	text := `{"messages": [{"role": "system", "content": "Be short."}, {"role": "user", "content": " Hi!\n"}, {"role": "assistant", "content": "Hello."},
- {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}, {"role": "user", "content": "Thanks."}]}`
+ {"role": "user", "content": [{"type": "text", "text": "2+"}, {"text": "2?", "type": "text"}]}, {"role": "assistant", "content": "4"}, {"role": "user", "content": "Thanks."}]}`
 	text = strings.ReplaceAll(text, "\n ", " ") + "\n" + `{"prompt": "x", "completion": "y"}`
 	all, err := readAll(newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", text)}}))
 	want := []Pair{
@@ -80,19 +80,24 @@ func TestBadJSONL(t *testing.T) {
 		line, says string
 		why        Reason
 	}{
-		{`{"prompt": "a"}`, `it has no text "completion"`, Incomplete},
-		{`{"prompt": 1, "completion": "b"}`, `it has no text "prompt"`, Incomplete},
-		{`{"prompt": "a", "completion": "b"} x`, "it is not a JSON object", Incomplete},
-		{`["a", "b"]`, "it is not a JSON object", Incomplete},
-		{strings.Repeat("[", 100_000), "it is not a JSON object", Incomplete},
-		{`{"messages": {"role": "assistant"}}`, "not a list of roles and contents", Incomplete},
-		{`{"messages": [{"role": "assistant", "content": [1]}]}`, "not a list of roles and contents", Incomplete},
-		{`{"messages": [{"role": "user", "content": "a"}]}`, `none of its 1 messages is of role "assistant"`, Incomplete},
-		{`{"messages": null}`, "none of its 0 messages", Incomplete},
-		{many, "it has 1001 messages; cut it into conversations of at most 1000", Incomplete},
+		{`{"prompt": "a"}`, `it has no "completion" among ["prompt"]`, Incomplete},
+		{`{"prompt": 1, "completion": "b"}`, `its "prompt" is no text`, Incomplete},
+		{`{"prompt": "a", "completion": "b"} x`, "invalid character 'x' after top-level value", NotJSON},
+		{`["a", "b"]`, "it is a JSON array", NotJSON},
+		{`not json`, "invalid character", NotJSON},
+		{`{"messages":`, "unexpected end", NotJSON},
+		{strings.Repeat("[", 100_000), "exceeded max depth", NotJSON},
+		{`{"messages": {"role": "assistant"}}`, "not a list of roles and contents", NoTalk},
+		{`{"messages": [{"role": "assistant", "content": [1]}]}`, "not a list of roles and contents", NoTalk},
+		{`{"messages": [{"role": "assistant", "content": [{"type": "image_url", "text": "a"}]}]}`, `a part of type "image_url" is no text`, NoTalk},
+		{`{"messages": [{"role": "assistant", "content": [{"type": "text"}]}]}`, `a part of type "text" is no text`, NoTalk},
+		{`{"messages": [{"role": "user", "content": "a"}]}`, `none of its 1 messages is of role "assistant"`, NoAnswer},
+		{`{"messages": null}`, "none of its 0 messages", NoAnswer},
+		{many, "it has 1001 messages; cut it into conversations of at most 1000", LongTalk},
 		{"{\"prompt\": \"a\xff\", \"completion\": \"b\"}", "not both UTF-8", NotUTF8},
 		{`{"prompt": null, "completion": "b"}`, "", Empty},
 		{`{"messages": [{"role": "assistant", "content": null}]}`, "", Empty},
+		{`{"messages": [{"role": "assistant", "content": []}]}`, "", Empty},
 	} {
 		o := Options{Files: Files{Source: write(t, "a.jsonl", c.line+"\n"+`{"prompt": "x", "completion": "y"}`)}}
 		r := newReader(t, o)
@@ -152,11 +157,11 @@ func TestEncodePositions(t *testing.T) {
 		positions int
 		want      string
 	}{
-		{Skip, 6, "one|un | 4 pairs read, 1 kept; 3 with more tokens than the model has positions (first in line 2)"},
-		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 with more tokens than the model has positions (first in line 3)"},
+		{Skip, 6, "one|un | 4 pairs read, 1 kept; 3 of too many tokens (first in line 2)"},
+		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 of too many tokens (first in line 3)"},
 		{Truncate, 6, "one|un n|sept h|ABCD x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2)"},
 		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3)"},
-		{Fatal, 10, "one|un seven|sept | line 3: both sides have 16 tokens, which is too long: the model has positions for 9: allow more, or have long ones skipped or truncated"},
+		{Fatal, 10, "one|un seven|sept | line 3: both sides have 16 tokens, which is too long: at most 9 are taken: allow more, or have long ones skipped or truncated"},
 	} {
 		r := newReader(t, Options{Files: Files{Source: path}})
 		var got strings.Builder
@@ -180,6 +185,25 @@ func TestEncodePositions(t *testing.T) {
 		}
 		if c.onLong == Fatal && !errors.Is(err, ErrTooLong) {
 			t.Errorf("error %v", err)
+		}
+	}
+}
+
+// Where no row has the columns, the error says which there are.
+func TestOtherColumns(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text, says string
+		want       error
+	}{
+		"a.jsonl": {strings.Repeat(`{"question": "a", "answer": "b"}`+"\n", 9), `9 with a column missing (first in line 1: it has no "prompt" among ["answer" "question"])`, ErrColumns},
+		"a.tsv":   {"a b\nc d\n", "2 with a column missing (first in line 1: it has 1 of the columns 1 and 2)", ErrColumns},
+		"b.jsonl": {"{}\nx\n", "1 with a column missing", ErrNoPairs},
+	} {
+		r := newReader(t, Options{Files: Files{Source: write(t, name, c.text)}})
+		err := r.Encode(t.Context(), EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}}, nil)
+		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error %v", name, err)
 		}
 	}
 }

@@ -161,13 +161,13 @@ func (r *Reader) Next() (Pair, error) {
 			r.report.Kept[p.Part]++
 			return p, nil
 		}
-		if r.o.OnBad == Fatal && reason == Incomplete {
+		if r.o.OnBad == Fatal && w.missing != "" {
 			r.err = fmt.Errorf("pairs: %s: line %d: %w: %s: mend it, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
 		} else if r.o.OnBad == Fatal && reason == NotUTF8 {
 			r.err = fmt.Errorf("pairs: %s: line %d: %w: %q and %q are not both UTF-8: convert the file, or have bad ones skipped",
 				r.inputs[0].path, w.line, ErrText, clip(p.Source), clip(p.Target))
 		}
-		r.report.count(reason, p)
+		r.report.count(reason, p, w.missing)
 	}
 	return Pair{}, r.err
 }
@@ -178,7 +178,7 @@ func (r *Reader) look(w row, p Pair) (reason Reason, ok bool) {
 	a, b := utf8.RuneCountInString(p.Source), utf8.RuneCountInString(p.Target)
 	switch {
 	case w.missing != "":
-		return Incomplete, false
+		return w.reason, false
 	case !utf8.ValidString(p.Source) || !utf8.ValidString(p.Target):
 		return NotUTF8, false
 	case a == 0 || b == 0:

@@ -17,15 +17,20 @@ const (
 	Ratio                    // Filter.MaxRatio
 	Duplicate                // Filter.KeepDuplicates
 	NoTokens                 // the tokenizer has no tokens for a sentence
-	ManyTokens               // a sentence has more tokens than the model positions
+	ManyTokens               // a sentence has more tokens than are taken
 	Truncated                // the same, but the pair was cut short and kept
+	NotJSON                  // a line of JSONL is no JSON object
+	NoTalk                   // its messages are no list of roles and texts
+	NoAnswer                 // none of its messages is the assistant's
+	LongTalk                 // it has over 1000 messages
 	numReasons
 )
 
 // String returns the reason in words.
 func (r Reason) String() string {
 	return [numReasons]string{"with a column missing", "not UTF-8", "empty", "too short", "too long", "of too different lengths", "duplicate",
-		"that the tokenizer cannot encode", "with more tokens than the model has positions", "truncated"}[r]
+		"that the tokenizer cannot encode", "of too many tokens", "truncated",
+		"not a JSON object", "whose messages cannot be read", "without an answer of the assistant", "of too many messages"}[r]
 }
 
 // maxExamples is how many pairs are kept for each reason, maxExample how many bytes
@@ -38,8 +43,9 @@ const (
 // Tally is how many pairs there were for one reason, and the first of them, their
 // sentences cut to 100 bytes.
 type Tally struct {
-	Count int
-	First []Pair
+	Count  int
+	First  []Pair
+	Detail string // of the first one, where there is more to say
 }
 
 // Report says what became of the pairs of a text. Those kept and those of all
@@ -50,8 +56,11 @@ type Report struct {
 	Why  [numReasons]Tally // by Reason
 }
 
-func (r *Report) count(why Reason, p Pair) {
+func (r *Report) count(why Reason, p Pair, detail string) {
 	t := &r.Why[why]
+	if t.Count == 0 {
+		t.Detail = detail
+	}
 	if t.Count++; len(t.First) < maxExamples {
 		p.Source, p.Target = strings.Clone(clip(p.Source)), strings.Clone(clip(p.Target))
 		t.First = append(t.First, p)
@@ -76,7 +85,16 @@ func clip(s string) string {
 // drop takes back a pair that was kept.
 func (r *Report) drop(why Reason, p Pair) {
 	r.Kept[p.Part]--
-	r.count(why, p)
+	r.count(why, p, "")
+}
+
+// Err is the error of a report without pairs that were kept: ErrColumns where every
+// row lacks a column, else ErrNoPairs.
+func (r *Report) Err() error {
+	if r.Read > 0 && r.Why[Incomplete].Count == r.Read {
+		return ErrColumns
+	}
+	return ErrNoPairs
 }
 
 // Skipped returns how many pairs were left out.
@@ -93,7 +111,11 @@ func (r *Report) String() string {
 	separator := "; "
 	for why, t := range r.Why {
 		if t.Count > 0 {
-			fmt.Fprintf(&b, "%s%d %s (first in line %d)", separator, t.Count, Reason(why), t.First[0].Line)
+			fmt.Fprintf(&b, "%s%d %s (first in line %d", separator, t.Count, Reason(why), t.First[0].Line)
+			if t.Detail != "" {
+				fmt.Fprintf(&b, ": %s", t.Detail)
+			}
+			b.WriteByte(')')
 			separator = ", "
 		}
 	}
