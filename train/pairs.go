@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -97,6 +98,7 @@ const specialTokens = 3
 type Pairs struct {
 	Source, Target tokenizer.Tokenizer // the same where they share a vocabulary
 	Report, Val    *pairs.Report       // what was read, by Create; Val of the files of validation; else nil
+	Leaked         int                 // pairs of these files whose source is trained on, by Create
 
 	end  int32                      // of TaskCompletion: the token that ends a text
 	sets [pairs.Test + 1]*pairs.Set // by part; nil where there is none
@@ -122,10 +124,17 @@ func createPairs(ctx context.Context, dir string, cfg *Config, progress func(wha
 		return nil, err
 	}
 	p, err := newPairs(ctx, cfg, progress)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = p.encode(ctx, filepath.Join(dir, dataDir), *cfg, progress)
 	}
-	if err := p.encode(ctx, filepath.Join(dir, dataDir), *cfg, progress); err != nil {
+	if errors.Is(err, pairs.ErrColumns) {
+		flags := "--source-column and --target-column"
+		if cfg.Task == TaskCompletion {
+			flags = "--prompt-column and --completion-column"
+		}
+		err = fmt.Errorf("%w; choose them with %s", err, flags)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := p.open(dir, *cfg); err != nil {
@@ -193,17 +202,8 @@ func openPairs(dir string, cfg Config) (p *Pairs, err error) {
 		}
 		return p, p.open(dir, cfg)
 	}
-	if p.Source, p.Target, err = LoadTokenizers(dir); err != nil {
+	if p.Source, p.Target, err = TokenizersOf(dir, cfg.Seq2Seq); err != nil {
 		return nil, err
-	}
-	for _, side := range []struct {
-		name string
-		tok  tokenizer.Tokenizer
-		want int
-	}{{"source", p.Source, cfg.Seq2Seq.SourceVocab}, {"target", p.Target, cfg.Seq2Seq.TargetVocab}} {
-		if n := side.tok.VocabSize() + specialTokens; n != side.want {
-			return nil, fmt.Errorf("train: %s: the %s tokenizer and the special tokens are %d, the model has %d; they do not belong together", dir, side.name, n, side.want)
-		}
 	}
 	return p, p.open(dir, cfg)
 }
@@ -226,6 +226,25 @@ func LoadTokenizers(dir string) (source, target tokenizer.Tokenizer, err error) 
 	}
 	target, err = tokenizer.Load(filepath.Join(dir, targetDir))
 	return source, target, err
+}
+
+// TokenizersOf is LoadTokenizers for the model c, whose vocabularies are their tokens
+// and the special ones.
+func TokenizersOf(dir string, c model.Seq2SeqConfig) (source, target tokenizer.Tokenizer, err error) {
+	if source, target, err = LoadTokenizers(dir); err != nil {
+		return nil, nil, err
+	}
+	for _, side := range []struct {
+		name string
+		tok  tokenizer.Tokenizer
+		want int
+	}{{"source", source, c.SourceVocab}, {"target", target, c.TargetVocab}} {
+		if n := side.tok.VocabSize(); n+specialTokens != side.want {
+			return nil, nil, fmt.Errorf("train: %s: the %s tokenizer has %d tokens and the model %d, of which %d are special; they do not belong together",
+				dir, side.name, n, side.want, specialTokens)
+		}
+	}
+	return source, target, nil
 }
 
 // save writes the tokenizers' files.
@@ -275,7 +294,7 @@ func (p *Pairs) makeTokenizers(ctx context.Context, c PairConfig, progress func(
 		case text.failed != nil: // which says it without the tokenizer
 			return nil, text.failed
 		case err != nil && r.Report().Kept[pairs.Train] == 0:
-			return nil, fmt.Errorf("train: %s: %w to train on: %v", c.Source, pairs.ErrNoPairs, r.Report())
+			return nil, fmt.Errorf("train: training pairs of %s: %w: %v", c.Source, r.Report().Err(), r.Report())
 		}
 		return tok, err
 	}
@@ -318,6 +337,18 @@ func (p *Pairs) encode(ctx context.Context, dir string, cfg Config, progress fun
 		}
 		defer writers[part].Abort()
 	}
+	learned := map[[16]byte]struct{}{} // halves of the hashes of sources
+	key := func(p pairs.Pair) [16]byte {
+		h := sha256.Sum256([]byte(p.Source))
+		return [16]byte(h[:])
+	}
+	if c.ValSource != "" {
+		o.Kept = func(p pairs.Pair) {
+			if p.Part == pairs.Train {
+				learned[key(p)] = struct{}{}
+			}
+		}
+	}
 	read := func(from pairs.Options, to func(pairs.Part) pairs.Part) (*pairs.Report, error) {
 		r, err := pairs.NewReader(from)
 		if err != nil {
@@ -331,6 +362,11 @@ func (p *Pairs) encode(ctx context.Context, dir string, cfg Config, progress fun
 		return err
 	}
 	if c.ValSource != "" {
+		o.Kept = func(pair pairs.Pair) {
+			if _, known := learned[key(pair)]; known {
+				p.Leaked++
+			}
+		}
 		if p.Val, err = read(c.valOptions(), func(pairs.Part) pairs.Part { return pairs.Val }); err != nil {
 			return err
 		}
