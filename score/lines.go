@@ -87,7 +87,7 @@ func verdict(files []*lineReader) error {
 	}
 	for _, f := range files {
 		if f.refuseEmpty && f.empty.count > 0 {
-			return fmt.Errorf("%w: %s: %s empty; fill them in, or allow them, as references of no words", ErrEmptyReference, f.name, f.empty.of(f.lines))
+			return fmt.Errorf("%w: %s: %s empty; fill them in", ErrEmptyReference, f.name, f.empty.of(f.lines))
 		}
 	}
 	return nil

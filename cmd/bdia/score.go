@@ -138,7 +138,7 @@ func (s *scoring) run(ctx context.Context, m score.Metric, in io.Reader, out io.
 		return ctx.Err()
 	})
 	if errors.Is(err, score.ErrEmptyReference) {
-		return fmt.Errorf("%w (--allow-empty)", err)
+		return fmt.Errorf("%w, or take them for references of no words with --allow-empty", err)
 	}
 	if err != nil || s.sentences {
 		return err
