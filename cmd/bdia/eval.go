@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/train"
@@ -32,7 +33,7 @@ trained, and in plain float32, as other tools will run it. Of text: loss,
 perplexity of a token and of a word, and bits per byte. Of translations: loss and
 perplexity; with --source and --references, BLEU and chrF of translating other
 text. Of images: loss, accuracy among one and five guesses, a table of the classes
-and the confusion matrix.
+and the confusion matrix. RUN/best has the weights that --best measures.
 
 With --text, measure on a text of your own, also the model of a Hugging Face GPT-2
 folder. With --stride, windows overlap: each begins so many tokens after the one
@@ -83,6 +84,11 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		if o.text != "" && cmd.Flags().Changed("split") {
 			return usage(errors.New("--text is another text than the run's, and --split a part of that; give one of them"))
 		}
+		for _, name := range []string{"beam", "length-penalty"} {
+			if o.source == "" && cmd.Flags().Changed(name) {
+				return usage(fmt.Errorf("--%s is for translating --source; give that too", name))
+			}
+		}
 		if o.source != "" {
 			return evalTranslations(cmd, args, o, asJSON)
 		}
@@ -107,14 +113,20 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 	return c
 }
 
-// evaluateRun measures the run in dir.
+// dataOf says what a model that is no run can be measured on.
+var dataOf = map[convert.Kind]string{
+	convert.GPT2: "give a text with --text", convert.Seq2Seq: "give sentences with --source and --references", convert.ViT: "measure the run that it comes from",
+}
+
+// evaluateRun measures the run in dir, or in whose best/ folder that is.
 func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (interface{ print(io.Writer) }, error) {
+	dir = o.home(dir)
 	if o.text != "" {
 		return evaluateFile(ctx, dir, o, p)
 	}
 	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
-		if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
-			return nil, usage(fmt.Errorf("%s is a model without data; give a text with --text", dir))
+		if kind, err := convert.KindOf(dir); err == nil {
+			return nil, usage(fmt.Errorf("%s is a model without data; %s", dir, dataOf[kind]))
 		}
 	}
 	r, err := openRun(dir)
@@ -205,6 +217,14 @@ func (o evalOptions) validate() error {
 		return err
 	}
 	return checkEngine(o.engine)
+}
+
+// home returns the run directory that dir is, or that of a best/ folder, whose weights
+// are then measured.
+func (o *evalOptions) home(dir string) string {
+	home := runOf(dir)
+	o.best = o.best || home != dir
+	return home
 }
 
 // dir is the folder of the weights to measure.

@@ -2,18 +2,17 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/score"
-	"github.com/bdia-go/bdia/train"
 )
 
 // scoreReport is how a run's translations of a file fare.
@@ -27,20 +26,18 @@ type scoreReport struct {
 	Lines         map[string]int `json:"lines"` // that were left out or truncated, by kind
 }
 
-// evalTranslations scores the translations of a run. A line that cannot be
-// translated counts as an empty translation, one that is too long is truncated.
+// evalTranslations scores the translations of a run, or of its best/ folder. A line
+// that cannot be translated counts as an empty translation, one that is too long is
+// truncated.
 func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error {
 	if len(dirs) > 1 {
 		return usage(errors.New("translations of one run are scored at a time; name one"))
 	}
-	r, err := openRun(dirs[0])
-	if err != nil {
-		return err
+	dir := o.home(dirs[0])
+	if o.best {
+		dir = filepath.Join(dir, "best")
 	}
-	defer r.Close()
-	if r.Config.Task != train.TaskTranslation {
-		return usage(fmt.Errorf("%s is no run of translations; leave out --source", dirs[0]))
-	}
+	e := &scoreReport{Source: o.source, References: o.references, Beam: o.search.Beam, LengthPenalty: o.search.LengthPenalty, Lines: map[string]int{}}
 	in, err := openLines(cmd, nil, o.source)
 	if err != nil {
 		return err
@@ -48,29 +45,46 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 	if in.file != nil {
 		defer in.file.Close()
 	}
-	var references []score.Stream
+	lines, err := in.rest()
+	if err != nil {
+		return err
+	}
+	var references [][]byte
 	for _, path := range o.references {
-		f, err := os.Open(path)
+		text, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		defer f.Close()
-		references = append(references, score.Stream{Name: path, Text: f})
+		references = append(references, text)
 	}
-	t, err := loadTranslator(o.dir(r), o.search, policies{pairs.Skip, pairs.Truncate}, o.engine)
+	none := func(string, []string) error { return nil }
+	if err := e.each(in.name, bytes.Repeat([]byte("\n"), len(lines)), references, none); err != nil { // before hours of translating
+		return err
+	}
+	t, err := loadTranslator(dir, o.search, policies{pairs.Skip, pairs.Truncate}, o.engine)
 	if err != nil {
 		return err
 	}
 	defer t.be.Close()
 	p := newProgress(cmd.ErrOrStderr())
 	defer p.clear()
-	e := &scoreReport{Source: o.source, References: o.references, Beam: o.search.Beam, LengthPenalty: o.search.LengthPenalty, Lines: map[string]int{}}
-	hypotheses, err := t.file(cmd.Context(), in, p, e.Lines)
+	began := time.Now()
+	results, err := t.lines(cmd.Context(), in.name, 1, lines, func(done int) { p.lines("translated", "sentences", done, len(lines), began) })
 	if err != nil {
 		return err
 	}
 	p.clear()
-	if err := e.score(hypotheses, references); err != nil {
+	var hypotheses bytes.Buffer
+	for _, r := range results {
+		if r.Note != "" {
+			e.Lines[r.Note]++
+		}
+		if len(r.Translations) > 0 {
+			hypotheses.WriteString(r.Translations[0].Text)
+		}
+		hypotheses.WriteByte('\n')
+	}
+	if err := e.score(hypotheses.Bytes(), references); err != nil {
 		return err
 	}
 	if asJSON {
@@ -80,38 +94,17 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 	return nil
 }
 
-// file translates the lines of in, a line for each, and counts those that are not
-// translated as they are.
-func (t *translator) file(ctx context.Context, in *lineInput, p *progress, odd map[string]int) ([]byte, error) {
-	var text bytes.Buffer
-	began, n := time.Now(), 0
-	for {
-		lines, err := in.next()
-		if err == io.EOF {
-			return text.Bytes(), nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		results, err := t.lines(ctx, in.name, n+1, lines, func(done int) { p.lines("translated", "sentences", n+done, in.total, began) })
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range results {
-			if r.Note != "" {
-				odd[r.Note]++
-			}
-			if len(r.Translations) > 0 {
-				text.WriteString(r.Translations[0].Text)
-			}
-			text.WriteByte('\n')
-		}
-		n += len(lines)
+// each calls f with the lines of hypotheses and their references.
+func (e *scoreReport) each(name string, hypotheses []byte, references [][]byte, f func(hypothesis string, references []string) error) error {
+	var streams []score.Stream
+	for i, text := range references {
+		streams = append(streams, score.Stream{Name: e.References[i], Text: bytes.NewReader(text)})
 	}
+	return score.Lines(score.Stream{Name: name, Text: bytes.NewReader(hypotheses)}, streams, false, f)
 }
 
 // score compares hypotheses with references.
-func (e *scoreReport) score(hypotheses []byte, references []score.Stream) error {
+func (e *scoreReport) score(hypotheses []byte, references [][]byte) error {
 	bleu, err := score.NewBLEU(score.DefaultBLEU())
 	if err != nil {
 		return err
@@ -120,8 +113,7 @@ func (e *scoreReport) score(hypotheses []byte, references []score.Stream) error 
 	if err != nil {
 		return err
 	}
-	name := "the translations of " + e.Source
-	if err := score.Lines(score.Stream{Name: name, Text: bytes.NewReader(hypotheses)}, references, false, func(hypothesis string, references []string) error {
+	if err := e.each("the translations of "+e.Source, hypotheses, references, func(hypothesis string, references []string) error {
 		bleu.Add(hypothesis, references...)
 		chrf.Add(hypothesis, references...)
 		return nil

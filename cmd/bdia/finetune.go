@@ -163,6 +163,8 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 		return s.cfg, usage(errors.New("nothing to learn; name a text or pairs with --data, or --prompts and --completions"))
 	case f.Changed("data") && f.Changed("prompts"):
 		return s.cfg, usage(errors.New("--data and --prompts both say what is learned; give one of them"))
+	case kind != "" && kind != textKind && !slices.Contains(pairs.Formats(), pairs.Format(kind)):
+		return s.cfg, usage(fmt.Errorf("--format %s; use text, csv, tsv or jsonl", kind))
 	}
 	if rank := f.Lookup("lora-rank"); s.file == "" && rank.Value.String() == rank.DefValue {
 		for _, name := range []string{"lora-alpha", "lora-dropout", "lora-targets"} {

@@ -129,6 +129,12 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 			return s.cfg, usage(fmt.Errorf("--%s is for %s; this is task %s", name, what, s.cfg.Task))
 		}
 	}
+	for _, name := range []string{"source", "target"} {
+		_, table := given["data"]
+		if _, both := given[name]; both && table {
+			return s.cfg, usage(fmt.Errorf("--data is a table of both sides, and --%s a file of one; give --data, or --source and --target", name))
+		}
+	}
 	if err := s.startFrom(given); err != nil {
 		return s.cfg, err
 	}

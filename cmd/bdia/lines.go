@@ -112,6 +112,20 @@ func (in *lineInput) next() ([]string, error) {
 	}
 }
 
+// rest reads all lines that follow.
+func (in *lineInput) rest() (all []string, err error) {
+	for {
+		lines, err := in.next()
+		if err == io.EOF {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lines...)
+	}
+}
+
 // begin unpacks gzip and passes over a byte order mark. It waits for no more than a
 // byte, unless that is the first of either.
 func (in *lineInput) begin() error {

@@ -20,11 +20,38 @@ type note struct{ count, first int }
 // what they should be.
 type lineWriter struct {
 	out    *bufio.Writer
-	file   *os.File // nil for standard output
+	file   *lateFile // nil for standard output
 	nBest  int
 	asJSON bool
 	lines  int
 	notes  map[string]note
+	ended  bool // nothing follows
+}
+
+// lateFile is a file that keeps what it held until something else is written.
+type lateFile struct {
+	*os.File
+	begun bool
+}
+
+func (f *lateFile) Write(b []byte) (int, error) {
+	if err := f.begin(); err != nil {
+		return 0, err
+	}
+	return f.File.Write(b)
+}
+
+// begin empties the file, the first time.
+func (f *lateFile) begin() error {
+	if f.begun {
+		return nil
+	}
+	f.begun = true
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() { // a pipe has nothing to empty
+		return err
+	}
+	return f.Truncate(0)
 }
 
 func newLineWriter(nBest int, asJSON bool) *lineWriter {
@@ -41,10 +68,13 @@ func (w *lineWriter) open(cmd *cobra.Command, in *lineInput, path string) (err e
 	if in != nil && in.is(path) {
 		return usage(fmt.Errorf("%s is the input; write to another file", path))
 	}
-	if w.file, err = os.Create(path); err == nil {
-		w.out.Reset(w.file)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
 	}
-	return err
+	w.file = &lateFile{File: f}
+	w.out.Reset(w.file)
+	return nil
 }
 
 // close closes the file, if there is one.
@@ -52,7 +82,11 @@ func (w *lineWriter) close() error {
 	if w.file == nil {
 		return nil
 	}
-	return errors.Join(w.out.Flush(), w.file.Close())
+	err := w.out.Flush()
+	if w.ended {
+		err = errors.Join(err, w.file.begin())
+	}
+	return errors.Join(err, w.file.Close())
 }
 
 // add writes what was made of the next line: texts with their scores, best first,
@@ -83,8 +117,9 @@ func (w *lineWriter) add(kind string, texts []string, scores []float64, whole an
 	return nil
 }
 
-// report says which lines were not done as they are, if any.
+// report says, after the last line, which were not done as they are, if any.
 func (w *lineWriter) report(to io.Writer) {
+	w.ended = true
 	var kinds []string
 	for _, kind := range []string{lineEmpty, lineBad, lineLong, lineTruncated} {
 		if n := w.notes[kind]; n.count > 0 {

@@ -25,18 +25,34 @@ func printPairs(w io.Writer, p *train.Pairs) {
 			fmt.Fprintf(w, "Files %s: %v\n", r.name, r.report)
 		}
 	}
+	if p.Leaked > 0 {
+		fmt.Fprintf(w, "Warning: of the pairs for validation, %s have sources that are trained on too: their loss says little of others\n", countText(int64(p.Leaked)))
+	}
 }
 
 // pairUse says what a part is for.
 var pairUse = [...]string{pairs.Train: "to train on", pairs.Val: "for validation", pairs.Test: "for tests"}
 
-// pairsOf is a report for machines.
-func pairsOf(r *pairs.Report) map[string]any {
-	why := map[string]int{}
-	for reason, t := range r.Why {
-		if t.Count > 0 {
-			why[pairs.Reason(reason).String()] = t.Count
+// pairsOf says for machines what printPairs says. Where validation has files of its
+// own, "val" is of these, and "val_files" says what became of their pairs.
+func pairsOf(p *train.Pairs) map[string]any {
+	of := func(r *pairs.Report) map[string]any {
+		why := map[string]int{}
+		for reason, t := range r.Why {
+			if t.Count > 0 {
+				why[pairs.Reason(reason).String()] = t.Count
+			}
 		}
+		return map[string]any{"read": r.Read, "left_out": r.Skipped(), "why": why}
 	}
-	return map[string]any{"read": r.Read, "train": r.Kept[pairs.Train], "val": r.Kept[pairs.Val], "test": r.Kept[pairs.Test], "left_out": r.Skipped(), "why": why}
+	j := of(p.Report)
+	for part, n := range p.Report.Kept {
+		j[pairs.Part(part).String()] = n
+	}
+	if p.Val != nil {
+		files := of(p.Val)
+		files["trained_on"] = p.Leaked
+		j["val"], j["val_files"] = p.Set(pairs.Val).Len(), files
+	}
+	return j
 }

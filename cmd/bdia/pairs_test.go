@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -93,6 +94,13 @@ func TestTrainTranslation(t *testing.T) {
 			t.Errorf("eval prints\n%sscore %s", scored.out, want)
 		}
 	}
+	best := filepath.Join(run, "best")
+	for _, args := range [][]string{{}, {"--source", test, "--references", reference}} {
+		want := mustCall(t, append([]string{"eval", run, "--best"}, args...)...)
+		if got := mustCall(t, append([]string{"eval", best}, args...)...); got != want {
+			t.Errorf("eval of best/ %v prints\n%swith --best\n%s", args, got.out, want.out)
+		}
+	}
 	for _, args := range [][]string{{"verify", run}, {"verify", run, "--encoder"}, {"verify", "--task", "translation", "--layers", "3", "--width", "32"}} {
 		if r := mustCall(t, args...); !strings.Contains(r.out, "Exact") {
 			t.Errorf("%v prints %s", args, r.out)
@@ -103,16 +111,61 @@ func TestTrainTranslation(t *testing.T) {
 	}
 }
 
+// TestValidationFiles: what became of validation's own files is told too, and how many
+// of their sources are trained on.
+func TestValidationFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, dir, "train.tsv", "one\tun\ntwo\tdeux\nthree\ttrois\n")
+	write(t, dir, "val.tsv", "two\tle deux\nfour\tquatre\n\tcinq\nsix\nthree\ttrois\n")
+	for _, args := range [][]string{
+		append([]string{"train", "--val-source"}, tinyPairs("--keep-duplicates")...),
+		{"finetune", "--from", baseModel(t), "--steps", "1", "--warmup", "0", "--threads", "1", "--separator", " ", "--val"},
+	} {
+		i := slices.IndexFunc(args, func(s string) bool { return strings.HasPrefix(s, "--val") })
+		args = slices.Insert(args, i+1, filepath.Join(dir, "val.tsv"))
+		r := mustCall(t, append(args, "--data", filepath.Join(dir, "train.tsv"), "--json", "--out", filepath.Join(dir, args[0]))...)
+		var sum struct {
+			Pairs struct {
+				Read, Train, Val int
+				Files            struct {
+					Read    int            `json:"read"`
+					LeftOut int            `json:"left_out"`
+					Leaked  int            `json:"trained_on"`
+					Why     map[string]int `json:"why"`
+				} `json:"val_files"`
+			}
+		}
+		if err := json.Unmarshal([]byte(r.out), &sum); err != nil {
+			t.Fatal(err)
+		}
+		p := sum.Pairs
+		if p.Read != 3 || p.Train != 3 || p.Val != 3 || p.Files.Read != 5 || p.Files.LeftOut != 2 || p.Files.Leaked != 2 ||
+			p.Files.Why["empty"] != 1 || p.Files.Why["with a column missing"] != 1 {
+			t.Errorf("%s: summary %s", args[0], r.out)
+		}
+		if !strings.Contains(r.err, "Warning: of the pairs for validation, 2 have sources that are trained on too") {
+			t.Errorf("%s: no warning in\n%s", args[0], r.err)
+		}
+	}
+}
+
 // TestWrongPairCalls is TestWrongCalls for translations.
 func TestWrongPairCalls(t *testing.T) {
 	t.Parallel()
-	dir, trained, text := pairFiles(t), translatorRun(t), trainedRun(t)
+	dir, trained, text, base := pairFiles(t), translatorRun(t), trainedRun(t), baseModel(t)
 	write(t, dir, "short.fr", "un\n")
 	write(t, dir, "empty.en", "")
 	write(t, dir, "blank.fr", strings.Repeat("\n", 9))
 	write(t, dir, "latin1.en", "caf\xe9\n")
 	write(t, dir, "table.csv", "en,fr\na,b\n")
 	write(t, dir, "table.tsv", "only one column\n")
+	write(t, dir, "keys.jsonl", strings.Repeat(`{"question": "a", "answer": "b"}`+"\n", 3))
+	foreign := filepath.Join(dir, "foreign")
+	if err := os.CopyFS(foreign, os.DirFS(filepath.Join(trained, "best"))); err != nil {
+		t.Fatal(err)
+	}
+	write(t, foreign, "chars.json", `{"version":1,"chars":" eno"}`)
 	var b strings.Builder
 	for _, c := range []struct {
 		code int
@@ -130,7 +183,14 @@ func TestWrongPairCalls(t *testing.T) {
 		{1, "train --task translation --data DIR/table.csv --target-column 3 --out DIR/out"},
 		{1, "train --task translation --data DIR/table.tsv --on-bad fatal --out DIR/out"},
 		{2, "train --task translation --data DIR/train.en --out DIR/out"},
-		{1, "train --task translation --data DIR/table.csv --target DIR/train.fr --out DIR/out"},
+		{2, "train --task translation --data DIR/table.csv --target DIR/train.fr --out DIR/out"},
+		{2, "train --task translation --data DIR/table.csv --source DIR/train.en --target DIR/train.fr --out DIR/out"},
+		{1, "train --task translation --data DIR/keys.jsonl --out DIR/out"},
+		{1, "finetune --from BASE --data DIR/keys.jsonl --out DIR/out"},
+		{1, "finetune --from BASE --data DIR/table.csv --prompt-column de --out DIR/out"},
+		{1, "finetune --from BASE --prompts DIR/train.en --completions DIR/short.fr --out DIR/out"},
+		{2, "finetune --from BASE --prompts DIR/train.en --out DIR/out"},
+		{2, "finetune --from BASE --data DIR/train.en --format xml --out DIR/out"},
 		{1, "train --task translation --source DIR/train.en --target DIR/train.fr --batch-tokens 4 --out DIR/out"},
 		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --micro-batch 2"},
 		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --batch 16"},
@@ -148,18 +208,24 @@ func TestWrongPairCalls(t *testing.T) {
 		{2, "train --resume TRAINED --width 32"},
 		{2, "eval TRAINED --source DIR/test.en"},
 		{2, "eval TRAINED --source DIR/test.en --references DIR/test.fr --beam 0"},
-		{2, "eval RUN --source DIR/test.en --references DIR/test.fr"},
+		{1, "eval RUN --source DIR/test.en --references DIR/test.fr"},
 		{2, "eval RUN --split test"},
 		{2, "eval TRAINED --split test"},
 		{2, "eval TRAINED --gamma 0.5"},
 		{1, "eval TRAINED --source DIR/test.en --references DIR/short.fr"},
 		{1, "eval TRAINED --source DIR/test.en --references DIR/blank.fr"},
 		{1, "eval TRAINED --source DIR/missing.en --references DIR/test.fr"},
+		{1, "eval DIR --source DIR/test.en --references DIR/short.fr"},
+		{1, "eval DIR/foreign --source DIR/test.en --references DIR/test.fr"},
+		{1, "translate DIR/foreign one"},
+		{2, "eval DIR/foreign"},
+		{2, "eval RUN --beam 3"},
+		{2, "eval TRAINED --length-penalty 0.6"},
 		{1, "generate TRAINED"},
 		{2, "verify RUN --encoder"},
 		{2, "plan --task translation --micro-batch 2"},
 	} {
-		args := strings.Fields(strings.NewReplacer("DIR", dir, "RUN", text, "TRAINED", trained).Replace(c.args))
+		args := strings.Fields(strings.NewReplacer("DIR", dir, "RUN", text, "TRAINED", trained, "BASE", base).Replace(c.args))
 		line := failure(t, c.args, c.code, call(args...), dir, text)
 		b.WriteString(strings.ReplaceAll(line, trained, "TRAINED"))
 		if _, err := os.Stat(filepath.Join(dir, "out")); !errors.Is(err, os.ErrNotExist) {

@@ -295,7 +295,7 @@ func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
 		j["images_left_out"] = skipped
 	}
 	if r.Pairs != nil && r.Pairs.Report != nil {
-		j["pairs"] = pairsOf(r.Pairs.Report)
+		j["pairs"] = pairsOf(r.Pairs)
 	}
 	if r.Config.Tune.From != "" {
 		j["calibration"] = calibrationJSON(sum.Calibration)

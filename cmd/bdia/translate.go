@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -72,6 +74,10 @@ Face do the same. A sentence's translation does not depend on the others.`,
 	return c
 }
 
+// linesAtOnce is how many lines are sorted by length, and so how many may be lost when
+// something stops the command.
+const linesAtOnce = 1000
+
 func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translateOptions) (err error) {
 	if _, err := os.Stat(dir); err != nil {
 		return err
@@ -91,34 +97,41 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 	if err := w.open(cmd, in, o.output); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
+	written := 0
+	defer func() {
+		if err = errors.Join(err, w.close()); err != nil {
+			fmt.Fprintf(cmd.ErrOrStderr(), "Lines written: %d\n", written)
+		}
+	}()
 	defer p.clear()
 	for began := time.Now(); ; {
 		lines, err := in.next()
 		if err == io.EOF {
-			break
+			w.report(cmd.ErrOrStderr())
+			return nil
 		}
 		if err != nil {
 			return err
 		}
-		results, err := t.lines(cmd.Context(), in.name, w.lines+1, lines, func(n int) { p.lines("translated", "sentences", w.lines+n, in.total, began) })
-		if err != nil {
-			return err
-		}
-		p.clear()
-		for _, r := range results {
-			texts, scores := make([]string, len(r.Translations)), make([]float64, len(r.Translations))
-			for i, t := range r.Translations {
-				texts[i], scores[i] = t.Text, t.Score
+		for some := range slices.Chunk(lines, linesAtOnce) {
+			results, stopped := t.lines(cmd.Context(), in.name, w.lines+1, some, func(n int) { p.lines("translated", "sentences", w.lines+n, in.total, began) })
+			p.clear()
+			for _, r := range results {
+				texts, scores := make([]string, len(r.Translations)), make([]float64, len(r.Translations))
+				for i, t := range r.Translations {
+					texts[i], scores[i] = t.Text, t.Score
+				}
+				if err := w.add(r.Note, texts, scores, r); err != nil {
+					return err
+				}
 			}
-			if err := w.add(r.Note, texts, scores, r); err != nil {
+			if err := w.out.Flush(); err != nil {
 				return err
 			}
-		}
-		if err := w.out.Flush(); err != nil {
-			return err
+			written = w.lines
+			if stopped != nil {
+				return stopped
+			}
 		}
 	}
-	w.report(cmd.ErrOrStderr())
-	return nil
 }

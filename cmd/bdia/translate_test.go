@@ -194,8 +194,8 @@ func TestTranslateErrors(t *testing.T) {
 	t.Parallel()
 	run, dir := translatorRun(t), t.TempDir()
 	write(t, dir, "text", "one\n")
-	write(t, dir, "long", "one\n"+strings.Repeat("two ", 12)+"\n")
-	write(t, dir, "latin1", "one\ntwo\ncaf\xe9\n")
+	write(t, dir, "long", strings.Repeat("two ", 12)+"\n")
+	write(t, dir, "latin1", "caf\xe9\none\n")
 	write(t, dir, "huge", "one\n"+strings.Repeat("x", maxLineBytes+1)+"\n")
 	write(t, dir, "bad.gz", "\x1f\x8b\x08rubbish")
 	var b strings.Builder
@@ -289,6 +289,59 @@ func TestTranslateLineByLine(t *testing.T) {
 		t.Fatal("Ctrl-C waits for a line")
 	}
 	close(s.lines)
+}
+
+// stopper is a text whose first write ends something.
+type stopper struct {
+	strings.Builder
+	stop func()
+}
+
+func (s *stopper) Write(b []byte) (int, error) {
+	s.stop()
+	return s.Builder.Write(b)
+}
+
+// TestTranslateStops: an interrupt leaves what was done, from the first line on.
+func TestTranslateStops(t *testing.T) {
+	t.Parallel()
+	dir, tmp := translatorRun(t), t.TempDir()
+	source, _ := bilingual(2*linesAtOnce + 1)
+	args := []string{"translate", dir, "--input", write(t, tmp, "in", source), "--beam", "1", "--max-tokens", "3"}
+	whole := mustCall(t, args...).out
+	ctx, cancel := context.WithCancel(t.Context())
+	var errOut bytes.Buffer
+	out := &stopper{stop: cancel}
+	code := run(ctx, args, strings.NewReader(""), out, &errOut)
+	n := strings.Count(out.String(), "\n")
+	if code != exitInterrupted || !strings.HasPrefix(whole, out.String()) || n < linesAtOnce || n > 2*linesAtOnce {
+		t.Errorf("exit code %d after %d lines:\n%s", code, n, out)
+	}
+	if want := fmt.Sprintf("Lines written: %d\n", n); !strings.Contains(errOut.String(), want) {
+		t.Errorf("no %q in %q", want, &errOut)
+	}
+}
+
+// TestTranslateKeepsOutput: a file is not emptied before there is something to write.
+func TestTranslateKeepsOutput(t *testing.T) {
+	t.Parallel()
+	dir, tmp := translatorRun(t), t.TempDir()
+	two := mustCall(t, "translate", dir, "one", "red cats").out
+	for _, c := range []struct{ in, want string }{
+		{"\xff\none\n", "earlier\n"},
+		{"one\nred cats\n\xff\none\n", two},
+		{"one\nred cats\n", two},
+		{"", ""},
+	} {
+		out := write(t, tmp, "out", "earlier\n")
+		r := callWith(t.Context(), c.in, "translate", dir, "--output", out, "--on-bad", "fatal")
+		if bad := strings.Contains(c.in, "\xff"); (r.code == exitFailure) != bad || strings.Contains(r.err, "Lines written:") != bad {
+			t.Errorf("%q: exit code %d, %q", c.in, r.code, r.err)
+		}
+		if got := string(readFile(t, out)); got != c.want {
+			t.Errorf("%q: the file has %q, want %q", c.in, got, c.want)
+		}
+	}
 }
 
 // TestTranslateProgress: plain lines elsewhere than on a terminal, with the time

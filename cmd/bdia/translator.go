@@ -63,12 +63,8 @@ func loadTranslator(dir string, o generate.TranslateOptions, p policies, engine 
 		return nil, err
 	}
 	t := &translator{most: info.Config.SourceContext - 1, policies: p}
-	if t.source, t.target, err = train.LoadTokenizers(dir); err != nil {
+	if t.source, t.target, err = train.TokenizersOf(dir, info.Config); err != nil {
 		return nil, err
-	}
-	if c := info.Config; t.source.VocabSize() > c.SourceVocab || t.target.VocabSize() > c.TargetVocab {
-		return nil, fmt.Errorf("%s: the tokenizers have %d and %d tokens, the model only %d and %d; they do not belong together",
-			dir, t.source.VocabSize(), t.target.VocabSize(), c.SourceVocab, c.TargetVocab)
 	}
 	grid, err := gridOf(home)
 	if err != nil {
@@ -129,23 +125,27 @@ type translation struct {
 }
 
 // lines translates lines of the input called name, the first of which has the number
-// first. done is called with how many are through, now and then. It fails where the
-// policies say so.
+// first. done is called with how many are through, now and then. Where it fails, as
+// the policies may say or ctx, the results are those of the lines that were done until
+// the first that was not.
 func (t *translator) lines(ctx context.Context, name string, first int, lines []string, done func(n int)) ([]translated, error) {
-	results := make([]translated, len(lines))
+	var results []translated
 	var sources [][]int32
 	var places []int
+	var refused error
 	for i, line := range lines {
-		results[i] = translated{Line: first + i, Source: strings.TrimSpace(line), Translations: []translation{}}
-		ids, err := t.read(&results[i])
+		r := translated{Line: first + i, Source: strings.TrimSpace(line), Translations: []translation{}}
+		ids, err := t.read(&r)
 		if err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", name, first+i, err)
+			refused = fmt.Errorf("%s: line %d: %w", name, r.Line, err)
+			break
 		}
+		results = append(results, r)
 		if len(ids) > 0 {
 			sources, places = append(sources, ids), append(places, i)
 		}
 	}
-	n := len(lines) - len(sources)
+	n := len(results) - len(sources)
 	done(n)
 	err := t.Translate(sources, func(i int, best []generate.Hypothesis) error {
 		r := &results[places[i]]
@@ -160,6 +160,14 @@ func (t *translator) lines(ctx context.Context, name string, first int, lines []
 		done(n)
 		return ctx.Err()
 	})
+	if err == nil {
+		return results, refused
+	}
+	for _, i := range places {
+		if len(results[i].Translations) == 0 {
+			return results[:i], err
+		}
+	}
 	return results, err
 }
 
