@@ -152,11 +152,14 @@ func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
 		if err := a.next(texts); err != nil {
 			return err
 		}
+		if step == 0 && last > T && prompts > 1 { // one has outgrown the context, the others are cached
+			m.NextLogits(logits, make([]int32, T), o.Grid)
+		}
 	}
-	if a.d != nil && last > T && prompts == 1 {
+	if last > T {
 		a.close()
 	}
-	if a.d == nil || last > T {
+	if a.d == nil {
 		m.NextLogits(logits, make([]int32, min(last, T)), o.Grid)
 	}
 	return nil

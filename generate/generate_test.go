@@ -199,6 +199,46 @@ func TestRehearseEach(t *testing.T) {
 	}
 }
 
+// TestMixedLengths: prompts some of which outgrow the context while others are still
+// cached take no more memory than is rehearsed, and have the texts that they have alone.
+func TestMixedLengths(t *testing.T) {
+	t.Parallel()
+	cfg := model.GPTConfig{Vocab: 12, Context: 40, Layers: 2, Heads: 2, Width: 16}
+	o := DefaultOptions()
+	o.MaxTokens, o.Temperature = 12, 2
+	for _, lengths := range [][]int{{35, 40}, {40, 1}, {39, 40}, {41, 40}, {60, 33}, {40, 38, 36}, {50, 1, 40}, {34, 60, 40, 39, 2}} {
+		planner, N := plan.New(cpu.ScratchBytes(1)), len(lengths)
+		rehearsed, err := model.NewGPT(planner, cfg, bdia.DefaultOptions())
+		if err == nil {
+			err = RehearseEach(rehearsed, N, min(slices.Max(lengths), cfg.Context), o)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := model.NewGPT(newCPU(t, planner.Peak().Total), cfg, bdia.DefaultOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Init(1)
+		prompts, got := make([][]int32, N), make([][]int32, N)
+		for i, n := range lengths {
+			for j := range n {
+				prompts[i] = append(prompts[i], int32((i+j*j)%cfg.Vocab))
+			}
+		}
+		if err := TokensEach(m, prompts, o, func(i int, id int32) bool { got[i] = append(got[i], id); return true }); err != nil {
+			t.Fatal(err)
+		}
+		for i, prompt := range prompts {
+			alone := o
+			alone.Samples = []int{i}
+			if want := tokens(t, m, prompt, alone); !slices.Equal(got[i], want) {
+				t.Errorf("lengths %v: prompt %d: %v together, %v alone", lengths, i, got[i], want)
+			}
+		}
+	}
+}
+
 // TestRehearse: the memory of Tokens is what a planning backend knows after Rehearse,
 // to the byte.
 func TestRehearse(t *testing.T) {
