@@ -11,11 +11,12 @@ import (
 
 // Beam returns the NBest likeliest continuations of prompt, best first, as Search
 // finds them: of at most maxTokens, or as many as the context has room for, and then
-// the token end. Where end is negative they have no end, and all have as many. States
-// are rounded to grid, or not for bdia.NoGrid. It fails for a prompt that is empty,
-// has ids that the model does not have or leaves no room, and with ErrNotFinite.
-func Beam(m *model.GPT, prompt []int32, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([]Hypothesis, error) {
-	best, err := BeamEach(context.Background(), m, [][]int32{prompt}, end, maxTokens, o, grid)
+// the token end. Where end is negative they have no end, and all have as many. They
+// hold the first vocab ids, those that a tokenizer has. States are rounded to grid, or
+// not for bdia.NoGrid. It fails for a prompt that is empty, has ids that the model does
+// not have or leaves no room, and with ErrNotFinite.
+func Beam(m *model.GPT, prompt []int32, vocab int, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([]Hypothesis, error) {
+	best, err := BeamEach(context.Background(), m, [][]int32{prompt}, vocab, end, maxTokens, o, grid)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +26,7 @@ func Beam(m *model.GPT, prompt []int32, end int32, maxTokens int, o SearchOption
 // BeamEach is Beam of several prompts at a time, which is faster than one after
 // another: what is found for each is what would be found for it alone. It ends early
 // with the error of ctx.
-func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
+func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
 	V, T := m.Config.Vocab, m.Config.Context
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -33,8 +34,8 @@ func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, end int32, m
 	if maxTokens < 1 {
 		return nil, fmt.Errorf("generate: %d tokens; ask for at least 1", maxTokens)
 	}
-	if int(end) >= V {
-		return nil, fmt.Errorf("generate: the end is token %d; the model has ids 0 to %d", end, V-1)
+	if vocab < 1 || vocab > V || int(end) >= V {
+		return nil, fmt.Errorf("generate: %d tokens and the end %d for a model of %d ids; they do not belong together", vocab, end, V)
 	}
 	starts, positions := make([]Start, len(prompts)), 1
 	for i, prompt := range prompts {
@@ -63,7 +64,7 @@ func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, end int32, m
 			}
 		}
 	}
-	s := Search{SearchOptions: o, End: end, Text: slices.Repeat([]bool{true}, V)}
+	s := Search{SearchOptions: o, End: end, Text: append(slices.Repeat([]bool{true}, vocab), make([]bool, V-vocab)...)}
 	return s.Run(until{d, ctx}, starts)
 }
 

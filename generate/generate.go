@@ -22,6 +22,7 @@ type Options struct {
 	RepetitionPenalty float64   // of tokens that the text has: positive logits are divided by it, others multiplied; 1: none
 	Stop              []string  // texts that end the new text; Stream and Text look for them
 	StopIDs           []int32   // tokens that end it, themselves left out
+	Vocab             int       // only ids below are chosen, those that a tokenizer has; 0: all of the model's
 	Seed              uint64    // of the choices
 	Samples           []int     // numbers of the texts, so that those of one seed differ; by default 0, 1 and so on
 	Grid              bdia.Grid // states are rounded to it, or not for bdia.NoGrid
@@ -51,6 +52,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("generate: min-p is %v; it must be from 0 to 1", o.MinP)
 	case !(o.RepetitionPenalty > 0) || math.IsInf(o.RepetitionPenalty, 0):
 		return fmt.Errorf("generate: the repetition penalty is %v; it must be above 0, 1 for none", o.RepetitionPenalty)
+	case o.Vocab < 0:
+		return fmt.Errorf("generate: a choice of %d tokens; give at least 1, or 0 for all", o.Vocab)
 	case slices.Contains(o.Stop, ""):
 		return fmt.Errorf("generate: a text to stop at is empty; leave it out")
 	}
@@ -74,16 +77,20 @@ func TokensEach(m *model.GPT, prompts [][]int32, o Options, emit func(i int, id 
 	if err := o.Validate(); err != nil {
 		return err
 	}
+	V, chosen := m.Config.Vocab, m.Config.Vocab
+	if o.Vocab > 0 {
+		chosen = min(o.Vocab, V)
+	}
 	texts, lengths := make([]text, len(prompts)), make([]int, len(prompts))
 	for i, prompt := range prompts {
 		if err := checkPrompt(m, prompt); err != nil {
 			return err
 		}
-		s := newSampler(o, prompt, m.Config.Vocab)
+		s := newSampler(o, prompt, V)
 		if s.sample = i; i < len(o.Samples) {
 			s.sample = o.Samples[i]
 		}
-		texts[i] = text{slices.Clone(prompt), make([]float32, m.Config.Vocab), s, true}
+		texts[i] = text{slices.Clone(prompt), make([]float32, V), s, true}
 		lengths[i] = len(prompt)
 	}
 	a, err := newAhead(m, lengths, o)
@@ -101,7 +108,7 @@ func TokensEach(m *model.GPT, prompts [][]int32, o Options, emit func(i int, id 
 			if !x.open {
 				continue
 			}
-			id, err := x.sampler.choose(x.logits, n)
+			id, err := x.sampler.choose(x.logits[:chosen], n)
 			if err != nil {
 				return err
 			}

@@ -348,6 +348,7 @@ func TestBadInput(t *testing.T) {
 		{[]int32{1}, with(func(o *Options) { o.MinP = math.NaN() }), "min-p is NaN"},
 		{[]int32{1}, with(func(o *Options) { o.RepetitionPenalty = 0 }), "repetition penalty is 0"},
 		{[]int32{1}, with(func(o *Options) { o.RepetitionPenalty = math.Inf(1) }), "repetition penalty is +Inf"},
+		{[]int32{1}, with(func(o *Options) { o.Vocab = -1 }), "a choice of -1 tokens"},
 		{[]int32{1}, with(func(o *Options) { o.Stop = []string{"a", ""} }), "to stop at is empty"},
 	} {
 		err := Tokens(m, tc.prompt, tc.o, func(int32) bool { t.Error("a token was emitted"); return false })

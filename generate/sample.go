@@ -18,7 +18,8 @@ type sampler struct {
 	p      []float64 // unnormalised probabilities of the first ranks
 }
 
-// newSampler draws the tokens after prompt from a vocabulary of V.
+// newSampler draws the tokens after prompt, whose ids are below V, from as many or
+// fewer.
 func newSampler(o Options, prompt []int32, V int) *sampler {
 	s := &sampler{o: o, ranks: ranking{room: make([]int32, V)}}
 	if o.RepetitionPenalty != 1 {
@@ -172,7 +173,7 @@ func (r *ranking) reset(logits []float32, n int) {
 		r.sorted = n
 		return
 	}
-	r.ids = r.room
+	r.ids = r.room[:len(logits)]
 	for i := range r.ids {
 		r.ids[i] = int32(i)
 	}

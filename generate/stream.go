@@ -10,8 +10,9 @@ import (
 )
 
 // Vocabulary turns tokens into text, as a tokenizer.Tokenizer does. The text of
-// several is that of each, one after another.
+// several is that of each, one after another. Ids from VocabSize on have none.
 type Vocabulary interface {
+	VocabSize() int
 	Decode(ids []int32) ([]byte, error)
 }
 
@@ -38,7 +39,7 @@ type Written struct {
 // character, if the model writes UTF-8. What may be the beginning of a text of Stop is held back until that is
 // known: neither Stop nor what follows it is ever handed out. Of several, the one
 // that is complete first ends the text, in whatever tokens it comes. The prompt is
-// not looked at.
+// not looked at. Only tokens that tok has are chosen.
 func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(text []byte) bool) (Written, error) {
 	w, err := StreamEach(m, tok, [][]int32{prompt}, o, func(_ int, text []byte) bool { return emit(text) })
 	return w[0], err
@@ -47,6 +48,7 @@ func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(t
 // StreamEach continues several prompts at a time, as TokensEach does, and hands the
 // text of each to emit, as Stream does.
 func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit func(i int, text []byte) bool) ([]Written, error) {
+	o.Vocab = tok.VocabSize()
 	written, held := make([]Written, len(prompts)), make([]pieces, len(prompts))
 	for i := range prompts {
 		written[i].Finish, held[i].stop = End, o.Stop

@@ -7,11 +7,15 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia"
 )
 
 // syllables is a vocabulary for newModel whose tokens part characters and the texts
 // to stop at.
 type syllables []string
+
+func (s syllables) VocabSize() int { return len(s) }
 
 func (s syllables) Decode(ids []int32) (text []byte, err error) {
 	for _, id := range ids {
@@ -21,6 +25,66 @@ func (s syllables) Decode(ids []int32) (text []byte, err error) {
 		text = append(text, s[id]...)
 	}
 	return text, nil
+}
+
+// boastful has fewer tokens than it says.
+type boastful struct{ syllables }
+
+func (boastful) VocabSize() int { return 12 }
+
+// TestVocabulary: tokens that the vocabulary lacks are never chosen, however that is
+// done; the others are those that the likeliest of them are.
+func TestVocabulary(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	prompts, tok := [][]int32{{3}, {11, 1, 9}, {0, 11, 5, 7, 2, 9, 3, 1, 4}}, words12[:4]
+	every := func(int, []byte) bool { return true }
+	for name, change := range map[string]func(*Options){
+		"greedy":       func(o *Options) { o.Temperature = 0 },
+		"all":          func(o *Options) { o.TopK = 0 },
+		"top-k":        func(o *Options) { o.TopK = 3 },
+		"top-p, min-p": func(o *Options) { o.TopK, o.TopP, o.MinP = 0, 0.9, 0.01 },
+		"penalty":      func(o *Options) { o.RepetitionPenalty = 1.5 },
+	} {
+		o := DefaultOptions()
+		o.MaxTokens, o.Temperature = 20, 2
+		change(&o)
+		together, err := StreamEach(m, tok, prompts, o, every)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		for i, prompt := range prompts {
+			o.Samples, o.NoCache = []int{i}, true
+			alone, err := StreamEach(m, tok, prompts[i:i+1], o, every)
+			if err != nil || !slices.Equal(alone[0].IDs, together[i].IDs) || slices.Max(alone[0].IDs) >= 4 {
+				t.Errorf("%s: %v alone, %v together, %v", name, alone[0].IDs, together[i].IDs, err)
+			}
+			text := slices.Clone(prompt)
+			for _, id := range alone[0].IDs {
+				if l := logits(m, text)[:4]; name == "greedy" && id != int32(slices.Index(l, slices.Max(l))) {
+					t.Errorf("greedy: %d after %v, of logits %v", id, text, l)
+				}
+				text = append(text, id)
+			}
+			if slices.Max(tokens(t, m, prompt, o)) < 4 {
+				t.Error("nothing else is likely: little was tested")
+			}
+			if len(prompt) > 5 {
+				continue
+			}
+			for _, beam := range []int{1, 3} {
+				best, err := Beam(m, prompt, 4, -1, 3, SearchOptions{beam, 1, beam}, bdia.DefaultGrid)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, h := range best {
+					if slices.Max(h.IDs) >= 4 || beam == 1 && name == "greedy" && !slices.Equal(h.IDs, alone[0].IDs[:3]) {
+						t.Errorf("beam %d: %v, greedily %v", beam, h.IDs, alone[0].IDs)
+					}
+				}
+			}
+		}
+	}
 }
 
 var words12 = syllables{"a", "b", "ab", "\xe2", "\x82\xac", "é", "\n", "ba", "\xf0\x9f", "\x98", "\x80", "b\n"}
@@ -159,7 +223,7 @@ func TestStream(t *testing.T) {
 	if w, err := Stream(m, words12, []int32{1}, o, func([]byte) bool { n++; return n < 3 }); err != nil || n != 3 || w.Finish != Cut {
 		t.Errorf("%d pieces, %s, %v", n, w.Finish, err)
 	}
-	if _, err := Stream(m, words12[:2], []int32{1}, o, func([]byte) bool { return true }); err == nil {
+	if _, err := Stream(m, boastful{words12[:2]}, []int32{1}, o, func([]byte) bool { return true }); err == nil {
 		t.Error("tokens without a text are passed over")
 	}
 	o.Stop = []string{string(text[5:8])}

@@ -44,15 +44,17 @@ type continuation struct {
 	LogProb *float64        `json:"log_prob,omitempty"` // natural logarithm of its probability
 }
 
-// noText stands for the tokenizer of a folder without one.
-type noText struct{}
+// noText stands for the tokenizer of a folder without one: for so many ids.
+type noText int
+
+func (n noText) VocabSize() int { return int(n) }
 
 func (noText) Decode([]int32) ([]byte, error) { return nil, nil }
 
 // vocabulary turns tokens into text.
 func (c *continuer) vocabulary() generate.Vocabulary {
 	if c.tok == nil {
-		return noText{}
+		return noText(c.cfg.Vocab)
 	}
 	return c.tok
 }
@@ -129,6 +131,9 @@ func (c *continuer) single(standard bool) (*continued, error) {
 			return nil, usage(err)
 		}
 		text, err := c.vocabulary().Decode(r.PromptIDs)
+		if c.o.printIDs { // which need no text
+			err = nil
+		}
 		r.Prompt = string(text)
 		return r, err
 	}
@@ -319,7 +324,7 @@ func (c *continuer) run(ctx context.Context, rs []*continued, emit func(text []b
 
 // search looks for the likeliest continuations of prompts.
 func (c *continuer) search(ctx context.Context, prompts [][]int32, rs []*continued, emit func(text []byte) error) error {
-	best, err := generate.BeamEach(ctx, c.model, prompts, c.end, c.o.MaxTokens, c.o.search, c.grid)
+	best, err := generate.BeamEach(ctx, c.model, prompts, c.vocabulary().VocabSize(), c.end, c.o.MaxTokens, c.o.search, c.grid)
 	if err != nil {
 		return err
 	}

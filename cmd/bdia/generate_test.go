@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -45,6 +46,25 @@ func TestGenerateIDs(t *testing.T) {
 	ids := mustCall(t, "generate", dir, "--prompt-ids", idsText(m.PromptIDs), "--greedy", "--max-tokens", "60")
 	if ids != text {
 		t.Errorf("from tokens %q, from text %q", ids.out, text.out)
+	}
+}
+
+// TestGenerateFewerTokens: of a model with more tokens than its tokenizer only those
+// are written that have a text.
+func TestGenerateFewerTokens(t *testing.T) {
+	t.Parallel()
+	dir := copyRun(t)
+	write(t, dir, "chars.json", `{"version":1,"chars":"\n .T"}`) // of 24
+	long := write(t, t.TempDir(), "prompts", "T.\n T T.\n")
+	for _, args := range []string{"--temperature 9 --top-k 0", "--greedy", "--beam 3", "--print-ids --prompt-ids 23,5", "--temperature 9 --input " + long} {
+		args := append([]string{"generate", dir, "--max-tokens", "9"}, strings.Fields(args)...)
+		if !slices.Contains(args, "--input") && !slices.Contains(args, "--prompt-ids") {
+			args = append(args, "--prompt", "T")
+		}
+		r := mustCall(t, args...)
+		if rest := strings.Trim(r.out, "\n .T0123,"); rest != "" || len(r.out) < 9 {
+			t.Errorf("%q writes %q", args, r.out)
+		}
 	}
 }
 

@@ -112,7 +112,7 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stopped while writing texts (%w); run again to go on", err)
 		}
-		all, err := generate.BeamEach(ctx, m, some, end, maxTokens, search, r.Config.Method.Grid)
+		all, err := generate.BeamEach(ctx, m, some, r.Pairs.Target.VocabSize(), end, maxTokens, search, r.Config.Method.Grid)
 		if err != nil {
 			return err
 		}
