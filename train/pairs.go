@@ -327,7 +327,10 @@ func (p *Pairs) encode(ctx context.Context, dir string, cfg Config, progress fun
 	o := pairs.EncodeOptions{Source: tokenizer.Raw(p.Source), Target: tokenizer.Raw(p.Target), SourcePositions: cfg.Seq2Seq.SourceContext, TargetPositions: cfg.Seq2Seq.TargetContext,
 		OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
 	if cfg.Task == TaskCompletion {
-		o.Positions, o.Source = cfg.Window()+1, separated{o.Source, string(cfg.Tune.Separator)}
+		o.Positions = cfg.Window() + 1
+		if o.Source, err = PromptEncoder(p.Source, cfg.Tune.Separator); err != nil {
+			return err
+		}
 	}
 	var writers [pairs.Test + 1]*pairs.Writer
 	source, target := p.vocabularies()

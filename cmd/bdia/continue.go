@@ -14,16 +14,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
 )
 
 // continuer is a language model ready to continue prompts.
 type continuer struct {
 	*loaded
-	o   generateOptions
-	end int32 // of a text; negative for none
+	o       generateOptions
+	end     int32         // of a text; negative for none
+	prompts pairs.Encoder // of their text; nil without a tokenizer
+	between string        // the text that it puts after them
 }
 
 // continued is a prompt and what was made of it.
@@ -75,10 +79,13 @@ func runGenerate(cmd *cobra.Command, o generateOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.verbatim {
-		l.after = ""
+	c := &continuer{loaded: l, o: o, end: -1, prompts: l.tok}
+	if l.after != nil && l.tok != nil && !o.verbatim {
+		c.between = string(*l.after)
+		if c.prompts, err = train.PromptEncoder(l.tok, *l.after); err != nil {
+			return err
+		}
 	}
-	c := &continuer{loaded: l, o: o, end: -1}
 	if o.grid != "auto" {
 		if l.grid, err = bdia.ParseGrid(o.grid); err != nil {
 			return usage(err)
@@ -137,7 +144,7 @@ func (c *continuer) single(standard bool) (*continued, error) {
 		r.Prompt = string(text)
 		return r, err
 	}
-	r.PromptIDs, err = c.tok.Encode([]byte(r.Prompt + c.after))
+	r.PromptIDs, err = c.prompts.Encode([]byte(r.Prompt))
 	if err != nil && standard { // a vocabulary without line breaks: start with its first token
 		var first []byte
 		r.PromptIDs = []int32{0}
@@ -185,7 +192,7 @@ func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
 		_, err := w.out.Write(text)
 		return errors.Join(err, w.out.Flush())
 	}
-	if err := emit([]byte(r.Prompt + c.after)); err != nil {
+	if err := emit([]byte(r.Prompt + c.between)); err != nil {
 		return err
 	}
 	if err := c.run(cmd.Context(), []*continued{r}, emit); err != nil && !errors.Is(err, context.Canceled) {
@@ -285,7 +292,7 @@ func (c *continuer) read(number int, line string) *continued {
 		r.Note = lineEmpty
 		return r
 	}
-	ids, err := c.tok.Encode([]byte(line + c.after))
+	ids, err := c.prompts.Encode([]byte(line))
 	switch {
 	case err != nil:
 		r.Note = lineBad

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
 )
 
 // base is a small model with a byte-level BPE that tests may read but not change.
@@ -83,6 +86,42 @@ func TestFinetune(t *testing.T) {
 	}
 	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "6"); !strings.Contains(r.out, "Done: 6 steps") {
 		t.Errorf("resuming says\n%s", r.out)
+	}
+}
+
+// TestFinetuneSpecial: a special token is one in the separator and ordinary text in a
+// prompt, in what is learned and in what is completed.
+func TestFinetuneSpecial(t *testing.T) {
+	t.Parallel()
+	const spelt = "<|endoftext|>"
+	pairs := write(t, t.TempDir(), "pairs.csv", "mr,ref\nThe house "+spelt+" x,The garden.\nThe house "+spelt+" x,The road.\n")
+	for separator, special := range map[string]int{"\n": 0, " " + spelt: 1, spelt + "\n" + spelt: 2} {
+		dir := filepath.Join(t.TempDir(), "run")
+		mustCall(t, tune(t, dir, "--data", pairs, "--val-fraction", "0", "--separator", separator, "--steps", "1")...)
+		r, err := train.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		n, _ := r.Pairs.Set(0).Lengths(0)
+		learned := make([]int32, n)
+		if _, err := r.Pairs.Set(0).Source(learned, 0); err != nil {
+			t.Fatal(err)
+		}
+		end, _ := tokenizer.EndOfText(r.Pairs.Source)
+		if got := len(slices.DeleteFunc(slices.Clone(learned), func(id int32) bool { return id != end })); got != special {
+			t.Errorf("separator %q: %d special tokens in %v", separator, got, learned)
+		}
+		prompt := "The house " + spelt + " x"
+		alone := mustCall(t, "generate", dir, "--prompt", prompt, "--max-tokens", "1", "--json").out
+		lines := mustCall(t, "generate", dir, "--input", write(t, t.TempDir(), "prompts", prompt), "--max-tokens", "1", "--json").out
+		if want := fmt.Sprint(learned); promptIDs(t, alone) != want || promptIDs(t, lines) != want {
+			t.Errorf("separator %q: learned %s, completed %s, and of a file %s", separator, want, promptIDs(t, alone), promptIDs(t, lines))
+		}
+		verbatim := mustCall(t, "generate", dir, "--prompt", prompt, "--verbatim", "--max-tokens", "1", "--json").out
+		if !strings.Contains(promptIDs(t, verbatim), fmt.Sprint(" ", end, " ")) {
+			t.Errorf("verbatim %s", promptIDs(t, verbatim))
+		}
 	}
 }
 

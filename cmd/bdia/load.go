@@ -23,7 +23,7 @@ type loaded struct {
 	cfg   model.GPTConfig
 	dir   string              // of the weights
 	lora  string              // folder of adapters to merge into them; empty for none
-	after string              // what the run that made the model puts after a prompt
+	after *train.Separator    // of the prompts that the run learned to complete; nil where it did not
 	tok   tokenizer.Tokenizer // nil for a foreign folder without one
 	grid  bdia.Grid
 	be    *cpu.Backend // and model: nil until load
@@ -58,7 +58,7 @@ func openDir(dir, lora string, text bool) (*loaded, error) {
 	run, err := settingsOf(home)
 	l.grid = run.Method.Grid
 	if run.Task == train.TaskCompletion {
-		l.after = string(run.Tune.Separator)
+		l.after = &run.Tune.Separator
 	}
 	return l, err
 }

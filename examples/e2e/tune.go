@@ -85,12 +85,15 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 	if err != nil || done >= len(meanings) {
 		return err
 	}
-	tok := tokenizer.Raw(r.Pairs.Source)
+	encoder, err := train.PromptEncoder(r.Pairs.Source, r.Config.Tune.Separator)
+	if err != nil {
+		return err
+	}
 	end, _ := tokenizer.EndOfText(r.Pairs.Source)
 	prompts := make([][]int32, len(meanings))
 	longest := 0
 	for i, mr := range meanings {
-		if prompts[i], err = tok.Encode([]byte(mr + string(r.Config.Tune.Separator))); err != nil {
+		if prompts[i], err = encoder.Encode([]byte(mr)); err != nil {
 			return err
 		}
 		longest = max(longest, len(prompts[i]))
