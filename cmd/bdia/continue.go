@@ -195,16 +195,14 @@ func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
 	if err := emit([]byte(r.Prompt + c.between)); err != nil {
 		return err
 	}
-	if err := c.run(cmd.Context(), []*continued{r}, emit); err != nil && !errors.Is(err, context.Canceled) {
-		if plain {
-			emit([]byte("\n"))
-		}
-		return err
-	}
+	stopped := c.run(cmd.Context(), []*continued{r}, emit)
 	if plain {
-		return emit([]byte("\n"))
+		return errors.Join(stopped, emit([]byte("\n")))
 	}
-	return errors.Join(c.write(w, r), w.out.Flush())
+	if len(r.Continuations) == 0 || stopped != nil && !errors.Is(stopped, context.Canceled) {
+		return stopped
+	}
+	return errors.Join(stopped, c.write(w, r), w.out.Flush())
 }
 
 // lines continues the lines of in.
@@ -314,7 +312,10 @@ func (c *continuer) run(ctx context.Context, rs []*continued, emit func(text []b
 		o.Samples = append(o.Samples, r.Line-1)
 	}
 	failed := ctx.Err()
-	if c.o.beam && failed == nil {
+	if failed != nil {
+		return failed
+	}
+	if c.o.beam {
 		return c.search(ctx, prompts, rs, emit)
 	}
 	written, err := generate.StreamEach(c.model, c.vocabulary(), prompts, o, func(_ int, text []byte) bool {

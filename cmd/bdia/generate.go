@@ -149,6 +149,9 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 		return fmt.Errorf("--batch %d: give 1 to %d", o.batch, maxPrompts)
 	}
 	if o.greedy {
+		if f.Changed("temperature") && o.Temperature != 0 {
+			return fmt.Errorf("--greedy is temperature 0, and --temperature %v; give one of them", o.Temperature)
+		}
 		o.Temperature = 0
 	}
 	if o.grid != "auto" {

@@ -122,8 +122,37 @@ func TestGenerateLines(t *testing.T) {
 	if r := callWith(ctx, "", args("--input", plain)...); r.code != exitInterrupted {
 		t.Errorf("exit code %d after Ctrl-C", r.code)
 	}
-	if r := callWith(ctx, "", args("--prompt", "The")...); r.code != exitOK || !strings.HasPrefix(r.out, "The") {
+	if r := callWith(ctx, "", args("--prompt", "The")...); r.code != exitInterrupted || r.out != "The\n" {
 		t.Errorf("one prompt after Ctrl-C: %+v", r)
+	}
+}
+
+// interrupter is an output that ends ctx when it is written to for the nth time.
+type interrupter struct {
+	bytes.Buffer
+	n      int
+	cancel func()
+}
+
+func (w *interrupter) Write(b []byte) (int, error) {
+	if w.n--; w.n == 0 {
+		w.cancel()
+	}
+	return w.Buffer.Write(b)
+}
+
+// TestGenerateInterrupted: what was written by a Ctrl-C stays, and the exit code says
+// that it is not all.
+func TestGenerateInterrupted(t *testing.T) {
+	t.Parallel()
+	dir := trainedRun(t)
+	args := []string{"generate", dir, "--prompt", "The house", "--max-tokens", "60"}
+	whole := mustCall(t, args...).out
+	ctx, cancel := context.WithCancel(t.Context())
+	out, errOut := &interrupter{n: 12, cancel: cancel}, new(strings.Builder)
+	code := run(ctx, args, nil, out, errOut)
+	if text := strings.TrimSuffix(out.String(), "\n"); code != exitInterrupted || len(text) < 15 || len(text)+1 == len(whole) || !strings.HasPrefix(whole, text) {
+		t.Errorf("exit code %d, %q of %q, %s", code, out, whole, errOut)
 	}
 }
 
@@ -139,7 +168,8 @@ func TestGenerateStop(t *testing.T) {
 			t.Errorf("up to %q: %q, want %q", stop, got, want)
 		}
 	}
-	if got := mustCall(t, append(args, "--min-p", "1")...).out; got != mustCall(t, append(args, "--greedy")...).out {
+	greedy := append(slices.Clone(args[:6]), "--greedy")
+	if got := mustCall(t, append(args, "--min-p", "1")...).out; got != mustCall(t, greedy...).out {
 		t.Errorf("the most likely tokens only: %q", got)
 	}
 	if got := mustCall(t, append(args, "--repetition-penalty", "100")...).out; strings.TrimPrefix(got, "The house") == whole {
@@ -223,6 +253,7 @@ func TestGenerateWrongCalls(t *testing.T) {
 		"RUN --beam -1":                   "beam of -1",
 		"RUN --beam 2 --n-best 3":         "the 3 best of 2",
 		"RUN --beam 2 --greedy":           "--greedy is for sampling",
+		"RUN --greedy --temperature 0.5":  "--greedy is temperature 0",
 		"RUN --beam 2 --top-k 3":          "--top-k is for sampling",
 		"RUN --beam 2 --stop ab":          "a search can only end at a token",
 		"RUN --beam 2 --stop a --stop b":  "a search has one end",

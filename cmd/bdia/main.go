@@ -89,22 +89,27 @@ func (c *checkedWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// interruptible returns a context that the first Ctrl-C ends, so that commands
-// can save and leave; the second one stops the process at once.
+// interruptible returns a context that the first Ctrl-C ends, or the end of the
+// terminal, so that commands can save and leave; a second Ctrl-C stops the process at
+// once.
 func interruptible(errOut io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() {
-		if _, ok := <-signals; !ok {
-			return
-		}
-		cancel()
-		if isTerminal(errOut) {
-			fmt.Fprintln(errOut, "\nStopping; Ctrl-C again stops at once.")
-		}
-		if _, ok := <-signals; ok {
-			os.Exit(exitInterrupted)
+		for s := range signals {
+			switch {
+			case ctx.Err() == nil:
+				cancel()
+				if isTerminal(errOut) {
+					fmt.Fprintln(errOut, "\nStopping; Ctrl-C again stops at once.")
+				}
+			case s != syscall.SIGHUP: // a terminal that is gone may tell it more than once
+				os.Exit(exitInterrupted)
+			}
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); close(signals); cancel() }
@@ -128,7 +133,7 @@ Hugging Face's layout.
 Start with: bdia quickstart
 
 Exit codes: 0 done, or interrupted and saved; 1 failed; 2 called wrongly;
-130 interrupted with nothing to save.`,
+130 interrupted with nothing to save: what was written by then stays.`,
 		Version:                    version(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,

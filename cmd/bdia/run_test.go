@@ -310,6 +310,9 @@ func TestTokenizer(t *testing.T) {
 		t.Errorf("prints %q", r.out)
 	}
 	ids := mustCall(t, "tokenizer", "encode", tok, text)
+	if commas := strings.ReplaceAll(ids.out, "\n", ","); callWith(t.Context(), commas, "tokenizer", "decode", tok).out != prose(300) {
+		t.Error("ids with commas between them do not give the text")
+	}
 	if back := callWith(t.Context(), ids.out, "tokenizer", "decode", tok); back.out != prose(300) {
 		t.Errorf("decoded text differs; %s", back.err)
 	}

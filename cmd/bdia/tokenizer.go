@@ -143,8 +143,8 @@ itself. With --raw it is ordinary text, as in training.`,
 func newTokenizerDecode() *cobra.Command {
 	return &cobra.Command{
 		Use:     "decode TOKENIZER [FILE]",
-		Short:   "Print the text of token ids, read from a file or standard input",
-		Example: "  echo 15496 995 | bdia tokenizer decode tokenizers/gpt2",
+		Short:   "Print the text of token ids, with spaces or commas between them, of a file or standard input",
+		Example: "  echo 15496 995 | bdia tokenizer decode tokenizers/gpt2\n  bdia generate gpt2 --print-ids | bdia tokenizer decode gpt2",
 		Args:    arguments(1, 2, "a tokenizer folder and at most one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tok, err := tokenizer.Load(args[0])
@@ -164,9 +164,10 @@ func newTokenizerDecode() *cobra.Command {
 
 // decode writes the text of the token ids that in lists.
 func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) error {
-	words := bufio.NewScanner(in)
+	words := bufio.NewScanner(spaced{in})
 	words.Split(bufio.ScanWords)
-	for n := 1; words.Scan(); n++ {
+	n := 1
+	for ; words.Scan(); n++ {
 		id, err := strconv.ParseInt(words.Text(), 10, 32)
 		if err != nil {
 			return fmt.Errorf("%q, number %d of the ids, is not a token id", words.Text(), n)
@@ -179,7 +180,23 @@ func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) error {
 			return err
 		}
 	}
+	if errors.Is(words.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("number %d of the ids has no end in %d characters; put spaces, line breaks or commas between ids", n, bufio.MaxScanTokenSize)
+	}
 	return words.Err()
+}
+
+// spaced reads commas as spaces.
+type spaced struct{ io.Reader }
+
+func (s spaced) Read(b []byte) (int, error) {
+	n, err := s.Reader.Read(b)
+	for i := range b[:n] {
+		if b[i] == ',' {
+			b[i] = ' '
+		}
+	}
+	return n, err
 }
 
 // openInput opens the file that args name, or standard input.

@@ -210,7 +210,8 @@ func failure(t *testing.T, args string, code int, r result, dir, run string) str
 func TestWrongTokenIDs(t *testing.T) {
 	t.Parallel()
 	run := trainedRun(t)
-	for in, want := range map[string]string{"1 2 99999": "number 3 of the ids", "-1": "number 1 of the ids", "0 x": `"x"`} {
+	for in, want := range map[string]string{"1 2 99999": "number 3 of the ids", "-1": "number 1 of the ids", "0 x": `"x"`, "0,1 -3": "number 3 of the ids",
+		"1 " + strings.Repeat("1", 1<<17): "number 2 of the ids has no end"} {
 		r := callWith(t.Context(), in, "tokenizer", "decode", run)
 		if r.code != exitFailure || !strings.Contains(r.err, want) || strings.Count(r.err, "\n") != 1 {
 			t.Errorf("decoding %q: exit code %d, %q", in, r.code, r.err)
