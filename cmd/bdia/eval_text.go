@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type evalReport struct {
 	FloatLoss      float64 `json:"float_loss"` // states in plain float32
 	Grid           string  `json:"grid"`
 	Windows        int     `json:"windows"`
-	Stride         int     `json:"stride"` // tokens from one window to the next
+	Stride         int     `json:"stride"` // tokens from one window to the next; 0: some windows, spread over the text
 	Context        int     `json:"context"`
 	GridMinFloat   float64 `json:"grid_minus_float"`
 }
@@ -39,7 +40,7 @@ type evalReport struct {
 func (e *evalReport) print(w io.Writer) {
 	name := map[string]string{"val": "Validation text", "train": "Training text", "": e.Text}[e.Split]
 	fmt.Fprintf(w, "%s, %s tokens in %s windows", name, countText(e.Tokens), countText(int64(e.Windows)))
-	if e.Stride < e.Context {
+	if e.Stride > 0 && e.Stride < e.Context {
 		fmt.Fprintf(w, " of %s, one every %s", countText(int64(e.Context)), countText(int64(e.Stride)))
 	}
 	fmt.Fprintf(w, ":\n  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
@@ -62,17 +63,18 @@ type windows struct {
 	batch func(first, most int) (model.Batch, error)
 }
 
-// newWindows cuts text for a model of context T: spread over the text where no more
-// than some are asked for, else all of it.
+// newWindows cuts text for a model of context T: all of it, every stride tokens, or
+// every T for 0; then, where there are more than most windows, which 0 is not, as many
+// spread over the text.
 func newWindows(text data.Tokens, T, stride, most int) (windows, error) {
-	if stride > 0 {
-		return slidingWindows(text, T, stride, most)
+	if stride > 0 || most == 0 || text.Len() <= int64(most)*int64(T)+1 {
+		return slidingWindows(text, T, cmp.Or(stride, T), most)
 	}
 	set, err := data.NewSequential(text, T, most)
 	if err != nil {
 		return windows{}, err
 	}
-	return windows{set.Len(), T, T, func(first, most int) (model.Batch, error) {
+	return windows{set.Len(), T, 0, func(first, most int) (model.Batch, error) {
 		b := model.NewBatch(min(most, set.Len()-first), T)
 		return b, set.Batch(first, b.Size, b.Inputs, b.Targets)
 	}}, nil
@@ -178,11 +180,7 @@ func evaluateFile(ctx context.Context, dir string, o evalOptions, p *progress) (
 	if err != nil {
 		return nil, err
 	}
-	stride := o.stride
-	if stride == 0 {
-		stride = T
-	}
-	w, err := slidingWindows(text, T, stride, o.samples)
+	w, err := slidingWindows(text, T, cmp.Or(o.stride, T), o.samples)
 	if err != nil {
 		return nil, err
 	}

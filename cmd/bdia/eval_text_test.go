@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -130,6 +131,23 @@ func TestEvalFolder(t *testing.T) {
 		if r := call("eval", folder, "--text", bad); r.code != exitFailure || strings.Count(r.err, "\n") != 1 {
 			t.Errorf("eval --text %s: %+v", bad, r)
 		}
+	}
+	all, spread := object(t, mustCall(t, "eval", dir, "--stride", "16", "--json")), object(t, mustCall(t, "eval", dir, "--samples", "3", "--json"))
+	for _, samples := range []string{"0", "1000"} {
+		if m := object(t, mustCall(t, "eval", dir, "--samples", samples, "--json")); !maps.Equal(m, all) {
+			t.Errorf("--samples %s: %v, in windows that follow each other %v", samples, m, all)
+		}
+	}
+	r, err := train.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if n := r.Text.Tokens(false).Len() - 1; all["tokens"].(float64) != float64(n) || n%16 == 0 {
+		t.Errorf("%v of %d tokens", all["tokens"], n)
+	}
+	if spread["tokens"].(float64) != 48 || spread["stride"].(float64) != 0 {
+		t.Errorf("three windows: %v", spread)
 	}
 	val := object(t, mustCall(t, "eval", dir, "--stride", "4", "--json"))
 	if plain := object(t, mustCall(t, "eval", dir, "--json")); val["split"] != "val" || val["tokens"].(float64) < plain["tokens"].(float64) || val["loss"] == plain["loss"] {
