@@ -2,6 +2,7 @@ package data
 
 import (
 	"bytes"
+	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +53,7 @@ func (o SourceOptions) Validate() error {
 // File is one file of a Source.
 type File struct {
 	Path string
-	Size int64 // bytes taken, from the start of the file
+	Size int64 // bytes taken, from the start of the text
 }
 
 // Source is an ordered list of text files.
@@ -61,7 +62,7 @@ type Source struct {
 }
 
 // Open lists the text of path: the file itself, or the files of a folder and
-// its sub-folders in lexical order. In a folder, hidden files and folders,
+// its sub-folders in lexical order. Files that are compressed by gzip are unpacked. In a folder, hidden files and folders,
 // links, empty files and binary files (a zero byte in the first 8 KiB) are left
 // out. A path without text is ErrNoText.
 func Open(path string, opts SourceOptions) (*Source, error) {
@@ -86,8 +87,7 @@ func Open(path string, opts SourceOptions) (*Source, error) {
 			}
 			return nil
 		}
-		if p != root && (strings.HasPrefix(name, ".") ||
-			len(opts.Extensions) > 0 && !slices.Contains(opts.Extensions, filepath.Ext(name))) {
+		if p != root && !opts.takes(name) {
 			return nil
 		}
 		if !d.Type().IsRegular() {
@@ -120,18 +120,24 @@ func Open(path string, opts SourceOptions) (*Source, error) {
 	return src, nil
 }
 
+// takes reports whether a file in a folder qualifies by name, that of a compressed one
+// with or without .gz.
+func (o SourceOptions) takes(name string) bool {
+	if strings.HasPrefix(name, ".") {
+		return false
+	}
+	has := func(name string) bool { return slices.Contains(o.Extensions, filepath.Ext(name)) }
+	return len(o.Extensions) == 0 || has(name) || has(strings.TrimSuffix(name, ".gz"))
+}
+
 // textSize returns how many bytes of a file to take: 0 of a binary file, else
 // its size, or at most limit (if limit > 0) cut before an unfinished character.
 func textSize(path string, limit int64) (int64, error) {
-	f, err := os.Open(path)
+	f, err := openText(path)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return 0, err
-	}
 	head := make([]byte, 8<<10)
 	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -140,12 +146,20 @@ func textSize(path string, limit int64) (int64, error) {
 	if bytes.IndexByte(head[:n], 0) >= 0 {
 		return 0, nil
 	}
-	size := info.Size()
-	if limit <= 0 || size <= limit {
-		return size, nil
+	size, err := f.size(int64(n), limit)
+	if err != nil || limit <= 0 || size <= limit {
+		return size, err
 	}
+	again, err := openText(path)
+	if err != nil {
+		return 0, err
+	}
+	defer again.Close()
 	tail := make([]byte, min(limit, utf8.UTFMax-1))
-	if _, err := f.ReadAt(tail, limit-int64(len(tail))); err != nil {
+	if _, err := io.CopyN(io.Discard, again, limit-int64(len(tail))); err != nil {
+		return 0, err
+	}
+	if _, err := io.ReadFull(again, tail); err != nil {
 		return 0, err
 	}
 	for i := len(tail) - 1; i >= 0; i-- {
@@ -157,6 +171,66 @@ func textSize(path string, limit int64) (int64, error) {
 		}
 	}
 	return limit, nil
+}
+
+// textFile is a file of text, which is unpacked if it is compressed by gzip.
+type textFile struct {
+	file     *os.File
+	unpacked *gzip.Reader // nil where it is plain
+}
+
+func openText(path string) (*textFile, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	t := &textFile{file: f}
+	var magic [2]byte
+	if _, err := f.ReadAt(magic[:], 0); err != nil || string(magic[:]) != "\x1f\x8b" {
+		return t, nil
+	}
+	if t.unpacked, err = gzip.NewReader(f); err != nil {
+		f.Close()
+		return nil, t.damaged(err)
+	}
+	return t, nil
+}
+
+// Read reads the text.
+func (t *textFile) Read(p []byte) (int, error) {
+	if t.unpacked == nil {
+		return t.file.Read(p)
+	}
+	n, err := t.unpacked.Read(p)
+	if err != nil && err != io.EOF {
+		err = t.damaged(err)
+	}
+	return n, err
+}
+
+// Close closes the file.
+func (t *textFile) Close() error { return t.file.Close() }
+
+func (t *textFile) damaged(err error) error {
+	return fmt.Errorf("%s: its compressed data are damaged (%v); make or download it again", t.file.Name(), err)
+}
+
+// size returns how many bytes the text has, the first n of which were read: of a
+// compressed one more than limit if it has more, where that is above 0.
+func (t *textFile) size(n, limit int64) (int64, error) {
+	if t.unpacked == nil {
+		info, err := t.file.Stat()
+		if err != nil {
+			return 0, err
+		}
+		return info.Size(), nil
+	}
+	var rest io.Reader = t
+	if limit > 0 {
+		rest = io.LimitReader(t, limit+1-n)
+	}
+	more, err := io.Copy(io.Discard, rest)
+	return n + more, err
 }
 
 // Bytes returns the number of bytes of text.
@@ -174,7 +248,7 @@ func (s *Source) Reader() io.ReadCloser { return &sourceReader{files: s.Files} }
 
 type sourceReader struct {
 	files []File
-	f     *os.File
+	f     *textFile
 	left  int64
 }
 
@@ -184,7 +258,7 @@ func (r *sourceReader) Read(p []byte) (int, error) {
 			if len(r.files) == 0 {
 				return 0, io.EOF
 			}
-			f, err := os.Open(r.files[0].Path)
+			f, err := openText(r.files[0].Path)
 			if err != nil {
 				return 0, fmt.Errorf("data: read text: %w", err)
 			}

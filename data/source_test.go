@@ -1,6 +1,7 @@
 package data
 
 import (
+	"compress/gzip"
 	"errors"
 	"io"
 	"os"
@@ -137,6 +138,49 @@ func TestCutKeepsCharactersWhole(t *testing.T) {
 	src, err := Open(dir, SourceOptions{MaxBytes: 8})
 	if err != nil || len(src.Files) != 1 {
 		t.Errorf("after a cut file the source goes on: %v, error %v", src, err)
+	}
+}
+
+// packed is text as gzip compresses it.
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var b strings.Builder
+	z := gzip.NewWriter(&b)
+	z.Write([]byte(text))
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestPacked: compressed files are the text in them, whatever their names are.
+func TestPacked(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("long é ", 5000)
+	dir := tree(t, map[string]string{"a.txt.gz": packed(t, "one "), "b": packed(t, long), "c.md.gz": packed(t, "sea"), "d.gz": packed(t, "bin\x00"), "e.gz": packed(t, ""), "f.txt": "plain"})
+	for _, c := range []struct {
+		o    SourceOptions
+		want string
+	}{
+		{SourceOptions{}, "one " + long + "seaplain"},
+		{SourceOptions{Extensions: []string{".txt"}}, "one plain"},
+		{SourceOptions{Extensions: []string{".gz"}}, "one sea"},
+		{SourceOptions{MaxBytes: 4 + 6}, "one long "}, // an é is cut
+		{SourceOptions{MaxBytes: 20_004}, "one " + long[:20_000]},
+		{SourceOptions{MaxBytes: 3}, "one"},
+	} {
+		src, err := Open(dir, c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(src.Reader()); err != nil || string(got) != c.want || src.Bytes() != int64(len(c.want)) {
+			t.Errorf("%+v: %d bytes, read %d, want %d: %v", c.o, src.Bytes(), len(got), len(c.want), err)
+		}
+	}
+	for _, broken := range []string{packed(t, long)[:60], packed(t, "ab")[:7], packed(t, long)[:40] + "....." + packed(t, long)[45:]} {
+		if _, err := Open(filepath.Join(tree(t, map[string]string{"x.gz": broken}), "x.gz"), SourceOptions{}); err == nil || !strings.Contains(err.Error(), "x.gz: its compressed data are damaged") {
+			t.Errorf("error %v of damaged data", err)
+		}
 	}
 }
 
