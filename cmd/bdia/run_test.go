@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -308,6 +309,14 @@ func TestTokenizer(t *testing.T) {
 	text, tok := write(t, dir, "text", prose(300)), filepath.Join(dir, "tok")
 	if r := mustCall(t, "tokenizer", "train", text, "--vocab", "300", "--out", tok); !strings.HasPrefix(r.out, "300 tokens") {
 		t.Errorf("prints %q", r.out)
+	}
+	parts, packed := filepath.Join(dir, "parts"), new(strings.Builder)
+	z := gzip.NewWriter(packed)
+	z.Write([]byte(prose(300)[3000:]))
+	z.Close()
+	mustCall(t, "tokenizer", "train", write(t, dir, "first", prose(300)[:3000]), write(t, dir, "rest.gz", packed.String()), "--vocab", "300", "--out", parts)
+	if a, b := readFile(t, tok, "tokenizer.json"), readFile(t, parts, "tokenizer.json"); !bytes.Equal(a, b) {
+		t.Error("of a text in two files, one of them compressed, another vocabulary is learned")
 	}
 	ids := mustCall(t, "tokenizer", "encode", tok, text)
 	if commas := strings.ReplaceAll(ids.out, "\n", ","); callWith(t.Context(), commas, "tokenizer", "decode", tok).out != prose(300) {

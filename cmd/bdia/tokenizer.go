@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
@@ -31,19 +33,21 @@ func newTokenizerTrain() *cobra.Command {
 	o := tokenizer.TrainOptions{VocabSize: 4096}
 	var out string
 	c := &cobra.Command{
-		Use:   "train TEXT",
-		Short: "Learn a byte-level BPE vocabulary from a file or folder",
+		Use:   "train TEXT...",
+		Short: "Learn a byte-level BPE vocabulary from files or folders",
 		Long: `Learn a byte-level BPE vocabulary with GPT-2's word boundaries and write it in
-Hugging Face's layout: vocab.json, merges.txt, tokenizer.json.`,
-		Example: "  bdia tokenizer train corpus/ --extensions .txt --vocab 8192 --out tokenizers/corpus-8k",
-		Args:    arguments(1, 1, "one file or folder of text"),
+Hugging Face's layout: vocab.json, merges.txt, tokenizer.json. Files may be
+compressed by gzip.`,
+		Example: `  bdia tokenizer train corpus/ --extensions .txt --vocab 8192 --out tokenizers/corpus-8k
+  bdia tokenizer train train.en.gz train.fr.gz --vocab 6000 --out tokenizers/en-fr`,
+		Args: arguments(1, math.MaxInt, "files or folders of text"),
 	}
 	group(c, "Flags", func(f *pflag.FlagSet) {
 		f.StringVar(&out, "out", "", "`folder` to write (required)")
 		f.IntVar(&o.VocabSize, "vocab", o.VocabSize, "tokens, the 256 bytes and the end-of-text token included")
 		f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
 		f.StringVar(&d.Extensions, "extensions", "", "`endings` to take of a folder, as in .go,.md")
-		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of the text; 0 for all")
+		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of each file or folder; 0 for all")
 	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
@@ -52,20 +56,24 @@ Hugging Face's layout: vocab.json, merges.txt, tokenizer.json.`,
 		if err := o.Validate(); err != nil {
 			return usage(err)
 		}
-		d.Path = args[0]
-		return trainTokenizer(cmd, d, o, out)
+		return trainTokenizer(cmd, args, d, o, out)
 	}
 	return c
 }
 
-func trainTokenizer(cmd *cobra.Command, d train.DataConfig, o tokenizer.TrainOptions, out string) error {
+// trainTokenizer learns the text of paths, opened as d says.
+func trainTokenizer(cmd *cobra.Command, paths []string, d train.DataConfig, o tokenizer.TrainOptions, out string) error {
 	dir, err := emptyDir(out)
 	if err != nil {
 		return err
 	}
-	src, err := train.OpenText(d)
-	if err != nil {
-		return err
+	var src data.Source
+	for _, d.Path = range paths {
+		some, err := train.OpenText(d)
+		if err != nil {
+			return err
+		}
+		src.Files = append(src.Files, some.Files...)
 	}
 	text := src.Reader()
 	defer text.Close()
