@@ -112,6 +112,8 @@ func (o exportOptions) validate() (format exportFormat, err error) {
 		return format, fmt.Errorf("name the format with --format: %s", strings.Join(formatNames(), ", "))
 	case o.out == "":
 		return format, errors.New("say where to write with --out")
+	case o.out == "-":
+		return format, errors.New("--out -: an export is not written to standard output; name a file or folder, ./- for one of that name")
 	}
 	for _, f := range exportFormats {
 		if f.name != o.format {
@@ -131,9 +133,6 @@ func (o exportOptions) validate() (format exportFormat, err error) {
 // runExport writes what o asks for beside its place, and puts it there when it is
 // complete.
 func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
-	if err := o.mayWrite(); err != nil {
-		return err
-	}
 	from, err := openSource(cmd.Context(), o.from, o.best, o.engine)
 	if err != nil {
 		return err
@@ -143,6 +142,10 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 		return usage(errors.New("--adapter is for language models"))
 	}
 	if from.weights, from.lora, err = weightsOf(from.dir, o.lora); err != nil {
+		return err
+	}
+	sources := []string{o.from, from.weights, from.lora}
+	if err := o.mayWrite(sources); err != nil {
 		return err
 	}
 	parent := filepath.Dir(filepath.Clean(o.out))
@@ -160,7 +163,7 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 		return err
 	}
 	if o.report.Bytes, err = sizeOf(o.path); err == nil {
-		err = o.place(temporary)
+		err = o.place(temporary, sources)
 	}
 	if err != nil {
 		return err
@@ -170,60 +173,6 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 	}
 	o.report.print(cmd.OutOrStdout())
 	return nil
-}
-
-// mayWrite refuses to write over what is there: without --force anything, and with
-// it a run, the model itself, or a folder that holds no model.
-func (o exportOptions) mayWrite() error {
-	there, err := os.Stat(o.out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !o.force {
-		return usage(fmt.Errorf("%s exists; choose another --out, or replace it with --force", o.out))
-	}
-	if !there.IsDir() {
-		return nil
-	}
-	from, err := os.Stat(o.from)
-	if err != nil {
-		return err
-	}
-	if os.SameFile(there, from) {
-		return usage(fmt.Errorf("--out %s is the model that is exported; choose another folder", o.out))
-	}
-	if _, err := os.Stat(filepath.Join(o.out, configName)); err == nil {
-		return usage(fmt.Errorf("%s is a run directory, which --force does not replace; choose another --out", o.out))
-	}
-	entries, err := os.ReadDir(o.out)
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(o.out, "config.json")); err != nil && len(entries) > 0 {
-		return usage(fmt.Errorf("%s is a folder without a model, which --force does not replace; choose another --out", o.out))
-	}
-	return nil
-}
-
-// place gives what was written its name. What had it before stays until then.
-func (o exportOptions) place(temporary string) error {
-	if o.force {
-		err := os.Rename(o.out, filepath.Join(temporary, "before"))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		if err := os.Rename(o.path, o.out); err != nil {
-			return errors.Join(err, os.Rename(filepath.Join(temporary, "before"), o.out))
-		}
-		return nil
-	}
-	if _, err := os.Lstat(o.out); err == nil {
-		return fmt.Errorf("%s has come to exist meanwhile; choose another --out", o.out)
-	}
-	return os.Rename(o.path, o.out)
 }
 
 // sizeOf adds up the files at path.

@@ -39,7 +39,7 @@ func exportHF(_ *cobra.Command, from *source, o exportOptions) error {
 	if d, ok := hfTypes[o.dtype]; ok {
 		form = form.All(d)
 	}
-	err = writeHF(o.path, from, form)
+	err = writeHF(o, from, form)
 	if err := errors.Join(err, weights.Close()); err != nil {
 		return err
 	}
@@ -55,13 +55,13 @@ func exportHF(_ *cobra.Command, from *source, o exportOptions) error {
 	})
 }
 
-// writeHF writes the files of the folder dir. A vision transformer that Hugging
+// writeHF writes the files of the folder o.path. A vision transformer that Hugging
 // Face's ViT cannot be is written as timm's, which transformers loads too.
-func writeHF(dir string, from *source, form convert.Form) error {
-	if err := describeHF(dir, from, form); err != nil {
+func writeHF(o exportOptions, from *source, form convert.Form) error {
+	if err := describeHF(o, from, form); err != nil {
 		return err
 	}
-	return createFile(dir, "model.safetensors", func(w io.Writer) error {
+	return createFile(o.path, "model.safetensors", func(w io.Writer) error {
 		switch {
 		case from.GPT != nil:
 			return convert.WriteGPT2As(w, from.be, from.GPT, form)
@@ -74,15 +74,18 @@ func writeHF(dir string, from *source, form convert.Form) error {
 	})
 }
 
-// describeHF writes the files of the folder dir beside the weights: configuration
+// describeHF writes the files of the folder o.path beside the weights: configuration
 // and tokenizers.
-func describeHF(dir string, from *source, form convert.Form) error {
+func describeHF(o exportOptions, from *source, form convert.Form) error {
 	files := map[string]func(io.Writer) error{}
 	const config = "config.json"
 	switch from.kind {
 	case convert.GPT2:
 		info := convert.GPT2Info{Config: from.gpt, End: from.end, DType: form.Of(form.Prefix + "wte.weight")}
 		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
+		if from.tok != nil && from.tok.Kind() == "char" {
+			o.report.Notes = append(o.report.Notes, "transformers and transformers.js know no vocabulary of characters (chars.json): give them token ids, or train with --tokenizer bpe")
+		}
 		if from.end != nil {
 			files["generation_config.json"] = func(w io.Writer) error { return convert.WriteGeneration(w, *from.end) }
 		}
@@ -101,7 +104,7 @@ func describeHF(dir string, from *source, form convert.Form) error {
 		files["preprocessor_config.json"] = func(w io.Writer) error { return convert.WritePreprocessor(w, from.vit) }
 	}
 	for name, write := range files {
-		if err := createFile(dir, name, write); err != nil {
+		if err := createFile(o.path, name, write); err != nil {
 			return err
 		}
 	}
@@ -109,9 +112,9 @@ func describeHF(dir string, from *source, form convert.Form) error {
 		return nil
 	}
 	if from.target == nil {
-		return from.tok.Save(dir)
+		return from.tok.Save(o.path)
 	}
-	return train.SaveTokenizers(dir, from.tok, from.target)
+	return train.SaveTokenizers(o.path, from.tok, from.target)
 }
 
 // endOf returns the token that ends a text: the tokenizer's or, without one, what

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +25,7 @@ type onnxGraph struct {
 // tokenizer, and the graphs in onnx/. If the path ends in .onnx it writes the graph
 // alone. What was written is compared by reading it back and computing what it says.
 func exportONNX(_ *cobra.Command, from *source, o exportOptions) error {
-	alone := strings.HasSuffix(o.path, ".onnx")
+	alone := o.alone()
 	if alone && from.kind == convert.Seq2Seq {
 		return usage(fmt.Errorf("an encoder-decoder is two files; name a folder in place of --out %s", o.out))
 	}
@@ -49,7 +48,7 @@ func exportONNX(_ *cobra.Command, from *source, o exportOptions) error {
 		if err := os.MkdirAll(filepath.Join(o.path, "onnx"), 0o777); err != nil {
 			return err
 		}
-		if err := describeHF(o.path, from, convert.Form{}); err != nil {
+		if err := describeHF(o, from, convert.Form{}); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -64,6 +65,8 @@ func TestExportHF(t *testing.T) {
 		if first.FloatFile != 0 || first.GridFile != first.GridFloat || first.GridFloat == 0 || first.DType != "f32" || first.Logits == 0 || !strings.Contains(first.Sample, tc.sample) || first.Bytes == 0 {
 			t.Errorf("%s: %+v", tc.name, first)
 		}
+		exported(t, "--from", tc.run, "--format", "onnx", "--force", "--out", filepath.Join(dir, "f32"))
+		exported(t, "--from", tc.run, "--format", "hf", "--force", "--out", filepath.Join(dir, "f32"))
 		for _, name := range tc.files {
 			if _, err := os.Stat(filepath.Join(dir, "f32", name)); err != nil {
 				t.Errorf("%s: %v", tc.name, err)
@@ -94,37 +97,76 @@ func TestExportHF(t *testing.T) {
 	}
 }
 
-// TestExportPlace: what is there stays, unless --force says that it may go and it
-// is an export; a failure leaves nothing behind.
+// TestExportPlace: what is there stays, unless --force says that it may go and an
+// export can have written it; a failure leaves nothing behind.
 func TestExportPlace(t *testing.T) {
 	t.Parallel()
 	dir, run := t.TempDir(), copyRun(t)
-	out, file, other := filepath.Join(dir, "out"), write(t, dir, "file", "text"), filepath.Join(dir, "other")
-	if err := os.Mkdir(other, 0o777); err != nil {
+	in := func(name string) string { return filepath.Join(dir, name) }
+	out, file, other, model := in("out"), write(t, dir, "file", "text"), in("other"), in("model")
+	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", model, "--threads", "1")
+	for _, to := range []string{other, in("thesis"), in("deep"), in("linked")} {
+		if err := os.CopyFS(to, os.DirFS(model)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, other, "NOTES.md", "dear")
+	write(t, in("deep/onnx"), "notes", "dear")
+	if err := errors.Join(os.Mkdir(in("thesis/thesis"), 0o777), os.Remove(in("linked/chars.json")),
+		os.Symlink(file, in("linked/chars.json")), os.Symlink(model, in("link")), os.Symlink(in("none"), in("dangling"))); err != nil {
 		t.Fatal(err)
 	}
-	write(t, other, "letter.txt", "dear")
 	export := func(from, out string, more ...string) result {
 		return call(append([]string{"export", "--from", from, "--format", "hf", "--out", out, "--threads", "1"}, more...)...)
 	}
+	before := readTree(t, dir)
 	for _, tc := range []struct {
-		out  string
-		more []string
-		code int
-		says string
+		from, out, more string
+		says            string // for exit code 2; nothing: 0
 	}{
-		{out, nil, exitOK, ""},
-		{out, nil, exitUsage, "--force"},
-		{out, []string{"--force", "--dtype", "f16"}, exitOK, ""},
-		{file, nil, exitUsage, "--force"},
-		{other, []string{"--force"}, exitUsage, "without a model"},
-		{run, []string{"--force"}, exitUsage, "is the model"},
-		{copyRun(t), []string{"--force"}, exitUsage, "run directory"},
-		{filepath.Join(file, "x"), nil, exitFailure, "file"},
+		{run, out, "", ""},
+		{run, out, "", "--force"},
+		{run, out, "--force --dtype f16", ""},
+		{run, out, "--force --format onnx", ""},
+		{run, out, "--force", ""},
+		{run, file, "--force", "is no folder"},
+		{run, file, "--format gguf", "--force"},
+		{run, out, "--force --format gguf", "no regular file"},
+		{run, out, "--force --format onnx --dtype f32 --out " + in("other") + ".onnx", ""},
+		{run, other, "--force", "has NOTES.md"},
+		{run, in("thesis"), "--force", "has thesis,"},
+		{run, in("deep"), "--force", "has onnx/notes"},
+		{run, in("linked"), "--force", "has chars.json"},
+		{run, in("link"), "--force", "symbolic link"},
+		{run, in("link") + "/", "--force", "symbolic link"},
+		{run, in("dangling"), "", "symbolic link"},
+		{run, run, "--force", "run directory"},
+		{run, filepath.Join(run, "best"), "--force", "run directory"},
+		{run, filepath.Join(copyRun(t), "state"), "--force", "run directory"},
+		{run, filepath.Join(run, "metrics.jsonl"), "--force --format gguf", "run directory"},
+		{out, out, "--force", "what is exported"},
+		{out, filepath.Join(out, "model.safetensors"), "--force --format gguf", "what is exported"},
+		{run, "-", "", "./-"},
 	} {
-		if r := export(run, tc.out, tc.more...); r.code != tc.code || !strings.Contains(r.err, tc.says) {
-			t.Errorf("--out %s %q: exit code %d, %s", tc.out, tc.more, r.code, r.err)
+		code := exitUsage
+		if tc.says == "" {
+			code = exitOK
 		}
+		if r := export(tc.from, tc.out, strings.Fields(tc.more)...); r.code != code || !strings.Contains(r.err, tc.says) {
+			t.Errorf("--out %s %s: exit code %d, %s", tc.out, tc.more, r.code, r.err)
+		}
+	}
+	for name, text := range readTree(t, dir) {
+		if was, ok := before[name]; ok && text != was {
+			t.Errorf("%s is changed", name)
+		}
+		delete(before, name)
+	}
+	if len(before) > 0 {
+		t.Errorf("gone are %q", slices.Collect(maps.Keys(before)))
+	}
+	if r := export(run, filepath.Join(file, "x")); r.code != exitFailure || !strings.Contains(r.err, "file") {
+		t.Errorf("below a file: exit code %d, %s", r.code, r.err)
 	}
 	damaged := copyRun(t)
 	write(t, damaged, "model.safetensors", "short")
@@ -139,11 +181,8 @@ func TestExportPlace(t *testing.T) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if !slices.Equal(names, []string{"file", "other", "out"}) {
+	if !slices.Equal(names, []string{"dangling", "deep", "file", "link", "linked", "model", "other", "other.onnx", "out", "thesis"}) {
 		t.Errorf("the folder has %q", names)
-	}
-	if info, err := os.Stat(filepath.Join(dir, "out", "model.safetensors")); err != nil || info.Size() > 40_000 {
-		t.Errorf("replaced: %v, %v", info, err)
 	}
 	for _, tc := range []struct {
 		args []string
@@ -155,7 +194,7 @@ func TestExportPlace(t *testing.T) {
 		{[]string{"--from", run, "--format", "hf"}, exitUsage, "--out"},
 		{[]string{"--from", run, "--format", "pt", "--out", "x"}, exitUsage, `"pt" is not known; there are hf`},
 		{[]string{"--from", run, "--format", "hf", "--dtype", "f8", "--out", "x"}, exitUsage, "f32, f16, bf16"},
-		{[]string{"--from", other, "--format", "hf", "--out", "x"}, exitFailure, "config.json is missing"},
+		{[]string{"--from", t.TempDir(), "--format", "hf", "--out", "x"}, exitFailure, "config.json is missing"},
 		{[]string{"--from", filepath.Join(dir, "none"), "--format", "hf", "--out", "x"}, exitFailure, "no such file"},
 		{[]string{"--from", out, "--best", "--format", "hf", "--out", "x"}, exitUsage, "--best is for run directories"},
 	} {
