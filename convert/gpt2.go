@@ -172,7 +172,7 @@ func parseGPT2Info(text []byte) (info GPT2Info, err error) {
 		return info, err
 	}
 	if j.ModelType != "gpt2" {
-		return info, fmt.Errorf("%w: model_type is %.40q; gpt2 is supported", ErrUnsupported, j.ModelType)
+		return info, otherKind(text, GPT2)
 	}
 	if v := j.variant(); v != "" {
 		return info, fmt.Errorf("%w: %s; only plain GPT-2 attention is supported", ErrUnsupported, v)

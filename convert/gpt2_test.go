@@ -322,7 +322,8 @@ func TestForeignFiles(t *testing.T) {
 	for i := range prefixed {
 		prefixed[i].name = "transformer." + prefixed[i].name
 	}
-	prefixed = append(prefixed, entry{"lm_head.weight", safetensors.F32, []int{7, 6}, make([]byte, 7*6*4)})
+	table := prefixed[slices.IndexFunc(prefixed, func(e entry) bool { return e.name == "transformer.wte.weight" })].data
+	prefixed = append(prefixed, entry{"lm_head.weight", safetensors.F32, []int{7, 6}, table}) // as the configuration has it: tied
 	buffers := append(slices.Clone(base), entry{"h.0.attn.bias", safetensors.F32, []int{1, 1, 5, 5}, make([]byte, 100)},
 		entry{"h.0.attn.masked_bias", safetensors.F32, nil, make([]byte, 4)})
 	for name, list := range map[string][]entry{
@@ -365,6 +366,8 @@ func TestMisfits(t *testing.T) {
 			reshaped[i].shape = []int{24, 6}
 		}
 	}
+	table := bytes.Clone(base[slices.IndexFunc(base, func(e entry) bool { return e.name == "wte.weight" })].data)
+	table[len(table)-4] ^= 1
 	scalar := append(without("wpe.weight"), entry{"wpe.weight", safetensors.F32, nil, make([]byte, 4)})
 	integers := slices.Clone(base)
 	for i, e := range integers {
@@ -389,6 +392,8 @@ func TestMisfits(t *testing.T) {
 		{"larger vocabulary", base, func(c *model.GPTConfig) { c.Vocab = 8 }, []string{"wte.weight", "[7 6]", "[8 6]"}, ErrMismatch},
 		{"longer context", base, func(c *model.GPTConfig) { c.Context = 6 }, []string{"wpe.weight"}, ErrMismatch},
 		{"untied", base, func(c *model.GPTConfig) { c.Untied = true }, []string{"lm_head.weight", "missing"}, ErrMismatch},
+		{"tied, with a head of its own", append(slices.Clone(base), entry{"lm_head.weight", safetensors.F32, []int{7, 6}, table}), nil, []string{"lm_head.weight differs from wte.weight", "tie_word_embeddings"}, ErrMismatch},
+		{"tied, with a shorter head", append(slices.Clone(base), entry{"lm_head.weight", safetensors.F32, []int{6, 6}, table[:6*6*4]}), nil, []string{"lm_head.weight differs"}, ErrMismatch},
 		{"another tensor", append(slices.Clone(base), entry{"h.0.attn.c_attn.lora_A", safetensors.F32, []int{1}, make([]byte, 4)}), nil, []string{"lora_A"}, ErrMismatch},
 		{"something else", []entry{{"a", safetensors.F32, []int{1}, make([]byte, 4)}}, nil, []string{"wte.weight", "GPT-2"}, ErrMismatch},
 	} {
@@ -472,6 +477,7 @@ func TestReadConfig(t *testing.T) {
 		{`{"activation`, `[{"activation`, nil, `config.json`},
 		{theirs, ``, nil, `config.json`},
 		{theirs, `null`, ErrUnsupported, `model_type`},
+		{theirs, timmsOwn, ErrUnsupported, `it is a vision transformer`},
 		{theirs, strings.Repeat("[", 100000), nil, `config.json`},
 		{theirs, theirs + strings.Repeat(" ", maxConfig), nil, `larger than`},
 	} {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 
@@ -113,7 +114,8 @@ func WriteGPT2As(w io.Writer, be backend.Backend, m *model.GPT, form Form) error
 
 // ReadGPT2 loads a model's parameters from Hugging Face's tensors, whose names may
 // have the prefix "transformer.". All must be there and fit, and no others
-// (ErrMismatch), but for the masks that old files hold.
+// (ErrMismatch), but for the masks that old files hold and a tied head that equals
+// its table.
 func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	prefix := FormOf(f).Prefix
 	if _, ok := f.Info(fmt.Sprintf("%sh.%d.ln_1.weight", prefix, m.Config.Layers)); ok {
@@ -121,7 +123,7 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	}
 	hint := fmt.Sprintf("a GPT-2 of %d blocks", m.Config.Layers)
 	params := gpt2Params(m)
-	known := map[string]bool{"lm_head.weight": true} // a copy of a tied one
+	known := map[string]bool{gpt2Head: true}
 	for _, p := range params {
 		known[p.in(prefix)] = true
 		if p.param == nil {
@@ -134,6 +136,11 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	for _, name := range f.Names() {
 		if !known[name] && !strings.HasSuffix(name, ".attn.bias") && !strings.HasSuffix(name, ".attn.masked_bias") {
 			return fmt.Errorf("convert: %w: tensor %s is none of %s", ErrMismatch, name, hint)
+		}
+	}
+	if !m.Config.Untied {
+		if err := tiedHead(f, prefix+"wte.weight"); err != nil {
+			return err
 		}
 	}
 	mover := NewMover(be)
@@ -153,6 +160,38 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	return nil
 }
 
+// tiedHead refuses a head that is in the file, although it is tied to the table of
+// tokens, and has other elements: what it computes would be lost.
+func tiedHead(f Tensors, table string) error {
+	head, ok := f.Info(gpt2Head)
+	if !ok {
+		return nil
+	}
+	info, _ := f.Info(table)
+	same, n := slices.Equal(head.Shape, info.Shape), int(info.Elems())
+	a, b := make([]float32, min(n, pieceLen)), make([]float32, min(n, pieceLen))
+	for at := 0; same && at < n; at += pieceLen {
+		a, b = a[:min(n-at, pieceLen)], b[:min(n-at, pieceLen)]
+		err := f.ReadFloat32At(gpt2Head, a, at)
+		if err == nil {
+			err = f.ReadFloat32At(table, b, at)
+		}
+		if err != nil {
+			return err
+		}
+		f.Forget(gpt2Head, at, at+len(a))
+		same = slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+	}
+	if !same {
+		return fmt.Errorf("convert: %w: %s differs from %s, to which config.json ties it; if the model has a head of its own, set tie_word_embeddings to false there",
+			ErrMismatch, gpt2Head, table)
+	}
+	return nil
+}
+
+// gpt2Head is the name of the head's weight.
+const gpt2Head = "lm_head.weight"
+
 // gpt2Param is one tensor of a file: shape as stored there, param nil for a bias
 // that the model lacks.
 type gpt2Param struct {
@@ -164,7 +203,7 @@ type gpt2Param struct {
 
 // in is the name in a file with a prefix, which the head does not have.
 func (p gpt2Param) in(prefix string) string {
-	if p.hf == "lm_head.weight" {
+	if p.hf == gpt2Head {
 		return p.hf
 	}
 	return prefix + p.hf

@@ -24,18 +24,48 @@ func KindOf(dir string) (Kind, error) {
 	if err != nil {
 		return "", fmt.Errorf("convert: %w", err)
 	}
-	var j struct {
-		ModelType    string `json:"model_type"`
-		Architecture string `json:"architecture"` // timm's
-	}
-	if err := json.Unmarshal(text, &j); err != nil {
+	j, err := parseKind(text)
+	if err != nil {
 		return "", fmt.Errorf("convert: %s: %w", path, err)
 	}
-	switch k := Kind(j.ModelType); {
-	case j.Architecture != "":
-		return ViT, nil
-	case k == GPT2 || k == ViT || k == Seq2Seq:
+	if k := j.kind(); k != "" {
 		return k, nil
 	}
 	return "", fmt.Errorf("convert: %s: %w: model_type is %.40q; %s, %s, %s and timm's vision transformers are supported", path, ErrUnsupported, j.ModelType, GPT2, ViT, Seq2Seq)
+}
+
+// kindJSON is what config.json says of the kind.
+type kindJSON struct {
+	ModelType    string `json:"model_type"`
+	Architecture string `json:"architecture"` // timm's
+}
+
+func parseKind(text []byte) (j kindJSON, err error) { return j, json.Unmarshal(text, &j) }
+
+// kind is empty for a model that is not known here.
+func (j kindJSON) kind() Kind {
+	switch k := Kind(j.ModelType); {
+	case j.Architecture != "":
+		return ViT
+	case k == GPT2 || k == ViT || k == Seq2Seq:
+		return k
+	}
+	return ""
+}
+
+// kindTexts say what a model is, and what takes it.
+var kindTexts = map[Kind]string{
+	GPT2: "a language model, which bdia generate takes", ViT: "a vision transformer, which bdia classify takes", Seq2Seq: "an encoder-decoder, which bdia translate takes",
+}
+
+// otherKind is the error of a config.json that describes no model of kind want.
+func otherKind(text []byte, want Kind) error {
+	j, err := parseKind(text)
+	if err != nil {
+		return err
+	}
+	if have := j.kind(); have != "" {
+		return fmt.Errorf("%w: it is %s", ErrUnsupported, kindTexts[have])
+	}
+	return fmt.Errorf("%w: model_type is %.40q; %s is supported", ErrUnsupported, j.ModelType, want)
 }

@@ -28,6 +28,7 @@ const (
 type AdapterConfig struct {
 	LoRA   model.LoRAConfig
 	Frozen int    // first blocks, which have no adapters
+	Blocks int    // of the model, where the file says which of them have adapters; else 0
 	Base   string // name or folder of the model beside which the adapters stand
 }
 
@@ -147,7 +148,7 @@ func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
 		if k < 0 || k != j.Layers[0]+i {
 			return c, fmt.Errorf("%w: layers_to_transform has layer %d at place %d; layers from one on to the last are supported", ErrUnsupported, k, i)
 		}
-		c.Frozen = j.Layers[0]
+		c.Frozen, c.Blocks = j.Layers[0], k+1
 	}
 	return c, c.LoRA.Validate()
 }
@@ -245,6 +246,10 @@ func AddAdapter(be backend.Backend, m *model.GPT, dir string) error {
 	c, err := ReadAdapterConfig(filepath.Join(dir, AdapterConfigFile))
 	if err != nil {
 		return err
+	}
+	if c.Blocks > 0 && c.Blocks != m.Config.Layers {
+		return fmt.Errorf("convert: %s: %w: layers_to_transform ends with block %d of %d; layers from one on to the last are supported",
+			filepath.Join(dir, AdapterConfigFile), ErrUnsupported, c.Blocks-1, m.Config.Layers)
 	}
 	if c.Frozen > 0 {
 		err = m.Freeze(c.Frozen)

@@ -105,7 +105,11 @@ func TestAdapterRoundTrip(t *testing.T) {
 			t.Fatal(err)
 		}
 		c, err := ReadAdapterConfig(path)
-		if want := (AdapterConfig{LoRA: tc.lora, Frozen: tc.frozen, Base: "gpt2"}); err != nil || c != want {
+		blocks := 0
+		if tc.frozen > 0 {
+			blocks = m.Config.Layers
+		}
+		if want := (AdapterConfig{LoRA: tc.lora, Frozen: tc.frozen, Blocks: blocks, Base: "gpt2"}); err != nil || c != want {
 			t.Errorf("the configuration comes back as %+v, %v; want %+v", c, err, want)
 		}
 		for _, bare := range []bool{false, true} {
@@ -168,22 +172,22 @@ func TestForeignAdapterConfig(t *testing.T) {
 "target_parameters": null, "task_type": "CAUSAL_LM", "trainable_token_indices": null, "use_dora": false, "use_qalora": false, "use_rslora": false}`
 	for _, tc := range []struct {
 		modules, layers, targets string
-		frozen                   int
+		frozen, blocks           int
 		part                     string // of the error
 	}{
-		{`["c_attn"]`, "null", "qkv", 0, ""},
-		{`["attn.c_attn"]`, "[]", "qkv", 0, ""},
-		{`["c_proj", "c_attn"]`, "[3, 4, 5]", "qkv,proj,fc2", 3, ""},
-		{`["mlp.c_proj", "c_fc"]`, "[0, 1]", "fc1,fc2", 0, ""},
-		{`["c_attn", "wte"]`, "null", "", 0, `"wte"`},
-		{`["attn"]`, "null", "", 0, `"attn"`},
-		{`[""]`, "null", "", 0, `""`},
-		{`["h.0.attn.c_attn"]`, "null", "", 0, `"h.0.attn.c_attn"`},
-		{`[]`, "null", "", 0, "target_modules"},
-		{`null`, "null", "", 0, "target_modules"},
-		{`"all-linear"`, "null", "", 0, "all-linear"},
-		{`["c_attn"]`, "[1, 3]", "", 0, "layers_to_transform"},
-		{`["c_attn"]`, "[-1]", "", 0, "layers_to_transform"},
+		{`["c_attn"]`, "null", "qkv", 0, 0, ""},
+		{`["attn.c_attn"]`, "[]", "qkv", 0, 0, ""},
+		{`["c_proj", "c_attn"]`, "[3, 4, 5]", "qkv,proj,fc2", 3, 6, ""},
+		{`["mlp.c_proj", "c_fc"]`, "[0, 1]", "fc1,fc2", 0, 2, ""},
+		{`["c_attn", "wte"]`, "null", "", 0, 0, `"wte"`},
+		{`["attn"]`, "null", "", 0, 0, `"attn"`},
+		{`[""]`, "null", "", 0, 0, `""`},
+		{`["h.0.attn.c_attn"]`, "null", "", 0, 0, `"h.0.attn.c_attn"`},
+		{`[]`, "null", "", 0, 0, "target_modules"},
+		{`null`, "null", "", 0, 0, "target_modules"},
+		{`"all-linear"`, "null", "", 0, 0, "all-linear"},
+		{`["c_attn"]`, "[1, 3]", "", 0, 0, "layers_to_transform"},
+		{`["c_attn"]`, "[-1]", "", 0, 0, "layers_to_transform"},
 	} {
 		c, err := parseAdapterConfig([]byte(strings.NewReplacer("MODULES", tc.modules, "LAYERS", tc.layers).Replace(text)))
 		if tc.part != "" {
@@ -192,7 +196,7 @@ func TestForeignAdapterConfig(t *testing.T) {
 			}
 			continue
 		}
-		want := AdapterConfig{LoRA: model.LoRAConfig{Rank: 16, Alpha: 32, Dropout: 0.1, Targets: tc.targets}, Frozen: tc.frozen, Base: "openai-community/gpt2"}
+		want := AdapterConfig{LoRA: model.LoRAConfig{Rank: 16, Alpha: 32, Dropout: 0.1, Targets: tc.targets}, Frozen: tc.frozen, Blocks: tc.blocks, Base: "openai-community/gpt2"}
 		if err != nil || c != want {
 			t.Errorf("%s, layers %s: %+v, %v; want %+v", tc.modules, tc.layers, c, err, want)
 		}
@@ -264,6 +268,32 @@ func TestBadAdapter(t *testing.T) {
 	} {
 		if err := ReadAdapter(be, m, openBytes(t, other())); !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), part) {
 			t.Errorf("error %v, want %q", err, part)
+		}
+	}
+}
+
+// TestAdapterLayers: adapters of other blocks than the first, where there are tensors
+// for all, are not merged into all.
+func TestAdapterLayers(t *testing.T) {
+	t.Parallel()
+	lora := model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "qkv"}
+	for layers, part := range map[string]string{
+		"null": "", "[0, 1]": "", "[0]": "ends with block 0 of 2", "[1, 2]": "ends with block 2 of 2", "[1]": "belongs to no adapter",
+	} {
+		be, m := adapted(t, 0, lora)
+		var text bytes.Buffer
+		if err := WriteAdapterConfig(&text, m, "gpt2"); err != nil {
+			t.Fatal(err)
+		}
+		config := strings.Replace(text.String(), `"layers_to_transform": null`, `"layers_to_transform": `+layers, 1)
+		dir := t.TempDir()
+		if err := errors.Join(os.WriteFile(filepath.Join(dir, AdapterConfigFile), []byte(config), 0o666),
+			os.WriteFile(filepath.Join(dir, AdapterFile), writeAdapter(t, be, m), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		otherBE, other := newModel(t, m.Config)
+		if err := AddAdapter(otherBE, other, dir); (err == nil) != (part == "") || err != nil && !strings.Contains(err.Error(), part) {
+			t.Errorf("layers %s: %v, want %q", layers, err, part)
 		}
 	}
 }

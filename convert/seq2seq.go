@@ -92,7 +92,7 @@ func parseSeq2SeqConfig(text []byte) (info Seq2SeqInfo, err error) {
 		return info, err
 	}
 	if j.ModelType != seq2SeqType {
-		return info, fmt.Errorf("%w: model_type is %.40q, not %s", ErrUnsupported, j.ModelType, seq2SeqType)
+		return info, otherKind(text, Seq2Seq)
 	}
 	gelu, ok := activations[j.Activation]
 	if !ok {

@@ -55,7 +55,8 @@ func TestSeq2SeqConfig(t *testing.T) {
 	}
 	text := seq2SeqText(t, tinySeq2Seq())
 	for _, c := range []struct{ old, new, say string }{
-		{`"bdia-seq2seq"`, `"gpt2"`, "gpt2"},
+		{`"bdia-seq2seq"`, `"gpt2"`, "it is a language model"},
+		{`"bdia-seq2seq"`, `"t5"`, `"t5"; bdia-seq2seq is supported`},
 		{`"attention_heads": 2`, `"attention_heads": 3`, "not divisible by 3"},
 		{`"eos_token_id": 12`, `"eos_token_id": 14`, "eos_token_id is 14"},
 		{`"source_pad_token_id": 11`, `"source_pad_token_id": -1`, "source_pad_token_id is -1"},

@@ -29,7 +29,7 @@ func (c LoRAConfig) Validate() error {
 		return err
 	}
 	if s := float32(c.scale()); !(s > 0 && s <= math.MaxFloat32) {
-		return fmt.Errorf("model: alpha of the adapters is %v; it must be positive", c.Alpha)
+		return fmt.Errorf("model: alpha of the adapters is %v at rank %d; it must be positive, and alpha/rank at most %.2g", c.Alpha, c.Rank, math.MaxFloat32)
 	}
 	if err := checkProbability("dropout of the adapters", c.Dropout); err != nil {
 		return err
@@ -62,7 +62,11 @@ func (c LoRAConfig) TargetList() []string {
 	if c.Targets == "all" {
 		return nn.LoRATargets()
 	}
-	return strings.Split(c.Targets, ",")
+	list := strings.Split(c.Targets, ",")
+	for i, t := range list {
+		list[i] = strings.TrimSpace(t)
+	}
+	return list
 }
 
 func (c LoRAConfig) scale() float64 { return c.Alpha / float64(c.Rank) }

@@ -67,7 +67,7 @@ func (d descend) Close(params []*tensor.Param) {
 // weights beside them have changed.
 func TestAdaptersAlone(t *testing.T) {
 	t.Parallel()
-	for _, targets := range []string{"qkv", "proj,fc1", "all"} {
+	for _, targets := range []string{"qkv", "proj, fc1", "all"} {
 		t.Run(targets, func(t *testing.T) {
 			t.Parallel()
 			c := tiny()
@@ -237,7 +237,7 @@ func TestBadAdapters(t *testing.T) {
 		"rank of the adapters is -4":   func(c *model.LoRAConfig) { c.Rank = -4 },
 		"alpha of the adapters is 0":   func(c *model.LoRAConfig) { c.Alpha = 0 },
 		"alpha of the adapters is NaN": func(c *model.LoRAConfig) { c.Alpha = math.NaN() },
-		"alpha of the adapters is 1e+": func(c *model.LoRAConfig) { c.Alpha = 1e300 },
+		"alpha/rank at most 3.4e+38":   func(c *model.LoRAConfig) { c.Alpha = 1e300 },
 		"dropout of the adapters is 1": func(c *model.LoRAConfig) { c.Dropout = 1 },
 		`adapters at ""`:               func(c *model.LoRAConfig) { c.Targets = "" },
 		`adapters at "qkv,head"`:       func(c *model.LoRAConfig) { c.Targets = "qkv,head" },
