@@ -15,8 +15,9 @@ import (
 var ErrTable = errors.New("score: no table of references")
 
 // maxCorpus is the most that [Instances] reads of each file, maxText its longest text,
-// in bytes. Memory and time are bounded by them.
-const maxCorpus, maxText = 32 << 20, 4 << 10
+// in bytes, and maxTexts its lines: the shortest take more memory here than there. Memory
+// and time are bounded by them.
+const maxCorpus, maxText, maxTexts = 32 << 20, 4 << 10, 1 << 20
 
 // Instances calls each with the segments of a data-to-text corpus, in order: a
 // hypothesis and the references for its input, without white space at both ends. It
@@ -30,7 +31,7 @@ const maxCorpus, maxText = 32 << 20, 4 << 10
 //
 // Files that do not fit together are an ErrLineCount, tables without the columns an
 // ErrTable, empty cells of references an ErrEmptyReference, texts that are not UTF-8 or
-// too long an ErrText.
+// too long or too many an ErrText.
 func Instances(hypotheses, references Stream, each func(hypothesis string, references []string) error) error {
 	groups, err := readReferences(references)
 	if err != nil {
@@ -115,8 +116,11 @@ func readTexts(s Stream) ([]string, error) {
 	return lines, nil
 }
 
-// checkText refuses what is no text of ordinary length.
+// checkText refuses what is no text of ordinary length, or one too many.
 func checkText(name string, line int, text string) error {
+	if line > maxTexts {
+		return fmt.Errorf("%w: %s has more than %d lines; score parts of it", ErrText, name, maxTexts)
+	}
 	if !utf8.ValidString(text) {
 		return fmt.Errorf("%w: %s: line %d is not UTF-8; convert it, with iconv say", ErrText, name, line)
 	}

@@ -85,11 +85,18 @@ func TestInstancesBounded(t *testing.T) {
 		"b.csv":  io.MultiReader(strings.NewReader("mr,ref\nm,\""), &rows{line: line}),
 		"c.tsv":  &rows{line: line},
 		"a.text": &rows{line: line},
+		"b.text": &rows{line: "\n"},
+		"c.text": &rows{line: "a\n\n"},
+		"d.csv":  io.MultiReader(strings.NewReader("mr,ref\n"), &rows{line: "m,a\n"}),
 	} {
 		err := Instances(Stream{"h", strings.NewReader("h\n")}, Stream{name, text}, func(string, []string) error { return nil })
 		if err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	_, err := instances(strings.Repeat("\n", maxTexts+1), "r", "a\n")
+	if !errors.Is(err, ErrText) || !strings.Contains(err.Error(), "out.txt has more than 1048576 lines") {
+		t.Errorf("many hypotheses: %v", err)
 	}
 }
 
