@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,20 +12,35 @@ import (
 	"testing"
 )
 
-// TestExportPipe: --force leaves a pipe, as it leaves a device, where it is.
-func TestExportPipe(t *testing.T) {
+// TestExportNodes: --force leaves pipes, as it leaves devices, and links where they are.
+func TestExportNodes(t *testing.T) {
 	t.Parallel()
-	pipe := filepath.Join(t.TempDir(), "pipe.onnx")
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	model := in("model")
+	exported(t, "--from", trainedRun(t), "--format", "hf", "--out", model)
+	if err := errors.Join(os.CopyFS(in("linked"), os.DirFS(model)), os.Rename(in("linked/chars.json"), in("chars.json")), os.Symlink(in("chars.json"), in("linked/chars.json")),
+		os.Symlink(model, in("link")), os.Symlink(in("none"), in("dangling")), os.Symlink(in("chars.json"), in("link.onnx")), syscall.Mkfifo(in("pipe.onnx"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for _, format := range []string{"hf", "onnx", "gguf"} {
-		r := call("export", "--from", trainedRun(t), "--format", format, "--out", pipe, "--force", "--threads", "1")
-		if r.code != exitUsage || !strings.Contains(r.err, "choose another --out") {
-			t.Errorf("%s: exit code %d, %s", format, r.code, r.err)
+	for _, tc := range []struct{ name, format, says string }{
+		{"pipe.onnx", "hf", "no folder"},
+		{"pipe.onnx", "onnx", "no regular file"},
+		{"pipe.onnx", "gguf", "no regular file"},
+		{"link.onnx", "onnx", "symbolic link"},
+		{"link", "hf", "symbolic link"},
+		{"link/", "hf", "symbolic link"},
+		{"dangling", "hf", "symbolic link"},
+		{"linked", "hf", "has chars.json"},
+	} {
+		r := call("export", "--from", trainedRun(t), "--format", tc.format, "--out", dir+"/"+tc.name, "--force", "--threads", "1")
+		if r.code != exitUsage || !strings.Contains(r.err, tc.says) {
+			t.Errorf("%s over %s: exit code %d, %s", tc.format, tc.name, r.code, r.err)
 		}
 	}
-	if info, err := os.Lstat(pipe); err != nil || info.Mode()&fs.ModeNamedPipe == 0 {
-		t.Errorf("the pipe is %v, %v", info, err)
+	for name, want := range map[string]fs.FileMode{"pipe.onnx": fs.ModeNamedPipe, "link": fs.ModeSymlink, "link.onnx": fs.ModeSymlink, "linked/chars.json": fs.ModeSymlink} {
+		if info, err := os.Lstat(in(name)); err != nil || info.Mode().Type() != want {
+			t.Errorf("%s is %v, %v", name, info, err)
+		}
 	}
 }
