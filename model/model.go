@@ -31,6 +31,9 @@ func (t *tally) add(be backend.Backend, losses tensor.Tensor, pass backend.Pass,
 		*sum += float64(l)
 	}
 	if math.IsNaN(*sum) || math.IsInf(*sum, 0) {
+		if pass.Step == 0 { // of no step of training
+			return fmt.Errorf("model: %w (%v) in an evaluation: the weights are damaged, or training has diverged; use other weights, or a lower learning rate", ErrDiverged, *sum)
+		}
 		return fmt.Errorf("model: %w (%v) at step %d; lower the learning rate, lengthen the warm-up or clip gradients", ErrDiverged, *sum, pass.Step)
 	}
 	return nil

@@ -205,7 +205,7 @@ func gridless(dir string, err error) error {
 		return fmt.Errorf("train: %w: state x_%d of %s is %v, on every grid and without one; its weights are damaged, or were saved after training diverged: use others",
 			ErrNoGrid, out.Block, dir, out.Value)
 	}
-	return fmt.Errorf("train: %w: the states of %s reach beyond %g, a %dth of the coarsest grid's range; train without one: --memory recompute --gamma 0 --grid none",
+	return fmt.Errorf("train: %w: the states of %s reach beyond %.0f, 1/%d of the coarsest grid's range; train without one: --memory recompute --gamma 0 --grid none",
 		ErrNoGrid, dir, bdia.Grid(0).Limit()/headroom, headroom)
 }
 

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // outliers gives the model's states elements of about x: at one place of every
@@ -96,7 +98,7 @@ func TestNoGridServes(t *testing.T) {
 		cfg := tinyCompletionConfig(t, gptFolder(t, outliers(x)))
 		r := create(t, cfg)
 		_, err := r.calibrate(context.Background(), silent{}.Preparing)
-		oneLine(t, err, "--grid none", cfg.Tune.From)
+		oneLine(t, err, "--grid none", cfg.Tune.From, "beyond 4194304, 1/4 of")
 		if !errors.Is(err, ErrNoGrid) {
 			t.Errorf("outliers of %g: %v", x, err)
 		}
@@ -105,6 +107,22 @@ func TestNoGridServes(t *testing.T) {
 			cfg.Method, cfg.Schedule.Steps = m, 2
 			trained(t, create(t, cfg), silent{})
 		}
+	}
+}
+
+// TestDamagedNorm: where only the loss shows what is wrong, no learning rate has done it.
+func TestDamagedNorm(t *testing.T) {
+	t.Parallel()
+	r := create(t, tinyCompletionConfig(t, gptFolder(t, func(be backend.Backend, m *model.GPT) {
+		p := m.Params()[slices.IndexFunc(m.Params(), func(p *tensor.Param) bool { return p.Name == "lnf.bias" })]
+		w := make([]float32, p.Value.Len())
+		w[0] = float32(math.NaN())
+		be.Upload(p.Value, w)
+	})))
+	_, err := r.calibrate(context.Background(), silent{}.Preparing)
+	oneLine(t, err, "in an evaluation", "the weights are damaged")
+	if !errors.Is(err, model.ErrDiverged) {
+		t.Error(err)
 	}
 }
 
