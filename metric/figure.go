@@ -2,7 +2,6 @@ package metric
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"image/color"
 	"io"
@@ -105,7 +104,8 @@ func Figure(title string, axes Axes, series []Series, path string) error {
 		err = os.Rename(temp, path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("metric: figure %s: %w", path, err), os.Remove(temp))
+		_ = os.Remove(temp) // if it has come to be
+		return fmt.Errorf("metric: figure %s: %w", path, err)
 	}
 	return nil
 }

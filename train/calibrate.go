@@ -65,7 +65,7 @@ func (c *completion) sample(step int) (model.Batch, int, error) {
 func (c Calibration) notes() []string {
 	d := c.GridLoss - c.FloatLoss
 	notes := []string{
-		fmt.Sprintf("Activations reach %.4g; grid of %s bits, exact below %g", c.MaxAbs, c.Grid, c.Limit),
+		fmt.Sprintf("Activations reach %.4g; grid of %s bits, exact below %.0f", c.MaxAbs, c.Grid, c.Limit),
 		fmt.Sprintf("Loss before training: %.4f on the grid, %.4f in float32 (%+.2g), of %d tokens", c.GridLoss, c.FloatLoss, d, c.Losses),
 	}
 	if math.Abs(d) > 0.01*c.FloatLoss {
@@ -89,7 +89,7 @@ func (r *Run) fitGrid(ctx context.Context, obs Observer) (*Calibration, error) {
 	}
 	if c.Grid != wanted {
 		if !t.AutoGrid {
-			return nil, fmt.Errorf("train: %w: that of %s bits is exact below %g only, and activations reach %.4g; use --grid %s",
+			return nil, fmt.Errorf("train: %w: that of %s bits is exact below %.0f only, and activations reach %.4g; use --grid %s",
 				ErrGrid, wanted, wanted.Limit(), c.MaxAbs, c.Grid)
 		}
 		r.Config.Method.Grid = c.Grid

@@ -183,26 +183,26 @@ func (c *continuer) alone(cmd *cobra.Command, r *continued) (err error) {
 	if err := w.open(cmd, nil, c.o.output); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
+	defer func() { err = w.close(err) }()
 	plain := !c.o.asJSON && !c.o.printIDs && w.nBest == 1
 	emit := func(text []byte) error {
 		if !plain {
 			return nil
 		}
 		_, err := w.out.Write(text)
-		return errors.Join(err, w.out.Flush())
+		return cmp.Or(err, w.out.Flush())
 	}
 	if err := emit([]byte(r.Prompt + c.between)); err != nil {
 		return err
 	}
 	stopped := c.run(cmd.Context(), []*continued{r}, emit)
 	if plain {
-		return errors.Join(stopped, emit([]byte("\n")))
+		return cmp.Or(stopped, emit([]byte("\n")))
 	}
 	if len(r.Continuations) == 0 || stopped != nil && !errors.Is(stopped, context.Canceled) {
 		return stopped
 	}
-	return errors.Join(stopped, c.write(w, r), w.out.Flush())
+	return cmp.Or(c.write(w, r), w.out.Flush(), stopped)
 }
 
 // lines continues the lines of in.
@@ -219,7 +219,7 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 	if err := w.open(cmd, in, c.o.output); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, w.close()) }()
+	defer func() { err = w.close(err) }()
 	p := newProgress(cmd.ErrOrStderr())
 	defer p.clear()
 	for began := time.Now(); ; {

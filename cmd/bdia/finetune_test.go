@@ -295,6 +295,14 @@ func TestFinetuneBadInput(t *testing.T) {
 	}
 }
 
+// It learns no images, and its flags, which others share, do not speak of them.
+func TestFinetuneHelp(t *testing.T) {
+	t.Parallel()
+	if r := mustCall(t, "finetune", "--help"); strings.Contains(r.out, "images") || strings.Contains(r.out, "augmentation") || !strings.Contains(r.out, "samples of a step") {
+		t.Errorf("it says\n%s", r.out)
+	}
+}
+
 // A run that was stopped before it began is calibrated when it goes on; settings that
 // its weights depend on stay.
 func TestFinetuneResume(t *testing.T) {
@@ -303,6 +311,9 @@ func TestFinetuneResume(t *testing.T) {
 	mustCall(t, tune(t, dir)...)
 	if r := call("finetune", "--resume", dir, "--steps", "6", "--separator", " "); r.code != exitUsage || !strings.Contains(r.err, `separator is "\n"`) {
 		t.Errorf("another separator: %d, %s", r.code, r.err)
+	}
+	if r := call("finetune", "--resume", dir, "--steps", "6", "--lora-rank", "3"); r.code != exitUsage || !strings.Contains(r.err, "tune: lora.rank is 0 in this run and cannot become 3;") {
+		t.Errorf("adapters: %d, %s", r.code, r.err)
 	}
 	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "5", "--grid", "7"); strings.Contains(r.err, "Loss before training") || strings.Contains(r.err, "Starting from") {
 		t.Errorf("a run that has begun says\n%s", r.err)

@@ -280,12 +280,8 @@ func unchanged(from, to train.Config) error {
 		from, to any
 	}{{"data", from.Data, to.Data}, {"model", from.Model, to.Model}, {"tune", from.Tune, to.Tune}, {"images", from.Images, to.Images}, {"pixels", from.Pixels, to.Pixels}, {"vit", from.ViT, to.ViT},
 		{"pairs", from.Pairs, to.Pairs}, {"seq2seq", from.Seq2Seq, to.Seq2Seq}} {
-		a, b := reflect.ValueOf(section.from), reflect.ValueOf(section.to)
-		for _, f := range reflect.VisibleFields(a.Type()) {
-			if from, to := a.FieldByIndex(f.Index), b.FieldByIndex(f.Index); !f.Anonymous && !from.Equal(to) {
-				return usage(fmt.Errorf("%s: %s is %v in this run and cannot become %v; leave it out, or start a new run",
-					section.name, f.Tag.Get("yaml"), quoted(from), quoted(to)))
-			}
+		if d := difference(reflect.ValueOf(section.from), reflect.ValueOf(section.to)); d != "" {
+			return usage(fmt.Errorf("%s: %s; leave it out, or start a new run", section.name, d))
 		}
 	}
 	if from.Loop.EMA != to.Loop.EMA {
@@ -306,4 +302,20 @@ func quoted(v reflect.Value) any {
 		return strconv.Quote(v.String())
 	}
 	return v
+}
+
+// difference says what the first setting is that two sections have differently, or
+// nothing.
+func difference(from, to reflect.Value) string {
+	for _, f := range reflect.VisibleFields(from.Type()) {
+		a, b, name := from.FieldByIndex(f.Index), to.FieldByIndex(f.Index), f.Tag.Get("yaml")
+		switch {
+		case f.Anonymous || a.Equal(b):
+		case a.Kind() == reflect.Struct:
+			return name + "." + difference(a, b)
+		default:
+			return fmt.Sprintf("%s is %v in this run and cannot become %v", name, quoted(a), quoted(b))
+		}
+	}
+	return ""
 }

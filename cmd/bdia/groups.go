@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -248,6 +249,14 @@ func (s *settings) loopFlags(f *pflag.FlagSet) {
 func (s *settings) configFlag(f *pflag.FlagSet) {
 	f.StringVar(&s.file, "config", "", "YAML `file` of settings, as a run's bdia.yaml; flags override it")
 }
+
+// withoutImages takes what the flags of a command that learns none say of images out of
+// their texts.
+func withoutImages(f *pflag.FlagSet) {
+	f.VisitAll(func(flag *pflag.Flag) { flag.Usage = ofImages.ReplaceAllString(flag.Usage, "") })
+}
+
+var ofImages = regexp.MustCompile(` \(images: [^)]*\)|, augmentation`)
 
 // adapterFlag is the flag of what is merged into a language model.
 func adapterFlag(f *pflag.FlagSet, dir *string) {

@@ -2,8 +2,8 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,16 +77,18 @@ func (w *lineWriter) open(cmd *cobra.Command, in *lineInput, path string) (err e
 	return nil
 }
 
-// close closes the file, if there is one.
-func (w *lineWriter) close() error {
+// close closes the file, if there is one, after work that came to err. Of what fails it
+// returns the first: a write that failed fails again when the rest is flushed.
+func (w *lineWriter) close(err error) error {
 	if w.file == nil {
-		return nil
+		return err
 	}
-	err := w.out.Flush()
+	flushed := w.out.Flush()
+	var begun error
 	if w.ended {
-		err = errors.Join(err, w.file.begin())
+		begun = w.file.begin()
 	}
-	return errors.Join(err, w.file.Close())
+	return cmp.Or(err, flushed, begun, w.file.Close())
 }
 
 // add writes what was made of the next line: texts with their scores, best first,

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -80,5 +82,24 @@ func TestLinesAsTheyCome(t *testing.T) {
 	}
 	if _, err := in.next(); err != io.EOF {
 		t.Errorf("error %v at the end", err)
+	}
+}
+
+// TestLinesLost: of a write that fails there is one error, not another of the flush that
+// comes after it.
+func TestLinesLost(t *testing.T) {
+	t.Parallel()
+	f, err := os.Open(write(t, t.TempDir(), "read-only", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newLineWriter(1, false)
+	w.file, w.out = f, bufio.NewWriter(f)
+	if err := w.add("", []string{"a"}, nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	lost := w.out.Flush()
+	if err := w.close(lost); lost == nil || err != lost {
+		t.Errorf("%v, after %v", err, lost)
 	}
 }

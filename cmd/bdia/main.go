@@ -115,10 +115,16 @@ func interruptible(errOut io.Writer) (context.Context, func()) {
 	return ctx, func() { signal.Stop(signals); close(signals); cancel() }
 }
 
-// oneLine joins the lines of an error and leaves out the program's name, which
-// is the root package's prefix too.
+// oneLine joins the lines of an error, which are errors of their own, and leaves out
+// the program's name, which is the root package's prefix too.
 func oneLine(err error) string {
-	return strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "bdia: ")
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.Join(strings.Fields(line), " "); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.TrimPrefix(strings.Join(lines, "; "), "bdia: ")
 }
 
 func newRoot() *cobra.Command {

@@ -237,7 +237,7 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	}
 	fmt.Fprintf(w, "  peak memory      %s, %s\n", bytesText(sum.Peak.Total), asPlanned(sum))
 	if r.Config.Method.Grid != bdia.NoGrid {
-		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %g)\n", sum.MaxAbs, r.Config.Method.Grid.Limit())
+		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %.0f)\n", sum.MaxAbs, r.Config.Method.Grid.Limit())
 	}
 	fmt.Fprintf(w, "  run directory    %s\n  loss curve       %s\n", r.Dir, filepath.Join(r.Dir, "loss.png"))
 	part := ""

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -165,7 +166,7 @@ func newTokenizerDecode() *cobra.Command {
 			}
 			defer done()
 			w := bufio.NewWriter(cmd.OutOrStdout())
-			return errors.Join(decode(w, in, tok), w.Flush())
+			return cmp.Or(decode(w, in, tok), w.Flush())
 		},
 	}
 }

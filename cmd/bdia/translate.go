@@ -99,7 +99,7 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 	}
 	written := 0
 	defer func() {
-		if err = errors.Join(err, w.close()); err != nil {
+		if err = w.close(err); err != nil {
 			fmt.Fprintf(cmd.ErrOrStderr(), "Lines written: %d\n", written)
 		}
 	}()

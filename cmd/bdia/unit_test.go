@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -263,5 +265,14 @@ func TestRunOf(t *testing.T) {
 		if got := runOf(dir); got != want {
 			t.Errorf("runOf(%s) = %s, want %s", dir, got, want)
 		}
+	}
+}
+
+// TestOneLine: errors that were joined stay apart.
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	err := fmt.Errorf("bdia: a  b: %w", errors.Join(errors.New("c\n"), errors.New(" d\te")))
+	if got := oneLine(err); got != "a b: c; d e" {
+		t.Errorf("%q", got)
 	}
 }

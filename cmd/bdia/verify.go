@@ -141,7 +141,7 @@ func printReport(w io.Writer, r *verify.Report, hashes bool) {
 	fmt.Fprintf(w, "    values off the grid       %s\n", verdict(r.OffGrid))
 	fmt.Fprintf(w, "  gradient values compared    %s\n", countText(r.GradientValues))
 	fmt.Fprintf(w, "    bits that differ          %s\n", verdict(r.GradientDifferingBits))
-	fmt.Fprintf(w, "  largest |x|                 %.4g (exact below %g)\n", r.MaxAbs, r.MaxAbsLimit)
+	fmt.Fprintf(w, "  largest |x|                 %.4g (exact below %.0f)\n", r.MaxAbs, r.MaxAbsLimit)
 	switch {
 	case r.ReconstructedActivations == 0:
 		fmt.Fprintln(w, "  Nothing had to be rebuilt: the last two states are kept, so it takes 3 blocks or more.")
