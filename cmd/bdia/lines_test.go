@@ -94,7 +94,7 @@ func TestLinesLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := newLineWriter(1, false)
-	w.file, w.out = f, bufio.NewWriter(f)
+	w.file, w.out = &lateFile{File: f}, bufio.NewWriter(f)
 	if err := w.add("", []string{"a"}, nil, nil); err != nil {
 		t.Fatal(err)
 	}
