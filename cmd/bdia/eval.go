@@ -120,7 +120,10 @@ var dataOf = map[convert.Kind]string{
 
 // evaluateRun measures the run in dir, or in whose best/ folder that is.
 func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (interface{ print(io.Writer) }, error) {
-	dir = o.home(dir)
+	dir, err := o.home(dir)
+	if err != nil {
+		return nil, err
+	}
 	if o.text != "" {
 		return evaluateFile(ctx, dir, o, p)
 	}
@@ -221,10 +224,12 @@ func (o evalOptions) validate() error {
 
 // home returns the run directory that dir is, or that of a best/ folder, whose weights
 // are then measured.
-func (o *evalOptions) home(dir string) string {
-	home := runOf(dir)
-	o.best = o.best || home != dir
-	return home
+func (o *evalOptions) home(dir string) (home string, err error) {
+	home = runOf(dir)
+	if o.best = o.best || home != dir; o.best {
+		_, err = bestOf(home)
+	}
+	return home, err
 }
 
 // dir is the folder of the weights to measure.

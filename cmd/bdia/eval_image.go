@@ -232,7 +232,11 @@ func sweep(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error 
 }
 
 func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (sweepRun, error) {
-	r, err := openRun(o.home(dir))
+	dir, err := o.home(dir)
+	if err != nil {
+		return sweepRun{}, err
+	}
+	r, err := openRun(dir)
 	if err != nil {
 		return sweepRun{}, err
 	}

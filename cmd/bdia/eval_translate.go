@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,9 +32,12 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 	if len(dirs) > 1 {
 		return usage(errors.New("translations of one run are scored at a time; name one"))
 	}
-	dir := o.home(dirs[0])
-	if o.best {
-		dir = filepath.Join(dir, "best")
+	dir, err := o.home(dirs[0])
+	if err == nil && o.best {
+		dir, err = bestOf(dir)
+	}
+	if err != nil {
+		return err
 	}
 	e := &scoreReport{Source: o.source, References: o.references, Beam: o.search.Beam, LengthPenalty: o.search.LengthPenalty, Lines: map[string]int{}}
 	in, err := openLines(cmd, nil, o.source)

@@ -60,7 +60,6 @@ are: the reverse walk ends above them.`,
 	})
 	group(c, "Evaluation, samples, records", s.loopFlags)
 	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/tuned-DATE-TIME") })
-	withoutImages(c.Flags())
 	s.autoGrid(c.Flags())
 	for name, values := range map[string][]string{ // before those that other commands have
 		"format": {textKind, "csv", "tsv", "jsonl"}, "grid": {"auto", "9", "none"}, "lora-targets": {"qkv", "qkv,proj", "all"},

@@ -425,3 +425,17 @@ func TestFinetuneAllPairs(t *testing.T) {
 		t.Errorf("the plan is\n%s", r.out)
 	}
 }
+
+// A fine-tuning that only does harm has no best weights, and commands say so.
+func TestFinetuneNoBest(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	if r := mustCall(t, tune(t, dir, "--lr", "1", "--schedule", "constant", "--eval-every", "1", "--steps", "1")...); !strings.Contains(r.out, "at step 0, before it learned") {
+		t.Errorf("the run says\n%s", r.out)
+	}
+	for _, args := range [][]string{{"eval", dir, "--best"}, {"eval", dir + "/best"}, {"export", "--from", dir, "--best", "--format", "hf", "--out", dir + "-hf"}} {
+		if r := call(args...); r.code != 1 || !strings.Contains(r.err, "no best weights") {
+			t.Errorf("%s: exit %d, %s", args, r.code, r.err)
+		}
+	}
+}

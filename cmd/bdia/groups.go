@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -208,8 +207,8 @@ func (s *settings) optimizerFlags(f *pflag.FlagSet) {
 	f.Float64Var(&l.LR, "lr", l.LR, "peak learning `rate`")
 	f.StringVar(&l.Kind, "schedule", l.Kind, "`shape` after the warm-up: cosine, linear or constant")
 	f.IntVar(&l.Warmup, "warmup", l.Warmup, "steps of linear warm-up")
-	f.Float64Var(&l.Final, "final-lr", l.Final, "`share` of the learning rate left at the last step (images: 0.01)")
-	f.Float64Var(&o.Decay, "weight-decay", o.Decay, "decoupled weight `decay`, of matrices only (images: 0.05)")
+	f.Float64Var(&l.Final, "final-lr", l.Final, "`share` of the learning rate left at the last step"+s.forImages("0.01"))
+	f.Float64Var(&o.Decay, "weight-decay", o.Decay, "decoupled weight `decay`, of matrices only"+s.forImages("0.05"))
 	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment")
 	f.Float64Var(&o.Beta2, "beta2", o.Beta2, "`decay` of the second moment")
 	f.Float64Var(&o.Eps, "eps", o.Eps, "`epsilon` of the optimiser")
@@ -218,7 +217,7 @@ func (s *settings) optimizerFlags(f *pflag.FlagSet) {
 }
 
 func (s *settings) batchFlags(f *pflag.FlagSet) {
-	f.IntVar(&s.cfg.Loop.Batch, "batch", s.cfg.Loop.Batch, "samples of a step (images: 128)")
+	f.IntVar(&s.cfg.Loop.Batch, "batch", s.cfg.Loop.Batch, "samples of a step"+s.forImages("128"))
 }
 
 func (s *settings) updateFlags(f *pflag.FlagSet) {
@@ -230,13 +229,13 @@ func (s *settings) updateFlags(f *pflag.FlagSet) {
 }
 
 func (s *settings) seedFlag(f *pflag.FlagSet) {
-	f.Uint64Var(&s.cfg.Loop.Seed, "seed", s.cfg.Loop.Seed, "seed of weights, data order, augmentation, gamma and dropout")
+	f.Uint64Var(&s.cfg.Loop.Seed, "seed", s.cfg.Loop.Seed, "seed of all that is drawn: weights, data order, gamma, dropout")
 }
 
 func (s *settings) loopFlags(f *pflag.FlagSet) {
 	l := &s.cfg.Loop
-	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for the end only (images: every epoch)")
-	f.IntVar(&l.EvalSamples, "eval-samples", l.EvalSamples, "samples in an evaluation; 0 for all (images: all)")
+	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for the end only"+s.forImages("every epoch"))
+	f.IntVar(&l.EvalSamples, "eval-samples", l.EvalSamples, "samples in an evaluation; 0 for all"+s.forImages("all"))
 	f.BoolVar(&l.EvalTrain, "eval-train", l.EvalTrain, "evaluate on training data too")
 	f.IntVar(&l.Patience, "patience", l.Patience, "stop after so many evaluations without a better one; 0 for never")
 	f.IntVar(&l.SampleEvery, "sample-every", l.SampleEvery, "steps between samples of text; 0 for never")
@@ -250,13 +249,13 @@ func (s *settings) configFlag(f *pflag.FlagSet) {
 	f.StringVar(&s.file, "config", "", "YAML `file` of settings, as a run's bdia.yaml; flags override it")
 }
 
-// withoutImages takes what the flags of a command that learns none say of images out of
-// their texts.
-func withoutImages(f *pflag.FlagSet) {
-	f.VisitAll(func(flag *pflag.Flag) { flag.Usage = ofImages.ReplaceAllString(flag.Usage, "") })
+// forImages tells the default of a flag for images, where they can be learned.
+func (s *settings) forImages(value string) string {
+	if s.cfg.Task == train.TaskCompletion {
+		return ""
+	}
+	return " (images: " + value + ")"
 }
-
-var ofImages = regexp.MustCompile(` \(images: [^)]*\)|, augmentation`)
 
 // adapterFlag is the flag of what is merged into a language model.
 func adapterFlag(f *pflag.FlagSet, dir *string) {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -85,6 +86,18 @@ func runOf(dir string) string {
 		}
 	}
 	return dir
+}
+
+// bestOf returns the folder of a run's best weights.
+func bestOf(run string) (string, error) {
+	if _, err := os.Stat(run); err != nil {
+		return "", err
+	}
+	dir := filepath.Join(run, "best")
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("%s has no best weights: none that were evaluated are better than those that it started from; use the latest", run)
+	}
+	return dir, nil
 }
 
 // loadRun loads the weights in dir with the configuration of r, and the adapters in

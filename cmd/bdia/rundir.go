@@ -229,6 +229,9 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal.Loss)
 		if !math.IsInf(sum.BestVal.Loss, 0) && r.Images == nil {
 			fmt.Fprintf(w, ", best %.4f at step %d", sum.BestVal.Loss, sum.BestStep)
+			if sum.BestStep == 0 {
+				fmt.Fprint(w, ", before it learned")
+			}
 		}
 		fmt.Fprintln(w)
 		if r.Images != nil {

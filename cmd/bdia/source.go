@@ -74,7 +74,9 @@ func openSource(ctx context.Context, dir string, best bool, engine train.EngineC
 		return nil, usage(fmt.Errorf("--best is for run directories; %s has no %s", dir, configName))
 	}
 	if best {
-		dir = filepath.Join(home, "best")
+		if dir, err = bestOf(home); err != nil {
+			return nil, err
+		}
 	}
 	if _, err := os.Stat(dir); err != nil {
 		return nil, err
