@@ -161,8 +161,8 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 		return s.cfg, usage(errors.New("no model to start from; name its folder with --from"))
 	case s.file == "" && data == "" && value("prompts") == "":
 		return s.cfg, usage(errors.New("nothing to learn; name a text or pairs with --data, or --prompts and --completions"))
-	case f.Changed("data") && f.Changed("prompts"):
-		return s.cfg, usage(errors.New("--data and --prompts both say what is learned; give one of them"))
+	case f.Changed("data") && (f.Changed("prompts") || f.Changed("completions")):
+		return s.cfg, usage(errors.New("--data is all that is learned, and --prompts and --completions are two halves of it; give --data, or those two"))
 	case kind != "" && kind != textKind && !slices.Contains(pairs.Formats(), pairs.Format(kind)):
 		return s.cfg, usage(fmt.Errorf("--format %s; use text, csv, tsv or jsonl", kind))
 	}
