@@ -1,0 +1,167 @@
+package convert
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia/model"
+)
+
+// configFile writes text to a config.json.
+func configFile(t testing.TB, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// theirs is config.json of openai-community/gpt2, in part.
+const theirs = `{"activation_function": "gelu_new", "architectures": ["GPT2LMHeadModel"], "attn_pdrop": 0.1, "bos_token_id": 50256,
+ "embd_pdrop": 0.1, "eos_token_id": 50256, "initializer_range": 0.02, "layer_norm_epsilon": 1e-05, "model_type": "gpt2",
+ "n_ctx": 1024, "n_embd": 768, "n_head": 12, "n_layer": 12, "n_positions": 1024, "resid_pdrop": 0.1, "summary_activation": null,
+ "summary_type": "cls_index", "task_specific_params": {"text-generation": {"do_sample": true, "max_length": 50}}, "vocab_size": 50257}`
+
+func TestReadConfig(t *testing.T) {
+	t.Parallel()
+	want, err := model.GPTPreset("gpt2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Eps, want.EmbeddingDropout, want.AttentionDropout, want.ResidualDropout = 1e-5, 0.1, 0.1, 0.1
+	got, err := ReadGPT2Config(configFile(t, theirs))
+	if err != nil || got != want {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	for _, tc := range []struct {
+		old, new string
+		is       error
+		says     string // empty: accepted
+	}{
+		{`"gpt2"`, `"llama"`, ErrUnsupported, `"llama"`},
+		{`"model_type": "gpt2",`, ``, ErrUnsupported, `model_type`},
+		{`"gelu_new"`, `"swish"`, ErrUnsupported, `"swish"`},
+		{`"gelu_new"`, `"gelu"`, nil, ``},
+		{`"activation_function": "gelu_new",`, ``, nil, ``}, // the default of Hugging Face's GPT2Config
+		{`"n_ctx": 1024,`, ``, nil, ``},
+		{`"n_ctx"`, `"scale_attn_by_inverse_layer_idx": true, "n_ctx"`, ErrUnsupported, `scale_attn_by_inverse_layer_idx`},
+		{`"n_ctx"`, `"scale_attn_weights": false, "n_ctx"`, ErrUnsupported, `scale_attn_weights`},
+		{`"n_ctx"`, `"scale_attn_weights": true, "n_inner": null, "n_ctx"`, nil, ``},
+		{`"n_ctx"`, `"add_cross_attention": true, "n_ctx"`, ErrUnsupported, `add_cross_attention`},
+		{`"n_layer": 12,`, ``, nil, `layers is 0`},
+		{`"n_layer": 12`, `"n_layer": -12`, nil, `layers is -12`},
+		{`"n_layer": 12`, `"n_layer": 1e3`, nil, `n_layer`},
+		{`"n_layer": 12`, `"n_layer": 1000000000000`, nil, `layers`},
+		{`"n_layer": 12`, `"n_layer": 99999999999999999999`, nil, `n_layer`},
+		{`"n_layer": 12`, `"n_layer": "12"`, nil, `n_layer`},
+		{`"n_layer": 12`, `"n_layer": [[[[12]]]]`, nil, `n_layer`},
+		{`"n_embd": 768`, `"n_embd": 770`, nil, `770`},
+		{`"n_embd": 768`, `"n_embd": 4611686018427387904`, nil, `width`},
+		{`"n_embd": 768`, `"n_inner": -1, "n_embd": 768`, nil, `MLP`},
+		{`"n_head": 12`, `"n_head": 0`, nil, `heads`},
+		{`"vocab_size": 50257`, `"vocab_size": 0`, nil, `vocabulary`},
+		{`"attn_pdrop": 0.1`, `"attn_pdrop": 1`, nil, `attention dropout`},
+		{`1e-05`, `-1`, nil, `epsilon`},
+		{`{"activation`, `[{"activation`, nil, `config.json`},
+		{theirs, ``, nil, `config.json`},
+		{theirs, `null`, ErrUnsupported, `model_type`},
+		{theirs, timmsOwn, ErrUnsupported, `it is a vision transformer`},
+		{theirs, strings.Repeat("[", 100000), nil, `config.json`},
+		{theirs, theirs + strings.Repeat(" ", maxConfig), nil, `larger than`},
+	} {
+		text := strings.Replace(theirs, tc.old, tc.new, 1)
+		if text == theirs && tc.old != tc.new {
+			t.Fatalf("%s is not in the text", tc.old)
+		}
+		_, err := ReadGPT2Config(configFile(t, text))
+		if tc.says == "" {
+			if err != nil {
+				t.Errorf("%.60s: %v", tc.new, err)
+			}
+			continue
+		}
+		if err == nil || tc.is != nil && !errors.Is(err, tc.is) {
+			t.Errorf("%.60s: error %v, want %v", tc.new, err, tc.is)
+			continue
+		}
+		for _, s := range []string{"convert: ", "config.json", tc.says} {
+			if !strings.Contains(err.Error(), s) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%.60s: error %q does not say %q in one line", tc.new, err, s)
+			}
+		}
+	}
+	if _, err := ReadGPT2Config(filepath.Join(t.TempDir(), "config.json")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("absent file: %v", err)
+	}
+}
+
+// TestWriteConfig: the keys are Hugging Face's.
+func TestWriteConfig(t *testing.T) {
+	t.Parallel()
+	c := config()
+	c.Untied, c.MLP = true, 10
+	var b bytes.Buffer
+	if err := WriteGPT2Config(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]any{"model_type": "gpt2", "n_layer": 2.0, "n_head": 2.0, "n_embd": 6.0, "n_positions": 5.0,
+		"n_ctx": 5.0, "n_inner": 10.0, "vocab_size": 7.0, "layer_norm_epsilon": 1e-5, "activation_function": "gelu_new",
+		"embd_pdrop": 0.0, "attn_pdrop": 0.0, "resid_pdrop": 0.0, "tie_word_embeddings": false} {
+		if got[key] != want {
+			t.Errorf("%s is %v, want %v", key, got[key], want)
+		}
+	}
+	if arch := fmt.Sprint(got["architectures"]); arch != "[GPT2LMHeadModel]" {
+		t.Errorf("architectures %s", arch)
+	}
+	for _, key := range slices.Sorted(maps.Keys(got)) {
+		if strings.HasPrefix(key, "scale_") || strings.HasPrefix(key, "add_") || strings.HasPrefix(key, "bdia_") {
+			t.Errorf("%s is written for a plain model", key)
+		}
+	}
+}
+
+func FuzzReadGPT2Config(f *testing.F) {
+	f.Add([]byte(theirs))
+	f.Add([]byte(`{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":1,"n_positions":1,"vocab_size":1,"n_inner":0}`))
+	f.Add([]byte(`{"model_type":"gpt2","n_embd":1e300}`))
+	f.Add([]byte(`[`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		info, err := parseGPT2Info(text)
+		if err != nil {
+			return
+		}
+		// What is accepted is valid, and is read back as it was written.
+		c := info.Config
+		if err := c.Validate(); err != nil {
+			t.Fatalf("accepted %+v: %v", c, err)
+		}
+		var b bytes.Buffer
+		if err := WriteGPT2Info(&b, info); err != nil {
+			t.Fatal(err)
+		}
+		read, err := parseGPT2Info(b.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := read.Config
+		c.Eps, c.MLP, again.MLP = c.Epsilon(), c.MLPWidth(), again.MLPWidth()
+		if again != c || (read.End == nil) != (info.End == nil) || info.End != nil && *read.End != *info.End {
+			t.Errorf("read %+v, written and read again %+v", info, read)
+		}
+	})
+}
