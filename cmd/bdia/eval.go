@@ -120,12 +120,12 @@ var dataOf = map[convert.Kind]string{
 
 // evaluateRun measures the run in dir, or in whose best/ folder that is.
 func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (interface{ print(io.Writer) }, error) {
-	dir, err := o.home(dir)
+	dir, weights, err := o.folders(dir)
 	if err != nil {
 		return nil, err
 	}
 	if o.text != "" {
-		return evaluateFile(ctx, dir, o, p)
+		return evaluateFile(ctx, weights, o, p)
 	}
 	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
 		if kind, err := convert.KindOf(dir); err == nil {
@@ -222,14 +222,15 @@ func (o evalOptions) validate() error {
 	return checkEngine(o.engine)
 }
 
-// home returns the run directory that dir is, or that of a best/ folder, whose weights
-// are then measured.
-func (o *evalOptions) home(dir string) (home string, err error) {
-	home = runOf(dir)
-	if o.best = o.best || home != dir; o.best {
-		_, err = bestOf(home)
+// folders returns the run directory that dir is, or whose best/ folder it is, and the
+// folder of the weights to measure: the best ones, where dir or --best says so.
+func (o *evalOptions) folders(dir string) (run, weights string, err error) {
+	run = runOf(dir)
+	weights = run
+	if o.best = o.best || run != dir; o.best {
+		weights, err = bestOf(run)
 	}
-	return home, err
+	return run, weights, err
 }
 
 // dir is the folder of the weights to measure.

@@ -232,7 +232,7 @@ func sweep(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error 
 }
 
 func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (sweepRun, error) {
-	dir, err := o.home(dir)
+	dir, _, err := o.folders(dir)
 	if err != nil {
 		return sweepRun{}, err
 	}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"math"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/bdia-go/bdia"
@@ -149,9 +148,6 @@ func (o evalOptions) fits(T int) error {
 
 // evaluateFile measures the model in dir on the text that o names.
 func evaluateFile(ctx context.Context, dir string, o evalOptions, p *progress) (*evalReport, error) {
-	if o.best {
-		dir = filepath.Join(dir, "best")
-	}
 	if _, err := os.Stat(dir); err != nil {
 		return nil, err
 	}

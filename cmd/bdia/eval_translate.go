@@ -32,10 +32,7 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 	if len(dirs) > 1 {
 		return usage(errors.New("translations of one run are scored at a time; name one"))
 	}
-	dir, err := o.home(dirs[0])
-	if err == nil && o.best {
-		dir, err = bestOf(dir)
-	}
+	_, dir, err := o.folders(dirs[0])
 	if err != nil {
 		return err
 	}

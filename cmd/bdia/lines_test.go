@@ -11,20 +11,6 @@ import (
 	"testing/iotest"
 )
 
-// allLines reads to the end.
-func allLines(in *lineInput) (lines []string, err error) {
-	for {
-		some, err := in.next()
-		if err == io.EOF {
-			return lines, nil
-		}
-		if err != nil {
-			return lines, err
-		}
-		lines = append(lines, some...)
-	}
-}
-
 // FuzzLineInput: the lines are the text, however it arrives and whether or not it is
 // packed; what claims to be packed and is not is an error.
 func FuzzLineInput(f *testing.F) {
@@ -40,7 +26,7 @@ func FuzzLineInput(f *testing.F) {
 		for name, r := range map[string]io.Reader{"whole": bytes.NewReader(text), "byte by byte": iotest.OneByteReader(bytes.NewReader(text)),
 			"end with data": iotest.DataErrReader(bytes.NewReader(text)), "packed": &packed} {
 			in := newLines(name, r)
-			lines, err := allLines(in)
+			lines, err := in.rest()
 			if bytes.HasPrefix(text, []byte("\x1f\x8b")) && name != "packed" {
 				continue // what it unpacks to is gzip's business
 			}
