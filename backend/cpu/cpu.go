@@ -13,7 +13,6 @@ import (
 	"unsafe"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -42,7 +41,7 @@ type Backend struct {
 	sums    []float64 // partial sums of the reductions over whole tensors
 }
 
-var _ backend.Backend = (*Backend)(nil)
+var _ backend.Device = (*Backend)(nil)
 
 // MaxThreads is the most that Options may ask for: beyond it lie mistakes.
 const MaxThreads = 1024
@@ -63,15 +62,12 @@ func ScratchBytes(threads int) int64 {
 // New returns a backend with an arena of ArenaBytes, which includes ScratchBytes.
 // Close it to give the memory back.
 func New(o Options) (*Backend, error) {
-	if o.Threads < 0 || o.Threads > MaxThreads {
-		return nil, fmt.Errorf("cpu: %d threads; give a number up to %d, or 0 for all", o.Threads, MaxThreads)
+	if err := checkThreads(o.Threads); err != nil {
+		return nil, err
 	}
-	level := cpufeat.Best()
-	if o.ISA != "" {
-		var err error
-		if level, err = cpufeat.Parse(o.ISA); err != nil {
-			return nil, err
-		}
+	level, err := parseISA(o.ISA)
+	if err != nil {
+		return nil, err
 	}
 	if least := ScratchBytes(o.Threads); o.ArenaBytes < least {
 		return nil, fmt.Errorf("cpu: an arena of %d bytes is too small; the threads alone need %d", o.ArenaBytes, least)

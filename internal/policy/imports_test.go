@@ -43,7 +43,7 @@ var rules = []rule{
 	{"backend", "tensor", ""},
 	{"backend/plan", "backend tensor", ""},
 	{"backend/meter", "backend tensor", ""},
-	{"backend/cpu", "backend internal/cpufeat internal/rng kernel tensor", "golang.org/x/sys"},
+	{"backend/cpu", "backend backend/plan internal/cpufeat internal/rng kernel tensor", "golang.org/x/sys"},
 
 	{".", "backend internal/rng tensor", ""}, // the method
 	{"nn", "backend internal/rng tensor", ""},

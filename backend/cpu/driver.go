@@ -1,0 +1,57 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/internal/cpufeat"
+)
+
+func init() { backend.Register("cpu", driver{}) }
+
+// driver makes CPU backends by name; see backend.Open.
+type driver struct{}
+
+func (driver) Validate(o backend.Options) error {
+	if err := checkThreads(o.Threads); err != nil {
+		return err
+	}
+	_, err := parseISA(o.ISA)
+	return err
+}
+
+func (driver) Plan(o backend.Options) backend.Backend { return plan.New(ScratchBytes(o.Threads)) }
+
+func (driver) Open(o backend.Options, bytes int64) (backend.Device, error) {
+	b, err := New(Options{Threads: o.Threads, ISA: o.ISA, ArenaBytes: bytes})
+	if err != nil {
+		return nil, err // not a nil *Backend in an interface
+	}
+	return b, nil
+}
+
+// checkThreads refuses a number of threads that must be a mistake.
+func checkThreads(n int) error {
+	if n < 0 || n > MaxThreads {
+		return fmt.Errorf("cpu: %d threads; give a number up to %d, or 0 for all processors", n, MaxThreads)
+	}
+	return nil
+}
+
+// parseISA returns the instruction set of a name, the best of this machine for an
+// empty one.
+func parseISA(name string) (cpufeat.Level, error) {
+	if name == "" {
+		return cpufeat.Best(), nil
+	}
+	return cpufeat.Parse(name)
+}
+
+// Name describes the backend for people, for example "cpu (avx512, 8 threads)".
+func (b *Backend) Name() string {
+	if n := len(b.pool.scratch); n != 1 {
+		return fmt.Sprintf("cpu (%s, %d threads)", b.ISA(), n)
+	}
+	return fmt.Sprintf("cpu (%s, 1 thread)", b.ISA())
+}
