@@ -78,7 +78,7 @@ type Stack struct {
 	be     backend.Backend
 	blocks []Block
 	opt    Options
-	law    backend.Update
+	law    backend.Law
 
 	// Observe, if set, sees every state x_k when Forward has computed it and
 	// again when Reverse has it back: for tests and verification.
@@ -117,9 +117,9 @@ func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
 	if len(blocks) == 0 {
 		return nil, fmt.Errorf("bdia: a stack needs at least one block")
 	}
-	law := backend.Update{Bits: backend.NoGrid} // |gamma| = 0.6, say: only the sum of all terms is rounded
+	law := backend.Law{Bits: backend.NoGrid} // |gamma| = 0.6, say: only the sum of all terms is rounded
 	if planes, ok := opt.Gamma.Planes(); ok {
-		law = backend.Update{Planes: planes, Bits: int(opt.Grid)}
+		law = backend.Law{Planes: planes, Bits: int(opt.Grid)}
 	}
 	return &Stack{be: be, blocks: blocks, opt: opt, law: law, draw: opt.Gamma.draw,
 		tapes: make([]backend.Mark, len(blocks))}, nil
@@ -186,7 +186,7 @@ func (s *Stack) step(k int) {
 		if prev := s.x(k - 1); prev != next {
 			s.be.Copy(next, prev)
 		}
-		s.be.Step(next, cur, s.h, s.side.Of(k-1), s.gammas.Index(k), peak, s.law)
+		s.be.Advance(next, cur, s.h, s.side.Of(k-1), s.gammas.Index(k), peak, s.law)
 		if s.law.Bits != int(s.opt.Grid) {
 			s.be.Quantise(next, peak, int(s.opt.Grid))
 		}
@@ -215,13 +215,13 @@ func (s *Stack) Reverse(sink Sink) {
 			block.Forward(s.h, s.x(k), s.pass)
 		}
 		if s.opt.Memory.rebuilds(k, K, s.Frozen) {
-			s.be.Unstep(s.x(k+1), s.x(k), s.h, s.side.Of(k-1), gamma, s.peaks.Index(k-1), s.law)
+			s.be.Retreat(s.x(k+1), s.x(k), s.h, s.side.Of(k-1), gamma, s.peaks.Index(k-1), s.law)
 			s.observe(k - 1)
 		}
 		s.be.ScaleGrad(s.h, s.g, gamma)
 		sink.Open(block.Params())
 		block.Backward(s.h, s.x(k))
-		s.be.GradStep(s.h, pending, s.g, gamma)
+		s.be.CompleteGrad(s.h, pending, s.g, gamma)
 		s.g, s.h = s.h, s.g
 		sink.Close(block.Params())
 		s.be.Release(s.tapes[k])

@@ -106,7 +106,7 @@ type Backend interface {
 	CrossEntropy(losses, logits, targets tensor.Tensor, smoothing, scale float32)
 
 	Reversible
-	Updates
+	Optimisers
 }
 
 // Reversible holds the operations of the BDIA update (paper, section 4). x, h
@@ -118,23 +118,25 @@ type Reversible interface {
 	// AddQuantised writes y = x + Q[h]; QuantisedAdd writes y = Q[x+h]. y may be x.
 	AddQuantised(y, x, h, peak tensor.Tensor, bits int)
 	QuantisedAdd(y, x, h, peak tensor.Tensor, bits int)
-	// Step turns x_{k-1}, in xPrev, into x_{k+1} in place and stores the side
+	// Advance turns x_{k-1}, in xPrev, into x_{k+1} in place and stores the side
 	// information, unless side is none. side is (planes, B, bytes per sample).
-	Step(xPrev, x, h, side, gamma, peak tensor.Tensor, u Update)
-	// Unstep turns x_{k+1}, in xNext, back into x_{k-1}.
-	Unstep(xNext, x, h, side, gamma, peak tensor.Tensor, u Update)
+	Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law Law)
+	// Retreat is the inverse of Advance: it turns x_{k+1}, in xNext, back into x_{k-1}.
+	Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law Law)
 	// ScaleGrad writes dh = (1+gamma)*g.
 	ScaleGrad(dh, g, gamma tensor.Tensor)
-	// GradStep completes dloss/dx_k: dx, holding Jᵀdh, becomes
+	// CompleteGrad completes dloss/dx_k: dx, holding Jᵀdh, becomes
 	// ((1-gamma)*g + dx) + pending; then pending becomes gamma*g.
-	GradStep(dx, pending, g, gamma tensor.Tensor)
+	CompleteGrad(dx, pending, g, gamma tensor.Tensor)
 }
 
-// Updates holds the optimisers' inner loops. p, g, m, v have one shape.
-type Updates interface {
+// Optimisers holds the optimisers' inner loops. p (parameter), g (gradient), m and v
+// (moments) have one shape.
+type Optimisers interface {
 	AdamW(p, g, m, v tensor.Tensor, s AdamScalars)
 	// AdamW8 is AdamW with moments of 8 bits (arXiv 2110.02861): m and v (U8) are
-	// codes, mMax and vMax hold the absmax of each block of CodeBlock elements. Zeros are the moments of a fresh start.
+	// codes, mMax and vMax hold the largest magnitude of each group of CodeGroup
+	// elements. Zeros are the moments of a fresh start.
 	AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s AdamScalars)
 	// SETAdam is Adam with suppressed range of step sizes (arXiv 2302.01029).
 	SETAdam(p, g, m, v tensor.Tensor, s AdamScalars, tau float32)
@@ -145,15 +147,17 @@ type Updates interface {
 // gradient are 0.
 const Ignore = -1
 
-// CodeBlock is the number of elements that share one absmax in AdamW8.
-const CodeBlock = 2048
+// CodeGroup is the number of elements that share one scale in AdamW8: the largest
+// magnitude among them.
+const CodeGroup = 2048
 
-// CodeBlocks returns the number of blocks of n elements; the last may be short.
-func CodeBlocks(n int) int { return (n + CodeBlock - 1) / CodeBlock }
+// CodeGroups returns the number of groups of n elements; the last may be short.
+func CodeGroups(n int) int { return (n + CodeGroup - 1) / CodeGroup }
 
-// Update is the law of a step: |gamma| = 2^-Planes on a grid of 2^-Bits, or no
-// grid when Bits is NoGrid.
-type Update struct{ Planes, Bits int }
+// Law is the rule by which Advance and Retreat move a state: |gamma| = 2^-Planes on a
+// grid of 2^-Bits, or no grid when Bits is NoGrid. For example, {Planes: 1, Bits: 9} is
+// the paper's gamma of ±0.5 on a grid of 2^-9.
+type Law struct{ Planes, Bits int }
 
 // NoGrid stands for a residual stream in plain float32.
 const NoGrid = -1

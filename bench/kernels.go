@@ -120,7 +120,7 @@ func (k *timer) elementwise(rows, C int) {
 	side := k.be.Alloc(backend.SideBits, tensor.U8, tensor.Shape{1, 1, rows * C / 8})
 	k.be.Zero(peak)
 	k.be.Upload(gamma, []float32{-0.5})
-	law := backend.Update{Planes: 1, Bits: 9}
+	law := backend.Law{Planes: 1, Bits: 9}
 	adam := backend.AdamScalars{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Bias1: 0.1, Bias2: 0.001}
 	draw := backend.Draw{Pass: backend.Pass{Train: true, Seed: 1}}
 	shape := fmt.Sprintf("%dx%d", rows, C)
@@ -131,15 +131,15 @@ func (k *timer) elementwise(rows, C int) {
 		func(be backend.Backend) { be.GELUBackward(y, z, x, backend.GELUTanh) },
 		func(be backend.Backend) { be.Add(y, x, z) },
 		func(be backend.Backend) { be.Dropout(y, x, 0.1, draw) },
-		func(be backend.Backend) { be.Step(y, x, z, side, gamma, peak, law) },
-		func(be backend.Backend) { be.Unstep(y, x, z, side, gamma, peak, law) },
-		func(be backend.Backend) { be.GradStep(y, x, z, gamma) },
+		func(be backend.Backend) { be.Advance(y, x, z, side, gamma, peak, law) },
+		func(be backend.Backend) { be.Retreat(y, x, z, side, gamma, peak, law) },
+		func(be backend.Backend) { be.CompleteGrad(y, x, z, gamma) },
 	} {
 		k.time(shape, f)
 	}
 	v := k.f32(1, rows, C)
 	k.time(shape, func(be backend.Backend) { be.AdamW(x, y, z, v, adam) })
-	codes, maxima := k.be.Alloc(backend.Optimiser, tensor.U8, tensor.Shape{2, rows * C}), k.f32(2, backend.CodeBlocks(rows*C))
+	codes, maxima := k.be.Alloc(backend.Optimiser, tensor.U8, tensor.Shape{2, rows * C}), k.f32(2, backend.CodeGroups(rows*C))
 	k.be.Zero(codes)
 	k.be.Zero(maxima)
 	k.time(shape, func(be backend.Backend) {

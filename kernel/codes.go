@@ -5,23 +5,23 @@ import (
 	"unsafe"
 )
 
-// CodeBlock is the number of elements that share one absmax in AdamW8: that of
-// Dettmers et al. (256, as in later versions of their program, learned no better
-// where it was tried and takes longer.) Work on one tensor may be split at
+// CodeGroup is the number of elements that share one absmax in AdamW8, as in the
+// paper of Dettmers et al. (256, as in later versions of their program, learned no
+// better where it was tried and takes longer.) Work on one tensor may be split at
 // multiples of it.
-const CodeBlock = 2048
+const CodeGroup = 2048
 
 // AdamW8 is AdamW with moments of 8 bits (Dettmers et al., "8-bit Optimizers via
-// Block-wise Quantization", ICLR 2022, arXiv 2110.02861): a block of CodeBlock
+// Block-wise Quantization", ICLR 2022, arXiv 2110.02861): a group of CodeGroup
 // elements is decoded, updated as AdamW does, and encoded again. m and v hold
-// one code for each element of p, mMax and vMax one absmax for each block. Where
-// a block's absmax is 0 so are its elements, whatever their codes.
+// one code for each element of p, mMax and vMax one absmax for each group. An absmax
+// of 0 makes all elements of its group 0, whatever their codes.
 func (isa ISA) AdamW8(p, g []float32, m, v []byte, mMax, vMax []float32, a AdamWScalars) {
 	wantLen(len(p), len(g), len(m), len(v))
-	wantLen((len(p)+CodeBlock-1)/CodeBlock, len(mMax), len(vMax))
-	var b momentBlock
+	wantLen((len(p)+CodeGroup-1)/CodeGroup, len(mMax), len(vMax))
+	var b momentGroup
 	for k := range mMax {
-		n := min(CodeBlock, len(p))
+		n := min(CodeGroup, len(p))
 		b.mMax, b.vMax = mMax[k], vMax[k]
 		args := vecArgs{f: a.factors()}
 		args.p[4], args.p[5] = unsafe.Pointer(&b), unsafe.Pointer(&momentCodes)
@@ -36,9 +36,9 @@ func (isa ISA) AdamW8(p, g []float32, m, v []byte, mMax, vMax []float32, a AdamW
 	}
 }
 
-// momentBlock is one block, decoded; assembly knows its layout.
-type momentBlock struct {
-	m, v       [CodeBlock]float32
+// momentGroup is one group, decoded; assembly knows its layout.
+type momentGroup struct {
+	m, v       [CodeGroup]float32
 	mMax, vMax float32
 }
 
@@ -123,7 +123,7 @@ func (c *codes) decode(x []float32, codes []byte, absMax float32) {
 // from 0, but down between decades. In two cases the code is not the nearest: of
 // v nothing above 0 becomes 0, where m would be divided by eps alone (Li et al.,
 // arXiv 2309.01507, section 4.1); and m below the least value gets that.
-// A block without normal numbers gets absmax 0, and one that holds a NaN or an
+// A group without normal numbers gets absmax 0, and one that holds a NaN or an
 // infinity gets NaN, which its parameters show after the next step.
 // Memory, idle meanwhile, is asked for as much of next.
 func (isa ISA) encode(op vecOp, codes []byte, x []float32, largest uint32, next []float32) (absMax float32) {

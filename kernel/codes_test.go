@@ -75,7 +75,7 @@ func TestEncodeIsTheInverse(t *testing.T) {
 // rounding of the arithmetic, save in the two cases that encode names.
 func TestEncodeNearest(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
-		const n = CodeBlock
+		const n = CodeGroup
 		r := newRand()
 		x := make([]float32, n)
 		for i, signed := range []bool{true, false} {
@@ -125,7 +125,7 @@ type adam8 struct {
 }
 
 func newAdam8(n int) adam8 {
-	blocks := (n + CodeBlock - 1) / CodeBlock
+	blocks := (n + CodeGroup - 1) / CodeGroup
 	return adam8{make([]byte, n), make([]byte, n), make([]float32, blocks), make([]float32, blocks)}
 }
 
@@ -133,7 +133,7 @@ func newAdam8(n int) adam8 {
 func (s adam8) decoded() (m, v []float32) {
 	m, v = make([]float32, len(s.m)), make([]float32, len(s.m))
 	for b := range s.mMax {
-		lo, hi := b*CodeBlock, min((b+1)*CodeBlock, len(m))
+		lo, hi := b*CodeGroup, min((b+1)*CodeGroup, len(m))
 		momentCodes[0].decode(m[lo:hi], s.m[lo:hi], s.mMax[b])
 		momentCodes[1].decode(v[lo:hi], s.v[lo:hi], s.vMax[b])
 	}
@@ -144,7 +144,7 @@ func (s adam8) decoded() (m, v []float32) {
 // own are the new ones, to the width of a code.
 func TestAdamW8Arithmetic(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
-		const n = 3*CodeBlock + 77
+		const n = 3*CodeGroup + 77
 		r := newRand()
 		p, s := normals(r, n, 1), newAdam8(n)
 		for step := 1; step <= 5; step++ {
@@ -160,10 +160,10 @@ func TestAdamW8Arithmetic(t *testing.T) {
 			m8, v8 := s.decoded()
 			for i := range m {
 				// 1/128 of the absmax and 1/16 of the value bound what a code changes.
-				if d := absf(m8[i] - m[i]); d > s.mMax[i/CodeBlock]*0.0071 {
+				if d := absf(m8[i] - m[i]); d > s.mMax[i/CodeGroup]*0.0071 {
 					t.Fatalf("step %d: m[%d] = %v, want %v", step, i, m8[i], m[i])
 				}
-				if d := absf(v8[i] - v[i]); d > s.vMax[i/CodeBlock]*0.0036 || v[i] > 0 && v8[i] <= 0 {
+				if d := absf(v8[i] - v[i]); d > s.vMax[i/CodeGroup]*0.0036 || v[i] > 0 && v8[i] <= 0 {
 					t.Fatalf("step %d: v[%d] = %v, want %v", step, i, v8[i], v[i])
 				}
 			}
@@ -174,7 +174,7 @@ func TestAdamW8Arithmetic(t *testing.T) {
 // TestAdamW8Splits: at multiples of a block work can be split.
 func TestAdamW8Splits(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
-		const n, cut = 2*CodeBlock + 300, CodeBlock
+		const n, cut = 2*CodeGroup + 300, CodeGroup
 		r := newRand()
 		p, g := normals(r, n, 1), normals(r, n, 1)
 		q, a := slices.Clone(p), AdamWScalars{1e-2, 0.9, 0.999, 1e-8, 0.1, 1, 1}
@@ -196,12 +196,12 @@ func TestAdamW8Splits(t *testing.T) {
 // the latest one step later, and of no other.
 func TestAdamW8Extremes(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
-		const n = 3 * CodeBlock
+		const n = 3 * CodeGroup
 		a := AdamWScalars{LR: 1e-2, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Bias1: 1, Bias2: 1}
 		for _, bad := range []float32{nan, inf, -inf, 1e30} {
 			p, g, s := make([]float32, n), make([]float32, n), newAdam8(n)
-			for i := range CodeBlock {
-				g[i], g[CodeBlock+i] = 0.5, -0.5
+			for i := range CodeGroup {
+				g[i], g[CodeGroup+i] = 0.5, -0.5
 			}
 			isa.AdamW8(p, g, s.m, s.v, s.mMax, s.vMax, a)
 			g[5] = bad
@@ -211,10 +211,10 @@ func TestAdamW8Extremes(t *testing.T) {
 			if p[0] == p[0] {
 				t.Errorf("after a gradient of %v the block's weights are finite: %v", bad, p[0])
 			}
-			if v := p[CodeBlock]; !(v > 0 && v < 1) {
+			if v := p[CodeGroup]; !(v > 0 && v < 1) {
 				t.Errorf("a gradient of %v reaches the next block: %v", bad, v)
 			}
-			if p[2*CodeBlock] != 0 || s.mMax[2] != 0 || s.vMax[2] != 0 {
+			if p[2*CodeGroup] != 0 || s.mMax[2] != 0 || s.vMax[2] != 0 {
 				t.Error("a block without gradients has moved")
 			}
 		}

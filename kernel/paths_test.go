@@ -284,7 +284,7 @@ var kernels = []struct {
 		return nil
 	}},
 	{"AdamW8", func(isa ISA, o *operands) []float64 {
-		blocks := (o.n + CodeBlock - 1) / CodeBlock
+		blocks := (o.n + CodeGroup - 1) / CodeGroup
 		mMax, vMax := o.slice(blocks), o.slice(blocks)
 		for i := range vMax {
 			vMax[i] = absf(vMax[i])

@@ -26,7 +26,7 @@ func BenchmarkVector(b *testing.B) {
 	}
 	w, bias := normals(r, benchRow, 1), normals(r, benchRow, 1)
 	side := make([]byte, benchN/8)
-	codes, maxima := make([]byte, 2*benchN), make([]float32, 2*benchN/CodeBlock)
+	codes, maxima := make([]byte, 2*benchN), make([]float32, 2*benchN/CodeGroup)
 	mean, rstd := make([]float32, benchN/benchRow), normals(r, benchN/benchRow, 1)
 	scalars := AdamWScalars{1e-3, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001}
 	rows := func(f func(i, j int)) {
@@ -70,7 +70,7 @@ func BenchmarkVector(b *testing.B) {
 		{"GradStep", 5, func(isa ISA) { isa.GradStep(s[3], s[4], s[2], 0.5) }},
 		{"AdamW", 7, func(isa ISA) { isa.AdamW(s[0], s[2], s[3], s[5], scalars) }},
 		{"AdamW8", 4, func(isa ISA) {
-			isa.AdamW8(s[0], s[2], codes[:benchN], codes[benchN:], maxima[:benchN/CodeBlock], maxima[benchN/CodeBlock:], scalars)
+			isa.AdamW8(s[0], s[2], codes[:benchN], codes[benchN:], maxima[:benchN/CodeGroup], maxima[benchN/CodeGroup:], scalars)
 		}},
 		{"Moments", 5, func(isa ISA) { isa.Moments(s[2], s[3], s[5], 0.9, 0.999) }},
 		{"SETUpdate", 4, func(isa ISA) { isa.SETUpdate(s[0], s[3], s[5], 1, 1e-16, 1e-9, 1e-4, 0) }},

@@ -114,7 +114,7 @@ func New(be backend.Backend, cfg Config, params []*tensor.Param) (*Optimizer, er
 		}
 		var s moments
 		if n := p.Value.Len(); cfg.StateBits == 8 && n >= min8 && !p.Embedding {
-			blocks := tensor.Shape{backend.CodeBlocks(n)}
+			blocks := tensor.Shape{backend.CodeGroups(n)}
 			s.m, s.v = add(&codes, ".m", tensor.U8, p.Value.Shape), add(&codes, ".v", tensor.U8, p.Value.Shape)
 			s.mMax, s.vMax = add(&o.named, ".m.absmax", tensor.F32, blocks), add(&o.named, ".v.absmax", tensor.F32, blocks)
 		} else {

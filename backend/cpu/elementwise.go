@@ -100,7 +100,7 @@ type samples struct {
 	peak             []int32
 	side             []byte
 	perSample, tasks int // elements of a sample, tasks for one
-	law              backend.Update
+	law              backend.Law
 	draw             backend.Draw
 	keep             uint32
 }

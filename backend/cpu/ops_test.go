@@ -305,7 +305,7 @@ func gradStepTest(e *env) {
 	dh := e.empty(B, n)
 	e.ScaleGrad(dh, g, gamma)
 	e.near("dh", dh, scaled, 1e-7)
-	e.GradStep(dx, pending, g, gamma)
+	e.CompleteGrad(dx, pending, g, gamma)
 	e.near("dx", dx, DX, 3e-7)
 	e.near("pending", pending, next, 1e-7)
 }

@@ -19,14 +19,14 @@ func raise(p *int32, bits uint32) {
 
 // Quantise rounds x to the grid in place.
 func (b *Backend) Quantise(x, peak tensor.Tensor, bits int) {
-	b.eachSample(x, samples{peak: b.i32(peak), law: backend.Update{Bits: bits}, fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
+	b.eachSample(x, samples{peak: b.i32(peak), law: backend.Law{Bits: bits}, fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
 		return isa.Quantise(s.y[lo:hi], s.law.Bits)
 	}})
 }
 
 // AddQuantised writes y = x + Q[h].
 func (b *Backend) AddQuantised(y, x, h, peak tensor.Tensor, bits int) {
-	b.eachSample(y, samples{x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Update{Bits: bits},
+	b.eachSample(y, samples{x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Law{Bits: bits},
 		fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
 			return isa.AddQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.law.Bits)
 		}})
@@ -34,46 +34,46 @@ func (b *Backend) AddQuantised(y, x, h, peak tensor.Tensor, bits int) {
 
 // QuantisedAdd writes y = Q[x+h].
 func (b *Backend) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
-	b.eachSample(y, samples{x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Update{Bits: bits},
+	b.eachSample(y, samples{x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Law{Bits: bits},
 		fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
 			return isa.QuantisedAdd(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.law.Bits)
 		}})
 }
 
-// Step turns x_{k-1} into x_{k+1} in place.
-func (b *Backend) Step(xPrev, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+// Advance turns x_{k-1} into x_{k+1} in place.
+func (b *Backend) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
 		return isa.StepQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
 			s.gamma[sample], s.law.Planes, s.law.Bits)
 	}
-	if u.Bits == backend.NoGrid {
+	if law.Bits == backend.NoGrid {
 		fn = func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
 			return isa.Step(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		}
 	}
-	b.reversible(fn, xPrev, x, h, side, gamma, peak, u)
+	b.reversible(fn, xPrev, x, h, side, gamma, peak, law)
 }
 
-// Unstep turns x_{k+1} back into x_{k-1} in place.
-func (b *Backend) Unstep(xNext, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+// Retreat turns x_{k+1} back into x_{k-1} in place.
+func (b *Backend) Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
 		return isa.UnstepQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
 			s.gamma[sample], s.law.Planes, s.law.Bits)
 	}
-	if u.Bits == backend.NoGrid {
+	if law.Bits == backend.NoGrid {
 		fn = func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
 			return isa.Unstep(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		}
 	}
-	b.reversible(fn, xNext, x, h, side, gamma, peak, u)
+	b.reversible(fn, xNext, x, h, side, gamma, peak, law)
 }
 
 func (b *Backend) reversible(fn func(kernel.ISA, *samples, int, int, int) uint32,
-	y, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
+	y, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	B := y.Shape[0]
 	must(x.Len() == y.Len() && h.Len() == y.Len() && gamma.Len() == B && peak.Len() == B &&
-		(!side.Valid() || side.Shape[0] == u.Planes && side.Shape[1] == B), "Step", y, x, h, side, gamma, peak)
-	b.eachSample(y, samples{fn: fn, x: b.f32(x), h: b.f32(h), side: b.u8(side), gamma: b.f32(gamma), peak: b.i32(peak), law: u})
+		(!side.Valid() || side.Shape[0] == law.Planes && side.Shape[1] == B), "Advance", y, x, h, side, gamma, peak)
+	b.eachSample(y, samples{fn: fn, x: b.f32(x), h: b.f32(h), side: b.u8(side), gamma: b.f32(gamma), peak: b.i32(peak), law: law})
 }
 
 // bytesPerSample is the length of one plane of one sample's side information.
@@ -100,9 +100,9 @@ func (b *Backend) ScaleGrad(dh, g, gamma tensor.Tensor) {
 	}})
 }
 
-// GradStep completes dloss/dx_k and prepares the term of the state before.
-func (b *Backend) GradStep(dx, pending, g, gamma tensor.Tensor) {
-	must(dx.Len() == g.Len() && pending.Len() == g.Len() && gamma.Len() == g.Shape[0], "GradStep", dx, pending, g, gamma)
+// CompleteGrad completes dloss/dx_k and prepares the term of the state before.
+func (b *Backend) CompleteGrad(dx, pending, g, gamma tensor.Tensor) {
+	must(dx.Len() == g.Len() && pending.Len() == g.Len() && gamma.Len() == g.Shape[0], "CompleteGrad", dx, pending, g, gamma)
 	b.eachSample(dx, samples{x: b.f32(pending), h: b.f32(g), gamma: b.f32(gamma), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
 		isa.GradStep(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		return 0

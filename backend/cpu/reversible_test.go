@@ -18,7 +18,7 @@ func q(x float64, bits int) float64 {
 
 // reversibleTest holds steps against the paper's equations and undoes them.
 func reversibleTest(e *env) {
-	for _, u := range []backend.Update{{Planes: 1, Bits: 9}, {Planes: 2, Bits: 9}, {Planes: 3, Bits: 5}, {Planes: 8, Bits: 12}} {
+	for _, u := range []backend.Law{{Planes: 1, Bits: 9}, {Planes: 2, Bits: 9}, {Planes: 3, Bits: 5}, {Planes: 8, Bits: 12}} {
 		for _, s := range []struct{ B, n int }{{1, 1}, {3, 7 * 36}, {2, 65}, {2, chunkLen + 13}} {
 			if s.n > chunkLen && u.Planes != 1 && u.Planes != 8 {
 				continue
@@ -36,7 +36,7 @@ func reversibleTest(e *env) {
 			e.UploadBytes(side, bytes.Repeat([]byte{0xff}, side.Len()))
 			before := e.host(prev)
 			next := e.clone(prev)
-			e.Step(next, x, h, side, gamma, peak, u)
+			e.Advance(next, x, h, side, gamma, peak, u)
 
 			P, X, H := e.wide(prev), e.wide(x), e.wide(h)
 			want, wantSide, top := make([]float64, len(P)), make([]byte, side.Len()), make([]float64, s.B)
@@ -65,10 +65,10 @@ func reversibleTest(e *env) {
 				}
 			}
 			bare := e.clone(prev)
-			e.Step(bare, x, h, tensor.Tensor{}, gamma, peak, u)
+			e.Advance(bare, x, h, tensor.Tensor{}, gamma, peak, u)
 			testkit.EqualBits(e.t, name+"without keeping side information", e.host(bare), e.host(next))
 
-			e.Unstep(next, x, h, side, gamma, peak, u)
+			e.Retreat(next, x, h, side, gamma, peak, u)
 			testkit.EqualBits(e.t, name+"x_{k-1}", e.host(next), before)
 			e.Release(mark)
 		}
@@ -78,7 +78,7 @@ func reversibleTest(e *env) {
 
 func noGridTest(e *env) {
 	const B, n = 2, 100
-	none := backend.Update{Bits: backend.NoGrid}
+	none := backend.Law{Bits: backend.NoGrid}
 	prev, x, h, gamma, peak := e.normal(1, B, n), e.normal(1, B, n), e.normal(1, B, n), e.of(0.6, -0.6), e.peak(B)
 	P, X, H := e.wide(prev), e.wide(x), e.wide(h)
 	for i := range P {
@@ -86,9 +86,9 @@ func noGridTest(e *env) {
 		P[i] = g*P[i] + (1-g)*X[i] + (1+g)*H[i]
 	}
 	before := e.wide(prev)
-	e.Step(prev, x, h, tensor.Tensor{}, gamma, peak, none)
+	e.Advance(prev, x, h, tensor.Tensor{}, gamma, peak, none)
 	e.near("step without a grid", prev, P, 3e-7)
-	e.Unstep(prev, x, h, tensor.Tensor{}, gamma, peak, none)
+	e.Retreat(prev, x, h, tensor.Tensor{}, gamma, peak, none)
 	e.near("its inverse", prev, before, 2e-6)
 
 	// The other three updates, at inference and at the first block.
@@ -125,7 +125,7 @@ func TestNoNegativeZero(t *testing.T) {
 			e.Upload(h, host)
 			e.Upload(x, host)
 			peak, gamma := e.peak(1), e.of(-0.5)
-			u := backend.Update{Planes: 1, Bits: 9}
+			u := backend.Law{Planes: 1, Bits: 9}
 			side := e.Alloc(backend.SideBits, tensor.U8, tensor.Shape{1, 1, (n + 7) / 8})
 			e.Quantise(x, peak, 9)
 			check := func(what string, x tensor.Tensor) {
@@ -141,10 +141,10 @@ func TestNoNegativeZero(t *testing.T) {
 			check("QuantisedAdd", y)
 			e.AddQuantised(y, x, h, peak, 9)
 			check("AddQuantised", y)
-			e.Step(prev, x, h, side, gamma, peak, u)
-			check("Step", prev)
-			e.Unstep(prev, x, h, side, gamma, peak, u)
-			check("Unstep", prev)
+			e.Advance(prev, x, h, side, gamma, peak, u)
+			check("Advance", prev)
+			e.Retreat(prev, x, h, side, gamma, peak, u)
+			check("Retreat", prev)
 		}
 	})
 }

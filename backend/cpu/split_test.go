@@ -84,6 +84,6 @@ func (s *split) run(b, n int) {
 	e.LinearBackwardWeight(s.dqkvW, s.dnw, part(s.dqkv), nx)
 	e.LinearBackwardInput(nx, part(s.dqkv), s.qkvW)
 	e.LayerNormBackward(dx, s.dw, s.db, nx, x, s.w, stats)
-	e.GradStep(dx, part(s.pending), g, part(s.gamma))
+	e.CompleteGrad(dx, part(s.pending), g, part(s.gamma))
 	e.EmbedBackward(s.dwte, s.dwpe, dx, ids)
 }

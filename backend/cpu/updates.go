@@ -43,19 +43,19 @@ func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {
 
 // AdamW8 updates p, m and v; b and d are their absmaxes.
 func (b *Backend) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars) {
-	n, blocks := p.Len(), backend.CodeBlocks(p.Len())
+	n, blocks := p.Len(), backend.CodeGroups(p.Len())
 	must(g.Len() == n && m.Len() == n && v.Len() == n && mMax.Len() == blocks && vMax.Len() == blocks, "AdamW8", p, g, m, v, mMax, vMax)
 	b.each(chunks{y: b.f32(p), a: b.f32(g), m: b.u8(m), v: b.u8(v), b: b.f32(mMax), d: b.f32(vMax), adam: kernel.AdamWScalars(s),
 		fn: func(isa kernel.ISA, c *chunks, lo, hi int) {
-			from, to := lo/backend.CodeBlock, backend.CodeBlocks(hi)
+			from, to := lo/backend.CodeGroup, backend.CodeGroups(hi)
 			isa.AdamW8(c.y[lo:hi], c.a[lo:hi], c.m[lo:hi], c.v[lo:hi], c.b[from:to], c.d[from:to], c.adam)
 		}})
 }
 
 // Neither compiles unless tasks take whole blocks of the kernel's size.
 const (
-	_ = -uint(chunkLen % backend.CodeBlock)
-	_ = -uint(backend.CodeBlock ^ kernel.CodeBlock)
+	_ = -uint(chunkLen % backend.CodeGroup)
+	_ = -uint(backend.CodeGroup ^ kernel.CodeGroup)
 )
 
 // SETAdam updates p, m and v in three passes: moments and their sums, the least

@@ -67,7 +67,7 @@ func updatesTest(e *env) {
 		s.Bias1, s.Bias2 = 1-s.Beta1, 1-s.Beta2
 		p8, g8 := e.normal(1, n), e.normal(1, n)
 		p32, m32, v32 := e.clone(p8), e.zero(n), e.zero(n)
-		blocks := backend.CodeBlocks(n)
+		blocks := backend.CodeGroups(n)
 		m8, v8, mMax, vMax := e.codes(n), e.codes(n), e.zero(blocks), e.zero(blocks)
 		e.AdamW8(p8, g8, m8, v8, mMax, vMax, s)
 		e.AdamW(p32, g8, m32, v32, s)

@@ -199,20 +199,20 @@ func (b *Backend) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
 	b.measure("inference step", 0, func() { b.Backend.QuantisedAdd(y, x, h, peak, bits) }, y, x, h)
 }
 
-func (b *Backend) Step(xPrev, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
-	b.measure("step", 0, func() { b.Backend.Step(xPrev, x, h, side, gamma, peak, u) }, xPrev, xPrev, x, h, side)
+func (b *Backend) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+	b.measure("advance", 0, func() { b.Backend.Advance(xPrev, x, h, side, gamma, peak, law) }, xPrev, xPrev, x, h, side)
 }
 
-func (b *Backend) Unstep(xNext, x, h, side, gamma, peak tensor.Tensor, u backend.Update) {
-	b.measure("unstep", 0, func() { b.Backend.Unstep(xNext, x, h, side, gamma, peak, u) }, xNext, xNext, x, h, side)
+func (b *Backend) Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+	b.measure("retreat", 0, func() { b.Backend.Retreat(xNext, x, h, side, gamma, peak, law) }, xNext, xNext, x, h, side)
 }
 
 func (b *Backend) ScaleGrad(dh, g, gamma tensor.Tensor) {
 	b.measure("scale gradient", 0, func() { b.Backend.ScaleGrad(dh, g, gamma) }, dh, g)
 }
 
-func (b *Backend) GradStep(dx, pending, g, gamma tensor.Tensor) {
-	b.measure("gradient step", 0, func() { b.Backend.GradStep(dx, pending, g, gamma) }, dx, dx, pending, pending, g)
+func (b *Backend) CompleteGrad(dx, pending, g, gamma tensor.Tensor) {
+	b.measure("complete gradient", 0, func() { b.Backend.CompleteGrad(dx, pending, g, gamma) }, dx, dx, pending, pending, g)
 }
 
 func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {

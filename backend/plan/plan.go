@@ -59,10 +59,10 @@ func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _, _ float32)               
 func (*Backend) Quantise(_, _ tensor.Tensor, _ int)                                 {}
 func (*Backend) AddQuantised(_, _, _, _ tensor.Tensor, _ int)                       {}
 func (*Backend) QuantisedAdd(_, _, _, _ tensor.Tensor, _ int)                       {}
-func (*Backend) Step(_, _, _, _, _, _ tensor.Tensor, _ backend.Update)              {}
-func (*Backend) Unstep(_, _, _, _, _, _ tensor.Tensor, _ backend.Update)            {}
+func (*Backend) Advance(_, _, _, _, _, _ tensor.Tensor, _ backend.Law)              {}
+func (*Backend) Retreat(_, _, _, _, _, _ tensor.Tensor, _ backend.Law)              {}
 func (*Backend) ScaleGrad(_, _, _ tensor.Tensor)                                    {}
-func (*Backend) GradStep(_, _, _, _ tensor.Tensor)                                  {}
+func (*Backend) CompleteGrad(_, _, _, _ tensor.Tensor)                              {}
 func (*Backend) AdamW(_, _, _, _ tensor.Tensor, _ backend.AdamScalars)              {}
 func (*Backend) AdamW8(_, _, _, _, _, _ tensor.Tensor, _ backend.AdamScalars)       {}
 func (*Backend) SETAdam(_, _, _, _ tensor.Tensor, _ backend.AdamScalars, _ float32) {}

@@ -65,7 +65,7 @@ const (
 	signed, unsigned = 0, codesSize
 )
 
-// Elements of a block, as kernel.CodeBlock.
+// Elements of a group, as kernel.CodeGroup.
 const codeBlock = 2048
 
 // pick sets d, lane by lane, to element index mod 8 of an array of codes.
