@@ -55,7 +55,7 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 	}
 	defer unlock()
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
-		return nil, fmt.Errorf("train: %s: %w; continue it with --resume, or choose another folder with --out", dir, ErrExists)
+		return nil, fmt.Errorf("train: %s: %w", dir, ErrExists)
 	}
 	if from := cfg.Tune.From; from != "" {
 		progress("reading the model", 0, 1)

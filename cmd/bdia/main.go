@@ -67,7 +67,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		fmt.Fprintln(errOut, "bdia: interrupted")
 		return exitInterrupted
 	}
-	fmt.Fprintf(errOut, "bdia: %s\n", oneLine(err))
+	fmt.Fprintf(errOut, "bdia: %s\n", explain(err))
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}

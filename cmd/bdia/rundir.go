@@ -63,7 +63,7 @@ func emptyDir(path string) (newDir, error) {
 		return newDir{path: path, existed: true}, nil
 	}
 	if _, err := os.Stat(filepath.Join(path, configName)); err == nil {
-		return newDir{}, fmt.Errorf("%w: %s; continue it with --resume, or choose another folder with --out", train.ErrExists, path)
+		return newDir{}, fmt.Errorf("%w: %s", train.ErrExists, path)
 	}
 	return newDir{}, fmt.Errorf("%s is not empty; choose another folder with --out", path)
 }

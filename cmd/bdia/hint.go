@@ -1,0 +1,55 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/bdia-go/bdia/train"
+)
+
+// Libraries do not know the flags of this program. Their errors say what is wrong and leave out how to mend it with a
+// flag; hints add that. A new typed error of a library gets its line here, for example
+//
+//	as(func(e *bdia.GridError) string { return fmt.Sprintf("use --grid %d", e.Fits) }),
+var hints = []func(error) string{
+	is(train.ErrExists, "continue it with --resume, or choose another folder with --out"),
+}
+
+// hint returns the way out of err on the command line, or nothing.
+func hint(err error) string {
+	for _, of := range hints {
+		if text := of(err); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// is gives errors that wrap target a hint.
+func is(target error, text string) func(error) string {
+	return func(err error) string {
+		if errors.Is(err, target) {
+			return text
+		}
+		return ""
+	}
+}
+
+// as gives errors that wrap one of type E a hint, which may have its fields in it. An empty text is no hint.
+func as[E error](text func(E) string) func(error) string {
+	return func(err error) string {
+		var e E
+		if errors.As(err, &e) {
+			return text(e)
+		}
+		return ""
+	}
+}
+
+// explain is err as a user reads it: one line, with its hint.
+func explain(err error) string {
+	text := oneLine(err)
+	if h := hint(err); h != "" {
+		text += "; " + h
+	}
+	return text
+}
