@@ -50,6 +50,7 @@ var rules = []rule{
 	{"optim", "backend tensor", ""},
 	{"model", ". backend kernel nn tensor", ""}, // kernel: its limit on the width of a head
 	{"verify", ". backend backend/plan model tensor", ""},
+	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
 	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors model nn tensor tokenizer", ""},
 	{"train", ". backend backend/cpu backend/plan checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +

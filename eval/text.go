@@ -1,0 +1,104 @@
+package eval
+
+import (
+	"context"
+	"math"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/model"
+)
+
+// TextReport is what a language model makes of a text.
+type TextReport struct {
+	Tokens         int64    `json:"tokens"` // targets
+	Loss           float64  `json:"loss"`   // nats a token, states on the grid
+	Perplexity     float64  `json:"perplexity"`
+	WordPerplexity *float64 `json:"word_perplexity"` // of words between white space; nil where it overflows
+	BitsPerByte    float64  `json:"bits_per_byte"`
+	FloatLoss      float64  `json:"float_loss"` // nats a token, states in float32
+	Grid           string   `json:"grid"`
+	Windows        int      `json:"windows"`
+	Stride         int      `json:"stride"` // tokens from one window to the next; 0: windows spread over the text
+	Context        int      `json:"context"`
+	GridMinFloat   float64  `json:"grid_minus_float"` // Loss - FloatLoss
+}
+
+// Decoder turns tokens into text, as a tokenizer does.
+type Decoder interface {
+	Decode(ids []int32) ([]byte, error)
+}
+
+// RehearseText runs what Text takes of memory: one batch of the largest size.
+func RehearseText(m *model.GPT, w *Windows, grid bdia.Grid) error {
+	return m.Loss(w.Largest(), grid, new(float64))
+}
+
+// Text measures m on the windows of a text, on a grid and in float32. Progress, which
+// may be nil, hears how many windows are done. It ends early with the error of ctx.
+func Text(ctx context.Context, m *model.GPT, tok Decoder, w *Windows, grid bdia.Grid, progress func(done int)) (TextReport, error) {
+	r := TextReport{Windows: w.Len, Stride: w.Stride, Context: m.Config.Context, Grid: grid.String()}
+	var onGrid, inFloat float64
+	var size extent
+	for first := 0; first < w.Len; {
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
+		b, err := w.Batch(first)
+		if err != nil {
+			return r, err
+		}
+		if err := m.Loss(b, grid, &onGrid); err != nil {
+			return r, err
+		}
+		if grid != bdia.NoGrid {
+			if err := m.Loss(b, bdia.NoGrid, &inFloat); err != nil {
+				return r, err
+			}
+		}
+		targets := b.Targets[:0]
+		for _, id := range b.Targets {
+			if id != backend.Ignore {
+				targets = append(targets, id)
+			}
+		}
+		text, err := tok.Decode(targets)
+		if err != nil {
+			return r, err
+		}
+		r.Tokens += int64(len(targets))
+		size.add(text)
+		first += b.Size
+		if progress != nil {
+			progress(first)
+		}
+	}
+	if grid == bdia.NoGrid {
+		inFloat = onGrid
+	}
+	r.Loss, r.FloatLoss = onGrid/float64(r.Tokens), inFloat/float64(r.Tokens)
+	r.GridMinFloat = r.Loss - r.FloatLoss
+	r.Perplexity = metric.Perplexity(r.Loss)
+	r.WordPerplexity = finite(math.Exp(onGrid / float64(size.words)))
+	r.BitsPerByte = metric.BitsPerByte(r.Loss, r.Tokens, size.bytes)
+	return r, nil
+}
+
+// extent counts the bytes and words of a text that comes in pieces.
+type extent struct {
+	bytes, words int64
+	inWord       bool
+}
+
+// add counts the next piece.
+func (x *extent) add(text []byte) {
+	x.bytes += int64(len(text))
+	for _, b := range text {
+		inWord := b > ' '
+		if inWord && !x.inWord {
+			x.words++
+		}
+		x.inWord = inWord
+	}
+}
