@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,16 +35,6 @@ const (
 	maxLayers = 1 << 16
 )
 
-// firstOf returns the first error of a list.
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func inRange(name string, v, most int) error {
 	if v < 1 || v > most {
 		return fmt.Errorf("model: %s is %d; it must be from 1 to %d", name, v, most)
@@ -53,7 +44,7 @@ func inRange(name string, v, most int) error {
 
 // checkBlocks reports sizes of a stack of blocks that cannot be.
 func checkBlocks(layers, heads, width, mlp int) error {
-	if err := firstOf(inRange("layers", layers, maxLayers), inRange("heads", heads, maxDim),
+	if err := cmp.Or(inRange("layers", layers, maxLayers), inRange("heads", heads, maxDim),
 		inRange("width", width, maxDim), inRange("MLP width", mlp, 8*maxDim)); err != nil {
 		return err
 	}
@@ -76,7 +67,7 @@ func nearestWidths(width, heads int) string {
 }
 
 func checkDropouts(embedding, attention, residual float64) error {
-	return firstOf(checkProbability("embedding dropout", embedding), checkProbability("attention dropout", attention),
+	return cmp.Or(checkProbability("embedding dropout", embedding), checkProbability("attention dropout", attention),
 		checkProbability("residual dropout", residual))
 }
 

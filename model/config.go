@@ -1,6 +1,10 @@
 package model
 
-import "github.com/bdia-go/bdia/backend"
+import (
+	"cmp"
+
+	"github.com/bdia-go/bdia/backend"
+)
 
 // GPTConfig describes a GPT-2-like language model.
 type GPTConfig struct {
@@ -59,7 +63,7 @@ func (c GPTConfig) Epsilon() float64 {
 
 // Validate reports the first thing that cannot be.
 func (c GPTConfig) Validate() error {
-	return firstOf(
+	return cmp.Or(
 		inRange("vocabulary", c.Vocab, 1<<24),
 		inRange("context", c.Context, maxDim),
 		checkBlocks(c.Layers, c.Heads, c.Width, c.MLPWidth()),

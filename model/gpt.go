@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -268,7 +269,7 @@ func (m *GPT) check(b Batch, targets bool) error {
 	if (targets || b.Targets != nil) && len(b.Targets) != len(b.Inputs) {
 		return fmt.Errorf("model: %w: %d targets for %d inputs", ErrBatch, len(b.Targets), len(b.Inputs))
 	}
-	return firstOf(checkIDs("input", b.Inputs, 0, m.Config.Vocab), checkIDs("target", b.Targets, backend.Ignore, m.Config.Vocab))
+	return cmp.Or(checkIDs("input", b.Inputs, 0, m.Config.Vocab), checkIDs("target", b.Targets, backend.Ignore, m.Config.Vocab))
 }
 
 // upload brings a batch to the device, with room for a loss per token.

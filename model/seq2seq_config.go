@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/bdia-go/bdia/backend"
@@ -78,7 +79,7 @@ func (c Seq2SeqConfig) Epsilon() float64 {
 
 // Validate reports the first thing that cannot be.
 func (c Seq2SeqConfig) Validate() error {
-	if err := firstOf(
+	if err := cmp.Or(
 		inRange("source vocabulary", c.SourceVocab, 1<<24),
 		inRange("target vocabulary", c.TargetVocab, 1<<24),
 		inRange("source context", c.SourceContext, maxDim),

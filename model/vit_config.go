@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/bdia-go/bdia"
@@ -92,7 +93,7 @@ func (c ViTConfig) depth(k int) float64 {
 // Validate reports the first thing that cannot be.
 func (c ViTConfig) Validate() error {
 	const maxImage = 1 << 13
-	if err := firstOf(inRange("image size", c.Image, maxImage), inRange("patch size", c.Patch, maxImage), inRange("number of classes", c.Classes, maxDim)); err != nil {
+	if err := cmp.Or(inRange("image size", c.Image, maxImage), inRange("patch size", c.Patch, maxImage), inRange("number of classes", c.Classes, maxDim)); err != nil {
 		return err
 	}
 	if c.Image < c.Patch {
@@ -102,7 +103,7 @@ func (c ViTConfig) Validate() error {
 		low := c.Image / c.Patch * c.Patch
 		return fmt.Errorf("model: an image of %d pixels cannot be cut into patches of %d; use images of %d or %d", c.Image, c.Patch, low, low+c.Patch)
 	}
-	return firstOf(
+	return cmp.Or(
 		inRange("number of positions", c.Positions(), maxDim),
 		checkBlocks(c.Layers, c.Heads, c.Width, c.MLPWidth()),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
