@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"runtime"
-	"syscall"
+
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // runDir is an open run directory with the operations that change it. os.Root
@@ -67,20 +67,12 @@ func (d *runDir) sync(name string) error {
 	if err := d.before("sync", name); err != nil {
 		return err
 	}
-	if runtime.GOOS == "windows" { // cannot sync folders
-		return nil
-	}
 	f, err := d.root.Open(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	err = f.Sync()
-	// Some network file systems cannot sync folders and say so.
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	return err
+	return atomicfile.SyncFolder(f)
 }
 
 func (d *runDir) rename(from, to string) error {

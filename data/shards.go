@@ -29,8 +29,6 @@ type header struct {
 	index       uint32
 	shards      uint32
 	total       int64
-
-	temp string // file name while being written; not stored
 }
 
 func (h header) encode() []byte {

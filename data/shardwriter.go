@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // DefaultShardTokens is the number of tokens of a full shard unless told
@@ -45,12 +47,16 @@ type ShardWriter struct {
 	dir, name string
 	opts      ShardOptions
 	width     int
-	f         *os.File // temporary file of the current shard
-	header    header   // of the current shard
-	done      []header // of the finished shards
+	shards    []newShard // the last one takes tokens unless it is full
 	total     int64
 	buf       []byte
 	err       error // first error; or errClosed
+}
+
+// newShard is a shard that is being written.
+type newShard struct {
+	*atomicfile.File
+	header
 }
 
 var errClosed = errors.New("data: shard writer is closed")
@@ -68,14 +74,8 @@ func CreateShards(dir, name string, opts ShardOptions) (*ShardWriter, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("data: create shards: %w", err)
 	}
-	left, err := filepath.Glob(filepath.Join(dir, fmt.Sprintf(".%s-[0-9]*.tmp", name)))
-	if err != nil {
-		return nil, fmt.Errorf("data: shard set name %q: %w", name, err)
-	}
-	for _, f := range left {
-		if err := os.Remove(f); err != nil {
-			return nil, fmt.Errorf("data: remove what an interrupted writer left: %w", err)
-		}
+	if err := atomicfile.Clean(dir, name+"-[0-9]*"); err != nil {
+		return nil, fmt.Errorf("data: remove what an interrupted writer left in %s: %w", dir, err)
 	}
 	if opts.ShardTokens == 0 {
 		opts.ShardTokens = DefaultShardTokens
@@ -107,53 +107,52 @@ func (w *ShardWriter) Write(ids []int32) error {
 		}
 	}
 	for len(ids) > 0 && w.err == nil {
-		if w.f == nil {
-			if w.f, w.err = os.CreateTemp(w.dir, w.tempName(len(w.done), "*")); w.err != nil {
-				break
-			}
-			w.header = header{temp: w.f.Name()}
-			_, w.err = w.f.Write(make([]byte, headerSize))
-		}
-		n := min(int64(len(ids)), w.opts.ShardTokens-w.header.count, int64(cap(w.buf)/w.width))
-		w.put(ids[:n])
-		ids = ids[n:]
-		if w.err == nil && w.header.count == w.opts.ShardTokens {
-			w.finishShard()
-		}
+		ids = ids[w.put(ids):]
 	}
 	if w.err != nil {
-		w.err = fmt.Errorf("data: write shard %d of %s: %w", len(w.done), w.name, w.err)
+		w.err = fmt.Errorf("data: write shard %d of %s: %w", w.total/w.opts.ShardTokens, w.name, w.err)
 	}
 	return w.err
 }
 
-// put writes ids, which fit in the buffer, to the current shard.
-func (w *ShardWriter) put(ids []int32) {
-	if w.err != nil {
-		return
+// put writes as many of ids as fit in the buffer and the current shard, and returns
+// their number. An error goes to w.err.
+func (w *ShardWriter) put(ids []int32) int {
+	if n := len(w.shards); n == 0 || w.shards[n-1].count == w.opts.ShardTokens {
+		if w.err = w.start(); w.err != nil {
+			return 0
+		}
 	}
+	sh := &w.shards[len(w.shards)-1]
+	n := int(min(int64(len(ids)), w.opts.ShardTokens-sh.count, int64(cap(w.buf)/w.width)))
 	b := w.buf[:0]
-	for _, id := range ids {
+	for _, id := range ids[:n] {
 		if w.width == 2 {
 			b = binary.LittleEndian.AppendUint16(b, uint16(id))
 		} else {
 			b = binary.LittleEndian.AppendUint32(b, uint32(id))
 		}
 	}
-	w.header.crc = crc32.Update(w.header.crc, castagnoli, b)
-	w.header.count += int64(len(ids))
-	w.total += int64(len(ids))
-	_, w.err = w.f.Write(b)
+	sh.crc = crc32.Update(sh.crc, castagnoli, b)
+	if _, w.err = sh.Write(b); w.err != nil {
+		return 0
+	}
+	if sh.count += int64(n); sh.count == w.opts.ShardTokens {
+		w.err = sh.Close()
+	}
+	w.total += int64(n)
+	return n
 }
 
-func (w *ShardWriter) finishShard() {
-	w.err = w.f.Close()
-	w.f = nil
-	w.done = append(w.done, w.header)
-}
-
-func (w *ShardWriter) tempName(index int, unique string) string {
-	return fmt.Sprintf(".%s-%05d.%s.tmp", w.name, index, unique)
+// start starts the next shard.
+func (w *ShardWriter) start() error {
+	f, err := atomicfile.Create(shardPath(w.dir, w.name, len(w.shards)))
+	if err != nil {
+		return err
+	}
+	w.shards = append(w.shards, newShard{File: f})
+	_, err = f.Write(make([]byte, headerSize))
+	return err
 }
 
 // Close writes the headers, which need the totals, and gives the shards their
@@ -161,62 +160,44 @@ func (w *ShardWriter) tempName(index int, unique string) string {
 // dropped as by Abort.
 func (w *ShardWriter) Close() error {
 	defer w.Abort()
-	if w.err == nil && w.f != nil {
-		w.finishShard()
-	}
 	if w.err != nil {
 		return w.err
 	}
 	if w.total == 0 {
 		return fmt.Errorf("data: %w: shard set %s has no token", ErrNoText, w.name)
 	}
-	for i := range w.done {
-		if err := w.completeShard(i); err != nil {
+	for i, sh := range w.shards {
+		h := sh.header
+		h.width, h.vocabSize, h.fingerprint = w.width, w.opts.VocabSize, w.opts.Fingerprint
+		h.index, h.shards, h.total = uint32(i), uint32(len(w.shards)), w.total
+		if _, err := sh.WriteAt(h.encode(), 0); err != nil {
+			return fmt.Errorf("data: complete shard %d of %s: %w", i, w.name, err)
+		}
+		if err := sh.File.Close(); err != nil {
 			return fmt.Errorf("data: complete shard %d of %s: %w", i, w.name, err)
 		}
 	}
 	// Without its shard 0 a set does not open: the old one loses it first and
 	// the new one gets it last, so that a crash in between leaves no mixture.
-	if err := os.Remove(shardPath(w.dir, w.name, 0)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := atomicfile.Remove(shardPath(w.dir, w.name, 0)); err != nil {
 		return fmt.Errorf("data: replace shard set %s: %w", w.name, err)
 	}
-	for i := len(w.done) - 1; i >= 0; i-- {
-		if err := os.Rename(w.done[i].temp, shardPath(w.dir, w.name, i)); err != nil {
+	for _, sh := range slices.Backward(w.shards) {
+		if err := sh.Commit(); err != nil {
 			return fmt.Errorf("data: replace shard set %s: %w", w.name, err)
 		}
 	}
-	for i := len(w.done); os.Remove(shardPath(w.dir, w.name, i)) == nil; i++ {
+	for i := len(w.shards); os.Remove(shardPath(w.dir, w.name, i)) == nil; i++ {
 		// What is left of a longer old set goes.
 	}
-	w.done = nil
 	return nil
 }
 
-// completeShard puts the header in front of temporary file i.
-func (w *ShardWriter) completeShard(i int) error {
-	h := w.done[i]
-	h.width, h.vocabSize, h.fingerprint = w.width, w.opts.VocabSize, w.opts.Fingerprint
-	h.index, h.shards, h.total = uint32(i), uint32(len(w.done)), w.total
-	f, err := os.OpenFile(h.temp, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(h.encode(), 0)
-	return errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-}
-
-// Abort removes the temporary files. After Close it does nothing, so that it
-// can be deferred.
+// Abort drops the set. After Close it does nothing, so that it can be deferred.
 func (w *ShardWriter) Abort() {
-	if w.f != nil {
-		w.f.Close()
-		os.Remove(w.f.Name())
-		w.f = nil
+	for _, sh := range w.shards {
+		sh.Abort()
 	}
-	for _, h := range w.done {
-		os.Remove(h.temp)
-	}
-	w.done = nil
 	if w.err == nil {
 		w.err = errClosed
 	}

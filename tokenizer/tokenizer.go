@@ -8,6 +8,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // Tokenizer maps text to ids 0..VocabSize()-1 and back. Implementations are
@@ -151,23 +153,9 @@ func readFile(path string, most int64) ([]byte, error) {
 // writeFile replaces a file in one step, so that a stop half-way leaves no
 // half-written vocabulary beside a finished model.
 func writeFile(dir, name string, b []byte) error {
-	f, err := os.CreateTemp(dir, name+".*.tmp")
-	if err != nil {
-		return fmt.Errorf("tokenizer: %w", err)
-	}
-	_, err = f.Write(b)
-	if cerr := f.Chmod(0o644); err == nil {
-		err = cerr
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("tokenizer: writing %s: %w", filepath.Join(dir, name), err)
+	path := filepath.Join(dir, name)
+	if err := atomicfile.Write(path, b); err != nil {
+		return fmt.Errorf("tokenizer: writing %s: %w", path, err)
 	}
 	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // What --force replaces is what an export can have written: a file by a file, a
@@ -140,14 +142,14 @@ func (o exportOptions) place(temporary string, sources []string) error {
 		return err
 	}
 	if !o.force {
-		return os.Rename(o.path, o.out)
+		return atomicfile.Move(o.path, o.out)
 	}
 	before := filepath.Join(temporary, "before")
 	none := os.Rename(o.out, before)
 	if none != nil && !errors.Is(none, fs.ErrNotExist) {
 		return none
 	}
-	err := os.Rename(o.path, o.out)
+	err := atomicfile.Move(o.path, o.out)
 	if err != nil && none == nil {
 		err = errors.Join(err, os.Rename(before, o.out))
 	}

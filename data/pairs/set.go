@@ -27,6 +27,7 @@ const (
 	version    = 1
 	headerSize = 128
 	lengthSize = 4 // bytes of the two lengths of a pair
+	setEnding  = ".pairs"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -151,7 +152,7 @@ func Open(dir, name string, o OpenOptions) (*Set, error) {
 	return s, nil
 }
 
-func setPath(dir, name string) string { return filepath.Join(dir, name+".pairs") }
+func setPath(dir, name string) string { return filepath.Join(dir, name+setEnding) }
 
 func (s *Set) open(o OpenOptions) error {
 	b, unmap, err := mmap.Open(s.path)

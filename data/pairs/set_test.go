@@ -99,7 +99,7 @@ func TestSetBytes(t *testing.T) {
 
 func TestSetReplacedAsAWhole(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "[odd") // which is no pattern
 	v := Vocabulary{Size: 50}
 	first, second := someIDs(5000, 50), someIDs(300, 50)
 	before := writeSet(t, dir, v, v, first)

@@ -7,19 +7,20 @@ import (
 	"hash/crc32"
 	"math"
 	"os"
-	"path/filepath"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // Writer writes a stored set (see the package comment). Nothing bears the set's
 // name before Close. It holds 4 bytes of memory for each pair.
 type Writer struct {
-	dir, name string
-	h         header
-	f         *os.File // temporary file
-	buf       []byte
-	lengths   []byte
-	err       error // first error; or errClosed
+	name    string
+	h       header
+	f       *atomicfile.File
+	buf     []byte
+	lengths []byte
+	err     error // first error; or errClosed
 }
 
 var errClosed = errors.New("pairs: writer is closed")
@@ -42,21 +43,14 @@ func Create(dir, name string, source, target Vocabulary) (*Writer, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("pairs: create a set: %w", err)
 	}
-	temp := fmt.Sprintf(".%s.pairs.*.tmp", name)
-	left, err := filepath.Glob(filepath.Join(dir, temp))
+	if err := atomicfile.Clean(dir, name+setEnding); err != nil {
+		return nil, fmt.Errorf("pairs: remove what an interrupted writer left in %s: %w", dir, err)
+	}
+	f, err := atomicfile.Create(setPath(dir, name))
 	if err != nil {
-		return nil, fmt.Errorf("pairs: set name %q: %w", name, err)
+		return nil, fmt.Errorf("pairs: create a set in %s: %w", dir, err)
 	}
-	for _, f := range left {
-		if err := os.Remove(f); err != nil {
-			return nil, fmt.Errorf("pairs: remove what an interrupted writer left: %w", err)
-		}
-	}
-	f, err := os.CreateTemp(dir, temp)
-	if err != nil {
-		return nil, fmt.Errorf("pairs: create a set: %w", err)
-	}
-	w := &Writer{dir: dir, name: name, f: f, h: header{source: source, target: target, width: widthFor(source, target)},
+	w := &Writer{name: name, f: f, h: header{source: source, target: target, width: widthFor(source, target)},
 		buf: make([]byte, headerSize, flushBytes+2*MaxTokens*4)}
 	if _, w.err = f.Write(w.buf); w.err != nil {
 		w.Abort()
@@ -151,25 +145,15 @@ func (w *Writer) complete() error {
 	if w.flush(); w.err != nil {
 		return w.err
 	}
-	_, err := w.f.WriteAt(w.h.encode(), 0)
-	if err := errors.Join(err, w.f.Chmod(0o644), w.f.Sync(), w.f.Close()); err != nil {
+	if _, err := w.f.WriteAt(w.h.encode(), 0); err != nil {
 		return err
 	}
-	if err := os.Rename(w.f.Name(), setPath(w.dir, w.name)); err != nil {
-		return err
-	}
-	w.f = nil
-	return nil
+	return w.f.Commit()
 }
 
-// Abort removes the temporary file. After Close it does nothing, so that it can
-// be deferred.
+// Abort drops the set. After Close it does nothing, so that it can be deferred.
 func (w *Writer) Abort() {
-	if w.f != nil {
-		w.f.Close()
-		os.Remove(w.f.Name())
-		w.f = nil
-	}
+	w.f.Abort()
 	if w.err == nil {
 		w.err = errClosed
 	}

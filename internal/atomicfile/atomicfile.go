@@ -1,0 +1,214 @@
+// Package atomicfile writes files that appear whole or not at all, through a
+// crash, a kill or a full disk: a new file is written beside its place under a
+// hidden name, synced, renamed, and the folder is synced. For example, the new
+// content of dir/vocab.json is first dir/.vocab.json.RANDOM.tmp.
+//
+// It is small and our own because github.com/google/renameio, which does the
+// same, does not run on Windows. Several files that change together are the
+// business of package checkpoint.
+//
+// Errors give the cause without the names of files: callers know the name that
+// the user gave.
+package atomicfile
+
+import (
+	"cmp"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"runtime"
+	"syscall"
+)
+
+// fsync is a variable so that tests see what is synced, and when.
+var fsync = (*os.File).Sync
+
+// Write replaces the file at path by one that holds b.
+func Write(path string, b []byte) error {
+	f, err := Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Abort()
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	return f.Commit()
+}
+
+// File is a new file on its way to its place. It is for one goroutine.
+type File struct {
+	path string   // its place
+	temp string   // its name until Commit; empty after Commit or Abort
+	f    *os.File // nil once closed
+}
+
+// Create starts a new file for path in the folder of path. Nothing changes at
+// path before Commit. Defer Abort, which removes the file unless it was committed.
+func Create(path string) (*File, error) {
+	dir, name := filepath.Split(path)
+	temp := dir + "." + name + "." + rand.Text() + ".tmp"
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, bare(err)
+	}
+	return &File{path, temp, f}, nil
+}
+
+// Write appends b. After Close it fails.
+func (f *File) Write(b []byte) (int, error) {
+	n, err := f.f.Write(b)
+	return n, bare(err)
+}
+
+// WriteAt writes b at an offset, for a header that depends on what follows it.
+// After Close it opens the file again.
+func (f *File) WriteAt(b []byte, offset int64) (n int, err error) {
+	if f.f == nil {
+		if f.f, err = os.OpenFile(f.temp, os.O_WRONLY, 0); err != nil {
+			return 0, bare(err)
+		}
+	}
+	n, err = f.f.WriteAt(b, offset)
+	return n, bare(err)
+}
+
+// Close syncs and closes the file, which keeps its hidden name. So a set of many
+// files need not hold them all open. A second Close does nothing.
+func (f *File) Close() error {
+	if f.f == nil {
+		return nil
+	}
+	err := cmp.Or(bare(fsync(f.f)), bare(f.f.Close()))
+	f.f = nil
+	return err
+}
+
+// Commit closes the file and puts it in its place. After an error what was there
+// before is still there, and Abort removes the new file.
+func (f *File) Commit() error {
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := rename(f.temp, f.path); err != nil {
+		return err
+	}
+	f.temp = ""
+	return syncFolderOf(f.path)
+}
+
+// Abort removes the file. After Commit it does nothing.
+func (f *File) Abort() {
+	if f.f != nil {
+		f.f.Close()
+		f.f = nil
+	}
+	if f.temp != "" {
+		os.Remove(f.temp)
+		f.temp = ""
+	}
+}
+
+// Move renames from, a file or a folder of files, to the name to, after it has
+// synced what is in it. Both lie on the same disk. A file at to is replaced.
+func Move(from, to string) error {
+	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir():
+			return syncFolder(path)
+		case d.Type().IsRegular():
+			return syncFile(path)
+		}
+		return nil
+	})
+	if err != nil {
+		return bare(err)
+	}
+	if err := rename(from, to); err != nil {
+		return err
+	}
+	return syncFolderOf(to)
+}
+
+// Remove removes the file at path for good. One that is absent is no error.
+func Remove(path string) error {
+	if err := os.Remove(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return bare(err)
+	}
+	return syncFolderOf(path)
+}
+
+// Clean removes what interrupted writers of files in dir left: the hidden files
+// for names that match pattern, in the syntax of path.Match. The caller knows
+// that no such writer is at work.
+func Clean(dir, pattern string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return bare(err)
+	}
+	for _, e := range entries {
+		left, err := path.Match("."+pattern+".*.tmp", e.Name())
+		if err != nil {
+			return err
+		}
+		if left {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return bare(err)
+			}
+		}
+	}
+	return nil
+}
+
+// SyncFolder makes the names in an open folder durable, where the system can do
+// so: Windows and some network file systems cannot.
+func SyncFolder(f *os.File) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	err := fsync(f)
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+func syncFolderOf(path string) error { return syncFolder(filepath.Dir(path)) }
+
+func syncFolder(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return bare(err)
+	}
+	defer f.Close()
+	return bare(SyncFolder(f))
+}
+
+func syncFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0) // Windows syncs only what may be written
+	if err != nil {
+		return bare(err)
+	}
+	return cmp.Or(bare(fsync(f)), bare(f.Close()))
+}
+
+func rename(from, to string) error { return bare(os.Rename(from, to)) }
+
+// bare drops the operation and the names of files.
+func bare(err error) error {
+	if e, ok := err.(*fs.PathError); ok {
+		return e.Err
+	}
+	if e, ok := err.(*os.LinkError); ok {
+		return e.Err
+	}
+	return err
+}
