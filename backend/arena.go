@@ -2,6 +2,7 @@ package backend
 
 import (
 	"fmt"
+	"sync/atomic"
 
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -42,6 +43,7 @@ const alignment = 64
 // in reverse order, to a mark. So it never fragments, its peak is exact, and the
 // same sequence of calls gives the same layout on every backend.
 type Arena struct {
+	id    uint32
 	limit int64
 	now   Usage
 	peak  Usage
@@ -50,14 +52,27 @@ type Arena struct {
 // Mark is a height of the stack, to which Release returns.
 type Mark struct{ usage Usage }
 
-// NewArena returns an arena of limit bytes; limit 0 means unbounded (planning).
-func NewArena(limit int64) Arena { return Arena{limit: limit} }
+// arenas counts the arenas of this process.
+var arenas atomic.Uint32
+
+// NewArena returns an arena of limit bytes; limit 0 means unbounded (planning). It
+// gets a number that no other arena has.
+func NewArena(limit int64) Arena { return Arena{id: arenas.Add(1), limit: limit} }
+
+// Check panics when t lies in another arena: a program that mixes the tensors of two
+// backends would read and write memory at random.
+func (a *Arena) Check(t tensor.Tensor) {
+	if t.Arena != a.id {
+		panic(fmt.Sprintf("backend: tensor %v lies in arena %d and was used with arena %d; a tensor belongs to the backend that allocated it",
+			t.Shape, t.Arena, a.id))
+	}
+}
 
 // Alloc returns fresh memory. Its contents are unspecified. It panics when the
 // arena is full: a run's arena is as large as its plan, so that would be a
 // mistake in the program.
 func (a *Arena) Alloc(c Component, d tensor.DType, s tensor.Shape) tensor.Tensor {
-	t := tensor.Tensor{Offset: a.now.Total, Shape: s, DType: d}
+	t := tensor.Tensor{Offset: a.now.Total, Shape: s, Arena: a.id, DType: d}
 	size := (t.Bytes() + alignment - 1) &^ (alignment - 1)
 	a.now.Total += size
 	a.now.ByComponent[c] += size

@@ -36,6 +36,16 @@ func TestArenaIsAStack(t *testing.T) {
 	}
 }
 
+// TestArenasHaveNumbers: each arena has its own, which its tensors carry.
+func TestArenasHaveNumbers(t *testing.T) {
+	t.Parallel()
+	a, b := NewArena(0), NewArena(0)
+	x, y := a.Alloc(Weights, tensor.F32, tensor.Shape{1}), b.Alloc(Weights, tensor.F32, tensor.Shape{1})
+	if x.Arena == 0 || y.Arena == 0 || x.Arena == y.Arena {
+		t.Errorf("two arenas have the numbers %d and %d", x.Arena, y.Arena)
+	}
+}
+
 func TestArenaPeakIsTheFirstOfEquals(t *testing.T) {
 	t.Parallel()
 	a := NewArena(0)

@@ -67,11 +67,12 @@ func (s Shape) String() string {
 // Dims returns the dimensions in use as a new slice.
 func (s Shape) Dims() []int { return append([]int(nil), s[:s.Rank()]...) }
 
-// Tensor is a contiguous, row-major piece of a backend's arena.
-// The zero Tensor means "none".
+// Tensor is a contiguous, row-major piece of a backend's arena. Its views, such as
+// RowRange, lie in the same arena. The zero Tensor means "none".
 type Tensor struct {
 	Offset int64 // bytes from the start of the arena
 	Shape  Shape
+	Arena  uint32 // number of the arena in this process, never 0; backends refuse tensors of another arena
 	DType  DType
 }
 

@@ -25,6 +25,19 @@ func TestShapeAndViews(t *testing.T) {
 	}
 }
 
+// TestViewsKeepTheArena: every view lies where its tensor does.
+func TestViewsKeepTheArena(t *testing.T) {
+	t.Parallel()
+	x := Tensor{Shape: Shape{2, 3, 4}, Arena: 7}
+	for name, v := range map[string]Tensor{
+		"Reshape": x.Reshape(Shape{24}), "RowRange": x.RowRange(1, 2), "Slice": x.Slice(1, 2), "Index": x.Index(1),
+	} {
+		if v.Arena != 7 {
+			t.Errorf("%s: arena %d, want 7", name, v.Arena)
+		}
+	}
+}
+
 func TestViewsOutsidePanic(t *testing.T) {
 	t.Parallel()
 	x := Tensor{Shape: Shape{2, 3}}

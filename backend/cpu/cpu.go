@@ -112,8 +112,14 @@ func view[E float32 | int32 | byte](b *Backend, t tensor.Tensor, d tensor.DType)
 	if t.DType != d {
 		panic(fmt.Sprintf("cpu: tensor of element type %d used as type %d", t.DType, d))
 	}
-	raw := b.mem[t.Offset:][:t.Bytes()]
+	raw := b.bytes(t)
 	return unsafe.Slice((*E)(unsafe.Pointer(&raw[0])), t.Len())
+}
+
+// bytes returns the memory of t, whatever its element type.
+func (b *Backend) bytes(t tensor.Tensor) []byte {
+	b.Check(t)
+	return b.mem[t.Offset:][:t.Bytes()]
 }
 
 func (b *Backend) f32(t tensor.Tensor) []float32 { return view[float32](b, t, tensor.F32) }

@@ -74,6 +74,23 @@ func TestMisusePanics(t *testing.T) {
 	}
 }
 
+// TestTensorsOfTwoBackends: no operation takes a tensor of another backend.
+func TestTensorsOfTwoBackends(t *testing.T) {
+	t.Parallel()
+	here, there := newEnv(t, "", 1), newEnv(t, "", 1)
+	x, y := here.zero(2, 3), there.zero(2, 3)
+	for name, f := range map[string]func(){
+		"add":      func() { here.Add(x, x, y) },
+		"copy":     func() { there.Copy(y, x) },
+		"zero":     func() { here.Zero(y) },
+		"upload":   func() { here.Upload(y, make([]float32, 6)) },
+		"download": func() { here.Download(make([]float32, 6), y) },
+		"view":     func() { here.Scale(y.RowRange(0, 1), 2) },
+	} {
+		mustPanic(t, name, "tensor belongs to the backend that allocated it", f)
+	}
+}
+
 // TestMemory checks that uploads come back, and that neighbours stay apart.
 func TestMemory(t *testing.T) {
 	t.Parallel()

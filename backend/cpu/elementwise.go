@@ -34,7 +34,7 @@ func (b *Backend) each(c chunks) {
 }
 
 // Zero clears t, whatever its element type.
-func (b *Backend) Zero(t tensor.Tensor) { clear(b.mem[t.Offset:][:t.Bytes()]) }
+func (b *Backend) Zero(t tensor.Tensor) { clear(b.bytes(t)) }
 
 // Copy copies src to dst.
 func (b *Backend) Copy(dst, src tensor.Tensor) {
