@@ -212,22 +212,3 @@ type Draw struct {
 	Block int
 	Site  Site
 }
-
-// Site tells apart the uses of dropout within a block.
-type Site uint8
-
-const (
-	SiteEmbedding Site = iota
-	SiteAttention
-	SiteAttentionProj
-	SiteMLP
-	SiteAttentionPath // stochastic depth of the attention branch
-	SiteMLPPath       // stochastic depth of the MLP branch
-	SiteCross         // attention to another sequence
-	SiteCrossProj
-	SiteCrossPath  // stochastic depth of its branch
-	SiteAdapterQKV // before the adapter of a linear layer, in the order of the layers
-	SiteAdapterProj
-	SiteAdapterFC1
-	SiteAdapterFC2
-)

@@ -148,25 +148,8 @@ func (b *Backend) DropSamples(y, x tensor.Tensor, p float32, draw backend.Draw) 
 // keepOf returns how many of 65536 elements survive dropout with probability p.
 func keepOf(p float32) uint32 { return uint32(float64(1-p)*65536 + 0.5) }
 
-// sites names the streams of random numbers of the uses of dropout.
-var sites = [...]rng.Site{
-	backend.SiteEmbedding:     rng.SiteEmbedding,
-	backend.SiteAttention:     rng.SiteAttention,
-	backend.SiteAttentionProj: rng.SiteAttentionProj,
-	backend.SiteMLP:           rng.SiteMLP,
-	backend.SiteAttentionPath: rng.SiteAttentionPath,
-	backend.SiteMLPPath:       rng.SiteMLPPath,
-	backend.SiteCross:         rng.SiteCross,
-	backend.SiteCrossProj:     rng.SiteCrossProj,
-	backend.SiteCrossPath:     rng.SiteCrossPath,
-	backend.SiteAdapterQKV:    rng.SiteAdapterQKV,
-	backend.SiteAdapterProj:   rng.SiteAdapterProj,
-	backend.SiteAdapterFC1:    rng.SiteAdapterFC1,
-	backend.SiteAdapterFC2:    rng.SiteAdapterFC2,
-}
-
 // key returns the stream of random numbers of one sample of a pass.
 func key(d backend.Draw, sample int) rng.Key {
 	return rng.Key{Seed: d.Seed, Step: uint32(d.Step), Sample: uint32(d.Sample + sample),
-		Block: uint32(d.Block), Site: sites[d.Site]}
+		Block: uint32(d.Block), Site: d.Site}
 }

@@ -332,7 +332,7 @@ func TestDropout(t *testing.T) {
 		kept := 0
 		for i, v := range got {
 			sample, element := i/n, uint32(i%n)
-			word := rng.Key{Seed: 9, Step: 4, Sample: uint32(10 + sample), Block: 3, Site: rng.SiteMLP}.At(element / 8)[element%8/2]
+			word := rng.Key{Seed: 9, Step: 4, Sample: uint32(10 + sample), Block: 3, Site: backend.SiteMLP}.At(element / 8)[element%8/2]
 			want := float32(0)
 			if word>>(16*(element%2))&0xffff < keepOf(p) {
 				want = float32(65536) / float32(keepOf(p))

@@ -109,7 +109,7 @@ func TestDropSamples(t *testing.T) {
 		}
 		testkit.EqualBits(e.t, "samples", got, first)
 		for b := range B {
-			word := rng.Key{Seed: 9, Step: 4, Sample: uint32(10 + b), Block: 3, Site: rng.SiteMLPPath}.At(0)[0]
+			word := rng.Key{Seed: 9, Step: 4, Sample: uint32(10 + b), Block: 3, Site: backend.SiteMLPPath}.At(0)[0]
 			factor := float32(0)
 			if word&0xffff < keepOf(p) {
 				factor = float32(65536) / float32(keepOf(p))

@@ -41,7 +41,7 @@ var rules = []rule{
 	{"checkpoint", "internal/atomicfile", "golang.org/x/sys"},
 
 	{"kernel", "internal/cpufeat internal/rng", ""},
-	{"backend", "tensor", ""},
+	{"backend", "internal/rng tensor", ""},
 	{"backend/plan", "backend tensor", ""},
 	{"backend/meter", "backend tensor", ""},
 	{"backend/cpu", "backend backend/plan internal/cpufeat internal/rng kernel tensor", "golang.org/x/sys"},

@@ -8,27 +8,16 @@
 // the work; there is no generator state to save.
 package rng
 
-// Site tells apart the uses of randomness within one block of one sample.
+// Site tells apart the uses of randomness within one block of one sample. Its number
+// is part of the key of a draw, so it never changes. The uses of dropout have the
+// numbers 1 to 4 and 8 to 16: see package backend, which names them.
 type Site uint8
 
 const (
-	SiteGamma         Site = iota // gamma of a block (paper, eq. 12)
-	SiteEmbedding                 // dropout after the embedding
-	SiteAttention                 // dropout on attention weights
-	SiteAttentionProj             // dropout on the attention output
-	SiteMLP                       // dropout on the MLP output
-	SiteData                      // choice of training samples
-	SiteInit                      // parameter initialisation
-	SiteGenerate                  // sampling from a language model
-	SiteAttentionPath             // stochastic depth of an attention branch
-	SiteMLPPath                   // stochastic depth of an MLP branch
-	SiteCross                     // dropout on weights of attention to another sequence
-	SiteCrossProj                 // dropout on its output
-	SiteCrossPath                 // stochastic depth of its branch
-	SiteAdapterQKV                // dropout before the adapter of a linear layer
-	SiteAdapterProj
-	SiteAdapterFC1
-	SiteAdapterFC2
+	SiteGamma    Site = 0 // gamma of a block (paper, eq. 12)
+	SiteData     Site = 5 // choice of training samples
+	SiteInit     Site = 6 // parameter initialisation
+	SiteGenerate Site = 7 // sampling from a language model
 )
 
 // Key names one stream of 128-bit draws.

@@ -29,7 +29,7 @@ func TestKeysAreDistinctStreams(t *testing.T) {
 	for _, k := range []Key{base,
 		{Seed: 1 << 40, Step: 2, Sample: 3, Block: 4}, {Seed: 1, Step: 3, Sample: 3, Block: 4},
 		{Seed: 1, Step: 2, Sample: 4, Block: 4}, {Seed: 1, Step: 2, Sample: 3, Block: 5},
-		{Seed: 1, Step: 2, Sample: 3, Block: 4, Site: SiteMLP}} {
+		{Seed: 1, Step: 2, Sample: 3, Block: 4, Site: 4}} {
 		if old, dup := seen[k.At(0)]; dup {
 			t.Errorf("%+v and %+v draw the same word", old, k)
 		}
