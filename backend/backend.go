@@ -1,12 +1,30 @@
 // Package backend is the seam between the mathematics of transformers and the
 // machines that run it: one interface of fused operations on opaque memory.
 //
-// Operations are queued in order and may run asynchronously; Sync and the
-// reading calls wait. Tensors are row-major; (B,T,C) is batch, time, channels;
-// a "row" is the last dimension. Sizes are the caller's business: operations
-// panic on shapes that do not fit. Sums have the fixed order that package
-// kernel documents, so results do not depend on threads or on how samples are
-// split into micro-batches.
+// # Order and waiting
+//
+// Operations run in the order of their calls, perhaps later than the call: a backend may
+// put them in a queue. The calls that read (Download, DownloadInts, DownloadBytes and
+// SumSquares) and Sync return when everything called before them is done. So this is
+// right on every backend:
+//
+//	be.Upload(x, host)   // has taken host's values when it returns,
+//	host[0] = 7          // so host may change at once
+//	be.Add(y, x, x)      // may run later
+//	be.Release(mark)     // x's memory goes to operations that are called later, and so run later
+//	be.Download(host, y) // waits, and then host holds the sum
+//
+// Uploads have taken their source when they return: the caller reuses its slice at once.
+// Everything else that is passed by value (shapes, scalars, a Draw, an AttentionSpec) is
+// taken too. Release needs no Sync before it, but tensors that were released must not be
+// passed to a call any more.
+//
+// # Shapes and sums
+//
+// Tensors are row-major; (B,T,C) is batch, time, channels; a "row" is the last
+// dimension. Operations panic on shapes that do not fit and on tensors of another
+// backend's arena. Sums have the fixed order that package kernel documents, so results
+// do not depend on threads or on how samples are split into micro-batches.
 package backend
 
 import (
@@ -23,14 +41,16 @@ type Backend interface {
 	Release(m Mark)
 	Peak() Usage
 
-	// Upload and Download copy between host and device; lengths must match.
+	// Upload and Download, with their kin for other element types, copy between host
+	// and device; lengths must match. An upload has taken its source when it returns,
+	// and a download waits for everything called before it.
 	Upload(dst tensor.Tensor, src []float32)
 	Download(dst []float32, src tensor.Tensor)
 	UploadInts(dst tensor.Tensor, src []int32)
 	DownloadInts(dst []int32, src tensor.Tensor)
 	UploadBytes(dst tensor.Tensor, src []byte)
 	DownloadBytes(dst []byte, src tensor.Tensor)
-	// Sync waits until everything queued is done.
+	// Sync waits until everything called before it is done.
 	Sync()
 
 	// Zero clears t; Copy copies src, of the same size, to dst.
@@ -62,7 +82,7 @@ type Backend interface {
 	LinearBackwardWeight(dw, db, dy, x tensor.Tensor)
 
 	// LayerNorm normalises each row of x: y = (x-mean)*rstd*w + b, b may be
-	// none. stats (rows,2) keeps mean and rstd: first all means, then all rstd.
+	// none. stats (2,rows) keeps the means of all rows, then their rstd.
 	LayerNorm(y, stats, x, w, b tensor.Tensor, eps float32)
 	// LayerNormBackward writes dx (which may be dy) and adds to dw and db, unless
 	// they are none.
