@@ -15,26 +15,27 @@ import (
 //
 // The tiles are part of the definition: sums run over the keys of a tile in the
 // order of ExpSum and over tiles in ascending order, matrix products as chains
-// over ascending keys (or queries, for the gradients of keys and values). What
-// no query of a strip sees takes no part in its products; what only some see has
-// weight 0 for the others. Rejected: tiles chosen by cache size or thread count,
-// which would make bits depend on the machine.
+// over ascending keys (or queries, for the gradients of keys and values). Keys
+// that no query of a strip sees take no part in its products; a key that only some
+// of them see has weight 0 for the others. Rejected: tiles chosen by cache size or
+// thread count, which would make bits depend on the machine.
 //
 // A tile's keys and values are packed once for all queries of the call, and a
-// strip of scores stays in the first-level cache from the product that makes it
-// to those that use it up.
+// strip of scores stays in the first-level cache from the product that makes it to
+// the products that use it up.
 
 const (
 	tile  = 256       // queries or keys
 	strip = 12        // rows of scores that are made together: two tiles of AVX2's product, one of AVX-512's
-	block = 8 * strip // queries whose weights the backward pass holds at a time
+	block = 8 * strip // queries for which the backward pass holds the weights at a time
 
 	tileLD = tile + lanes // not a multiple of the page, lest rows compete for cache lines
 	// MaxHeadDim is the largest width of a head.
 	MaxHeadDim = 256
 
 	attentionScratch = 3*tile*MaxHeadDim + 2*block*(MaxHeadDim+tileLD) + block
-	// ScratchFloats is the scratch that each thread needs for any kernel.
+	// ScratchFloats is the length, in floats, of the scratch buffer that each
+	// thread needs for any kernel.
 	ScratchFloats = max(GemmScratch, attentionScratch)
 )
 
@@ -58,7 +59,7 @@ type AttentionHead struct {
 	Index int // h
 }
 
-// check panics on what no caller may ask for.
+// check panics on impossible shapes and on slices that are too short.
 func (a *AttentionHead) check(scratch []float32) {
 	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || a.Seen < 1 || a.Seen > a.S || a.Causal && (a.S != a.T || a.Seen != a.S) ||
 		len(a.LSE) != a.T || len(scratch) < ScratchFloats {
@@ -67,7 +68,8 @@ func (a *AttentionHead) check(scratch []float32) {
 	}
 }
 
-// view says which keys of the tile from k0 on the queries q.. of a strip see.
+// view returns the keys that a strip's queries q.. see in the tile that starts at
+// key k0.
 func (a *AttentionHead) view(q, rows, k0 int) scores {
 	n := min(tile, a.Seen-k0)
 	t := scores{rows: rows, n: n, seen: n, ld: tileLD, scale: a.Scale}
@@ -77,8 +79,8 @@ func (a *AttentionHead) view(q, rows, k0 int) scores {
 	return t
 }
 
-// drop applies dropout to what the queries q.. see of the weights p, or of their
-// gradient.
+// drop applies dropout to the weights p (or their gradient) of queries q.., for
+// the keys they see.
 func (isa ISA) drop(a *AttentionHead, t *scores, p []float32, q, k0 int) {
 	if a.Keep == 1<<16 {
 		return
@@ -123,7 +125,7 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 			if k0 == 0 {
 				isa.softmax(&t, s, most[r:], sum[r:])
 			} else {
-				// The sums so far shrink to what they are beside the new maximum.
+				// Rescale the sums so far to the new maximum.
 				copy(before[:m], most[r:])
 				isa.softmax(&t, s, most[r:], partial[:])
 				for i := range m {

@@ -5,17 +5,17 @@ import (
 	"unsafe"
 )
 
-// CodeGroup is the number of elements that share one absmax in AdamW8, as in the
-// paper of Dettmers et al. (256, as in later versions of their program, learned no
-// better where it was tried and takes longer.) Work on one tensor may be split at
-// multiples of it.
+// CodeGroup is the number of elements that share one absmax in AdamW8: 2048, as
+// in Dettmers et al. (Later versions of their program use 256, which trained no
+// better when tried and is slower.) Work on one tensor may be split at multiples
+// of it.
 const CodeGroup = 2048
 
 // AdamW8 is AdamW with moments of 8 bits (Dettmers et al., "8-bit Optimizers via
 // Block-wise Quantization", ICLR 2022, arXiv 2110.02861): a group of CodeGroup
-// elements is decoded, updated as AdamW does, and encoded again. m and v hold
-// one code for each element of p, mMax and vMax one absmax for each group. An absmax
-// of 0 makes all elements of its group 0, whatever their codes.
+// elements is decoded, updated as AdamW does, and encoded again. m and v hold one
+// code for each element of p, mMax and vMax one absmax for each group. If a
+// group's absmax is 0, its elements are 0, whatever their codes.
 func (isa ISA) AdamW8(p, g []float32, m, v []byte, mMax, vMax []float32, a AdamWScalars) {
 	wantLen(len(p), len(g), len(m), len(v))
 	wantLen((len(p)+CodeGroup-1)/CodeGroup, len(mMax), len(vMax))
@@ -42,18 +42,19 @@ type momentGroup struct {
 	mMax, vMax float32
 }
 
-// codes is the dynamic tree data type (the paper's sections 1.3 and 2.2),
-// signed for m and unsigned for v. The 256 codes stand, in ascending order, for
-// 0, for 1, and for the middles of equal steps in each of the seven decades
-// below 1: decade i = 0..6, from 10^(i-7) to 10^(i-6), has 2^i steps of either
-// sign, or 2^(i+1) where there is no sign. (So -1 has no code.)
+// codes is the dynamic tree data type (the paper's sections 1.3 and 2.2), signed
+// for m and unsigned for v. The 256 codes stand, in ascending order, for 0, for
+// 1, and for the middles of equal steps in each of the seven decades below 1:
+// decade i = 0..6, from 10^(i-7) to 10^(i-6), has 2^i steps of either sign, or
+// 2^(i+1) for the unsigned v. (So -1 has no code.)
 //
 // Within a decade the value is a straight line over the code, and the code one
 // over the value. Assembly reads the arrays of eight, at these offsets.
 type codes struct {
-	// Encoding: a magnitude x above limit[i-1] and up to limit[i], half-way from
-	// one decade's values to the next's, has place min(slope[i]*x+offset[i],
-	// top[i]), cut off, among the values from 0 up.
+	// Encoding: limit[i] is half-way between the values of two decades. A
+	// magnitude x with limit[i-1] < x <= limit[i] is number
+	// floor(min(slope[i]*x+offset[i], top[i])) among the values from 0 up: its
+	// place.
 	limit, slope, offset, top [8]float32
 	// Decoding: with t = place + middle the value is min(scale[j]*t+shift[j], 1),
 	// j being the exponent of t modulo 8: 0 and 1 share one.
@@ -69,7 +70,7 @@ func newCodes(signed bool) codes {
 	var c codes
 	zero, unit := 0, 10_000_000.0 // 1 over the start of the decade
 	steps, first := 1.0, 1.0
-	// middle makes of a place the middle of its step, counted so that the steps
+	// place + middle is the middle of the place's step, counted so that the steps
 	// of a decade begin at a power of two: 2^(j-7), 2^(j-6), ...
 	middle, j := float32(0.5), 7
 	if signed {
@@ -78,7 +79,7 @@ func newCodes(signed bool) codes {
 		steps, middle, j = 2, 1.5, 8
 	}
 	for i := range 7 {
-		// In this order every number but the quotient is a whole one.
+		// In this order every number but the quotient is a whole number.
 		c.slope[i] = float32(steps * unit / 9)
 		c.offset[i] = float32((9*first - steps) / 9)
 		c.top[i] = float32(first + steps - 1)
@@ -118,14 +119,14 @@ func (c *codes) decode(x []float32, codes []byte, absMax float32) {
 	}
 }
 
-// encode sets codes to those nearest to x divided by absMax, which it returns:
-// the number whose bits are largest, that of x without its sign. Ties go away
-// from 0, but down between decades. In two cases the code is not the nearest: of
-// v nothing above 0 becomes 0, where m would be divided by eps alone (Li et al.,
-// arXiv 2309.01507, section 4.1); and m below the least value gets that.
-// A group without normal numbers gets absmax 0, and one that holds a NaN or an
-// infinity gets NaN, which its parameters show after the next step.
-// Memory, idle meanwhile, is asked for as much of next.
+// encode sets codes to the codes nearest to x/absMax and returns absMax, the
+// largest magnitude in x; largest holds its bits. Ties go away from 0, but down
+// between decades. Two cases do not get the nearest code. A v above 0 never
+// becomes 0, since m would then be divided by eps alone (Li et al., arXiv
+// 2309.01507, section 4.1). A magnitude of m below the least value gets the least
+// value. A group without normal numbers gets absmax 0; a group with a NaN or an
+// infinity gets NaN, which its parameters show after the next step. Meanwhile the
+// same number of elements of next is prefetched.
 func (isa ISA) encode(op vecOp, codes []byte, x []float32, largest uint32, next []float32) (absMax float32) {
 	switch {
 	case largest >= 0x7f800000:

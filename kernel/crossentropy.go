@@ -2,13 +2,15 @@ package kernel
 
 import "slices"
 
-// evenly is how many elements at a time meet what is the same for all of them.
-const evenly = 512
+// smoothChunk is the number of classes for which smoothing is applied in one call. The
+// smoothing is the same for every class, so the kernels read it from a constant array
+// of this length.
+const smoothChunk = 512
 
 // SmoothCrossEntropy is CrossEntropy with label smoothing (Szegedy et al., arXiv
 // 1512.00567, section 7): against the probabilities smoothing/V for each of the V
-// classes and 1-smoothing more for the target. The sum of the logits is that of 512
-// at a time (Dot with ones), in ascending order in float64:
+// classes and 1-smoothing more for the target. The logits are summed 512 at a time
+// (Dot with ones); these sums are added in float64, in ascending order:
 //
 //	m = RowMax(logits), e = exp(logits-m), s = sum(e) (ExpSum)
 //	loss = log(s) - (1-smoothing)*(logits[target]-m) - smoothing*(sum(logits)/V-m)
@@ -16,12 +18,12 @@ const evenly = 512
 //
 // It panics when target is not an index of logits.
 func (isa ISA) SmoothCrossEntropy(logits []float32, target int, smoothing, scale float32) (loss float32) {
-	var same [evenly]float32
+	var same [smoothChunk]float32
 	for i := range same {
 		same[i] = 1
 	}
 	var sum float64
-	for x := range slices.Chunk(logits, evenly) {
+	for x := range slices.Chunk(logits, smoothChunk) {
 		sum += float64(isa.Dot(x, same[:len(x)]))
 	}
 	m := isa.RowMax(logits)
@@ -32,7 +34,7 @@ func (isa ISA) SmoothCrossEntropy(logits []float32, target int, smoothing, scale
 	for i := range same {
 		same[i] = -each
 	}
-	for x := range slices.Chunk(logits, evenly) {
+	for x := range slices.Chunk(logits, smoothChunk) {
 		isa.Add(x, x, same[:len(x)])
 	}
 	logits[target] -= float32(scale * (1 - smoothing))
@@ -54,7 +56,7 @@ func (isa ISA) SoftCrossEntropy(logits, targets []float32, scale float32) (loss 
 	m := isa.RowMax(logits)
 	var mass, dot float64
 	for j, p := range targets {
-		if p != 0 { // so that a class without probability may have an infinite logit
+		if p != 0 { // a class of probability 0 may have an infinite logit
 			mass += float64(p)
 			dot += float64(p) * float64(logits[j]-m)
 		}

@@ -12,8 +12,8 @@ import (
 const dropoutDraws = 256
 
 // keepArgs is the argument of the assembly that draws: draws (a multiple of 8)
-// of them, the first with counter ctr, to one byte each of keep; last is the
-// largest half-word that counts as kept.
+// of them, the first with counter ctr, each to one byte of keep. A half-word up
+// to last counts as kept.
 type keepArgs struct {
 	keep  *byte
 	draws int
@@ -22,11 +22,11 @@ type keepArgs struct {
 	last  uint32
 }
 
-// Dropout sets y[i] = x[i]*(65536/keep) where element first+i of the stream is
-// kept, and +0 elsewhere (Srivastava et al., JMLR 15, 2014). Element e is kept
-// when half-word e mod 8 of draw e/8 of key is below keep, which is in 0..65536;
-// the low half of a word comes first. So a mask needs no memory: the same call
-// on gradients is the backward pass. first must be a multiple of 8; y may be x.
+// Dropout sets y[i] = x[i]*(65536/keep) if element first+i of the stream is
+// kept, else +0 (Srivastava et al., JMLR 15, 2014). Element e is kept when
+// half-word e mod 8 of draw e/8 of key is below keep, which is in 0..65536; the
+// low half of a word comes first. So a mask needs no memory: the same call on
+// gradients is the backward pass. first must be a multiple of 8; y may be x.
 func (isa ISA) Dropout(y, x []float32, key rng.Key, first uint32, keep uint32) {
 	wantLen(len(y), len(x))
 	if first%8 != 0 || keep > 1<<16 {
@@ -56,8 +56,8 @@ func keepGo(y, x []float32, kept []byte, scale float32) {
 	}
 }
 
-// keepBits sets bit j of kept[i] where half-word j of draw first+i is below
-// keep > 0.
+// keepBits sets bit j of kept[i] if half-word j of draw first+i is below keep,
+// which is above 0.
 func (isa ISA) keepBits(kept []byte, key rng.Key, first, keep uint32) {
 	i := 0
 	if assembly && isa != portable && len(kept) >= 8 {

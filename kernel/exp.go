@@ -51,8 +51,8 @@ const (
 
 // consts holds the constants that portable code and assembly share.
 //
-// The coefficients of exp are those of Cephes expf (S. L. Moshier, 1984-1992);
-// those of erfc are from W. H. Press et al., "Numerical Recipes", erfcc:
+// The coefficients of exp are from Cephes expf (S. L. Moshier, 1984-1992), the
+// coefficients of erfc from W. H. Press et al., "Numerical Recipes", erfcc:
 // erfc(z) = t*exp(-z^2 + poly(t)), t = 1/(1+z/2), fractional error 1.2e-7.
 var consts = [constCount]float32{
 	cExpLo: -88, cExpHi: 88.5, cLog2E: math.Log2E, cMagic: 0x1.8p23 + 127,
@@ -103,7 +103,7 @@ func expf(x float32) float32 {
 // math.Log it has the same bits on every machine.
 func logOf(s float32) float64 {
 	if !(s > 0) || math.IsInf(float64(s), 0) {
-		return math.Log(float64(s)) // special cases have one answer
+		return math.Log(float64(s)) // 0, negative, Inf and NaN: the same result on every machine
 	}
 	// s = m 2^e with m in [sqrt(1/2), sqrt 2): a float64 holds every float32 as a
 	// normal number.

@@ -26,7 +26,7 @@ type Gemm struct {
 	LDA, LDB, LDC int
 
 	// Where each output's chain of fma starts: with Accumulate at the value in
-	// C, else at Bias[j] where there is a Bias (length N), else at +0.
+	// C, else at Bias[j] if Bias (length N) is set, else at +0.
 	Accumulate bool
 	Bias       []float32
 
@@ -46,8 +46,8 @@ const (
 	packAFloats = (kcMax + 1) * 24 * 8 // 24 tiles of 6 rows, 8 floats apart; 10 of 14 rows, 16 apart, need less
 )
 
-// GemmScratch is the length in floats of the scratch that Gemm needs, whatever
-// the shape.
+// GemmScratch is the length, in floats, of the scratch buffer that Gemm needs
+// for any shape.
 const GemmScratch = packBFloats + packAFloats
 
 // Gemm computes C from A and B. Output (i,j) is
@@ -56,7 +56,7 @@ const GemmScratch = packBFloats + packAFloats
 //	for k := 0; k < K; k++ { c = fma(a[i,k], b[k,j], c) }
 //
 // so any split of C over several calls, and any split of K over successive
-// calls with Accumulate, gives the same bits. It panics where the shape is
+// calls with Accumulate, gives the same bits. It panics if the shape is
 // impossible or a slice is too short, and never allocates.
 func (isa ISA) Gemm(g *Gemm, scratch []float32) {
 	g.check()
@@ -76,7 +76,7 @@ func (isa ISA) Gemm(g *Gemm, scratch []float32) {
 	g.blocked(isa, scratch)
 }
 
-// check panics on a shape that cannot be.
+// check panics on an impossible shape or a slice that is too short.
 func (g *Gemm) check() {
 	rowsA, colsA, rowsB, colsB := g.M, g.K, g.K, g.N
 	switch g.Layout {

@@ -7,9 +7,8 @@ package kernel
 // the block's columns into panels of two vectors, its rows into tiles of nearly
 // equal height. A kernel call computes one tile of one panel over one block of
 // K. Panels of B are packed just before the first row block uses them; A is read
-// in place where its rows run along k, unless they would compete for the same
-// cache lines, and packed in tiles where they do not. Small products are read in
-// place throughout.
+// in place if its rows run along k and do not compete for the same cache lines;
+// otherwise it is packed in tiles. Small products are read in place throughout.
 
 // tileFunc is one tile kernel; see the generated stubs.
 type tileFunc func(k int, a *float32, as int, b *float32, bs int, s *float32, ss int, c *float32, cs int, n int, p *float32, ps int)
@@ -17,7 +16,7 @@ type tileFunc func(k int, a *float32, as int, b *float32, bs int, s *float32, ss
 // tileTable holds tile kernels by way of reading A, kind of columns and rows.
 type tileTable [2][3][15]tileFunc
 
-// gemmISA is what the driver needs to know of an instruction set.
+// gemmISA holds the kernels and sizes of one instruction set.
 type gemmISA struct {
 	w, mr       int // floats in a vector, most rows of a tile
 	tiles       *tileTable
@@ -39,8 +38,8 @@ func (isa ISA) gemm() *gemmISA {
 	return &gemm512
 }
 
-// columns returns which kernels of a tileTable compute n columns of a panel, and
-// how many of them are in the last vector that they mask.
+// columns returns the kind of kernels in a tileTable that compute n columns of a
+// panel, and the number of columns in the last vector, which they mask.
 func (p *gemmISA) columns(n int) (kind, last int) {
 	switch {
 	case n <= p.w:
@@ -51,7 +50,7 @@ func (p *gemmISA) columns(n int) (kind, last int) {
 	return 0, n
 }
 
-// gemmZero is the start of chains that start from +0.
+// gemmZero is the row of zeros from which chains start.
 var gemmZero [32]float32
 
 // blocked runs g on the assembly kernels.
@@ -66,9 +65,9 @@ func (g *Gemm) blocked(isa ISA, scratch []float32) {
 	w.run()
 }
 
-// gemmWork is a product under way. It holds the Gemm itself: what is reached
-// through it goes to kernels in tables, so that a pointer here would put every
-// caller's Gemm on the heap.
+// gemmWork is a product under way. It holds the Gemm itself, not a pointer: the
+// kernels are called through tables, so with a pointer every caller's Gemm would
+// escape to the heap.
 type gemmWork struct {
 	Gemm
 	isa          *gemmISA
@@ -79,15 +78,16 @@ type gemmWork struct {
 }
 
 // stripe is a part of A or B that will be packed or read soon. It lies in memory
-// or in the cache that cores share; tile kernels bring it nearer on their way,
-// some rows of 32 columns with each call, so that nobody waits for it.
+// or in the cache that cores share. Each call of a tile kernel prefetches some
+// rows of 32 columns of it, so that no later kernel waits.
 type stripe struct {
 	from           []float32
 	ld, rows, cols int
 	row, col       int // where the next call goes on
 }
 
-// soon returns the first of the next n rows of the stripe and their distance.
+// soon returns the first of the next n rows to prefetch and the distance between
+// rows.
 func (s *stripe) soon(n int) (p *float32, ps int, ok bool) {
 	if s.col >= s.cols {
 		return &gemmZero[0], 0, false
@@ -99,7 +99,8 @@ func (s *stripe) soon(n int) (p *float32, ps int, ok bool) {
 	return p, s.ld, true
 }
 
-// stripeOfA is the block of A that comes after rows i0.. and columns k0...
+// stripeOfA returns the block of A to prefetch during the block at row i0 and
+// column k0: the one after it.
 func (w *gemmWork) stripeOfA(i0, mc, k0, kc int) stripe {
 	if i0 += mc; i0 == w.M {
 		i0, k0 = 0, k0+kc
@@ -114,7 +115,7 @@ func (w *gemmWork) stripeOfA(i0, mc, k0, kc int) stripe {
 	return stripe{from: w.A[i0*w.LDA+k0:], ld: w.LDA, rows: rows, cols: cols}
 }
 
-// stripeOfB is n columns of kc rows of B.
+// stripeOfB returns n columns of kc rows of B, to prefetch.
 func (w *gemmWork) stripeOfB(j, n, k0, kc int) stripe {
 	switch {
 	case n <= 0:
@@ -155,8 +156,8 @@ func (w *gemmWork) run() {
 	}
 }
 
-// block computes rows i0.. and columns j0.. of C over k0... A panel packed for
-// one row block only (once) is overwritten by the next.
+// block computes rows i0.. and columns j0.. of C over k0... With once, each
+// panel is packed for this row block only, so the next panel overwrites it.
 func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 	p := w.isa
 	nr := 2 * p.w

@@ -2,15 +2,15 @@ package kernel
 
 import "fmt"
 
-// operand is B of several products with few rows each, packed once for all of
-// them.
+// operand is the matrix B shared by several products of few rows each; it is
+// packed once for all of them.
 type operand struct {
 	Gemm             // Layout, N, K, B, LDB
 	panels []float32 // assembly only: K rows of two vectors, for every so many columns
 }
 
-// pack prepares B of a product, stored as the layout says, in dst, which has k
-// times n floats, n rounded up to 32.
+// pack prepares B, stored as the layout says, in dst. dst has k*n floats, with n
+// rounded up to 32.
 func (isa ISA) pack(dst []float32, layout Layout, b []float32, ldb, k, n int) operand {
 	o := operand{Gemm: Gemm{Layout: layout, N: n, K: k, B: b, LDB: ldb}}
 	o.check()

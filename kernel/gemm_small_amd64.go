@@ -30,7 +30,7 @@ func (o *operand) tiles(isa ISA, layout Layout, m, n, k0, k int, a []float32, ld
 				s, ss = to, ldc
 			}
 			from := &a[i*row]
-			next := from // the rows of A after these, which the next product reads
+			next := from // prefetched: the rows of A that the next product reads
 			if at := (i+mr)*row + j; across == 0 && at < len(a) {
 				next = &a[at]
 			}

@@ -4,9 +4,10 @@ import "math"
 
 // The reversible core (Zhang, Lewis and Kleijn, arXiv 2407.09093). Q[y] rounds
 // to multiples of 2^-bits, ties to even, and gives +0 for -0. float32 holds the
-// grid exactly below 2^(24-bits); so that a caller can tell, every function
-// here returns the largest IEEE bits, sign removed, of the values it names: as
-// integers they order like magnitudes, with Inf and NaN on top.
+// grid exactly below 2^(24-bits); Every function here returns maxBits, the
+// largest IEEE bits without sign among the values it names, so that a caller
+// can check this limit. As integers these bits order like magnitudes, with Inf
+// and NaN on top.
 
 const maxGridBits = 30
 
@@ -91,7 +92,8 @@ func quantisedAddGo(y, x, h []float32, scale, unit float32) (maxBits uint32) {
 }
 
 // GradStep carries gradients back through one update. dx holds J^T((1+gamma)g),
-// g the gradient of x_{k+1}, pending that of x_k from the update after it:
+// g the gradient of x_{k+1}, pending the part of x_k's gradient that comes from
+// the next update:
 //
 //	dx = fma(1-gamma, g, dx) + pending, then pending = gamma*g
 //

@@ -1,6 +1,5 @@
 // Package kernel is the CPU mathematics: functions on slices of float32, each
-// run by the goroutine that calls it. Splitting work over threads is the
-// business of backend/cpu.
+// run by the goroutine that calls it. backend/cpu splits work over threads.
 //
 // # The contract on bits
 //

@@ -5,14 +5,14 @@ import "unsafe"
 // Layer normalisation (Ba, Kiros and Hinton, arXiv 1607.06450) of rows of
 // len(w) elements; mean and rstd have one value for each row.
 
-// LayerNorm normalises rows x and leaves in mean and rstd what the backward pass
-// needs. For a row of C elements:
+// LayerNorm normalises the rows of x and stores mean and rstd for the backward
+// pass. For a row of C elements:
 //
 //	mean = sum(x)/C, rstd = 1/sqrt(sum((x-mean)^2)/C + eps)
 //	y = fma((x-mean)*rstd, w, b)
 //
-// The sums have 16 lanes, that of squares by fma. A nil b leaves the product
-// alone. y may be x.
+// The sums have 16 lanes, the sum of squares by fma. With a nil b nothing is
+// added to the product. y may be x.
 func (isa ISA) LayerNorm(y, x, w, b, mean, rstd []float32, eps float32) {
 	n := len(w)
 	wantLen(len(mean)*n, len(y), len(x))
@@ -93,8 +93,8 @@ func layerNormBackwardGo(dx, dy, x, w []float32, mean, rstd float32) {
 	}
 }
 
-// rowsPerCall is how many rows of n elements one call of assembly takes, so that
-// none is long.
+// rowsPerCall returns the number of rows of n elements for one call of assembly,
+// so that no call is long.
 func rowsPerCall(n int) int { return max(1, vecChunk/max(1, n)) }
 
 // LayerNormBackwardParams adds the gradients of weight and bias over rows, in

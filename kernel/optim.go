@@ -18,9 +18,9 @@ func (isa ISA) SumSquares(x []float32) float64 {
 	return sum + float64(isa.Dot(x, x))
 }
 
-// AdamWScalars holds what one AdamW update needs beside its tensors. Bias1 is
-// 1-Beta1^t and Bias2 is 1-Beta2^t at step t = 1, 2, ..., taken in float64 from
-// the float32 betas (those of 0.999 differ by 5e-5 in 1-beta2).
+// AdamWScalars holds the numbers that one AdamW update needs. Bias1 is 1-Beta1^t
+// and Bias2 is 1-Beta2^t at step t = 1, 2, ..., computed in float64 from the
+// float32 betas. (float32(0.999) gives a 1-beta2 that is off by 5e-5.)
 type AdamWScalars struct{ LR, Beta1, Beta2, Eps, Decay, Bias1, Bias2 float32 }
 
 // AdamW updates p, m and v with gradient g (Loshchilov and Hutter, arXiv
@@ -71,10 +71,10 @@ func sgdGo(p, g, buf []float32, momentum, decay, lr float32) {
 }
 
 // Moments is the first of the three passes of SET-Adam (Zhang, arXiv
-// 2302.01029): it updates m and v as AdamW does and returns the sums of v and
-// of v^2 over the tensor (per SumChunk 16 lanes, then float64; v is scaled by
-// 2^32 before it is squared, and the sum by 2^-64). As with AdamW, bias
-// corrections belong to the float32 betas.
+// 2302.01029): it updates m and v as AdamW does and returns the sums of v and of
+// v^2 over the tensor (per SumChunk 16 lanes, then float64; v is scaled by 2^32
+// before it is squared, and the sum by 2^-64). As with AdamW, compute bias
+// corrections from the float32 betas.
 func (isa ISA) Moments(g, m, v []float32, beta1, beta2 float32) (sumV, sumV2 float64) {
 	wantLen(len(g), len(m), len(v))
 	for {
@@ -105,9 +105,9 @@ func momentsGo(g, m, v []float32, a *vecArgs) {
 }
 
 // SETMin is the second pass of SET-Adam: the least w = sqrt(fma(ratio, v, eps))
-// over v, which is that of the least v because no step reverses an order.
+// over all v. It is computed from the least v, since w never falls as v grows.
 // ratio = c/(1-beta2^t) >= 0, c = (sum v)^2/(d*sum v^2), d elements. NaN is
-// passed over; +Inf where there is nothing.
+// skipped; the minimum of no elements is +Inf.
 func (isa ISA) SETMin(v []float32, ratio, eps float32) float32 {
 	var args vecArgs
 	args.p[1] = ptr(v)

@@ -21,8 +21,8 @@ func dotGo(acc *[lanes]float32, a, b []float32) {
 	}
 }
 
-// RowMax returns the largest element of x, in which NaN is passed over and -0
-// counts as +0; -Inf where there is none. No order of elements changes it.
+// RowMax returns the largest element of x, or -Inf if x is empty. NaN is skipped
+// and -0 counts as +0. The order of the elements does not matter.
 func (isa ISA) RowMax(x []float32) float32 {
 	var v vecArgs
 	v.p[1] = ptr(x)
@@ -34,9 +34,9 @@ func (isa ISA) RowMax(x []float32) float32 {
 	return maxGo(m, x[i:]) + 0
 }
 
-// largest returns the largest of 16 values, none of which is NaN. As integers
-// they order alike once negative ones have their magnitude inverted; that
-// spares the branches.
+// largest returns the largest of 16 values, none of which is NaN. It compares
+// them as integers, with the magnitude bits of negative ones inverted, to avoid
+// branches.
 func largest(acc *[lanes]float32) float32 {
 	m := int32(math.MinInt32)
 	for _, v := range acc {
@@ -77,8 +77,8 @@ func expSumGo(acc *[lanes]float32, p, s []float32, scale, add float32) {
 }
 
 // scores is a tile of rows of attention: row r is at r*ld and its first
-// seen+r*more elements, at least one and at most n, are seen. Kernels write zeros
-// behind them, up to n rounded up to 16, which is at most ld.
+// seen+r*more elements, at least one and at most n, are seen. Kernels fill the
+// rest of the row with zeros, up to n rounded up to 16, which is at most ld.
 type scores struct {
 	rows, n, ld, seen, more int
 	scale                   float32
@@ -114,8 +114,8 @@ func (isa ISA) softmax(t *scores, s, top, sum []float32) {
 	}
 }
 
-// softmaxBackward turns scores into weights and the gradients d of the weights
-// into those of the scores, delta = sum(s*d) over the whole row:
+// softmaxBackward turns scores s into weights, and d from gradients of the
+// weights into gradients of the scores. With delta = sum(s*d) over the whole row:
 //
 //	s[r] = exp(s[r]*scale - lse[r]), d[r] = (s[r]*(d[r]-delta[r]))*scale
 func (isa ISA) softmaxBackward(t *scores, s, d, lse, delta []float32) {

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// stepScalars is what one BDIA update needs beside its slices.
+// stepScalars holds the numbers that one BDIA update needs.
 type stepScalars struct {
 	gamma, inverse, minus, plus float32 // gamma, 1/gamma, 1-gamma, 1+gamma
 	scale, unit                 float32 // 2^bits, 2^-bits
@@ -21,7 +21,7 @@ func newStepScalars(gamma float32, planes, bits int) stepScalars {
 	return s
 }
 
-// vecPlanes is the most planes that the assembly does.
+// vecPlanes is the largest number of planes that the assembly handles.
 const vecPlanes = 3
 
 // Assembly by planes.
@@ -39,7 +39,7 @@ func (s *stepScalars) args(x0, x, h []float32) vecArgs {
 }
 
 // runBits runs op, which reads or writes side information, on the whole groups
-// of 16 elements and returns how many elements those have.
+// of 16 elements and returns the number of elements done.
 func (s *stepScalars) runBits(isa ISA, op vecOp, v *vecArgs, side []byte, planeStride, n int) int {
 	n &^= lanes - 1
 	if n == 0 {
@@ -75,8 +75,9 @@ func wantSide(side []byte, n, planeStride, planes int) {
 //	x_{k+1} = gamma*(x_{k-1} + s*2^-bits) + q
 //
 // Bit p of s for element i goes to bit i%8 of side[p*planeStride+i/8]; whole
-// bytes are written, unused bits as 0. With a nil side s is used but not kept;
-// with planes 0 there is none and gamma is free. maxBits covers q and x_{k+1}.
+// bytes are written, unused bits as 0. With a nil side, s is used but not kept.
+// With planes 0, s is 0 and gamma may have any value. maxBits covers q and
+// x_{k+1}.
 func (isa ISA) StepQuantised(xPrev, x, h []float32, side []byte, planeStride int, gamma float32, planes, bits int) (maxBits uint32) {
 	n := len(xPrev)
 	wantLen(n, len(x), len(h))

@@ -18,12 +18,13 @@ type vecArgs struct {
 	f    [8]float32
 	acc  [lanes]float32
 	acc2 [lanes]float32
-	ld   int // bytes from row to row, where there are several
+	ld   int // bytes from row to row, in kernels on several rows
 }
 
-// rowArgs is the argument of the assembly kernels on several rows: the first has
-// seen elements that count, each further one more more, ld bytes on. n is how wide
-// a row is to be filled. Its start is laid out as vecArgs.
+// rowArgs is the argument of the assembly kernels on several rows: in the first
+// row seen elements count, and in each later row, ld bytes on, more elements more.
+// Rows are filled with zeros up to width n. The first fields are laid out as in
+// vecArgs.
 type rowArgs struct {
 	n, _             int
 	p                [6]unsafe.Pointer
@@ -99,8 +100,8 @@ const lanes = 16
 // preempted.
 const vecChunk = 16 << 10
 
-// run runs op on slices of n elements and returns n; where there is no
-// assembly it does nothing and returns 0.
+// run runs op on slices of n elements and returns n. Without assembly it does
+// nothing and returns 0.
 func (isa ISA) run(op vecOp, a *vecArgs, n int) int {
 	if !assembly || isa == portable {
 		return 0

@@ -5,7 +5,8 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 )
 
-// codeKernels are those of AdamW8. p4 is its momentBlock, p5 its momentCodes.
+// codeKernels are the kernels of AdamW8. p4 is its momentBlock, p5 its
+// momentCodes.
 var codeKernels = []kernel{
 	{name: "AdamW8", loop: "m, v = p4.m, p4.v = decoded p2, p3; as adamWGo; acc, acc2 = max(acc, |m|), max(acc2, |v|) as integers", ptrs: 6, accs: 2, bits: true, body: func(g *gen) {
 		m, v, sign := g.loadCodes(2), g.loadCodes(3), g.tmp()
@@ -51,7 +52,7 @@ var codeKernels = []kernel{
 	}},
 }
 
-// Byte offsets within codes, and of the two in momentCodes.
+// Byte offsets within codes, and of m and v in momentCodes.
 const (
 	codesLimit = 32 * iota
 	codesSlope
@@ -73,7 +74,8 @@ func (g *gen) pick(d, index v, array int) {
 	g.op(VPERMPS, g.scalar(broadcast{fromCodes, array}), index, d)
 }
 
-// storeMoment writes the decoded m (0) or v (1) and takes it into that reduction.
+// storeMoment writes the decoded m (0) or v (1) and updates the reduction of its
+// absmax.
 func (g *gen) storeMoment(x v, moment int) {
 	t := g.tmp()
 	g.emit(func() {
@@ -103,7 +105,7 @@ func (g *gen) value(t v, codes, middle int) {
 }
 
 // place turns magnitudes up to 1 into places. The upper half of a float32's bits
-// is nearly its logarithm: from it comes a decade that is right or one too low.
+// is nearly its logarithm: it gives a decade that is right or one too low.
 func (g *gen) place(y v, codes int) {
 	d, t, u := g.tmp(), g.tmp(), g.tmp()
 	g.op(VPSRLD, operand.Imm(16), y, d)

@@ -39,8 +39,8 @@ func (s isa) draw() {
 	mul0, mul1, weyl, last := r[12], r[13], r[14], r[15]
 	order := []int{0, 1, 2, 3}
 	if s.halves == 1 {
-		// VPUNPCKLQDQ takes the even lanes, VPUNPCKHQDQ the odd ones: they
-		// shall have the first and the last four draws.
+		// VPUNPCKLQDQ takes the even lanes, VPUNPCKHQDQ the odd ones: put the
+		// first four draws in the even lanes, the last four in the odd ones.
 		order = []int{0, 4, 1, 5, 2, 6, 3, 7}
 	}
 	table := func(name string, words ...int) operand.Mem {

@@ -235,7 +235,7 @@ type step struct {
 	side   bool
 }
 
-// inner is what x_k and h_k(x_k) add.
+// inner returns (1-gamma)*x_k + (1+gamma)*h_k(x_k).
 func (s step) inner(g *gen) v {
 	x := g.load(1)
 	g.mul(x, x, g.f(2))
@@ -290,7 +290,7 @@ func moments(g *gen, grad, m, v v) {
 	g.drop(1)
 }
 
-// adamStep moves p0 by what follows from m and v, and spoils them.
+// adamStep applies the AdamW step of m and v to p0, and spoils them.
 func (g *gen) adamStep(m, v v) {
 	g.mul(v, v, g.f(6))
 	g.sqrt(v, v)

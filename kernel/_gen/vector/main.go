@@ -2,7 +2,7 @@
 //
 //	go run ./vector -pkg kernel -out vector_amd64.s -stubs vector_stub_amd64.go
 //
-// A kernel takes one vecArgs. Its portable twin in package kernel spells out
+// A kernel takes one vecArgs. The portable version in package kernel spells out
 // every operation; the bodies here follow it line by line.
 package main
 

@@ -102,9 +102,9 @@ func normParams(g *gen) (dy v) {
 	return dy
 }
 
-// rowsOf4 leaves the distance from dy to x in place of x, that of rows in R8, and
-// in R12 and the table's place (no constant is used) those to the dy and x that
-// will be wanted some rows later.
+// rowsOf4 prepares distances, in bytes: from dy to x in x's register, from row to
+// row in R8, and to the dy and x of some rows later, which are prefetched, in R12
+// and the table's register (these kernels use no constants).
 func rowsOf4() {
 	const ahead = 16 // rows
 	SUBQ(pointers[1], pointers[2])
