@@ -9,8 +9,8 @@ import (
 )
 
 // File is an open GGUF file, mapped into memory read-only where the system can:
-// tensors are read when they are asked for. Its methods may be called from
-// several goroutines, except Close.
+// a tensor is read only when asked for. Its methods may be called from several
+// goroutines, except Close.
 type File struct {
 	path   string
 	header *header
@@ -52,8 +52,8 @@ func (f *File) Keys() []string {
 	return keys
 }
 
-// Value returns the value of a key, of a type that KV names, and reports whether
-// there is one. A slice must not be changed.
+// Value returns the value of a key, and whether the file has the key. The types
+// are listed at KV. A slice must not be changed.
 func (f *File) Value(key string) (any, bool) {
 	i, ok := f.keys[key]
 	if !ok {
@@ -71,7 +71,7 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Info describes the tensor of that name, and reports whether there is one.
+// Info describes the named tensor, and reports whether the file has it.
 func (f *File) Info(name string) (Info, bool) {
 	i, ok := f.byName[name]
 	if !ok {
@@ -82,11 +82,11 @@ func (f *File) Info(name string) (Info, bool) {
 	return t, true
 }
 
-// ReadFloat32 fills dst with elements of a tensor, row-major, from the given one
-// on, which begins a group. Every type is exact in float32, but for the one
-// rounding of a product of Q8_0. The error says that no such tensor exists
-// (fs.ErrNotExist), that it has fewer elements, or that the file is closed
-// (fs.ErrClosed).
+// ReadFloat32 fills dst with elements of a tensor, row-major, starting with
+// number from, which must be the first of a group. Every type is exact in
+// float32, except that Q8_0 rounds each product once. The error says that no
+// such tensor exists (fs.ErrNotExist), that it has fewer elements, or that the
+// file is closed (fs.ErrClosed).
 func (f *File) ReadFloat32(name string, from int, dst []float32) error {
 	i, ok := f.byName[name]
 	if !ok {

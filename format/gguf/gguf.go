@@ -1,18 +1,16 @@
-// Package gguf reads and writes GGUF files, those of llama.cpp: a header, typed
-// keys and values, descriptions of the tensors, then their data, little-endian.
+// Package gguf reads and writes GGUF files, the model files of llama.cpp: a header, typed keys and values,
+// descriptions of the tensors, then their data, little-endian.
 //
 //	"GGUF", uint32 version, uint64 number of tensors, uint64 number of keys
 //	each key: string, uint32 kind, the value; of an array uint32 kind, uint64 count, the elements
 //	each tensor: string name, uint32 rank, uint64 dimensions (the innermost first), uint32 type, uint64 offset
 //	padding, then the data of each tensor, padded to the alignment (32, or the key general.alignment)
 //
-// A string is a uint64 length and the bytes. Versions 2 and 3 are read, which
-// differ in nothing that matters here; version 3 is written.
-// See https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
+// A string is a uint64 length and the bytes. Versions 2 and 3 are read (they do not differ in anything used
+// here); version 3 is written. See https://github.com/ggml-org/ggml/blob/master/docs/gguf.md.
 //
-// Files are untrusted. The reader refuses what the format leaves open to abuse:
-// counts and lengths beyond the file, duplicate keys and names, arrays of arrays,
-// and tensors that overlap or leave gaps.
+// Files are untrusted. The reader refuses abuses that the format allows: counts and lengths beyond the file,
+// duplicate keys and names, arrays of arrays, and tensors that overlap or leave gaps.
 package gguf
 
 import (
@@ -55,8 +53,8 @@ type KV struct {
 type Info struct {
 	Name string
 	Type Type
-	// Shape has the outermost dimension first, so that data are row-major; the
-	// file has them the other way round.
+	// Shape has the outermost dimension first, so that data are row-major. In the file the innermost comes
+	// first.
 	Shape []int
 	// Offset and Size are the tensor's byte range, counted from the beginning of
 	// the data. NewWriter sets them itself.
@@ -72,8 +70,7 @@ func (i Info) Elems() int {
 	return n
 }
 
-// check returns the size of the tensor in bytes, or what is wrong with its
-// description.
+// check returns the size of the tensor in bytes, or an error if its description is invalid.
 func (i Info) check() (int64, error) {
 	elems, bytes := i.Type.block()
 	switch {
@@ -120,5 +117,5 @@ const (
 	kindF64
 )
 
-// kindSizes are bytes of an element; of a string, those of its length.
+// kindSizes has the bytes of one element of each kind; for a string, the bytes of its length field.
 var kindSizes = [...]int64{1, 1, 2, 2, 4, 4, 4, 1, 8, 0, 8, 8, 8}

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// header is what comes before the data.
+// header is everything before the data.
 type header struct {
 	version   uint32
 	keys      []KV
@@ -23,7 +23,7 @@ func corrupt(format string, args ...any) error {
 // cursor reads the header of a file. After a failure it yields zeros and keeps
 // the error.
 type cursor struct {
-	b   []byte // what is left of the header's bytes
+	b   []byte // the header's bytes not yet read
 	at  int64  // where b begins in the file
 	err error
 }
@@ -61,7 +61,7 @@ func (c *cursor) u64() uint64 {
 	return 0
 }
 
-// count reads a number of things that take at least size bytes each.
+// count reads the number of items that follow, each of at least size bytes.
 func (c *cursor) count(what string, size, limit int64) int {
 	n := c.u64()
 	if n > uint64(limit) || n > uint64(len(c.b))/uint64(size) {
@@ -155,7 +155,7 @@ func both[T any](list []T) (one, all any) {
 	return one, list
 }
 
-// kv reads a key and its value.
+// kv reads one key and its value.
 func (c *cursor) kv() KV {
 	kv := KV{Key: c.name("key", maxKey)}
 	k := kind(c.u32())
@@ -265,8 +265,8 @@ func parse(file []byte) (*header, error) {
 	return h, h.checkTiling(int64(len(file)), alignment)
 }
 
-// checkTiling requires that the tensors, as they come, fill the rest of the file:
-// each begins where the padding of the one before it ends.
+// checkTiling requires that the tensors fill the rest of the file in order: each
+// begins right after the padding of the one before.
 func (h *header) checkTiling(size, alignment int64) error {
 	end := int64(0)
 	for _, t := range h.tensors {

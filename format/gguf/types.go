@@ -56,20 +56,20 @@ func (t Type) String() string {
 	return fmt.Sprintf("type %d", uint32(t))
 }
 
-// Fits reports whether rows of so many elements can be stored as t.
+// Fits reports whether a row of that many elements can be stored as t.
 func (t Type) Fits(row int) bool {
 	elems, _ := t.block()
 	return elems > 0 && row%elems == 0
 }
 
-// encode appends src, whole groups, stored as t, to dst. F32 keeps every bit; of
-// the others it returns the index of the first number that is not finite in t, or
-// -1.
+// encode appends src, whole groups, stored as t, to dst. F32 keeps every bit. For
+// the other types it returns the index of the first number that is not finite in
+// t, or -1.
 //
-// Q8_0 is what ggml's quantize_row_q8_0_ref gives: with amax the largest |x| of
-// the 32, d = amax/127 and id = 1/d in float32, q = x·id in float32, rounded to
-// the nearest integer, halves away from zero; d is then stored as binary16. Where
-// 1/d is beyond float32, and the C function undefined, q is 0, as d is.
+// Q8_0 equals ggml's quantize_row_q8_0_ref: with amax the largest |x| of the 32,
+// d = amax/127 and id = 1/d in float32, q = x·id in float32, rounded to the
+// nearest integer, halves away from zero; d is then stored as binary16. If 1/d
+// overflows float32 (undefined in C), q and d are 0.
 func encode(dst []byte, t Type, src []float32) ([]byte, int) {
 	elems, bytes := t.block()
 	dst = slices.Grow(dst, len(src)/elems*bytes)

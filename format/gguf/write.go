@@ -12,20 +12,20 @@ import (
 	"unicode/utf8"
 )
 
-// Writer writes a GGUF file front to back, tensor by tensor and each piece by
-// piece. After an error every further call returns that error.
+// Writer writes a GGUF file front to back, each tensor in one or more pieces.
+// After an error every further call returns that error.
 type Writer struct {
 	w       *bufio.Writer
 	infos   []Info
 	next    int   // index of the tensor that is written
-	written int64 // bytes of it
+	written int64 // bytes of it written so far
 	buf     []byte
 	err     error
 }
 
-// NewWriter checks keys and infos (Name, Type and Shape; Offset and Size are
-// worked out here) and writes the header, all in the given order, so that the
-// same arguments give the same bytes. The caller closes w after Close.
+// NewWriter checks keys and infos (Name, Type and Shape; NewWriter computes
+// Offset and Size) and writes the header in the given order. The same arguments
+// give the same bytes. The caller closes w after Close.
 func NewWriter(w io.Writer, keys []KV, infos []Info) (*Writer, error) {
 	placed, err := place(infos)
 	if err != nil {
@@ -72,7 +72,7 @@ func place(infos []Info) ([]Info, error) {
 	return placed, nil
 }
 
-// appendHeader appends all that comes before the data, padding included.
+// appendHeader appends everything before the data, with the padding.
 func appendHeader(b []byte, keys []KV, infos []Info) ([]byte, error) {
 	le := binary.LittleEndian
 	b = le.AppendUint32(append(b, magic...), 3)
@@ -110,7 +110,7 @@ func appendText(b []byte, s string) []byte {
 	return append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...)
 }
 
-// kinds are the kinds of values by what they are in Go.
+// kinds maps Go's kinds to the file's.
 var kinds = map[reflect.Kind]kind{
 	reflect.Uint8: kindU8, reflect.Int8: kindI8, reflect.Uint16: kindU16, reflect.Int16: kindI16, reflect.Uint32: kindU32, reflect.Int32: kindI32,
 	reflect.Float32: kindF32, reflect.Bool: kindBool, reflect.String: kindString, reflect.Uint64: kindU64, reflect.Int64: kindI64, reflect.Float64: kindF64,
@@ -145,8 +145,8 @@ func appendValue(b []byte, v any) ([]byte, error) {
 	return binary.Append(b, le, v)
 }
 
-// Write writes the next elements of a tensor, which must be the next in declared
-// order, as its type stores them. A piece must be whole groups of the type.
+// Write encodes the next elements of a tensor in the tensor's type. Tensors must
+// come in the declared order, and a piece must be whole groups of the type.
 func (w *Writer) Write(name string, piece []float32) error {
 	if w.err != nil {
 		return w.err
@@ -205,7 +205,7 @@ func (w *Writer) Close() error {
 	}
 	if n := len(w.infos); n > 0 {
 		size := w.infos[n-1].Size
-		w.w.Write(make([]byte, pad(size, defaultAlignment)-size)) // Flush has its error
+		w.w.Write(make([]byte, pad(size, defaultAlignment)-size)) // Flush returns its error
 	}
 	if err := w.w.Flush(); err != nil {
 		w.err = fmt.Errorf("gguf: flush: %w", err)

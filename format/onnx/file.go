@@ -10,13 +10,13 @@ import (
 )
 
 // File is an open model, mapped into memory read-only where the system can. The
-// data of its tensors are pieces of that memory, which end with Close.
+// data of its tensors are slices of that memory and invalid after Close.
 type File struct {
 	Model
 	unmap []func() error
 }
 
-// maxFiles is the most files that tensors of a model may lie in.
+// maxFiles is the largest number of data files of one model.
 const maxFiles = 64
 
 // Open reads the graph of the model at path and maps its tensors. Errors of the
@@ -32,7 +32,7 @@ func Open(path string) (*File, error) {
 	p := &parser{items: maxItems, data: func(location string, offset, length int64) ([]byte, error) {
 		b, ok := files[location]
 		if !ok {
-			// A file of the model's folder, not anywhere that a name may lead to.
+			// Only a file in the model's own folder, never one outside it.
 			if location == "" || strings.ContainsAny(location, `/\:`) || !filepath.IsLocal(location) || len(files) == maxFiles {
 				return nil, corrupt("its data are in %.64q, not in a file beside the model", location)
 			}

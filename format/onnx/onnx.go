@@ -1,12 +1,12 @@
-// Package onnx reads and writes ONNX models: a protobuf ModelProto with one graph
-// of operators, and the tensors that are constants of it, initializers. See
+// Package onnx reads and writes ONNX models: a protobuf ModelProto with one graph of
+// operators, and its constant tensors ("initializers"). See
 // https://github.com/onnx/onnx/blob/main/docs/IR.md.
 //
-// It is a subset: IR version 8 and operator set 17, the first with
-// LayerNormalization, which runtimes since 2022 have; values that are tensors;
-// attributes that are numbers. Tensors are raw little-endian data, in the file or,
-// for a protobuf message cannot exceed 2 GiB, in a second one beside it, whose name
-// is that of the first and "_data", where other software looks for it.
+// It is a subset: IR version 8; operator set 17, the first with LayerNormalization,
+// which runtimes have had since 2022; values that are tensors; attributes that are
+// numbers. Tensors are raw little-endian data. A protobuf message cannot exceed 2
+// GiB, so the data of larger models lie in a second file, for example
+// model.onnx_data for model.onnx, where other software looks for it.
 //
 // Files are untrusted. The reader bounds the memory that a file can ask for, and
 // refuses values that are used before they are defined or defined twice, tensors
@@ -25,7 +25,7 @@ import (
 var (
 	// ErrCorrupt is wrapped by every error about a file that breaks the format.
 	ErrCorrupt = errors.New("corrupt file")
-	// ErrUnsupported is wrapped by errors about files that this package does not
+	// ErrUnsupported is wrapped by errors about valid files that this package cannot
 	// read.
 	ErrUnsupported = errors.New("unsupported file")
 )
@@ -69,12 +69,12 @@ func (t Type) String() string {
 	return map[Type]string{Float: "float", Int64: "int64", Bool: "bool"}[t]
 }
 
-// Model is a graph with its name and who made it.
+// Model is a graph with its name and the program that wrote it.
 type Model struct {
 	Producer, Version string
 	Name              string
 	Inputs, Outputs   []Value
-	Nodes             []Node // each after those whose outputs it takes
+	Nodes             []Node // in order: a node comes after the nodes that compute its inputs
 	Tensors           []Tensor
 }
 
@@ -85,7 +85,7 @@ type Value struct {
 	Shape []Dim
 }
 
-// Dim is a dimension: a size, or a name where it is free.
+// Dim is a dimension: a fixed size, or a name such as "batch" if any size will do.
 type Dim struct {
 	Size int
 	Name string
@@ -104,7 +104,7 @@ type Attr struct {
 	Value any
 }
 
-// Attr returns the attribute of that name, or nil.
+// Attr returns the named attribute, or nil.
 func (n Node) Attr(name string) any {
 	for _, a := range n.Attrs {
 		if a.Name == name {
@@ -119,11 +119,11 @@ type Tensor struct {
 	Name  string
 	Type  Type
 	Shape []int // empty for a scalar
-	// Data are the elements, row-major and little-endian. Those of a tensor that
-	// was read must not be changed.
+	// Data are the elements, row-major and little-endian. The Data of a tensor from
+	// a file must not be changed.
 	Data []byte
-	// Fill stands for the Data of a Float tensor that is written: it sets dst to the
-	// elements from the given one on.
+	// Fill may take the place of Data in a Float tensor to be written: it sets dst
+	// to the elements that start with number from.
 	Fill func(from int, dst []float32)
 }
 
@@ -141,7 +141,7 @@ func Scalar(name string, v float32) Tensor {
 	return Tensor{Name: name, Type: Float, Data: binary.LittleEndian.AppendUint32(nil, math.Float32bits(v))}
 }
 
-// bytes returns the size of the data, or what is wrong with the description.
+// bytes returns the size of the data, or an error if the description is invalid.
 func (t Tensor) bytes() (int64, error) {
 	if t.Type.Size() == 0 {
 		return 0, fmt.Errorf("%w: %v; float, int64 and bool are supported", ErrUnsupported, t.Type)
@@ -160,7 +160,7 @@ func (t Tensor) bytes() (int64, error) {
 	return int64(n), nil
 }
 
-// check reports the first thing that is wrong with m: each value is defined once,
+// check returns an error unless m is valid: each value must be defined exactly once,
 // before it is used.
 func (m *Model) check() error {
 	defined := map[string]bool{}

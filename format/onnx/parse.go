@@ -8,8 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// maxItems bounds the parts of a model that take memory apart from the file's: nodes,
-// names, dimensions, elements of attributes.
+// maxItems limits the parts of a model that take memory of their own besides the
+// mapped file: nodes, names, dimensions, elements of attributes.
 const maxItems = 1 << 20
 
 func corrupt(format string, args ...any) error {
@@ -18,7 +18,7 @@ func corrupt(format string, args ...any) error {
 
 // parser reads the messages of one file.
 type parser struct {
-	items int // that are left
+	items int // how many more are allowed
 	// data returns bytes of another file of the model's folder.
 	data func(location string, offset, length int64) ([]byte, error)
 }
@@ -31,7 +31,7 @@ type field struct {
 	bytes  []byte
 }
 
-// fields calls each for every field of the message.
+// fields calls each on every field of the message.
 func (p *parser) fields(b []byte, what string, each func(f field) error) error {
 	for len(b) > 0 {
 		if p.items--; p.items < 0 {

@@ -13,14 +13,16 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// MaxFile is the most bytes of a file: beyond it, tensors are in another.
+// MaxFile is the largest size of a file in bytes. Larger models have their tensors
+// in a second file.
 const MaxFile = math.MaxInt32
 
-// maxInside is the most bytes of a tensor that stays in a model whose tensors lie
-// in a file of their own: runtimes want to see shapes.
+// maxInside is the largest tensor, in bytes, that stays in the model file when the
+// others go to a second one. Runtimes need the small ones there: reshapes read their
+// shapes from them.
 const maxInside = 1 << 10
 
-// external says where the data of a tensor are when they are not in the model.
+// external locates the data of a tensor in the second file.
 type external struct {
 	location string
 	offset   int64
@@ -31,7 +33,7 @@ type external struct {
 // same bytes.
 func Create(path string, m *Model) error { return create(path, m, MaxFile) }
 
-// Size returns the bytes of a file that holds all of m.
+// Size returns the size in bytes of a single file with all of m.
 func (m *Model) Size() int64 {
 	head, tensors, tail := m.parts(nil)
 	graph := graphSize(head, tensors, tail)
@@ -84,7 +86,7 @@ func createFile(path string, write func(w *bufio.Writer) error) (err error) {
 // write writes the ModelProto.
 func (m *Model) write(w *bufio.Writer, outside map[string]external) error {
 	head, tensors, tail := m.parts(outside)
-	w.Write(m.modelHead(graphSize(head, tensors, tail))) // Flush has the errors
+	w.Write(m.modelHead(graphSize(head, tensors, tail))) // Flush returns the errors
 	w.Write(head)
 	for i, t := range m.Tensors {
 		w.Write(tensors[i].head)
@@ -97,7 +99,8 @@ func (m *Model) write(w *bufio.Writer, outside map[string]external) error {
 	return err
 }
 
-// writeOutside writes the file of the tensors that are not in the model.
+// writeOutside writes the second file, with the tensors that are not in the model
+// file.
 func (m *Model) writeOutside(w *bufio.Writer, outside map[string]external) error {
 	at := int64(0)
 	for _, t := range m.Tensors {
@@ -170,7 +173,8 @@ func appendMessage(b []byte, field protowire.Number, message []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, field, protowire.BytesType), message)
 }
 
-// modelHead is what comes before the graph's fields, and modelTail what comes after.
+// modelHead returns the bytes before the graph's fields, and modelTail the bytes
+// after them.
 func (m *Model) modelHead(graph int64) []byte {
 	b := appendInt(nil, modelIR, irVersion)
 	b = appendText(b, modelProducer, m.Producer)
@@ -182,15 +186,14 @@ func modelTail() []byte {
 	return appendMessage(nil, modelOpset, appendInt(appendText(nil, opsetDomain, ""), opsetVersion, opset))
 }
 
-// tensorParts are the bytes of a tensor in the graph: all before its data, and how
-// many these are.
+// tensorParts describes a tensor in the graph: its encoded bytes before the data,
+// and the length of the data.
 type tensorParts struct {
 	head []byte
 	data int64
 }
 
-// parts returns the graph's fields: those before the tensors, the tensors and those
-// after.
+// parts returns the graph's fields: before the tensors, the tensors, and after them.
 func (m *Model) parts(outside map[string]external) (head []byte, tensors []tensorParts, tail []byte) {
 	for _, n := range m.Nodes {
 		head = appendMessage(head, graphNode, n.append(nil))

@@ -54,8 +54,8 @@ func (d DType) String() string {
 	return dtypes[d].name
 }
 
-// ParseDType returns the type of a header's name, and false for a name that
-// is not one of this package's types.
+// ParseDType returns the type with that name in a header, and false for an
+// unknown name.
 func ParseDType(name string) (DType, bool) {
 	for d, t := range dtypes {
 		if t.size > 0 && t.name == name {

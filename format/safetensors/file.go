@@ -52,7 +52,7 @@ func (f *File) Names() []string {
 	return names
 }
 
-// Info describes the tensor of that name, and reports whether there is one.
+// Info describes the named tensor, and reports whether the file has it.
 func (f *File) Info(name string) (Info, bool) {
 	i, ok := f.byName[name]
 	if !ok {
@@ -63,7 +63,7 @@ func (f *File) Info(name string) (Info, bool) {
 	return t, true
 }
 
-// Metadata returns a copy of the header's __metadata__, nil where it has none.
+// Metadata returns a copy of the header's __metadata__, or nil if it has none.
 func (f *File) Metadata() map[string]string { return maps.Clone(f.header.Metadata) }
 
 // Bytes returns the little-endian elements of a tensor, row-major, without a
@@ -103,8 +103,8 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 	return f.ReadFloat32At(name, dst, 0)
 }
 
-// ReadFloat32At is ReadFloat32 of a part: the elements from number from on, of
-// which the tensor must have as many as dst.
+// ReadFloat32At is ReadFloat32 for part of a tensor: it reads len(dst) elements,
+// starting with number from.
 func (f *File) ReadFloat32At(name string, dst []float32, from int) error {
 	t, src, err := f.tensor(name)
 	if err != nil {
@@ -141,8 +141,8 @@ func (f *File) ReadFloat32At(name string, dst []float32, from int) error {
 	return nil
 }
 
-// Forget says that elements from to to-1 of a tensor are done with, so that they
-// take no memory of the process; they can still be read again.
+// Forget releases the memory of elements from..to-1 of a tensor, which the
+// caller has finished with. They can still be read again.
 func (f *File) Forget(name string, from, to int) {
 	t, b, err := f.tensor(name)
 	if err != nil || from < 0 || to > t.Elems() || from >= to {

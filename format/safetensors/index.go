@@ -14,13 +14,13 @@ const (
 	MaxIndex  = 64 << 20 // bytes of its text
 	maxShards = 4096
 	maxNames  = 1 << 20
-	maxDepth  = 32 // of the values that are passed over
+	maxDepth  = 32 // of nested values that are skipped
 )
 
-// ParseIndex reads the text of a model.safetensors.index.json, which says in which
-// file of several each tensor is: a weight_map from tensors to files. Files lie in
-// the index's own folder: a name that leads elsewhere is refused, and so are
-// duplicate names. Errors wrap ErrCorrupt.
+// ParseIndex reads the text of a model.safetensors.index.json, and returns its
+// weight_map: for each tensor the name of the file that has it. Files lie in the
+// index's own folder; a name that leads elsewhere is an error, and so is a
+// duplicate name. Errors wrap ErrCorrupt.
 func ParseIndex(text []byte) (map[string]string, error) {
 	m, err := parseIndex(text)
 	if err != nil {
@@ -71,12 +71,12 @@ func parseIndex(text []byte) (weights map[string]string, err error) {
 	return weights, nil
 }
 
-// plainName reports whether name is that of a safetensors file, without a folder.
+// plainName reports whether name names a safetensors file and no folder.
 func plainName(name string) bool {
 	return strings.HasSuffix(name, ".safetensors") && len(name) <= 255 && !strings.ContainsAny(name, "/\\:\x00")
 }
 
-// skip passes over a value of any kind.
+// skip reads a value of any kind and drops it.
 func (r jsonReader) skip(where string, depth int) error {
 	if depth > maxDepth {
 		return corrupt("%s is nested more than %d deep", where, maxDepth)

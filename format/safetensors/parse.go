@@ -4,9 +4,9 @@
 // little-endian tensors one after the other.
 // See https://huggingface.co/docs/safetensors.
 //
-// Files are untrusted. The reader refuses what the format leaves open to
-// abuse: oversized headers, duplicate names, and byte ranges that overlap,
-// leave gaps, or disagree with dtype and shape.
+// Files are untrusted. The reader refuses abuses that the format allows:
+// oversized headers, duplicate names, and byte ranges that overlap, leave gaps,
+// or disagree with dtype and shape.
 package safetensors
 
 import (
@@ -75,12 +75,12 @@ func (i Info) byteSize() (int64, error) {
 // Header is the parsed description of a file.
 type Header struct {
 	Tensors   []Info            // in the order of their data
-	Metadata  map[string]string // nil where the file has none
-	DataStart int64             // where the tensors begin in the file
+	Metadata  map[string]string // nil if the file has none
+	DataStart int64             // offset of the first tensor in the file
 }
 
-// Parse reads and checks the header of a safetensors file of size bytes.
-// Errors wrap ErrCorrupt, or are those of r.
+// Parse reads and checks the header of a safetensors file of size bytes. Errors
+// wrap ErrCorrupt or an error of r.
 func Parse(r io.ReaderAt, size int64) (*Header, error) {
 	h, err := parse(r, size)
 	if err != nil {
@@ -163,7 +163,7 @@ func (h *Header) checkTiling(total int64) error {
 }
 
 // jsonReader walks the header token by token. encoding/json's struct decoding
-// would let duplicate keys and keys of other letter case pass.
+// would accept duplicate keys and ignore letter case.
 type jsonReader struct{ dec *json.Decoder }
 
 func parseJSON(text []byte) (*Header, error) {
@@ -242,7 +242,7 @@ func (r jsonReader) tensor(name string) (Info, error) {
 	return t, nil
 }
 
-// object reads {key: value, ...}, calling value where each value stands.
+// object reads {key: value, ...} and calls value to read each value.
 func (r jsonReader) object(where string, value func(key string) error) error {
 	if err := r.delim('{', where); err != nil {
 		return err

@@ -18,17 +18,17 @@ import (
 type Writer struct {
 	w     *bufio.Writer
 	infos []Info
-	next  int   // index of the tensor at hand
-	done  int64 // bytes of it that are written
+	next  int   // index of the current tensor
+	done  int64 // bytes of it written so far
 	buf   []byte
 	err   error
 }
 
-// NewWriter checks infos (Name, DType and Shape; Offset and Size are worked
-// out here) and writes the header, tensors in the given order and metadata
-// keys sorted, so that the same arguments give the same bytes. Other readers
-// want each tensor aligned to its element size: declare wider types first.
-// The caller closes w after Close.
+// NewWriter checks infos (Name, DType and Shape; NewWriter computes Offset and
+// Size) and writes the header, with tensors in the given order and metadata keys
+// sorted. The same arguments give the same bytes. Other readers want each tensor
+// aligned to its element size: declare wider types first. The caller closes w
+// after Close.
 func NewWriter(w io.Writer, infos []Info, meta map[string]string) (*Writer, error) {
 	placed, err := place(infos)
 	if err != nil {
@@ -121,8 +121,8 @@ func encodeHeader(infos []Info, meta map[string]string) ([]byte, error) {
 	return b, nil
 }
 
-// Write writes the whole tensor, which must be the next in declared order, as
-// little-endian bytes. data must have exactly its size.
+// Write writes a whole tensor as little-endian bytes. Tensors must come in the
+// declared order, and data must have exactly the tensor's size.
 func (w *Writer) Write(name string, data []byte) error {
 	if err := w.begin(name, int64(len(data)), true); err != nil {
 		return err
@@ -146,7 +146,7 @@ func (w *Writer) WriteFloat32(name string, src []float32) error {
 	return w.floats(name, src, true)
 }
 
-// AppendFloat32 is Append for numbers, as WriteFloat32 is Write for them.
+// AppendFloat32 is Append for numbers, which are rounded as by WriteFloat32.
 func (w *Writer) AppendFloat32(name string, src []float32) error {
 	return w.floats(name, src, false)
 }
@@ -186,8 +186,7 @@ func (w *Writer) floats(name string, src []float32, whole bool) error {
 	}
 }
 
-// narrow rounds v to one of the types of 16 bits; infinite tells what came to lie
-// beyond.
+// narrow rounds v to one of the types of 16 bits; infinite then reports overflow.
 func narrow(d DType, v float32) uint16 {
 	if d == F16 {
 		return half.FromFloat(v)
@@ -202,8 +201,8 @@ func infinite(d DType, h uint16) bool {
 	return half.BIsInf(h)
 }
 
-// begin checks that name is due and that size bytes are what is left of it, or at
-// most that where they need not be the whole tensor.
+// begin checks that tensor name is next and that size bytes fit in the part of it
+// not yet written; with whole they must fill it.
 func (w *Writer) begin(name string, size int64, whole bool) error {
 	if w.err != nil {
 		return w.err
@@ -221,7 +220,7 @@ func (w *Writer) begin(name string, size int64, whole bool) error {
 	return nil
 }
 
-// put writes bytes of the tensor at hand.
+// put writes bytes of the current tensor.
 func (w *Writer) put(name string, data []byte) error {
 	if _, err := w.w.Write(data); err != nil {
 		return w.fail(name, err)
