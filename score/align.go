@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// meteorBeam is how many partial alignments METEOR keeps.
+// meteorBeam is the number of partial alignments that METEOR keeps.
 const meteorBeam = 40
 
 // partial aligns the first words of a reference with words of a hypothesis.
@@ -33,16 +33,16 @@ func (b bits) with(i int) bits {
 	return b
 }
 
-// align returns for each word of a reference the place of the word of the hypothesis
-// that it is aligned with, or -1; matches has the places to choose from.
+// align returns, for each word of a reference, the place of the hypothesis word it is
+// aligned with, or -1. matches has the places to choose from.
 //
-// Of all alignments it wants the one with most exact matches, of these the one with
-// fewest chunks, of these the one with least distance between places, and searches as
-// METEOR 1.5 does (Denkowski and Lavie, "Meteor Universal: Language Specific
-// Translation Evaluation for Any Target Language", WMT 2014, section 2.1): from left
-// to right with a beam. Two of its habits show in scores and are kept: a match of
-// stems counts half, rounded down, which is nothing, and the distance of a match is
-// added to the paths tried after it, not to its own.
+// The best alignment has the most exact matches, then the fewest chunks, then the
+// least distance between places. The search is METEOR 1.5's (Denkowski and Lavie,
+// "Meteor Universal: Language Specific Translation Evaluation for Any Target
+// Language", WMT 2014, section 2.1): from left to right with a beam. Two of its
+// quirks change scores and are kept. A match of stems counts half, rounded down:
+// nothing. The distance of a match is added to the paths tried after it, not to its
+// own.
 func align(hyp, ref []meteorWord, matches [][]int) []int {
 	fixed := fixedMatches(len(hyp), matches)
 	used := make(bits, len(hyp)/64+1)
@@ -91,8 +91,8 @@ func align(hyp, ref []meteorWord, matches [][]int) []int {
 	return at
 }
 
-// fixedMatches are the matches, by word of the reference, whose two words match no
-// other; -1 elsewhere.
+// fixedMatches returns, for each word of the reference, the place of its match if
+// neither of the two words has another match, else -1.
 func fixedMatches(hypWords int, matches [][]int) []int {
 	count := make([]int, hypWords)
 	for _, choices := range matches {
@@ -109,7 +109,7 @@ func fixedMatches(hypWords int, matches [][]int) []int {
 	return fixed
 }
 
-// bestPaths sorts paths and returns those within the beam.
+// bestPaths sorts paths and returns the best, as many as the beam holds.
 func bestPaths(paths []partial) []partial {
 	slices.SortStableFunc(paths, func(a, b partial) int {
 		return cmp.Or(b.exact-a.exact, a.chunks-b.chunks, a.distance-b.distance)
@@ -117,7 +117,7 @@ func bestPaths(paths []partial) []partial {
 	return paths[:min(len(paths), meteorBeam)]
 }
 
-// match goes on with a match at a place of the hypothesis.
+// match extends p by a match at a place of the hypothesis.
 func (p *partial) match(place int, exact bool) {
 	if exact {
 		p.exact++
@@ -135,7 +135,8 @@ func (p *partial) close() {
 	}
 }
 
-// settle enters the match of a word: only paths within the beam pay for copies.
+// settle copies used and taken and adds the match of the last word. It is called for
+// paths in the beam only, which saves copies.
 func (p *partial) settle(word int) {
 	if p.next >= 0 {
 		p.used, p.taken, p.next = p.used.with(p.next), &taking{word, p.next, p.taken}, -1

@@ -19,13 +19,13 @@ type BLEUOptions struct {
 	// for each such order), "floor" (SmoothValue matches), "add-k" (SmoothValue more
 	// matches and n-grams of every order above the first) or "none".
 	Smoothing   string
-	SmoothValue float64 // 0 for the usual one: floor 0.1, add-k 1
-	// EffectiveOrder leaves out orders that the hypotheses are too short for, as a
-	// score of single sentences needs.
+	SmoothValue float64 // 0 for the default: floor 0.1, add-k 1
+	// EffectiveOrder leaves out n-gram orders longer than the hypotheses. Use it to
+	// score single sentences.
 	EffectiveOrder bool
 }
 
-// DefaultBLEU are the settings of published scores.
+// DefaultBLEU returns the settings of published scores.
 func DefaultBLEU() BLEUOptions { return BLEUOptions{Tokenizer: "13a", Smoothing: "exp"} }
 
 // usualSmoothing has the smoothing methods with their usual values.
@@ -65,10 +65,10 @@ type BLEU struct {
 	matched [bleuOrder]int
 }
 
-// BLEUDetails are the statistics that BLEU comes from, over all segments.
+// BLEUDetails holds the statistics from which BLEU is computed, over all segments.
 type BLEUDetails struct {
 	Precisions     [bleuOrder]float64 `json:"precisions"` // by order, in percent, smoothed
-	Counts         [bleuOrder]int     `json:"counts"`     // n-grams of the hypotheses that references have
+	Counts         [bleuOrder]int     `json:"counts"`     // n-grams of the hypotheses that are in a reference too
 	Totals         [bleuOrder]int     `json:"totals"`     // n-grams of the hypotheses
 	BrevityPenalty float64            `json:"bp"`
 	HypLen         int                `json:"hyp_len"` // words
@@ -122,7 +122,7 @@ func (b *BLEU) Add(hypothesis string, references ...string) {
 	b.d.RefLen += nearest(len(hyp), refs)
 }
 
-// nearest is the length of the reference whose length is nearest to n; of two, the
+// nearest returns the reference length nearest to n; of two equally near, the
 // shorter.
 func nearest(n int, refs [][]int32) int {
 	best := len(refs[0])

@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// captionTokenizer cuts texts into words as the MS-COCO caption evaluation does
-// (Chen et al., "Microsoft COCO Captions: Data Collection and Evaluation Server",
-// arXiv 1504.00325, section 3): the Penn Treebank tokens of the Stanford tokenizer
-// 3.4.1, in lower case and without punctuation.
+// captionTokenizer splits texts into words like the MS-COCO caption evaluation (Chen
+// et al., "Microsoft COCO Captions: Data Collection and Evaluation Server", arXiv
+// 1504.00325, section 3): the Penn Treebank tokens of the Stanford tokenizer 3.4.1,
+// in lower case and without punctuation.
 type captionTokenizer struct {
 	known map[string][]string // by piece between white space
 }
@@ -42,14 +42,15 @@ func (c *captionTokenizer) keep(piece string, words []string) {
 	c.known[piece] = words
 }
 
-// captionDropped are the tokens that the evaluation takes for punctuation. Its list
-// has the names of brackets too, but in capitals, so that brackets stay.
+// captionDropped are the tokens that the evaluation drops as punctuation. Its list
+// has the names of brackets too, but in capitals, so they never match and brackets
+// stay.
 var captionDropped = []string{"''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"}
 
 var plainCharacters = strings.NewReplacer("‘", "`", "’", "'", "´", "'", "“", "``", "”", "''", `"`, "''",
 	"…", "...", "–", "--", "—", "--", "&amp;", "&", "&lt;", "<", "&gt;", ">", "&quot;", "''", "&apos;", "'")
 
-// captionWords cuts up what stands between white space.
+// captionWords splits a piece without white space into words.
 func captionWords(piece string) []string {
 	var words []string
 	piece = plainCharacters.Replace(piece)
@@ -63,9 +64,9 @@ func captionWords(piece string) []string {
 	return words
 }
 
-// treebankRules are the forms of tokens. The token is the group; what follows it in
-// the expression has to follow it in the text. Of all rules that match, the one that
-// matches most of the text counts, and of several the first.
+// treebankRules are the forms of tokens. The token is the group of the expression;
+// the rest of the expression must follow it in the text. The rule with the longest
+// match wins, or the first of several.
 var treebankRules = func() []*regexp.Regexp {
 	const (
 		letter    = `\p{L}\p{M}`
@@ -98,8 +99,8 @@ var treebankRules = func() []*regexp.Regexp {
 	return rules
 }()
 
-// treebankToken is the first token of s, which has no white space: by the rules, or
-// else one character.
+// treebankToken returns the first token of s, which has no white space: by the
+// rules, or else one character.
 func treebankToken(s string) string {
 	token, most := "", 0
 	for _, rule := range treebankRules {
@@ -114,9 +115,9 @@ func treebankToken(s string) string {
 	return token
 }
 
-// treebankForm is how a token is written: brackets by name, pounds as #, other
-// currencies of the sort as $, slashes and asterisks behind a backslash, American
-// spelling.
+// treebankForm returns the written form of a token: brackets by name, pounds as #,
+// other currency signs as $, slashes and asterisks after a backslash, words in
+// American spelling. For example "(" becomes -LRB-.
 func treebankForm(token string) string {
 	switch token {
 	case "(":
@@ -149,9 +150,9 @@ func treebankForm(token string) string {
 	return american(token)
 }
 
-// american is the American spelling of a word in lower case: the words in -our, with
-// and without -s, and the others of the Stanford tokenizer's list that are common.
-// A word with a capital keeps its spelling, as there.
+// american returns the American spelling of a lower-case word: colour becomes color.
+// It knows words in -our and -ours and the common others of the Stanford tokenizer's
+// list. A word with a capital keeps its spelling, as in that tokenizer.
 func american(word string) string {
 	if s, ok := americanSpelling[word]; ok {
 		return s

@@ -6,23 +6,23 @@ import (
 	"unicode/utf8"
 )
 
-// maxOrder bounds the n-grams of chrF.
+// maxOrder is the longest n-gram that chrF allows.
 const maxOrder = 32
 
 // CHRFOptions are the settings of chrF.
 type CHRFOptions struct {
 	CharOrder  int // longest n-gram of characters
 	WordOrder  int // longest n-gram of words: 0 is chrF, 2 is chrF++
-	Beta       int // how many times recall matters more than precision
+	Beta       int // weight of recall relative to precision
 	Lowercase  bool
 	Whitespace bool // count white space as characters
-	// EpsSmoothing takes the mean of the F-scores of all orders, as chrF++.py, Moses
-	// and NLTK do; else precision and recall are averaged over the orders that both
+	// EpsSmoothing averages the F-scores of all orders, like chrF++.py, Moses and
+	// NLTK. Without it precision and recall are averaged, over the orders that both
 	// texts are long enough for.
 	EpsSmoothing bool
 }
 
-// DefaultCHRF are the settings of published chrF scores; chrF++ has WordOrder 2.
+// DefaultCHRF returns the settings of published chrF scores; chrF++ has WordOrder 2.
 func DefaultCHRF() CHRFOptions { return CHRFOptions{CharOrder: 6, Beta: 2} }
 
 // Validate returns an ErrOptions if o makes no sense.
@@ -53,13 +53,14 @@ type CHRF struct {
 	segment, bestSegment []match
 }
 
-// match are the n-grams of one order.
+// match counts the n-grams of one order: in the hypothesis, in the reference, in
+// both.
 type match struct{ hyp, ref, both int }
 
 // chrfText is one text of a segment.
 type chrfText struct{ chars, words []int32 }
 
-// CHRFDetails are precision and recall, in percent: means over the orders.
+// CHRFDetails holds precision and recall, in percent, averaged over the orders.
 type CHRFDetails struct {
 	Precision float64 `json:"precision"`
 	Recall    float64 `json:"recall"`
@@ -88,8 +89,7 @@ func (c *CHRF) Reset() {
 	clear(c.sums)
 }
 
-// Add counts a segment; see Metric. Of several references the one with the best
-// score counts.
+// Add counts a segment; see Metric. With several references, the best score counts.
 func (c *CHRF) Add(hypothesis string, references ...string) {
 	c.corpus.add(len(references))
 	clear(c.words)
@@ -125,8 +125,8 @@ func (c *CHRF) read(t *chrfText, s string) {
 	}
 }
 
-// chrfWords cuts a text at white space, and one punctuation mark off each word: the
-// last character if it is one, else the first.
+// chrfWords splits a text at white space and takes one punctuation mark off each
+// word: the last character if it is punctuation, else the first.
 func chrfWords(s string) []string {
 	var words []string
 	for _, w := range fields(s) {
@@ -147,8 +147,8 @@ func chrfWords(s string) []string {
 
 func isPunctuation(c byte) bool { return c > ' ' && c <= '~' && !isAlphanumeric(c) }
 
-// compare counts the n-grams of hypothesis and reference. Orders that the reference
-// is too short for count nothing.
+// compare counts the n-grams of hypothesis and reference. Orders longer than the
+// reference count nothing.
 func (c *CHRF) compare() {
 	chars := c.o.CharOrder
 	c.counter.matches(c.matched[:chars], c.hyp.chars, c.ref.chars)
@@ -178,7 +178,7 @@ func (c *CHRF) Result() Result {
 }
 
 // chrf computes (1 + beta^2) P R / (beta^2 P + R) of the mean precision P and recall
-// R, or the mean of such scores of the orders.
+// R, or, with EpsSmoothing, the mean of this score over the orders.
 func chrf(orders []match, o CHRFOptions) (float64, CHRFDetails) {
 	const eps = 1e-16
 	beta2 := float64(o.Beta * o.Beta)
@@ -208,7 +208,8 @@ func chrf(orders []match, o CHRFOptions) (float64, CHRFDetails) {
 	return 100 * fScore(precision, recall, beta2, 0), d
 }
 
-// fScore is the weighted harmonic mean of p and r, or otherwise if both are 0.
+// fScore returns the weighted harmonic mean of p and r; if both are 0, it returns
+// otherwise.
 func fScore(p, r, beta2, otherwise float64) float64 {
 	if d := float64(beta2*p) + r; d > 0 {
 		return (1 + beta2) * p * r / d

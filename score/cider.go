@@ -7,13 +7,13 @@ import "math"
 const ciderOrder, ciderSigma = 4, 6.0
 
 // cider keeps a corpus for CIDEr: R. Vedantam, C. L. Zitnick, D. Parikh, "CIDEr:
-// Consensus-based Image Description Evaluation", CVPR 2015. It is the variant that
-// the paper calls CIDEr-D, which the MS-COCO caption evaluation computes under the
-// name of CIDEr; a text's length is its number of pairs of words, as there.
+// Consensus-based Image Description Evaluation", CVPR 2015. It is the paper's variant
+// CIDEr-D, which the MS-COCO caption evaluation calls CIDEr. As there, a text's length
+// is its number of word pairs.
 type cider struct {
 	lexicon  *lexicon
 	segments []ciderSegment
-	inRefs   [ciderOrder][]int // by n-gram: segments whose references have it
+	inRefs   [ciderOrder][]int // by n-gram: number of segments with it in a reference
 }
 
 type ciderSegment struct {
@@ -57,8 +57,8 @@ func (c *cider) text(words []string) ciderText {
 	return t
 }
 
-// score is ten times the mean over segments, references and orders of the similarity
-// times the penalty for the length.
+// score returns ten times the mean, over segments, references and orders, of similarity
+// times length penalty.
 func (c *cider) score() float64 {
 	all := math.Log(float64(len(c.segments)))
 	weight := [ciderOrder][]float64{} // by n-gram: the inverse document frequency
@@ -82,8 +82,9 @@ func (c *cider) score() float64 {
 	return 10 * sum / float64(max(1, len(c.segments)))
 }
 
-// ciderSimilarity is the cosine of two texts' n-grams by weight (equations 1 and 2 of
-// the paper), without credit for what the hypothesis has more often than the reference.
+// ciderSimilarity returns the cosine of two texts' weighted n-grams (equations 1 and 2
+// of the paper). An n-gram that the hypothesis repeats more often than the reference
+// gets no credit for the excess.
 func ciderSimilarity(hyp, ref []gram, weight []float64) float64 {
 	dot, i := 0.0, 0
 	for _, r := range ref {

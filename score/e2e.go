@@ -8,9 +8,9 @@ import (
 // E2E measures a corpus by the five metrics of the E2E NLG challenge (Dušek, Novikova
 // and Rieser, "Evaluating the State-of-the-Art of End-to-End Natural Language
 // Generation: The E2E NLG Challenge", 2020, section 4.1), as its script
-// measure_scores.py defines them, but for METEOR, which lacks two stages. It keeps the
-// n-grams of the corpus, because NIST and CIDEr weigh them by how many texts have
-// them. It may not be used concurrently.
+// measure_scores.py defines them. Only METEOR differs: it lacks two stages. E2E keeps
+// the n-grams of the whole corpus, because NIST and CIDEr weigh them by the number of
+// texts that have them. It may not be used concurrently.
 type E2E struct {
 	corpus
 	bleu     *BLEU
@@ -51,11 +51,11 @@ func (e *E2E) Add(hypothesis string, references ...string) {
 }
 
 // E2EScores are the scores of a corpus, scaled as the challenge's script prints them:
-// NIST and CIDEr have no upper bound that texts share, the others go from 0 to 1.
+// BLEU, METEOR and ROUGE-L go from 0 to 1; NIST and CIDEr have no fixed upper bound.
 type E2EScores struct {
 	BLEU       float64 `json:"bleu"`
-	NIST       float64 `json:"nist"`              // penalty by the mean length of each segment's references, as the script's pymteval has it
-	NISTMteval float64 `json:"nist_mteval"`       // penalty as the script's mteval-v13a has it
+	NIST       float64 `json:"nist"`              // length penalty by the mean length of each segment's references, as in the script's pymteval
+	NISTMteval float64 `json:"nist_mteval"`       // length penalty as in the script's mteval-v13a
 	METEOR     float64 `json:"meteor_exact_stem"` // METEOR 1.5 without the stages synonym and paraphrase
 	ROUGEL     float64 `json:"rouge_l"`
 	CIDEr      float64 `json:"cider"`
@@ -64,7 +64,7 @@ type E2EScores struct {
 	Signature  string  `json:"signature"`
 }
 
-// Result is the score of the segments added so far.
+// Result returns the scores of the segments added so far.
 func (e *E2E) Result() E2EScores {
 	nist, mteval := e.nist.score()
 	return E2EScores{
@@ -74,7 +74,7 @@ func (e *E2E) Result() E2EScores {
 	}
 }
 
-// String prints the scores one a line, and what is not as the challenge's script has it.
+// String prints one score a line, and notes the differences from the challenge's script.
 func (s E2EScores) String() string {
 	var b strings.Builder
 	for _, line := range []struct {

@@ -11,27 +11,27 @@ import (
 	"unicode/utf8"
 )
 
-// ErrTable marks a file that has no table of references.
+// ErrTable is wrapped by errors about a file without a table of references.
 var ErrTable = errors.New("score: no table of references")
 
-// maxCorpus is the most that [Instances] reads of each file, maxText its longest text,
-// in bytes, and maxTexts its lines: the shortest take more memory here than there. Memory
-// and time are bounded by them.
+// Limits of [Instances], which bound its memory and time: maxCorpus is the size of a file
+// and maxText of a text, in bytes; maxTexts is the number of lines, since even an empty
+// line takes memory.
 const maxCorpus, maxText, maxTexts = 32 << 20, 4 << 10, 1 << 20
 
-// Instances calls each with the segments of a data-to-text corpus, in order: a
-// hypothesis and the references for its input, without white space at both ends. It
-// stops at an error of each.
+// Instances calls each with every segment of a data-to-text corpus, in order: a
+// hypothesis and the references for its input, without white space at both ends. It stops
+// when each returns an error.
 //
-// Hypotheses are lines, one for each distinct input. References are a table, if the
-// name ends in .csv or .tsv (or the same and .gz), with the inputs in column mr and a
-// reference a row in column ref; rows of the same input belong together. Else they are
-// lines, one reference each, with empty lines between inputs; without empty lines each
-// line is another input's.
+// The hypotheses file has one line for each distinct input. The references file is a
+// table if its name ends in .csv or .tsv (or .csv.gz, .tsv.gz): column mr has the input
+// and column ref one reference; rows with the same input belong together. Otherwise it
+// has one reference a line and empty lines between inputs; without any empty line, each
+// line belongs to another input.
 //
-// Files that do not fit together are an ErrLineCount, tables without the columns an
-// ErrTable, empty cells of references an ErrEmptyReference, texts that are not UTF-8 or
-// too long or too many an ErrText.
+// Errors wrap ErrLineCount if the files differ in their number of inputs, ErrTable if a
+// column is missing, ErrEmptyReference for an empty cell of references, and ErrText for
+// text that is not UTF-8, too long or too much.
 func Instances(hypotheses, references Stream, each func(hypothesis string, references []string) error) error {
 	groups, err := readReferences(references)
 	if err != nil {
@@ -116,7 +116,8 @@ func readTexts(s Stream) ([]string, error) {
 	return lines, nil
 }
 
-// checkText refuses what is no text of ordinary length, or one too many.
+// checkText returns an error if the text is not UTF-8 or too long, or if its line is
+// beyond the limit.
 func checkText(name string, line int, text string) error {
 	if line > maxTexts {
 		return fmt.Errorf("%w: %s has more than %d lines; score parts of it", ErrText, name, maxTexts)
@@ -130,8 +131,8 @@ func checkText(name string, line int, text string) error {
 	return nil
 }
 
-// misread undoes four mistakes of encoding that files of the E2E challenge have, as its
-// script does.
+// misread repairs four encoding mistakes in the files of the E2E challenge, as its script
+// does.
 var misread = strings.NewReplacer("Ł", "£", "Â£", "£", "Ã©", "é", "ã©", "é")
 
 // readTable returns the references of each distinct input of a table.
@@ -199,7 +200,7 @@ func column(header []string, name string) int {
 	return slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), name) })
 }
 
-// capped returns the text, unzipped, which fails when it goes on beyond maxCorpus.
+// capped returns the unzipped text. Reading more than maxCorpus bytes of it is an error.
 func (s Stream) capped() (io.Reader, error) {
 	text, err := s.open()
 	return &cappedReader{text, maxCorpus}, err

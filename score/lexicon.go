@@ -18,7 +18,7 @@ func newLexicon(orders int) *lexicon {
 	return l
 }
 
-// grams are the n-grams of a text, by order less one and place.
+// grams returns the numbers of a text's n-grams, by order less one and place.
 func (l *lexicon) grams(words []string) [][]int32 {
 	text := l.words.number(nil, words)
 	grams := make([][]int32, len(l.ids))
@@ -44,7 +44,7 @@ func (l *lexicon) grams(words []string) [][]int32 {
 // gram is an n-gram with its count in a text.
 type gram struct{ id, count int32 }
 
-// counted are the distinct n-grams among ids, which it sorts.
+// counted sorts ids and returns the distinct n-grams with their counts.
 func counted(ids []int32) []gram {
 	slices.Sort(ids)
 	var grams []gram

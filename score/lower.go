@@ -5,10 +5,10 @@ import (
 	"unicode"
 )
 
-// lower is the lower case of s as Python has it, which is the full mapping of the
-// Unicode standard (section 3.13), where strings.ToLower maps letter by letter: a
-// capital dotted I becomes two code points, and a capital sigma at a word's end is
-// the final one.
+// lower returns s in lower case as Python does it, by the full mapping of the
+// Unicode standard (section 3.13). strings.ToLower maps letter by letter; here a
+// capital dotted I becomes two code points, and a capital sigma at the end of a
+// word becomes the final sigma.
 func lower(s string) string {
 	if !strings.ContainsAny(s, "İΣ") {
 		return strings.ToLower(s)
@@ -29,8 +29,8 @@ func lower(s string) string {
 	return b.String()
 }
 
-// endsWord is the standard's condition Final_Sigma: a cased letter before, none
-// after, letting apart marks that do not matter to case.
+// endsWord is the standard's condition Final_Sigma: a cased letter before and none
+// after; marks without case are skipped.
 func endsWord(runes []rune, at int) bool {
 	i := at - 1
 	for i >= 0 && caseIgnorable(runes[i]) {
@@ -50,7 +50,7 @@ func cased(r rune) bool {
 	return unicode.In(r, unicode.Lu, unicode.Ll, unicode.Lt, unicode.Other_Lowercase, unicode.Other_Uppercase)
 }
 
-// midWord are the apostrophes, colons and points that word boundaries pass over
+// midWord are the apostrophes, colons and points that do not end a word
 // (Word_Break MidLetter, MidNumLet and Single_Quote).
 const midWord = "'.:·\u0387\u055f\u05f4‘’\u2024\u2027\ufe13\ufe52\ufe55＇．："
 

@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// METEOR's parameters for English: those of version 1.5's default task, ranking
-// (Denkowski and Lavie 2014, section 2.2).
+// METEOR's parameters for English, from version 1.5's default task, ranking (Denkowski
+// and Lavie 2014, section 2.2).
 const (
-	meteorAlpha = 0.85 // weight of recall against precision
+	meteorAlpha = 0.85 // weight of recall relative to precision
 	meteorBeta  = 0.20 // exponent of fragmentation
-	meteorGamma = 0.60 // most that fragmentation costs
+	meteorGamma = 0.60 // largest penalty for fragmentation
 
-	// Weights of words in twentieths, so that sums are exact: a content word has
-	// delta = 0.75, a function word 1 - delta; a match of stems counts 0.6 of it.
+	// Weights of words in twentieths, so that sums are exact: a content word has delta =
+	// 0.75, a function word 1 - delta; a match of stems counts 0.6 of the word's weight.
 	meteorContent, meteorFunction   = 15, 5
 	meteorStemShare, meteorStemBase = 3, 5
 )
 
-// meteorFunctionWords are the words that weigh less: the most frequent ones of
-// English news text, punctuation among them, by version 1.5.
+// meteorFunctionWords are the words of lower weight: version 1.5's list of the most
+// frequent words of English news text, with punctuation.
 var meteorFunctionWords = func() map[string]bool {
 	set := map[string]bool{}
 	for _, w := range strings.Fields(`a about after all also an and are as at be been but by can could first for from had has have
@@ -55,11 +55,11 @@ type meteorCounts struct {
 	hypLength, refLength   int // weights of all words
 	hypMatched, refMatched int // weights of the words that are aligned
 	matches                int // words of each side that are aligned
-	chunks                 int // runs of matches that follow each other on both sides; 0 if one run is all
+	chunks                 int // runs of matches that follow each other on both sides; 0 if there is only one
 }
 
-// add counts a segment, in words of captions: the pair with the reference whose score
-// is best, the first of several.
+// add counts a segment, in words of captions: the hypothesis with its best-scoring
+// reference, or the first of several.
 func (s *meteor) add(hyp []string, refs [][]string) {
 	h := s.words(hyp)
 	best := countMeteor(h, s.words(refs[0]))
@@ -76,7 +76,7 @@ func (s *meteor) add(hyp []string, refs [][]string) {
 	s.sum.chunks += best.chunks
 }
 
-// score is the METEOR of sums over segments (equations 1 to 4 of the paper).
+// score returns METEOR from these sums over segments (equations 1 to 4 of the paper).
 func (c meteorCounts) score() float64 {
 	if c.matches == 0 {
 		return 0
@@ -96,7 +96,7 @@ func countMeteor(hyp, ref []meteorWord) meteorCounts {
 	for _, w := range ref {
 		c.refLength += w.weight()
 	}
-	last := -2 // place in the hypothesis of the match of the word before; -2 for none
+	last := -2 // place in the hypothesis matched by the previous word; -2 for none
 	for j, m := range align(hyp, ref, meteorMatches(hyp, ref)) {
 		if m < 0 {
 			last = -2
@@ -120,9 +120,9 @@ func countMeteor(hyp, ref []meteorWord) meteorCounts {
 	return c
 }
 
-// meteorMatches has, for each word of a reference, the places of the hypothesis with
-// the same word, and then those with another word of the same stem, unless the texts
-// are the same.
+// meteorMatches returns, for each word of a reference, the places of the same word in
+// the hypothesis. Unless the texts are equal, the places of other words with the same
+// stem follow.
 func meteorMatches(hyp, ref []meteorWord) [][]int {
 	matches := make([][]int, len(ref))
 	same := slices.Equal(hyp, ref)
@@ -141,8 +141,9 @@ func meteorMatches(hyp, ref []meteorWord) [][]int {
 	return matches
 }
 
-// words cuts the words of captions up as METEOR does. A full stop at a word's end is
-// a word unless a lower-case letter follows or the word is an abbreviation.
+// words splits the words of captions further, as METEOR does. A full stop at the end of
+// a word becomes a word, unless a lower-case letter follows or the word is an
+// abbreviation.
 func (s *meteor) words(caption []string) []meteorWord {
 	var words []meteorWord
 	for _, c := range caption {
@@ -194,13 +195,13 @@ func meteorStops(words []meteorWord) []meteorWord {
 	return out
 }
 
-// Letters to METEOR are those of Western European and Cyrillic scripts.
+// METEOR's letters are the Western European and Cyrillic ones.
 const meteorLetters = `A-Za-zÀ-ÖØ-öø-žЀ-ԧ`
 
 var meteorLetter = regexp.MustCompile(`[` + meteorLetters + `]`)
 
-// meteorRules are the steps of METEOR's normaliser that cut words; each goes once over
-// a word between spaces, and never looks again at what it has taken.
+// meteorRules are the steps of METEOR's normaliser that cut words; each goes once over a
+// word between spaces, from left to right without overlap.
 var meteorRules = func() []meteorRule {
 	const letter, digit = meteorLetters, `0-9`
 	var rules []meteorRule

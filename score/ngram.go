@@ -16,26 +16,26 @@ func (s symbols) number(dst []int32, words []string) []int32 {
 	return dst
 }
 
-// keptIDs is the size up to which a map is cleared and used again: clearing costs
-// what the largest segment cost.
+// keptIDs is the largest size at which a map is cleared and reused. Clearing a
+// larger one, for every later segment, would cost more than a new map.
 const keptIDs = 1 << 14
 
 // counter finds the n-grams that a hypothesis shares with its references. Texts are
 // numbers of words, or characters.
 //
-// It goes through the orders upwards. Each n-gram gets a small number, found from
-// the number of its first n-1 symbols and its last symbol, so that an n-gram of any
-// order is one key of a map and counts lie in slices.
+// It goes through the orders upwards. Each n-gram gets a small number. Its key in a
+// map is the number of its first n-1 symbols together with its last symbol, so
+// n-grams of any order have keys of one size, and counts lie in slices.
 type counter struct {
 	ids    map[uint64]int32 // (number of the first n-1 symbols, last symbol) → number
-	most   []int32          // by number: how often the n-gram is in the reference that has most of it
-	seen   []int32          // by number: how often it came so far, in the text at hand
+	most   []int32          // by number: count of the n-gram in the reference that has it most often
+	seen   []int32          // by number: count so far in the current text
 	prefix [][]int32        // by text and place: number of the (n-1)-gram there; -1 if no reference has it
 }
 
-// matches sets matched[n-1] to the number of n-grams of hyp that refs have too; each
-// counts as often as it is in the reference that has most of it, at most (Papineni
-// et al. 2002, section 2.1).
+// matches sets matched[n-1] to the number of n-grams of hyp that are in refs too. An
+// n-gram counts at most as often as in the reference that has it most often
+// (Papineni et al. 2002, section 2.1).
 func (c *counter) matches(matched []int, hyp []int32, refs ...[]int32) {
 	for len(c.prefix) <= len(refs) {
 		c.prefix = append(c.prefix, nil)
@@ -99,5 +99,5 @@ func (c *counter) add(prefix, symbol int32) int32 {
 
 func key(prefix, symbol int32) uint64 { return uint64(prefix)<<32 | uint64(uint32(symbol)) }
 
-// ngrams is how many n-grams a text of so many symbols has.
+// ngrams returns the number of n-grams in a text of that many symbols.
 func ngrams(symbols, n int) int { return max(0, symbols-n+1) }

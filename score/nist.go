@@ -9,12 +9,12 @@ const nistOrder = 5
 // translation quality using n-gram co-occurrence statistics", HLT 2002.
 type nist struct {
 	lexicon  *lexicon
-	hits     [nistOrder][]int // by n-gram: how often hypotheses have it, as often as one of their references at most
-	inRefs   [nistOrder][]int // by n-gram: how often references have it
+	hits     [nistOrder][]int // by n-gram: count in the hypotheses, clipped to the count in one of their references
+	inRefs   [nistOrder][]int // by n-gram: count in the references
 	totals   [nistOrder]int   // n-grams of the hypotheses
 	refWords int
 	meanRef  float64 // words of an average reference, summed over the segments
-	mostRefs int     // references of the segment that has most
+	mostRefs int     // largest number of references of a segment
 }
 
 func newNIST() *nist { return &nist{lexicon: newLexicon(nistOrder)} }
@@ -49,7 +49,7 @@ func (s *nist) add(hyp []string, refs [][]string) {
 	s.mostRefs = max(s.mostRefs, len(refs))
 }
 
-// grown is counts with n elements at least.
+// grown returns counts with at least n elements.
 func grown(counts []int, n int) []int {
 	if n > len(counts) {
 		counts = append(counts, make([]int, n-len(counts))...)
@@ -57,11 +57,11 @@ func grown(counts []int, n int) []int {
 	return counts
 }
 
-// score is the NIST of the segments (equation 3 of the paper): the information of
-// n-grams that match, per n-gram of the hypotheses, summed over n, times a penalty
-// for short hypotheses. The two scores differ in the length of an average reference:
-// the mean over a segment's references, or, as mteval-v13a has it, all words of
-// references over the largest number of references that a segment has.
+// score returns the NIST of the segments (equation 3 of the paper): the information
+// of matching n-grams, per n-gram of the hypotheses, summed over n, times a penalty
+// for short hypotheses. The two scores differ in the average reference length. score
+// uses the mean over each segment's references; mteval, like mteval-v13a, divides
+// all words of references by the largest number of references of a segment.
 func (s *nist) score() (score, mteval float64) {
 	sum := 0.0
 	for n := range nistOrder {
@@ -82,8 +82,8 @@ func (s *nist) score() (score, mteval float64) {
 	return sum * nistPenalty(hyp, s.meanRef), sum * nistPenalty(hyp, float64(s.refWords)/float64(max(1, s.mostRefs)))
 }
 
-// nistPenalty is 1 for hypotheses as long as references, 1/2 at two thirds of their
-// length.
+// nistPenalty returns 1 for hypotheses as long as the references, 1/2 at two thirds
+// of that length.
 func nistPenalty(hyp, ref float64) float64 {
 	if hyp >= ref {
 		return 1

@@ -1,12 +1,13 @@
 package score
 
-// rougeBeta is how many times recall matters more than precision.
+// rougeBeta is the weight of recall relative to precision.
 const rougeBeta = 1.2
 
-// rougeL is ROUGE-L of a segment as the MS-COCO caption evaluation has it (C.-Y. Lin,
-// "ROUGE: A Package for Automatic Evaluation of Summaries", 2004, equations 2 to 4):
-// precision and recall of the longest common subsequence of words, each the best of
-// all references. A text without words is one empty word.
+// rougeL returns ROUGE-L of a segment as the MS-COCO caption evaluation computes it
+// (C.-Y. Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004,
+// equations 2 to 4): from precision and recall of the longest common subsequence of
+// words, each the best over all references. A text without words counts as one empty
+// word.
 func rougeL(hyp []string, refs [][]string) float64 {
 	h := nonEmpty(hyp)
 	var precision, recall float64
@@ -30,11 +31,11 @@ func nonEmpty(words []string) []string {
 	return words
 }
 
-// commonSubsequence is the length of the longest common subsequence.
+// commonSubsequence returns the length of the longest common subsequence.
 func commonSubsequence(a, b []string) int {
-	row := make([]int, len(b)+1) // of the words of a so far and the first j of b
+	row := make([]int, len(b)+1) // row[j]: for the words of a so far and the first j words of b
 	for _, w := range a {
-		before := 0 // one word of each less
+		before := 0 // the value for one word fewer on both sides
 		for j, v := range b {
 			above := row[j+1]
 			if w == v {

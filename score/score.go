@@ -1,17 +1,18 @@
-// Package score measures how near texts come to reference texts: BLEU, chrF and
-// TER, defined as sacreBLEU 2 defines them (Post, "A Call for Clarity in Reporting
-// BLEU Scores", WMT 2018), so that the numbers can stand beside published ones.
+// Package score compares texts with reference texts: BLEU, chrF and TER, defined as
+// in sacreBLEU 2 (Post, "A Call for Clarity in Reporting BLEU Scores", WMT 2018),
+// so that the numbers can be compared with published ones.
 //
-// A [Metric] is fed one segment after the other and keeps sums only, so a corpus
-// of any length takes the memory of its longest segment. [Lines] reads segments
-// from parallel files. [E2E] has the five metrics of the E2E NLG challenge, as its
-// script defines them, [Instances] reads its files.
+// A [Metric] takes one segment after the other and keeps only sums, so the memory
+// for a corpus depends on its longest segment, not on its length. [Lines] reads
+// segments from parallel files. [E2E] has the five metrics of the E2E NLG
+// challenge, as its script defines them, and [Instances] reads the challenge's
+// files.
 //
-// Sameness of scores rests on details that look like accidents, and some are: what
-// counts as white space and as a lower-case letter is Python's choice, one range of
-// Chinese characters starts at the wrong code point, and TER prepares references
-// twice. They are kept and named where they occur, because a metric that is almost
-// another one is of no use.
+// Equal scores need equal details, even accidental ones. For example, Python
+// decides what counts as white space and lower case, one range of Chinese
+// characters starts at the wrong code point, and TER prepares references twice. The
+// code keeps these details and comments on each: a metric that is almost BLEU is of
+// no use.
 package score
 
 import (
@@ -21,26 +22,25 @@ import (
 	"strings"
 )
 
-// Version ends every signature. Its number rises whenever any text's score does
-// change; it is ours, not a release of sacreBLEU.
+// Version ends every signature. Its number rises whenever the score of any text
+// changes; it is ours, not a release of sacreBLEU.
 const Version = "bdia.1"
 
-// ErrOptions marks settings that no metric can work with.
+// ErrOptions is wrapped by errors about settings that make no sense.
 var ErrOptions = errors.New("score: bad options")
 
-// Metric sums up the statistics of a corpus. It may not be used concurrently.
+// Metric scores a corpus. It may not be used concurrently.
 type Metric interface {
-	// Add counts a segment: a hypothesis and its references, one at least, all in
-	// UTF-8. An empty reference is a reference of no words. Add panics without a
-	// reference.
+	// Add counts a segment: a hypothesis and its references, at least one, all in
+	// UTF-8. An empty reference has no words. Add panics without a reference.
 	Add(hypothesis string, references ...string)
-	// Result is the score of the segments added so far.
+	// Result returns the score of the segments added so far.
 	Result() Result
 	// Reset forgets the segments.
 	Reset()
 }
 
-// Result is a score with what it takes to compare it with another.
+// Result is a score with the settings and details that make it comparable.
 type Result struct {
 	Name      string       `json:"name"`      // BLEU, chrF2, chrF2++, TER, ...
 	Score     float64      `json:"score"`     // 0 to 100, in percent; TER can be above
@@ -57,7 +57,7 @@ func (r Result) String() string {
 // corpus counts segments and their references.
 type corpus struct {
 	segments   int
-	references int // of each segment; -1 when they differ
+	references int // per segment; -1 if segments differ
 }
 
 func (c *corpus) add(references int) {
@@ -81,7 +81,7 @@ func (c *corpus) signature(settings ...string) string {
 	return "nrefs:" + n + "|" + strings.Join(settings, "|") + "|version:" + Version
 }
 
-// yesNo is a switch in a signature.
+// yesNo writes a switch for a signature.
 func yesNo(on bool) string {
 	if on {
 		return "yes"
@@ -89,7 +89,7 @@ func yesNo(on bool) string {
 	return "no"
 }
 
-// caseOf is the treatment of case in a signature.
+// caseOf writes the treatment of case for a signature.
 func caseOf(lowercase bool) string {
 	if lowercase {
 		return "lc"

@@ -5,7 +5,8 @@ import (
 	"slices"
 )
 
-// Limits of the search, Tercom's and sacreBLEU's. They are part of the definition.
+// Limits of the search, the same as in Tercom and sacreBLEU. They are part of the
+// definition.
 const (
 	maxShiftWords    = 10   // words that move together
 	maxShiftDistance = 50   // places between a run in the hypothesis and in the reference
@@ -13,24 +14,25 @@ const (
 	maxShiftsTried   = 1000 // in one pair of texts
 )
 
-// shiftSearch finds the edits of TER. Which shifts are best cannot be found in
-// reasonable time, so it is greedy: do the shift that lowers the edit distance most,
-// as long as one does.
+// shiftSearch finds the edits of TER. Finding the best set of shifts would take too
+// long, so the search is greedy: it repeats the one shift that lowers the edit distance
+// most, until none lowers it.
 type shiftSearch struct {
 	matrix         editMatrix
-	words, shifted []int32 // the hypothesis so far; what the best shift makes of it
+	words, shifted []int32 // the hypothesis so far; the same after the best shift
 	trial          []int32
 	tried          int
 
-	align            []int  // by place in the reference: the place in words that became it, or the last before it
-	wrong, wrongRefs []bool // by place in words and in the reference: not the same word
+	align            []int  // by place in the reference: the place of its word in words, or the last one before it
+	wrong, wrongRefs []bool // by place in words and in the reference: true if the aligned words differ
 }
 
-// shift moves length words from start to before target; gain is what the edit
-// distance loses by it.
+// shift moves length words from start to before target; gain is the fall in edit
+// distance.
 type shift struct{ gain, length, start, target int }
 
-// better orders shifts: most gain, then longest, then first, then nearest the front.
+// better orders shifts: largest gain first, then longest, then smallest start, then
+// smallest target.
 func (s shift) better(than shift) bool {
 	switch {
 	case s.gain != than.gain:
@@ -43,7 +45,7 @@ func (s shift) better(than shift) bool {
 	return s.target < than.target
 }
 
-// edits returns the number of edits that make ref of hyp.
+// edits returns the number of edits that turn hyp into ref.
 func (s *shiftSearch) edits(hyp, ref []int32) int {
 	if len(ref) == 0 {
 		return len(hyp)
@@ -60,8 +62,9 @@ func (s *shiftSearch) edits(hyp, ref []int32) int {
 	}
 }
 
-// bestShift tries the shifts of words that bring a run to where the reference has it,
-// leaves the result of the best in s.shifted, and returns its gain, 0 if there is none.
+// bestShift tries each shift that moves a run of words to its place in the reference.
+// It leaves the result of the best shift in s.shifted and returns its gain, or 0 if no
+// shift helps.
 func (s *shiftSearch) bestShift(ref []int32) int {
 	before := s.matrix.distance(s.words)
 	s.readAlignment(len(ref))
@@ -73,7 +76,7 @@ func (s *shiftSearch) bestShift(ref []int32) int {
 				if s.words[start+length-1] != ref[at+length-1] {
 					break
 				}
-				// Both sides have to be wrong, and the run must not land in itself.
+				// The run must be wrong on both sides, and its target outside it.
 				if !slices.Contains(s.wrong[start:start+length], true) || !slices.Contains(s.wrongRefs[at:at+length], true) {
 					continue
 				}
@@ -125,7 +128,7 @@ func (s shift) apply(dst, words []int32) []int32 {
 	return append(append(dst, run...), words[behind:]...)
 }
 
-// readAlignment reads from the matrix which words became which of the reference.
+// readAlignment reads the alignment of words with the reference from the matrix.
 func (s *shiftSearch) readAlignment(refs int) {
 	s.align = slices.Grow(s.align[:0], refs)[:refs]
 	s.wrongRefs = slices.Grow(s.wrongRefs[:0], refs)[:refs]
@@ -153,12 +156,12 @@ const (
 	insert
 )
 
-// editMatrix is the matrix of edit distances between the beginnings of a hypothesis
-// and of a reference, near its diagonal. Hypotheses of one length share it: rows of
-// words that the last one began with too are not computed again.
+// editMatrix is the matrix of edit distances between the beginnings of a hypothesis and
+// of a reference, near its diagonal. Hypotheses of the same length share it: the rows
+// of a common beginning with the last one are not computed again.
 type editMatrix struct {
 	ref   []int32
-	words []int32 // whose rows these are
+	words []int32 // the hypothesis of these rows
 	rows  []row
 	cost  []int32 // row after row
 	ops   []byte
@@ -195,7 +198,8 @@ func (m *editMatrix) reset(ref []int32, n int) {
 	}
 }
 
-// distance returns the edits, without shifts, that make the reference of words.
+// distance returns the number of edits, without shifts, that turn words into the
+// reference.
 func (m *editMatrix) distance(words []int32) int {
 	same := 0
 	for same < len(m.words) && m.words[same] == words[same] {
@@ -208,8 +212,8 @@ func (m *editMatrix) distance(words []int32) int {
 	return int(m.cost[len(m.cost)-1])
 }
 
-// fill computes row i. Of equally good edits the first of keep or replace, remove,
-// insert is taken.
+// fill computes row i. Among equally good edits, the order of preference is: keep or
+// replace, remove, insert.
 func (m *editMatrix) fill(i int, word int32) {
 	const far = math.MaxInt32 / 2
 	above, here := m.rows[i-1], m.rows[i]
@@ -237,6 +241,6 @@ func (m *editMatrix) fill(i int, word int32) {
 	}
 }
 
-// op returns the last edit that made the first j words of the reference of the first
-// i words.
+// op returns the last edit that turns the first i words into the first j words of the
+// reference.
 func (m *editMatrix) op(i, j int) byte { return m.ops[m.rows[i].at+j-m.rows[i].lo] }

@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// stem is the English stemmer of Snowball ("Porter2"): M. Porter, "An algorithm for
-// suffix stripping", Program 14(3), 1980, as revised in the Snowball project. The
-// word is in lower case.
+// stem returns the stem of a word by Snowball's English stemmer ("Porter2"): M. Porter,
+// "An algorithm for suffix stripping", Program 14(3), 1980, as revised in the Snowball
+// project. The word is in lower case.
 func stem(word string) string {
 	if len([]rune(word)) <= 2 {
 		return word
@@ -38,11 +38,13 @@ var stemExceptions = map[string]string{
 	"sky": "sky", "news": "news", "howe": "howe", "atlas": "atlas", "cosmos": "cosmos", "bias": "bias", "andes": "andes",
 }
 
-// stemsAsTheyAre end like participles and other forms, but are none.
+// stemsAsTheyAre are words that only look like participles or other forms: they are
+// their own stems.
 var stemsAsTheyAre = []string{"inning", "outing", "canning", "herring", "earring", "proceed", "exceed", "succeed"}
 
-// stemmer is a word on its way. R1 is what follows the first consonant after a
-// vowel, R2 the same within R1; r1 and r2 are where they begin.
+// stemmer is a word that is being stemmed. The region R1 starts after the first
+// consonant that follows a vowel, and R2 in the same way within R1; r1 and r2 are their
+// offsets.
 type stemmer struct {
 	word   []rune // with Y for a y that is a consonant
 	r1, r2 int
@@ -68,7 +70,7 @@ func (w *stemmer) markRegions() {
 	w.r2 = w.region(w.r1)
 }
 
-// region is where the region begins that follows the first consonant after a vowel.
+// region returns the offset after the first consonant that follows a vowel.
 func (w *stemmer) region(from int) int {
 	for i := from + 1; i < len(w.word); i++ {
 		if !isVowel(w.word[i]) && isVowel(w.word[i-1]) {
@@ -83,8 +85,8 @@ func (w *stemmer) ends(suffix string) bool {
 	return len(w.word) >= len(s) && slices.Equal(w.word[len(w.word)-len(s):], s)
 }
 
-// longest is the first of the suffixes, which go from long to short, that the word
-// ends with, or "".
+// longest returns the first suffix that the word ends with, or "". List suffixes from
+// long to short.
 func (w *stemmer) longest(suffixes ...string) string {
 	for _, s := range suffixes {
 		if w.ends(s) {
@@ -100,7 +102,8 @@ func (w *stemmer) swap(suffix, by string) {
 
 func (w *stemmer) drop(suffix string) { w.swap(suffix, "") }
 
-// at is the i-th character before the end, 0 if there is none; at(1) is the last.
+// at returns the i-th character from the end, so at(1) is the last; 0 if the word is
+// too short.
 func (w *stemmer) at(i int) rune {
 	if i > len(w.word) {
 		return 0
@@ -108,13 +111,14 @@ func (w *stemmer) at(i int) rune {
 	return w.word[len(w.word)-i]
 }
 
-// vowelBefore tells whether a vowel is among the characters but the last n.
+// vowelBefore reports whether there is a vowel before the last n characters.
 func (w *stemmer) vowelBefore(n int) bool {
 	return len(w.word) > n && slices.ContainsFunc(w.word[:len(w.word)-n], isVowel)
 }
 
-// shortSyllable tells whether the characters but the last n end in one: vowel and
-// consonant that begin the word, or consonant, vowel, and consonant other than w, x, Y.
+// shortSyllable reports whether the word without its last n characters ends in a short
+// syllable: a vowel and a consonant at the start of the word, or a consonant, a vowel,
+// and a consonant other than w, x, Y.
 func (w *stemmer) shortSyllable(n int) bool {
 	a, b, c := w.at(n+3), w.at(n+2), w.at(n+1)
 	if b == 0 || !isVowel(b) || isVowel(c) {
@@ -170,16 +174,16 @@ func (w *stemmer) finalY() {
 	}
 }
 
-// stemRule replaces a suffix; after says which characters may stand before it, all
-// when it is empty; inR2 asks for more than the region of its step.
+// stemRule replaces a suffix; after lists the characters that may stand before it
+// (empty: any); inR2 requires the suffix to lie in R2, not only in R1.
 type stemRule struct {
 	suffix, by string
 	after      string
 	inR2       bool
 }
 
-// The rules of a step go from long to short: the first whose suffix is there counts,
-// even if it then does not apply.
+// The rules of a step go from long to short. The first with a suffix that the word has
+// is the only one tried, even if its condition then fails.
 var stemStep2 = []stemRule{
 	{suffix: "ational", by: "ate"}, {suffix: "fulness", by: "ful"}, {suffix: "iveness", by: "ive"}, {suffix: "ization", by: "ize"},
 	{suffix: "ousness", by: "ous"}, {suffix: "biliti", by: "ble"}, {suffix: "lessli", by: "less"}, {suffix: "tional", by: "tion"},

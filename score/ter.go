@@ -6,7 +6,7 @@ import (
 	"unicode"
 )
 
-// TEROptions are the settings of TER. None set is what Tercom does.
+// TEROptions are the settings of TER. The zero value is Tercom's default.
 type TEROptions struct {
 	Normalized    bool // cut punctuation off words
 	NoPunct       bool // delete punctuation
@@ -14,11 +14,11 @@ type TEROptions struct {
 	CaseSensitive bool
 }
 
-// TER is the translation edit rate (Snover et al., "A Study of Translation Edit Rate
-// with Targeted Human Annotation", AMTA 2006): the insertions, deletions and
-// replacements of words, and shifts of runs of words, that make a reference of the
-// hypothesis, over the length of the reference. Of several references the least
-// edits count, over their mean length.
+// TER is the translation edit rate (Snover et al., "A Study of Translation Edit Rate with
+// Targeted Human Annotation", AMTA 2006): the insertions, deletions and replacements of
+// words, and shifts of runs of words, that turn the hypothesis into a reference, over the
+// length of the reference. With several references it is the fewest edits over the mean
+// length.
 type TER struct {
 	o TEROptions
 	corpus
@@ -30,7 +30,7 @@ type TER struct {
 	search   shiftSearch
 }
 
-// TERDetails are the sums that TER comes from.
+// TERDetails holds the sums from which TER is computed.
 type TERDetails struct {
 	Edits     int     `json:"num_edits"`
 	RefLength float64 `json:"ref_length"` // words, mean over the references of a segment
@@ -54,7 +54,7 @@ func (t *TER) Add(hypothesis string, references ...string) {
 	t.hyp = t.words.number(t.hyp[:0], fields(t.o.prepare(hypothesis)))
 	least, length := -1, 0
 	for _, reference := range references {
-		// Twice, as sacreBLEU does: cutting off punctuation is not always done in one go.
+		// Twice, as in sacreBLEU: one pass does not always cut off all punctuation.
 		reference = t.o.prepare(t.o.prepare(reference))
 		t.ref = t.words.number(t.ref[:0], fields(reference))
 		length += len(t.ref)
@@ -66,8 +66,8 @@ func (t *TER) Add(hypothesis string, references ...string) {
 	t.refLength += float64(length) / float64(len(references))
 }
 
-// Result is the TER of the segments added so far. Words without any reference words
-// are a rate of 100.
+// Result returns the TER of the segments added so far. If the references have no words
+// but the hypotheses do, it is 100.
 func (t *TER) Result() Result {
 	score := 0.0
 	switch {
@@ -83,7 +83,7 @@ func (t *TER) Result() Result {
 	}
 }
 
-// prepare is Tercom's treatment of a text.
+// prepare normalises a text as Tercom does.
 func (o TEROptions) prepare(s string) string {
 	s = trimRight(s)
 	if s == "" {

@@ -7,7 +7,7 @@ import (
 	"unicode"
 )
 
-// tokenizers cut a segment, free of white space at its end, into words.
+// tokenizers split a segment, without white space at its end, into words.
 var tokenizers = map[string]func(string) []string{
 	"13a":  tokenize13a,
 	"char": tokenizeChar,
@@ -19,8 +19,7 @@ var tokenizers = map[string]func(string) []string{
 // Tokenizers lists the names that BLEUOptions knows.
 func Tokenizers() []string { return slices.Sorted(maps.Keys(tokenizers)) }
 
-// isSpace is Python's str.isspace, which has four control characters more than
-// unicode.IsSpace.
+// isSpace is Python's str.isspace: unicode.IsSpace and four control characters.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
 func fields(s string) []string { return strings.FieldsFunc(s, isSpace) }
@@ -41,8 +40,8 @@ func joinLines(s, hyphenation string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(s, hyphenation, ""), "\n", " ")
 }
 
-// unescape replaces four XML entities, in this order: what &amp; leaves behind is
-// read again.
+// unescape replaces four XML entities, in this order: so the result of &amp; may form
+// another: "&amp;lt;" becomes "<".
 func unescape(s string) string {
 	if !strings.Contains(s, "&") {
 		return s
@@ -68,17 +67,17 @@ func splitPunctuation(s string) string {
 }
 
 // splitNumbers cuts off full stops and commas, but not between digits, and dashes
-// after a digit. Each of the three rules goes over the text from left to right and
-// never looks again at what it has taken; bytes do, because a character of several
-// is taken whole or not at all.
+// after a digit. Each of the three rules goes over the text from left to right
+// without overlap. Working on bytes is safe: no space ever lands inside a longer
+// character.
 func splitNumbers(s string) string {
 	s = splitPairs(s, func(a, b byte) bool { return !isDigit(a) && isPoint(b) }, "1 2 ")
 	s = splitPairs(s, func(a, b byte) bool { return isPoint(a) && !isDigit(b) }, " 1 2")
 	return splitPairs(s, func(a, b byte) bool { return isDigit(a) && b == '-' }, "1 2 ")
 }
 
-// splitPairs replaces the pairs of bytes that match by form, in which 1 and 2 stand
-// for them.
+// splitPairs replaces each matching pair of bytes by form, in which 1 and 2 stand for
+// the two bytes.
 func splitPairs(s string, match func(a, b byte) bool, form string) string {
 	out := make([]byte, 0, len(s)+len(s)/4)
 	for i := 0; i < len(s); i++ {
@@ -159,15 +158,15 @@ func tokenizeChar(s string) []string {
 	return words
 }
 
-// tokenizeZh makes a word of each Chinese character, and treats the rest as 13a
-// does, but without entities and without a space at the ends.
+// tokenizeZh makes each Chinese character a word and splits the rest like 13a, but
+// without entities and without spaces at the ends.
 func tokenizeZh(s string) []string {
 	s = spaceAround(strings.TrimFunc(s, isSpace), func(r rune) bool { return unicode.Is(chinese, r) })
 	return fields(splitNumbers(splitPunctuation(s)))
 }
 
-// chinese is what sacreBLEU's zh takes for Chinese characters. Its first range is
-// meant to be U+20000 to U+2A6D6 (extension B), but is written so that it covers
+// chinese are the characters that sacreBLEU's zh takes for Chinese. Its first range
+// is meant to be U+20000 to U+2A6D6 (extension B), but is written so that it covers
 // U+2001 to U+2A6D: general punctuation, arrows and signs. Characters beyond the
 // basic plane are not in it.
 var chinese = &unicode.RangeTable{R16: []unicode.Range16{
