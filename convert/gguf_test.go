@@ -30,8 +30,9 @@ func bpe(t testing.TB, vocab int) *tokenizer.BPE {
 	return tok
 }
 
+// ggufConfig has sizes that all differ, and an epsilon that is not the default.
 func ggufConfig() model.GPTConfig {
-	return model.GPTConfig{Vocab: 262, Context: 5, Layers: 2, Heads: 2, Width: 32, MLP: 48}
+	return model.GPTConfig{Vocab: 262, Context: 5, Layers: 2, Heads: 4, Width: 32, MLP: 48, Eps: 1e-3}
 }
 
 // writeGGUF writes m and opens the file.
@@ -104,7 +105,7 @@ func TestGGUFLayout(t *testing.T) {
 		for key, want := range map[string]any{
 			"general.architecture": "gpt2", "general.name": "tiny", "general.file_type": uint32(7),
 			"gpt2.context_length": uint32(5), "gpt2.embedding_length": uint32(32), "gpt2.feed_forward_length": uint32(48),
-			"gpt2.block_count": uint32(2), "gpt2.attention.head_count": uint32(2), "gpt2.attention.layer_norm_epsilon": float32(1e-5),
+			"gpt2.block_count": uint32(2), "gpt2.attention.head_count": uint32(4), "gpt2.attention.layer_norm_epsilon": float32(1e-3),
 			"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "gpt-2",
 			"tokenizer.ggml.bos_token_id": uint32(258), "tokenizer.ggml.eos_token_id": uint32(258),
 			"tokenizer.ggml.add_bos_token": false, "tokenizer.ggml.add_eos_token": false,
@@ -124,7 +125,7 @@ func TestGGUFLayout(t *testing.T) {
 			t.Errorf("%s: kinds %v, want %v", tc.name, kinds, w)
 		}
 		back, err := ReadGGUFConfig(f)
-		c.Untied, c.NoBias, c.Eps = true, false, float64(float32(1e-5))
+		c.Untied, c.NoBias, c.Eps = true, false, float64(float32(1e-3))
 		if err != nil || back != c {
 			t.Errorf("%s: configuration %+v, %v; want %+v", tc.name, back, err, c)
 		}

@@ -1,10 +1,13 @@
 package convert
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -125,6 +128,36 @@ func gptLogits(m *model.GPT, B int, ids []int64) []float32 {
 	dst := make([]float32, len(ids)*m.Config.Vocab)
 	m.Logits(dst, model.Batch{Size: B, Inputs: to32(ids)}, bdia.NoGrid)
 	return dst
+}
+
+// TestGraphGELU: the constants of both forms of the GELU are the nearest float32 of what they are named after. The
+// logits of a tiny model hardly show their last digits.
+func TestGraphGELU(t *testing.T) {
+	t.Parallel()
+	for form, want := range map[backend.GELUForm][]string{
+		backend.GELUTanh: {"Mul 0.044715", "Add 1", "Mul 0.7978846", "Mul 0.5", "Add 1"},
+		backend.GELUErf:  {"Div 1.4142135", "Add 1", "Mul 0.5"},
+	} {
+		be, m := onnxGPT(t, func(c *model.GPTConfig) { c.GELU = form })
+		g := gptGraph(t, be, m, false)
+		values := map[string]float32{}
+		for _, c := range g.Tensors {
+			if c.Type == onnx.Float && len(c.Shape) == 0 {
+				values[c.Name] = math.Float32frombits(binary.LittleEndian.Uint32(c.Data))
+			}
+		}
+		var got []string
+		for _, n := range g.Nodes {
+			for _, in := range n.Inputs {
+				if v, ok := values[in]; ok && strings.HasPrefix(n.Name, "blocks.0.mlp.") {
+					got = append(got, fmt.Sprint(n.Op, " ", v))
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v: constants %q, want %q", form, got, want)
+		}
+	}
 }
 
 // TestGPTGraph: the graph of every kind of language model gives its logits, for
