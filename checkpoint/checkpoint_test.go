@@ -306,6 +306,25 @@ func TestDiskFullMessage(t *testing.T) {
 	}
 }
 
+// syncs counts calls of Sync, which fails with err.
+type syncs struct {
+	n   int
+	err error
+}
+
+func (s *syncs) Sync() error { s.n++; return s.err }
+
+// A file that is said to be synced was: the system is asked once, and its error is passed on.
+func TestSyncFile(t *testing.T) {
+	t.Parallel()
+	for _, want := range []error{nil, syscall.EIO} {
+		f := &syncs{err: want}
+		if err := new(runDir).syncFile(f, "f"); err != want || f.n != 1 {
+			t.Errorf("syncFile returns %v after %d calls of Sync, want %v after one", err, f.n, want)
+		}
+	}
+}
+
 // What must be durable before the journal, and before it goes.
 func TestSyncOrder(t *testing.T) {
 	t.Parallel()

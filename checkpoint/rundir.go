@@ -55,7 +55,8 @@ func (d *runDir) write(f *os.File, name string, p []byte) (int, error) {
 	return f.Write(p)
 }
 
-func (d *runDir) syncFile(f *os.File, name string) error {
+// syncFile makes the bytes of file f durable.
+func (d *runDir) syncFile(f interface{ Sync() error }, name string) error {
 	if err := d.before("sync", name); err != nil {
 		return err
 	}
