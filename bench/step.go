@@ -40,7 +40,7 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	if err != nil {
 		return Step{}, err
 	}
-	be, err := train.NewCPU(cfg, planned)
+	be, err := cpu.New(cpu.Options{Threads: cfg.Engine.Threads, ISA: cfg.Engine.ISA, ArenaBytes: planned.Total})
 	if err != nil {
 		return Step{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 )
 
 // TestStepAllocates holds a step to allocating nothing once the first is done.
@@ -17,7 +18,7 @@ func TestStepAllocates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			be, err := NewCPU(cfg, planned)
+			be, err := backend.Open(cfg.Engine, planned.Total)
 			if err != nil {
 				t.Fatal(err)
 			}

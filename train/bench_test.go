@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 )
 
 // BenchmarkStep times whole optimiser steps of the setting of the project's
@@ -31,7 +32,7 @@ func benchmarkStep(b *testing.B, cfg Config) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	be, err := NewCPU(cfg, planned)
+	be, err := backend.Open(cfg.Engine, planned.Total)
 	if err != nil {
 		b.Fatal(err)
 	}

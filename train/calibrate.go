@@ -8,8 +8,6 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -108,11 +106,14 @@ func (r *Run) fitGrid(ctx context.Context, obs Observer) (*Calibration, error) {
 // none does.
 func (r *Run) calibrate(ctx context.Context, progress func(what string, done, total int64)) (Calibration, error) {
 	progress(measuring, 0, 1)
-	planner := plan.New(cpu.ScratchBytes(r.Config.Engine.Threads))
+	planner, err := backend.NewPlan(r.Config.Engine)
+	if err != nil {
+		return Calibration{}, err
+	}
 	if _, err := r.survey(&passes{ctx, func(string, int64, int64) {}, 0, 0}, planner, false); err != nil {
 		return Calibration{}, err
 	}
-	be, err := NewCPU(r.Config, planner.Peak())
+	be, err := backend.Open(r.Config.Engine, planner.Peak().Total)
 	if err != nil {
 		return Calibration{}, err
 	}

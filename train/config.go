@@ -7,7 +7,7 @@ import (
 	"fmt"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/model"
@@ -31,7 +31,7 @@ type Config struct {
 	Optimizer optim.Config        `yaml:"optimizer"`
 	Schedule  optim.Schedule      `yaml:"schedule"`
 	Loop      LoopConfig          `yaml:"loop"`
-	Engine    EngineConfig        `yaml:"engine"`
+	Engine    backend.Options     `yaml:"engine"`
 }
 
 // Update says when gradients are applied.
@@ -60,12 +60,6 @@ type LoopConfig struct {
 	SaveEvery    int     `yaml:"save_every"`    // steps between checkpoints; 0: at evaluations
 	LogEvery     int     `yaml:"log_every"`     // steps between records of the training loss
 	TensorBoard  bool    `yaml:"tensorboard"`   // write TensorBoard event files
-}
-
-// EngineConfig changes speed, never bits.
-type EngineConfig struct {
-	Threads int    `yaml:"threads"` // 0: all processors
-	ISA     string `yaml:"isa"`     // empty: the best this machine has
 }
 
 // Default returns the settings of a run of task that names nothing but its data.
@@ -138,7 +132,7 @@ var ErrCombination = errors.New("impossible combination")
 
 // Validate reports the first setting, or combination, that cannot be.
 func (c Config) Validate() error {
-	for _, err := range []error{c.validateTask(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.Engine.Validate()} {
+	for _, err := range []error{c.validateTask(), c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.validateEngine()} {
 		if err != nil {
 			return err
 		}
@@ -160,13 +154,12 @@ const (
 	maxSamples = 1 << 24 // in a batch
 )
 
-// Validate reports the first setting that cannot be. What this machine lacks is
-// for the backend to say.
-func (e EngineConfig) Validate() error {
-	if e.Threads < 0 || e.Threads > cpu.MaxThreads {
-		return fmt.Errorf("train: %d threads; give a number up to %d, or 0 for all processors", e.Threads, cpu.MaxThreads)
-	}
-	return nil
+// validateEngine leaves out the instruction set: a run goes on with another one on a
+// machine that lacks the recorded one.
+func (c Config) validateEngine() error {
+	e := c.Engine
+	e.ISA = ""
+	return e.Validate()
 }
 
 // Validate reports the first setting that cannot be.

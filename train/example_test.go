@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/bdia-go/bdia"
+	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 	"github.com/bdia-go/bdia/train"
 )
 

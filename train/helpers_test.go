@@ -193,7 +193,7 @@ func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	be, err := NewCPU(cfg, planned)
+	be, err := backend.Open(cfg.Engine, planned.Total)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/internal/cpufeat"
@@ -188,7 +189,7 @@ func TestImagePlanIsPeak(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			be, err := NewCPU(cfg, planned)
+			be, err := backend.Open(cfg.Engine, planned.Total)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -320,7 +321,7 @@ func imageScore(t *testing.T, cfg Config, dir string, set *images.Set) Score {
 	if err != nil {
 		t.Fatal(err)
 	}
-	be, err := NewCPU(cfg, planned)
+	be, err := backend.Open(cfg.Engine, planned.Total)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -99,7 +99,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 		return Summary{}, err
 	}
 	l.sum.Planned = planned
-	be, err := NewCPU(r.Config, planned)
+	be, err := backend.Open(r.Config.Engine, planned.Total)
 	if err != nil {
 		return l.sum, err
 	}

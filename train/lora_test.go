@@ -63,7 +63,7 @@ func TestSessionLearnsPart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			be, err := NewCPU(cfg, planned)
+			be, err := backend.Open(cfg.Engine, planned.Total)
 			if err != nil {
 				t.Fatal(err)
 			}

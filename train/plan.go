@@ -5,8 +5,6 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/backend/plan"
 )
 
 // Plan returns the peak memory of a run of cfg, to the byte: it runs the code
@@ -20,7 +18,10 @@ func (r *Run) Plan() (backend.Usage, error) { return planOf(r.Config, r.samples)
 
 // planOf is the plan of a run that learns from samples.
 func planOf(cfg Config, samples Samples) (backend.Usage, error) {
-	be := plan.New(cpu.ScratchBytes(cfg.Engine.Threads))
+	be, err := backend.NewPlan(cfg.Engine)
+	if err != nil {
+		return backend.Usage{}, err
+	}
 	s, err := NewSession(be, cfg, samples)
 	if err != nil {
 		return backend.Usage{}, err
@@ -129,9 +130,4 @@ func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, 
 		}
 	}
 	return low, best, nil
-}
-
-// NewCPU returns a CPU backend whose arena is the plan's peak.
-func NewCPU(cfg Config, peak backend.Usage) (*cpu.Backend, error) {
-	return cpu.New(cpu.Options{Threads: cfg.Engine.Threads, ISA: cfg.Engine.ISA, ArenaBytes: peak.Total})
 }

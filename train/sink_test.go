@@ -5,6 +5,7 @@ import (
 	"math"
 	"testing"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 )
@@ -20,7 +21,7 @@ func TestInfiniteGradientNorm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	be, err := NewCPU(cfg, planned)
+	be, err := backend.Open(cfg.Engine, planned.Total)
 	if err != nil {
 		t.Fatal(err)
 	}

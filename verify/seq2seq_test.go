@@ -5,7 +5,6 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -37,7 +36,7 @@ func TestTranslation(t *testing.T) {
 		if decoder {
 			rebuilt = (5 - 1) * B * T * C
 		}
-		planned, err := Plan(fresh, reversible(0.5), cpu.ScratchBytes(1))
+		planned, err := Plan(fresh, reversible(0.5), backend.Options{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +50,7 @@ func TestTranslation(t *testing.T) {
 				t.Errorf("decoder %v, fault %s: %+v", decoder, fault, r)
 			}
 		}
-		planned, err = PlanDrift(fresh, 0.5, cpu.ScratchBytes(1))
+		planned, err = PlanDrift(fresh, 0.5, backend.Options{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -64,9 +63,12 @@ var ErrOptions = errors.New("cannot be verified")
 const minBlocks = 3
 
 // Plan returns the peak memory that Run needs for the subject that fresh makes, on
-// a backend with the given scratch.
-func Plan(fresh func(be backend.Backend) (Subject, error), opt bdia.Options, scratch int64) (backend.Usage, error) {
-	be := plan.New(scratch)
+// the given device.
+func Plan(fresh func(be backend.Backend) (Subject, error), opt bdia.Options, device backend.Options) (backend.Usage, error) {
+	be, err := backend.NewPlan(device)
+	if err != nil {
+		return backend.Usage{}, err
+	}
 	s, err := fresh(be)
 	if err != nil {
 		return backend.Usage{}, err
@@ -289,9 +291,12 @@ func Drift(s Subject, gamma bdia.Gamma, pass backend.Pass, report func(k int, rm
 }
 
 // PlanDrift returns the peak memory that Drift needs for the subject that fresh
-// makes.
-func PlanDrift(fresh func(be backend.Backend) (Subject, error), gamma bdia.Gamma, scratch int64) (backend.Usage, error) {
-	be := plan.New(scratch)
+// makes, on the given device.
+func PlanDrift(fresh func(be backend.Backend) (Subject, error), gamma bdia.Gamma, device backend.Options) (backend.Usage, error) {
+	be, err := backend.NewPlan(device)
+	if err != nil {
+		return backend.Usage{}, err
+	}
 	s, err := fresh(be)
 	if err != nil {
 		return backend.Usage{}, err

@@ -42,7 +42,7 @@ func fresh(c model.GPTConfig, opt bdia.Options) func(be backend.Backend) (Subjec
 // block matters, and a batch; the arena is exactly as large as Plan says.
 func setup(t *testing.T, c model.GPTConfig, opt bdia.Options, isa string, threads int) (*cpu.Backend, *model.GPT, model.Batch) {
 	t.Helper()
-	planned, err := Plan(fresh(c, opt), opt, cpu.ScratchBytes(threads))
+	planned, err := Plan(fresh(c, opt), opt, backend.Options{Threads: threads})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,7 +336,7 @@ func TestDrift(t *testing.T) {
 	const K = 14
 	c := config(K, 0.1)
 	for gamma, want := range map[bdia.Gamma][2]float64{0.5: {1.5, 3}, 0.25: {3, 6}} {
-		planned, err := PlanDrift(fresh(c, bdia.Options{Memory: bdia.Store, Gamma: gamma, Grid: bdia.NoGrid}), gamma, cpu.ScratchBytes(1))
+		planned, err := PlanDrift(fresh(c, bdia.Options{Memory: bdia.Store, Gamma: gamma, Grid: bdia.NoGrid}), gamma, backend.Options{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -46,7 +46,7 @@ func on(t *testing.T, fresh func(be backend.Backend) (Subject, error), planned b
 // a grid it drifts; two streams only drift.
 func TestVision(t *testing.T) {
 	t.Parallel()
-	planned, err := Plan(vision(false), reversible(0.5), cpu.ScratchBytes(1))
+	planned, err := Plan(vision(false), reversible(0.5), backend.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestVision(t *testing.T) {
 			t.Errorf("fault %s: %+v", fault, r)
 		}
 	}
-	if _, err := Plan(vision(true), reversible(0.5), cpu.ScratchBytes(1)); err == nil {
+	if _, err := Plan(vision(true), reversible(0.5), backend.Options{Threads: 1}); err == nil {
 		t.Error("two streams on a grid were planned")
 	}
 	be, two := on(t, vision(true), planned)
@@ -71,7 +71,7 @@ func TestVision(t *testing.T) {
 		t.Errorf("error %v, want ErrOptions", err)
 	}
 	for twoStream, gamma := range map[bool]bdia.Gamma{false: 0.5, true: 0} {
-		planned, err := PlanDrift(vision(twoStream), gamma, cpu.ScratchBytes(1))
+		planned, err := PlanDrift(vision(twoStream), gamma, backend.Options{Threads: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

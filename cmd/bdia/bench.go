@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/model"
@@ -30,7 +31,7 @@ var benchSizes = []struct{ name, usage string }{
 }
 
 func newBench() *cobra.Command {
-	var engine train.EngineConfig
+	var engine backend.Options
 	var architecture, memory string
 	var steps int
 	var asJSON bool

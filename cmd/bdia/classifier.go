@@ -30,7 +30,7 @@ type classifier struct {
 // loadClassifier loads the model of a run directory, or of any timm or Hugging
 // Face ViT folder, for batches of the given size and inference with gammas up to
 // the given one, for which a state more is kept.
-func loadClassifier(dir string, batch int, gamma float64, engine train.EngineConfig) (*classifier, error) {
+func loadClassifier(dir string, batch int, gamma float64, engine backend.Options) (*classifier, error) {
 	home := runOf(dir)
 	if err := checkpoint.Settle(home); err != nil {
 		return nil, err

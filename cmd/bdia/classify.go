@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
 )
 
 // classifyOptions say how images are classified.
@@ -24,7 +24,7 @@ type classifyOptions struct {
 	top, batch int
 	gamma      float64
 	csv        string
-	engine     train.EngineConfig
+	engine     backend.Options
 }
 
 func (o classifyOptions) validate() error {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
@@ -175,7 +176,7 @@ type evalOptions struct {
 	gammas  string
 	figure  string
 	lora    string // folder of adapters
-	engine  train.EngineConfig
+	engine  backend.Options
 
 	source     string // to be translated
 	references []string

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -29,7 +30,7 @@ func TestEvalStride(t *testing.T) {
 		t.Fatal(err)
 	}
 	T, V := l.cfg.Context, l.cfg.Vocab
-	if err := l.load(train.EngineConfig{Threads: 1}, func(m *model.GPT) error {
+	if err := l.load(backend.Options{Threads: 1}, func(m *model.GPT) error {
 		return generate.Rehearse(m, T, generate.Options{MaxTokens: 1, Grid: l.grid})
 	}); err != nil {
 		t.Fatal(err)

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
-	"github.com/bdia-go/bdia/train"
 )
 
 // exportOptions say what is written where.
@@ -29,7 +29,7 @@ type exportOptions struct {
 	dtype        string // of the weights: empty for the format's own choice
 	noCache      bool   // of keys and values: onnx
 	asJSON       bool
-	engine       train.EngineConfig
+	engine       backend.Options
 
 	report *exportReport // which a format completes with compare
 }

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
 )
 
 // TestClientTransformersJS: transformers.js loads the ONNX folder of a run as it is,
@@ -58,7 +58,7 @@ func TestClientTransformersJSImages(t *testing.T) {
 	testkit.Clients(t)
 	run, folder := imageRun(t), filepath.Join(t.TempDir(), "images")
 	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", folder)
-	from, err := openSource(t.Context(), run, false, train.EngineConfig{Threads: 1})
+	from, err := openSource(t.Context(), run, false, backend.Options{Threads: 1})
 	if err == nil {
 		from.weights = from.dir
 		err = from.load()

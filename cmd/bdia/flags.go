@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/internal/cpufeat"
@@ -42,7 +43,7 @@ func newSettings() *settings {
 }
 
 // checkEngine reports an engine that this machine does not have.
-func checkEngine(e train.EngineConfig) error {
+func checkEngine(e backend.Options) error {
 	if err := e.Validate(); err != nil {
 		return usage(err)
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/generate"
-	"github.com/bdia-go/bdia/train"
 )
 
 // generateOptions say what is continued, and how.
@@ -24,7 +24,7 @@ type generateOptions struct {
 	search                                  generate.SearchOptions
 	grid, lora                              string // lora: folder of adapters
 	batch                                   int    // prompts of input at a time
-	engine                                  train.EngineConfig
+	engine                                  backend.Options
 }
 
 // maxPrompts bounds memory.

@@ -263,7 +263,7 @@ func adapterFlag(f *pflag.FlagSet, dir *string) {
 }
 
 // engineFlags are the flags that change speed, never bits.
-func engineFlags(f *pflag.FlagSet, e *train.EngineConfig) {
+func engineFlags(f *pflag.FlagSet, e *backend.Options) {
 	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")
 	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2 or avx512; empty for the best")
 }

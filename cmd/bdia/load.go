@@ -112,7 +112,7 @@ func loadRun(r *train.Run, dir, lora string, use func(m *model.GPT) error) (*loa
 }
 
 // load takes the memory for what use does with a model, then loads the weights.
-func (l *loaded) load(engine train.EngineConfig, use func(m *model.GPT) error) error {
+func (l *loaded) load(engine backend.Options, use func(m *model.GPT) error) error {
 	opt := bdia.Options{Memory: bdia.Store, Grid: l.grid}
 	planner := plan.New(cpu.ScratchBytes(engine.Threads))
 	m, err := model.NewGPT(planner, l.cfg, opt)

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 )
 
 // Exit codes.

@@ -19,7 +19,7 @@ import (
 func newQuickstart() *cobra.Command {
 	var out string
 	var seconds float64
-	var engine train.EngineConfig
+	var engine backend.Options
 	c := &cobra.Command{
 		Use:   "quickstart [FILE_OR_FOLDER]",
 		Short: "Train a small GPT reversibly for about two minutes and check that it was exact",

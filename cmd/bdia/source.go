@@ -36,7 +36,7 @@ type source struct {
 	target  tokenizer.Tokenizer // of translations
 	end     *int32              // of a text, in a language model; nil where there is no such token
 	grid    bdia.Grid           // of the run; none where dir belongs to none
-	engine  train.EngineConfig
+	engine  backend.Options
 	sample  sample
 
 	be *cpu.Backend // nil until the weights are loaded
@@ -66,7 +66,7 @@ const (
 )
 
 // openSource opens a run directory, its best/ folder or another model folder.
-func openSource(ctx context.Context, dir string, best bool, engine train.EngineConfig) (*source, error) {
+func openSource(ctx context.Context, dir string, best bool, engine backend.Options) (*source, error) {
 	home := runOf(dir)
 	_, err := os.Stat(filepath.Join(home, configName))
 	isRun := err == nil

@@ -9,7 +9,6 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/internal/rng"
@@ -174,7 +173,7 @@ func (s subject) blank(be backend.Backend) (verify.Subject, error) {
 // check compares the reverse walk with stored activations.
 func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
 	c := s.cfg
-	u, err := verify.Plan(s.blank, c.Method, cpu.ScratchBytes(c.Engine.Threads))
+	u, err := verify.Plan(s.blank, c.Method, c.Engine)
 	if err == nil {
 		err = s.on(u, func(be backend.Backend, v verify.Subject) error {
 			report, err = verify.Run(be, v, c.Method, s.pass, fault)
@@ -211,7 +210,7 @@ func (s subject) drift(report func(k int, rms, largest float64)) error {
 	if s.blocks() < 3 && !c.ViT.TwoStream {
 		return usage(fmt.Errorf("with %d blocks no state is solved for, so nothing drifts; use at least 3", s.blocks()))
 	}
-	u, err := verify.PlanDrift(s.blank, c.Method.Gamma, cpu.ScratchBytes(c.Engine.Threads))
+	u, err := verify.PlanDrift(s.blank, c.Method.Gamma, c.Engine)
 	if err != nil {
 		return err
 	}
@@ -222,7 +221,7 @@ func (s subject) drift(report func(k int, rms, largest float64)) error {
 
 // on calls f with the subject on a CPU backend of the planned size.
 func (s subject) on(u backend.Usage, f func(backend.Backend, verify.Subject) error) error {
-	be, err := train.NewCPU(s.cfg, u)
+	be, err := backend.Open(s.cfg.Engine, u.Total)
 	if err != nil {
 		return err
 	}

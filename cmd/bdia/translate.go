@@ -11,9 +11,9 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
-	"github.com/bdia-go/bdia/train"
 )
 
 // translateOptions say what is translated, and how.
@@ -22,7 +22,7 @@ type translateOptions struct {
 	policies      policies
 	input, output string
 	asJSON        bool
-	engine        train.EngineConfig
+	engine        backend.Options
 }
 
 func newTranslate() *cobra.Command {

@@ -47,7 +47,7 @@ type translator struct {
 }
 
 // loadTranslator loads the encoder-decoder of a run directory or its best/ folder.
-func loadTranslator(dir string, o generate.TranslateOptions, p policies, engine train.EngineConfig) (*translator, error) {
+func loadTranslator(dir string, o generate.TranslateOptions, p policies, engine backend.Options) (*translator, error) {
 	home := runOf(dir)
 	if err := checkpoint.Settle(home); err != nil {
 		return nil, err

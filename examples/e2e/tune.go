@@ -16,8 +16,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/backend/plan"
+	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
@@ -149,7 +148,10 @@ func load(r *train.Run, use func(*model.GPT) error) (*model.GPT, func(), error) 
 		}
 		return convert.AddAdapter(be, m, r.BestDir())
 	}
-	planner := plan.New(cpu.ScratchBytes(r.Config.Engine.Threads))
+	planner, err := backend.NewPlan(r.Config.Engine)
+	if err != nil {
+		return nil, nil, err
+	}
 	m, err := of(planner)
 	if err == nil {
 		err = adapt(planner, m)
@@ -160,7 +162,7 @@ func load(r *train.Run, use func(*model.GPT) error) (*model.GPT, func(), error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	be, err := train.NewCPU(r.Config, planner.Peak())
+	be, err := backend.Open(r.Config.Engine, planner.Peak().Total)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/train"
 )

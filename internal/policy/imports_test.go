@@ -50,11 +50,11 @@ var rules = []rule{
 	{"nn", "backend internal/rng tensor", ""},
 	{"optim", "backend tensor", ""},
 	{"model", ". backend kernel nn tensor", ""}, // kernel: its limit on the width of a head
-	{"verify", ". backend backend/plan model tensor", ""},
+	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
 	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors model nn tensor tokenizer", ""},
-	{"train", ". backend backend/cpu backend/plan checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +
+	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"bench", "backend backend/cpu backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }

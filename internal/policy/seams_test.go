@@ -43,7 +43,7 @@ func TestLibrariesDoNotSpeakOfFlags(t *testing.T) {
 }
 
 // namesCPU lists packages that still name the CPU backend. It only shrinks.
-var namesCPU = []string{"bench", "train"}
+var namesCPU = []string{"bench"}
 
 // TestOnlyProgramsNameDevices checks that packages above backend open devices by name.
 // A blank import, which makes the device available, is for programs.
