@@ -15,7 +15,7 @@ import (
 // reverse walk has their gradients: no others exist at that moment.
 type updateNow struct {
 	be   backend.Backend
-	opt  *optim.Optimizer
+	opt  optim.Optimizer
 	step int
 }
 
@@ -45,7 +45,7 @@ func Example() {
 	}
 	m.Init(1)
 	adam, _ := optim.Default("set-adam")
-	opt, err := optim.New(be, adam, m.Params())
+	opt, err := adam.New(be, m.Params())
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -30,7 +30,7 @@ func TestSeq2SeqLearns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := optim.New(be, cfg, m.Params())
+	o, err := cfg.New(be, m.Params())
 	if err != nil {
 		t.Fatal(err)
 	}

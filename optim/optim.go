@@ -10,7 +10,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Config chooses an optimiser and its constants.
+// Config chooses an optimiser by name, with its constants: for files and flags.
 type Config struct {
 	Name     string  `yaml:"name"`     // adamw, set-adam or sgd
 	Beta1    float64 `yaml:"beta1"`    // decay of the first moment
@@ -19,7 +19,7 @@ type Config struct {
 	Decay    float64 `yaml:"decay"`    // decoupled weight decay; not for norms and biases
 	Momentum float64 `yaml:"momentum"` // sgd
 	// StateBits is the width of a moment: 32, or 8 for adamw, where small
-	// tensors and look-up tables keep 32 (see New).
+	// tensors and look-up tables keep 32 (see AdamW.New).
 	StateBits int `yaml:"state_bits"`
 }
 
@@ -30,11 +30,11 @@ func Names() []string { return []string{"adamw", "set-adam", "sgd"} }
 func Default(name string) (Config, error) {
 	switch name {
 	case "adamw":
-		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, StateBits: 32}, nil
-	case "set-adam": // arXiv 2302.01029, section 5
-		return Config{Name: name, Beta1: 0.9, Beta2: 0.999, Eps: 1e-16, StateBits: 32}, nil
+		return DefaultAdamW().config(), nil
+	case "set-adam":
+		return DefaultSETAdam().config(), nil
 	case "sgd":
-		return Config{Name: name, Momentum: 0.9, StateBits: 32}, nil
+		return DefaultSGD().config(), nil
 	}
 	return Config{}, fmt.Errorf("optim: unknown optimiser %q; use adamw, set-adam or sgd", name)
 }
@@ -64,97 +64,83 @@ func (c Config) Validate() error {
 		return fmt.Errorf("optim: states of %d bits; use 32 or 8", c.StateBits)
 	}
 	if c.StateBits == 8 && c.Name != "adamw" {
-		return fmt.Errorf("optim: states of 8 bits are for adamw, not %s; use --optimizer adamw or --state-bits 32", c.Name)
+		return fmt.Errorf("optim: states of 8 bits are for adamw, not %s; use adamw, or 32 bits", c.Name)
 	}
 	return nil
 }
 
-// tau is SET-Adam's share of the least step size that is taken off all.
-const tau = 0.5
-
-// Optimizer holds the moments of a set of parameters.
-type Optimizer struct {
-	be    backend.Backend
-	cfg   Config
-	state map[*tensor.Param]moments
-	named []Moment
+// Maker makes an optimiser for a set of parameters: AdamW, SETAdam, SGD and Config
+// are Makers, and so is a type of your own.
+type Maker interface {
+	// New allocates the optimiser's state on be, cleared.
+	New(be backend.Backend, params []*tensor.Param) (Optimizer, error)
 }
 
-type moments struct {
-	m, v       tensor.Tensor
-	mMax, vMax tensor.Tensor // none, unless m and v are 8-bit codes
+// Optimizer updates parameters from their gradients.
+type Optimizer interface {
+	// Update applies step number step (1, 2, ...) at learning rate lr to params, from
+	// their Grad. Params are all that the optimiser was made for, or some of them.
+	Update(params []*tensor.Param, step int, lr float64)
+	// Moments lists the state in a fixed order, for checkpoints.
+	Moments() []Moment
+}
+
+// Described is an Optimizer that says what its state is. Checkpoints keep the
+// description and are loaded only into an optimiser with the same one.
+type Described interface {
+	// Describe returns keys and values, for example "optimizer": "adamw".
+	Describe() map[string]string
 }
 
 // Moment is one tensor of the optimiser's state, for checkpoints.
 type Moment struct {
-	Name  string // of the parameter, with the suffix .m, .v, .m.absmax or .v.absmax
+	Name  string // of the parameter, with a suffix such as .m, .v, .m.absmax or .v.absmax
 	Value tensor.Tensor
 }
 
-// min8 is the least number of elements that 8-bit moments are for: below it
-// they save nothing that counts. It is the limit of the paper's authors.
-const min8 = 4096
-
-// New allocates zeroed moments for params. With StateBits 8, all have 8 bits but
-// those of tensors with less than 4096 elements and those of look-up tables: the
-// gradients of tables are uneven and the moments of a row that is not looked up
-// must outlast many steps (arXiv 2110.02861, section 2.3).
-func New(be backend.Backend, cfg Config, params []*tensor.Param) (*Optimizer, error) {
-	if err := cfg.Validate(); err != nil {
+// Maker returns the settings of the optimiser that c names. The constants of other
+// optimisers in c have no meaning.
+func (c Config) Maker() (Maker, error) {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	o := &Optimizer{be: be, cfg: cfg, state: make(map[*tensor.Param]moments, len(params))}
-	var codes []Moment
-	for _, p := range params {
-		add := func(list *[]Moment, suffix string, d tensor.DType, s tensor.Shape) tensor.Tensor {
-			t := be.Alloc(backend.Optimiser, d, s)
-			be.Zero(t)
-			*list = append(*list, Moment{p.Name + suffix, t})
-			return t
-		}
-		var s moments
-		if n := p.Value.Len(); cfg.StateBits == 8 && n >= min8 && !p.Embedding {
-			blocks := tensor.Shape{backend.CodeGroups(n)}
-			s.m, s.v = add(&codes, ".m", tensor.U8, p.Value.Shape), add(&codes, ".v", tensor.U8, p.Value.Shape)
-			s.mMax, s.vMax = add(&o.named, ".m.absmax", tensor.F32, blocks), add(&o.named, ".v.absmax", tensor.F32, blocks)
-		} else {
-			s.m = add(&o.named, ".m", tensor.F32, p.Value.Shape)
-			if cfg.Name != "sgd" {
-				s.v = add(&o.named, ".v", tensor.F32, p.Value.Shape)
-			}
-		}
-		o.state[p] = s
+	switch c.Name {
+	case "set-adam":
+		return SETAdam{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, Decay: c.Decay}, nil
+	case "sgd":
+		return SGD{Momentum: c.Momentum, Decay: c.Decay}, nil
 	}
-	o.named = append(o.named, codes...)
-	return o, nil
+	return AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, Decay: c.Decay, StateBits: c.StateBits}, nil
 }
 
-// Moments lists the optimiser's state in a fixed order, float32 before codes.
-func (o *Optimizer) Moments() []Moment { return o.named }
-
-// Update applies step number step (1, 2, ...) at learning rate lr to params,
-// from their Grad.
-func (o *Optimizer) Update(params []*tensor.Param, step int, lr float64) {
-	c := o.cfg
-	s := backend.AdamScalars{LR: float32(lr), Beta1: float32(c.Beta1), Beta2: float32(c.Beta2), Eps: float32(c.Eps)}
-	s.Bias1, s.Bias2 = biasCorrection(s.Beta1, step), biasCorrection(s.Beta2, step)
-	for _, p := range params {
-		s.Decay = 0
-		if p.Decay {
-			s.Decay = float32(c.Decay)
-		}
-		st := o.state[p]
-		switch {
-		case c.Name == "sgd":
-			o.be.SGD(p.Value, p.Grad, st.m, s.LR, float32(c.Momentum), s.Decay)
-		case c.Name == "set-adam" && !p.Embedding: // plain Adam for embeddings
-			o.be.SETAdam(p.Value, p.Grad, st.m, st.v, s, tau)
-		case st.mMax.Valid():
-			o.be.AdamW8(p.Value, p.Grad, st.m, st.v, st.mMax, st.vMax, s)
-		default:
-			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s)
-		}
+// New makes the optimiser that c names.
+func (c Config) New(be backend.Backend, params []*tensor.Param) (Optimizer, error) {
+	m, err := c.Maker()
+	if err != nil {
+		return nil, err
 	}
+	return m.New(be, params)
+}
+
+// Keys of descriptions (see Described).
+const (
+	nameKey = "optimizer"
+	bitsKey = "state_bits"
+)
+
+// alloc returns a cleared tensor of an optimiser's state.
+func alloc(be backend.Backend, d tensor.DType, s tensor.Shape) tensor.Tensor {
+	t := be.Alloc(backend.Optimiser, d, s)
+	be.Zero(t)
+	return t
+}
+
+// decayOf is the decay of p: norms and biases have none.
+func decayOf(p *tensor.Param, decay float64) float32 {
+	if p.Decay {
+		return float32(decay)
+	}
+	return 0
 }
 
 // biasCorrection returns 1-beta^step for the beta that the moments decay with,

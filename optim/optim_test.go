@@ -51,9 +51,9 @@ func near(t *testing.T, what string, got []float64, tol float64, want ...float64
 	}
 }
 
-func newOptimizer(t *testing.T, be backend.Backend, c optim.Config, params ...*tensor.Param) *optim.Optimizer {
+func newOptimizer(t *testing.T, be backend.Backend, c optim.Config, params ...*tensor.Param) optim.Optimizer {
 	t.Helper()
-	o, err := optim.New(be, c, params)
+	o, err := c.New(be, params)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestConfigValidate(t *testing.T) {
 		}
 	}
 	be := newCPU(t)
-	if _, err := optim.New(be, optim.Config{Name: "none"}, nil); err == nil {
+	if _, err := (optim.Config{Name: "none"}).New(be, nil); err == nil {
 		t.Error("New accepts an unknown optimiser")
 	}
 	if _, err := optim.Default("none"); err == nil {

@@ -29,14 +29,14 @@ func variants(cfg Config) []variant {
 		{"micro-batches of 3, store, threads 2", func(c *Config) {
 			c.Loop.MicroBatch, c.Method.Memory, c.Engine.Threads = 3, bdia.Store, 2
 		}},
-		{"update end", func(c *Config) { c.Loop.Update = UpdateEnd }},
+		{"update end", func(c *Config) { c.Loop.Update = WhenEnd }},
 	}
 	if cfg.Loop.Clip == 0 {
 		v = append(v,
-			variant{"update now", func(c *Config) { c.Loop.Update = UpdateNow }},
-			variant{"update now, store", func(c *Config) { c.Loop.Update, c.Method.Memory = UpdateNow, bdia.Store }},
+			variant{"update now", func(c *Config) { c.Loop.Update = WhenNow }},
+			variant{"update now, store", func(c *Config) { c.Loop.Update, c.Method.Memory = WhenNow, bdia.Store }},
 			variant{"update now, recompute, threads 3", func(c *Config) {
-				c.Loop.Update, c.Method.Memory, c.Engine.Threads = UpdateNow, bdia.Recompute, 3
+				c.Loop.Update, c.Method.Memory, c.Engine.Threads = WhenNow, bdia.Recompute, 3
 			}})
 	}
 	for _, level := range cpufeat.Supported() {
@@ -198,9 +198,9 @@ func TestFailedStepChangesNothing(t *testing.T) {
 	}{
 		{"data end within a step", func(c *Config) { c.Loop.MicroBatch = 2 }, 1, errNoMore},
 		{"states past the range", func(*Config) {}, 1e7, bdia.ErrRange},
-		{"states past the range, update end", func(c *Config) { c.Loop.Update = UpdateEnd }, 1e7, bdia.ErrRange},
+		{"states past the range, update end", func(c *Config) { c.Loop.Update = WhenEnd }, 1e7, bdia.ErrRange},
 		{"loss not finite", func(c *Config) { c.Method = noGrid(bdia.Store, 0) }, 1e38, model.ErrDiverged},
-		{"loss not finite, update now", func(c *Config) { c.Method, c.Loop.Update = noGrid(bdia.Recompute, 0.5), UpdateNow }, 1e38, model.ErrDiverged},
+		{"loss not finite, update now", func(c *Config) { c.Method, c.Loop.Update = noGrid(bdia.Recompute, 0.5), WhenNow }, 1e38, model.ErrDiverged},
 	} {
 		cfg := tinyConfig()
 		tc.change(&cfg)

@@ -124,7 +124,7 @@ func TestCompletionBits(t *testing.T) {
 			ways := []variant{
 				{"store, threads 3", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Store, 3 }},
 				{"recompute, threads 2", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Recompute, 2 }},
-				{"update end", func(c *Config) { c.Loop.Update = UpdateEnd }},
+				{"update end", func(c *Config) { c.Loop.Update = WhenEnd }},
 			}
 			if i == 0 {
 				for _, level := range cpufeat.Supported() {

@@ -34,20 +34,20 @@ type Config struct {
 	Engine    backend.Options     `yaml:"engine"`
 }
 
-// Update says when gradients are applied.
-type Update string
+// When says when gradients are applied.
+type When string
 
 const (
-	UpdateAuto Update = "auto" // now where it is possible, else end
-	UpdateNow  Update = "now"  // each block at once, in the reverse walk: online back-propagation
-	UpdateEnd  Update = "end"  // all at the end of the step
+	WhenAuto When = "auto" // now where it is possible, else end
+	WhenNow  When = "now"  // each block at once, in the reverse walk: online back-propagation
+	WhenEnd  When = "end"  // all at the end of the step
 )
 
 // LoopConfig describes the loop around the steps.
 type LoopConfig struct {
 	Batch        int     `yaml:"batch"`         // samples of a step; 0: as many pairs as its tokens allow
 	MicroBatch   int     `yaml:"micro_batch"`   // samples at a time; 0: the whole batch
-	Update       Update  `yaml:"update"`        // auto, now or end
+	Update       When    `yaml:"update"`        // auto, now or end
 	EMA          float64 `yaml:"ema"`           // decay of a moving average of the weights, which is then what is evaluated; 0: none
 	Clip         float64 `yaml:"clip"`          // largest global gradient norm; 0: no clipping
 	Seed         uint64  `yaml:"seed"`          // of weights, data order, augmentation, gamma and dropout
@@ -89,7 +89,7 @@ func DefaultImageConfig() Config {
 		Method:    bdia.DefaultOptions(),
 		Optimizer: o,
 		Schedule:  optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.01, Warmup: 100, Steps: 2000},
-		Loop:      LoopConfig{Batch: 128, Update: UpdateAuto, Seed: 1, LogEvery: 10, TensorBoard: true},
+		Loop:      LoopConfig{Batch: 128, Update: WhenAuto, Seed: 1, LogEvery: 10, TensorBoard: true},
 	}
 }
 
@@ -106,7 +106,7 @@ func DefaultTranslationConfig() Config {
 		Method:    bdia.DefaultOptions(),
 		Optimizer: o,
 		Schedule:  optim.Schedule{Kind: "cosine", LR: 2e-3, Final: 0.01, Warmup: 400, Steps: 2000},
-		Loop:      LoopConfig{Update: UpdateAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true},
+		Loop:      LoopConfig{Update: WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true},
 	}
 }
 
@@ -122,7 +122,7 @@ func DefaultConfig() Config {
 		Method:    bdia.DefaultOptions(),
 		Optimizer: o,
 		Schedule:  optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.1, Warmup: 100, Steps: 2000},
-		Loop: LoopConfig{Batch: 16, Update: UpdateAuto, Seed: 1, EvalEvery: 250, EvalSamples: 256,
+		Loop: LoopConfig{Batch: 16, Update: WhenAuto, Seed: 1, EvalEvery: 250, EvalSamples: 256,
 			SampleTokens: 200, LogEvery: 10, TensorBoard: true},
 	}
 }
@@ -186,8 +186,8 @@ func (l LoopConfig) Validate() error {
 		}
 	}
 	switch l.Update {
-	case UpdateAuto, UpdateEnd:
-	case UpdateNow:
+	case WhenAuto, WhenEnd:
+	case WhenNow:
 		if l.Clip > 0 {
 			return fmt.Errorf("train: %w: updating in the reverse walk and clipping by global norm, which is known only after it; "+
 				"use --update end or --clip 0", ErrCombination)
@@ -221,9 +221,9 @@ func (l LoopConfig) microBatches() int { return max(l.Batch/l.SamplesAtOnce(), 1
 // a reversible stack, where nothing has to wait for the end of the step.
 func (c Config) updatesNow() bool {
 	switch c.Loop.Update {
-	case UpdateNow:
+	case WhenNow:
 		return true
-	case UpdateAuto:
+	case WhenAuto:
 		return c.Method.Memory == bdia.Reversible && c.Loop.Clip == 0 && c.Loop.microBatches() == 1
 	}
 	return false

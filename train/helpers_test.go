@@ -25,7 +25,7 @@ func tinyConfig() Config {
 	c.Model = model.GPTConfig{Vocab: 13, Context: 8, Layers: 4, Heads: 2, Width: 24,
 		EmbeddingDropout: 0.1, AttentionDropout: 0.1, ResidualDropout: 0.1}
 	c.Schedule = optim.Schedule{Kind: "cosine", LR: 1e-2, Final: 0.1, Warmup: 2, Steps: 8}
-	c.Loop = LoopConfig{Batch: 6, Update: UpdateAuto, Seed: 7, EvalEvery: 3, EvalSamples: 4, SampleTokens: 5, LogEvery: 1}
+	c.Loop = LoopConfig{Batch: 6, Update: WhenAuto, Seed: 7, EvalEvery: 3, EvalSamples: 4, SampleTokens: 5, LogEvery: 1}
 	c.Engine.Threads = 1
 	return c
 }

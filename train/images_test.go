@@ -32,7 +32,7 @@ func tinyImageConfig() Config {
 	c.ViT = model.ViTConfig{Image: 8, Patch: 4, Classes: 3, Layers: 4, Heads: 2, Width: 24, GELU: c.ViT.GELU,
 		EmbeddingDropout: 0.1, AttentionDropout: 0.1, ResidualDropout: 0.1, StochasticDepth: 0.3}
 	c.Schedule = optim.Schedule{Kind: "cosine", LR: 1e-2, Final: 0.1, Warmup: 2, Steps: 8}
-	c.Loop = LoopConfig{Batch: 6, Update: UpdateAuto, EMA: 0.8, Seed: 7, EvalEvery: 3, LogEvery: 1}
+	c.Loop = LoopConfig{Batch: 6, Update: WhenAuto, EMA: 0.8, Seed: 7, EvalEvery: 3, LogEvery: 1}
 	c.Engine.Threads = 1
 	return c
 }
@@ -172,7 +172,7 @@ func TestImagePlanIsPeak(t *testing.T) {
 		{"reversible", func(*Config) {}},
 		{"store", func(c *Config) { c.Method = noGrid(bdia.Store, 0) }},
 		{"recompute", func(c *Config) { c.Method = noGrid(bdia.Recompute, 0.5) }},
-		{"update end, threads 3", func(c *Config) { c.Loop.Update, c.Engine.Threads = UpdateEnd, 3 }},
+		{"update end, threads 3", func(c *Config) { c.Loop.Update, c.Engine.Threads = WhenEnd, 3 }},
 		{"accumulation, no average", func(c *Config) { c.Loop.MicroBatch, c.Loop.EMA = 2, 0 }},
 		{"mean pool, one block, no dropout", func(c *Config) {
 			c.ViT.MeanPool, c.ViT.Layers, c.ViT.EmbeddingDropout, c.ViT.AttentionDropout, c.ViT.ResidualDropout, c.ViT.StochasticDepth = true, 1, 0, 0, 0, 0

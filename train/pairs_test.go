@@ -77,7 +77,7 @@ func TestPairBits(t *testing.T) {
 				{"threads 3", func(c *Config) { c.Engine.Threads = 3 }},
 				{"store", func(c *Config) { c.Method.Memory = bdia.Store }},
 				{"recompute, threads 2", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Recompute, 2 }},
-				{"update end", func(c *Config) { c.Loop.Update = UpdateEnd }},
+				{"update end", func(c *Config) { c.Loop.Update = WhenEnd }},
 			}
 			for _, level := range cpufeat.Supported() {
 				ways = append(ways, variant{level.String(), func(c *Config) { c.Engine.ISA = level.String() }})

@@ -81,7 +81,7 @@ func (c Config) WithMemory(m bdia.Memory) Config {
 		c.Method = bdia.Options{Memory: m, Gamma: 0, Grid: bdia.NoGrid}
 	}
 	if m != bdia.Reversible {
-		c.Loop.Update = UpdateEnd
+		c.Loop.Update = WhenEnd
 	}
 	return c
 }

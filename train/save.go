@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
@@ -112,8 +111,7 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 	for i, m := range moments {
 		infos[i] = safetensors.Info{Name: m.Name, DType: momentType(m), Shape: m.Value.Shape.Dims()}
 	}
-	sw, err := safetensors.NewWriter(w, infos, map[string]string{
-		optimizerKey: s.cfg.Optimizer.Name, stateBitsKey: strconv.Itoa(s.cfg.Optimizer.StateBits)})
+	sw, err := safetensors.NewWriter(w, infos, describe(s.Optimizer))
 	if err != nil {
 		return err
 	}
@@ -124,6 +122,14 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 		}
 	}
 	return sw.Close()
+}
+
+// describe says what the state of an optimiser is: for one that does not say it itself, its Go type.
+func describe(opt optim.Optimizer) map[string]string {
+	if d, ok := opt.(optim.Described); ok {
+		return d.Describe()
+	}
+	return map[string]string{optimizerKey: fmt.Sprintf("%T", opt)}
 }
 
 // momentType is the type of a moment in a file.
@@ -162,11 +168,12 @@ func (r *Run) loadOptimizer(s *Session) error {
 		return err
 	}
 	defer f.Close()
-	if was, is := f.Metadata()[optimizerKey], r.Config.Optimizer.Name; was != is {
+	want := describe(s.Optimizer)
+	if was, is := f.Metadata()[optimizerKey], want[optimizerKey]; was != is {
 		return fmt.Errorf("train: %s: %w: it holds the state of optimiser %q, not of %q; resume with --optimizer %[3]s or start a new run",
 			path, convert.ErrMismatch, was, is)
 	}
-	if was, is := cmp.Or(f.Metadata()[stateBitsKey], "32"), strconv.Itoa(r.Config.Optimizer.StateBits); was != is {
+	if was, is := cmp.Or(f.Metadata()[stateBitsKey], "32"), cmp.Or(want[stateBitsKey], "32"); was != is {
 		return fmt.Errorf("train: %s: %w: it holds optimiser states of %s bits, not of %s; resume with --state-bits %[3]s or start a new run",
 			path, convert.ErrMismatch, was, is)
 	}

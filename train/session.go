@@ -14,12 +14,12 @@ import (
 // Session is a model in training on one backend: everything that a step needs,
 // and nothing that outlives the process.
 type Session struct {
-	Optimizer *optim.Optimizer
+	Optimizer optim.Optimizer
 
 	be      backend.Backend
 	cfg     Config
 	learner learner
-	sink    stepSink
+	sink    Sink
 	average *optim.Average // of the weights; nil: there is none
 	sum     float64        // of the losses of the step at hand; here, for a step allocates nothing
 }
@@ -34,15 +34,17 @@ func NewSession(be backend.Backend, cfg Config, samples Samples) (*Session, erro
 	if err != nil {
 		return nil, err
 	}
-	opt, err := optim.New(be, cfg.Optimizer, l.Learned())
+	opt, err := cfg.Optimizer.New(be, l.Learned())
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{Optimizer: opt, be: be, cfg: cfg, learner: l}
-	if cfg.updatesNow() {
-		s.sink = &updateNow{be: be, opt: opt}
-	} else {
-		s.sink = newAccumulate(be, opt, l.Learned(), cfg.Loop.Clip, cfg.Loop.microBatches())
+	s.sink = UpdateNow(be, opt)
+	if cfg.Loop.Clip > 0 {
+		s.sink = Clip(be, l.Learned(), cfg.Loop.Clip, s.sink)
+	}
+	if !cfg.updatesNow() {
+		s.sink = Accumulate(be, l.Learned(), cfg.Loop.microBatches(), s.sink)
 	}
 	if cfg.Loop.EMA > 0 {
 		s.average = optim.NewAverage(be, l.Learned(), cfg.Loop.EMA)
@@ -103,7 +105,7 @@ func (s *Session) Step(step int) (StepResult, error) {
 	}
 	r.Losses = losses
 	micro := samples / s.cfg.Loop.microBatches()
-	s.sink.begin(step, r.LR)
+	s.sink.Begin(step, r.LR)
 	s.sum = 0
 	for first := 0; first < samples; first += micro {
 		pass := backend.Pass{Train: true, Seed: s.cfg.Loop.Seed, Step: step, Sample: first}
@@ -113,7 +115,7 @@ func (s *Session) Step(step int) (StepResult, error) {
 		r.MaxAbs = max(r.MaxAbs, s.learner.maxAbs())
 	}
 	r.Loss = s.sum / float64(losses)
-	if r.GradNorm, err = s.sink.end(); err == nil && s.average != nil {
+	if r.GradNorm, err = s.sink.End(); err == nil && s.average != nil {
 		s.average.Update(step)
 	}
 	return r, err

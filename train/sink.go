@@ -11,86 +11,126 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// stepSink is a bdia.Sink that also knows where a step begins and ends.
-type stepSink interface {
+// Sink is a bdia.Sink that also knows where an optimiser step begins and ends. Sinks compose: each hands what it is
+// done with to the next, and the last one updates. For example, accumulating over micro-batches, clipping and then
+// updating is
+//
+//	Accumulate(be, params, microBatches, Clip(be, params, 1, UpdateNow(be, optimizer)))
+//
+// A sink of your own embeds the next one and overrides what it changes: an all-reduce between Accumulate and Clip
+// overrides Close, where it sees the gradients of the whole step once.
+type Sink interface {
 	bdia.Sink
-	// begin starts optimiser step number step at learning rate lr.
-	begin(step int, lr float64)
-	// end finishes the step and returns the gradient's global norm, or 0 where
-	// it was not measured. It fails, with parameters as they were, when the norm
-	// is not finite.
-	end() (norm float64, err error)
+	// Begin starts optimiser step number step at learning rate lr.
+	Begin(step int, lr float64)
+	// End finishes the step and returns the global norm of its gradients, or 0 if no sink measures it. When it fails,
+	// parameters are as they were before the step.
+	End() (norm float64, err error)
 }
 
-// updateNow applies each block's gradients in the reverse walk and lets go of
-// them: online back-propagation. Gradients of one block at a time exist, and
-// those of embedding and head.
+// UpdateNow returns the last sink: it updates parameters as soon as their gradients are complete and then forgets
+// the gradients. Used alone it is online back-propagation: gradients of one block at a time exist, beside the ones of
+// embedding and head.
+func UpdateNow(be backend.Backend, opt optim.Optimizer) Sink { return &updateNow{be: be, opt: opt} }
+
 type updateNow struct {
 	be   backend.Backend
-	opt  *optim.Optimizer
+	opt  optim.Optimizer
 	step int
 	lr   float64
 }
 
-func (s *updateNow) begin(step int, lr float64) { s.step, s.lr = step, lr }
+func (s *updateNow) Begin(step int, lr float64) { s.step, s.lr = step, lr }
 
-// Open gives the parameters cleared gradients in the arena, above whatever is
-// there; the caller releases them after Close.
+// Open gives the parameters cleared gradients in the arena, above whatever is there; the caller releases them after
+// Close.
 func (s *updateNow) Open(params []*tensor.Param) { bdia.AllocGrads(s.be, params) }
 
-// Close updates the parameters.
 func (s *updateNow) Close(params []*tensor.Param) { s.opt.Update(params, s.step, s.lr) }
 
-func (s *updateNow) end() (float64, error) { return 0, nil }
+func (s *updateNow) End() (float64, error) { return 0, nil }
 
-// accumulate keeps all gradients until the end of the step, over all of its
-// micro-batches, then clips and updates. Over several micro-batches it keeps the
-// two sums of a tied table apart until then.
-type accumulate struct {
-	be     backend.Backend
-	opt    *optim.Optimizer
-	params []*tensor.Param
-	clip   float64
-	step   int
-	lr     float64
-}
-
-func newAccumulate(be backend.Backend, opt *optim.Optimizer, params []*tensor.Param, clip float64, microBatches int) *accumulate {
+// Accumulate returns a sink that keeps the gradients of params until the end of a step, over all of its micro-batches.
+// Then it closes them all at once in next, which need not open them. It allocates the gradients now. With several
+// micro-batches it keeps the two sums of a tied table apart until the end.
+func Accumulate(be backend.Backend, params []*tensor.Param, microBatches int, next Sink) Sink {
 	for _, p := range params {
 		p.Grad = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
 		if p.Tied && microBatches > 1 {
 			p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
 		}
 	}
-	return &accumulate{be: be, opt: opt, params: params, clip: clip}
+	return &accumulate{be: be, params: params, next: next}
 }
 
-func (s *accumulate) begin(step int, lr float64) {
-	s.step, s.lr = step, lr
+type accumulate struct {
+	be     backend.Backend
+	params []*tensor.Param
+	next   Sink
+}
+
+func (s *accumulate) Begin(step int, lr float64) {
 	for _, p := range s.params {
 		s.be.Zero(p.Grad)
 		if p.Lookups.Valid() {
 			s.be.Zero(p.Lookups)
 		}
 	}
+	s.next.Begin(step, lr)
 }
 
 func (s *accumulate) Open([]*tensor.Param)  {}
 func (s *accumulate) Close([]*tensor.Param) {}
 
-func (s *accumulate) end() (norm float64, err error) {
+func (s *accumulate) End() (norm float64, err error) {
 	for _, p := range s.params {
 		if p.Lookups.Valid() {
 			s.be.Add(p.Grad, p.Grad, p.Lookups)
 		}
 	}
-	if s.clip > 0 {
-		norm = optim.ClipGlobalNorm(s.be, s.params, s.clip)
-		if math.IsNaN(norm) || math.IsInf(norm, 0) {
-			return norm, fmt.Errorf("train: gradient norm is %v at step %d: %w; lower the learning rate or lengthen the warm-up",
-				norm, s.step, model.ErrDiverged)
-		}
+	s.next.Close(s.params)
+	return s.next.End()
+}
+
+// Clip returns a sink that scales the gradients of params so that their global norm is at most limit, and closes them
+// in next. It must get them all at once, from Accumulate: otherwise the first step fails with ErrCombination. A norm
+// that is not finite fails with model.ErrDiverged.
+func Clip(be backend.Backend, params []*tensor.Param, limit float64, next Sink) Sink {
+	return &clip{Sink: next, be: be, all: len(params), limit: limit}
+}
+
+type clip struct {
+	Sink
+	be    backend.Backend
+	all   int // parameters
+	limit float64
+	step  int
+	norm  float64
+	err   error
+}
+
+func (s *clip) Begin(step int, lr float64) {
+	s.step, s.norm, s.err = step, 0, nil
+	s.Sink.Begin(step, lr)
+}
+
+func (s *clip) Close(params []*tensor.Param) {
+	if len(params) != s.all {
+		s.err = fmt.Errorf("train: %w: clipping by global norm without Accumulate: it got the gradients of %d parameters, not of all %d", ErrCombination, len(params), s.all)
+		return
 	}
-	s.opt.Update(s.params, s.step, s.lr)
-	return norm, nil
+	s.norm = optim.ClipGlobalNorm(s.be, params, s.limit)
+	if math.IsNaN(s.norm) || math.IsInf(s.norm, 0) {
+		s.err = fmt.Errorf("train: gradient norm is %v at step %d: %w; lower the learning rate or lengthen the warm-up", s.norm, s.step, model.ErrDiverged)
+		return
+	}
+	s.Sink.Close(params)
+}
+
+func (s *clip) End() (float64, error) {
+	if s.err != nil {
+		return s.norm, s.err
+	}
+	_, err := s.Sink.End()
+	return s.norm, err
 }

@@ -31,13 +31,13 @@ func TestInfiniteGradientNorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Init()
-	s.sink.begin(1, 1e-3)
+	s.sink.Begin(1, 1e-3)
 	p := s.Params()[2]
 	grad, before, after := make([]float32, p.Grad.Len()), make([]float32, p.Value.Len()), make([]float32, p.Value.Len())
 	grad[0] = float32(math.Inf(1))
 	be.Upload(p.Grad, grad)
 	be.Download(before, p.Value)
-	if norm, err := s.sink.end(); !errors.Is(err, model.ErrDiverged) {
+	if norm, err := s.sink.End(); !errors.Is(err, model.ErrDiverged) {
 		t.Errorf("norm %v, error %v; want ErrDiverged", norm, err)
 	}
 	be.Download(after, p.Value)

@@ -96,7 +96,7 @@ func TestTuneText(t *testing.T) {
 			if !(sum.LastVal.Loss < sum.FirstVal.Loss) {
 				t.Errorf("validation loss %v after %v", sum.LastVal.Loss, sum.FirstVal.Loss)
 			}
-			cfg.Engine.Threads, cfg.Loop.Update = 2, UpdateEnd
+			cfg.Engine.Threads, cfg.Loop.Update = 2, WhenEnd
 			r := create(t, cfg)
 			ctx, obs := cancelAt(5)
 			if _, err := r.Train(ctx, obs); err != nil {

@@ -29,7 +29,7 @@ func (r *recorder) Alloc(c backend.Component, d tensor.DType, s tensor.Shape) te
 // update is a Sink that updates at once.
 type update struct {
 	be  backend.Backend
-	opt *optim.Optimizer
+	opt optim.Optimizer
 }
 
 func (u update) Open(params []*tensor.Param) {
@@ -53,7 +53,7 @@ func train(t *testing.T, be backend.Backend, c model.GPTConfig, opt bdia.Options
 	if err != nil {
 		t.Fatal(err)
 	}
-	o, err := optim.New(be, cfg, m.Params())
+	o, err := cfg.New(be, m.Params())
 	if err != nil {
 		t.Fatal(err)
 	}
