@@ -306,7 +306,7 @@ func TestAdaptViT(t *testing.T) {
 		if err != nil || strings.Join(changes, "; ") != "a new head for 5 classes; positions interpolated from 3x3 to 5x5 patches" {
 			t.Fatalf("%s: %q, %v", name, changes, err)
 		}
-		_, fresh := newViT(t, c)
+		be3, fresh := newViT(t, c)
 		for i, p := range m2.Params() {
 			got := download(be2, p.Value)
 			switch {
@@ -320,7 +320,7 @@ func TestAdaptViT(t *testing.T) {
 					t.Errorf("the class token's position is %v", got[:6])
 				}
 			case strings.HasPrefix(p.Name, "head."):
-				testkit.EqualBits(t, p.Name, got, download(be2, fresh.Params()[i].Value))
+				testkit.EqualBits(t, p.Name, got, download(be3, fresh.Params()[i].Value))
 			default:
 				testkit.EqualBits(t, p.Name, got, download(be, m.Params()[i].Value))
 			}
