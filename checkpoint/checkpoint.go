@@ -220,7 +220,7 @@ func (t *Txn) fail(err error) error {
 		if errors.Is(err, full) {
 			const mb = 1 << 20
 			need := max(t.expect, t.asked) - t.wrote
-			t.err = fmt.Errorf("checkpoint: %s: %w; %s; free at least %d MB or use --out elsewhere",
+			t.err = fmt.Errorf("checkpoint: %s: %w; %s; free at least %d MB, or write to another disk",
 				t.d.path, full, earlier, max(1, (need+mb-1)/mb))
 			return t.err
 		}

@@ -301,7 +301,7 @@ func TestDiskFullMessage(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	var mb int
-	if _, err := fmt.Sscanf(err.Error()[len(want):], "%d MB or use --out elsewhere", &mb); err != nil || mb < 697 || mb > 700 {
+	if _, err := fmt.Sscanf(err.Error()[len(want):], "%d MB, or write to another disk", &mb); err != nil || mb < 697 || mb > 700 {
 		t.Errorf("%d MB, %v", mb, err)
 	}
 }

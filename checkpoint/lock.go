@@ -38,9 +38,9 @@ func Lock(dir string) (unlock func(), err error) {
 		}
 		who, _ := io.ReadAll(io.LimitReader(f, 32))
 		if pid, perr := strconv.Atoi(strings.TrimSpace(string(who))); perr == nil {
-			return nil, fmt.Errorf("checkpoint: %s: %w (process %d); wait for it or use --out elsewhere", dir, err, pid)
+			return nil, fmt.Errorf("checkpoint: %s: %w (process %d); wait for it to end, or write to another folder", dir, err, pid)
 		}
-		return nil, fmt.Errorf("checkpoint: %s: %w; wait for it or use --out elsewhere", dir, err)
+		return nil, fmt.Errorf("checkpoint: %s: %w; wait for it to end, or write to another folder", dir, err)
 	}
 	// The number is only for the message above: a full disk may lose it.
 	if f.Truncate(0) == nil {

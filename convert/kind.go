@@ -53,10 +53,20 @@ func (j kindJSON) kind() Kind {
 	return ""
 }
 
-// kindTexts say what a model is, and what takes it.
-var kindTexts = map[Kind]string{
-	GPT2: "a language model, which bdia generate takes", ViT: "a vision transformer, which bdia classify takes", Seq2Seq: "an encoder-decoder, which bdia translate takes",
+// kindTexts name the kinds for people.
+var kindTexts = map[Kind]string{GPT2: "a language model", ViT: "a vision transformer", Seq2Seq: "an encoder-decoder"}
+
+// KindError is the error of a model folder that holds another kind than the caller wants.
+// It wraps ErrUnsupported.
+type KindError struct{ Have, Want Kind }
+
+// Error names both kinds.
+func (e *KindError) Error() string {
+	return fmt.Sprintf("%v: it is %s, not %s", ErrUnsupported, kindTexts[e.Have], kindTexts[e.Want])
 }
+
+// Unwrap returns ErrUnsupported.
+func (e *KindError) Unwrap() error { return ErrUnsupported }
 
 // otherKind is the error of a config.json that describes no model of kind want.
 func otherKind(text []byte, want Kind) error {
@@ -65,7 +75,7 @@ func otherKind(text []byte, want Kind) error {
 		return err
 	}
 	if have := j.kind(); have != "" {
-		return fmt.Errorf("%w: it is %s", ErrUnsupported, kindTexts[have])
+		return &KindError{Have: have, Want: want}
 	}
 	return fmt.Errorf("%w: model_type is %.40q; %s is supported", ErrUnsupported, j.ModelType, want)
 }

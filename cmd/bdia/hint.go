@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -11,8 +14,14 @@ import (
 //
 //	as(func(e *bdia.GridError) string { return fmt.Sprintf("use --grid %d", e.Fits) }),
 var hints = []func(error) string{
+	is(checkpoint.ErrLocked, "name it with --out"),
+	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),
+	as(func(e *convert.KindError) string { return "bdia " + takes[e.Have] + " takes it" }),
 	is(train.ErrExists, "continue it with --resume, or choose another folder with --out"),
 }
+
+// takes names the command that uses a kind of model.
+var takes = map[convert.Kind]string{convert.GPT2: "generate", convert.ViT: "classify", convert.Seq2Seq: "translate"}
 
 // hint returns the way out of err on the command line, or nothing.
 func hint(err error) string {

@@ -8,6 +8,16 @@ import (
 	"strings"
 )
 
+// DamagedError is the error of one image that cannot be decoded. OnCorrupt Skip leaves
+// such images out.
+type DamagedError struct{ Err error }
+
+// Error says what is wrong with the image, and where it is.
+func (e *DamagedError) Error() string { return e.Err.Error() + "; mend or delete it" }
+
+// Unwrap returns the error of the image: ErrCorrupt or ErrTooLarge is wrapped in it.
+func (e *DamagedError) Unwrap() error { return e.Err }
+
 // Errors that callers tell apart with errors.Is.
 var (
 	// ErrCorrupt marks a file whose bytes are not what its layout says.

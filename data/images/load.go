@@ -164,7 +164,7 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 			case !damaged:
 				return err
 			case l.OnCorrupt != Skip:
-				return fmt.Errorf("%w; mend or delete it, or use --on-corrupt skip", err)
+				return &DamagedError{err}
 			}
 			mu.Lock()
 			defer mu.Unlock()

@@ -13,7 +13,12 @@ import (
 // The seams of the module: libraries know neither the command line nor a device.
 
 // flagsInErrors lists packages that still name flags or commands in texts. It only shrinks.
-var flagsInErrors = []string{".", "backend/cpu", "checkpoint", "convert", "data/images", "model", "train"}
+var flagsInErrors = []string{
+	".",
+	"backend/cpu",
+	"model",
+	"train",
+}
 
 // flagOrCommand matches what only the command line has: --flag, or bdia COMMAND.
 var flagOrCommand = regexp.MustCompile(`(^|[\s(])--[a-z]|\bbdia (bench|classify|compare|eval|export|finetune|generate|plan|quickstart|score|tokenizer|train|translate|verify)\b`)
