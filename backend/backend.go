@@ -35,6 +35,9 @@ import (
 
 // Backend runs the operations of training and inference on one device.
 type Backend interface {
+	// Limits returns the sizes beyond which operations panic.
+	Limits() Limits
+
 	// Memory: see Arena.
 	Alloc(c Component, d tensor.DType, s tensor.Shape) tensor.Tensor
 	Mark() Mark

@@ -16,6 +16,15 @@ type Device interface {
 	Close()
 }
 
+// Limits are the largest sizes that a backend can work with. A limit of 0 is none.
+type Limits struct {
+	// HeadWidth is the largest width of an attention head: C/H.
+	HeadWidth int
+	// AttentionWeights is how many weights of one sample attention's dropout can tell
+	// apart: heads * queries * keys, the keys rounded up to a multiple of 64.
+	AttentionWeights int64
+}
+
 // Options choose a device and how it works: speed, never bits. The zero value is
 // every processor of this machine.
 type Options struct {

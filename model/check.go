@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bdia-go/bdia/kernel"
+	"github.com/bdia-go/bdia/backend"
 )
 
 // presetNames lists the names of presets by size, smallest first.
@@ -51,8 +51,19 @@ func checkBlocks(layers, heads, width, mlp int) error {
 	if width%heads != 0 {
 		return fmt.Errorf("model: width %d is not divisible by %d heads; %s", width, heads, nearestWidths(width, heads))
 	}
-	if d := width / heads; d > kernel.MaxHeadDim {
-		return fmt.Errorf("model: heads of width %d (%d/%d) are wider than %d; use more heads", d, width, heads, kernel.MaxHeadDim)
+	return nil
+}
+
+// checkLimits reports attention that is too large for a device: heads over positions,
+// with dropout of probability p.
+func checkLimits(l backend.Limits, width, heads, positions int, p float64) error {
+	if d := width / heads; l.HeadWidth > 0 && d > l.HeadWidth {
+		return fmt.Errorf("model: heads of width %d (%d/%d) are wider than %d, the most that the device can do; use more heads", d, width, heads, l.HeadWidth)
+	}
+	weights := int64(heads) * int64(positions) * int64((positions+63)&^63)
+	if p > 0 && l.AttentionWeights > 0 && weights > l.AttentionWeights {
+		return fmt.Errorf("model: %d heads over %d positions have %d attention weights a sample, and the device can drop out among %d; "+
+			"use fewer positions or no attention dropout", heads, positions, weights, l.AttentionWeights)
 	}
 	return nil
 }
@@ -74,16 +85,6 @@ func checkDropouts(embedding, attention, residual float64) error {
 func checkProbability(name string, p float64) error {
 	if !(p >= 0 && p < 1) {
 		return fmt.Errorf("model: %s is %v; it must be at least 0 and below 1", name, p)
-	}
-	return nil
-}
-
-// checkAttentionDropout keeps the numbers of a sample's attention weights within
-// 32 bits.
-func checkAttentionDropout(p float64, heads, positions int) error {
-	if weights := int64(heads) * int64(positions) * int64((positions+63)&^63); p > 0 && weights > 1<<32 {
-		return fmt.Errorf("model: attention dropout numbers the weights of a sample with 32 bits, and %d heads over %d positions have %d; "+
-			"use fewer positions or no attention dropout", heads, positions, weights)
 	}
 	return nil
 }

@@ -68,7 +68,12 @@ func (c GPTConfig) Validate() error {
 		inRange("context", c.Context, maxDim),
 		checkBlocks(c.Layers, c.Heads, c.Width, c.MLPWidth()),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
-		checkAttentionDropout(c.AttentionDropout, c.Heads, c.Context),
 		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
 	)
+}
+
+// Fits reports the first size that a device of such limits cannot do. The configuration
+// is valid.
+func (c GPTConfig) Fits(l backend.Limits) error {
+	return checkLimits(l, c.Width, c.Heads, c.Context, c.AttentionDropout)
 }

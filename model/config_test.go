@@ -30,9 +30,7 @@ func TestValidate(t *testing.T) {
 		"negative MLP":     {func(c *model.GPTConfig) { c.MLP = -4 }, "MLP width is -4"},
 		"heads":            {func(c *model.GPTConfig) { c.Heads = 5 }, "width 12 is not divisible by 5 heads; use width 10 or 15"},
 		"heads > width":    {func(c *model.GPTConfig) { c.Heads = 13 }, "use width 13"},
-		"wide heads":       {func(c *model.GPTConfig) { c.Width, c.Heads = 514, 2 }, "heads of width 257"},
 		"dropout 1":        {func(c *model.GPTConfig) { c.AttentionDropout = 1 }, "attention dropout is 1"},
-		"long dropout":     {func(c *model.GPTConfig) { c.Context, c.AttentionDropout = 1<<16, 0.1 }, "attention dropout numbers"},
 		"dropout -":        {func(c *model.GPTConfig) { c.EmbeddingDropout = -0.1 }, "embedding dropout"},
 		"dropout NaN":      {func(c *model.GPTConfig) { c.ResidualDropout = math.NaN() }, "residual dropout"},
 		"negative epsilon": {func(c *model.GPTConfig) { c.Eps = -1e-5 }, "epsilon"},
@@ -51,6 +49,37 @@ func TestValidate(t *testing.T) {
 	}
 	if _, err := model.NewGPT(plan.New(64), tiny(), bdia.Options{Grid: bdia.NoGrid}); err == nil {
 		t.Error("NewGPT accepts options that cannot be")
+	}
+}
+
+// TestFits: sizes beyond the device's limits are refused when the model is made, by a plan
+// as by the device itself, and without limits they are none of the model's business.
+func TestFits(t *testing.T) {
+	t.Parallel()
+	limits := newCPU(t, 1).Limits()
+	wide, long := tiny(), tiny()
+	wide.Width, wide.Heads = 2*limits.HeadWidth+2, 2
+	long.Context, long.Heads, long.AttentionDropout = 1<<16, 2, 0.1
+	for want, c := range map[string]model.GPTConfig{
+		"model: heads of width 257 (514/2) are wider than 256, the most that the device can do; use more heads":                 wide,
+		"2 heads over 65536 positions have 8589934592 attention weights a sample, and the device can drop out among 4294967296": long,
+	} {
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+		if _, err := model.NewGPT(plan.NewLimited(64, limits), c, bdia.DefaultOptions()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a plan with limits: error %v, want one with %q", err, want)
+		}
+		if _, err := model.NewGPT(plan.New(64), c, bdia.DefaultOptions()); err != nil {
+			t.Errorf("a plan without limits: %v", err)
+		}
+	}
+	if _, err := model.NewGPT(newCPU(t, 1), wide, bdia.DefaultOptions()); err == nil || !strings.Contains(err.Error(), "use more heads") {
+		t.Errorf("the device: error %v", err)
+	}
+	long.AttentionDropout = 0
+	if err := long.Fits(limits); err != nil {
+		t.Errorf("without dropout: %v", err)
 	}
 }
 

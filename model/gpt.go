@@ -48,6 +48,9 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if err := c.Fits(be.Limits()); err != nil {
+		return nil, err
+	}
 	m := &GPT{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}
 	m.embedding = nn.NewEmbedding(be, c.Vocab, c.Context, c.Width)
 	for k := range c.Layers {

@@ -55,6 +55,9 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if err := c.Fits(be.Limits()); err != nil {
+		return nil, err
+	}
 	m := &Seq2Seq{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout)), Memory: &nn.Memory{}}
 	C, bias, eps := c.Width, !c.NoBias, float32(c.Epsilon())
 	block := nn.BlockConfig{Width: C, Heads: c.Heads, MLP: c.MLPWidth(), Bias: bias, GELU: c.GELU, Eps: eps,

@@ -87,7 +87,6 @@ func (c Seq2SeqConfig) Validate() error {
 		checkBlocks(c.EncoderLayers, c.Heads, c.Width, c.MLPWidth()),
 		inRange("decoder layers", c.DecoderLayers, maxLayers),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
-		checkAttentionDropout(c.AttentionDropout, c.Heads, max(c.SourceContext, c.TargetContext)),
 		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
 		checkProbability("label smoothing", c.LabelSmoothing)); err != nil {
 		return err
@@ -96,4 +95,10 @@ func (c Seq2SeqConfig) Validate() error {
 		return fmt.Errorf("model: a shared table of tokens for %d source and %d target ids; share the vocabulary too, or set shared to false", c.SourceVocab, c.TargetVocab)
 	}
 	return nil
+}
+
+// Fits reports the first size that a device of such limits cannot do. The configuration
+// is valid.
+func (c Seq2SeqConfig) Fits(l backend.Limits) error {
+	return checkLimits(l, c.Width, c.Heads, max(c.SourceContext, c.TargetContext), c.AttentionDropout)
 }

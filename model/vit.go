@@ -68,6 +68,9 @@ func NewViT(be backend.Backend, c ViTConfig, opt bdia.Options) (*ViT, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if err := c.Fits(be.Limits()); err != nil {
+		return nil, err
+	}
 	m := &ViT{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}
 	m.embedding = nn.NewPatchEmbedding(be, c.Patches(), channels*c.Patch*c.Patch, c.Width, !c.MeanPool)
 	m.params = append(m.params, m.embedding.Params()...)

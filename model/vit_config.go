@@ -108,9 +108,14 @@ func (c ViTConfig) Validate() error {
 		checkBlocks(c.Layers, c.Heads, c.Width, c.MLPWidth()),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
 		checkProbability("stochastic depth", c.StochasticDepth),
-		checkAttentionDropout(c.AttentionDropout, c.Heads, c.Positions()),
 		checkEpsilon(c.Eps, c.Epsilon(), "1e-6"),
 	)
+}
+
+// Fits reports the first size that a device of such limits cannot do. The configuration
+// is valid.
+func (c ViTConfig) Fits(l backend.Limits) error {
+	return checkLimits(l, c.Width, c.Heads, c.Positions(), c.AttentionDropout)
 }
 
 // ValidateMethod reports a choice of memory, gamma and grid that this model does

@@ -137,6 +137,9 @@ func (c Config) Validate() error {
 			return err
 		}
 	}
+	if err := c.fits(); err != nil {
+		return err
+	}
 	if n := c.Loop.SamplesAtOnce(); n > c.mostSamples() {
 		return fmt.Errorf("train: %d samples of this size at a time; at most %d are possible: use a smaller batch, or micro-batches", n, c.mostSamples())
 	}

@@ -41,6 +41,22 @@ func planOf(cfg Config, samples Samples) (backend.Usage, error) {
 	return be.Peak(), nil
 }
 
+// fits reports a model that is too large for the device. What this machine lacks is for
+// the device to say.
+func (c Config) fits() error {
+	be, err := backend.NewPlan(c.Engine)
+	if err != nil {
+		return nil
+	}
+	switch c.Task {
+	case TaskImage:
+		return c.ViT.Fits(be.Limits())
+	case TaskTranslation:
+		return c.Seq2Seq.Fits(be.Limits())
+	}
+	return c.Model.Fits(be.Limits())
+}
+
 // RevViT is PlanModes' name for the two-stream model of the same sizes.
 const RevViT = "revvit"
 

@@ -6,6 +6,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/kernel"
 )
 
 func init() { backend.Register("cpu", driver{}) }
@@ -21,7 +22,16 @@ func (driver) Validate(o backend.Options) error {
 	return err
 }
 
-func (driver) Plan(o backend.Options) backend.Backend { return plan.New(ScratchBytes(o.Threads)) }
+func (driver) Plan(o backend.Options) backend.Backend {
+	return plan.NewLimited(ScratchBytes(o.Threads), limits)
+}
+
+// limits of the kernels: the width of a head, and 32 bits for the number of an attention
+// weight under dropout.
+var limits = backend.Limits{HeadWidth: kernel.MaxHeadDim, AttentionWeights: 1 << 32}
+
+// Limits returns the largest sizes that the kernels work with.
+func (b *Backend) Limits() backend.Limits { return limits }
 
 func (driver) Open(o backend.Options, bytes int64) (backend.Device, error) {
 	b, err := New(Options{Threads: o.Threads, ISA: o.ISA, ArenaBytes: bytes})

@@ -9,16 +9,26 @@ import (
 )
 
 // Backend plans. Downloads leave their destination as it is.
-type Backend struct{ backend.Arena }
+type Backend struct {
+	backend.Arena
+	limits backend.Limits
+}
 
 var _ backend.Backend = (*Backend)(nil)
 
-// New returns a planning backend whose device needs scratch bytes of its own.
-func New(scratch int64) *Backend {
-	b := &Backend{Arena: backend.NewArena(0)}
+// New returns a planning backend for a device without limits that needs scratch bytes of
+// its own.
+func New(scratch int64) *Backend { return NewLimited(scratch, backend.Limits{}) }
+
+// NewLimited is New for a device with limits.
+func NewLimited(scratch int64, limits backend.Limits) *Backend {
+	b := &Backend{Arena: backend.NewArena(0), limits: limits}
 	b.Alloc(backend.Scratch, tensor.U8, tensor.Shape{int(scratch)})
 	return b
 }
+
+// Limits returns the limits of the device.
+func (b *Backend) Limits() backend.Limits { return b.limits }
 
 // Every operation is accepted and none does anything.
 

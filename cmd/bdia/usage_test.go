@@ -97,6 +97,7 @@ func TestWrongCalls(t *testing.T) {
 		{2, train + "--isa mmx"},
 		{2, train + "--threads -1"},
 		{2, train + "--width 33 --heads 2"},
+		{2, train + "--width 514 --heads 2"}, // heads too wide for the device
 		{2, train + "--residual-dropout 1.5"},
 		{2, train + "--steps 0"},
 		{2, train + "--warmup -1"},

@@ -49,7 +49,7 @@ var rules = []rule{
 	{".", "backend internal/rng tensor", ""}, // the method
 	{"nn", "backend internal/rng tensor", ""},
 	{"optim", "backend tensor", ""},
-	{"model", ". backend kernel nn tensor", ""}, // kernel: its limit on the width of a head
+	{"model", ". backend nn tensor", ""},
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
 	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
