@@ -7,30 +7,30 @@ import (
 	"unicode/utf8"
 )
 
-// Text is cut at added tokens before it is cut into words: each place where the
-// spelling of one stands becomes its id, and what lies between is encoded as
-// texts of their own. This is Hugging Face's tokenizers (AddedVocabulary), rule
-// for rule: there are two passes, first over the tokens that are not normalized,
-// then, in what is left, over those that are; a pass takes matches from the
-// left, at one place the longest, and one that is refused (not a single word,
-// or special while those are ordinary text) still hides what overlaps it.
+// Text is split at added tokens before it is split into words. For example
+// "a<|endoftext|>b" becomes the ids of "a", the id of <|endoftext|> and the ids
+// of "b". The rules are exactly those in Hugging Face's tokenizers
+// (AddedVocabulary). There are two passes: first for the tokens that are not
+// normalized, then, in the remaining text, for the normalized ones. A pass takes
+// matches from the left, the longest at each place. A refused match (not a
+// single word, or special in raw text) still hides the matches that overlap it.
 
-// AddedToken is a token that is matched in text as it is spelt, whatever the
-// merges are. The names of the fields are those of tokenizer.json.
+// AddedToken is a token matched in text by its spelling, before any merges. The
+// JSON names are the ones in tokenizer.json.
 type AddedToken struct {
 	ID         int32  `json:"id"`
 	Content    string `json:"content"`     // the spelling
-	SingleWord bool   `json:"single_word"` // not where a letter, digit or mark touches it
-	Lstrip     bool   `json:"lstrip"`      // takes the white space before it along
-	Rstrip     bool   `json:"rstrip"`      // and that after it
+	SingleWord bool   `json:"single_word"` // no match next to a letter, digit or mark
+	Lstrip     bool   `json:"lstrip"`      // the match includes white space before it
+	Rstrip     bool   `json:"rstrip"`      // and white space after it
 	Normalized bool   `json:"normalized"`  // matched in the second pass
-	Special    bool   `json:"special"`     // no text but a control: see Raw
+	Special    bool   `json:"special"`     // a control, not text: see Raw
 }
 
-// maxAdded is the length in bytes of the longest added token.
+// maxAdded limits the length of an added token, in bytes.
 const maxAdded = 512
 
-// checkAdded checks the added tokens beside a vocabulary.
+// checkAdded checks the added tokens of a vocabulary.
 func checkAdded(vocab map[string]int32, added []AddedToken) error {
 	seen := map[string]bool{}
 	for _, t := range added {
@@ -51,9 +51,9 @@ func checkAdded(vocab map[string]int32, added []AddedToken) error {
 // pass holds the added tokens of one pass.
 type pass struct {
 	tokens  map[string]AddedToken
-	lengths [256][]int // of the tokens with that first byte, longest first
+	lengths [256][]int // by first byte: lengths of its tokens, longest first
 	longest int
-	lstrip  bool // some token has it
+	lstrip  bool // some token has Lstrip
 }
 
 func newPass(tokens []AddedToken, normalized bool) pass {
@@ -91,14 +91,14 @@ func (p *pass) find(text []byte, from int) (start int, t AddedToken, ok bool) {
 	return len(text), AddedToken{}, false
 }
 
-// place is where one pass is in a text that comes in parts.
+// place is the state of one pass over a text that comes in parts.
 type place struct {
 	word bool // the character before the part belongs to a word
-	skip int  // up to here a refused match hides others
+	skip int  // a refused match hides others before this offset
 }
 
-// cutter encodes a text that comes in parts. Of a part it may leave the end,
-// which it must be given again with more behind it.
+// cutter encodes a text that comes in parts. It may leave the end of a part,
+// which must come again at the start of the next.
 type cutter struct {
 	b      *BPE
 	s      *scratch
@@ -106,9 +106,10 @@ type cutter struct {
 	places [2]place
 }
 
-// cut appends the ids of text, which is all of the text or what the passes
-// before level have left of it, and returns the bytes they cover: all, or unless
-// final as many as no text that follows can change.
+// cut appends the ids of text and returns the number of bytes they cover. Text
+// is the whole text, or a stretch between the matches of the passes before
+// level. Unless final, cut leaves bytes at the end that later text could still
+// change.
 func (c *cutter) cut(level int, text []byte, final bool) (int, error) {
 	if level == len(c.places) {
 		return c.b.scan.words(text, final, func(word []byte) { c.ids = c.b.appendWord(c.ids, word, c.s) })
@@ -117,7 +118,7 @@ func (c *cutter) cut(level int, text []byte, final bool) (int, error) {
 	if p.longest == 0 {
 		return c.cut(level+1, text, final)
 	}
-	done := 0          // bytes of text that have become ids
+	done := 0          // bytes of text already encoded
 	limit := len(text) // where the next match may start
 	for {
 		start, t, ok := p.find(text, at.skip)
@@ -174,8 +175,8 @@ func (c *cutter) cut(level int, text []byte, final bool) (int, error) {
 	return done, nil
 }
 
-// trimRight returns where the white space that ends at text[end] begins; a
-// character that end cuts is left out.
+// trimRight returns the start of the white space that ends at text[end]. An end
+// inside a character first moves back to the character's start.
 func trimRight(text []byte, end int) int {
 	for end < len(text) && end > 0 && !utf8.RuneStart(text[end]) {
 		end--
@@ -190,7 +191,7 @@ func trimRight(text []byte, end int) int {
 	return end
 }
 
-// trimLeft returns where the white space that begins at text[start] ends.
+// trimLeft returns the end of the white space that begins at text[start].
 func trimLeft(text []byte, start int) int {
 	for {
 		r, n := utf8.DecodeRune(text[start:])

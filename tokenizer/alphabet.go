@@ -2,10 +2,10 @@ package tokenizer
 
 import "unicode/utf8"
 
-// GPT-2 spells a token in its files with one printable character per byte: the
-// printable bytes of Latin-1 stand for themselves, the other 68 for U+0100 and
-// up in ascending order. The ids of the 256 single bytes are in the order of
-// these characters.
+// GPT-2's files spell a token with one printable character per byte: the
+// printable bytes of Latin-1 as themselves, the other 68 as U+0100 and up, in
+// ascending order. A space, for example, is spelt Ġ. The ids of the 256 single
+// bytes are in the order of these characters.
 
 // alphabet holds the character of each byte.
 var alphabet = func() (a [256]rune) {
@@ -41,7 +41,7 @@ func spell(token []byte) string {
 	return string(s)
 }
 
-// appendUnspelt appends the bytes that s spells to dst; ok is false if s has a
+// appendUnspelt appends to dst the bytes spelt by s; ok is false if s has a
 // character outside the alphabet.
 func appendUnspelt(dst []byte, s string) (_ []byte, ok bool) {
 	for _, r := range s {

@@ -12,20 +12,22 @@ import (
 // EndOfTextToken is the spelling of GPT-2's special token between documents.
 const EndOfTextToken = "<|endoftext|>"
 
-// MaxWord is the length in bytes of the longest run without a word boundary
-// that BPE encodes. It bounds the memory of EncodeStream to about half a GiB
-// in the worst case; ordinary text needs about 2 MiB.
+// MaxWord is the longest run without a word boundary, in bytes, that BPE
+// encodes. With it EncodeStream needs at most about half a GiB; ordinary text
+// needs about 2 MiB.
 const MaxWord = 16 << 20
 
 // BPE is the byte-level byte pair encoding of GPT-2 (Radford et al. 2019,
 // "Language Models are Unsupervised Multitask Learners", section 2.2, after
-// Sennrich et al. 2016, arXiv 1508.07909). Text is cut into words; within each,
-// starting from single bytes, the neighbours that come first in the list of
-// merges are joined, the leftmost first, until no pair in the list is left.
-// Every sequence of bytes can be encoded, and Decode gives it back exactly.
+// Sennrich et al. 2016, arXiv 1508.07909). Text is split into words. A word
+// starts as single bytes; then, again and again, the pair of neighbours that is
+// earliest in the list of merges is joined (the leftmost, if there are several),
+// until no pair is in the list. Any bytes can be encoded, and Decode returns
+// them exactly.
 //
-// Characters are classed as letters and numbers by the Unicode version of the
-// Go release (unicode.Version); those that a later version adds count as other.
+// Characters are classed as letters and numbers by the Unicode version of the Go
+// release (unicode.Version); characters that a later version adds count as
+// other.
 type BPE struct {
 	text   []byte       // the bytes of all tokens, one after the other
 	ends   []int        // ends[id] is the end of token id in text
@@ -45,14 +47,14 @@ type merge struct{ left, right, id int32 }
 
 // newBPE checks and assembles a BPE. vocab holds the ids of the spelt tokens,
 // added the tokens that are matched in text; together they must have the ids
-// 0..n-1. An added token of the vocabulary that bytes or merges make stays there
+// 0..n-1. An added token that bytes or merges also make stays in the vocabulary
 // too. merges are pairs of spelt tokens in the order of their rank. Errors wrap
 // ErrFormat.
 func newBPE(vocab map[string]int32, added []AddedToken, merges [][2]string) (*BPE, error) {
 	if err := checkAdded(vocab, added); err != nil {
 		return nil, err
 	}
-	literal := map[string]bool{} // added tokens that no bytes make: their text is their spelling
+	literal := map[string]bool{} // added tokens that are not made of bytes: their text is their spelling
 	n := len(vocab)
 	for _, t := range added {
 		literal[t.Content] = true
@@ -147,19 +149,19 @@ func (b *BPE) Kind() string { return "bpe" }
 // VocabSize returns the number of tokens, special ones included.
 func (b *BPE) VocabSize() int { return len(b.ends) }
 
-// EndOfText returns the id of the token that ends a text, the eos_token of
-// tokenizer_config.json or else EndOfTextToken, and whether the vocabulary has
-// one.
+// EndOfText returns the id of the token that ends a text, and whether the
+// vocabulary has one. It is the eos_token of tokenizer_config.json, or else
+// EndOfTextToken.
 func (b *BPE) EndOfText() (int32, bool) {
 	id := b.roles[eos]
 	return id, id >= 0
 }
 
-// Added returns the tokens that are matched in text, by id.
+// Added returns the added tokens, by id.
 func (b *BPE) Added() []AddedToken { return slices.Clone(b.added) }
 
-// Spelling returns how files spell token id: in GPT-2's byte alphabet, or an
-// added token, which special says, as it is.
+// Spelling returns the spelling of token id in files: in GPT-2's byte alphabet,
+// or literally for an added token. special reports an added token.
 func (b *BPE) Spelling(id int32) (name string, special bool) {
 	i, ok := slices.BinarySearchFunc(b.added, id, func(t AddedToken, id int32) int { return cmp.Compare(t.ID, id) })
 	if ok {
@@ -192,7 +194,7 @@ func (b *BPE) token(id int32) []byte {
 
 // Encode returns the ids of text, which may hold any bytes; a byte that is not
 // part of valid UTF-8 counts as a character that is neither letter, number nor
-// space. Added tokens are matched where they are spelt. Its only error is
+// space. Added tokens are matched by their spelling. The only error is
 // ErrLongWord.
 func (b *BPE) Encode(text []byte) ([]int32, error) {
 	c := b.cutter()
@@ -204,15 +206,15 @@ func (b *BPE) Encode(text []byte) ([]int32, error) {
 	return c.ids, nil
 }
 
-// EncodeStream encodes r as Encode does. Memory depends on the longest word
-// only.
+// EncodeStream encodes r as Encode does. Its memory depends only on the longest
+// word.
 func (b *BPE) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
 	c := b.cutter()
 	defer c.close()
 	return stream(r, func(text []byte, final bool) (int, error) {
 		c.ids = c.ids[:0]
 		n, err := c.cut(0, text, final)
-		if err == nil && n == 0 && len(text) > MaxWord+chunk { // white space that an added token may take
+		if err == nil && n == 0 && len(text) > MaxWord+chunk { // white space that an added token may still match
 			err = longWord(text)
 		}
 		if err == nil && len(c.ids) > 0 {
@@ -222,7 +224,7 @@ func (b *BPE) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
 	})
 }
 
-// cutter returns the means to encode one text; close gives them back.
+// cutter returns a cutter for one text, from a pool; close returns it there.
 func (b *BPE) cutter() *cutter {
 	s, _ := b.pool.Get().(*scratch)
 	if s == nil {
@@ -233,7 +235,7 @@ func (b *BPE) cutter() *cutter {
 
 func (c *cutter) close() { c.b.pool.Put(c.s) }
 
-// Decode returns the text of ids, special tokens as they are spelt.
+// Decode returns the text of ids, with the spelling of special tokens.
 func (b *BPE) Decode(ids []int32) ([]byte, error) {
 	text := make([]byte, 0, 4*len(ids))
 	for i, id := range ids {

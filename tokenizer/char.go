@@ -18,7 +18,7 @@ type Char struct {
 	ids   map[rune]int32
 }
 
-// UnknownError reports a character that a Char has no id for. It wraps
+// UnknownError reports a character that is not in a Char's vocabulary. It wraps
 // ErrUnknown.
 type UnknownError struct {
 	Rune   rune
@@ -86,9 +86,9 @@ func newChar(runes []rune) *Char {
 	return c
 }
 
-// eachRune calls f for every character of text, the part of a text that begins
-// at byte base, with its offset in the whole. It returns the bytes it went over:
-// all but, unless final, the beginning of a character cut off at the end.
+// eachRune calls f with every character of text and its offset in the whole
+// text; this part begins at byte base. It returns the number of bytes done: all
+// of them, except that unless final a character cut off at the end is left.
 func eachRune(text []byte, base int64, final bool, f func(rune, int64) error) (int, error) {
 	p := 0
 	for p < len(text) && (final || utf8.FullRune(text[p:])) {
@@ -122,8 +122,7 @@ func (c *Char) Encode(text []byte) ([]int32, error) {
 	return ids, nil
 }
 
-// EncodeStream encodes r as Encode does, in memory that does not depend on its
-// size.
+// EncodeStream encodes r as Encode does, in constant memory.
 func (c *Char) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
 	var ids []int32
 	base := int64(0)
@@ -139,7 +138,7 @@ func (c *Char) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
 	})
 }
 
-// encode appends the ids of text, as far as eachRune goes, to ids.
+// encode appends to ids the ids of text, as far as eachRune goes.
 func (c *Char) encode(ids []int32, text []byte, base int64, final bool) ([]int32, int, error) {
 	n, err := eachRune(text, base, final, func(r rune, at int64) error {
 		id := int32(-1)

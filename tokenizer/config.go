@@ -13,14 +13,14 @@ import (
 	"strings"
 )
 
-// A role is what a token does for a model. Hugging Face's folders give them in
-// tokenizer_config.json or, older ones, in special_tokens_map.json.
+// A role is the use of a special token. Hugging Face's folders list roles in
+// tokenizer_config.json, older ones in special_tokens_map.json.
 type role int
 
 const (
 	bos role = iota // begins a text
 	eos             // ends a text
-	unk             // stands for what has no token: never in a byte-level BPE
+	unk             // stands for unknown text; a byte-level BPE never uses it
 	pad             // fills a batch
 	numRoles
 )
@@ -31,7 +31,7 @@ var roleKeys = [numRoles]string{"bos_token", "eos_token", "unk_token", "pad_toke
 // roles holds the id of each role's token, or -1.
 type roles [numRoles]int32
 
-// defaultRoles are those of GPT-2, where no file says otherwise.
+// defaultRoles returns GPT-2's roles, for folders without these files.
 func defaultRoles(added []AddedToken) roles {
 	id := int32(-1)
 	if i := slices.IndexFunc(added, func(t AddedToken) bool { return t.Content == EndOfTextToken }); i >= 0 {
@@ -40,11 +40,11 @@ func defaultRoles(added []AddedToken) roles {
 	return roles{bos: id, eos: id, unk: id, pad: -1}
 }
 
-// tokenName is a token as the files name it: by its spelling, or an object that
-// has its flags too.
+// tokenName names a token in the files: by its spelling, or by an object that
+// also has its flags.
 type tokenName struct {
 	AddedToken
-	flags bool // they were there
+	flags bool // the flags were given
 }
 
 func (n *tokenName) UnmarshalJSON(b []byte) error {
@@ -55,20 +55,21 @@ func (n *tokenName) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, &n.Content)
 }
 
-// settings are what the files beside a vocabulary say.
+// settings holds the contents of the files that accompany a vocabulary.
 type settings struct {
 	class   string
-	roles   map[string]*tokenName // by key; nil of a role that no token has
+	roles   map[string]*tokenName // by key; nil for a role without a token
 	decoder map[string]AddedToken // by id, in digits
 	added   vocabulary            // added_tokens.json
 	prefix  bool                  // add_prefix_space
 }
 
-// maxSettings bounds the size of each file.
+// maxSettings is the largest size of each file, in bytes.
 const maxSettings = 8 << 20
 
-// readSettings reads special_tokens_map.json, tokenizer_config.json, which counts
-// where they differ, and added_tokens.json, as far as dir has them.
+// readSettings reads special_tokens_map.json, tokenizer_config.json and
+// added_tokens.json, those that dir has. Where the first two differ,
+// tokenizer_config.json counts.
 func readSettings(dir string) (settings, error) {
 	s := settings{roles: map[string]*tokenName{}}
 	for _, name := range []string{specialFile, configFile, addedFile} {
@@ -118,7 +119,7 @@ func (s *settings) parse(text []byte) error {
 	return nil
 }
 
-// check refuses what would change the ids.
+// check returns an error for settings that would change the ids.
 func (s *settings) check() error {
 	if s.prefix {
 		return fmt.Errorf("%w: add_prefix_space is not supported: the ids would not be those of the original", ErrFormat)
@@ -126,9 +127,8 @@ func (s *settings) check() error {
 	return nil
 }
 
-// tokens returns the added tokens of a folder without tokenizer.json: what the
-// files list, and the tokens of the roles, which are GPT-2's where they are not
-// given.
+// tokens returns the added tokens of a folder without tokenizer.json: the tokens
+// that the files list and the tokens of the roles (by default GPT-2's).
 func (s *settings) tokens(vocab vocabulary) ([]AddedToken, error) {
 	switch strings.TrimSuffix(s.class, "Fast") {
 	case "", "GPT2Tokenizer", "CodeGenTokenizer", "PreTrainedTokenizer":
@@ -180,7 +180,7 @@ func (s *settings) tokens(vocab vocabulary) ([]AddedToken, error) {
 	return slices.Collect(maps.Values(list)), nil
 }
 
-// assign gives b the roles that the files give.
+// assign sets b's roles from the files.
 func (s *settings) assign(b *BPE) error {
 	for r, key := range roleKeys {
 		name, given := s.roles[key]
@@ -200,7 +200,7 @@ func (s *settings) assign(b *BPE) error {
 	return nil
 }
 
-// id returns the id of the added token that is spelt so.
+// id returns the id of the added token with this spelling.
 func (b *BPE) id(content string) (int32, bool) {
 	i := slices.IndexFunc(b.added, func(t AddedToken) bool { return t.Content == content })
 	if i < 0 {

@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// vocabulary is a JSON object from tokens to ids. Unlike a map it refuses a key
-// that occurs twice.
+// vocabulary is a JSON object from tokens to ids. Unlike a map it rejects
+// duplicate keys.
 type vocabulary map[string]int32
 
 func (v *vocabulary) UnmarshalJSON(b []byte) error {
@@ -46,7 +46,7 @@ func (v *vocabulary) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// mergePair is a merge as tokenizer.json spells it: "a b" or ["a", "b"].
+// mergePair is a merge in tokenizer.json: "a b" or ["a", "b"].
 type mergePair [2]string
 
 func (m *mergePair) UnmarshalJSON(b []byte) error {
@@ -77,7 +77,7 @@ func (m *mergePair) parse(s string) error {
 	return nil
 }
 
-// addedTokens is a list of at most maxVocab.
+// addedTokens is a list of at most maxVocab added tokens.
 type addedTokens []AddedToken
 
 func (a *addedTokens) UnmarshalJSON(b []byte) error {
@@ -102,7 +102,7 @@ func (a *addedTokens) UnmarshalJSON(b []byte) error {
 }
 
 // tokenizerJSON is the part of Hugging Face's tokenizer.json that concerns a
-// byte-level BPE. Fields that do not change Encode and Decode are passed over.
+// byte-level BPE. Fields that do not affect Encode and Decode are skipped.
 type tokenizerJSON struct {
 	Version       string          `json:"version"`
 	Truncation    json.RawMessage `json:"truncation"`
@@ -130,8 +130,8 @@ type modelJSON struct {
 
 // parseTokenizerJSON reads tokenizer.json; its errors wrap ErrFormat.
 func parseTokenizerJSON(text []byte) (*BPE, error) {
-	// What kind it is comes first: a file of another kind need not have a
-	// vocabulary that the types above can hold.
+	// Check the kind first: the vocabulary of another kind need not fit the types
+	// above.
 	var kind struct {
 		Model struct {
 			Type string `json:"type"`
@@ -164,8 +164,8 @@ func newFromPairs(vocab map[string]int32, added []AddedToken, merges []mergePair
 	return newBPE(vocab, added, list)
 }
 
-// parsePair reads vocab.json and merges.txt with what the other files of the
-// folder say; its errors wrap ErrFormat.
+// parsePair reads vocab.json and merges.txt with the settings of the folder's
+// other files; its errors wrap ErrFormat.
 func parsePair(vocabText, mergesText []byte, s settings) (*BPE, error) {
 	var vocab vocabulary
 	if !utf8.Valid(vocabText) || !utf8.Valid(mergesText) {
@@ -195,8 +195,8 @@ func parsePair(vocabText, mergesText []byte, s settings) (*BPE, error) {
 	return newFromPairs(vocab, added, merges)
 }
 
-// loadBPE reads tokenizer.json, where merges is empty, or a vocabulary and a list
-// of merges, and the files that say more about them.
+// loadBPE reads a tokenizer.json if merges is empty, else a vocabulary file and a
+// file of merges. It also reads the settings files beside them.
 func loadBPE(dir, name, merges string) (*BPE, error) {
 	s, err := readSettings(dir)
 	if err != nil {
@@ -230,9 +230,8 @@ func loadBPE(dir, name, merges string) (*BPE, error) {
 	return b, nil
 }
 
-// Save writes vocab.json and merges.txt as GPT-2 has them, and tokenizer.json
-// and tokenizer_config.json, so that Hugging Face's libraries can read the
-// folder too.
+// Save writes GPT-2's vocab.json and merges.txt, and for Hugging Face's libraries
+// tokenizer.json and tokenizer_config.json.
 func (b *BPE) Save(dir string) error {
 	empty := ""
 	j := tokenizerJSON{
@@ -251,8 +250,7 @@ func (b *BPE) Save(dir string) error {
 		j.Model.Merges = append(j.Model.Merges, mergePair{left, right})
 		merges = fmt.Appendf(merges, "%s %s\n", left, right)
 	}
-	// tokenizer.json goes last: it is the one that Load reads, so that a folder
-	// with it is complete.
+	// tokenizer.json goes last: Load reads it, so a folder with it is complete.
 	for _, f := range []struct {
 		name  string
 		value any
@@ -296,8 +294,7 @@ func (v vocabulary) MarshalJSON() ([]byte, error) {
 // library reads.
 func (m mergePair) MarshalJSON() ([]byte, error) { return marshal(m[0] + " " + m[1]) }
 
-// marshal is json.Marshal without escapes for HTML, which "<|endoftext|>" would
-// be full of.
+// marshal is json.Marshal without HTML escapes, which would fill "<|endoftext|>".
 func marshal(v any) ([]byte, error) {
 	var out bytes.Buffer
 	e := json.NewEncoder(&out)

@@ -21,7 +21,7 @@ type pairSlot struct {
 	rank int32
 }
 
-// emptyKey is no pair: ids are not negative.
+// emptyKey marks a free slot. No pair has this key, since ids are not negative.
 const emptyKey = math.MaxUint64
 
 func pairKey(left, right int32) uint64 { return uint64(left)<<32 | uint64(right) }
@@ -54,9 +54,9 @@ func (t *pairTable) put(left, right, rank int32) {
 	*t.find(key) = pairSlot{key, rank}
 }
 
-// Most words of a text have been seen before: their ids come from a cache of
-// fixed size, in which a word replaces the one that has its slot. A slot is one
-// cache line; longer words are merged anew each time.
+// Most words of a text have been seen before, so their ids come from a cache of
+// fixed size. A new word replaces the one in its slot. A slot is one cache
+// line; words too long for it are merged anew each time.
 const (
 	cacheSlots = 1 << 14
 	cacheWord  = 22
@@ -110,10 +110,12 @@ func (b *BPE) appendWord(ids []int32, word []byte, s *scratch) []int32 {
 	return ids
 }
 
-// longWordLen is the length from which a heap beats looking through all pairs.
+// longWordLen is the length, in bytes, from which mergeLong is faster than
+// mergeShort.
 const longWordLen = 96
 
-// mergeShort merges by looking for the lowest rank among all pairs each time.
+// mergeShort merges by searching all pairs for the lowest rank, again after
+// each merge.
 func (b *BPE) mergeShort(dst []int32, word []byte, s *scratch) []int32 {
 	ids, ranks := s.ids[:0], s.ranks[:0]
 	for i, c := range word {
@@ -146,13 +148,13 @@ func (b *BPE) mergeShort(dst []int32, word []byte, s *scratch) []int32 {
 }
 
 // node is one token of a long word in a doubly linked list; next and prev are
-// indices, -1 at the ends. A node that was joined to the one before it has the
-// id -1.
+// indices, -1 at the ends. After a node is joined to the previous one, its id
+// is -1.
 type node struct{ id, prev, next int32 }
 
 // mergeLong does the same as mergeShort in O(n log n): a heap holds rank<<32 |
-// position of every pair that ever arose, and those that are no longer there
-// are passed over.
+// position of every pair that ever arose. Pairs that no longer exist are
+// skipped when they come up.
 func (b *BPE) mergeLong(dst []int32, word []byte, s *scratch) []int32 {
 	nodes := slices.Grow(s.nodes[:0], len(word))
 	s.queue.items = slices.Grow(s.queue.items[:0], len(word))

@@ -7,8 +7,8 @@ import (
 )
 
 // A tokenizer.json describes a pipeline: normalizer, pre-tokenizer, model,
-// post-processor, decoder. Ours is GPT-2's, and a file is read if what it
-// describes comes to that.
+// post-processor, decoder. This package implements GPT-2's pipeline and accepts a
+// file if its pipeline has the same result.
 
 // component is a part of the pipeline, of any type, with the fields that matter.
 type component struct {
@@ -28,13 +28,13 @@ type component struct {
 	Decoders      []component `json:"decoders,omitempty"`
 }
 
-// part is a component that is a field of tokenizer.json, no larger than anything
-// that can be read, so that a hostile file does not become gigabytes of components.
+// part is a component that is a field of tokenizer.json. Its size is limited, so
+// that a hostile file does not become gigabytes of components.
 type part component
 
 const maxPart = 64 << 10
 
-// UnmarshalJSON refuses a text of more than maxPart bytes.
+// UnmarshalJSON rejects more than maxPart bytes.
 func (p *part) UnmarshalJSON(b []byte) error {
 	if len(b) > maxPart {
 		return fmt.Errorf("a part of the pipeline has %d bytes, at most %d are read", len(b), maxPart)
@@ -42,17 +42,16 @@ func (p *part) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*component)(p))
 }
 
-// parts returns the components that p stands for, none for nil.
+// parts returns the components of a Sequence, or p itself; none for nil.
 func (p *part) parts() []component { return (*component)(p).parts() }
 
-// byteLevel is GPT-2's part of that name.
+// byteLevel returns GPT-2's ByteLevel part.
 func byteLevel(prefixSpace bool) *part {
 	yes := true
 	return &part{Type: "ByteLevel", AddPrefixSpace: &prefixSpace, TrimOffsets: &yes, UseRegex: &yes}
 }
 
-// parts returns the components that c stands for: those of a Sequence, and none
-// for nil.
+// parts returns the components of a Sequence, or c itself; none for nil.
 func (c *component) parts() []component {
 	if c == nil {
 		return nil
@@ -69,7 +68,7 @@ func (c *component) parts() []component {
 	return list
 }
 
-// wordPatterns are GPT-2's pattern of words as published files spell it.
+// wordPatterns are the spellings of GPT-2's word pattern in published files.
 var wordPatterns = []string{
 	`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
 	`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
@@ -81,15 +80,15 @@ func (c *component) splitsWords() bool {
 	if c.Type != "Split" || json.Unmarshal(c.Pattern, &pattern) != nil {
 		return false
 	}
-	// The pattern leaves nothing out, so that what is between its matches
-	// (Removed, inverted) does not count.
+	// The pattern matches all of a text, so there is nothing between matches for an
+	// inverted Removed to remove.
 	if c.Behavior != "Isolated" && !(c.Behavior == "Removed" && c.Invert) {
 		return false
 	}
 	return pattern.Regex == wordPatterns[0] || pattern.Regex == wordPatterns[1]
 }
 
-// check returns what in the file is not GPT-2's.
+// check returns an error if the pipeline differs from GPT-2's.
 func (j *tokenizerJSON) check() error {
 	if n := j.Normalizer.parts(); len(n) > 0 {
 		return fmt.Errorf("a normalizer (%s) is not supported", n[0].Type)

@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// GPT-2 cuts text into words before it merges bytes, by the pattern
+// GPT-2 splits text into words before it merges bytes, by the pattern
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //
-// wordEnd is that pattern by hand: Go's regexp has no lookahead, and a scanner
-// with a table of classes is two orders of magnitude faster. \s is the Unicode
-// property White_Space. A byte that is not part of valid UTF-8 is a character
-// of its own of the class other, the class of U+FFFD, which a decoder would put
-// in its place; the reference is defined for valid text only.
+// wordEnd implements this pattern by hand: Go's regexp has no lookahead, and a
+// scanner with a table of classes is two orders of magnitude faster. \s is the
+// Unicode property White_Space. A byte that is not part of valid UTF-8 is a
+// character of class other, like U+FFFD, by which a decoder would replace it.
+// (The reference is defined for valid text only.)
 
 type class uint8
 
@@ -42,12 +42,12 @@ var classes = sync.OnceValue(func() *[1 << 16]class {
 	return t
 })
 
-// settled is how many bytes must follow a word before it is certain that more
-// text cannot change it: a white space left for the next word and the
-// character that ended the run, each of at most utf8.UTFMax bytes.
+// settled is the number of bytes that must follow a word before no later text
+// can change it: a white space left for the next word and the character that
+// ended the run, each of at most utf8.UTFMax bytes.
 const settled = 2 * utf8.UTFMax
 
-// scanner cuts text into words.
+// scanner splits text into words.
 type scanner struct {
 	table *[1 << 16]class
 }
@@ -111,8 +111,8 @@ func (s scanner) wordEnd(text []byte, p int) int {
 			return s.runEnd(text, p+1+m, k)
 		}
 	}
-	// White space leaves its last character to the word after it, unless it is
-	// the only one or ends the text.
+	// The last white space character goes to the next word, unless it is the
+	// only one or ends the text.
 	last, end := p, p+n
 	for {
 		k, m := s.classAt(text, end)
@@ -130,8 +130,8 @@ func (s scanner) wordEnd(text []byte, p int) int {
 	return end
 }
 
-// contraction returns the length of the English ending after an apostrophe
-// that t begins with, or 0.
+// contraction returns the length of the English contraction at the start of t,
+// such as 's or 'll, or 0.
 func contraction(t []byte) int {
 	if len(t) == 0 {
 		return 0
@@ -151,9 +151,9 @@ func contraction(t []byte) int {
 	return 0
 }
 
-// words calls each for the words of text in order and returns the bytes they
-// cover: all, or unless final those of the words that are settled. A word of
-// more than MaxWord bytes is an error that wraps ErrLongWord.
+// words calls each with the words of text in order and returns the number of
+// bytes they cover. Unless final, it stops before a word that later text could
+// change. A word of more than MaxWord bytes is an error that wraps ErrLongWord.
 func (s scanner) words(text []byte, final bool, each func(word []byte)) (int, error) {
 	p := 0
 	for p < len(text) {

@@ -5,13 +5,13 @@ import (
 	"io"
 )
 
-// chunk is the size of the buffer that streams are read through.
+// chunk is the size of the read buffer of a stream.
 const chunk = 256 << 10
 
-// stream reads r through a buffer and calls eat with what is unread; eat
-// returns how many bytes it took. Before the last call, which has final set and
-// must take everything, eat may leave a tail that more text could change. The
-// buffer doubles while eat takes nothing of a full one.
+// stream reads r into a buffer and calls eat with its contents; eat returns the
+// number of bytes it took, and the rest comes again, followed by more text. In
+// the last call final is set and eat must take everything. While eat takes
+// nothing of a full buffer, the buffer doubles.
 func stream(r io.Reader, eat func(text []byte, final bool) (int, error)) error {
 	buf := make([]byte, chunk)
 	n, empty := 0, 0

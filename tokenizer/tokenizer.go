@@ -1,5 +1,5 @@
-// Package tokenizer turns text into ids and back: one id per character
-// ([Char]) or byte-level byte pair encoding as GPT-2 uses it ([BPE]).
+// Package tokenizer turns text into ids and back: one id per character ([Char])
+// or GPT-2's byte-level byte pair encoding ([BPE]).
 package tokenizer
 
 import (
@@ -15,21 +15,22 @@ import (
 // Tokenizer maps text to ids 0..VocabSize()-1 and back. Implementations are
 // immutable and safe for use by several goroutines at once.
 type Tokenizer interface {
-	// Kind names the sort of tokenizer: "char" or "bpe".
+	// Kind is "char" or "bpe".
 	Kind() string
 	// VocabSize is the number of ids.
 	VocabSize() int
-	// Encode returns the ids of text, as Hugging Face's tokenizers do: the
-	// spelling of a special token stands for that token. See Raw.
+	// Encode returns the ids of text. As in Hugging Face's tokenizers, the
+	// spelling of a special token in the text becomes that token; see Raw.
 	Encode(text []byte) ([]int32, error)
 	// EncodeStream reads r to its end and passes the same ids as Encode of the
-	// whole text to emit, in batches and in order. The batch is reused: emit
-	// must not keep it. An error of emit stops the reading and is returned.
+	// whole text to emit, in batches and in order. The batch is reused: emit must
+	// not keep it. If emit returns an error, reading stops and the error is
+	// returned.
 	EncodeStream(r io.Reader, emit func(ids []int32) error) error
 	// Decode returns the text of ids; an id that is not in the vocabulary gives
 	// an error that wraps ErrID.
 	Decode(ids []int32) ([]byte, error)
-	// Save writes the files that Load reads into the existing folder dir.
+	// Save writes the files for Load into the existing folder dir.
 	Save(dir string) error
 }
 
@@ -42,10 +43,10 @@ func EndOfText(tok Tokenizer) (id int32, ok bool) {
 	return -1, false
 }
 
-// Raw returns tok for text that is not to be trusted with special tokens, such
-// as what a model is trained on: their spelling is ordinary text, so that a
-// document that tells of "<|endoftext|>" does not end there. Hugging Face calls
-// this split_special_tokens. Added tokens that are not special are matched still.
+// Raw returns tok without special tokens, for untrusted text such as training
+// data: their spelling is ordinary text, so a document that mentions
+// "<|endoftext|>" does not end there. Hugging Face calls this
+// split_special_tokens. Added tokens that are not special are still matched.
 func Raw(tok Tokenizer) Tokenizer {
 	if b, ok := tok.(*BPE); ok {
 		raw := *b
@@ -75,8 +76,8 @@ var (
 	ErrNotFound = errors.New("no tokenizer files")
 )
 
-// maxFile bounds the size of a tokenizer file and maxVocab the ids in it, both
-// several times what any published vocabulary needs.
+// maxFile limits the size of a tokenizer file and maxVocab the ids in it; both
+// are several times larger than any published vocabulary needs.
 const (
 	maxFile  = 64 << 20
 	maxVocab = 1 << 20
@@ -96,8 +97,8 @@ const (
 // Load reads the tokenizer in the folder dir: what Save wrote, a Hugging Face
 // tokenizer.json of a byte-level BPE with GPT-2's word boundaries, GPT-2's
 // vocab.json and merges.txt, or the same two under their first names,
-// encoder.json and vocab.bpe. Where tokenizer.json lies beside vocab.json it is
-// the one read, since it alone states the word boundaries.
+// encoder.json and vocab.bpe. If a folder has both tokenizer.json and vocab.json,
+// tokenizer.json is read, since only it states the word boundaries.
 func Load(dir string) (Tokenizer, error) {
 	has := func(name string) bool {
 		_, err := os.Stat(filepath.Join(dir, name))
@@ -133,7 +134,7 @@ func Load(dir string) (Tokenizer, error) {
 	return b, nil
 }
 
-// readFile returns the content of a file of at most so many bytes.
+// readFile returns the content of a file of at most most bytes.
 func readFile(path string, most int64) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -13,10 +13,10 @@ type TrainOptions struct {
 	// VocabSize is the number of ids wanted, the 256 bytes and EndOfTextToken
 	// included; text with too few pairs gives fewer.
 	VocabSize int
-	// MinFrequency is how often a pair must occur to be joined; 0 stands for 2.
+	// MinFrequency is the least count of a pair to be joined; 0 means 2.
 	MinFrequency int
 	// Progress, if not nil, is called after each merge with the number of
-	// tokens learnt so far and the number wanted.
+	// tokens made so far and the number wanted.
 	Progress func(merges, total int)
 }
 
@@ -31,12 +31,12 @@ func (o TrainOptions) Validate() error {
 	return nil
 }
 
-// TrainBPE learns a byte-level BPE from the text of r: GPT-2's words are
-// counted, and the most frequent pair of neighbours within words is joined
-// again and again; of pairs as frequent, the one with the lower left and then
-// the lower right id comes first. The ids are the 256 bytes in GPT-2's order,
-// the tokens learnt, and EndOfTextToken. The result depends on the text and
-// the options only. Memory is proportional to the distinct words of the text.
+// TrainBPE builds a byte-level BPE from the text of r. It counts GPT-2's words,
+// then joins the most frequent pair of neighbours within words, again and
+// again. Among equally frequent pairs, the one with the lower left id, then the
+// lower right id, comes first. The ids are the 256 bytes in GPT-2's order, the
+// joined tokens, and EndOfTextToken. The result depends only on the text and
+// the options. Memory is proportional to the number of distinct words.
 func TrainBPE(ctx context.Context, r io.Reader, o TrainOptions) (*BPE, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -79,23 +79,23 @@ type trainer struct {
 	bytes  [256]int32
 }
 
-// trainWord is a distinct word of the text as the tokens it has become.
+// trainWord is a distinct word of the text with its current tokens.
 type trainWord struct {
 	ids   []int32
 	count int64 // in the text
 }
 
 // trainPair is a pair of neighbours. words has every word with the pair, and
-// perhaps some that lost it.
+// perhaps some that no longer have it.
 type trainPair struct {
 	key     uint64
 	count   int64 // in the text
 	words   []int32
-	touched bool // grew in the merge under way
+	touched bool // its count grew in the current merge
 }
 
-// queued is a pair with the count it had when it was put into the queue, which
-// is at least its count now, except while a merge is under way.
+// queued is a pair with its count when it was queued. Except during a merge,
+// its current count is not larger.
 type queued struct {
 	count int64
 	p     *trainPair
@@ -117,8 +117,8 @@ func newTrainer() *trainer {
 	return t
 }
 
-// add returns the id of a token, which is new unless other pairs have already
-// made the same bytes.
+// add returns the id of a token: a new id, unless another pair already made the
+// same bytes.
 func (t *trainer) add(token string) int32 {
 	id, ok := t.ids[token]
 	if !ok {
@@ -179,7 +179,8 @@ func (t *trainer) grow(key uint64, w int32) *trainPair {
 	return p
 }
 
-// mostFrequent takes the pair to join next off the queue, or returns nil.
+// mostFrequent removes the next pair to join from the queue and returns it, or
+// nil.
 func (t *trainer) mostFrequent() *trainPair {
 	for len(t.queue.items) > 0 {
 		top := t.queue.pop()
@@ -193,7 +194,7 @@ func (t *trainer) mostFrequent() *trainPair {
 	return nil
 }
 
-// join makes a token of the pair p and puts it wherever p occurs.
+// join makes a token of the pair p and replaces every occurrence of p by it.
 func (t *trainer) join(p *trainPair) {
 	left, right := int32(p.key>>32), int32(uint32(p.key))
 	m := [2]string{t.tokens[left], t.tokens[right]}
