@@ -5,24 +5,24 @@ import (
 	"math"
 )
 
-// Augment says how training images are varied. The zero value leaves them as
-// they are. The order is: crop, flip, RandAugment, normalisation, erasing; then
+// Augment sets the augmentation of training images. The zero value changes
+// nothing. The order is: crop, flip, RandAugment, normalisation, erasing; then
 // mixup or CutMix within the batch.
 type Augment struct {
-	Crop          int     `yaml:"crop"`           // random crop after padding each side with so many black pixels; 0: none
+	Crop          int     `yaml:"crop"`           // random crop after padding each side with this many black pixels; 0: none
 	Flip          bool    `yaml:"flip"`           // mirror left to right, half of the images
 	RandOps       int     `yaml:"rand_ops"`       // RandAugment: operations on each image; 0: none
 	RandMagnitude int     `yaml:"rand_magnitude"` // RandAugment: their strength, 0 to 30 (torchvision's 31 bins)
 	Erase         float64 `yaml:"erase"`          // probability that a random rectangle becomes the mean colour
 	Mixup         float64 `yaml:"mixup"`          // alpha of the Beta(alpha,alpha) share of another image; 0: none
-	CutMix        float64 `yaml:"cutmix"`         // alpha of the Beta(alpha,alpha) area of another image; 0: none; with mixup: one of them by turns of a coin
+	CutMix        float64 `yaml:"cutmix"`         // alpha of the Beta(alpha,alpha) area of another image; 0: none; with mixup too, each step uses one of them, at random
 }
 
 // DefaultAugment returns no augmentation, with the usual magnitude 9 for when
 // RandOps is set.
 func DefaultAugment() Augment { return Augment{RandMagnitude: 9} }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (a Augment) Validate() error {
 	switch {
 	case a.Crop < 0 || a.Crop > maxSize:
@@ -41,8 +41,8 @@ func (a Augment) Validate() error {
 	return nil
 }
 
-// apply writes the varied image src to dst, both (3,S,S): what is done to bytes.
-// tmp is as long.
+// apply writes src, augmented, to dst: the operations on bytes. src, dst and tmp
+// (scratch) are (3,S,S).
 func (a Augment) apply(src, dst, tmp []uint8, size int, seed uint64, epoch, image uint32) {
 	var dx, dy int
 	var mirror bool
@@ -65,7 +65,7 @@ func (a Augment) apply(src, dst, tmp []uint8, size int, seed uint64, epoch, imag
 // crop copies the window of src that starts at column dx and row dy, black
 // outside of src, and mirrors it left to right.
 func crop(src, dst []uint8, size, dx, dy int, mirror bool) {
-	x0, x1 := max(0, -dx), min(size, size-dx) // columns of dst that lie in src
+	x0, x1 := max(0, -dx), min(size, size-dx) // columns of dst inside src
 	for row := range 3 * size {
 		to := dst[row*size : (row+1)*size]
 		y := row%size + dy
@@ -107,8 +107,8 @@ func (a Augment) erasure(size int, seed uint64, epoch, image uint32) box {
 	return box{}
 }
 
-// mixture says how each image of a step's batch is mixed with its partner, the
-// image before it (before the first: the last).
+// mixture describes how each image of a step's batch is mixed with its partner:
+// the image before it or, for the first image, the last.
 type mixture struct {
 	share float32 // of the image itself; 1: no mixing
 	paste bool    // CutMix: the partner's pixels within box; else mixup: a weighted sum

@@ -7,15 +7,15 @@ import (
 	"sync"
 )
 
-// BatchOptions describe the training batches of a run. Threads and Ahead change
-// their speed, the others their bits.
+// BatchOptions describe the training batches of a run. Threads and Ahead affect
+// only speed, the others the bits.
 type BatchOptions struct {
 	Batch          int     // samples of a step's global batch
 	Augment        Augment // how images are varied
 	LabelSmoothing float64 // share of a target spread evenly over all classes, at least 0 and below 1
 	Seed           uint64  // of the order of samples and of all augmentation
-	Threads        int     // that prepare images; 0: one for each processor
-	Ahead          int     // batches prepared before they are asked for; 0: 2
+	Threads        int     // to prepare images; 0: one for each processor
+	Ahead          int     // batches prepared in advance; 0: 2
 }
 
 const (
@@ -23,7 +23,7 @@ const (
 	maxBatchBytes int64 = 1 << 32 // of a batch's pixels
 )
 
-// Validate reports the first option that cannot be.
+// Validate returns an error for the first invalid option.
 func (o BatchOptions) Validate() error {
 	switch {
 	case o.Batch < 1 || o.Batch > math.MaxInt32:
@@ -40,9 +40,9 @@ func (o BatchOptions) Validate() error {
 
 // Batches gives the batches of training steps. An epoch is a permutation of the
 // set that depends on seed and epoch only; position p = (step-1)*Batch + i of a
-// run is image perm(p / Len)[p mod Len], so batches run on over the end of an
-// epoch and no image is left out. Background goroutines prepare the batches that
-// follow the last one asked for.
+// run is image perm(p / Len)[p mod Len], so a batch may span two epochs and no
+// image is left out. Background goroutines prepare the batches after the last one
+// requested.
 type Batches struct {
 	set     *Set
 	o       BatchOptions
@@ -50,18 +50,19 @@ type Batches struct {
 	partner []float32 // (3,S,S), for mixing
 
 	// Workers claim the samples of step ahead.step one by one, then those of the
-	// next step, as long as a slot is free: one that holds no step from now on.
+	// next step, as long as a slot is free. A slot is free if its step is before
+	// now.
 	mu     sync.Mutex
 	change *sync.Cond
 	slots  []slot // step s lies in slot s mod len(slots)
-	now    int    // the last step asked for
+	now    int    // the last step requested
 	step   int    // the next sample to be claimed
 	sample int
 	closed bool
 	wg     sync.WaitGroup
 }
 
-// slot is the batch of one step after what is done to bytes.
+// slot is the batch of one step, after the operations on bytes.
 type slot struct {
 	step   int
 	left   int // samples not yet prepared
@@ -70,8 +71,8 @@ type slot struct {
 	planes []uint8 // (B,3,S,S)
 }
 
-// NewBatches starts to prepare the batches of set, from step 1 on. Close must be
-// called in the end. It takes (Ahead+1)*Batch*3*S*S bytes.
+// NewBatches starts to prepare the batches of set, from step 1 on. Call Close
+// when done. It takes (Ahead+1)*Batch*3*S*S bytes.
 func NewBatches(set *Set, o BatchOptions) (*Batches, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -95,7 +96,7 @@ func NewBatches(set *Set, o BatchOptions) (*Batches, error) {
 	return b, nil
 }
 
-// position returns which image of the set a sample is, and its epoch.
+// position returns a sample's epoch and the index of its image in the set.
 func (b *Batches) position(step, sample int) (epoch uint32, image int) {
 	p := uint64(step-1)*uint64(b.o.Batch) + uint64(sample)
 	n := uint64(b.set.Len())
@@ -154,12 +155,12 @@ func (b *Batches) claimable() *slot {
 	return s
 }
 
-// Batch gives samples first..first+n-1 of the global batch of a step (steps
-// count from 1): pixels (n,3,S,S) normalised, targets (n,classes) probabilities.
-// Any step may be asked for; successive steps find their batch prepared. The
-// bits depend on neither the steps asked before nor on first and n. Only one
-// goroutine may call Batch and Close. It allocates nothing unless images have to
-// be decoded.
+// Batch gives samples first..first+n-1 of the global batch of a step (steps count
+// from 1): pixels (n,3,S,S) normalised, targets (n,classes) probabilities. Any
+// step may be requested; the next step is usually prepared already. The bits do
+// not depend on earlier requests, first or n. Only one goroutine may call Batch
+// and Close. It allocates nothing, except to decode images that are not kept in
+// memory.
 func (b *Batches) Batch(step, first, n int, pixels, targets []float32) error {
 	each, classes := len(b.partner), len(b.set.classes)
 	if first < 0 || n < 0 || n > b.o.Batch-first {
@@ -192,7 +193,7 @@ func (b *Batches) Batch(step, first, n int, pixels, targets []float32) error {
 func (b *Batches) wait(step int) (*slot, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if step < b.now || step >= b.now+len(b.slots) { // not among those prepared: start over
+	if step < b.now || step >= b.now+len(b.slots) { // not prepared: start over
 		b.step, b.sample = step, 0
 		for i := range b.slots {
 			b.slots[i].step = 0

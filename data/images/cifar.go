@@ -19,8 +19,8 @@ const (
 	maxClasses    = 256 // a label is a byte
 )
 
-// cifar lists the records of the .bin files of t as training and test set,
-// either of which may be nil.
+// cifar lists the records of the .bin files of t as training and test set.
+// Either may be nil.
 func cifar(t *tree) (train, test *part, err error) {
 	var bins, names []*file
 	for i := range t.files {
@@ -66,7 +66,7 @@ func cifar(t *tree) (train, test *part, err error) {
 	return train, test, nil
 }
 
-// readNames reads class names, one to a line.
+// readNames reads class names, one a line.
 func readNames(f *file) ([]string, error) {
 	if f.size > maxNamesBytes {
 		return nil, fmt.Errorf("images: %s: %w: %d bytes of class names", f.where(), ErrTooLarge, f.size)
@@ -90,7 +90,7 @@ func numbers(n int) []string {
 	return names
 }
 
-// addRecords appends the records of a file, whose labels it checks.
+// addRecords checks the labels of a file and appends its records.
 func (p *part) addRecords(f *file) error {
 	layout := "CIFAR-10"
 	if f.record == cifar100Bytes {

@@ -18,25 +18,26 @@ func (e *DamagedError) Error() string { return e.Err.Error() + "; mend or delete
 // Unwrap returns the error of the image: ErrCorrupt or ErrTooLarge is wrapped in it.
 func (e *DamagedError) Unwrap() error { return e.Err }
 
-// Errors that callers tell apart with errors.Is.
+// Errors for errors.Is.
 var (
-	// ErrCorrupt marks a file whose bytes are not what its layout says.
+	// ErrCorrupt is wrapped by errors about damaged files.
 	ErrCorrupt = errors.New("corrupt image data")
-	// ErrNoImages marks a path that holds no images.
+	// ErrNoImages is wrapped by errors about a path without images.
 	ErrNoImages = errors.New("no images")
-	// ErrClasses marks classes that are too few, or that differ between the sets
-	// or from those asked for.
+	// ErrClasses is wrapped by errors about fewer than two classes, or classes that
+	// differ between the sets or from Options.Classes.
 	ErrClasses = errors.New("wrong classes")
-	// ErrTooLarge marks an image or archive beyond the limits of this package.
+	// ErrTooLarge is wrapped by errors about images or archives beyond this package's
+	// limits.
 	ErrTooLarge = errors.New("too large")
 )
 
-// OnCorrupt says what happens to an image that cannot be decoded.
+// OnCorrupt is the treatment of images that cannot be decoded.
 type OnCorrupt string
 
 const (
 	Fatal OnCorrupt = "fatal" // Open fails and names it; the empty value means the same
-	Skip  OnCorrupt = "skip"  // it is left out, counted and, among the first, named
+	Skip  OnCorrupt = "skip"  // leave it out and count it; the first few are named
 )
 
 const (
@@ -44,43 +45,44 @@ const (
 	defaultMaxMemory = 1 << 30
 )
 
-// Options choose what Open makes of a path. The zero value takes everything as
-// it is.
+// Options are the options of Open. The zero value takes all images, in their own size.
 type Options struct {
-	// Size is the side S of the images given, in pixels, 1 to 4096; 0 takes the
+	// Size is the side S to which images are scaled, in pixels, 1 to 4096; 0 means the
 	// shorter side of the first image.
 	Size int
-	// Val is the path of the validation set; empty takes the one that the path
-	// itself holds, if it does.
+	// Val is the path of the validation set. If empty, the validation set in the path
+	// itself is used, if any.
 	Val string
-	// ValFraction is the share of each class kept for validation where there is
-	// no validation set; 0 keeps none.
+	// ValFraction is the share of each class kept for validation if there is no
+	// validation set; 0 keeps none.
 	ValFraction float64
-	// Samples limits the training set to a class-balanced subset of so many
-	// images; 0 takes all. If classes cannot have the same number, the first have
-	// one more.
+	// Samples limits the training set to a class-balanced subset of this many images;
+	// 0 takes all. If the number does not divide evenly, the first classes get one
+	// more.
 	Samples int
 	// Seed draws the subset and the part kept for validation.
 	Seed uint64
-	// Norm normalises pixels; the zero value measures it on the training set.
+	// Norm normalises pixels. If zero, it is measured on the training set.
 	Norm Norm
-	// HeldOut asks for the validation set alone, if there is one and Norm is given:
-	// the images of the training set are then not decoded, and there is none.
+	// HeldOut opens only the validation set, for evaluation. The training images are
+	// then not decoded and Dataset.Train is nil. Without Norm or a validation set it
+	// has no effect.
 	HeldOut bool
-	// Classes are the class names that must be found, as of a trained model;
-	// empty takes any. A CIFAR file without names takes these.
+	// Classes are the class names that the sets must have, for example the ones of a
+	// trained model; empty accepts any. A CIFAR file without names gets these.
 	Classes []string
 	// OnCorrupt is Fatal or Skip.
 	OnCorrupt OnCorrupt
-	// MaxMemory is the most bytes of pixels kept in memory; 0 means 1 GiB. A set
-	// that needs more is decoded whenever it is read. A compressed archive is
-	// unpacked into memory, and one that unpacks to more is an error.
+	// MaxMemory limits the bytes of pixels kept in memory; 0 means 1 GiB. A larger set
+	// is decoded again whenever it is read. A compressed archive is unpacked into
+	// memory, and it is an error if it exceeds the limit.
 	MaxMemory int64
-	// Threads decode images; 0 means one for each processor.
+	// Threads is the number of threads that decode images; 0 means one for each
+	// processor.
 	Threads int
 }
 
-// Validate reports the first option that cannot be.
+// Validate returns an error for the first invalid option.
 func (o Options) Validate() error {
 	switch {
 	case o.Size < 0 || o.Size > maxSize:
@@ -105,17 +107,17 @@ func (o Options) Validate() error {
 // Dataset is a training set and a validation set of the same classes.
 type Dataset struct {
 	Train *Set // nil: see Options.HeldOut
-	Val   *Set // nil: there is none
-	// Skipped counts the images that could not be decoded; Corrupt says what was
-	// wrong with the first of them, a line each.
+	Val   *Set // nil if there is none
+	// Skipped counts the images that could not be decoded. Corrupt has the errors of
+	// the first of them, one line each.
 	Skipped int
 	Corrupt []string
 
 	close []func() error
 }
 
-// Close closes the archives of sets that are not in memory. Those sets are
-// unusable afterwards.
+// Close closes the archives of sets that are not in memory. These sets cannot be used
+// afterwards.
 func (d *Dataset) Close() error {
 	var all []error
 	for _, c := range d.close {
@@ -128,16 +130,15 @@ func (d *Dataset) Close() error {
 // part is one set before its images are decoded.
 type part struct {
 	classes []string
-	named   bool // the names are the data set's own, not numbers
+	named   bool // the class names come from the data set and are not just numbers
 	samples []sample
 }
 
-// Open reads the data set at path (see the package's comment for its layouts).
-// A path with only one set gives that one as Train, whatever its name. Every
-// image is decoded once, so an image that cannot be decoded is found here.
-// progress, if not nil, is told what is being done and how far it is: "unpacking"
-// in bytes of a compressed archive, "decoding" in images. It is called by one
-// goroutine at a time. A cancelled ctx ends the work with its error.
+// Open reads the data set at path (see the package's comment for its layouts). If the
+// path has only one set, it becomes Train, whatever its name. Every image is decoded
+// once, so bad images are found here. progress, if not nil, is called with "unpacking"
+// and bytes of a compressed archive, and with "decoding" and numbers of images, by one
+// goroutine at a time. A cancelled ctx stops Open with the context's error.
 //
 // Errors: ErrNoImages; ErrCorrupt for a damaged file; ErrClasses for fewer than
 // two classes or sets of different classes; ErrTooLarge.
@@ -192,7 +193,7 @@ func (d *Dataset) open(ctx context.Context, path string, o Options, progress fun
 	return d.load(ctx, train, val, o, progress)
 }
 
-// list finds the sets at a path: the second is nil where there is only one.
+// list finds the sets at a path; with only one, val is nil.
 func (d *Dataset) list(ctx context.Context, path string, o Options, progress func(string, int64, int64)) (train, val *part, err error) {
 	t, err := openTree(ctx, path, o.MaxMemory, progress)
 	if err != nil {
@@ -213,8 +214,7 @@ func (d *Dataset) list(ctx context.Context, path string, o Options, progress fun
 	return t.sets()
 }
 
-// sets finds the sets in the files of t: the second is nil where there is only
-// one.
+// sets finds the sets in the files of t; with only one, val is nil.
 func (t *tree) sets() (train, val *part, err error) {
 	if t.has(isBinary) {
 		train, val, err = cifar(t)
@@ -227,13 +227,12 @@ func (t *tree) sets() (train, val *part, err error) {
 	return train, val, err
 }
 
-// has reports whether t has a file whose name is of some kind.
+// has reports whether kind holds for the name of some file of t.
 func (t *tree) has(kind func(name string) bool) bool {
 	return slices.ContainsFunc(t.files, func(f file) bool { return kind(f.name) })
 }
 
-// archive returns the path of the archive in a folder that has the first of some
-// names, or "".
+// archive returns the path of the folder's archive with the earliest of names, or "".
 func (t *tree) archive(names []string) string {
 	for _, name := range names {
 		for _, f := range t.files {
@@ -245,8 +244,8 @@ func (t *tree) archive(names []string) string {
 	return ""
 }
 
-// checkClasses sees to it that training and validation set (which may be nil)
-// have the same classes, two or more, and those of want if that is not empty.
+// checkClasses returns an error unless training and validation set (val may be nil)
+// have the same two or more classes, equal to want if that is not empty.
 func checkClasses(path string, train, val *part, want []string) error {
 	if len(want) > 0 {
 		if err := train.match(want, path, "the classes asked for"); err != nil {
@@ -262,8 +261,8 @@ func checkClasses(path string, train, val *part, want []string) error {
 	return nil
 }
 
-// match gives the part the classes wanted, in their order, if it has the same or
-// only numbers them.
+// match puts the part's classes in the order of want. A part that only numbers its
+// classes gets the names. Otherwise the error lists the classes that differ.
 func (p *part) match(want []string, own, other string) error {
 	if !p.named && len(p.classes) == len(want) {
 		p.classes = want
@@ -297,7 +296,7 @@ func (p *part) match(want []string, own, other string) error {
 	return fmt.Errorf("images: %w: the classes of %s differ from %s: %s; make the class folders the same", ErrClasses, own, other, strings.Join(only, "; "))
 }
 
-// subset keeps n samples, of each class the same number.
+// subset keeps n samples, the same number of each class.
 func (p *part) subset(n int, seed uint64) error {
 	classes := len(p.classes)
 	if n < classes {

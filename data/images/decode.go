@@ -21,11 +21,11 @@ import (
 	"golang.org/x/image/webp"
 )
 
-// Images beyond these limits are refused before memory is taken for them.
+// Images beyond these limits are rejected before memory is allocated for them.
 const (
-	maxPixels    = 1 << 25 // of an image: 33 million, more than an 8K frame
+	maxPixels    = 1 << 25 // 33 million, more than an 8K frame
 	maxFileBytes = 1 << 28 // of an image file
-	maxSize      = 1 << 12 // side of the images given
+	maxSize      = 1 << 12 // side of the scaled images
 )
 
 // codec decodes one format.
@@ -36,7 +36,7 @@ type codec struct {
 
 var errFormat = errors.New("neither PNG, JPEG nor WebP")
 
-// codecOf finds the format by the first bytes of a file, whatever its name.
+// codecOf finds the format by the first bytes of a file, not by its name.
 func codecOf(b []byte) (codec, error) {
 	switch {
 	case bytes.HasPrefix(b, []byte("\x89PNG\r\n\x1a\n")):
@@ -49,9 +49,8 @@ func codecOf(b []byte) (codec, error) {
 	return codec{}, errFormat
 }
 
-// checkWebP checks that the frame of an extended WebP file is as large as its
-// canvas. The decoder goes by the canvas for transparency and by the frame for
-// memory and colour.
+// checkWebP checks that the frame of an extended WebP file is as large as its canvas.
+// The decoder sizes transparency by the canvas, but memory and colour by the frame.
 func checkWebP(b []byte) error {
 	if len(b) < 16 || string(b[12:16]) != "VP8X" {
 		return nil
@@ -79,11 +78,12 @@ func checkWebP(b []byte) error {
 		}
 		at += int(length)
 	}
-	return errors.New("webp: no image") // as of animations
+	return errors.New("webp: no image") // animations, for example
 }
 
-// decodeWebP decodes like webp.Decode, whose lossy images have the range of video
-// (ITU-R BT.601, black is 16) in types that mean that of JPEG (black is 0).
+// decodeWebP decodes like webp.Decode and corrects the range of lossy images:
+// webp.Decode returns video range (ITU-R BT.601, black is 16) in types that mean JPEG
+// range (black is 0).
 func decodeWebP(r io.Reader) (image.Image, error) {
 	m, err := webp.Decode(r)
 	if err != nil {
@@ -112,11 +112,11 @@ func decodeWebP(r io.Reader) (image.Image, error) {
 	return rgb, nil
 }
 
-// byteOf rounds a number of 256ths.
+// byteOf rounds v/256 to a byte.
 func byteOf(v int) uint8 { return uint8(min(max((v+128)>>8, 0), 255)) }
 
-// inspect returns the format of an image file and the size that it says it has,
-// within limits.
+// inspect returns the format of an image file and the size in its header, or an error
+// if the size exceeds the limits.
 func inspect(b []byte) (c codec, width, height int, err error) {
 	if c, err = codecOf(b); err != nil {
 		return c, 0, 0, fmt.Errorf("%w: %v", ErrCorrupt, err)
@@ -135,7 +135,8 @@ func inspect(b []byte) (c codec, width, height int, err error) {
 	return c, w, h, nil
 }
 
-// decode writes an image file as planes (3,size,size). Its errors name no file.
+// decode writes an image file as planes (3,size,size). Its errors do not name the
+// file.
 func decode(b []byte, size int, planes []uint8) error {
 	c, w, h, err := inspect(b)
 	if err != nil {
@@ -186,11 +187,11 @@ func decodeRecord(record []byte, size int, planes []uint8) {
 	square(m, size, planes)
 }
 
-// ReadFile decodes the PNG, JPEG or WebP image in a file and scales it to
-// size×size as Open does, or, for a crop above 0 and below 1, to more, of which it
-// gives the centre: the side of the whole is ⌊size/crop⌋, as in timm's transforms for
-// evaluation. It returns planes (3,size,size), red first. An image that cannot be
-// decoded is ErrCorrupt or ErrTooLarge.
+// ReadFile decodes the PNG, JPEG or WebP image in a file and scales it to size×size
+// as Open does. With 0 < crop < 1 it scales to side ⌊size/crop⌋ instead and returns
+// the centre, as in timm's transforms for evaluation. It returns planes
+// (3,size,size), red first. An image that cannot be decoded is ErrCorrupt or
+// ErrTooLarge.
 func ReadFile(path string, size int, crop float64) ([]uint8, error) {
 	if err := checkSize(size); err != nil {
 		return nil, err
@@ -233,9 +234,9 @@ func checkSize(size int) error {
 	return nil
 }
 
-// Find lists the images at path for ReadFile: the file itself, or the PNG, JPEG
-// and WebP files of a folder and its sub-folders in lexical order, without
-// hidden ones and links. None is ErrNoImages.
+// Find lists the images at path for ReadFile: the file itself, or the PNG, JPEG and
+// WebP files of a folder and its sub-folders in lexical order, without hidden ones
+// and links. If there are none, the error is ErrNoImages.
 func Find(path string) ([]string, error) {
 	root, err := filepath.EvalSymlinks(path)
 	if err != nil {

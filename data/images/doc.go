@@ -1,9 +1,9 @@
 // Package images turns labelled images into batches for image classifiers.
 //
 // [Open] lists the images of a data set, checks its classes, decodes every image
-// once and gives a [Dataset]: a training [Set] and, where there is one, a
-// validation [Set]. [Batches] shuffles and augments the training set in the
-// background; [Set.Fill] gives the images of a set as they are, for evaluation.
+// once and returns a [Dataset]: a training [Set] and perhaps a validation [Set].
+// [Batches] shuffles and augments the training set in the background; [Set.Fill]
+// returns images without augmentation, for evaluation.
 //
 // # Layouts
 //
@@ -31,7 +31,7 @@
 // # Randomness
 //
 // The order of an epoch, every augmentation and every mixture is a pure function
-// of the seed and of what it is for (epoch and sample, or step), so it does not
-// depend on threads, on how a batch is cut into micro-batches, or on where a
-// run was resumed.
+// of the seed and its purpose (epoch and sample, or step). So it does not depend
+// on threads, on the split of a batch into micro-batches, or on where a run was
+// resumed.
 package images

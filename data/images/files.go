@@ -26,7 +26,7 @@ type file struct {
 	record int64 // bytes of a CIFAR record; 0: the file is one image
 }
 
-// where returns the path that errors name: of an ordinary file, its own.
+// where returns the path for errors; for an ordinary file, its own path.
 func (f *file) where() string { return filepath.Join(f.root, filepath.FromSlash(f.name)) }
 
 // read fills dst with the bytes from offset on.
@@ -49,14 +49,14 @@ func (f *file) read(dst []byte, offset int64) error {
 	return nil
 }
 
-// tree is the files of a folder or an archive that a layout may use.
+// tree is the list of a folder's or an archive's files that a layout may use.
 type tree struct {
 	path  string
 	files []file // in the order of their names
 	close func() error
 }
 
-// The names that matter.
+// File names with a meaning.
 const (
 	cifar10Names  = "batches.meta.txt"
 	cifar100Names = "fine_label_names.txt"
@@ -68,7 +68,7 @@ var (
 	archiveEndings = []string{".tar", ".tar.gz", ".tgz"} // all but the first are compressed
 )
 
-// ending returns which of the endings a name has, or "".
+// ending returns the one of endings that name has, or "".
 func ending(name string, endings []string) string {
 	name = strings.ToLower(name)
 	i := slices.IndexFunc(endings, func(e string) bool { return strings.HasSuffix(name, e) })
@@ -81,7 +81,7 @@ func ending(name string, endings []string) string {
 func isImage(name string) bool  { return ending(name, imageEndings) != "" }
 func isBinary(name string) bool { return ending(name, binaryEndings) != "" }
 
-// useful reports whether some layout has files of that name.
+// useful reports whether a layout uses files with this name.
 func useful(name string) bool {
 	base := path.Base(name)
 	if strings.HasPrefix(base, ".") {
@@ -131,7 +131,8 @@ func openTree(ctx context.Context, p string, maxMemory int64, progress func(stri
 	return nil, fmt.Errorf("images: %w: %s is no folder of images, .bin, .tar, .tar.gz or .tgz", ErrNoImages, p)
 }
 
-// openBinary is the tree of one CIFAR file and the class names beside it.
+// openBinary returns a tree of one CIFAR file and the file of class names in
+// its folder.
 func openBinary(p string, size int64) *tree {
 	root := filepath.Dir(p)
 	t := &tree{path: p, files: []file{{root: root, name: filepath.Base(p), size: size}}}
@@ -201,7 +202,7 @@ func openTar(ctx context.Context, p string, in io.ReaderAt, size int64) (*tree, 
 			continue
 		}
 		for key := range h.PAXRecords {
-			if strings.HasPrefix(key, "GNU.sparse.") { // its bytes are not as they lie in the archive
+			if strings.HasPrefix(key, "GNU.sparse.") { // the archive does not have its bytes in one piece
 				return nil, fmt.Errorf("images: %s: %w: %s is a sparse file; make the archive without --sparse", p, ErrCorrupt, name)
 			}
 		}

@@ -6,15 +6,15 @@ import (
 	"strings"
 )
 
-// The names of folders that hold a set. Of several for validation the first
-// found is taken.
+// Names of folders that hold a set. If several names for validation exist, the
+// first in this list is taken.
 var (
 	trainFolders = []string{"train"}
 	valFolders   = []string{"val", "valid", "validation", "test"}
 )
 
-// classFolders lists the images of t by the folders they lie in, as training and
-// validation set. Where t holds only one set, the second is nil.
+// classFolders lists the images of t by their folders, as training and
+// validation set. If t holds only one set, val is nil.
 func classFolders(t *tree) (train, val *part, err error) {
 	var files []*file
 	var paths [][]string // their folders and name
@@ -39,7 +39,7 @@ func classFolders(t *tree) (train, val *part, err error) {
 	if len(files) > maxSamples {
 		return nil, nil, fmt.Errorf("images: %s: %w: %d images; at most %d", t.path, ErrTooLarge, len(files), maxSamples)
 	}
-	common := 0 // leading folders that all share, the class folder aside
+	common := 0 // leading folders shared by all, not counting the class folder
 	for common < shallow-1 && !slices.ContainsFunc(paths, func(p []string) bool { return p[common] != paths[0][common] }) {
 		common++
 	}
@@ -69,7 +69,7 @@ func classFolders(t *tree) (train, val *part, err error) {
 	return in(trainFolder), in(valFolder), nil
 }
 
-// newPart makes a part of the images that have a class: class(i) is that of
+// newPart makes a part of the images with a class: class(i) is the class of
 // files[i], or "".
 func newPart(files []*file, class func(i int) string) *part {
 	labels := map[string]int32{}

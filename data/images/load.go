@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// maxNamed is how many images that cannot be decoded are named.
+// maxNamed is the number of undecodable images that are reported by name.
 const maxNamed = 10
 
 // load decodes both parts (val may be nil) into the sets of d.
@@ -77,8 +77,8 @@ func firstSize(samples []sample, onCorrupt OnCorrupt) (int, error) {
 	return 0, fmt.Errorf("images: %w: none of %d images can be decoded; the first is %s", ErrCorrupt, len(samples), samples[0].file.where())
 }
 
-// sums are those of the bytes of each channel and of their squares: whole
-// numbers, so that their order does not matter.
+// sums holds, for each channel, the sum of the bytes and of their squares. They
+// are integers, so the order of adding does not matter.
 type sums struct{ first, second [3]uint64 }
 
 func (s *sums) add(planes []uint8) {
@@ -101,8 +101,8 @@ func (s *sums) addAll(o sums) {
 	}
 }
 
-// norm returns mean and deviation over n pixels of a channel. A channel of one
-// value gets the deviation 1.
+// norm returns mean and standard deviation over n pixels of each channel. A
+// constant channel gets standard deviation 1.
 func (s *sums) norm(n int64) (norm Norm) {
 	for c := range 3 {
 		mean := float64(s.first[c]) / float64(n)
@@ -119,7 +119,7 @@ func (s *sums) norm(n int64) (norm Norm) {
 // loader decodes the parts of a data set, one after the other.
 type loader struct {
 	Options
-	left     int64 // bytes of pixels that may still be kept
+	left     int64 // bytes of pixels that still fit into MaxMemory
 	total    int64 // images of all parts
 	progress func(string, int64, int64)
 	done     int64
@@ -128,8 +128,8 @@ type loader struct {
 	named    []string
 }
 
-// load decodes every image of a part once, finds those that cannot be, and keeps
-// the pixels if memory allows.
+// load decodes every image of a part once, collects the undecodable ones, and
+// keeps the pixels if they fit into MaxMemory.
 func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 	type failure struct {
 		at  int

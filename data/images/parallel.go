@@ -8,7 +8,7 @@ import (
 
 const maxThreads = 1024
 
-// threadsOf resolves a number of threads, of which 0 is one for each processor.
+// threadsOf returns n, or the number of processors if n is 0.
 func threadsOf(n int) int {
 	if n == 0 {
 		return runtime.GOMAXPROCS(0)
@@ -16,9 +16,9 @@ func threadsOf(n int) int {
 	return n
 }
 
-// parallel calls work(i) for i = 0..n-1 from several goroutines, each with a work
-// function of its own. Work ends at the first error; of several that of the
-// least i is returned.
+// parallel calls work(i) for i = 0..n-1 from several goroutines, each with its
+// own work function. Work ends at the first error; of several errors, the one
+// with the smallest i is returned.
 func parallel(n, threads int, start func() (work func(i int) error)) error {
 	if threads = min(threads, n); threads <= 1 {
 		work := start()
@@ -45,7 +45,7 @@ func parallel(n, threads int, start func() (work func(i int) error)) error {
 					return
 				}
 				if err := work(i); err != nil {
-					next.Store(int64(n)) // what came before i is being worked on
+					next.Store(int64(n)) // smaller i are already being worked on
 					mu.Lock()
 					if i < failed {
 						failed, first = i, err

@@ -5,12 +5,12 @@ import "math"
 // RandAugment: Cubuk et al., "RandAugment: Practical Automated Data Augmentation
 // with a Reduced Search Space", NeurIPS 2020. The 14 operations and their
 // strengths are torchvision's (transforms.RandAugment with its 31 magnitudes,
-// nearest neighbour, black where nothing is), and every byte is Pillow's.
+// nearest neighbour, black outside the image), and every byte equals Pillow's.
 
 const maxMagnitude = 30
 
-// randOp is one operation. Its strength m goes from 0 to most, in signed
-// operations from -most.
+// randOp is one operation. Its strength goes from 0 to most, or from -most to
+// most for signed operations.
 type randOp struct {
 	name   string
 	most   float32
@@ -35,7 +35,7 @@ var randOps = [14]randOp{
 	{"equalize", 0, false, func(p picture, _ float64) { p.equalize() }},
 }
 
-// strength is that of a magnitude of 0..maxMagnitude, with the roundings of
+// strength returns the strength for a magnitude 0..maxMagnitude, rounded like
 // torch.linspace.
 func (o randOp) strength(magnitude int) float64 {
 	step := o.most / maxMagnitude
@@ -45,7 +45,7 @@ func (o randOp) strength(magnitude int) float64 {
 	return float64(float32(float64(o.most) - float64(step)*float64(maxMagnitude-magnitude))) // the product is exact
 }
 
-// picture is an image (3,S,S) and a scratch image as large.
+// picture is an image (3,S,S) and a scratch image of the same size.
 type picture struct {
 	pix, tmp []uint8
 	size     int
@@ -60,7 +60,7 @@ func (p picture) vary(op randOp, magnitude int, negative bool) {
 	op.apply(p, m)
 }
 
-// pixels is a share of the side in whole pixels.
+// pixels returns a share of the side in whole pixels.
 func (p picture) pixels(share float64) float64 { return math.Trunc(share * float64(p.size)) }
 
 // rotate turns by degrees counter-clockwise around the centre.
@@ -70,8 +70,8 @@ func (p picture) rotate(degrees float64) {
 	p.affine([6]float64{cos, -sin, c - float64(cos*c) + float64(sin*c), sin, cos, c - float64(sin*c) - float64(cos*c)})
 }
 
-// affine moves every pixel (x,y) to where the one at (a0 x + a1 y + a2,
-// a3 x + a4 y + a5) was, in centres of pixels and 16 fractional bits.
+// affine sets every pixel (x,y) to the old pixel at (a0 x + a1 y + a2, a3 x + a4
+// y + a5), computed from pixel centres with 16 fractional bits.
 func (p picture) affine(a [6]float64) {
 	fixed := func(v float64) int { return int(math.Floor(v*0x1p16 + 0.5)) }
 	n, size := p.size*p.size, p.size
@@ -95,14 +95,14 @@ func (p picture) affine(a [6]float64) {
 	copy(p.pix, p.tmp)
 }
 
-// blend goes from a towards v by the factor f, past v if f > 1, and cuts off the
-// fraction.
+// blend returns a + f*(v-a), bounded to 0..255 and without its fraction; f > 1
+// goes past v.
 func blend(a, v uint8, f float32) uint8 {
 	x := float32(a) + float32(f*float32(int(v)-int(a)))
 	return uint8(min(max(x, 0), 255))
 }
 
-// look replaces every byte of a channel.
+// look replaces every byte of a channel by its entry in the table.
 func look(pix []uint8, table *[256]uint8) {
 	for i, v := range pix {
 		pix[i] = table[v]
@@ -120,7 +120,7 @@ func (p picture) blendAll(a uint8, f float32) {
 
 func (p picture) brightness(f float32) { p.blendAll(0, f) }
 
-// luma is the grey value of pixel i (ITU-R 601-2).
+// luma returns the grey value of pixel i (ITU-R 601-2).
 func (p picture) luma(i int) uint8 {
 	n := p.size * p.size
 	return uint8((19595*uint32(p.pix[i]) + 38470*uint32(p.pix[n+i]) + 7471*uint32(p.pix[2*n+i]) + 0x8000) >> 16)
@@ -146,8 +146,8 @@ func (p picture) contrast(f float32) {
 	p.blendAll(uint8((2*sum+n)/(2*n)), f)
 }
 
-// sharpness blends with the image smoothed by the 3×3 filter of ones around a
-// five. The border stays.
+// sharpness blends with a smoothed image; the 3×3 filter has a five in the
+// centre and ones around it. The border stays.
 func (p picture) sharpness(f float32) {
 	size := p.size
 	copy(p.tmp, p.pix)
@@ -174,7 +174,7 @@ func (p picture) posterize(bits int) {
 	}
 }
 
-// solarize inverts what is not below the threshold.
+// solarize inverts bytes at or above the threshold.
 func (p picture) solarize(threshold float64) {
 	for i, v := range p.pix {
 		if float64(v) >= threshold {

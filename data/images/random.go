@@ -7,8 +7,8 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 )
 
-// What randomness is for: the Block of a key of site SiteData, where block 0
-// belongs to windows of text.
+// Purposes of random draws: the Block field of a key with site SiteData. Block 0 is
+// used for windows of text.
 const (
 	forSubset = 1 + iota
 	forSplit
@@ -42,8 +42,7 @@ func (s *stream) float64() float64 { return float64(s.uint64()>>11) * 0x1p-53 }
 // between returns a number in [lo,hi).
 func (s *stream) between(lo, hi float64) float64 { return lo + float64((hi-lo)*s.float64()) }
 
-// below returns a number in 0..n-1, each as probable as the others to within
-// 2^-64.
+// below returns a number in 0..n-1, uniform to within 2^-64.
 func (s *stream) below(n int) int {
 	hi, _ := bits.Mul64(s.uint64(), uint64(n))
 	return int(hi)
@@ -56,9 +55,9 @@ func (s *stream) normal() float64 {
 	return r * math.Cos(2*math.Pi*s.float64())
 }
 
-// logGamma returns the logarithm of a draw of Gamma(alpha,1): Marsaglia and Tsang,
-// "A Simple Method for Generating Gamma Variables", TOMS 2000, with the boost of
-// its section 6 for every alpha, in logarithms because small alpha underflow.
+// logGamma returns the logarithm of a draw of Gamma(alpha,1): Marsaglia and Tsang, "A
+// Simple Method for Generating Gamma Variables", TOMS 2000, with the boost of its
+// section 6 for every alpha. It works in logarithms because small alpha underflow.
 func (s *stream) logGamma(alpha float64) float64 {
 	d := alpha + 1 - 1.0/3
 	c := 1 / math.Sqrt(9*d)
@@ -76,21 +75,21 @@ func (s *stream) logGamma(alpha float64) float64 {
 	}
 }
 
-// beta returns a draw of Beta(alpha,alpha), rounded to 16 bits so that the last
-// bit of a platform's logarithm does not show.
+// beta returns a draw of Beta(alpha,alpha), rounded to 16 bits to hide differences
+// between platforms in the last bit of a logarithm.
 func (s *stream) beta(alpha float64) float32 {
 	a, b := s.logGamma(alpha), s.logGamma(alpha)
 	return float32(math.RoundToEven(0x1p16/(1+math.Exp(b-a))) * 0x1p-16)
 }
 
-// shuffle is a pseudorandom permutation of 0..n-1 that any place can be asked
-// for alone: a Feistel network over the next even number of bits, walked until it falls
-// below n (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002),
-// with Philox as the round function.
+// shuffle is a pseudorandom permutation of 0..n-1 that computes any single place
+// without the others: a Feistel network over the next even number of bits, repeated
+// until the result is below n (Black and Rogaway, "Ciphers with Arbitrary Finite
+// Domains", 2002), with Philox as the round function.
 type shuffle struct {
 	n    uint64
 	half uint   // bits of a half
-	mask uint64 // half ones
+	mask uint64 // the low half bits set
 }
 
 func newShuffle(n int) shuffle {
@@ -98,7 +97,7 @@ func newShuffle(n int) shuffle {
 	return shuffle{uint64(n), half, 1<<half - 1}
 }
 
-// at returns the element at place p of epoch's order.
+// at returns the element at place p in the order of an epoch.
 func (s shuffle) at(seed uint64, epoch uint32, p int) int {
 	const rounds = 8
 	x := uint64(p)
@@ -115,8 +114,9 @@ func (s shuffle) at(seed uint64, epoch uint32, p int) int {
 	}
 }
 
-// choose takes want(have) of each class's samples at random, have being their
-// number, and returns those and the rest, both in the order of samples.
+// choose takes want(class, have) random samples of each class, where have is the
+// class's number of samples. It returns the chosen and the rest, both in the order of
+// samples.
 func choose(samples []sample, classes int, seed uint64, purpose uint32, want func(class, have int) int) (chosen, rest []sample) {
 	of := make([][]int, classes) // the samples of each class
 	for i, s := range samples {

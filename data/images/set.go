@@ -6,19 +6,19 @@ import (
 	"slices"
 )
 
-// Norm is the mean and standard deviation of each channel (red, green, blue) of
-// pixels over [0,1].
+// Norm is the mean and standard deviation of each channel (red, green, blue), with
+// pixels in [0,1].
 type Norm struct {
 	Mean [3]float64 `yaml:"mean"`
 	Std  [3]float64 `yaml:"std"`
 }
 
-// IsZero reports whether n is not set. The YAML library asks, for it takes no array
-// for zero.
+// IsZero reports whether n is not set. The YAML library needs this method, since it
+// does not recognise a zero array.
 func (n Norm) IsZero() bool { return n == Norm{} }
 
-// Validate reports values that cannot normalise: deviations must be positive,
-// and all must be finite.
+// Validate returns an error unless all values are finite and standard deviations
+// are positive.
 func (n Norm) Validate() error {
 	for c := range 3 {
 		if m, s := n.Mean[c], n.Std[c]; !(math.Abs(m) <= math.MaxFloat32 && s >= 1e-6 && s <= math.MaxFloat32) {
@@ -39,9 +39,9 @@ func (n Norm) table() *[3][256]float32 {
 	return &t
 }
 
-// Apply writes the normalised pixels of an image: planes and pixels are (3,S,S)
-// and must be of one length. It is for single images; sets and batches give
-// normalised pixels already.
+// Apply writes the normalised pixels of an image: planes and pixels are (3,S,S) of
+// equal length. It is for single images; the pixels of sets and batches are already
+// normalised.
 func (n Norm) Apply(planes []uint8, pixels []float32) { normalise(n.table(), planes, pixels) }
 
 // normalise looks up planes (3,S,S) channel by channel.
@@ -61,7 +61,7 @@ type Set struct {
 	classes []string
 	samples []sample
 	size    int
-	pixels  []uint8 // (N,3,S,S); nil: images are decoded when they are read
+	pixels  []uint8 // (N,3,S,S); nil: images are decoded at each read
 	norm    Norm
 	table   *[3][256]float32 // of norm
 	threads int
@@ -119,19 +119,19 @@ func (s *Set) Size() int { return s.size }
 // Classes returns the names of the classes, in the order of the labels.
 func (s *Set) Classes() []string { return slices.Clone(s.classes) }
 
-// Norm returns what pixels are normalised with; of both sets of a Dataset it is
-// the training set's.
+// Norm returns the normalisation of the pixels. Both sets of a Dataset have the
+// training set's.
 func (s *Set) Norm() Norm { return s.norm }
 
 // Label returns the class of image i.
 func (s *Set) Label(i int) int { return int(s.samples[i].label) }
 
-// Name returns where image i comes from: its path in the folder or archive, with
-// "#" and the record's number behind that of a CIFAR file.
+// Name returns the path of image i in the folder or archive. A CIFAR record adds
+// "#" and its number: "data_batch_1.bin#12".
 func (s *Set) Name(i int) string { return s.samples[i].name() }
 
-// planes returns image i as (3,S,S), in memory of the set or, decoded, in
-// scratch.
+// planes returns image i as (3,S,S): a slice of the set's memory, or scratch with
+// the decoded image.
 func (s *Set) planes(i int, scratch []uint8) ([]uint8, error) {
 	if s.pixels != nil {
 		n := 3 * s.size * s.size
@@ -140,8 +140,8 @@ func (s *Set) planes(i int, scratch []uint8) ([]uint8, error) {
 	return scratch, s.samples[i].decode(s.size, scratch)
 }
 
-// Fill gives the images first..first+n-1 without augmentation: pixels (n,3,S,S)
-// normalised, labels (n). A range outside 0..Len and slices of other lengths are
+// Fill writes the images first..first+n-1 without augmentation: normalised pixels
+// (n,3,S,S), labels (n). A range outside 0..Len and slices of other lengths are
 // errors.
 func (s *Set) Fill(first, n int, pixels []float32, labels []int32) error {
 	if first < 0 || n < 0 || n > s.Len()-first {
