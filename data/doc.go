@@ -1,9 +1,10 @@
 // Package data turns text into micro-batches: a [Source] lists the files of a
-// corpus, an [Encoder] makes tokens of them, a [ShardWriter] keeps the tokens
-// on disk, and a [Sampler] (training) or [Sequential] (evaluation) cuts windows
-// of them. Which windows a training step sees is a pure function of the seed,
-// the step and the sample's index in the global batch, so the cursor of a run
-// is its step number and every split into micro-batches gives the same data.
+// corpus, an [Encoder] turns them into tokens, a [ShardWriter] stores the
+// tokens on disk, and a [Sampler] (training) or [Sequential] (evaluation) cuts
+// windows from them. The window of a training sample is a pure function of the
+// seed, the step and the sample's index in the global batch. So a run only has
+// to save its step number, and every split into micro-batches gives the same
+// data.
 //
 // # Token shards
 //

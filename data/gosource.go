@@ -9,9 +9,9 @@ import (
 )
 
 // GoSource lists the standard library of the Go installation found on this
-// machine, at most maxBytes of it (0: all): a text that every user of Go has.
-// Commands, vendored code, testdata and the packages that consist of tables,
-// constants and code for one machine are left out: little can be learned of them.
+// machine, at most maxBytes of it (0: all). Every user of Go has this text.
+// Commands, vendored code, testdata and packages of tables, constants or code for
+// one machine are left out, since a model learns little from them.
 func GoSource(maxBytes int64) (*Source, error) {
 	for _, root := range goRoots() {
 		src := filepath.Join(root, "src")

@@ -9,8 +9,8 @@ import (
 )
 
 // Sampler draws training windows of T+1 consecutive tokens at random, with
-// replacement: T inputs and, one position later, T targets. It keeps no state,
-// so one Sampler may serve several goroutines.
+// replacement: T inputs and, one position later, T targets. It has no state, so
+// several goroutines may share one.
 type Sampler struct {
 	tokens Tokens
 	t      int    // window length T
@@ -74,12 +74,12 @@ type Sequential struct {
 	tokens Tokens
 	t      int
 	all    int64 // windows in the set
-	n      int   // windows given
+	n      int   // windows returned
 }
 
 // NewSequential returns the windows of contextLen inputs, in order. If the set
-// has more than maxWindows of them, maxWindows spread evenly over the set are
-// given, always the same ones; maxWindows 0 means all. A set of fewer than
+// has more than maxWindows, it takes maxWindows of them, spread evenly over the
+// set and always the same; maxWindows 0 means all. A set of fewer than
 // contextLen+1 tokens is ErrTooShort.
 func NewSequential(tokens Tokens, contextLen, maxWindows int) (*Sequential, error) {
 	if err := checkWindow(tokens, contextLen); err != nil {

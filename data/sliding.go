@@ -5,17 +5,18 @@ import (
 	"math"
 )
 
-// Sliding gives evaluation windows that overlap, so that most tokens are seen with
-// a long context: window i begins at token i*stride, and counts the tokens that no
-// window before it has counted. This is how the perplexity of language models is
-// usually reported ("Perplexity of fixed-length models" in the documentation of
-// Hugging Face's transformers): windows of context tokens, of which all but the first
-// are predicted. Windows that do not overlap, of stride context, hold one more, the
-// first of the next window: so that every token is counted but the first. The last
-// window may be shorter.
+// Sliding gives evaluation windows that overlap, so that most tokens are predicted
+// from a long context. Window i begins at token i*stride, and only tokens that no
+// earlier window counted are counted in it. For example, with context 1024 and stride
+// 512 each window after the first counts its last 512 tokens. This is how the
+// perplexity of language models is usually reported ("Perplexity of fixed-length
+// models" in the documentation of Hugging Face's transformers): windows of context
+// tokens, with all but the first predicted. When the stride equals the context,
+// windows do not overlap; each then has one token more, the first of the next window,
+// so that every token but the very first is counted. The last window may be shorter.
 type Sliding struct {
 	tokens       Tokens
-	span, stride int64 // span: tokens of a window
+	span, stride int64 // span: tokens in a window
 	n            int
 }
 
@@ -46,8 +47,8 @@ func NewSliding(tokens Tokens, context, stride, maxWindows int) (*Sliding, error
 // Len returns the number of windows.
 func (s *Sliding) Len() int { return s.n }
 
-// Size returns how many targets window i has, and how many of them, the last,
-// count.
+// Size returns the number of targets in window i and how many of them count: the last
+// ones.
 func (s *Sliding) Size(i int) (targets, counted int) {
 	begin := int64(i) * s.stride
 	end := min(begin+s.span, s.tokens.Len())

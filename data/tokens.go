@@ -6,13 +6,15 @@ import (
 	"math"
 )
 
-// Errors that callers tell apart with errors.Is.
+// Errors for errors.Is.
 var (
-	// ErrCorrupt marks a shard whose bytes cannot be what a ShardWriter wrote.
+	// ErrCorrupt is wrapped by errors about shards that a ShardWriter cannot
+	// have written.
 	ErrCorrupt = errors.New("corrupt token shard")
-	// ErrTooShort marks a set with fewer tokens than one window needs.
+	// ErrTooShort is wrapped by errors about sets with fewer tokens than one
+	// window.
 	ErrTooShort = errors.New("text too short")
-	// ErrNoText marks a source or a shard set that holds nothing.
+	// ErrNoText is wrapped by errors about an empty source or set of shards.
 	ErrNoText = errors.New("no text")
 )
 
@@ -34,12 +36,11 @@ func checkRange(n int, offset, length int64) error {
 	return nil
 }
 
-// memory is a Tokens that lies in memory.
+// memory is a Tokens in memory.
 type memory []int32
 
-// FromIDs returns ids as Tokens, without copying: the caller leaves the slice
-// alone afterwards. An id outside 0..vocabSize-1 is an error that names its
-// position.
+// FromIDs returns ids as Tokens, without copying, so the slice must not change
+// afterwards. An id outside 0..vocabSize-1 is an error that names its position.
 func FromIDs(ids []int32, vocabSize int) (Tokens, error) {
 	for i, id := range ids {
 		if id < 0 || int64(id) >= int64(vocabSize) {
@@ -84,7 +85,7 @@ func (v view) Read(dst []int32, offset int64) error {
 
 // Split cuts t by position into views: the last floor(valFraction*Len) tokens
 // for validation and all before them for training. valFraction lies in [0,1).
-// Neither part need be long enough for a window: the samplers check that.
+// It does not check that a part is long enough for a window; the samplers do.
 func Split(t Tokens, valFraction float64) (train, val Tokens, err error) {
 	if !(valFraction >= 0 && valFraction < 1) {
 		return nil, nil, fmt.Errorf("data: validation fraction %v is outside [0,1)", valFraction)

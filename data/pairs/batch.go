@@ -6,22 +6,22 @@ import (
 	"slices"
 )
 
-// Ignore is the target of padding: a row with it has no loss.
+// Ignore is the target at padded positions, which have no loss.
 const Ignore = -1
 
-// Special are the ids that batches add to the tokens of sentences. They are
-// positions of the model's embeddings, 0 or more. Tokenizers never produce their
-// special tokens from text, so those will do; and so will ids just above the
-// tokenizer's. One id may have several uses.
+// Special are the ids that batches add to the tokens of sentences. They are rows of
+// the model's embeddings, 0 or more. A tokenizer's special tokens will do, since it
+// never produces them from text; so will the ids just above the tokenizer's. One id
+// may have several uses.
 type Special struct {
 	SourceEnd int32 `yaml:"source_end"` // after a source sentence
-	SourcePad int32 `yaml:"source_pad"` // fills a source sentence up
+	SourcePad int32 `yaml:"source_pad"` // pads a source sentence
 	Begin     int32 `yaml:"begin"`      // before a target sentence
 	End       int32 `yaml:"end"`        // after it
-	Pad       int32 `yaml:"pad"`        // fills the decoder's input up
+	Pad       int32 `yaml:"pad"`        // pads the decoder's input
 }
 
-// Validate reports the first id that cannot be.
+// Validate returns an error for the first negative id.
 func (s Special) Validate() error {
 	for _, id := range []int32{s.SourceEnd, s.SourcePad, s.Begin, s.End, s.Pad} {
 		if id < 0 {
@@ -35,28 +35,29 @@ func (s Special) Validate() error {
 // and target sentences to T. Targets counts the targets that are not padding.
 type Shape struct{ B, S, T, Targets int }
 
-// Room is what the largest of several batches take: each number by itself.
-// SourceRows is B*S and TargetRows B*T.
+// Room is a capacity for batches: the largest value of each field over several
+// batches. SourceRows is B*S and TargetRows B*T.
 type Room struct{ B, S, T, SourceRows, TargetRows int }
 
-// With returns the room for what r has room for and for a batch of shape s.
+// With returns r, enlarged to hold a batch of shape s too.
 func (r Room) With(s Shape) Room {
 	return Room{max(r.B, s.B), max(r.S, s.S), max(r.T, s.T), max(r.SourceRows, s.B*s.S), max(r.TargetRows, s.B*s.T)}
 }
 
-// Batch is pairs side by side. A source sentence is its tokens and the end; a
-// target sentence is shifted by one: the decoder reads the begin and the tokens,
-// and has to say the tokens and the end.
+// Batch is a batch of padded pairs. A source row is the tokens and the end. A target
+// sentence is shifted by one position: the decoder's input is the begin and the
+// tokens, its target the tokens and the end.
 type Batch struct {
 	Shape
 	Source        []int32 // (B,S): tokens, end, padding
 	Input         []int32 // (B,T): begin, tokens, padding
 	Target        []int32 // (B,T): tokens, end, Ignore
 	SourceLengths []int32 // (B): positions that are not padding, 1 to S
-	TargetLengths []int32 // (B): the same of Input and Target, 1 to T
+	TargetLengths []int32 // (B): the same for Input and Target, 1 to T
 }
 
-// NewBatch returns an empty batch with memory for batches within room.
+// NewBatch returns an empty batch with buffers for any batch within the capacity
+// room.
 func NewBatch(room Room) *Batch {
 	return &Batch{
 		Source: make([]int32, 0, room.SourceRows), Input: make([]int32, 0, room.TargetRows), Target: make([]int32, 0, room.TargetRows),
@@ -64,7 +65,7 @@ func NewBatch(room Room) *Batch {
 	}
 }
 
-// resize gives b the shape s. It allocates only beyond the memory that b has.
+// resize gives b the shape s. It allocates only if a buffer of b is too small.
 func (b *Batch) resize(s Shape) {
 	b.Shape = s
 	for _, x := range []struct {
@@ -75,13 +76,13 @@ func (b *Batch) resize(s Shape) {
 	}
 }
 
-// layout puts the pairs of a set into batches: batch k is the pairs
+// layout arranges the pairs of a set in batches: batch k has the pairs
 // order[ends[k-1]:ends[k]].
 type layout struct {
 	set     *Set
 	budget  int
 	special Special
-	keys    []uint64 // of the pairs to be sorted
+	keys    []uint64 // sort keys of the pairs
 	order   []int32
 	ends    []int32
 }
@@ -113,9 +114,9 @@ func (l *layout) positions(i int32) (s, t int) {
 	return s + 1, t + 1
 }
 
-// sort sorts the pairs order[from:to] by target length and then by source length, up
-// and down by turns, so that neighbours are alike on both sides; those of equal
-// lengths stay as they are.
+// sort sorts the pairs order[from:to] by target length, then by source length:
+// ascending for one target length, descending for the next, so that neighbours are
+// similar on both sides. The sort is stable.
 func (l *layout) sort(from, to int) {
 	keys := l.keys[from:to]
 	for j, i := range l.order[from:to] {
@@ -126,7 +127,8 @@ func (l *layout) sort(from, to int) {
 		keys[j] = uint64(t)<<48 | uint64(s)<<32 | uint64(j)
 	}
 	slices.Sort(keys)
-	// Sorted, a key is no longer needed for its lengths: it takes the pair along.
+	// Once sorted, a key's lengths are no longer needed: keep the pair in it
+	// instead.
 	for j, key := range keys {
 		keys[j] = uint64(l.order[from+int(uint32(key))])
 	}
@@ -135,7 +137,7 @@ func (l *layout) sort(from, to int) {
 	}
 }
 
-// cut cuts the pairs order[from:to] into batches, each as large as the budget
+// cut splits the pairs order[from:to] into batches, each as large as the budget
 // allows.
 func (l *layout) cut(from, to int) {
 	n, wideS, wideT := 0, 0, 0
@@ -168,7 +170,8 @@ func (l *layout) shape(k int) Shape {
 	return shape
 }
 
-// fill makes b the samples first..first+n-1 of batch k, padded as the whole batch.
+// fill sets b to the samples first..first+n-1 of batch k, padded to the whole
+// batch's shape.
 func (l *layout) fill(k, first, n int, b *Batch) error {
 	all := l.batch(k)
 	if first < 0 || n < 0 || n > len(all)-first {

@@ -9,29 +9,29 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 )
 
-// What randomness is for: the Block of a key of site SiteData, apart from those
-// of other kinds of data.
+// Purposes of random draws: the Block field of a key with site SiteData, different
+// from the other kinds of data.
 const (
 	forSplit = 16 + iota
 	forPairs
 	forBatches
 )
 
-// DefaultWindow is the number of pairs that are sorted together unless told
-// otherwise. Of 28,000 captions, 7% of the positions are then padding in batches of
-// 4096 tokens, instead of 3% with one window over all of them; but that one would
-// put almost the same pairs together in every epoch.
+// DefaultWindow is the default number of pairs that are sorted together. For 28,000
+// captions in batches of 4096 tokens, 7% of the positions are then padding. One
+// window over all pairs would have 3%, but put almost the same pairs together in
+// every epoch.
 const DefaultWindow = 8192
 
 // BatchOptions describe the training batches of a run.
 type BatchOptions struct {
-	Tokens  int     // of a batch at most: pairs times the padded lengths of both sides, Begin and End included
+	Tokens  int     // limit of a batch: pairs times the padded lengths of both sides, Begin and End included
 	Window  int     // pairs sorted together; more pad less and mix less; 0: DefaultWindow
 	Seed    uint64  // of the order
 	Special Special // ids besides those of the sentences
 }
 
-// Validate reports the first option that cannot be.
+// Validate returns an error for the first invalid option.
 func (o BatchOptions) Validate() error {
 	if o.Tokens < 1 || o.Tokens > math.MaxInt32 {
 		return fmt.Errorf("pairs: a batch of %d tokens; give 1 to %d", o.Tokens, math.MaxInt32)
@@ -42,21 +42,21 @@ func (o BatchOptions) Validate() error {
 	return o.Special.Validate()
 }
 
-// Batches gives the batches of training steps, which count from 1 and run from
-// one epoch on to the next. Any step may be asked for; successive ones cost
-// least: the first step of an epoch orders its pairs, and a step of a later epoch
-// than any before it those of the epochs in between, since only their order tells
-// how many batches they have. A Batches is for one goroutine at a time.
+// Batches gives the batches of training steps. Steps count from 1 and run on from
+// one epoch to the next. Any step may be requested, but consecutive steps are
+// cheapest: the first step of an epoch has to order the epoch's pairs, and a jump
+// forward has to order all epochs in between, to know how many batches each has. A
+// Batches is for one goroutine at a time.
 type Batches struct {
 	*layout
 	o      BatchOptions
-	epoch  int     // the one in layout; -1: none
-	turns  []int32 // of that epoch, the batch at each place
-	starts []int   // of the epochs known, steps before them; and of the next one
+	epoch  int     // the epoch in layout; -1: none
+	turns  []int32 // the epoch's batches, shuffled
+	starts []int   // number of steps before each known epoch and before the next
 }
 
-// NewBatches returns the batches of a set. A pair that does not fit into one is an
-// error. It takes 20 bytes of memory for each pair.
+// NewBatches returns the batches of a set. A pair that is too long for a batch is
+// an error. It takes 20 bytes of memory for each pair.
 func NewBatches(set *Set, o BatchOptions) (*Batches, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -92,7 +92,7 @@ func (b *Batches) arrange(epoch int) {
 }
 
 // shuffle makes x a random permutation of 0..len(x)-1 (Fisher and Yates, inside
-// out), each as probable as the others to within 2^-64 per draw.
+// out), uniform to within 2^-64 per draw.
 func (b *Batches) shuffle(x []int32, epoch int, purpose uint32) {
 	for i := range x {
 		u := rng.Key{Seed: b.o.Seed, Step: uint32(epoch), Sample: uint32(i), Block: purpose, Site: rng.SiteData}.Uint64(0)
@@ -103,7 +103,7 @@ func (b *Batches) shuffle(x []int32, epoch int, purpose uint32) {
 	}
 }
 
-// find lays out the epoch of a step and returns which of its batches the step has.
+// find lays out the epoch of a step and returns the step's batch in it.
 func (b *Batches) find(step int) (batch int, err error) {
 	if step < 1 || step > math.MaxInt32 {
 		return 0, fmt.Errorf("pairs: step %d; steps count from 1 to %d", step, math.MaxInt32)
@@ -125,9 +125,9 @@ func (b *Batches) Shape(step int) (Shape, error) {
 	return b.shape(k), nil
 }
 
-// Fill makes dst the samples first..first+n-1 of the batch of a step, padded to the
-// shape of the whole batch. The bits depend on neither the steps asked before nor
-// on first and n. It allocates only if dst has too little memory.
+// Fill sets dst to the samples first..first+n-1 of a step's batch, padded to the
+// shape of the whole batch. The bits do not depend on earlier requests, first or n.
+// It allocates only if a buffer of dst is too small.
 func (b *Batches) Fill(step, first, n int, dst *Batch) error {
 	k, err := b.find(step)
 	if err != nil {
@@ -136,7 +136,7 @@ func (b *Batches) Fill(step, first, n int, dst *Batch) error {
 	return b.fill(k, first, n, dst)
 }
 
-// Steps returns how many batches the first so many epochs have.
+// Steps returns the number of batches in the first epochs epochs.
 func (b *Batches) Steps(epochs int) int {
 	for len(b.starts) <= epochs {
 		b.arrange(len(b.starts) - 1)
@@ -144,8 +144,8 @@ func (b *Batches) Steps(epochs int) int {
 	return b.starts[epochs]
 }
 
-// Room returns the room that the batches of the first so many steps take. It
-// orders all of their epochs.
+// Room returns the capacity for the batches of steps 1..steps. It orders all of
+// their epochs.
 func (b *Batches) Room(steps int) (Room, error) {
 	var room Room
 	for step := 1; step <= steps; step++ {
@@ -169,12 +169,11 @@ func (b *Batches) Epoch(step int) (epoch int, done float64, err error) {
 }
 
 // Sequential gives every pair of a set once, for evaluation, in batches of similar
-// lengths, short ones first. It keeps no state, so one Sequential may serve
-// several goroutines.
+// lengths, short ones first. It has no state, so several goroutines may share one.
 type Sequential struct{ *layout }
 
-// NewSequential returns the batches of at most tokens tokens, as BatchOptions
-// counts them. A pair that does not fit into one is an error.
+// NewSequential returns batches of at most tokens tokens, counted as in
+// BatchOptions. A pair that is too long for a batch is an error.
 func NewSequential(set *Set, tokens int, special Special) (*Sequential, error) {
 	l, err := newLayout(set, tokens, special)
 	if err != nil {
@@ -195,12 +194,12 @@ func (s *Sequential) Len() int { return len(s.ends) }
 // Shape returns the shape of batch k, 0 <= k < Len.
 func (s *Sequential) Shape(k int) Shape { return s.shape(k) }
 
-// Pairs returns which pairs of the set batch k has, in its order. The caller must
-// not change them.
+// Pairs returns the indices of batch k's pairs in the set, in the batch's order.
+// The caller must not change the slice.
 func (s *Sequential) Pairs(k int) []int32 { return s.batch(k) }
 
-// Fill makes dst the samples first..first+n-1 of batch k, padded to the shape of
-// the whole batch. It allocates only if dst has too little memory.
+// Fill sets dst to the samples first..first+n-1 of batch k, padded to the shape of
+// the whole batch. It allocates only if a buffer of dst is too small.
 func (s *Sequential) Fill(k, first, n int, dst *Batch) error {
 	if k < 0 || k >= s.Len() {
 		return fmt.Errorf("pairs: batch %d of %d", k, s.Len())
@@ -208,7 +207,7 @@ func (s *Sequential) Fill(k, first, n int, dst *Batch) error {
 	return s.fill(k, first, n, dst)
 }
 
-// Room returns the room that the batches take.
+// Room returns the capacity that every batch fits into.
 func (s *Sequential) Room() Room {
 	var room Room
 	for k := range s.Len() {

@@ -1,7 +1,6 @@
-// Package pairs turns sentences and their translations into batches for an
-// encoder-decoder, or for a language model that completes prompts: a [Reader] reads, filters and splits text, [Reader.Encode]
-// makes tokens of it, a [Writer] keeps them in one file, and [Batches]
-// (training) or [Sequential] (evaluation) put the pairs of such a [Set] together
+// Package pairs turns sentences and their translations into batches for an encoder-decoder, or for a language model
+// that completes prompts: a [Reader] reads, filters and splits text, [Reader.Encode] turns it into tokens, a [Writer]
+// stores them in one file, and [Batches] (training) or [Sequential] (evaluation) group the pairs of the stored [Set]
 // by length.
 //
 // # Text
@@ -14,21 +13,18 @@
 //     messages. A content is a string, or a list of parts {"type": "text", "text":
 //     ..}. Other keys do not matter.
 //
-// A conversation gives a pair for each message of role assistant, which is the
-// target. The source is a line "role: content" for each message before, and
-// "assistant:".
+// A conversation gives one pair for each message of role assistant. The message is the target. The source has a line
+// "role: content" for each earlier message, then "assistant:".
 //
-// Each may be compressed with gzip, start with a byte order mark and end its
-// lines in CR LF. Text is UTF-8. White space around a sentence is dropped. What
-// is left out is counted by its reason, and the first pairs of each are named:
-// see [Report].
+// Each may be compressed with gzip, start with a byte order mark and end its lines in CR LF. Text is UTF-8. White
+// space around a sentence is dropped. Pairs left out are counted by reason, with the first examples of each: see
+// [Report].
 //
 // # Split
 //
-// A pair goes to training, validation or test by a hash of its source sentence
-// and the seed. So all translations of a sentence are in one part, and which part
-// that is depends neither on the order of the pairs nor on the other pairs. The pairs
-// of a conversation are where its first one is.
+// A pair goes to training, validation or test by a hash of its source sentence and the seed. So all translations of a
+// sentence are in one part, and the part does not depend on other pairs or their order. All pairs of a conversation
+// are in the part of its first pair.
 //
 // # Stored sets
 //
@@ -52,8 +48,8 @@
 //	               lengths: of each pair two 2-byte numbers, source tokens and
 //	               target tokens, each at most 65534
 //
-// The file ends with the last length. Tokens are as the tokenizer gives them,
-// without special ones, so byte-level tokens are the text itself.
+// The file ends with the last length. Tokens come straight from the tokenizer, without special ones, so byte-level
+// tokens are the text itself.
 //
 // # Batches
 //

@@ -7,32 +7,33 @@ import (
 	"io"
 )
 
-// Encoder is what this package needs of a tokenizer.
+// Encoder is the part of a tokenizer that this package needs.
 type Encoder interface {
 	// Encode returns the tokens of text, without special ones.
 	Encode(text []byte) ([]int32, error)
 }
 
-// EncodeOptions say what Encode makes of sentences.
+// EncodeOptions are the options of Encode.
 type EncodeOptions struct {
-	// Source and Target encode the two sides; they may be the same.
+	// Source and Target encode the two sides. Both may be the same Encoder.
 	Source, Target Encoder
-	// SourcePositions and TargetPositions are those of the model: a sentence takes
-	// one more than it has tokens. 0 means MaxTokens+1.
+	// SourcePositions and TargetPositions are the model's numbers of positions. A
+	// sentence takes one more than it has tokens. 0 means MaxTokens+1.
 	SourcePositions, TargetPositions int
-	// Positions, where it is not 0, are those of a model that reads both sides as
-	// one text: together they take one more than they have tokens. What is too much
-	// is truncated at the beginning of the source, and then at the end of the target.
+	// Positions, if not 0, is the number of positions of a model that reads both sides
+	// as one text; a pair takes one more than its tokens. Truncate then cuts the
+	// beginning of the source first, and after that the end of the target.
 	Positions int
-	// OnLong is for sentences that take more: Skip, Truncate or Fatal.
+	// OnLong is the treatment of longer sentences: Skip, Truncate or Fatal.
 	OnLong Policy
-	// Kept, if set, is called with each pair before its tokens are handed on.
+	// Kept, if set, is called with each pair just before emit.
 	Kept func(p Pair)
-	// Progress, if set, is called with the bytes of the files read so far and in all.
+	// Progress, if set, is called with the bytes read so far and the size of all
+	// files.
 	Progress func(done, total int64)
 }
 
-// Validate reports the first option that cannot be meant.
+// Validate returns an error for the first invalid option.
 func (o EncodeOptions) Validate() error {
 	switch {
 	case o.Source == nil || o.Target == nil:
@@ -48,14 +49,14 @@ func (o EncodeOptions) Validate() error {
 	return nil
 }
 
-// progressPairs is how many pairs are encoded between two calls of Progress.
+// progressPairs is the number of pairs between two calls of Progress.
 const progressPairs = 1024
 
-// Encode encodes the remaining pairs and hands them on in order; source and target
-// are valid only during the call of emit, which may choose a Writer by the part and
-// Add them. It ends with the last pair, or with an error: of reading, of emit, of
-// ctx, or ErrText or ErrTooLong with the pair's line where the policies are Fatal. No
-// pair at all is the report's Err. What became of the pairs is in the reader's Report.
+// Encode encodes the remaining pairs and calls emit with each, in order. source and
+// target are valid only during the call; usually emit Adds them to the part's Writer.
+// Encode stops at the first error: of reading, of emit or of ctx, or with policy Fatal
+// an ErrText or ErrTooLong with the pair's line. If no pair is left, it returns the
+// report's Err. The reader's Report counts the pairs kept and left out.
 func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Part, source, target []int32) error) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 	if over := len(ids[0]) + len(ids[1]) + 1 - o.Positions; o.Positions > 0 && over > 0 {
 		switch o.OnLong {
 		case Truncate:
-			first := min(over, len(ids[0])-1) // something of the source stays
+			first := min(over, len(ids[0])-1) // at least one token of the source stays
 			ids[0], ids[1], cut = ids[0][first:], ids[1][:len(ids[1])-(over-first)], true
 		case Fatal:
 			return fmt.Errorf("pairs: %s: line %d: both sides have %d tokens, which is %w: at most %d are taken: allow more, or have long ones skipped or truncated",

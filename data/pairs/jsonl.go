@@ -12,13 +12,14 @@ import (
 )
 
 // jsonLines are the objects of a JSONL file, one a line: {"prompt": ..,
-// "completion": ..}, under these names or those that the columns have, or a
+// "completion": ..}, under these names or the names given as columns, or a
 // conversation, {"messages": [{"role": .., "content": ..}, ..]}. A conversation
-// gives a pair for each turn of its assistant: what was said before, and the turn.
+// gives one pair for each turn of the assistant: everything said before, and the
+// turn.
 type jsonLines struct {
 	lines   *lines
 	columns [2]string
-	talk    talk // of a conversation that has been read
+	talk    talk // the rest of the current conversation
 }
 
 // message is one turn of a conversation.
@@ -54,17 +55,17 @@ func (c *content) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// talk are the turns of a conversation that have not been read. What an assistant
-// answers is made when it is asked for: all of them together would grow with the
-// square of the line.
+// talk holds the turns of a conversation not yet returned. Each source is made only
+// when it is needed, since all sources together would grow with the square of the
+// line.
 type talk struct {
 	turns []message
-	said  strings.Builder // a line "role: content" for each turn before
-	first string          // source: those after it repeat it and its target, so all belong to one part
+	said  strings.Builder // a line "role: content" for each earlier turn
+	first string          // the first source. Later sources begin with it, so all must go to one part
 }
 
-// next completes r by the next turn of the assistant, and what it answers: what was
-// said before, and the assistant's name. ok is false after the last one.
+// next sets the sentences of r to the next pair: everything said before and the
+// assistant's name; the assistant's turn. ok is false after the last one.
 func (t *talk) next(r *row) (ok bool) {
 	for len(t.turns) > 0 && !ok {
 		turn := t.turns[0]
@@ -79,8 +80,8 @@ func (t *talk) next(r *row) (ok bool) {
 	return ok
 }
 
-// maxTurns is the most messages of a conversation. It bounds the time that a line
-// takes.
+// maxTurns is the largest number of messages in a conversation. It limits the time
+// for a line.
 const maxTurns = 1000
 
 const (
@@ -123,7 +124,7 @@ func (j *jsonLines) read(text string) row {
 	missing := func(reason Reason, format string, args ...any) row {
 		return row{line: r.line, reason: reason, missing: fmt.Sprintf(format, args...)}
 	}
-	if !utf8.ValidString(text) { // which JSON's reader would mend in silence
+	if !utf8.ValidString(text) { // the JSON decoder would silently repair it
 		r.sides = [2]string{text, text}
 		return r
 	}

@@ -13,25 +13,25 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 )
 
-// Policy says what happens to a pair that cannot be used as it is.
+// Policy is the treatment of pairs that cannot be used as they are.
 type Policy string
 
 const (
-	Skip     Policy = "skip"     // it is left out and counted; the empty value means the same
-	Truncate Policy = "truncate" // its sentences are cut short; it is counted
-	Fatal    Policy = "fatal"    // an error names it
+	Skip     Policy = "skip"     // leave the pair out and count it; the empty value means the same
+	Truncate Policy = "truncate" // shorten its sentences and count it
+	Fatal    Policy = "fatal"    // stop with an error that names it
 )
 
-// Filter says which pairs are left out. The zero value keeps all that are not
-// empty and did not come before.
+// Filter chooses the pairs to leave out. The zero value leaves out only empty and
+// repeated pairs.
 type Filter struct {
-	MinChars       int     `yaml:"min_chars"`       // a sentence has at least so many characters (Unicode code points)
-	MaxChars       int     `yaml:"max_chars"`       // and at most so many; 0: any number
-	MaxRatio       float64 `yaml:"max_ratio"`       // characters of the longer sentence of a pair over those of the shorter; 0: any
-	KeepDuplicates bool    `yaml:"keep_duplicates"` // of pairs that are equal on both sides keep all, not only the first
+	MinChars       int     `yaml:"min_chars"`       // least number of characters (Unicode code points) of a sentence
+	MaxChars       int     `yaml:"max_chars"`       // largest number of characters; 0: no limit
+	MaxRatio       float64 `yaml:"max_ratio"`       // largest ratio of characters, longer over shorter sentence; 0: no limit
+	KeepDuplicates bool    `yaml:"keep_duplicates"` // keep repeated pairs, equal on both sides, not only the first
 }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (f Filter) Validate() error {
 	switch {
 	case f.MinChars < 0 || f.MaxChars < 0 || f.MaxChars > 0 && f.MaxChars < f.MinChars:
@@ -42,7 +42,7 @@ func (f Filter) Validate() error {
 	return nil
 }
 
-// Part is what a pair is for.
+// Part is the use of a pair: training, validation or test.
 type Part uint8
 
 const (
@@ -54,15 +54,15 @@ const (
 // String returns "train", "val" or "test".
 func (p Part) String() string { return [...]string{"train", "val", "test"}[p] }
 
-// Split says which shares of the distinct source sentences are kept apart. The
-// shares are probabilities: they are met to within the luck of the draw.
+// Split has the shares of distinct source sentences for validation and test. They
+// are probabilities, so the actual shares differ a little.
 type Split struct {
 	Val  float64 `yaml:"val"`
 	Test float64 `yaml:"test"`
 	Seed uint64  `yaml:"seed"`
 }
 
-// Validate reports shares that cannot be.
+// Validate returns an error for impossible shares.
 func (s Split) Validate() error {
 	if !(s.Val >= 0 && s.Test >= 0 && s.Val+s.Test < 1) {
 		return fmt.Errorf("pairs: shares of %v for validation and %v for test; together they must be below 1", s.Val, s.Test)
@@ -70,8 +70,8 @@ func (s Split) Validate() error {
 	return nil
 }
 
-// Part returns which part the pairs of a source sentence belong to: a draw keyed by
-// the seed and 96 bits of the sentence's SHA-256.
+// Part returns the part of all pairs with this source sentence: a draw keyed by the
+// seed and 96 bits of the sentence's SHA-256.
 func (s Split) Part(source string) Part {
 	h := sha256.Sum256([]byte(source))
 	le := binary.LittleEndian
@@ -85,17 +85,17 @@ func (s Split) Part(source string) Part {
 	return Train
 }
 
-// Options say which pairs of the files there are, and what for.
+// Options are the options of NewReader.
 type Options struct {
 	Files  Files
 	Filter Filter
 	Split  Split
-	// OnBad, Skip or Fatal, is for a sentence that is not UTF-8, a row without one
-	// of its columns, and text that the tokenizer has no tokens for.
+	// OnBad is the treatment (Skip or Fatal) of a sentence that is not UTF-8, a row
+	// without one of its columns, and text that the tokenizer has no tokens for.
 	OnBad Policy
 }
 
-// Validate reports the first option that cannot be.
+// Validate returns an error for the first invalid option.
 func (o Options) Validate() error {
 	if o.OnBad != "" && o.OnBad != Skip && o.OnBad != Fatal {
 		return fmt.Errorf("pairs: bad sentences are to be %q; use %s or %s", o.OnBad, Skip, Fatal)
@@ -113,11 +113,11 @@ func (o Options) Validate() error {
 type Pair struct {
 	Source, Target string
 	Part           Part
-	Line           int // of the file, from 1; of a row with line breaks the first
+	Line           int // in the file, from 1; the first line of a row with line breaks
 }
 
-// Reader reads pairs one by one, in memory that does not grow with the text except
-// to tell duplicates: 16 bytes, and a map's overhead, for each pair.
+// Reader reads pairs one by one. Its memory does not grow with the text, except to
+// find duplicates: 16 bytes and a map's overhead for each pair.
 type Reader struct {
 	o      Options
 	rows   rows
@@ -125,10 +125,10 @@ type Reader struct {
 	seen   map[[16]byte]struct{}
 	key    []byte
 	report Report
-	err    error // that ended the reading
+	err    error // the error that ended reading
 }
 
-// NewReader opens the files. Close must be called in the end.
+// NewReader opens the files. Call Close when done.
 func NewReader(o Options) (*Reader, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -145,8 +145,9 @@ func NewReader(o Options) (*Reader, error) {
 	return r, nil
 }
 
-// Next returns the next pair that is kept, and io.EOF after the last one. An error
-// is repeated. Two files of different lengths are told at the end of the shorter.
+// Next returns the next pair that is kept, and io.EOF after the last one. After an
+// error it repeats the error. Two files of different lengths are an error at the
+// end of the shorter one.
 func (r *Reader) Next() (Pair, error) {
 	for r.err == nil {
 		var w row
@@ -172,7 +173,7 @@ func (r *Reader) Next() (Pair, error) {
 	return Pair{}, r.err
 }
 
-// look returns why a pair is left out, or ok.
+// look returns the reason to leave a pair out, or ok.
 func (r *Reader) look(w row, p Pair) (reason Reason, ok bool) {
 	f := r.o.Filter
 	a, b := utf8.RuneCountInString(p.Source), utf8.RuneCountInString(p.Target)
@@ -198,7 +199,7 @@ func (r *Reader) look(w row, p Pair) (reason Reason, ok bool) {
 // again reports whether the pair came before, by the first half of its SHA-256.
 func (r *Reader) again(p Pair) bool {
 	r.key = append(r.key[:0], p.Source...)
-	r.key = append(r.key, 0xff) // in no UTF-8
+	r.key = append(r.key, 0xff) // never in UTF-8
 	r.key = append(r.key, p.Target...)
 	h := sha256.Sum256(r.key)
 	k := [16]byte(h[:])
@@ -207,10 +208,10 @@ func (r *Reader) again(p Pair) bool {
 	return again
 }
 
-// Report returns what became of the pairs read so far.
+// Report returns the counts of the pairs read so far.
 func (r *Reader) Report() *Report { return &r.report }
 
-// Progress returns how many bytes of the files were read, and how many there are.
+// Progress returns the bytes read so far and the size of all files.
 func (r *Reader) Progress() (done, total int64) {
 	for _, in := range r.inputs {
 		if at, err := in.file.Seek(0, io.SeekCurrent); err == nil {
@@ -234,8 +235,8 @@ func (r *Reader) Close() error {
 	return err
 }
 
-// Text returns the remaining sentences of a part, of the source, the target or
-// both, one a line, as text to train a tokenizer on.
+// Text returns the remaining sentences of a part, from the source, the target or
+// both sides, one a line. It is for training a tokenizer.
 func (r *Reader) Text(part Part, source, target bool) io.Reader {
 	return &text{r: r, part: part, source: source, target: target}
 }

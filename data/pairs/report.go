@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Reason is why a pair was left out or changed.
+// Reason is the reason to leave out or change a pair.
 type Reason uint8
 
 const (
@@ -17,10 +17,10 @@ const (
 	Ratio                    // Filter.MaxRatio
 	Duplicate                // Filter.KeepDuplicates
 	NoTokens                 // the tokenizer has no tokens for a sentence
-	ManyTokens               // a sentence has more tokens than are taken
-	Truncated                // the same, but the pair was cut short and kept
-	NotJSON                  // a line of JSONL is no JSON object
-	NoTalk                   // its messages are no list of roles and texts
+	ManyTokens               // a sentence has more tokens than allowed
+	Truncated                // the same, but the pair was shortened and kept
+	NotJSON                  // a line of JSONL is not a JSON object
+	NoTalk                   // its messages are not a list of roles and texts
 	NoAnswer                 // none of its messages is the assistant's
 	LongTalk                 // it has over 1000 messages
 	numReasons
@@ -33,23 +33,23 @@ func (r Reason) String() string {
 		"not a JSON object", "whose messages cannot be read", "without an answer of the assistant", "of too many messages"}[r]
 }
 
-// maxExamples is how many pairs are kept for each reason, maxExample how many bytes
-// of a sentence.
+// maxExamples is the number of example pairs kept for each reason, maxExample the
+// length of a kept sentence in bytes.
 const (
 	maxExamples = 3
 	maxExample  = 100
 )
 
-// Tally is how many pairs there were for one reason, and the first of them, their
+// Tally counts the pairs with one reason and has the first of them as examples, with
 // sentences cut to 100 bytes.
 type Tally struct {
 	Count  int
 	First  []Pair
-	Detail string // of the first one, where there is more to say
+	Detail string // more about the first example, if anything
 }
 
-// Report says what became of the pairs of a text. Those kept and those of all
-// reasons but Truncated add up to those read.
+// Report counts the pairs of a text. Read is the sum of Kept and of the counts of all
+// reasons except Truncated.
 type Report struct {
 	Read int               // pairs
 	Kept [Test + 1]int     // of each part
@@ -67,7 +67,7 @@ func (r *Report) count(why Reason, p Pair, detail string) {
 	}
 }
 
-// clip returns the beginning of a sentence, whole characters of it.
+// clip returns the beginning of a sentence, cut between characters.
 func clip(s string) string {
 	if len(s) <= maxExample {
 		return s
@@ -82,14 +82,14 @@ func clip(s string) string {
 	return s[:end]
 }
 
-// drop takes back a pair that was kept.
+// drop moves a pair from the kept ones to reason why.
 func (r *Report) drop(why Reason, p Pair) {
 	r.Kept[p.Part]--
 	r.count(why, p, "")
 }
 
-// Err is the error of a report without pairs that were kept: ErrColumns where every
-// row lacks a column, else ErrNoPairs.
+// Err returns the error for a report without kept pairs: ErrColumns if every row
+// lacks a column, else ErrNoPairs.
 func (r *Report) Err() error {
 	if r.Read > 0 && r.Why[Incomplete].Count == r.Read {
 		return ErrColumns
@@ -97,7 +97,7 @@ func (r *Report) Err() error {
 	return ErrNoPairs
 }
 
-// Skipped returns how many pairs were left out.
+// Skipped returns the number of pairs left out.
 func (r *Report) Skipped() int { return r.Read - r.Kept[Train] - r.Kept[Val] - r.Kept[Test] }
 
 // String returns one line: "12 pairs read, 9 kept (8 train, 1 val); 2 empty (first in
