@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/idfile"
 )
 
 // writeShards writes ids in pieces of uneven length and fails the test on error.
@@ -172,7 +174,7 @@ func TestShardsReplacedAsAWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeShards(t, dir, ramp(25, 50), opts)
-	w.shards[2].File.Close()
+	w.shards[2].Close()
 	if got := names(t, dir); len(got) != 3 {
 		t.Errorf("after a shorter set: %q", got)
 	}
@@ -232,7 +234,7 @@ func TestCorruptShards(t *testing.T) {
 	le := binary.LittleEndian
 	// fix makes the header's checksum right again, so that the field itself is judged.
 	fix := func(b []byte) []byte {
-		le.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+		idfile.Seal(b)
 		return b
 	}
 	for name, change := range map[string]func(b []byte) []byte{
@@ -318,7 +320,7 @@ func TestReadRejectsForeignToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	if _, err := f.WriteAt([]byte{50, 0}, headerSize+2*4); err != nil {
+	if _, err := f.WriteAt([]byte{50, 0}, idfile.HeaderSize+2*4); err != nil {
 		t.Fatal(err)
 	}
 	s := openShards(t, dir, OpenOptions{})
@@ -332,14 +334,14 @@ func TestReadRejectsForeignToken(t *testing.T) {
 }
 
 func FuzzParseHeader(f *testing.F) {
-	h := header{width: 2, vocabSize: 50, count: 10, shards: 1, total: 10}
-	f.Add(h.encode(), int64(headerSize+20))
-	h = header{width: 4, vocabSize: 1 << 20, count: 3, index: 1, shards: 2, total: 99, fingerprint: [32]byte{1}}
-	f.Add(h.encode(), int64(headerSize+12))
-	f.Add([]byte(magic), int64(8))
+	h := header{width: 2, vocab: idfile.Vocab{Size: 50}, count: 10, shards: 1, total: 10}
+	f.Add(h.encode(), int64(idfile.HeaderSize+20))
+	h = header{width: 4, vocab: idfile.Vocab{Size: 1 << 20, Fingerprint: [32]byte{1}}, count: 3, index: 1, shards: 2, total: 99}
+	f.Add(h.encode(), int64(idfile.HeaderSize+12))
+	f.Add([]byte(kind.Magic), int64(8))
 	f.Fuzz(func(t *testing.T, b []byte, size int64) {
-		if len(b) >= headerSize {
-			binary.LittleEndian.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+		if len(b) >= idfile.HeaderSize {
+			idfile.Seal(b)
 		}
 		h, err := parseHeader(b, size)
 		if err != nil {
@@ -348,10 +350,10 @@ func FuzzParseHeader(f *testing.F) {
 			}
 			return
 		}
-		if h.count*int64(h.width)+headerSize != size || h.vocabSize < 1 {
+		if h.count*int64(h.width)+idfile.HeaderSize != size || h.vocab.Size < 1 {
 			t.Errorf("accepted %+v for %d bytes", h, size)
 		}
-		if again := h.encode(); !slices.Equal(again, b[:headerSize]) {
+		if again := h.encode(); !slices.Equal(again, b[:idfile.HeaderSize]) {
 			t.Errorf("header %+v encodes to other bytes", h)
 		}
 	})
@@ -359,7 +361,7 @@ func FuzzParseHeader(f *testing.F) {
 
 // FuzzOpenShards opens arbitrary files and reads all that they claim to hold.
 func FuzzOpenShards(f *testing.F) {
-	h := header{width: 2, vocabSize: 3, count: 2, shards: 1, total: 2, crc: 1}
+	h := header{width: 2, vocab: idfile.Vocab{Size: 3}, count: 2, shards: 1, total: 2, crc: 1}
 	f.Add(append(h.encode(), 1, 0, 2, 0))
 	f.Add(append(h.encode(), 1, 0, 3, 0))
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -1,17 +1,14 @@
 package data
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/idfile"
 )
 
 // DefaultShardTokens is the number of tokens of a full shard unless told
@@ -31,13 +28,17 @@ type ShardOptions struct {
 
 // Validate reports the first option that cannot be meant.
 func (o ShardOptions) Validate() error {
-	if o.VocabSize < 1 || int64(o.VocabSize) > math.MaxInt32 {
-		return fmt.Errorf("data: vocabulary of %d tokens: it must have 1 to %d", o.VocabSize, math.MaxInt32)
+	if err := o.vocab().Validate(); err != nil {
+		return fmt.Errorf("data: %w", err)
 	}
 	if o.ShardTokens < 0 {
 		return fmt.Errorf("data: %d tokens per shard: give 0 for the default or a positive number", o.ShardTokens)
 	}
 	return nil
+}
+
+func (o ShardOptions) vocab() idfile.Vocab {
+	return idfile.Vocab{Size: o.VocabSize, Fingerprint: o.Fingerprint}
 }
 
 // ShardWriter writes one set of token shards (see the package comment). It
@@ -49,14 +50,13 @@ type ShardWriter struct {
 	width     int
 	shards    []newShard // the last one takes tokens unless it is full
 	total     int64
-	buf       []byte
 	err       error // first error; or errClosed
 }
 
 // newShard is a shard that is being written.
 type newShard struct {
-	*atomicfile.File
-	header
+	*idfile.Writer
+	count int64
 }
 
 var errClosed = errors.New("data: shard writer is closed")
@@ -68,26 +68,13 @@ func CreateShards(dir, name string, opts ShardOptions) (*ShardWriter, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
-	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, `/\*?[`) {
-		return nil, fmt.Errorf("data: shard set name %q: give a plain file name such as \"train\"", name)
-	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("data: create shards: %w", err)
-	}
-	if err := atomicfile.Clean(dir, name+"-[0-9]*"); err != nil {
-		return nil, fmt.Errorf("data: remove what an interrupted writer left in %s: %w", dir, err)
+	if err := idfile.Prepare(dir, name, name+"-[0-9]*"); err != nil {
+		return nil, fmt.Errorf("data: %w", err)
 	}
 	if opts.ShardTokens == 0 {
 		opts.ShardTokens = DefaultShardTokens
 	}
-	return &ShardWriter{dir: dir, name: name, opts: opts, width: widthFor(opts.VocabSize), buf: make([]byte, 0, 64<<10)}, nil
-}
-
-func widthFor(vocabSize int) int {
-	if vocabSize <= 1<<16 {
-		return 2
-	}
-	return 4
+	return &ShardWriter{dir: dir, name: name, opts: opts, width: idfile.Width(opts.vocab())}, nil
 }
 
 // Len returns the number of tokens written so far.
@@ -99,12 +86,10 @@ func (w *ShardWriter) Write(ids []int32) error {
 	if w.err != nil {
 		return w.err
 	}
-	for i, id := range ids {
-		if id < 0 || int64(id) >= int64(w.opts.VocabSize) {
-			w.err = fmt.Errorf("data: token %d at position %d of %s is outside the vocabulary of %d",
-				id, w.total+int64(i), w.name, w.opts.VocabSize)
-			return w.err
-		}
+	if i := idfile.Outside(ids, w.opts.VocabSize); i >= 0 {
+		w.err = fmt.Errorf("data: token %d at position %d of %s is outside the vocabulary of %d",
+			ids[i], w.total+int64(i), w.name, w.opts.VocabSize)
+		return w.err
 	}
 	for len(ids) > 0 && w.err == nil {
 		ids = ids[w.put(ids):]
@@ -115,26 +100,19 @@ func (w *ShardWriter) Write(ids []int32) error {
 	return w.err
 }
 
-// put writes as many of ids as fit in the buffer and the current shard, and returns
-// their number. An error goes to w.err.
+// put writes as many of ids as fit in the current shard, and returns their number.
+// An error goes to w.err.
 func (w *ShardWriter) put(ids []int32) int {
 	if n := len(w.shards); n == 0 || w.shards[n-1].count == w.opts.ShardTokens {
-		if w.err = w.start(); w.err != nil {
+		var f *idfile.Writer
+		if f, w.err = idfile.Create(shardPath(w.dir, w.name, n), w.width); w.err != nil {
 			return 0
 		}
+		w.shards = append(w.shards, newShard{Writer: f})
 	}
 	sh := &w.shards[len(w.shards)-1]
-	n := int(min(int64(len(ids)), w.opts.ShardTokens-sh.count, int64(cap(w.buf)/w.width)))
-	b := w.buf[:0]
-	for _, id := range ids[:n] {
-		if w.width == 2 {
-			b = binary.LittleEndian.AppendUint16(b, uint16(id))
-		} else {
-			b = binary.LittleEndian.AppendUint32(b, uint32(id))
-		}
-	}
-	sh.crc = crc32.Update(sh.crc, castagnoli, b)
-	if _, w.err = sh.Write(b); w.err != nil {
+	n := int(min(int64(len(ids)), w.opts.ShardTokens-sh.count))
+	if w.err = sh.Add(ids[:n]); w.err != nil {
 		return 0
 	}
 	if sh.count += int64(n); sh.count == w.opts.ShardTokens {
@@ -142,17 +120,6 @@ func (w *ShardWriter) put(ids []int32) int {
 	}
 	w.total += int64(n)
 	return n
-}
-
-// start starts the next shard.
-func (w *ShardWriter) start() error {
-	f, err := atomicfile.Create(shardPath(w.dir, w.name, len(w.shards)))
-	if err != nil {
-		return err
-	}
-	w.shards = append(w.shards, newShard{File: f})
-	_, err = f.Write(make([]byte, headerSize))
-	return err
 }
 
 // Close writes the headers, which need the totals, and gives the shards their
@@ -167,13 +134,7 @@ func (w *ShardWriter) Close() error {
 		return fmt.Errorf("data: %w: shard set %s has no token", ErrNoText, w.name)
 	}
 	for i, sh := range w.shards {
-		h := sh.header
-		h.width, h.vocabSize, h.fingerprint = w.width, w.opts.VocabSize, w.opts.Fingerprint
-		h.index, h.shards, h.total = uint32(i), uint32(len(w.shards)), w.total
-		if _, err := sh.WriteAt(h.encode(), 0); err != nil {
-			return fmt.Errorf("data: complete shard %d of %s: %w", i, w.name, err)
-		}
-		if err := sh.File.Close(); err != nil {
+		if err := w.complete(i, sh); err != nil {
 			return fmt.Errorf("data: complete shard %d of %s: %w", i, w.name, err)
 		}
 	}
@@ -191,6 +152,17 @@ func (w *ShardWriter) Close() error {
 		// What is left of a longer old set goes.
 	}
 	return nil
+}
+
+// complete gives shard i its header.
+func (w *ShardWriter) complete(i int, sh newShard) error {
+	if err := sh.Close(); err != nil {
+		return err
+	}
+	return sh.SetHeader(header{
+		width: w.width, vocab: w.opts.vocab(), crc: sh.Sum(), count: sh.count,
+		index: uint32(i), shards: uint32(len(w.shards)), total: w.total,
+	}.encode())
 }
 
 // Abort drops the set. After Close it does nothing, so that it can be deferred.

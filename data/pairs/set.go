@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"path/filepath"
 
+	"github.com/bdia-go/bdia/internal/idfile"
 	"github.com/bdia-go/bdia/internal/mmap"
 )
 
@@ -23,16 +23,14 @@ var (
 const MaxTokens = math.MaxUint16 - 1
 
 const (
-	magic      = "BDIAPAIR"
-	version    = 1
-	headerSize = 128
 	lengthSize = 4 // bytes of the two lengths of a pair
 	setEnding  = ".pairs"
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// kind is the frame of a set; the package comment has the whole layout.
+var kind = idfile.Kind{Magic: "BDIAPAIR", Version: 1, End: 108}
 
-// header describes a set; the package comment has its layout.
+// header describes a set.
 type header struct {
 	width  int
 	source Vocabulary
@@ -51,28 +49,17 @@ type Vocabulary struct {
 	Fingerprint [32]byte
 }
 
-func widthFor(source, target Vocabulary) int {
-	if max(source.Size, target.Size) <= 1<<16 {
-		return 2
-	}
-	return 4
-}
-
 func (h header) encode() []byte {
-	b := make([]byte, headerSize)
-	le := binary.LittleEndian
-	copy(b, magic)
-	le.PutUint32(b[8:], version)
-	le.PutUint32(b[12:], uint32(h.width))
-	le.PutUint32(b[16:], uint32(h.source.Size))
-	le.PutUint32(b[20:], uint32(h.target.Size))
-	le.PutUint64(b[24:], uint64(h.pairs))
-	le.PutUint64(b[32:], uint64(h.tokens))
-	copy(b[40:72], h.source.Fingerprint[:])
-	copy(b[72:104], h.target.Fingerprint[:])
-	le.PutUint32(b[104:], h.crc)
-	le.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
-	return b
+	return kind.Header(h.width, func(b []byte) {
+		le := binary.LittleEndian
+		le.PutUint32(b[16:], uint32(h.source.Size))
+		le.PutUint32(b[20:], uint32(h.target.Size))
+		le.PutUint64(b[24:], uint64(h.pairs))
+		le.PutUint64(b[32:], uint64(h.tokens))
+		copy(b[40:72], h.source.Fingerprint[:])
+		copy(b[72:104], h.target.Fingerprint[:])
+		le.PutUint32(b[104:], h.crc)
+	})
 }
 
 // parseHeader reads the header at the start of b, from a file of fileSize bytes.
@@ -81,19 +68,10 @@ func parseHeader(b []byte, fileSize int64) (header, error) {
 	bad := func(format string, args ...any) (header, error) {
 		return header{}, fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
 	}
+	if err := kind.Check(b); err != nil {
+		return bad("%v", err)
+	}
 	le := binary.LittleEndian
-	if len(b) < headerSize {
-		return bad("%d bytes, the header alone has %d", len(b), headerSize)
-	}
-	if string(b[:8]) != magic {
-		return bad("it starts with %q, not %q", b[:8], magic)
-	}
-	if v := le.Uint32(b[8:]); v != version {
-		return bad("format version %d, this program reads %d", v, version)
-	}
-	if crc32.Checksum(b[:124], castagnoli) != le.Uint32(b[124:]) {
-		return bad("the header does not match its checksum")
-	}
 	source, target, pairs, tokens := le.Uint32(b[16:]), le.Uint32(b[20:]), le.Uint64(b[24:]), le.Uint64(b[32:])
 	if source < 1 || source > math.MaxInt32 || target < 1 || target > math.MaxInt32 {
 		return bad("vocabularies of %d and %d tokens", source, target)
@@ -103,18 +81,13 @@ func parseHeader(b []byte, fileSize int64) (header, error) {
 		target: Vocabulary{int(target), [32]byte(b[72:104])},
 		crc:    le.Uint32(b[104:]),
 	}
-	h.width = widthFor(h.source, h.target)
+	h.width = idfile.Width(idfile.Vocab(h.source), idfile.Vocab(h.target))
 	if w := le.Uint32(b[12:]); w != uint32(h.width) {
 		return bad("tokens of %d bytes, its vocabularies have %d", w, h.width)
 	}
-	size := fileSize - headerSize
+	size := fileSize - idfile.HeaderSize
 	if pairs < 1 || pairs > math.MaxInt32 || tokens > pairs*2*MaxTokens || size != int64(tokens)*int64(h.width)+int64(pairs)*lengthSize {
 		return bad("%d bytes after the header, which says %d pairs of %d tokens", size, pairs, tokens)
-	}
-	for _, x := range b[108:124] {
-		if x != 0 {
-			return bad("the unused part of the header is not zero")
-		}
 	}
 	h.pairs, h.tokens = int(pairs), int64(tokens)
 	return h, nil
@@ -175,16 +148,12 @@ func (s *Set) parse(b []byte, o OpenOptions) (err error) {
 		name      string
 		has, want Vocabulary
 	}{{"source", s.h.source, o.Source}, {"target", s.h.target, o.Target}} {
-		if side.want.Size != 0 && side.want.Size != side.has.Size {
-			return fmt.Errorf("%w: %s vocabulary of %d, wanted %d: encode the text anew", ErrTokenizer, side.name, side.has.Size, side.want.Size)
-		}
-		if side.want.Fingerprint != ([32]byte{}) && side.want.Fingerprint != side.has.Fingerprint {
-			return fmt.Errorf("%w: %s fingerprint %x, wanted %x: encode the text anew",
-				ErrTokenizer, side.name, side.has.Fingerprint[:4], side.want.Fingerprint[:4])
+		if err := idfile.Vocab(side.has).Match(idfile.Vocab(side.want)); err != nil {
+			return fmt.Errorf("%w: %s %w", ErrTokenizer, side.name, err)
 		}
 	}
-	b = b[headerSize:]
-	if o.Checksum && crc32.Checksum(b, castagnoli) != s.h.crc {
+	b = b[idfile.HeaderSize:]
+	if o.Checksum && idfile.Sum(b) != s.h.crc {
 		return fmt.Errorf("%w: its bytes do not match their checksum: write the set anew", ErrCorrupt)
 	}
 	cut := s.h.tokens * int64(s.h.width)
@@ -237,18 +206,9 @@ func (s *Set) Target(dst []int32, i int) (int, error) {
 // read fills dst with the tokens from position at on, which belong to pair i.
 func (s *Set) read(dst []int32, at int64, v Vocabulary, i int) (int, error) {
 	b := s.tokens[at*int64(s.h.width):]
-	for j := range dst {
-		var id uint32
-		if s.h.width == 2 {
-			id = uint32(binary.LittleEndian.Uint16(b[2*j:]))
-		} else {
-			id = binary.LittleEndian.Uint32(b[4*j:])
-		}
-		if id >= uint32(v.Size) {
-			return 0, fmt.Errorf("pairs: %s: %w: token %d of pair %d is outside the vocabulary of %d: write the set anew",
-				s.path, ErrCorrupt, id, i, v.Size)
-		}
-		dst[j] = int32(id)
+	if bad := idfile.Decode(dst, b, s.h.width, v.Size); bad >= 0 {
+		return 0, fmt.Errorf("pairs: %s: %w: token %d of pair %d is outside the vocabulary of %d: write the set anew",
+			s.path, ErrCorrupt, uint32(dst[bad]), i, v.Size)
 	}
 	return len(dst), nil
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/idfile"
 )
 
 // past32 is more than 32 bits hold; where an int has no more, it is negative.
@@ -221,9 +223,9 @@ func FuzzSet(f *testing.F) {
 	}
 	f.Add(good)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) >= headerSize {
-			binary.LittleEndian.PutUint32(b[104:], crc32.Checksum(b[headerSize:], castagnoli))
-			binary.LittleEndian.PutUint32(b[124:], crc32.Checksum(b[:124], castagnoli))
+		if len(b) >= idfile.HeaderSize {
+			binary.LittleEndian.PutUint32(b[104:], idfile.Sum(b[idfile.HeaderSize:]))
+			idfile.Seal(b)
 		}
 		s := &Set{path: "fuzz"}
 		err := s.parse(b, OpenOptions{Checksum: true})
