@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/meter"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -32,7 +31,12 @@ const rounds = 5
 // MeasureKernels times the operations of the CPU backend at training's shapes.
 // report, if not nil, hears of each one.
 func MeasureKernels(m Machine, report func(Kernel)) ([]Kernel, error) {
-	be, err := cpu.New(cpu.Options{Threads: m.Threads, ISA: m.ISA, ArenaBytes: cpu.ScratchBytes(m.Threads) + 1<<30})
+	o := backend.Options{Threads: m.Threads, ISA: m.ISA}
+	plan, err := backend.NewPlan(o)
+	if err != nil {
+		return nil, err
+	}
+	be, err := backend.Open(o, plan.Peak().Total+1<<30)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
 package bench
 
 import (
+	"runtime"
 	"sync"
 	"time"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/kernel"
 )
@@ -17,16 +19,29 @@ type Machine struct {
 }
 
 // MeasureMachine measures for about half a second.
-func MeasureMachine(isa string, threads int) (Machine, error) {
-	level := cpufeat.Best()
-	if isa != "" {
-		var err error
-		if level, err = cpufeat.Parse(isa); err != nil {
-			return Machine{}, err
-		}
+func MeasureMachine(o backend.Options) (Machine, error) {
+	level, err := instructions(o)
+	if err != nil {
+		return Machine{}, err
 	}
-	return Machine{ISA: level.String(), Threads: threads,
-		GFLOPS: fmaPeak(kernel.ISA(level), threads), Bandwidth: bandwidth(threads)}, nil
+	n := threads(o)
+	return Machine{ISA: level.String(), Threads: n, GFLOPS: fmaPeak(kernel.ISA(level), n), Bandwidth: bandwidth(n)}, nil
+}
+
+// instructions returns the instruction set that o stands for.
+func instructions(o backend.Options) (cpufeat.Level, error) {
+	if o.ISA == "" {
+		return cpufeat.Best(), nil
+	}
+	return cpufeat.Parse(o.ISA)
+}
+
+// threads returns the number of threads that o stands for.
+func threads(o backend.Options) int {
+	if o.Threads > 0 {
+		return o.Threads
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // best returns the largest rate of work per second of a few rounds, in which

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/meter"
 	"github.com/bdia-go/bdia/train"
 )
@@ -35,12 +35,16 @@ type Step struct {
 // number of timed ones. Every operation is metered, which costs well below one
 // part in a thousand. It ends early, with an error, when ctx is done.
 func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
+	isa, err := instructions(cfg.Engine)
+	if err != nil {
+		return Step{}, err
+	}
 	before := peakRSS()
 	planned, err := train.Plan(cfg)
 	if err != nil {
 		return Step{}, err
 	}
-	be, err := cpu.New(cpu.Options{Threads: cfg.Engine.Threads, ISA: cfg.Engine.ISA, ArenaBytes: planned.Total})
+	be, err := backend.Open(cfg.Engine, planned.Total)
 	if err != nil {
 		return Step{}, err
 	}
@@ -71,7 +75,7 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 		}
 	}
 	slices.Sort(times)
-	r := Step{Memory: cfg.Method.Memory.String(), Threads: cpu.Threads(cfg.Engine.Threads), ISA: be.ISA(), Steps: steps,
+	r := Step{Memory: cfg.Method.Memory.String(), Threads: threads(cfg.Engine), ISA: isa.String(), Steps: steps,
 		SecondsPerStep: times[len(times)/2], PeakArenaBytes: be.Peak().Total, PeakRSSMB: peakRSS(), RSSBeforeMB: before, Operations: m.Ops()}
 	for _, p := range s.Params() {
 		r.Params += p.Value.Len()

@@ -10,7 +10,6 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
@@ -141,7 +140,7 @@ func benchConfig(f *pflag.FlagSet, architecture string) (train.Config, error) {
 
 // measure measures the machine with the threads and instruction set of cfg.
 func measure(cfg train.Config) (bench.Machine, error) {
-	m, err := bench.MeasureMachine(cfg.Engine.ISA, cpu.Threads(cfg.Engine.Threads))
+	m, err := bench.MeasureMachine(cfg.Engine)
 	return m, usage(err)
 }
 

@@ -57,7 +57,7 @@ var rules = []rule{
 	{"convert", "backend format/gguf format/onnx format/safetensors model nn tensor tokenizer", ""},
 	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
-	{"bench", "backend backend/cpu backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
+	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }
 
 // programs may import what they like; nothing may import them.
