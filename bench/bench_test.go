@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/train"
 )
 
