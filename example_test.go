@@ -58,15 +58,15 @@ func Example() {
 	}
 	sink := &updateNow{be: be, opt: opt}
 	for step := 1; step <= 40; step++ {
-		var sum float64
 		sink.step = step
 		pass := backend.Pass{Train: true, Seed: 1, Step: step}
-		if err := m.Step(batch, pass, 1/float32(tokens), sink, &sum); err != nil {
+		losses, err := m.Step(batch, pass, 1/float32(tokens), sink)
+		if err != nil {
 			fmt.Println(err)
 			return
 		}
 		if step%20 == 0 || step == 1 {
-			fmt.Printf("step %2d: loss %.3f\n", step, sum/float64(tokens))
+			fmt.Printf("step %2d: loss %.3f\n", step, model.AddLosses(0, losses)/float64(tokens))
 		}
 	}
 	// Output:

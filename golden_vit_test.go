@@ -68,7 +68,7 @@ func goldenViT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Mem
 	sink := &collect{be: be, grads: map[string][]float32{}}
 	n := float64(batch.Size)
 	var sum float64
-	if err := m.Step(batch, backend.Pass{Train: true}, float32(1/n), sink, &sum); err != nil {
+	if err := testkit.AddTo(&sum)(m.Step(batch, backend.Pass{Train: true}, float32(1/n), sink)); err != nil {
 		t.Fatal(err)
 	}
 	want := tinyViT.Layers + 1
@@ -91,7 +91,7 @@ func goldenViT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Mem
 		testkit.EqualBits(t, fmt.Sprintf("inference x_%d", k), read(be, x), g.F32(fmt.Sprintf("infer.x.%d", k)))
 	}
 	sum = 0
-	if err := m.Loss(batch, bdia.DefaultGrid, &sum); err != nil {
+	if err := testkit.AddTo(&sum)(m.Loss(batch, bdia.DefaultGrid)); err != nil {
 		t.Fatal(err)
 	}
 	testkit.Near(t, "inference loss", []float32{float32(sum / n)}, g.F32("infer.loss"), 1e-5)

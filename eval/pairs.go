@@ -15,7 +15,9 @@ func Translations(ctx context.Context, m *model.Seq2Seq, set *pairs.Sequential, 
 	var sum float64
 	err = EachPairBatch(ctx, set, most, buf, func(b *pairs.Batch) error {
 		targets += b.Targets
-		return m.Loss(PairBatch(b), grid, &sum)
+		losses, err := m.Loss(PairBatch(b), grid)
+		sum = model.AddLosses(sum, losses)
+		return err
 	})
 	return sum / float64(targets), targets, err
 }

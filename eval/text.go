@@ -32,7 +32,8 @@ type Decoder interface {
 
 // RehearseText runs what Text takes of memory: one batch of the largest size.
 func RehearseText(m *model.GPT, w *Windows, grid bdia.Grid) error {
-	return m.Loss(w.Largest(), grid, new(float64))
+	_, err := m.Loss(w.Largest(), grid)
+	return err
 }
 
 // Text measures m on the windows of a text, on a grid and in float32. Progress, which
@@ -49,13 +50,16 @@ func Text(ctx context.Context, m *model.GPT, tok Decoder, w *Windows, grid bdia.
 		if err != nil {
 			return r, err
 		}
-		if err := m.Loss(b, grid, &onGrid); err != nil {
+		losses, err := m.Loss(b, grid)
+		if err != nil {
 			return r, err
 		}
+		onGrid = model.AddLosses(onGrid, losses)
 		if grid != bdia.NoGrid {
-			if err := m.Loss(b, bdia.NoGrid, &inFloat); err != nil {
+			if losses, err = m.Loss(b, bdia.NoGrid); err != nil {
 				return r, err
 			}
+			inFloat = model.AddLosses(inFloat, losses)
 		}
 		targets := b.Targets[:0]
 		for _, id := range b.Targets {

@@ -160,16 +160,18 @@ func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
 			return err
 		}
 		if step == 0 && last > T && prompts > 1 { // one has outgrown the context, the others are cached
-			m.NextLogits(logits, make([]int32, T), o.Grid)
+			if err := m.NextLogits(logits, make([]int32, T), o.Grid); err != nil {
+				return err
+			}
 		}
 	}
 	if last > T {
 		a.close()
 	}
-	if a.d == nil {
-		m.NextLogits(logits, make([]int32, min(last, T)), o.Grid)
+	if a.d != nil {
+		return nil
 	}
-	return nil
+	return m.NextLogits(logits, make([]int32, min(last, T)), o.Grid)
 }
 
 // checkPrompt reports what the model cannot continue.
@@ -232,7 +234,9 @@ func (a *ahead) next(texts []text) error {
 	}
 	for i, x := range texts {
 		if x.open && !slices.Contains(a.rows, i) {
-			a.m.NextLogits(x.logits, x.ids[max(0, len(x.ids)-T):], a.grid)
+			if err := a.m.NextLogits(x.logits, x.ids[max(0, len(x.ids)-T):], a.grid); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

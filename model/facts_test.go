@@ -54,8 +54,7 @@ func TestStochasticDepth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var sum float64
-		if err := m.Step(newImages(c, 2), trainPass, 1, newSink(d, m.Params()), &sum); err != nil {
+		if _, err := m.Step(newImages(c, 2), trainPass, 1, newSink(d, m.Params())); err != nil {
 			t.Fatal(err)
 		}
 		if got := fmt.Sprint(d.of); got != want {

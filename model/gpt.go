@@ -27,7 +27,7 @@ type GPT struct {
 	params    []*tensor.Param
 	frozen    int             // first blocks that do not learn
 	adapters  []*tensor.Param // of the others
-	tally     tally
+	losses    lossBuffer
 }
 
 // Batch is Size samples of one length: Inputs and Targets are (Size,T). A target
@@ -116,14 +116,14 @@ func (m *GPT) Init(seed uint64) {
 	nn.Fill(m.be, m.head.Norm.Bias, 0)
 }
 
-// Step runs one micro-batch forward and back and hands the gradients of
-// scale * sum of losses to sink. It adds the losses of the tokens to sum, in
-// order. It fails, before any gradient reaches sink, when the batch is not one
-// for this model (ErrBatch), the loss is not finite (ErrDiverged) or a state left
-// the exact range (bdia.ErrRange).
-func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+// Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.
+// For the gradients of the mean loss, scale is 1 over the tokens of the whole batch, of which b may be a part. Step
+// returns the loss of every token in nats (Size*T), 0 for backend.Ignore, in memory that the model's next pass
+// overwrites (see AddLosses). It fails, before any gradient reaches sink, when the model cannot take b (ErrBatch), the
+// loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
-		return err
+		return nil, err
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
@@ -134,11 +134,12 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
 	xK, err := m.Stack.Forward()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m.head.LossBackward(m.Stack.Grad(), losses, xK, targets, scale)
-	if err := m.tally.add(m.be, losses, pass, sum); err != nil {
-		return err
+	host, err := m.losses.read(m.be, losses, pass)
+	if err != nil {
+		return nil, err
 	}
 	m.Stack.Reverse(sink)
 	if dx0 := m.Stack.Grad(); !m.embedding.Token.Frozen {
@@ -146,7 +147,7 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink, su
 		m.embeddingBackward(dx0, ids)
 	}
 	sink.Close(m.outer)
-	return nil
+	return host, nil
 }
 
 // embeddingBackward adds the gradients of both tables. The head's share of a
@@ -206,46 +207,46 @@ func (m *GPT) forward(b Batch, pass backend.Pass) error {
 	return err
 }
 
-// Loss adds the losses of the tokens of b, without training, to sum. States are
-// rounded to grid, or not for bdia.NoGrid. It fails for a batch that is not one
-// for this model (ErrBatch) and a loss that is not finite (ErrDiverged).
-func (m *GPT) Loss(b Batch, grid bdia.Grid, sum *float64) error {
+// Loss returns the losses of b as Step does, without training. States are rounded to grid, or not for bdia.NoGrid. It
+// fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
+func (m *GPT) Loss(b Batch, grid bdia.Grid) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
-		return err
+		return nil, err
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
 	ids, targets, losses := m.upload(b)
 	x := m.infer(ids, grid)
 	m.head.Loss(losses, x, targets)
-	return m.tally.add(m.be, losses, backend.Pass{}, sum)
+	return m.losses.read(m.be, losses, backend.Pass{})
 }
 
-// Logits writes the logits (Size,T,V) of every position of b's Inputs to dst.
-// It panics for inputs that the model cannot take.
-func (m *GPT) Logits(dst []float32, b Batch, grid bdia.Grid) {
-	m.logits(dst, b, grid, 0)
+// Logits writes the logits (Size,T,V) of every position of b's Inputs to dst. It fails when the model cannot take b
+// (ErrBatch).
+func (m *GPT) Logits(dst []float32, b Batch, grid bdia.Grid) error {
+	return m.logits(dst, b, grid, 0)
 }
 
-// NextLogits writes the logits (V) of the position after ids, at most Context
-// of them, to dst. It panics for ids that the model cannot take.
-func (m *GPT) NextLogits(dst []float32, ids []int32, grid bdia.Grid) {
-	m.logits(dst, Batch{Size: 1, Inputs: ids}, grid, len(ids)-1)
+// NextLogits writes the logits (V) of the position after ids, at most Context of them, to dst. It fails when the model
+// cannot take ids (ErrBatch).
+func (m *GPT) NextLogits(dst []float32, ids []int32, grid bdia.Grid) error {
+	return m.logits(dst, Batch{Size: 1, Inputs: ids}, grid, len(ids)-1)
 }
 
 // logits writes the logits of the rows of b from the given one on.
-func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) {
+func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) error {
 	if err := m.check(b, false); err != nil {
-		panic(err)
+		return err
 	}
 	mark := m.be.Mark()
+	defer m.be.Release(mark)
 	ids, _, _ := m.upload(b)
 	x := m.infer(ids, grid)
 	rows := x.RowRange(from, x.Rows())
 	logits := m.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{rows.Rows(), m.Config.Vocab})
 	m.head.Rows(logits, rows)
 	m.be.Download(dst, logits)
-	m.be.Release(mark)
+	return nil
 }
 
 // infer returns x_K (B,T,C) of the ordinary transformer for ids (B,T).

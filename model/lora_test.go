@@ -44,7 +44,7 @@ func TestAdapterGradients(t *testing.T) {
 				be := newCPU(t, 1)
 				m := adapted(t, be, c, lora, plain(gamma))
 				b := newBatch(c, 2)
-				checkSlopes(t, be, m.Learned(), func(s bdia.Sink, sum *float64) error { return m.Step(b, trainPass, 1, s, sum) })
+				checkSlopes(t, be, m.Learned(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
 			})
 		}
 	}
@@ -98,7 +98,7 @@ func TestAdaptersAlone(t *testing.T) {
 			for range 20 {
 				last = 0
 				pass.Step++
-				if err := m.Step(b, pass, 1.0/15, descend{be}, &last); err != nil {
+				if err := testkit.AddTo(&last)(m.Step(b, pass, 1.0/15, descend{be})); err != nil {
 					t.Fatal(err)
 				}
 				if first == 0 {
@@ -196,7 +196,7 @@ func TestIgnoredTargets(t *testing.T) {
 	m := newModel(t, be, c, bdia.DefaultOptions())
 	b := newBatch(c, 2)
 	loss := func(b model.Batch) (sum float64) {
-		if err := m.Loss(b, bdia.DefaultGrid, &sum); err != nil {
+		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.DefaultGrid)); err != nil {
 			t.Fatal(err)
 		}
 		return sum
@@ -220,7 +220,7 @@ func TestIgnoredTargets(t *testing.T) {
 	}
 	s := newSink(be, m.Params())
 	var sum float64
-	if err := m.Step(b, trainPass, 1, s, &sum); err != nil || sum != 0 {
+	if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); err != nil || sum != 0 {
 		t.Errorf("loss %v, error %v without targets", sum, err)
 	}
 	for _, p := range m.Params() {
@@ -290,7 +290,7 @@ func TestDecodingWithAdapters(t *testing.T) {
 	ids := []int32{3, 1, 4, 1, 5}
 	want := make([]float32, c.Vocab)
 	m.NextLogits(want, ids, bdia.DefaultGrid)
-	if err := m.Step(newBatch(c, 2), trainPass, 1, newSink(be, m.Learned()), new(float64)); err != nil {
+	if _, err := m.Step(newBatch(c, 2), trainPass, 1, newSink(be, m.Learned())); err != nil {
 		t.Fatal(err)
 	}
 	d, err := m.Decode(1, c.Context, bdia.DefaultGrid)

@@ -28,7 +28,7 @@ type Seq2Seq struct {
 	head           *nn.Head
 	outer          []*tensor.Param // everything outside the blocks
 	params         []*tensor.Param
-	tally          tally
+	losses         lossBuffer
 }
 
 // PairBatch is B pairs of sequences, sources padded to S positions and targets to T.
@@ -169,14 +169,14 @@ func (m *Seq2Seq) Init(seed uint64) {
 	}
 }
 
-// Step runs one micro-batch forward and back and hands the gradients of
-// scale * sum of losses to sink. It adds the losses of the target tokens, label
-// smoothing included, to sum, in order. It fails, before any gradient reaches sink,
-// when the batch is not one for this model (ErrBatch), the loss is not finite
-// (ErrDiverged) or a state left the exact range (bdia.ErrRange).
-func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+// Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.
+// For the gradients of the mean loss, scale is 1 over the target tokens of the whole batch, of which b may be a part.
+// Step returns the loss of every target in nats (B*T), label smoothing included, 0 for backend.Ignore, in memory that
+// the model's next pass overwrites (see AddLosses). It fails, before any gradient reaches sink, when the model cannot
+// take b (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
-		return err
+		return nil, err
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
@@ -185,7 +185,7 @@ func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.
 	dy0 := m.be.Alloc(backend.Activation, tensor.F32, m.shape(b.B, b.T))
 	xK, stats, err := m.encode(d.source, pass)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m.Memory.Grad = m.be.Alloc(backend.Activation, tensor.F32, m.Memory.Value.Shape)
 	m.be.Zero(m.Memory.Grad)
@@ -193,11 +193,12 @@ func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.
 	top := m.be.Mark()
 	yK, err := m.decode(d.input, pass)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m.head.LossBackward(m.Decoder.Grad(), d.losses, yK, d.targets, scale)
-	if err := m.tally.add(m.be, d.losses, pass, sum); err != nil {
-		return err
+	host, err := m.losses.read(m.be, d.losses, pass)
+	if err != nil {
+		return nil, err
 	}
 	m.Decoder.Reverse(sink)
 	m.be.Copy(dy0, m.Decoder.Grad())
@@ -210,7 +211,7 @@ func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.
 	m.drop.Apply(dy0, pass, m.Decoder.First, backend.SiteEmbedding)
 	m.embeddingBackward(dx0, dy0, d)
 	sink.Close(m.outer)
-	return nil
+	return host, nil
 }
 
 // encode runs the encoder's training pass and leaves the memory. xK and stats are
@@ -299,19 +300,17 @@ func (m *Seq2Seq) Drift(b PairBatch, pass backend.Pass, stack *bdia.Stack, repor
 // grid.
 func (m *Seq2Seq) MaxAbs() float64 { return max(m.Encoder.MaxAbs(), m.Decoder.MaxAbs()) }
 
-// Loss adds the losses of the target tokens of b, without training and label
-// smoothing, to sum. States are rounded to grid, or not for bdia.NoGrid. It fails
-// for a batch that is not one for this model (ErrBatch) and a loss that is not
-// finite (ErrDiverged).
-func (m *Seq2Seq) Loss(b PairBatch, grid bdia.Grid, sum *float64) error {
+// Loss returns the losses of b as Step does, without training and label smoothing. States are rounded to grid, or not
+// for bdia.NoGrid. It fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
+func (m *Seq2Seq) Loss(b PairBatch, grid bdia.Grid) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
-		return err
+		return nil, err
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
 	d := m.upload(b, true)
 	m.head.Loss(d.losses, m.infer(d, grid), d.targets)
-	return m.tally.add(m.be, d.losses, backend.Pass{}, sum)
+	return m.losses.read(m.be, d.losses, backend.Pass{})
 }
 
 // Logits writes the logits (B,T,V) of what follows each position of b's Input to

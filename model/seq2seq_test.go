@@ -81,7 +81,7 @@ func TestSeq2SeqGradients(t *testing.T) {
 				be := newCPU(t, 1)
 				m := newSeq2Seq(t, be, c, plain(gamma))
 				b := newPairs(c, 3)
-				checkSlopes(t, be, m.Params(), func(s bdia.Sink, sum *float64) error { return m.Step(b, trainPass, 1, s, sum) })
+				checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
 			})
 		}
 	}
@@ -102,7 +102,7 @@ func TestSeq2SeqInit(t *testing.T) {
 		m.Init(5)
 		b := newPairs(c, 4)
 		var sum float64
-		if err := m.Loss(b, bdia.DefaultGrid, &sum); err != nil {
+		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.DefaultGrid)); err != nil {
 			t.Fatal(err)
 		}
 		if loss, want := sum/float64(realTargets(b)), math.Log(200); math.Abs(loss-want) > 0.15 {
@@ -131,7 +131,7 @@ func TestSeq2SeqLossIsThatOfLogits(t *testing.T) {
 		m := newSeq2Seq(t, be, c, bdia.DefaultOptions())
 		b := newPairs(c, 3)
 		var sum, want float64
-		if err := m.Loss(b, grid, &sum); err != nil {
+		if err := testkit.AddTo(&sum)(m.Loss(b, grid)); err != nil {
 			t.Fatal(err)
 		}
 		logits := make([]float32, len(b.Input)*c.TargetVocab)
@@ -252,10 +252,10 @@ func TestSeq2SeqBadBatches(t *testing.T) {
 		b := newPairs(c, 2)
 		bad.change(&b)
 		var sum float64
-		if err := m.Step(b, trainPass, 1, s, &sum); !errors.Is(err, model.ErrBatch) {
+		if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
 			t.Errorf("%s: Step: error %v", name, err)
 		}
-		if err := m.Loss(b, bdia.NoGrid, &sum); !errors.Is(err, model.ErrBatch) {
+		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.NoGrid)); !errors.Is(err, model.ErrBatch) {
 			t.Errorf("%s: Loss: error %v", name, err)
 		}
 		if d, err := m.Decode(b, 1, 2, bdia.NoGrid); errors.Is(err, model.ErrBatch) != bad.source {
@@ -302,10 +302,10 @@ func TestSeq2SeqStepsDoNotAllocate(t *testing.T) {
 	if got := testing.AllocsPerRun(20, func() {
 		var sum float64
 		pass.Step++
-		if err := m.Step(b, pass, 1, s, &sum); err != nil {
+		if err := testkit.AddTo(&sum)(m.Step(b, pass, 1, s)); err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Loss(b, bdia.DefaultGrid, &sum); err != nil {
+		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.DefaultGrid)); err != nil {
 			t.Fatal(err)
 		}
 	}); got != 0 {
@@ -335,10 +335,10 @@ func TestSeq2SeqPlan(t *testing.T) {
 						s = newSink(be, m.Params())
 					}
 					var sum float64
-					if err := m.Step(b, trainPass, 1, s, &sum); err != nil {
+					if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); err != nil {
 						t.Fatal(err)
 					}
-					if err := m.Loss(b, opt.Grid, &sum); err != nil {
+					if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
 						t.Fatal(err)
 					}
 					d, err := m.Decode(b, 4, 5, opt.Grid)
@@ -379,7 +379,7 @@ func TestSeq2SeqMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Step(model.NewPairBatch(64, 32, 32), trainPass, 1, passing{be}, new(float64)); err != nil {
+		if _, err := m.Step(model.NewPairBatch(64, 32, 32), trainPass, 1, passing{be}); err != nil {
 			t.Fatal(err)
 		}
 		return be.Peak().Total

@@ -38,7 +38,7 @@ type ViT struct {
 	head      *nn.ClassHead
 	outer     []*tensor.Param // everything outside the blocks
 	params    []*tensor.Param
-	tally     tally
+	losses    lossBuffer
 	infer     func(x tensor.Tensor, grid bdia.Grid, gamma float64)
 	host      struct {
 		patches []float32 // (B*N,3*P*P)
@@ -133,14 +133,14 @@ func (m *ViT) Init(seed uint64) {
 	m.head.Init(seed, 8)
 }
 
-// Step runs one micro-batch forward and back and hands the gradients of
-// scale * sum of losses to sink. It adds the losses of the images to sum, in
-// order. It fails, before any gradient reaches sink, when the batch is not one
-// for this model (ErrBatch), the loss is not finite (ErrDiverged) or a state left
-// the exact range (bdia.ErrRange).
-func (m *ViT) Step(b ImageBatch, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
+// Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.
+// For the gradients of the mean loss, scale is 1 over the images of the whole batch, of which b may be a part. Step
+// returns the loss of every image in nats (Size), in memory that the model's next pass overwrites (see AddLosses). It
+// fails, before any gradient reaches sink, when the model cannot take b (ErrBatch), the loss is not finite
+// (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+func (m *ViT) Step(b ImageBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
-		return err
+		return nil, err
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
@@ -149,18 +149,19 @@ func (m *ViT) Step(b ImageBatch, pass backend.Pass, scale float32, sink bdia.Sin
 	targets, losses := m.uploadTargets(b)
 	xK, err := m.forward(patches, ids, pass)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m.head.LossBackward(m.Stack.Grad(), losses, xK, targets, scale)
-	if err := m.tally.add(m.be, losses, pass, sum); err != nil {
-		return err
+	host, err := m.losses.read(m.be, losses, pass)
+	if err != nil {
+		return nil, err
 	}
 	m.Stack.Reverse(sink)
 	dx0 := m.Stack.Grad()
 	m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
 	m.embedding.Backward(dx0, patches, ids)
 	sink.Close(m.outer)
-	return nil
+	return host, nil
 }
 
 // forward runs a training pass up to x_K.
@@ -187,19 +188,18 @@ func (m *ViT) Drift(b ImageBatch, pass backend.Pass, report func(k int, rms, lar
 	return m.Stack.Drift(report)
 }
 
-// Loss adds the losses of the images of b, without training, to sum. States are
-// rounded to grid, or not for bdia.NoGrid. It fails for a batch that is not one
-// for this model (ErrBatch) and a loss that is not finite (ErrDiverged).
-func (m *ViT) Loss(b ImageBatch, grid bdia.Grid, sum *float64) error {
+// Loss returns the losses of b as Step does, without training. States are rounded to grid, or not for bdia.NoGrid. It
+// fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
+func (m *ViT) Loss(b ImageBatch, grid bdia.Grid) ([]float32, error) {
 	if err := m.checkInference(b, true, grid, 0); err != nil {
-		return err
+		return nil, err
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
 	patches, ids := m.upload(b)
 	targets, losses := m.uploadTargets(b)
 	m.head.Loss(losses, m.run(patches, ids, grid, 0), targets)
-	return m.tally.add(m.be, losses, backend.Pass{}, sum)
+	return m.losses.read(m.be, losses, backend.Pass{})
 }
 
 // Logits writes the logits (Size,V) of b's images to dst. States are rounded to

@@ -76,7 +76,7 @@ func TestViTGradients(t *testing.T) {
 				be := newCPU(t, 1)
 				m := newViT(t, be, c, opt)
 				b := newImages(c, 3)
-				checkSlopes(t, be, m.Params(), func(s bdia.Sink, sum *float64) error { return m.Step(b, trainPass, 1, s, sum) })
+				checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
 			})
 		}
 	}
@@ -91,7 +91,7 @@ func TestViTInit(t *testing.T) {
 	m := newViT(t, be, c, bdia.DefaultOptions())
 	m.Init(5)
 	var sum float64
-	if err := m.Loss(newImages(c, 4), bdia.DefaultGrid, &sum); err != nil {
+	if err := testkit.AddTo(&sum)(m.Loss(newImages(c, 4), bdia.DefaultGrid)); err != nil {
 		t.Fatal(err)
 	}
 	if loss, want := sum/4, math.Log(7); math.Abs(loss-want) > 0.1 {
@@ -132,7 +132,7 @@ func TestViTLogits(t *testing.T) {
 			m := newViT(t, be, c, bdia.DefaultOptions())
 			b := newImages(c, 3)
 			var sum, want float64
-			if err := m.Loss(b, grid, &sum); err != nil {
+			if err := testkit.AddTo(&sum)(m.Loss(b, grid)); err != nil {
 				t.Fatal(err)
 			}
 			logits := make([]float32, 3*c.Classes)
@@ -202,7 +202,7 @@ func TestPatchOrder(t *testing.T) {
 				testkit.EqualBits(t, fmt.Sprintf("value %d of the patches", at), read(be, x), want)
 			}
 		}
-		if err := m.Step(b, trainPass, 1, newSink(be, m.Params()), new(float64)); err != nil {
+		if _, err := m.Step(b, trainPass, 1, newSink(be, m.Params())); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,17 +228,17 @@ func TestViTBadBatches(t *testing.T) {
 		b := newImages(c, 2)
 		change(&b)
 		var sum float64
-		if err := m.Step(b, trainPass, 1, s, &sum); !errors.Is(err, model.ErrBatch) {
+		if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
 			t.Errorf("%s: Step: error %v", name, err)
 		}
-		if err := m.Loss(b, bdia.NoGrid, &sum); !errors.Is(err, model.ErrBatch) {
+		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.NoGrid)); !errors.Is(err, model.ErrBatch) {
 			t.Errorf("%s: Loss: error %v", name, err)
 		}
 	}
 	b := newImages(c, 2)
 	b.Pixels[9] = float32(math.NaN())
 	var sum float64
-	if err := m.Step(b, trainPass, 1, s, &sum); !errors.Is(err, bdia.ErrRange) {
+	if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); !errors.Is(err, bdia.ErrRange) {
 		t.Errorf("a pixel that is NaN: error %v", err)
 	}
 	logits := make([]float32, 2*c.Classes)
@@ -272,10 +272,10 @@ func TestViTStepsDoNotAllocate(t *testing.T) {
 		if got := testing.AllocsPerRun(20, func() {
 			var sum float64
 			pass.Step++
-			if err := m.Step(b, pass, 1, s, &sum); err != nil {
+			if err := testkit.AddTo(&sum)(m.Step(b, pass, 1, s)); err != nil {
 				t.Fatal(err)
 			}
-			if err := m.Loss(b, opt.Grid, &sum); err != nil {
+			if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
 				t.Fatal(err)
 			}
 		}); got != 0 {
@@ -303,10 +303,10 @@ func TestViTPlan(t *testing.T) {
 				m := newViT(t, be, c, opt)
 				b := newImages(c, 3)
 				var sum float64
-				if err := m.Step(b, trainPass, 1, newSink(be, m.Params()), &sum); err != nil {
+				if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, newSink(be, m.Params()))); err != nil {
 					t.Fatal(err)
 				}
-				if err := m.Loss(b, opt.Grid, &sum); err != nil {
+				if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
 					t.Fatal(err)
 				}
 				return be.Peak()
@@ -346,7 +346,7 @@ func TestPaperMemory(t *testing.T) {
 		if !now {
 			s = newSink(be, m.Params())
 		}
-		if err := m.Step(model.NewImageBatch(c, 128), trainPass, 1, s, new(float64)); err != nil {
+		if _, err := m.Step(model.NewImageBatch(c, 128), trainPass, 1, s); err != nil {
 			t.Fatal(err)
 		}
 		return float64(be.Peak().Total)

@@ -188,7 +188,11 @@ func (r *Run) survey(p *passes, be backend.Backend, load bool) (c Calibration, e
 			grid bdia.Grid
 			sum  *float64
 		}{{c.Grid, &onGrid}, {bdia.NoGrid, &inFloat}} {
-			if err := p.run(b, func(some model.Batch, _ int) error { return l.gpt().Loss(some, way.grid, way.sum) }); err != nil {
+			if err := p.run(b, func(some model.Batch, _ int) error {
+				losses, err := l.gpt().Loss(some, way.grid)
+				*way.sum = model.AddLosses(*way.sum, losses)
+				return err
+			}); err != nil {
 				return c, err
 			}
 		}

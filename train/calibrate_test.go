@@ -10,6 +10,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -159,7 +160,7 @@ func TestCalibrationLosses(t *testing.T) {
 				} else {
 					b, err = r.Pairs.CompletionBatch(r.Config, step)
 				}
-				if err = firstOf(err, m.Loss(b, c.Grid, &onGrid), m.Loss(b, bdia.NoGrid, &inFloat)); err != nil {
+				if err = firstOf(err, testkit.AddTo(&onGrid)(m.Loss(b, c.Grid)), testkit.AddTo(&inFloat)(m.Loss(b, bdia.NoGrid))); err != nil {
 					t.Fatal(err)
 				}
 				for _, id := range b.Targets {

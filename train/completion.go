@@ -133,11 +133,11 @@ func (b completionBatch) shape() pairs.Shape {
 	return pairs.Shape{B: b.Size, T: len(b.Inputs) / b.Size}
 }
 
-func (c *completion) step(pass backend.Pass, _ int, scale float32, sink bdia.Sink, sum *float64) error {
+func (c *completion) step(pass backend.Pass, _ int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := c.prepare(pass.Step); err != nil {
-		return err
+		return nil, err
 	}
-	return c.Step(c.joined.Batch, pass, scale, sink, sum)
+	return c.Step(c.joined.Batch, pass, scale, sink)
 }
 
 // evaluate measures the ordinary transformer (gamma 0) on the run's grid.
@@ -162,7 +162,9 @@ func CompletionLoss(ctx context.Context, m *model.GPT, set *pairs.Sequential, cf
 	err = eachBatch(ctx, set, cfg.Loop.EvalSamples, pairs.NewBatch(pairs.Room{}), func(two *pairs.Batch) error {
 		b.join(two, cfg.Tune.LossOnPrompt)
 		losses += b.losses
-		return m.Loss(b.Batch, grid, &sum)
+		losses, err := m.Loss(b.Batch, grid)
+		sum = model.AddLosses(sum, losses)
+		return err
 	})
 	return sum / float64(losses), losses, err
 }
@@ -182,7 +184,7 @@ func (c *completion) rehearse() error {
 			f.add(b.shape(), k)
 		}
 		for _, s := range f.shapes {
-			if err := c.Loss(model.NewBatch(s.B, s.T), c.cfg.Method.Grid, new(float64)); err != nil {
+			if _, err := c.Loss(model.NewBatch(s.B, s.T), c.cfg.Method.Grid); err != nil {
 				return err
 			}
 		}

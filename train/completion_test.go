@@ -17,6 +17,7 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -324,7 +325,7 @@ func TestCompletionLoss(t *testing.T) {
 			var b completionBatch
 			b.join(two, false)
 			n += b.losses
-			if err := m.Loss(b.Batch, cfg.Method.Grid, &sum); err != nil {
+			if err := testkit.AddTo(&sum)(m.Loss(b.Batch, cfg.Method.Grid)); err != nil {
 				t.Fatal(err)
 			}
 		}

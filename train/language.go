@@ -98,12 +98,12 @@ func (l *language) batch(int) (samples, losses int, err error) {
 // largest is any step.
 func (l *language) largest() ([]int, error) { return []int{1}, nil }
 
-func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
+func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := l.first(n)
 	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {
-		return err
+		return nil, err
 	}
-	return l.Step(b, pass, scale, sink, sum)
+	return l.Step(b, pass, scale, sink)
 }
 
 // first is room for n samples.
@@ -142,20 +142,21 @@ func (l *language) mean(ctx context.Context, set *data.Sequential) (float64, err
 		if err := set.Batch(first, b.Size, b.Inputs, b.Targets); err != nil {
 			return 0, err
 		}
-		if err := l.Loss(b, l.cfg.Method.Grid, &sum); err != nil {
+		losses, err := l.Loss(b, l.cfg.Method.Grid)
+		if err != nil {
 			return 0, err
 		}
+		sum = model.AddLosses(sum, losses)
 		first += b.Size
 	}
 	return sum / float64(set.Len()*l.cfg.Window()), nil
 }
 
 func (l *language) rehearse() error {
-	if err := l.Loss(l.room, l.cfg.Method.Grid, new(float64)); err != nil {
+	if _, err := l.Loss(l.room, l.cfg.Method.Grid); err != nil {
 		return err
 	}
-	l.NextLogits(make([]float32, l.cfg.Model.Vocab), make([]int32, l.cfg.Model.Context), l.cfg.Method.Grid)
-	return nil
+	return l.NextLogits(make([]float32, l.cfg.Model.Vocab), make([]int32, l.cfg.Model.Context), l.cfg.Method.Grid)
 }
 
 // show generates text that continues the held-out text's beginning.

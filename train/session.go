@@ -21,7 +21,6 @@ type Session struct {
 	learner learner
 	sink    Sink
 	average *optim.Average // of the weights; nil: there is none
-	sum     float64        // of the losses of the step at hand; here, for a step allocates nothing
 }
 
 // NewSession allocates model and optimiser of cfg on be, to learn from samples.
@@ -106,15 +105,17 @@ func (s *Session) Step(step int) (StepResult, error) {
 	r.Losses = losses
 	micro := samples / s.cfg.Loop.microBatches()
 	s.sink.Begin(step, r.LR)
-	s.sum = 0
+	var sum float64
 	for first := 0; first < samples; first += micro {
 		pass := backend.Pass{Train: true, Seed: s.cfg.Loop.Seed, Step: step, Sample: first}
-		if err := s.learner.step(pass, micro, float32(1/float64(losses)), s.sink, &s.sum); err != nil {
+		each, err := s.learner.step(pass, micro, float32(1/float64(losses)), s.sink)
+		if err != nil {
 			return r, err
 		}
+		sum = model.AddLosses(sum, each)
 		r.MaxAbs = max(r.MaxAbs, s.learner.maxAbs())
 	}
-	r.Loss = s.sum / float64(losses)
+	r.Loss = sum / float64(losses)
 	if r.GradNorm, err = s.sink.End(); err == nil && s.average != nil {
 		s.average.Update(step)
 	}

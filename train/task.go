@@ -115,9 +115,9 @@ type learner interface {
 	// largest lists steps among whose batches is the one that takes most memory, in
 	// rising order.
 	largest() ([]int, error)
-	// step trains on n samples from pass.Sample on and adds their losses to sum.
+	// step trains on n samples from pass.Sample on and returns their losses.
 	// It fails before any gradient reaches sink.
-	step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error
+	step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error)
 	// maxAbs is the largest |x| of the residual stream in the latest step; 0
 	// without a grid.
 	maxAbs() float64

@@ -109,11 +109,11 @@ func (f *frontier) add(s pairs.Shape, at int) {
 	f.shapes, f.at = append(f.shapes, s), append(f.at, at)
 }
 
-func (t *translation) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
+func (t *translation) step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := t.batches.Fill(pass.Step, pass.Sample, n, t.room); err != nil {
-		return err
+		return nil, err
 	}
-	return t.Step(PairBatch(t.room), pass, scale, sink, sum)
+	return t.Step(PairBatch(t.room), pass, scale, sink)
 }
 
 // PairBatch is b as models take it; they share memory.
@@ -148,7 +148,9 @@ func MeanLoss(ctx context.Context, m *model.Seq2Seq, set *pairs.Sequential, most
 	var sum float64
 	err = eachBatch(ctx, set, most, room, func(b *pairs.Batch) error {
 		targets += b.Targets
-		return m.Loss(PairBatch(b), grid, &sum)
+		losses, err := m.Loss(PairBatch(b), grid)
+		sum = model.AddLosses(sum, losses)
+		return err
 	})
 	return sum / float64(targets), targets, err
 }
@@ -192,7 +194,7 @@ func (t *translation) rehearse() error {
 			if err := set.Fill(k, 0, f.shapes[i].B, t.room); err != nil {
 				return err
 			}
-			if err := t.Loss(PairBatch(t.room), t.cfg.Method.Grid, new(float64)); err != nil {
+			if _, err := t.Loss(PairBatch(t.room), t.cfg.Method.Grid); err != nil {
 				return err
 			}
 		}

@@ -65,12 +65,12 @@ func (v *vision) batch(int) (samples, losses int, err error) {
 // largest is any step.
 func (v *vision) largest() ([]int, error) { return []int{1}, nil }
 
-func (v *vision) step(pass backend.Pass, n int, scale float32, sink bdia.Sink, sum *float64) error {
+func (v *vision) step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := v.first(n)
 	if err := v.batches.Batch(pass.Step, pass.Sample, n, b.Pixels, b.Targets); err != nil {
-		return err
+		return nil, err
 	}
-	return v.Step(b, pass, scale, sink, sum)
+	return v.Step(b, pass, scale, sink)
 }
 
 // first is room for n images.

@@ -24,7 +24,7 @@ type Trial struct {
 	// Stack has the states; nil for a model of two streams, which has no exact
 	// reverse walk to check, but does drift.
 	Stack *bdia.Stack
-	Step  func(pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error
+	Step  func(pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error)
 	Drift func(pass backend.Pass, report func(k int, rms, largest float64)) error
 }
 
@@ -73,8 +73,8 @@ func OfSeq2Seq(m *model.Seq2Seq, b model.PairBatch, decoder bool) Subject {
 			stack = m.Decoder
 		}
 		return Trial{Stack: stack,
-			Step: func(pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
-				return m.Step(b, pass, scale, sink, sum)
+			Step: func(pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
+				return m.Step(b, pass, scale, sink)
 			},
 			Drift: func(pass backend.Pass, report func(k int, rms, largest float64)) error {
 				return m.Drift(b, pass, stack, report)
@@ -85,14 +85,14 @@ func OfSeq2Seq(m *model.Seq2Seq, b model.PairBatch, decoder bool) Subject {
 
 // trained is a model that trains on batches B.
 type trained[B any] interface {
-	Step(b B, pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error
+	Step(b B, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error)
 	Drift(b B, pass backend.Pass, report func(k int, rms, largest float64)) error
 }
 
 func trial[B any](m trained[B], b B, stack *bdia.Stack) Trial {
 	return Trial{Stack: stack,
-		Step: func(pass backend.Pass, scale float32, sink bdia.Sink, sum *float64) error {
-			return m.Step(b, pass, scale, sink, sum)
+		Step: func(pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
+			return m.Step(b, pass, scale, sink)
 		},
 		Drift: func(pass backend.Pass, report func(k int, rms, largest float64)) error {
 			return m.Drift(b, pass, report)

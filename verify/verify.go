@@ -14,6 +14,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -78,7 +79,7 @@ func Plan(fresh func(be backend.Backend) (Subject, error), opt bdia.Options, dev
 		if err != nil {
 			return backend.Usage{}, err
 		}
-		if err := r.Step(backend.Pass{Train: true}, 1, &gradients{be: be}, new(float64)); err != nil {
+		if _, err := r.Step(backend.Pass{Train: true}, 1, &gradients{be: be}); err != nil {
 			return backend.Usage{}, err
 		}
 	}
@@ -110,7 +111,7 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 	states := make([][]float32, K+1)
 	ref.Stack.Observe = func(k int, x tensor.Tensor) { states[k] = download(be, x) }
 	want := &gradients{be: be, host: map[string][]float32{}}
-	if err := ref.Step(pass, scale, want, new(float64)); err != nil {
+	if _, err := ref.Step(pass, scale, want); err != nil {
 		return nil, err
 	}
 
@@ -126,13 +127,12 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 		injector.observe(k, x)
 	}
 	sink := &gradients{be: be, compare: want.host, report: r}
-	var sum float64
-	err = rev.Step(pass, scale, sink, &sum)
+	losses, err := rev.Step(pass, scale, sink)
 	injector.undo()
 	if err != nil {
 		return nil, err
 	}
-	r.MaxAbs, r.Loss = rev.Stack.MaxAbs(), sum/float64(s.Losses)
+	r.MaxAbs, r.Loss = rev.Stack.MaxAbs(), model.AddLosses(0, losses)/float64(s.Losses)
 	return r, nil
 }
 

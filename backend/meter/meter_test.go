@@ -38,7 +38,7 @@ func TestMatrixFLOPs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}, new(float64)); err != nil {
+		if _, err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
 			t.Fatal(err)
 		}
 		var got int64
@@ -82,7 +82,7 @@ func TestMatrixFLOPsOfPairs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := m.Step(model.NewPairBatch(B, S, T), backend.Pass{Train: true}, 1, discard{be}, new(float64)); err != nil {
+		if _, err := m.Step(model.NewPairBatch(B, S, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
 			t.Fatal(err)
 		}
 		var got int64
@@ -111,7 +111,7 @@ func TestMatrixFLOPsOfAdapters(t *testing.T) {
 	if err := m.AddLoRA(model.LoRAConfig{Rank: r, Alpha: 1, Targets: "qkv"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}, new(float64)); err != nil {
+	if _, err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
 		t.Fatal(err)
 	}
 	const (

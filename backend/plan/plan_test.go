@@ -9,6 +9,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
@@ -59,10 +60,10 @@ func train(t *testing.T, be backend.Backend, c model.GPTConfig, opt bdia.Options
 	}
 	var sum float64
 	b := model.NewBatch(2, c.Context)
-	if err := m.Step(b, backend.Pass{Train: true, Step: 1}, 0.1, update{be, o}, &sum); err != nil {
+	if err := testkit.AddTo(&sum)(m.Step(b, backend.Pass{Train: true, Step: 1}, 0.1, update{be, o})); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.Loss(b, opt.Grid, &sum); err != nil {
+	if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
 		t.Fatal(err)
 	}
 	m.NextLogits(make([]float32, c.Vocab), make([]int32, c.Context), opt.Grid)

@@ -112,7 +112,8 @@ func slidingWindows(text data.Tokens, T, stride, most int) (windows, error) {
 
 // plan runs what measuring with batches of up to most windows takes.
 func (w windows) plan(m *model.GPT, most int, grid bdia.Grid) error {
-	return m.Loss(model.NewBatch(min(most, w.n), w.T), grid, new(float64))
+	_, err := m.Loss(model.NewBatch(min(most, w.n), w.T), grid)
+	return err
 }
 
 // evaluate measures r's model on a grid and in float32.
@@ -202,13 +203,16 @@ func (l *loaded) measure(ctx context.Context, e *evalReport, w windows, atOnce i
 		if err != nil {
 			return nil, err
 		}
-		if err := l.model.Loss(b, l.grid, &onGrid); err != nil {
+		losses, err := l.model.Loss(b, l.grid)
+		if err != nil {
 			return nil, err
 		}
+		onGrid = model.AddLosses(onGrid, losses)
 		if l.grid != bdia.NoGrid {
-			if err := l.model.Loss(b, bdia.NoGrid, &inFloat); err != nil {
+			if losses, err = l.model.Loss(b, bdia.NoGrid); err != nil {
 				return nil, err
 			}
+			inFloat = model.AddLosses(inFloat, losses)
 		}
 		targets := b.Targets[:0]
 		for _, id := range b.Targets {

@@ -328,7 +328,7 @@ func (n net) logits(b sample, grid bdia.Grid) (dst []float32, err error) {
 	switch {
 	case n.GPT != nil:
 		dst = make([]float32, len(b.tokens.Inputs)*n.GPT.Config.Vocab)
-		n.GPT.Logits(dst, b.tokens, grid)
+		err = n.GPT.Logits(dst, b.tokens, grid)
 	case n.ViT != nil:
 		dst = make([]float32, b.images.Size*n.ViT.Config.Classes)
 		err = n.ViT.Logits(dst, b.images, grid, 0)

@@ -49,3 +49,14 @@ func (r *Room) Write(p []byte) (int, error) {
 	*r -= Room(len(p))
 	return len(p), nil
 }
+
+// AddTo returns a function that adds the losses of a pass to sum and passes its error on: it takes both results of a
+// model's Step or Loss, AddTo(&sum)(m.Step(...)).
+func AddTo(sum *float64) func(losses []float32, err error) error {
+	return func(losses []float32, err error) error {
+		for _, l := range losses {
+			*sum += float64(l)
+		}
+		return err
+	}
+}
