@@ -55,6 +55,7 @@ var rules = []rule{
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
 	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors model nn tensor tokenizer", ""},
+	{"hub", ". backend checkpoint convert model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},

@@ -1,0 +1,88 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia/convert"
+)
+
+var (
+	// ErrBase is wrapped by the error for base weights that changed after a run started from them.
+	ErrBase = errors.New("its weights are not those from which the run started")
+	// ErrAdapters is wrapped by the error for adapters on top of other adapters.
+	ErrAdapters = errors.New("has adapters of its own")
+)
+
+// Adapter describes the LoRA adapters in the model folder dir; ok is false for a folder
+// that has its own weights.
+func Adapter(dir string) (c convert.AdapterConfig, ok bool, err error) {
+	c, err = convert.ReadAdapterConfig(filepath.Join(dir, convert.AdapterConfigFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return c, false, nil
+	}
+	return c, err == nil, err
+}
+
+// weightsOf returns the folder of the weights of the language model in dir, and the
+// folder of the adapters to merge into them: adapter if it is given, else dir's own.
+func weightsOf(dir, adapter string) (weights, adapters string, err error) {
+	weights, err = WeightsDir(dir)
+	switch {
+	case err != nil || weights == dir:
+		return weights, adapter, err
+	case adapter != "":
+		return "", "", fmt.Errorf("hub: %s %w: a second adapter cannot be merged into it", dir, ErrAdapters)
+	}
+	return weights, dir, nil
+}
+
+// WeightsDir returns the folder of the weights of the model folder dir: dir, or the
+// folder of the model that the adapters in dir belong to. A run's adapters belong to
+// exactly the weights that the run started from (ErrBase).
+func WeightsDir(dir string) (string, error) {
+	c, adapted, err := Adapter(dir)
+	if err != nil || !adapted {
+		return dir, err
+	}
+	if _, err := os.Stat(c.Base); err != nil {
+		return "", fmt.Errorf("hub: %s: its adapters stand beside the model in %q, which cannot be read: name that folder in %s, as base_model_name_or_path: %w",
+			dir, c.Base, convert.AdapterConfigFile, err)
+	}
+	if _, again, err := Adapter(c.Base); err != nil {
+		return "", err
+	} else if again {
+		return "", fmt.Errorf("hub: %s: %w: its adapters stand beside %s, which %w; merge those first", dir, convert.ErrUnsupported, c.Base, ErrAdapters)
+	}
+	run, err := settingsOf(RunOf(dir))
+	if err != nil {
+		return "", err
+	}
+	return c.Base, CheckBase(c.Base, run.base)
+}
+
+// Fingerprint identifies the weights of the model folder dir, which it reads to the end.
+func Fingerprint(dir string) (string, error) {
+	w, err := convert.OpenWeights(dir)
+	if err != nil {
+		return "", err
+	}
+	defer w.Close()
+	return w.Fingerprint()
+}
+
+// CheckBase fails with ErrBase if the weights in dir have another fingerprint than base.
+// An empty base is not checked.
+func CheckBase(dir, base string) error {
+	if base == "" {
+		return nil
+	}
+	is, err := Fingerprint(dir)
+	if err == nil && is != base {
+		err = fmt.Errorf("hub: %s: %w: put those back, or start a new run; if they are only stored in another way, remove tune.base from the run's %s",
+			dir, ErrBase, RunFile)
+	}
+	return err
+}

@@ -1,0 +1,228 @@
+// Package hub opens model folders: what a run of bdia writes, and folders of Hugging
+// Face's and timm's files. Open reads the description of a folder; its methods GPT, ViT
+// and Seq2Seq make a working model of it, in memory that is exactly large enough.
+//
+//	folder, err := hub.Open("runs/shakespeare", hub.Options{Best: true})
+//	...
+//	m, err := folder.GPT(backend.Options{}, func(m *model.GPT) error { return generate.Rehearse(m, 100, o) })
+//	...
+//	defer m.Close()
+//
+// The package needs neither YAML nor plots, so a program that only uses models stays small.
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// Options say which model of a folder is opened, and what it must have.
+type Options struct {
+	Kind    convert.Kind // what the folder must hold (ErrKind); empty: any of them
+	Best    bool         // the best weights of a run, not the latest
+	Adapter string       // folder of a LoRA adapter in PEFT's files, to merge into a language model; empty: none
+	// WithoutText takes a language model without tokenizer files; Folder.Tokenizer is then nil.
+	WithoutText bool
+}
+
+// Folder describes a model folder: everything but the weights.
+type Folder struct {
+	Dir  string       // the folder with config.json; with Options.Best the folder of the best weights
+	Run  string       // the run directory that Dir is, or is the best/ of; empty: Dir is no run's
+	Kind convert.Kind // of the model
+	// Grid is the grid of the run's activations, bdia.NoGrid for a folder of other software.
+	Grid bdia.Grid
+
+	GPTInfo     convert.GPT2Info    // of a language model; End is the tokenizer's, if there is a tokenizer
+	ViTInfo     convert.ViTInfo     // of a vision transformer
+	Seq2SeqInfo convert.Seq2SeqInfo // of an encoder-decoder
+
+	Tokenizer      tokenizer.Tokenizer // of a language model
+	Source, Target tokenizer.Tokenizer // of an encoder-decoder; the same if the languages share one
+
+	// Separator stands between a prompt and its completion, in a run that learned such pairs; else it is nil.
+	Separator *string
+
+	// Weights is the folder of the weights: Dir, or the folder of the model that the adapters in Dir belong to.
+	Weights string
+	// Adapter is the folder of the adapters to merge into the weights: Options.Adapter, or Dir; empty: there are none.
+	Adapter string
+}
+
+var (
+	// ErrNoModel is wrapped by the error for a folder without config.json.
+	ErrNoModel = errors.New("holds no model")
+	// ErrNoRun is wrapped by the error for the best weights of a folder that is no run directory.
+	ErrNoRun = errors.New("is no run directory")
+	// ErrNoBest is wrapped by the error for a run without best weights.
+	ErrNoBest = errors.New("has no best weights")
+	// ErrMismatch is wrapped by the error for weights or tokenizers of another model than config.json describes.
+	ErrMismatch = errors.New("they do not belong together")
+)
+
+// KindError is the error for a folder with another kind of model than what was asked for.
+type KindError struct {
+	Dir        string
+	Have, Want convert.Kind
+}
+
+// kindNames say what a model is.
+var kindNames = map[convert.Kind]string{
+	convert.GPT2: "a language model", convert.ViT: "a vision transformer", convert.Seq2Seq: "an encoder-decoder",
+}
+
+// Error names both kinds.
+func (e *KindError) Error() string {
+	return fmt.Sprintf("%s holds %s, not %s", e.Dir, kindNames[e.Have], kindNames[e.Want])
+}
+
+// Unwrap makes errors.Is(err, convert.ErrUnsupported) true.
+func (e *KindError) Unwrap() error { return convert.ErrUnsupported }
+
+// Open reads the description of a model folder: a run directory, its best/ folder, a
+// LoRA adapter beside another model, or a folder of Hugging Face's or timm's files. A
+// checkpoint that was interrupted is settled first. Weights stay on the disk, though the
+// base weights of a run's adapters are read once, to see that they have not changed
+// (ErrBase).
+func Open(dir string, o Options) (*Folder, error) {
+	f := &Folder{Dir: dir, Run: RunOf(dir)}
+	if o.Best {
+		if f.Run == "" {
+			return nil, fmt.Errorf("hub: %s %w: it has no %s", dir, ErrNoRun, RunFile)
+		}
+		var err error
+		if f.Dir, err = BestOf(f.Run); err != nil {
+			return nil, err
+		}
+	}
+	home := f.Run
+	if home == "" {
+		home = dir
+	}
+	if err := checkpoint.Settle(home); err != nil {
+		return nil, err
+	}
+	if err := f.describe(o); err != nil {
+		return nil, err
+	}
+	run, err := settingsOf(f.Run)
+	if err != nil {
+		return nil, err
+	}
+	f.Grid = run.grid
+	if run.task == completion {
+		f.Separator = &run.separator
+	}
+	return f, nil
+}
+
+// describe reads config.json, the adapters' description and the tokenizers.
+func (f *Folder) describe(o Options) (err error) {
+	f.Kind, err = convert.KindOf(f.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, missing := os.Stat(f.Dir); missing != nil {
+			return fmt.Errorf("hub: %w", missing)
+		}
+		return fmt.Errorf("hub: %s %w: %s is missing; is it a run directory, and has it saved a checkpoint?", f.Dir, ErrNoModel, configFile)
+	}
+	if err != nil {
+		return err
+	}
+	if o.Kind != "" && o.Kind != f.Kind {
+		return &KindError{f.Dir, f.Kind, o.Kind}
+	}
+	if f.Kind != convert.GPT2 && o.Adapter != "" {
+		return &KindError{f.Dir, f.Kind, convert.GPT2}
+	}
+	f.Weights = f.Dir
+	switch f.Kind {
+	case convert.ViT:
+		f.ViTInfo, err = convert.ReadViTConfig(f.Dir)
+		return err
+	case convert.Seq2Seq:
+		if f.Seq2SeqInfo, err = convert.ReadSeq2SeqConfig(f.path(configFile)); err == nil {
+			f.Source, f.Target, err = TokenizersOf(f.Dir, f.Seq2SeqInfo.Config)
+		}
+		return err
+	}
+	return f.describeGPT(o)
+}
+
+// describeGPT is describe for a language model.
+func (f *Folder) describeGPT(o Options) (err error) {
+	if f.GPTInfo, err = convert.ReadGPT2Info(f.path(configFile)); err != nil {
+		return err
+	}
+	if f.Weights, f.Adapter, err = weightsOf(f.Dir, o.Adapter); err != nil {
+		return err
+	}
+	f.Tokenizer, err = tokenizer.Load(f.Dir)
+	if err != nil {
+		if o.WithoutText && errors.Is(err, tokenizer.ErrNotFound) {
+			return nil
+		}
+		return err
+	}
+	if n, vocab := f.Tokenizer.VocabSize(), f.GPTInfo.Config.Vocab; n > vocab {
+		return fmt.Errorf("hub: %s: the tokenizer has %d tokens, the model only %d; %w", f.Dir, n, vocab, ErrMismatch)
+	}
+	f.GPTInfo.End = nil
+	if id, ok := tokenizer.EndOfText(f.Tokenizer); ok {
+		f.GPTInfo.End = &id
+	}
+	return nil
+}
+
+// path is the path of a file in the folder.
+func (f *Folder) path(name string) string { return filepath.Join(f.Dir, name) }
+
+// Names inside a model folder.
+const (
+	configFile  = "config.json"
+	weightsFile = "model.safetensors"
+)
+
+// RunFile is the file that makes a folder a run directory: the run's settings.
+const RunFile = "bdia.yaml"
+
+// bestDir is the folder of a run's best weights.
+const bestDir = "best"
+
+// RunOf returns the run directory that dir is, or that dir is the best/ folder of; it is
+// empty for another folder.
+func RunOf(dir string) string {
+	has := func(dir string) bool {
+		_, err := os.Stat(filepath.Join(dir, RunFile))
+		return err == nil
+	}
+	if has(dir) {
+		return dir
+	}
+	if abs, err := filepath.Abs(dir); err == nil && filepath.Base(abs) == bestDir {
+		if home := filepath.Join(dir, ".."); has(home) {
+			return home
+		}
+	}
+	return ""
+}
+
+// BestOf returns the folder of a run's best weights. A run that never improved on what it
+// started from has none (ErrNoBest).
+func BestOf(run string) (string, error) {
+	if _, err := os.Stat(run); err != nil {
+		return "", fmt.Errorf("hub: %w", err)
+	}
+	dir := filepath.Join(run, bestDir)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("hub: %s %w: none that were evaluated are better than those that it started from; use the latest", run, ErrNoBest)
+	}
+	return dir, nil
+}

@@ -1,0 +1,195 @@
+package hub
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// GPT is a language model on a device of its own. Close it.
+type GPT struct {
+	*model.GPT
+	Device backend.Device
+	folder *Folder
+}
+
+// ViT is a vision transformer on a device of its own. Close it.
+type ViT struct {
+	*model.ViT
+	Device backend.Device
+	folder *Folder
+}
+
+// Seq2Seq is an encoder-decoder on a device of its own. Close it.
+type Seq2Seq struct {
+	*model.Seq2Seq
+	Device backend.Device
+	folder *Folder
+}
+
+// Close frees the model's memory.
+func (m *GPT) Close()     { m.Device.Close() }
+func (m *ViT) Close()     { m.Device.Close() }
+func (m *Seq2Seq) Close() { m.Device.Close() }
+
+// GPT opens a device and makes the folder's language model on it, adapters merged into
+// its weights. The device has memory for the model and for what the rehearse functions
+// do with it, for example generate.Rehearse; they run on a plan, before memory is taken.
+// A config.json that describes far larger weights than the folder has is ErrMismatch.
+func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error) (*GPT, error) {
+	merge := func(m *model.GPT) {
+		if f.Adapter != "" {
+			m.MergeLoRA()
+		}
+	}
+	m, d, err := open(f, device, maker[*model.GPT]{kind: convert.GPT2,
+		alloc: func(be backend.Backend, o bdia.Options) (*model.GPT, error) {
+			return model.NewGPT(be, f.GPTInfo.Config, o)
+		},
+		adapt: func(be backend.Backend, m *model.GPT) error {
+			if f.Adapter == "" {
+				return nil
+			}
+			return convert.AddAdapter(be, m, f.Adapter)
+		},
+		merge: merge, load: LoadGPT}, rehearse)
+	if err != nil {
+		return nil, err
+	}
+	return &GPT{m, d, f}, nil
+}
+
+// ViT is GPT for a vision transformer.
+func (f *Folder) ViT(device backend.Options, rehearse ...func(*model.ViT) error) (*ViT, error) {
+	m, d, err := open(f, device, maker[*model.ViT]{kind: convert.ViT,
+		alloc: func(be backend.Backend, o bdia.Options) (*model.ViT, error) {
+			return model.NewViT(be, f.ViTInfo.Config, o)
+		},
+		load: LoadViT}, rehearse)
+	if err != nil {
+		return nil, err
+	}
+	return &ViT{m, d, f}, nil
+}
+
+// Seq2Seq is GPT for an encoder-decoder.
+func (f *Folder) Seq2Seq(device backend.Options, rehearse ...func(*model.Seq2Seq) error) (*Seq2Seq, error) {
+	m, d, err := open(f, device, maker[*model.Seq2Seq]{kind: convert.Seq2Seq,
+		alloc: func(be backend.Backend, o bdia.Options) (*model.Seq2Seq, error) {
+			return model.NewSeq2Seq(be, f.Seq2SeqInfo.Config, o)
+		},
+		load: LoadSeq2Seq}, rehearse)
+	if err != nil {
+		return nil, err
+	}
+	return &Seq2Seq{m, d, f}, nil
+}
+
+// maker makes models of one kind.
+type maker[M interface{ Params() []*tensor.Param }] struct {
+	kind  convert.Kind
+	alloc func(backend.Backend, bdia.Options) (M, error)
+	adapt func(backend.Backend, M) error                  // adds the adapters, if there can be any
+	merge func(M)                                         // merges them into the weights, which are loaded
+	load  func(be backend.Backend, m M, dir string) error // loads the weights
+}
+
+// open makes the model of f on a device that has memory for the rehearsals.
+func open[M interface{ Params() []*tensor.Param }](f *Folder, device backend.Options, k maker[M], rehearse []func(M) error) (m M, d backend.Device, err error) {
+	if f.Kind != k.kind {
+		return m, nil, &KindError{f.Dir, f.Kind, k.kind}
+	}
+	if k.adapt == nil {
+		k.adapt, k.merge = func(backend.Backend, M) error { return nil }, func(M) {}
+	}
+	build := func(be backend.Backend) error {
+		var err error
+		if m, err = k.alloc(be, bdia.Options{Memory: bdia.Store, Grid: f.Grid}); err != nil {
+			return err
+		}
+		if err := f.plausible(m.Params()); err != nil {
+			return err
+		}
+		return k.adapt(be, m)
+	}
+	d, err = backend.Fit(device, build, func() error {
+		k.merge(m)
+		for _, r := range rehearse {
+			if err := r(m); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return m, nil, err
+	}
+	if err := k.load(d, m, f.Weights); err != nil {
+		d.Close()
+		return m, nil, err
+	}
+	k.merge(m)
+	return m, d, nil
+}
+
+// plausible refuses, before memory is taken, parameters for which the weights' files
+// are far too short: a hostile description, or one of another model.
+func (f *Folder) plausible(params []*tensor.Param) error {
+	const slack = 8 // half precision, and room for small tensors
+	w, err := convert.OpenWeights(f.Weights)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	var described int64
+	for _, p := range params {
+		described += p.Value.Bytes()
+	}
+	if described/slack > w.Bytes() {
+		return fmt.Errorf("hub: %s: the configuration describes %s of weights, but %s has only %s; %w",
+			f.Dir, bytesText(described), filepath.Base(w.Path()), bytesText(w.Bytes()), ErrMismatch)
+	}
+	return nil
+}
+
+// bytesText is a number of bytes for people.
+func bytesText(n int64) string {
+	if n < 1<<20 {
+		return fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+}
+
+// LoadGPT fills m, which lies on be, with the weights in the folder dir, in one file or
+// several. Adapters in dir are not looked at; see WeightsDir.
+func LoadGPT(be backend.Backend, m *model.GPT, dir string) error {
+	return ReadWeights(dir, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) })
+}
+
+// LoadViT fills m, which lies on be, with the weights in the folder dir.
+func LoadViT(be backend.Backend, m *model.ViT, dir string) error {
+	return ReadWeights(dir, func(f convert.Tensors) error { return convert.ReadViT(be, m, f) })
+}
+
+// LoadSeq2Seq fills m, which lies on be, with the weights in the folder dir.
+func LoadSeq2Seq(be backend.Backend, m *model.Seq2Seq, dir string) error {
+	return ReadWeights(dir, func(f convert.Tensors) error { return convert.ReadSeq2Seq(be, m, f) })
+}
+
+// ReadWeights calls read with the weights in the folder dir. Its errors name the file.
+func ReadWeights(dir string, read func(convert.Tensors) error) error {
+	w, err := convert.OpenWeights(dir)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := read(w); err != nil {
+		return fmt.Errorf("%s: %w", w.Path(), err)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+package hub
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/convert"
+)
+
+// Save writes the model as a folder that Open reads, and Hugging Face's transformers:
+// config.json, model.safetensors and the tokenizer's files. The folder is made if it does
+// not exist. Description and weights change together or not at all.
+func (m *GPT) Save(dir string) error {
+	info := m.folder.GPTInfo
+	info.Config, info.DType = m.Config, 0
+	return m.folder.save(dir,
+		func(w io.Writer) error { return convert.WriteGPT2Info(w, info) },
+		func(w io.Writer) error { return convert.WriteGPT2(w, m.Device, m.GPT) })
+}
+
+// Save writes the model as a folder that Open reads, and timm: config.json and
+// model.safetensors. They change together or not at all.
+func (m *ViT) Save(dir string) error {
+	return m.folder.save(dir,
+		func(w io.Writer) error { return convert.WriteViTConfig(w, m.folder.ViTInfo) },
+		func(w io.Writer) error { return convert.WriteViT(w, m.Device, m.ViT) })
+}
+
+// Save writes the model as a folder that Open reads: config.json, model.safetensors and
+// the tokenizers' files. Description and weights change together or not at all.
+func (m *Seq2Seq) Save(dir string) error {
+	info := m.folder.Seq2SeqInfo
+	info.DType = 0
+	return m.folder.save(dir,
+		func(w io.Writer) error { return convert.WriteSeq2SeqConfig(w, info) },
+		func(w io.Writer) error { return convert.WriteSeq2Seq(w, m.Device, m.Seq2Seq) })
+}
+
+// ErrOther is wrapped by the error of Save for a folder with files that would change
+// the meaning of what it writes.
+var ErrOther = errors.New("choose another folder")
+
+// others are files that do not go together with a single file of weights.
+var others = []string{RunFile, convert.AdapterConfigFile, weightsFile + ".index.json"}
+
+// save writes a model folder; the tokenizers first, which alone make no model.
+func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
+	for _, name := range others {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return fmt.Errorf("hub: %s holds %s, which does not go together with a saved model; %w", dir, name, ErrOther)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return fmt.Errorf("hub: %w", err)
+	}
+	unlock, err := checkpoint.Lock(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	switch {
+	case f.Tokenizer != nil:
+		err = f.Tokenizer.Save(dir)
+	case f.Source != nil:
+		err = SaveTokenizers(dir, f.Source, f.Target)
+	}
+	if err != nil {
+		return err
+	}
+	return checkpoint.Save(dir, func(t *checkpoint.Txn) error {
+		if err := writeFile(t, configFile, config); err != nil {
+			return err
+		}
+		return writeFile(t, weightsFile, weights)
+	})
+}
+
+// writeFile writes one file of a transaction.
+func writeFile(t *checkpoint.Txn, name string, write func(io.Writer) error) error {
+	w, err := t.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := write(w); err != nil {
+		w.Close()
+		return err
+	}
+	return w.Close()
+}
