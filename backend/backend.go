@@ -4,9 +4,8 @@
 // # Order and waiting
 //
 // Operations run in the order of their calls, perhaps later than the call: a backend may
-// put them in a queue. The calls that read (Download, DownloadInts, DownloadBytes and
-// SumSquares) and Sync return when everything called before them is done. So this is
-// right on every backend:
+// put them in a queue. The calls that read (Download and its kin) and Sync return when
+// everything called before them is done. So this is right on every backend:
 //
 //	be.Upload(x, host)   // has taken host's values when it returns,
 //	host[0] = 7          // so host may change at once
@@ -53,6 +52,8 @@ type Backend interface {
 	DownloadInts(dst []int32, src tensor.Tensor)
 	UploadBytes(dst tensor.Tensor, src []byte)
 	DownloadBytes(dst []byte, src tensor.Tensor)
+	// DownloadScalar returns the one float64 (F64) of src.
+	DownloadScalar(src tensor.Tensor) float64
 	// Sync waits until everything called before it is done.
 	Sync()
 
@@ -65,8 +66,9 @@ type Backend interface {
 	Scale(t tensor.Tensor, a float32)
 	// Lerp moves y towards x: y += a*(x-y).
 	Lerp(y, x tensor.Tensor, a float32)
-	// SumSquares returns the sum of the squares of t.
-	SumSquares(t tensor.Tensor) float64
+	// AddSquares adds the sum of the squares of t to sum, one float64 (F64). So the
+	// norm of a list of tensors takes one call each and one DownloadScalar.
+	AddSquares(sum, t tensor.Tensor)
 
 	// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t]. x (B,T,C), ids (B,T),
 	// wte (V,C), wpe (>=T,C). Ids must be below V.

@@ -153,11 +153,7 @@ func biasCorrection(beta float32, step int) float32 {
 // together is at most limit (Pascanu et al., arXiv 1211.5063), and returns the
 // norm before.
 func ClipGlobalNorm(be backend.Backend, params []*tensor.Param, limit float64) (norm float64) {
-	var sum float64
-	for _, p := range params {
-		sum += be.SumSquares(p.Grad)
-	}
-	norm = math.Sqrt(sum)
+	norm = math.Sqrt(sumSquares(be, params, func(p *tensor.Param) tensor.Tensor { return p.Grad }))
 	if norm > limit {
 		scale := float32(limit / norm)
 		for _, p := range params {
@@ -165,4 +161,34 @@ func ClipGlobalNorm(be backend.Backend, params []*tensor.Param, limit float64) (
 		}
 	}
 	return norm
+}
+
+// NotFinite returns the first of params with a value that is infinite or NaN, or so large
+// that its square is; nil if there is none.
+func NotFinite(be backend.Backend, params []*tensor.Param) *tensor.Param {
+	value := func(p *tensor.Param) tensor.Tensor { return p.Value }
+	if !bad(sumSquares(be, params, value)) {
+		return nil
+	}
+	for i, p := range params {
+		if bad(sumSquares(be, params[i:i+1], value)) {
+			return p
+		}
+	}
+	return nil
+}
+
+func bad(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+
+// sumSquares returns the sum of the squares of one tensor of each parameter. It waits for
+// the device once.
+func sumSquares(be backend.Backend, params []*tensor.Param, of func(*tensor.Param) tensor.Tensor) float64 {
+	mark := be.Mark()
+	defer be.Release(mark)
+	sum := be.Alloc(backend.Data, tensor.F64, tensor.Shape{1})
+	be.Zero(sum)
+	for _, p := range params {
+		be.AddSquares(sum, of(p))
+	}
+	return be.DownloadScalar(sum)
 }

@@ -208,6 +208,60 @@ func TestClip(t *testing.T) {
 	}
 }
 
+// reads counts the calls that wait for the device.
+type reads struct {
+	backend.Backend
+	n int
+}
+
+func (r *reads) DownloadScalar(t tensor.Tensor) float64 {
+	r.n++
+	return r.Backend.DownloadScalar(t)
+}
+
+// TestOneRead: the norm of any number of parameters waits for the device once, takes its
+// sum in order, and leaves the arena as it was. Not parallel: testing.AllocsPerRun forbids it.
+func TestOneRead(t *testing.T) {
+	be := &reads{Backend: newCPU(t)}
+	var params []*tensor.Param
+	want := 0.0
+	for i := range 40 {
+		p := param(be, "p", 0)
+		g := float32(math.Exp(float64(i%7) - 3))
+		be.Upload(p.Grad, []float32{g})
+		want += float64(g * g)
+		params = append(params, p)
+	}
+	mark := be.Mark()
+	if got := optim.ClipGlobalNorm(be, params, 1e9); got != math.Sqrt(want) {
+		t.Errorf("norm %v, want %v", got, math.Sqrt(want))
+	}
+	if optim.NotFinite(be, params) != nil || be.n != 2 {
+		t.Errorf("%d reads of the device for two sums", be.n)
+	}
+	if be.Mark() != mark {
+		t.Error("the sum stays in the arena")
+	}
+	if n := testing.AllocsPerRun(3, func() { optim.ClipGlobalNorm(be, params, 1e9) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// TestNotFinite names the first parameter that is out of range.
+func TestNotFinite(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(-1)), 1e20} {
+		be := newCPU(t)
+		a, b, c := param(be, "a", 1, 2), param(be, "b", 3, bad), param(be, "c", bad)
+		if got := optim.NotFinite(be, []*tensor.Param{a, b, c}); got != b {
+			t.Errorf("%v: %v, want b", bad, got)
+		}
+		if got := optim.NotFinite(be, []*tensor.Param{a}); got != nil {
+			t.Errorf("%v: %v, want none", bad, got)
+		}
+	}
+}
+
 func TestConfigValidate(t *testing.T) {
 	t.Parallel()
 	for _, name := range optim.Names() {

@@ -16,12 +16,16 @@ const (
 	F32 DType = iota // float32
 	I32              // int32: token ids, counters
 	U8               // bytes: packed side information
+	F64              // float64: sums
 )
 
 // Size returns the bytes of one element.
 func (d DType) Size() int64 {
-	if d == U8 {
+	switch d {
+	case U8:
 		return 1
+	case F64:
+		return 8
 	}
 	return 4
 }

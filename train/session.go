@@ -3,7 +3,6 @@ package train
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/model"
@@ -126,11 +125,9 @@ func (s *Session) Step(step int) (StepResult, error) {
 // which its loss, taken before, does not show: such weights must not replace a
 // checkpoint.
 func (s *Session) finite(step int) error {
-	for _, p := range s.learner.Learned() {
-		if sum := s.be.SumSquares(p.Value); math.IsNaN(sum) || math.IsInf(sum, 0) {
-			return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
-				p.Name, step, model.ErrDiverged)
-		}
+	if p := optim.NotFinite(s.be, s.learner.Learned()); p != nil {
+		return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
+			p.Name, step, model.ErrDiverged)
 	}
 	return nil
 }

@@ -105,7 +105,7 @@ func (b *Backend) Close() {
 func (b *Backend) Sync() {}
 
 // view returns t's memory as elements of type E.
-func view[E float32 | int32 | byte](b *Backend, t tensor.Tensor, d tensor.DType) []E {
+func view[E float32 | float64 | int32 | byte](b *Backend, t tensor.Tensor, d tensor.DType) []E {
 	if !t.Valid() {
 		return nil
 	}
@@ -123,6 +123,7 @@ func (b *Backend) bytes(t tensor.Tensor) []byte {
 }
 
 func (b *Backend) f32(t tensor.Tensor) []float32 { return view[float32](b, t, tensor.F32) }
+func (b *Backend) f64(t tensor.Tensor) []float64 { return view[float64](b, t, tensor.F64) }
 func (b *Backend) i32(t tensor.Tensor) []int32   { return view[int32](b, t, tensor.I32) }
 func (b *Backend) u8(t tensor.Tensor) []byte     { return view[byte](b, t, tensor.U8) }
 
@@ -154,3 +155,9 @@ func (b *Backend) UploadInts(dst tensor.Tensor, src []int32)   { copyExact(b.i32
 func (b *Backend) DownloadInts(dst []int32, src tensor.Tensor) { copyExact(dst, b.i32(src)) }
 func (b *Backend) UploadBytes(dst tensor.Tensor, src []byte)   { copyExact(b.u8(dst), src) }
 func (b *Backend) DownloadBytes(dst []byte, src tensor.Tensor) { copyExact(dst, b.u8(src)) }
+
+// DownloadScalar returns the one float64 of src.
+func (b *Backend) DownloadScalar(src tensor.Tensor) float64 {
+	must(src.Len() == 1, "DownloadScalar", src)
+	return b.f64(src)[0]
+}

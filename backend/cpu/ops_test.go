@@ -277,10 +277,18 @@ func wholeTest(e *env) {
 		}
 		e.Lerp(y, a, 0.25)
 		e.near(fmt.Sprint("lerp ", n), y, sum, 1e-6)
-		if got := e.SumSquares(a); math.Abs(got-squares) > 1e-6*squares {
+		total := e.Alloc(backend.Data, tensor.F64, tensor.Shape{1})
+		e.Zero(total)
+		e.AddSquares(total, a)
+		got := e.DownloadScalar(total)
+		if math.Abs(got-squares) > 1e-6*squares {
 			e.t.Errorf("sum of squares of %d: %v, want %v", n, got, squares)
 		}
-		e.results[fmt.Sprint("squares ", n)] = []float32{float32(e.SumSquares(a)), float32(math.Mod(e.SumSquares(a)*0x1p20, 1))}
+		e.results[fmt.Sprint("squares ", n)] = []float32{float32(got), float32(math.Mod(got*0x1p20, 1))}
+		e.AddSquares(total, a)
+		if twice := e.DownloadScalar(total); twice != 2*got {
+			e.t.Errorf("sum of squares of %d, twice: %v, want %v", n, twice, 2*got)
+		}
 		e.Copy(y, a)
 		testkit.EqualBits(e.t, "copy", e.host(y), e.host(a))
 		e.Scale(a, 0.3)

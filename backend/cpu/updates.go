@@ -24,12 +24,13 @@ func (b *Backend) eachSum(c chunks) (first, second float64) {
 	return first, second
 }
 
-// SumSquares returns the sum of the squares of t.
-func (b *Backend) SumSquares(t tensor.Tensor) float64 {
-	sum, _ := b.eachSum(chunks{y: b.f32(t), fn: func(isa kernel.ISA, c *chunks, lo, hi int) {
+// AddSquares adds the sum of the squares of t to sum.
+func (b *Backend) AddSquares(sum, t tensor.Tensor) {
+	must(sum.Len() == 1, "AddSquares", sum, t)
+	squares, _ := b.eachSum(chunks{y: b.f32(t), fn: func(isa kernel.ISA, c *chunks, lo, hi int) {
 		c.sums[2*(lo/chunkLen)] = isa.SumSquares(c.y[lo:hi])
 	}})
-	return sum
+	b.f64(sum)[0] += squares
 }
 
 // AdamW updates p, m and v.

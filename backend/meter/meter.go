@@ -105,9 +105,8 @@ func (b *Backend) Lerp(y, x tensor.Tensor, a float32) {
 	b.measure("lerp", 0, func() { b.Backend.Lerp(y, x, a) }, y, x, y)
 }
 
-func (b *Backend) SumSquares(t tensor.Tensor) (sum float64) {
-	b.measure("sum of squares", 0, func() { sum = b.Backend.SumSquares(t) }, t)
-	return sum
+func (b *Backend) AddSquares(sum, t tensor.Tensor) {
+	b.measure("sum of squares", 0, func() { b.Backend.AddSquares(sum, t) }, t)
 }
 
 func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {

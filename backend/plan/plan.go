@@ -38,13 +38,14 @@ func (*Backend) UploadInts(tensor.Tensor, []int32)                        {}
 func (*Backend) DownloadInts([]int32, tensor.Tensor)                      {}
 func (*Backend) UploadBytes(tensor.Tensor, []byte)                        {}
 func (*Backend) DownloadBytes([]byte, tensor.Tensor)                      {}
+func (*Backend) DownloadScalar(tensor.Tensor) float64                     { return 0 }
 func (*Backend) Sync()                                                    {}
 func (*Backend) Zero(tensor.Tensor)                                       {}
 func (*Backend) Copy(_, _ tensor.Tensor)                                  {}
 func (*Backend) Add(_, _, _ tensor.Tensor)                                {}
 func (*Backend) Scale(tensor.Tensor, float32)                             {}
 func (*Backend) Lerp(_, _ tensor.Tensor, _ float32)                       {}
-func (*Backend) SumSquares(tensor.Tensor) float64                         { return 0 }
+func (*Backend) AddSquares(_, _ tensor.Tensor)                            {}
 func (*Backend) Embed(_, _, _, _ tensor.Tensor)                           {}
 func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                   {}
 func (*Backend) Linear(_, _, _, _ tensor.Tensor)                          {}
