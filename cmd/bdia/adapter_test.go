@@ -9,6 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/nn"
@@ -107,12 +108,12 @@ func TestBadAdapters(t *testing.T) {
 		change(broken)
 		for _, args := range [][]string{{"generate", "--prompt", "a"}, {"export", "--format", "hf", "--out", filepath.Join(t.TempDir(), "out")}} {
 			r := call(append(args, "--from", dir, "--adapter", broken)...)
-			if r.code != exitFailure || !strings.Contains(r.err, part) || strings.Count(r.err, "\n") != 1 {
+			if r.code != cli.ExitFailure || !strings.Contains(r.err, part) || strings.Count(r.err, "\n") != 1 {
 				t.Errorf("%s, %s: %+v", part, args[0], r)
 			}
 		}
 	}
-	if r := call("eval", dir, "--adapter", adapter, "--gamma", "0:0.5:0.1"); r.code != exitUsage {
+	if r := call("eval", dir, "--adapter", adapter, "--gamma", "0:0.5:0.1"); r.code != cli.ExitUsage {
 		t.Errorf("--adapter beside --gamma: %+v", r)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/bench"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
@@ -50,15 +51,15 @@ residual streams inverted in floating point.`,
   bdia bench --memory reversible --json
   bdia bench --layers 12 --heads 12 --width 768 --seq 512 --batch 4 --vocab 50257 --memory store
   bdia bench --model vit --layers 6 --heads 8 --width 512 --mlp 512 --batch 128`,
-		Args: arguments(0, 0, ""),
+		Args: cli.Arguments(0, 0, ""),
 	}
-	group(c, "Model", func(f *pflag.FlagSet) {
+	cli.Group(c, "Model", func(f *pflag.FlagSet) {
 		f.StringVar(&architecture, "model", "gpt", "`architecture`: gpt, vit or revvit")
 		for _, s := range benchSizes {
 			f.Int(s.name, 0, s.usage)
 		}
 	})
-	group(c, "Other", func(f *pflag.FlagSet) {
+	cli.Group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&memory, "memory", "", "time only this `mode`: reversible, store or recompute")
 		f.IntVar(&steps, "steps", 5, "timed steps; the median counts")
 		engineFlags(f, &engine)
@@ -68,14 +69,14 @@ residual streams inverted in floating point.`,
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := benchConfig(cmd.Flags(), architecture)
 		if err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		cfg.Engine = engine
 		if steps < 1 {
-			return usage(fmt.Errorf("--steps %d; time at least one", steps))
+			return cli.Usage(fmt.Errorf("--steps %d; time at least one", steps))
 		}
 		if err := cfg.Validate(); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		if err := checkEngine(cfg.Engine); err != nil {
 			return err
@@ -86,7 +87,7 @@ residual streams inverted in floating point.`,
 		}
 		mode, err := bdia.ParseMemory(memory)
 		if err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		step, err := bench.TimeStep(ctx, cfg.WithMemory(mode), steps)
 		if err != nil {
@@ -98,7 +99,7 @@ residual streams inverted in floating point.`,
 		}
 		step.Against(machine)
 		if asJSON {
-			return printJSON(w, step)
+			return cli.PrintJSON(w, step)
 		}
 		printStep(w, step, machine)
 		return nil
@@ -141,7 +142,7 @@ func benchConfig(f *pflag.FlagSet, architecture string) (train.Config, error) {
 // measure measures the machine with the threads and instruction set of cfg.
 func measure(cfg train.Config) (bench.Machine, error) {
 	m, err := bench.MeasureMachine(cfg.Engine)
-	return m, usage(err)
+	return m, cli.Usage(err)
 }
 
 // benchAll measures kernels and the steps of every mode.
@@ -174,7 +175,7 @@ func benchAll(ctx context.Context, w io.Writer, cfg train.Config, steps int, asJ
 		}
 	}
 	if asJSON {
-		return printJSON(w, map[string]any{"machine": machine, "kernels": kernels, "steps": all})
+		return cli.PrintJSON(w, map[string]any{"machine": machine, "kernels": kernels, "steps": all})
 	}
 	return nil
 }
@@ -199,7 +200,7 @@ func printStep(w io.Writer, s bench.Step, machine bench.Machine) {
 		speed, unit = s.ImagesPerSecond, "images"
 	}
 	fmt.Fprintf(w, "\n%s: %.3f s a step, %s %s/s, %.0f%% of the FMA peak; arena %s, process %.0f MiB\n",
-		s.Memory, s.SecondsPerStep, countText(int64(speed)), unit, 100*s.Utilisation, bytesText(s.PeakArenaBytes), s.PeakRSSMB)
+		s.Memory, s.SecondsPerStep, cli.Count(int64(speed)), unit, 100*s.Utilisation, cli.Bytes(s.PeakArenaBytes), s.PeakRSSMB)
 	fmt.Fprintf(w, "  %-22s %8s %10s %7s %12s %10s\n", "operation", "calls", "time", "share", "rate", "of limit")
 	var other float64
 	for _, op := range s.Operations {

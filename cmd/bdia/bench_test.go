@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // TestBench times tiny steps and reads the numbers that scripts rely on.
@@ -18,7 +20,7 @@ func TestBench(t *testing.T) {
 		for _, memory := range []string{"reversible", "store", "recompute"} {
 			name := c.model + ", " + memory
 			r := call(append([]string{"bench", "--model", c.model, "--memory", memory, "--layers", "3", "--heads", "2", "--width", "16", "--batch", "2", "--steps", "2", "--json"}, c.sizes...)...)
-			if r.code != exitOK {
+			if r.code != cli.ExitOK {
 				t.Fatalf("%s: exit code %d: %s", name, r.code, r.err)
 			}
 			var step map[string]any
@@ -50,7 +52,7 @@ func TestBenchSizes(t *testing.T) {
 		"--model revvit --vocab 10": "--vocab is not a size of revvit",
 	} {
 		r := call(append([]string{"bench", "--memory", "store"}, strings.Fields(args)...)...)
-		if r.code != exitUsage || !strings.Contains(r.err, part) {
+		if r.code != cli.ExitUsage || !strings.Contains(r.err, part) {
 			t.Errorf("%s: exit code %d, %s", args, r.code, r.err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -52,9 +53,9 @@ then all images below it are classified, and the result is CSV.
 Images that cannot be read are named and left out; then the exit code is 1.`,
 		Example: `  bdia classify runs/cifar10 cat.png dog.jpg
   bdia classify runs/cifar10/best photos/ --top 1 --csv photos.csv`,
-		Args: arguments(2, 1<<20, "a model folder and images"),
+		Args: cli.Arguments(2, 1<<20, "a model folder and images"),
 	}
-	group(c, "Flags", func(f *pflag.FlagSet) {
+	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.IntVar(&o.top, "top", 5, "classes to show")
 		f.StringVar(&o.csv, "csv", "", "write CSV to this `file`; - for standard output")
 		f.Float64Var(&o.gamma, "gamma", 0, "inference `gamma` (see eval); 0 for the ordinary transformer")
@@ -64,7 +65,7 @@ Images that cannot be read are named and left out; then the exit code is 1.`,
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.validate(); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		return classify(cmd, args[0], args[1:], o)
 	}

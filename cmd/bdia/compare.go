@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/metric"
 )
 
@@ -29,16 +30,16 @@ runs in one picture. Runs that still train can be compared too.`,
 		Example: `  bdia compare runs/plain runs/bdia
   bdia compare runs/plain runs/bdia --figure loss.svg
   bdia compare runs/* --json`,
-		Args: arguments(1, math.MaxInt, "one or more runs"),
+		Args: cli.Arguments(1, math.MaxInt, "one or more runs"),
 	}
-	group(c, "Flags", func(f *pflag.FlagSet) {
+	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.StringVar(&figure, "figure", "", "`file` for the loss curves, .png or .svg")
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if ext := filepath.Ext(figure); figure != "" && ext != ".png" && ext != ".svg" {
-			return usage(fmt.Errorf("--figure %s: the name must end in .png or .svg", figure))
+			return cli.Usage(fmt.Errorf("--figure %s: the name must end in .png or .svg", figure))
 		}
 		var all []comparedRun
 		for _, dir := range args {
@@ -54,7 +55,7 @@ runs in one picture. Runs that still train can be compared too.`,
 			}
 		}
 		if asJSON {
-			return printJSON(cmd.OutOrStdout(), map[string]any{"runs": all})
+			return cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"runs": all})
 		}
 		printComparison(cmd.OutOrStdout(), all)
 		return nil
@@ -96,13 +97,13 @@ func readRecords(dir string) (comparedRun, error) {
 		case "val/loss":
 			r.val = s.Points
 		case "val/accuracy":
-			r.Accuracy = number(s.Points[len(s.Points)-1].Y)
+			r.Accuracy = cli.Number(s.Points[len(s.Points)-1].Y)
 		}
 	}
 	best := math.Inf(1)
 	for _, p := range r.val {
-		if r.LastLoss = number(p.Y); p.Y < best {
-			best, r.BestLoss, r.BestStep = p.Y, number(p.Y), int(p.X)
+		if r.LastLoss = cli.Number(p.Y); p.Y < best {
+			best, r.BestLoss, r.BestStep = p.Y, cli.Number(p.Y), int(p.X)
 		}
 	}
 	var sum, n float64
@@ -112,7 +113,7 @@ func readRecords(dir string) (comparedRun, error) {
 		}
 	}
 	if n > 0 {
-		r.TrainLoss = number(sum / n)
+		r.TrainLoss = cli.Number(sum / n)
 	}
 	st, err := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(checkpoint.StateFile)))
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // none before the first checkpoint
@@ -130,8 +131,8 @@ func printComparison(w io.Writer, all []comparedRun) {
 	const row = "%-*s %9s %12s %9s %12s %12s %10s\n"
 	fmt.Fprintf(w, row, width, "run", "steps", "best", "at step", "last", "training", "time")
 	for _, r := range all {
-		fmt.Fprintf(w, row, width, r.Run, countText(int64(r.Steps)), lossText(r.BestLoss), countText(int64(r.BestStep)),
-			lossText(r.LastLoss), lossText(r.TrainLoss), secondsText(r.Seconds))
+		fmt.Fprintf(w, row, width, r.Run, cli.Count(int64(r.Steps)), lossText(r.BestLoss), cli.Count(int64(r.BestStep)),
+			lossText(r.LastLoss), lossText(r.TrainLoss), cli.Seconds(r.Seconds))
 	}
 	fmt.Fprintf(w, "\n%sLosses are in nats: validation, best and last; training batches, the last tenth.\n", accuracies(all))
 }

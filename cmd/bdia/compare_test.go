@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 func TestCompare(t *testing.T) {
@@ -59,10 +61,10 @@ func TestCompareBadInput(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"compare"}, exitUsage, "needs one or more runs"},
-		{[]string{"compare", t.TempDir()}, exitFailure, "there is no metrics.jsonl"},
-		{[]string{"compare", dir}, exitFailure, "metrics.jsonl"},
-		{[]string{"compare", trainedRun(t), "--figure", "loss.gif"}, exitUsage, ".png or .svg"},
+		{[]string{"compare"}, cli.ExitUsage, "needs one or more runs"},
+		{[]string{"compare", t.TempDir()}, cli.ExitFailure, "there is no metrics.jsonl"},
+		{[]string{"compare", dir}, cli.ExitFailure, "metrics.jsonl"},
+		{[]string{"compare", trainedRun(t), "--figure", "loss.gif"}, cli.ExitUsage, ".png or .svg"},
 	} {
 		if r := call(c.args...); r.code != c.code || !strings.Contains(r.err, c.want) {
 			t.Errorf("bdia %s: exit code %d, %q; want %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)

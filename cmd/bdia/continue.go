@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
@@ -88,7 +89,7 @@ func runGenerate(cmd *cobra.Command, o generateOptions) error {
 	}
 	if o.grid != "auto" {
 		if l.grid, err = bdia.ParseGrid(o.grid); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 	}
 	c.o.Grid = l.grid
@@ -116,14 +117,14 @@ func (c *continuer) findEnd() error {
 		return nil
 	}
 	if len(c.o.Stop) > 1 || c.tok == nil {
-		return usage(errors.New("a search has one end; give --stop once"))
+		return cli.Usage(errors.New("a search has one end; give --stop once"))
 	}
 	ids, err := c.tok.Encode([]byte(c.o.Stop[0]))
 	if err != nil {
 		return fmt.Errorf("--stop: %w", err)
 	}
 	if len(ids) != 1 {
-		return usage(fmt.Errorf("a search can only end at a token, and --stop %q is %d of them", c.o.Stop[0], len(ids)))
+		return cli.Usage(fmt.Errorf("a search can only end at a token, and --stop %q is %d of them", c.o.Stop[0], len(ids)))
 	}
 	c.end = ids[0]
 	return nil
@@ -135,7 +136,7 @@ func (c *continuer) single(standard bool) (*continued, error) {
 	var err error
 	if c.o.promptIDs != "" {
 		if r.PromptIDs, err = parseIDs(c.o.promptIDs, c.cfg.Vocab); err != nil {
-			return nil, usage(err)
+			return nil, cli.Usage(err)
 		}
 		text, err := c.vocabulary().Decode(r.PromptIDs)
 		if c.o.printIDs { // which need no text
@@ -155,7 +156,7 @@ func (c *continuer) single(standard bool) (*continued, error) {
 		return nil, fmt.Errorf("the prompt: %w", err)
 	}
 	if len(r.PromptIDs) == 0 {
-		return nil, usage(errors.New("the prompt is empty; give some text with --prompt"))
+		return nil, cli.Usage(errors.New("the prompt is empty; give some text with --prompt"))
 	}
 	return r, nil
 }
@@ -220,8 +221,8 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 		return err
 	}
 	defer func() { err = w.close(err) }()
-	p := newProgress(cmd.ErrOrStderr())
-	defer p.clear()
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	defer p.Clear()
 	for began := time.Now(); ; {
 		lines, err := in.next()
 		if err == io.EOF {
@@ -242,7 +243,7 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 			if err := c.run(cmd.Context(), open, func([]byte) error { return nil }); err != nil {
 				return err
 			}
-			p.clear()
+			p.Clear()
 			for _, r := range all {
 				if err := c.write(w, r); err != nil {
 					return err
@@ -251,7 +252,7 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 			if err := w.out.Flush(); err != nil {
 				return err
 			}
-			p.lines("continued", "prompts", w.lines, in.total, began)
+			p.Lines("continued", "prompts", w.lines, in.total, began)
 		}
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // cut keeps the first half of a file.
@@ -89,7 +91,7 @@ func TestDamagedRuns(t *testing.T) {
 		for _, command := range strings.Split(c.commands, "|") {
 			before := readTree(t, dir)
 			r := call(strings.Fields(strings.ReplaceAll(command, "RUN", dir))...)
-			b.WriteString(failure(t, command, exitFailure, r, filepath.Dir(dir), dir))
+			b.WriteString(failure(t, command, cli.ExitFailure, r, filepath.Dir(dir), dir))
 			if after := readTree(t, dir); before["best/model.safetensors"] != after["best/model.safetensors"] ||
 				before["model.safetensors"] != after["model.safetensors"] {
 				t.Errorf("%s: bdia %s changes the weights", c.name, command)
@@ -129,11 +131,11 @@ func TestDivergence(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "run")
 		args := append([]string{"train", "--data", filepath.Join(scratch, "text.txt"), "--out", dir}, tiny("--save-every", "1", "--steps", "50")...)
 		r := call(append(args, strings.Fields(c.flags)...)...)
-		failure(t, name, exitFailure, r, dir, dir)
+		failure(t, name, cli.ExitFailure, r, dir, dir)
 		if !strings.Contains(r.err, c.want) || !strings.Contains(r.err, "is intact") {
 			t.Errorf("%s: %q", name, r.err)
 		}
-		if r := call("generate", dir, "--max-tokens", "1"); r.code != exitOK && !strings.Contains(r.err, "logits are not finite") {
+		if r := call("generate", dir, "--max-tokens", "1"); r.code != cli.ExitOK && !strings.Contains(r.err, "logits are not finite") {
 			t.Errorf("%s: the checkpoint does not load: %s", name, r.err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
@@ -49,9 +50,9 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
   bdia eval runs/cifar10 --best
   bdia eval runs/cifar10 --data other-photos.tar
   bdia eval runs/vit runs/bdia-vit --gamma -0.5:0.5:0.1 --figure gamma.svg`,
-		Args: arguments(0, math.MaxInt, "one run directory or more"),
+		Args: cli.Arguments(0, math.MaxInt, "one run directory or more"),
 	}
-	group(c, "Flags", func(f *pflag.FlagSet) {
+	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.StringVar(&from, "from", "", "`folder` of the run or model, if it is not the argument")
 		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train; of translations, test too")
 		f.IntVar(&o.samples, "samples", 0, "most windows of text, images or pairs; 0 for all")
@@ -77,17 +78,17 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 			args = append(args, from)
 		}
 		if len(args) == 0 {
-			return usage(errors.New("bdia eval needs a run directory, as the argument or with --from; see bdia eval --help"))
+			return cli.Usage(errors.New("bdia eval needs a run directory, as the argument or with --from; see bdia eval --help"))
 		}
 		if err := o.validate(); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		if o.text != "" && cmd.Flags().Changed("split") {
-			return usage(errors.New("--text is another text than the run's, and --split a part of that; give one of them"))
+			return cli.Usage(errors.New("--text is another text than the run's, and --split a part of that; give one of them"))
 		}
 		for _, name := range []string{"beam", "length-penalty"} {
 			if o.source == "" && cmd.Flags().Changed(name) {
-				return usage(fmt.Errorf("--%s is for translating --source; give that too", name))
+				return cli.Usage(fmt.Errorf("--%s is for translating --source; give that too", name))
 			}
 		}
 		if o.source != "" {
@@ -97,16 +98,16 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 			return sweep(cmd, args, o, asJSON)
 		}
 		if len(args) > 1 {
-			return usage(errors.New("several runs are compared with --gamma only; name one"))
+			return cli.Usage(errors.New("several runs are compared with --gamma only; name one"))
 		}
-		p := newProgress(cmd.ErrOrStderr())
+		p := cli.NewProgress(cmd.ErrOrStderr())
 		report, err := evaluateRun(cmd.Context(), args[0], o, p)
-		p.clear()
+		p.Clear()
 		if err != nil {
 			return err
 		}
 		if asJSON {
-			return printJSON(cmd.OutOrStdout(), report)
+			return cli.PrintJSON(cmd.OutOrStdout(), report)
 		}
 		report.print(cmd.OutOrStdout())
 		return nil
@@ -120,7 +121,7 @@ var dataOf = map[convert.Kind]string{
 }
 
 // evaluateRun measures the run in dir, or in whose best/ folder that is.
-func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (interface{ print(io.Writer) }, error) {
+func evaluateRun(ctx context.Context, dir string, o evalOptions, p *cli.Progress) (interface{ print(io.Writer) }, error) {
 	dir, weights, err := o.folders(dir)
 	if err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (i
 	}
 	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
 		if kind, err := convert.KindOf(dir); err == nil {
-			return nil, usage(fmt.Errorf("%s is a model without data; %s", dir, dataOf[kind]))
+			return nil, cli.Usage(fmt.Errorf("%s is a model without data; %s", dir, dataOf[kind]))
 		}
 	}
 	r, err := openRun(dir)
@@ -139,13 +140,13 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (i
 	}
 	defer r.Close()
 	if r.Pairs == nil && o.split == "test" {
-		return nil, usage(errors.New("--split test is for runs of translations"))
+		return nil, cli.Usage(errors.New("--split test is for runs of translations"))
 	}
 	if r.Text == nil && o.stride > 0 {
-		return nil, usage(errors.New("--stride is for text"))
+		return nil, cli.Usage(errors.New("--stride is for text"))
 	}
 	if r.Text == nil && o.lora != "" {
-		return nil, usage(errors.New("--adapter is for language models"))
+		return nil, cli.Usage(errors.New("--adapter is for language models"))
 	}
 	if r.Images != nil {
 		return evaluateImages(ctx, r, o)
@@ -157,7 +158,7 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *progress) (i
 		return evaluatePairs(ctx, r, o)
 	}
 	if o.data != "" {
-		return nil, usage(errors.New("--data is for runs of images"))
+		return nil, cli.Usage(errors.New("--data is for runs of images"))
 	}
 	return evaluate(ctx, r, o, p)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -20,7 +21,7 @@ func evaluateCompletions(ctx context.Context, r *train.Run, o evalOptions) (*pai
 		return nil, err
 	}
 	if set == nil {
-		return nil, usage(fmt.Errorf("this run holds no pairs out for %v; use --split train", part))
+		return nil, cli.Usage(fmt.Errorf("this run holds no pairs out for %v; use --split train", part))
 	}
 	r.Config.Engine, r.Config.Loop.EvalSamples = o.engine, o.samples
 	grid, losses := r.Config.Method.Grid, 0

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -69,7 +70,7 @@ func evaluateImages(ctx context.Context, r *train.Run, o evalOptions) (*imageRep
 	}
 	for k := range onGrid.Classes {
 		n, recall, precision := onGrid.Class(k)
-		e.Classes = append(e.Classes, classReport{c.name(k), n, number(recall), number(precision)})
+		e.Classes = append(e.Classes, classReport{c.name(k), n, cli.Number(recall), cli.Number(precision)})
 		if onGrid.Confusion != nil {
 			e.Confusion = append(e.Confusion, onGrid.Confusion[k*onGrid.Classes:][:onGrid.Classes])
 		}
@@ -100,7 +101,7 @@ func imagesOf(ctx context.Context, r *train.Run, c *classifier, o evalOptions) (
 		return nil, 0, nil, err
 	}
 	if set = r.Images.Set(o.split == "train"); set == nil {
-		return nil, 0, nil, usage(errors.New("this run holds no images out; use --split train"))
+		return nil, 0, nil, cli.Usage(errors.New("this run holds no images out; use --split train"))
 	}
 	leftOut, _ = r.Images.Skipped()
 	return set, leftOut, func() {}, nil
@@ -140,7 +141,7 @@ func (e *imageReport) print(w io.Writer) {
 	if name == "" {
 		name = e.Data + ":"
 	}
-	fmt.Fprintf(w, "%s images, %s of %d classes:\n", name, countText(int64(e.Images)), len(e.Classes))
+	fmt.Fprintf(w, "%s images, %s of %d classes:\n", name, cli.Count(int64(e.Images)), len(e.Classes))
 	fmt.Fprintf(w, "  accuracy       %.2f%%, among five guesses %.2f%%\n", 100*e.Accuracy, 100*e.Top5)
 	fmt.Fprintf(w, "  loss           %.4f nats an image (grid %s)\n", e.Loss, e.Grid)
 	fmt.Fprintf(w, "  in float32     %.2f%%, %.4f nats (grid - float32: %+.2g)\n", 100*e.FloatAccuracy, e.FloatLoss, e.GridMinFloat)
@@ -200,10 +201,10 @@ type sweepRun struct {
 func sweep(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error {
 	gammas, err := parseSweep(o.gammas)
 	if err != nil {
-		return usage(fmt.Errorf("--gamma: %w", err))
+		return cli.Usage(fmt.Errorf("--gamma: %w", err))
 	}
 	if ext := filepath.Ext(o.figure); o.figure != "" && ext != ".png" && ext != ".svg" {
-		return usage(fmt.Errorf("--figure %s: the name must end in .png or .svg", o.figure))
+		return cli.Usage(fmt.Errorf("--figure %s: the name must end in .png or .svg", o.figure))
 	}
 	var all []sweepRun
 	for _, dir := range dirs {
@@ -220,10 +221,10 @@ func sweep(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error 
 	}
 	w := cmd.OutOrStdout()
 	if asJSON {
-		return printJSON(w, map[string]any{"sweep": all})
+		return cli.PrintJSON(w, map[string]any{"sweep": all})
 	}
 	for _, s := range all {
-		fmt.Fprintf(w, "%s: %s images, grid %s\n  %6s %9s %9s %9s\n", s.Run, countText(int64(s.Images)), s.Grid, "gamma", "accuracy", "top five", "loss")
+		fmt.Fprintf(w, "%s: %s images, grid %s\n  %6s %9s %9s %9s\n", s.Run, cli.Count(int64(s.Images)), s.Grid, "gamma", "accuracy", "top five", "loss")
 		for _, p := range s.Points {
 			fmt.Fprintf(w, "  %6.3g %8.2f%% %8.2f%% %9.4v\n", p.Gamma, 100*p.Accuracy, 100*p.Top5, p.Loss)
 		}
@@ -242,7 +243,7 @@ func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (
 	}
 	defer r.Close()
 	if r.Images == nil || r.Config.ViT.TwoStream {
-		return sweepRun{}, usage(fmt.Errorf("%s: a gamma is for vision transformers of one residual stream", dir))
+		return sweepRun{}, cli.Usage(fmt.Errorf("%s: a gamma is for vision transformers of one residual stream", dir))
 	}
 	c, err := loadClassifier(o.dir(r), r.Config.Loop.SamplesAtOnce(), 0.5, o.engine)
 	if err != nil {
@@ -260,7 +261,7 @@ func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (
 	}
 	s := sweepRun{Run: dir, Grid: c.grid.String(), Images: counts[0].Samples}
 	for i, n := range counts {
-		s.Points = append(s.Points, sweepPoint{gammas[i], n.Accuracy(), n.Top5Accuracy(), number(n.Loss())})
+		s.Points = append(s.Points, sweepPoint{gammas[i], n.Accuracy(), n.Top5Accuracy(), cli.Number(n.Loss())})
 	}
 	return s, nil
 }

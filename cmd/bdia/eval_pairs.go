@@ -9,6 +9,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -34,7 +35,7 @@ func evaluatePairs(ctx context.Context, r *train.Run, o evalOptions) (*pairRepor
 		return nil, err
 	}
 	if set == nil {
-		return nil, usage(fmt.Errorf("this run holds no pairs out for %v; use --split train", part))
+		return nil, cli.Usage(fmt.Errorf("this run holds no pairs out for %v; use --split train", part))
 	}
 	cfg, grid, room := r.Config.Seq2Seq, r.Config.Method.Grid, pairs.NewBatch(set.Room())
 	measure := func(be backend.Backend, load bool, grids ...bdia.Grid) (losses []float64, targets int, err error) {
@@ -77,7 +78,7 @@ func evaluatePairs(ctx context.Context, r *train.Run, o evalOptions) (*pairRepor
 
 func (e *pairReport) print(w io.Writer) {
 	name := map[string]string{"val": "Validation", "train": "Training", "test": "Test"}[e.Split]
-	fmt.Fprintf(w, "%s pairs, %s target tokens:\n", name, countText(int64(e.Tokens)))
+	fmt.Fprintf(w, "%s pairs, %s target tokens:\n", name, cli.Count(int64(e.Tokens)))
 	fmt.Fprintf(w, "  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
 	fmt.Fprintf(w, "  perplexity     %.3f\n", e.Perplexity)
 	fmt.Fprintf(w, "  in float32     %.4f nats a token (grid - float32: %+.2g)\n", e.FloatLoss, e.GridMinFloat)

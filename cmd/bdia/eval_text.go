@@ -12,6 +12,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -38,9 +39,9 @@ type evalReport struct {
 
 func (e *evalReport) print(w io.Writer) {
 	name := map[string]string{"val": "Validation text", "train": "Training text", "": e.Text}[e.Split]
-	fmt.Fprintf(w, "%s, %s tokens in %s windows", name, countText(e.Tokens), countText(int64(e.Windows)))
+	fmt.Fprintf(w, "%s, %s tokens in %s windows", name, cli.Count(e.Tokens), cli.Count(int64(e.Windows)))
 	if e.Stride > 0 && e.Stride < e.Context {
-		fmt.Fprintf(w, " of %s, one every %s", countText(int64(e.Context)), countText(int64(e.Stride)))
+		fmt.Fprintf(w, " of %s, one every %s", cli.Count(int64(e.Context)), cli.Count(int64(e.Stride)))
 	}
 	fmt.Fprintf(w, ":\n  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
 	fmt.Fprintf(w, "  perplexity     %.3f of a token", e.Perplexity)
@@ -117,10 +118,10 @@ func (w windows) plan(m *model.GPT, most int, grid bdia.Grid) error {
 }
 
 // evaluate measures r's model on a grid and in float32.
-func evaluate(ctx context.Context, r *train.Run, o evalOptions, p *progress) (*evalReport, error) {
+func evaluate(ctx context.Context, r *train.Run, o evalOptions, p *cli.Progress) (*evalReport, error) {
 	text := r.Text.Tokens(o.split == "train")
 	if text.Len() == 0 {
-		return nil, usage(errors.New("this run holds no text out; use --split train"))
+		return nil, cli.Usage(errors.New("this run holds no text out; use --split train"))
 	}
 	T, atOnce := r.Config.Window(), r.Config.Loop.SamplesAtOnce()
 	if err := o.fits(T); err != nil {
@@ -142,13 +143,13 @@ func evaluate(ctx context.Context, r *train.Run, o evalOptions, p *progress) (*e
 // fits refuses windows further apart than the context T is long.
 func (o evalOptions) fits(T int) error {
 	if o.stride > T {
-		return usage(fmt.Errorf("--stride %d: windows of %d tokens would leave some out; give at most %d", o.stride, T, T))
+		return cli.Usage(fmt.Errorf("--stride %d: windows of %d tokens would leave some out; give at most %d", o.stride, T, T))
 	}
 	return nil
 }
 
 // evaluateFile measures the model in dir on the text that o names.
-func evaluateFile(ctx context.Context, dir string, o evalOptions, p *progress) (*evalReport, error) {
+func evaluateFile(ctx context.Context, dir string, o evalOptions, p *cli.Progress) (*evalReport, error) {
 	if _, err := os.Stat(dir); err != nil {
 		return nil, err
 	}
@@ -191,7 +192,7 @@ func evaluateFile(ctx context.Context, dir string, o evalOptions, p *progress) (
 }
 
 // measure completes e: the losses of w, so many windows at once.
-func (l *loaded) measure(ctx context.Context, e *evalReport, w windows, atOnce int, p *progress) (*evalReport, error) {
+func (l *loaded) measure(ctx context.Context, e *evalReport, w windows, atOnce int, p *cli.Progress) (*evalReport, error) {
 	var onGrid, inFloat float64
 	var counted extent
 	began := time.Now()
@@ -227,7 +228,7 @@ func (l *loaded) measure(ctx context.Context, e *evalReport, w windows, atOnce i
 		e.Tokens += int64(len(targets))
 		counted.add(text)
 		first += b.Size
-		p.lines("measured", "windows", first, w.n, began)
+		p.Lines("measured", "windows", first, w.n, began)
 	}
 	if l.grid == bdia.NoGrid {
 		inFloat = onGrid
@@ -236,7 +237,7 @@ func (l *loaded) measure(ctx context.Context, e *evalReport, w windows, atOnce i
 	e.Loss, e.FloatLoss = onGrid/float64(e.Tokens), inFloat/float64(e.Tokens)
 	e.GridMinFloat = e.Loss - e.FloatLoss
 	e.Perplexity = metric.Perplexity(e.Loss)
-	e.WordPerplexity = number(math.Exp(onGrid / float64(counted.words)))
+	e.WordPerplexity = cli.Number(math.Exp(onGrid / float64(counted.words)))
 	e.BitsPerByte = metric.BitsPerByte(e.Loss, e.Tokens, counted.bytes)
 	return e, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -124,12 +125,12 @@ func TestEvalFolder(t *testing.T) {
 		"FOLDER --text FILE --isa mmx":     "unknown instruction set",
 	} {
 		fields := strings.Fields(strings.NewReplacer("FOLDER", folder, "RUN", dir, "FILE", file).Replace(args))
-		if r := call(append([]string{"eval"}, fields...)...); r.code != exitUsage || !strings.Contains(r.err, says) || r.out != "" {
+		if r := call(append([]string{"eval"}, fields...)...); r.code != cli.ExitUsage || !strings.Contains(r.err, says) || r.out != "" {
 			t.Errorf("eval %s: %+v, want %q", args, r, says)
 		}
 	}
 	for _, bad := range []string{write(t, t.TempDir(), "text.txt", "é and more"), write(t, t.TempDir(), "one", "T"), filepath.Join(folder, "missing")} {
-		if r := call("eval", folder, "--text", bad); r.code != exitFailure || strings.Count(r.err, "\n") != 1 {
+		if r := call("eval", folder, "--text", bad); r.code != cli.ExitFailure || strings.Count(r.err, "\n") != 1 {
 			t.Errorf("eval --text %s: %+v", bad, r)
 		}
 	}

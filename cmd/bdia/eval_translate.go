@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/score"
 )
@@ -30,7 +31,7 @@ type scoreReport struct {
 // truncated.
 func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error {
 	if len(dirs) > 1 {
-		return usage(errors.New("translations of one run are scored at a time; name one"))
+		return cli.Usage(errors.New("translations of one run are scored at a time; name one"))
 	}
 	_, dir, err := o.folders(dirs[0])
 	if err != nil {
@@ -65,14 +66,14 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 		return err
 	}
 	defer t.be.Close()
-	p := newProgress(cmd.ErrOrStderr())
-	defer p.clear()
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	defer p.Clear()
 	began := time.Now()
-	results, err := t.lines(cmd.Context(), in.name, 1, lines, func(done int) { p.lines("translated", "sentences", done, len(lines), began) })
+	results, err := t.lines(cmd.Context(), in.name, 1, lines, func(done int) { p.Lines("translated", "sentences", done, len(lines), began) })
 	if err != nil {
 		return err
 	}
-	p.clear()
+	p.Clear()
 	var hypotheses bytes.Buffer
 	for _, r := range results {
 		if r.Note != "" {
@@ -87,7 +88,7 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 		return err
 	}
 	if asJSON {
-		return printJSON(cmd.OutOrStdout(), e)
+		return cli.PrintJSON(cmd.OutOrStdout(), e)
 	}
 	e.print(cmd.OutOrStdout())
 	return nil
@@ -124,10 +125,10 @@ func (e *scoreReport) score(hypotheses []byte, references [][]byte) error {
 }
 
 func (e *scoreReport) print(w io.Writer) {
-	fmt.Fprintf(w, "%s sentences, beam %d, length penalty %g:\n  %v\n  %v\n", countText(int64(e.BLEU.Segments)), e.Beam, e.LengthPenalty, e.BLEU, e.CHRF)
+	fmt.Fprintf(w, "%s sentences, beam %d, length penalty %g:\n  %v\n  %v\n", cli.Count(int64(e.BLEU.Segments)), e.Beam, e.LengthPenalty, e.BLEU, e.CHRF)
 	for _, kind := range []string{lineEmpty, lineBad, lineLong, lineTruncated} {
 		if n := e.Lines[kind]; n > 0 {
-			fmt.Fprintf(w, "  %s lines %s\n", countText(int64(n)), kind)
+			fmt.Fprintf(w, "  %s lines %s\n", cli.Count(int64(n)), kind)
 		}
 	}
 }

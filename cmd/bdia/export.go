@@ -16,6 +16,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 )
 
@@ -77,9 +78,9 @@ the run's held-out data, else of random tokens or pixels.`,
 		Example: `  bdia export --from runs/shakespeare --best --format hf --out shakespeare-hf
   bdia export --from gpt2-finetuned --format hf --dtype bf16 --out gpt2-bf16
   bdia export --from runs/cifar --format onnx --out cifar.onnx`,
-		Args: arguments(0, 0, ""),
+		Args: cli.Arguments(0, 0, ""),
 	}
-	group(c, "Flags", func(f *pflag.FlagSet) {
+	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.StringVar(&o.from, "from", "", "`folder` of the model")
 		f.StringVar(&o.format, "format", "", "`format` to write: "+strings.Join(formatNames(), ", "))
 		f.StringVar(&o.out, "out", "", "`path` of the file or folder to write")
@@ -91,12 +92,12 @@ the run's held-out data, else of random tokens or pixels.`,
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
 		engineFlags(f, &o.engine)
 	})
-	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formatNames(), cobra.ShellCompDirectiveNoFileComp))
+	cli.Choices(c, map[string][]string{"format": formatNames()})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		f, err := o.validate()
 		if err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		return runExport(cmd, f, o)
 	}
@@ -139,7 +140,7 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 	}
 	defer from.Close()
 	if o.lora != "" && from.kind != convert.GPT2 {
-		return usage(errors.New("--adapter is for language models"))
+		return cli.Usage(errors.New("--adapter is for language models"))
 	}
 	if from.weights, from.lora, err = weightsOf(from.dir, o.lora); err != nil {
 		return err
@@ -169,7 +170,7 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 		return err
 	}
 	if o.asJSON {
-		return printJSON(cmd.OutOrStdout(), o.report)
+		return cli.PrintJSON(cmd.OutOrStdout(), o.report)
 	}
 	o.report.print(cmd.OutOrStdout())
 	return nil
@@ -259,7 +260,7 @@ func furthest(a, b []float32) (most float64) {
 }
 
 func (r *exportReport) print(w io.Writer) {
-	fmt.Fprintf(w, "Wrote %s: format %s, weights of %s, %s.\n", r.Out, r.Format, r.DType, bytesText(r.Bytes))
+	fmt.Fprintf(w, "Wrote %s: format %s, weights of %s, %s.\n", r.Out, r.Format, r.DType, cli.Bytes(r.Bytes))
 	fmt.Fprintf(w, "Largest difference of a logit, over %s (largest |logit| %.4g):\n", r.Sample, r.LargestAbs)
 	if r.Grid != bdia.NoGrid.String() {
 		grid := "grid of " + r.Grid + " bits"

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/format/gguf"
 )
 
@@ -51,7 +52,7 @@ func TestExportGGUF(t *testing.T) {
 			t.Errorf("name %v", n)
 		}
 		f.Close()
-		if r := call(args...); r.code != exitUsage || !strings.Contains(r.err, "--force") {
+		if r := call(args...); r.code != cli.ExitUsage || !strings.Contains(r.err, "--force") {
 			t.Errorf("over a file: %+v", r)
 		}
 		if r := mustCall(t, append(args, "--force")...); strings.Count(r.out, "Note:") != tc.notes || !strings.Contains(r.out, "format gguf") {
@@ -70,9 +71,9 @@ func TestExportGGUFRefuses(t *testing.T) {
 		code        int
 		want        string
 	}{
-		{trainedRun(t), "q4_0", exitUsage, "format gguf has f32, f16, bf16, q8_0"},
-		{erf, "f32", exitFailure, "GELU is the erf form"},
-		{imageRun(t), "f32", exitFailure, "for language models"},
+		{trainedRun(t), "q4_0", cli.ExitUsage, "format gguf has f32, f16, bf16, q8_0"},
+		{erf, "f32", cli.ExitFailure, "GELU is the erf form"},
+		{imageRun(t), "f32", cli.ExitFailure, "for language models"},
 	} {
 		out := filepath.Join(dir, "m.gguf")
 		r := call("export", "--from", tc.from, "--format", "gguf", "--dtype", tc.dtype, "--out", out, "--threads", "1")

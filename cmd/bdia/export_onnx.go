@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/onnx"
 	"github.com/bdia-go/bdia/internal/onnxeval"
@@ -27,10 +28,10 @@ type onnxGraph struct {
 func exportONNX(_ *cobra.Command, from *source, o exportOptions) error {
 	alone := o.alone()
 	if alone && from.kind == convert.Seq2Seq {
-		return usage(fmt.Errorf("an encoder-decoder is two files; name a folder in place of --out %s", o.out))
+		return cli.Usage(fmt.Errorf("an encoder-decoder is two files; name a folder in place of --out %s", o.out))
 	}
 	if o.noCache && from.kind != convert.GPT2 {
-		return usage(errors.New("--no-cache is for language models"))
+		return cli.Usage(errors.New("--no-cache is for language models"))
 	}
 	if err := from.load(); err != nil {
 		return err
@@ -42,7 +43,7 @@ func exportONNX(_ *cobra.Command, from *source, o exportOptions) error {
 	if alone {
 		graphs[0].path = o.path
 		if size := graphs[0].model.Size(); size > onnx.MaxFile {
-			return usage(fmt.Errorf("an ONNX file cannot have the %s of this model, whose weights need a second file; name a folder in place of --out %s", bytesText(size), o.out))
+			return cli.Usage(fmt.Errorf("an ONNX file cannot have the %s of this model, whose weights need a second file; name a folder in place of --out %s", cli.Bytes(size), o.out))
 		}
 	} else {
 		if err := os.MkdirAll(filepath.Join(o.path, "onnx"), 0o777); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/format/onnx"
 )
 
@@ -70,7 +71,7 @@ func TestExportONNX(t *testing.T) {
 		{"--format onnx", trainedRun(t), "--format hf --no-cache --out x"},
 	} {
 		r := call(append([]string{"export", "--from", tc.run, "--threads", "1"}, strings.Fields(tc.args)...)...)
-		if r.code != exitUsage || !strings.Contains(r.err, tc.says) {
+		if r.code != cli.ExitUsage || !strings.Contains(r.err, tc.says) {
 			t.Errorf("%s: exit code %d, %s", tc.args, r.code, r.err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
@@ -44,11 +45,11 @@ func (o exportOptions) mayWrite(sources []string) error {
 	}
 	switch {
 	case there.Mode()&fs.ModeSymlink != 0:
-		return usage(fmt.Errorf("%s is a symbolic link, which is not replaced; name what it points to, or choose another --out", o.out))
+		return cli.Usage(fmt.Errorf("%s is a symbolic link, which is not replaced; name what it points to, or choose another --out", o.out))
 	case o.alone() && !there.Mode().IsRegular():
-		return usage(fmt.Errorf("%s is no regular file, and a file replaces nothing else; choose another --out", o.out))
+		return cli.Usage(fmt.Errorf("%s is no regular file, and a file replaces nothing else; choose another --out", o.out))
 	case !o.alone() && !there.IsDir():
-		return usage(fmt.Errorf("%s is no folder, and a folder replaces nothing else; choose another --out", o.out))
+		return cli.Usage(fmt.Errorf("%s is no folder, and a folder replaces nothing else; choose another --out", o.out))
 	}
 	full, err := filepath.Abs(o.out)
 	if err == nil {
@@ -58,23 +59,23 @@ func (o exportOptions) mayWrite(sources []string) error {
 		return err
 	}
 	if run := runAbove(full); run != "" {
-		return usage(fmt.Errorf("%s belongs to the run directory %s, which is never replaced; choose another --out", o.out, run))
+		return cli.Usage(fmt.Errorf("%s belongs to the run directory %s, which is never replaced; choose another --out", o.out, run))
 	}
 	for _, dir := range sources {
 		if dir != "" && (within(full, dir) || within(dir, full)) {
-			return usage(fmt.Errorf("%s would replace what is exported, of %s; choose another --out", o.out, dir))
+			return cli.Usage(fmt.Errorf("%s would replace what is exported, of %s; choose another --out", o.out, dir))
 		}
 	}
 	if there.IsDir() {
 		if within(".", full) {
-			return usage(fmt.Errorf("%s is where the program runs, which is not replaced; choose another --out", o.out))
+			return cli.Usage(fmt.Errorf("%s is where the program runs, which is not replaced; choose another --out", o.out))
 		}
 		if err := onlyExport(o.out); err != nil {
 			return err
 		}
 	}
 	if !o.force {
-		return usage(fmt.Errorf("%s exists; choose another --out, or replace it with --force", o.out))
+		return cli.Usage(fmt.Errorf("%s exists; choose another --out, or replace it with --force", o.out))
 	}
 	return nil
 }
@@ -130,7 +131,7 @@ func onlyExport(dir string) error {
 			known = d.Type().IsRegular() && slices.Contains(exportFiles[path.Dir(name)], path.Base(name))
 		}
 		if !known {
-			return usage(fmt.Errorf("%s has %s, which no export writes and none replaces; move it away, or choose another --out", dir, name))
+			return cli.Usage(fmt.Errorf("%s has %s, which no export writes and none replaces; move it away, or choose another --out", dir, name))
 		}
 		return nil
 	})

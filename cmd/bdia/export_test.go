@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/format/safetensors"
 )
 
@@ -148,9 +149,9 @@ func TestExportPlace(t *testing.T) {
 		{out, filepath.Join(out, "model.safetensors"), "--force --format gguf", "what is exported"},
 		{run, "-", "", "./-"},
 	} {
-		code := exitUsage
+		code := cli.ExitUsage
 		if tc.says == "" {
-			code = exitOK
+			code = cli.ExitOK
 		}
 		if r := export(tc.from, tc.out, strings.Fields(tc.more)...); r.code != code || !strings.Contains(r.err, tc.says) {
 			t.Errorf("--out %s %s: exit code %d, %s", tc.out, tc.more, r.code, r.err)
@@ -165,12 +166,12 @@ func TestExportPlace(t *testing.T) {
 	if len(before) > 0 {
 		t.Errorf("gone are %q", slices.Collect(maps.Keys(before)))
 	}
-	if r := export(run, filepath.Join(file, "x")); r.code != exitFailure || !strings.Contains(r.err, "file") {
+	if r := export(run, filepath.Join(file, "x")); r.code != cli.ExitFailure || !strings.Contains(r.err, "file") {
 		t.Errorf("below a file: exit code %d, %s", r.code, r.err)
 	}
 	damaged := copyRun(t)
 	write(t, damaged, "model.safetensors", "short")
-	if r := export(damaged, filepath.Join(dir, "none")); r.code != exitFailure {
+	if r := export(damaged, filepath.Join(dir, "none")); r.code != cli.ExitFailure {
 		t.Errorf("damaged: %d, %s", r.code, r.err)
 	}
 	entries, err := os.ReadDir(dir)
@@ -189,14 +190,14 @@ func TestExportPlace(t *testing.T) {
 		code int
 		says string
 	}{
-		{[]string{"--format", "hf", "--out", "x"}, exitUsage, "--from"},
-		{[]string{"--from", run, "--out", "x"}, exitUsage, "--format: hf"},
-		{[]string{"--from", run, "--format", "hf"}, exitUsage, "--out"},
-		{[]string{"--from", run, "--format", "pt", "--out", "x"}, exitUsage, `"pt" is not known; there are hf`},
-		{[]string{"--from", run, "--format", "hf", "--dtype", "f8", "--out", "x"}, exitUsage, "f32, f16, bf16"},
-		{[]string{"--from", t.TempDir(), "--format", "hf", "--out", "x"}, exitFailure, "config.json is missing"},
-		{[]string{"--from", filepath.Join(dir, "none"), "--format", "hf", "--out", "x"}, exitFailure, "no such file"},
-		{[]string{"--from", out, "--best", "--format", "hf", "--out", "x"}, exitUsage, "--best is for run directories"},
+		{[]string{"--format", "hf", "--out", "x"}, cli.ExitUsage, "--from"},
+		{[]string{"--from", run, "--out", "x"}, cli.ExitUsage, "--format: hf"},
+		{[]string{"--from", run, "--format", "hf"}, cli.ExitUsage, "--out"},
+		{[]string{"--from", run, "--format", "pt", "--out", "x"}, cli.ExitUsage, `"pt" is not known; there are hf`},
+		{[]string{"--from", run, "--format", "hf", "--dtype", "f8", "--out", "x"}, cli.ExitUsage, "f32, f16, bf16"},
+		{[]string{"--from", t.TempDir(), "--format", "hf", "--out", "x"}, cli.ExitFailure, "config.json is missing"},
+		{[]string{"--from", filepath.Join(dir, "none"), "--format", "hf", "--out", "x"}, cli.ExitFailure, "no such file"},
+		{[]string{"--from", out, "--best", "--format", "hf", "--out", "x"}, cli.ExitUsage, "--best is for run directories"},
 	} {
 		if r := call(append([]string{"export"}, tc.args...)...); r.code != tc.code || !strings.Contains(r.err, tc.says) || r.out != "" {
 			t.Errorf("%q: exit code %d, %s", tc.args, r.code, r.err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // TestExportNodes: --force leaves pipes, as it leaves devices, and links where they are.
@@ -34,7 +36,7 @@ func TestExportNodes(t *testing.T) {
 		{"linked", "hf", "has chars.json"},
 	} {
 		r := call("export", "--from", trainedRun(t), "--format", tc.format, "--out", dir+"/"+tc.name, "--force", "--threads", "1")
-		if r.code != exitUsage || !strings.Contains(r.err, tc.says) {
+		if r.code != cli.ExitUsage || !strings.Contains(r.err, tc.says) {
 			t.Errorf("%s over %s: exit code %d, %s", tc.format, tc.name, r.code, r.err)
 		}
 	}

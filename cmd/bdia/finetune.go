@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/train"
 )
@@ -46,29 +47,27 @@ are: the reverse walk ends above them.`,
   bdia finetune --from runs/small/best --data pairs.tsv --freeze 2 --epochs 5 --patience 3
   bdia generate runs/e2e --input prompts.txt --beam 10 --length-penalty 0.8
   bdia finetune --resume runs/e2e`,
-		Args: arguments(0, 0, ""),
+		Args: cli.Arguments(0, 0, ""),
 	}
-	group(c, "Model and data", s.tuneFlags)
-	group(c, "What learns", s.adaptFlags)
-	group(c, "Method", s.methodFlags)
-	group(c, "Optimiser and schedule", s.optimizerFlags)
-	group(c, "Batch", func(f *pflag.FlagSet) {
+	cli.Group(c, "Model and data", s.tuneFlags)
+	cli.Group(c, "What learns", s.adaptFlags)
+	cli.Group(c, "Method", s.methodFlags)
+	cli.Group(c, "Optimiser and schedule", s.optimizerFlags)
+	cli.Group(c, "Batch", func(f *pflag.FlagSet) {
 		s.updateFlags(f)
 		s.of(f, []train.Task{train.TaskCompletion}, func(f *pflag.FlagSet) {
 			f.IntVar(&s.cfg.Pairs.BatchTokens, "batch-tokens", s.cfg.Pairs.BatchTokens, "pairs: tokens of a batch, padding included")
 		})
 	})
-	group(c, "Evaluation, samples, records", s.loopFlags)
-	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/tuned-DATE-TIME") })
+	cli.Group(c, "Evaluation, samples, records", s.loopFlags)
+	cli.Group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/tuned-DATE-TIME") })
 	s.autoGrid(c.Flags())
-	for name, values := range map[string][]string{ // before those that other commands have
-		"format": {textKind, "csv", "tsv", "jsonl"}, "grid": {"auto", "9", "none"}, "lora-targets": {"qkv", "qkv,proj", "all"},
-	} {
-		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-	}
+	cli.Choices(c, map[string][]string{"format": {textKind, "csv", "tsv", "jsonl"}})
+	cli.Complete(c, "grid", autoGrid, "9", "none")
+	cli.Complete(c, "lora-targets", "qkv", "qkv,proj", "all")
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, report := newProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout())
+		p, report := cli.NewProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout())
 		if o.resume != "" {
 			return resumeRun(cmd, s, p, o, report)
 		}
@@ -158,18 +157,18 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 	data, kind := value("data"), value("format")
 	switch {
 	case s.file == "" && value("from") == "":
-		return s.cfg, usage(errors.New("no model to start from; name its folder with --from"))
+		return s.cfg, cli.Usage(errors.New("no model to start from; name its folder with --from"))
 	case s.file == "" && data == "" && value("prompts") == "":
-		return s.cfg, usage(errors.New("nothing to learn; name a text or pairs with --data, or --prompts and --completions"))
+		return s.cfg, cli.Usage(errors.New("nothing to learn; name a text or pairs with --data, or --prompts and --completions"))
 	case f.Changed("data") && (f.Changed("prompts") || f.Changed("completions")):
-		return s.cfg, usage(errors.New("--data is all that is learned, and --prompts and --completions are two halves of it; give --data, or those two"))
+		return s.cfg, cli.Usage(errors.New("--data is all that is learned, and --prompts and --completions are two halves of it; give --data, or those two"))
 	case kind != "" && kind != textKind && !slices.Contains(pairs.Formats(), pairs.Format(kind)):
-		return s.cfg, usage(fmt.Errorf("--format %s; use text, csv, tsv or jsonl", kind))
+		return s.cfg, cli.Usage(fmt.Errorf("--format %s; use text, csv, tsv or jsonl", kind))
 	}
 	if rank := f.Lookup("lora-rank"); s.file == "" && rank.Value.String() == rank.DefValue {
 		for _, name := range []string{"lora-alpha", "lora-dropout", "lora-targets"} {
 			if f.Changed(name) {
-				return s.cfg, usage(fmt.Errorf("--%s is for adapters, and there are none; ask for them with --lora-rank", name))
+				return s.cfg, cli.Usage(fmt.Errorf("--%s is for adapters, and there are none; ask for them with --lora-rank", name))
 			}
 		}
 	}
@@ -181,7 +180,7 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 		delete(s.only, "format") // which is text
 		for _, name := range slices.Sorted(maps.Keys(s.only)) {
 			if f.Changed(name) {
-				return s.cfg, usage(fmt.Errorf("--%s is for pairs, and %s is text; if it has pairs, say so with --format", name, data))
+				return s.cfg, cli.Usage(fmt.Errorf("--%s is for pairs, and %s is text; if it has pairs, say so with --format", name, data))
 			}
 		}
 	}
@@ -208,5 +207,5 @@ func calibrationJSON(m *train.Calibration) any {
 		return nil
 	}
 	return map[string]any{"grid": m.Grid.String(), "max_abs": m.MaxAbs, "limit": m.Limit, "losses": m.Losses,
-		"grid_loss": number(m.GridLoss), "float_loss": number(m.FloatLoss)}
+		"grid_loss": cli.Number(m.GridLoss), "float_loss": cli.Number(m.FloatLoss)}
 }

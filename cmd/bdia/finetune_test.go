@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
@@ -23,7 +24,7 @@ var base = sync.OnceValues(func() (string, error) {
 	if err := os.WriteFile(text, []byte(prose(400)), 0o666); err != nil {
 		return "", err
 	}
-	if r := call(append([]string{"train", "--data", text, "--tokenizer", "bpe", "--bpe-vocab", "300", "--out", dir}, tiny("--context", "64")...)...); r.code != exitOK {
+	if r := call(append([]string{"train", "--data", text, "--tokenizer", "bpe", "--bpe-vocab", "300", "--out", dir}, tiny("--context", "64")...)...); r.code != cli.ExitOK {
 		return "", fmt.Errorf("training: %s", r.err)
 	}
 	return dir, nil
@@ -162,7 +163,7 @@ func TestFinetuneAdapters(t *testing.T) {
 	if beside["float_loss"] != of["loss"] {
 		t.Errorf("with adapters %v, merged %v", beside, of)
 	}
-	if r := call(tune(t, filepath.Join(t.TempDir(), "again"), "--from", dir)...); r.code != exitFailure || !strings.Contains(r.err, "merge them first") {
+	if r := call(tune(t, filepath.Join(t.TempDir(), "again"), "--from", dir)...); r.code != cli.ExitFailure || !strings.Contains(r.err, "merge them first") {
 		t.Errorf("starting from adapters: %d, %s", r.code, r.err)
 	}
 }
@@ -230,10 +231,10 @@ func TestFinetuneOutliers(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{20_000, "--grid 9", exitUsage, "use --grid 7"},
-		{3e6, "", exitFailure, "train without one: --memory recompute --gamma 0 --grid none"},
-		{float32(math.NaN()), "", exitFailure, "is NaN, on every grid and without one"},
-		{float32(math.Inf(1)), "", exitFailure, "is +Inf, on every grid"},
+		{20_000, "--grid 9", cli.ExitUsage, "use --grid 7"},
+		{3e6, "", cli.ExitFailure, "train without one: --memory recompute --gamma 0 --grid none"},
+		{float32(math.NaN()), "", cli.ExitFailure, "is NaN, on every grid and without one"},
+		{float32(math.Inf(1)), "", cli.ExitFailure, "is +Inf, on every grid"},
 	} {
 		dir := filepath.Join(t.TempDir(), "run")
 		r := call(append(tune(t, dir, "--from", outliers(t, c.value)), strings.Fields(c.flags)...)...)
@@ -270,26 +271,26 @@ func TestFinetuneBadInput(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"finetune", "--data", text}, exitUsage, "--from"},
-		{[]string{"finetune", "--from", baseModel(t)}, exitUsage, "nothing to learn"},
-		{[]string{"finetune", "--from", dir, "--data", text}, exitFailure, "no model"},
-		{[]string{"finetune", "--from", trainedRun(t), "--data", table(t, 9)}, exitFailure, "byte-level BPE"},
-		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--separator", ":"}, exitUsage, "is for pairs"},
-		{[]string{"finetune", "--from", baseModel(t), "--data", bad, "--on-bad", "fatal"}, exitFailure, "line 2"},
-		{[]string{"finetune", "--from", baseModel(t), "--data", table(t, 9), "--completion-column", "nope"}, exitFailure, "no column"},
-		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--header"}, exitUsage, "is for pairs"},
-		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--on-bad", "fatal"}, exitUsage, "is for pairs"},
-		{tune(t, "", "--batch", "4"), exitUsage, "--batch-tokens"},
-		{tune(t, "", "--lora-alpha", "4"), exitUsage, "--lora-rank"},
-		{tune(t, "", "--lora-rank", "2", "--freeze", "4"), exitUsage, "leave some for adapters"},
-		{tune(t, "", "--separator", "\xff"), exitUsage, "UTF-8"},
-		{[]string{"finetune", "--resume", baseModel(t), "--grid", "auto"}, exitUsage, "--grid auto"},
-		{[]string{"finetune", "--resume", baseModel(t), "--out", "x"}, exitUsage, "--out"},
-		{tune(t, "", "--window", "65"), exitUsage, "context of 64"},
-		{tune(t, "", "--freeze", "9"), exitUsage, "frozen blocks"},
-		{tune(t, "", "--lora-rank", "2", "--lora-targets", "head"), exitUsage, "adapters at"},
+		{[]string{"finetune", "--data", text}, cli.ExitUsage, "--from"},
+		{[]string{"finetune", "--from", baseModel(t)}, cli.ExitUsage, "nothing to learn"},
+		{[]string{"finetune", "--from", dir, "--data", text}, cli.ExitFailure, "no model"},
+		{[]string{"finetune", "--from", trainedRun(t), "--data", table(t, 9)}, cli.ExitFailure, "byte-level BPE"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--separator", ":"}, cli.ExitUsage, "is for pairs"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", bad, "--on-bad", "fatal"}, cli.ExitFailure, "line 2"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", table(t, 9), "--completion-column", "nope"}, cli.ExitFailure, "no column"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--header"}, cli.ExitUsage, "is for pairs"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--on-bad", "fatal"}, cli.ExitUsage, "is for pairs"},
+		{tune(t, "", "--batch", "4"), cli.ExitUsage, "--batch-tokens"},
+		{tune(t, "", "--lora-alpha", "4"), cli.ExitUsage, "--lora-rank"},
+		{tune(t, "", "--lora-rank", "2", "--freeze", "4"), cli.ExitUsage, "leave some for adapters"},
+		{tune(t, "", "--separator", "\xff"), cli.ExitUsage, "UTF-8"},
+		{[]string{"finetune", "--resume", baseModel(t), "--grid", "auto"}, cli.ExitUsage, "--grid auto"},
+		{[]string{"finetune", "--resume", baseModel(t), "--out", "x"}, cli.ExitUsage, "--out"},
+		{tune(t, "", "--window", "65"), cli.ExitUsage, "context of 64"},
+		{tune(t, "", "--freeze", "9"), cli.ExitUsage, "frozen blocks"},
+		{tune(t, "", "--lora-rank", "2", "--lora-targets", "head"), cli.ExitUsage, "adapters at"},
 	} {
-		if r := call(c.args...); r.code != c.code || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") > 1 && c.code != exitOK {
+		if r := call(c.args...); r.code != c.code || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") > 1 && c.code != cli.ExitOK {
 			t.Errorf("bdia %s: exit code %d, %q; want %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)
 		}
 	}
@@ -309,10 +310,10 @@ func TestFinetuneResume(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
 	mustCall(t, tune(t, dir)...)
-	if r := call("finetune", "--resume", dir, "--steps", "6", "--separator", " "); r.code != exitUsage || !strings.Contains(r.err, `separator is "\n"`) {
+	if r := call("finetune", "--resume", dir, "--steps", "6", "--separator", " "); r.code != cli.ExitUsage || !strings.Contains(r.err, `separator is "\n"`) {
 		t.Errorf("another separator: %d, %s", r.code, r.err)
 	}
-	if r := call("finetune", "--resume", dir, "--steps", "6", "--lora-rank", "3"); r.code != exitUsage || !strings.Contains(r.err, "tune: lora.rank is 0 in this run and cannot become 3;") {
+	if r := call("finetune", "--resume", dir, "--steps", "6", "--lora-rank", "3"); r.code != cli.ExitUsage || !strings.Contains(r.err, "tune: lora.rank is 0 in this run and cannot become 3;") {
 		t.Errorf("adapters: %d, %s", r.code, r.err)
 	}
 	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "5", "--grid", "7"); strings.Contains(r.err, "Loss before training") || strings.Contains(r.err, "Starting from") {
@@ -345,7 +346,7 @@ func TestTrainCalibrates(t *testing.T) {
 	yaml := strings.Replace(string(readFile(t, dir, configName)), `grid: "7"`, `grid: "9"`, 1)
 	fresh := write(t, t.TempDir(), "run.yaml", yaml)
 	write(t, dir, configName, yaml)
-	if r := call("train", "--resume", dir, "--grid", "8"); r.code != exitUsage || !strings.Contains(r.err, "use --grid 7") {
+	if r := call("train", "--resume", dir, "--grid", "8"); r.code != cli.ExitUsage || !strings.Contains(r.err, "use --grid 7") {
 		t.Errorf("a grid of one's own: %+v", r)
 	}
 	write(t, dir, configName, yaml)
@@ -369,7 +370,7 @@ func TestFinetuneResumeFlags(t *testing.T) {
 		name, _, _ := strings.Cut(flag, "=")
 		for _, run := range []string{ofPairs, ofText} {
 			before := string(readFile(t, run, configName))
-			if r := call("finetune", "--resume", run, "--steps", "5", "--"+flag); r.code != exitUsage || !strings.Contains(r.err, "--"+name) {
+			if r := call("finetune", "--resume", run, "--steps", "5", "--"+flag); r.code != cli.ExitUsage || !strings.Contains(r.err, "--"+name) {
 				t.Errorf("--%s beside --resume %s: %+v", flag, filepath.Base(run), r)
 			}
 			if string(readFile(t, run, configName)) != before {
@@ -388,13 +389,13 @@ func TestFinetuneLonger(t *testing.T) {
 	mustCall(t, slices.Delete(args, i, i+2)...)
 	r := call("finetune", "--resume", dir, "--epochs", "3")
 	_, steps, ok := strings.Cut(strings.TrimSpace(r.err), "make it one of 3 with --steps ")
-	if r.code != exitUsage || !ok {
+	if r.code != cli.ExitUsage || !ok {
 		t.Fatalf("more epochs: %+v", r)
 	}
 	if r := mustCall(t, "finetune", "--resume", dir, "--steps", steps); !strings.Contains(r.err, "The cosine schedule now ends at step "+steps) || !strings.Contains(r.out, "Done: "+steps+" steps") {
 		t.Errorf("%s%s", r.out, r.err)
 	}
-	if r := call("finetune", "--resume", dir, "--epochs", "5"); r.code != exitUsage || !strings.Contains(r.err, "change that with --steps") {
+	if r := call("finetune", "--resume", dir, "--epochs", "5"); r.code != cli.ExitUsage || !strings.Contains(r.err, "change that with --steps") {
 		t.Errorf("epochs of a run that counts steps: %+v", r)
 	}
 }
@@ -406,7 +407,7 @@ func TestFinetuneBaseChanged(t *testing.T) {
 	mustCall(t, tune(t, dir, "--from", from, "--lora-rank", "2")...)
 	write(t, from, "model.safetensors", string(readFile(t, outliers(t, 2), "model.safetensors")))
 	for _, command := range []string{"eval RUN", "eval RUN --best", "generate RUN/best --prompt a", "verify RUN", "finetune --resume RUN --steps 6", "export --from RUN --format hf --out RUN.out"} {
-		if r := call(strings.Fields(strings.ReplaceAll(command, "RUN", dir))...); r.code != exitFailure || !strings.Contains(r.err, "not those from which the run started") {
+		if r := call(strings.Fields(strings.ReplaceAll(command, "RUN", dir))...); r.code != cli.ExitFailure || !strings.Contains(r.err, "not those from which the run started") {
 			t.Errorf("%s: %+v", command, r)
 		}
 	}

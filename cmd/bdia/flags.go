@@ -17,6 +17,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/internal/cpufeat"
@@ -45,11 +46,11 @@ func newSettings() *settings {
 // checkEngine reports an engine that this machine does not have.
 func checkEngine(e backend.Options) error {
 	if err := e.Validate(); err != nil {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	if e.ISA != "" {
 		if _, err := cpufeat.Parse(e.ISA); err != nil {
-			return usage(fmt.Errorf("--isa: %w", err))
+			return cli.Usage(fmt.Errorf("--isa: %w", err))
 		}
 	}
 	return nil
@@ -80,18 +81,25 @@ func taskNames() (names []string) {
 	return names
 }
 
-// completions offers values where they are a short list.
+// completions offers values of flags that take a few words, or often take the same.
 func completions(c *cobra.Command) {
-	for name, values := range map[string][]string{
-		"preset": slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets()), "format": {"lines", "tsv", "csv", "jsonl"},
-		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "task": taskNames(), "on-corrupt": {"fatal", "skip"}, "memory": {"reversible", "store", "recompute"}, "gamma": {"0.5", "0.25", "0"},
-		"grid": {"9", "none"}, "optimizer": optim.Names(), "state-bits": {"32", "8"}, "schedule": {"cosine", "linear", "constant"}, "gelu": {"tanh", "erf"},
-		"update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"}, "model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
-	} {
-		if c.Flags().Lookup(name) != nil {
-			_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-		}
+	cli.Choices(c, map[string][]string{
+		"preset": presetNames(), "format": {"lines", "tsv", "csv", "jsonl"}, "task": taskNames(),
+		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "on-corrupt": {"fatal", "skip"},
+		"memory": {"reversible", "store", "recompute"}, "optimizer": optim.Names(), "schedule": {"cosine", "linear", "constant"},
+		"gelu": {"tanh", "erf"}, "update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"},
+		"model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
+	})
+	if c.Name() != "eval" { // where it is a range
+		cli.Complete(c, "gamma", "0.5", "0.25", "0")
 	}
+	cli.Complete(c, "grid", "9", "none")
+	cli.Complete(c, "state-bits", "32", "8")
+}
+
+// presetNames lists the sizes that have a name.
+func presetNames() []string {
+	return slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets())
 }
 
 // givenFlags are the values of the flags that were given, by name.
@@ -108,18 +116,18 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 	given := givenFlags(f)
 	task := train.Task(cmp.Or(given["task"], string(s.task), string(train.TaskText)))
 	if task != s.task && !slices.Contains(fromScratch, task) {
-		return s.cfg, usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(fromScratch)))
+		return s.cfg, cli.Usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(fromScratch)))
 	}
 	s.cfg = base(task)
 	if s.file != "" {
 		if err := train.ReadConfig(s.file, &s.cfg); errors.Is(err, fs.ErrNotExist) {
 			return s.cfg, err
 		} else if err != nil {
-			return s.cfg, usage(err)
+			return s.cfg, cli.Usage(err)
 		}
 	}
 	if _, ok := given["task"]; ok && task != s.cfg.Task {
-		return s.cfg, usage(fmt.Errorf("--task %s, but these are the settings of task %s", task, s.cfg.Task))
+		return s.cfg, cli.Usage(fmt.Errorf("--task %s, but these are the settings of task %s", task, s.cfg.Task))
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if tasks, ok := s.only[name]; ok && !slices.Contains(tasks, s.cfg.Task) {
@@ -127,29 +135,29 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 			if tasks[0] == train.TaskCompletion { // of bdia finetune, which has no --task
 				what = "prompts and completions"
 			}
-			return s.cfg, usage(fmt.Errorf("--%s is for %s; this is task %s", name, what, s.cfg.Task))
+			return s.cfg, cli.Usage(fmt.Errorf("--%s is for %s; this is task %s", name, what, s.cfg.Task))
 		}
 	}
 	for _, name := range []string{"source", "target"} {
 		_, table := given["data"]
 		if _, both := given[name]; both && table {
-			return s.cfg, usage(fmt.Errorf("--data is a table of both sides, and --%s a file of one; give --data, or --source and --target", name))
+			return s.cfg, cli.Usage(fmt.Errorf("--data is a table of both sides, and --%s a file of one; give --data, or --source and --target", name))
 		}
 	}
 	if err := s.startFrom(given); err != nil {
 		return s.cfg, err
 	}
 	if err := s.expand(given); err != nil {
-		return s.cfg, usage(err)
+		return s.cfg, cli.Usage(err)
 	}
 	for name, value := range given {
 		if err := f.Lookup(name).Value.Set(value); err != nil {
-			return s.cfg, usage(fmt.Errorf("--%s %s: %w", name, value, err))
+			return s.cfg, cli.Usage(fmt.Errorf("--%s %s: %w", name, value, err))
 		}
 	}
 	s.cfg = s.cfg.ForTask()
 	if err := s.cfg.Validate(); err != nil {
-		return s.cfg, usage(err)
+		return s.cfg, cli.Usage(err)
 	}
 	return s.cfg, checkEngine(s.cfg.Engine)
 }
@@ -198,7 +206,7 @@ func (s *settings) startFrom(given map[string]string) error {
 		return err
 	}
 	if _, both := given["preset"]; both {
-		return usage(errors.New("--preset and --from both say what the model is; give one of them"))
+		return cli.Usage(errors.New("--preset and --from both say what the model is; give one of them"))
 	}
 	from, err := convert.ReadViTConfig(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -247,7 +255,7 @@ func (s *settings) kept(f *pflag.FlagSet, cfg train.Config) error {
 			err = unchanged(cfg, to)
 		}
 		if err != nil {
-			return usage(fmt.Errorf("--%s: %w", name, err))
+			return cli.Usage(fmt.Errorf("--%s: %w", name, err))
 		}
 	}
 	return nil
@@ -271,9 +279,9 @@ func unchanged(from, to train.Config) error {
 		switch was, is := epochs[0], epochs[1]; {
 		case was == is:
 		case was == 0:
-			return usage(fmt.Errorf("this run is %d steps long; change that with --steps", steps))
+			return cli.Usage(fmt.Errorf("this run is %d steps long; change that with --steps", steps))
 		default:
-			return usage(fmt.Errorf("this run of %v epochs is %d steps long; make it one of %v with --steps %.0f", was, steps, is, math.Ceil(float64(steps)*is/was)))
+			return cli.Usage(fmt.Errorf("this run of %v epochs is %d steps long; make it one of %v with --steps %.0f", was, steps, is, math.Ceil(float64(steps)*is/was)))
 		}
 	}
 	for _, section := range []struct {
@@ -282,17 +290,17 @@ func unchanged(from, to train.Config) error {
 	}{{"data", from.Data, to.Data}, {"model", from.Model, to.Model}, {"tune", from.Tune, to.Tune}, {"images", from.Images, to.Images}, {"pixels", from.Pixels, to.Pixels}, {"vit", from.ViT, to.ViT},
 		{"pairs", from.Pairs, to.Pairs}, {"seq2seq", from.Seq2Seq, to.Seq2Seq}} {
 		if d := difference(reflect.ValueOf(section.from), reflect.ValueOf(section.to)); d != "" {
-			return usage(fmt.Errorf("%s: %s; leave it out, or start a new run", section.name, d))
+			return cli.Usage(fmt.Errorf("%s: %s; leave it out, or start a new run", section.name, d))
 		}
 	}
 	if from.Loop.EMA != to.Loop.EMA {
-		return usage(fmt.Errorf("the weights are averaged with a decay of %v in this run, which cannot become %v; start a new run", from.Loop.EMA, to.Loop.EMA))
+		return cli.Usage(fmt.Errorf("the weights are averaged with a decay of %v in this run, which cannot become %v; start a new run", from.Loop.EMA, to.Loop.EMA))
 	}
 	if from.Optimizer.Name != to.Optimizer.Name {
-		return usage(fmt.Errorf("the optimiser is %s in this run and cannot become %s; start a new run", from.Optimizer.Name, to.Optimizer.Name))
+		return cli.Usage(fmt.Errorf("the optimiser is %s in this run and cannot become %s; start a new run", from.Optimizer.Name, to.Optimizer.Name))
 	}
 	if from.Optimizer.StateBits != to.Optimizer.StateBits {
-		return usage(fmt.Errorf("the optimiser's states have %d bits in this run and cannot have %d; start a new run", from.Optimizer.StateBits, to.Optimizer.StateBits))
+		return cli.Usage(fmt.Errorf("the optimiser's states have %d bits in this run and cannot have %d; start a new run", from.Optimizer.StateBits, to.Optimizer.StateBits))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/format/safetensors"
 )
 
@@ -87,7 +88,7 @@ func TestForeignFolders(t *testing.T) {
 	generate := func(dir string) result {
 		return call("generate", "--from", dir, "--prompt-ids", "1,2,3", "--print-ids", "--greedy", "--max-tokens", "12", "--threads", "1")
 	}
-	if a, b := generate(whole), generate(sharded); a.code != exitOK || a != b {
+	if a, b := generate(whole), generate(sharded); a.code != cli.ExitOK || a != b {
 		t.Errorf("in one file %+v, in three %+v", a, b)
 	}
 	again := filepath.Join(dir, "again")
@@ -117,7 +118,7 @@ func TestForeignFolders(t *testing.T) {
 	} {
 		for _, r := range []result{generate(tc.dir), call("export", "--from", tc.dir, "--format", "hf", "--out", filepath.Join(dir, "none")),
 			call("finetune", "--from", tc.dir, "--data", filepath.Join(scratch, "text.txt"), "--out", filepath.Join(dir, "none"), "--threads", "1")} {
-			if r.code != exitFailure || strings.Count(r.err, "bdia: ") != 1 {
+			if r.code != cli.ExitFailure || strings.Count(r.err, "bdia: ") != 1 {
 				t.Errorf("%s: exit code %d, %s", tc.dir, r.code, r.err)
 			}
 			for _, s := range tc.says {

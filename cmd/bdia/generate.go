@@ -12,6 +12,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
 )
 
@@ -52,9 +53,9 @@ prompt, score, text.`,
   echo "To be" | bdia generate runs/shakespeare --prompt -
   bdia generate --from gpt2 --prompt-ids 464,2068 --print-ids --greedy
   bdia generate runs/e2e --input test.txt --output texts.txt --beam 10 --length-penalty 0.8`,
-		Args: arguments(0, 1, "one run or model folder"),
+		Args: cli.Arguments(0, 1, "one run or model folder"),
 	}
-	group(c, "Text", func(f *pflag.FlagSet) {
+	cli.Group(c, "Text", func(f *pflag.FlagSet) {
 		f.StringVar(&o.from, "from", "", "`folder` of the model, if it is not the argument")
 		f.StringVar(&o.prompt, "prompt", "\n", "`text` to continue; - reads it from standard input")
 		f.StringVar(&o.promptIDs, "prompt-ids", "", "`tokens` to continue, as 1,2,3")
@@ -64,12 +65,12 @@ prompt, score, text.`,
 		f.BoolVar(&o.printIDs, "print-ids", false, "print the new tokens instead of text")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each prompt")
 	})
-	group(c, "End", func(f *pflag.FlagSet) {
+	cli.Group(c, "End", func(f *pflag.FlagSet) {
 		f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate at most")
 		f.StringArrayVar(&o.Stop, "stop", nil, "`text` to end at; may be repeated")
 		f.BoolVar(&o.pastEnd, "ignore-eos", false, "go on past the token for the end of a text")
 	})
-	group(c, "Choice of tokens", func(f *pflag.FlagSet) {
+	cli.Group(c, "Choice of tokens", func(f *pflag.FlagSet) {
 		f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher is more surprising; 0 takes the most likely token")
 		f.BoolVar(&o.greedy, "greedy", false, "take the most likely token (temperature 0)")
 		f.IntVar(&o.TopK, "top-k", o.TopK, "choose among the k most likely tokens; 0 for all")
@@ -78,12 +79,12 @@ prompt, score, text.`,
 		f.Float64Var(&o.RepetitionPenalty, "repetition-penalty", o.RepetitionPenalty, "`divisor` of the logits of tokens that the text has; 1 for none")
 		f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the choices")
 	})
-	group(c, "Search", func(f *pflag.FlagSet) {
+	cli.Group(c, "Search", func(f *pflag.FlagSet) {
 		f.IntVar(&o.search.Beam, "beam", 0, "hypotheses to follow at a time; 0 samples")
 		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length; higher favours longer texts")
 		f.IntVar(&o.search.NBest, "n-best", o.search.NBest, "texts to print of each prompt")
 	})
-	group(c, "Other", func(f *pflag.FlagSet) {
+	cli.Group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&o.grid, "grid", "auto", "fractional `bits` of the activations, none, or auto: as the run was trained")
 		adapterFlag(f, &o.lora)
 		f.IntVar(&o.batch, "batch", 8, "prompts of --input at a time")
@@ -93,7 +94,7 @@ prompt, score, text.`,
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.settle(cmd.Flags(), args); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		if err := checkEngine(o.engine); err != nil {
 			return err

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // TestGenerateIDs: tokens in and out are those of the text, with a cache and without,
@@ -32,7 +34,7 @@ func TestGenerateIDs(t *testing.T) {
 	if foreign := mustCall(t, append([]string{"generate", bare, "--grid", "9"}, args...)...).out; foreign != with {
 		t.Errorf("without a tokenizer %q, want %q", foreign, with)
 	}
-	if r := call("generate", bare, "--prompt", "a"); r.code != exitFailure || !strings.Contains(r.err, "no tokenizer files") {
+	if r := call("generate", bare, "--prompt", "a"); r.code != cli.ExitFailure || !strings.Contains(r.err, "no tokenizer files") {
 		t.Errorf("text without a tokenizer: %+v", r)
 	}
 	text := mustCall(t, "generate", dir, "--prompt", "The house", "--greedy", "--max-tokens", "60")
@@ -114,15 +116,15 @@ func TestGenerateLines(t *testing.T) {
 			t.Errorf("line %d: %s", i+1, line)
 		}
 	}
-	if r := call(args("--input", plain, "--output", plain)...); r.code != exitUsage {
+	if r := call(args("--input", plain, "--output", plain)...); r.code != cli.ExitUsage {
 		t.Errorf("the input is overwritten: %+v", r)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if r := callWith(ctx, "", args("--input", plain)...); r.code != exitInterrupted {
+	if r := callWith(ctx, "", args("--input", plain)...); r.code != cli.ExitInterrupted {
 		t.Errorf("exit code %d after Ctrl-C", r.code)
 	}
-	if r := callWith(ctx, "", args("--prompt", "The")...); r.code != exitInterrupted || r.out != "The\n" {
+	if r := callWith(ctx, "", args("--prompt", "The")...); r.code != cli.ExitInterrupted || r.out != "The\n" {
 		t.Errorf("one prompt after Ctrl-C: %+v", r)
 	}
 }
@@ -151,7 +153,7 @@ func TestGenerateInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	out, errOut := &interrupter{n: 12, cancel: cancel}, new(strings.Builder)
 	code := run(ctx, args, nil, out, errOut)
-	if text := strings.TrimSuffix(out.String(), "\n"); code != exitInterrupted || len(text) < 15 || len(text)+1 == len(whole) || !strings.HasPrefix(whole, text) {
+	if text := strings.TrimSuffix(out.String(), "\n"); code != cli.ExitInterrupted || len(text) < 15 || len(text)+1 == len(whole) || !strings.HasPrefix(whole, text) {
 		t.Errorf("exit code %d, %q of %q, %s", code, out, whole, errOut)
 	}
 }
@@ -265,15 +267,15 @@ func TestGenerateWrongCalls(t *testing.T) {
 		"RUN --max-tokens 99999999999999": "ask for 1 to",
 	} {
 		fields := strings.Fields(strings.ReplaceAll(args, "RUN", run))
-		failure(t, "generate "+args, exitUsage, call(append([]string{"generate"}, fields...)...), run, run)
+		failure(t, "generate "+args, cli.ExitUsage, call(append([]string{"generate"}, fields...)...), run, run)
 		if r := call(append([]string{"generate"}, fields...)...); !strings.Contains(r.err, says) {
 			t.Errorf("generate %s: %q, want %q", args, r.err, says)
 		}
 	}
-	if r := call("generate", run, "--input", filepath.Join(run, "missing")); r.code != exitFailure {
+	if r := call("generate", run, "--input", filepath.Join(run, "missing")); r.code != cli.ExitFailure {
 		t.Errorf("a missing file: %+v", r)
 	}
-	if r := call("generate", run, "--beam", "2", "--prompt", strings.Repeat("a", 16)); r.code != exitFailure || !strings.Contains(r.err, "leaves no room") {
+	if r := call("generate", run, "--beam", "2", "--prompt", strings.Repeat("a", 16)); r.code != cli.ExitFailure || !strings.Contains(r.err, "leaves no room") {
 		t.Errorf("a prompt as long as the context: %+v", r)
 	}
 	if _, err := os.Stat(filepath.Join(run, "out")); err == nil {

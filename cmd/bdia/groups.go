@@ -69,8 +69,8 @@ func (s *settings) taskFlag(f *pflag.FlagSet) {
 
 func (s *settings) dataFlags(f *pflag.FlagSet) {
 	s.taskFlag(f)
-	shared(f, "data", "a `file` or folder; of text, \"go\" for the Go source of this machine; of\ntranslations, a .tsv or .csv table", textFlag, &s.cfg.Data.Path, &s.cfg.Images.Path, &s.cfg.Pairs.Source)
-	shared(f, "val-fraction", "`share` held out for validation: the end of the text; so much of each class of\nimages where there is no validation set (default 0.1); so many of the source\nsentences where there is none (default 0.02)", numberFlag, &s.cfg.Data.ValFraction, &s.cfg.Images.ValFraction, &s.cfg.Pairs.Split.Val)
+	shared(f, "data", "a `file` or folder; of text, \"go\" for the Go source of this machine; of translations, a .tsv or .csv table", textFlag, &s.cfg.Data.Path, &s.cfg.Images.Path, &s.cfg.Pairs.Source)
+	shared(f, "val-fraction", "`share` held out for validation: the end of the text; so much of each class of images where there is no validation set (default 0.1); so many of the source sentences where there is none (default 0.02)", numberFlag, &s.cfg.Data.ValFraction, &s.cfg.Images.ValFraction, &s.cfg.Pairs.Split.Val)
 	s.of(f, textAndPairs, func(f *pflag.FlagSet) {
 		shared(f, "tokenizer", "char, bpe, or a `folder` with tokenizer files (default char; translation: bpe)", textFlag, &s.cfg.Data.Tokenizer, &s.cfg.Pairs.Tokenizer)
 		shared(f, "bpe-vocab", "vocabulary of --tokenizer bpe (default 4096; translation: 8000)", intFlag, &s.cfg.Data.BPEVocab, &s.cfg.Pairs.BPEVocab)
@@ -85,7 +85,7 @@ func (s *settings) textFlags(f *pflag.FlagSet) {
 	d := &s.cfg.Data
 	s.of(f, []train.Task{train.TaskText}, func(f *pflag.FlagSet) {
 		f.StringVar(&d.Extensions, "extensions", d.Extensions, "`endings` to take of a folder, as in .go,.md")
-		f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents,\nas those tokens; otherwise they are ordinary text")
+		f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents, as those tokens; otherwise they are ordinary text")
 		f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
 	})
 }
@@ -148,8 +148,8 @@ func (s *settings) augmentFlags(f *pflag.FlagSet) {
 
 func (s *settings) modelFlags(f *pflag.FlagSet) {
 	m, v, q := &s.cfg.Model, &s.cfg.ViT, &s.cfg.Seq2Seq
-	f.StringVar(&s.preset, "preset", "", "model `size`: "+strings.Join(model.GPTPresets(), ", ")+" (default nano);\nimages: "+
-		strings.Join(model.ViTPresets(), ", ")+" (default tiny);\ntranslation: "+strings.Join(model.Seq2SeqPresets(), ", ")+" (default tiny)")
+	f.StringVar(&s.preset, "preset", "", "model `size`: "+strings.Join(model.GPTPresets(), ", ")+" (default nano); images: "+
+		strings.Join(model.ViTPresets(), ", ")+" (default tiny); translation: "+strings.Join(model.Seq2SeqPresets(), ", ")+" (default tiny)")
 	shared(f, "layers", "blocks; of translation, of encoder and decoder each", intFlag, &m.Layers, &v.Layers, &q.EncoderLayers, &q.DecoderLayers)
 	shared(f, "heads", "attention heads", intFlag, &m.Heads, &v.Heads, &q.Heads)
 	shared(f, "width", "channels of the residual stream", intFlag, &m.Width, &v.Width, &q.Width)
@@ -160,7 +160,7 @@ func (s *settings) modelFlags(f *pflag.FlagSet) {
 	shared(f, "attention-dropout", "`share` dropped of the attention weights", numberFlag, &m.AttentionDropout, &v.AttentionDropout, &q.AttentionDropout)
 	shared(f, "residual-dropout", "`share` dropped of the residual branches", numberFlag, &m.ResidualDropout, &v.ResidualDropout, &q.ResidualDropout)
 	s.of(f, textAndPairs, func(f *pflag.FlagSet) {
-		shared(f, "context", "text: tokens that the model sees at once; translation: most tokens of a\nsentence, its end included", intFlag, &m.Context, &q.SourceContext, &q.TargetContext)
+		shared(f, "context", "text: tokens that the model sees at once; translation: most tokens of a sentence, its end included", intFlag, &m.Context, &q.SourceContext, &q.TargetContext)
 		shared(f, "untied", "text, translation: give the logits a weight of their own", switchFlag, &m.Untied, &q.Untied)
 		shared(f, "no-bias", "text, translation: leave out biases", switchFlag, &m.NoBias, &q.NoBias)
 	})

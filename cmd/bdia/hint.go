@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/train"
@@ -56,7 +57,7 @@ func as[E error](text func(E) string) func(error) string {
 
 // explain is err as a user reads it: one line, with its hint.
 func explain(err error) string {
-	text := oneLine(err)
+	text := cli.OneLine(err)
 	if h := hint(err); h != "" {
 		text += "; " + h
 	}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // writeImages makes a folder of n images of 8x8 pixels for each of three
@@ -60,7 +62,7 @@ var classified = sync.OnceValues(func() (string, error) {
 	}
 	var errOut bytes.Buffer
 	args := append([]string{"train", "--data", photos(), "--val-fraction", "0.5", "--out", dir}, tinyViT("--flip", "--ema", "0.8", "--stochastic-depth", "0.1")...)
-	if run(context.Background(), args, nil, io.Discard, &errOut) != exitOK {
+	if run(context.Background(), args, nil, io.Discard, &errOut) != cli.ExitOK {
 		return "", fmt.Errorf("training: %s", &errOut)
 	}
 	return dir, nil
@@ -144,7 +146,7 @@ func TestEvalImages(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, damaged, "red/bad.png", "no image")
-	if r := call("eval", dir, "--data", damaged); r.code != exitFailure || !strings.Contains(r.err, "bad.png") || !strings.Contains(r.err, "--on-corrupt skip") {
+	if r := call("eval", dir, "--data", damaged); r.code != cli.ExitFailure || !strings.Contains(r.err, "bad.png") || !strings.Contains(r.err, "--on-corrupt skip") {
 		t.Errorf("an image that cannot be decoded: exit %d, %s", r.code, r.err)
 	}
 	rest := object(t, mustCall(t, "eval", dir, "--best", "--json", "--data", damaged, "--on-corrupt", "skip"))
@@ -203,7 +205,7 @@ func TestClassify(t *testing.T) {
 	write(t, folder, "green/00.png", "no image")
 	table := filepath.Join(folder, "out.csv")
 	r = call("classify", dir, folder, "--csv", table, "--batch", "5")
-	if r.code != exitFailure || r.out != "" || strings.Count(r.err, "\n") != 2 || !strings.Contains(r.err, "00.png") || !strings.Contains(r.err, "1 of 36 images cannot be read") {
+	if r.code != cli.ExitFailure || r.out != "" || strings.Count(r.err, "\n") != 2 || !strings.Contains(r.err, "00.png") || !strings.Contains(r.err, "1 of 36 images cannot be read") {
 		t.Errorf("exit code %d, %q, %q", r.code, r.out, r.err)
 	}
 	rows, err := csv.NewReader(bytes.NewReader(readFile(t, table))).ReadAll()
@@ -259,7 +261,7 @@ func TestVerifyImages(t *testing.T) {
 		if last := drift[len(drift)-1].(map[string]any); len(drift) != 4 || last["k"] != 0.0 || !(last["rms"].(float64) > 0 && last["largest"].(float64) > last["rms"].(float64)) {
 			t.Errorf("%s: RevViT drifts by %v", name, drift)
 		}
-		if r := call(append([]string{"verify", "--fault", "side-bit", "--threads", "1"}, args...)...); r.code != exitFailure {
+		if r := call(append([]string{"verify", "--fault", "side-bit", "--threads", "1"}, args...)...); r.code != cli.ExitFailure {
 			t.Errorf("%s: a fault passes", name)
 		}
 	}
@@ -431,7 +433,7 @@ func TestDamagedImageRuns(t *testing.T) {
 		fmt.Fprintf(&b, "# %s\n", c.name)
 		for _, command := range strings.Split(c.commands, "|") {
 			r := call(strings.Fields(strings.NewReplacer("RUN", dir, "PHOTOS", photos()).Replace(command))...)
-			line := failure(t, command, exitFailure, r, filepath.Dir(dir), dir)
+			line := failure(t, command, cli.ExitFailure, r, filepath.Dir(dir), dir)
 			b.WriteString(strings.ReplaceAll(line, scratch, "SCRATCH"))
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // lineInput gives the lines of a text, as many at a time as have arrived.
@@ -40,7 +42,7 @@ func openLines(cmd *cobra.Command, sentences []string, path string) (*lineInput,
 	}
 	if path == "" || path == "-" {
 		stdin := cmd.InOrStdin()
-		if f, ok := stdin.(*os.File); ok && isTerminal(f) && isTerminal(cmd.ErrOrStderr()) {
+		if f, ok := stdin.(*os.File); ok && cli.IsTerminal(f) && cli.IsTerminal(cmd.ErrOrStderr()) {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Write a sentence a line; Ctrl-D ends.")
 		}
 		return newLines("standard input", untilDone{cmd.Context(), stdin}), nil

@@ -8,9 +8,10 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // note counts lines of a kind.
@@ -66,7 +67,7 @@ func (w *lineWriter) open(cmd *cobra.Command, in *lineInput, path string) (err e
 		return nil
 	}
 	if in != nil && in.is(path) {
-		return usage(fmt.Errorf("%s is the input; write to another file", path))
+		return cli.Usage(fmt.Errorf("%s is the input; write to another file", path))
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
@@ -131,31 +132,4 @@ func (w *lineWriter) report(to io.Writer) {
 	if len(kinds) > 0 {
 		fmt.Fprintf(to, "Of %d lines: %s\n", w.lines, strings.Join(kinds, ", "))
 	}
-}
-
-// lines draws how many of total units are done, as "translated 3 of 9 sentences",
-// where the total is known.
-func (p *progress) lines(done, units string, n, total int, began time.Time) {
-	if total == 0 {
-		return
-	}
-	every := printEvery
-	if p.columns != nil {
-		every = drawEvery
-	}
-	if p.latest.IsZero() { // short work is not worth a line
-		p.latest = began
-	}
-	if time.Since(p.latest) < every {
-		return
-	}
-	spent := time.Since(began)
-	left := time.Duration(float64(spent) / float64(max(n, 1)) * float64(total-n))
-	text := fmt.Sprintf("%s %d of %d %s  %.1f/s  ETA %s", done, n, total, units, float64(n)/spent.Seconds(), left.Round(time.Second))
-	if p.columns != nil {
-		p.line(text[:min(len(text), max(p.columns()-4, 0))])
-		return
-	}
-	p.latest = time.Now()
-	fmt.Fprintln(p.w, text)
 }

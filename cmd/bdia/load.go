@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
@@ -72,7 +73,7 @@ func weightsOf(dir, lora string) (weights, adapters string, err error) {
 	case err != nil || weights == dir:
 		return weights, lora, err
 	case lora != "":
-		return "", "", usage(fmt.Errorf("%s has adapters of its own; leave out --adapter, or merge them first with bdia export", dir))
+		return "", "", cli.Usage(fmt.Errorf("%s has adapters of its own; leave out --adapter, or merge them first with bdia export", dir))
 	}
 	return weights, dir, nil
 }
@@ -165,7 +166,7 @@ func plausible(dir string, weights int64) error {
 	}
 	if weights/slack > w.Bytes() {
 		err = fmt.Errorf("%s: the configuration describes %s of weights, but %s has only %s; they do not belong together",
-			dir, bytesText(weights), filepath.Base(w.Path()), bytesText(w.Bytes()))
+			dir, cli.Bytes(weights), filepath.Base(w.Path()), cli.Bytes(w.Bytes()))
 	}
 	return errors.Join(err, w.Close())
 }

@@ -7,16 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
@@ -26,6 +25,7 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	flag.Parse()
+	os.Unsetenv("COLUMNS") // help is as wide as for a pipe
 	var err error
 	if scratch, err = os.MkdirTemp("", "bdia-cmd-"); err != nil {
 		panic(err)
@@ -54,7 +54,7 @@ func callWith(ctx context.Context, stdin string, args ...string) result {
 func mustCall(t *testing.T, args ...string) result {
 	t.Helper()
 	r := call(args...)
-	if r.code != exitOK {
+	if r.code != cli.ExitOK {
 		t.Fatalf("bdia %s: exit code %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.err)
 	}
 	return r
@@ -113,7 +113,7 @@ var trained = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	var errOut bytes.Buffer
-	if run(context.Background(), append([]string{"train", "--data", text, "--out", dir}, tiny()...), nil, io.Discard, &errOut) != exitOK {
+	if run(context.Background(), append([]string{"train", "--data", text, "--out", dir}, tiny()...), nil, io.Discard, &errOut) != cli.ExitOK {
 		return "", fmt.Errorf("training: %s", &errOut)
 	}
 	return dir, nil
@@ -137,31 +137,4 @@ func copyRun(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-// TestHangUp: the end of the terminal is a Ctrl-C, and however often it comes it is one.
-func TestHangUp(t *testing.T) {
-	if runtime.GOOS == "windows" || signal.Ignored(syscall.SIGHUP) {
-		t.Skip("there is no such signal")
-	}
-	seen := make(chan os.Signal, 3) // so that none arrives when stop has given them back
-	signal.Notify(seen, syscall.SIGHUP)
-	defer signal.Stop(seen)
-	ctx, stop := interruptible(io.Discard)
-	defer stop()
-	self, err := os.FindProcess(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for range 3 {
-		if err := self.Signal(syscall.SIGHUP); err != nil {
-			t.Fatal(err)
-		}
-		<-seen
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Minute):
-			t.Fatal("nothing is stopped")
-		}
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/train"
 )
@@ -13,10 +14,10 @@ func printPairs(w io.Writer, p *train.Pairs) {
 	fmt.Fprint(w, "Pairs:")
 	for part := pairs.Train; part <= pairs.Test; part++ {
 		if s := p.Set(part); s != nil {
-			fmt.Fprintf(w, " %s %s,", countText(int64(s.Len())), pairUse[part])
+			fmt.Fprintf(w, " %s %s,", cli.Count(int64(s.Len())), pairUse[part])
 		}
 	}
-	fmt.Fprintf(w, " %s tokens\n", countText(p.Set(pairs.Train).Tokens()))
+	fmt.Fprintf(w, " %s tokens\n", cli.Count(p.Set(pairs.Train).Tokens()))
 	for _, r := range []struct {
 		name   string
 		report *pairs.Report
@@ -26,7 +27,7 @@ func printPairs(w io.Writer, p *train.Pairs) {
 		}
 	}
 	if p.Leaked > 0 {
-		fmt.Fprintf(w, "Warning: of the pairs for validation, %s have sources that are trained on too: their loss says little of others\n", countText(int64(p.Leaked)))
+		fmt.Fprintf(w, "Warning: of the pairs for validation, %s have sources that are trained on too: their loss says little of others\n", cli.Count(int64(p.Leaked)))
 	}
 }
 

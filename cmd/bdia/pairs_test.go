@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
@@ -106,7 +107,7 @@ func TestTrainTranslation(t *testing.T) {
 			t.Errorf("%v prints %s", args, r.out)
 		}
 	}
-	if r := call("verify", run, "--encoder", "--fault", "side-bit"); r.code != exitFailure {
+	if r := call("verify", run, "--encoder", "--fault", "side-bit"); r.code != cli.ExitFailure {
 		t.Errorf("a damaged encoder is not found:\n%s", r.out)
 	}
 }

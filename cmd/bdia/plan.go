@@ -9,6 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -36,12 +37,12 @@ With --budget, print the largest batch that fits in each mode instead.`,
   bdia plan --task image --preset vit-paper --batch 128
   bdia plan --task translation --preset base --batch-tokens 8192
   bdia plan --layers 1000 --width 64 --heads 4 --context 64 --json`,
-		Args: arguments(0, 0, ""),
+		Args: cli.Arguments(0, 0, ""),
 	}
-	group(c, "Model", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
-	group(c, "Method", s.methodFlags)
-	group(c, "Training", func(f *pflag.FlagSet) { s.updateFlags(f); s.batchTokensFlag(f); s.optimizerFlag(f) })
-	group(c, "Other", func(f *pflag.FlagSet) {
+	cli.Group(c, "Model", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
+	cli.Group(c, "Method", s.methodFlags)
+	cli.Group(c, "Training", func(f *pflag.FlagSet) { s.updateFlags(f); s.batchTokensFlag(f); s.optimizerFlag(f) })
+	cli.Group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&budget, "budget", "", "`memory` to fit into, such as 2GiB")
 		s.configFlag(f)
 		engineFlags(f, &s.cfg.Engine)
@@ -54,9 +55,9 @@ With --budget, print the largest batch that fits in each mode instead.`,
 			return err
 		}
 		if budget != "" {
-			limit, err := parseBytes(budget)
+			limit, err := cli.ParseBytes(budget)
 			if err != nil {
-				return usage(fmt.Errorf("--budget: %w", err))
+				return cli.Usage(fmt.Errorf("--budget: %w", err))
 			}
 			return planBudget(cmd.OutOrStdout(), cfg, limit, asJSON)
 		}
@@ -69,7 +70,7 @@ With --budget, print the largest batch that fits in each mode instead.`,
 			for name, u := range usages {
 				out[name] = usageOf(u)
 			}
-			return printJSON(cmd.OutOrStdout(), map[string]any{"modes": out})
+			return cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"modes": out})
 		}
 		printPlan(cmd.OutOrStdout(), cfg, usages)
 		return nil
@@ -92,7 +93,7 @@ func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
 	if u, ok := usages[train.RevViT]; ok {
 		names, columns = append(names, train.RevViT), append(columns, u)
 	}
-	components(w, names, columns)
+	cli.MemoryTable(w, names, columns)
 	fmt.Fprintf(w, "Store takes %.2f times the memory of reversible, recompute %.2f times.\n",
 		float64(columns[1].Total)/float64(columns[0].Total), float64(columns[2].Total)/float64(columns[0].Total))
 	if len(columns) > len(modes) {
@@ -109,7 +110,7 @@ func planBudget(w io.Writer, cfg train.Config, limit int64, asJSON bool) error {
 		if _, perSample := cfg.Unit(); perSample == 0 { // of pairs, which is as many as its tokens allow
 			what = "Most tokens of a batch"
 		}
-		fmt.Fprintf(w, "%s.\n%s in %s:\n", modelText(cfg), what, bytesText(limit))
+		fmt.Fprintf(w, "%s.\n%s in %s:\n", modelText(cfg), what, cli.Bytes(limit))
 	}
 	for _, mode := range modes {
 		batch, u, err := train.LargestBatch(cfg, mode, limit)
@@ -124,11 +125,26 @@ func planBudget(w io.Writer, cfg train.Config, limit int64, asJSON bool) error {
 		case batch == 0:
 			fmt.Fprintf(w, "  %-12s does not fit, even with a batch of 1\n", mode)
 		default:
-			fmt.Fprintf(w, "  %-12s %6d   (%s)\n", mode, batch, bytesText(u.Total))
+			fmt.Fprintf(w, "  %-12s %6d   (%s)\n", mode, batch, cli.Bytes(u.Total))
 		}
 	}
 	if asJSON {
-		return printJSON(w, map[string]any{"budget_bytes": limit, "modes": out})
+		return cli.PrintJSON(w, map[string]any{"budget_bytes": limit, "modes": out})
 	}
 	return nil
+}
+
+// usageJSON is one plan for machines.
+type usageJSON struct {
+	TotalBytes int64            `json:"total_bytes"`
+	Components map[string]int64 `json:"components"`
+	Batch      *int             `json:"largest_batch,omitempty"`
+}
+
+func usageOf(u backend.Usage) usageJSON {
+	j := usageJSON{TotalBytes: u.Total, Components: map[string]int64{}}
+	for c := range backend.NumComponents {
+		j.Components[c.String()] = u.ByComponent[c]
+	}
+	return j
 }

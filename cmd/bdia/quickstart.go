@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/bench"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/verify"
 )
@@ -28,9 +29,9 @@ this machine or on the text that you name. Then show what was learned, what
 memory it took against ordinary back-propagation, and check bit for bit that the
 reverse walk of this very run is exact.`,
 		Example: "  bdia quickstart\n  bdia quickstart my-notes/ --seconds 60",
-		Args:    arguments(0, 1, "one file or folder"),
+		Args:    cli.Arguments(0, 1, "one file or folder"),
 	}
-	group(c, "Flags", func(f *pflag.FlagSet) {
+	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.Float64Var(&seconds, "seconds", 120, "about how long to train")
 		f.StringVar(&out, "out", "", "run `folder` (default runs/quickstart-DATE-TIME)")
 		engineFlags(f, &engine)
@@ -43,12 +44,12 @@ reverse walk of this very run is exact.`,
 			cfg.Data.Path, cfg.Data.Extensions = args[0], ""
 		}
 		if !(seconds > 0 && seconds < 1e6) {
-			return usage(fmt.Errorf("--seconds %v; give a positive number", seconds))
+			return cli.Usage(fmt.Errorf("--seconds %v; give a positive number", seconds))
 		}
 		if err := checkEngine(engine); err != nil {
 			return err
 		}
-		p := newProgress(cmd.ErrOrStderr())
+		p := cli.NewProgress(cmd.ErrOrStderr())
 		return inNewDir(out, "quickstart", p, func(dir string) error {
 			return quickstart(cmd.Context(), cmd.OutOrStdout(), p, cfg, dir, seconds)
 		})
@@ -67,14 +68,14 @@ func quickConfig() train.Config {
 	return cfg
 }
 
-func quickstart(ctx context.Context, w io.Writer, p *progress, cfg train.Config, out string, seconds float64) error {
-	fmt.Fprintln(p.w, "Reading text and learning a vocabulary ...")
+func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, cfg train.Config, out string, seconds float64) error {
+	fmt.Fprintln(p.W, "Reading text and learning a vocabulary ...")
 	r, err := train.Create(ctx, out, cfg, p.Preparing)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	fmt.Fprintln(p.w, "Timing a few steps ...")
+	fmt.Fprintln(p.W, "Timing a few steps ...")
 	if err := fitSteps(ctx, r, seconds); err != nil {
 		return err
 	}
@@ -103,13 +104,13 @@ func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
 // quickReport prints what the run shows.
 func quickReport(ctx context.Context, w io.Writer, r *train.Run, sum train.Summary) error {
 	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
-		sum.Steps, secondsText(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
+		sum.Steps, cli.Seconds(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
 
 	text, err := sampleOf(r)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(w, "\nIt writes:\n%s\n", indent(text))
+	fmt.Fprintf(w, "\nIt writes:\n%s\n", cli.Indent(text))
 
 	modes, err := train.PlanModes(r.Config)
 	if err != nil {
@@ -117,7 +118,7 @@ func quickReport(ctx context.Context, w io.Writer, r *train.Run, sum train.Summa
 	}
 	store := modes[bdia.Store.String()]
 	fmt.Fprintln(w, "\nPeak memory, by component:")
-	components(w, []string{"this run", "ordinary"}, []backend.Usage{sum.Peak, store})
+	cli.MemoryTable(w, []string{"this run", "ordinary"}, []backend.Usage{sum.Peak, store})
 	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much.\n  This run's peak was %s.\n",
 		float64(store.Total)/float64(sum.Peak.Total), asPlanned(sum))
 

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // object decodes standard output, all of which must be one JSON object.
@@ -120,7 +122,7 @@ func TestVerify(t *testing.T) {
 		}
 		for _, fault := range faultNames()[1:] {
 			r := call(append([]string{"verify", "--json", "--threads", "1", "--fault", fault}, args...)...)
-			if r.code != exitFailure || counts(object(t, r)) == 0 {
+			if r.code != cli.ExitFailure || counts(object(t, r)) == 0 {
 				t.Errorf("%s: fault %s passes, exit code %d", name, fault, r.code)
 			}
 		}
@@ -226,7 +228,7 @@ func TestInterruptAndResume(t *testing.T) {
 	errOut := &cancelWriter{on: "step 3/6  validation", cancel: cancel}
 	var out bytes.Buffer
 	args := append([]string{"train", "--data", filepath.Join(scratch, "text.txt"), "--out", dir}, tiny()...)
-	if code := run(ctx, args, nil, &out, errOut); code != exitOK {
+	if code := run(ctx, args, nil, &out, errOut); code != cli.ExitOK {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
 	if want := "Interrupted after step 3 of 6; saved."; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "--resume "+dir) {
@@ -237,7 +239,7 @@ func TestInterruptAndResume(t *testing.T) {
 	defer cancel()
 	errOut = &cancelWriter{on: "step 6/6", cancel: cancel}
 	out.Reset()
-	if code := run(ctx, []string{"train", "--resume", dir, "--json"}, nil, &out, errOut); code != exitOK {
+	if code := run(ctx, []string{"train", "--resume", dir, "--json"}, nil, &out, errOut); code != cli.ExitOK {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
 	m := object(t, result{out: out.String()})
@@ -266,7 +268,7 @@ func TestInterruptedBeforeTraining(t *testing.T) {
 	dir := t.TempDir()
 	text, out := write(t, dir, "text", prose(100)), filepath.Join(dir, "out")
 	r := callWith(ctx, "", append([]string{"train", "--data", text, "--out", out}, tiny("--tokenizer", "bpe", "--bpe-vocab", "300")...)...)
-	if _, err := os.Stat(out); r.code != exitInterrupted || r.err != "bdia: interrupted\n" || err == nil {
+	if _, err := os.Stat(out); r.code != cli.ExitInterrupted || r.err != "bdia: interrupted\n" || err == nil {
 		t.Errorf("exit code %d, %q; folder: %v", r.code, r.err, err)
 	}
 }
@@ -349,7 +351,7 @@ func TestQuickstart(t *testing.T) {
 	cfg.Data.Path, cfg.Data.BPEVocab, cfg.Engine.Threads = notes, 300, 1
 	cfg.Model.Layers, cfg.Model.Width, cfg.Model.Context, cfg.Loop.Batch = 4, 16, 16, 4
 	var out, errOut bytes.Buffer
-	if err := quickstart(t.Context(), &out, newProgress(&errOut), cfg, run, 0.3); err != nil {
+	if err := quickstart(t.Context(), &out, cli.NewProgress(&errOut), cfg, run, 0.3); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"Loss on held-out text", "It writes:\n  | ", "this run       ordinary", "as planned to the byte",

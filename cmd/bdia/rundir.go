@@ -15,6 +15,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
@@ -86,14 +87,14 @@ func (d newDir) remove() {
 // inNewDir calls run with the folder of a new run, and removes the folder if
 // run fails before training has begun, unless another process was quicker and
 // the run in it is that one's.
-func inNewDir(out, prefix string, p *progress, run func(dir string) error) error {
+func inNewDir(out, prefix string, p *cli.Progress, run func(dir string) error) error {
 	d, err := claimDir(out, prefix)
 	if err != nil {
 		return err
 	}
 	err = run(d.path)
-	if err != nil && !p.started() {
-		p.clear()
+	if err != nil && !p.Started() {
+		p.Clear()
 		if !errors.Is(err, checkpoint.ErrLocked) && !errors.Is(err, train.ErrExists) {
 			d.remove()
 		}
@@ -113,7 +114,7 @@ func openRun(dir string) (*train.Run, error) {
 func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) {
 	grid := cmd.Flags().Lookup("grid")
 	if grid.Changed && grid.Value.String() == autoGrid {
-		return nil, usage(errors.New("--grid auto is for a run that begins; leave it out"))
+		return nil, cli.Usage(errors.New("--grid auto is for a run that begins; leave it out"))
 	}
 	r, err := openRun(dir)
 	if err != nil {
@@ -133,7 +134,7 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 		err = unchanged(r.Config, cfg)
 	}
 	if n := r.State.Step; err == nil && n >= cfg.Schedule.Steps && !r.State.EvalDue {
-		err = usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", dir, n))
+		err = cli.Usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", dir, n))
 	}
 	was := r.Config.Schedule
 	if err == nil {
@@ -165,14 +166,14 @@ func printRun(w io.Writer, r *train.Run) {
 	}
 	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s\n", c.Method.Memory, c.Method.Gamma, grid, c.Schedule.Steps, batchText(c))
 	if r.Text != nil {
-		fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", countText(r.Text.Tokens(true).Len()), countText(r.Text.Tokens(false).Len()))
+		fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", cli.Count(r.Text.Tokens(true).Len()), cli.Count(r.Text.Tokens(false).Len()))
 	}
 	if r.Images != nil {
 		held := 0
 		if val := r.Images.Set(false); val != nil {
 			held = val.Len()
 		}
-		fmt.Fprintf(w, "Images: %s to train on, %s held out\n", countText(int64(r.Images.Set(true).Len())), countText(int64(held)))
+		fmt.Fprintf(w, "Images: %s to train on, %s held out\n", cli.Count(int64(r.Images.Set(true).Len())), cli.Count(int64(held)))
 	}
 	if r.Pairs != nil {
 		printPairs(w, r.Pairs)
@@ -184,11 +185,11 @@ func batchText(c train.Config) string {
 	unit, perSample := c.Unit()
 	switch c.Task {
 	case train.TaskTranslation:
-		return fmt.Sprintf("up to %s tokens of both languages", countText(int64(c.Pairs.BatchTokens)))
+		return fmt.Sprintf("up to %s tokens of both languages", cli.Count(int64(c.Pairs.BatchTokens)))
 	case train.TaskCompletion:
-		return fmt.Sprintf("up to %s tokens", countText(int64(c.Pairs.BatchTokens)))
+		return fmt.Sprintf("up to %s tokens", cli.Count(int64(c.Pairs.BatchTokens)))
 	}
-	return countText(int64(c.Loop.Batch*perSample)) + " " + unit
+	return cli.Count(int64(c.Loop.Batch*perSample)) + " " + unit
 }
 
 // modelText describes the model of c.
@@ -223,7 +224,7 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		}
 		fmt.Fprintf(w, "Stopped early at step %d: no better validation %s in %d evaluations.\n", sum.Steps, measure, r.Config.Loop.Patience)
 	default:
-		fmt.Fprintf(w, "Done: %d steps in %s.\n", sum.Steps, secondsText(sum.Seconds))
+		fmt.Fprintf(w, "Done: %d steps in %s.\n", sum.Steps, cli.Seconds(sum.Seconds))
 	}
 	if !math.IsNaN(sum.LastVal.Loss) {
 		fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal.Loss)
@@ -238,7 +239,7 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 			fmt.Fprintf(w, "  accuracy         %.2f%%, best %.2f%% at step %d\n", 100*sum.LastVal.Accuracy, 100*sum.BestVal.Accuracy, sum.BestStep)
 		}
 	}
-	fmt.Fprintf(w, "  peak memory      %s, %s\n", bytesText(sum.Peak.Total), asPlanned(sum))
+	fmt.Fprintf(w, "  peak memory      %s, %s\n", cli.Bytes(sum.Peak.Total), asPlanned(sum))
 	if r.Config.Method.Grid != bdia.NoGrid {
 		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %.0f)\n", sum.MaxAbs, r.Config.Method.Grid.Limit())
 	}
@@ -272,12 +273,12 @@ func asPlanned(sum train.Summary) string {
 	if sum.Peak == sum.Planned {
 		return "as planned to the byte"
 	}
-	return fmt.Sprintf("planned %s", bytesText(sum.Planned.Total))
+	return fmt.Sprintf("planned %s", cli.Bytes(sum.Planned.Total))
 }
 
 // share is v, of s, for JSON: null where nothing was evaluated.
 func share(s train.Score, v float64) any {
-	if number(s.Loss) == nil {
+	if cli.Number(s.Loss) == nil {
 		return nil
 	}
 	return v
@@ -287,8 +288,8 @@ func share(s train.Score, v float64) any {
 func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
 	j := map[string]any{
 		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
-		"first_val_loss": number(sum.FirstVal.Loss), "val_loss": number(sum.LastVal.Loss), "best_val_loss": number(sum.BestVal.Loss),
-		"best_step": sum.BestStep, "train_eval_loss": number(sum.LastTrain.Loss), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
+		"first_val_loss": cli.Number(sum.FirstVal.Loss), "val_loss": cli.Number(sum.LastVal.Loss), "best_val_loss": cli.Number(sum.BestVal.Loss),
+		"best_step": sum.BestStep, "train_eval_loss": cli.Number(sum.LastTrain.Loss), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
 		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total,
 	}
 	if r.Images != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -26,7 +27,7 @@ func TestNewDirOfAnother(t *testing.T) {
 		"failed by itself":  {errors.New("no text"), false},
 	} {
 		dir := filepath.Join(t.TempDir(), "run")
-		err := inNewDir(dir, "", newProgress(io.Discard), func(dir string) error {
+		err := inNewDir(dir, "", cli.NewProgress(io.Discard), func(dir string) error {
 			if err := os.Mkdir(dir, 0o777); err != nil {
 				t.Fatal(err)
 			}

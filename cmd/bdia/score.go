@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/score"
 )
 
@@ -23,7 +24,7 @@ func newScore() *cobra.Command {
 		Long: `Score texts against reference texts: bleu, chrf and ter as sacreBLEU 2 does, e2e
 as the E2E NLG challenge does. Files have one segment a line, in UTF-8, plain or
 compressed by gzip. The signature, to be reported with a score, has all settings.`,
-		Args: knownCommand,
+		Args: cli.KnownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newScoreBLEU(), newScoreCHRF(), newScoreTER(), newScoreE2E())
@@ -43,8 +44,7 @@ func newScoreBLEU() *cobra.Command {
 		o.EffectiveOrder = o.EffectiveOrder || s.sentences
 		return score.NewBLEU(o)
 	}
-	_ = c.RegisterFlagCompletionFunc("tokenize", cobra.FixedCompletions(score.Tokenizers(), cobra.ShellCompDirectiveNoFileComp))
-	_ = c.RegisterFlagCompletionFunc("smooth", cobra.FixedCompletions(score.Smoothings(), cobra.ShellCompDirectiveNoFileComp))
+	cli.Choices(c, map[string][]string{"tokenize": score.Tokenizers(), "smooth": score.Smoothings()})
 	return c
 }
 
@@ -92,24 +92,24 @@ func scoreCommand(name, short string, settings func(*pflag.FlagSet)) (*cobra.Com
 		Short:   short,
 		Example: "  bdia score " + name + " --hypotheses out.fr --references test.fr\n  zcat out.gz | bdia score " + name + " --hypotheses - --references ref1 ref2 --json",
 	}
-	group(c, "Files", func(f *pflag.FlagSet) {
+	cli.Group(c, "Files", func(f *pflag.FlagSet) {
 		f.StringVar(&s.hypotheses, "hypotheses", "", "`file` to score; - for standard input")
 		f.StringArrayVar(&s.references, "references", nil, "`file` of references; more of them follow, or repeat the flag")
 		f.BoolVar(&s.allowEmpty, "allow-empty", false, "take empty lines of references for references of no words")
 	})
-	group(c, "Settings", settings)
-	group(c, "Output", func(f *pflag.FlagSet) {
+	cli.Group(c, "Settings", settings)
+	cli.Group(c, "Output", func(f *pflag.FlagSet) {
 		f.BoolVar(&s.sentences, "sentences", false, "score each segment by itself, one a line")
 		f.BoolVar(&s.asJSON, "json", false, "print JSON")
 	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if s.hypotheses == "" || len(s.references) == 0 {
-			return usage(errors.New("which files? name them with --hypotheses and --references"))
+			return cli.Usage(errors.New("which files? name them with --hypotheses and --references"))
 		}
 		s.references = append(s.references, args...)
 		m, err := s.metric()
 		if err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		out := bufio.NewWriter(cmd.OutOrStdout())
 		if err := s.run(cmd.Context(), m, cmd.InOrStdin(), out); err != nil {
@@ -144,7 +144,7 @@ func (s *scoring) run(ctx context.Context, m score.Metric, in io.Reader, out io.
 		return err
 	}
 	if s.asJSON {
-		return printJSON(out, m.Result())
+		return cli.PrintJSON(out, m.Result())
 	}
 	_, err = fmt.Fprintln(out, m.Result())
 	return err
@@ -161,7 +161,7 @@ func scoreStreams(paths []string, in io.Reader) (streams []score.Stream, closeAl
 	for _, path := range paths {
 		if path == "-" {
 			if in == nil {
-				return nil, closeAll, usage(errors.New("standard input can be one of the files only"))
+				return nil, closeAll, cli.Usage(errors.New("standard input can be one of the files only"))
 			}
 			streams = append(streams, score.Stream{Name: "standard input", Text: in})
 			in = nil

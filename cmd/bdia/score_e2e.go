@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/score"
 )
 
@@ -24,10 +25,10 @@ Hypotheses: one line for each distinct meaning representation, in order. Referen
 a table (.csv, .tsv) with columns mr and ref, or lines with an empty line between
 meaning representations.`,
 		Example: "  bdia score e2e --hypotheses out.txt --references testset_w_refs.csv\n  bdia score e2e --hypotheses - --references devel-conc.txt --json < out.txt",
-		Args:    arguments(0, 0, ""),
+		Args:    cli.Arguments(0, 0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if hypotheses == "" || references == "" {
-				return usage(errors.New("which files? name them with --hypotheses and --references"))
+				return cli.Usage(errors.New("which files? name them with --hypotheses and --references"))
 			}
 			streams, closeAll, err := scoreStreams([]string{hypotheses, references}, cmd.InOrStdin())
 			defer closeAll()
@@ -43,16 +44,16 @@ meaning representations.`,
 				return err
 			}
 			if asJSON {
-				return printJSON(cmd.OutOrStdout(), e.Result())
+				return cli.PrintJSON(cmd.OutOrStdout(), e.Result())
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), e.Result())
 			return err
 		},
 	}
-	group(c, "Files", func(f *pflag.FlagSet) {
+	cli.Group(c, "Files", func(f *pflag.FlagSet) {
 		f.StringVar(&hypotheses, "hypotheses", "", "`file` to score; - for standard input")
 		f.StringVar(&references, "references", "", "`file` of references; - for standard input, of lines then")
 	})
-	group(c, "Output", func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, "print JSON") })
+	cli.Group(c, "Output", func(f *pflag.FlagSet) { f.BoolVar(&asJSON, "json", false, "print JSON") })
 	return c
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // scoreFolder has the example of sacreBLEU's README, and files that are wrong.
@@ -83,7 +85,7 @@ func TestScoreStandardInput(t *testing.T) {
 		Score     float64
 		Signature string
 	}
-	if err := json.Unmarshal([]byte(a.out), &got); err != nil || a.code != exitOK || math.Abs(got.Score-48.530827) > 1e-6 ||
+	if err := json.Unmarshal([]byte(a.out), &got); err != nil || a.code != cli.ExitOK || math.Abs(got.Score-48.530827) > 1e-6 ||
 		!strings.HasPrefix(got.Signature, "nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:") {
 		t.Errorf("hypotheses from standard input: %v, %v, %s", got, err, a.err)
 	}
@@ -155,7 +157,7 @@ func TestScoreOnFullDisk(t *testing.T) {
 	for _, more := range []string{"bleu --json", "bleu --sentences", "bleu", "e2e", "e2e --json"} {
 		var errOut strings.Builder
 		args := strings.Fields("score " + more + " --hypotheses " + dir + "/hyp --references " + dir + "/ref1")
-		if code := run(t.Context(), args, nil, brokenWriter{}, &errOut); code != exitFailure || !strings.Contains(errOut.String(), errBroken.Error()) {
+		if code := run(t.Context(), args, nil, brokenWriter{}, &errOut); code != cli.ExitFailure || !strings.Contains(errOut.String(), errBroken.Error()) {
 			t.Errorf("score %s on a full disk: exit code %d, %q", more, code, errOut.String())
 		}
 	}
@@ -167,7 +169,7 @@ func TestScoreInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, metric := range []string{"ter", "e2e"} {
-		if r := callWith(ctx, "", "score", metric, "--hypotheses", dir+"/hyp", "--references", dir+"/ref1"); r.code != exitInterrupted || r.out != "" {
+		if r := callWith(ctx, "", "score", metric, "--hypotheses", dir+"/hyp", "--references", dir+"/ref1"); r.code != cli.ExitInterrupted || r.out != "" {
 			t.Errorf("%s interrupted: exit code %d, prints %q", metric, r.code, r.out)
 		}
 	}

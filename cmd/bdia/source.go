@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/pairs"
@@ -71,7 +72,7 @@ func openSource(ctx context.Context, dir string, best bool, engine backend.Optio
 	_, err := os.Stat(filepath.Join(home, configName))
 	isRun := err == nil
 	if best && !isRun {
-		return nil, usage(fmt.Errorf("--best is for run directories; %s has no %s", dir, configName))
+		return nil, cli.Usage(fmt.Errorf("--best is for run directories; %s has no %s", dir, configName))
 	}
 	if best {
 		if dir, err = bestOf(home); err != nil {

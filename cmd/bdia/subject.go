@@ -9,6 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/internal/rng"
@@ -181,7 +182,7 @@ func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
 		})
 	}
 	if errors.Is(err, verify.ErrOptions) {
-		return nil, usage(err)
+		return nil, cli.Usage(err)
 	}
 	return report, err
 }
@@ -208,7 +209,7 @@ func (s subject) twoStream() subject {
 func (s subject) drift(report func(k int, rms, largest float64)) error {
 	c := s.cfg
 	if s.blocks() < 3 && !c.ViT.TwoStream {
-		return usage(fmt.Errorf("with %d blocks no state is solved for, so nothing drifts; use at least 3", s.blocks()))
+		return cli.Usage(fmt.Errorf("with %d blocks no state is solved for, so nothing drifts; use at least 3", s.blocks()))
 	}
 	u, err := verify.PlanDrift(s.blank, c.Method.Gamma, c.Engine)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
@@ -22,7 +23,7 @@ func newTokenizer() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tokenizer",
 		Short: "Train a tokenizer, or turn text into token ids and back",
-		Args:  knownCommand,
+		Args:  cli.KnownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(newTokenizerTrain(), newTokenizerEncode(), newTokenizerDecode())
@@ -41,9 +42,9 @@ Hugging Face's layout: vocab.json, merges.txt, tokenizer.json. Files may be
 compressed by gzip.`,
 		Example: `  bdia tokenizer train corpus/ --extensions .txt --vocab 8192 --out tokenizers/corpus-8k
   bdia tokenizer train train.en.gz train.fr.gz --vocab 6000 --out tokenizers/en-fr`,
-		Args: arguments(1, math.MaxInt, "files or folders of text"),
+		Args: cli.Arguments(1, math.MaxInt, "files or folders of text"),
 	}
-	group(c, "Flags", func(f *pflag.FlagSet) {
+	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.StringVar(&out, "out", "", "`folder` to write (required)")
 		f.IntVar(&o.VocabSize, "vocab", o.VocabSize, "tokens, the 256 bytes and the end-of-text token included")
 		f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
@@ -52,10 +53,10 @@ compressed by gzip.`,
 	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
-			return usage(errors.New("where to? name a folder with --out"))
+			return cli.Usage(errors.New("where to? name a folder with --out"))
 		}
 		if err := o.Validate(); err != nil {
-			return usage(err)
+			return cli.Usage(err)
 		}
 		return trainTokenizer(cmd, args, d, o, out)
 	}
@@ -78,8 +79,8 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d train.DataConfig, o to
 	}
 	text := src.Reader()
 	defer text.Close()
-	p := newProgress(cmd.ErrOrStderr())
-	defer p.clear()
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	defer p.Clear()
 	o.Progress = func(done, total int) { p.Preparing("learning merges", int64(done), int64(total)) }
 	tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
 	if err != nil {
@@ -92,8 +93,8 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d train.DataConfig, o to
 		dir.remove()
 		return err
 	}
-	p.clear()
-	fmt.Fprintf(cmd.OutOrStdout(), "%s tokens learned from %s of text, in %s\n", countText(int64(tok.VocabSize())), bytesText(src.Bytes()), out)
+	p.Clear()
+	fmt.Fprintf(cmd.OutOrStdout(), "%s tokens learned from %s of text, in %s\n", cli.Count(int64(tok.VocabSize())), cli.Bytes(src.Bytes()), out)
 	return nil
 }
 
@@ -106,7 +107,7 @@ func newTokenizerEncode() *cobra.Command {
 those of Hugging Face's tokenizers: a special token spelt in the text stands for
 itself. With --raw it is ordinary text, as in training.`,
 		Example: "  bdia tokenizer encode tokenizers/gpt2 input.txt --count\n  echo hello | bdia tokenizer encode runs/shakespeare",
-		Args:    arguments(1, 2, "a tokenizer folder and at most one file"),
+		Args:    cli.Arguments(1, 2, "a tokenizer folder and at most one file"),
 	}
 	c.Flags().BoolVar(&count, "count", false, "print only how many ids there are")
 	c.Flags().BoolVar(&raw, "raw", false, "special tokens spelt in the text are ordinary text")
@@ -154,7 +155,7 @@ func newTokenizerDecode() *cobra.Command {
 		Use:     "decode TOKENIZER [FILE]",
 		Short:   "Print the text of token ids, with spaces or commas between them, of a file or standard input",
 		Example: "  echo 15496 995 | bdia tokenizer decode tokenizers/gpt2\n  bdia generate gpt2 --print-ids | bdia tokenizer decode gpt2",
-		Args:    arguments(1, 2, "a tokenizer folder and at most one file"),
+		Args:    cli.Arguments(1, 2, "a tokenizer folder and at most one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tok, err := tokenizer.Load(args[0])
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -52,22 +53,22 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
   bdia train --task translation --data eng_-french.csv --batch-tokens 8192 --steps 20000
   bdia train --config run.yaml --seed 2
   bdia train --resume runs/gpt-20260301-101500 --steps 5000`,
-		Args: arguments(0, 0, ""),
+		Args: cli.Arguments(0, 0, ""),
 	}
-	group(c, "Task and data", s.dataFlags)
-	group(c, "Text", s.textFlags)
-	group(c, "Images", s.imageFlags)
-	group(c, "Translations", s.pairFlags)
-	group(c, "Augmentation of images", s.augmentFlags)
-	group(c, "Model", s.modelFlags)
-	group(c, "Method (three independent choices)", s.methodFlags)
-	group(c, "Optimiser and schedule", s.optimizerFlags)
-	group(c, "Batch", s.updateFlags)
-	group(c, "Evaluation, samples, records", s.loopFlags)
-	group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/gpt-DATE-TIME, runs/vit-... or runs/seq2seq-...") })
+	cli.Group(c, "Task and data", s.dataFlags)
+	cli.Group(c, "Text", s.textFlags)
+	cli.Group(c, "Images", s.imageFlags)
+	cli.Group(c, "Translations", s.pairFlags)
+	cli.Group(c, "Augmentation of images", s.augmentFlags)
+	cli.Group(c, "Model", s.modelFlags)
+	cli.Group(c, "Method (three independent choices)", s.methodFlags)
+	cli.Group(c, "Optimiser and schedule", s.optimizerFlags)
+	cli.Group(c, "Batch", s.updateFlags)
+	cli.Group(c, "Evaluation, samples, records", s.loopFlags)
+	cli.Group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/gpt-DATE-TIME, runs/vit-... or runs/seq2seq-...") })
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		p, report := newProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout())
+		p, report := cli.NewProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout())
 		if o.resume == "" {
 			return trainNew(cmd, s, p, o.out, report)
 		}
@@ -80,22 +81,22 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 var runPrefix = map[train.Task]string{train.TaskText: "gpt", train.TaskImage: "vit", train.TaskTranslation: "seq2seq", train.TaskCompletion: "tuned"}
 
 // trainNew starts the run that the flags describe.
-func trainNew(cmd *cobra.Command, s *settings, p *progress, out string, report func(*train.Run, train.Summary) error) (err error) {
+func trainNew(cmd *cobra.Command, s *settings, p *cli.Progress, out string, report func(*train.Run, train.Summary) error) (err error) {
 	cfg, err := s.resolve(cmd.Flags(), train.Default)
 	if err != nil {
 		return err
 	}
 	if cfg.Data.Path == "" && cfg.Images.Path == "" && cfg.Pairs.Source == "" {
 		if cfg.Task == train.TaskTranslation {
-			return usage(errors.New("no translations to train on; name parallel files with --source and --target, or a table with --data"))
+			return cli.Usage(errors.New("no translations to train on; name parallel files with --source and --target, or a table with --data"))
 		}
-		return usage(fmt.Errorf("no %s to train on; name a file or folder with --data", cfg.Task))
+		return cli.Usage(fmt.Errorf("no %s to train on; name a file or folder with --data", cfg.Task))
 	}
 	return newRun(cmd, cfg, p, out, report)
 }
 
 // newRun makes a run of cfg and trains it.
-func newRun(cmd *cobra.Command, cfg train.Config, p *progress, out string, report func(*train.Run, train.Summary) error) error {
+func newRun(cmd *cobra.Command, cfg train.Config, p *cli.Progress, out string, report func(*train.Run, train.Summary) error) error {
 	prefix := runPrefix[cfg.Task]
 	if cfg.Tune.From != "" {
 		prefix = runPrefix[train.TaskCompletion]
@@ -131,7 +132,7 @@ func (o *runOptions) flags(f *pflag.FlagSet, s *settings, names string) {
 func (o *runOptions) report(w io.Writer) func(*train.Run, train.Summary) error {
 	return func(r *train.Run, sum train.Summary) error {
 		if o.asJSON {
-			return printJSON(w, summaryJSON(r, sum))
+			return cli.PrintJSON(w, summaryJSON(r, sum))
 		}
 		printSummary(w, r, sum)
 		return nil
@@ -139,9 +140,9 @@ func (o *runOptions) report(w io.Writer) func(*train.Run, train.Summary) error {
 }
 
 // resumeRun goes on with the run that o names.
-func resumeRun(cmd *cobra.Command, s *settings, p *progress, o runOptions, report func(*train.Run, train.Summary) error) error {
+func resumeRun(cmd *cobra.Command, s *settings, p *cli.Progress, o runOptions, report func(*train.Run, train.Summary) error) error {
 	if o.out != "" {
-		return usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
+		return cli.Usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
 	}
 	r, err := reopenRun(cmd, s, o.resume)
 	if err != nil {
@@ -152,18 +153,18 @@ func resumeRun(cmd *cobra.Command, s *settings, p *progress, o runOptions, repor
 }
 
 // trainRun trains r to its end, or until ctx is done, and reports.
-func trainRun(ctx context.Context, r *train.Run, p *progress, report func(*train.Run, train.Summary) error) error {
-	p.unit, _ = r.Config.Unit()
+func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*train.Run, train.Summary) error) error {
+	p.Unit, _ = r.Config.Unit()
 	if r.Images != nil { // a run that goes on has not opened them
 		if err := r.Images.Open(ctx, p.Preparing); err != nil {
 			return err
 		}
 	}
-	printRun(p.w, r)
+	printRun(p.W, r)
 	sum, err := r.Train(ctx, p)
-	p.clear()
+	p.Clear()
 	if errors.Is(err, train.ErrGrid) {
-		return usage(err)
+		return cli.Usage(err)
 	}
 	if err != nil {
 		return err

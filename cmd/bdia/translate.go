@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
 )
@@ -42,31 +43,31 @@ Face do the same. A sentence's translation does not depend on the others.`,
 		Example: `  bdia translate runs/en-fr "A man is riding a horse."
   bdia translate runs/en-fr/best --input test.en.gz --output test.fr --beam 10
   head -3 test.en | bdia translate runs/en-fr --n-best 3 --json`,
-		Args: arguments(1, 1<<20, "a run directory, and sentences unless they are in a file"),
+		Args: cli.Arguments(1, 1<<20, "a run directory, and sentences unless they are in a file"),
 	}
-	group(c, "Text", func(f *pflag.FlagSet) {
+	cli.Group(c, "Text", func(f *pflag.FlagSet) {
 		f.StringVar(&o.input, "input", "", "`file` with a sentence a line, plain or compressed by gzip; - for standard input")
 		f.StringVar(&o.output, "output", "", "`file` for the translations; - for standard output")
 		f.StringVar((*string)(&o.policies.onLong), "on-long", string(o.policies.onLong), "`what` to do about sentences longer than the model: skip, truncate or fatal")
 		f.StringVar((*string)(&o.policies.onBad), "on-bad", string(o.policies.onBad), "`what` to do about lines not in UTF-8 or with unknown characters: skip or fatal")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each line")
 	})
-	group(c, "Search", func(f *pflag.FlagSet) {
+	cli.Group(c, "Search", func(f *pflag.FlagSet) {
 		f.IntVar(&o.Beam, "beam", o.Beam, "hypotheses to follow at a time; 1 takes the likeliest token each time")
 		f.Float64Var(&o.LengthPenalty, "length-penalty", o.LengthPenalty, "`power` of the length; higher favours longer translations")
 		f.IntVar(&o.NBest, "n-best", o.NBest, "translations to print of each sentence")
 		f.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens of a translation at most; 0 for 50 more than the sentence has")
 		f.IntVar(&o.BatchTokens, "batch-tokens", o.BatchTokens, "positions of a batch: sentences and hypotheses, padded")
 	})
-	group(c, "Other", func(f *pflag.FlagSet) { engineFlags(f, &o.engine) })
+	cli.Group(c, "Other", func(f *pflag.FlagSet) { engineFlags(f, &o.engine) })
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 && o.input != "" {
-			return usage(errors.New("sentences and --input; give one of them"))
+			return cli.Usage(errors.New("sentences and --input; give one of them"))
 		}
 		for _, err := range []error{o.Validate(), o.policies.validate(), checkEngine(o.engine)} {
 			if err != nil {
-				return usage(err)
+				return cli.Usage(err)
 			}
 		}
 		return runTranslate(cmd, args[0], args[1:], o)
@@ -82,7 +83,7 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 	if _, err := os.Stat(dir); err != nil {
 		return err
 	}
-	p := newProgress(cmd.ErrOrStderr())
+	p := cli.NewProgress(cmd.ErrOrStderr())
 	in, err := openLines(cmd, sentences, o.input)
 	if err != nil {
 		return err
@@ -103,7 +104,7 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 			fmt.Fprintf(cmd.ErrOrStderr(), "Lines written: %d\n", written)
 		}
 	}()
-	defer p.clear()
+	defer p.Clear()
 	for began := time.Now(); ; {
 		lines, err := in.next()
 		if err == io.EOF {
@@ -114,8 +115,8 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 			return err
 		}
 		for some := range slices.Chunk(lines, linesAtOnce) {
-			results, stopped := t.lines(cmd.Context(), in.name, w.lines+1, some, func(n int) { p.lines("translated", "sentences", w.lines+n, in.total, began) })
-			p.clear()
+			results, stopped := t.lines(cmd.Context(), in.name, w.lines+1, some, func(n int) { p.Lines("translated", "sentences", w.lines+n, in.total, began) })
+			p.Clear()
 			for _, r := range results {
 				texts, scores := make([]string, len(r.Translations)), make([]float64, len(r.Translations))
 				for i, t := range r.Translations {

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // bilingual are n made-up sentences and their translations.
@@ -47,7 +49,7 @@ var trainedTranslator = sync.OnceValues(func() (string, error) {
 	var errOut bytes.Buffer
 	if run(context.Background(), []string{"train", "--task", "translation", "--source", files[0], "--target", files[1], "--out", dir,
 		"--keep-duplicates", "--tokenizer", "char", "--layers", "2", "--heads", "2", "--width", "16", "--context", "32", "--batch-tokens", "256",
-		"--steps", "60", "--warmup", "5", "--lr", "0.01", "--eval-every", "30", "--threads", "1"}, nil, io.Discard, &errOut) != exitOK {
+		"--steps", "60", "--warmup", "5", "--lr", "0.01", "--eval-every", "30", "--threads", "1"}, nil, io.Discard, &errOut) != cli.ExitOK {
 		return "", fmt.Errorf("training: %s", &errOut)
 	}
 	return dir, nil
@@ -282,8 +284,8 @@ func TestTranslateLineByLine(t *testing.T) {
 	cancel()
 	select {
 	case got := <-code:
-		if got != exitInterrupted {
-			t.Errorf("exit code %d after Ctrl-C, want %d", got, exitInterrupted)
+		if got != cli.ExitInterrupted {
+			t.Errorf("exit code %d after Ctrl-C, want %d", got, cli.ExitInterrupted)
 		}
 	case <-late:
 		t.Fatal("Ctrl-C waits for a line")
@@ -314,7 +316,7 @@ func TestTranslateStops(t *testing.T) {
 	out := &stopper{stop: cancel}
 	code := run(ctx, args, strings.NewReader(""), out, &errOut)
 	n := strings.Count(out.String(), "\n")
-	if code != exitInterrupted || !strings.HasPrefix(whole, out.String()) || n < linesAtOnce || n > 2*linesAtOnce {
+	if code != cli.ExitInterrupted || !strings.HasPrefix(whole, out.String()) || n < linesAtOnce || n > 2*linesAtOnce {
 		t.Errorf("exit code %d after %d lines:\n%s", code, n, out)
 	}
 	if want := fmt.Sprintf("Lines written: %d\n", n); !strings.Contains(errOut.String(), want) {
@@ -335,27 +337,11 @@ func TestTranslateKeepsOutput(t *testing.T) {
 	} {
 		out := write(t, tmp, "out", "earlier\n")
 		r := callWith(t.Context(), c.in, "translate", dir, "--output", out, "--on-bad", "fatal")
-		if bad := strings.Contains(c.in, "\xff"); (r.code == exitFailure) != bad || strings.Contains(r.err, "Lines written:") != bad {
+		if bad := strings.Contains(c.in, "\xff"); (r.code == cli.ExitFailure) != bad || strings.Contains(r.err, "Lines written:") != bad {
 			t.Errorf("%q: exit code %d, %q", c.in, r.code, r.err)
 		}
 		if got := string(readFile(t, out)); got != c.want {
 			t.Errorf("%q: the file has %q, want %q", c.in, got, c.want)
 		}
-	}
-}
-
-// TestTranslateProgress: plain lines elsewhere than on a terminal, with the time
-// left, where the end is known.
-func TestTranslateProgress(t *testing.T) {
-	t.Parallel()
-	var b strings.Builder
-	p := newProgress(&b)
-	p.lines("translated", "sentences", 3, 0, time.Now().Add(-time.Hour))
-	p.lines("translated", "sentences", 3, 12, time.Now())
-	p.lines("translated", "sentences", 3, 12, time.Now().Add(-time.Hour))
-	p.latest = time.Now().Add(-time.Minute)
-	p.lines("translated", "sentences", 3, 12, time.Now().Add(-30*time.Second))
-	if got, want := b.String(), "translated 3 of 12 sentences  0.1/s  ETA 1m30s\n"; got != want {
-		t.Errorf("%q, want %q", got, want)
 	}
 }

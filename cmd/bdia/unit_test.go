@@ -1,22 +1,17 @@
 package main
 
 import (
-	"bytes"
-	"errors"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
@@ -148,109 +143,6 @@ func TestConfigFilesWithoutSettings(t *testing.T) {
 	}
 }
 
-// terminalProgress is a progress on a made-up terminal.
-func terminalProgress(columns int) (*progress, *bytes.Buffer) {
-	var screen bytes.Buffer
-	p := newProgress(&screen)
-	p.columns = func() int { return columns }
-	return p, &screen
-}
-
-func TestProgressLineFits(t *testing.T) {
-	t.Parallel()
-	for _, columns := range []int{0, 1, 4, 10, 40, 60, 72, 80, 100, 200} {
-		p, screen := terminalProgress(columns)
-		p.Start(1, 100000, backend.Usage{Total: 123 << 30})
-		p.began = time.Now().Add(-9 * time.Hour)
-		for _, step := range []int{1, 50000, 100000} {
-			p.latest = time.Time{}
-			p.Step(step, train.StepResult{Loss: 1234.5678}, 98765432)
-		}
-		for _, line := range strings.Split(screen.String(), eraseLine)[1:] {
-			if len(line) > max(columns-4, 0) {
-				t.Errorf("%d columns: a line of %d: %q", columns, len(line), line)
-			}
-			for _, want := range []string{"[", "step ", "loss 1234.568", "98,765,432 tokens/s", "ETA ", "123.0 GiB"} {
-				if columns >= 100 && !strings.Contains(line, want) {
-					t.Errorf("%d columns: no %q in %q", columns, want, line)
-				}
-			}
-		}
-	}
-}
-
-func TestProgressOnTerminal(t *testing.T) {
-	t.Parallel()
-	p, screen := terminalProgress(100)
-	p.Preparing("encoding", 1, 4)
-	p.Preparing("encoding", 4, 4)
-	p.Start(1, 4, backend.Usage{Total: 1 << 20})
-	p.Step(1, train.StepResult{Loss: 2}, 100)
-	p.Step(2, train.StepResult{Loss: 2}, 100) // too soon for another line
-	p.Evaluated(2, train.Score{Loss: math.Log(8)}, train.Score{Loss: math.NaN()}, true)
-	p.Step(3, train.StepResult{Loss: 2}, 100)
-	p.Sampled(3, "two\nlines\x1b[2J\xff\n")
-	p.Step(4, train.StepResult{Loss: 2}, 100)
-	p.clear()
-	numbers := "  loss 2.000  100 tokens/s  ETA 0s  1.0 MiB"
-	want := eraseLine + "encoding: 25%" + eraseLine +
-		eraseLine + "[=======                     ] step 1/4" + numbers +
-		eraseLine + "step 2/4  validation loss 2.0794  perplexity 8.00  best so far\n" +
-		eraseLine + "[=====================       ] step 3/4" + numbers +
-		eraseLine + "step 3/4  writes:\n  | two\n  | lines\ufffd[2J\ufffd\n" +
-		eraseLine + "[============================] step 4/4" + numbers + eraseLine
-	if diff := cmp.Diff(want, screen.String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestProgressElsewhere(t *testing.T) {
-	t.Parallel()
-	var log bytes.Buffer
-	p := newProgress(&log)
-	p.Preparing("encoding", 1, 4)
-	p.Preparing("encoding", 4, 4)
-	p.Start(1, 40, backend.Usage{Total: 1 << 20})
-	for step := 1; step <= 40; step++ {
-		p.Step(step, train.StepResult{Loss: 3}, 1000)
-	}
-	p.Evaluated(40, train.Score{Loss: math.NaN()}, train.Score{Loss: 1.5}, false)
-	want := "step  1/40  loss 3.000  1,000 tokens/s  ETA 0s  1.0 MiB\n" +
-		"step 40/40  loss 3.000  1,000 tokens/s  ETA 0s  1.0 MiB\n" +
-		"step 40/40  training text 1.5000\n"
-	if diff := cmp.Diff(want, log.String()); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestParseBytes(t *testing.T) {
-	t.Parallel()
-	for text, want := range map[string]int64{"2GiB": 2 << 30, "512MB": 512e6, "1.5 KiB": 1536, "1000000": 1e6, "3b": 3, " 1tib ": 1 << 40} {
-		if got, err := parseBytes(text); err != nil || got != want {
-			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "GiB", "-1", "0", "NaN", "Inf", "1e300TiB", "2 gigabytes", "0x10"} {
-		if got, err := parseBytes(text); err == nil {
-			t.Errorf("%q: %d", text, got)
-		}
-	}
-}
-
-func TestNumbersForPeople(t *testing.T) {
-	t.Parallel()
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1115394: "1,115,394", -1234567: "-1,234,567", -123: "-123"} {
-		if got := countText(n); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
-	for n, want := range map[int64]string{0: "0 B", 1023: "1023 B", 1536: "1.5 KiB", 1 << 30: "1.0 GiB", 5 << 50: "5120.0 TiB"} {
-		if got := bytesText(n); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
-}
-
 func TestRunOf(t *testing.T) {
 	t.Parallel()
 	run := t.TempDir()
@@ -265,14 +157,5 @@ func TestRunOf(t *testing.T) {
 		if got := runOf(dir); got != want {
 			t.Errorf("runOf(%s) = %s, want %s", dir, got, want)
 		}
-	}
-}
-
-// TestOneLine: errors that were joined stay apart.
-func TestOneLine(t *testing.T) {
-	t.Parallel()
-	err := fmt.Errorf("bdia: a  b: %w", errors.Join(errors.New("c\n"), errors.New(" d\te")))
-	if got := oneLine(err); got != "a b: c; d e" {
-		t.Errorf("%q", got)
 	}
 }

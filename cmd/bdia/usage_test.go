@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 func TestHelp(t *testing.T) {
@@ -22,9 +26,52 @@ func TestHelp(t *testing.T) {
 		fmt.Fprintf(&b, "$ bdia %s --help\n%s\n", c, r.out)
 	}
 	golden(t, "help", b.String())
-	for i, line := range strings.Split(b.String(), "\n") {
-		if n := len(line); n > 120 {
-			t.Errorf("line %d of the help texts has %d columns: %s", i+1, n, line)
+}
+
+// TestHelpFits: no line of any command's help is wider than the terminal.
+func TestHelpFits(t *testing.T) {
+	t.Parallel()
+	for _, columns := range []int{60, 80, 120} {
+		var walk func(c *cobra.Command)
+		walk = func(c *cobra.Command) {
+			if c.Name() == "completion" { // cobra's texts
+				return
+			}
+			var b strings.Builder
+			cli.Help(&b, c, columns)
+			for line := range strings.Lines(b.String()) {
+				if n := len(strings.TrimRight(line, "\n")); n > columns {
+					t.Errorf("%s --help has %d columns in a terminal of %d: %s", c.CommandPath(), n, columns, line)
+				}
+			}
+			for _, sub := range c.Commands() {
+				walk(sub)
+			}
+		}
+		walk(newRoot())
+	}
+}
+
+// TestSuggestions: a mistyped word gets the right one.
+func TestSuggestions(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]string{
+		"trian":                            "did you mean train?",
+		"tokenizer trian":                  "did you mean train?",
+		"train --bacth 3":                  "unknown flag --bacth; did you mean --batch? bdia train --help lists the flags",
+		"train --optim sgd":                "did you mean --optimizer?",
+		"train --nothing":                  "unknown flag --nothing; bdia train --help",
+		"train --memory revresible":        "did you mean reversible?",
+		"train --optimizer adamm":          `--optimizer "adamm"; did you mean adamw? bdia train --help`,
+		"train --preset gpt2-meduim":       "did you mean gpt2-medium?",
+		"plan --schedul cosine":            "unknown flag --schedul; bdia plan",
+		"eval RUN --split vla":             "did you mean val?",
+		"export --from R --format ggfu":    "did you mean gguf?",
+		"finetune --from R --format josnl": "did you mean jsonl?",
+	} {
+		r := call(strings.Fields(args)...)
+		if r.code != cli.ExitUsage || !strings.Contains(r.err, want) || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("bdia %s: exit code %d, %q, want %q", args, r.code, r.err, want)
 		}
 	}
 }
@@ -214,7 +261,7 @@ func TestWrongTokenIDs(t *testing.T) {
 	for in, want := range map[string]string{"1 2 99999": "number 3 of the ids", "-1": "number 1 of the ids", "0 x": `"x"`, "0,1 -3": "number 3 of the ids",
 		"1 " + strings.Repeat("1", 1<<17): "number 2 of the ids has no end"} {
 		r := callWith(t.Context(), in, "tokenizer", "decode", run)
-		if r.code != exitFailure || !strings.Contains(r.err, want) || strings.Count(r.err, "\n") != 1 {
+		if r.code != cli.ExitFailure || !strings.Contains(r.err, want) || strings.Count(r.err, "\n") != 1 {
 			t.Errorf("decoding %q: exit code %d, %q", in, r.code, r.err)
 		}
 	}
@@ -234,7 +281,7 @@ func TestFailingOutput(t *testing.T) {
 		var errOut strings.Builder
 		fields := strings.Fields(strings.ReplaceAll(args, "RUN", dir))
 		code := run(t.Context(), fields, io.LimitReader(strings.NewReader(prose(3)), 10), brokenWriter{}, &errOut)
-		if code != exitFailure || !strings.Contains(errOut.String(), errBroken.Error()) {
+		if code != cli.ExitFailure || !strings.Contains(errOut.String(), errBroken.Error()) {
 			t.Errorf("bdia %s on a full disk: exit code %d, %q", args, code, errOut.String())
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/verify"
 )
@@ -52,9 +53,9 @@ without a grid grows from block to block.`,
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json
   bdia verify --preset nano --fault side-bit      # must fail
   bdia verify --layers 12 --width 128 --heads 4 --context 64 --float`,
-		Args: arguments(0, 1, "one run directory"),
+		Args: cli.Arguments(0, 1, "one run directory"),
 	}
-	group(c, "Check", func(f *pflag.FlagSet) {
+	cli.Group(c, "Check", func(f *pflag.FlagSet) {
 		f.StringVar(&fault, "fault", string(verify.NoFault), "`damage` to do: "+strings.Join(faultNames(), ", "))
 		f.BoolVar(&drift, "float", false, "measure the drift without a grid")
 		s.of(f, []train.Task{train.TaskTranslation}, func(f *pflag.FlagSet) {
@@ -62,9 +63,9 @@ without a grid grows from block to block.`,
 		})
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
-	group(c, "Model, where no run is named", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
-	group(c, "Method", s.methodFlags)
-	group(c, "Other", func(f *pflag.FlagSet) {
+	cli.Group(c, "Model, where no run is named", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
+	cli.Group(c, "Method", s.methodFlags)
+	cli.Group(c, "Other", func(f *pflag.FlagSet) {
 		s.batchFlags(f)
 		s.seedFlag(f)
 		engineFlags(f, &s.cfg.Engine)
@@ -72,7 +73,7 @@ without a grid grows from block to block.`,
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains(faultNames(), fault) {
-			return usage(fmt.Errorf("unknown fault %q; use %s", fault, strings.Join(faultNames(), ", ")))
+			return cli.Usage(fmt.Errorf("unknown fault %q; use %s", fault, strings.Join(faultNames(), ", ")))
 		}
 		target, err := verifySubject(cmd, s, fresh, args, encoder)
 		if err != nil {
@@ -93,7 +94,7 @@ without a grid grows from block to block.`,
 			}
 		}
 		if asJSON {
-			err = printJSON(w, struct {
+			err = cli.PrintJSON(w, struct {
 				*verify.Report
 				RevViT []driftPoint `json:"revvit_drift,omitempty"`
 			}{report, beside})
@@ -124,7 +125,7 @@ func printReport(w io.Writer, r *verify.Report, hashes bool) {
 		if n == 0 {
 			return "0"
 		}
-		return countText(n) + "   <-- must be 0"
+		return cli.Count(n) + "   <-- must be 0"
 	}
 	if hashes {
 		fmt.Fprintln(w, "  state   forward            rebuilt")
@@ -136,10 +137,10 @@ func printReport(w io.Writer, r *verify.Report, hashes bool) {
 			fmt.Fprintf(w, "  x_%-4d  %s   %s\n", s.K, s.Forward, rebuilt)
 		}
 	}
-	fmt.Fprintf(w, "  activations rebuilt         %s\n", countText(r.ReconstructedActivations))
+	fmt.Fprintf(w, "  activations rebuilt         %s\n", cli.Count(r.ReconstructedActivations))
 	fmt.Fprintf(w, "    bits that differ          %s\n", verdict(r.MismatchedBits))
 	fmt.Fprintf(w, "    values off the grid       %s\n", verdict(r.OffGrid))
-	fmt.Fprintf(w, "  gradient values compared    %s\n", countText(r.GradientValues))
+	fmt.Fprintf(w, "  gradient values compared    %s\n", cli.Count(r.GradientValues))
 	fmt.Fprintf(w, "    bits that differ          %s\n", verdict(r.GradientDifferingBits))
 	fmt.Fprintf(w, "  largest |x|                 %.4g (exact below %.0f)\n", r.MaxAbs, r.MaxAbsLimit)
 	switch {
@@ -158,7 +159,7 @@ type driftPoint struct {
 
 // MarshalJSON writes errors past any number, of deep stacks, as null.
 func (p driftPoint) MarshalJSON() ([]byte, error) {
-	return json.Marshal(map[string]any{"k": p.K, "rms": number(p.RMS), "largest": number(p.Largest)})
+	return json.Marshal(map[string]any{"k": p.K, "rms": cli.Number(p.RMS), "largest": cli.Number(p.Largest)})
 }
 
 // points measures the errors of a reverse walk without a grid.
@@ -182,7 +183,7 @@ func printDrift(w io.Writer, asJSON bool, target subject) error {
 		return err
 	}
 	if asJSON {
-		return printJSON(w, map[string]any{"drift": points})
+		return cli.PrintJSON(w, map[string]any{"drift": points})
 	}
 	name := "x_"
 	if target.cfg.ViT.TwoStream {
@@ -191,14 +192,14 @@ func printDrift(w io.Writer, asJSON bool, target subject) error {
 	}
 	fmt.Fprintln(w, "Error of states solved for in float32, without a grid (root mean square):")
 	n := 1 // points before the error leaves every range
-	for n < len(points) && number(points[n].RMS) != nil {
+	for n < len(points) && cli.Number(points[n].RMS) != nil {
 		n++
 	}
 	first, last := points[0].RMS, points[n-1].RMS
 	before := math.NaN()
 	for _, p := range points {
 		growth := ""
-		if before > 0 && number(p.RMS) != nil {
+		if before > 0 && cli.Number(p.RMS) != nil {
 			growth = fmt.Sprintf("x%.2f", p.RMS/before)
 		}
 		fmt.Fprintf(w, "  %s%-4d %.3e  %-6s %s\n", name, p.K, p.RMS, growth, driftBar(p.RMS, last))

@@ -1,4 +1,4 @@
-package main
+package cli
 
 import (
 	"encoding/json"
@@ -12,8 +12,8 @@ import (
 	"github.com/bdia-go/bdia/backend"
 )
 
-// bytesText formats a size for people: 1.5 GiB.
-func bytesText(n int64) string {
+// Bytes formats a size for people: 1.5 GiB.
+func Bytes(n int64) string {
 	const unit = 1024
 	if n < unit {
 		return fmt.Sprintf("%d B", n)
@@ -25,15 +25,15 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f %s", v, [...]string{"KiB", "MiB", "GiB", "TiB"}[i])
 }
 
-// sizes are the units that parseBytes knows, longest names first.
+// sizes are the units that ParseBytes knows, longest names first.
 var sizes = []struct {
 	name string
 	unit float64
 }{{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
 	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1}, {"", 1}}
 
-// parseBytes reads a size such as 2GiB, 512MB or 1000000.
-func parseBytes(s string) (int64, error) {
+// ParseBytes reads a size such as 2GiB, 512MB or 1000000.
+func ParseBytes(s string) (int64, error) {
 	text := strings.ToLower(strings.TrimSpace(s))
 	for _, u := range sizes {
 		number, ok := strings.CutSuffix(text, u.name)
@@ -49,8 +49,8 @@ func parseBytes(s string) (int64, error) {
 	return 0, fmt.Errorf("%q is not a size; write it as 2GiB, 512MB or a number of bytes", s)
 }
 
-// countText formats a count with thousands separated: 1,115,394.
-func countText(n int64) string {
+// Count formats a count with thousands separated: 1,115,394.
+func Count(n int64) string {
 	s := strconv.FormatInt(n, 10)
 	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
 		s = s[:i] + "," + s[i:]
@@ -58,14 +58,14 @@ func countText(n int64) string {
 	return s
 }
 
-// secondsText formats a duration without needless digits.
-func secondsText(seconds float64) string {
+// Seconds formats a duration without needless digits.
+func Seconds(seconds float64) string {
 	return time.Duration(seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
 }
 
-// components prints a table of memory by component, one column for each of the
+// MemoryTable prints a table of memory by component, one column for each of the
 // named usages.
-func components(w io.Writer, names []string, usages []backend.Usage) {
+func MemoryTable(w io.Writer, names []string, usages []backend.Usage) {
 	fmt.Fprintf(w, "  %-12s", "")
 	for _, n := range names {
 		fmt.Fprintf(w, " %14s", n)
@@ -74,7 +74,7 @@ func components(w io.Writer, names []string, usages []backend.Usage) {
 	row := func(name string, of func(backend.Usage) int64) {
 		fmt.Fprintf(w, "  %-12s", name)
 		for _, u := range usages {
-			fmt.Fprintf(w, " %14s", bytesText(of(u)))
+			fmt.Fprintf(w, " %14s", Bytes(of(u)))
 		}
 		fmt.Fprintln(w)
 	}
@@ -90,31 +90,16 @@ func components(w io.Writer, names []string, usages []backend.Usage) {
 	row("total", func(u backend.Usage) int64 { return u.Total })
 }
 
-// usageJSON is one plan for machines.
-type usageJSON struct {
-	TotalBytes int64            `json:"total_bytes"`
-	Components map[string]int64 `json:"components"`
-	Batch      *int             `json:"largest_batch,omitempty"`
-}
-
-func usageOf(u backend.Usage) usageJSON {
-	j := usageJSON{TotalBytes: u.Total, Components: map[string]int64{}}
-	for c := range backend.NumComponents {
-		j.Components[c.String()] = u.ByComponent[c]
-	}
-	return j
-}
-
-// number is v for JSON, which has no NaN and no infinities: they are null.
-func number(v float64) any {
+// Number is v for JSON, which has no NaN and no infinities: they are null.
+func Number(v float64) any {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil
 	}
 	return v
 }
 
-// printJSON prints v as one indented object.
-func printJSON(w io.Writer, v any) error {
+// PrintJSON prints v as one indented object.
+func PrintJSON(w io.Writer, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
