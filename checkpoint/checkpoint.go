@@ -5,18 +5,17 @@
 // makes only one of them current. So a transaction goes through a journal:
 //
 //  1. Every new file is written to DIR/.pending/NAME and synced, with its
-//     folders. Until here the earlier checkpoint is untouched, and whatever
-//     lies in .pending is rubbish.
+//     folders. Until here the old checkpoint is untouched, and the files in
+//     .pending are worthless.
 //  2. The list of names is written and synced beside them and renamed to
 //     DIR/.journal. This one rename decides: from here on the new checkpoint
-//     is the one that counts.
+//     counts.
 //  3. Every file is renamed into place, the folders are synced, the journal is
 //     removed and its removal synced, and .pending is deleted.
 //
-// Recover finishes step 3 where it finds a journal, and deletes .pending where
-// it finds none. The sync after the journal's removal matters: a journal that
-// came back after a power cut would claim the next transaction's half-written
-// files.
+// If Recover finds a journal, it finishes step 3; if not, it deletes .pending.
+// The sync after the journal's removal matters: a journal that came back after
+// a power cut would put the next transaction's half-written files in place.
 //
 // A folder per checkpoint and a symbolic link to the latest would need no
 // journal, but then the run directory would not be a plain model folder.
@@ -41,22 +40,22 @@ const (
 	journalFile = ".journal"
 )
 
-// Txn is a set of files on their way to become current together. It is for
-// one goroutine, and one Txn at a time may be open on a directory: hold its
+// Txn is a transaction: a set of files that become current together. It is for
+// one goroutine. Only one Txn at a time may be open on a directory, so hold its
 // Lock.
 type Txn struct {
 	d      *runDir
 	files  []*file
-	wrote  int64 // bytes that reached the pending files
-	asked  int64 // the same with those that did not
+	wrote  int64 // bytes written to the pending files
+	asked  int64 // the same, with failed writes included
 	expect int64
 	err    error // the first failure
 }
 
-// Save runs write in a transaction on dir and commits it. Where write or the
-// commit fails, the directory keeps its earlier files and the error is the
-// cause: a full disk or a failed write of the transaction itself before
-// whatever write made of it.
+// Save runs write in a transaction on dir and commits it. If write or the
+// commit fails, the directory keeps its old files. The error is then the
+// transaction's own, for example a full disk; only if it has none, the error of
+// write.
 func Save(dir string, write func(t *Txn) error) error {
 	t, err := Begin(dir)
 	if err != nil {
@@ -73,8 +72,8 @@ func (t *Txn) save(write func(t *Txn) error) error {
 	return t.Commit()
 }
 
-// Begin starts a transaction on dir, which is created where absent, after
-// settling what an interrupted one left behind (see Recover).
+// Begin starts a transaction on dir, creating dir if necessary. It first cleans
+// up after an interrupted one (see Recover).
 func Begin(dir string) (*Txn, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
@@ -99,14 +98,15 @@ func begin(d *runDir) (*Txn, error) {
 	return t, nil
 }
 
-// Expect tells how many bytes the whole transaction will write, so that the
-// error for a full disk can say how much to free.
+// Expect sets the number of bytes of the whole transaction, so that the error
+// for a full disk can say how much space to free.
 func (t *Txn) Expect(bytes int64) { t.expect = bytes }
 
 // Create opens a new file of the transaction for writing, buffered. name is
 // slash-separated and relative to the directory, such as
-// "state/optimizer.safetensors"; folders are made as needed, and elements that
-// begin with a dot are refused. The file becomes durable at Close or Commit.
+// "state/optimizer.safetensors"; folders are made as needed. A folder or file
+// name that begins with a dot is an error. The file becomes durable at Close or
+// Commit.
 func (t *Txn) Create(name string) (io.WriteCloser, error) {
 	if t.err != nil {
 		return nil, t.err
@@ -134,9 +134,9 @@ func (t *Txn) Create(name string) (io.WriteCloser, error) {
 }
 
 // Commit makes all files current together and ends the transaction. Files not
-// yet closed are closed. After an error the directory still holds its earlier
-// files, except where the error says that the new checkpoint will be put in
-// place when the directory is next opened.
+// yet closed are closed. After an error the directory still has its old files,
+// unless the error says that the new checkpoint will be put in place when the
+// directory is next opened.
 func (t *Txn) Commit() error {
 	if t.d == nil && t.err == nil {
 		return fmt.Errorf("checkpoint: commit: %w", fs.ErrClosed)
@@ -161,7 +161,7 @@ func (t *Txn) Commit() error {
 		return t.fail(err)
 	}
 	d := t.d
-	t.d = nil // past the journal nothing may be aborted
+	t.d = nil // after the journal, do not abort
 	defer d.close()
 	err := d.sync(".")
 	if err == nil {
@@ -173,7 +173,7 @@ func (t *Txn) Commit() error {
 	return nil
 }
 
-// prepare does everything that may fail, up to and including the journal.
+// prepare does everything that may fail, the journal included.
 func (t *Txn) prepare(entries []entry) error {
 	for _, e := range entries {
 		if st, err := t.d.root.Stat(e.Name); err == nil && st.IsDir() {
@@ -191,8 +191,8 @@ func (t *Txn) prepare(entries []entry) error {
 	return t.d.writeJournal(entries)
 }
 
-// Abort drops the transaction's files; the directory keeps its earlier ones.
-// After Commit or Abort it does nothing, so it can be deferred.
+// Abort drops the transaction's files; the directory keeps its old ones. After
+// Commit or Abort it does nothing, so it can be deferred.
 func (t *Txn) Abort() {
 	if t.d == nil {
 		return
@@ -200,12 +200,13 @@ func (t *Txn) Abort() {
 	for _, f := range t.files {
 		f.abandon()
 	}
-	t.d.removeAll(pendingDir) // what stays, the next Begin removes
+	t.d.removeAll(pendingDir) // the next Begin removes the rest
 	t.d.close()
 	t.d = nil
 }
 
-// fail keeps the first error of the transaction, in the words for the user.
+// fail records the first error of the transaction, worded for the user, and
+// returns it.
 func (t *Txn) fail(err error) error {
 	if t.err != nil {
 		return t.err
@@ -278,8 +279,8 @@ func (f *file) abandon() {
 	}
 }
 
-// rawFile is the file below the buffer, where bytes are counted and failures
-// turn into the transaction's error.
+// rawFile is the file below the buffer. It counts bytes and records failures in
+// the transaction.
 type rawFile struct{ *file }
 
 // Write writes p through to the pending file.
@@ -294,8 +295,9 @@ func (r rawFile) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// checkName admits plain relative names, so that neither a caller's mistake
-// nor a forged journal reaches outside the directory or onto its own files.
+// checkName accepts only plain relative names. So neither a caller's mistake
+// nor a forged journal can name a file outside the directory or the
+// transaction's own files.
 func checkName(name string) error {
 	if !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\\:\x00") || len(name) > 1024 {
 		return fmt.Errorf("%.80q is not a relative slash-separated name", name)
@@ -308,8 +310,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// parents lists the folders of the entries with all folders above them, "."
-// included, deepest first.
+// parents lists the entries' folders and all folders above them, "." included,
+// deepest first.
 func parents(entries []entry) []string {
 	dirs := []string{"."}
 	for _, e := range entries {

@@ -13,16 +13,16 @@ import (
 
 const lockFile = ".lock"
 
-// ErrLocked is wrapped by the error of Lock on a directory that is locked.
+// ErrLocked is wrapped by Lock's error for a directory that is already locked.
 var ErrLocked = errors.New("another process is writing this run")
 
-// held keeps the files of locks reachable: the garbage collector closes a file
-// that is not, which would unlock it under a caller who dropped unlock.
+// held keeps lock files reachable: the garbage collector closes unreachable
+// files, which would release the lock of a caller that dropped unlock.
 var held sync.Map
 
-// Lock takes dir, created where absent, for one writer: a second Lock, of this
-// or any other process, fails with ErrLocked until unlock is called or the
-// process ends, however it ends. The file DIR/.lock stays behind, unlocked.
+// Lock reserves dir for one writer, creating dir if necessary. A second Lock,
+// by this or another process, fails with ErrLocked until unlock is called or
+// the process ends, even by a crash. The file DIR/.lock stays behind, unlocked.
 func Lock(dir string) (unlock func(), err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
@@ -42,7 +42,8 @@ func Lock(dir string) (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("checkpoint: %s: %w; wait for it to end, or write to another folder", dir, err)
 	}
-	// The number is only for the message above: a full disk may lose it.
+	// The process number is only for the message above, so a failed write does
+	// not matter.
 	if f.Truncate(0) == nil {
 		f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
 	}

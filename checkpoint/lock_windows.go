@@ -7,7 +7,8 @@ import (
 )
 
 // tryLock locks f until it is closed, or returns ErrLocked at once. The locked
-// byte lies past the process number, which others may read.
+// byte is after the process number, so that other processes can read the
+// number.
 func tryLock(f *os.File) error {
 	at := windows.Overlapped{Offset: 1 << 16}
 	err := windows.LockFileEx(windows.Handle(f.Fd()),

@@ -28,12 +28,11 @@ const (
 	maxJournal     = 1 << 20 // bytes
 )
 
-// Recover settles what an interrupted transaction left in dir: with a journal
-// its files are put in place, without one they are deleted. It may itself be
-// interrupted and repeated, and writes nothing where nothing is left over or
-// dir does not exist. The caller holds the directory's Lock, for the pending
-// files of a running trainer look no different; one that only reads calls
-// Settle.
+// Recover cleans up after an interrupted transaction in dir: with a journal it
+// puts the pending files in place, without one it deletes them. It may itself
+// be interrupted and repeated. It writes nothing if nothing is left over or dir
+// does not exist. The caller must hold the directory's Lock, since the pending
+// files of a running trainer look the same; to read only, call Settle.
 func Recover(dir string) error {
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -46,11 +45,11 @@ func Recover(dir string) error {
 	return d.recover()
 }
 
-// Settle is Recover for those who only read dir, and needs no Lock: it puts a
-// committed checkpoint in place where the trainer died over it, and leaves the
-// directory alone otherwise, or while a trainer holds the Lock. While that
-// trainer commits, files opened one after the other may still be of two
-// checkpoints.
+// Settle is Recover for readers, without the Lock. If a trainer died while it
+// put a committed checkpoint in place, Settle finishes that; otherwise, or
+// while a trainer holds the Lock, it changes nothing. If a running trainer
+// commits meanwhile, files that are opened one after the other may belong to
+// two checkpoints.
 func Settle(dir string) error {
 	if _, err := os.Lstat(filepath.Join(dir, journalFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -93,7 +92,7 @@ func (d *runDir) finish(entries []entry) error {
 		if err == nil {
 			moves = append(moves, e.Name)
 		} else if errors.Is(err, fs.ErrNotExist) {
-			st, err = d.root.Lstat(e.Name) // moved before the interruption
+			st, err = d.root.Lstat(e.Name) // already moved before the interruption
 		}
 		if err != nil {
 			return err
@@ -185,7 +184,8 @@ func parseJournal(text []byte) ([]entry, error) {
 	return j.Files, nil
 }
 
-// decodeStrict is json.Unmarshal that refuses unknown keys and trailing text.
+// decodeStrict is json.Unmarshal, but unknown keys and trailing text are
+// errors.
 func decodeStrict(text []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()

@@ -10,11 +10,11 @@ import (
 )
 
 // runDir is an open run directory with the operations that change it. os.Root
-// keeps every name inside, symbolic links included.
+// keeps every access inside the directory, even through symbolic links.
 type runDir struct {
 	path string
 	root *os.Root
-	hook func(op, name string) error // called before each change, where tests set it
+	hook func(op, name string) error // called before each change; set by tests only
 }
 
 func openDir(path string) (*runDir, error) {
@@ -90,8 +90,8 @@ func (d *runDir) remove(name string) error {
 	return d.root.Remove(name)
 }
 
-// removeAll deletes a folder; it changes nothing, not even on a read-only
-// disk, where there is none.
+// removeAll deletes a folder. If it does not exist, that is no error, even on a
+// read-only disk.
 func (d *runDir) removeAll(name string) error {
 	if _, err := d.root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil

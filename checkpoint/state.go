@@ -20,8 +20,8 @@ var ErrVersion = errors.New("unknown version")
 
 const maxState = 1 << 20 // bytes
 
-// State is what a resumed run needs beside weights and optimiser. Randomness
-// is keyed by seed and step, so no generator state is kept.
+// State is the rest of a run's state, besides weights and optimiser. Random numbers
+// are keyed by seed and step, so there is no generator state to save.
 type State struct {
 	Version  int     `json:"version"`   // StateVersion
 	Step     int     `json:"step"`      // optimiser steps done
@@ -32,20 +32,21 @@ type State struct {
 	Elapsed  float64 `json:"elapsed"`   // seconds of training
 	Seed     uint64  `json:"seed"`
 
-	// EvalDue says that the evaluation after Step was broken off and is to be done.
+	// EvalDue says that the evaluation after Step was interrupted and must be done
+	// on resuming.
 	EvalDue bool `json:"eval_due,omitempty"`
-	// BestAccuracy is the validation accuracy of the best evaluation, where it
-	// is measured.
+	// BestAccuracy is the validation accuracy of the best evaluation, for tasks
+	// that measure it.
 	BestAccuracy float64 `json:"best_accuracy,omitempty"`
 }
 
-// stateJSON carries BestLoss, for JSON has no infinity.
+// stateJSON is State with a BestLoss that may be null, since JSON has no infinity.
 type stateJSON struct {
 	State
 	BestLoss *float64 `json:"best_loss"`
 }
 
-// Validate reports the first field that no run can have.
+// Validate returns an error for the first impossible field.
 func (s State) Validate() error {
 	switch {
 	case s.Step < 0, s.Tokens < 0, s.BestStep < 0, s.BadEvals < 0:
@@ -62,8 +63,8 @@ func (s State) Validate() error {
 	return nil
 }
 
-// WriteState writes s as JSON, with Version set to StateVersion. The bytes
-// depend on s alone.
+// WriteState writes s as JSON, with Version set to StateVersion. The bytes depend
+// only on s.
 func WriteState(w io.Writer, s State) error {
 	if err := s.Validate(); err != nil {
 		return err
@@ -84,7 +85,7 @@ func WriteState(w io.Writer, s State) error {
 }
 
 // ReadState reads the state file at path and validates it. Unknown versions
-// (ErrVersion) and unknown keys are refused.
+// (ErrVersion) and unknown keys are errors.
 func ReadState(path string) (State, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -106,7 +107,7 @@ func parseState(text []byte) (State, error) {
 	if len(text) > maxState {
 		return State{}, fmt.Errorf("longer than %d bytes", maxState)
 	}
-	// The version first: another one may have other keys.
+	// Check the version first: another version may have other keys.
 	var v struct {
 		Version int `json:"version"`
 	}
