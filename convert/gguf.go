@@ -13,8 +13,8 @@ import (
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
-// ggufNames maps the names of a model's parts to llama.cpp's of its architecture
-// gpt2. Layouts are the same: (out,in).
+// ggufNames maps the names of a model's parts to llama.cpp's names for its
+// architecture gpt2. Layouts are the same: (out,in).
 var ggufNames = strings.NewReplacer(
 	"wte.", "token_embd.", "wpe.", "position_embd.", "lnf.", "output_norm.", "head.", "output.",
 	"blocks.", "blk.", "ln1.", "attn_norm.", "ln2.", "ffn_norm.", "attn.qkv.", "attn_qkv.", "attn.proj.", "attn_output.",
@@ -23,19 +23,19 @@ var ggufNames = strings.NewReplacer(
 // ggufFileTypes are the values of general.file_type.
 var ggufFileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7, gguf.BF16: 32}
 
-// GGUFOptions say how WriteGGUF writes a model.
+// GGUFOptions are the options of WriteGGUF.
 type GGUFOptions struct {
 	Name      string              // of the model, for people
-	Type      gguf.Type           // of the matrices; vectors and positions are F32
-	Tokenizer tokenizer.Tokenizer // which becomes part of the file
+	Type      gguf.Type           // type of the matrices; vectors and positions are F32
+	Tokenizer tokenizer.Tokenizer // becomes part of the file
 }
 
 // WriteGGUF writes a model and its tokenizer as a GGUF file of llama.cpp's
 // architecture gpt2, in pieces. A model without biases gets zero biases, and
-// output.weight is written whether it is tied or not, for older readers. Matrices
-// whose rows do not fit o.Type are F16; notes say so, and what llama.cpp does
-// differently. Models that this architecture does not have are refused with
-// ErrUnsupported.
+// output.weight is written whether it is tied or not, for older readers. A matrix
+// with rows that do not fit o.Type is stored as F16. notes lists these matrices and
+// what llama.cpp computes differently. A model that the architecture cannot express
+// is ErrUnsupported.
 func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (notes []string, err error) {
 	if len(m.Adapters()) > 0 {
 		return nil, fmt.Errorf("convert: %w: the file has no adapters; merge them into the weights first", ErrUnsupported)
@@ -86,7 +86,7 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	return notes, gw.Close()
 }
 
-// ggufKeys describe the model.
+// ggufKeys returns the keys that describe the model.
 func ggufKeys(c model.GPTConfig, o GGUFOptions) []gguf.KV {
 	return []gguf.KV{
 		{Key: "general.architecture", Value: "gpt2"},
@@ -106,14 +106,14 @@ func ggufKeys(c model.GPTConfig, o GGUFOptions) []gguf.KV {
 // Kinds of tokens in a GGUF file.
 const (
 	ggufNormal  = 1
-	ggufControl = 3 // matched in text only where the program asks for special tokens
+	ggufControl = 3 // matched in text only if the program asks for special tokens
 	ggufAdded   = 4 // matched in text
 	ggufUnused  = 5
 )
 
-// ggufVocabulary are the keys of a tokenizer for a model of vocab tokens. Those
-// that the tokenizer lacks are there as unused ones, as llama.cpp's own converter
-// has it.
+// ggufVocabulary returns the keys of a tokenizer for a model of vocab tokens.
+// Tokens that the tokenizer lacks are marked unused, as by llama.cpp's own
+// converter.
 func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) (keys []gguf.KV, notes []string, err error) {
 	if tok == nil {
 		return nil, nil, errors.New("a GGUF file holds the tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, beside it")
@@ -131,11 +131,11 @@ func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) (keys []gguf.KV, notes [
 	return nil, nil, fmt.Errorf("%w: llama.cpp has no tokenizer like this one (%s); export to another format", ErrUnsupported, tok.Kind())
 }
 
-// ggufChars are the keys of a vocabulary of characters. llama.cpp's tokenizer of
-// RWKV takes the longest token that text begins with, which among characters is the
-// only one; and it alone lets a vocabulary have no token for the end of the text.
-// Other characters become spaces there, or the first token: without a token for
-// them, programs that ask for their ids end.
+// ggufChars returns the keys of a vocabulary of characters. It uses llama.cpp's
+// RWKV tokenizer, which takes the longest token at each place: with single
+// characters, the only one. It is also the only tokenizer there that needs no token
+// for the end of a text. Unknown characters become spaces (or the first token),
+// since programs that ask llama.cpp for the id of unknown text abort without one.
 func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
 	unknown := uint32(0)
 	if space, err := c.Encode([]byte(" ")); err == nil {
@@ -143,7 +143,7 @@ func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
 	}
 	tokens, types := make([]string, vocab), make([]int32, vocab)
 	for id := range tokens {
-		// No UTF-8 has the byte ff, so no text the unused token.
+		// The byte ff never occurs in UTF-8, so no text contains an unused token.
 		text, kind := fmt.Appendf(nil, "\xff%d", id), int32(ggufUnused)
 		if id < c.VocabSize() {
 			var err error
@@ -165,7 +165,7 @@ func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
 	}, nil
 }
 
-// ggufBPE are the keys of a byte-level BPE.
+// ggufBPE returns the keys of a byte-level BPE.
 func ggufBPE(b *tokenizer.BPE, vocab int) (keys []gguf.KV, notes []string, err error) {
 	n := b.VocabSize()
 	tokens, types := make([]string, vocab), make([]int32, vocab)
@@ -214,8 +214,8 @@ func ggufBPE(b *tokenizer.BPE, vocab int) (keys []gguf.KV, notes []string, err e
 	}, notes, nil
 }
 
-// ggufTensor is one tensor of a file. param is nil for a bias that the model
-// lacks.
+// ggufTensor is one tensor of a file. param is nil for a bias that the model does
+// not have.
 type ggufTensor struct {
 	name  string
 	shape tensor.Shape
@@ -241,8 +241,8 @@ func ggufTensors(m *model.GPT) []ggufTensor {
 }
 
 // ReadGGUFConfig returns the configuration of the model in a GGUF file of
-// llama.cpp's architecture gpt2. It has biases, and its logits a weight of their
-// own where the file has one.
+// llama.cpp's architecture gpt2. The model has biases; its output weight is tied
+// unless the file has one.
 func ReadGGUFConfig(f *gguf.File) (c model.GPTConfig, err error) {
 	v, _ := f.Value("general.architecture")
 	if a, _ := v.(string); a != "gpt2" {
@@ -272,7 +272,7 @@ func ReadGGUFConfig(f *gguf.File) (c model.GPTConfig, err error) {
 }
 
 // ReadGGUF loads a model's parameters from a GGUF file, in pieces. Biases that the
-// model lacks are passed over, and so is the output's weight where it is tied.
+// model does not have are skipped, and so is the output weight of a tied model.
 func ReadGGUF(be backend.Backend, m *model.GPT, f *gguf.File) error {
 	if _, ok := f.Info(fmt.Sprintf("blk.%d.attn_norm.weight", m.Config.Layers)); ok {
 		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)

@@ -16,13 +16,13 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// ErrUnsupported is wrapped by errors about models of a kind not known here.
+// ErrUnsupported is wrapped by errors about models that this package does not know.
 var ErrUnsupported = errors.New("unsupported model")
 
 // ErrMismatch is wrapped by errors about tensors that do not fit the model.
 var ErrMismatch = errors.New("checkpoint does not fit the model")
 
-// gpt2Names maps the names of a block's parts to Hugging Face's GPT-2.
+// gpt2Names maps the names of a block's parts to Hugging Face's names.
 var gpt2Names = strings.NewReplacer(
 	"blocks.", "h.", "ln1.", "ln_1.", "ln2.", "ln_2.", "lnf.", "ln_f.",
 	"attn.qkv.", "attn.c_attn.", "attn.proj.", "attn.c_proj.",
@@ -35,8 +35,8 @@ func gpt2Name(name string) (hf string, transposed bool) {
 	return hf, strings.HasPrefix(hf, "h.") && strings.HasSuffix(hf, ".weight") && !strings.Contains(hf, ".ln_")
 }
 
-// gpt2JSON is Hugging Face's config.json of a GPT-2. NoBias is ours: GPT-2 as
-// others know it always has biases.
+// gpt2JSON is Hugging Face's config.json of a GPT-2. NoBias is our own key:
+// elsewhere GPT-2 always has biases.
 type gpt2JSON struct {
 	Architectures []string `json:"architectures"`
 	ModelType     string   `json:"model_type"`
@@ -53,18 +53,18 @@ type gpt2JSON struct {
 	AttnDropout   float64  `json:"attn_pdrop"`
 	ResidDropout  float64  `json:"resid_pdrop"`
 	Tied          *bool    `json:"tie_word_embeddings,omitempty"`
-	Begin         *int32   `json:"bos_token_id"` // null: there is none
+	Begin         *int32   `json:"bos_token_id"` // null if there is none
 	End           *int32   `json:"eos_token_id"`
 	TorchType     string   `json:"torch_dtype"`
 	NoBias        bool     `json:"bdia_no_bias,omitempty"`
 
-	// Variants of the architecture that are not known here.
+	// Variants of the architecture that are not supported.
 	ScaleAttention *bool `json:"scale_attn_weights,omitempty"`
 	ScaleByLayer   bool  `json:"scale_attn_by_inverse_layer_idx,omitempty"`
 	CrossAttention bool  `json:"add_cross_attention,omitempty"`
 }
 
-// variant names what in j is not GPT-2 as known here, or is empty.
+// variant returns the first setting in j that is not supported, or "".
 func (j gpt2JSON) variant() string {
 	switch {
 	case j.ScaleAttention != nil && !*j.ScaleAttention:
@@ -85,8 +85,8 @@ var activations = map[string]backend.GELUForm{
 // GPT2Info describes a GPT-2 in a model folder.
 type GPT2Info struct {
 	Config model.GPTConfig
-	End    *int32            // the token that ends a text, which begins one too; nil: there is none
-	DType  safetensors.DType // of the weights, where it is written; zero: F32
+	End    *int32            // the token that ends a text and begins one; nil if there is none
+	DType  safetensors.DType // of the weights, when written; zero: F32
 }
 
 // WriteGPT2Config writes config.json of a model without a token that ends a text,
@@ -124,13 +124,13 @@ func torchType(d safetensors.DType) string {
 	return "float32"
 }
 
-// WriteGeneration writes generation_config.json, by which transformers knows where
-// a text ends.
+// WriteGeneration writes generation_config.json, which tells transformers the token
+// that ends a text.
 func WriteGeneration(w io.Writer, end int32) error {
 	return writeJSON(w, "generation_config.json", map[string]any{"_from_model_config": true, "bos_token_id": end, "eos_token_id": end})
 }
 
-// writeJSON writes v, indented, as the file name.
+// writeJSON writes v as indented JSON. name is the file's name, for errors.
 func writeJSON(w io.Writer, name string, v any) error {
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err == nil {
@@ -151,8 +151,8 @@ func ReadGPT2Config(path string) (model.GPTConfig, error) {
 	return info.Config, err
 }
 
-// ReadGPT2Info reads the config.json at path. It does not say what type the weights
-// have: their file does.
+// ReadGPT2Info reads the config.json at path. DType is not set: only the weights'
+// own file has their type.
 func ReadGPT2Info(path string) (GPT2Info, error) {
 	text, err := readLimited(path, maxConfig)
 	if err != nil {
@@ -187,7 +187,7 @@ func parseGPT2Info(text []byte) (info GPT2Info, err error) {
 	if j.Inner != nil {
 		c.MLP = *j.Inner
 	}
-	if j.End != nil && *j.End >= 0 && int(*j.End) < c.Vocab { // GPT2Config's default is beyond a small vocabulary
+	if j.End != nil && *j.End >= 0 && int(*j.End) < c.Vocab { // GPT2Config's default may be larger than the vocabulary
 		info.End = j.End
 	}
 	info.Config = c

@@ -14,18 +14,19 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Form says how weights are written. The zero Form is F32 and the names without a
-// prefix.
+// Form is the types and names of the weights in a file. The zero Form is F32 and
+// names without a prefix.
 type Form struct {
-	// DType gives the type of a tensor, F32, F16 or BF16, by its name in the file.
+	// DType returns the type (F32, F16 or BF16) of the tensor with that name in
+	// the file.
 	DType func(name string) safetensors.DType
-	// Prefix stands before the names of a GPT-2, that of its head left out:
-	// "transformer." or nothing. Other software takes both.
+	// Prefix is put before the names of a GPT-2, except the head's: "transformer."
+	// or nothing. Other software reads both.
 	Prefix string
 }
 
-// FormOf returns the form in which f was written, so that its weights, read and
-// written again, give the same bytes. F64, which no model here has, becomes F32.
+// FormOf returns the form of f, so that its weights, read and written again, give
+// the same bytes. F64 becomes F32.
 func FormOf(f Tensors) Form {
 	form := Form{DType: func(name string) safetensors.DType {
 		info, ok := f.Info(name)
@@ -40,7 +41,7 @@ func FormOf(f Tensors) Form {
 	return form
 }
 
-// gpt2Prefix stands before the names in files that GPT2LMHeadModel has written.
+// gpt2Prefix is the prefix of names in files written by GPT2LMHeadModel.
 const gpt2Prefix = "transformer."
 
 // All returns the form f with one type for all tensors.
@@ -49,7 +50,7 @@ func (f Form) All(d safetensors.DType) Form {
 	return f
 }
 
-// Of returns the type of the tensor of that name.
+// Of returns the type of the named tensor.
 func (f Form) Of(name string) safetensors.DType {
 	if f.DType == nil {
 		return safetensors.F32
@@ -57,15 +58,15 @@ func (f Form) Of(name string) safetensors.DType {
 	return f.DType(name)
 }
 
-// part is one tensor of a file that is written.
+// part is one tensor of a file to be written.
 type part struct {
 	name       string
 	shape      []int         // in the file
-	src        tensor.Tensor // none: zeros
+	src        tensor.Tensor // if unset, the tensor is zeros
 	transposed bool
 }
 
-// write writes a file of the parts: wider types first, so that all are aligned.
+// write writes a file of the parts, wider types first, so that all are aligned.
 func (f Form) write(w io.Writer, be backend.Backend, parts []part) error {
 	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(f.Of(b.name).Size(), f.Of(a.name).Size()) })
 	infos := make([]safetensors.Info, len(parts))
@@ -112,10 +113,10 @@ func WriteGPT2As(w io.Writer, be backend.Backend, m *model.GPT, form Form) error
 	return form.write(w, be, parts)
 }
 
-// ReadGPT2 loads a model's parameters from Hugging Face's tensors, whose names may
-// have the prefix "transformer.". All must be there and fit, and no others
-// (ErrMismatch), but for the masks that old files hold and a tied head that equals
-// its table.
+// ReadGPT2 loads a model's parameters from Hugging Face's tensors, with or without
+// the prefix "transformer.". A missing, misshapen or unknown tensor is
+// ErrMismatch. Two kinds of extra tensors are allowed: the masks in old files, and
+// a tied head that equals its table.
 func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	prefix := FormOf(f).Prefix
 	if _, ok := f.Info(fmt.Sprintf("%sh.%d.ln_1.weight", prefix, m.Config.Layers)); ok {
@@ -160,8 +161,8 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	return nil
 }
 
-// tiedHead refuses a head that is in the file, although it is tied to the table of
-// tokens, and has other elements: what it computes would be lost.
+// tiedHead returns an error if the file has a head that should be tied to the
+// token table but differs from it: loading would drop that head.
 func tiedHead(f Tensors, table string) error {
 	head, ok := f.Info(gpt2Head)
 	if !ok {
@@ -193,7 +194,7 @@ func tiedHead(f Tensors, table string) error {
 const gpt2Head = "lm_head.weight"
 
 // gpt2Param is one tensor of a file: shape as stored there, param nil for a bias
-// that the model lacks.
+// that the model does not have.
 type gpt2Param struct {
 	hf         string
 	shape      tensor.Shape
@@ -201,7 +202,7 @@ type gpt2Param struct {
 	param      *tensor.Param
 }
 
-// in is the name in a file with a prefix, which the head does not have.
+// in returns the name in a file with a prefix; the head's name never has it.
 func (p gpt2Param) in(prefix string) string {
 	if p.hf == gpt2Head {
 		return p.hf

@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 )
 
-// Kind names what a model folder holds.
+// Kind is the kind of model in a folder.
 type Kind string
 
 // The kinds of models.
@@ -16,8 +16,8 @@ const (
 	Seq2Seq Kind = "bdia-seq2seq" // an encoder-decoder of ours
 )
 
-// KindOf tells from config.json what the model folder dir holds. A model that is
-// not known here is ErrUnsupported.
+// KindOf returns the kind of model in folder dir, from its config.json. An unknown model
+// is ErrUnsupported.
 func KindOf(dir string) (Kind, error) {
 	path := filepath.Join(dir, "config.json")
 	text, err := readLimited(path, maxConfig)
@@ -34,7 +34,7 @@ func KindOf(dir string) (Kind, error) {
 	return "", fmt.Errorf("convert: %s: %w: model_type is %.40q; %s, %s, %s and timm's vision transformers are supported", path, ErrUnsupported, j.ModelType, GPT2, ViT, Seq2Seq)
 }
 
-// kindJSON is what config.json says of the kind.
+// kindJSON has the fields of config.json that tell the kind.
 type kindJSON struct {
 	ModelType    string `json:"model_type"`
 	Architecture string `json:"architecture"` // timm's
@@ -42,7 +42,7 @@ type kindJSON struct {
 
 func parseKind(text []byte) (j kindJSON, err error) { return j, json.Unmarshal(text, &j) }
 
-// kind is empty for a model that is not known here.
+// kind returns "" for an unknown model.
 func (j kindJSON) kind() Kind {
 	switch k := Kind(j.ModelType); {
 	case j.Architecture != "":
@@ -56,8 +56,8 @@ func (j kindJSON) kind() Kind {
 // kindTexts name the kinds for people.
 var kindTexts = map[Kind]string{GPT2: "a language model", ViT: "a vision transformer", Seq2Seq: "an encoder-decoder"}
 
-// KindError is the error of a model folder that holds another kind than the caller wants.
-// It wraps ErrUnsupported.
+// KindError is the error for a model folder of another kind than the caller wants. It
+// wraps ErrUnsupported.
 type KindError struct{ Have, Want Kind }
 
 // Error names both kinds.
@@ -68,7 +68,8 @@ func (e *KindError) Error() string {
 // Unwrap returns ErrUnsupported.
 func (e *KindError) Unwrap() error { return ErrUnsupported }
 
-// otherKind is the error of a config.json that describes no model of kind want.
+// otherKind returns the error for a config.json that does not describe a model of kind
+// want.
 func otherKind(text []byte, want Kind) error {
 	j, err := parseKind(text)
 	if err != nil {

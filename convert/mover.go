@@ -9,9 +9,9 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Mover moves tensors between files and a device in pieces, so that the host's
-// memory does not grow with them: neither its own buffers nor, of files mapped
-// into memory, the pages that were read.
+// Mover moves tensors between files and a device in pieces, so that host memory
+// does not grow with their size: its buffers are small, and pages of mapped files
+// are released once read.
 type Mover struct {
 	be          backend.Backend
 	piece, tile []float32
@@ -19,15 +19,16 @@ type Mover struct {
 }
 
 const (
-	pieceLen = 1 << 20 // elements of a piece
-	tileRows = 32      // of a file, that are transposed at a time
+	pieceLen = 1 << 20 // elements in a piece
+	tileRows = 32      // rows of a file transposed at a time
 )
 
 // NewMover returns a mover to and from be.
 func NewMover(be backend.Backend) *Mover { return &Mover{be: be} }
 
-// Read fills dst with a tensor's elements, as many as dst has, from number from on:
-// of a tensor of bytes (U8) those of a safetensors.File as they are.
+// Read fills dst with elements of the named tensor, starting with number from. If
+// dst holds bytes (U8), f must be a safetensors.File; its bytes are copied as they
+// are.
 func (m *Mover) Read(dst tensor.Tensor, f Tensors, name string, from int) error {
 	return eachPiece(dst, func(part tensor.Tensor, at int) error {
 		first, last := from+at, from+at+part.Len()
@@ -50,7 +51,7 @@ func (m *Mover) Read(dst tensor.Tensor, f Tensors, name string, from int) error 
 	})
 }
 
-// eachPiece calls do for the pieces of t, with the number of their first element.
+// eachPiece calls do for each piece of t, with the number of its first element.
 func eachPiece(t tensor.Tensor, do func(part tensor.Tensor, at int) error) error {
 	for at, n := 0, t.Len(); at < n; at += pieceLen {
 		if err := do(t.Slice(at, min(at+pieceLen, n)), at); err != nil {
@@ -60,8 +61,8 @@ func eachPiece(t tensor.Tensor, do func(part tensor.Tensor, at int) error) error
 	return nil
 }
 
-// ReadTransposed fills dst (rows,cols) with a tensor (cols,rows). It gathers rows
-// of dst, for the device takes pieces that are contiguous there.
+// ReadTransposed fills dst (rows,cols) with a tensor (cols,rows). It gathers whole
+// rows of dst, since the device takes contiguous pieces.
 func (m *Mover) ReadTransposed(dst tensor.Tensor, f Tensors, name string) error {
 	rows, cols := dst.Rows(), dst.Cols()
 	return eachBand(rows, cols, func(first, n int) error {
@@ -86,7 +87,7 @@ func (m *Mover) ReadTransposed(dst tensor.Tensor, f Tensors, name string) error 
 	})
 }
 
-// eachBand calls do for the bands of a matrix (rows,cols): n rows from first on.
+// eachBand calls do for bands of a matrix (rows,cols): rows first..first+n-1.
 func eachBand(rows, cols int, do func(first, n int) error) error {
 	n := max(1, pieceLen/max(cols, tileRows))
 	for first := 0; first < rows; first += n {
@@ -97,8 +98,8 @@ func eachBand(rows, cols int, do func(first, n int) error) error {
 	return nil
 }
 
-// Write writes src as the next tensor of w, bytes as they are and numbers in the
-// type that was declared.
+// Write writes src as the next tensor of w, bytes unchanged and numbers in the
+// declared type.
 func (m *Mover) Write(w *safetensors.Writer, name string, src tensor.Tensor) error {
 	return eachPiece(src, func(part tensor.Tensor, _ int) error {
 		if src.DType == tensor.U8 {
@@ -137,8 +138,8 @@ func resize(s []float32, n int) []float32 {
 	return s[:n]
 }
 
-// transpose writes dst (cols,rows), whose rows begin stride apart, from src
-// (rows,cols), by tiles that fit the cache.
+// transpose writes src (rows,cols), transposed, to dst (cols,rows) with row stride
+// stride. It works in tiles that fit the cache.
 func transpose(dst []float32, stride int, src []float32, rows, cols int) {
 	const tile = 32
 	for i0 := 0; i0 < rows; i0 += tile {
@@ -152,8 +153,8 @@ func transpose(dst []float32, stride int, src []float32, rows, cols int) {
 	}
 }
 
-// fits reports that a tensor is missing, has another shape than want, or elements
-// that are no floats. hint says what the model is.
+// fits returns an error if a tensor is missing, has another shape than want, or
+// does not hold floats. hint describes the model.
 func fits(f Tensors, name string, want []int, hint string) error {
 	info, ok := f.Info(name)
 	switch {
@@ -167,5 +168,5 @@ func fits(f Tensors, name string, want []int, hint string) error {
 	return nil
 }
 
-// floats are the types that are read.
+// floats are the element types that can be read.
 var floats = []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16, safetensors.F64}

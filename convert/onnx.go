@@ -11,23 +11,23 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// graph builds an ONNX graph. Its methods append nodes and return the name of the
-// value that comes out.
+// graph builds an ONNX graph. Its methods append nodes and return the name of their
+// result.
 //
-// The residual stream is (B*T,C), a matrix, so that every linear layer is one Gemm
-// over the weight as it is here, (out,in): nothing is transposed, and a table that is
-// both embedding and head is there once. Weights are read from the backend when the
-// file is written, piece by piece.
+// The residual stream is (B*T,C), a matrix, so every linear layer is one Gemm with
+// the weight in our layout, (out,in). Nothing is transposed, and a table used as both
+// embedding and head is stored once. Weights are read from the backend in pieces
+// while the file is written.
 type graph struct {
 	sizes
 	be     backend.Backend
 	model  *onnx.Model
 	params map[string]*tensor.Param
-	there  map[string]bool // tensors
-	scope  string          // of the names of nodes
+	there  map[string]bool // tensors already added
+	scope  string          // prefix of node names
 }
 
-// sizes are those of the layers.
+// sizes are the sizes of the layers.
 type sizes struct {
 	heads, width int
 	gelu         backend.GELUForm
@@ -69,7 +69,7 @@ func (g *graph) input(name string, t onnx.Type, shape ...any) string {
 	return name
 }
 
-// output gives a value the name by which others know it.
+// output makes a value an output of the graph, under the given name.
 func (g *graph) output(name, value string, shape ...any) {
 	g.model.Outputs = append(g.model.Outputs, onnx.Value{Name: name, Type: onnx.Float, Shape: dims(shape...)})
 	for i := range g.model.Nodes {
@@ -84,7 +84,7 @@ func (g *graph) output(name, value string, shape ...any) {
 	}
 }
 
-// nodes appends a node with so many outputs.
+// nodes appends a node with the given number of outputs.
 func (g *graph) nodes(op string, outputs int, inputs []string, attrs ...onnx.Attr) []string {
 	n := onnx.Node{Op: op, Name: fmt.Sprintf("%s%s.%d", g.scope, op, len(g.model.Nodes)), Inputs: inputs, Attrs: attrs}
 	for i := range outputs {
@@ -110,7 +110,7 @@ func (g *graph) constant(t onnx.Tensor) string {
 	return t.Name
 }
 
-// list is a vector of integers, and index one of them alone.
+// list adds a vector of integers, and index a single integer.
 func (g *graph) list(v ...int64) string {
 	name := strings.Trim(strings.ReplaceAll(fmt.Sprint(v), " ", ","), "[]")
 	return g.constant(onnx.Ints("list:"+name, []int{len(v)}, v...))
@@ -124,8 +124,8 @@ func (g *graph) number(v float64) string {
 	return g.constant(onnx.Scalar(fmt.Sprint("number:", float32(v)), float32(v)))
 }
 
-// param adds a parameter, in another shape if one is given. It is "" for one that
-// the model lacks.
+// param adds a parameter, in another shape if one is given. It returns "" if the
+// model does not have the parameter.
 func (g *graph) param(name string, shape ...int) string {
 	p := g.params[name]
 	if p == nil {
@@ -156,8 +156,8 @@ func (g *graph) norm(x, name string) string {
 	return g.nodes("LayerNormalization", 1, inputs, onnx.Attr{Name: "axis", Value: int64(-1)}, onnx.Attr{Name: "epsilon", Value: float32(g.eps)})[0]
 }
 
-// activation is GELU, in the order of operations by which runtimes know it and use a
-// fused one.
+// activation is GELU, in the order of operations that runtimes recognise and replace
+// by a fused one.
 func (g *graph) activation(x string) string {
 	if g.gelu == backend.GELUErf {
 		e := g.node("Add", g.node("Erf", g.node("Div", x, g.number(math.Sqrt2))), g.number(1))
@@ -175,13 +175,12 @@ func (g *graph) mlp(x, prefix string) string {
 	return g.linear(g.activation(f), prefix+"mlp.fc2")
 }
 
-// rows is the shape (B,T,H,D) of the heads of a stream, whose ids or mask (B,T) has
-// that many rows.
+// rows computes the shape (B,T,H,D) of a stream's heads from its ids or mask (B,T).
 func (g *graph) rows(ids string) string {
 	return g.with("axis", int64(0), "Concat", g.node("Shape", ids), g.list(int64(g.heads), int64(g.width/g.heads)))
 }
 
-// split cuts x (B*T,n*C) into n parts (B,H,T,D), rows being (B,T,H,D).
+// split splits x (B*T,n*C) into n parts (B,H,T,D); rows is the shape (B,T,H,D).
 func (g *graph) split(x, rows string, n int) []string {
 	parts := []string{x}
 	if n > 1 {
@@ -205,8 +204,8 @@ func (g *graph) attention(q, k, v, bias string) string {
 	return g.node("Reshape", g.with("perm", []int64{0, 2, 1, 3}, "Transpose", y), g.list(-1, int64(g.width)))
 }
 
-// self is a(x) of nn.Attention. keep, if there is one, takes keys and values and
-// returns those that are looked at.
+// self is a(x) of nn.Attention. keep, if not nil, gets the new keys and values and
+// returns all that attention uses, for example with the cached ones before them.
 func (g *graph) self(x, prefix, rows, bias string, keep func(k, v string) (string, string)) string {
 	g.scope = prefix + "attn."
 	qkv := g.split(g.linear(g.norm(x, prefix+"ln1"), prefix+"attn.qkv"), rows, 3)
@@ -230,7 +229,7 @@ func (g *graph) cross(x, prefix, rows, memory, seen, bias string) string {
 	return g.linear(g.attention(q[0], kv[0], kv[1], bias), prefix+"cross.proj")
 }
 
-// length is a dimension of x, alone.
+// length is one dimension of x.
 func (g *graph) length(x string, axis int64) string {
 	return g.with("axis", int64(0), "Gather", g.node("Shape", x), g.index(axis))
 }
@@ -238,19 +237,21 @@ func (g *graph) length(x string, axis int64) string {
 // upTo is the range of integers from from to to.
 func (g *graph) upTo(from, to string) string { return g.node("Range", from, to, g.index(1)) }
 
-// causal says which of total keys each of the last queries sees: (T,total).
+// causal computes the keys, out of total, that each of the last queries sees:
+// booleans (T,total).
 func (g *graph) causal(queries, total string) string {
 	keys := g.node("Unsqueeze", g.upTo(g.index(0), total), g.list(0))
 	at := g.node("Unsqueeze", g.upTo(g.node("Sub", total, queries), total), g.list(1))
 	return g.node("LessOrEqual", keys, at)
 }
 
-// real says which keys are not padding, from a mask (B,S): (B,1,1,S).
+// real computes the keys that are not padding, from a mask (B,S): booleans (B,1,1,S).
 func (g *graph) real(mask string) string {
 	return g.node("Unsqueeze", g.with("to", int64(onnx.Bool), "Cast", mask), g.list(1, 2))
 }
 
-// bias is what is added to the scores: the lowest number where a key is not seen.
+// bias turns seen into a number to add to the scores: 0, or the lowest number for a
+// key that is not seen.
 func (g *graph) bias(seen string) string {
 	return g.node("Where", seen, g.number(0), g.number(-math.MaxFloat32))
 }
@@ -263,7 +264,7 @@ func (g *graph) unfold(x, ids string, n int) string {
 // fold makes (B,T,C) a matrix.
 func (g *graph) fold(x string) string { return g.node("Reshape", x, g.list(-1, int64(g.width))) }
 
-// logits are those of rows x over a vocabulary, in the shape of ids.
+// logits adds the output logits: rows x over a vocabulary, in the shape of ids.
 func (g *graph) logits(x, norm, weight, ids string, vocab int) {
 	g.scope = ""
 	y := g.with("transB", int64(1), "Gemm", g.norm(x, norm), g.param(weight))

@@ -14,14 +14,13 @@ import (
 //
 //	input_ids, attention_mask (B,T) -> logits (B,T,V)
 //
-// or, cached, with what optimum and transformers.js call keys and values (B,H,P,D) of
-// P positions before, P = 0 at first:
+// or, if cached, with the keys and values (B,H,P,D) of P earlier positions, under the names of optimum and
+// transformers.js (P = 0 at first):
 //
 //	input_ids, position_ids (B,T), attention_mask (B,P+T), past_key_values.N.key, .value -> logits, present.N.key, .value
 //
-// B, T and P are free. Keys that the mask has 0 for are not seen. Without a cache
-// positions are 0 to T-1, padding included. The weights are read from be when the
-// graph is written. A model with adapters is refused (ErrUnsupported).
+// B, T and P are free. A key with mask 0 is not seen. Without a cache positions are 0 to T-1, padding included. The
+// weights are read from be when the graph is written. A model with adapters is ErrUnsupported.
 func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error) {
 	if len(m.Adapters()) > 0 {
 		return nil, fmt.Errorf("convert: %w: the graph has no adapters; merge them into the weights first", ErrUnsupported)
@@ -69,7 +68,7 @@ func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error
 	return g.model, nil
 }
 
-// append puts the keys or values x of block k behind those before.
+// append puts the keys or values x of block k after the cached ones.
 func (g *graph) append(k int, what, x string) string {
 	past := g.input(fmt.Sprintf("past_key_values.%d.%s", k, what), onnx.Float, batchDim, g.heads, pastDim, g.width/g.heads)
 	return g.with("axis", int64(2), "Concat", past, x)
@@ -123,7 +122,7 @@ func ViTGraph(be backend.Backend, m *model.ViT) *onnx.Model {
 //	input_ids, attention_mask (B,S) -> last_hidden_state (B,S,C)
 //	input_ids (B,T), encoder_attention_mask (B,S), encoder_hidden_states (B,S,C) -> logits (B,T,V)
 //
-// Sources are padded at their end. A table that both share is in both.
+// Sources are padded at their end. If both share a table, each graph has a copy.
 func Seq2SeqGraphs(be backend.Backend, m *model.Seq2Seq) (encoder, decoder *onnx.Model) {
 	c := m.Config
 	s := sizes{c.Heads, c.Width, c.GELU, c.Epsilon()}
@@ -166,7 +165,7 @@ func Seq2SeqGraphs(be backend.Backend, m *model.Seq2Seq) (encoder, decoder *onnx
 	return encoder, g.model
 }
 
-// sequence is the embedding (B*T,C) of ids (B,T), as nn.Sequence has it.
+// sequence is the embedding (B*T,C) of ids (B,T), like nn.Sequence.
 func (g *graph) sequence(ids, table, prefix string, context int, sinusoidal bool) string {
 	x := g.node("Gather", g.param(table), ids)
 	positions := g.param(prefix + "wpe.weight")

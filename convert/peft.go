@@ -24,21 +24,21 @@ const (
 	adapterPickle     = "adapter_model.bin" // not read
 )
 
-// AdapterConfig is what PEFT's adapter_config.json says of LoRA beside a GPT-2.
+// AdapterConfig is the content of PEFT's adapter_config.json for LoRA on a GPT-2.
 type AdapterConfig struct {
 	LoRA   model.LoRAConfig
-	Frozen int    // first blocks, which have no adapters
-	Blocks int    // of the model, where the file says which of them have adapters; else 0
-	Base   string // name or folder of the model beside which the adapters stand
+	Frozen int    // number of first blocks without adapters
+	Blocks int    // blocks of the model, if the file lists the blocks with adapters; else 0
+	Base   string // name or folder of the base model
 }
 
 // peftModules are PEFT's names of the layers that model.LoRAConfig can name. A
-// bare c_proj would mean two of them.
+// bare c_proj would mean both attention's and the MLP's.
 var peftModules = []struct{ target, module string }{
 	{"qkv", "attn.c_attn"}, {"proj", "attn.c_proj"}, {"fc1", "mlp.c_fc"}, {"fc2", "mlp.c_proj"},
 }
 
-// peftJSON is adapter_config.json. PEFT has defaults for the keys that it misses.
+// peftJSON is adapter_config.json. PEFT has defaults for missing keys.
 type peftJSON struct {
 	PEFT         string   `json:"peft_type"`
 	Task         string   `json:"task_type"`
@@ -49,7 +49,7 @@ type peftJSON struct {
 	Modules      anyValue `json:"target_modules"`
 	Layers       []int    `json:"layers_to_transform"`
 	Bias         string   `json:"bias"`
-	Transposed   bool     `json:"fan_in_fan_out"` // of the weights beside the adapters, as Conv1D's are
+	Transposed   bool     `json:"fan_in_fan_out"` // the base weights are transposed, as in Conv1D
 	Inference    bool     `json:"inference_mode"`
 	Init         anyValue `json:"init_lora_weights"`
 	RankScaled   bool     `json:"use_rslora"`
@@ -63,10 +63,10 @@ type peftJSON struct {
 	AlphaPattern anyValue `json:"alpha_pattern"`
 }
 
-// anyValue is JSON that is looked at later.
+// anyValue is JSON that is decoded later.
 type anyValue = json.RawMessage
 
-// variant names what in j is not plain LoRA, or is empty.
+// variant returns the first setting in j that is not plain LoRA, or "".
 func (j peftJSON) variant() string {
 	switch {
 	case j.Bias != "none" && j.Bias != "":
@@ -90,8 +90,8 @@ func (j peftJSON) variant() string {
 	return ""
 }
 
-// WriteAdapterConfig writes the adapter_config.json of m's adapters beside the
-// model called base.
+// WriteAdapterConfig writes the adapter_config.json of m's adapters. base is the
+// name of the base model.
 func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 	if m.LoRA.Rank == 0 {
 		return fmt.Errorf("convert: %s: the model has no adapters", AdapterConfigFile)
@@ -153,8 +153,9 @@ func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
 	return c, c.LoRA.Validate()
 }
 
-// loraTargets returns the layers that target_modules means. As in PEFT, a name is
-// that of each module whose path ends with it.
+// loraTargets returns the layers that target_modules lists. As in PEFT, a name
+// means every module with a path that ends in it: "c_attn" means
+// transformer.h.0.attn.c_attn and so on.
 func loraTargets(text anyValue) (string, error) {
 	var names []string
 	if err := json.Unmarshal(text, &names); err != nil || len(names) == 0 {
@@ -195,8 +196,8 @@ func WriteAdapter(w io.Writer, be backend.Backend, m *model.GPT) error {
 }
 
 // ReadAdapter loads m's adapters from the tensors of PEFT's
-// adapter_model.safetensors. All must be there and fit, and no others
-// (ErrMismatch).
+// adapter_model.safetensors. A missing, misshapen or unknown tensor is
+// ErrMismatch.
 func ReadAdapter(be backend.Backend, m *model.GPT, f Tensors) error {
 	prefix := peftPrefix
 	if !slices.ContainsFunc(f.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) }) {
@@ -225,13 +226,14 @@ func ReadAdapter(be backend.Backend, m *model.GPT, f Tensors) error {
 	return nil
 }
 
-// Prefixes of PEFT's names: of a language model, and of a model without a head.
+// Prefixes of PEFT's names, for a language model and for a model without a head.
 const (
 	peftPrefix     = peftBarePrefix + gpt2Prefix
 	peftBarePrefix = "base_model.model."
 )
 
-// peftName returns PEFT's name of an adapter's parameter. The layouts are alike.
+// peftName returns PEFT's name of an adapter's parameter. The layouts are the
+// same.
 func peftName(prefix string, p *tensor.Param) string {
 	name := gpt2Names.Replace(p.Name)
 	if base, ok := strings.CutSuffix(name, ".lora_a"); ok {
@@ -241,7 +243,7 @@ func peftName(prefix string, p *tensor.Param) string {
 	return prefix + base + ".lora_B.weight"
 }
 
-// AddAdapter gives m, which has none yet, the adapters of PEFT's folder dir.
+// AddAdapter adds the adapters in PEFT's folder dir to m, which must have none.
 func AddAdapter(be backend.Backend, m *model.GPT, dir string) error {
 	c, err := ReadAdapterConfig(filepath.Join(dir, AdapterConfigFile))
 	if err != nil {

@@ -16,7 +16,7 @@ type Seq2SeqInfo struct {
 	Config               model.Seq2SeqConfig
 	SourceEnd, SourcePad int32             // ids of source tokens: the end of a sentence, padding
 	Begin, End, Pad      int32             // ids of target tokens
-	DType                safetensors.DType // of the weights, where it is written; zero: F32
+	DType                safetensors.DType // of the weights, when written; zero: F32
 }
 
 const (
@@ -24,8 +24,8 @@ const (
 	seq2SeqType         = "bdia-seq2seq"
 )
 
-// seq2SeqJSON is the config.json of an encoder-decoder: our own, for no other tool
-// has this decoder block.
+// seq2SeqJSON is the config.json of an encoder-decoder: our own format, since no
+// other tool has this decoder block.
 type seq2SeqJSON struct {
 	Architectures    []string `json:"architectures"`
 	ModelType        string   `json:"model_type"`
@@ -71,8 +71,8 @@ func WriteSeq2SeqConfig(w io.Writer, info Seq2SeqInfo) error {
 		SourceEnd: info.SourceEnd, SourcePad: info.SourcePad, Begin: info.Begin, End: info.End, Pad: info.Pad, TorchType: torchType(info.DType)})
 }
 
-// ReadSeq2SeqConfig reads the config.json at path. One of another model is
-// ErrUnsupported.
+// ReadSeq2SeqConfig reads the config.json at path. The config of another kind of
+// model is ErrUnsupported.
 func ReadSeq2SeqConfig(path string) (Seq2SeqInfo, error) {
 	text, err := readLimited(path, maxConfig)
 	if err != nil {
@@ -119,8 +119,8 @@ func parseSeq2SeqConfig(text []byte) (info Seq2SeqInfo, err error) {
 	return info, nil
 }
 
-// WriteSeq2Seq writes a model's parameters as model.safetensors, by their names
-// here, in F32.
+// WriteSeq2Seq writes a model's parameters as model.safetensors, under our own
+// names, in F32.
 func WriteSeq2Seq(w io.Writer, be backend.Backend, m *model.Seq2Seq) error {
 	return WriteSeq2SeqAs(w, be, m, Form{})
 }
@@ -134,8 +134,8 @@ func WriteSeq2SeqAs(w io.Writer, be backend.Backend, m *model.Seq2Seq, form Form
 	return form.write(w, be, parts)
 }
 
-// ReadSeq2Seq loads a model's parameters from what WriteSeq2Seq wrote. All of them
-// must be there and fit, and no others (ErrMismatch).
+// ReadSeq2Seq loads a model's parameters from a file of WriteSeq2Seq. A missing,
+// misshapen or unknown tensor is ErrMismatch.
 func ReadSeq2Seq(be backend.Backend, m *model.Seq2Seq, f Tensors) error {
 	params := make(map[string]*tensor.Param, len(m.Params()))
 	for _, p := range m.Params() {

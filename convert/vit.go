@@ -17,17 +17,17 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// ViTInfo is what a model folder says of a vision transformer beside its
-// weights.
+// ViTInfo describes a vision transformer in a model folder.
 type ViTInfo struct {
 	Config    model.ViTConfig
-	Labels    []string   // class names in the order of the logits; nil where the folder has none
-	Mean, Std [3]float64 // of red, green, blue over [0,1], by which pixels are normalised
-	Crop      float64    // timm's crop_pct: the side of what the model sees, as a share of that of an image's centre square; 0: 1
+	Labels    []string   // class names in the order of the logits; nil if the folder has none
+	Mean, Std [3]float64 // normalisation of red, green, blue pixels in [0,1]
+	Crop      float64    // timm's crop_pct: the part of an image's centre square that the model sees, as a share of the side; 0 means 1
 }
 
 // timmJSON is timm's config.json of a vision transformer, which transformers
-// reads too (TimmWrapper). bdia_eps is ours: timm's epsilon is 1e-6 always.
+// reads too (TimmWrapper). bdia_eps is our own key: timm's epsilon is always
+// 1e-6.
 type timmJSON struct {
 	Architecture string     `json:"architecture"`
 	Classes      int        `json:"num_classes"`
@@ -52,7 +52,7 @@ type timmArgs struct {
 	Activation string  `json:"act_layer,omitempty"`
 }
 
-// timmInputs describe the images that a model takes.
+// timmInputs describe the input images of a model.
 type timmInputs struct {
 	InputSize     []int     `json:"input_size"`
 	FixedSize     bool      `json:"fixed_input_size"`
@@ -66,8 +66,8 @@ type timmInputs struct {
 	Classifier    string    `json:"classifier"`
 }
 
-// timmSizes are the architectures that timm knows by name; others are arguments
-// to the first.
+// timmSizes are the architectures with a name in timm. Other sizes are written as
+// arguments to the first.
 var timmSizes = []struct {
 	name          string
 	width, heads  int
@@ -80,16 +80,16 @@ var timmSizes = []struct {
 // timmPlain are timm's names of plain vision transformers: size, patch and image.
 var timmPlain = regexp.MustCompile(`^(?:vit|deit)_(tiny|small|base|large)_patch([0-9]{1,3})_([0-9]{1,4})$`)
 
-// twoStream is the architecture of RevViT, which timm does not know.
+// twoStream is our own name for RevViT, which timm does not have.
 const twoStream = "bdia_revvit"
 
-// Pools: of the class token, or of the patches.
+// Pooling of the class token, or of the patches.
 const (
 	poolToken = "token"
 	poolMean  = "avg"
 )
 
-// WriteViTConfig writes config.json as timm does.
+// WriteViTConfig writes config.json in timm's format.
 func WriteViTConfig(w io.Writer, v ViTInfo) error {
 	c := v.Config
 	j := timmJSON{Architecture: timmSizes[0].name, Classes: c.Classes, Features: c.Width, Pool: poolToken, Labels: v.Labels, Eps: c.Eps,
@@ -114,7 +114,8 @@ func WriteViTConfig(w io.Writer, v ViTInfo) error {
 	return writeJSON(w, "config.json", j)
 }
 
-// mlpRatio is the ratio from which timm's int(width*ratio) gives the MLP's width.
+// mlpRatio returns the ratio for which timm's int(width*ratio) is the MLP's
+// width.
 func mlpRatio(c model.ViTConfig) float64 {
 	r := float64(c.MLPWidth()) / float64(c.Width)
 	if int(float64(c.Width)*r) < c.MLPWidth() {
@@ -123,7 +124,7 @@ func mlpRatio(c model.ViTConfig) float64 {
 	return r
 }
 
-// hfViTJSON is Hugging Face's config.json of a ViT.
+// hfViTJSON is the config.json of Hugging Face's ViT.
 type hfViTJSON struct {
 	ModelType  string            `json:"model_type"`
 	Image      int               `json:"image_size"`
@@ -139,8 +140,8 @@ type hfViTJSON struct {
 	Labels     map[string]string `json:"id2label"`
 }
 
-// ReadViTConfig reads the config.json of the model folder dir: timm's, or
-// Hugging Face's of a ViT with its preprocessor_config.json.
+// ReadViTConfig reads the config.json of the model folder dir: timm's, or Hugging
+// Face's with its preprocessor_config.json.
 func ReadViTConfig(dir string) (ViTInfo, error) {
 	path := filepath.Join(dir, "config.json")
 	text, err := readLimited(path, maxConfig)
@@ -209,7 +210,7 @@ func parseTimm(text []byte) (v ViTInfo, err error) {
 				a.Width, a.Heads, a.Layers = cmp.Or(a.Width, s.width), cmp.Or(a.Heads, s.heads), cmp.Or(a.Layers, s.layers)
 			}
 		}
-	} else if a.Width == 0 { // its arguments do not say either
+	} else if a.Width == 0 { // the arguments have no width either
 		return v, fmt.Errorf("%w: architecture is %.40q; plain vision transformers as %s are supported", ErrUnsupported, j.Architecture, timmSizes[0].name)
 	}
 	gelu, ok := activations[cmp.Or(a.Activation, "gelu")]
@@ -237,7 +238,7 @@ func parseTimm(text []byte) (v ViTInfo, err error) {
 }
 
 func parseHFViT(text []byte) (v ViTInfo, err error) {
-	j := hfViTJSON{Image: 224, Patch: 16, Width: 768, Layers: 12, Heads: 12, Inner: 3072, Activation: "gelu", Eps: 1e-12} // what is left out
+	j := hfViTJSON{Image: 224, Patch: 16, Width: 768, Layers: 12, Heads: 12, Inner: 3072, Activation: "gelu", Eps: 1e-12} // defaults
 	if err := json.Unmarshal(text, &j); err != nil {
 		return v, err
 	}
@@ -275,7 +276,7 @@ func parseNormalisation(text []byte, v *ViTInfo) error {
 	return nil
 }
 
-// innerWidth is a ViTConfig's MLP for a hidden width.
+// innerWidth returns ViTConfig.MLP for a hidden width of inner.
 func innerWidth(width, inner int) int {
 	if inner == 4*width {
 		return 0
@@ -283,7 +284,7 @@ func innerWidth(width, inner int) int {
 	return inner
 }
 
-// threeOr is list, or three times other where list has not three values.
+// threeOr returns list if it has three values, else three times other.
 func threeOr(list []float64, other float64) [3]float64 {
 	if len(list) == 3 {
 		return [3]float64(list)

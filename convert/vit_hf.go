@@ -10,12 +10,11 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// hfViTPrefix stands before the names in files that ViTForImageClassification has
-// written, that of the head left out.
+// hfViTPrefix is the prefix of names in files written by ViTForImageClassification,
+// except the head's.
 const hfViTPrefix = "vit."
 
-// HFViT reports, by an error that is ErrUnsupported, that Hugging Face's ViT cannot
-// be a model of c.
+// HFViT returns ErrUnsupported if Hugging Face's ViT cannot express a model of c.
 func HFViT(c model.ViTConfig) error {
 	switch {
 	case c.TwoStream:
@@ -26,9 +25,8 @@ func HFViT(c model.ViTConfig) error {
 	return nil
 }
 
-// WriteHFViTConfig writes the config.json of Hugging Face's ViT, whose weights are
-// of type d. The classes get the names that transformers gives them where v has
-// none.
+// WriteHFViTConfig writes the config.json of Hugging Face's ViT with weights of
+// type d. Without labels in v, the classes get transformers' default names.
 func WriteHFViTConfig(w io.Writer, v ViTInfo, d safetensors.DType) error {
 	c := v.Config
 	if err := HFViT(c); err != nil {
@@ -53,8 +51,8 @@ func WriteHFViTConfig(w io.Writer, v ViTInfo, d safetensors.DType) error {
 		"hidden_dropout_prob": c.ResidualDropout, "attention_probs_dropout_prob": c.AttentionDropout, "id2label": names, "label2id": ids})
 }
 
-// WritePreprocessor writes preprocessor_config.json: how an image becomes pixels of
-// v.
+// WritePreprocessor writes preprocessor_config.json: how to turn an image into the
+// pixels that the model of v takes.
 func WritePreprocessor(w io.Writer, v ViTInfo) error {
 	const bicubic = 3
 	return writeJSON(w, "preprocessor_config.json", map[string]any{
@@ -71,7 +69,7 @@ func WriteHFViT(w io.Writer, be backend.Backend, m *model.ViT, form Form) error 
 	var parts []part
 	for _, p := range m.Params() {
 		name, shape := timmName(m.Config, p)
-		own := hfViTName(hfViTPrefix, name) // the rows of qkv are three tensors
+		own := hfViTName(hfViTPrefix, name) // three tensors hold the rows of qkv
 		n := p.Value.Len() / len(own)
 		shape[0] /= len(own)
 		for i, name := range own {
@@ -81,8 +79,8 @@ func WriteHFViT(w io.Writer, be backend.Backend, m *model.ViT, form Form) error 
 	return form.write(w, be, parts)
 }
 
-// ViTFormOf returns the types of the tensors of m in f, timm's or Hugging Face's,
-// for files of either.
+// ViTFormOf returns the types of m's tensors in f. Both f and the files written in
+// this form may have timm's or Hugging Face's names.
 func ViTFormOf(m *model.ViT, f Tensors) Form {
 	of, types := vitNaming(f), map[string]safetensors.DType{}
 	for _, p := range m.Params() {

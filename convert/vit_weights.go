@@ -36,16 +36,17 @@ func timmName(c model.ViTConfig, p *tensor.Param) (string, []int) {
 	return timmNames.Replace(p.Name), dims
 }
 
-// hfViTNames maps timm's names to Hugging Face's of a ViT.
+// hfViTNames maps timm's names to the names in Hugging Face's ViT.
 var hfViTNames = strings.NewReplacer("cls_token", "embeddings.cls_token", "pos_embed", "embeddings.position_embeddings",
 	"patch_embed.proj.", "embeddings.patch_embeddings.projection.", "blocks.", "encoder.layer.",
 	"norm1.", "layernorm_before.", "norm2.", "layernorm_after.", "attn.proj.", "attention.output.dense.",
 	"mlp.fc1.", "intermediate.dense.", "mlp.fc2.", "output.dense.")
 
-// vitNames are the ways in which a file names its tensors: each gives those
-// whose rows make up the tensor that timm calls name.
+// vitNames are the naming schemes of files. Each maps timm's name of a tensor to
+// the file's names; several names mean that the tensor's rows are split over
+// them.
 var vitNames = []struct {
-	sign string // a name that only this way has
+	sign string // a name that only this scheme has
 	of   func(name string) []string
 }{
 	{"patch_embed.proj.weight", func(name string) []string { return []string{name} }},
@@ -53,7 +54,7 @@ var vitNames = []struct {
 	{"embeddings.patch_embeddings.projection.weight", func(name string) []string { return hfViTName("", name) }},
 }
 
-// vitNaming is the way of f, timm's where there is no sign of another.
+// vitNaming returns the naming scheme of f, by default timm's.
 func vitNaming(f Tensors) func(name string) []string {
 	for _, n := range vitNames {
 		if _, ok := f.Info(n.sign); ok {
@@ -93,16 +94,15 @@ func WriteViTAs(w io.Writer, be backend.Backend, m *model.ViT, form Form) error 
 }
 
 // ReadViT loads a model's parameters from the model.safetensors of timm or of
-// Hugging Face's ViT: all must be there and fit, and no others (ErrMismatch).
+// Hugging Face's ViT: a missing, misshapen or unknown tensor is ErrMismatch.
 func ReadViT(be backend.Backend, m *model.ViT, f Tensors) error {
 	_, err := readViT(be, m, f, false)
 	return err
 }
 
-// AdaptViT is ReadViT for fine-tuning: a head of another number of classes is
-// left as it is, and positions of another image size are interpolated (bicubic
-// with antialiasing, as timm's resample_abs_pos_embed). changes says what was
-// done so.
+// AdaptViT is ReadViT for fine-tuning: a head with another number of classes is
+// not loaded, and positions for another image size are interpolated (bicubic with
+// antialiasing, like timm's resample_abs_pos_embed). changes lists both.
 func AdaptViT(be backend.Backend, m *model.ViT, f Tensors) (changes []string, err error) {
 	return readViT(be, m, f, true)
 }
@@ -152,9 +152,9 @@ func readViT(be backend.Backend, m *model.ViT, f Tensors, adapt bool) (changes [
 	return changes, nil
 }
 
-// noOthers refuses tensors that the model does not have, such as those of layer
-// scale: left out, they would make it another model. The pooler of Hugging Face's
-// ViT is no part of a classifier.
+// noOthers returns an error if f has tensors that the model does not have, such
+// as layer scale: without them it would be another model. The pooler of Hugging
+// Face's ViT is allowed, since the classifier does not use it.
 func noOthers(m *model.ViT, f Tensors, of func(name string) []string) error {
 	known := map[string]bool{}
 	for _, p := range m.Params() {
@@ -171,8 +171,8 @@ func noOthers(m *model.ViT, f Tensors, of func(name string) []string) error {
 	return nil
 }
 
-// gridOf returns the side of the grid of patches that a file's positions are
-// for, if it is another than the model's.
+// gridOf returns the side of the patch grid of a file's positions, and whether it
+// differs from the model's.
 func gridOf(c model.ViTConfig, f Tensors, name string) (side int, other bool) {
 	info, ok := f.Info(name)
 	if !ok || len(info.Shape) != 3 || info.Shape[0] != 1 || info.Shape[2] != c.Width {
@@ -203,8 +203,8 @@ func readPositions(be backend.Backend, m *model.ViT, f Tensors, name string, p *
 }
 
 // resample scales the rows of x (from,width) to (to,width) by bicubic
-// interpolation with a = -1/2, widened by the scale where that is above 1
-// (antialiasing), with the weights of rows outside left out.
+// interpolation with a = -1/2, widened by the scale if that is above 1
+// (antialiasing). Rows outside x get no weight.
 func resample(x []float32, from, to, width int) []float32 {
 	y := make([]float32, to*width)
 	sum := make([]float64, width)

@@ -13,14 +13,14 @@ import (
 	"github.com/bdia-go/bdia/format/safetensors"
 )
 
-// Tensors is where weights are read from, by their names in the file: a
-// safetensors.File, or the Weights of a folder.
+// Tensors is a source of weights, by their names in the file: a safetensors.File,
+// or the Weights of a folder.
 type Tensors interface {
 	Names() []string
 	Info(name string) (safetensors.Info, bool)
-	// ReadFloat32At fills dst with the elements of a tensor from number from on.
+	// ReadFloat32At fills dst with elements of a tensor, starting with number from.
 	ReadFloat32At(name string, dst []float32, from int) error
-	// Forget says that elements from to to-1 of a tensor are done with.
+	// Forget releases the memory of elements from..to-1 of a tensor, which the caller has finished with.
 	Forget(name string, from, to int)
 }
 
@@ -30,12 +30,12 @@ const (
 	indexFile   = "model.safetensors.index.json"
 )
 
-// pickles are files of weights that are not read: a pickle runs code when it is
-// loaded, and the others are of programs that transformers has given up.
+// pickles are files of weights that are not supported: a pickle runs code when it
+// is loaded, and transformers has dropped the programs of the others.
 var pickles = []string{"pytorch_model.bin", "pytorch_model.bin.index.json", "tf_model.h5", "flax_model.msgpack"}
 
-// Weights are the tensors of a model folder: of its model.safetensors, or of the
-// several files (shards) that its model.safetensors.index.json names.
+// Weights are the tensors of a model folder, from its model.safetensors or from the
+// files (shards) listed in its model.safetensors.index.json.
 type Weights struct {
 	files []*safetensors.File
 	in    map[string]*safetensors.File // by the name of the tensor
@@ -45,8 +45,8 @@ type Weights struct {
 }
 
 // OpenWeights opens the weights of the model folder dir. A missing file is
-// fs.ErrNotExist; a folder that has only weights in a format that is not read,
-// such as PyTorch's pickles, is ErrUnsupported. Close what it returns.
+// fs.ErrNotExist; a folder with weights only in an unsupported format, such as
+// PyTorch's pickles, is ErrUnsupported. Close the Weights after use.
 func OpenWeights(dir string) (*Weights, error) {
 	w := &Weights{in: map[string]*safetensors.File{}}
 	err := w.open(dir)
@@ -86,7 +86,7 @@ func (w *Weights) open(dir string) error {
 	return w.openShards(dir, index)
 }
 
-// noWeights is the error of a folder without weights that are read here.
+// noWeights returns the error for a folder without supported weights.
 func noWeights(dir string) error {
 	for _, name := range pickles {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
@@ -111,7 +111,7 @@ func (w *Weights) add(path string) (*safetensors.File, error) {
 	return f, nil
 }
 
-// openShards opens the files of an index, and checks that its tensors are there.
+// openShards opens the files of an index and checks that they have its tensors.
 func (w *Weights) openShards(dir string, index map[string]string) error {
 	files := map[string]*safetensors.File{}
 	for _, name := range slices.Compact(slices.Sorted(maps.Values(index))) {
@@ -140,7 +140,7 @@ func (w *Weights) openShards(dir string, index map[string]string) error {
 // Names lists the tensors in the order of their data.
 func (w *Weights) Names() []string { return slices.Clone(w.names) }
 
-// Info describes the tensor of that name, and reports whether there is one.
+// Info describes the named tensor, and reports whether it exists.
 func (w *Weights) Info(name string) (safetensors.Info, bool) {
 	if f := w.in[name]; f != nil {
 		return f.Info(name)
@@ -148,7 +148,7 @@ func (w *Weights) Info(name string) (safetensors.Info, bool) {
 	return safetensors.Info{}, false
 }
 
-// ReadFloat32At fills dst with the elements of a tensor from number from on (see
+// ReadFloat32At fills dst with elements of a tensor, starting with number from (see
 // safetensors.File).
 func (w *Weights) ReadFloat32At(name string, dst []float32, from int) error {
 	if f := w.in[name]; f != nil {
@@ -157,7 +157,7 @@ func (w *Weights) ReadFloat32At(name string, dst []float32, from int) error {
 	return fmt.Errorf("convert: tensor %q: %w", name, fs.ErrNotExist)
 }
 
-// Forget says that elements from to to-1 of a tensor are done with.
+// Forget releases the memory of elements from..to-1 of a tensor, which the caller has finished with.
 func (w *Weights) Forget(name string, from, to int) {
 	if f := w.in[name]; f != nil {
 		f.Forget(name, from, to)
@@ -165,7 +165,7 @@ func (w *Weights) Forget(name string, from, to int) {
 }
 
 // Fingerprint returns a digest of the names, types, shapes and elements of all
-// tensors. Which files they are in, and in what order, does not change it.
+// tensors. It does not depend on the files that hold them or on their order.
 func (w *Weights) Fingerprint() (string, error) {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(w.in)) {
@@ -185,10 +185,10 @@ func (w *Weights) Fingerprint() (string, error) {
 	return fmt.Sprintf("sha256:%x", h.Sum(nil)), nil
 }
 
-// Path is the file of the weights or, where there are several, that of their index.
+// Path returns the path of the weights file or, for several files, of the index.
 func (w *Weights) Path() string { return w.path }
 
-// Bytes is the size of the files.
+// Bytes returns the size of all files.
 func (w *Weights) Bytes() int64 { return w.size }
 
 // Close closes the files.
