@@ -9,12 +9,13 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// Beam returns the NBest likeliest continuations of prompt, best first, as Search
-// finds them: of at most maxTokens, or as many as the context has room for, and then
-// the token end. Where end is negative they have no end, and all have as many. They
-// hold the first vocab ids, those that a tokenizer has. States are rounded to grid, or
-// not for bdia.NoGrid. It fails for a prompt that is empty, has ids that the model does
-// not have or leaves no room, and with ErrNotFinite.
+// Beam returns the NBest likeliest continuations of prompt, best first, found by beam
+// search (see Search). A continuation has at most maxTokens tokens, or fewer if the
+// context is full earlier, and then the token end. With a negative end it has no end
+// token and always the full length. Only ids below vocab, the tokenizer's, are used.
+// States are rounded to grid; bdia.NoGrid leaves them unrounded. It fails if the prompt
+// is empty, has ids that the model does not have or fills the context, and with
+// ErrNotFinite.
 func Beam(m *model.GPT, prompt []int32, vocab int, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([]Hypothesis, error) {
 	best, err := BeamEach(context.Background(), m, [][]int32{prompt}, vocab, end, maxTokens, o, grid)
 	if err != nil {
@@ -23,9 +24,9 @@ func Beam(m *model.GPT, prompt []int32, vocab int, end int32, maxTokens int, o S
 	return best[0], nil
 }
 
-// BeamEach is Beam of several prompts at a time, which is faster than one after
-// another: what is found for each is what would be found for it alone. It ends early
-// with the error of ctx.
+// BeamEach is Beam for several prompts at a time, which is faster than one after
+// another. The results are the same as for each prompt alone. If ctx is done, it stops
+// with the context's error.
 func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
 	V, T := m.Config.Vocab, m.Config.Context
 	if err := o.Validate(); err != nil {
@@ -58,7 +59,7 @@ func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, e
 	}
 	defer d.Close()
 	for i, prompt := range prompts {
-		if n := len(prompt); n > 1 { // the last token is the search's first
+		if n := len(prompt); n > 1 { // the search feeds the last token itself
 			if err := d.Begin(i*o.Beam, (i+1)*o.Beam, nil, prompt[:n-1]); err != nil {
 				return nil, err
 			}
@@ -68,7 +69,7 @@ func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, e
 	return s.Run(until{d, ctx}, starts)
 }
 
-// until is a decoding that ends with a context.
+// until is a decoding that stops when a context is done.
 type until struct {
 	*model.GPTDecoding
 	ctx context.Context
@@ -81,8 +82,8 @@ func (d until) Next(dst []float32, ids []int32) error {
 	return d.GPTDecoding.Next(dst, ids)
 }
 
-// RehearseBeam uses the memory that BeamEach does after some prompts of n tokens, so
-// that a planning backend knows it.
+// RehearseBeam allocates what BeamEach needs for the given number of prompts of n
+// tokens. Run it on a planning backend to learn the memory.
 func RehearseBeam(m *model.GPT, prompts, n, maxTokens int, o SearchOptions, grid bdia.Grid) error {
 	N := prompts * o.Beam
 	d, err := m.Decode(N, min(n+min(maxTokens, m.Config.Context), m.Config.Context), grid)

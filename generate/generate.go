@@ -1,4 +1,4 @@
-// Package generate has models write: it samples text from language models, and
+// Package generate writes text with models: it samples from language models, and
 // searches for the likeliest translations of encoder-decoders.
 package generate
 
@@ -11,33 +11,33 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// Options say how the next token is chosen. The steps are Hugging Face's, in its
-// order: repetition penalty, temperature, top-k, top-p of what is left, min-p.
+// Options set the choice of the next token. The steps and their order are Hugging
+// Face's: repetition penalty, temperature, top-k, top-p of the rest, min-p.
 type Options struct {
 	MaxTokens         int       // tokens to generate
-	Temperature       float64   // 0 takes the most likely token
+	Temperature       float64   // 0: always the most likely token
 	TopK              int       // choose among the k most likely; 0: all
-	TopP              float64   // choose among the most likely that make up this probability; 1: all
-	MinP              float64   // choose among those at least this share as likely as the most likely; 0: all
-	RepetitionPenalty float64   // of tokens that the text has: positive logits are divided by it, others multiplied; 1: none
-	Stop              []string  // texts that end the new text; Stream and Text look for them
-	StopIDs           []int32   // tokens that end it, themselves left out
-	Vocab             int       // only ids below are chosen, those that a tokenizer has; 0: all of the model's
-	Seed              uint64    // of the choices
-	Samples           []int     // numbers of the texts, so that those of one seed differ; by default 0, 1 and so on
-	Grid              bdia.Grid // states are rounded to it, or not for bdia.NoGrid
-	NoCache           bool      // compute the whole text again for each token: slow, in less memory, of the same bits
+	TopP              float64   // choose among the most likely tokens that together have this probability; 1: all
+	MinP              float64   // choose among tokens with at least this share of the highest probability; 0: all
+	RepetitionPenalty float64   // for tokens already in the text: positive logits are divided by it, others multiplied; 1: none
+	Stop              []string  // texts that end the new text; only for Stream and Text
+	StopIDs           []int32   // tokens that end it; they are not part of it
+	Vocab             int       // only ids below Vocab are chosen, for example the tokenizer's; 0: all of the model's
+	Seed              uint64    // of the random choices
+	Samples           []int     // number of each text, which makes texts of one seed differ; nil: 0, 1, 2, ...
+	Grid              bdia.Grid // for rounding states; bdia.NoGrid: no rounding
+	NoCache           bool      // compute the whole text again for each token: slower, with less memory and the same bits
 }
 
-// DefaultOptions returns the settings that suit small models.
+// DefaultOptions returns settings for small models.
 func DefaultOptions() Options {
 	return Options{MaxTokens: 200, Temperature: 0.8, TopK: 50, TopP: 1, RepetitionPenalty: 1, Seed: 1, Grid: bdia.DefaultGrid}
 }
 
-// maxTokens keeps counts of tokens, and the numbers of draws, within 32 bits.
+// maxTokens keeps token counts and draw numbers within 32 bits.
 const maxTokens = 1 << 30
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (o Options) Validate() error {
 	switch {
 	case o.MaxTokens < 1 || o.MaxTokens > maxTokens:
@@ -60,19 +60,18 @@ func (o Options) Validate() error {
 	return nil
 }
 
-// Tokens continues prompt and hands each new token to emit, until MaxTokens, a
-// token of StopIDs, or emit returns false. The model sees as much of the end of the
-// text as its context holds: keys and values of the text are cached until it is full;
-// from then on every token takes a pass over the whole context. It fails for an empty
-// prompt, for ids that the model does not have, and with ErrNotFinite.
+// Tokens continues prompt and calls emit with each new token, until MaxTokens, a token
+// of StopIDs, or emit returns false. The model sees the end of the text, as much as
+// fits its context. Keys and values are cached until the context is full; from then on
+// every token takes a pass over the whole context. It fails for an empty prompt, for
+// ids that the model does not have, and with ErrNotFinite.
 func Tokens(m *model.GPT, prompt []int32, o Options, emit func(id int32) bool) error {
 	return TokensEach(m, [][]int32{prompt}, o, func(_ int, id int32) bool { return emit(id) })
 }
 
-// TokensEach continues several prompts at a time, which is faster than one after
-// another, as Tokens does: text i is the one that its prompt would have alone, if that
-// had its number in Samples. It hands emit the new tokens of text i, which ends when
-// emit returns false.
+// TokensEach is Tokens for several prompts at a time, which is faster than one after
+// another. Text i equals the text of its prompt alone with the same number in Samples.
+// emit gets the new tokens of text i and returns false to end that text.
 func TokensEach(m *model.GPT, prompts [][]int32, o Options, emit func(i int, id int32) bool) error {
 	if err := o.Validate(); err != nil {
 		return err
@@ -125,25 +124,25 @@ func TokensEach(m *model.GPT, prompts [][]int32, o Options, emit func(i int, id 
 	return nil
 }
 
-// text is one that grows.
+// text is one text under way.
 type text struct {
 	ids     []int32
-	logits  []float32 // (V): of what may follow
+	logits  []float32 // (V): of the next token
 	sampler *sampler
 	open    bool
 }
 
-// Rehearse uses the memory that Tokens does after a prompt of n tokens, to the byte,
-// so that a planning backend knows it.
+// Rehearse allocates exactly what Tokens needs after a prompt of n tokens. Run it on a
+// planning backend to learn the memory.
 func Rehearse(m *model.GPT, n int, o Options) error { return RehearseEach(m, 1, n, o) }
 
-// RehearseEach uses as much memory as TokensEach does after some prompts of up to n
-// tokens.
+// RehearseEach allocates what TokensEach needs for the given number of prompts of up
+// to n tokens.
 func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
 	T := m.Config.Context
-	last := n + o.MaxTokens - 1 // tokens that the last choice sees
+	last := n + o.MaxTokens - 1 // tokens seen at the last choice
 	if prompts > 1 {
-		n = min(n, T) // the others may have a cache
+		n = min(n, T) // the other texts may be cached
 	}
 	a, err := newAhead(m, slices.Repeat([]int{n}, prompts), o)
 	if err != nil {
@@ -159,7 +158,7 @@ func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
 		if err := a.next(texts); err != nil {
 			return err
 		}
-		if step == 0 && last > T && prompts > 1 { // one has outgrown the context, the others are cached
+		if step == 0 && last > T && prompts > 1 { // one text has outgrown the context, the others are cached
 			if err := m.NextLogits(logits, make([]int32, T), o.Grid); err != nil {
 				return err
 			}
@@ -174,7 +173,7 @@ func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
 	return m.NextLogits(logits, make([]int32, min(last, T)), o.Grid)
 }
 
-// checkPrompt reports what the model cannot continue.
+// checkPrompt returns an error for a prompt that the model cannot continue.
 func checkPrompt(m *model.GPT, prompt []int32) error {
 	if len(prompt) == 0 {
 		return fmt.Errorf("generate: the prompt is empty; give at least one token")
@@ -187,16 +186,16 @@ func checkPrompt(m *model.GPT, prompt []int32) error {
 	return nil
 }
 
-// ahead knows what may follow texts that grow together.
+// ahead computes the next logits of texts that grow together.
 type ahead struct {
-	m    *model.GPT
-	grid bdia.Grid
-	d    *model.GPTDecoding // nil where nothing is cached
-	rows []int              // the texts that its hypotheses are
-	room []float32          // (N,V): of their logits
+	m      *model.GPT
+	grid   bdia.Grid
+	d      *model.GPTDecoding // nil if nothing is cached
+	rows   []int              // the text of each of its hypotheses
+	buffer []float32          // (N,V): buffer for their logits
 }
 
-// newAhead makes ready for texts that begin with so many tokens each.
+// newAhead prepares for texts that begin with lengths[i] tokens.
 func newAhead(m *model.GPT, lengths []int, o Options) (*ahead, error) {
 	a := &ahead{m: m, grid: o.Grid}
 	if o.NoCache || o.MaxTokens == 1 {
@@ -216,12 +215,12 @@ func newAhead(m *model.GPT, lengths []int, o Options) (*ahead, error) {
 	return a, err
 }
 
-// next writes the logits of what may follow the open texts, each of which has a token
-// more than the last time.
+// next writes the next logits of the open texts. Each text has one token more than at
+// the last call.
 func (a *ahead) next(texts []text) error {
 	T, V := a.m.Config.Context, a.m.Config.Vocab
-	if a.d != nil && a.room == nil {
-		a.room = make([]float32, len(a.rows)*V)
+	if a.d != nil && a.buffer == nil {
+		a.buffer = make([]float32, len(a.rows)*V)
 		for r, i := range a.rows {
 			if err := a.d.Begin(r, r+1, texts[i].logits, texts[i].ids); err != nil {
 				return err
@@ -242,8 +241,8 @@ func (a *ahead) next(texts []text) error {
 	return nil
 }
 
-// cached is next of the texts that are cached; it lets go of those that have ended or
-// outgrown the context.
+// cached is next for the cached texts. It drops texts that have ended or outgrown the
+// context.
 func (a *ahead) cached(texts []text) error {
 	V := a.m.Config.Vocab
 	var rows []int
@@ -258,16 +257,16 @@ func (a *ahead) cached(texts []text) error {
 		return nil
 	}
 	a.d.Reorder(parents)
-	if err := a.d.Next(a.room[:len(rows)*V], ids); err != nil {
+	if err := a.d.Next(a.buffer[:len(rows)*V], ids); err != nil {
 		return err
 	}
 	for r, i := range rows {
-		copy(texts[i].logits, a.room[r*V:][:V])
+		copy(texts[i].logits, a.buffer[r*V:][:V])
 	}
 	return nil
 }
 
-// close gives the memory of the cache back.
+// close releases the memory of the cache.
 func (a *ahead) close() {
 	if a.d != nil {
 		a.d.Close()

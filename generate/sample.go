@@ -12,16 +12,16 @@ import (
 type sampler struct {
 	o      Options
 	sample int    // number of the text
-	seen   []bool // (V): tokens that the text has; nil without a penalty
+	seen   []bool // (V): tokens already in the text; nil without a penalty
 	ranks  ranking
 	best   float32
-	p      []float64 // unnormalised probabilities of the first ranks
+	p      []float64 // unnormalised probabilities by rank
 }
 
-// newSampler draws the tokens after prompt, whose ids are below V, from as many or
-// fewer.
+// newSampler returns the sampler of the tokens after prompt. V is the number of
+// logits.
 func newSampler(o Options, prompt []int32, V int) *sampler {
-	s := &sampler{o: o, ranks: ranking{room: make([]int32, V)}}
+	s := &sampler{o: o, ranks: ranking{buffer: make([]int32, V)}}
 	if o.RepetitionPenalty != 1 {
 		s.seen = make([]bool, V)
 		for _, id := range prompt {
@@ -31,8 +31,8 @@ func newSampler(o Options, prompt []int32, V int) *sampler {
 	return s
 }
 
-// choose returns the id of draw number i, and changes the logits. It fails with
-// ErrNotFinite.
+// choose returns the token of draw number i. It overwrites the logits and fails
+// with ErrNotFinite.
 func (s *sampler) choose(logits []float32, i int) (int32, error) {
 	best, err := s.penalise(logits)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *sampler) choose(logits []float32, i int) (int32, error) {
 }
 
 // penalise applies the repetition penalty (Keskar et al., arXiv 1909.05858, section
-// 4.1, for positive logits) and returns the likeliest token, of equals the first.
+// 4.1, for positive logits) and returns the likeliest token, the first of equals.
 func (s *sampler) penalise(logits []float32) (int32, error) {
 	penalty := float32(s.o.RepetitionPenalty)
 	best := int32(0)
@@ -74,9 +74,8 @@ func (s *sampler) penalise(logits []float32) (int32, error) {
 	return best, nil
 }
 
-// draw returns draw number i of the tokens that the options leave, with the
-// probabilities that they have among each other. Only as many are put in order as
-// that takes.
+// draw returns draw number i among the tokens that the options allow, with
+// probabilities renormalised over them. It sorts only as many tokens as needed.
 func (s *sampler) draw(logits []float32, best int32, i int) int32 {
 	s.best, s.p = logits[best], s.p[:0]
 	n, sum := len(logits), 0.0
@@ -104,12 +103,13 @@ func (s *sampler) draw(logits []float32, best int32, i int) int32 {
 	return s.ranks.at(n - 1)
 }
 
-// weight is the probability of a token times a constant: 1 for the likeliest.
+// weight returns the probability of a token relative to the likeliest, so 1 for
+// that one.
 func (s *sampler) weight(logit float32) float64 {
 	return math.Exp(float64(logit-s.best) / s.o.Temperature)
 }
 
-// probability is the weight of the token of rank j.
+// probability returns the weight of the token of rank j.
 func (s *sampler) probability(j int) float64 {
 	for len(s.p) <= j {
 		s.p = append(s.p, s.weight(s.ranks.logits[s.ranks.at(len(s.p))]))
@@ -117,8 +117,8 @@ func (s *sampler) probability(j int) float64 {
 	return s.p[j]
 }
 
-// nucleus returns how many of the n likeliest tokens, which add up to sum, make up
-// the share TopP, and their sum (Holtzman et al., arXiv 1904.09751).
+// nucleus returns how many of the n likeliest tokens are needed for the share TopP
+// of their sum, and the sum of these (Holtzman et al., arXiv 1904.09751).
 func (s *sampler) nucleus(n int, sum float64) (int, float64) {
 	if s.o.TopP >= 1 {
 		return n, sum
@@ -133,9 +133,9 @@ func (s *sampler) nucleus(n int, sum float64) (int, float64) {
 	return n, sum
 }
 
-// likely returns how many of the n likeliest tokens, which add up to sum, are at
-// least MinP times as likely as the first, and their sum (Nguyen et al., arXiv
-// 2407.01082).
+// likely returns how many of the n likeliest tokens, of total weight sum, are at
+// least MinP times as likely as the first, and the sum of these (Nguyen et al.,
+// arXiv 2407.01082).
 func (s *sampler) likely(n int, sum float64) (int, float64) {
 	if s.o.MinP <= 0 {
 		return n, sum
@@ -151,29 +151,29 @@ func (s *sampler) likely(n int, sum float64) (int, float64) {
 	return n, sum
 }
 
-// ranking puts tokens in falling order of their logits, of equals the lowest first,
-// as far as it is asked for. The last sorted ids are the likeliest, from the end;
-// those before them are a heap, the likeliest at its root.
+// ranking sorts tokens by falling logit (equals by rising id), only as far as
+// needed. The likeliest tokens, sorted so far, are at the end of ids, the first
+// last; the ids before them are a heap with the likeliest at its root.
 type ranking struct {
 	logits []float32
-	ids    []int32 // of room
-	room   []int32 // (V)
+	ids    []int32 // slice of buffer
+	buffer []int32 // (V)
 	sorted int
 }
 
-// fewRanks is how many ranks are found faster by looking for them than by a heap.
+// fewRanks is the number of ranks up to which scanning is faster than a heap.
 const fewRanks = 256
 
-// reset begins with other logits, of which the first n ranks may be asked for.
+// reset starts with new logits, of which only the first n ranks are needed.
 func (r *ranking) reset(logits []float32, n int) {
 	r.logits, r.sorted = logits, 0
 	if n <= fewRanks {
-		r.ids = likeliest(r.room[:0], logits, n, func(int32) bool { return true })
+		r.ids = likeliest(r.buffer[:0], logits, n, func(int32) bool { return true })
 		slices.Reverse(r.ids)
 		r.sorted = n
 		return
 	}
-	r.ids = r.room[:len(logits)]
+	r.ids = r.buffer[:len(logits)]
 	for i := range r.ids {
 		r.ids[i] = int32(i)
 	}

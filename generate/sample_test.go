@@ -120,7 +120,7 @@ func TestDistribution(t *testing.T) {
 func TestRanking(t *testing.T) {
 	t.Parallel()
 	for _, V := range []int{1, 2, 3, 10, 1000} {
-		r := ranking{room: make([]int32, V)}
+		r := ranking{buffer: make([]int32, V)}
 		for round := range 3 {
 			logits, want := make([]float32, V), make([]int32, V)
 			for i := range logits {

@@ -11,23 +11,23 @@ import (
 	"github.com/bdia-go/bdia/kernel"
 )
 
-// ErrNotFinite is wrapped by the error of logits that are NaN or infinite.
+// ErrNotFinite is wrapped by errors about logits that are NaN or infinite.
 var ErrNotFinite = errors.New("logits are not finite")
 
-// SearchOptions say how the best continuation is looked for.
+// SearchOptions are the options of beam search.
 type SearchOptions struct {
-	Beam          int     // hypotheses that are followed at a time; 1 takes the likeliest token each time (greedy)
-	LengthPenalty float64 // power of the length that log-probabilities are divided by; 0: none, more: longer texts
+	Beam          int     // hypotheses followed at a time; 1 is greedy: the likeliest token each time
+	LengthPenalty float64 // log-probabilities are divided by length^LengthPenalty; 0: no division; larger values favour longer texts
 	NBest         int     // hypotheses to return, at most Beam
 }
 
-// DefaultSearch returns the settings that fairseq has.
+// DefaultSearch returns fairseq's settings.
 func DefaultSearch() SearchOptions { return SearchOptions{Beam: 5, LengthPenalty: 1, NBest: 1} }
 
-// maxBeam bounds memory.
+// maxBeam limits memory.
 const maxBeam = 1 << 10
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (o SearchOptions) Validate() error {
 	switch {
 	case o.Beam < 1 || o.Beam > maxBeam:
@@ -40,54 +40,55 @@ func (o SearchOptions) Validate() error {
 	return nil
 }
 
-// Decoder is a model that writes hypotheses token by token, as *model.Decoding
-// does: the same number of them for each of its sources, side by side.
+// Decoder is a model that extends hypotheses token by token, for example
+// *model.Decoding. It holds the same number of hypotheses for each source, one source
+// after the other.
 type Decoder interface {
-	// Next gives every hypothesis its next token, ids (N), and writes the logits
-	// (N,V) of what may follow to dst.
+	// Next appends a token to every hypothesis, ids (N), and writes the logits (N,V) of
+	// the tokens after it to dst.
 	Next(dst []float32, ids []int32) error
-	// Reorder lets hypothesis i go on from where hypothesis parents[i] is, one of the
-	// same source. A source none of whose hypotheses goes on is left out from then on.
+	// Reorder replaces hypothesis i by hypothesis parents[i], of the same source. If no
+	// hypothesis of a source is a parent, the source is dropped.
 	Reorder(parents []int32)
 }
 
-// Start is where the hypotheses of a source begin.
+// Start is the start of the hypotheses of a source.
 type Start struct {
 	Begin int32 // the token before the first
-	Most  int   // tokens at most, after Begin and before the end
+	Most  int   // largest number of tokens after Begin, the end not counted
 }
 
-// Hypothesis is a text that the model may mean.
+// Hypothesis is a possible output of the model.
 type Hypothesis struct {
 	IDs     []int32 // without the end
-	LogProb float64 // logarithm of its probability, the end's included
+	LogProb float64 // log-probability, with the end token's
 	Score   float64 // LogProb / n^LengthPenalty, n = len(IDs)+1 for the end, if there is one
 }
 
-// Search is beam search as fairseq does it. Each step ranks all continuations of
-// a source's hypotheses by log-probability, of equals the one of the better
-// hypothesis and then the lowest id first. Those of the Beam first that end are
-// finished; the Beam first that do not end go on. The search is over with Beam
-// finished hypotheses (first come, first served, in the words of Kasai et al., arXiv
-// 2204.05424), so that a beam of 1 is greedy. What has Most tokens must end. Where
-// there is no end, what has Most tokens is finished. The finished are ordered by Score.
+// Search is beam search as in fairseq. Each step ranks all continuations of a source's
+// hypotheses by log-probability; of equals, the better hypothesis and then the lowest
+// id comes first. Among the first Beam continuations, those with the end token are
+// finished. The first Beam continuations without it go on. The search is over with Beam
+// finished hypotheses ("first come, first served", Kasai et al., arXiv 2204.05424), so
+// a beam of 1 is greedy. A hypothesis of Most tokens must end next; without an end
+// token it is finished as it is. Finished hypotheses are ordered by Score.
 //
 // Log-probabilities are summed in float64, in the order of positions.
 type Search struct {
 	SearchOptions
 	End  int32  // the token that ends a hypothesis; negative for none
-	Text []bool // (V): the tokens that a hypothesis may hold; whether End is one is not looked at
+	Text []bool // (V): the tokens that a hypothesis may have; the entry of End is ignored
 }
 
-// Run returns the NBest hypotheses of each source, best first: fewer only where
-// there are no more. d has read the sources and holds Beam hypotheses for each,
-// without a token; it has room for one position more than the largest Most. It fails
-// when d does, and with ErrNotFinite.
+// Run returns the NBest hypotheses of each source, best first, or fewer if no more
+// exist. d must have read the sources and hold Beam empty hypotheses for each, with a
+// capacity of one position more than the largest Most. Errors are d's, and
+// ErrNotFinite.
 func (s Search) Run(d Decoder, starts []Start) ([][]Hypothesis, error) {
 	V, N := len(s.Text), len(starts)*s.Beam
 	logits, ids, parents := make([]float32, N*V), make([]int32, N), make([]int32, 0, N)
 	beams := make([]beam, len(starts))
-	open := make([]*beam, len(starts)) // of sources whose search is not over, in order
+	open := make([]*beam, len(starts)) // the sources still being searched, in order
 	for i, start := range starts {
 		beams[i] = beam{Search: s, most: start.Most, live: []path{{}}}
 		open[i] = &beams[i]
@@ -111,7 +112,7 @@ func (s Search) Run(d Decoder, starts []Start) ([][]Hypothesis, error) {
 			}
 			next = append(next, b)
 			for r := range s.Beam {
-				p := b.live[min(r, len(b.live)-1)] // where there are fewer, the last one fills up
+				p := b.live[min(r, len(b.live)-1)] // with fewer, repeat the last one
 				ids[len(parents)] = p.ids[position]
 				parents = append(parents, int32(i*s.Beam+p.parent))
 			}
@@ -128,32 +129,32 @@ func (s Search) Run(d Decoder, starts []Start) ([][]Hypothesis, error) {
 	return best, nil
 }
 
-// path is a hypothesis that has not ended.
+// path is an unfinished hypothesis.
 type path struct {
 	ids     []int32
 	logProb float64
-	parent  int // where it was a step ago
+	parent  int // its index one step ago
 }
 
 // beam is the search for one source.
 type beam struct {
 	Search
 	most     int
-	live     []path // likeliest first; none when the search is over
+	live     []path // likeliest first; empty when the search is over
 	finished []Hypothesis
 	ranked   []continuation
 	likely   []int32
 }
 
-// continuation is the end of hypothesis parent, or one more token of it.
+// continuation is hypothesis parent with one more token, or ended.
 type continuation struct {
 	parent  int
 	id      int32
 	logProb float64
 }
 
-// step goes on by a token, given the logits (Beam,V) after the live hypotheses,
-// which have n tokens.
+// step extends the live hypotheses, which have n tokens, by one token, given their next
+// logits (Beam,V).
 func (b *beam) step(logits []float32, n int) error {
 	V := len(b.Text)
 	b.ranked = b.ranked[:0]
@@ -179,7 +180,7 @@ func (b *beam) step(logits []float32, n int) error {
 			b.finish(text, c.logProb, n+1)
 		}
 	}
-	if b.End < 0 && n+1 == b.most { // there is no end to wait for
+	if b.End < 0 && n+1 == b.most { // there is no end token to wait for
 		for _, p := range next {
 			b.finish(p.ids, p.logProb, n+1)
 		}
@@ -192,13 +193,13 @@ func (b *beam) step(logits []float32, n int) error {
 	return nil
 }
 
-// finish adds a hypothesis of n tokens, the end included.
+// finish adds a finished hypothesis of n tokens, the end included.
 func (b *beam) finish(ids []int32, logProb float64, n int) {
 	b.finished = append(b.finished, Hypothesis{ids, logProb, logProb / math.Pow(float64(n), b.LengthPenalty)})
 }
 
-// top appends the likeliest tokens of a row to dst: as many as hold Beam that go
-// on, or the end alone.
+// top appends the likeliest tokens of a row to dst, enough for Beam that are not the
+// end; or, if end is set, only the end.
 func (b *beam) top(dst []int32, row []float32, end bool) []int32 {
 	if end {
 		return append(dst, b.End)
@@ -207,7 +208,7 @@ func (b *beam) top(dst []int32, row []float32, end bool) []int32 {
 }
 
 // likeliest appends the k likeliest tokens of a row to dst, which is empty: likeliest
-// first, of equals the lowest first, of those that may be.
+// first, equals by rising id, and only ids for which may holds.
 func likeliest(dst []int32, row []float32, k int, may func(id int32) bool) []int32 {
 	least := float32(math.Inf(-1))
 	for i, l := range row {
@@ -228,17 +229,17 @@ func likeliest(dst []int32, row []float32, k int, may func(id int32) bool) []int
 	return dst
 }
 
-// together is how many elements logSumExp adds up in float32.
-const together = 512
+// chunk is the number of elements that logSumExp adds up in float32.
+const chunk = 512
 
-// logSumExp returns ln sum exp(row). The sums of 512 elements are those of
-// kernel.ISA.ExpSum, which are the same on every instruction set.
+// logSumExp returns ln sum exp(row). It sums 512 elements at a time with
+// kernel.ISA.ExpSum, which gives the same bits on every instruction set.
 func logSumExp(row []float32) float64 {
 	isa := kernel.ISA(cpufeat.Best())
 	largest := isa.RowMax(row)
-	var exp [together]float32
+	var exp [chunk]float32
 	var sum float64
-	for x := range slices.Chunk(row, together) {
+	for x := range slices.Chunk(row, chunk) {
 		sum += float64(isa.ExpSum(exp[:len(x)], x, 1, largest))
 	}
 	return float64(largest) + math.Log(sum)

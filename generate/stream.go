@@ -9,14 +9,14 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// Vocabulary turns tokens into text, as a tokenizer.Tokenizer does. The text of
-// several is that of each, one after another. Ids from VocabSize on have none.
+// Vocabulary turns tokens into text, for example a tokenizer.Tokenizer. The text of several tokens is their
+// texts joined. Ids from VocabSize on have no text.
 type Vocabulary interface {
 	VocabSize() int
 	Decode(ids []int32) ([]byte, error)
 }
 
-// Finish says what ended a text.
+// Finish is the reason why a text ended.
 type Finish string
 
 // The ends of a text.
@@ -24,29 +24,27 @@ const (
 	Length Finish = "length" // MaxTokens
 	End    Finish = "end"    // a token of StopIDs
 	Stop   Finish = "stop"   // a text of Stop
-	Cut    Finish = "cut"    // emit asked for it
+	Cut    Finish = "cut"    // emit returned false
 )
 
-// Written is what a model wrote after a prompt.
+// Written is a model's continuation of a prompt.
 type Written struct {
-	IDs    []int32 // without a token of StopIDs; with those that hold a text of Stop
+	IDs    []int32 // without a token of StopIDs, but with the tokens of a text of Stop
 	Text   []byte  // up to a text of Stop
 	Finish Finish
 }
 
-// Stream continues prompt as Tokens does and hands the text to emit, a piece for each
-// token, which may be empty, until emit returns false. A piece ends with a whole
-// character, if the model writes UTF-8. What may be the beginning of a text of Stop is held back until that is
-// known: neither Stop nor what follows it is ever handed out. Of several, the one
-// that is complete first ends the text, in whatever tokens it comes. The prompt is
-// not looked at. Only tokens that tok has are chosen.
+// Stream is Tokens with text: it calls emit with a piece of text for each token, which may be empty, until
+// emit returns false. If the model writes UTF-8, a piece ends with a whole character. A possible beginning of
+// a text of Stop is held back until it is decided, so a stop text and the text after it are never passed to
+// emit. The stop text that is complete first ends the text, however it is split into tokens. Stop texts in the
+// prompt do not count. Only tokens of tok are chosen.
 func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(text []byte) bool) (Written, error) {
 	w, err := StreamEach(m, tok, [][]int32{prompt}, o, func(_ int, text []byte) bool { return emit(text) })
 	return w[0], err
 }
 
-// StreamEach continues several prompts at a time, as TokensEach does, and hands the
-// text of each to emit, as Stream does.
+// StreamEach is Stream for several prompts at a time; see TokensEach.
 func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit func(i int, text []byte) bool) ([]Written, error) {
 	o.Vocab = tok.VocabSize()
 	written, held := make([]Written, len(prompts)), make([]pieces, len(prompts))
@@ -89,7 +87,7 @@ func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit
 	return written, nil
 }
 
-// Text continues prompt and returns the text of both.
+// Text continues prompt and returns prompt and continuation as text.
 func Text(m *model.GPT, tok Vocabulary, prompt []int32, o Options) (string, error) {
 	text, err := tok.Decode(prompt)
 	if err != nil {
@@ -99,18 +97,17 @@ func Text(m *model.GPT, tok Vocabulary, prompt []int32, o Options) (string, erro
 	return string(text) + string(w.Text), err
 }
 
-// pieces holds text back while it may be the beginning of a text to stop at, or of
-// a character.
+// pieces holds text back while it may be the beginning of a stop text or of a character.
 type pieces struct {
 	stop []string
 	held []byte
 }
 
-// add takes more text and returns what need not be held back: all up to a text to
-// stop at, where that was found.
+// add appends text and returns the part that need not be held back. If a stop text was found, that is
+// everything before it.
 func (p *pieces) add(text []byte) (piece []byte, found bool) {
 	p.held = append(p.held, text...)
-	from, to := len(p.held), len(p.held)+1 // of the text to stop at that ends first
+	from, to := len(p.held), len(p.held)+1 // range of the stop text that ends first
 	for _, s := range p.stop {
 		if at := bytes.Index(p.held, []byte(s)); at >= 0 && (at+len(s) < to || at+len(s) == to && at < from) {
 			from, to = at, at+len(s)
@@ -132,7 +129,7 @@ func (p *pieces) add(text []byte) (piece []byte, found bool) {
 	return piece, false
 }
 
-// unfinished returns how many bytes at the end of text begin a character.
+// unfinished returns the number of bytes at the end of text that are the start of a character.
 func unfinished(text []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
 		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {

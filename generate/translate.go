@@ -10,22 +10,22 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// TranslateOptions say how sentences are translated.
+// TranslateOptions are the options of a Translator.
 type TranslateOptions struct {
 	SearchOptions
-	MaxTokens   int // of a translation; 0: as many as its source has, and 50 more (Vaswani et al., arXiv 1706.03762, section 6.1)
-	BatchTokens int // positions of a batch's sources and hypotheses, padding included
+	MaxTokens   int // limit of a translation; 0: the source's number and 50 more (Vaswani et al., arXiv 1706.03762, section 6.1)
+	BatchTokens int // limit of a batch's positions: sources and hypotheses, padding included
 }
 
-// DefaultTranslate returns the settings that most translate with.
+// DefaultTranslate returns the usual settings.
 func DefaultTranslate() TranslateOptions {
 	return TranslateOptions{SearchOptions: DefaultSearch(), BatchTokens: 1 << 14}
 }
 
-// maxBatchTokens bounds memory.
+// maxBatchTokens limits memory.
 const maxBatchTokens = 1 << 20
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (o TranslateOptions) Validate() error {
 	switch {
 	case o.MaxTokens < 0:
@@ -45,10 +45,10 @@ type Translator struct {
 	search  Search
 }
 
-// NewTranslator returns a translator with m, which was trained with the given
-// special tokens. The first targetTokens ids of targets are those of a tokenizer:
-// translations hold no others, nor special ones. States are rounded to grid, or not
-// for bdia.NoGrid.
+// NewTranslator returns a translator with m; special are the tokens that m was
+// trained with. Translations have only ids below targetTokens, the size of the
+// target tokenizer, and no special ones. States are rounded to grid; bdia.NoGrid
+// leaves them unrounded.
 func NewTranslator(m *model.Seq2Seq, special pairs.Special, targetTokens int, grid bdia.Grid, o TranslateOptions) (*Translator, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func NewTranslator(m *model.Seq2Seq, special pairs.Special, targetTokens int, gr
 	return t, nil
 }
 
-// most returns the most tokens of the translation of n tokens.
+// most returns the largest number of tokens in a translation of n tokens.
 func (t *Translator) most(n int) int {
 	most := t.options.MaxTokens
 	if most == 0 {
@@ -76,17 +76,17 @@ func (t *Translator) most(n int) int {
 	return min(most, t.model.Config.TargetContext-1)
 }
 
-// fits reports whether a batch holds B sources, the longest of which has n tokens.
+// fits reports whether B sources of up to n tokens fit into a batch.
 func (t *Translator) fits(B, n int) bool {
 	return B == 1 || B*(n+1+t.options.Beam*(t.most(n)+1)) <= t.options.BatchTokens
 }
 
-// Translate translates sources, the tokens of sentences, and hands the NBest
-// translations of each to emit, best first, with its place in sources. Sources of
-// like lengths are translated together, the shortest first: that is the order of the
-// calls. What they are batched with changes no bit of them. It ends early with the
+// Translate translates sources, the tokens of sentences. It calls emit with the
+// index of each source and its NBest translations, best first. Sources of similar
+// length are translated together, the shortest first, and emit is called in that
+// order. The batch does not change a bit of a translation. It stops with the first
 // error of emit, and fails for sources that the model cannot take (model.ErrBatch),
-// of more tokens than one less than its positions, say.
+// for example one with as many tokens as the model has positions: the end needs one.
 func (t *Translator) Translate(sources [][]int32, emit func(i int, best []Hypothesis) error) error {
 	order := make([]int, len(sources))
 	for i := range order {
@@ -102,7 +102,7 @@ func (t *Translator) Translate(sources [][]int32, emit func(i int, best []Hypoth
 		for row, i := range order[:B] {
 			batch[row] = sources[i]
 		}
-		best, err := t.together(batch)
+		best, err := t.batch(batch)
 		if err != nil {
 			return err
 		}
@@ -116,8 +116,8 @@ func (t *Translator) Translate(sources [][]int32, emit func(i int, best []Hypoth
 	return nil
 }
 
-// together translates a batch, the longest source last.
-func (t *Translator) together(sources [][]int32) ([][]Hypothesis, error) {
+// batch translates sources as one batch; the longest source is the last.
+func (t *Translator) batch(sources [][]int32) ([][]Hypothesis, error) {
 	d, err := t.read(sources)
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (t *Translator) together(sources [][]int32) ([][]Hypothesis, error) {
 	return t.search.Run(d, starts)
 }
 
-// read reads the sources of a batch, the longest of which is the last.
+// read encodes the sources of a batch; the longest source is the last.
 func (t *Translator) read(sources [][]int32) (*model.Decoding, error) {
 	longest := len(sources[len(sources)-1])
 	b := model.PairBatch{B: len(sources), S: longest + 1}
@@ -144,13 +144,13 @@ func (t *Translator) read(sources [][]int32) (*model.Decoding, error) {
 	return t.model.Decode(b, t.options.Beam, t.most(longest)+1, t.grid)
 }
 
-// Rehearse writes a token with each of the largest batches that there can be, so
-// that a planning backend knows what memory translating takes.
+// Rehearse decodes one token with each of the largest possible batches. Run it on a
+// planning backend to learn the memory for translating.
 func (t *Translator) Rehearse() error {
 	B := 1
 	for n := t.model.Config.SourceContext - 1; n >= 0; n-- {
 		if n < t.model.Config.SourceContext-1 && !t.fits(B+1, n) {
-			continue // like the one before, and shorter
+			continue // the same size as the one before, and shorter
 		}
 		for t.fits(B+1, n) {
 			B++
