@@ -9,26 +9,26 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Subject is a model, and the batch on which it is checked.
+// Subject is a model and a batch to check it on.
 type Subject struct {
 	Blocks int             // K
-	Prefix string          // of the names of the blocks' parameters
-	Losses int             // of a pass: one for each token, or image
-	Params []*tensor.Param // with their weights
+	Prefix string          // prefix of the names of the blocks' parameters
+	Losses int             // number of losses in a pass: one for each token or image
+	Params []*tensor.Param // with weights
 	// With returns a trial of the model under other options.
 	With func(opt bdia.Options) (Trial, error)
 }
 
-// Trial is a training pass that can be run.
+// Trial is a training pass, ready to run.
 type Trial struct {
-	// Stack has the states; nil for a model of two streams, which has no exact
-	// reverse walk to check, but does drift.
+	// Stack has the states. It is nil for a model of two streams, which has no
+	// exact reverse walk to check, only drift.
 	Stack *bdia.Stack
 	Step  func(pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error)
 	Drift func(pass backend.Pass, report func(k int, rms, largest float64)) error
 }
 
-// OfGPT is m on batch b.
+// OfGPT returns m on batch b.
 func OfGPT(m *model.GPT, b model.Batch) Subject {
 	return Subject{Blocks: m.Config.Layers, Losses: len(b.Inputs), Params: m.Learned(), With: func(opt bdia.Options) (Trial, error) {
 		m, err := m.WithOptions(opt)
@@ -39,7 +39,7 @@ func OfGPT(m *model.GPT, b model.Batch) Subject {
 	}}
 }
 
-// OfViT is m on batch b.
+// OfViT returns m on batch b.
 func OfViT(m *model.ViT, b model.ImageBatch) Subject {
 	return Subject{Blocks: m.Config.Layers, Losses: b.Size, Params: m.Params(), With: func(opt bdia.Options) (Trial, error) {
 		m, err := m.WithOptions(opt)
@@ -51,8 +51,8 @@ func OfViT(m *model.ViT, b model.ImageBatch) Subject {
 	}}
 }
 
-// OfSeq2Seq is one stack of m on batch b, its decoder or its encoder; the gradients
-// are those of the whole model.
+// OfSeq2Seq returns one stack of m, its decoder or its encoder, on batch b. The
+// gradients are the whole model's.
 func OfSeq2Seq(m *model.Seq2Seq, b model.PairBatch, decoder bool) Subject {
 	s := Subject{Blocks: m.Config.EncoderLayers, Prefix: "enc.", Params: m.Params()}
 	if decoder {
@@ -99,7 +99,8 @@ func trial[B any](m trained[B], b B, stack *bdia.Stack) Trial {
 		}}
 }
 
-// exact returns a trial of s that has states to compare.
+// exact returns a trial of s with states to compare, or an error for a model of two
+// streams.
 func (s Subject) exact(opt bdia.Options) (Trial, error) {
 	t, err := s.With(opt)
 	if err == nil && t.Stack == nil {

@@ -21,12 +21,12 @@ import (
 // Report is the result of a check.
 type Report struct {
 	ReconstructedActivations int64   `json:"reconstructed_activations"`
-	MismatchedBits           int64   `json:"mismatched_bits"` // against the states of the stored run
-	OffGrid                  int64   `json:"off_grid"`        // activations that are no multiple of 2^-L, forward or rebuilt
+	MismatchedBits           int64   `json:"mismatched_bits"` // bits that differ from the states of the stored run
+	OffGrid                  int64   `json:"off_grid"`        // activations that are not a multiple of 2^-L, forward or rebuilt
 	GradientValues           int64   `json:"gradient_values"`
 	GradientDifferingBits    int64   `json:"gradient_differing_bits"`
 	MaxAbs                   float64 `json:"max_abs"`       // largest |x| of any state
-	MaxAbsLimit              float64 `json:"max_abs_limit"` // where the grid stops being exact
+	MaxAbsLimit              float64 `json:"max_abs_limit"` // magnitude at which the grid stops being exact
 	Loss                     float64 `json:"loss"`          // mean over tokens or images, nats
 	States                   []State `json:"states"`
 }
@@ -35,7 +35,7 @@ type Report struct {
 type State struct {
 	K       int    `json:"k"`
 	Forward string `json:"forward"`           // SHA-256 of its bytes in the forward pass
-	Reverse string `json:"reverse,omitempty"` // of the state as rebuilt; empty where it was kept
+	Reverse string `json:"reverse,omitempty"` // of the rebuilt state; empty if it was kept
 }
 
 // Exact reports whether nothing differed.
@@ -43,24 +43,24 @@ func (r *Report) Exact() bool {
 	return r.MismatchedBits == 0 && r.OffGrid == 0 && r.GradientDifferingBits == 0
 }
 
-// Fault is damage done on purpose between the forward pass and the reverse
-// walk, to show that the check can fail.
+// Fault is deliberate damage between the forward pass and the reverse walk. It
+// shows that the check can fail.
 type Fault string
 
 const (
 	NoFault   Fault = "none"
 	SideBit   Fault = "side-bit"  // one bit of the side information of x_0
 	StateBit  Fault = "state-bit" // one bit of the state x_{K-2}
-	WeightBit Fault = "weight"    // one bit of a weight of block 1, by which x_0 is rebuilt
+	WeightBit Fault = "weight"    // one bit of a weight of block 1, which rebuilds x_0
 )
 
 // Faults lists the kinds of damage.
 func Faults() []Fault { return []Fault{NoFault, SideBit, StateBit, WeightBit} }
 
-// ErrOptions is wrapped by the error of a check that its options do not allow.
+// ErrOptions is wrapped by errors about options that cannot be checked.
 var ErrOptions = errors.New("cannot be verified")
 
-// minBlocks is the least depth at which a state is rebuilt at all.
+// minBlocks is the smallest depth at which any state is rebuilt.
 const minBlocks = 3
 
 // Plan returns the peak memory that Run needs for the subject that fresh makes, on
@@ -92,8 +92,8 @@ func stored(opt bdia.Options) bdia.Options {
 	return opt
 }
 
-// Run checks one training pass of s, whose options are replaced by opt: first
-// with stored activations, then reversibly. No weight changes.
+// Run checks one training pass of s with options opt: first with stored
+// activations, then reversibly. Weights do not change.
 func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fault Fault) (*Report, error) {
 	if opt.Memory != bdia.Reversible {
 		return nil, fmt.Errorf("verify: %w: memory mode %v rebuilds nothing; use reversible", ErrOptions, opt.Memory)
@@ -136,7 +136,7 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 	return r, nil
 }
 
-// checker compares states with those of the stored run.
+// checker compares states with the stored run's.
 type checker struct {
 	be     backend.Backend
 	report *Report
@@ -163,12 +163,12 @@ func (c *checker) state(k int, x tensor.Tensor) {
 	}
 }
 
-// gradients is a Sink that keeps gradients on the host, compares them with
-// others, or neither.
+// gradients is a Sink that keeps gradients on the host, compares them with kept
+// ones, or drops them.
 type gradients struct {
 	be      backend.Backend
-	host    map[string][]float32 // keep, if not nil
-	compare map[string][]float32 // compare, if not nil
+	host    map[string][]float32 // if not nil, keep gradients here
+	compare map[string][]float32 // if not nil, compare with these
 	report  *Report
 }
 
@@ -189,7 +189,7 @@ func (g *gradients) Close(params []*tensor.Param) {
 	}
 }
 
-// injector does the damage once the forward pass is over.
+// injector does the damage after the forward pass.
 type injector struct {
 	be     backend.Backend
 	stack  *bdia.Stack
@@ -222,7 +222,7 @@ func (i *injector) observe(k int, x tensor.Tensor) {
 	}
 }
 
-// undo gives the model its weight back.
+// undo restores the weight.
 func (i *injector) undo() {
 	if i.done && i.fault == WeightBit {
 		flip(i.be, i.weight)
@@ -230,8 +230,8 @@ func (i *injector) undo() {
 }
 
 // rebuildingWeight returns a matrix of block 1, or none in a model of one block.
-// Block 0 will not do: no state is rebuilt by it, so damage there shows in
-// gradients only.
+// Block 0 will not do: it rebuilds no state, so damage there shows only in
+// gradients.
 func (s Subject) rebuildingWeight() tensor.Tensor {
 	for _, p := range s.Params {
 		if p.Name == s.Prefix+"blocks.1.mlp.fc2.weight" {
@@ -241,7 +241,7 @@ func (s Subject) rebuildingWeight() tensor.Tensor {
 	return tensor.Tensor{}
 }
 
-// flip turns over one high bit of the fraction of the tensor's largest value.
+// flip flips one high bit of the fraction of the tensor's largest value.
 func flip(be backend.Backend, x tensor.Tensor) {
 	host := download(be, x)
 	at := 0
@@ -268,7 +268,7 @@ func differingBits(a, b []float32) (n int64) {
 	return n
 }
 
-// fingerprint is the start of the SHA-256 of x as little-endian bytes.
+// fingerprint returns the start of the SHA-256 of x as little-endian bytes.
 func fingerprint(x []float32) string {
 	h, word := sha256.New(), make([]byte, 0, 4)
 	for _, v := range x {
@@ -278,8 +278,8 @@ func fingerprint(x []float32) string {
 }
 
 // Drift runs a training pass of s without a grid and reports the error of states
-// solved for in floating point: of x_{K-2} down to x_0 for gamma (see
-// bdia.Stack.Drift), or pair by pair of two streams, where gamma is 0 (see
+// reconstructed in floating point: of x_{K-2} down to x_0 (see bdia.Stack.Drift),
+// or pair by pair for a model of two streams, with gamma 0 (see
 // bdia.TwoStream.Drift).
 func Drift(s Subject, gamma bdia.Gamma, pass backend.Pass, report func(k int, rms, largest float64)) error {
 	t, err := s.With(bdia.Options{Memory: bdia.Recompute, Gamma: gamma, Grid: bdia.NoGrid})
