@@ -2,22 +2,22 @@ package metric
 
 import "math"
 
-// topK is how many guesses the second measure of a classifier allows.
+// topK is the number of guesses in top-5 accuracy.
 const topK = 5
 
-// maxConfusion is the most classes for which every pair is counted.
+// maxConfusion is the largest number of classes with a confusion matrix.
 const maxConfusion = 1024
 
-// Classification counts how a classifier does on labelled samples.
+// Classification counts the answers of a classifier on labelled samples.
 type Classification struct {
 	Classes   int
 	Samples   int
-	Top1      int     // samples whose class is the most likely one
-	Top5      int     // samples whose class is among the five most likely
-	LossSum   float64 // of the negative log-likelihood, nats
+	Top1      int     // samples with their class as the most likely one
+	Top5      int     // samples with their class among the five most likely
+	LossSum   float64 // sum of negative log-likelihoods, nats
 	Confusion []int   // (Classes,Classes): samples of class row taken for class column; nil for more than 1024 classes
 
-	of, found, taken []int // by class: its samples, those of them found, and what was taken for it
+	of, found, taken []int // by class: its samples, its samples classified correctly, all samples classified as it
 }
 
 // NewClassification returns empty counts.
@@ -30,7 +30,7 @@ func NewClassification(classes int) *Classification {
 }
 
 // Add counts a sample of class label with the given logits, one for each class.
-// Of equal logits the first is the more likely.
+// Of equal logits the first counts as more likely.
 func (c *Classification) Add(logits []float32, label int) {
 	best, ahead := 0, 0
 	for k, v := range logits {
@@ -65,16 +65,17 @@ func (c *Classification) Add(logits []float32, label int) {
 // Loss returns the mean negative log-likelihood in nats.
 func (c *Classification) Loss() float64 { return c.LossSum / float64(c.Samples) }
 
-// Accuracy returns the share of samples whose class is the most likely one.
+// Accuracy returns the share of samples with their class as the most likely
+// one.
 func (c *Classification) Accuracy() float64 { return float64(c.Top1) / float64(c.Samples) }
 
-// Top5Accuracy returns the share of samples whose class is among the five most
-// likely.
+// Top5Accuracy returns the share of samples with their class among the five
+// most likely.
 func (c *Classification) Top5Accuracy() float64 { return float64(c.Top5) / float64(c.Samples) }
 
-// Class returns how class k does: its samples, the share of them that is found
-// (recall), and the share of what is taken for it that belongs to it
-// (precision). A share of nothing is NaN.
+// Class returns the number of samples of class k; its recall, the share of them
+// classified as k; and its precision, the share of samples classified as k that
+// belong to it. A share of no samples is NaN.
 func (c *Classification) Class(k int) (samples int, recall, precision float64) {
 	found := float64(c.found[k])
 	return c.of[k], found / float64(c.of[k]), found / float64(c.taken[k])

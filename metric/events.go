@@ -35,8 +35,8 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// maskedCRC is the checksum of a TFRecord: CRC-32C, rotated and shifted so that
-// a checksum of data that holds checksums stays sound.
+// maskedCRC is the checksum of a TFRecord: CRC-32C, rotated and shifted, so
+// that checksums inside checksummed data do no harm.
 func maskedCRC(b []byte) uint32 {
 	c := crc32.Checksum(b, castagnoli)
 	return (c>>15 | c<<17) + 0xa282ead8
@@ -46,12 +46,12 @@ func maskedCRC(b []byte) uint32 {
 // as float32.
 type Events struct {
 	f    *os.File
-	size int64 // bytes of whole records
+	size int64 // bytes of complete records
 }
 
 // CreateEvents makes a new event file, named by the time now and the host, in
-// folder dir, which is made if absent. When a run goes on after lastStep >= 0,
-// the file tells TensorBoard to drop the later steps of the files before it.
+// folder dir, creating dir if necessary. With lastStep >= 0, for a resumed run,
+// the file tells TensorBoard to drop later steps in earlier files.
 func CreateEvents(dir string, lastStep int, now time.Time) (*Events, error) {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
@@ -80,8 +80,8 @@ func CreateEvents(dir string, lastStep int, now time.Time) (*Events, error) {
 	return w, nil
 }
 
-// createNew creates path, or path.2, path.3, ... if a run of the same second
-// has it.
+// createNew creates path, or path.2, path.3, ... if path exists from the same
+// second.
 func createNew(path string) (*os.File, error) {
 	name := path
 	for i := 2; ; i++ {
@@ -132,17 +132,18 @@ func (w *Events) write(event []byte) error {
 // Close closes the file.
 func (w *Events) Close() error { return w.f.Close() }
 
-// Event is one event of a TensorBoard file, as far as this package writes them.
+// Event is one event of a TensorBoard file, with the fields that this package
+// writes.
 type Event struct {
 	WallTime    float64 // seconds since 1970
 	Step        int64
-	FileVersion string  // of the first event of a file
+	FileVersion string  // only in the first event of a file
 	Start       bool    // the run starts or resumes at Step: later steps of earlier files are void
 	Fields      []Field // scalars
 }
 
-// ReadEvents reads the events of a TensorBoard file. At damage or at an
-// unfinished last record it returns the events before it with ErrCorrupt.
+// ReadEvents reads the events of a TensorBoard file. If a record is damaged or
+// the last one incomplete, it returns the events before it and ErrCorrupt.
 func ReadEvents(r io.Reader) ([]Event, error) {
 	br := bufio.NewReader(r)
 	var events []Event
@@ -184,7 +185,7 @@ func readRecord(r io.Reader) ([]byte, error) {
 	if n > maxEventData {
 		return nil, fmt.Errorf("%w: an event of %d bytes, at most %d are read", ErrCorrupt, n, maxEventData)
 	}
-	// A buffer grows with what is there, not with what the length claims.
+	// The buffer grows with the data read, not with the claimed length.
 	var buf bytes.Buffer
 	if _, err := io.CopyN(&buf, r, int64(n)+4); err != nil {
 		return nil, unfinished(err)

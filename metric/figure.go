@@ -21,15 +21,15 @@ import (
 	"gonum.org/v1/plot/vg/vgsvg"
 )
 
-// Point is one measurement: X is the step, or what else was varied; Y the value.
+// Point is one measurement: X is usually the step, Y the value.
 type Point struct{ X, Y float64 }
 
 // Series is one curve of a figure.
 type Series struct {
-	// Name is what the legend says.
+	// Name is the text in the legend.
 	Name string
-	// Run groups the curves of one run in a figure of several: they share a
-	// colour and the legend names the run first. Empty: a colour of its own.
+	// Run groups the curves of one run in a figure with several runs: they share a
+	// colour, and the legend names the run first. Empty: the curve has its own colour.
 	Run string
 	// Evaluation marks a value measured now and then, such as the validation
 	// loss: every point has a marker and the lowest a ring. Otherwise a series
@@ -46,8 +46,8 @@ const (
 	maxDrawn     = 2000 // points of a curve that are drawn
 )
 
-// figureColours tell apart also for the colour-blind (Okabe and Ito, "Color
-// Universal Design", 2008; yellow left out, which pales on white).
+// figureColours can be told apart by colour-blind readers too (Okabe and Ito, "Color
+// Universal Design", 2008; without yellow, which is too pale on white).
 var figureColours = []color.NRGBA{
 	{0x00, 0x72, 0xB2, 255}, {0xD5, 0x5E, 0x00, 255}, {0x00, 0x9E, 0x73, 255}, {0xCC, 0x79, 0xA7, 255},
 	{0x56, 0xB4, 0xE9, 255}, {0xE6, 0x9F, 0x00, 255}, {0x40, 0x40, 0x40, 255},
@@ -58,10 +58,10 @@ var (
 	faint = color.NRGBA{0xE4, 0xE4, 0xE4, 255}
 )
 
-// Axes say what a figure's axes show.
+// Axes are the labels and kinds of a figure's axes.
 type Axes struct {
 	X, Y  string
-	Whole bool // X counts, so that ticks lie at whole numbers
+	Whole bool // X is a count: ticks are at whole numbers
 }
 
 // LossCurve draws series over the training step (see Figure).
@@ -69,10 +69,10 @@ func LossCurve(title string, series []Series, path string) error {
 	return Figure(title, Axes{X: "step", Y: "loss (nats)", Whole: true}, series, path)
 }
 
-// Figure draws series and writes the figure to path, as PNG (1200 x 750 pixels)
-// or SVG by its extension, replacing an older file as a whole. The Y axis spans
-// the smoothed curves and all but the outermost 2% of the raw values at either
-// end, so that a spike does not flatten the curves.
+// Figure draws series and writes the figure to path, as PNG (1200 x 750 pixels) or SVG
+// by its extension, replacing an older file in one step. The Y axis spans the smoothed
+// curves and all but the outermost 2% of the raw values at either end, so that a spike
+// does not flatten the curves.
 func Figure(title string, axes Axes, series []Series, path string) error {
 	var c interface {
 		vg.CanvasSizer
@@ -94,7 +94,7 @@ func Figure(title string, axes Axes, series []Series, path string) error {
 	}
 	b := buf.Bytes()
 	if ext == ".svg" {
-		// Arial has the widths of Liberation Sans, which few machines have.
+		// Few machines have Liberation Sans; Arial has the same widths.
 		b = bytes.ReplaceAll(b, []byte("font-family:Liberation Sans;"),
 			[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
 	}
@@ -110,11 +110,11 @@ func Figure(title string, axes Axes, series []Series, path string) error {
 	return nil
 }
 
-// curve is a series made ready to draw.
+// curve is a series prepared for drawing.
 type curve struct {
 	label     string
 	colour    color.NRGBA
-	dashed    bool // an evaluation that shares its colour
+	dashed    bool // an evaluation that shares the colour of another curve
 	eval      bool
 	raw, line []Point
 	best      Point
@@ -165,7 +165,7 @@ func drawFigure(c draw.Canvas, title string, axes Axes, series []Series) {
 		}
 	}
 
-	// The legend has a band of its own below the axes, never over the curves.
+	// The legend is in a band below the axes, never over the curves.
 	c.SetColor(color.White)
 	c.Fill(c.Rectangle.Path())
 	height := legend[0].Rectangle(c).Size().Y
@@ -209,7 +209,7 @@ func sans(size float64) font.Font {
 	return font.Font{Typeface: "Liberation", Variant: "Sans", Size: vg.Points(size)}
 }
 
-// newPlot returns an empty plot with this package's look.
+// newPlot returns an empty plot in this package's style.
 func newPlot(title string, axes Axes) *plot.Plot {
 	p := plot.New()
 	p.Title.Text = title
@@ -310,9 +310,9 @@ func finite(points []Point) []Point {
 	return out
 }
 
-// smooth returns, at about maxDrawn of the points, the mean over half points on
-// either side. Near the start, where a loss is steep, both sides are cut alike,
-// so that the slope stays true; near the end only the later side is.
+// smooth returns, at about maxDrawn of the points, the mean over half points on either
+// side. Near the start, where a loss is steep, both sides are shortened equally, so
+// that the slope stays true; near the end only the later side is shorter.
 func smooth(points []Point, half int) []Point {
 	var out []Point
 	stride := max(1, len(points)/maxDrawn)
@@ -380,9 +380,10 @@ func (ring) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
 	c.Stroke(p)
 }
 
-// niceTicks puts labelled ticks at multiples of 1, 2 or 5 times a power of ten.
+// niceTicks puts labelled ticks at multiples of 1, 2 or 5 times a power of ten, for
+// example 0.5, 1, 1.5.
 type niceTicks struct {
-	count    int     // of ticks, about
+	count    int     // rough number of ticks
 	smallest float64 // distance, if not 0
 }
 

@@ -13,22 +13,23 @@ import (
 	"time"
 )
 
-// maxLine is the longest record that is read, in bytes.
+// maxLine is the longest record that can be read, in bytes.
 const maxLine = 1 << 20
 
 // JSONL writes records as JSON lines. A record is one object on a line: "step",
 // "time" (RFC 3339, UTC, milliseconds) and the values in the order given. JSON
-// has no NaN and infinities: they are the strings "NaN", "+Inf" and "-Inf".
+// has no NaN or infinities, so they are the strings "NaN", "+Inf" and "-Inf".
 type JSONL struct {
 	f    *os.File
 	size int64 // bytes of whole records
 	buf  []byte
 }
 
-// OpenJSONL opens the record file path to continue after lastStep: it is cut off
-// before the first record of a later step, or of lastStep for which again, if
-// not nil, is true, and before an unfinished last line. lastStep -1 empties the
-// file. A file that holds anything but records is ErrCorrupt and left alone.
+// OpenJSONL opens the record file path to continue after lastStep. It cuts the
+// file before the first record of a later step, before a record of lastStep for
+// which again (if not nil) is true, and before an incomplete last line. lastStep
+// -1 empties the file. A file with anything but records is ErrCorrupt and left
+// unchanged.
 func OpenJSONL(path string, lastStep int, again func([]Field) bool) (*JSONL, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
@@ -54,9 +55,9 @@ func OpenJSONL(path string, lastStep int, again func([]Field) bool) (*JSONL, err
 	return &JSONL{f: f, size: size}, nil
 }
 
-// Record writes one record. A negative step, an empty name and the names
-// "step" and "time" are errors. After a failed write the next record takes the
-// place of the unfinished one.
+// Record writes one record. A negative step, an empty name and the names "step"
+// and "time" are errors. After a failed write the next record overwrites the
+// incomplete one.
 func (w *JSONL) Record(step int, now time.Time, fields ...Field) error {
 	if step < 0 {
 		return fmt.Errorf("metric: record of step %d: steps are not negative", step)
@@ -97,8 +98,8 @@ func appendValue(b []byte, v float64) []byte {
 func (w *JSONL) Close() error { return w.f.Close() }
 
 // ReadSeries reads a record file: one Series for each name, in order of first
-// appearance, its points in order of the file. An unfinished last line is
-// passed over; other lines that are no records are ErrCorrupt.
+// appearance, its points in order of the file. An incomplete last line is
+// skipped; any other line that is not a record is ErrCorrupt.
 func ReadSeries(path string) ([]Series, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -138,7 +139,7 @@ func scanRecords(r io.Reader, f func(r record, end int64) bool) error {
 	for line := 1; ; line++ {
 		b, err := br.ReadSlice('\n')
 		if err == io.EOF {
-			return nil // what is left is an unfinished line
+			return nil // the rest is an incomplete line
 		}
 		if errors.Is(err, bufio.ErrBufferFull) {
 			return fmt.Errorf("%w: line %d is longer than %d bytes", ErrCorrupt, line, maxLine)
@@ -157,8 +158,8 @@ func scanRecords(r io.Reader, f func(r record, end int64) bool) error {
 	}
 }
 
-// parseRecord reads one line. Values that are neither numbers nor the strings
-// for NaN and infinities (a note added by hand, say) are passed over.
+// parseRecord reads one line. Values other than numbers and the strings for NaN
+// and infinities are skipped, for example a note added by hand.
 func parseRecord(line []byte) (record, error) {
 	r := record{step: -1}
 	dec := json.NewDecoder(bytes.NewReader(line))

@@ -1,6 +1,6 @@
-// Package metric records what a run measures and draws it: records as JSON
-// lines (the file that programs read and resuming continues), as TensorBoard
-// events, and as figures of loss curves.
+// Package metric records the measurements of a run: as JSON lines (for
+// programs; a resumed run continues the file), as TensorBoard events, and as
+// figures of loss curves.
 package metric
 
 import (
@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// ErrCorrupt marks a metrics or event file that was not written by this
-// package, or was damaged since.
+// ErrCorrupt is wrapped by errors about a metrics or event file that this
+// package did not write, or that was damaged since.
 var ErrCorrupt = errors.New("corrupt file")
 
 // Field is one measured value. Its name is the key in the JSON record and the
@@ -27,17 +27,17 @@ type Field struct {
 const JSONLName = "metrics.jsonl"
 
 // Run records the measurements of one run. Each record is on disk when Record
-// returns. A Run serves one goroutine.
+// returns. A Run is for one goroutine.
 type Run struct {
 	jsonl  *JSONL
 	events *Events // nil: no TensorBoard
 	now    func() time.Time
 }
 
-// OpenRun continues the records in folder dir, which exists, after lastStep:
-// later records are dropped, because the resumed run makes them again, and
-// so is one of lastStep for which again, if not nil, is true.
-// lastStep -1 starts afresh. With tensorBoard, events go to dir/tensorboard.
+// OpenRun continues the records in the existing folder dir after lastStep.
+// Later records are dropped, because the resumed run makes them again; so is a
+// record of lastStep for which again (if not nil) is true. lastStep -1 starts
+// with no records. With tensorBoard, events go to dir/tensorboard.
 func OpenRun(dir string, lastStep int, again func([]Field) bool, tensorBoard bool) (*Run, error) {
 	jsonl, err := OpenJSONL(filepath.Join(dir, JSONLName), lastStep, again)
 	if err != nil {
@@ -97,9 +97,9 @@ func (r *Run) Close() error {
 // Perplexity returns exp(nats), where nats is the mean loss per token.
 func Perplexity(nats float64) float64 { return math.Exp(nats) }
 
-// BitsPerByte returns the loss in bits per byte of text, which compares models
-// across tokenizers: lossNats is the mean loss per token, over tokens tokens
-// that decode to bytes bytes.
+// BitsPerByte returns the loss in bits per byte of text, for comparing models
+// with different tokenizers: lossNats is the mean loss per token, over tokens
+// tokens that decode to bytes bytes.
 func BitsPerByte(lossNats float64, tokens, bytes int64) float64 {
 	return lossNats * float64(tokens) / (float64(bytes) * math.Ln2)
 }
