@@ -14,22 +14,22 @@ type Kernel struct {
 	Shape   string  `json:"shape"`
 	Seconds float64 `json:"seconds"`
 	GFLOPS  float64 `json:"gflops,omitempty"` // matrix products
-	GBps    float64 `json:"gbps,omitempty"`   // everything else: operands read and written once
+	GBps    float64 `json:"gbps,omitempty"`   // other operations, counting each operand once
 	Share   float64 `json:"share_of_limit"`   // of the FMA peak or of the bandwidth
 }
 
-// products are the shapes (rows, out, in) of training: a 6-block GPT of width
-// 384, GPT-2, a ViT of width 512.
+// products are shapes (rows, out, in) from training: a 6-block GPT of width 384,
+// GPT-2, a ViT of width 512.
 var products = [][3]int{
 	{4096, 1152, 384}, {4096, 384, 384}, {4096, 1536, 384}, {4096, 384, 1536},
 	{2048, 2304, 768}, {2048, 3072, 768}, {2048, 768, 3072}, {8320, 1536, 512}, {8320, 512, 512}, {1024, 50257, 768},
 }
 
-// rounds is how often each operation runs; the best counts.
+// rounds is the number of times each operation runs; the fastest counts.
 const rounds = 5
 
 // MeasureKernels times the operations of the CPU backend at training's shapes.
-// report, if not nil, hears of each one.
+// report, if not nil, is called with each result.
 func MeasureKernels(m Machine, report func(Kernel)) ([]Kernel, error) {
 	o := backend.Options{Threads: m.Threads, ISA: m.ISA}
 	plan, err := backend.NewPlan(o)
@@ -67,7 +67,7 @@ func (k *timer) f32(dims ...int) tensor.Tensor {
 	return t
 }
 
-// time runs f, one metered operation, and keeps its best round.
+// time runs f, one metered operation, and keeps its fastest round.
 func (k *timer) time(shape string, f func(be backend.Backend)) {
 	var top Kernel
 	for range rounds {

@@ -10,7 +10,8 @@ import (
 	"github.com/bdia-go/bdia/kernel"
 )
 
-// Machine is what this machine can do at most with the threads in use.
+// Machine is the peak performance of this machine with the given number of
+// threads.
 type Machine struct {
 	ISA       string  `json:"isa"`
 	Threads   int     `json:"threads"`
@@ -44,8 +45,8 @@ func threads(o backend.Options) int {
 	return runtime.GOMAXPROCS(0)
 }
 
-// best returns the largest rate of work per second of a few rounds, in which
-// all threads call f at once; f returns the work of its call.
+// best returns the largest rate of work per second over a few rounds. In each
+// round all threads call f at once; f returns the work done.
 func best(threads, rounds int, f func(thread int) float64) float64 {
 	var top float64
 	for range rounds {

@@ -1,5 +1,5 @@
-// Package bench measures the machine, the kernels on it, and whole training
-// steps against both.
+// Package bench measures the machine, its kernels, and whole training steps, and
+// compares the steps with both.
 package bench
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/bdia-go/bdia/train"
 )
 
-// Step is what whole training steps of one setting took.
+// Step is the cost of whole training steps in one setting.
 type Step struct {
 	Memory          string     `json:"memory"`
 	Threads         int        `json:"threads"`
@@ -23,17 +23,17 @@ type Step struct {
 	TokensPerSecond float64    `json:"tokens_per_second,omitempty"` // of a language model
 	ImagesPerSecond float64    `json:"images_per_second,omitempty"` // of a classifier
 	PeakArenaBytes  int64      `json:"peak_arena_bytes"`
-	PeakRSSMB       float64    `json:"peak_rss_mb"`   // of the process
-	RSSBeforeMB     float64    `json:"rss_before_mb"` // before there was a model
+	PeakRSSMB       float64    `json:"peak_rss_mb"`   // peak resident memory of the process
+	RSSBeforeMB     float64    `json:"rss_before_mb"` // the same before the model was made
 	MatrixFLOPs     int64      `json:"matrix_flops_per_step"`
-	FMAPeakGFLOPS   float64    `json:"fma_peak_gflops"` // measured, of the threads used
+	FMAPeakGFLOPS   float64    `json:"fma_peak_gflops"` // measured with the threads used
 	Utilisation     float64    `json:"flop_utilisation"`
 	Operations      []meter.Op `json:"operations"` // totals of the timed steps
 }
 
 // TimeStep runs two warm-up steps of cfg on random tokens or images and then the given
-// number of timed ones. Every operation is metered, which costs well below one
-// part in a thousand. It ends early, with an error, when ctx is done.
+// number of timed ones. Every operation is metered, which costs well below 0.1%. If
+// ctx is done, it stops with an error.
 func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	isa, err := instructions(cfg.Engine)
 	if err != nil {
@@ -92,7 +92,7 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	return r, nil
 }
 
-// Against holds the step against the peak of a machine.
+// Against compares the step with the peak of a machine.
 func (s *Step) Against(m Machine) {
 	s.FMAPeakGFLOPS = m.GFLOPS
 	if m.GFLOPS > 0 {
