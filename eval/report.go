@@ -7,7 +7,7 @@ import (
 	"github.com/bdia-go/bdia/metric"
 )
 
-// ImageReport is what a classifier makes of a set of images.
+// ImageReport is the result of a classifier on a set of images.
 type ImageReport struct {
 	Images        int           `json:"images"`
 	Grid          string        `json:"grid"`
@@ -21,7 +21,7 @@ type ImageReport struct {
 	Confusion     [][]int       `json:"confusion"` // images of class row taken for class column; nil for more than 1024 classes
 }
 
-// ClassReport is how one class does. A share of nothing is nil.
+// ClassReport is the result for one class. A share of no images is nil.
 type ClassReport struct {
 	Name      string   `json:"name"`
 	Images    int      `json:"images"`
@@ -48,12 +48,13 @@ func NewImageReport(grid bdia.Grid, onGrid, inFloat *metric.Classification, name
 	return r
 }
 
-// SweepPoint is what a classifier does with one inference gamma (figure 1 of the paper).
+// SweepPoint is the result of a classifier with one inference gamma (figure 1 of the
+// paper).
 type SweepPoint struct {
 	Gamma    float64  `json:"gamma"`
 	Accuracy float64  `json:"accuracy"`
 	Top5     float64  `json:"top5"`
-	Loss     *float64 `json:"loss"` // nil where it is not finite
+	Loss     *float64 `json:"loss"` // nil if it is not finite
 }
 
 // Sweep lists the points of Images with these ways of inference.

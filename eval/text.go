@@ -10,12 +10,12 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// TextReport is what a language model makes of a text.
+// TextReport is the result of a language model on a text.
 type TextReport struct {
 	Tokens         int64    `json:"tokens"` // targets
 	Loss           float64  `json:"loss"`   // nats a token, states on the grid
 	Perplexity     float64  `json:"perplexity"`
-	WordPerplexity *float64 `json:"word_perplexity"` // of words between white space; nil where it overflows
+	WordPerplexity *float64 `json:"word_perplexity"` // of words between white space; nil if it overflows
 	BitsPerByte    float64  `json:"bits_per_byte"`
 	FloatLoss      float64  `json:"float_loss"` // nats a token, states in float32
 	Grid           string   `json:"grid"`
@@ -30,7 +30,8 @@ type Decoder interface {
 	Decode(ids []int32) ([]byte, error)
 }
 
-// RehearseText runs what Text takes of memory: one batch of the largest size.
+// RehearseText runs one batch of the largest size. Run it on a planning backend to
+// learn the memory for Text.
 func RehearseText(m *model.GPT, w *Windows, grid bdia.Grid) error {
 	_, err := m.Loss(w.Largest(), grid)
 	return err
