@@ -1,8 +1,8 @@
-// Package cpufeat names the instruction sets that the kernels are written for
-// and says which of them this machine can run.
+// Package cpufeat names the instruction sets of the kernels and tells which of
+// them this machine can run.
 //
-// A Level is an argument, not a global: whoever builds a CPU backend chooses
-// one, so tests can run every path of one machine side by side.
+// A Level is an argument of a CPU backend, not a global, so tests can run all
+// paths on one machine.
 package cpufeat
 
 import "fmt"
@@ -22,8 +22,8 @@ var names = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
 // String returns the name that Parse accepts.
 func (l Level) String() string { return names[l] }
 
-// Parse returns the level of that name. It fails for an unknown name and for
-// a level that this machine cannot run.
+// Parse returns the named level. It fails for an unknown name and for a level
+// that this machine cannot run.
 func Parse(name string) (Level, error) {
 	for l, n := range names {
 		if n != name {

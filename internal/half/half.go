@@ -4,7 +4,7 @@ package half
 
 import "math"
 
-// ToFloat widens a binary16, exactly. A NaN stays one.
+// ToFloat widens a binary16, exactly. A NaN stays a NaN.
 func ToFloat(h uint16) float32 {
 	sign := uint32(h&0x8000) << 16
 	exp := uint32(h>>10) & 0x1f
@@ -19,9 +19,8 @@ func ToFloat(h uint16) float32 {
 	return math.Float32frombits(sign | (exp+127-15)<<23 | frac<<13)
 }
 
-// FromFloat rounds to the nearest binary16, of two equally near ones to that
-// with an even last bit. Magnitudes from 65520 on become infinities, which
-// IsInf tells; NaN becomes a quiet NaN of the same sign.
+// FromFloat rounds to the nearest binary16, ties to even. Magnitudes from 65520
+// on become infinities (see IsInf); NaN becomes a quiet NaN of the same sign.
 func FromFloat(v float32) uint16 {
 	const (
 		infinity    = 0x7f800000
@@ -36,7 +35,7 @@ func FromFloat(v float32) uint16 {
 		return sign | 0x7e00
 	case abs >= tooLarge:
 		return sign | 0x7c00
-	case abs < leastNormal: // steps of 2^-24, those of float32 from 0.5 on
+	case abs < leastNormal: // steps of 2^-24, the same as float32's from 0.5 on
 		return sign | uint16(math.Float32bits(math.Float32frombits(abs)+0.5)-half)
 	}
 	abs += 0xfff + abs>>13&1
@@ -49,9 +48,9 @@ func IsInf(h uint16) bool { return h&0x7fff == 0x7c00 }
 // BToFloat widens a bfloat16, exactly.
 func BToFloat(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
 
-// BFromFloat rounds to the nearest bfloat16, of two equally near ones to that
-// with an even last bit. Magnitudes half a step above the largest bfloat16 and
-// up become infinities, which BIsInf tells; NaN becomes a quiet NaN.
+// BFromFloat rounds to the nearest bfloat16, ties to even. Magnitudes half a
+// step above the largest bfloat16 and up become infinities (see BIsInf); NaN
+// becomes a quiet NaN.
 func BFromFloat(v float32) uint16 {
 	b := math.Float32bits(v)
 	if v != v {

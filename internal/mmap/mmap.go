@@ -1,4 +1,4 @@
-// Package mmap reads files through memory.
+// Package mmap maps files into memory for reading.
 package mmap
 
 import (
@@ -9,9 +9,9 @@ import (
 	"os"
 )
 
-// Open maps the whole of the regular file at path for reading; an empty one is no
-// bytes. They must not be used after unmap. Errors do not name the path, which
-// callers name.
+// Open maps the whole of the regular file at path for reading; an empty file
+// gives no bytes. The bytes must not be used after unmap. Errors do not name the
+// path, since callers do.
 func Open(path string) (b []byte, unmap func() error, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -26,7 +26,7 @@ func Open(path string) (b []byte, unmap func() error, err error) {
 		return nil, nil, errors.New("not a regular file")
 	case st.Size() > math.MaxInt:
 		return nil, nil, fmt.Errorf("%d bytes are too many for this system", st.Size())
-	case st.Size() == 0: // which cannot be mapped
+	case st.Size() == 0: // an empty file cannot be mapped
 		return nil, func() error { return nil }, nil
 	}
 	if b, unmap, err = mapped(f, int(st.Size())); err != nil {
@@ -35,7 +35,7 @@ func Open(path string) (b []byte, unmap func() error, err error) {
 	return b, unmap, nil
 }
 
-// bare drops the operation and path that callers name themselves.
+// bare drops the operation and path from an error, since callers name them.
 func bare(err error) error {
 	if pe, ok := err.(*fs.PathError); ok {
 		return pe.Err

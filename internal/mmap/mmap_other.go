@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// mapped reads the first size bytes of f: memory maps are for Unix only.
+// mapped reads the first size bytes of f: memory maps are used on Unix only.
 func mapped(f *os.File, size int) (b []byte, unmap func() error, err error) {
 	b = make([]byte, size)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, int64(size)), b); err != nil {
@@ -16,5 +16,5 @@ func mapped(f *os.File, size int) (b []byte, unmap func() error, err error) {
 	return b, func() error { return nil }, nil
 }
 
-// Forget does nothing: what was read stays in memory until unmap.
+// Forget does nothing: the file stays in memory until unmap.
 func Forget([]byte, int, int) {}

@@ -17,13 +17,13 @@ func mapped(f *os.File, size int) (b []byte, unmap func() error, err error) {
 	return b, func() error { return unix.Munmap(b) }, nil
 }
 
-// Forget lets go of the memory behind bytes from to to-1 of a map, and of the rest
-// of their first page: it is read from the file again if it is needed. So the map
-// of a file that is read front to back, part by part, takes little memory.
+// Forget releases the memory of bytes from..to-1 of a map and of the rest of their
+// first page; if needed again, they are read from the file again. So reading a
+// file front to back, forgetting each part after use, takes little memory.
 func Forget(b []byte, from, to int) {
 	page := os.Getpagesize()
 	from, to = from/page*page, to/page*page
 	if from < to {
-		_ = unix.Madvise(b[from:to:to], unix.MADV_DONTNEED) // advice: without it the map is as good
+		_ = unix.Madvise(b[from:to:to], unix.MADV_DONTNEED) // only advice: an error does not matter
 	}
 }

@@ -1,6 +1,6 @@
-// Package onnxeval computes what ONNX models say, for the operators that package
-// convert writes: what an exported file means, told by plain loops in float32 that
-// share nothing with the kernels. It is as slow as that.
+// Package onnxeval runs ONNX models with the operators that package convert
+// writes. It tests exported files with plain float32 loops that share nothing with
+// the kernels, and is slow.
 package onnxeval
 
 import (
@@ -11,27 +11,28 @@ import (
 	"github.com/bdia-go/bdia/format/onnx"
 )
 
-// Value is a tensor: of Float elements, or of Int64 or Bool, which are 0 and 1.
+// Value is a tensor of Float, Int64 or Bool elements. Bools are the integers 0 and
+// 1.
 type Value struct {
 	Type   onnx.Type
 	Shape  []int
 	Floats []float32
 	Ints   []int64
 
-	raw []byte // instead of Floats: of a tensor of the file
+	raw []byte // instead of Floats, for a tensor of the file
 }
 
-// Floats and Ints return a value of that shape.
+// Floats and Ints return a value of the given shape.
 func Floats(v []float32, shape ...int) Value {
 	return Value{Type: onnx.Float, Shape: shape, Floats: v}
 }
 
 func Ints(v []int64, shape ...int) Value { return Value{Type: onnx.Int64, Shape: shape, Ints: v} }
 
-// maxElems bounds the elements of a value.
+// maxElems limits the elements of a value.
 const maxElems = math.MaxInt32
 
-// elems is the number of elements.
+// elems returns the number of elements.
 func (v Value) elems() int { return product(v.Shape) }
 
 func product(shape []int) int {
@@ -53,7 +54,7 @@ func (v Value) floats() []float32 {
 	return v.row(0, v.elems(), nil)
 }
 
-// row returns row i of rows of n elements, in buf where it has to be decoded.
+// row returns row i of rows of n elements, in buf if it has to be decoded.
 func (v Value) row(i, n int, buf []float32) []float32 {
 	if v.raw == nil {
 		return v.Floats[i*n : (i+1)*n]
@@ -84,8 +85,8 @@ func fromTensor(t onnx.Tensor) Value {
 	return v
 }
 
-// Run computes the outputs of m. It fails for inputs that are not those of m, and
-// where values do not go together.
+// Run computes the outputs of m. It fails if the inputs do not match m's, or if
+// shapes do not fit each other.
 func Run(m *onnx.Model, inputs map[string]Value) (map[string]Value, error) {
 	values := make(map[string]Value, len(m.Tensors))
 	for _, t := range m.Tensors {
@@ -105,7 +106,7 @@ func Run(m *onnx.Model, inputs map[string]Value) (map[string]Value, error) {
 	if len(inputs) > len(m.Inputs) {
 		return nil, fmt.Errorf("onnxeval: %d inputs, the model has %d", len(inputs), len(m.Inputs))
 	}
-	last := map[string]int{} // node that uses a value last
+	last := map[string]int{} // last node that uses each value
 	for i, n := range m.Nodes {
 		for _, in := range n.Inputs {
 			last[in] = i
@@ -143,8 +144,8 @@ func Run(m *onnx.Model, inputs map[string]Value) (map[string]Value, error) {
 	return outputs, nil
 }
 
-// fits checks a value against what the model says of it. A free dimension has the
-// same size wherever its name occurs.
+// fits checks a value against its declaration in the model. A free dimension must
+// have the same size wherever its name occurs.
 func fits(want onnx.Value, v Value, free map[string]int) error {
 	bad := v.Type != want.Type || len(v.Shape) != len(want.Shape)
 	for i := 0; i < len(want.Shape) && !bad; i++ {
@@ -166,8 +167,8 @@ func fits(want onnx.Value, v Value, free map[string]int) error {
 	return nil
 }
 
-// apply computes a node. Shapes are not checked in advance: where they do not go
-// together an index is out of range, and that is the error.
+// apply computes a node. Shapes are not checked in advance: if they do not fit
+// each other, an index is out of range, and that becomes the error.
 func apply(n onnx.Node, in []Value) (out []Value, err error) {
 	f := operators[n.Op]
 	if f == nil {
@@ -185,7 +186,7 @@ func apply(n onnx.Node, in []Value) (out []Value, err error) {
 	return f(n, in), nil
 }
 
-// attribute returns an integer of the node, or what it is by default.
+// attribute returns an integer attribute of the node, or otherwise by default.
 func attribute(n onnx.Node, name string, otherwise int64) int {
 	if v, ok := n.Attr(name).(int64); ok {
 		return int(v)
@@ -193,7 +194,7 @@ func attribute(n onnx.Node, name string, otherwise int64) int {
 	return int(otherwise)
 }
 
-// numbers returns a list of the node.
+// numbers returns a list attribute of the node.
 func numbers(n onnx.Node, name string) []int {
 	v, _ := n.Attr(name).([]int64)
 	return toInts(v)

@@ -10,7 +10,7 @@ import (
 	"github.com/bdia-go/bdia/format/onnx"
 )
 
-// operators are those that are known, by name. See
+// operators are the supported operators, by name. See
 // https://github.com/onnx/onnx/blob/main/docs/Operators.md.
 var operators = map[string]func(n onnx.Node, in []Value) []Value{
 	"Add":         arithmetic(func(a, b float32) float32 { return a + b }, func(a, b int64) int64 { return a + b }),
@@ -28,7 +28,7 @@ var operators = map[string]func(n onnx.Node, in []Value) []Value{
 
 func one(v Value) []Value { return []Value{v} }
 
-// strides are the distances of neighbours along each axis.
+// strides returns the distances between neighbours along each axis.
 func strides(shape []int) []int {
 	s, n := make([]int, len(shape)), 1
 	for i := len(shape) - 1; i >= 0; i-- {
@@ -38,8 +38,8 @@ func strides(shape []int) []int {
 	return s
 }
 
-// each calls f for every index of shape in order, with the places of the elements
-// that it has by each of the strides.
+// each calls f for every index of shape in order, with the place of its element
+// under each of the strides.
 func each(shape []int, by [][]int, f func(i int, at []int)) {
 	index, at := make([]int, len(shape)), make([]int, len(by))
 	for i := range product(shape) {
@@ -60,8 +60,8 @@ func each(shape []int, by [][]int, f func(i int, at []int)) {
 	}
 }
 
-// broadcast returns the shape that values have together, and the strides of each:
-// 0 along an axis of length 1.
+// broadcast returns the common shape of values after broadcasting, and the strides
+// of each: 0 along an axis of length 1.
 func broadcast(in ...Value) (shape []int, by [][]int) {
 	for _, v := range in {
 		for len(shape) < len(v.Shape) {
@@ -139,7 +139,7 @@ func where(_ onnx.Node, in []Value) []Value {
 	return one(Floats(out, shape...))
 }
 
-// cast knows one conversion: of integers to bools.
+// cast supports one conversion: integers to bools.
 func cast(n onnx.Node, in []Value) []Value {
 	if to := onnx.Type(attribute(n, "to", 0)); to != onnx.Bool || in[0].Type != onnx.Int64 {
 		panic(fmt.Sprintf("Cast to %v", to))
@@ -167,7 +167,7 @@ func upTo(_ onnx.Node, in []Value) []Value {
 	return one(Ints(out, len(out)))
 }
 
-// as is v with another shape.
+// as returns v with another shape.
 func (v Value) as(shape []int) Value {
 	if product(shape) != v.elems() {
 		panic(fmt.Sprintf("%v into %v", v.Shape, shape))
@@ -241,7 +241,7 @@ func concat(n onnx.Node, in []Value) []Value {
 	return one(out.as(out.Shape))
 }
 
-// split cuts into as many equal parts as the node has outputs.
+// split returns as many equal parts as the node has outputs.
 func split(n onnx.Node, in []Value) (out []Value) {
 	x, axis := in[0].floats(), axisOf(n, len(in[0].Shape), 0)
 	shape := slices.Clone(in[0].Shape)
@@ -334,8 +334,8 @@ func gemm(n onnx.Node, in []Value) []Value {
 	return one(Floats(out, M, N))
 }
 
-// matMul multiplies the matrices (M,K) and (K,N) of two values of one shape before
-// those axes.
+// matMul multiplies matrices (M,K) and (K,N), the last two axes of two values with
+// equal other axes.
 func matMul(_ onnx.Node, in []Value) []Value {
 	a, b, r := in[0].floats(), in[1].floats(), len(in[0].Shape)
 	M, K, N := in[0].Shape[r-2], in[0].Shape[r-1], in[1].Shape[r-1]
@@ -358,7 +358,8 @@ func matMul(_ onnx.Node, in []Value) []Value {
 	return one(Floats(out, append(slices.Clone(in[0].Shape[:r-1]), N)...))
 }
 
-// conv is one whose windows do not overlap: x (B,I,H,W), w (O,I,P,P), strides P.
+// conv is a convolution without overlapping windows: x (B,I,H,W), w (O,I,P,P),
+// strides P.
 func conv(n onnx.Node, in []Value) []Value {
 	x, w, bias := in[0].floats(), in[1].floats(), in[2].floats()
 	B, I, H, W := in[0].Shape[0], in[0].Shape[1], in[0].Shape[2], in[0].Shape[3]
@@ -441,7 +442,7 @@ func layerNorm(n onnx.Node, in []Value) []Value {
 	})
 }
 
-// reduceMean is that over axis 1 of three.
+// reduceMean is the mean over axis 1 of three.
 func reduceMean(n onnx.Node, in []Value) []Value {
 	x, s := in[0].floats(), in[0].Shape
 	if len(s) != 3 || !slices.Equal(numbers(n, "axes"), []int{1}) || attribute(n, "keepdims", 1) != 0 {

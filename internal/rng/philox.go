@@ -2,10 +2,10 @@
 // counter-based generator (Salmon et al., "Parallel Random Numbers: As Easy as
 // 1, 2, 3", SC 2011).
 //
-// A draw is a pure function of what it is for: the seed, the step, the sample,
-// the block and the site within it. So gamma, dropout and the order of the data
-// replay exactly in the reverse walk, after a resume, and for every split of
-// the work; there is no generator state to save.
+// A draw is a pure function of its purpose: the seed, the step, the sample, the
+// block and the site within the block. So gamma, dropout and the order of the data
+// replay exactly in the reverse walk, after a resume, and for every split of the
+// work. There is no generator state to save.
 package rng
 
 // Site tells apart the uses of randomness within one block of one sample. Its number

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Clients returns the folder with the node_modules of the clients, which .ci/clients
-// names in BDIA_CLIENTS, and skips the test where it names none.
+// Clients returns the folder with the clients' node_modules, from BDIA_CLIENTS,
+// which .ci/clients sets. If it is not set, the test is skipped.
 func Clients(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("BDIA_CLIENTS")
@@ -19,16 +19,16 @@ func Clients(t testing.TB) string {
 	return dir
 }
 
-// Node runs a script with node: it gets question on its standard input and leaves
-// an answer on its standard output, both JSON.
+// Node runs a script with node: it gets question on standard input and writes answer
+// to standard output, both JSON.
 func Node(t testing.TB, script string, question, answer any) {
 	t.Helper()
 	Clients(t)
 	ask(t, "node", script, question, answer)
 }
 
-// Python is Node for the python that .ci/clients names in BDIA_PYTHON, one with
-// PyTorch, NumPy and onnx. Without, it skips the test.
+// Python is Node for Python with PyTorch, NumPy and onnx, from BDIA_PYTHON, which
+// .ci/clients sets. If it is not set, the test is skipped.
 func Python(t testing.TB, script string, question, answer any) {
 	t.Helper()
 	python := os.Getenv("BDIA_PYTHON")

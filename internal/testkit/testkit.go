@@ -1,4 +1,4 @@
-// Package testkit holds what the tests of several packages share.
+// Package testkit has helpers for the tests of several packages.
 package testkit
 
 import (
@@ -27,8 +27,8 @@ func RepoRoot(t testing.TB) string {
 	}
 }
 
-// SharedPath returns the path of a file in the folder of reference data that
-// may lie beside the repository, and skips the test where it is absent.
+// SharedPath returns the path of a file in the folder of reference data that may lie beside the repository. If it is
+// absent, the test is skipped.
 func SharedPath(t testing.TB, elem ...string) string {
 	t.Helper()
 	p := filepath.Join(append([]string{RepoRoot(t), "..", "shared"}, elem...)...)
@@ -38,10 +38,10 @@ func SharedPath(t testing.TB, elem ...string) string {
 	return p
 }
 
-// Room is a writer that takes so many bytes.
+// Room is a writer with a capacity of that many bytes.
 type Room int
 
-// Write fails with io.ErrShortWrite where p is more than there is room for.
+// Write fails with io.ErrShortWrite if p exceeds the remaining capacity.
 func (r *Room) Write(p []byte) (int, error) {
 	if int(*r) < len(p) {
 		return 0, io.ErrShortWrite
