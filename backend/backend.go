@@ -60,6 +60,11 @@ type Backend interface {
 	// Zero clears t; Copy copies src, of the same size, to dst.
 	Zero(t tensor.Tensor)
 	Copy(dst, src tensor.Tensor)
+	// CopyRows copies rows of src to rows of dst, which do not overlap: for each row
+	// (to, from) of pairs (n,2), int32, row from of src becomes row to of dst. No row of
+	// dst is named twice. For example, pairs (0,2),(1,2) give the first two rows of dst
+	// the third of src.
+	CopyRows(dst, src, pairs tensor.Tensor)
 	// Add writes y = a + b; y may be a or b.
 	Add(y, a, b tensor.Tensor)
 	// Scale multiplies t by a.

@@ -17,8 +17,11 @@ type KVCache struct {
 	blocks []nn.KV
 	spare  tensor.Tensor // (N,M,2C): takes one block's cache on Reorder; none for one hypothesis
 	seen   tensor.Tensor // (N): at+1, for the attention of the positions at hand; none for whole texts
-	host   []int32
-	at     []int32 // (N): positions of each hypothesis
+	pairs  tensor.Tensor // (N*M,2), or (1,2): which rows a CopyRows copies
+	next   tensor.Tensor // (N,2): those of pairs by which the next keys and values come to their place
+	host   []int32       // of seen
+	rows   []int32       // of pairs
+	at     []int32       // (N): positions of each hypothesis
 }
 
 // newKVCache allocates caches for up to positions of N hypotheses.
@@ -27,9 +30,11 @@ func newKVCache(be backend.Backend, blocks, N, positions, C int) *KVCache {
 		return be.Alloc(backend.Activation, tensor.F32, tensor.Shape{N, positions, 2 * C})
 	}
 	c := &KVCache{be: be, blocks: make([]nn.KV, blocks), host: make([]int32, N), at: make([]int32, N)}
+	pairs := 1
 	if N > 1 {
-		c.spare = alloc()
+		c.spare, pairs = alloc(), N*positions
 	}
+	c.pairs, c.rows = be.Alloc(backend.Data, tensor.I32, tensor.Shape{pairs, 2}), make([]int32, 0, 2*pairs)
 	for k := range c.blocks {
 		c.blocks[k].Self = alloc()
 	}
@@ -39,10 +44,23 @@ func newKVCache(be backend.Backend, blocks, N, positions, C int) *KVCache {
 
 // begin makes ready for the next positions; end counts them.
 func (c *KVCache) begin() {
+	c.rows = c.rows[:0]
 	for i, at := range c.at {
 		c.host[i] = at + 1
+		c.rows = append(c.rows, int32(i*c.positions())+at, int32(i))
 	}
 	c.be.UploadInts(c.seen, c.host)
+	c.next = c.uploadPairs()
+}
+
+// positions returns M, the room of each hypothesis.
+func (c *KVCache) positions() int { return c.blocks[0].Self.Shape[1] }
+
+// uploadPairs returns the pairs of rows at hand as a tensor.
+func (c *KVCache) uploadPairs() tensor.Tensor {
+	pairs := first(c.pairs, len(c.rows)/2)
+	c.be.UploadInts(pairs, c.rows)
+	return pairs
 }
 
 func (c *KVCache) end() { copy(c.at, c.host) }
@@ -81,12 +99,20 @@ func (c *KVCache) reorder(parents []int32) {
 	}
 	c.host, c.at = c.at[:N], c.host[:N]
 	c.seen = first(c.seen, N)
+	c.rows = c.rows[:0]
+	for i, parent := range parents {
+		for t := range c.at[i] {
+			c.rows = append(c.rows, int32(i*c.positions())+t, parent*int32(c.positions())+t)
+		}
+	}
+	var pairs tensor.Tensor
+	if len(c.rows) > 0 {
+		pairs = c.uploadPairs()
+	}
 	for k := range c.blocks {
 		from, to := c.blocks[k].Self, first(c.spare, N)
-		for i, parent := range parents {
-			if T := int(c.at[i]); T > 0 {
-				c.be.Copy(to.Index(i).RowRange(0, T), from.Index(int(parent)).RowRange(0, T))
-			}
+		if pairs.Valid() {
+			c.be.CopyRows(to, from, pairs)
 		}
 		c.blocks[k].Self, c.spare = to, from
 	}
@@ -125,7 +151,7 @@ func first(t tensor.Tensor, n int) tensor.Tensor {
 // nextBlock is a block that can go on from cached keys and values.
 type nextBlock interface {
 	bdia.Block
-	Next(h, x tensor.Tensor, kv nn.KV, at []int32, seen tensor.Tensor)
+	Next(h, x tensor.Tensor, kv nn.KV, pairs, seen tensor.Tensor)
 }
 
 // cached is such a block with its cache.
@@ -137,7 +163,7 @@ type cached struct {
 
 // Forward writes h(x) at the positions at hand.
 func (b cached) Forward(h, x tensor.Tensor, _ backend.Pass) {
-	b.Next(h, x, b.cache.blocks[b.k], b.cache.at, b.cache.seen)
+	b.Next(h, x, b.cache.blocks[b.k], b.cache.next, b.cache.seen)
 }
 
 // writer is a model that writes hypotheses token after token.

@@ -87,13 +87,12 @@ type KV struct {
 // Keys fills kv.Cross from the memory.
 func (b *DecoderBlock) Keys(kv KV) { b.cross.Keys(kv.Cross) }
 
-// Next writes h(x) at the positions at of hypotheses, and keeps their keys and
-// values in kv.Self. x and h are (N,1,C); seen (N) holds at+1. The bits are those
-// of Forward over all positions.
-func (b *DecoderBlock) Next(h, x tensor.Tensor, kv KV, at []int32, seen tensor.Tensor) {
+// Next writes h(x) at the next position of hypotheses, and keeps their keys and values in
+// kv.Self; see Attention.Next. The bits are the same as from Forward over all positions.
+func (b *DecoderBlock) Next(h, x tensor.Tensor, kv KV, pairs, seen tensor.Tensor) {
 	a := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
 	u := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
-	b.self.Next(a, x, kv.Self, at, seen)
+	b.self.Next(a, x, kv.Self, pairs, seen)
 	b.be.Add(u, x, a)
 	b.cross.next(h, u, kv.Cross)
 	b.be.Add(a, a, h)

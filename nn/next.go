@@ -5,12 +5,13 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Next writes a(x) at the positions at of N hypotheses, whose keys and values up to
-// there are in kv (N,M,2C), and puts its own beside them. x and h are (N,1,C); seen
-// (N) holds at+1, the number of positions that there are. Without seen, x and h (N,T,C) are texts from their beginning, all of whose keys and values go to kv
-// (N,T,2C). The bits are those of a causal Forward over all positions: every sum
+// Next writes a(x) at the next position of N hypotheses. Their keys and values so far are
+// in kv (N,M,2C), which gets the new ones: pairs (N,2) says to which of its N*M rows (see
+// backend.CopyRows). x and h are (N,1,C); seen (N) is how many positions each has with
+// the new one. Without seen, x and h (N,T,C) are texts from their beginning, and all their
+// keys and values go to kv (N,T,2C). The bits are those of a causal Forward over all positions: every sum
 // runs over the same keys in the same order.
-func (a *Attention) Next(h, x, kv tensor.Tensor, at []int32, seen tensor.Tensor) {
+func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 	be, N, T, C := a.be, x.Shape[0], x.Shape[1], x.Shape[2]
 	alloc := func(s ...int) tensor.Tensor {
 		var shape tensor.Shape
@@ -28,20 +29,18 @@ func (a *Attention) Next(h, x, kv tensor.Tensor, at []int32, seen tensor.Tensor)
 	} else {
 		own := alloc(N, 2*C)
 		a.qkv.part(C, 3*C).Forward(own, n)
-		for i := range N {
-			be.Copy(kv.Index(i).RowRange(int(at[i]), int(at[i])+1), own.RowRange(i, i+1))
-		}
+		be.CopyRows(kv, own, pairs)
 	}
 	be.CrossAttention(n, lse, q, kv, spec)
 	a.proj.Forward(h, n)
 }
 
-// Next writes h(x) at the positions at of hypotheses, or of whole texts; see
+// Next writes h(x) at the next position of hypotheses, or of whole texts; see
 // Attention.Next. kv has no Cross. The bits are those of Forward over all positions.
-func (b *Block) Next(h, x tensor.Tensor, kv KV, at []int32, seen tensor.Tensor) {
+func (b *Block) Next(h, x tensor.Tensor, kv KV, pairs, seen tensor.Tensor) {
 	a := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
 	u := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
-	b.attention.Next(a, x, kv.Self, at, seen)
+	b.attention.Next(a, x, kv.Self, pairs, seen)
 	b.be.Add(u, x, a)
 	b.mlp.Forward(h, u, backend.Pass{})
 	b.be.Add(h, h, a)

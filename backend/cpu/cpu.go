@@ -36,6 +36,7 @@ type Backend struct {
 	rows    rows
 	linear  linear
 	scatter scatter
+	copies  copyRows
 	heads   heads
 	norm    normBackward
 	sums    []float64 // partial sums of the reductions over whole tensors

@@ -152,3 +152,24 @@ func (b *Backend) EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor) {
 	b.scatter = scatter{dwte: b.f32(dwte), dwpe: b.f32(dwpe), dx: b.f32(dx), ids: b.i32(ids), T: ids.Cols(), C: C, band: b.band(C)}
 	b.pool.run((C+b.scatter.band-1)/b.scatter.band, &b.scatter)
 }
+
+// copyRows copies rows from one matrix to another.
+type copyRows struct {
+	dst, src []float32
+	pairs    []int32 // to, from
+	cols     int
+}
+
+func (c *copyRows) run(_ *Backend, task int, _ []float32) {
+	lo := 2 * task * rowsPerTask
+	for p := c.pairs[lo:min(lo+2*rowsPerTask, len(c.pairs))]; len(p) > 0; p = p[2:] {
+		copy(c.dst[int(p[0])*c.cols:][:c.cols], c.src[int(p[1])*c.cols:][:c.cols])
+	}
+}
+
+// CopyRows copies the rows of src that pairs name to rows of dst.
+func (b *Backend) CopyRows(dst, src, pairs tensor.Tensor) {
+	must(dst.Cols() == src.Cols() && pairs.Cols() == 2, "CopyRows", dst, src, pairs)
+	b.copies = copyRows{dst: b.f32(dst), src: b.f32(src), pairs: b.i32(pairs), cols: src.Cols()}
+	b.pool.run((pairs.Rows()+rowsPerTask-1)/rowsPerTask, &b.copies)
+}

@@ -93,6 +93,11 @@ func (b *Backend) Copy(dst, src tensor.Tensor) {
 	b.measure("copy", 0, func() { b.Backend.Copy(dst, src) }, dst, src)
 }
 
+func (b *Backend) CopyRows(dst, src, pairs tensor.Tensor) {
+	rows := src.Reshape(tensor.Shape{pairs.Rows(), src.Cols()}) // one way; the other is as long
+	b.measure("copy rows", 0, func() { b.Backend.CopyRows(dst, src, pairs) }, rows, rows)
+}
+
 func (b *Backend) Add(y, x, z tensor.Tensor) {
 	b.measure("add", 0, func() { b.Backend.Add(y, x, z) }, y, x, z)
 }

@@ -42,6 +42,7 @@ func (*Backend) DownloadScalar(tensor.Tensor) float64                     { retu
 func (*Backend) Sync()                                                    {}
 func (*Backend) Zero(tensor.Tensor)                                       {}
 func (*Backend) Copy(_, _ tensor.Tensor)                                  {}
+func (*Backend) CopyRows(_, _, _ tensor.Tensor)                           {}
 func (*Backend) Add(_, _, _ tensor.Tensor)                                {}
 func (*Backend) Scale(tensor.Tensor, float32)                             {}
 func (*Backend) Lerp(_, _ tensor.Tensor, _ float32)                       {}
