@@ -119,7 +119,7 @@ func (c trial) run(t *testing.T) outcome {
 			nn.Normal(be, p, 0.3, 19, i)
 		}
 	}
-	sink := newKeepAll(be, m.Learned())
+	sink := newKeepAll(be, m.Trainable())
 	out := outcome{grads: map[string][]float32{}}
 	if c.parts == nil {
 		c.parts = []int{c.samples}
@@ -153,7 +153,7 @@ func (c trial) run(t *testing.T) outcome {
 		t.Errorf("the sink was opened %d and closed %d times, want %d", sink.opened, sink.closed, want)
 	}
 	sink.finish()
-	for _, p := range m.Learned() {
+	for _, p := range m.Trainable() {
 		out.grads[p.Name] = read(be, p.Grad)
 	}
 	return out

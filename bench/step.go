@@ -50,7 +50,11 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	}
 	defer be.Close()
 	m := meter.New(be)
-	s, err := train.NewSession(m, cfg, train.Random(cfg))
+	l, err := train.Random(cfg).Learner(m, cfg)
+	if err != nil {
+		return Step{}, err
+	}
+	s, err := train.NewSession(m, l, train.Options{Common: cfg.Common})
 	if err != nil {
 		return Step{}, err
 	}

@@ -29,6 +29,6 @@ func ExampleGPT_AddLoRA() {
 		}
 		return n
 	}
-	fmt.Println(count(m.Learned()), "beside", count(m.Params()))
+	fmt.Println(count(m.Trainable()), "beside", count(m.Params()))
 	// Output: 294912 beside 124439808
 }

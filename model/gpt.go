@@ -101,6 +101,9 @@ func (m *GPT) WithOptions(opt bdia.Options) (*GPT, error) {
 // tied head does not list the embedding twice.
 func (m *GPT) Params() []*tensor.Param { return m.params }
 
+// MaxAbs returns the largest |x| of the residual stream in the latest Step on a grid.
+func (m *GPT) MaxAbs() float64 { return m.Stack.MaxAbs() }
+
 // Init draws GPT-2's initial weights from seed.
 func (m *GPT) Init(seed uint64) {
 	const std = 0.02

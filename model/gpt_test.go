@@ -218,7 +218,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 				if adapters {
 					m = adapted(t, be, c, model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.1, Targets: "all"}, opt)
 				}
-				s, b := newSink(be, m.Learned()), newBatch(c, 3)
+				s, b := newSink(be, m.Trainable()), newBatch(c, 3)
 				pass := trainPass
 				if got := testing.AllocsPerRun(20, func() {
 					var sum float64

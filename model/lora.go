@@ -87,7 +87,7 @@ func (m *GPT) Freeze(blocks int) error {
 		return fmt.Errorf("model: %w: freeze blocks before adapters are added to the others", ErrAdapters)
 	}
 	m.embedding.Token.Frozen, m.embedding.Position.Frozen = true, true
-	m.outer = learned(m.outer)
+	m.outer = trainable(m.outer)
 	for _, b := range m.blocks[:blocks] {
 		b.Freeze()
 	}
@@ -140,11 +140,11 @@ func (m *GPT) Adapters() []*tensor.Param { return m.adapters }
 // FrozenBlocks returns how many of the first blocks do not learn.
 func (m *GPT) FrozenBlocks() int { return m.frozen }
 
-// Learned lists what learns, adapters included: what an optimiser takes.
-func (m *GPT) Learned() []*tensor.Param { return append(learned(m.params), m.adapters...) }
+// Trainable lists the parameters that an optimiser updates: what is not frozen, and adapters.
+func (m *GPT) Trainable() []*tensor.Param { return append(trainable(m.params), m.adapters...) }
 
-// learned lists those parameters that are not frozen.
-func learned(params []*tensor.Param) (list []*tensor.Param) {
+// trainable lists the parameters that are not frozen.
+func trainable(params []*tensor.Param) (list []*tensor.Param) {
 	for _, p := range params {
 		if !p.Frozen {
 			list = append(list, p)

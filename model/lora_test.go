@@ -44,7 +44,7 @@ func TestAdapterGradients(t *testing.T) {
 				be := newCPU(t, 1)
 				m := adapted(t, be, c, lora, plain(gamma))
 				b := newBatch(c, 2)
-				checkSlopes(t, be, m.Learned(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
+				checkSlopes(t, be, m.Trainable(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
 			})
 		}
 	}
@@ -136,7 +136,7 @@ func TestAdaptersAlone(t *testing.T) {
 					t.Errorf("%s has changed: %v, want %v", p.Name, !merged, merged)
 				}
 			}
-			if len(m.Adapters())+len(m.Learned()) > 0 || m.LoRA.Rank != 0 {
+			if len(m.Adapters())+len(m.Trainable()) > 0 || m.LoRA.Rank != 0 {
 				t.Error("adapters are left")
 			}
 		})
@@ -250,7 +250,7 @@ func TestBadAdapters(t *testing.T) {
 		if err := m.AddLoRA(c); err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%+v: error %v, want %q", c, err, part)
 		}
-		if len(m.Learned()) != len(m.Params()) {
+		if len(m.Trainable()) != len(m.Params()) {
 			t.Errorf("%+v: a failure froze parameters", c)
 		}
 	}
@@ -290,7 +290,7 @@ func TestDecodingWithAdapters(t *testing.T) {
 	ids := []int32{3, 1, 4, 1, 5}
 	want := make([]float32, c.Vocab)
 	m.NextLogits(want, ids, bdia.DefaultGrid)
-	if _, err := m.Step(newBatch(c, 2), trainPass, 1, newSink(be, m.Learned())); err != nil {
+	if _, err := m.Step(newBatch(c, 2), trainPass, 1, newSink(be, m.Trainable())); err != nil {
 		t.Fatal(err)
 	}
 	d, err := m.Decode(1, c.Context, bdia.DefaultGrid)

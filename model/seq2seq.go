@@ -143,6 +143,9 @@ func (m *Seq2Seq) WithOptions(opt bdia.Options) (*Seq2Seq, error) {
 // several uses is listed once.
 func (m *Seq2Seq) Params() []*tensor.Param { return m.params }
 
+// Trainable is Params: every parameter learns.
+func (m *Seq2Seq) Trainable() []*tensor.Param { return m.params }
+
 // Init draws initial weights from seed: GPT-2's, but for the tables of tokens
 // beside sinusoids (see nn.Sequence). The projections into the residual streams
 // are scaled by the number of branches of their stack.

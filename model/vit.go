@@ -124,6 +124,12 @@ func (m *ViT) WithOptions(opt bdia.Options) (*ViT, error) {
 // Params lists every parameter, in the order of the forward pass.
 func (m *ViT) Params() []*tensor.Param { return m.params }
 
+// Trainable is Params: every parameter learns.
+func (m *ViT) Trainable() []*tensor.Param { return m.params }
+
+// MaxAbs returns the largest |x| of the residual stream in the latest Step on a grid.
+func (m *ViT) MaxAbs() float64 { return m.Stack.MaxAbs() }
+
 // Init draws timm's initial weights from seed.
 func (m *ViT) Init(seed uint64) {
 	m.embedding.Init(seed, 0)

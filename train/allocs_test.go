@@ -22,7 +22,7 @@ func TestStepAllocates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := NewSession(be, cfg, Random(cfg))
+			s, err := newSession(be, cfg, Random(cfg))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -37,7 +37,7 @@ func benchmarkStep(b *testing.B, cfg Config) {
 		b.Fatal(err)
 	}
 	defer be.Close()
-	s, err := NewSession(be, cfg, Random(cfg))
+	s, err := newSession(be, cfg, Random(cfg))
 	if err != nil {
 		b.Fatal(err)
 	}

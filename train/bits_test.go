@@ -205,7 +205,7 @@ func TestFailedStepChangesNothing(t *testing.T) {
 		cfg := tinyConfig()
 		tc.change(&cfg)
 		s, _ := session(t, cfg)
-		l := s.learner.(*language)
+		l := s.Learner.(*language)
 		l.batches = failing{l.batches, new(bool)}
 		if _, err := s.Step(1); err != nil {
 			t.Fatal(err)

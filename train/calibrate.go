@@ -41,7 +41,8 @@ type Calibration struct {
 
 // calibrated is a learner whose batches can be looked at.
 type calibrated interface {
-	learner
+	Learner
+	Initialiser
 	// sample returns the batch of a step, and how many losses it has.
 	sample(step int) (model.Batch, int, error)
 	gpt() *model.GPT
@@ -154,13 +155,13 @@ func (p *passes) run(b model.Batch, f func(some model.Batch, first int) error) e
 
 // survey is calibrate on be; without load, of what memory it takes.
 func (r *Run) survey(p *passes, be backend.Backend, load bool) (c Calibration, err error) {
-	learner, err := r.samples.learner(be, r.Config)
+	learner, err := r.samples.Learner(be, r.Config)
 	if err != nil {
 		return c, err
 	}
 	l := learner.(calibrated) // as all language models
 	if load {
-		if err := l.start(r.Config.Loop.Seed); err != nil {
+		if err := l.Initialise(r.Config.Loop.Seed); err != nil {
 			return c, err
 		}
 	}

@@ -33,7 +33,7 @@ type completionBatch struct {
 	losses int
 }
 
-func (p *Pairs) completion(be backend.Backend, cfg Config) (learner, error) {
+func (p *Pairs) completion(be backend.Backend, cfg Config) (Learner, error) {
 	b, err := p.batches(cfg)
 	if err != nil {
 		return nil, err
@@ -111,14 +111,14 @@ func (c *completion) prepare(step int) error {
 	return nil
 }
 
-// batch returns the sizes of a step's batch.
-func (c *completion) batch(step int) (samples, losses int, err error) {
+// Size returns the sizes of a step's batch.
+func (c *completion) Size(step int) (samples, losses int, err error) {
 	err = c.prepare(step)
 	return c.joined.Size, c.joined.losses, err
 }
 
-// largest lists the steps whose batches no other one exceeds in samples and length.
-func (c *completion) largest() ([]int, error) {
+// Largest lists the steps whose batches no other one exceeds in samples and length.
+func (c *completion) Largest() ([]int, error) {
 	var f frontier
 	for step := 1; step <= c.cfg.Schedule.Steps; step++ {
 		if err := c.prepare(step); err != nil {
@@ -133,15 +133,15 @@ func (b completionBatch) shape() pairs.Shape {
 	return pairs.Shape{B: b.Size, T: len(b.Inputs) / b.Size}
 }
 
-func (c *completion) step(pass backend.Pass, _ int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (c *completion) Step(pass backend.Pass, _ int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := c.prepare(pass.Step); err != nil {
 		return nil, err
 	}
-	return c.Step(c.joined.Batch, pass, scale, sink)
+	return c.GPT.Step(c.joined.Batch, pass, scale, sink)
 }
 
-// evaluate measures the ordinary transformer (gamma 0) on the run's grid.
-func (c *completion) evaluate(ctx context.Context, training bool) (Score, bool, error) {
+// Evaluate measures the ordinary transformer (gamma 0) on the run's grid.
+func (c *completion) Evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := c.val
 	if training {
 		set = c.train
@@ -169,7 +169,7 @@ func CompletionLoss(ctx context.Context, m *model.GPT, set *pairs.Sequential, cf
 	return sum / float64(losses), losses, err
 }
 
-func (c *completion) rehearse() error {
+func (c *completion) Rehearse() error {
 	var b completionBatch
 	for _, set := range []*pairs.Sequential{c.val, c.train} {
 		if set == nil {
@@ -208,8 +208,8 @@ func (c *completion) greedy() generate.Options {
 	return o
 }
 
-// show completes a prompt that is held out, taking the likeliest token each time.
-func (c *completion) show() (string, error) {
+// Sample completes a prompt that is held out, taking the likeliest token each time.
+func (c *completion) Sample() (string, error) {
 	prompt, rest, err := c.text.example()
 	if err != nil {
 		return "", err

@@ -186,6 +186,15 @@ func testSamples(t testing.TB, cfg Config) Samples {
 	return m
 }
 
+// newSession makes a session of the model of cfg, to learn from samples.
+func newSession(be backend.Backend, cfg Config, samples Samples) (*Session, error) {
+	l, err := samples.Learner(be, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return NewSession(be, l, Options{Common: cfg.Common})
+}
+
 // session returns a planned session of cfg with initial weights.
 func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 	t.Helper()
@@ -198,7 +207,7 @@ func session(t testing.TB, cfg Config) (*Session, backend.Usage) {
 		t.Fatal(err)
 	}
 	t.Cleanup(be.Close)
-	s, err := NewSession(be, cfg, testSamples(t, cfg))
+	s, err := newSession(be, cfg, testSamples(t, cfg))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -167,7 +167,8 @@ func (c Config) batchOptions() images.BatchOptions {
 	return images.BatchOptions{Batch: c.Loop.Batch, Augment: c.Augment, LabelSmoothing: c.Images.LabelSmoothing, Seed: c.Loop.Seed, Threads: c.Engine.Threads}
 }
 
-func (m *Images) learner(be backend.Backend, cfg Config) (learner, error) {
+// Learner returns a ViT that learns the images, which are open.
+func (m *Images) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	if m.set == nil {
 		return nil, fmt.Errorf("train: the images of the run are not open yet; call Open before")
 	}

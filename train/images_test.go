@@ -198,7 +198,7 @@ func TestImagePlanIsPeak(t *testing.T) {
 			if cfg.ViT.Classes == len(stripes) {
 				samples = testSamples(t, cfg)
 			}
-			s, err := NewSession(be, cfg, samples)
+			s, err := newSession(be, cfg, samples)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -28,7 +28,7 @@ type language struct {
 	room model.Batch // for a micro-batch
 }
 
-func (t *Text) learner(be backend.Backend, cfg Config) (learner, error) {
+func (t *Text) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	w, err := t.windows(cfg)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func newLanguage(be backend.Backend, cfg Config, w windows, t *Text) (*language,
 	return &language{GPT: m, windows: w, be: be, cfg: cfg, text: t, room: model.NewBatch(cfg.Loop.SamplesAtOnce(), cfg.Window())}, nil
 }
 
-func (l *language) start(seed uint64) error {
+func (l *language) Initialise(seed uint64) error {
 	if l.cfg.Tune.From == "" {
 		l.Init(seed)
 		return nil
@@ -68,14 +68,14 @@ func (l *language) start(seed uint64) error {
 	return l.readBase()
 }
 
-// notes say where the model comes from and what of it learns.
-func (l *language) notes() []string {
+// Notes say where the model comes from and what of it learns.
+func (l *language) Notes() []string {
 	t := l.cfg.Tune
 	if t.From == "" {
 		return nil
 	}
 	notes := []string{"Starting from " + t.From}
-	if learned, all := count(l.Learned()), count(l.Params()); learned != all {
+	if learned, all := count(l.Trainable()), count(l.Params()); learned != all {
 		notes = append(notes, fmt.Sprintf("Learned are %d numbers beside the model's %d (%.2g%%)", learned, all, 100*float64(learned)/float64(all)))
 	}
 	return notes
@@ -89,21 +89,21 @@ func count(params []*tensor.Param) (n int64) {
 	return n
 }
 
-// batch returns the sizes of every batch.
-func (l *language) batch(int) (samples, losses int, err error) {
+// Size returns the sizes of every batch.
+func (l *language) Size(int) (samples, losses int, err error) {
 	n := l.cfg.Loop.Batch
 	return n, n * l.cfg.Window(), nil
 }
 
-// largest is any step.
-func (l *language) largest() ([]int, error) { return []int{1}, nil }
+// Largest is any step.
+func (l *language) Largest() ([]int, error) { return []int{1}, nil }
 
-func (l *language) step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (l *language) Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := l.first(n)
 	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {
 		return nil, err
 	}
-	return l.Step(b, pass, scale, sink)
+	return l.GPT.Step(b, pass, scale, sink)
 }
 
 // first is room for n samples.
@@ -112,10 +112,8 @@ func (l *language) first(n int) model.Batch {
 	return model.Batch{Size: n, Inputs: l.room.Inputs[:n*T], Targets: l.room.Targets[:n*T]}
 }
 
-func (l *language) maxAbs() float64 { return l.Stack.MaxAbs() }
-
-// evaluate measures the ordinary transformer (gamma 0) on the run's grid.
-func (l *language) evaluate(ctx context.Context, training bool) (Score, bool, error) {
+// Evaluate measures the ordinary transformer (gamma 0) on the run's grid.
+func (l *language) Evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := l.val
 	if training {
 		set = l.train
@@ -127,9 +125,11 @@ func (l *language) evaluate(ctx context.Context, training bool) (Score, bool, er
 	return Score{Loss: loss}, true, err
 }
 
-func (l *language) fields(prefix string, s Score) []metric.Field {
-	return []metric.Field{{Name: prefix + "loss", Value: s.Loss}, {Name: prefix + "perplexity", Value: metric.Perplexity(s.Loss)}}
-}
+// Record records the loss and the perplexity.
+func (l *language) Record(prefix string, s Score) []metric.Field { return TokenFields(prefix, s) }
+
+// Unit is tokens.
+func (l *language) Unit() string { return "tokens" }
 
 // mean returns the mean loss per token over the windows of set.
 func (l *language) mean(ctx context.Context, set *data.Sequential) (float64, error) {
@@ -152,15 +152,15 @@ func (l *language) mean(ctx context.Context, set *data.Sequential) (float64, err
 	return sum / float64(set.Len()*l.cfg.Window()), nil
 }
 
-func (l *language) rehearse() error {
+func (l *language) Rehearse() error {
 	if _, err := l.Loss(l.room, l.cfg.Method.Grid); err != nil {
 		return err
 	}
 	return l.NextLogits(make([]float32, l.cfg.Model.Vocab), make([]int32, l.cfg.Model.Context), l.cfg.Method.Grid)
 }
 
-// show generates text that continues the held-out text's beginning.
-func (l *language) show() (string, error) {
+// Sample generates text that continues the held-out text's beginning.
+func (l *language) Sample() (string, error) {
 	ids, err := l.text.Prompt()
 	if err != nil {
 		return "", err
@@ -176,8 +176,8 @@ func (l *language) writeConfig(w io.Writer) error {
 	return convert.WriteGPT2Info(w, convert.GPT2Info{Config: l.cfg.Model, End: l.end})
 }
 
-func (l *language) writeWeights(w io.Writer) error      { return convert.WriteGPT2(w, l.be, l.GPT) }
-func (l *language) readWeights(f convert.Tensors) error { return convert.ReadGPT2(l.be, l.GPT, f) }
+func (l *language) WriteWeights(w io.Writer) error      { return convert.WriteGPT2(w, l.be, l.GPT) }
+func (l *language) ReadWeights(f convert.Tensors) error { return convert.ReadGPT2(l.be, l.GPT, f) }
 
 // tokenSource fills the samples first..first+n-1 of a step's batch.
 type tokenSource interface {
@@ -187,7 +187,8 @@ type tokenSource interface {
 // tokens are samples without a text.
 type tokens struct{ tokenSource }
 
-func (s tokens) learner(be backend.Backend, cfg Config) (learner, error) {
+// Learner returns a GPT that learns the tokens.
+func (s tokens) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	return newLanguage(be, cfg, windows{batches: s.tokenSource}, nil)
 }
 

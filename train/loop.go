@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,26 +13,6 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
 )
-
-// Observer hears what happens in a run, on the goroutine that trains.
-type Observer interface {
-	// Preparing tells how far what comes before the first step has come.
-	Preparing(what string, done, total int64)
-	// Note comes before Start with what a user should know of how the run begins.
-	Note(text string)
-	// Start comes once, with the first and last step and the planned memory.
-	Start(first, last int, memory backend.Usage)
-	// Step comes after every optimiser step, with the speed in the run's units a
-	// second.
-	Step(step int, r StepResult, rate float64)
-	// Evaluated comes after every evaluation; what was not evaluated has a loss
-	// of NaN.
-	Evaluated(step int, val, train Score, best bool)
-	// Saved comes after every checkpoint.
-	Saved(step int, dir string)
-	// Sampled comes with a sample of text.
-	Sampled(step int, text string)
-}
 
 // Summary is what a run comes to.
 type Summary struct {
@@ -76,18 +57,26 @@ type loop struct {
 // on a grid that holds it first (ErrGrid, ErrNoGrid). When ctx is done Train saves and
 // returns with Interrupted set. On an error the run's latest checkpoint stays as it was.
 func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
-	unlock, err := checkpoint.Lock(r.Dir)
-	if err != nil {
-		return Summary{}, err
+	if obs == nil {
+		obs = Quiet{}
 	}
-	defer unlock()
-	if err := checkpoint.Recover(r.Dir); err != nil {
-		return Summary{}, err
+	if r.Dir != "" {
+		unlock, err := checkpoint.Lock(r.Dir)
+		if err != nil {
+			return Summary{}, err
+		}
+		defer unlock()
+		if err := checkpoint.Recover(r.Dir); err != nil {
+			return Summary{}, err
+		}
 	}
-	if err := r.samples.Open(ctx, obs.Preparing); err != nil {
-		return Summary{}, err
+	if r.samples != nil {
+		if err := r.samples.Open(ctx, obs.Preparing); err != nil {
+			return Summary{}, err
+		}
 	}
 	l := &loop{Run: r, obs: obs, sum: Summary{LastVal: unmeasured, FirstVal: unmeasured, LastTrain: unmeasured, BestVal: bestScore(r.State)}}
+	var err error
 	if l.sum.Calibration, err = r.fitGrid(ctx, obs); err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			l.sum.Interrupted, err = true, nil
@@ -105,29 +94,25 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	}
 	defer be.Close()
 	l.be = be
-	if l.s, err = NewSession(be, r.Config, r.samples); err != nil {
+	learner, err := r.learner(be)
+	if err != nil {
+		return l.sum, err
+	}
+	if l.s, err = NewSession(be, learner, r.options()); err != nil {
 		return l.sum, err
 	}
 	if err := r.load(l.s); err != nil {
 		return l.sum, err
 	}
-	last := r.State.Step
-	if last == 0 {
-		last = -1 // start the records afresh
-	}
-	var again func([]metric.Field) bool
-	if r.State.EvalDue {
-		again = ofEvaluation
-	}
-	if l.metrics, err = metric.OpenRun(r.Dir, last, again, r.Config.Loop.TensorBoard); err != nil {
+	if err := l.openRecords(); err != nil {
 		return l.sum, err
 	}
 	err = l.run(ctx)
 	if err == nil && l.figureDue {
 		err = l.figure()
 	}
-	if closing := l.metrics.Close(); err == nil {
-		err = closing
+	if l.metrics != nil {
+		err = cmp.Or(err, l.metrics.Close())
 	}
 	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, bestScore(r.State), r.State.BestStep
 	l.sum.Peak = be.Peak()
@@ -135,12 +120,39 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	return l.sum, err
 }
 
+// openRecords continues the records of a run in a folder.
+func (l *loop) openRecords() (err error) {
+	if l.Dir == "" {
+		return nil
+	}
+	last := l.State.Step
+	if last == 0 {
+		last = -1 // start the records afresh
+	}
+	var again func([]metric.Field) bool
+	if l.State.EvalDue {
+		again = ofEvaluation
+	}
+	l.metrics, err = metric.OpenRun(l.Dir, last, again, l.Config.Loop.TensorBoard)
+	return err
+}
+
+// keep records fields.
+func (l *loop) keep(step int, fields []metric.Field) error {
+	if l.metrics == nil {
+		return nil
+	}
+	return l.metrics.Record(step, fields...)
+}
+
 // run is the loop: steps, and what happens between them.
 func (l *loop) run(ctx context.Context) error {
 	st := &l.State
 	if st.Step == 0 {
-		for _, note := range l.s.learner.notes() {
-			l.obs.Note(note)
+		for _, n := range abilities[Noter](l.s.Learner) {
+			for _, note := range n.Notes() {
+				l.obs.Note(note)
+			}
 		}
 	}
 	l.started, l.before = time.Now(), st.Elapsed
@@ -237,11 +249,11 @@ func (l *loop) first(ctx context.Context) error {
 	if l.State.Step > 0 {
 		return nil
 	}
-	if l.Config.Tune.From != "" { // the best has to be better than what was there
+	if l.s.options.Baseline { // the best has to be better than what was there
 		l.rank(val, 0)
 	}
 	l.obs.Evaluated(0, val, unmeasured, false)
-	return l.metrics.Record(0, l.s.learner.fields("val/", val)...)
+	return l.keep(0, recordOf(l.s.Learner, "val/", val))
 }
 
 // record keeps the step's numbers, averaged over LogEvery steps.
@@ -251,14 +263,13 @@ func (l *loop) record(step int, r StepResult) error {
 	w.losses += r.Loss
 	w.units += r.Losses
 	l.sum.MaxAbs = max(l.sum.MaxAbs, r.MaxAbs)
-	unit, _ := l.Config.Unit()
 	rate := float64(w.units) / time.Since(w.since).Seconds()
 	l.State.Elapsed = l.before + time.Since(l.started).Seconds()
 	l.obs.Step(step, r, rate)
 	if !every(step, max(l.Config.Loop.LogEvery, 1)) {
 		return nil
 	}
-	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: unit + "_per_second", Value: rate}}
+	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: unitOf(l.s.Learner) + "_per_second", Value: rate}}
 	if l.Config.Loop.Clip > 0 {
 		fields = append(fields, metric.Field{Name: "grad_norm", Value: r.GradNorm})
 	}
@@ -266,7 +277,7 @@ func (l *loop) record(step int, r StepResult) error {
 		fields = append(fields, metric.Field{Name: "max_abs", Value: r.MaxAbs})
 	}
 	w.steps, w.losses, w.units, w.since = 0, 0, 0, time.Now()
-	return l.metrics.Record(step, fields...)
+	return l.keep(step, fields)
 }
 
 // evaluate measures the model and reports whether it is the best yet.
@@ -279,7 +290,7 @@ func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 		return false, err
 	}
 	if ok {
-		fields = append(fields, l.s.learner.fields("train/eval_", train)...)
+		fields = append(fields, recordOf(l.s.Learner, "train/eval_", train)...)
 	}
 	val, ok, err := l.s.evaluate(ctx, false)
 	if err != nil {
@@ -291,13 +302,13 @@ func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 		if best = l.rank(val, step); !best {
 			l.State.BadEvals++
 		}
-		fields = append(fields, l.s.learner.fields("val/", val)...)
+		fields = append(fields, recordOf(l.s.Learner, "val/", val)...)
 	}
 	if len(fields) == 0 {
 		return false, nil
 	}
 	l.obs.Evaluated(step, val, train, best)
-	return best, l.metrics.Record(step, fields...)
+	return best, l.keep(step, fields)
 }
 
 // rank notes val if it is the best score yet.
@@ -320,7 +331,11 @@ func bestScore(st checkpoint.State) Score {
 
 // sample lets the model write something.
 func (l *loop) sample(step int) error {
-	text, err := l.s.learner.show()
+	s, ok := ability[Sampler](l.s.Learner)
+	if !ok {
+		return nil
+	}
+	text, err := s.Sample()
 	if err == nil {
 		l.obs.Sampled(step, text)
 	}
@@ -331,6 +346,9 @@ func (l *loop) sample(step int) error {
 func (l *loop) saveAt(step int, best bool) error {
 	if err := l.s.finite(step); err != nil {
 		return fmt.Errorf("%w%s", err, l.intact())
+	}
+	if l.Dir == "" {
+		return nil
 	}
 	if err := l.Run.save(l.s, best); err != nil {
 		return err

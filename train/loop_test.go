@@ -154,14 +154,14 @@ func evaluate(t *testing.T, r *Run, dir string) float64 {
 	cfg.Model = gpt
 	cfg.Loop.Batch = 1
 	s, _ := session(t, cfg)
-	if err := readFolder(dir, s.learner.readWeights); err != nil {
+	if err := readFolder(dir, s.Learner.(Folder).ReadWeights); err != nil {
 		t.Fatal(err)
 	}
 	set, err := data.NewSequential(r.Text.Tokens(false), gpt.Context, cfg.Loop.EvalSamples)
 	if err != nil {
 		t.Fatal(err)
 	}
-	loss, err := s.learner.(*language).mean(t.Context(), set)
+	loss, err := s.Learner.(*language).mean(t.Context(), set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +185,7 @@ func TestEvaluateFromLogits(t *testing.T) {
 	if err != nil || set.Len() != 16 {
 		t.Fatal(set.Len(), err)
 	}
-	got, err := s.learner.(*language).mean(t.Context(), set)
+	got, err := s.Learner.(*language).mean(t.Context(), set)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestEvaluateFromLogits(t *testing.T) {
 	logits := make([]float32, V)
 	for w := range set.Len() {
 		for i := range T {
-			s.learner.(*language).NextLogits(logits, text[w*T:w*T+i+1], cfg.Method.Grid)
+			s.Learner.(*language).NextLogits(logits, text[w*T:w*T+i+1], cfg.Method.Grid)
 			var sum float64
 			for _, l := range logits {
 				sum += math.Exp(float64(l))

@@ -18,7 +18,7 @@ type adapters struct {
 	lora   model.LoRAConfig
 }
 
-func (a adapters) learner(be backend.Backend, cfg Config) (learner, error) {
+func (a adapters) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	l, err := newLanguage(be, cfg, windows{batches: a.tokenSource}, nil)
 	if err != nil {
 		return nil, err
@@ -59,7 +59,7 @@ func TestSessionLearnsPart(t *testing.T) {
 			cfg := tinyConfig()
 			tc.change(&cfg)
 			tc.tokens = tokens{randomTokens{uint32(cfg.Model.Vocab)}}
-			planned, err := planOf(cfg, tc.adapters)
+			planned, err := planOf(func(be backend.Backend) (Learner, error) { return tc.adapters.Learner(be, cfg) }, Options{Common: cfg.Common})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,11 +68,11 @@ func TestSessionLearnsPart(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer be.Close()
-			s, err := NewSession(be, cfg, tc.adapters)
+			s, err := newSession(be, cfg, tc.adapters)
 			if err != nil {
 				t.Fatal(err)
 			}
-			m := s.learner.(*language)
+			m := s.Learner.(*language)
 			m.InitLoRA(5)
 			if err := s.Init(); err != nil {
 				t.Fatal(err)
@@ -91,14 +91,14 @@ func TestSessionLearnsPart(t *testing.T) {
 			if err := s.finite(2); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.learner.rehearse(); err != nil {
+			if err := s.Learner.(Rehearser).Rehearse(); err != nil {
 				t.Fatal(err)
 			}
 			if peak := be.Peak(); peak != planned {
 				t.Errorf("the arena's peak was\n%v\nthe plan\n%v", peak, planned)
 			}
 			learned := map[string]bool{}
-			for _, p := range m.Learned() {
+			for _, p := range m.Trainable() {
 				learned[p.Name] = true
 			}
 			for _, mo := range s.Optimizer.Moments() {

@@ -11,31 +11,33 @@ import (
 // of a step, one evaluation and one sample on the planning backend. Pairs are
 // assumed to be as long on both sides, and of whatever length takes the most (see
 // Run.Plan).
-func Plan(cfg Config) (backend.Usage, error) { return planOf(cfg, blank(cfg)) }
+func Plan(cfg Config) (backend.Usage, error) {
+	return planOf(func(be backend.Backend) (Learner, error) {
+		if err := cfg.Validate(); err != nil {
+			return nil, err
+		}
+		return blank(cfg).Learner(be, cfg)
+	}, Options{Common: cfg.Common})
+}
 
 // Plan returns the peak memory of the run, to the byte. The samples are open.
-func (r *Run) Plan() (backend.Usage, error) { return planOf(r.Config, r.samples) }
+func (r *Run) Plan() (backend.Usage, error) { return planOf(r.learner, r.options()) }
 
-// planOf is the plan of a run that learns from samples.
-func planOf(cfg Config, samples Samples) (backend.Usage, error) {
-	be, err := backend.NewPlan(cfg.Engine)
+// planOf is the plan of a run of the Learner that build makes.
+func planOf(build func(be backend.Backend) (Learner, error), o Options) (backend.Usage, error) {
+	be, err := backend.NewPlan(o.Engine)
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	s, err := NewSession(be, cfg, samples)
+	l, err := build(be)
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	steps, err := s.learner.largest()
+	s, err := NewSession(be, l, o)
 	if err != nil {
 		return backend.Usage{}, err
 	}
-	for _, step := range steps {
-		if _, err := s.Step(step); err != nil {
-			return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
-		}
-	}
-	if err := s.learner.rehearse(); err != nil {
+	if err := s.rehearse(); err != nil {
 		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
 	}
 	return be.Peak(), nil
@@ -55,6 +57,28 @@ func (c Config) fits() error {
 		return c.Seq2Seq.Fits(be.Limits())
 	}
 	return c.Model.Fits(be.Limits())
+}
+
+// rehearse runs what takes memory: the largest steps, and what a run does beside them.
+func (s *Session) rehearse() error {
+	steps := []int{1}
+	if p, ok := ability[Planner](s.Learner); ok {
+		var err error
+		if steps, err = p.Largest(); err != nil {
+			return err
+		}
+	}
+	for _, step := range steps {
+		if _, err := s.Step(step); err != nil {
+			return err
+		}
+	}
+	for _, r := range abilities[Rehearser](s.Learner) {
+		if err := r.Rehearse(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // RevViT is PlanModes' name for the two-stream model of the same sizes.

@@ -48,12 +48,12 @@ func TestPlanIsPeak(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.learner.(*language).mean(t.Context(), set); err != nil {
+			if _, err := s.Learner.(*language).mean(t.Context(), set); err != nil {
 				t.Fatal(err)
 			}
 			o := generate.DefaultOptions()
 			o.MaxTokens, o.Grid = cfg.Model.Context+2, cfg.Method.Grid
-			if err := generate.Tokens(s.learner.(*language).GPT, []int32{1, 2, 3}, o, func(int32) bool { return true }); err != nil {
+			if err := generate.Tokens(s.Learner.(*language).GPT, []int32{1, 2, 3}, o, func(int32) bool { return true }); err != nil {
 				t.Fatal(err)
 			}
 			if peak := s.be.Peak(); peak != planned {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -31,7 +32,8 @@ type Run struct {
 	Images *Images // that a run of TaskImage learns
 	Pairs  *Pairs  // that a run of TaskTranslation or TaskCompletion learns
 
-	samples samples // one of them
+	samples samples // one of them; nil in a run that Start made
+	own     *own    // of a run that Start made; else nil
 }
 
 // ErrExists is wrapped by Create's error for a folder that holds a run already.
@@ -67,7 +69,7 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Dir: dir, Config: cfg, State: firstState(cfg)}
+	r := &Run{Dir: dir, Config: cfg, State: firstState(cfg.Common)}
 	r.learnFrom(s)
 	// The files by which Open knows a run come last, when nothing else can fail.
 	if err = s.save(dir); err == nil {
@@ -81,8 +83,17 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 }
 
 // firstState is the state of a run that has not begun.
-func firstState(cfg Config) checkpoint.State {
-	return checkpoint.State{BestLoss: math.Inf(1), Seed: cfg.Loop.Seed}
+func firstState(c Common) checkpoint.State {
+	return checkpoint.State{BestLoss: math.Inf(1), Seed: c.Loop.Seed}
+}
+
+// readState reads the state of the run in dir, which may have been stopped before its first checkpoint.
+func readState(dir string, c Common) (checkpoint.State, error) {
+	st, err := checkpoint.ReadState(filepath.Join(dir, checkpoint.StateFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return firstState(c), nil
+	}
+	return st, err
 }
 
 // Open opens an existing run. Close it.
@@ -95,11 +106,7 @@ func Open(dir string) (*Run, error) {
 		return nil, err
 	}
 	r := &Run{Dir: dir, Config: cfg}
-	r.State, err = checkpoint.ReadState(filepath.Join(dir, checkpoint.StateFile))
-	if errors.Is(err, os.ErrNotExist) { // stopped before the first checkpoint
-		r.State, err = firstState(cfg), nil
-	}
-	if err != nil {
+	if r.State, err = readState(dir, cfg.Common); err != nil {
 		return nil, err
 	}
 	s, err := reopen(dir, cfg)
@@ -148,7 +155,31 @@ func (r *Run) Reconfigure(cfg Config) error {
 func (r *Run) Done() bool { return r.State.Step >= r.Config.Schedule.Steps && !r.State.EvalDue }
 
 // Close lets go of the data.
-func (r *Run) Close() error { return r.samples.Close() }
+func (r *Run) Close() error {
+	if r.samples == nil {
+		return nil
+	}
+	return r.samples.Close()
+}
+
+// learner makes the run's Learner on be.
+func (r *Run) learner(be backend.Backend) (Learner, error) {
+	if r.own != nil {
+		return r.own.build(be)
+	}
+	if err := r.Config.Validate(); err != nil {
+		return nil, err
+	}
+	return r.samples.Learner(be, r.Config)
+}
+
+// options are what its session is made with.
+func (r *Run) options() Options {
+	if r.own != nil {
+		return r.own.options
+	}
+	return Options{Common: r.Config.Common, Baseline: r.Config.Tune.From != ""}
+}
 
 // BestDir is the model folder of the best weights so far.
 func (r *Run) BestDir() string { return filepath.Join(r.Dir, bestDir) }

@@ -32,17 +32,17 @@ func (r *Run) save(s *Session, best bool) error {
 		if err := os.MkdirAll(r.BestDir(), 0o777); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
-		if err := r.samples.save(r.BestDir()); err != nil {
+		if err := r.saveBeside(s, r.BestDir()); err != nil {
 			return err
 		}
 	}
 	return checkpoint.Save(r.Dir, func(t *checkpoint.Txn) error {
 		t.Expect(s.checkpointBytes(best))
-		if err := s.inUse(func() error { return writeModel(t, best, s.learner) }); err != nil {
+		if err := s.inUse(func() error { return writeModel(t, best, s.folder()) }); err != nil {
 			return err
 		}
 		if s.average != nil {
-			if err := writeFile(t, trainedFile, s.learner.writeWeights); err != nil {
+			if err := writeFile(t, trainedFile, s.folder().WriteWeights); err != nil {
 				return err
 			}
 		}
@@ -53,28 +53,42 @@ func (r *Run) save(s *Session, best bool) error {
 	})
 }
 
-// writeModel writes the model folder, and the one of the best weights too where
-// best is set.
-func writeModel(t *checkpoint.Txn, best bool, l learner) error {
-	prefixes := []string{"", bestDir + "/"}
-	if !best {
-		prefixes = prefixes[:1]
+// saveBeside writes into dir the files that stand beside the weights.
+func (r *Run) saveBeside(s *Session, dir string) error {
+	if r.samples != nil {
+		return r.samples.save(dir)
 	}
-	for _, prefix := range prefixes {
-		for _, f := range l.modelFiles() {
-			if err := writeFile(t, prefix+f.name, f.write); err != nil {
-				return err
-			}
+	for _, f := range abilities[Saver](s.Learner) {
+		if err := f.Save(dir); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// modelFile is one file of a model folder.
-type modelFile struct {
-	name   string
-	params []*tensor.Param // that it holds
-	write  func(io.Writer) error
+// folder is how the model is stored.
+func (s *Session) folder() Folder {
+	if f, ok := ability[Folder](s.Learner); ok {
+		return f
+	}
+	return newParamFolder(s.be, s.Learner)
+}
+
+// writeModel writes the model folder, and the one of the best weights too where
+// best is set.
+func writeModel(t *checkpoint.Txn, best bool, folder Folder) error {
+	prefixes := []string{"", bestDir + "/"}
+	if !best {
+		prefixes = prefixes[:1]
+	}
+	for _, prefix := range prefixes {
+		for _, f := range folder.Files() {
+			if err := writeFile(t, prefix+f.Name, f.Write); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // bytesOf is the size of parameters.
@@ -88,8 +102,8 @@ func bytesOf(params []*tensor.Param) (n int64) {
 // checkpointBytes is about what a checkpoint takes on disk.
 func (s *Session) checkpointBytes(best bool) int64 {
 	var weights, moments int64
-	for _, f := range s.learner.modelFiles() {
-		weights += bytesOf(f.params)
+	for _, f := range s.folder().Files() {
+		weights += bytesOf(f.Params)
 	}
 	for _, m := range s.Optimizer.Moments() {
 		moments += m.Value.Bytes()
@@ -144,16 +158,19 @@ func momentType(m optim.Moment) safetensors.DType {
 // there is none yet.
 func (r *Run) load(s *Session) error {
 	if r.State.Step == 0 {
-		return s.Init()
+		if err := s.Init(); err != nil || r.Dir == "" || r.own == nil {
+			return err
+		}
+		return r.saveBeside(s, r.Dir)
 	}
-	if err := s.inUse(func() error { return s.learner.readModel(r.Dir) }); err != nil {
+	if err := s.inUse(func() error { return s.folder().ReadModel(r.Dir) }); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(r.Dir, filepath.FromSlash(trainedFile))); s.average == nil && err == nil {
 		return fmt.Errorf("train: %s: %w: the weights of this run are averaged; resume with the --ema that it had", r.Dir, convert.ErrMismatch)
 	}
 	if s.average != nil {
-		if err := readTrained(r.Dir, s.learner.readWeights); err != nil {
+		if err := readTrained(r.Dir, s.folder().ReadWeights); err != nil {
 			return err
 		}
 	}

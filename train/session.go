@@ -10,54 +10,75 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Session is a model in training on one backend: everything that a step needs,
-// and nothing that outlives the process.
+// Options are what a run or a session of your own Learner is made with.
+type Options struct {
+	Common
+	// Maker makes an optimiser of your own; nil: the one that Optimizer names.
+	Maker optim.Maker
+	// Through returns a sink between back-propagation, or Accumulate, and the sinks that clip and update, for example
+	// an all-reduce; nil: there is none.
+	Through func(be backend.Backend, next Sink) Sink
+	// Baseline counts the first evaluation, before any step, as the best so far: for a model that was trained before.
+	Baseline bool
+}
+
+// maker is what makes the optimiser.
+func (o Options) maker() optim.Maker {
+	if o.Maker != nil {
+		return o.Maker
+	}
+	return o.Optimizer
+}
+
+// Session is a Learner with its optimiser: everything that a step needs, and nothing that outlives the process.
 type Session struct {
+	Learner   Learner
 	Optimizer optim.Optimizer
 
 	be      backend.Backend
-	cfg     Config
-	learner learner
+	options Options
 	sink    Sink
+	ranger  Ranger         // nil: the range is not measured
 	average *optim.Average // of the weights; nil: there is none
 }
 
-// NewSession allocates model and optimiser of cfg on be, to learn from samples.
-// Weights are unspecified until Init.
-func NewSession(be backend.Backend, cfg Config, samples Samples) (*Session, error) {
-	if err := cfg.Validate(); err != nil {
+// NewSession allocates the optimiser of l, which is on be. Weights are unspecified until Init. It fails with
+// ErrCombination for settings that exclude each other.
+func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
+	if err := o.Common.Validate(); err != nil {
 		return nil, err
 	}
-	l, err := samples.learner(be, cfg)
+	opt, err := o.maker().New(be, l.Trainable())
 	if err != nil {
 		return nil, err
 	}
-	opt, err := cfg.Optimizer.New(be, l.Learned())
-	if err != nil {
-		return nil, err
-	}
-	s := &Session{Optimizer: opt, be: be, cfg: cfg, learner: l}
+	s := &Session{Learner: l, Optimizer: opt, be: be, options: o}
+	s.ranger, _ = ability[Ranger](l)
 	s.sink = UpdateNow(be, opt)
-	if cfg.Loop.Clip > 0 {
-		s.sink = Clip(be, l.Learned(), cfg.Loop.Clip, s.sink)
+	if o.Loop.Clip > 0 {
+		s.sink = Clip(be, l.Trainable(), o.Loop.Clip, s.sink)
 	}
-	if !cfg.updatesNow() {
-		s.sink = Accumulate(be, l.Learned(), cfg.Loop.microBatches(), s.sink)
+	if o.Through != nil {
+		s.sink = o.Through(be, s.sink)
 	}
-	if cfg.Loop.EMA > 0 {
-		s.average = optim.NewAverage(be, l.Learned(), cfg.Loop.EMA)
+	if !o.updatesNow() {
+		s.sink = Accumulate(be, l.Trainable(), o.Loop.microBatches(), s.sink)
+	}
+	if o.Loop.EMA > 0 {
+		s.average = optim.NewAverage(be, l.Trainable(), o.Loop.EMA)
 	}
 	return s, nil
 }
 
 // Params lists every parameter of the model.
-func (s *Session) Params() []*tensor.Param { return s.learner.Params() }
+func (s *Session) Params() []*tensor.Param { return s.Learner.Params() }
 
-// Init gives the model the weights with which a run begins: initial ones drawn
-// from its seed, or those that it is to start from.
+// Init gives the model the weights with which a run begins (see Initialiser).
 func (s *Session) Init() error {
-	if err := s.learner.start(s.cfg.Loop.Seed); err != nil {
-		return err
+	if i, ok := ability[Initialiser](s.Learner); ok {
+		if err := i.Initialise(s.options.Loop.Seed); err != nil {
+			return err
+		}
 	}
 	if s.average != nil {
 		s.average.Start()
@@ -65,8 +86,7 @@ func (s *Session) Init() error {
 	return nil
 }
 
-// inUse calls f while the model has the weights that are evaluated and given
-// away: their average, where there is one.
+// inUse calls f while the model has the weights that are evaluated and given away: their average, if there is one.
 func (s *Session) inUse(f func() error) error {
 	if s.average != nil {
 		s.average.Swap()
@@ -75,10 +95,14 @@ func (s *Session) inUse(f func() error) error {
 	return f()
 }
 
-// evaluate measures the weights in use (see learner).
+// evaluate measures the weights in use (see Evaluator).
 func (s *Session) evaluate(ctx context.Context, training bool) (score Score, ok bool, err error) {
+	e, able := ability[Evaluator](s.Learner)
+	if !able {
+		return unmeasured, false, nil
+	}
 	err = s.inUse(func() error {
-		score, ok, err = s.learner.evaluate(ctx, training)
+		score, ok, err = e.Evaluate(ctx, training)
 		return err
 	})
 	return score, ok, err
@@ -96,23 +120,26 @@ type StepResult struct {
 // Step runs optimiser step number step (1, 2, ...). On failure no parameter has
 // changed.
 func (s *Session) Step(step int) (StepResult, error) {
-	r := StepResult{LR: s.cfg.Schedule.At(step)}
-	samples, losses, err := s.learner.batch(step)
+	r := StepResult{LR: s.options.Schedule.At(step)}
+	samples, losses, err := s.Learner.Size(step)
 	if err != nil {
 		return r, err
 	}
 	r.Losses = losses
-	micro := samples / s.cfg.Loop.microBatches()
+	micro := samples
+	if m := s.options.Loop.MicroBatch; m > 0 {
+		micro = m
+	}
 	s.sink.Begin(step, r.LR)
 	var sum float64
 	for first := 0; first < samples; first += micro {
-		pass := backend.Pass{Train: true, Seed: s.cfg.Loop.Seed, Step: step, Sample: first}
-		each, err := s.learner.step(pass, micro, float32(1/float64(losses)), s.sink)
+		pass := backend.Pass{Train: true, Seed: s.options.Loop.Seed, Step: step, Sample: first}
+		each, err := s.Learner.Step(pass, min(micro, samples-first), float32(1/float64(losses)), s.sink)
 		if err != nil {
 			return r, err
 		}
 		sum = model.AddLosses(sum, each)
-		r.MaxAbs = max(r.MaxAbs, s.learner.maxAbs())
+		r.MaxAbs = max(r.MaxAbs, maxAbs(s.ranger))
 	}
 	r.Loss = sum / float64(losses)
 	if r.GradNorm, err = s.sink.End(); err == nil && s.average != nil {
@@ -125,7 +152,7 @@ func (s *Session) Step(step int) (StepResult, error) {
 // which its loss, taken before, does not show: such weights must not replace a
 // checkpoint.
 func (s *Session) finite(step int) error {
-	if p := optim.NotFinite(s.be, s.learner.Learned()); p != nil {
+	if p := optim.NotFinite(s.be, s.Learner.Trainable()); p != nil {
 		return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
 			p.Name, step, model.ErrDiverged)
 	}

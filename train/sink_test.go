@@ -26,7 +26,7 @@ func TestInfiniteGradientNorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer be.Close()
-	s, err := NewSession(be, cfg, blank(cfg))
+	s, err := newSession(be, cfg, blank(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}

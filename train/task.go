@@ -3,19 +3,14 @@ package train
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
 	"slices"
 
-	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
-	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
-	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/tensor"
 )
 
 // Task names what a run learns.
@@ -38,11 +33,10 @@ func Tasks() []Task { return []Task{TaskText, TaskImage, TaskTranslation, TaskCo
 func (t Task) ofPairs() bool { return t == TaskTranslation || t == TaskCompletion }
 func (t Task) ofGPT() bool   { return t == TaskText || t == TaskCompletion }
 
-// Samples is what a session learns from: a run's Text, Images or Pairs, or those
-// of Random.
+// Samples is what a run learns from: its Text, Images or Pairs, or made-up ones from Random.
 type Samples interface {
-	// learner allocates the model of cfg on be, to learn from these samples.
-	learner(be backend.Backend, cfg Config) (learner, error)
+	// Learner allocates the model of cfg on be, to learn from these samples.
+	Learner(be backend.Backend, cfg Config) (Learner, error)
 }
 
 // samples are those of a run directory.
@@ -97,47 +91,6 @@ func blank(cfg Config) Samples {
 		return blankPairs(cfg)
 	}
 	return tokens{noTokens{}}
-}
-
-// learner is a model in training on one backend, with its samples: all that the
-// loop knows of a task.
-type learner interface {
-	// Params lists every parameter; Learned lists those that the run changes.
-	Params() []*tensor.Param
-	Learned() []*tensor.Param
-	// start gives the parameters the values with which a run begins.
-	start(seed uint64) error
-	// notes are what a user should know of how the run begins.
-	notes() []string
-	// batch returns how many samples the batch of a step has, and how many losses
-	// they have.
-	batch(step int) (samples, losses int, err error)
-	// largest lists steps among whose batches is the one that takes most memory, in
-	// rising order.
-	largest() ([]int, error)
-	// step trains on n samples from pass.Sample on and returns their losses.
-	// It fails before any gradient reaches sink.
-	step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error)
-	// maxAbs is the largest |x| of the residual stream in the latest step; 0
-	// without a grid.
-	maxAbs() float64
-	// evaluate measures the model as it is used, on held-out samples or on those
-	// that it learns from, until ctx is done, whose error it returns then. ok is false
-	// where there are none to evaluate.
-	evaluate(ctx context.Context, training bool) (s Score, ok bool, err error)
-	// fields are what is recorded of a score.
-	fields(prefix string, s Score) []metric.Field
-	// rehearse runs what a run does with memory outside its steps, on the largest
-	// sizes.
-	rehearse() error
-	// show lets the model write something.
-	show() (string, error)
-
-	// The files of the model folder, and how they are read; and the weights alone.
-	modelFiles() []modelFile
-	readModel(dir string) error
-	writeWeights(w io.Writer) error
-	readWeights(f convert.Tensors) error
 }
 
 // Score is what an evaluation measures.

@@ -14,7 +14,6 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -29,7 +28,8 @@ type translation struct {
 	room       *pairs.Batch      // of the batch at hand; grows to the largest
 }
 
-func (p *Pairs) learner(be backend.Backend, cfg Config) (learner, error) {
+// Learner returns a model that learns the pairs.
+func (p *Pairs) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	if cfg.Task == TaskCompletion {
 		return p.completion(be, cfg)
 	}
@@ -59,25 +59,20 @@ func newTranslation(be backend.Backend, cfg Config, batches pairSource) (*transl
 	return &translation{Seq2Seq: m, be: be, cfg: cfg, batches: batches, room: pairs.NewBatch(pairs.Room{})}, nil
 }
 
-func (t *translation) start(seed uint64) error {
+func (t *translation) Initialise(seed uint64) error {
 	t.Init(seed)
 	return nil
 }
 
-func (t *translation) notes() []string { return nil }
-
-// Learned is every parameter.
-func (t *translation) Learned() []*tensor.Param { return t.Params() }
-
-// batch returns the size of a step's batch; a loss is a target's.
-func (t *translation) batch(step int) (samples, losses int, err error) {
+// Size returns the size of a step's batch; a loss is a target's.
+func (t *translation) Size(step int) (samples, losses int, err error) {
 	s, err := t.batches.Shape(step)
 	return s.B, s.Targets, err
 }
 
-// largest lists the steps whose batches no other one's exceeds in every size: what
+// Largest lists the steps whose batches no other one's exceeds in every size: what
 // takes memory grows with each of them.
-func (t *translation) largest() ([]int, error) {
+func (t *translation) Largest() ([]int, error) {
 	var f frontier
 	for step := 1; step <= t.cfg.Schedule.Steps; step++ {
 		s, err := t.batches.Shape(step)
@@ -109,11 +104,11 @@ func (f *frontier) add(s pairs.Shape, at int) {
 	f.shapes, f.at = append(f.shapes, s), append(f.at, at)
 }
 
-func (t *translation) step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (t *translation) Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := t.batches.Fill(pass.Step, pass.Sample, n, t.room); err != nil {
 		return nil, err
 	}
-	return t.Step(PairBatch(t.room), pass, scale, sink)
+	return t.Seq2Seq.Step(PairBatch(t.room), pass, scale, sink)
 }
 
 // PairBatch is b as models take it; they share memory.
@@ -121,11 +116,9 @@ func PairBatch(b *pairs.Batch) model.PairBatch {
 	return model.PairBatch{B: b.B, S: b.S, T: b.T, Source: b.Source, Input: b.Input, Target: b.Target, SourceLengths: b.SourceLengths}
 }
 
-func (t *translation) maxAbs() float64 { return t.MaxAbs() }
-
-// evaluate measures the ordinary transformer (gamma 0) on the run's grid, without
+// Evaluate measures the ordinary transformer (gamma 0) on the run's grid, without
 // label smoothing.
-func (t *translation) evaluate(ctx context.Context, training bool) (Score, bool, error) {
+func (t *translation) Evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := t.val
 	if training {
 		set = t.train
@@ -137,9 +130,11 @@ func (t *translation) evaluate(ctx context.Context, training bool) (Score, bool,
 	return Score{Loss: loss}, true, err
 }
 
-func (t *translation) fields(prefix string, s Score) []metric.Field {
-	return []metric.Field{{Name: prefix + "loss", Value: s.Loss}, {Name: prefix + "perplexity", Value: metric.Perplexity(s.Loss)}}
-}
+// Record records the loss and the perplexity.
+func (t *translation) Record(prefix string, s Score) []metric.Field { return TokenFields(prefix, s) }
+
+// Unit is tokens.
+func (t *translation) Unit() string { return "tokens" }
 
 // MeanLoss returns the mean loss per target token, and their number, over about most
 // pairs of set, in evenly spaced batches of all lengths; 0 for all of it. Batches
@@ -181,7 +176,7 @@ func eachBatch(ctx context.Context, set *pairs.Sequential, most int, room *pairs
 	return nil
 }
 
-func (t *translation) rehearse() error {
+func (t *translation) Rehearse() error {
 	for _, set := range []*pairs.Sequential{t.val, t.train} {
 		if set == nil {
 			continue
@@ -225,7 +220,7 @@ func (t *translation) translate() (source, target, own []int32, err error) {
 }
 
 // show translates a sentence that is held out.
-func (t *translation) show() (string, error) {
+func (t *translation) Sample() (string, error) {
 	source, target, own, err := t.translate()
 	if err != nil {
 		return "", err
@@ -244,8 +239,8 @@ func (t *translation) show() (string, error) {
 	return fmt.Sprintf("%s\n-> %s\n(%s)", lines[0], lines[1], lines[2]), nil
 }
 
-func (t *translation) modelFiles() []modelFile {
-	return []modelFile{{modelConfig, nil, t.writeConfig}, {weightsFile, t.Params(), t.writeWeights}}
+func (t *translation) Files() []File {
+	return []File{{modelConfig, nil, t.writeConfig}, {weightsFile, t.Params(), t.WriteWeights}}
 }
 
 func (t *translation) writeConfig(w io.Writer) error {
@@ -254,12 +249,12 @@ func (t *translation) writeConfig(w io.Writer) error {
 		SourceEnd: s.SourceEnd, SourcePad: s.SourcePad, Begin: s.Begin, End: s.End, Pad: s.Pad})
 }
 
-func (t *translation) readModel(dir string) error { return readFolder(dir, t.readWeights) }
+func (t *translation) ReadModel(dir string) error { return readFolder(dir, t.ReadWeights) }
 
-func (t *translation) writeWeights(w io.Writer) error {
+func (t *translation) WriteWeights(w io.Writer) error {
 	return convert.WriteSeq2Seq(w, t.be, t.Seq2Seq)
 }
-func (t *translation) readWeights(f convert.Tensors) error {
+func (t *translation) ReadWeights(f convert.Tensors) error {
 	return convert.ReadSeq2Seq(t.be, t.Seq2Seq, f)
 }
 
@@ -305,7 +300,8 @@ func blankPairs(cfg Config) madeUpPairs {
 	return m
 }
 
-func (m madeUpPairs) learner(be backend.Backend, cfg Config) (learner, error) {
+// Learner returns a model that learns the made-up pairs.
+func (m madeUpPairs) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	cfg.Schedule.Steps = max(cfg.Schedule.Steps, len(m.lengths)) // all of them are planned
 	if cfg.Task == TaskCompletion {
 		return newCompletion(be, cfg, m)

@@ -207,7 +207,7 @@ func (l *language) readBase() error {
 	t := l.cfg.Tune
 	err := checkBase(t.From, t.Base)
 	if err == nil {
-		err = readFolder(t.From, l.readWeights)
+		err = readFolder(t.From, l.ReadWeights)
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("train: the model that this run started from is not there any more; put it back, or name its folder in %s, as tune.from: %w", configFile, err)
@@ -215,11 +215,11 @@ func (l *language) readBase() error {
 	return err
 }
 
-// readModel fills the model from the folder dir of a run: all weights, or the
+// ReadModel fills the model from the folder dir of a run: all weights, or the
 // adapters, and then the weights of the model that the run started from.
-func (l *language) readModel(dir string) error {
+func (l *language) ReadModel(dir string) error {
 	if l.LoRA.Rank == 0 {
-		return readFolder(dir, l.readWeights)
+		return readFolder(dir, l.ReadWeights)
 	}
 	if err := l.readBase(); err != nil {
 		return err
@@ -227,13 +227,13 @@ func (l *language) readModel(dir string) error {
 	return convert.LoadAdapter(l.be, l.GPT, dir)
 }
 
-// modelFiles are those of the model folder: with adapters, PEFT's.
-func (l *language) modelFiles() []modelFile {
-	config := modelFile{modelConfig, nil, l.writeConfig}
+// Files are the files of the model folder: with adapters, PEFT's.
+func (l *language) Files() []File {
+	config := File{modelConfig, nil, l.writeConfig}
 	if l.LoRA.Rank == 0 {
-		return []modelFile{config, {weightsFile, l.Params(), l.writeWeights}}
+		return []File{config, {weightsFile, l.Params(), l.WriteWeights}}
 	}
-	return []modelFile{config,
+	return []File{config,
 		{convert.AdapterConfigFile, nil, func(w io.Writer) error { return convert.WriteAdapterConfig(w, l.GPT, l.cfg.Tune.From) }},
 		{convert.AdapterFile, l.Adapters(), func(w io.Writer) error { return convert.WriteAdapter(w, l.be, l.GPT) }}}
 }

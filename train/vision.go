@@ -14,7 +14,6 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/tensor"
 )
 
 // vision is a ViT that learns images.
@@ -40,7 +39,7 @@ func newVision(be backend.Backend, cfg Config, batches pixelSource) (*vision, er
 		logits: make([]float32, n*cfg.ViT.Classes)}, nil
 }
 
-func (v *vision) start(seed uint64) error {
+func (v *vision) Initialise(seed uint64) error {
 	v.Init(seed)
 	if v.cfg.Images.From == "" {
 		return nil
@@ -52,25 +51,22 @@ func (v *vision) start(seed uint64) error {
 	})
 }
 
-func (v *vision) notes() []string { return v.remarks }
+func (v *vision) Notes() []string { return v.remarks }
 
-// Learned is every parameter.
-func (v *vision) Learned() []*tensor.Param { return v.Params() }
-
-// batch returns the size of every batch; an image has one loss.
-func (v *vision) batch(int) (samples, losses int, err error) {
+// Size returns the size of every batch; an image has one loss.
+func (v *vision) Size(int) (samples, losses int, err error) {
 	return v.cfg.Loop.Batch, v.cfg.Loop.Batch, nil
 }
 
-// largest is any step.
-func (v *vision) largest() ([]int, error) { return []int{1}, nil }
+// Largest is any step.
+func (v *vision) Largest() ([]int, error) { return []int{1}, nil }
 
-func (v *vision) step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (v *vision) Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := v.first(n)
 	if err := v.batches.Batch(pass.Step, pass.Sample, n, b.Pixels, b.Targets); err != nil {
 		return nil, err
 	}
-	return v.Step(b, pass, scale, sink)
+	return v.ViT.Step(b, pass, scale, sink)
 }
 
 // first is room for n images.
@@ -78,10 +74,8 @@ func (v *vision) first(n int) model.ImageBatch {
 	return model.ImageBatch{Size: n, Pixels: v.room.Pixels[:n*v.cfg.ViT.Pixels()], Targets: v.room.Targets[:n*v.cfg.ViT.Classes]}
 }
 
-func (v *vision) maxAbs() float64 { return v.Stack.MaxAbs() }
-
-// evaluate measures the ordinary transformer (gamma 0) on the run's grid.
-func (v *vision) evaluate(ctx context.Context, training bool) (Score, bool, error) {
+// Evaluate measures the ordinary transformer (gamma 0) on the run's grid.
+func (v *vision) Evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	set := v.val
 	if training {
 		set = v.train
@@ -94,7 +88,11 @@ func (v *vision) evaluate(ctx context.Context, training bool) (Score, bool, erro
 	return Score{Loss: c.Loss(), Accuracy: c.Accuracy(), Top5: c.Top5Accuracy()}, true, err
 }
 
-func (v *vision) fields(prefix string, s Score) []metric.Field {
+// Unit is images.
+func (v *vision) Unit() string { return "images" }
+
+// Record records the loss and both accuracies.
+func (v *vision) Record(prefix string, s Score) []metric.Field {
 	return []metric.Field{{Name: prefix + "loss", Value: s.Loss}, {Name: prefix + "accuracy", Value: s.Accuracy}, {Name: prefix + "top5", Value: s.Top5}}
 }
 
@@ -154,23 +152,20 @@ func pick(i, n, all int) int {
 	return int(low + int64(key.Uint64(0)%uint64(high-low)))
 }
 
-func (v *vision) rehearse() error { return v.Logits(v.logits, v.room, v.cfg.Method.Grid, 0) }
+func (v *vision) Rehearse() error { return v.Logits(v.logits, v.room, v.cfg.Method.Grid, 0) }
 
-// show has nothing to write.
-func (v *vision) show() (string, error) { return "", nil }
-
-func (v *vision) modelFiles() []modelFile {
-	return []modelFile{{modelConfig, nil, v.writeConfig}, {weightsFile, v.Params(), v.writeWeights}}
+func (v *vision) Files() []File {
+	return []File{{modelConfig, nil, v.writeConfig}, {weightsFile, v.Params(), v.WriteWeights}}
 }
 
-func (v *vision) readModel(dir string) error { return readFolder(dir, v.readWeights) }
+func (v *vision) ReadModel(dir string) error { return readFolder(dir, v.ReadWeights) }
 
 func (v *vision) writeConfig(w io.Writer) error {
 	return convert.WriteViTConfig(w, convert.ViTInfo{Config: v.cfg.ViT, Labels: v.classes, Mean: v.cfg.Pixels.Mean, Std: v.cfg.Pixels.Std})
 }
 
-func (v *vision) writeWeights(w io.Writer) error      { return convert.WriteViT(w, v.be, v.ViT) }
-func (v *vision) readWeights(f convert.Tensors) error { return convert.ReadViT(v.be, v.ViT, f) }
+func (v *vision) WriteWeights(w io.Writer) error      { return convert.WriteViT(w, v.be, v.ViT) }
+func (v *vision) ReadWeights(f convert.Tensors) error { return convert.ReadViT(v.be, v.ViT, f) }
 
 // pixelSource fills the samples first..first+n-1 of a step's batch.
 type pixelSource interface {
@@ -180,7 +175,8 @@ type pixelSource interface {
 // imageSource is images without a data set.
 type imageSource struct{ pixelSource }
 
-func (s imageSource) learner(be backend.Backend, cfg Config) (learner, error) {
+// Learner returns a ViT that learns the images.
+func (s imageSource) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	return newVision(be, cfg, s.pixelSource)
 }
 

@@ -30,7 +30,7 @@ type Trial struct {
 
 // OfGPT returns m on batch b.
 func OfGPT(m *model.GPT, b model.Batch) Subject {
-	return Subject{Blocks: m.Config.Layers, Losses: len(b.Inputs), Params: m.Learned(), With: func(opt bdia.Options) (Trial, error) {
+	return Subject{Blocks: m.Config.Layers, Losses: len(b.Inputs), Params: m.Trainable(), With: func(opt bdia.Options) (Trial, error) {
 		m, err := m.WithOptions(opt)
 		if err != nil {
 			return Trial{}, err

@@ -1,0 +1,153 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/optim"
+)
+
+// Common are the settings that every run has.
+type Common struct {
+	Method    bdia.Options    `yaml:"method"` // of the model
+	Optimizer optim.Config    `yaml:"optimizer"`
+	Schedule  optim.Schedule  `yaml:"schedule"`
+	Loop      LoopConfig      `yaml:"loop"`
+	Engine    backend.Options `yaml:"engine"`
+}
+
+// DefaultCommon returns settings for steps steps of a model of your own: AdamW with a cosine schedule, a warm-up of a
+// twentieth of the steps, and evaluations at ten points.
+func DefaultCommon(steps int) Common {
+	o, _ := optim.Default("adamw")
+	return Common{Method: bdia.DefaultOptions(), Optimizer: o,
+		Schedule: optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.1, Warmup: steps / 20, Steps: steps},
+		Loop:     LoopConfig{Update: WhenAuto, Seed: 1, EvalEvery: max(1, steps/10), LogEvery: 10}}
+}
+
+// Validate reports the first setting that cannot be.
+func (c Common) Validate() error {
+	return firstOf(c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.validateEngine())
+}
+
+// ErrCombination is wrapped by errors about choices that exclude each other.
+var ErrCombination = errors.New("impossible combination")
+
+// When says when gradients are applied.
+type When string
+
+const (
+	WhenAuto When = "auto" // now where it is possible, else end
+	WhenNow  When = "now"  // each block at once, in the reverse walk: online back-propagation
+	WhenEnd  When = "end"  // all at the end of the step
+)
+
+// LoopConfig describes the loop around the steps.
+type LoopConfig struct {
+	Batch        int     `yaml:"batch"`         // samples of a step; 0: as many pairs as its tokens allow
+	MicroBatch   int     `yaml:"micro_batch"`   // samples at a time; 0: the whole batch
+	Update       When    `yaml:"update"`        // auto, now or end
+	EMA          float64 `yaml:"ema"`           // decay of a moving average of the weights, which is then what is evaluated; 0: none
+	Clip         float64 `yaml:"clip"`          // largest global gradient norm; 0: no clipping
+	Seed         uint64  `yaml:"seed"`          // of weights, data order, augmentation, gamma and dropout
+	EvalEvery    int     `yaml:"eval_every"`    // steps between evaluations; 0: at the end only
+	EvalSamples  int     `yaml:"eval_samples"`  // most windows, images or pairs of an evaluation; 0: all
+	EvalTrain    bool    `yaml:"eval_train"`    // evaluate on what is trained on as well
+	Patience     int     `yaml:"patience"`      // stop after so many evaluations without a better one; 0: never
+	SampleEvery  int     `yaml:"sample_every"`  // steps between samples of text; 0: never
+	SampleTokens int     `yaml:"sample_tokens"` // length of a sample
+	SaveEvery    int     `yaml:"save_every"`    // steps between checkpoints; 0: at evaluations
+	LogEvery     int     `yaml:"log_every"`     // steps between records of the training loss
+	TensorBoard  bool    `yaml:"tensorboard"`   // write TensorBoard event files
+}
+
+// Sizes beyond these are taken for mistakes: no machine has memory for them, and
+// they keep every sum of sizes within range.
+const (
+	maxTokens  = 1 << 24 // positions in a micro-batch
+	maxPixels  = 1 << 28 // values of images in a micro-batch
+	maxSamples = 1 << 24 // in a batch
+)
+
+// validateEngine leaves out the instruction set: a run goes on with another one on a
+// machine that lacks the recorded one.
+func (c Common) validateEngine() error {
+	e := c.Engine
+	e.ISA = ""
+	return e.Validate()
+}
+
+// Validate reports the first setting that cannot be.
+func (l LoopConfig) Validate() error {
+	if l.Batch < 0 || l.Batch > maxSamples {
+		return errBatch(l.Batch)
+	}
+	if l.MicroBatch < 0 || l.Batch%l.SamplesAtOnce() != 0 {
+		return fmt.Errorf("train: a batch of %d cannot be cut into micro-batches of %d; choose a divisor, or 0 for the whole batch", l.Batch, l.MicroBatch)
+	}
+	if !(l.EMA >= 0 && l.EMA < 1) {
+		return fmt.Errorf("train: the average of the weights decays with %v; it must be at least 0 and below 1", l.EMA)
+	}
+	if !(l.Clip >= 0) {
+		return fmt.Errorf("train: clipping at norm %v; it must be positive, or 0 for none", l.Clip)
+	}
+	for _, n := range []struct {
+		name string
+		v    int
+	}{{"eval_every", l.EvalEvery}, {"eval_samples", l.EvalSamples}, {"patience", l.Patience}, {"sample_every", l.SampleEvery},
+		{"sample_tokens", l.SampleTokens}, {"save_every", l.SaveEvery}, {"log_every", l.LogEvery}} {
+		if n.v < 0 {
+			return fmt.Errorf("train: %s is %d; it must not be negative", n.name, n.v)
+		}
+	}
+	switch l.Update {
+	case WhenAuto, WhenEnd:
+	case WhenNow:
+		if l.Clip > 0 {
+			return fmt.Errorf("train: %w: updating in the reverse walk and clipping by global norm, which is known only after it; "+
+				"use --update end or --clip 0", ErrCombination)
+		}
+		if l.microBatches() > 1 {
+			return fmt.Errorf("train: %w: updating in the reverse walk and accumulating %d micro-batches; use --update end or --micro-batch 0",
+				ErrCombination, l.microBatches())
+		}
+	default:
+		return fmt.Errorf("train: unknown update %q; use auto, now or end", l.Update)
+	}
+	return nil
+}
+
+func errBatch(n int) error {
+	return fmt.Errorf("train: a batch of %d samples; it must have from 1 to %d", n, maxSamples)
+}
+
+// SamplesAtOnce returns how many samples go through the model together: a
+// micro-batch, or the whole batch where that is not cut.
+func (l LoopConfig) SamplesAtOnce() int {
+	if l.MicroBatch == 0 {
+		return max(l.Batch, 1)
+	}
+	return l.MicroBatch
+}
+
+// microBatches is in how many pieces a batch is cut: at least 2 if only the size of a piece is known.
+func (l LoopConfig) microBatches() int {
+	if l.MicroBatch > 0 && l.Batch == 0 {
+		return 2
+	}
+	return max(l.Batch/l.SamplesAtOnce(), 1)
+}
+
+// updatesNow resolves auto: online back-propagation is for the reverse walk of
+// a reversible stack, where nothing has to wait for the end of the step.
+func (c Common) updatesNow() bool {
+	switch c.Loop.Update {
+	case WhenNow:
+		return true
+	case WhenAuto:
+		return c.Method.Memory == bdia.Reversible && c.Loop.Clip == 0 && c.Loop.microBatches() == 1
+	}
+	return false
+}
