@@ -29,7 +29,7 @@ func TestCreateRefusesARun(t *testing.T) {
 	if !errors.Is(err, ErrExists) {
 		t.Errorf("error %v, want ErrExists", err)
 	}
-	oneLine(t, err, "train: ", r.Dir, "--resume", "--out")
+	oneLine(t, err, "train: ", r.Dir, "holds a run already")
 	if after := listing(t, r.Dir); after != before {
 		t.Errorf("the refused Create changed the run:\n%s\nbefore\n%s", after, before)
 	}
@@ -153,7 +153,7 @@ func TestLocked(t *testing.T) {
 		if !errors.Is(err, checkpoint.ErrLocked) {
 			t.Errorf("%s: error %v, want ErrLocked", what, err)
 		}
-		oneLine(t, err, "process", "--out")
+		oneLine(t, err, "process", "another folder")
 	}
 	if open(t, r.Dir).Config != r.Config || r.Config == changed {
 		t.Error("the refused Reconfigure changed the settings")
