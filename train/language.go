@@ -28,6 +28,7 @@ type language struct {
 	room model.Batch // for a micro-batch
 }
 
+// Learner returns a GPT that learns the text.
 func (t *Text) Learner(be backend.Backend, cfg Config) (Learner, error) {
 	w, err := t.windows(cfg)
 	if err != nil {
