@@ -2,7 +2,6 @@ package data
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Encoder is what this package needs of a tokenizer.
@@ -140,7 +141,7 @@ func textSize(path string, limit int64) (int64, error) {
 	defer f.Close()
 	head := make([]byte, 8<<10)
 	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
 		return 0, err
 	}
 	if bytes.IndexByte(head[:n], 0) >= 0 {
@@ -173,10 +174,10 @@ func textSize(path string, limit int64) (int64, error) {
 	return limit, nil
 }
 
-// textFile is a file of text, which is unpacked if it is compressed by gzip.
+// textFile is an open file of text, unpacked, with its byte order mark.
 type textFile struct {
-	file     *os.File
-	unpacked *gzip.Reader // nil where it is plain
+	*textfile.Reader
+	file *os.File
 }
 
 func openText(path string) (*textFile, error) {
@@ -184,26 +185,14 @@ func openText(path string) (*textFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &textFile{file: f}
-	var magic [2]byte
-	if _, err := f.ReadAt(magic[:], 0); err != nil || string(magic[:]) != "\x1f\x8b" {
-		return t, nil
-	}
-	if t.unpacked, err = gzip.NewReader(f); err != nil {
-		f.Close()
-		return nil, t.damaged(err)
-	}
-	return t, nil
+	return &textFile{textfile.New(f, textfile.Options{KeepMark: true}), f}, nil
 }
 
-// Read reads the text.
+// Read reads the text. The error of damaged data names the file.
 func (t *textFile) Read(p []byte) (int, error) {
-	if t.unpacked == nil {
-		return t.file.Read(p)
-	}
-	n, err := t.unpacked.Read(p)
-	if err != nil && err != io.EOF {
-		err = t.damaged(err)
+	n, err := t.Reader.Read(p)
+	if errors.Is(err, textfile.ErrDamaged) {
+		err = fmt.Errorf("%s: %w", t.file.Name(), err)
 	}
 	return n, err
 }
@@ -211,14 +200,14 @@ func (t *textFile) Read(p []byte) (int, error) {
 // Close closes the file.
 func (t *textFile) Close() error { return t.file.Close() }
 
-func (t *textFile) damaged(err error) error {
-	return fmt.Errorf("%s: its compressed data are damaged (%v); make or download it again", t.file.Name(), err)
-}
-
-// size returns how many bytes the text has, the first n of which were read: of a
-// compressed one more than limit if it has more, where that is above 0.
+// size returns how many bytes the text has, when n of them have been read. Counting
+// in compressed text ends beyond limit, if that is above 0.
 func (t *textFile) size(n, limit int64) (int64, error) {
-	if t.unpacked == nil {
+	packed, err := t.Packed()
+	if err != nil {
+		return 0, err
+	}
+	if !packed {
 		info, err := t.file.Stat()
 		if err != nil {
 			return 0, err

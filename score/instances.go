@@ -1,7 +1,6 @@
 package score
 
 import (
-	"bufio"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // ErrTable is wrapped by errors about a file without a table of references.
@@ -91,16 +92,15 @@ func readReferences(s Stream) ([][]string, error) {
 
 // readTexts returns the lines of a file.
 func readTexts(s Stream) ([]string, error) {
-	text, err := s.capped()
-	if err != nil {
-		return nil, err
-	}
-	r := &lineReader{name: s.Name, text: bufio.NewReader(text)}
+	r := newLineReader(s, false)
 	var lines []string
 	for {
 		line, err := r.next()
 		if errors.Is(err, io.EOF) {
 			break
+		}
+		if err == nil && r.bytes > maxCorpus {
+			err = fmt.Errorf("score: %s: %w", s.Name, errTooLarge)
 		}
 		if err == nil {
 			err = checkText(s.Name, r.lines, line)
@@ -137,15 +137,7 @@ var misread = strings.NewReplacer("Ł", "£", "Â£", "£", "Ã©", "é", "ã©"
 
 // readTable returns the references of each distinct input of a table.
 func readTable(s Stream) ([][]string, error) {
-	text, err := s.capped()
-	if err != nil {
-		return nil, err
-	}
-	buffered := bufio.NewReader(text)
-	if mark, _ := buffered.Peek(len(byteOrderMark)); string(mark) == byteOrderMark {
-		_, _ = buffered.Discard(len(byteOrderMark))
-	}
-	r := csv.NewReader(buffered)
+	r := csv.NewReader(&cappedReader{textfile.New(s.Text, textfile.Options{}), maxCorpus})
 	r.LazyQuotes, r.ReuseRecord = true, true
 	if strings.Contains(strings.ToLower(s.Name), ".tsv") {
 		r.Comma = '\t'
@@ -194,18 +186,13 @@ func readTable(s Stream) ([][]string, error) {
 	return groups, nil
 }
 
-const byteOrderMark = "\ufeff"
-
 func column(header []string, name string) int {
 	return slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), name) })
 }
 
-// capped returns the unzipped text. Reading more than maxCorpus bytes of it is an error.
-func (s Stream) capped() (io.Reader, error) {
-	text, err := s.open()
-	return &cappedReader{text, maxCorpus}, err
-}
+var errTooLarge = fmt.Errorf("the file is longer than %d MiB; score parts of it", maxCorpus>>20)
 
+// cappedReader fails a read of more than left bytes.
 type cappedReader struct {
 	text io.Reader
 	left int
@@ -214,7 +201,7 @@ type cappedReader struct {
 func (c *cappedReader) Read(b []byte) (int, error) {
 	n, err := c.text.Read(b)
 	if c.left -= n; c.left < 0 {
-		return 0, fmt.Errorf("the file is longer than %d MiB; score parts of it", maxCorpus>>20)
+		return 0, errTooLarge
 	}
 	return n, err
 }

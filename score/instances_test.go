@@ -63,6 +63,22 @@ func TestInstances(t *testing.T) {
 	}
 }
 
+// TestInstancesTooLarge: files of more bytes than the limit are refused, lines and
+// tables.
+func TestInstancesTooLarge(t *testing.T) {
+	t.Parallel()
+	spaces := strings.Repeat(" ", 1<<20-1) + "\n"
+	for _, c := range []struct{ hypotheses, name, references string }{
+		{strings.Repeat(spaces, 32) + "h\n", "a.txt", "r\n"},
+		{"h\n", "a.txt", strings.Repeat(spaces, 32) + "r\n"},
+		{"h\n", "a.csv", "mr,ref\n" + strings.Repeat("\n", 32<<20)},
+	} {
+		if _, err := instances(c.hypotheses, c.name, c.references); err == nil || !strings.Contains(err.Error(), ": the file is longer than 32 MiB; score parts of it") {
+			t.Errorf("%s: error %v", c.name, err)
+		}
+	}
+}
+
 // rows repeats a line for ever.
 type rows struct{ line, rest string }
 

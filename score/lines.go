@@ -1,13 +1,12 @@
 package score
 
 import (
-	"bufio"
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Errors of parallel files, for errors.Is.
@@ -16,9 +15,6 @@ var (
 	ErrLineCount      = errors.New("score: files of different length")
 	ErrEmptyReference = errors.New("score: empty reference")
 )
-
-// maxLine is the longest line in bytes. Memory is bounded by it.
-const maxLine = 1 << 20
 
 // Stream is a file of one segment a line, plain or compressed by gzip.
 type Stream struct {
@@ -37,11 +33,7 @@ type Stream struct {
 func Lines(hypotheses Stream, references []Stream, allowEmpty bool, each func(hypothesis string, references []string) error) error {
 	files := make([]*lineReader, 0, len(references)+1)
 	for i, s := range append(references[:len(references):len(references)], hypotheses) {
-		f, err := newLineReader(s, i < len(references) && !allowEmpty)
-		if err != nil {
-			return err
-		}
-		files = append(files, f)
+		files = append(files, newLineReader(s, i < len(references) && !allowEmpty))
 	}
 	segment := make([]string, len(files))
 	for good := true; ; {
@@ -96,9 +88,9 @@ func verdict(files []*lineReader) error {
 // lineReader reads the lines of one file.
 type lineReader struct {
 	name           string
-	text           *bufio.Reader
+	text           *textfile.Reader
 	refuseEmpty    bool
-	lines          int
+	lines, bytes   int
 	empty, invalid tally
 }
 
@@ -126,27 +118,8 @@ func plural(n int, what string) string {
 	return fmt.Sprintf("%d %s", n, what)
 }
 
-var gzipMagic = []byte{0x1f, 0x8b}
-
-func newLineReader(s Stream, refuseEmpty bool) (*lineReader, error) {
-	text, err := s.open()
-	if err != nil {
-		return nil, err
-	}
-	return &lineReader{name: s.Name, text: text, refuseEmpty: refuseEmpty}, nil
-}
-
-// open returns the text, unzipped.
-func (s Stream) open() (*bufio.Reader, error) {
-	text := bufio.NewReader(s.Text)
-	if start, _ := text.Peek(len(gzipMagic)); !bytes.Equal(start, gzipMagic) {
-		return text, nil
-	}
-	unzipped, err := gzip.NewReader(text)
-	if err != nil {
-		return nil, fmt.Errorf("score: %s: %w", s.Name, err)
-	}
-	return bufio.NewReader(unzipped), nil
+func newLineReader(s Stream, refuseEmpty bool) *lineReader {
+	return &lineReader{name: s.Name, text: textfile.New(s.Text, textfile.Options{KeepMark: true}), refuseEmpty: refuseEmpty}
 }
 
 // good tells whether there is nothing to complain about so far.
@@ -156,24 +129,17 @@ func (f *lineReader) good() bool {
 
 // next returns the next line, without white space at its end, or io.EOF.
 func (f *lineReader) next() (string, error) {
-	var line []byte
-	for {
-		part, err := f.text.ReadSlice('\n')
-		line = append(line, part...)
-		if len(line) > maxLine {
-			return "", fmt.Errorf("%w: %s: line %d is longer than 1 MiB; put one segment on a line", ErrText, f.name, f.lines+1)
-		}
-		if err == nil || errors.Is(err, io.EOF) && len(line) > 0 {
-			break
-		}
-		if errors.Is(err, io.EOF) {
-			return "", io.EOF
-		}
-		if !errors.Is(err, bufio.ErrBufferFull) {
-			return "", fmt.Errorf("score: %s: line %d: %w", f.name, f.lines+1, err)
-		}
+	line, err := f.text.Line()
+	switch {
+	case err == io.EOF:
+		return "", err
+	case err == textfile.ErrTooLong:
+		return "", fmt.Errorf("%w: %s: line %d is longer than 1 MiB; put one segment on a line", ErrText, f.name, f.lines+1)
+	case err != nil:
+		return "", fmt.Errorf("score: %s: line %d: %w", f.name, f.lines+1, err)
 	}
 	f.lines++
+	f.bytes += len(line)
 	if !utf8.Valid(line) {
 		f.invalid.add(f.lines)
 	}

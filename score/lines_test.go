@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // read returns the segments of texts, the hypotheses first, each as one string.
@@ -31,7 +33,7 @@ func TestLines(t *testing.T) {
 	z := gzip.NewWriter(&zipped)
 	io.WriteString(z, "r1\nr2\n")
 	z.Close()
-	long := strings.Repeat("a", maxLine-1) + "\n"
+	long := strings.Repeat("a", textfile.MaxLine) + "\n"
 	for _, c := range []struct {
 		allowEmpty bool
 		texts      []string
@@ -51,9 +53,9 @@ func TestLines(t *testing.T) {
 		{false, []string{"", "r\n"}, nil, ErrLineCount, "file0 has 0 lines, file1 has 1 line"},
 		{false, []string{"h\n\xff\nh\n\xe9", "r\n"}, []string{"h <r>"}, ErrText, "file0: 2 of 4 lines (the first is line 2) are not UTF-8"},
 		{false, []string{"h\n", "\xed\xa0\x80\n"}, nil, ErrText, "file1: 1 of 1 line (line 1) is not UTF-8"},
-		{false, []string{long, "r\n"}, []string{long[:maxLine-1] + " <r>"}, nil, ""},
+		{false, []string{long, "r\n"}, []string{long[:textfile.MaxLine] + " <r>"}, nil, ""},
 		{false, []string{"h\na" + long, "r\nr\n"}, []string{"h <r>"}, ErrText, "file0: line 2 is longer than 1 MiB"},
-		{false, []string{"h\n", "\x1f\x8b\x08"}, nil, io.ErrUnexpectedEOF, "file1"},
+		{false, []string{"h\n", "\x1f\x8b\x08"}, nil, io.ErrUnexpectedEOF, "file1: line 1: its compressed data are damaged"},
 		{false, []string{"h\nh\n", zipped.String()[:zipped.Len()-9]}, []string{"h <r1>", "h <r2>"}, io.ErrUnexpectedEOF, "file1: line 3"},
 	} {
 		got, err := read(c.allowEmpty, c.texts...)
@@ -87,7 +89,7 @@ func TestLinesBounded(t *testing.T) {
 	t.Parallel()
 	e := &endless{}
 	err := Lines(Stream{"h", e}, []Stream{{"r", strings.NewReader("r\n")}}, false, func(string, []string) error { return nil })
-	if !errors.Is(err, ErrText) || e.read > maxLine+1<<16 {
+	if !errors.Is(err, ErrText) || e.read > textfile.MaxLine+1<<16 {
 		t.Errorf("%d bytes read: %v", e.read, err)
 	}
 }

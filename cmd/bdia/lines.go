@@ -1,10 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -15,20 +11,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // lineInput gives the lines of a text, as many at a time as have arrived.
 type lineInput struct {
 	name  string
-	text  *bufio.Reader
+	text  *textfile.Reader
 	file  *os.File // nil where the text comes from elsewhere
-	begun bool
-	read  int // lines
-	total int // lines; 0: not known
+	total int      // lines; 0: not known
 }
-
-// maxLineBytes is the longest line, and the most text that is taken at a time.
-const maxLineBytes = 1 << 20
 
 // openLines opens the given sentences, one a line, the file at path, or standard
 // input.
@@ -59,7 +51,7 @@ func openLines(cmd *cobra.Command, sentences []string, path string) (*lineInput,
 	for err == nil { // so that progress knows the end
 		_, err = in.next()
 	}
-	total := in.read
+	total := in.text.Lines()
 	if err == io.EOF {
 		_, err = f.Seek(0, io.SeekStart)
 	}
@@ -73,7 +65,7 @@ func openLines(cmd *cobra.Command, sentences []string, path string) (*lineInput,
 }
 
 func newLines(name string, r io.Reader) *lineInput {
-	return &lineInput{name: name, text: bufio.NewReaderSize(r, maxLineBytes)}
+	return &lineInput{name: name, text: textfile.New(r, textfile.Options{Buffer: textfile.MaxLine})}
 }
 
 // is reports whether path names the file that is read.
@@ -92,26 +84,15 @@ func (in *lineInput) is(path string) bool {
 // next waits for a line, and returns it with those that came together with it. The
 // end is io.EOF.
 func (in *lineInput) next() ([]string, error) {
-	if err := in.begin(); err != nil {
-		return nil, in.wrong(err)
-	}
 	var lines []string
-	for {
-		line, err := in.text.ReadSlice('\n')
-		switch {
-		case err == io.EOF && len(line) == 0:
-			return nil, io.EOF
-		case errors.Is(err, bufio.ErrBufferFull):
-			return nil, in.wrong(errors.New("it is longer than 1 MiB; put a sentence on a line"))
-		case err != nil && err != io.EOF:
+	for len(lines) == 0 || in.text.More() {
+		line, err := in.text.Line()
+		if err != nil {
 			return nil, in.wrong(err)
 		}
-		in.read++
 		lines = append(lines, string(line))
-		if here, _ := in.text.Peek(in.text.Buffered()); bytes.IndexByte(here, '\n') < 0 {
-			return lines, nil
-		}
 	}
+	return lines, nil
 }
 
 // rest reads all lines that follow.
@@ -128,45 +109,15 @@ func (in *lineInput) rest() (all []string, err error) {
 	}
 }
 
-// begin unpacks gzip and passes over a byte order mark. It waits for no more than a
-// byte, unless that is the first of either.
-func (in *lineInput) begin() error {
-	if in.begun {
-		return nil
-	}
-	in.begun = true
-	if in.starts("\x1f\x8b") {
-		z, err := gzip.NewReader(in.text)
-		if err != nil {
-			return err
-		}
-		in.text = bufio.NewReaderSize(z, maxLineBytes)
-	}
-	if in.starts("\ufeff") {
-		_, err := in.text.Discard(len("\ufeff"))
-		return err
-	}
-	return nil
-}
-
-// starts reports whether the text starts with prefix.
-func (in *lineInput) starts(prefix string) bool {
-	if head, _ := in.text.Peek(1); string(head) != prefix[:1] {
-		return false
-	}
-	head, _ := in.text.Peek(len(prefix))
-	return string(head) == prefix
-}
-
-// wrong says where reading failed.
+// wrong says where reading failed. The end is no failure.
 func (in *lineInput) wrong(err error) error {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case err == io.EOF, errors.Is(err, context.Canceled):
 		return err
+	case err == textfile.ErrTooLong:
+		err = errors.New("it is longer than 1 MiB; put a sentence on a line")
 	}
-	if errors.As(err, new(flate.CorruptInputError)) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("its compressed data are damaged (%w); make or download it again", err)
-	}
-	return fmt.Errorf("%s: line %d: %w", in.name, in.read+1, err)
+	return fmt.Errorf("%s: line %d: %w", in.name, in.text.Lines()+1, err)
 }
 
 // untilDone is a reader that does not wait past the end of ctx.

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // bilingual are n made-up sentences and their translations.
@@ -198,7 +199,7 @@ func TestTranslateErrors(t *testing.T) {
 	write(t, dir, "text", "one\n")
 	write(t, dir, "long", strings.Repeat("two ", 12)+"\n")
 	write(t, dir, "latin1", "caf\xe9\none\n")
-	write(t, dir, "huge", "one\n"+strings.Repeat("x", maxLineBytes+1)+"\n")
+	write(t, dir, "huge", "one\n"+strings.Repeat("x", textfile.MaxLine+1)+"\n")
 	write(t, dir, "bad.gz", "\x1f\x8b\x08rubbish")
 	var b strings.Builder
 	for _, c := range []struct {

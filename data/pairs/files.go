@@ -1,10 +1,6 @@
 package pairs
 
 import (
-	"bufio"
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -14,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Errors of reading text that callers tell apart with errors.Is.
@@ -35,7 +33,7 @@ var (
 )
 
 // MaxLine is the most bytes of a line, or of a row of a CSV file.
-const MaxLine = 1 << 20
+const MaxLine = textfile.MaxLine
 
 // Format is how a file holds pairs; see the package comment.
 type Format string
@@ -136,12 +134,12 @@ func newRows(f Files, inputs []*input) (rows, error) {
 	}
 	switch format {
 	case Lines:
-		return &parallel{source: newLines(inputs[0]), target: newLines(inputs[1])}, nil
+		return &parallel{source: inputs[0], target: inputs[1]}, nil
 	case TSV:
-		t := &tabbed{lines: newLines(inputs[0])}
+		t := &tabbed{in: inputs[0]}
 		var header []string
 		if f.Header {
-			line, err := t.lines.next()
+			line, err := t.in.line()
 			if err != nil && err != io.EOF {
 				return nil, err
 			}
@@ -212,7 +210,7 @@ func (r *row) pick(fields []string, columns [2]int) {
 
 // input is an open file, unpacked and without a byte order mark.
 type input struct {
-	*bufio.Reader
+	*textfile.Reader
 	path string
 	file *os.File
 	size int64 // of the file
@@ -223,10 +221,10 @@ func openInput(path string) (*input, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pairs: %w", err)
 	}
-	in, err := newInput(path, f)
-	if err != nil {
+	in := newInput(path, f)
+	if _, err := in.Packed(); err != nil { // a folder, say, is found before the first pair
 		f.Close()
-		return nil, err
+		return nil, in.wrong(err)
 	}
 	in.file = f
 	if info, err := f.Stat(); err == nil {
@@ -235,30 +233,29 @@ func openInput(path string) (*input, error) {
 	return in, nil
 }
 
-func newInput(path string, r io.Reader) (*input, error) {
-	in := &input{path: path, Reader: bufio.NewReaderSize(r, 64<<10)}
-	if head, _ := in.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(in.Reader)
-		if err != nil {
-			return nil, in.wrong(err)
-		}
-		in.Reader = bufio.NewReaderSize(z, 64<<10)
+func newInput(path string, r io.Reader) *input {
+	return &input{Reader: textfile.New(r, textfile.Options{}), path: path}
+}
+
+// line returns the next line without its end, or io.EOF.
+func (in *input) line() (string, error) {
+	line, err := in.Line()
+	switch {
+	case err == io.EOF:
+		return "", err
+	case err == textfile.ErrTooLong:
+		err = fmt.Errorf("line %d is %w: at most %d bytes; is this text, a sentence a line?", in.Lines()+1, ErrTooLong, MaxLine)
 	}
-	head, err := in.Peek(3)
-	if err != nil && err != io.EOF {
-		return nil, in.wrong(err)
+	if err != nil {
+		return "", in.wrong(err)
 	}
-	if bytes.Equal(head, []byte("\ufeff")) {
-		in.Discard(3)
-	}
-	return in, nil
+	return string(textfile.Trim(line)), nil
 }
 
 // wrong adds the file's name to an error of reading it.
 func (in *input) wrong(err error) error {
-	var damaged flate.CorruptInputError
-	if errors.As(err, &damaged) || errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("%w: its compressed data are damaged (%v): make or download it again", ErrFormat, err)
+	if errors.Is(err, textfile.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -267,41 +264,14 @@ func (in *input) wrong(err error) error {
 	return fmt.Errorf("pairs: %s: %w", in.path, err)
 }
 
-// lines are those of a file, without their ends.
-type lines struct {
-	in   *input
-	scan *bufio.Scanner
-	n    int
-}
-
-func newLines(in *input) *lines {
-	l := &lines{in: in, scan: bufio.NewScanner(in)}
-	l.scan.Buffer(nil, MaxLine+len("\r\n"))
-	return l
-}
-
-func (l *lines) next() (string, error) {
-	more, err := l.scan.Scan(), l.scan.Err()
-	switch {
-	case errors.Is(err, bufio.ErrTooLong) || len(l.scan.Bytes()) > MaxLine:
-		return "", l.in.wrong(fmt.Errorf("line %d is %w: at most %d bytes; is this text, a sentence a line?", l.n+1, ErrTooLong, MaxLine))
-	case err != nil:
-		return "", l.in.wrong(err)
-	case !more:
-		return "", io.EOF
-	}
-	l.n++
-	return l.scan.Text(), nil
-}
-
 // parallel are two files of lines.
-type parallel struct{ source, target *lines }
+type parallel struct{ source, target *input }
 
 func (p *parallel) next() (r row, err error) {
 	var ends int
-	for i, side := range []*lines{p.source, p.target} {
-		r.line = side.n + 1
-		if r.sides[i], err = side.next(); err == io.EOF {
+	for i, side := range []*input{p.source, p.target} {
+		r.line = side.Lines() + 1
+		if r.sides[i], err = side.line(); err == io.EOF {
 			ends++
 		} else if err != nil {
 			return row{}, err
@@ -310,32 +280,32 @@ func (p *parallel) next() (r row, err error) {
 	if ends == 0 {
 		return r, nil
 	}
-	for _, side := range []*lines{p.source, p.target} { // to the end of the longer one
-		for err = nil; err == nil; _, err = side.next() {
+	for _, side := range []*input{p.source, p.target} { // to the end of the longer one
+		for err = nil; err == nil; _, err = side.line() {
 		}
 		if err != io.EOF {
 			return row{}, err
 		}
 	}
-	if p.source.n != p.target.n {
+	if p.source.Lines() != p.target.Lines() {
 		return row{}, fmt.Errorf("pairs: %w: %s has %d, %s has %d: every line needs its other side, or an empty line", ErrLineCounts,
-			p.source.in.path, p.source.n, p.target.in.path, p.target.n)
+			p.source.path, p.source.Lines(), p.target.path, p.target.Lines())
 	}
 	return row{}, io.EOF
 }
 
 // tabbed are the lines of a TSV file.
 type tabbed struct {
-	lines   *lines
+	in      *input
 	columns [2]int
 }
 
 func (t *tabbed) next() (r row, err error) {
-	line, err := t.lines.next()
+	line, err := t.in.line()
 	if err != nil {
 		return row{}, err
 	}
-	r.line = t.lines.n
+	r.line = t.in.Lines()
 	r.pick(strings.Split(line, "\t"), t.columns)
 	return r, nil
 }

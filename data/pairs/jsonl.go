@@ -17,7 +17,7 @@ import (
 // gives one pair for each turn of the assistant: everything said before, and the
 // turn.
 type jsonLines struct {
-	lines   *lines
+	in      *input
 	columns [2]string
 	talk    talk // the rest of the current conversation
 }
@@ -90,7 +90,7 @@ const (
 )
 
 func newJSONLines(f Files, in *input) (*jsonLines, error) {
-	j := &jsonLines{lines: newLines(in), columns: [2]string{"prompt", "completion"}}
+	j := &jsonLines{in: in, columns: [2]string{"prompt", "completion"}}
 	for i, name := range []string{f.SourceColumn, f.TargetColumn} {
 		if name != "" {
 			j.columns[i] = name
@@ -103,12 +103,12 @@ func newJSONLines(f Files, in *input) (*jsonLines, error) {
 }
 
 func (j *jsonLines) next() (row, error) {
-	if r := (row{line: j.lines.n}); j.talk.next(&r) {
+	if r := (row{line: j.in.Lines()}); j.talk.next(&r) {
 		return r, nil
 	}
 	j.talk = talk{}
 	for {
-		text, err := j.lines.next()
+		text, err := j.in.line()
 		if err != nil {
 			return row{}, err
 		}
@@ -120,7 +120,7 @@ func (j *jsonLines) next() (row, error) {
 
 // read returns the first row of a line that is not empty.
 func (j *jsonLines) read(text string) row {
-	r := row{line: j.lines.n}
+	r := row{line: j.in.Lines()}
 	missing := func(reason Reason, format string, args ...any) row {
 		return row{line: r.line, reason: reason, missing: fmt.Sprintf(format, args...)}
 	}

@@ -357,15 +357,9 @@ func fuzzRead(t *testing.T, format Format, a, b string) ([]Pair, error) {
 	t.Helper()
 	r := &Reader{o: Options{Files: Files{Format: format}, Split: Split{Val: 0.3, Test: 0.3}}, seen: map[[16]byte]struct{}{}}
 	for _, text := range []string{a, b} {
-		in, err := newInput("fuzz", strings.NewReader(text))
-		if err != nil {
-			r.err = err
-		}
-		r.inputs = append(r.inputs, in)
+		r.inputs = append(r.inputs, newInput("fuzz", strings.NewReader(text)))
 	}
-	if r.err == nil {
-		r.rows, r.err = newRows(r.o.Files, r.inputs)
-	}
+	r.rows, r.err = newRows(r.o.Files, r.inputs)
 	all, err := readAll(r)
 	report, left := r.Report(), 0
 	for _, why := range report.Why {

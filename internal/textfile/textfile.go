@@ -1,0 +1,184 @@
+// Package textfile reads text as users have it: plain or compressed by gzip, with
+// or without a byte order mark, with lines that end in LF or CR LF.
+//
+// Errors name neither package nor file: callers know both.
+package textfile
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// MaxLine is the most bytes of a line, without its end. It bounds the memory that
+// a file without line breaks takes.
+const MaxLine = 1 << 20
+
+// Errors that callers tell apart with errors.Is.
+var (
+	// ErrTooLong is the error of a line of more than MaxLine bytes.
+	ErrTooLong = errors.New("the line is longer than 1 MiB")
+	// ErrDamaged marks text that begins as gzip does and cannot be unpacked.
+	ErrDamaged = errors.New("its compressed data are damaged")
+)
+
+const (
+	gzipMagic     = "\x1f\x8b"
+	byteOrderMark = "\ufeff"
+)
+
+// Options say how to read a text. The zero value is right for most.
+type Options struct {
+	// KeepMark makes a byte order mark a part of the text. Else it is passed over.
+	KeepMark bool
+	// Buffer is the most text in bytes that is taken at a time; 0 means 64 KiB.
+	Buffer int
+}
+
+// Reader reads a text by bytes, by lines, or both. It reads nothing before it is
+// asked, and then waits for no more than it needs, so a text may come from a
+// terminal. It is for one goroutine, and of no use after an error.
+type Reader struct {
+	o      Options
+	source source
+	text   *bufio.Reader
+	begun  bool
+	packed bool
+	err    error // of the beginning
+	long   []byte
+	lines  int
+}
+
+// source keeps the error of what is read, which is none of the text.
+type source struct {
+	r   io.Reader
+	err error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// New returns a Reader of the text in r.
+func New(r io.Reader, o Options) *Reader {
+	if o.Buffer == 0 {
+		o.Buffer = 64 << 10
+	}
+	t := &Reader{o: o, source: source{r: r}}
+	t.text = bufio.NewReaderSize(&t.source, o.Buffer)
+	return t
+}
+
+// Packed reports whether the text is compressed.
+func (r *Reader) Packed() (bool, error) {
+	err := r.begin()
+	return r.packed, err
+}
+
+// Read reads the text.
+func (r *Reader) Read(p []byte) (int, error) {
+	if err := r.begin(); err != nil {
+		return 0, err
+	}
+	n, err := r.text.Read(p)
+	return n, r.wrong(err)
+}
+
+// Line returns the next line with its end, until the next call, or io.EOF. The last
+// line may lack its end. Trim drops it.
+func (r *Reader) Line() ([]byte, error) {
+	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	line, err := r.text.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		r.long = append(r.long[:0], line...)
+		for err == bufio.ErrBufferFull && len(Trim(r.long)) <= MaxLine {
+			line, err = r.text.ReadSlice('\n')
+			r.long = append(r.long, line...)
+		}
+		line = r.long
+	}
+	switch {
+	case len(Trim(line)) > MaxLine:
+		return nil, ErrTooLong
+	case err != nil && err != io.EOF:
+		return nil, r.wrong(err)
+	case len(line) == 0:
+		return nil, io.EOF
+	}
+	r.lines++
+	return line, nil
+}
+
+// Trim drops the end of a line: LF, CR LF, or a CR at the end of the text.
+func Trim(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+}
+
+// Lines returns how many lines Line has returned.
+func (r *Reader) Lines() int { return r.lines }
+
+// More reports whether a whole line has arrived, for which Line does not wait.
+func (r *Reader) More() bool {
+	here, _ := r.text.Peek(r.text.Buffered())
+	return bytes.IndexByte(here, '\n') >= 0
+}
+
+// begin unpacks gzip and passes over a byte order mark. It waits for no more than a
+// byte, unless that is the first of either.
+func (r *Reader) begin() error {
+	if !r.begun {
+		r.begun = true
+		r.err = r.wrong(r.open())
+	}
+	return r.err
+}
+
+func (r *Reader) open() (err error) {
+	if r.packed, err = r.starts(gzipMagic); err != nil {
+		return err
+	}
+	if r.packed {
+		z, err := gzip.NewReader(r.text)
+		if err != nil {
+			return err
+		}
+		r.text = bufio.NewReaderSize(z, r.o.Buffer)
+	}
+	if r.o.KeepMark {
+		return nil
+	}
+	marked, err := r.starts(byteOrderMark)
+	if marked {
+		r.text.Discard(len(byteOrderMark))
+	}
+	return err
+}
+
+// starts reports whether the text starts with prefix.
+func (r *Reader) starts(prefix string) (bool, error) {
+	head, err := r.text.Peek(1)
+	if string(head) == prefix[:1] {
+		head, err = r.text.Peek(len(prefix))
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return string(head) == prefix, err
+}
+
+// wrong marks err as damage if it comes of unpacking.
+func (r *Reader) wrong(err error) error {
+	if err == nil || err == io.EOF || !r.packed || r.source.err != nil {
+		return err
+	}
+	return fmt.Errorf("%w (%w); make or download it again", ErrDamaged, err)
+}
