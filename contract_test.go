@@ -121,7 +121,7 @@ func TestMicroBatchesAgree(t *testing.T) {
 // same bits.
 func TestAdaptersAgree(t *testing.T) {
 	t.Parallel()
-	for _, lora := range []model.LoRAConfig{{Rank: 3, Alpha: 5, Dropout: 0.2, Targets: "all"}, {Rank: 1, Alpha: 1, Targets: "qkv,fc2"}} {
+	for _, lora := range []model.LoRAConfig{{Rank: 3, Alpha: 5, Dropout: 0.2, Targets: model.Targets{"all"}}, {Rank: 1, Alpha: 1, Targets: model.Targets{"qkv", "fc2"}}} {
 		for _, freeze := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%+v/frozen %d", lora, freeze), func(t *testing.T) {
 				t.Parallel()
@@ -129,7 +129,7 @@ func TestAdaptersAgree(t *testing.T) {
 				c.samples, c.lora, c.freeze = 4, lora, freeze
 				want := c.run(t)
 				want.lively(t)
-				if n := len(want.grads); n != (5-freeze)*2*len(lora.TargetList()) {
+				if n := len(want.grads); n != (5-freeze)*2*len(lora.Targets.Layers()) {
 					t.Errorf("%d tensors learn", n)
 				}
 				for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {

@@ -286,7 +286,7 @@ func TestGGUFRefuses(t *testing.T) {
 
 	be, m := newModel(t, ggufConfig())
 	m.Init(1)
-	if err := m.AddLoRA(model.LoRAConfig{Rank: 1, Alpha: 1, Targets: "qkv"}); err != nil {
+	if err := m.AddLoRA(model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"qkv"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := WriteGGUF(&bytes.Buffer{}, be, m, GGUFOptions{Tokenizer: tok}); !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "merge them") {

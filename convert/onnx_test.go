@@ -274,7 +274,7 @@ func TestGPTGraphOneTable(t *testing.T) {
 func TestGPTGraphAdapters(t *testing.T) {
 	t.Parallel()
 	be, m := onnxGPT(t, func(*model.GPTConfig) {})
-	if err := m.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "all"}); err != nil {
+	if err := m.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"all"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := GPTGraph(be, m, false); !errors.Is(err, ErrUnsupported) {

@@ -98,7 +98,7 @@ func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 	}
 	var modules []string
 	for _, p := range peftModules {
-		if slices.Contains(m.LoRA.TargetList(), p.target) {
+		if slices.Contains(m.LoRA.Targets.Layers(), p.target) {
 			modules = append(modules, p.module)
 		}
 	}
@@ -156,10 +156,10 @@ func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
 // loraTargets returns the layers that target_modules lists. As in PEFT, a name
 // means every module with a path that ends in it: "c_attn" means
 // transformer.h.0.attn.c_attn and so on.
-func loraTargets(text anyValue) (string, error) {
+func loraTargets(text anyValue) (model.Targets, error) {
 	var names []string
 	if err := json.Unmarshal(text, &names); err != nil || len(names) == 0 {
-		return "", fmt.Errorf("%w: target_modules is %.60q; a list of names is supported", ErrUnsupported, text)
+		return nil, fmt.Errorf("%w: target_modules is %.60q; a list of names is supported", ErrUnsupported, text)
 	}
 	found := make([]bool, len(peftModules))
 	for _, name := range names {
@@ -170,16 +170,16 @@ func loraTargets(text anyValue) (string, error) {
 			}
 		}
 		if !known {
-			return "", fmt.Errorf("%w: target_modules has %.40q; attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj are supported", ErrUnsupported, name)
+			return nil, fmt.Errorf("%w: target_modules has %.40q; attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj are supported", ErrUnsupported, name)
 		}
 	}
-	var targets []string
+	var targets model.Targets
 	for i, p := range peftModules {
 		if found[i] {
 			targets = append(targets, p.target)
 		}
 	}
-	return strings.Join(targets, ","), nil
+	return targets, nil
 }
 
 // WriteAdapter writes m's adapters as PEFT's adapter_model.safetensors.

@@ -23,8 +23,8 @@ func TestClientAdapter(t *testing.T) {
 		frozen int
 		lora   model.LoRAConfig
 	}{
-		{0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: "all"}}, {0, model.LoRAConfig{Rank: 1, Alpha: 2, Targets: "qkv"}},
-		{2, model.LoRAConfig{Rank: 4, Alpha: 3, Targets: "proj"}}, {1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "fc2"}},
+		{0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: model.Targets{"all"}}}, {0, model.LoRAConfig{Rank: 1, Alpha: 2, Targets: model.Targets{"qkv"}}},
+		{2, model.LoRAConfig{Rank: 4, Alpha: 3, Targets: model.Targets{"proj"}}}, {1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"fc2"}}},
 	} {
 		be, m := newModel(t, model.GPTConfig{Vocab: 31, Context: 12, Layers: 3, Heads: 4, Width: 24})
 		if tc.frozen > 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func writeAdapter(t testing.TB, be backend.Backend, m *model.GPT) []byte {
 // although c_attn itself is (in,out).
 func TestAdapterNames(t *testing.T) {
 	t.Parallel()
-	be, m := adapted(t, 0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: "all"})
+	be, m := adapted(t, 0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: model.Targets{"all"}})
 	f := openBytes(t, writeAdapter(t, be, m))
 	var got, want []string
 	for _, name := range f.Names() {
@@ -85,10 +86,10 @@ func TestAdapterRoundTrip(t *testing.T) {
 		lora   model.LoRAConfig
 		json   []string // parts of the file
 	}{
-		{0, model.LoRAConfig{Rank: 2, Alpha: 16, Dropout: 0.05, Targets: "qkv"}, []string{`"r": 2`, `"lora_alpha": 16,`, `"lora_dropout": 0.05`, `"layers_to_transform": null`,
+		{0, model.LoRAConfig{Rank: 2, Alpha: 16, Dropout: 0.05, Targets: model.Targets{"qkv"}}, []string{`"r": 2`, `"lora_alpha": 16,`, `"lora_dropout": 0.05`, `"layers_to_transform": null`,
 			`"fan_in_fan_out": true`, `"peft_type": "LORA"`, `"task_type": "CAUSAL_LM"`, `"bias": "none"`, `"base_model_name_or_path": "gpt2"`, `"attn.c_attn"`}},
-		{1, model.LoRAConfig{Rank: 6, Alpha: 1.5, Targets: "proj,fc2"}, []string{`"attn.c_proj"`, `"mlp.c_proj"`}},
-		{1, model.LoRAConfig{Rank: 1, Alpha: 1, Targets: "qkv,proj,fc1,fc2"}, []string{`"mlp.c_fc"`}},
+		{1, model.LoRAConfig{Rank: 6, Alpha: 1.5, Targets: model.Targets{"proj", "fc2"}}, []string{`"attn.c_proj"`, `"mlp.c_proj"`}},
+		{1, model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"qkv", "proj", "fc1", "fc2"}}, []string{`"mlp.c_fc"`}},
 	} {
 		be, m := adapted(t, tc.frozen, tc.lora)
 		var text bytes.Buffer
@@ -109,7 +110,7 @@ func TestAdapterRoundTrip(t *testing.T) {
 		if tc.frozen > 0 {
 			blocks = m.Config.Layers
 		}
-		if want := (AdapterConfig{LoRA: tc.lora, Frozen: tc.frozen, Blocks: blocks, Base: "gpt2"}); err != nil || c != want {
+		if want := (AdapterConfig{LoRA: tc.lora, Frozen: tc.frozen, Blocks: blocks, Base: "gpt2"}); err != nil || !reflect.DeepEqual(c, want) {
 			t.Errorf("the configuration comes back as %+v, %v; want %+v", c, err, want)
 		}
 		for _, bare := range []bool{false, true} {
@@ -196,8 +197,8 @@ func TestForeignAdapterConfig(t *testing.T) {
 			}
 			continue
 		}
-		want := AdapterConfig{LoRA: model.LoRAConfig{Rank: 16, Alpha: 32, Dropout: 0.1, Targets: tc.targets}, Frozen: tc.frozen, Blocks: tc.blocks, Base: "openai-community/gpt2"}
-		if err != nil || c != want {
+		want := AdapterConfig{LoRA: model.LoRAConfig{Rank: 16, Alpha: 32, Dropout: 0.1, Targets: strings.Split(tc.targets, ",")}, Frozen: tc.frozen, Blocks: tc.blocks, Base: "openai-community/gpt2"}
+		if err != nil || !reflect.DeepEqual(c, want) {
 			t.Errorf("%s, layers %s: %+v, %v; want %+v", tc.modules, tc.layers, c, err, want)
 		}
 	}
@@ -205,7 +206,7 @@ func TestForeignAdapterConfig(t *testing.T) {
 
 func TestBadAdapterConfig(t *testing.T) {
 	t.Parallel()
-	_, m := adapted(t, 0, model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "qkv"})
+	_, m := adapted(t, 0, model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"qkv"}})
 	var good bytes.Buffer
 	if err := WriteAdapterConfig(&good, m, "gpt2"); err != nil {
 		t.Fatal(err)
@@ -252,14 +253,14 @@ func TestBadAdapterConfig(t *testing.T) {
 // TestBadAdapter: files that are not those of the model's adapters.
 func TestBadAdapter(t *testing.T) {
 	t.Parallel()
-	lora := model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "qkv"}
+	lora := model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"qkv"}}
 	be, m := adapted(t, 1, lora)
 	for part, other := range map[string]func() []byte{
 		"missing": func() []byte {
-			return fileOf(t, 1, model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "proj"})
+			return fileOf(t, 1, model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"proj"}})
 		},
 		"has shape [3 6]": func() []byte {
-			return fileOf(t, 1, model.LoRAConfig{Rank: 3, Alpha: 4, Targets: "qkv"})
+			return fileOf(t, 1, model.LoRAConfig{Rank: 3, Alpha: 4, Targets: model.Targets{"qkv"}})
 		},
 		"belongs to no adapter": func() []byte { return fileOf(t, 0, lora) },
 		"h.1.attn.c_attn.lora_B.weight is missing": func() []byte {
@@ -276,7 +277,7 @@ func TestBadAdapter(t *testing.T) {
 // for all, are not merged into all.
 func TestAdapterLayers(t *testing.T) {
 	t.Parallel()
-	lora := model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "qkv"}
+	lora := model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"qkv"}}
 	for layers, part := range map[string]string{
 		"null": "", "[0, 1]": "", "[0]": "ends with block 0 of 2", "[1, 2]": "ends with block 2 of 2", "[1]": "belongs to no adapter",
 	} {
@@ -307,7 +308,7 @@ func fileOf(t *testing.T, frozen int, c model.LoRAConfig) []byte {
 
 // FuzzAdapterConfig: what is read is valid, and is written as it was read.
 func FuzzAdapterConfig(f *testing.F) {
-	_, m := adapted(f, 1, model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "all"})
+	_, m := adapted(f, 1, model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"all"}})
 	var good bytes.Buffer
 	if err := WriteAdapterConfig(&good, m, "x"); err != nil {
 		f.Fatal(err)

@@ -127,7 +127,7 @@ func TestAdapterScale(t *testing.T) {
 		m.Logits(l, b, bdia.NoGrid)
 		return l
 	}
-	adapted := adapted(t, be, c, model.LoRAConfig{Rank: rank, Alpha: alpha, Targets: "all"}, bdia.DefaultOptions())
+	adapted := adapted(t, be, c, model.LoRAConfig{Rank: rank, Alpha: alpha, Targets: model.Targets{"all"}}, bdia.DefaultOptions())
 	adapters := map[string]*tensor.Param{}
 	for _, p := range adapted.Adapters() {
 		adapters[p.Name] = p

@@ -245,7 +245,7 @@ func TestGPTDecodingAdapters(t *testing.T) {
 	plain, got, want := make([]float32, c.Vocab), make([]float32, c.Vocab), make([]float32, c.Vocab)
 	text := newBatch(c, 1).Inputs[:20]
 	m.NextLogits(plain, text, bdia.NoGrid)
-	if err := m.AddLoRA(model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.5, Targets: "all"}); err != nil {
+	if err := m.AddLoRA(model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.5, Targets: model.Targets{"all"}}); err != nil {
 		t.Fatal(err)
 	}
 	for i, p := range m.Adapters() {

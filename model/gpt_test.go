@@ -216,7 +216,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 				opt.Memory = memory
 				m := newModel(t, be, c, opt)
 				if adapters {
-					m = adapted(t, be, c, model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.1, Targets: "all"}, opt)
+					m = adapted(t, be, c, model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.1, Targets: model.Targets{"all"}}, opt)
 				}
 				s, b := newSink(be, m.Trainable()), newBatch(c, 3)
 				pass := trainPass

@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
-	"strings"
 
 	"github.com/bdia-go/bdia/nn"
 	"github.com/bdia-go/bdia/tensor"
@@ -16,12 +14,12 @@ type LoRAConfig struct {
 	Rank    int     `yaml:"rank"`    // r; 0: no adapters
 	Alpha   float64 `yaml:"alpha"`   // what an adapter adds is multiplied by alpha/r
 	Dropout float64 `yaml:"dropout"` // of an adapter's input
-	Targets string  `yaml:"targets"` // layers that have one: of qkv, proj, fc1 and fc2, with commas between, or all
+	Targets Targets `yaml:"targets"` // layers that have one
 }
 
 // DefaultLoRA returns PEFT's defaults: rank 8, alpha 16, and for GPT-2 the
 // product that makes queries, keys and values.
-func DefaultLoRA() LoRAConfig { return LoRAConfig{Rank: 8, Alpha: 16, Targets: "qkv"} }
+func DefaultLoRA() LoRAConfig { return LoRAConfig{Rank: 8, Alpha: 16, Targets: Targets{"qkv"}} }
 
 // Validate reports the first thing that cannot be.
 func (c LoRAConfig) Validate() error {
@@ -34,12 +32,7 @@ func (c LoRAConfig) Validate() error {
 	if err := checkProbability("dropout of the adapters", c.Dropout); err != nil {
 		return err
 	}
-	for i, t := range c.TargetList() {
-		if !slices.Contains(nn.LoRATargets(), t) || slices.Contains(c.TargetList()[:i], t) {
-			return fmt.Errorf("model: adapters at %.40q; give some of %s, with commas between, or all", c.Targets, strings.Join(nn.LoRATargets(), ", "))
-		}
-	}
-	return nil
+	return c.Targets.validate()
 }
 
 // ValidateFor reports the first thing that cannot be beside a model of m whose first
@@ -55,18 +48,6 @@ func (c LoRAConfig) ValidateFor(m GPTConfig, frozen int) error {
 		return fmt.Errorf("model: %w: all %d blocks are frozen; leave some for adapters", ErrAdapters, frozen)
 	}
 	return nil
-}
-
-// TargetList lists the layers that have adapters.
-func (c LoRAConfig) TargetList() []string {
-	if c.Targets == "all" {
-		return nn.LoRATargets()
-	}
-	list := strings.Split(c.Targets, ",")
-	for i, t := range list {
-		list[i] = strings.TrimSpace(t)
-	}
-	return list
 }
 
 func (c LoRAConfig) scale() float64 { return c.Alpha / float64(c.Rank) }
@@ -110,7 +91,7 @@ func (m *GPT) AddLoRA(c LoRAConfig) error {
 	}
 	m.outer, m.LoRA = nil, c
 	for _, b := range m.blocks[m.frozen:] {
-		b.AddLoRA(nn.LoRAConfig{Rank: c.Rank, Scale: float32(c.scale()), Dropout: float32(c.Dropout), Targets: c.TargetList()})
+		b.AddLoRA(nn.LoRAConfig{Rank: c.Rank, Scale: float32(c.scale()), Dropout: float32(c.Dropout), Targets: c.Targets.Layers()})
 		m.adapters = append(m.adapters, b.Params()...)
 	}
 	return nil

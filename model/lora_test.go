@@ -33,8 +33,8 @@ func adapted(t *testing.T, be backend.Backend, c model.GPTConfig, lora model.LoR
 func TestAdapterGradients(t *testing.T) {
 	t.Parallel()
 	for _, lora := range []model.LoRAConfig{
-		{Rank: 2, Alpha: 3, Targets: "all"}, {Rank: 4, Alpha: 4, Dropout: 0.4, Targets: "all"},
-		{Rank: 1, Alpha: 1, Dropout: 0.2, Targets: "qkv"}, {Rank: 12, Alpha: 6, Targets: "proj,fc2"}, {Rank: 3, Alpha: 3, Dropout: 0.5, Targets: "fc1"},
+		{Rank: 2, Alpha: 3, Targets: model.Targets{"all"}}, {Rank: 4, Alpha: 4, Dropout: 0.4, Targets: model.Targets{"all"}},
+		{Rank: 1, Alpha: 1, Dropout: 0.2, Targets: model.Targets{"qkv"}}, {Rank: 12, Alpha: 6, Targets: model.Targets{"proj", "fc2"}}, {Rank: 3, Alpha: 3, Dropout: 0.5, Targets: model.Targets{"fc1"}},
 	} {
 		for _, gamma := range []bdia.Gamma{0, 0.5} {
 			t.Run(fmt.Sprintf("%+v/gamma %v", lora, gamma), func(t *testing.T) {
@@ -67,8 +67,8 @@ func (d descend) Close(params []*tensor.Param) {
 // weights beside them have changed.
 func TestAdaptersAlone(t *testing.T) {
 	t.Parallel()
-	for _, targets := range []string{"qkv", "proj, fc1", "all"} {
-		t.Run(targets, func(t *testing.T) {
+	for _, targets := range []model.Targets{{"qkv"}, {"proj", "fc1"}, {"all"}} {
+		t.Run(targets.String(), func(t *testing.T) {
 			t.Parallel()
 			c := tiny()
 			c.AttentionDropout = 0.1
@@ -129,7 +129,7 @@ func TestAdaptersAlone(t *testing.T) {
 			}
 			for i, p := range m.Params() {
 				merged := false
-				for _, target := range (model.LoRAConfig{Targets: targets}).TargetList() {
+				for _, target := range targets.Layers() {
 					merged = merged || strings.Contains(p.Name, "."+target+".weight")
 				}
 				if same(read(be, p.Value), base[i]) == merged {
@@ -160,7 +160,7 @@ func TestInitLoRA(t *testing.T) {
 	if err := m.Freeze(1); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.AddLoRA(model.LoRAConfig{Rank: 5, Alpha: 1, Targets: "all"}); err != nil {
+	if err := m.AddLoRA(model.LoRAConfig{Rank: 5, Alpha: 1, Targets: model.Targets{"all"}}); err != nil {
 		t.Fatal(err)
 	}
 	m.InitLoRA(3)
@@ -239,9 +239,9 @@ func TestBadAdapters(t *testing.T) {
 		"alpha of the adapters is NaN": func(c *model.LoRAConfig) { c.Alpha = math.NaN() },
 		"alpha/rank at most 3.4e+38":   func(c *model.LoRAConfig) { c.Alpha = 1e300 },
 		"dropout of the adapters is 1": func(c *model.LoRAConfig) { c.Dropout = 1 },
-		`adapters at ""`:               func(c *model.LoRAConfig) { c.Targets = "" },
-		`adapters at "qkv,head"`:       func(c *model.LoRAConfig) { c.Targets = "qkv,head" },
-		`adapters at "fc1,fc1"`:        func(c *model.LoRAConfig) { c.Targets = "fc1,fc1" },
+		`adapters at ""`:               func(c *model.LoRAConfig) { c.Targets = nil },
+		`adapters at "qkv,head"`:       func(c *model.LoRAConfig) { c.Targets = model.Targets{"qkv", "head"} },
+		`adapters at "fc1,fc1"`:        func(c *model.LoRAConfig) { c.Targets = model.Targets{"fc1", "fc1"} },
 		"rank 13 beside":               func(c *model.LoRAConfig) { c.Rank = 13 },
 	} {
 		c := model.DefaultLoRA()
@@ -263,10 +263,10 @@ func TestBadAdapters(t *testing.T) {
 			t.Errorf("%d frozen blocks: error %v", n, err)
 		}
 	}
-	if err := m.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv"}); err != nil {
+	if err := m.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}}); err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range []error{m.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv"}), m.Freeze(1)} {
+	for _, err := range []error{m.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}}), m.Freeze(1)} {
 		if !errors.Is(err, model.ErrAdapters) {
 			t.Errorf("error %v, want ErrAdapters", err)
 		}
@@ -275,7 +275,7 @@ func TestBadAdapters(t *testing.T) {
 	if err := all.Freeze(3); err != nil {
 		t.Fatal(err)
 	}
-	if err := all.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv"}); !errors.Is(err, model.ErrAdapters) {
+	if err := all.AddLoRA(model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}}); !errors.Is(err, model.ErrAdapters) {
 		t.Errorf("error %v, want ErrAdapters", err)
 	}
 }
@@ -286,7 +286,7 @@ func TestDecodingWithAdapters(t *testing.T) {
 	t.Parallel()
 	c := tiny()
 	be := newCPU(t, 2)
-	m := adapted(t, be, c, model.LoRAConfig{Rank: 3, Alpha: 3, Dropout: 0.5, Targets: "all"}, bdia.DefaultOptions())
+	m := adapted(t, be, c, model.LoRAConfig{Rank: 3, Alpha: 3, Dropout: 0.5, Targets: model.Targets{"all"}}, bdia.DefaultOptions())
 	ids := []int32{3, 1, 4, 1, 5}
 	want := make([]float32, c.Vocab)
 	m.NextLogits(want, ids, bdia.DefaultGrid)

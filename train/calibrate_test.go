@@ -76,7 +76,7 @@ func TestCalibrate(t *testing.T) {
 			if tc.x > 0 && (c.MaxAbs < float64(tc.x)*0.99 || c.MaxAbs > float64(tc.x)*1.6) { // a step of gamma -0.5 takes 1.5 times a state
 				t.Errorf("states reach %v, with outliers of %v", c.MaxAbs, tc.x)
 			}
-			if r.Config != cfg && r.Config.Method != cfg.Method {
+			if !r.Config.Equal(cfg) && r.Config.Method != cfg.Method {
 				t.Error("the configuration has changed")
 			}
 			cfg = r.Config
@@ -134,7 +134,9 @@ func TestCalibrationLosses(t *testing.T) {
 	for _, task := range []Task{TaskCompletion, TaskText} {
 		for _, change := range []func(*Config){
 			func(*Config) {},
-			func(c *Config) { c.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.2, Targets: "all"} },
+			func(c *Config) {
+				c.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.2, Targets: model.Targets{"all"}}
+			},
 			func(c *Config) { c.Tune.Freeze, c.Tune.Window = 2, 20 },
 		} {
 			cfg := tinyCompletionConfig(t, from)

@@ -90,10 +90,12 @@ var tunings = []variant{
 	{"prompts too, clipped, averaged, 8 bits", func(c *Config) {
 		c.Tune.LossOnPrompt, c.Loop.Clip, c.Loop.EMA, c.Optimizer.StateBits = true, 0.5, 0.8, 8
 	}},
-	{"adapters", func(c *Config) { c.Tune.LoRA = model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: "all"} }},
+	{"adapters", func(c *Config) {
+		c.Tune.LoRA = model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: model.Targets{"all"}}
+	}},
 	{"a short window, blocks above, no separator", func(c *Config) { c.Tune.Window, c.Tune.Freeze, c.Tune.Separator = 20, 2, "" }},
 	{"adapters above", func(c *Config) {
-		c.Tune.Freeze, c.Tune.LoRA = 1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv,fc2"}
+		c.Tune.Freeze, c.Tune.LoRA = 1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv", "fc2"}}
 	}},
 }
 

@@ -4,6 +4,7 @@ package train
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/data/images"
@@ -90,6 +91,9 @@ func DefaultConfig() Config {
 	}
 }
 
+// Equal reports whether two configurations have the same settings.
+func (c Config) Equal(other Config) bool { return reflect.DeepEqual(c, other) }
+
 // Validate reports the first setting, or combination, that cannot be.
 func (c Config) Validate() error {
 	if err := firstOf(c.validateTask(), c.Common.Validate()); err != nil {
@@ -101,7 +105,7 @@ func (c Config) Validate() error {
 	if n := c.Loop.SamplesAtOnce(); n > c.mostSamples() {
 		return fmt.Errorf("train: %d samples of this size at a time; at most %d are possible: use a smaller batch, or micro-batches", n, c.mostSamples())
 	}
-	if c != c.ForTask() { // now that no number is NaN, which differs from itself
+	if !c.Equal(c.ForTask()) { // now that no number is NaN, which differs from itself
 		return fmt.Errorf("train: %w: settings of another task beside task %s", ErrCombination, c.Task)
 	}
 	return nil

@@ -138,7 +138,7 @@ func TestSections(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := Config{}
-		if err := ReadConfig(path, &got); err != nil || got != cfg {
+		if err := ReadConfig(path, &got); err != nil || !got.Equal(cfg) {
 			t.Errorf("%s: read %+v, %v", task, got, err)
 		}
 	}

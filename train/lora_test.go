@@ -40,7 +40,7 @@ func (a adapters) Learner(be backend.Backend, cfg Config) (Learner, error) {
 // beside its own, everything else changes, and the plan is the peak.
 func TestSessionLearnsPart(t *testing.T) {
 	t.Parallel()
-	lora := model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: "qkv,fc1"}
+	lora := model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: model.Targets{"qkv", "fc1"}}
 	for _, tc := range []struct {
 		variant
 		adapters

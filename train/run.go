@@ -139,7 +139,7 @@ func (r *Run) Tokenizer() tokenizer.Tokenizer {
 // Reconfigure changes the settings of a run that goes on and saves them. It
 // fails with checkpoint.ErrLocked while the run is being trained.
 func (r *Run) Reconfigure(cfg Config) error {
-	if cfg == r.Config {
+	if cfg.Equal(r.Config) {
 		return nil
 	}
 	unlock, err := checkpoint.Lock(r.Dir)

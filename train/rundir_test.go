@@ -155,7 +155,7 @@ func TestLocked(t *testing.T) {
 		}
 		oneLine(t, err, "process", "another folder")
 	}
-	if open(t, r.Dir).Config != r.Config || r.Config == changed {
+	if !open(t, r.Dir).Config.Equal(r.Config) || r.Config.Equal(changed) {
 		t.Error("the refused Reconfigure changed the settings")
 	}
 }

@@ -39,7 +39,7 @@ func TestAdaptersOnly(t *testing.T) {
 	from := gptFolder(t, nil)
 	before := files(t, from)
 	cfg := tinyCompletionConfig(t, from)
-	cfg.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "qkv"}
+	cfg.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"qkv"}}
 	r := create(t, cfg)
 	trained(t, r, silent{})
 	for path, was := range before {
@@ -138,7 +138,7 @@ func TestSeparators(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := DefaultCompletionConfig()
-		if err := ReadConfig(path, &got); err != nil || got != cfg {
+		if err := ReadConfig(path, &got); err != nil || !got.Equal(cfg) {
 			t.Errorf("%q became %q: %v", s, got.Tune.Separator, err)
 		}
 	}
@@ -147,7 +147,7 @@ func TestSeparators(t *testing.T) {
 func TestBadTuneConfigs(t *testing.T) {
 	t.Parallel()
 	from := gptFolder(t, nil)
-	lora := model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv"}
+	lora := model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}}
 	for name, tc := range map[string]struct {
 		change func(*Config)
 		say    []string
@@ -161,7 +161,7 @@ func TestBadTuneConfigs(t *testing.T) {
 		"averaged adapters":           {func(c *Config) { c.Tune.LoRA, c.Loop.EMA = lora, 0.9 }, []string{"--ema"}},
 		"a negative rank":             {func(c *Config) { c.Tune.LoRA = lora; c.Tune.LoRA.Rank = -1 }, []string{"rank"}},
 		"no alpha":                    {func(c *Config) { c.Tune.LoRA = lora; c.Tune.LoRA.Alpha = 0 }, []string{"alpha"}},
-		"no such layer":               {func(c *Config) { c.Tune.LoRA = lora; c.Tune.LoRA.Targets = "head" }, []string{"adapters at", "fc1"}},
+		"no such layer":               {func(c *Config) { c.Tune.LoRA = lora; c.Tune.LoRA.Targets = model.Targets{"head"} }, []string{"adapters at", "fc1"}},
 		"adapters beside nothing":     {func(c *Config) { c.Tune.LoRA, c.Tune.Freeze = lora, 4 }, []string{"frozen"}},
 		"adapters wider than layers":  {func(c *Config) { c.Tune.LoRA = lora; c.Tune.LoRA.Rank = 25 }, []string{"rank 25"}},
 		"a separator that is no text": {func(c *Config) { c.Tune.Separator = "\x85" }, []string{"UTF-8"}},
@@ -183,7 +183,7 @@ func TestTuneFolders(t *testing.T) {
 	from := gptFolder(t, nil)
 	cfg := tinyCompletionConfig(t, from)
 	cfg.Schedule.Steps = 1
-	cfg.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv"}
+	cfg.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}}
 	r := create(t, cfg)
 	trained(t, r, silent{})
 	if err := cfg.StartFrom(r.Dir); !errors.Is(err, convert.ErrUnsupported) {
@@ -231,7 +231,7 @@ func TestBaseChanged(t *testing.T) {
 		steps int
 		needs bool
 	}{
-		{"adapters", model.LoRAConfig{Rank: 2, Alpha: 4, Targets: "qkv"}, 2, true},
+		{"adapters", model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"qkv"}}, 2, true},
 		{"no step yet", model.LoRAConfig{}, 0, true},
 		{"all weights", model.LoRAConfig{}, 2, false},
 	} {
@@ -307,7 +307,7 @@ func TestTuneMemory(t *testing.T) {
 		return u
 	}
 	all := plan(func(*Config) {})
-	lora := plan(func(c *Config) { c.Tune.LoRA = model.LoRAConfig{Rank: 1, Alpha: 1, Targets: "qkv"} })
+	lora := plan(func(c *Config) { c.Tune.LoRA = model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"qkv"}} })
 	above := plan(func(c *Config) { c.Tune.Freeze = 2 })
 	for _, c := range []backend.Component{backend.Gradients, backend.Optimiser} {
 		if lora.ByComponent[c] > all.ByComponent[c]/10 || above.ByComponent[c] >= all.ByComponent[c] {

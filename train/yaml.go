@@ -65,10 +65,10 @@ func ReadConfig(path string, cfg *Config) error {
 	if err := wholeNumbers(text); err != nil {
 		return fmt.Errorf("train: %s: %w", path, err)
 	}
-	if read != read.ForTask() {
+	if !read.Equal(read.ForTask()) {
 		return fmt.Errorf("train: %s: %w: settings of another task beside task %s", path, ErrCombination, read.Task)
 	}
-	if read != (Config{}) { // what a file without settings makes of it
+	if !read.Equal(Config{}) { // what a file without settings makes of it
 		*cfg = read
 	}
 	return nil

@@ -108,7 +108,7 @@ func TestMatrixFLOPsOfAdapters(t *testing.T) {
 	if err := m.Freeze(frozen); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.AddLoRA(model.LoRAConfig{Rank: r, Alpha: 1, Targets: "qkv"}); err != nil {
+	if err := m.AddLoRA(model.LoRAConfig{Rank: r, Alpha: 1, Targets: model.Targets{"qkv"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {

@@ -57,7 +57,7 @@ func adapterOf(t *testing.T, dir string, c model.LoRAConfig) string {
 func TestAdapter(t *testing.T) {
 	t.Parallel()
 	dir := trainedRun(t)
-	adapter := adapterOf(t, dir, model.LoRAConfig{Rank: 4, Alpha: 8, Dropout: 0.1, Targets: "all"})
+	adapter := adapterOf(t, dir, model.LoRAConfig{Rank: 4, Alpha: 8, Dropout: 0.1, Targets: model.Targets{"all"}})
 	merged := filepath.Join(t.TempDir(), "merged")
 	mustCall(t, "export", "--from", dir, "--adapter", adapter, "--format", "hf", "--out", merged)
 	text := write(t, t.TempDir(), "text.txt", prose(20))
@@ -90,7 +90,7 @@ func TestAdapter(t *testing.T) {
 func TestBadAdapters(t *testing.T) {
 	t.Parallel()
 	dir := trainedRun(t)
-	adapter := adapterOf(t, dir, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: "qkv"})
+	adapter := adapterOf(t, dir, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}})
 	for part, change := range map[string]func(dir string){
 		"adapter_config.json: no such file": func(dir string) { os.Remove(filepath.Join(dir, "adapter_config.json")) },
 		"save_pretrained": func(dir string) {

@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -112,9 +113,15 @@ func (s *settings) adaptFlags(f *pflag.FlagSet) {
 	f.IntVar(&t.LoRA.Rank, "lora-rank", 0, "train adapters of this `rank`; 0 for all weights")
 	f.Float64Var(&t.LoRA.Alpha, "lora-alpha", t.LoRA.Alpha, "adapters count `alpha`/rank times")
 	f.Float64Var(&t.LoRA.Dropout, "lora-dropout", 0, "`share` dropped of adapters' inputs")
-	f.StringVar(&t.LoRA.Targets, "lora-targets", t.LoRA.Targets, "`layers` with adapters: of qkv, proj, fc1 and fc2, with commas between, or all")
+	f.Var(listFlag{&t.LoRA.Targets}, "lora-targets", "`layers` with adapters: of qkv, proj, fc1 and fc2, with commas between, or all")
 	f.IntVar(&t.Freeze, "freeze", 0, "first `blocks` that do not learn")
 }
+
+// listFlag is a flag with a list of names as its value, which the help shows as a text.
+type listFlag struct{ *model.Targets }
+
+// Type names the value in the help.
+func (listFlag) Type() string { return "string" }
 
 // autoGrid lets --grid be auto, which it is unless something else is given.
 func (s *settings) autoGrid(f *pflag.FlagSet) {

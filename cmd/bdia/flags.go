@@ -305,8 +305,11 @@ func unchanged(from, to train.Config) error {
 	return nil
 }
 
-// quoted is a value as errors show it: a text, which may be empty, in quotation marks.
+// quoted is a value as errors show it: a text, which may be empty, or a list as text, in quotation marks.
 func quoted(v reflect.Value) any {
+	if list, ok := v.Interface().(model.Targets); ok {
+		return strconv.Quote(list.String())
+	}
 	if v.Kind() == reflect.String {
 		return strconv.Quote(v.String())
 	}
@@ -319,7 +322,7 @@ func difference(from, to reflect.Value) string {
 	for _, f := range reflect.VisibleFields(from.Type()) {
 		a, b, name := from.FieldByIndex(f.Index), to.FieldByIndex(f.Index), f.Tag.Get("yaml")
 		switch {
-		case f.Anonymous || a.Equal(b):
+		case f.Anonymous || reflect.DeepEqual(a.Interface(), b.Interface()):
 		case a.Kind() == reflect.Struct:
 			return name + "." + difference(a, b)
 		default:

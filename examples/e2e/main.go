@@ -230,7 +230,7 @@ func (o options) plan(base string) ([]job, error) {
 				}
 				cfg.Pairs.Source, cfg.Pairs.ValSource = data, filepath.Join(o.e2e, "devset.csv")
 				cfg.Pairs.BatchTokens, cfg.Pairs.Epochs = o.batch, 0
-				cfg.Tune.LoRA.Rank, cfg.Tune.LoRA.Targets = v.rank, "all"
+				cfg.Tune.LoRA.Rank, cfg.Tune.LoRA.Targets = v.rank, []string{"all"}
 				cfg.Method, cfg.Schedule.LR, cfg.Schedule.Steps, cfg.Schedule.Final = v.method, v.lr, o.steps[i], 0
 				cfg.Schedule.Warmup = min(cfg.Schedule.Warmup, o.steps[i]/10)
 				cfg.Loop.Seed, cfg.Loop.EvalEvery, cfg.Loop.EvalSamples = uint64(seed), max(o.steps[i]/10, 1), o.evalPairs
