@@ -97,6 +97,15 @@ func appendValue(b []byte, v float64) []byte {
 // Close closes the file.
 func (w *JSONL) Close() error { return w.f.Close() }
 
+// Point is one measurement: X is usually the step, Y the value.
+type Point struct{ X, Y float64 }
+
+// Series is what a run measured of one name, such as "val/loss", in the order of the records.
+type Series struct {
+	Name   string
+	Points []Point
+}
+
 // ReadSeries reads a record file: one Series for each name, in order of first
 // appearance, its points in order of the file. An incomplete last line is
 // skipped; any other line that is not a record is ErrCorrupt.

@@ -1,6 +1,6 @@
-// Package metric records the measurements of a run: as JSON lines (for
-// programs; a resumed run continues the file), as TensorBoard events, and as
-// figures of loss curves.
+// Package metric records the measurements of a run: as JSON lines (for programs; a
+// resumed run continues the file) and as TensorBoard events. Package metric/plot
+// draws them.
 package metric
 
 import (

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -355,40 +354,17 @@ func (l *loop) saveAt(step int, best bool) error {
 	}
 	l.saved = step
 	l.obs.Saved(step, l.Dir)
-	l.figureDue = true
-	if time.Now().Before(l.nextFigure) {
+	l.figureDue = l.Figure != nil
+	if !l.figureDue || time.Now().Before(l.nextFigure) {
 		return nil
 	}
 	return l.figure()
 }
 
-// figure draws the run's loss curves. That takes longer with every record, so the
+// figure draws what the run has measured. That takes longer with every record, so the
 // next time is put off until this one is a small share of the run.
 func (l *loop) figure() error {
 	began := time.Now()
 	defer func() { l.figureDue, l.nextFigure = false, time.Now().Add(20*time.Since(began)) }()
-	all, err := metric.ReadSeries(filepath.Join(l.Dir, metric.JSONLName))
-	if err != nil {
-		return err
-	}
-	var series []metric.Series
-	for _, s := range all {
-		switch s.Name {
-		case "train/loss":
-			s.Name = "training batches"
-		case "train/eval_loss":
-			s.Name, s.Evaluation = "training text", true
-		case "val/loss":
-			s.Name, s.Evaluation = "validation", true
-		default:
-			continue
-		}
-		series = append(series, s)
-	}
-	for _, name := range []string{"loss.png", "loss.svg"} {
-		if err := metric.LossCurve(filepath.Base(l.Dir), series, filepath.Join(l.Dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.Figure(l.Dir)
 }

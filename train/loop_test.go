@@ -2,6 +2,7 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -246,12 +247,13 @@ func TestMetrics(t *testing.T) {
 	cfg := tinyConfig()
 	cfg.Loop.LogEvery, cfg.Loop.Clip, cfg.Loop.EvalTrain, cfg.Loop.TensorBoard = 2, 0.5, true, true
 	r := create(t, cfg)
+	var all []metric.Series // as it is when the last figure is drawn
+	r.Figure = func(dir string) (err error) {
+		all, err = metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+		return err
+	}
 	var d diary
 	sum := trained(t, r, &d)
-	all, err := metric.ReadSeries(filepath.Join(r.Dir, metric.JSONLName))
-	if err != nil {
-		t.Fatal(err)
-	}
 	got := map[string][]metric.Point{}
 	for _, s := range all {
 		got[s.Name] = s.Points
@@ -275,10 +277,19 @@ func TestMetrics(t *testing.T) {
 	if last := got["max_abs"]; sum.MaxAbs < last[len(last)-1].Y || sum.MaxAbs <= 0 {
 		t.Errorf("largest |x| %v, records %v", sum.MaxAbs, last)
 	}
-	for _, pattern := range []string{"loss.png", "loss.svg", "tensorboard/*"} {
-		if files, _ := filepath.Glob(filepath.Join(r.Dir, pattern)); len(files) != 1 {
-			t.Errorf("%s: %v", pattern, files)
-		}
+	if files, _ := filepath.Glob(filepath.Join(r.Dir, "tensorboard/*")); len(files) != 1 {
+		t.Errorf("event files %v", files)
+	}
+}
+
+// TestFigure: a figure that cannot be drawn ends the run with its error, after a checkpoint.
+func TestFigure(t *testing.T) {
+	t.Parallel()
+	r := create(t, tinyConfig())
+	broken := errors.New("no ink")
+	r.Figure = func(string) error { return broken }
+	if _, err := r.Train(context.Background(), &diary{}); !errors.Is(err, broken) || r.State.Step == 0 {
+		t.Errorf("error %v after step %d, want %v after a checkpoint", err, r.State.Step, broken)
 	}
 }
 

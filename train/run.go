@@ -32,6 +32,10 @@ type Run struct {
 	Images *Images // that a run of TaskImage learns
 	Pairs  *Pairs  // that a run of TaskTranslation or TaskCompletion learns
 
+	// Figure, unless nil, draws what the run in dir has measured. Train calls it after checkpoints, but no more often
+	// than its share of the time allows, and at the end. For example, plot.Run of package metric/plot.
+	Figure func(dir string) error
+
 	samples samples // one of them; nil in a run that Start made
 	own     *own    // of a run that Start made; else nil
 }

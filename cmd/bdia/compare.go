@@ -15,6 +15,7 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/metric/plot"
 )
 
 func newCompare() *cobra.Command {
@@ -158,11 +159,11 @@ func lossText(loss any) string {
 
 // compareFigure draws training and validation losses of all runs.
 func compareFigure(all []comparedRun, path string) error {
-	var series []metric.Series
+	var series []plot.Series
 	for _, r := range all {
 		series = append(series,
-			metric.Series{Name: "training", Run: r.Run, Points: r.train},
-			metric.Series{Name: "validation", Run: r.Run, Evaluation: true, Points: r.val})
+			plot.Series{Name: "training", Run: r.Run, Points: r.train},
+			plot.Series{Name: "validation", Run: r.Run, Evaluation: true, Points: r.val})
 	}
-	return metric.LossCurve("Loss", series, path)
+	return plot.LossCurve("Loss", series, path)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
@@ -267,15 +268,15 @@ func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (
 }
 
 func sweepFigure(all []sweepRun, path string) error {
-	var series []metric.Series
+	var series []plot.Series
 	for _, s := range all {
-		curve := metric.Series{Name: s.Run}
+		curve := plot.Series{Name: s.Run}
 		for _, p := range s.Points {
 			curve.Points = append(curve.Points, metric.Point{X: p.Gamma, Y: 100 * p.Accuracy})
 		}
 		series = append(series, curve)
 	}
-	return metric.Figure("Accuracy with a fixed inference gamma", metric.Axes{X: "gamma", Y: "accuracy (%)"}, series, path)
+	return plot.Figure("Accuracy with a fixed inference gamma", plot.Axes{X: "gamma", Y: "accuracy (%)"}, series, path)
 }
 
 // parseSweep reads FROM:TO:STEP, or one value.

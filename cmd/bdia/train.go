@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -161,6 +162,7 @@ func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*t
 		}
 	}
 	printRun(p.W, r)
+	r.Figure = plot.Run
 	sum, err := r.Train(ctx, p)
 	p.Clear()
 	if errors.Is(err, train.ErrGrid) {

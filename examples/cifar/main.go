@@ -25,6 +25,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
@@ -85,7 +86,7 @@ func compare(ctx context.Context, cfg train.Config, names []string, seeds int, o
 		return errors.New("which images? name CIFAR-10 with -data")
 	}
 	fmt.Printf("| variant | runs | %s | peak memory |\n|---|---|%s---|\n", strings.Join(headings[:], " | "), strings.Repeat("---|", len(headings)))
-	var curves []metric.Series
+	var curves []plot.Series
 	for _, name := range names {
 		change, ok := variants[name]
 		if !ok {
@@ -104,7 +105,7 @@ func compare(ctx context.Context, cfg train.Config, names []string, seeds int, o
 			}
 			all, peak = append(all, m), planned
 			if seed == 1 {
-				curves = append(curves, metric.Series{Name: name, Points: accuracy})
+				curves = append(curves, plot.Series{Name: name, Points: accuracy})
 			}
 		}
 		fmt.Printf("| %s | %d |", name, len(all))
@@ -116,7 +117,7 @@ func compare(ctx context.Context, cfg train.Config, names []string, seeds int, o
 	}
 	figure := filepath.Join(out, "accuracy.svg")
 	fmt.Println("\nValidation accuracy of seed 1:", figure)
-	return metric.Figure("Validation accuracy", metric.Axes{X: "step", Y: "accuracy", Whole: true}, curves, figure)
+	return plot.Figure("Validation accuracy", plot.Axes{X: "step", Y: "accuracy", Whole: true}, curves, figure)
 }
 
 // run trains in dir, goes on with what is there, or reads what is complete.
@@ -133,6 +134,7 @@ func run(ctx context.Context, dir string, cfg train.Config) (m measures, accurac
 		return m, nil, planned, err
 	}
 	if !r.Done() {
+		r.Figure = plot.Run
 		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir)})
 		if err == nil && sum.Interrupted {
 			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)

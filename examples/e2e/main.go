@@ -32,6 +32,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -261,6 +262,7 @@ func trained(ctx context.Context, dir string, cfg train.Config) (*train.Run, err
 		return nil, err
 	}
 	if !r.Done() {
+		r.Figure = plot.Run
 		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir), began: time.Now()})
 		if err == nil && sum.Interrupted {
 			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)

@@ -24,6 +24,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -62,7 +63,7 @@ func compare(ctx context.Context, data, out string, steps, seeds int) error {
 	}
 	fmt.Println("| variant | seed | training text, end | validation, best | at step | validation, end | peak memory |")
 	fmt.Println("|---|---|---|---|---|---|---|")
-	var curves []metric.Series
+	var curves []plot.Series
 	for _, v := range variants {
 		for seed := 1; seed <= seeds; seed++ {
 			name := fmt.Sprintf("%s-%d", v.name, seed)
@@ -83,13 +84,13 @@ func compare(ctx context.Context, data, out string, steps, seeds int) error {
 			}
 			fmt.Printf("| %s | %d | %.3f | %.3f | %.0f | %.3f | %.1f MiB |\n", v.name, seed, last(training), best.Y, best.X, last(val), float64(planned.Total)/(1<<20))
 			if seed == 1 {
-				curves = append(curves, metric.Series{Name: "validation", Run: v.name, Evaluation: true, Points: val.Points[1:]})
+				curves = append(curves, plot.Series{Name: "validation", Run: v.name, Evaluation: true, Points: val.Points[1:]})
 			}
 		}
 	}
 	figure := filepath.Join(out, "validation.svg")
 	fmt.Println("\nValidation curves of seed 1:", figure)
-	return metric.LossCurve("Validation loss, 60 kB of training text", curves, figure)
+	return plot.LossCurve("Validation loss, 60 kB of training text", curves, figure)
 }
 
 // config is the setting that all variants share.
@@ -118,6 +119,7 @@ func run(ctx context.Context, dir string, cfg train.Config) ([]metric.Series, ba
 	}
 	defer r.Close()
 	if !r.Done() {
+		r.Figure = plot.Run
 		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir)})
 		if err == nil && sum.Interrupted {
 			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)

@@ -1,4 +1,10 @@
-package metric
+// Package plot draws what a run has measured: curves over the training step, as PNG or SVG. For example,
+//
+//	plot.Run("runs/shakespeare")
+//
+// draws the loss curves of a run directory from its records. It stands apart from package metric because of its fonts
+// and drawing modules, which few programs need.
+package plot
 
 import (
 	"bytes"
@@ -6,7 +12,6 @@ import (
 	"image/color"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,10 +24,10 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
-)
 
-// Point is one measurement: X is usually the step, Y the value.
-type Point struct{ X, Y float64 }
+	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/metric"
+)
 
 // Series is one curve of a figure.
 type Series struct {
@@ -36,7 +41,7 @@ type Series struct {
 	// of 100 points or more is drawn smoothed over its faint raw values.
 	Evaluation bool
 	// Points lie in order of X. Points that are not finite are left out.
-	Points []Point
+	Points []metric.Point
 }
 
 const (
@@ -85,12 +90,12 @@ func Figure(title string, axes Axes, series []Series, path string) error {
 	case ".svg":
 		c = vgsvg.New(figureWidth, figureHeight)
 	default:
-		return fmt.Errorf("metric: figure %s: the name must end in .png or .svg", path)
+		return fmt.Errorf("plot: figure %s: the name must end in .png or .svg", path)
 	}
 	drawFigure(draw.New(c), title, axes, series)
 	var buf bytes.Buffer
 	if _, err := c.WriteTo(&buf); err != nil {
-		return fmt.Errorf("metric: figure %s: %w", path, err)
+		return fmt.Errorf("plot: figure %s: %w", path, err)
 	}
 	b := buf.Bytes()
 	if ext == ".svg" {
@@ -98,14 +103,8 @@ func Figure(title string, axes Axes, series []Series, path string) error {
 		b = bytes.ReplaceAll(b, []byte("font-family:Liberation Sans;"),
 			[]byte("font-family:Liberation Sans,Arial,Helvetica,sans-serif;"))
 	}
-	temp := path + ".tmp"
-	err := os.WriteFile(temp, b, 0o666)
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		_ = os.Remove(temp) // if it has come to be
-		return fmt.Errorf("metric: figure %s: %w", path, err)
+	if err := atomicfile.Write(path, b); err != nil {
+		return fmt.Errorf("plot: figure %s: %w", path, err)
 	}
 	return nil
 }
@@ -116,8 +115,8 @@ type curve struct {
 	colour    color.NRGBA
 	dashed    bool // an evaluation that shares the colour of another curve
 	eval      bool
-	raw, line []Point
-	best      Point
+	raw, line []metric.Point
+	best      metric.Point
 }
 
 func drawFigure(c draw.Canvas, title string, axes Axes, series []Series) {
@@ -160,7 +159,7 @@ func drawFigure(c draw.Canvas, title string, axes Axes, series []Series) {
 		p.Add(dots)
 		column.Add(c.label, line, dots)
 		if c.eval && len(c.line) > 0 {
-			p.Add(&plotter.Scatter{XYs: xys([]Point{c.best}),
+			p.Add(&plotter.Scatter{XYs: xys([]metric.Point{c.best}),
 				GlyphStyle: draw.GlyphStyle{Color: c.colour, Radius: vg.Points(6), Shape: ring{}}})
 		}
 	}
@@ -299,8 +298,8 @@ func ranges(curves []curve) (xmin, xmax, ymin, ymax float64) {
 	return xmin, xmax, ymin - pad, ymax + pad
 }
 
-func finite(points []Point) []Point {
-	var out []Point
+func finite(points []metric.Point) []metric.Point {
+	var out []metric.Point
 	for _, p := range points {
 		// Values near the largest float would overflow sums and the range of the axis.
 		if math.Abs(p.X) < 1e100 && math.Abs(p.Y) < 1e100 {
@@ -313,8 +312,8 @@ func finite(points []Point) []Point {
 // smooth returns, at about maxDrawn of the points, the mean over half points on either
 // side. Near the start, where a loss is steep, both sides are shortened equally, so
 // that the slope stays true; near the end only the later side is shorter.
-func smooth(points []Point, half int) []Point {
-	var out []Point
+func smooth(points []metric.Point, half int) []metric.Point {
+	var out []metric.Point
 	stride := max(1, len(points)/maxDrawn)
 	last := len(points) - 1
 	for i := 0; ; i = min(i+stride, last) {
@@ -326,7 +325,7 @@ func smooth(points []Point, half int) []Point {
 		for _, p := range part {
 			sum += p.Y
 		}
-		out = append(out, Point{points[i].X, sum / float64(len(part))})
+		out = append(out, metric.Point{X: points[i].X, Y: sum / float64(len(part))})
 		if i == last {
 			return out
 		}
@@ -334,11 +333,11 @@ func smooth(points []Point, half int) []Point {
 }
 
 // thin keeps about maxDrawn points: the lowest and the highest of each stretch.
-func thin(points []Point) []Point {
+func thin(points []metric.Point) []metric.Point {
 	if len(points) <= maxDrawn {
 		return points
 	}
-	out := []Point{points[0]}
+	out := []metric.Point{points[0]}
 	const stretches = maxDrawn / 2
 	for s := range stretches {
 		part := points[len(points)*s/stretches : len(points)*(s+1)/stretches]
@@ -359,7 +358,7 @@ func thin(points []Point) []Point {
 	return append(out, points[len(points)-1])
 }
 
-func xys(points []Point) plotter.XYs {
+func xys(points []metric.Point) plotter.XYs {
 	out := make(plotter.XYs, len(points))
 	for i, p := range points {
 		out[i] = plotter.XY(p)

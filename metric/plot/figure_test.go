@@ -1,4 +1,4 @@
-package metric
+package plot
 
 import (
 	"encoding/xml"
@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/metric"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -22,12 +23,20 @@ func testRun(run string) []Series {
 	val := Series{Run: run, Name: "validation loss", Evaluation: true}
 	for i := range 1000 {
 		x := float64(i)
-		train.Points = append(train.Points, Point{x, 2 + 5*math.Exp(-x/100) + 0.2*math.Sin(x*x)})
+		train.Points = append(train.Points, metric.Point{X: x, Y: 2 + 5*math.Exp(-x/100) + 0.2*math.Sin(x*x)})
 		if i%100 == 0 {
-			val.Points = append(val.Points, Point{x, 2.5 + math.Abs(x-600)/200})
+			val.Points = append(val.Points, metric.Point{X: x, Y: 2.5 + math.Abs(x-600)/200})
 		}
 	}
 	return []Series{train, val}
+}
+
+// points are made of pairs of X and Y.
+func points(xy ...float64) (list []metric.Point) {
+	for i := 0; i < len(xy); i += 2 {
+		list = append(list, metric.Point{X: xy[i], Y: xy[i+1]})
+	}
+	return list
 }
 
 // pixels counts the pixels of a PNG close to c, over the whole image.
@@ -147,21 +156,21 @@ func TestLossCurveOfOddSeries(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	many := make([]Series, 9)
 	for i := range many {
-		many[i] = Series{Name: "series of a rather long name, longer than half of the width of the figure", Points: []Point{{0, 1}, {1, float64(i)}}}
+		many[i] = Series{Name: "series of a rather long name, longer than half of the width of the figure", Points: points(0, 1, 1, float64(i))}
 	}
 	for name, series := range map[string][]Series{
 		"none":           nil,
 		"empty":          {{Name: "a"}, {Name: "b", Evaluation: true}},
-		"one point":      {{Name: "a", Points: []Point{{5, 2}}}},
-		"one measure":    {{Name: "a", Evaluation: true, Points: []Point{{5, 0}}}},
-		"nothing finite": {{Name: "a", Points: []Point{{1, nan}, {2, nan}}}, {Name: "b", Evaluation: true, Points: []Point{{1, nan}}}},
-		"some not":       {{Name: "a", Points: []Point{{1, inf}, {2, 3}, {3, nan}, {4, 2}, {5, -inf}, {nan, 1}}}},
-		"constant":       {{Name: "a", Points: []Point{{1, 3}, {2, 3}}}},
-		"huge":           {{Name: "a", Points: []Point{{1, 1e308}, {2, -1e308}, {3, 1e99}, {4, -1e99}}}},
-		"tiny":           {{Name: "a", Points: []Point{{1, 1e-300}, {2, 2e-300}}}},
-		"close":          {{Name: "a", Points: []Point{{1, 1}, {2, 1 + 1e-15}}}},
-		"same step":      {{Name: "a", Points: []Point{{1, 1}, {1, 2}}}},
-		"large step":     {{Name: "a", Points: []Point{{1e12, 1}, {1e12 + 1, 2}}}},
+		"one point":      {{Name: "a", Points: points(5, 2)}},
+		"one measure":    {{Name: "a", Evaluation: true, Points: points(5, 0)}},
+		"nothing finite": {{Name: "a", Points: points(1, nan, 2, nan)}, {Name: "b", Evaluation: true, Points: points(1, nan)}},
+		"some not":       {{Name: "a", Points: points(1, inf, 2, 3, 3, nan, 4, 2, 5, -inf, nan, 1)}},
+		"constant":       {{Name: "a", Points: points(1, 3, 2, 3)}},
+		"huge":           {{Name: "a", Points: points(1, 1e308, 2, -1e308, 3, 1e99, 4, -1e99)}},
+		"tiny":           {{Name: "a", Points: points(1, 1e-300, 2, 2e-300)}},
+		"close":          {{Name: "a", Points: points(1, 1, 2, 1+1e-15)}},
+		"same step":      {{Name: "a", Points: points(1, 1, 1, 2)}},
+		"large step":     {{Name: "a", Points: points(1e12, 1, 1e12+1, 2)}},
 		"many and long":  many,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,10 +209,10 @@ func TestLossCurveRejects(t *testing.T) {
 
 func TestSmooth(t *testing.T) {
 	t.Parallel()
-	var line, spiked []Point
+	var line, spiked []metric.Point
 	for i := range 500 {
-		line = append(line, Point{float64(i), float64(500 - i)})
-		spiked = append(spiked, Point{float64(i), 1})
+		line = append(line, metric.Point{X: float64(i), Y: float64(500 - i)})
+		spiked = append(spiked, metric.Point{X: float64(i), Y: 1})
 	}
 	for i, p := range smooth(line, 5)[:495] {
 		if p != line[i] {
@@ -216,7 +225,7 @@ func TestSmooth(t *testing.T) {
 			t.Fatalf("a spike at 100 changed point %d to %v", i, p.Y)
 		}
 	}
-	long := make([]Point, 100_001)
+	long := make([]metric.Point, 100_001)
 	if n := len(smooth(long, 1000)); n < maxDrawn || n > maxDrawn+50 {
 		t.Errorf("%d points smoothed to %d", len(long), n)
 	}
@@ -224,7 +233,7 @@ func TestSmooth(t *testing.T) {
 
 func TestThinKeepsExtremes(t *testing.T) {
 	t.Parallel()
-	points := make([]Point, 123_457)
+	points := make([]metric.Point, 123_457)
 	for i := range points {
 		points[i].X = float64(i)
 	}
@@ -233,7 +242,7 @@ func TestThinKeepsExtremes(t *testing.T) {
 	if len(got) > maxDrawn+2 || !slices.Contains(got, points[777]) || !slices.Contains(got, points[100_000]) {
 		t.Errorf("%d points, extremes kept: %v %v", len(got), slices.Contains(got, points[777]), slices.Contains(got, points[100_000]))
 	}
-	if !slices.IsSortedFunc(got, func(a, b Point) int { return int(a.X - b.X) }) {
+	if !slices.IsSortedFunc(got, func(a, b metric.Point) int { return int(a.X - b.X) }) {
 		t.Error("points are out of order")
 	}
 }
