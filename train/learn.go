@@ -108,3 +108,9 @@ func (e *measured[B]) Rehearse() error {
 	}
 	return nil
 }
+
+// InitialiseFunc is a function as an Initialiser, for example one that loads weights.
+type InitialiseFunc func(seed uint64) error
+
+// Initialise calls f.
+func (f InitialiseFunc) Initialise(seed uint64) error { return f(seed) }

@@ -1,0 +1,260 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// ownSource gives tokens that count up.
+type ownSource struct{ T, samples, vocab int }
+
+func (s ownSource) Size(int) (samples, losses int, err error) { return s.samples, s.samples * s.T, nil }
+
+func (s ownSource) Fill(step, first, n int, b *model.Batch) error {
+	if len(b.Inputs) != n*s.T {
+		*b = model.NewBatch(n, s.T)
+	}
+	for i := range b.Inputs {
+		at := 31*step + 7*(first+i/s.T) + i%s.T
+		b.Inputs[i], b.Targets[i] = int32(at%s.vocab), int32((at+1)%s.vocab)
+	}
+	return nil
+}
+
+// ownOptions are for a run of ownLearner.
+func ownOptions() Options {
+	o := Options{Common: DefaultCommon(8)}
+	o.Engine.Threads, o.Loop.EvalEvery, o.Loop.LogEvery = 1, 3, 1
+	return o
+}
+
+// ownLearner builds a small GPT that learns ownSource, and is evaluated.
+func ownLearner(be backend.Backend) (Learner, error) {
+	m, err := model.NewGPT(be, tinyConfig().Model, bdia.DefaultOptions())
+	if err != nil {
+		return nil, err
+	}
+	s := ownSource{T: 8, samples: 6, vocab: 13}
+	begin := func(seed uint64) error { m.Init(seed); return nil }
+	return Learn(m, s, Measure(m, s, 2, 9), InitialiseFunc(begin)), nil
+}
+
+// plainSGD is an optimiser of the test's own, with one tensor of state for each parameter.
+type plainSGD struct {
+	be    backend.Backend
+	steps map[*tensor.Param]tensor.Tensor
+	named []optim.Moment
+}
+
+func (plainSGD) New(be backend.Backend, params []*tensor.Param) (optim.Optimizer, error) {
+	o := &plainSGD{be: be, steps: map[*tensor.Param]tensor.Tensor{}}
+	for _, p := range params {
+		o.steps[p] = be.Alloc(backend.Optimiser, tensor.F32, p.Value.Shape)
+		be.Zero(o.steps[p])
+		o.named = append(o.named, optim.Moment{Name: p.Name + ".step", Value: o.steps[p]})
+	}
+	return o, nil
+}
+
+func (o *plainSGD) Moments() []optim.Moment { return o.named }
+
+func (o *plainSGD) Update(params []*tensor.Param, _ int, lr float64) {
+	for _, p := range params {
+		o.be.Lerp(o.steps[p], p.Grad, 0.5)
+		o.be.Copy(p.Grad, o.steps[p])
+		o.be.Scale(p.Grad, float32(-lr))
+		o.be.Add(p.Value, p.Value, p.Grad)
+	}
+}
+
+// start begins or resumes a run in dir.
+func start(t *testing.T, dir string, o Options) *Run {
+	t.Helper()
+	r, err := Start(dir, ownLearner, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestStartResumes: a run of a Learner, an optimiser and a sink of one's own, interrupted and resumed, ends with the
+// bytes of a run that went through; it learns, and keeps its best weights.
+func TestStartResumes(t *testing.T) {
+	t.Parallel()
+	o := ownOptions()
+	o.Maker, o.Schedule.LR = plainSGD{}, 0.5
+	whole := start(t, filepath.Join(t.TempDir(), "run"), o)
+	sum := trained(t, whole, nil)
+	if !(sum.LastVal.Loss < sum.FirstVal.Loss) || sum.BestStep == 0 || sum.Planned != sum.Peak {
+		t.Errorf("%+v", sum)
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	ctx, obs := cancelAt(4)
+	if sum, err := start(t, dir, o).Train(ctx, obs); err != nil || !sum.Interrupted {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	again := start(t, dir, o)
+	if again.State.Step != 4 {
+		t.Fatalf("resumes at step %d", again.State.Step)
+	}
+	trained(t, again, nil)
+	for _, name := range []string{weightsFile, optimizerFile, bestDir + "/" + weightsFile} {
+		sameFile(t, name, dir, whole.Dir)
+	}
+	sameMetrics(t, dir, whole.Dir)
+	o.Maker = nil
+	if _, err := start(t, dir, o).Train(t.Context(), nil); !errors.Is(err, convert.ErrMismatch) {
+		t.Errorf("another optimiser: %v", err)
+	}
+}
+
+// TestStartWithoutFolder: a run without a folder writes nothing and counts its steps.
+func TestStartWithoutFolder(t *testing.T) {
+	t.Chdir(t.TempDir())
+	sum := trained(t, start(t, "", ownOptions()), nil)
+	if files, err := os.ReadDir("."); err != nil || len(files) > 0 || sum.Steps != 8 || sum.BestStep == 0 {
+		t.Errorf("%v, %v, %+v", files, err, sum)
+	}
+}
+
+// TestStartRefuses: settings that exclude each other, and the folder of a run with a task.
+func TestStartRefuses(t *testing.T) {
+	t.Parallel()
+	o := ownOptions()
+	o.Loop.Update, o.Loop.Clip = WhenNow, 1
+	if _, err := Start("", ownLearner, o); !errors.Is(err, ErrCombination) {
+		t.Errorf("clipping and updating now: %v", err)
+	}
+	if _, err := Start(create(t, tinyConfig()).Dir, ownLearner, ownOptions()); !errors.Is(err, ErrExists) {
+		t.Errorf("the folder of another run: %v", err)
+	}
+}
+
+// countingSink is a sink that counts what it passes on.
+type countingSink struct {
+	Sink
+	closes, params int
+}
+
+func (s *countingSink) Close(params []*tensor.Param) {
+	s.closes, s.params = s.closes+1, s.params+len(params)
+	s.Sink.Close(params)
+}
+
+// TestThrough: a sink of one's own sees every gradient of a step once, and changes no bits by passing them on.
+func TestThrough(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name   string
+		change func(*Options)
+		closes int
+	}{
+		{"update now", func(*Options) {}, 5},
+		{"accumulated", func(o *Options) { o.Loop.MicroBatch = 2 }, 1},
+		{"accumulated and clipped", func(o *Options) { o.Loop.MicroBatch, o.Loop.Clip = 4, 0.1 }, 1},
+	} {
+		o := ownOptions()
+		tc.change(&o)
+		want, _ := ownSteps(t, o, 2)
+		var counting *countingSink
+		o.Through = func(_ backend.Backend, next Sink) Sink {
+			counting = &countingSink{Sink: next}
+			return counting
+		}
+		got, params := ownSteps(t, o, 2)
+		if got != want {
+			t.Errorf("%s: %s, without the sink %s", tc.name, got, want)
+		}
+		if counting.closes != 2*tc.closes || counting.params != 2*params {
+			t.Errorf("%s: %d calls of Close with %d parameters in 2 steps of %d parameters", tc.name, counting.closes, counting.params, params)
+		}
+	}
+}
+
+// ownSteps trains a fresh session for n steps and returns its fingerprint and the number of its parameters.
+func ownSteps(t *testing.T, o Options, n int) (hash string, params int) {
+	t.Helper()
+	planned, err := planOf(ownLearner, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	be, err := backend.Open(o.Engine, planned.Total)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	l, err := ownLearner(be)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(be, l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Init(); err != nil {
+		t.Fatal(err)
+	}
+	for step := 1; step <= n; step++ {
+		if _, err := s.Step(step); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.hash(), len(l.Trainable())
+}
+
+// TestClipAlone: clipping without Accumulate fails before a run begins, in its plan.
+func TestClipAlone(t *testing.T) {
+	t.Parallel()
+	o := ownOptions()
+	o.Through = func(be backend.Backend, next Sink) Sink { return Clip(be, make([]*tensor.Param, 100), 1, next) }
+	if _, err := planOf(ownLearner, o); !errors.Is(err, ErrCombination) {
+		t.Errorf("error %v, want ErrCombination", err)
+	}
+}
+
+// TestLearnAllocates: a step of Learn allocates nothing once the first is done.
+func TestLearnAllocates(t *testing.T) {
+	o := ownOptions()
+	planned, err := planOf(ownLearner, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	be, err := backend.Open(o.Engine, planned.Total)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	l, err := ownLearner(be)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(be, l, o)
+	if err == nil {
+		err = s.Init()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	step := 0
+	if n := testing.AllocsPerRun(5, func() {
+		step++
+		if _, err := s.Step(step); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations a step", n)
+	}
+	if _, ok, err := s.evaluate(context.Background(), true); ok || err != nil {
+		t.Errorf("training samples are measured: %v, %v", ok, err)
+	}
+}
