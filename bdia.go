@@ -1,8 +1,8 @@
 // Package bdia is exact reversible back-propagation for transformers.
 //
-// It implements Zhang, Lewis and Kleijn, "On Exact Bit-level Reversible
-// Transformers Without Changing Architectures", ICML 2025 (arXiv 2407.09093).
-// This file is the paper; its equations stand beside the code.
+// It implements Zhang, Lewis and Kleijn, "On Exact Bit-level Reversible Transformers
+// Without Changing Architectures", ICML 2025 (arXiv 2407.09093). This file is the
+// paper: its equations stand above the code that computes them.
 //
 // # The method
 //
@@ -25,9 +25,9 @@
 //
 // # The invariant
 //
-// The reverse walk feeds the same bits to the same kernels as back-propagation
-// with stored activations does, and adds in the same order. So the gradients
-// agree bit for bit, and a test can demand it.
+// The reverse walk feeds the same bits to the same kernels as back-propagation with
+// stored activations, and adds in the same order. So the gradients agree bit for bit,
+// and a test can demand it.
 //
 // Rejected: reconstruction in floating point (no grid). It multiplies the error
 // by about 1/|gamma| a block (figure 2 of the paper; see Drift).
@@ -41,9 +41,9 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Block is one residual function h_k of the stack; B, T, C are batch, time,
-// channels. A Block remembers the intermediates ("tape") of its latest Forward,
-// in arena memory above whatever was allocated when Forward was called.
+// Block is one residual function h_k of the stack; B, T, C are batch, time, channels.
+// A Block remembers the intermediates ("tape") of its latest Forward, in arena memory
+// that it allocates during Forward.
 type Block interface {
 	// Forward writes h_k(x) to h. x and h are (B,T,C). The same pass and x give
 	// the same bits, dropout included.
@@ -51,12 +51,12 @@ type Block interface {
 	// Backward follows Forward with the same x. It turns g, holding dh, into
 	// dx = J_kᵀ dh in place and adds to the gradients of Params.
 	Backward(g, x tensor.Tensor)
-	// Params lists what the block learns.
+	// Params lists the trainable parameters of the block.
 	Params() []*tensor.Param
 }
 
-// Sink is where gradients go: the one seam between back-propagation and what is
-// done with its results (accumulate, reduce, update now).
+// Sink takes the gradients from back-propagation. It decides what to do with them:
+// accumulate, reduce over ranks, or update the parameters at once.
 type Sink interface {
 	// Open provides a Grad for each of the parameters, before their backward pass.
 	Open(params []*tensor.Param)
@@ -64,8 +64,8 @@ type Sink interface {
 	Close(params []*tensor.Param)
 }
 
-// AllocGrads gives each parameter a cleared gradient above whatever is in the
-// arena: Open for a Sink that is done with gradients when a pass is over.
+// AllocGrads allocates a zero gradient for each parameter in the arena. It is the
+// Open of a Sink that needs gradients only until the pass is over.
 func AllocGrads(be backend.Backend, params []*tensor.Param) {
 	for _, p := range params {
 		p.Grad, p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape), tensor.Tensor{}
@@ -80,18 +80,19 @@ type Stack struct {
 	opt    Options
 	law    backend.Law
 
-	// Observe, if set, sees every state x_k when Forward has computed it and
-	// again when Reverse has it back: for tests and verification.
+	// Observe, if set, is called with every state x_k when Forward has computed it
+	// and again when Reverse has rebuilt it: for tests and verification.
 	Observe func(k int, x tensor.Tensor)
 
-	// First is the number of the stack's first block in a model of several stacks:
-	// their draws differ. Apart says that other work comes between Forward and
-	// Reverse, so that not even the last block's intermediates are kept for it.
+	// First is the number of the stack's first block in a model of several stacks, so
+	// that their random draws differ. Apart is for a stack with other work between
+	// its Forward and Reverse, for example an encoder: then not even the last block's
+	// intermediates are kept.
 	First int
 	Apart bool
 
-	// Frozen is the number of first blocks that learn nothing: Reverse ends above
-	// them, and nothing of their states is kept for it.
+	// Frozen is the number of first blocks without trainable parameters. Reverse ends
+	// above them, and their states are not kept.
 	Frozen int
 
 	draw   func(gammas []float32, first, K, B int, pass backend.Pass)
@@ -109,7 +110,7 @@ type Stack struct {
 	}
 }
 
-// NewStack returns a stack of blocks on be. It fails for options that cannot be.
+// NewStack returns a stack of blocks on be. It fails for invalid options.
 func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
 	if len(blocks) == 0 {
 		return nil, fmt.Errorf("bdia: a stack needs at least one block")
 	}
-	law := backend.Law{Bits: backend.NoGrid} // |gamma| = 0.6, say: only the sum of all terms is rounded
+	law := backend.Law{Bits: backend.NoGrid} // for example |gamma| = 0.6: only the sum of all terms is rounded
 	if planes, ok := opt.Gamma.Planes(); ok {
 		law = backend.Law{Planes: planes, Bits: int(opt.Grid)}
 	}
@@ -125,10 +126,9 @@ func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
 		tapes: make([]backend.Mark, len(blocks))}, nil
 }
 
-// Begin lays out a pass over samples of the given shape (B,T,C) and returns x_0,
-// for the caller to fill with the embedding. Everything that the pass needs lies
-// in the arena above the present mark: the caller takes a Mark before Begin and
-// releases it after Reverse.
+// Begin allocates a pass over samples of the given shape (B,T,C) and returns x_0, for
+// the caller to fill with the embedding. All memory of the pass comes from the arena:
+// the caller takes a Mark before Begin and releases it after Reverse.
 func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	K, B := len(s.blocks), shape[0]
 	s.pass = pass
@@ -152,8 +152,8 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	return s.x(0)
 }
 
-// Forward runs the blocks on x_0 and returns x_K. It fails with a RangeError
-// when a state has left the range in which the grid is exact.
+// Forward runs the blocks on x_0 and returns x_K. It fails with a RangeError if a
+// state is beyond the range in which the grid is exact.
 func (s *Stack) Forward() (tensor.Tensor, error) {
 	K := len(s.blocks)
 	if s.opt.Grid != NoGrid {
@@ -193,13 +193,14 @@ func (s *Stack) step(k int) {
 	}
 }
 
-// Grad is where the caller puts dloss/dx_K between Forward and Reverse, and
-// where it finds dloss/dx_k of the first block k that learns afterwards. (B,T,C)
+// Grad is the buffer (B,T,C) for dloss/dx_K, which the caller fills between Forward
+// and Reverse. After Reverse it holds dloss/dx_k for the first trainable block k (0
+// unless blocks are frozen).
 func (s *Stack) Grad() tensor.Tensor { return s.g }
 
-// Reverse walks the stack back from dloss/dx_K, in Grad, handing each block's
-// parameter gradients to sink. Two states, the side information and one block's
-// intermediates are all that is alive in a Reversible stack.
+// Reverse walks the stack back from dloss/dx_K, in Grad, and hands each block's
+// parameter gradients to sink. A Reversible stack holds only two states, the side
+// information and one block's intermediates at a time.
 //
 // With g_{k+1} = dloss/dx_{k+1}, and gamma_0 = 0:
 //
@@ -233,7 +234,7 @@ func (s *Stack) x(k int) tensor.Tensor {
 	return s.states[s.opt.Memory.slot(k, len(s.blocks), s.Frozen)]
 }
 
-// keepsTape says whether block k's intermediates survive the forward pass.
+// keepsTape reports whether block k's intermediates are kept after the forward pass.
 func (s *Stack) keepsTape(k int) bool {
 	return k >= s.Frozen && (s.opt.Memory == Store || !s.Apart && s.opt.Memory.keepsTape(k, len(s.blocks)))
 }
@@ -244,7 +245,7 @@ func (s *Stack) observe(k int) {
 	}
 }
 
-// Side returns the side information of the pass at hand, for inspection.
+// Side returns the side information of the current pass, for inspection.
 func (s *Stack) Side() SideInfo { return s.side }
 
 // MaxAbs returns the largest |x| of the latest Forward on a grid, over all
@@ -257,8 +258,8 @@ func (s *Stack) MaxAbs() float64 {
 	return float64(math.Float32frombits(m))
 }
 
-// checkRange reads the guards back and fails at the first state of the pass that
-// left the exact range of the grid.
+// checkRange reads the peaks back and fails at the first state of the pass beyond the
+// exact range of the grid.
 func (s *Stack) checkRange() error {
 	if s.opt.Grid == NoGrid {
 		return nil

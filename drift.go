@@ -8,11 +8,12 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Drift shows why the grid is needed (paper, figure 2). It follows a Forward
-// without a grid, solves each step for x_{k-1} in floating point from the states
-// solved before, and reports the root mean square and the largest error against
-// the state that Forward computed, from x_{K-2} down to x_0. The stack must keep
-// its states (Store or Recompute), have no grid and a gamma other than 0.
+// Drift shows why the grid is needed (paper, figure 2). Call it after a Forward
+// without a grid. It reconstructs the states in floating point, from x_{K-2}
+// down to x_0, each from the two reconstructed before. For each it reports the
+// root mean square and the largest error against the state that Forward
+// computed. The stack must keep its states (Store or Recompute), have no grid
+// and a gamma other than 0.
 func (s *Stack) Drift(report func(k int, rms, largest float64)) error {
 	if s.opt.Memory == Reversible || s.opt.Grid != NoGrid || s.opt.Gamma == 0 {
 		return fmt.Errorf("bdia: drift is measured without a grid, with stored states and a gamma other than 0")
@@ -35,7 +36,7 @@ func (s *Stack) Drift(report func(k int, rms, largest float64)) error {
 	return nil
 }
 
-// deviation adds up how far states are from what they should be.
+// deviation sums up the differences between reconstructed and true states.
 type deviation struct {
 	squares, largest float64
 	n                int

@@ -17,7 +17,7 @@ type Gamma float64
 // DefaultGamma is the paper's choice; it costs one bit per activation.
 const DefaultGamma Gamma = 0.5
 
-// maxPlanes bounds the side information: |gamma| >= 2^-8.
+// maxPlanes limits the side information: |gamma| >= 2^-8.
 const maxPlanes = 8
 
 // ParseGamma reads a magnitude, 0 <= gamma < 1.
@@ -32,7 +32,7 @@ func ParseGamma(s string) (Gamma, error) {
 // String returns what ParseGamma reads.
 func (g Gamma) String() string { return strconv.FormatFloat(float64(g), 'g', -1, 64) }
 
-// MarshalText and UnmarshalText let a Gamma stand in flags and files.
+// MarshalText and UnmarshalText are for flags and files.
 func (g Gamma) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
 
 func (g *Gamma) UnmarshalText(text []byte) (err error) {
@@ -40,9 +40,8 @@ func (g *Gamma) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Planes returns the bits of side information per activation, log2(1/gamma),
-// and whether gamma is a power of two from 1/2 to 1/256, so that a step on the
-// grid can be inverted at all.
+// Planes returns the bits of side information per activation, log2(1/gamma), and whether a step on the grid can be
+// inverted: gamma must be a power of two from 1/2 to 1/256.
 func (g Gamma) Planes() (n int, reversible bool) {
 	frac, exp := math.Frexp(float64(g)) // g = frac * 2^exp, frac in [1/2,1)
 	n = 1 - exp
@@ -52,9 +51,8 @@ func (g Gamma) Planes() (n int, reversible bool) {
 	return n, true
 }
 
-// draw fills gammas (K,B) for one pass: row k holds block k's value for each
-// sample. first is the number of block 0 in the model. Row 0 is zero, since the first step is Euler's, and so is every row
-// outside training.
+// draw fills gammas (K,B) for one pass: row k holds block k's value for each sample. first is the number of block 0
+// in the model. Row 0 is zero, since the first step is an Euler step. Outside training every row is zero.
 func (g Gamma) draw(gammas []float32, first, K, B int, pass backend.Pass) {
 	clear(gammas)
 	if !pass.Train {

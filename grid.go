@@ -9,8 +9,8 @@ import (
 	"github.com/bdia-go/bdia/backend"
 )
 
-// Grid is the number L of fractional bits of the residual stream: activations
-// are multiples of 2^-L (paper, eq. 14). NoGrid leaves them in plain float32.
+// Grid is the number L of fractional bits of the residual stream: states are
+// multiples of 2^-L (paper, eq. 14). NoGrid leaves them in plain float32.
 type Grid int
 
 const (
@@ -19,7 +19,7 @@ const (
 	// DefaultGrid is the paper's choice.
 	DefaultGrid Grid = 9
 
-	maxGrid = 20 // 2^24 units must leave room for a residual stream of size 16
+	maxGrid = 20 // so that the limit, 2^24 units, is at least 16
 )
 
 // ParseGrid reads "none" or a number of bits.
@@ -42,7 +42,7 @@ func (g Grid) String() string {
 	return strconv.Itoa(int(g))
 }
 
-// MarshalText and UnmarshalText let a Grid stand in flags and files.
+// MarshalText and UnmarshalText are for flags and files.
 func (g Grid) MarshalText() ([]byte, error) { return []byte(g.String()), nil }
 
 func (g *Grid) UnmarshalText(text []byte) (err error) {
@@ -50,8 +50,8 @@ func (g *Grid) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Limit is the magnitude at which float32 stops holding the grid exactly:
-// 2^24 units. Without a grid there is none.
+// Limit is the magnitude at which float32 stops holding the grid exactly: 2^24
+// units. Without a grid it is +Inf.
 func (g Grid) Limit() float64 {
 	if g == NoGrid {
 		return math.Inf(1)
@@ -59,11 +59,11 @@ func (g Grid) Limit() float64 {
 	return math.Ldexp(1, 24-int(g))
 }
 
-// ErrRange is wrapped by the error of a residual stream that left the range in
+// ErrRange is wrapped by the error for a residual stream beyond the range in
 // which the grid is exact.
 var ErrRange = errors.New("residual stream past the exactness limit")
 
-// RangeError says where the residual stream left the exact range.
+// RangeError names the first state beyond the exact range.
 type RangeError struct {
 	Step, Block, Sample int     // Block k: the state x_k
 	Value, Limit        float64 // largest |x| and the grid's limit

@@ -5,8 +5,8 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Infer runs the blocks on x (B,T,C) in place, as a trained model is used. Gamma
-// 0, the mean of what training draws, is the ordinary transformer:
+// Infer runs the blocks on x (B,T,C) in place, at inference. Gamma 0, the mean of the
+// draws in training, is the ordinary transformer:
 //
 //	x_{k+1} = x_k + h_k(x_k)
 //

@@ -2,7 +2,8 @@ package bdia
 
 import "fmt"
 
-// Memory says what of the forward pass is kept for the backward pass.
+// Memory is the mode of memory: the part of the forward pass that is kept for the
+// backward pass.
 type Memory uint8
 
 const (
@@ -32,7 +33,7 @@ func ParseMemory(s string) (Memory, error) {
 // String returns the name that ParseMemory reads.
 func (m Memory) String() string { return memoryNames[m] }
 
-// MarshalText and UnmarshalText let a Memory stand in flags and files by name.
+// MarshalText and UnmarshalText are for flags and files.
 func (m Memory) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
 func (m *Memory) UnmarshalText(text []byte) (err error) {
@@ -40,9 +41,9 @@ func (m *Memory) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// slot returns which state buffer holds x_k, of K blocks the first F of which are
-// frozen. States that the reverse walk does not need, or rebuilds, alternate between
-// two; x_K must not overwrite x_{K-2} where that is needed.
+// slot returns the index of the buffer for state x_k, with K blocks of which the
+// first F are frozen. States that the reverse walk rebuilds or does not need
+// alternate between two buffers. x_K must not overwrite x_{K-2} if that is needed.
 func (m Memory) slot(k, K, F int) int {
 	switch {
 	case m != Reversible && k >= F:
@@ -64,11 +65,11 @@ func (m Memory) slots(K, F int) int {
 	return 2
 }
 
-// keepsTape says whether block k's intermediates survive the forward pass. The
-// last block's always do: the backward pass starts with them.
+// keepsTape reports whether block k's intermediates are kept after the forward pass.
+// The last block's always are: the backward pass starts with them.
 func (m Memory) keepsTape(k, K int) bool { return m == Store || k == K-1 }
 
-// rebuilds says whether x_{k-1} has to be rebuilt at block k of the reverse walk.
+// rebuilds reports whether the reverse walk rebuilds x_{k-1} at block k.
 func (m Memory) rebuilds(k, K, F int) bool { return m == Reversible && k > F && k < K-1 }
 
 // Options are the three independent choices of the method.
@@ -78,13 +79,13 @@ type Options struct {
 	Grid   Grid   `yaml:"grid"`
 }
 
-// DefaultOptions returns the paper's: reversible, gamma 0.5, grid 2^-9.
+// DefaultOptions returns the paper's choices: reversible, gamma 0.5, grid 2^-9.
 func DefaultOptions() Options {
 	return Options{Memory: Reversible, Gamma: DefaultGamma, Grid: DefaultGrid}
 }
 
-// Validate reports a value out of range, or a combination that cannot be: only
-// Reversible makes demands.
+// Validate returns an error for a value out of range or an impossible combination.
+// Only Reversible restricts the others: it needs a grid and an invertible gamma.
 func (o Options) Validate() error {
 	if o.Memory > Recompute {
 		return fmt.Errorf("bdia: there is no memory mode %d; use reversible, store or recompute", uint8(o.Memory))

@@ -7,10 +7,10 @@ import (
 
 // SideInfo is the side information of one pass: for each state x_k that the
 // reverse walk has to rebuild, log2(1/|gamma|) bits per activation, packed eight
-// to a byte, lowest first (paper, eq. 18). There are K-2 of them, since x_{K-1}
-// and x_{K-2} are kept whole, less those below the blocks that learn.
+// to a byte, lowest first (paper, eq. 18). These are x_0 to x_{K-3}, since
+// x_{K-1} and x_{K-2} are kept whole. Frozen first blocks need none.
 type SideInfo struct {
-	first  int             // state that has some
+	first  int             // first state with side information
 	planes []tensor.Tensor // [k-first] is (planes, B, ceil(T*C/8)) bytes for x_k
 }
 
@@ -25,7 +25,7 @@ func allocSideInfo(s SideInfo, be backend.Backend, first, end, planes int, x ten
 	return s
 }
 
-// Of returns the side information of state x_k, or no tensor where none is kept.
+// Of returns the side information of state x_k, or no tensor if none is kept.
 func (s SideInfo) Of(k int) tensor.Tensor {
 	if k < s.first || k >= s.first+len(s.planes) {
 		return tensor.Tensor{}

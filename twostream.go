@@ -7,45 +7,46 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// TwoStream is the reversible transformer that BDIA is measured against: RevViT
+// TwoStream is RevViT, the reversible transformer that BDIA is compared with
 // (Gomez et al., arXiv 1707.04585; Mangalam et al., arXiv 2302.04869). Pairs of
 // branches F and G work on two residual streams in turn,
 //
 //	y1 = x1 + F(x2)    x2 = y2 - G(y1)
 //	y2 = x2 + G(y1)    x1 = y1 - F(x2)
 //
-// With the states numbered in the order in which they come to be, y_0 and y_1
-// being the streams at the start and B_0, B_1, ... the branches F, G, F, G, ...,
-// both are one recurrence:
+// Number the states in the order of computation: y_0 and y_1 are the two streams
+// at the start, and B_0, B_1, ... are the branches F, G, F, G, .... Then both
+// lines are one recurrence:
 //
 //	y_{j+2} = y_j + B_j(y_{j+1})    y_j = y_{j+2} - B_j(y_{j+1})
 //
-// Both streams start as the embedding and their mean is the result, so that model
-// and parameters around the blocks are those of a Stack. The inverse is exact in
-// theory but rounds: see Drift.
+// Both streams start as the embedding and their mean is the result, so the rest
+// of the model is the same as around a Stack. The inverse is exact in theory but
+// rounds: see Drift.
 type TwoStream struct {
 	be     backend.Backend
 	blocks []Block // B_j
 	memory Memory
 
-	// Observe, if set, sees every state y_j when Forward has computed it and
-	// again when Reverse has it back.
+	// Observe, if set, is called with every state y_j when Forward has computed
+	// it and again when Reverse has rebuilt it.
 	Observe func(j int, y tensor.Tensor)
 
 	pass   backend.Pass
 	states []tensor.Tensor  // buffers of y_j, see state
 	h      tensor.Tensor    // B_j(y_{j+1}), then its gradient
-	g      [2]tensor.Tensor // dloss/dy_j of the latest j of either parity
+	g      [2]tensor.Tensor // dloss/dy_j for the latest even and odd j
 	tapes  []backend.Mark   // [j]: top of the arena under B_j's tape
 }
 
-// ValidateTwoStream reports a choice that a TwoStream does not have.
+// ValidateTwoStream returns an error for a choice that a TwoStream does not
+// support.
 func (o Options) ValidateTwoStream() error {
 	if o.Gamma != 0 || o.Grid != NoGrid {
 		return fmt.Errorf("bdia: two residual streams have neither gamma (%v) nor grid (%v); use --gamma 0 --grid none", o.Gamma, o.Grid)
 	}
 	if o.Memory == Reversible {
-		return nil // it needs no grid here
+		return nil // two streams need no grid
 	}
 	return o.Validate()
 }
@@ -62,7 +63,7 @@ func NewTwoStream(be backend.Backend, blocks []Block, opt Options) (*TwoStream, 
 	return &TwoStream{be: be, blocks: blocks, memory: opt.Memory, tapes: make([]backend.Mark, len(blocks))}, nil
 }
 
-// Begin lays out a pass over samples of the given shape (B,T,C) and returns y_0,
+// Begin allocates a pass over samples of the given shape (B,T,C) and returns y_0,
 // for the caller to fill with the embedding; see Stack.Begin.
 func (s *TwoStream) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	s.pass = pass
@@ -89,8 +90,8 @@ func (s *TwoStream) state(j int) tensor.Tensor {
 }
 
 // Forward runs the branches on y_0 = y_1 and returns the mean of the streams at
-// the end. It does not fail; the error is there for what Stack and TwoStream have
-// in common.
+// the end. The error is always nil; it makes TwoStream usable in place of a
+// Stack.
 func (s *TwoStream) Forward() (tensor.Tensor, error) {
 	n := len(s.blocks)
 	s.be.Copy(s.state(1), s.state(0))
@@ -110,11 +111,11 @@ func (s *TwoStream) Forward() (tensor.Tensor, error) {
 	return out, nil
 }
 
-// Grad is where the caller puts the gradient of Forward's result, and where it
-// finds that of the embedding after Reverse. (B,T,C)
+// Grad is the buffer (B,T,C) for the gradient of Forward's result. After Reverse
+// it holds the gradient of the embedding.
 func (s *TwoStream) Grad() tensor.Tensor { return s.g[0] }
 
-// Reverse walks the branches back from the gradient in Grad, handing each one's
+// Reverse walks the branches back from the gradient in Grad, and hands each one's
 // parameter gradients to sink. With g_j = dloss/dy_j:
 //
 //	g_{j+1} += J_jᵀ g_{j+2}, g_j = g_{j+2}
@@ -159,19 +160,19 @@ func (s *TwoStream) Infer(x tensor.Tensor) {
 	s.be.Release(m)
 }
 
-// MaxAbs returns 0: there is no grid whose range could be left.
+// MaxAbs returns 0, since there is no grid with a limited range.
 func (s *TwoStream) MaxAbs() float64 { return 0 }
 
-// Drift follows a Forward and solves for its states in floating point, pair by
+// Drift reconstructs the states of the latest Forward in floating point, pair by
 // pair from the last to the first, as Reverse does. For each pair k it reports
-// how far off the streams before it are: the root mean square and the largest
-// error. The states must be kept (Store or Recompute).
+// the root mean square and the largest error of the streams before it. The states
+// must be kept (Store or Recompute).
 func (s *TwoStream) Drift(report func(k int, rms, largest float64)) error {
 	if s.memory == Reversible {
 		return fmt.Errorf("bdia: drift is measured against stored states; use --memory store or recompute")
 	}
 	n := len(s.blocks)
-	var y [2]tensor.Tensor // y_j of either parity, solved for
+	var y [2]tensor.Tensor // the latest reconstructed y_j, for even and odd j
 	for i := range y {
 		y[i] = s.be.Alloc(backend.States, tensor.F32, s.h.Shape)
 		s.be.Copy(y[i], s.state(n+i)) // n is even
@@ -203,7 +204,7 @@ func mean(be backend.Backend, y, a, b tensor.Tensor) {
 	be.Scale(y, 0.5)
 }
 
-// subtract takes h from y. It spoils h.
+// subtract writes y = y - h. It spoils h.
 func subtract(be backend.Backend, y, h tensor.Tensor) {
 	be.Scale(h, -1)
 	be.Add(y, y, h)
