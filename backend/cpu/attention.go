@@ -13,7 +13,7 @@ import (
 type heads struct {
 	spec           backend.AttentionSpec
 	T, S, C, D     int
-	ldq, ldk       int // strides of q's and of k's and v's rows
+	ldq, ldk       int // row strides of q, and of k and v
 	tiles          int // 0 in the backward pass
 	q, k, v        []float32
 	dq, dk, dv     []float32
@@ -46,8 +46,8 @@ func (h *heads) run(b *Backend, task int, scratch []float32) {
 	b.isa.AttentionBackward(&a, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
 }
 
-// setHeads fills what both directions of both kinds of attention share and
-// returns the number of heads of all samples.
+// setHeads sets the fields that forward and backward of both kinds of attention
+// share, and returns the number of heads over all samples.
 func (b *Backend) setHeads(h heads, out, lse tensor.Tensor, spec backend.AttentionSpec) int {
 	B := out.Shape[0]
 	h.spec, h.T, h.C = spec, out.Shape[1], out.Shape[2]

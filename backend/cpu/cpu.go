@@ -1,10 +1,10 @@
 // Package cpu is the backend for processors: the kernels of package kernel,
 // spread over a fixed set of threads.
 //
-// How an operation is cut into tasks may depend on the number of threads; what
-// is added to what, and in which order, does not. So every number of threads and
-// every instruction set gives the same bits. Operations run at once; Sync has
-// nothing to wait for.
+// The split of an operation into tasks may depend on the number of threads; the
+// terms and the order of every sum do not. So every number of threads and every
+// instruction set gives the same bits. Operations are complete when they return,
+// so Sync does not wait.
 package cpu
 
 import (
@@ -55,13 +55,14 @@ func Threads(n int) int {
 	return n
 }
 
-// ScratchBytes is what the backend itself takes of its arena.
+// ScratchBytes returns the part of the arena that the backend itself needs, in
+// bytes.
 func ScratchBytes(threads int) int64 {
 	return int64(Threads(threads)) * kernel.ScratchFloats * 4
 }
 
 // New returns a backend with an arena of ArenaBytes, which includes ScratchBytes.
-// Close it to give the memory back.
+// Close it to release the memory.
 func New(o Options) (*Backend, error) {
 	if err := checkThreads(o.Threads); err != nil {
 		return nil, err
@@ -148,7 +149,7 @@ func copyExact[E any](dst, src []E) {
 	copy(dst, src)
 }
 
-// Upload, Download and their kin copy between host and arena.
+// Uploads and downloads copy between host and arena.
 
 func (b *Backend) Upload(dst tensor.Tensor, src []float32)     { copyExact(b.f32(dst), src) }
 func (b *Backend) Download(dst []float32, src tensor.Tensor)   { copyExact(dst, b.f32(src)) }

@@ -41,7 +41,7 @@ func (driver) Open(o backend.Options, bytes int64) (backend.Device, error) {
 	return b, nil
 }
 
-// checkThreads refuses a number of threads that must be a mistake.
+// checkThreads returns an error for a number of threads that must be a mistake.
 func checkThreads(n int) error {
 	if n < 0 || n > MaxThreads {
 		return fmt.Errorf("cpu: %d threads; give a number up to %d, or 0 for all processors", n, MaxThreads)
@@ -49,8 +49,7 @@ func checkThreads(n int) error {
 	return nil
 }
 
-// parseISA returns the instruction set of a name, the best of this machine for an
-// empty one.
+// parseISA returns the named instruction set, or this machine's best for "".
 func parseISA(name string) (cpufeat.Level, error) {
 	if name == "" {
 		return cpufeat.Best(), nil

@@ -7,12 +7,12 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// chunkLen is how many elements one task of an element-wise operation takes: a
+// chunkLen is the number of elements in one task of an element-wise operation: a
 // multiple of the kernels' chunks of partial sums.
 const chunkLen = 16384
 
-// chunks is an element-wise operation over whole tensors. fn captures nothing,
-// so that setting one up allocates nothing.
+// chunks is an element-wise operation over whole tensors. fn captures no
+// variables, so that starting an operation allocates nothing.
 type chunks struct {
 	fn         func(isa kernel.ISA, c *chunks, lo, hi int)
 	y, a, b, d []float32
@@ -92,7 +92,8 @@ func (b *Backend) GELUBackward(dx, dy, x tensor.Tensor, form backend.GELUForm) {
 }
 
 // samples is an element-wise operation that treats each sample of the outermost
-// dimension by itself: its gamma, its side information, its largest magnitude.
+// dimension by itself: with its own gamma, side information and largest
+// magnitude.
 type samples struct {
 	fn               func(isa kernel.ISA, s *samples, sample, lo, hi int) (maxBits uint32)
 	y, x, h          []float32

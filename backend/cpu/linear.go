@@ -5,7 +5,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// linear is one matrix product, cut into a grid of blocks of C.
+// linear is one matrix product, split into a grid of blocks of C.
 type linear struct {
 	kernel.Gemm
 	rowBlock, colBlock int // size of a block of C
@@ -36,10 +36,10 @@ func (l *linear) run(b *Backend, task int, scratch []float32) {
 	b.isa.Gemm(&g, scratch)
 }
 
-// gemm runs one product on all threads. The longer side of C is cut into two
-// blocks a thread, so that a thread that is held up does not hold up the others;
-// in the gradient of a weight into one, because there every block packs the
-// whole of the other operand, which is as long as the batch.
+// gemm runs one product on all threads. The longer side of C is split into two
+// blocks per thread, so that a delayed thread does not delay the others. The
+// gradient of a weight uses one block per thread, because every block packs the
+// whole other operand, which is as long as the batch.
 func (b *Backend) gemm(g kernel.Gemm) {
 	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N}
 	if parts := len(b.pool.scratch); parts > 1 {
@@ -57,11 +57,12 @@ func (b *Backend) gemm(g kernel.Gemm) {
 	b.pool.run(l.colBlocks*((g.M+l.rowBlock-1)/l.rowBlock), &b.linear)
 }
 
-// blockLen cuts n into about parts pieces of whole vectors.
+// blockLen returns the length of the pieces that split n into about parts
+// pieces, in whole vectors.
 func blockLen(n, parts int) int { return ((n+parts-1)/parts + 31) &^ 31 }
 
-// band returns how many of cols columns one task of a sum over rows takes: wide
-// enough that a row's share is worth a call.
+// band returns the number of columns, of cols, in one task of a sum over rows:
+// enough to make a call for each row worthwhile.
 func (b *Backend) band(cols int) int { return max(64, blockLen(cols, 2*len(b.pool.scratch))) }
 
 // Linear writes y = x Wᵀ + bias.

@@ -11,10 +11,10 @@ import (
 // adviseHugePages asks for large pages; the kernel may decline.
 func adviseHugePages(mem []byte) { _ = unix.Madvise(mem, unix.MADV_HUGEPAGE) }
 
-// available returns how many bytes programs can still take, or 0 where that is
-// not known. Linux grants a mapping of any size and ends the program that fills
-// it, so it has to be asked. A container's limit counts where it is the lower one;
-// what of it is in use is not subtracted, for files in the cache count as used.
+// available returns the bytes that programs can still allocate, or 0 if unknown.
+// It is needed because Linux grants a mapping of any size and kills the program
+// that fills it. A container's limit counts if it is lower; its current use is not
+// subtracted, since cached files count as used.
 func available() int64 {
 	meminfo, _ := os.ReadFile("/proc/meminfo")
 	free := parseMeminfo(string(meminfo))
@@ -25,8 +25,7 @@ func available() int64 {
 	return free
 }
 
-// parseMeminfo adds up the memory and the swap space that are free; 0 if the
-// text does not tell.
+// parseMeminfo adds up available memory and free swap; 0 if the text has no MemAvailable.
 func parseMeminfo(text string) int64 {
 	known, sum := false, int64(0)
 	for line := range strings.Lines(text) {

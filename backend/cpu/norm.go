@@ -2,16 +2,16 @@ package cpu
 
 import "github.com/bdia-go/bdia/tensor"
 
-// slabFloats is about how much of dy, and of x, stays in the caches between the
-// two uses that layer norm's gradient makes of it.
+// slabFloats is the rough number of floats of dy, and of x, that stay in the
+// caches between their two uses in layer norm's gradient.
 const slabFloats = 1 << 17
 
 // normBackward is the gradient of layer norm by slabs of rows. Sums over rows are
-// cut into bands of columns and dx into rows, so that a slab comes from memory
-// for the first and from the caches for the second: one job sums the columns of
-// the slab from row at on and makes dx of the slab before it. There are half as
-// many bands as threads, the rest makes dx meanwhile: narrow bands of one row
-// would each bring most of it from memory.
+// split into bands of columns, and dx into rows. One job sums the columns of the
+// slab that starts at row at, and computes dx of the slab before it. So a slab is
+// read from memory for its sums, and from the caches for its dx. There are half as
+// many bands as threads, and the other threads compute dx meanwhile: narrower
+// bands would each read most of a row from memory.
 type normBackward struct {
 	dx, dw, db, dy, x, w, mean, rstd []float32
 	rows, cols, slab, band           int
@@ -36,7 +36,7 @@ func (n *normBackward) run(b *Backend, task int, _ []float32) {
 	b.isa.LayerNormBackwardParams(n.dw[lo:hi], db, n.dy[from:], n.x[from:], n.mean[n.at:end], n.rstd[n.at:end], end-n.at, n.cols)
 }
 
-// LayerNormBackward adds to dw and db, unless they are none, then writes dx, which
+// LayerNormBackward adds to dw and db, if they are given, then writes dx, which
 // may be dy.
 func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 	rows, cols := x.Rows(), x.Cols()

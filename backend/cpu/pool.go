@@ -16,11 +16,11 @@ type job interface {
 // the others spin for a while between jobs, since operations follow each other
 // within microseconds, and then sleep.
 //
-// A job is over when its tasks are done, not when every thread has looked at it:
-// where other processes hold the cores, a thread that does not get to run costs
-// its help but delays nobody. That needs one word, ticket, that says both which
-// job is at hand and how many of its tasks are left to take. Who takes a task
-// from it knows that the job cannot change before that task is done.
+// A job is over when its tasks are done, not when every thread has seen it. So a
+// thread that does not get to run, because other processes hold the cores, only
+// costs its help and delays nobody. This needs one word, ticket, with both the
+// number of the job and the number of its tasks not yet taken. After a thread
+// has taken a task, the job cannot change until that task is done.
 type pool struct {
 	backend *Backend
 	scratch [][]float32 // per thread
@@ -36,9 +36,9 @@ type pool struct {
 	ended  sync.WaitGroup
 }
 
-// spins is how often a thread looks for a new job before it sleeps. With the
-// calls that let other goroutines run that takes milliseconds (2 to 4 measured
-// on a busy machine): longer than any gap within a step.
+// spins is the number of times that a thread looks for a new job before it
+// sleeps. With the calls that let other goroutines run, this takes milliseconds
+// (2 to 4 measured on a busy machine): longer than any gap within a step.
 const spins = 20_000
 
 func newPool(b *Backend, scratch [][]float32) *pool {
@@ -106,7 +106,7 @@ func (p *pool) await() bool {
 	return !p.closed.Load()
 }
 
-// yieldAfter lets other goroutines run every so often in a spin.
+// yieldAfter lets other goroutines run now and then during a spin.
 func yieldAfter(i int) {
 	if i%64 == 0 {
 		runtime.Gosched()

@@ -10,7 +10,7 @@ import (
 )
 
 // raise makes *p the larger of itself and bits. The order of calls does not
-// matter, so threads may race here without touching the contract on bits.
+// matter, so threads may race here and still give the same bits.
 func raise(p *int32, bits uint32) {
 	a := (*atomic.Uint32)(unsafe.Pointer(p))
 	for old := a.Load(); bits > old && !a.CompareAndSwap(old, bits); old = a.Load() {
@@ -82,8 +82,8 @@ func (s *samples) bytesPerSample() int { return (s.perSample + 7) / 8 }
 // planeStride is the distance between two planes: all samples of one.
 func (s *samples) planeStride() int { return len(s.gamma) * s.bytesPerSample() }
 
-// sideOf returns the side information from element lo, which lies in the given
-// sample, onward; nil where none is kept.
+// sideOf returns the side information from element lo, of the given sample,
+// onward; nil if none is kept.
 func (s *samples) sideOf(sample, lo int) []byte {
 	if s.side == nil {
 		return nil
@@ -100,7 +100,7 @@ func (b *Backend) ScaleGrad(dh, g, gamma tensor.Tensor) {
 	}})
 }
 
-// CompleteGrad completes dloss/dx_k and prepares the term of the state before.
+// CompleteGrad completes dloss/dx_k and prepares the pending term for x_{k-1}.
 func (b *Backend) CompleteGrad(dx, pending, g, gamma tensor.Tensor) {
 	must(dx.Len() == g.Len() && pending.Len() == g.Len() && gamma.Len() == g.Shape[0], "CompleteGrad", dx, pending, g, gamma)
 	b.eachSample(dx, samples{x: b.f32(pending), h: b.f32(g), gamma: b.f32(gamma), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {

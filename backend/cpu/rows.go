@@ -65,7 +65,7 @@ func (b *Backend) PoolRows(y, x tensor.Tensor, pooled int) {
 		}})
 }
 
-// PoolRowsBackward spreads dy over the rows that were pooled.
+// PoolRowsBackward spreads dy over the pooled rows.
 func (b *Backend) PoolRowsBackward(dx, dy tensor.Tensor, pooled int) {
 	B, T, C := dx.Shape[0], dx.Shape[1], dx.Shape[2]
 	must(dy.Len() == B*C && 0 < pooled && pooled <= T, "PoolRowsBackward", dx, dy)

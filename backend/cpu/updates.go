@@ -8,8 +8,8 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// eachSum runs c like each and returns the totals of the two partial sums that
-// fn leaves for every chunk, added in ascending order.
+// eachSum runs c like each. fn leaves two partial sums for every chunk; eachSum
+// returns their totals, added in ascending order.
 func (b *Backend) eachSum(c chunks) (first, second float64) {
 	n := 2 * ((len(c.y) + chunkLen - 1) / chunkLen)
 	if len(b.sums) < n {
@@ -60,7 +60,7 @@ const (
 )
 
 // SETAdam updates p, m and v in three passes: moments and their sums, the least
-// step size, the update.
+// w, the update.
 func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32) {
 	must(g.Len() == p.Len() && m.Len() == p.Len() && v.Len() == p.Len(), "SETAdam", p, g, m, v)
 	c := chunks{y: b.f32(p), a: b.f32(g), b: b.f32(m), d: b.f32(v), adam: kernel.AdamWScalars(s),
@@ -69,7 +69,7 @@ func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau f
 			c.sums[i], c.sums[i+1] = isa.Moments(c.a[lo:hi], c.b[lo:hi], c.d[lo:hi], c.adam.Beta1, c.adam.Beta2)
 		}}
 	sumV, sumV2 := b.eachSum(c)
-	ratio := 0.0 // c / (1 - beta2^t); c is 0 where v is
+	ratio := 0.0 // c / (1 - beta2^t); c is 0 if v is
 	if sumV2 > 0 {
 		ratio = float64(sumV*sumV) / (float64(p.Len()) * sumV2) / float64(s.Bias2)
 	}
