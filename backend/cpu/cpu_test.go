@@ -52,7 +52,7 @@ func TestLeastArena(t *testing.T) {
 func TestMisusePanics(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "", 1)
-	f, i, big := e.zero(2, 3), e.below(3, 2, 3), e.zero(2, 4)
+	f, i, big := e.zero(2, 3), e.ints(2, 3), e.zero(2, 4)
 	none := tensor.Tensor{}
 	for name, c := range map[string]struct {
 		part string
@@ -91,31 +91,24 @@ func TestTensorsOfTwoBackends(t *testing.T) {
 	}
 }
 
-// TestMemory checks that uploads come back, and that neighbours stay apart.
-func TestMemory(t *testing.T) {
+// TestBadAttention: shapes and lengths that do not fit end the program where they are.
+func TestBadAttention(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t, "", 1)
-	a, b, c := e.zero(3), e.below(100, 5), e.Alloc(backend.SideBits, tensor.U8, tensor.Shape{7})
-	ints := e.ints(b)
-	e.UploadBytes(c, []byte("abcdefg"))
-	e.Upload(a, []float32{1, 2, 3})
-	e.Zero(a)
-	e.Sync()
-	got := make([]byte, 7)
-	e.DownloadBytes(got, c)
-	if string(got) != "abcdefg" {
-		t.Errorf("bytes %q", got)
-	}
-	for i, v := range e.ints(b) {
-		if v != ints[i] {
-			t.Errorf("integer %d changed from %d to %d", i, ints[i], v)
-		}
-	}
-	e.Zero(c)
-	e.DownloadBytes(got, c)
-	if string(got) != "\x00\x00\x00\x00\x00\x00\x00" {
-		t.Errorf("cleared bytes %q", got)
-	}
+	q, kv, out, lse := e.zero(2, 3, 8), e.zero(2, 5, 16), e.zero(2, 3, 8), e.zero(2, 2, 3)
+	mustPanic(t, "heads", "attention", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 3}) })
+	mustPanic(t, "lengths", "lengths", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Lengths: e.lengths(1)}) })
+	mustPanic(t, "length 0", "0 of 5 keys", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Lengths: e.lengths(1, 0)}) })
+	mustPanic(t, "length 6", "6 of 5 keys", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Lengths: e.lengths(6, 1)}) })
+	mustPanic(t, "causal", "causal", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Causal: true}) })
+	mustPanic(t, "keys", "CrossAttention", func() {
+		e.CrossAttention(out, lse, q, kv.Reshape(tensor.Shape{1, 10, 16}), backend.AttentionSpec{Heads: 2})
+	})
+}
+
+func TestCloseTwice(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t, "", 1)
 	e.Close()
 	e.Close() // twice is once
 }

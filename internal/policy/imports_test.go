@@ -47,6 +47,7 @@ var rules = []rule{
 	{"backend", "internal/rng tensor", ""},
 	{"backend/plan", "backend tensor", ""},
 	{"backend/meter", "backend tensor", ""},
+	{"backend/backendtest", "backend internal/rng internal/testkit tensor", ""},
 	{"backend/cpu", "backend backend/plan internal/cpufeat internal/rng kernel tensor", "golang.org/x/sys"},
 
 	{".", "backend internal/rng tensor", ""}, // the method
@@ -73,7 +74,7 @@ const testModules = "github.com/google/go-cmp"
 var restricted = map[string]string{
 	"C":            "", // no cgo
 	"unsafe":       "kernel backend/cpu",
-	"testing":      "internal/golden internal/testkit",
+	"testing":      "backend/backendtest internal/golden internal/testkit",
 	"math/rand":    "", // randomness is counter-based: internal/rng
 	"math/rand/v2": "",
 	"net":          "", // no network outside cmd

@@ -1,31 +1,23 @@
-package cpu
+package backendtest
 
 import (
-	"testing"
-
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// TestSampleSplit runs a chain of all operations that see samples on three
+// sampleSplitTest runs a chain of all operations that see samples on three
 // samples at once and one by one. Results, and gradients of weights after the
 // last, must have the same bits.
-func TestSampleSplit(t *testing.T) {
-	t.Parallel()
-	for _, level := range cpufeat.Supported() {
-		t.Run(level.String(), func(t *testing.T) {
-			t.Parallel()
-			whole, parts := newSplit(newEnv(t, level.String(), 2)), newSplit(newEnv(t, level.String(), 3))
-			whole.run(0, 3)
-			for b := range 3 {
-				parts.run(b, 1)
-			}
-			for name, x := range whole.results() {
-				testkit.EqualBits(t, name, whole.e.host(x), parts.e.host(parts.results()[name]))
-			}
-		})
+func sampleSplitTest(e *env) {
+	whole, parts := newSplit(e), newSplit(e.another())
+	whole.run(0, 3)
+	for b := range 3 {
+		parts.run(b, 1)
+	}
+	for name, x := range whole.results() {
+		e.keep(name, x)
+		testkit.EqualBits(e.t, name, parts.e.host(parts.results()[name]), whole.e.host(x))
 	}
 }
 

@@ -1,10 +1,9 @@
-package cpu
+package backendtest
 
 import (
 	"bytes"
 	"fmt"
 	"math"
-	"testing"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/testkit"
@@ -19,8 +18,8 @@ func q(x float64, bits int) float64 {
 // reversibleTest holds steps against the paper's equations and undoes them.
 func reversibleTest(e *env) {
 	for _, u := range []backend.Law{{Planes: 1, Bits: 9}, {Planes: 2, Bits: 9}, {Planes: 3, Bits: 5}, {Planes: 8, Bits: 12}} {
-		for _, s := range []struct{ B, n int }{{1, 1}, {3, 7 * 36}, {2, 65}, {2, chunkLen + 13}} {
-			if s.n > chunkLen && u.Planes != 1 && u.Planes != 8 {
+		for _, s := range []struct{ B, n int }{{1, 1}, {3, 7 * 36}, {2, 65}, {2, chunk + 13}} {
+			if s.n > chunk && u.Planes != 1 && u.Planes != 8 {
 				continue
 			}
 			mark := e.Mark()
@@ -111,61 +110,55 @@ func noGridTest(e *env) {
 	}
 }
 
-// TestNoNegativeZero: -0 would equal +0 but differ in bits.
-func TestNoNegativeZero(t *testing.T) {
-	t.Parallel()
+// noNegativeZeroTest: -0 would equal +0 but differ in bits.
+func noNegativeZeroTest(e *env) {
 	minus := float32(math.Copysign(0, -1))
-	eachPath(t, func(e *env) {
-		for _, n := range []int{3, 16, 35} {
-			x, h, prev := e.zero(1, n), e.zero(1, n), e.zero(1, n)
-			host := make([]float32, n)
-			for i := range host {
-				host[i] = []float32{minus, -1e-6, 0.0001, -0.0001}[i%4]
-			}
-			e.Upload(h, host)
-			e.Upload(x, host)
-			peak, gamma := e.peak(1), e.of(-0.5)
-			u := backend.Law{Planes: 1, Bits: 9}
-			side := e.Alloc(backend.SideBits, tensor.U8, tensor.Shape{1, 1, (n + 7) / 8})
-			e.Quantise(x, peak, 9)
-			check := func(what string, x tensor.Tensor) {
-				for i, v := range e.host(x) {
-					if math.Float32bits(v) == 1<<31 {
-						e.t.Errorf("%s: element %d of %d is -0", what, i, n)
-					}
+	for _, n := range []int{3, 16, 35} {
+		x, h, prev := e.zero(1, n), e.zero(1, n), e.zero(1, n)
+		host := make([]float32, n)
+		for i := range host {
+			host[i] = []float32{minus, -1e-6, 0.0001, -0.0001}[i%4]
+		}
+		e.Upload(h, host)
+		e.Upload(x, host)
+		peak, gamma := e.peak(1), e.of(-0.5)
+		u := backend.Law{Planes: 1, Bits: 9}
+		side := e.Alloc(backend.SideBits, tensor.U8, tensor.Shape{1, 1, (n + 7) / 8})
+		e.Quantise(x, peak, 9)
+		check := func(what string, x tensor.Tensor) {
+			for i, v := range e.host(x) {
+				if math.Float32bits(v) == 1<<31 {
+					e.t.Errorf("%s: element %d of %d is -0", what, i, n)
 				}
 			}
-			check("Quantise", x)
-			y := e.empty(1, n)
-			e.QuantisedAdd(y, x, h, peak, 9)
-			check("QuantisedAdd", y)
-			e.AddQuantised(y, x, h, peak, 9)
-			check("AddQuantised", y)
-			e.Advance(prev, x, h, side, gamma, peak, u)
-			check("Advance", prev)
-			e.Retreat(prev, x, h, side, gamma, peak, u)
-			check("Retreat", prev)
 		}
-	})
+		check("Quantise", x)
+		y := e.empty(1, n)
+		e.QuantisedAdd(y, x, h, peak, 9)
+		check("QuantisedAdd", y)
+		e.AddQuantised(y, x, h, peak, 9)
+		check("AddQuantised", y)
+		e.Advance(prev, x, h, side, gamma, peak, u)
+		check("Advance", prev)
+		e.Retreat(prev, x, h, side, gamma, peak, u)
+		check("Retreat", prev)
+	}
 }
 
-// TestPeakSeesBadValues: infinite and NaN are larger than every limit.
-func TestPeakSeesBadValues(t *testing.T) {
-	t.Parallel()
+// badPeaksTest: infinite and NaN are larger than every limit.
+func badPeaksTest(e *env) {
 	for _, bad := range []float32{float32(math.Inf(1)), float32(math.Inf(-1)), float32(math.NaN()), -40000} {
-		eachPath(t, func(e *env) {
-			const n = chunkLen + 40
-			for _, at := range []int{0, 17, n - 1} {
-				x, peak := e.zero(2, n), e.peak(2)
-				host := make([]float32, 2*n)
-				host[n+at] = bad
-				e.Upload(x, host)
-				e.Quantise(x, peak, 9)
-				got := e.ints(peak)
-				if v := math.Float32frombits(uint32(got[1])); got[0] != 0 || v < 40000 {
-					e.t.Errorf("peaks with %v at element %d of sample 1: %v", bad, at, got)
-				}
+		const n = chunk + 40
+		for _, at := range []int{0, 17, n - 1} {
+			x, peak := e.zero(2, n), e.peak(2)
+			host := make([]float32, 2*n)
+			host[n+at] = bad
+			e.Upload(x, host)
+			e.Quantise(x, peak, 9)
+			got := e.ints(peak)
+			if v := math.Float32frombits(uint32(got[1])); got[0] != 0 || v < 40000 {
+				e.t.Errorf("peaks with %v at element %d of sample 1: %v", bad, at, got)
 			}
-		})
+		}
 	}
 }

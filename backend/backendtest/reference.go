@@ -1,4 +1,4 @@
-package cpu
+package backendtest
 
 import (
 	"math"
@@ -93,8 +93,8 @@ func crossEntropy(logits []float64, target int, smoothing float64) (loss float64
 	return loss, grad
 }
 
-// attention holds one head's matrices in float64, (T,D) those of queries and (S,D)
-// those of keys, seen of which are.
+// attention holds the matrices of one head in float64: queries (T,D), keys and values (S,D).
+// The first seen keys count.
 type attention struct {
 	T, seen   int
 	D         int
