@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // StateVersion is the version that WriteState writes and ReadState accepts.
@@ -87,12 +88,7 @@ func WriteState(w io.Writer, s State) error {
 // ReadState reads the state file at path and validates it. Unknown versions
 // (ErrVersion) and unknown keys are errors.
 func ReadState(path string) (State, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return State{}, fmt.Errorf("checkpoint: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxState+1))
+	text, err := textfile.ReadFile(path, maxState)
 	if err != nil {
 		return State{}, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -104,9 +100,6 @@ func ReadState(path string) (State, error) {
 }
 
 func parseState(text []byte) (State, error) {
-	if len(text) > maxState {
-		return State{}, fmt.Errorf("longer than %d bytes", maxState)
-	}
 	// Check the version first: another version may have other keys.
 	var v struct {
 		Version int `json:"version"`

@@ -73,7 +73,7 @@ func TestStateRefuses(t *testing.T) {
 		`{"version":1,"step":1,"best_step":2}`: "after step 1",
 		`{"version":1,"elapsed":-1}`:           "elapsed",
 		`{"version":1,"best_loss":1e999}`:      "1e999",
-		strings.Repeat(" ", maxState+1):        "longer",
+		strings.Repeat(" ", maxState+1):        "is larger than 1 MiB",
 	} {
 		path := filepath.Join(t.TempDir(), "state.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

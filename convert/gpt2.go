@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -154,7 +154,7 @@ func ReadGPT2Config(path string) (model.GPTConfig, error) {
 // ReadGPT2Info reads the config.json at path. DType is not set: only the weights'
 // own file has their type.
 func ReadGPT2Info(path string) (GPT2Info, error) {
-	text, err := readLimited(path, maxConfig)
+	text, err := textfile.ReadFile(path, maxConfig)
 	if err != nil {
 		return GPT2Info{}, fmt.Errorf("convert: %w", err)
 	}
@@ -192,17 +192,4 @@ func parseGPT2Info(text []byte) (info GPT2Info, err error) {
 	}
 	info.Config = c
 	return info, c.Validate()
-}
-
-func readLimited(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return text, err
 }

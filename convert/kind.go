@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Kind is the kind of model in a folder.
@@ -20,7 +22,7 @@ const (
 // is ErrUnsupported.
 func KindOf(dir string) (Kind, error) {
 	path := filepath.Join(dir, "config.json")
-	text, err := readLimited(path, maxConfig)
+	text, err := textfile.ReadFile(path, maxConfig)
 	if err != nil {
 		return "", fmt.Errorf("convert: %w", err)
 	}

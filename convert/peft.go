@@ -13,6 +13,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -116,7 +117,7 @@ func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 
 // ReadAdapterConfig reads the adapter_config.json at path.
 func ReadAdapterConfig(path string) (AdapterConfig, error) {
-	text, err := readLimited(path, maxConfig)
+	text, err := textfile.ReadFile(path, maxConfig)
 	if err != nil {
 		return AdapterConfig{}, fmt.Errorf("convert: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -74,7 +75,7 @@ func WriteSeq2SeqConfig(w io.Writer, info Seq2SeqInfo) error {
 // ReadSeq2SeqConfig reads the config.json at path. The config of another kind of
 // model is ErrUnsupported.
 func ReadSeq2SeqConfig(path string) (Seq2SeqInfo, error) {
-	text, err := readLimited(path, maxConfig)
+	text, err := textfile.ReadFile(path, maxConfig)
 	if err != nil {
 		return Seq2SeqInfo{}, fmt.Errorf("convert: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -144,7 +145,7 @@ type hfViTJSON struct {
 // Face's with its preprocessor_config.json.
 func ReadViTConfig(dir string) (ViTInfo, error) {
 	path := filepath.Join(dir, "config.json")
-	text, err := readLimited(path, maxConfig)
+	text, err := textfile.ReadFile(path, maxConfig)
 	if err != nil {
 		return ViTInfo{}, fmt.Errorf("convert: %w", err)
 	}
@@ -153,7 +154,7 @@ func ReadViTConfig(dir string) (ViTInfo, error) {
 		return ViTInfo{}, fmt.Errorf("convert: %s: %w", path, err)
 	}
 	path = filepath.Join(dir, "preprocessor_config.json")
-	text, err = readLimited(path, maxConfig)
+	text, err = textfile.ReadFile(path, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, nil
 	}

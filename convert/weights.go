@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Tensors is a source of weights, by their names in the file: a safetensors.File,
@@ -72,7 +73,7 @@ func (w *Weights) open(dir string) error {
 		return fmt.Errorf("convert: %w", err)
 	}
 	w.path = filepath.Join(dir, indexFile)
-	text, err := readLimited(w.path, safetensors.MaxIndex)
+	text, err := textfile.ReadFile(w.path, safetensors.MaxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return noWeights(dir)
 	}

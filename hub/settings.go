@@ -3,15 +3,14 @@ package hub
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // A run's bdia.yaml holds four scalars that a model needs: task, method.grid,
@@ -48,20 +47,14 @@ func settingsOf(run string) (settings, error) {
 		return settings{grid: bdia.NoGrid}, nil
 	}
 	path := filepath.Join(run, RunFile)
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	text, err := textfile.ReadFile(path, maxSettings)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return settings{grid: bdia.NoGrid}, nil
-	}
-	if err != nil {
+	case errors.As(err, new(*textfile.TooLargeError)):
+		return settings{}, fmt.Errorf("hub: %w: %w", err, ErrSettings)
+	case err != nil:
 		return settings{}, fmt.Errorf("hub: %w", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxSettings+1))
-	if err != nil {
-		return settings{}, fmt.Errorf("hub: %s: %w", path, err)
-	}
-	if len(text) > maxSettings {
-		return settings{}, fmt.Errorf("hub: %s: %w: it is larger than %d bytes", path, ErrSettings, maxSettings)
 	}
 	s, err := parseSettings(string(text))
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Tokenizer maps text to ids 0..VocabSize()-1 and back. Implementations are
@@ -136,17 +137,12 @@ func Load(dir string) (Tokenizer, error) {
 
 // readFile returns the content of a file of at most most bytes.
 func readFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	b, err := textfile.ReadFile(path, most)
+	if errors.As(err, new(*textfile.TooLargeError)) {
+		return nil, fmt.Errorf("tokenizer: %w: %w", err, ErrFormat)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: reading %s: %w", path, err)
-	}
-	if int64(len(b)) > most {
-		return nil, fmt.Errorf("tokenizer: %s is larger than %d MiB: %w", path, most>>20, ErrFormat)
 	}
 	return b, nil
 }

@@ -31,7 +31,7 @@ var rules = []rule{
 	{"metric", "", "google.golang.org/protobuf"},
 	{"metric/plot", "internal/atomicfile metric", "gonum.org/v1/plot"},
 	{"score", "internal/textfile", ""},
-	{"tokenizer", "internal/atomicfile", ""},
+	{"tokenizer", "internal/atomicfile internal/textfile", ""},
 	{"format/safetensors", "internal/half internal/mmap", ""},
 	{"format/gguf", "internal/half internal/mmap", ""},
 	{"format/onnx", "internal/mmap", "google.golang.org/protobuf"},
@@ -41,7 +41,7 @@ var rules = []rule{
 	{"data", "internal/atomicfile internal/idfile internal/mmap internal/rng internal/textfile", ""},
 	{"data/images", "internal/rng", "golang.org/x/image"},
 	{"data/pairs", "internal/idfile internal/mmap internal/rng internal/textfile", ""},
-	{"checkpoint", "internal/atomicfile", "golang.org/x/sys"},
+	{"checkpoint", "internal/atomicfile internal/textfile", "golang.org/x/sys"},
 
 	{"kernel", "internal/cpufeat internal/rng", ""},
 	{"backend", "internal/rng tensor", ""},
@@ -57,8 +57,8 @@ var rules = []rule{
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
 	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
-	{"convert", "backend format/gguf format/onnx format/safetensors model nn tensor tokenizer", ""},
-	{"hub", ". backend checkpoint convert model tensor tokenizer", ""}, // no YAML: see hub/settings.go
+	{"convert", "backend format/gguf format/onnx format/safetensors internal/textfile model nn tensor tokenizer", ""},
+	{"hub", ". backend checkpoint convert internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},

@@ -5,6 +5,8 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -165,6 +167,31 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+func TestReadFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	if err := os.WriteFile(path, []byte("text"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, most := range []int64{4, 5, 1 << 40} {
+		if b, err := ReadFile(path, most); err != nil || string(b) != "text" {
+			t.Errorf("at most %d bytes: %q, error %v", most, b, err)
+		}
+	}
+	for most, says := range map[int64]string{3: "a is larger than 3 bytes", 0: "a is larger than 0 MiB"} {
+		var large *TooLargeError
+		if b, err := ReadFile(path, most); !errors.As(err, &large) || b != nil || large.Path != path || large.Most != most || !strings.HasSuffix(err.Error(), says) {
+			t.Errorf("at most %d bytes: %q, error %v", most, b, err)
+		}
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "absent")} {
+		if _, err := ReadFile(path, 10); err == nil || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: error %v", path, err)
+		}
+	}
 }
 
 func TestTrim(t *testing.T) {

@@ -1,0 +1,40 @@
+package textfile
+
+import (
+	"fmt"
+	"io"
+	"os"
+)
+
+// TooLargeError is the error of ReadFile for a file of more than Most bytes.
+type TooLargeError struct {
+	Path string
+	Most int64
+}
+
+// Error names the file and the limit.
+func (e *TooLargeError) Error() string {
+	if e.Most%(1<<20) == 0 {
+		return fmt.Sprintf("%s is larger than %d MiB", e.Path, e.Most>>20)
+	}
+	return fmt.Sprintf("%s is larger than %d bytes", e.Path, e.Most)
+}
+
+// ReadFile returns the content of the file at path as it is, without unpacking. It
+// is for files that are small and read whole, a configuration for example: more than
+// most bytes are a TooLargeError. Unlike others here, its errors name the file.
+func ReadFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(b)) > most {
+		return nil, &TooLargeError{path, most}
+	}
+	return b, nil
+}
