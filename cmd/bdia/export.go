@@ -65,7 +65,7 @@ func newExport() *cobra.Command {
 		fmt.Fprintf(text, "  %-5s %s; --dtype %s\n", f.name, f.what, strings.Join(f.dtypes, ", "))
 	}
 	c := &cobra.Command{
-		Use:   "export --from RUN --format FORMAT --out PATH",
+		Use:   "export RUN --format FORMAT --out PATH",
 		Short: "Write a trained model in another program's format",
 		Long: `Write the model in a run directory, in its best/ folder or in another model folder
 for other programs. The formats:
@@ -75,13 +75,13 @@ What is written computes in floating point, without the grid on which the model
 was trained. So the largest difference between the logits of inference on the
 grid, of inference in float32 and of what was written is printed, on a sample: of
 the run's held-out data, else of random tokens or pixels.`,
-		Example: `  bdia export --from runs/shakespeare --best --format hf --out shakespeare-hf
-  bdia export --from gpt2-finetuned --format hf --dtype bf16 --out gpt2-bf16
-  bdia export --from runs/cifar --format onnx --out cifar.onnx`,
-		Args: cli.Arguments(0, 0, ""),
+		Example: `  bdia export runs/shakespeare --best --format hf --out shakespeare-hf
+  bdia export gpt2-finetuned --format hf --dtype bf16 --out gpt2-bf16
+  bdia export runs/cifar --format onnx --out cifar.onnx`,
+		Args: cli.Arguments(0, 1, "one run or model folder"),
 	}
 	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
-		f.StringVar(&o.from, "from", "", "`folder` of the model")
+		f.StringVar(&o.from, "from", "", "`folder` of the model, if it is not the argument")
 		f.StringVar(&o.format, "format", "", "`format` to write: "+strings.Join(formatNames(), ", "))
 		f.StringVar(&o.out, "out", "", "`path` of the file or folder to write")
 		f.StringVar(&o.dtype, "dtype", "", "`type` of the weights; that of the model's file, unless the format has another")
@@ -94,7 +94,10 @@ the run's held-out data, else of random tokens or pixels.`,
 	})
 	cli.Choices(c, map[string][]string{"format": formatNames()})
 	completions(c)
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
+	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if o.from, err = folderOf(args, o.from); err != nil {
+			return cli.Usage(err)
+		}
 		f, err := o.validate()
 		if err != nil {
 			return cli.Usage(err)
@@ -107,8 +110,6 @@ the run's held-out data, else of random tokens or pixels.`,
 // validate checks o and finds its format.
 func (o exportOptions) validate() (format exportFormat, err error) {
 	switch {
-	case o.from == "":
-		return format, errors.New("name the model's folder with --from")
 	case o.format == "":
 		return format, fmt.Errorf("name the format with --format: %s", strings.Join(formatNames(), ", "))
 	case o.out == "":

@@ -20,7 +20,6 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
-	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
@@ -45,15 +44,7 @@ func newSettings() *settings {
 
 // checkEngine reports an engine that this machine does not have.
 func checkEngine(e backend.Options) error {
-	if err := e.Validate(); err != nil {
-		return cli.Usage(err)
-	}
-	if e.ISA != "" {
-		if _, err := cpufeat.Parse(e.ISA); err != nil {
-			return cli.Usage(fmt.Errorf("--isa: %w", err))
-		}
-	}
-	return nil
+	return cli.Usage(e.Validate())
 }
 
 // joinOr names tasks.
@@ -97,11 +88,6 @@ func completions(c *cobra.Command) {
 	cli.Complete(c, "state-bits", "32", "8")
 }
 
-// presetNames lists the sizes that have a name.
-func presetNames() []string {
-	return slices.Concat(model.GPTPresets(), model.ViTPresets(), model.Seq2SeqPresets())
-}
-
 // givenFlags are the values of the flags that were given, by name.
 func givenFlags(f *pflag.FlagSet) map[string]string {
 	given := map[string]string{}
@@ -114,7 +100,14 @@ func givenFlags(f *pflag.FlagSet) map[string]string {
 // defaults of a task, or whatever the task the settings of a run.
 func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config) (train.Config, error) {
 	given := givenFlags(f)
-	task := train.Task(cmp.Or(given["task"], string(s.task), string(train.TaskText)))
+	task := train.Task(cmp.Or(given["task"], string(s.task)))
+	if name := given["preset"]; task == "" && s.file == "" && name != "" {
+		var err error
+		if task, _, err = presetTask(name); err != nil {
+			return s.cfg, cli.Usage(err)
+		}
+	}
+	task = cmp.Or(task, train.TaskText)
 	if task != s.task && !slices.Contains(fromScratch, task) {
 		return s.cfg, cli.Usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(fromScratch)))
 	}
@@ -164,8 +157,10 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 
 // expand sets the fields that flags stand for which are no fields themselves.
 func (s *settings) expand(given map[string]string) error {
-	if err := s.expandModel(given); err != nil {
-		return err
+	if name, ok := given["preset"]; ok {
+		if err := setPreset(&s.cfg, name); err != nil {
+			return err
+		}
 	}
 	if name, ok := given["optimizer"]; ok && name != s.cfg.Optimizer.Name {
 		o, err := optim.Default(name)
@@ -217,21 +212,6 @@ func (s *settings) startFrom(given map[string]string) error {
 	}
 	s.cfg.ViT, s.cfg.Pixels = from.Config, images.Norm{Mean: from.Mean, Std: from.Std}
 	return nil
-}
-
-// expandModel sets the model that --preset names.
-func (s *settings) expandModel(given map[string]string) (err error) {
-	preset, ok := given["preset"]
-	switch {
-	case !ok:
-	case s.cfg.Task == train.TaskImage:
-		s.cfg.ViT, err = model.ViTPreset(preset)
-	case s.cfg.Task == train.TaskTranslation:
-		s.cfg.Seq2Seq, err = model.Seq2SeqPreset(preset)
-	default:
-		s.cfg.Model, err = model.GPTPreset(preset)
-	}
-	return err
 }
 
 // kept names the first flag that would change what must stay in a run of cfg.

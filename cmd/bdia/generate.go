@@ -114,13 +114,9 @@ prompt, score, text.`,
 // settle completes o from the flags and arguments, and refuses what does not go
 // together.
 func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
-	switch {
-	case len(args) == 1 && o.from != "":
-		return fmt.Errorf("the model is %s, and --from %s; give one of them", args[0], o.from)
-	case len(args) == 1:
-		o.from = args[0]
-	case o.from == "":
-		return errors.New("name a run or model folder, as the argument or with --from")
+	var err error
+	if o.from, err = folderOf(args, o.from); err != nil {
+		return err
 	}
 	given := func(names ...string) (list []string) {
 		for _, name := range names {

@@ -18,7 +18,7 @@ var hints = []func(error) string{
 	is(checkpoint.ErrLocked, "name it with --out"),
 	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),
 	as(func(e *convert.KindError) string { return "bdia " + takes[e.Have] + " takes it" }),
-	is(train.ErrExists, "continue it with --resume, or choose another folder with --out"),
+	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
 }
 
 // takes names the command that uses a kind of model.

@@ -12,7 +12,7 @@ import (
 func TestHint(t *testing.T) {
 	t.Parallel()
 	exists := fmt.Errorf("train: runs/a: %w", train.ErrExists)
-	if got, want := explain(exists), "train: runs/a: folder holds a run already; continue it with --resume, or choose another folder with --out"; got != want {
+	if got, want := explain(exists), "train: runs/a: folder holds a run already; continue it with bdia train resume, or choose another folder with --out"; got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 	if got := explain(errors.New("bdia: a\nb")); got != "a; b" {

@@ -21,23 +21,25 @@ func newPlan() *cobra.Command {
 	var budget string
 	var asJSON bool
 	c := &cobra.Command{
-		Use:   "plan",
+		Use:   "plan [RUN]",
 		Short: "Print the exact peak memory of a training run, by component",
 		Long: `Print the peak memory that training takes, to the byte, without training: the
 code of a step runs on a backend that only counts. The reversible run is compared
 with ordinary back-propagation (store) and with activation recomputation; both
 are the ordinary transformer and keep all gradients to the end of the step. A
-vision transformer (--task image) is compared with RevViT too. Translations are
+vision transformer is compared with RevViT too. Translations are
 taken to be as long as what they translate, and all of the length that takes most;
 a run plans for its own pairs.
 
-With --budget, print the largest batch that fits in each mode instead.`,
+With the folder of a run, its settings are planned, as far as flags do not change
+them. With --budget, print the largest batch that fits in each mode instead.`,
 		Example: `  bdia plan --preset gpt2 --batch 4 --context 512
   bdia plan --preset gpt2-medium --budget 8GiB
-  bdia plan --task image --preset vit-paper --batch 128
-  bdia plan --task translation --preset base --batch-tokens 8192
+  bdia plan --preset vit-paper --batch 128
+  bdia plan --preset base --batch-tokens 8192
+  bdia plan runs/shakespeare --budget 2GiB
   bdia plan --layers 1000 --width 64 --heads 4 --context 64 --json`,
-		Args: cli.Arguments(0, 0, ""),
+		Args: cli.Arguments(0, 1, "one run directory"),
 	}
 	cli.Group(c, "Model", func(f *pflag.FlagSet) { s.taskFlag(f); s.modelFlags(f); s.sizeFlags(f) })
 	cli.Group(c, "Method", s.methodFlags)
@@ -49,8 +51,16 @@ With --budget, print the largest batch that fits in each mode instead.`,
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
 	completions(c)
-	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := s.resolve(cmd.Flags(), train.Default)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		base := train.Default
+		if len(args) == 1 {
+			own, err := readRun(args[0])
+			if err != nil {
+				return err
+			}
+			base = func(train.Task) train.Config { return own }
+		}
+		cfg, err := s.resolve(cmd.Flags(), base)
 		if err != nil {
 			return err
 		}

@@ -137,7 +137,7 @@ func quickReport(ctx context.Context, w io.Writer, r *train.Run, sum train.Summa
 		prompt = " --prompt \"func \""
 	}
 	fmt.Fprintf(w, "\nThe run, with its loss curve in loss.png, is in %s.\nGo on with:\n", r.Dir)
-	fmt.Fprintf(w, "  bdia generate %s%s\n  bdia train --resume %s --steps %d\n", r.Dir, prompt, r.Dir, 2*sum.Steps)
+	fmt.Fprintf(w, "  bdia generate %s%s\n  bdia train resume %s --steps %d\n", r.Dir, prompt, r.Dir, 2*sum.Steps)
 	if !report.Exact() {
 		return errMismatch
 	}

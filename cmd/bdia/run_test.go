@@ -231,7 +231,7 @@ func TestInterruptAndResume(t *testing.T) {
 	if code := run(ctx, args, nil, &out, errOut); code != cli.ExitOK {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
-	if want := "Interrupted after step 3 of 6; saved."; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "--resume "+dir) {
+	if want := "Interrupted after step 3 of 6; saved."; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "train resume "+dir) {
 		t.Errorf("prints %q, want %q and how to go on", out.String(), want)
 	}
 	// In the last step: what is left to do is its evaluation.
@@ -355,7 +355,7 @@ func TestQuickstart(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"Loss on held-out text", "It writes:\n  | ", "this run       ordinary", "as planned to the byte",
-		"Exact: ", "bdia generate " + run + "\n", "bdia train --resume " + run} {
+		"Exact: ", "bdia generate " + run + "\n", "bdia train resume " + run} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, &out)
 		}

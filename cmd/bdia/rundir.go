@@ -102,10 +102,39 @@ func inNewDir(out, prefix string, p *cli.Progress, run func(dir string) error) e
 	return err
 }
 
+// folderOf returns the model folder that an argument or --from names.
+func folderOf(args []string, from string) (string, error) {
+	switch {
+	case len(args) == 1 && from != "":
+		return "", fmt.Errorf("the model is %s, and --from %s; give one of them", args[0], from)
+	case len(args) == 1:
+		return args[0], nil
+	case from == "":
+		return "", errors.New("name a run or model folder, as the argument or with --from")
+	}
+	return from, nil
+}
+
+// isRun returns an error if dir is not the directory of a run.
+func isRun(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s is no run directory: it has no %s", dir, configName)
+	}
+	return nil
+}
+
+// readRun returns the settings of the run in dir.
+func readRun(dir string) (cfg train.Config, err error) {
+	if err = isRun(dir); err == nil {
+		err = train.ReadConfig(filepath.Join(dir, configName), &cfg)
+	}
+	return cfg, err
+}
+
 // openRun opens the run in dir.
 func openRun(dir string) (*train.Run, error) {
-	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no run directory: it has no %s", dir, configName)
+	if err := isRun(dir); err != nil {
+		return nil, err
 	}
 	return train.Open(dir)
 }
@@ -215,7 +244,7 @@ func modelText(c train.Config) string {
 func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	switch {
 	case sum.Interrupted:
-		fmt.Fprintf(w, "Interrupted after step %d of %d; saved. Go on with:\n  bdia train --resume %s\n", sum.Steps, r.Config.Schedule.Steps, r.Dir)
+		fmt.Fprintf(w, "Interrupted after step %d of %d; saved. Go on with:\n  bdia train resume %s\n", sum.Steps, r.Config.Schedule.Steps, r.Dir)
 		return
 	case sum.Stopped:
 		measure := "loss"

@@ -38,7 +38,7 @@ The run directory is a model folder as Hugging Face and timm have it:
 config.json, model.safetensors and tokenizer files, with bdia.yaml,
 metrics.jsonl, loss.png and the training state beside them, and the best weights
 so far in best/: by validation accuracy for images, else by loss. Ctrl-C
-saves and leaves; --resume goes on, with the bits of the run that was not
+saves and leaves; bdia train resume RUN goes on, with the bits of the run that was not
 interrupted.
 
 Settings come from the task's defaults, then --config, then --preset, --from,
@@ -53,7 +53,7 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
   bdia train --task translation --source train.en.gz --target train.fr.gz --val-source val.en.gz --val-target val.fr.gz
   bdia train --task translation --data eng_-french.csv --batch-tokens 8192 --steps 20000
   bdia train --config run.yaml --seed 2
-  bdia train --resume runs/gpt-20260301-101500 --steps 5000`,
+  bdia train resume runs/gpt-20260301-101500 --steps 5000`,
 		Args: cli.Arguments(0, 0, ""),
 	}
 	cli.Group(c, "Task and data", s.dataFlags)
@@ -68,6 +68,7 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 	cli.Group(c, "Evaluation, samples, records", s.loopFlags)
 	cli.Group(c, "Run", func(f *pflag.FlagSet) { o.flags(f, s, "runs/gpt-DATE-TIME, runs/vit-... or runs/seq2seq-...") })
 	completions(c)
+	c.AddCommand(newResume())
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		p, report := cli.NewProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout())
 		if o.resume == "" {
@@ -123,6 +124,11 @@ type runOptions struct {
 func (o *runOptions) flags(f *pflag.FlagSet, s *settings, names string) {
 	f.StringVar(&o.out, "out", "", "run `folder` (default "+names+")")
 	f.StringVar(&o.resume, "resume", "", "run `folder` to continue")
+	o.common(f, s)
+}
+
+// common adds the flags of a run that begins or goes on.
+func (o *runOptions) common(f *pflag.FlagSet, s *settings) {
 	s.configFlag(f)
 	s.seedFlag(f)
 	engineFlags(f, &s.cfg.Engine)

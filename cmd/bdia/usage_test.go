@@ -17,7 +17,7 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	for _, c := range []string{"", "quickstart", "train", "eval", "generate", "classify", "verify", "plan", "bench",
+	for _, c := range []string{"", "quickstart", "train", "train resume", "plan", "export", "eval", "generate", "classify", "verify", "bench",
 		"tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode"} {
 		r := mustCall(t, append(strings.Fields(c), "--help")...)
 		if r.err != "" {
@@ -199,6 +199,20 @@ func TestWrongCalls(t *testing.T) {
 		{2, "generate RUN --top-p 0"},
 		{2, "generate RUN --top-k -1"},
 		{1, "verify DIR/missing"},
+		{2, "train resume"},
+		{1, "train resume DIR"},
+		{2, "train resume RUN"},
+		{2, "train resume RUN --steps 9 --optimizer sgd"},
+		{2, "train resume RUN --steps 9 --width 32"},
+		{2, "train resume RUN RUN"},
+		{2, "export --format hf --out DIR/out"},
+		{2, "export RUN --from RUN --format hf --out DIR/out"},
+		{2, "plan RUN RUN"},
+		{1, "plan DIR"},
+		{2, "plan RUN --task image"},
+		{2, "plan --preset tiny"},
+		{2, "plan --preset images/huge"},
+		{2, "plan --task text --preset images/tiny"},
 		{2, "verify RUN --layers 3"},
 		{2, "verify RUN --vocab 9"},
 		{2, "verify RUN --memory store"},

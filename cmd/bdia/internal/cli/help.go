@@ -118,12 +118,10 @@ func Help(w io.Writer, c *cobra.Command, columns int) {
 
 // printUsage prints how a command is called: examples, commands, and flags under their headings.
 func printUsage(w io.Writer, c *cobra.Command, columns int) {
-	line := c.UseLine()
-	if c.HasAvailableSubCommands() {
-		line = c.CommandPath() + " COMMAND [flags]"
+	fmt.Fprintln(w, "Usage:")
+	for _, line := range calls(c) {
+		fmt.Fprintln(w, strings.Join(fill(strings.Fields(line), "  ", "      ", columns), "\n"))
 	}
-	usage := strings.Join(fill(strings.Fields(line), "  ", "      ", columns), "\n")
-	fmt.Fprintf(w, "Usage:\n%s\n", usage)
 	if c.HasExample() {
 		fmt.Fprintf(w, "\nExamples:\n%s\n", WrapCommands(c.Example, columns))
 	}
@@ -132,6 +130,19 @@ func printUsage(w io.Writer, c *cobra.Command, columns int) {
 	if c.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "\n\"%s COMMAND --help\" tells more of a command.\n", c.CommandPath())
 	}
+}
+
+// calls returns the ways to call c: itself, if it does something, and its commands.
+func calls(c *cobra.Command) (lines []string) {
+	grouped := false // a command that only has commands has no flags of its own
+	c.Flags().VisitAll(func(flag *pflag.Flag) { grouped = grouped || flag.Annotations[headingKey] != nil })
+	if !c.HasAvailableSubCommands() || grouped {
+		lines = append(lines, c.UseLine())
+	}
+	if c.HasAvailableSubCommands() {
+		lines = append(lines, c.CommandPath()+" COMMAND [flags]")
+	}
+	return lines
 }
 
 // printCommands lists the commands of c, if it has some.

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train"
+)
+
+// presets are the model sizes that have a name, task by task. A name that two tasks have is written with its task:
+// images/tiny.
+var presets = []struct {
+	task  train.Task
+	room  string // before the slash
+	names []string
+}{
+	{train.TaskText, "text", model.GPTPresets()},
+	{train.TaskImage, "images", model.ViTPresets()},
+	{train.TaskTranslation, "translation", model.Seq2SeqPresets()},
+}
+
+// presetNames lists the presets: plain names, and those of several tasks with their task.
+func presetNames() (names []string) {
+	tasks := map[string]int{}
+	for _, p := range presets {
+		for _, name := range p.names {
+			tasks[name]++
+		}
+	}
+	for _, p := range presets {
+		for _, name := range p.names {
+			if tasks[name] > 1 {
+				name = p.room + "/" + name
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// presetTask returns the task of the preset called name, and the name without it. The task is empty for an unknown
+// name.
+func presetTask(name string) (task train.Task, plain string, err error) {
+	room, plain, apart := strings.Cut(name, "/")
+	if !apart {
+		room, plain = "", name
+	}
+	var whole []string
+	for _, p := range presets {
+		if slices.Contains(p.names, plain) && (room == "" || room == p.room) {
+			task, whole = p.task, append(whole, p.room+"/"+plain)
+		}
+	}
+	switch {
+	case len(whole) > 1:
+		return "", plain, fmt.Errorf("--preset %s is a size of several tasks; write %s", name, strings.Join(whole, " or "))
+	case len(whole) == 0 && apart:
+		return "", name, fmt.Errorf("--preset %s is not known; there are %s", name, strings.Join(presetNames(), ", "))
+	}
+	return task, plain, nil
+}
+
+// setPreset makes the model of cfg, whose task is settled, the one that name says.
+func setPreset(cfg *train.Config, name string) (err error) {
+	plain := name
+	if strings.Contains(name, "/") {
+		var task train.Task
+		if task, plain, err = presetTask(name); err != nil {
+			return err
+		}
+		if task != cfg.Task {
+			return fmt.Errorf("--preset %s is a size of task %s; this is task %s", name, task, cfg.Task)
+		}
+	}
+	switch cfg.Task {
+	case train.TaskImage:
+		cfg.ViT, err = model.ViTPreset(plain)
+	case train.TaskTranslation:
+		cfg.Seq2Seq, err = model.Seq2SeqPreset(plain)
+	default:
+		cfg.Model, err = model.GPTPreset(plain)
+	}
+	return err
+}

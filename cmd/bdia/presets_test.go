@@ -1,0 +1,46 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia/train"
+)
+
+// TestPresetSaysTask: the name of a size is enough, unless two tasks have it.
+func TestPresetSaysTask(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]train.Task{
+		"--preset gpt2": train.TaskText, "--preset vit-paper": train.TaskImage, "--preset images/tiny": train.TaskImage,
+		"--preset translation/tiny": train.TaskTranslation, "--preset base": train.TaskTranslation, "--preset text/nano": train.TaskText,
+		"--task image --preset tiny": train.TaskImage, "--task translation --preset tiny": train.TaskTranslation,
+	} {
+		got, err := resolved(t, strings.Fields(args)...)
+		if err != nil || got.Task != want {
+			t.Errorf("%s: task %s, %v, want %s", args, got.Task, err, want)
+		}
+	}
+}
+
+// TestPlanOfRun: a run is planned with its own settings, and flags change them.
+func TestPlanOfRun(t *testing.T) {
+	t.Parallel()
+	run := trainedRun(t)
+	if r := mustCall(t, "plan", run); !strings.HasPrefix(r.out, "GPT of 4 blocks, width 16, 2 heads, context 16, vocabulary 24; batch 4; adamw.") {
+		t.Errorf("plan of a run: %s", r.out)
+	}
+	if r := mustCall(t, "plan", run, "--batch", "8"); !strings.Contains(r.out, "; batch 8; adamw.") {
+		t.Errorf("plan of a run with another batch: %s", r.out)
+	}
+}
+
+// TestResumeRun: bdia train resume RUN goes on as bdia train --resume RUN does.
+func TestResumeRun(t *testing.T) {
+	t.Parallel()
+	one, two := copyRun(t), copyRun(t)
+	mustCall(t, "train", "resume", one, "--steps", "9")
+	mustCall(t, "train", "--resume", two, "--steps", "9")
+	if a, b := readFile(t, one+"/model.safetensors"), readFile(t, two+"/model.safetensors"); string(a) != string(b) {
+		t.Error("the weights differ")
+	}
+}
