@@ -3,6 +3,7 @@
 package generate
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -212,6 +213,9 @@ func newAhead(m *model.GPT, lengths []int, o Options) (*ahead, error) {
 	}
 	var err error
 	a.d, err = m.Decode(len(a.rows), min(m.Config.Context, longest+o.MaxTokens-1), o.Grid)
+	if errors.Is(err, model.ErrAbility) { // the blocks have no cache: every token runs its whole text
+		a.rows, err = nil, nil
+	}
 	return a, err
 }
 

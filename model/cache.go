@@ -148,24 +148,6 @@ func first(t tensor.Tensor, n int) tensor.Tensor {
 	return t.Reshape(s)
 }
 
-// nextBlock is a block that can go on from cached keys and values.
-type nextBlock interface {
-	bdia.Block
-	Next(h, x tensor.Tensor, kv nn.KV, pairs, seen tensor.Tensor)
-}
-
-// cached is such a block with its cache.
-type cached struct {
-	nextBlock
-	cache *KVCache
-	k     int
-}
-
-// Forward writes h(x) at the positions at hand.
-func (b cached) Forward(h, x tensor.Tensor, _ backend.Pass) {
-	b.Next(h, x, b.cache.blocks[b.k], b.cache.next, b.cache.seen)
-}
-
 // writer is a model that writes hypotheses token after token.
 type writer struct {
 	be     backend.Backend

@@ -64,12 +64,26 @@ func (c GPTConfig) Epsilon() float64 {
 // Validate reports the first thing that cannot be.
 func (c GPTConfig) Validate() error {
 	return cmp.Or(
-		inRange("vocabulary", c.Vocab, 1<<24),
-		inRange("context", c.Context, maxDim),
+		c.validateIDs(),
 		checkBlocks(c.Layers, c.Heads, c.Width, c.MLPWidth()),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
 		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
 	)
+}
+
+// validateOutside is Validate without what is inside blocks.
+func (c GPTConfig) validateOutside() error {
+	return cmp.Or(
+		c.validateIDs(),
+		inRange("layers", c.Layers, maxLayers),
+		inRange("width", c.Width, maxDim),
+		checkProbability("embedding dropout", c.EmbeddingDropout),
+		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
+	)
+}
+
+func (c GPTConfig) validateIDs() error {
+	return cmp.Or(inRange("vocabulary", c.Vocab, 1<<24), inRange("context", c.Context, maxDim))
 }
 
 // Fits reports the first size that a device of such limits cannot do. The configuration

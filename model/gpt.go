@@ -16,14 +16,19 @@ import (
 type GPT struct {
 	Config GPTConfig
 	Stack  *bdia.Stack
-	LoRA   LoRAConfig // of the adapters; zero: there are none
+	*gptParts
+}
+
+// gptParts is what the models of WithOptions share.
+type gptParts struct {
+	LoRA LoRAConfig // of the adapters; zero: there are none
 
 	be        backend.Backend
 	embedding *nn.Embedding
 	drop      nn.Dropout
-	blocks    []*nn.Block
+	blocks    []bdia.Block
 	head      *nn.Head
-	outer     []*tensor.Param // everything outside the blocks
+	outer     []*tensor.Param // outside the blocks, trainable
 	params    []*tensor.Param
 	frozen    int             // first blocks that do not learn
 	adapters  []*tensor.Param // of the others
@@ -42,8 +47,8 @@ func NewBatch(size, T int) Batch {
 	return Batch{Size: size, Inputs: make([]int32, size*T), Targets: make([]int32, size*T)}
 }
 
-// NewGPT allocates a model on be. Its weights are unspecified until Init or
-// until they are loaded.
+// NewGPT allocates a model on be, which has room for it when backend.Fit has opened it. The weights are unspecified
+// until Init or until they are loaded. It fails for a configuration that cannot be, or is too large for the device.
 func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -51,12 +56,30 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	if err := c.Fits(be.Limits()); err != nil {
 		return nil, err
 	}
-	m := &GPT{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}
+	return newGPT(be, c, opt, func(k int) bdia.Block {
+		return nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, nn.BlockConfig{
+			Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
+			AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)})
+	})
+}
+
+// NewGPTWith is NewGPT with blocks of the caller's making: block returns block k of c.Layers, with x and h of c.Width
+// channels and parameters on be. Of c, what is inside blocks (Heads, MLP, GELU and two of the dropouts) is not looked
+// at. A block sets its own initial weights, or has the method Init of nn.Block. For more of a GPT's methods it needs
+// more of nn.Block's: Next for Decode, Freeze for Freeze, and Freeze, AddLoRA, InitLoRA and MergeLoRA for adapters.
+// Without them these fail with ErrAbility.
+func NewGPTWith(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k int) bdia.Block) (*GPT, error) {
+	if err := c.validateOutside(); err != nil {
+		return nil, err
+	}
+	return newGPT(be, c, opt, block)
+}
+
+func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k int) bdia.Block) (*GPT, error) {
+	m := &GPT{Config: c, gptParts: &gptParts{be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}}
 	m.embedding = nn.NewEmbedding(be, c.Vocab, c.Context, c.Width)
 	for k := range c.Layers {
-		m.blocks = append(m.blocks, nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, nn.BlockConfig{
-			Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
-			AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}))
+		m.blocks = append(m.blocks, block(k))
 	}
 	tied := m.embedding.Token
 	if c.Untied {
@@ -80,21 +103,14 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	return m.WithOptions(opt)
 }
 
-// WithOptions returns the same model, parameters included, with other choices
-// of memory, gamma and grid.
+// WithOptions returns the same model with other choices of memory, gamma and grid. Both share everything else: a block
+// frozen, or an adapter added, in one of them is so in the other.
 func (m *GPT) WithOptions(opt bdia.Options) (*GPT, error) {
-	blocks := make([]bdia.Block, len(m.blocks))
-	for k, b := range m.blocks {
-		blocks[k] = b
-	}
-	stack, err := bdia.NewStack(m.be, blocks, opt)
+	stack, err := bdia.NewStack(m.be, m.blocks, opt)
 	if err != nil {
 		return nil, err
 	}
-	stack.Frozen = m.frozen
-	other := *m
-	other.Stack = stack
-	return &other, nil
+	return &GPT{Config: m.Config, Stack: stack, gptParts: m.gptParts}, nil
 }
 
 // Params lists every parameter but adapters, in the order of the forward pass. A
@@ -113,7 +129,9 @@ func (m *GPT) Init(seed uint64) {
 		nn.Normal(m.be, m.head.Logits.Weight, std, seed, 2)
 	}
 	for _, b := range m.blocks {
-		b.Init(seed, 1/math.Sqrt(2*float64(m.Config.Layers)))
+		if b, ok := b.(initialised); ok {
+			b.Init(seed, 1/math.Sqrt(2*float64(m.Config.Layers)))
+		}
 	}
 	nn.Fill(m.be, m.head.Norm.Weight, 1)
 	nn.Fill(m.be, m.head.Norm.Bias, 0)
@@ -132,10 +150,7 @@ func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink) ([
 	defer m.be.Release(mark)
 	sink.Open(m.outer)
 	ids, targets, losses := m.upload(b)
-	x0 := m.Stack.Begin(m.shape(b), pass)
-	m.embedding.Forward(x0, ids, 0)
-	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
-	xK, err := m.Stack.Forward()
+	xK, err := m.forward(ids, pass)
 	if err != nil {
 		return nil, err
 	}
@@ -181,7 +196,7 @@ func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
 func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms, largest float64)) error {
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
-	if err := m.forward(b, pass); err != nil {
+	if err := m.run(b, pass); err != nil {
 		return err
 	}
 	return m.Stack.Drift(report)
@@ -193,21 +208,27 @@ func (m *GPT) Drift(b Batch, pass backend.Pass, report func(k int, rms, largest 
 func (m *GPT) Reach(b Batch, pass backend.Pass) (float64, error) {
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
-	err := m.forward(b, pass)
+	err := m.run(b, pass)
 	return m.Stack.MaxAbs(), err
 }
 
-// forward runs b through the blocks.
-func (m *GPT) forward(b Batch, pass backend.Pass) error {
+// run brings b to the device and runs it through the blocks as training does.
+func (m *GPT) run(b Batch, pass backend.Pass) error {
 	if err := m.check(b, false); err != nil {
 		return err
 	}
 	ids, _, _ := m.upload(b)
-	x0 := m.Stack.Begin(m.shape(b), pass)
+	_, err := m.forward(ids, pass)
+	return err
+}
+
+// forward returns x_K of a training pass over ids (B,T).
+func (m *GPT) forward(ids tensor.Tensor, pass backend.Pass) (tensor.Tensor, error) {
+	m.Stack.Frozen = m.frozen // perhaps by way of another model of WithOptions
+	x0 := m.Stack.Begin(tensor.Shape{ids.Shape[0], ids.Shape[1], m.Config.Width}, pass)
 	m.embedding.Forward(x0, ids, 0)
 	m.drop.Apply(x0, pass, 0, backend.SiteEmbedding)
-	_, err := m.Stack.Forward()
-	return err
+	return m.Stack.Forward()
 }
 
 // Loss returns the losses of b as Step does, without training. States are rounded to grid, or not for bdia.NoGrid. It
@@ -260,10 +281,6 @@ func (m *GPT) infer(ids tensor.Tensor, grid bdia.Grid) tensor.Tensor {
 	return x
 }
 
-func (m *GPT) shape(b Batch) tensor.Shape {
-	return tensor.Shape{b.Size, len(b.Inputs) / b.Size, m.Config.Width}
-}
-
 // check reports the first thing about b that the model cannot take. Ids are
 // checked here, for on the device a wrong one would end the program.
 func (m *GPT) check(b Batch, targets bool) error {
@@ -281,13 +298,13 @@ func (m *GPT) check(b Batch, targets bool) error {
 
 // upload brings a batch to the device, with room for a loss per token.
 func (m *GPT) upload(b Batch) (ids, targets, losses tensor.Tensor) {
-	s := m.shape(b)
-	ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{s[0], s[1]})
+	s := tensor.Shape{b.Size, len(b.Inputs) / b.Size}
+	ids = m.be.Alloc(backend.Data, tensor.I32, s)
 	m.be.UploadInts(ids, b.Inputs)
 	if b.Targets == nil {
 		return ids, targets, losses
 	}
-	targets = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{s[0], s[1]})
+	targets = m.be.Alloc(backend.Data, tensor.I32, s)
 	losses = m.be.Alloc(backend.Data, tensor.F32, tensor.Shape{s[0] * s[1]})
 	m.be.UploadInts(targets, b.Targets)
 	return ids, targets, losses

@@ -14,19 +14,20 @@ import (
 type GPTDecoding struct{ writer }
 
 // Decode makes room for n hypotheses of up to positions tokens, the prompt
-// included. States are rounded to grid, or not for bdia.NoGrid. It fails for what
-// the model has no positions for (ErrBatch). The caller closes the GPTDecoding.
+// included. States are rounded to grid, or not for bdia.NoGrid. It fails when the model
+// has no positions for it (ErrBatch), or a block no method Next (ErrAbility). The caller
+// closes the GPTDecoding.
 func (m *GPT) Decode(n, positions int, grid bdia.Grid) (*GPTDecoding, error) {
 	if n < 1 || positions < 1 || positions > m.Config.Context {
 		return nil, fmt.Errorf("model: %w: %d hypotheses of %d positions; the model takes 1 to %d positions", ErrBatch, n, positions, m.Config.Context)
 	}
-	d := &GPTDecoding{writer{be: m.be, mark: m.be.Mark(), grid: grid, embed: m.embedding.Forward, head: m.head, room: positions}}
-	for _, block := range m.blocks {
-		d.blocks = append(d.blocks, block)
+	blocks, err := able[nextBlock](m.blocks, 0, "Next")
+	if err != nil {
+		return nil, err
 	}
+	d := &GPTDecoding{writer{be: m.be, mark: m.be.Mark(), grid: grid, blocks: blocks, embed: m.embedding.Forward, head: m.head, room: positions}}
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{n, 1})
 	d.cache = newKVCache(m.be, len(m.blocks), n, positions, m.Config.Width)
-	var err error
 	d.stack, err = d.over(d.cache)
 	return d, err
 }

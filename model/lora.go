@@ -67,12 +67,16 @@ func (m *GPT) Freeze(blocks int) error {
 	if m.LoRA.Rank > 0 {
 		return fmt.Errorf("model: %w: freeze blocks before adapters are added to the others", ErrAdapters)
 	}
+	first, err := able[freezable](m.blocks[:blocks], 0, "Freeze")
+	if err != nil {
+		return err
+	}
 	m.embedding.Token.Frozen, m.embedding.Position.Frozen = true, true
 	m.outer = trainable(m.outer)
-	for _, b := range m.blocks[:blocks] {
+	for _, b := range first {
 		b.Freeze()
 	}
-	m.frozen, m.Stack.Frozen = max(m.frozen, blocks), max(m.frozen, blocks)
+	m.frozen = max(m.frozen, blocks)
 	return nil
 }
 
@@ -86,11 +90,15 @@ func (m *GPT) AddLoRA(c LoRAConfig) error {
 	if m.LoRA.Rank > 0 {
 		return fmt.Errorf("model: %w: the model has some already", ErrAdapters)
 	}
+	blocks, err := able[adaptable](m.blocks[m.frozen:], m.frozen, "AddLoRA")
+	if err != nil {
+		return err
+	}
 	for _, p := range m.outer {
 		p.Frozen = true
 	}
 	m.outer, m.LoRA = nil, c
-	for _, b := range m.blocks[m.frozen:] {
+	for _, b := range blocks {
 		b.AddLoRA(nn.LoRAConfig{Rank: c.Rank, Scale: float32(c.scale()), Dropout: float32(c.Dropout), Targets: c.Targets.Layers()})
 		m.adapters = append(m.adapters, b.Params()...)
 	}
@@ -101,7 +109,9 @@ func (m *GPT) AddLoRA(c LoRAConfig) error {
 // without them.
 func (m *GPT) InitLoRA(seed uint64) {
 	for _, b := range m.blocks {
-		b.InitLoRA(seed)
+		if b, ok := b.(adaptable); ok {
+			b.InitLoRA(seed)
+		}
 	}
 }
 
@@ -109,7 +119,9 @@ func (m *GPT) InitLoRA(seed uint64) {
 // model learns afterwards.
 func (m *GPT) MergeLoRA() {
 	for _, b := range m.blocks {
-		b.MergeLoRA()
+		if b, ok := b.(adaptable); ok {
+			b.MergeLoRA()
+		}
 	}
 	m.adapters, m.LoRA = nil, LoRAConfig{}
 }
