@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,7 +16,8 @@ import (
 
 // oldRuns holds a run directory of each task as an earlier version wrote it after 6 of its steps, with the data and the
 // base model beside them. Their files write @DIR@ for the folder that all of this lies in. expect.json has what that
-// version measures of each run, and the SHA-256 of its files after it resumed the run to 10 steps.
+// version measures of each run, what it answers to one command line, and the SHA-256 of the run's files after it resumed
+// the run to 10 steps.
 const oldRuns = "../../train/testdata/oldruns"
 
 // oldRun is what expect.json says of a run directory.
@@ -23,11 +25,14 @@ type oldRun struct {
 	Eval        map[string]any    `json:"eval"`         // of bdia eval --json
 	Best        map[string]any    `json:"best"`         // the same with --best
 	Train       map[string]any    `json:"train"`        // the same with --split train
+	Call        []string          `json:"call"`         // a command line that puts the model to use
+	Answer      string            `json:"answer"`       // its output
 	ResumedLoss float64           `json:"resumed_loss"` // validation loss at step 10
 	SHA256      map[string]string `json:"sha256"`       // of files below the run directory, by name
 }
 
-// TestOldRuns evaluates run directories of an earlier version and resumes them: losses and weights have that version's bits.
+// TestOldRuns evaluates, uses and resumes run directories of an earlier version: losses, answers and weights have that
+// version's bits.
 func TestOldRuns(t *testing.T) {
 	t.Parallel()
 	for _, run := range []struct {
@@ -57,6 +62,14 @@ func TestOldRuns(t *testing.T) {
 				if diff := cmp.Diff(eval.want, got); diff != "" {
 					t.Errorf("bdia eval %v (-old +new):\n%s", eval.flags, diff)
 				}
+			}
+			here := strings.NewReplacer("@DIR@", filepath.ToSlash(root))
+			var args []string
+			for _, a := range want.Call {
+				args = append(args, here.Replace(a))
+			}
+			if diff := cmp.Diff(here.Replace(want.Answer), mustCall(t, args...).out); diff != "" {
+				t.Errorf("bdia %q (-old +new):\n%s", want.Call, diff)
 			}
 			sum := object(t, mustCall(t, append(run.resume, dir, "--steps", "10", "--threads", "1", "--json")...))
 			if sum["val_loss"] != want.ResumedLoss {
