@@ -9,7 +9,6 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -187,62 +186,32 @@ func (s *settings) sizeFlags(f *pflag.FlagSet) {
 	})
 }
 
-func (s *settings) methodFlags(f *pflag.FlagSet) {
-	m := &s.cfg.Method
-	f.TextVar(&m.Memory, "memory", m.Memory, "`mode` of memory: reversible, store or recompute")
-	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`magnitude` of the random coefficient; 0: ordinary transformer")
-	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of the activations, or none")
-}
+// The groups of flags_common.go, bound to the configuration of every task.
 
-func (s *settings) optimizerFlag(f *pflag.FlagSet) {
-	o := &s.cfg.Optimizer
-	f.StringVar(&o.Name, "optimizer", o.Name, "`name` of the optimiser: "+strings.Join(optim.Names(), ", "))
-	f.IntVar(&o.StateBits, "state-bits", o.StateBits, "`bits` of the optimiser's moments: 32, or 8 for adamw")
-}
+func (s *settings) methodFlags(f *pflag.FlagSet)   { methodFlags(f, &s.cfg.Method) }
+func (s *settings) optimizerFlag(f *pflag.FlagSet) { optimizerFlag(f, &s.cfg.Optimizer) }
+func (s *settings) seedFlag(f *pflag.FlagSet)      { seedFlag(f, &s.cfg.Loop) }
 
 func (s *settings) optimizerFlags(f *pflag.FlagSet) {
-	o, l := &s.cfg.Optimizer, &s.cfg.Schedule
-	f.IntVar(&l.Steps, "steps", l.Steps, "optimiser steps of the whole run")
-	s.optimizerFlag(f)
-	f.Float64Var(&l.LR, "lr", l.LR, "peak learning `rate`")
-	f.StringVar(&l.Kind, "schedule", l.Kind, "`shape` after the warm-up: cosine, linear or constant")
-	f.IntVar(&l.Warmup, "warmup", l.Warmup, "steps of linear warm-up")
-	f.Float64Var(&l.Final, "final-lr", l.Final, "`share` of the learning rate left at the last step"+s.forImages("0.01"))
-	f.Float64Var(&o.Decay, "weight-decay", o.Decay, "decoupled weight `decay`, of matrices only"+s.forImages("0.05"))
-	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment")
-	f.Float64Var(&o.Beta2, "beta2", o.Beta2, "`decay` of the second moment")
-	f.Float64Var(&o.Eps, "eps", o.Eps, "`epsilon` of the optimiser")
-	f.Float64Var(&o.Momentum, "momentum", o.Momentum, "momentum of sgd")
-	f.Float64Var(&s.cfg.Loop.EMA, "ema", s.cfg.Loop.EMA, "evaluate a moving average of the weights of this `decay`, as 0.999; 0 for none")
+	optimizerFlags(f, &s.cfg.Optimizer, &s.cfg.Schedule)
+	s.forImages(f, "final-lr", "0.01")
+	s.forImages(f, "weight-decay", "0.05")
 }
 
 func (s *settings) batchFlags(f *pflag.FlagSet) {
-	f.IntVar(&s.cfg.Loop.Batch, "batch", s.cfg.Loop.Batch, "samples of a step"+s.forImages("128"))
+	batchFlag(f, &s.cfg.Loop)
+	s.forImages(f, "batch", "128")
 }
 
 func (s *settings) updateFlags(f *pflag.FlagSet) {
-	l := &s.cfg.Loop
-	s.batchFlags(f)
-	f.IntVar(&l.MicroBatch, "micro-batch", l.MicroBatch, "samples at a time (gradient accumulation); 0 for all")
-	f.StringVar((*string)(&l.Update), "update", string(l.Update), "`when` gradients are applied: now (in the reverse walk), end, or auto")
-	f.Float64Var(&l.Clip, "clip", l.Clip, "largest global gradient `norm`; 0 for no clipping")
-}
-
-func (s *settings) seedFlag(f *pflag.FlagSet) {
-	f.Uint64Var(&s.cfg.Loop.Seed, "seed", s.cfg.Loop.Seed, "seed of all that is drawn: weights, data order, gamma, dropout")
+	updateFlags(f, &s.cfg.Loop)
+	s.forImages(f, "batch", "128")
 }
 
 func (s *settings) loopFlags(f *pflag.FlagSet) {
-	l := &s.cfg.Loop
-	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for the end only"+s.forImages("every epoch"))
-	f.IntVar(&l.EvalSamples, "eval-samples", l.EvalSamples, "samples in an evaluation; 0 for all"+s.forImages("all"))
-	f.BoolVar(&l.EvalTrain, "eval-train", l.EvalTrain, "evaluate on training data too")
-	f.IntVar(&l.Patience, "patience", l.Patience, "stop after so many evaluations without a better one; 0 for never")
-	f.IntVar(&l.SampleEvery, "sample-every", l.SampleEvery, "steps between samples of text; 0 for never")
-	f.IntVar(&l.SampleTokens, "sample-tokens", l.SampleTokens, "length of a sample")
-	f.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; 0 for at evaluations")
-	f.IntVar(&l.LogEvery, "log-every", l.LogEvery, "steps between records of the training loss")
-	f.BoolVar(&l.TensorBoard, "tensorboard", l.TensorBoard, "write TensorBoard event files")
+	loopFlags(f, &s.cfg.Loop)
+	s.forImages(f, "eval-every", "every epoch")
+	s.forImages(f, "eval-samples", "all")
 }
 
 func (s *settings) configFlag(f *pflag.FlagSet) {
@@ -250,22 +219,15 @@ func (s *settings) configFlag(f *pflag.FlagSet) {
 }
 
 // forImages tells the default of a flag for images, where they can be learned.
-func (s *settings) forImages(value string) string {
-	if s.cfg.Task == train.TaskCompletion {
-		return ""
+func (s *settings) forImages(f *pflag.FlagSet, name, value string) {
+	if s.cfg.Task != train.TaskCompletion {
+		f.Lookup(name).Usage += " (images: " + value + ")"
 	}
-	return " (images: " + value + ")"
 }
 
 // adapterFlag is the flag of what is merged into a language model.
 func adapterFlag(f *pflag.FlagSet, dir *string) {
 	f.StringVar(dir, "adapter", "", "`folder` of a LoRA adapter in PEFT's files, to merge into the weights")
-}
-
-// engineFlags are the flags that change speed, never bits.
-func engineFlags(f *pflag.FlagSet, e *backend.Options) {
-	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")
-	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2 or avx512; empty for the best")
 }
 
 // channelsValue is a flag of three numbers, for red, green and blue.

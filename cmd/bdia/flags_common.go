@@ -1,0 +1,81 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/train"
+)
+
+// The flags that every task has. Each function binds flags to one part of a configuration; what the part holds are the
+// defaults.
+
+// methodFlags are the three choices of the method.
+func methodFlags(f *pflag.FlagSet, m *bdia.Options) {
+	f.TextVar(&m.Memory, "memory", m.Memory, "`mode` of memory: reversible, store or recompute")
+	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`magnitude` of the random coefficient; 0: ordinary transformer")
+	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of the activations, or none")
+}
+
+// optimizerFlag names the optimiser.
+func optimizerFlag(f *pflag.FlagSet, o *optim.Config) {
+	f.StringVar(&o.Name, "optimizer", o.Name, "`name` of the optimiser: "+strings.Join(optim.Names(), ", "))
+	f.IntVar(&o.StateBits, "state-bits", o.StateBits, "`bits` of the optimiser's moments: 32, or 8 for adamw")
+}
+
+// optimizerFlags are the optimiser with its constants, and the schedule of the learning rate.
+func optimizerFlags(f *pflag.FlagSet, o *optim.Config, s *optim.Schedule) {
+	f.IntVar(&s.Steps, "steps", s.Steps, "optimiser steps of the whole run")
+	optimizerFlag(f, o)
+	f.Float64Var(&s.LR, "lr", s.LR, "peak learning `rate`")
+	f.StringVar(&s.Kind, "schedule", s.Kind, "`shape` after the warm-up: cosine, linear or constant")
+	f.IntVar(&s.Warmup, "warmup", s.Warmup, "steps of linear warm-up")
+	f.Float64Var(&s.Final, "final-lr", s.Final, "`share` of the learning rate left at the last step")
+	f.Float64Var(&o.Decay, "weight-decay", o.Decay, "decoupled weight `decay`, of matrices only")
+	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment")
+	f.Float64Var(&o.Beta2, "beta2", o.Beta2, "`decay` of the second moment")
+	f.Float64Var(&o.Eps, "eps", o.Eps, "`epsilon` of the optimiser")
+	f.Float64Var(&o.Momentum, "momentum", o.Momentum, "momentum of sgd")
+}
+
+// batchFlag is the size of a batch.
+func batchFlag(f *pflag.FlagSet, l *train.LoopConfig) {
+	f.IntVar(&l.Batch, "batch", l.Batch, "samples of a step")
+}
+
+// updateFlags say how the batch of a step is cut, and when the weights change.
+func updateFlags(f *pflag.FlagSet, l *train.LoopConfig) {
+	batchFlag(f, l)
+	f.IntVar(&l.MicroBatch, "micro-batch", l.MicroBatch, "samples at a time (gradient accumulation); 0 for all")
+	f.StringVar((*string)(&l.Update), "update", string(l.Update), "`when` gradients are applied: now (in the reverse walk), end, or auto")
+	f.Float64Var(&l.Clip, "clip", l.Clip, "largest global gradient `norm`; 0 for no clipping")
+}
+
+// seedFlag is the seed of a run.
+func seedFlag(f *pflag.FlagSet, l *train.LoopConfig) {
+	f.Uint64Var(&l.Seed, "seed", l.Seed, "seed of all that is drawn: weights, data order, gamma, dropout")
+}
+
+// loopFlags say what happens between steps.
+func loopFlags(f *pflag.FlagSet, l *train.LoopConfig) {
+	f.Float64Var(&l.EMA, "ema", l.EMA, "evaluate a moving average of the weights of this `decay`, as 0.999; 0 for none")
+	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for the end only")
+	f.IntVar(&l.EvalSamples, "eval-samples", l.EvalSamples, "samples in an evaluation; 0 for all")
+	f.BoolVar(&l.EvalTrain, "eval-train", l.EvalTrain, "evaluate on training data too")
+	f.IntVar(&l.Patience, "patience", l.Patience, "stop after so many evaluations without a better one; 0 for never")
+	f.IntVar(&l.SampleEvery, "sample-every", l.SampleEvery, "steps between samples of text; 0 for never")
+	f.IntVar(&l.SampleTokens, "sample-tokens", l.SampleTokens, "length of a sample")
+	f.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; 0 for at evaluations")
+	f.IntVar(&l.LogEvery, "log-every", l.LogEvery, "steps between records of the training loss")
+	f.BoolVar(&l.TensorBoard, "tensorboard", l.TensorBoard, "write TensorBoard event files")
+}
+
+// engineFlags change speed, never bits.
+func engineFlags(f *pflag.FlagSet, e *backend.Options) {
+	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")
+	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2 or avx512; empty for the best")
+}
