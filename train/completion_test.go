@@ -16,6 +16,7 @@ import (
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
@@ -347,7 +348,7 @@ func gptOf(t testing.TB, cfg Config) *model.GPT {
 	t.Cleanup(be.Close)
 	m, err := model.NewGPT(be, cfg.Model, cfg.Method)
 	if err == nil {
-		err = LoadWeights(be, m, cfg.Tune.From)
+		err = hub.LoadGPT(be, m, cfg.Tune.From)
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -33,7 +34,7 @@ func newParamFolder(be backend.Backend, l Learner) paramFolder {
 
 func (f paramFolder) Files() []File { return []File{{weightsFile, f.params, f.WriteWeights}} }
 
-func (f paramFolder) ReadModel(dir string) error { return readFolder(dir, f.ReadWeights) }
+func (f paramFolder) ReadModel(dir string) error { return hub.ReadWeights(dir, f.ReadWeights) }
 
 func (f paramFolder) WriteWeights(w io.Writer) error {
 	infos := make([]safetensors.Info, len(f.params))

@@ -17,6 +17,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -330,7 +331,7 @@ func imageScore(t *testing.T, cfg Config, dir string, set *images.Set) Score {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := LoadViT(be, m, dir); err != nil {
+	if err := hub.LoadViT(be, m, dir); err != nil {
 		t.Fatal(err)
 	}
 	c, b, labels, logits := metric.NewClassification(cfg.ViT.Classes), model.NewImageBatch(cfg.ViT, 1), make([]int32, 1), make([]float32, cfg.ViT.Classes)

@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -155,7 +156,7 @@ func evaluate(t *testing.T, r *Run, dir string) float64 {
 	cfg.Model = gpt
 	cfg.Loop.Batch = 1
 	s, _ := session(t, cfg)
-	if err := readFolder(dir, s.Learner.(Folder).ReadWeights); err != nil {
+	if err := hub.ReadWeights(dir, s.Learner.(Folder).ReadWeights); err != nil {
 		t.Fatal(err)
 	}
 	set, err := data.NewSequential(r.Text.Tokens(false), gpt.Context, cfg.Loop.EvalSamples)

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -91,8 +91,6 @@ func SpecialTokens(c model.Seq2SeqConfig) pairs.Special {
 	return pairs.Special{SourceEnd: source - 2, SourcePad: source - 1, Begin: target - 3, End: target - 2, Pad: target - 1}
 }
 
-const specialTokens = 3
-
 // Pairs are the sentences of a run and their translations as tokens: what is
 // trained on and what is held out.
 type Pairs struct {
@@ -158,7 +156,7 @@ func newPairs(ctx context.Context, cfg *Config, progress func(string, int64, int
 		return nil, err
 	}
 	m := &cfg.Seq2Seq
-	m.SourceVocab, m.TargetVocab = p.Source.VocabSize()+specialTokens, p.Target.VocabSize()+specialTokens
+	m.SourceVocab, m.TargetVocab = p.Source.VocabSize()+hub.SpecialTokens, p.Target.VocabSize()+hub.SpecialTokens
 	m.Shared = m.Shared && !cfg.Pairs.Separate
 	return p, m.Validate()
 }
@@ -202,70 +200,14 @@ func openPairs(dir string, cfg Config) (p *Pairs, err error) {
 		}
 		return p, p.open(dir, cfg)
 	}
-	if p.Source, p.Target, err = TokenizersOf(dir, cfg.Seq2Seq); err != nil {
+	if p.Source, p.Target, err = hub.TokenizersOf(dir, cfg.Seq2Seq); err != nil {
 		return nil, err
 	}
 	return p, p.open(dir, cfg)
 }
 
-// Folders of the tokenizers of a model whose languages have one each.
-const (
-	sourceDir = "source"
-	targetDir = "target"
-)
-
-// LoadTokenizers loads the tokenizers of the encoder-decoder in the folder dir: the
-// one that both languages share, or those in source and target.
-func LoadTokenizers(dir string) (source, target tokenizer.Tokenizer, err error) {
-	if _, err := os.Stat(filepath.Join(dir, sourceDir)); errors.Is(err, fs.ErrNotExist) {
-		tok, err := tokenizer.Load(dir)
-		return tok, tok, err
-	}
-	if source, err = tokenizer.Load(filepath.Join(dir, sourceDir)); err != nil {
-		return nil, nil, err
-	}
-	target, err = tokenizer.Load(filepath.Join(dir, targetDir))
-	return source, target, err
-}
-
-// TokenizersOf is LoadTokenizers for the model c, whose vocabularies are their tokens
-// and the special ones.
-func TokenizersOf(dir string, c model.Seq2SeqConfig) (source, target tokenizer.Tokenizer, err error) {
-	if source, target, err = LoadTokenizers(dir); err != nil {
-		return nil, nil, err
-	}
-	for _, side := range []struct {
-		name string
-		tok  tokenizer.Tokenizer
-		want int
-	}{{"source", source, c.SourceVocab}, {"target", target, c.TargetVocab}} {
-		if n := side.tok.VocabSize(); n+specialTokens != side.want {
-			return nil, nil, fmt.Errorf("train: %s: the %s tokenizer has %d tokens and the model %d, of which %d are special; they do not belong together",
-				dir, side.name, n, side.want, specialTokens)
-		}
-	}
-	return source, target, nil
-}
-
 // save writes the tokenizers' files.
-func (p *Pairs) save(dir string) error { return SaveTokenizers(dir, p.Source, p.Target) }
-
-// SaveTokenizers writes the files that LoadTokenizers reads.
-func SaveTokenizers(dir string, source, target tokenizer.Tokenizer) error {
-	if source == target {
-		return source.Save(dir)
-	}
-	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: source, targetDir: target} {
-		sub := filepath.Join(dir, name)
-		if err := os.MkdirAll(sub, 0o777); err != nil {
-			return fmt.Errorf("train: %w", err)
-		}
-		if err := tok.Save(sub); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+func (p *Pairs) save(dir string) error { return hub.SaveTokenizers(dir, p.Source, p.Target) }
 
 // makeTokenizers makes the tokenizers that c asks for, from the sentences of
 // training where they have to be trained.
@@ -276,7 +218,7 @@ func (p *Pairs) makeTokenizers(ctx context.Context, c PairConfig, progress func(
 			p.Target = p.Source
 			return err
 		}
-		p.Source, p.Target, err = LoadTokenizers(c.Tokenizer)
+		p.Source, p.Target, err = hub.LoadTokenizers(c.Tokenizer)
 		return err
 	}
 	learn := func(source, target bool) (tokenizer.Tokenizer, error) {

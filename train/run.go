@@ -13,6 +13,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -65,7 +66,7 @@ func Create(ctx context.Context, dir string, cfg Config, progress func(what stri
 	}
 	if from := cfg.Tune.From; from != "" {
 		progress("reading the model", 0, 1)
-		if cfg.Tune.Base, err = weightsFingerprint(from); err != nil {
+		if cfg.Tune.Base, err = hub.Fingerprint(from); err != nil {
 			return nil, err
 		}
 	}

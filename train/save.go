@@ -7,11 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
-	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -204,35 +202,6 @@ func (r *Run) loadOptimizer(s *Session) error {
 		if err := mover.Read(m.Value, f, m.Name, 0); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// LoadWeights fills m from the model folder dir, whose weights may be in several
-// files. Adapters are another matter: see WeightsDir.
-func LoadWeights(be backend.Backend, m *model.GPT, dir string) error {
-	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) })
-}
-
-// LoadViT fills m from the model folder dir.
-func LoadViT(be backend.Backend, m *model.ViT, dir string) error {
-	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadViT(be, m, f) })
-}
-
-// LoadSeq2Seq fills m from the model folder dir.
-func LoadSeq2Seq(be backend.Backend, m *model.Seq2Seq, dir string) error {
-	return readFolder(dir, func(f convert.Tensors) error { return convert.ReadSeq2Seq(be, m, f) })
-}
-
-// readFolder lets read read the weights of the model folder dir.
-func readFolder(dir string, read func(convert.Tensors) error) error {
-	w, err := convert.OpenWeights(dir)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	if err := read(w); err != nil {
-		return fmt.Errorf("%s: %w", w.Path(), err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -249,7 +250,7 @@ func (t *translation) writeConfig(w io.Writer) error {
 		SourceEnd: s.SourceEnd, SourcePad: s.SourcePad, Begin: s.Begin, End: s.End, Pad: s.Pad})
 }
 
-func (t *translation) ReadModel(dir string) error { return readFolder(dir, t.ReadWeights) }
+func (t *translation) ReadModel(dir string) error { return hub.ReadWeights(dir, t.ReadWeights) }
 
 func (t *translation) WriteWeights(w io.Writer) error {
 	return convert.WriteSeq2Seq(w, t.be, t.Seq2Seq)

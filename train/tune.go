@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -92,7 +93,7 @@ func (c Config) Window() int {
 // of a run, or its best. Its text is read with the tokenizer there. Dropout is what c
 // has.
 func (c *Config) StartFrom(dir string) error {
-	if _, adapted, err := Adapter(dir); err != nil {
+	if _, adapted, err := hub.Adapter(dir); err != nil {
 		return err
 	} else if adapted {
 		return fmt.Errorf("train: %s: %w: it has adapters beside another model; merge them first with bdia export --format hf", dir, convert.ErrUnsupported)
@@ -122,92 +123,12 @@ func (t TuneConfig) apply(m *model.GPT) error {
 	return nil
 }
 
-// Adapter describes the adapters of the model folder dir; ok is false where it has
-// its own weights.
-func Adapter(dir string) (c convert.AdapterConfig, ok bool, err error) {
-	c, err = convert.ReadAdapterConfig(filepath.Join(dir, convert.AdapterConfigFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return c, false, nil
-	}
-	return c, err == nil, err
-}
-
-// ErrBase is wrapped by the error of a model that is no longer the one from which a
-// run started.
-var ErrBase = errors.New("its weights are not those from which the run started")
-
-// weightsFingerprint is that of the model folder dir.
-func weightsFingerprint(dir string) (string, error) {
-	w, err := convert.OpenWeights(dir)
-	if err != nil {
-		return "", err
-	}
-	defer w.Close()
-	return w.Fingerprint()
-}
-
-// checkBase fails with ErrBase where the weights in dir have another fingerprint than
-// base, if that is known.
-func checkBase(dir, base string) error {
-	if base == "" {
-		return nil
-	}
-	is, err := weightsFingerprint(dir)
-	if err == nil && is != base {
-		err = fmt.Errorf("train: %s: %w: put those back, or start a new run; if they are only stored in another way, remove tune.base from the run's %s",
-			dir, ErrBase, configFile)
-	}
-	return err
-}
-
-// baseOf is the fingerprint of the weights beside which the run in dir, or the one
-// whose best is there, learned its adapters; empty where it is not known.
-func baseOf(dir string) (string, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", fmt.Errorf("train: %w", err)
-	}
-	var cfg Config
-	err = ReadConfig(filepath.Join(dir, configFile), &cfg)
-	if errors.Is(err, os.ErrNotExist) && filepath.Base(dir) == bestDir {
-		err = ReadConfig(filepath.Join(filepath.Dir(dir), configFile), &cfg)
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		err = nil
-	}
-	return cfg.Tune.Base, err
-}
-
-// WeightsDir is the folder that has the weights of the model folder dir: itself, or
-// that of the model beside which its adapters stand. Those of a run have to be beside
-// the weights from which it started (ErrBase).
-func WeightsDir(dir string) (string, error) {
-	c, adapted, err := Adapter(dir)
-	if err != nil || !adapted {
-		return dir, err
-	}
-	if _, err := os.Stat(c.Base); err != nil {
-		return "", fmt.Errorf("train: %s: its adapters stand beside the model in %q, which cannot be read: name that folder in %s, as base_model_name_or_path: %w",
-			dir, c.Base, convert.AdapterConfigFile, err)
-	}
-	if _, again, err := Adapter(c.Base); err != nil {
-		return "", err
-	} else if again {
-		return "", fmt.Errorf("train: %s: %w: its adapters stand beside %s, which has adapters itself; merge those with bdia export", dir, convert.ErrUnsupported, c.Base)
-	}
-	base, err := baseOf(dir)
-	if err != nil {
-		return "", err
-	}
-	return c.Base, checkBase(c.Base, base)
-}
-
 // readBase fills the model with the weights that the run started from.
 func (l *language) readBase() error {
 	t := l.cfg.Tune
-	err := checkBase(t.From, t.Base)
+	err := hub.CheckBase(t.From, t.Base)
 	if err == nil {
-		err = readFolder(t.From, l.ReadWeights)
+		err = hub.ReadWeights(t.From, l.ReadWeights)
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("train: the model that this run started from is not there any more; put it back, or name its folder in %s, as tune.from: %w", configFile, err)
@@ -219,7 +140,7 @@ func (l *language) readBase() error {
 // adapters, and then the weights of the model that the run started from.
 func (l *language) ReadModel(dir string) error {
 	if l.LoRA.Rank == 0 {
-		return readFolder(dir, l.ReadWeights)
+		return hub.ReadWeights(dir, l.ReadWeights)
 	}
 	if err := l.readBase(); err != nil {
 		return err

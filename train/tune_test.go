@@ -13,6 +13,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 )
@@ -55,7 +56,7 @@ func TestAdaptersOnly(t *testing.T) {
 			t.Errorf("%s holds %d bytes", path, len(bytes))
 		}
 	}
-	if weights, err := WeightsDir(r.BestDir()); err != nil || weights != from {
+	if weights, err := hub.WeightsDir(r.BestDir()); err != nil || weights != from {
 		t.Errorf("the weights are in %q, %v", weights, err)
 	}
 	for path, bytes := range files(t, r.BestDir()) {
@@ -208,7 +209,7 @@ func TestTuneFolders(t *testing.T) {
 	if err := os.Rename(from, moved); err != nil {
 		t.Fatal(err)
 	}
-	_, err = WeightsDir(r.Dir)
+	_, err = hub.WeightsDir(r.Dir)
 	oneLine(t, err, from, convert.AdapterConfigFile)
 	r = open(t, r.Dir)
 	longer := r.Config
@@ -259,14 +260,14 @@ func TestBaseChanged(t *testing.T) {
 				_, err := r.Train(context.Background(), silent{})
 				return err
 			}
-			if err := train(); errors.Is(err, ErrBase) != tc.needs || !tc.needs && err != nil {
+			if err := train(); errors.Is(err, hub.ErrBase) != tc.needs || !tc.needs && err != nil {
 				t.Errorf("going on beside other weights: %v", err)
 			} else if tc.needs {
 				oneLine(t, err, from, "tune.base", "start a new run")
 			}
 			if tc.lora.Rank > 0 {
 				for _, dir := range []string{r.Dir, r.BestDir()} {
-					if _, err := WeightsDir(dir); !errors.Is(err, ErrBase) {
+					if _, err := hub.WeightsDir(dir); !errors.Is(err, hub.ErrBase) {
 						t.Errorf("WeightsDir(%s): %v", dir, err)
 					}
 				}
@@ -279,7 +280,7 @@ func TestBaseChanged(t *testing.T) {
 			if err := r.saveConfig(); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := WeightsDir(r.Dir); err != nil {
+			if _, err := hub.WeightsDir(r.Dir); err != nil {
 				t.Error(err)
 			}
 			if err := os.WriteFile(weights, []byte(before), 0o666); err != nil {

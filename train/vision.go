@@ -11,6 +11,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -44,7 +45,7 @@ func (v *vision) Initialise(seed uint64) error {
 	if v.cfg.Images.From == "" {
 		return nil
 	}
-	return readFolder(v.cfg.Images.From, func(f convert.Tensors) error {
+	return hub.ReadWeights(v.cfg.Images.From, func(f convert.Tensors) error {
 		changes, err := convert.AdaptViT(v.be, v.ViT, f)
 		v.remarks = append(v.remarks, strings.Join(append([]string{"Starting from " + v.cfg.Images.From}, changes...), ", with "))
 		return err
@@ -158,7 +159,7 @@ func (v *vision) Files() []File {
 	return []File{{modelConfig, nil, v.writeConfig}, {weightsFile, v.Params(), v.WriteWeights}}
 }
 
-func (v *vision) ReadModel(dir string) error { return readFolder(dir, v.ReadWeights) }
+func (v *vision) ReadModel(dir string) error { return hub.ReadWeights(dir, v.ReadWeights) }
 
 func (v *vision) writeConfig(w io.Writer) error {
 	return convert.WriteViTConfig(w, convert.ViTInfo{Config: v.cfg.ViT, Labels: v.classes, Mean: v.cfg.Pixels.Mean, Std: v.cfg.Pixels.Std})

@@ -59,7 +59,7 @@ var rules = []rule{
 	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/textfile model nn tensor tokenizer", ""},
 	{"hub", ". backend checkpoint convert internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
-	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate internal/rng " +
+	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate hub internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }
