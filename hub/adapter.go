@@ -34,7 +34,7 @@ func weightsOf(dir, adapter string) (weights, adapters string, err error) {
 	case err != nil || weights == dir:
 		return weights, adapter, err
 	case adapter != "":
-		return "", "", fmt.Errorf("hub: %s %w: a second adapter cannot be merged into it", dir, ErrAdapters)
+		return "", "", fmt.Errorf("%s %w: a second adapter cannot be merged into it", dir, ErrAdapters)
 	}
 	return weights, dir, nil
 }
@@ -48,13 +48,13 @@ func WeightsDir(dir string) (string, error) {
 		return dir, err
 	}
 	if _, err := os.Stat(c.Base); err != nil {
-		return "", fmt.Errorf("hub: %s: its adapters stand beside the model in %q, which cannot be read: name that folder in %s, as base_model_name_or_path: %w",
+		return "", fmt.Errorf("%s: its adapters stand beside the model in %q, which cannot be read: name that folder in %s, as base_model_name_or_path: %w",
 			dir, c.Base, convert.AdapterConfigFile, err)
 	}
 	if _, again, err := Adapter(c.Base); err != nil {
 		return "", err
 	} else if again {
-		return "", fmt.Errorf("hub: %s: %w: its adapters stand beside %s, which %w; merge those first", dir, convert.ErrUnsupported, c.Base, ErrAdapters)
+		return "", fmt.Errorf("%s: %w: its adapters stand beside %s, which %w; merge those first", dir, convert.ErrUnsupported, c.Base, ErrAdapters)
 	}
 	run, err := settingsOf(RunOf(dir))
 	if err != nil {
@@ -81,7 +81,7 @@ func CheckBase(dir, base string) error {
 	}
 	is, err := Fingerprint(dir)
 	if err == nil && is != base {
-		err = fmt.Errorf("hub: %s: %w: put those back, or start a new run; if they are only stored in another way, remove tune.base from the run's %s",
+		err = fmt.Errorf("%s: %w: put those back, or start a new run; if they are only stored in another way, remove tune.base from the run's %s",
 			dir, ErrBase, RunFile)
 	}
 	return err

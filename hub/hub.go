@@ -96,7 +96,7 @@ func Open(dir string, o Options) (*Folder, error) {
 	f := &Folder{Dir: dir, Run: RunOf(dir)}
 	if o.Best {
 		if f.Run == "" {
-			return nil, fmt.Errorf("hub: %s %w: it has no %s", dir, ErrNoRun, RunFile)
+			return nil, fmt.Errorf("%s %w: it has no %s", dir, ErrNoRun, RunFile)
 		}
 		var err error
 		if f.Dir, err = BestOf(f.Run); err != nil {
@@ -129,9 +129,9 @@ func (f *Folder) describe(o Options) (err error) {
 	f.Kind, err = convert.KindOf(f.Dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, missing := os.Stat(f.Dir); missing != nil {
-			return fmt.Errorf("hub: %w", missing)
+			return fmt.Errorf("%w", missing)
 		}
-		return fmt.Errorf("hub: %s %w: %s is missing; is it a run directory, and has it saved a checkpoint?", f.Dir, ErrNoModel, configFile)
+		return fmt.Errorf("%s %w: %s is missing; is it a run directory, and has it saved a checkpoint?", f.Dir, ErrNoModel, configFile)
 	}
 	if err != nil {
 		return err
@@ -172,7 +172,7 @@ func (f *Folder) describeGPT(o Options) (err error) {
 		return err
 	}
 	if n, vocab := f.Tokenizer.VocabSize(), f.GPTInfo.Config.Vocab; n > vocab {
-		return fmt.Errorf("hub: %s: the tokenizer has %d tokens, the model only %d; %w", f.Dir, n, vocab, ErrMismatch)
+		return fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; %w", f.Dir, n, vocab, ErrMismatch)
 	}
 	f.GPTInfo.End = nil
 	if id, ok := tokenizer.EndOfText(f.Tokenizer); ok {
@@ -218,11 +218,11 @@ func RunOf(dir string) string {
 // started from has none (ErrNoBest).
 func BestOf(run string) (string, error) {
 	if _, err := os.Stat(run); err != nil {
-		return "", fmt.Errorf("hub: %w", err)
+		return "", fmt.Errorf("%w", err)
 	}
 	dir := filepath.Join(run, bestDir)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("hub: %s %w: none that were evaluated are better than those that it started from; use the latest", run, ErrNoBest)
+		return "", fmt.Errorf("%s %w: none that were evaluated are better than those that it started from; use the latest", run, ErrNoBest)
 	}
 	return dir, nil
 }

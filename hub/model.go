@@ -151,7 +151,7 @@ func (f *Folder) plausible(params []*tensor.Param) error {
 		described += p.Value.Bytes()
 	}
 	if described/slack > w.Bytes() {
-		return fmt.Errorf("hub: %s: the configuration describes %s of weights, but %s has only %s; %w",
+		return fmt.Errorf("%s: the configuration describes %s of weights, but %s has only %s; %w",
 			f.Dir, bytesText(described), filepath.Base(w.Path()), bytesText(w.Bytes()), ErrMismatch)
 	}
 	return nil
@@ -159,10 +159,15 @@ func (f *Folder) plausible(params []*tensor.Param) error {
 
 // bytesText is a number of bytes for people.
 func bytesText(n int64) string {
-	if n < 1<<20 {
-		return fmt.Sprintf("%d bytes", n)
+	const unit = 1024
+	if n < unit {
+		return fmt.Sprintf("%d B", n)
 	}
-	return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	v, i := float64(n)/unit, 0
+	for v >= unit && i < 3 {
+		v, i = v/unit, i+1
+	}
+	return fmt.Sprintf("%.1f %s", v, [...]string{"KiB", "MiB", "GiB", "TiB"}[i])
 }
 
 // LoadGPT fills m, which lies on be, with the weights in the folder dir, in one file or

@@ -51,11 +51,11 @@ var others = []string{RunFile, convert.AdapterConfigFile, weightsFile + ".index.
 func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 	for _, name := range others {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-			return fmt.Errorf("hub: %s holds %s, which does not go together with a saved model; %w", dir, name, ErrOther)
+			return fmt.Errorf("%s holds %s, which does not go together with a saved model; %w", dir, name, ErrOther)
 		}
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("hub: %w", err)
+		return fmt.Errorf("%w", err)
 	}
 	unlock, err := checkpoint.Lock(dir)
 	if err != nil {

@@ -52,13 +52,13 @@ func settingsOf(run string) (settings, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return settings{grid: bdia.NoGrid}, nil
 	case errors.As(err, new(*textfile.TooLargeError)):
-		return settings{}, fmt.Errorf("hub: %w: %w", err, ErrSettings)
+		return settings{}, fmt.Errorf("%w: %w", err, ErrSettings)
 	case err != nil:
-		return settings{}, fmt.Errorf("hub: %w", err)
+		return settings{}, err
 	}
 	s, err := parseSettings(string(text))
 	if err != nil {
-		return settings{}, fmt.Errorf("hub: %s: %w", path, err)
+		return settings{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
 }

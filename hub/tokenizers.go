@@ -47,7 +47,7 @@ func TokenizersOf(dir string, c model.Seq2SeqConfig) (source, target tokenizer.T
 		want int
 	}{{"source", source, c.SourceVocab}, {"target", target, c.TargetVocab}} {
 		if n := side.tok.VocabSize(); n+SpecialTokens != side.want {
-			return nil, nil, fmt.Errorf("hub: %s: the %s tokenizer has %d tokens and the model %d, of which %d are special; %w",
+			return nil, nil, fmt.Errorf("%s: the %s tokenizer has %d tokens and the model %d, of which %d are special; %w",
 				dir, side.name, n, side.want, SpecialTokens, ErrMismatch)
 		}
 	}
@@ -62,7 +62,7 @@ func SaveTokenizers(dir string, source, target tokenizer.Tokenizer) error {
 	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: source, targetDir: target} {
 		sub := filepath.Join(dir, name)
 		if err := os.MkdirAll(sub, 0o777); err != nil {
-			return fmt.Errorf("hub: %w", err)
+			return fmt.Errorf("%w", err)
 		}
 		if err := tok.Save(sub); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strconv"
 	"unicode/utf8"
 
@@ -93,15 +92,14 @@ func (c Config) Window() int {
 // of a run, or its best. Its text is read with the tokenizer there. Dropout is what c
 // has.
 func (c *Config) StartFrom(dir string) error {
-	if _, adapted, err := hub.Adapter(dir); err != nil {
-		return err
-	} else if adapted {
-		return fmt.Errorf("train: %s: %w: it has adapters beside another model; merge them first with bdia export --format hf", dir, convert.ErrUnsupported)
-	}
-	m, err := convert.ReadGPT2Config(filepath.Join(dir, modelConfig))
+	f, err := hub.Open(dir, hub.Options{Kind: convert.GPT2, WithoutText: true})
 	if err != nil {
 		return err
 	}
+	if f.Adapter != "" {
+		return fmt.Errorf("train: %s: %w: it has adapters beside another model; merge them first with bdia export --format hf", dir, convert.ErrUnsupported)
+	}
+	m := f.GPTInfo.Config
 	m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout = c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout
 	c.Model, c.Tune.From = m, dir
 	if c.Task == TaskText {

@@ -81,9 +81,9 @@ func runGenerate(cmd *cobra.Command, o generateOptions) error {
 		return err
 	}
 	c := &continuer{loaded: l, o: o, end: -1, prompts: l.tok}
-	if l.after != nil && l.tok != nil && !o.verbatim {
-		c.between = string(*l.after)
-		if c.prompts, err = train.PromptEncoder(l.tok, *l.after); err != nil {
+	if l.Separator != nil && l.tok != nil && !o.verbatim {
+		c.between = *l.Separator
+		if c.prompts, err = train.PromptEncoder(l.tok, train.Separator(*l.Separator)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -227,10 +229,10 @@ func (o evalOptions) validate() error {
 // folders returns the run directory that dir is, or whose best/ folder it is, and the
 // folder of the weights to measure: the best ones, where dir or --best says so.
 func (o *evalOptions) folders(dir string) (run, weights string, err error) {
-	run = runOf(dir)
+	run = cmp.Or(hub.RunOf(dir), dir)
 	weights = run
 	if o.best = o.best || run != dir; o.best {
-		weights, err = bestOf(run)
+		weights, err = hub.BestOf(run)
 	}
 	return run, weights, err
 }

@@ -6,11 +6,10 @@ import (
 	"io"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
@@ -37,43 +36,31 @@ func evaluatePairs(ctx context.Context, r *train.Run, o evalOptions) (*pairRepor
 	if set == nil {
 		return nil, cli.Usage(fmt.Errorf("this run holds no pairs out for %v; use --split train", part))
 	}
-	cfg, grid, room := r.Config.Seq2Seq, r.Config.Method.Grid, pairs.NewBatch(set.Room())
-	measure := func(be backend.Backend, load bool, grids ...bdia.Grid) (losses []float64, targets int, err error) {
-		m, err := model.NewSeq2Seq(be, cfg, bdia.Options{Memory: bdia.Store, Grid: grid})
-		if err == nil && load {
-			err = train.LoadSeq2Seq(be, m, o.dir(r))
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		for _, g := range grids {
-			loss, n, err := train.MeanLoss(ctx, m, set, o.samples, room, g)
-			if err != nil {
-				return nil, 0, err
-			}
-			losses, targets = append(losses, loss), n
-		}
-		return losses, targets, nil
-	}
-	planner := plan.New(cpu.ScratchBytes(o.engine.Threads))
-	if _, _, err := measure(planner, false, grid); err != nil {
-		return nil, err
-	}
-	peak := planner.Peak()
-	if err := plausible(o.dir(r), peak.ByComponent[backend.Weights]); err != nil {
-		return nil, err
-	}
-	be, err := cpu.New(cpu.Options{Threads: o.engine.Threads, ISA: o.engine.ISA, ArenaBytes: peak.Total})
+	f, err := openFolder(o.dir(r), hub.Options{Kind: convert.Seq2Seq})
 	if err != nil {
 		return nil, err
 	}
-	defer be.Close()
-	losses, targets, err := measure(be, true, grid, bdia.NoGrid)
+	f.Seq2SeqInfo.Config = r.Config.Seq2Seq
+	grid, room, targets := f.Grid, pairs.NewBatch(set.Room()), 0
+	measure := func(m *model.Seq2Seq, grid bdia.Grid) (loss float64, err error) {
+		loss, targets, err = train.MeanLoss(ctx, m, set, o.samples, room, grid)
+		return loss, err
+	}
+	m, err := f.Seq2Seq(o.engine, func(m *model.Seq2Seq) error { _, err := measure(m, grid); return err })
 	if err != nil {
 		return nil, err
 	}
-	return &pairReport{Split: o.split, Tokens: targets, Loss: losses[0], Perplexity: metric.Perplexity(losses[0]), FloatLoss: losses[1],
-		Grid: grid.String(), GridMinFloat: losses[0] - losses[1]}, nil
+	defer m.Close()
+	onGrid, err := measure(m.Seq2Seq, grid)
+	if err != nil {
+		return nil, err
+	}
+	inFloat, err := measure(m.Seq2Seq, bdia.NoGrid)
+	if err != nil {
+		return nil, err
+	}
+	return &pairReport{Split: o.split, Tokens: targets, Loss: onGrid, Perplexity: metric.Perplexity(onGrid), FloatLoss: inFloat,
+		Grid: grid.String(), GridMinFloat: onGrid - inFloat}, nil
 }
 
 func (e *pairReport) print(w io.Writer) {

@@ -17,7 +17,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
-	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/hub"
 )
 
 // exportOptions say what is written where.
@@ -135,18 +135,12 @@ func (o exportOptions) validate() (format exportFormat, err error) {
 // runExport writes what o asks for beside its place, and puts it there when it is
 // complete.
 func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
-	from, err := openSource(cmd.Context(), o.from, o.best, o.engine)
+	from, err := openSource(cmd.Context(), o.from, hub.Options{Best: o.best, Adapter: o.lora, WithoutText: true}, o.engine)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	if o.lora != "" && from.kind != convert.GPT2 {
-		return cli.Usage(errors.New("--adapter is for language models"))
-	}
-	if from.weights, from.lora, err = weightsOf(from.dir, o.lora); err != nil {
-		return err
-	}
-	sources := []string{o.from, from.weights, from.lora}
+	sources := []string{o.from, from.Weights, from.Adapter}
 	if err := o.mayWrite(sources); err != nil {
 		return err
 	}
@@ -160,7 +154,7 @@ func runExport(cmd *cobra.Command, format exportFormat, o exportOptions) error {
 	}
 	defer os.RemoveAll(temporary)
 	o.path = filepath.Join(temporary, filepath.Base(filepath.Clean(o.out)))
-	o.report = &exportReport{From: from.dir, Format: format.name, Out: o.out, Grid: from.grid.String(), Sample: from.sample.what}
+	o.report = &exportReport{From: from.Dir, Format: format.name, Out: o.out, Grid: from.Grid.String(), Sample: from.sample.what}
 	if err := errors.Join(format.write(cmd, from, o), cmd.Context().Err()); err != nil {
 		return err
 	}
@@ -220,11 +214,11 @@ func (r *exportReport) compare(from *source, dtype string, exported func() ([]fl
 	if err := from.load(); err != nil {
 		return err
 	}
-	onGrid, err := from.logits(from.sample, from.grid)
+	onGrid, err := from.net.logits(from.sample, from.Grid)
 	if err != nil {
 		return err
 	}
-	inFloat, err := from.logits(from.sample, bdia.NoGrid)
+	inFloat, err := from.net.logits(from.sample, bdia.NoGrid)
 	if err != nil {
 		return err
 	}

@@ -19,8 +19,8 @@ var ggufTypes = map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": g
 // exportGGUF writes a GGUF file. Of the logits of what was written, those of its
 // weights in float32 are compared: an interpreter may round further.
 func exportGGUF(cmd *cobra.Command, from *source, o exportOptions) error {
-	if from.kind != convert.GPT2 {
-		return fmt.Errorf("--format gguf is for language models; %s holds another kind: export it to hf or onnx", from.dir)
+	if from.Kind != convert.GPT2 {
+		return fmt.Errorf("--format gguf is for language models; %s holds another kind: export it to hf or onnx", from.Dir)
 	}
 	if err := from.load(); err != nil {
 		return err
@@ -31,7 +31,7 @@ func exportGGUF(cmd *cobra.Command, from *source, o exportOptions) error {
 		name = filepath.Base(full)
 	}
 	err := createFile(filepath.Dir(o.path), filepath.Base(o.path), func(w io.Writer) error {
-		notes, err := convert.WriteGGUF(w, from.be, from.GPT, convert.GGUFOptions{Name: name, Type: ggufTypes[dtype], Tokenizer: from.tok})
+		notes, err := convert.WriteGGUF(w, from.be, from.net.GPT, convert.GGUFOptions{Name: name, Type: ggufTypes[dtype], Tokenizer: from.tok})
 		o.report.Notes = notes
 		return err
 	})
@@ -44,9 +44,9 @@ func exportGGUF(cmd *cobra.Command, from *source, o exportOptions) error {
 			return nil, err
 		}
 		defer f.Close()
-		if err := convert.ReadGGUF(from.be, from.GPT, f); err != nil {
+		if err := convert.ReadGGUF(from.be, from.net.GPT, f); err != nil {
 			return nil, err
 		}
-		return from.logits(from.sample, bdia.NoGrid)
+		return from.net.logits(from.sample, bdia.NoGrid)
 	})
 }

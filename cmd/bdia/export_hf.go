@@ -12,8 +12,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
-	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/hub"
 )
 
 // hfTypes are the types of weights by their names in --dtype.
@@ -28,13 +27,13 @@ func exportHF(_ *cobra.Command, from *source, o exportOptions) error {
 	if err := os.MkdirAll(o.path, 0o777); err != nil {
 		return err
 	}
-	weights, err := convert.OpenWeights(from.weights)
+	weights, err := convert.OpenWeights(from.Weights)
 	if err != nil {
 		return err
 	}
 	form := convert.FormOf(weights)
-	if from.ViT != nil {
-		form = convert.ViTFormOf(from.ViT, weights)
+	if from.net.ViT != nil {
+		form = convert.ViTFormOf(from.net.ViT, weights)
 	}
 	if d, ok := hfTypes[o.dtype]; ok {
 		form = form.All(d)
@@ -51,7 +50,7 @@ func exportHF(_ *cobra.Command, from *source, o exportOptions) error {
 		if err := from.read(o.path); err != nil {
 			return nil, err
 		}
-		return from.logits(from.sample, bdia.NoGrid)
+		return from.net.logits(from.sample, bdia.NoGrid)
 	})
 }
 
@@ -63,14 +62,14 @@ func writeHF(o exportOptions, from *source, form convert.Form) error {
 	}
 	return createFile(o.path, "model.safetensors", func(w io.Writer) error {
 		switch {
-		case from.GPT != nil:
-			return convert.WriteGPT2As(w, from.be, from.GPT, form)
-		case from.Seq2Seq != nil:
-			return convert.WriteSeq2SeqAs(w, from.be, from.Seq2Seq, form)
-		case from.vit.Config.MeanPool && !from.vit.Config.TwoStream:
-			return convert.WriteViTAs(w, from.be, from.ViT, form)
+		case from.net.GPT != nil:
+			return convert.WriteGPT2As(w, from.be, from.net.GPT, form)
+		case from.net.Seq2Seq != nil:
+			return convert.WriteSeq2SeqAs(w, from.be, from.net.Seq2Seq, form)
+		case from.ViTInfo.Config.MeanPool && !from.ViTInfo.Config.TwoStream:
+			return convert.WriteViTAs(w, from.be, from.net.ViT, form)
 		}
-		return convert.WriteHFViT(w, from.be, from.ViT, form)
+		return convert.WriteHFViT(w, from.be, from.net.ViT, form)
 	})
 }
 
@@ -79,29 +78,29 @@ func writeHF(o exportOptions, from *source, form convert.Form) error {
 func describeHF(o exportOptions, from *source, form convert.Form) error {
 	files := map[string]func(io.Writer) error{}
 	const config = "config.json"
-	switch from.kind {
+	switch from.Kind {
 	case convert.GPT2:
-		info := convert.GPT2Info{Config: from.gpt, End: from.end, DType: form.Of(form.Prefix + "wte.weight")}
+		info := convert.GPT2Info{Config: from.GPTInfo.Config, End: from.GPTInfo.End, DType: form.Of(form.Prefix + "wte.weight")}
 		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
 		if from.tok != nil && from.tok.Kind() == "char" {
 			o.report.Notes = append(o.report.Notes, "transformers and transformers.js know no vocabulary of characters (chars.json): give them token ids, or train with --tokenizer bpe")
 		}
-		if from.end != nil {
-			files["generation_config.json"] = func(w io.Writer) error { return convert.WriteGeneration(w, *from.end) }
+		if from.GPTInfo.End != nil {
+			files["generation_config.json"] = func(w io.Writer) error { return convert.WriteGeneration(w, *from.GPTInfo.End) }
 		}
 	case convert.Seq2Seq:
-		info := from.seq2seq
-		info.DType = form.Of(from.Seq2Seq.Params()[0].Name)
+		info := from.Seq2SeqInfo
+		info.DType = form.Of(from.net.Seq2Seq.Params()[0].Name)
 		files[config] = func(w io.Writer) error { return convert.WriteSeq2SeqConfig(w, info) }
 	case convert.ViT:
-		if convert.HFViT(from.vit.Config) != nil {
-			files[config] = func(w io.Writer) error { return convert.WriteViTConfig(w, from.vit) }
+		if convert.HFViT(from.ViTInfo.Config) != nil {
+			files[config] = func(w io.Writer) error { return convert.WriteViTConfig(w, from.ViTInfo) }
 			break
 		}
 		files[config] = func(w io.Writer) error {
-			return convert.WriteHFViTConfig(w, from.vit, form.Of("patch_embed.proj.weight"))
+			return convert.WriteHFViTConfig(w, from.ViTInfo, form.Of("patch_embed.proj.weight"))
 		}
-		files["preprocessor_config.json"] = func(w io.Writer) error { return convert.WritePreprocessor(w, from.vit) }
+		files["preprocessor_config.json"] = func(w io.Writer) error { return convert.WritePreprocessor(w, from.ViTInfo) }
 	}
 	for name, write := range files {
 		if err := createFile(o.path, name, write); err != nil {
@@ -111,22 +110,10 @@ func describeHF(o exportOptions, from *source, form convert.Form) error {
 	if from.tok == nil {
 		return nil
 	}
-	if from.target == nil {
+	if from.Target == nil {
 		return from.tok.Save(o.path)
 	}
-	return train.SaveTokenizers(o.path, from.tok, from.target)
-}
-
-// endOf returns the token that ends a text: the tokenizer's or, without one, what
-// config.json says.
-func endOf(tok tokenizer.Tokenizer, info convert.GPT2Info) *int32 {
-	if tok == nil {
-		return info.End
-	}
-	if id, ok := tokenizer.EndOfText(tok); ok {
-		return &id
-	}
-	return nil
+	return hub.SaveTokenizers(o.path, from.tok, from.Target)
 }
 
 // weightTypes lists the types of the weights in the folder dir.

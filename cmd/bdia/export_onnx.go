@@ -27,10 +27,10 @@ type onnxGraph struct {
 // alone. What was written is compared by reading it back and computing what it says.
 func exportONNX(_ *cobra.Command, from *source, o exportOptions) error {
 	alone := o.alone()
-	if alone && from.kind == convert.Seq2Seq {
+	if alone && from.Kind == convert.Seq2Seq {
 		return cli.Usage(fmt.Errorf("an encoder-decoder is two files; name a folder in place of --out %s", o.out))
 	}
-	if o.noCache && from.kind != convert.GPT2 {
+	if o.noCache && from.Kind != convert.GPT2 {
 		return cli.Usage(errors.New("--no-cache is for language models"))
 	}
 	if err := from.load(); err != nil {
@@ -73,14 +73,14 @@ func exportONNX(_ *cobra.Command, from *source, o exportOptions) error {
 
 // onnxGraphs returns the graphs of a model by the names of their files.
 func onnxGraphs(from *source, cached bool) ([]onnxGraph, error) {
-	switch from.kind {
+	switch from.Kind {
 	case convert.ViT:
-		return []onnxGraph{{name: "model", model: convert.ViTGraph(from.be, from.ViT)}}, nil
+		return []onnxGraph{{name: "model", model: convert.ViTGraph(from.be, from.net.ViT)}}, nil
 	case convert.Seq2Seq:
-		encoder, decoder := convert.Seq2SeqGraphs(from.be, from.Seq2Seq)
+		encoder, decoder := convert.Seq2SeqGraphs(from.be, from.net.Seq2Seq)
 		return []onnxGraph{{name: "encoder_model", model: encoder}, {name: "decoder_model", model: decoder}}, nil
 	}
-	m, err := convert.GPTGraph(from.be, from.GPT, cached)
+	m, err := convert.GPTGraph(from.be, from.net.GPT, cached)
 	return []onnxGraph{{name: "model", model: m}}, err
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -58,20 +59,20 @@ func TestClientTransformersJSImages(t *testing.T) {
 	testkit.Clients(t)
 	run, folder := imageRun(t), filepath.Join(t.TempDir(), "images")
 	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", folder)
-	from, err := openSource(t.Context(), run, false, backend.Options{Threads: 1})
+	from, err := openSource(t.Context(), run, hub.Options{}, backend.Options{Threads: 1})
 	if err == nil {
-		from.weights = from.dir
+		from.Weights = from.Dir
 		err = from.load()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer from.Close()
-	want, err := from.logits(from.sample, bdia.NoGrid)
+	want, err := from.net.logits(from.sample, bdia.NoGrid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, side := from.sample.images, from.vit.Config.Image
+	b, side := from.sample.images, from.ViTInfo.Config.Image
 	var got struct {
 		Logits []float32
 		Labels []string
@@ -79,7 +80,7 @@ func TestClientTransformersJSImages(t *testing.T) {
 	}
 	testkit.Node(t, filepath.Join("testdata", "classify.mjs"), map[string]any{"folder": folder, "pixels": b.Pixels, "dims": []int{b.Size, 3, side, side}}, &got)
 	testkit.Near(t, "logits", got.Logits, want, 1e-4)
-	if !slices.Equal(got.Labels, from.vit.Labels) || got.Size != side {
-		t.Errorf("labels %q, size %d; want %q, %d", got.Labels, got.Size, from.vit.Labels, side)
+	if !slices.Equal(got.Labels, from.ViTInfo.Labels) || got.Size != side {
+		t.Errorf("labels %q, size %d; want %q, %d", got.Labels, got.Size, from.ViTInfo.Labels, side)
 	}
 }

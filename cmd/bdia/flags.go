@@ -20,6 +20,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
@@ -194,23 +195,16 @@ func (s *settings) startFrom(given map[string]string) error {
 		return nil
 	}
 	if s.cfg.Task != train.TaskImage {
-		err := s.cfg.StartFrom(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			return noModel(dir)
-		}
-		return err
+		return s.cfg.StartFrom(dir)
 	}
 	if _, both := given["preset"]; both {
 		return cli.Usage(errors.New("--preset and --from both say what the model is; give one of them"))
 	}
-	from, err := convert.ReadViTConfig(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return noModel(dir)
-	}
+	from, err := openFolder(dir, hub.Options{Kind: convert.ViT})
 	if err != nil {
 		return err
 	}
-	s.cfg.ViT, s.cfg.Pixels = from.Config, images.Norm{Mean: from.Mean, Std: from.Std}
+	s.cfg.ViT, s.cfg.Pixels = from.ViTInfo.Config, images.Norm{Mean: from.ViTInfo.Mean, Std: from.ViTInfo.Std}
 	return nil
 }
 

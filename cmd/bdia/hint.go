@@ -7,6 +7,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -18,11 +19,19 @@ var hints = []func(error) string{
 	is(checkpoint.ErrLocked, "name it with --out"),
 	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),
 	as(func(e *convert.KindError) string { return "bdia " + takes[e.Have] + " takes it" }),
+	as(func(e *hub.KindError) string { return takers[e.Have] }),
+	is(hub.ErrNoRun, "--best is for run directories"),
+	is(hub.ErrAdapters, "bdia export --format hf merges adapters into the weights beside them"),
 	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
 }
 
 // takes names the command that uses a kind of model.
 var takes = map[convert.Kind]string{convert.GPT2: "generate", convert.ViT: "classify", convert.Seq2Seq: "translate"}
+
+// takers say which command takes a kind of model.
+var takers = map[convert.Kind]string{
+	convert.GPT2: "bdia generate takes it", convert.ViT: "bdia classify takes it", convert.Seq2Seq: "bdia translate takes it",
+}
 
 // hint returns the way out of err on the command line, or nothing.
 func hint(err error) string {

@@ -4,19 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/backend/plan"
-	"github.com/bdia-go/bdia/checkpoint"
-	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -26,22 +20,13 @@ import (
 // source is a model that is exported, with a sample of what it takes. Its weights
 // are loaded when they are asked for.
 type source struct {
-	dir     string // of config.json
-	weights string // folder of the weights: dir, or that of the model that adapters in dir belong to
-	lora    string // folder of adapters to merge into them; empty for none
-	kind    convert.Kind
-	gpt     model.GPTConfig     // of one kind each
-	vit     convert.ViTInfo     //
-	seq2seq convert.Seq2SeqInfo //
-	tok     tokenizer.Tokenizer // of the text, or of sources; nil where the folder has none
-	target  tokenizer.Tokenizer // of translations
-	end     *int32              // of a text, in a language model; nil where there is no such token
-	grid    bdia.Grid           // of the run; none where dir belongs to none
-	engine  backend.Options
-	sample  sample
+	*hub.Folder
+	tok    tokenizer.Tokenizer // of the text, or of sources; nil where the folder has none
+	engine backend.Options
+	sample sample
 
-	be *cpu.Backend // nil until the weights are loaded
-	net
+	be  backend.Device // nil until the weights are loaded
+	net net
 }
 
 // net is a model on a backend: one of the kinds.
@@ -67,79 +52,20 @@ const (
 )
 
 // openSource opens a run directory, its best/ folder or another model folder.
-func openSource(ctx context.Context, dir string, best bool, engine backend.Options) (*source, error) {
-	home := runOf(dir)
-	_, err := os.Stat(filepath.Join(home, configName))
-	isRun := err == nil
-	if best && !isRun {
-		return nil, cli.Usage(fmt.Errorf("--best is for run directories; %s has no %s", dir, configName))
-	}
-	if best {
-		if dir, err = bestOf(home); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := os.Stat(dir); err != nil {
-		return nil, err
-	}
-	if err := checkpoint.Settle(home); err != nil {
-		return nil, err
-	}
-	s := &source{dir: dir, engine: engine}
-	s.kind, err = convert.KindOf(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, noModel(dir)
-	}
-	if err == nil {
-		err = s.describe()
-	}
-	if err == nil {
-		s.grid, err = gridOf(home)
-	}
+func openSource(ctx context.Context, dir string, o hub.Options, engine backend.Options) (*source, error) {
+	f, err := openFolder(dir, o)
 	if err != nil {
 		return nil, err
 	}
-	if isRun && s.sampleRun(ctx, home) == nil {
+	s := &source{Folder: f, tok: f.Tokenizer, engine: engine}
+	if f.Kind == convert.Seq2Seq {
+		s.tok = f.Source
+	}
+	if f.Run != "" && s.sampleRun(ctx, f.Run) == nil {
 		return s, nil
 	}
 	s.makeUp() // no run, or its data are not there any more
 	return s, nil
-}
-
-// describe reads the configuration and the tokenizers.
-func (s *source) describe() (err error) {
-	path := filepath.Join(s.dir, "config.json")
-	switch s.kind {
-	case convert.ViT:
-		s.vit, err = convert.ReadViTConfig(s.dir)
-		return err
-	case convert.Seq2Seq:
-		if s.seq2seq, err = convert.ReadSeq2SeqConfig(path); err == nil {
-			s.tok, s.target, err = train.LoadTokenizers(s.dir)
-		}
-		if c := s.seq2seq.Config; err == nil && (s.tok.VocabSize() > c.SourceVocab || s.target.VocabSize() > c.TargetVocab) {
-			err = notTogether(s.dir, max(s.tok.VocabSize(), s.target.VocabSize()), max(c.SourceVocab, c.TargetVocab))
-		}
-		return err
-	}
-	info, err := convert.ReadGPT2Info(path)
-	if err != nil {
-		return err
-	}
-	s.gpt = info.Config
-	if s.tok, err = tokenizer.Load(s.dir); errors.Is(err, tokenizer.ErrNotFound) {
-		err = nil
-	}
-	s.end = endOf(s.tok, info)
-	if s.tok != nil && s.tok.VocabSize() > s.gpt.Vocab {
-		err = notTogether(s.dir, s.tok.VocabSize(), s.gpt.Vocab)
-	}
-	return err
-}
-
-// notTogether is the error of a tokenizer with more tokens than the model.
-func notTogether(dir string, tokens, vocab int) error {
-	return fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; they do not belong together", dir, tokens, vocab)
 }
 
 // sampleRun takes the sample from what the run in home holds out, else from what
@@ -150,7 +76,7 @@ func (s *source) sampleRun(ctx context.Context, home string) error {
 		return err
 	}
 	defer r.Close()
-	switch s.kind {
+	switch s.Kind {
 	case convert.GPT2:
 		return s.sampleText(r)
 	case convert.ViT:
@@ -160,15 +86,15 @@ func (s *source) sampleRun(ctx context.Context, home string) error {
 }
 
 func (s *source) sampleText(r *train.Run) error {
-	if r.Text == nil || r.Config.Model.Vocab != s.gpt.Vocab {
+	if r.Text == nil || r.Config.Model.Vocab != s.GPTInfo.Config.Vocab {
 		return s.sampleCompletions(r)
 	}
 	for _, training := range []bool{false, true} {
-		set, err := data.NewSequential(r.Text.Tokens(training), min(s.gpt.Context, samplePositions), samplesAtOnce)
+		set, err := data.NewSequential(r.Text.Tokens(training), min(s.GPTInfo.Config.Context, samplePositions), samplesAtOnce)
 		if err != nil {
 			continue
 		}
-		b := model.NewBatch(set.Len(), min(s.gpt.Context, samplePositions))
+		b := model.NewBatch(set.Len(), min(s.GPTInfo.Config.Context, samplePositions))
 		s.sample = sample{what: fmt.Sprintf("%d positions of %s text", len(b.Inputs), heldOut(training)), tokens: b}
 		return set.Batch(0, b.Size, b.Inputs, b.Targets)
 	}
@@ -177,7 +103,7 @@ func (s *source) sampleText(r *train.Run) error {
 
 // sampleCompletions takes prompts with their completions.
 func (s *source) sampleCompletions(r *train.Run) error {
-	if r.Pairs == nil || r.Config.Task != train.TaskCompletion || r.Config.Model.Vocab != s.gpt.Vocab {
+	if r.Pairs == nil || r.Config.Task != train.TaskCompletion || r.Config.Model.Vocab != s.GPTInfo.Config.Vocab {
 		return errors.New("no text")
 	}
 	for _, part := range []pairs.Part{pairs.Val, pairs.Train} {
@@ -209,7 +135,7 @@ func (s *source) sampleImages(ctx context.Context, r *train.Run) error {
 	if set == nil {
 		set, training = r.Images.Set(true), true
 	}
-	b := model.NewImageBatch(s.vit.Config, min(samplesAtOnce, set.Len()))
+	b := model.NewImageBatch(s.ViTInfo.Config, min(samplesAtOnce, set.Len()))
 	s.sample = sample{what: fmt.Sprintf("%d %s images", b.Size, heldOut(training)), images: b}
 	return set.Fill(0, b.Size, b.Pixels, make([]int32, b.Size))
 }
@@ -242,17 +168,17 @@ func (s *source) makeUp() {
 			ids[i] = int32(key.Uint64(uint32(i)) % uint64(vocab))
 		}
 	}
-	switch s.kind {
+	switch s.Kind {
 	case convert.GPT2:
-		b := model.NewBatch(samplesAtOnce, min(s.gpt.Context, samplePositions))
-		draw(b.Inputs, s.gpt.Vocab, 0)
+		b := model.NewBatch(samplesAtOnce, min(s.GPTInfo.Config.Context, samplePositions))
+		draw(b.Inputs, s.GPTInfo.Config.Vocab, 0)
 		s.sample = sample{what: fmt.Sprintf("%d positions of random tokens", len(b.Inputs)), tokens: b}
 	case convert.ViT:
-		b := model.NewImageBatch(s.vit.Config, samplesAtOnce)
-		train.RandomImages(train.Config{ViT: s.vit.Config}, 1, b)
+		b := model.NewImageBatch(s.ViTInfo.Config, samplesAtOnce)
+		train.RandomImages(train.Config{ViT: s.ViTInfo.Config}, 1, b)
 		s.sample = sample{what: fmt.Sprintf("%d random images", b.Size), images: b}
 	case convert.Seq2Seq:
-		c := s.seq2seq.Config
+		c := s.Seq2SeqInfo.Config
 		b := model.NewPairBatch(samplesAtOnce, min(c.SourceContext, samplePositions), min(c.TargetContext, samplePositions))
 		draw(b.Source, c.SourceVocab, 0)
 		draw(b.Input, c.TargetVocab, 1)
@@ -260,60 +186,44 @@ func (s *source) makeUp() {
 	}
 }
 
-// on allocates the model on be.
-func (s *source) on(be backend.Backend) (n net, err error) {
-	opt := bdia.Options{Memory: bdia.Store, Grid: s.grid}
-	switch s.kind {
-	case convert.GPT2:
-		n.GPT, err = model.NewGPT(be, s.gpt, opt)
-	case convert.ViT:
-		n.ViT, err = model.NewViT(be, s.vit.Config, opt)
-	case convert.Seq2Seq:
-		n.Seq2Seq, err = model.NewSeq2Seq(be, s.seq2seq.Config, opt)
-	}
-	return n, err
-}
-
 // load loads the weights, the first time. Close s afterwards.
 func (s *source) load() error {
 	if s.be != nil {
 		return nil
 	}
-	planner := plan.New(cpu.ScratchBytes(s.engine.Threads))
-	n, err := s.on(planner)
-	if err == nil {
-		err = plausible(s.weights, planner.Peak().ByComponent[backend.Weights])
+	use := func(n net) error { _, err := n.logits(s.sample, s.Grid); return err }
+	switch s.Kind {
+	case convert.ViT:
+		m, err := s.ViT(s.engine, func(m *model.ViT) error { return use(net{ViT: m}) })
+		if err != nil {
+			return err
+		}
+		s.be, s.net.ViT = m.Device, m.ViT
+	case convert.Seq2Seq:
+		m, err := s.Seq2Seq(s.engine, func(m *model.Seq2Seq) error { return use(net{Seq2Seq: m}) })
+		if err != nil {
+			return err
+		}
+		s.be, s.net.Seq2Seq = m.Device, m.Seq2Seq
+	default:
+		m, err := s.GPT(s.engine, func(m *model.GPT) error { return use(net{GPT: m}) })
+		if err != nil {
+			return err
+		}
+		s.be, s.net.GPT = m.Device, m.GPT
 	}
-	if err == nil {
-		err = merge(planner, n.GPT, s.lora)
-	}
-	if err == nil {
-		_, err = n.logits(s.sample, s.grid)
-	}
-	if err != nil {
-		return err
-	}
-	if s.be, err = cpu.New(cpu.Options{Threads: s.engine.Threads, ISA: s.engine.ISA, ArenaBytes: planner.Peak().Total}); err != nil {
-		return err
-	}
-	if s.net, err = s.on(s.be); err != nil {
-		return err
-	}
-	if err := s.read(s.weights); err != nil {
-		return err
-	}
-	return merge(s.be, s.GPT, s.lora)
+	return nil
 }
 
 // read fills the model with the weights of the folder dir.
 func (s *source) read(dir string) error {
-	switch s.kind {
+	switch s.Kind {
 	case convert.ViT:
-		return train.LoadViT(s.be, s.ViT, dir)
+		return hub.LoadViT(s.be, s.net.ViT, dir)
 	case convert.Seq2Seq:
-		return train.LoadSeq2Seq(s.be, s.Seq2Seq, dir)
+		return hub.LoadSeq2Seq(s.be, s.net.Seq2Seq, dir)
 	}
-	return train.LoadWeights(s.be, s.GPT, dir)
+	return hub.LoadGPT(s.be, s.net.GPT, dir)
 }
 
 // Close lets go of the model.

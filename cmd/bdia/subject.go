@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
@@ -117,12 +118,14 @@ func textSubject(cfg train.Config, step int, b model.Batch, dir string) subject 
 			return verify.OfGPT(m, b), func() error { m.Init(cfg.Loop.Seed); return nil }, nil
 		}
 		if weights == "" { // once, for adapters have all weights beside them read
-			weights, adapters, err = weightsOf(dir, "")
+			if weights, err = hub.WeightsDir(dir); weights != dir {
+				adapters = dir
+			}
 		}
 		if err == nil && adapters != "" {
 			err = convert.AddAdapter(be, m, adapters)
 		}
-		return verify.OfGPT(m, b), func() error { return train.LoadWeights(be, m, weights) }, err
+		return verify.OfGPT(m, b), func() error { return hub.LoadGPT(be, m, weights) }, err
 	}}
 }
 
@@ -138,7 +141,7 @@ func imageSubject(cfg train.Config, step int, b model.ImageBatch, dir string) su
 				m.Init(cfg.Loop.Seed)
 				return nil
 			}
-			return train.LoadViT(be, m, dir)
+			return hub.LoadViT(be, m, dir)
 		}, nil
 	}}
 }
@@ -156,7 +159,7 @@ func pairSubject(cfg train.Config, step int, b *pairs.Batch, dir string, encoder
 				m.Init(cfg.Loop.Seed)
 				return nil
 			}
-			return train.LoadSeq2Seq(be, m, dir)
+			return hub.LoadSeq2Seq(be, m, dir)
 		}, nil
 	}}
 }

@@ -4,23 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/backend/plan"
-	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
 )
 
 // policies say what becomes of text that cannot be translated: pairs.Skip, Fatal or,
@@ -40,7 +34,7 @@ func (p policies) validate() error {
 // translator is an encoder-decoder ready to translate text.
 type translator struct {
 	*generate.Translator
-	be             *cpu.Backend
+	be             backend.Device
 	source, target tokenizer.Tokenizer
 	most           int // tokens that a sentence may have
 	policies       policies
@@ -48,57 +42,23 @@ type translator struct {
 
 // loadTranslator loads the encoder-decoder of a run directory or its best/ folder.
 func loadTranslator(dir string, o generate.TranslateOptions, p policies, engine backend.Options) (*translator, error) {
-	home := runOf(dir)
-	if err := checkpoint.Settle(home); err != nil {
-		return nil, err
-	}
-	info, err := convert.ReadSeq2SeqConfig(filepath.Join(dir, "config.json"))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, noModel(dir)
-	}
-	if errors.Is(err, convert.ErrUnsupported) {
-		return nil, fmt.Errorf("%w; translating takes a model of bdia train --task translation", err)
-	}
+	f, err := openFolder(dir, hub.Options{Kind: convert.Seq2Seq})
 	if err != nil {
 		return nil, err
 	}
-	t := &translator{most: info.Config.SourceContext - 1, policies: p}
-	if t.source, t.target, err = train.TokenizersOf(dir, info.Config); err != nil {
-		return nil, err
-	}
-	grid, err := gridOf(home)
-	if err != nil {
-		return nil, err
-	}
+	info := f.Seq2SeqInfo
+	t := &translator{source: f.Source, target: f.Target, most: info.Config.SourceContext - 1, policies: p}
 	special := pairs.Special{SourceEnd: info.SourceEnd, SourcePad: info.SourcePad, Begin: info.Begin, End: info.End, Pad: info.Pad}
-	on := func(be backend.Backend) (m *model.Seq2Seq, err error) {
-		if m, err = model.NewSeq2Seq(be, info.Config, bdia.Options{Memory: bdia.Store, Grid: grid}); err == nil {
-			t.Translator, err = generate.NewTranslator(m, special, t.target.VocabSize(), grid, o)
-		}
-		return m, err
+	with := func(m *model.Seq2Seq) (err error) {
+		t.Translator, err = generate.NewTranslator(m, special, t.target.VocabSize(), f.Grid, o)
+		return err
 	}
-	planner := plan.New(cpu.ScratchBytes(engine.Threads))
-	if _, err = on(planner); err == nil {
-		err = plausible(dir, planner.Peak().ByComponent[backend.Weights])
-	}
-	if err == nil {
-		err = t.Rehearse()
-	}
+	m, err := f.Seq2Seq(engine, with, func(*model.Seq2Seq) error { return t.Rehearse() })
 	if err != nil {
 		return nil, err
 	}
-	if t.be, err = cpu.New(cpu.Options{Threads: engine.Threads, ISA: engine.ISA, ArenaBytes: planner.Peak().Total}); err != nil {
-		return nil, err
-	}
-	m, err := on(t.be)
-	if err == nil {
-		err = train.LoadSeq2Seq(t.be, m, dir)
-	}
-	if err != nil {
-		t.be.Close()
-		return nil, err
-	}
-	return t, nil
+	t.be = m.Device
+	return t, with(m.Seq2Seq)
 }
 
 // What a line may be, beside a sentence that is translated as it is.

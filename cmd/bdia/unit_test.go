@@ -2,8 +2,6 @@ package main
 
 import (
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -139,23 +137,6 @@ func TestConfigFilesWithoutSettings(t *testing.T) {
 		got, err := resolved(t, "--config", write(t, t.TempDir(), "c.yaml", text))
 		if diff := cmp.Diff(train.DefaultConfig(), got); err != nil || diff != "" {
 			t.Errorf("%s file: %v\n%s", name, err, diff)
-		}
-	}
-}
-
-func TestRunOf(t *testing.T) {
-	t.Parallel()
-	run := t.TempDir()
-	best := filepath.Join(run, "best")
-	if got := runOf(best); got != best {
-		t.Errorf("runOf(%s) = %s although there is no run above", best, got)
-	}
-	if err := os.WriteFile(filepath.Join(run, configName), nil, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	for dir, want := range map[string]string{best: run, best + "/": run, run: run} {
-		if got := runOf(dir); got != want {
-			t.Errorf("runOf(%s) = %s, want %s", dir, got, want)
 		}
 	}
 }
