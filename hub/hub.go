@@ -26,7 +26,7 @@ import (
 
 // Options say which model of a folder is opened, and what it must have.
 type Options struct {
-	Kind    convert.Kind // what the folder must hold (ErrKind); empty: any of them
+	Kind    convert.Kind // what the folder must hold (convert.KindError); empty: any of them
 	Best    bool         // the best weights of a run, not the latest
 	Adapter string       // folder of a LoRA adapter in PEFT's files, to merge into a language model; empty: none
 	// WithoutText takes a language model without tokenizer files; Folder.Tokenizer is then nil.
@@ -68,25 +68,6 @@ var (
 	ErrMismatch = errors.New("they do not belong together")
 )
 
-// KindError is the error for a folder with another kind of model than what was asked for.
-type KindError struct {
-	Dir        string
-	Have, Want convert.Kind
-}
-
-// kindNames say what a model is.
-var kindNames = map[convert.Kind]string{
-	convert.GPT2: "a language model", convert.ViT: "a vision transformer", convert.Seq2Seq: "an encoder-decoder",
-}
-
-// Error names both kinds.
-func (e *KindError) Error() string {
-	return fmt.Sprintf("%s holds %s, not %s", e.Dir, kindNames[e.Have], kindNames[e.Want])
-}
-
-// Unwrap makes errors.Is(err, convert.ErrUnsupported) true.
-func (e *KindError) Unwrap() error { return convert.ErrUnsupported }
-
 // Open reads the description of a model folder: a run directory, its best/ folder, a
 // LoRA adapter beside another model, or a folder of Hugging Face's or timm's files. A
 // checkpoint that was interrupted is settled first. Weights stay on the disk, though the
@@ -126,41 +107,41 @@ func Open(dir string, o Options) (*Folder, error) {
 
 // describe reads config.json, the adapters' description and the tokenizers.
 func (f *Folder) describe(o Options) (err error) {
-	f.Kind, err = convert.KindOf(f.Dir)
+	if f.Kind = o.Kind; f.Kind == "" {
+		f.Kind, err = convert.KindOf(f.Dir)
+	}
+	f.Weights = f.Dir
+	switch {
+	case err != nil:
+	case f.Kind != convert.GPT2 && o.Adapter != "":
+		return fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: convert.GPT2})
+	case f.Kind == convert.ViT:
+		f.ViTInfo, err = convert.ReadViTConfig(f.Dir)
+	case f.Kind == convert.Seq2Seq:
+		f.Seq2SeqInfo, err = convert.ReadSeq2SeqConfig(f.path(configFile))
+	default:
+		f.GPTInfo, err = convert.ReadGPT2Info(f.path(configFile))
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, missing := os.Stat(f.Dir); missing != nil {
-			return fmt.Errorf("%w", missing)
+			return missing
 		}
 		return fmt.Errorf("%s %w: %s is missing; is it a run directory, and has it saved a checkpoint?", f.Dir, ErrNoModel, configFile)
 	}
 	if err != nil {
 		return err
 	}
-	if o.Kind != "" && o.Kind != f.Kind {
-		return &KindError{f.Dir, f.Kind, o.Kind}
-	}
-	if f.Kind != convert.GPT2 && o.Adapter != "" {
-		return &KindError{f.Dir, f.Kind, convert.GPT2}
-	}
-	f.Weights = f.Dir
 	switch f.Kind {
-	case convert.ViT:
-		f.ViTInfo, err = convert.ReadViTConfig(f.Dir)
-		return err
+	case convert.GPT2:
+		return f.describeGPT(o)
 	case convert.Seq2Seq:
-		if f.Seq2SeqInfo, err = convert.ReadSeq2SeqConfig(f.path(configFile)); err == nil {
-			f.Source, f.Target, err = TokenizersOf(f.Dir, f.Seq2SeqInfo.Config)
-		}
-		return err
+		f.Source, f.Target, err = TokenizersOf(f.Dir, f.Seq2SeqInfo.Config)
 	}
-	return f.describeGPT(o)
+	return err
 }
 
-// describeGPT is describe for a language model.
+// describeGPT reads the adapters' description and the tokenizer of a language model.
 func (f *Folder) describeGPT(o Options) (err error) {
-	if f.GPTInfo, err = convert.ReadGPT2Info(f.path(configFile)); err != nil {
-		return err
-	}
 	if f.Weights, f.Adapter, err = weightsOf(f.Dir, o.Adapter); err != nil {
 		return err
 	}
@@ -218,7 +199,7 @@ func RunOf(dir string) string {
 // started from has none (ErrNoBest).
 func BestOf(run string) (string, error) {
 	if _, err := os.Stat(run); err != nil {
-		return "", fmt.Errorf("%w", err)
+		return "", err
 	}
 	dir := filepath.Join(run, bestDir)
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {

@@ -102,7 +102,7 @@ type maker[M interface{ Params() []*tensor.Param }] struct {
 // open makes the model of f on a device that has memory for the rehearsals.
 func open[M interface{ Params() []*tensor.Param }](f *Folder, device backend.Options, k maker[M], rehearse []func(M) error) (m M, d backend.Device, err error) {
 	if f.Kind != k.kind {
-		return m, nil, &KindError{f.Dir, f.Kind, k.kind}
+		return m, nil, fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: k.kind})
 	}
 	if k.adapt == nil {
 		k.adapt, k.merge = func(backend.Backend, M) error { return nil }, func(M) {}
@@ -110,7 +110,7 @@ func open[M interface{ Params() []*tensor.Param }](f *Folder, device backend.Opt
 	build := func(be backend.Backend) error {
 		var err error
 		if m, err = k.alloc(be, bdia.Options{Memory: bdia.Store, Grid: f.Grid}); err != nil {
-			return err
+			return fmt.Errorf("%s: %w", f.Dir, err)
 		}
 		if err := f.plausible(m.Params()); err != nil {
 			return err

@@ -55,7 +55,7 @@ func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 		}
 	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("%w", err)
+		return err
 	}
 	unlock, err := checkpoint.Lock(dir)
 	if err != nil {

@@ -62,7 +62,7 @@ func SaveTokenizers(dir string, source, target tokenizer.Tokenizer) error {
 	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: source, targetDir: target} {
 		sub := filepath.Join(dir, name)
 		if err := os.MkdirAll(sub, 0o777); err != nil {
-			return fmt.Errorf("%w", err)
+			return err
 		}
 		if err := tok.Save(sub); err != nil {
 			return err

@@ -18,8 +18,7 @@ import (
 var hints = []func(error) string{
 	is(checkpoint.ErrLocked, "name it with --out"),
 	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),
-	as(func(e *convert.KindError) string { return "bdia " + takes[e.Have] + " takes it" }),
-	as(func(e *hub.KindError) string { return takers[e.Have] }),
+	as(otherCommand),
 	is(hub.ErrNoRun, "--best is for run directories"),
 	is(hub.ErrAdapters, "bdia export --format hf merges adapters into the weights beside them"),
 	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
@@ -28,9 +27,14 @@ var hints = []func(error) string{
 // takes names the command that uses a kind of model.
 var takes = map[convert.Kind]string{convert.GPT2: "generate", convert.ViT: "classify", convert.Seq2Seq: "translate"}
 
-// takers say which command takes a kind of model.
-var takers = map[convert.Kind]string{
-	convert.GPT2: "bdia generate takes it", convert.ViT: "bdia classify takes it", convert.Seq2Seq: "bdia translate takes it",
+// otherCommand says what makes a model of the kind that a command wants, and what takes
+// the one that it got.
+func otherCommand(e *convert.KindError) string {
+	text := "bdia " + takes[e.Have] + " takes it"
+	if e.Want == convert.Seq2Seq {
+		text = "translating takes a model of bdia train --task translation; " + text
+	}
+	return text
 }
 
 // hint returns the way out of err on the command line, or nothing.

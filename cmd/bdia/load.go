@@ -21,7 +21,7 @@ import (
 // model needs few of them.
 func openFolder(dir string, o hub.Options) (*hub.Folder, error) {
 	f, err := hub.Open(dir, o)
-	if kind := (*hub.KindError)(nil); o.Adapter != "" && errors.As(err, &kind) {
+	if kind := (*convert.KindError)(nil); o.Adapter != "" && errors.As(err, &kind) {
 		return nil, cli.Usage(fmt.Errorf("--adapter is for language models: %w", err))
 	}
 	if o.Adapter != "" && errors.Is(err, hub.ErrAdapters) || errors.Is(err, hub.ErrNoRun) {
