@@ -14,11 +14,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
-	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/score"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -98,13 +96,17 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 		longest = max(longest, len(prompts[i]))
 	}
 	search := generate.SearchOptions{Beam: 10, LengthPenalty: 0.8, NBest: 1}
-	m, closeModel, err := load(r, func(m *model.GPT) error {
-		return generate.RehearseBeam(m, atOnce, longest, maxTokens, search, r.Config.Method.Grid)
+	folder, err := hub.Open(r.Dir, hub.Options{Best: true})
+	if err != nil {
+		return err
+	}
+	m, err := folder.GPT(r.Config.Engine, func(m *model.GPT) error {
+		return generate.RehearseBeam(m, atOnce, longest, maxTokens, search, folder.Grid)
 	})
 	if err != nil {
 		return err
 	}
-	defer closeModel()
+	defer m.Close()
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
 	if err != nil {
 		return err
@@ -114,7 +116,7 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stopped while writing texts (%w); run again to go on", err)
 		}
-		all, err := generate.BeamEach(ctx, m, some, r.Pairs.Target.VocabSize(), end, maxTokens, search, r.Config.Method.Grid)
+		all, err := generate.BeamEach(ctx, m.GPT, some, r.Pairs.Target.VocabSize(), end, maxTokens, search, folder.Grid)
 		if err != nil {
 			return err
 		}
@@ -131,51 +133,6 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 		}
 	}
 	return nil
-}
-
-// load loads the run's best weights with the memory that use takes.
-func load(r *train.Run, use func(*model.GPT) error) (*model.GPT, func(), error) {
-	of := func(be backend.Backend) (*model.GPT, error) {
-		return model.NewGPT(be, r.Config.Model, bdia.Options{Memory: bdia.Store, Grid: r.Config.Method.Grid})
-	}
-	weights, err := train.WeightsDir(r.BestDir())
-	if err != nil {
-		return nil, nil, err
-	}
-	adapt := func(be backend.Backend, m *model.GPT) error {
-		if weights == r.BestDir() {
-			return nil
-		}
-		return convert.AddAdapter(be, m, r.BestDir())
-	}
-	planner, err := backend.NewPlan(r.Config.Engine)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := of(planner)
-	if err == nil {
-		err = adapt(planner, m)
-	}
-	if err == nil {
-		err = use(m)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	be, err := backend.Open(r.Config.Engine, planner.Peak().Total)
-	if err != nil {
-		return nil, nil, err
-	}
-	if m, err = of(be); err == nil {
-		err = train.LoadWeights(be, m, weights)
-	}
-	if err == nil {
-		err = adapt(be, m)
-	}
-	if err != nil {
-		be.Close()
-	}
-	return m, be.Close, err
 }
 
 // countLines returns how many whole lines a file has; 0 where there is none. It
