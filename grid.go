@@ -72,7 +72,7 @@ type RangeError struct {
 // Error names the place and the ways out.
 func (e *RangeError) Error() string {
 	return fmt.Sprintf("bdia: %v at step %d, state x_%d, sample %d: |x| = %g, limit %g; "+
-		"lower the learning rate, or use a coarser grid (a smaller --grid)",
+		"lower the learning rate, or use a coarser grid, of fewer bits",
 		ErrRange, e.Step, e.Block, e.Sample, e.Value, e.Limit)
 }
 

@@ -99,12 +99,8 @@ func (o Options) Validate() error {
 	if o.Memory != Reversible {
 		return nil
 	}
-	if o.Grid == NoGrid {
-		return fmt.Errorf("bdia: reversible memory needs a grid; use --grid 9, or --memory store or recompute")
-	}
-	if _, ok := o.Gamma.Planes(); !ok {
-		return fmt.Errorf("bdia: reversible memory needs gamma 0.5, 0.25, ... (a power of two), not %v; "+
-			"use --memory store or recompute for other values", o.Gamma)
+	if _, ok := o.Gamma.Planes(); !ok || o.Grid == NoGrid {
+		return &OptionsError{Options: o}
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ type TwoStream struct {
 // support.
 func (o Options) ValidateTwoStream() error {
 	if o.Gamma != 0 || o.Grid != NoGrid {
-		return fmt.Errorf("bdia: two residual streams have neither gamma (%v) nor grid (%v); use --gamma 0 --grid none", o.Gamma, o.Grid)
+		return &OptionsError{Options: o, TwoStream: true}
 	}
 	if o.Memory == Reversible {
 		return nil // two streams need no grid
@@ -169,7 +169,7 @@ func (s *TwoStream) MaxAbs() float64 { return 0 }
 // must be kept (Store or Recompute).
 func (s *TwoStream) Drift(report func(k int, rms, largest float64)) error {
 	if s.memory == Reversible {
-		return fmt.Errorf("bdia: drift is measured against stored states; use --memory store or recompute")
+		return fmt.Errorf("bdia: drift is measured against stored states; use memory store or recompute")
 	}
 	n := len(s.blocks)
 	var y [2]tensor.Tensor // the latest reconstructed y_j, for even and odd j

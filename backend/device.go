@@ -137,3 +137,23 @@ func Fit(o Options, build func(be Backend) error, rehearse func() error) (Device
 	}
 	return d, nil
 }
+
+// MemoryError says that a device has not the memory for an arena.
+type MemoryError struct {
+	Device     string // its name in Options
+	Need, Free int64  // bytes; Free is 0 if the device does not tell
+	Err        error  // what the system said, or nil
+}
+
+// Error names both amounts and a way out.
+func (e *MemoryError) Error() string {
+	if e.Err != nil {
+		return fmt.Sprintf("%s: %d bytes of memory: %v; use a smaller batch or model", e.Device, e.Need, e.Err)
+	}
+	const gib = 1 << 30
+	return fmt.Sprintf("%s: %.1f GiB of memory are needed and %.1f GiB are free; use a smaller batch or model",
+		e.Device, float64(e.Need)/gib, float64(e.Free)/gib)
+}
+
+// Unwrap returns what the system said.
+func (e *MemoryError) Unwrap() error { return e.Err }

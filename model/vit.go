@@ -239,7 +239,7 @@ func (m *ViT) checkInference(b ImageBatch, targets bool, grid bdia.Grid, gamma f
 		return fmt.Errorf("model: inference with gamma %v; its magnitude must be below 1", gamma)
 	}
 	if m.Config.TwoStream && (grid != bdia.NoGrid || gamma != 0) {
-		return fmt.Errorf("model: a two-stream model has neither gamma (%v) nor grid (%v); use --gamma 0 --grid none", gamma, grid)
+		return fmt.Errorf("model: a two-stream model: %w", &bdia.OptionsError{Options: bdia.Options{Gamma: bdia.Gamma(gamma), Grid: grid}, TwoStream: true})
 	}
 	return m.check(b, targets)
 }

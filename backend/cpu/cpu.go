@@ -75,12 +75,11 @@ func New(o Options) (*Backend, error) {
 		return nil, fmt.Errorf("cpu: an arena of %d bytes is too small; the threads alone need %d", o.ArenaBytes, least)
 	}
 	if most := available(); most > 0 && o.ArenaBytes > most {
-		return nil, fmt.Errorf("cpu: %.1f GiB of memory are needed and %.1f GiB are free; use a smaller batch or model (see bdia plan --budget)",
-			float64(o.ArenaBytes)/(1<<30), float64(most)/(1<<30))
+		return nil, &backend.MemoryError{Device: "cpu", Need: o.ArenaBytes, Free: most}
 	}
 	mem, free, err := allocate(o.ArenaBytes)
 	if err != nil {
-		return nil, fmt.Errorf("cpu: %d bytes of memory: %w; use a smaller batch or model (see bdia plan --budget)", o.ArenaBytes, err)
+		return nil, &backend.MemoryError{Device: "cpu", Need: o.ArenaBytes, Err: err}
 	}
 	b := &Backend{Arena: backend.NewArena(o.ArenaBytes), mem: mem, free: free, isa: kernel.ISA(level)}
 	threads := Threads(o.Threads)

@@ -1,8 +1,11 @@
 package cpu
 
 import (
+	"errors"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/backend"
 )
 
 func TestAvailable(t *testing.T) {
@@ -27,7 +30,9 @@ func TestAvailable(t *testing.T) {
 	if err == nil {
 		b.Close()
 	}
-	if err == nil || !strings.Contains(err.Error(), "bdia plan --budget") {
+	var memory *backend.MemoryError
+	if !errors.As(err, &memory) || memory.Need != 2*free+ScratchBytes(1) || memory.Free <= 0 || memory.Free >= memory.Need ||
+		!strings.Contains(err.Error(), "GiB are free; use a smaller batch or model") {
 		t.Errorf("an arena of twice the free memory: error %v", err)
 	}
 }

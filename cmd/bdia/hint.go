@@ -3,6 +3,8 @@ package main
 import (
 	"errors"
 
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
@@ -16,12 +18,26 @@ import (
 //
 //	as(func(e *bdia.GridError) string { return fmt.Sprintf("use --grid %d", e.Fits) }),
 var hints = []func(error) string{
+	as(func(*backend.MemoryError) string { return "bdia plan --budget says what fits" }),
+	as(func(*bdia.RangeError) string { return "a coarser grid is a smaller --grid" }),
+	as(optionsHint),
 	is(checkpoint.ErrLocked, "name it with --out"),
 	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),
 	as(otherCommand),
 	is(hub.ErrNoRun, "--best is for run directories"),
 	is(hub.ErrAdapters, "bdia export --format hf merges adapters into the weights beside them"),
 	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
+}
+
+// optionsHint names the flags of a method that can be.
+func optionsHint(e *bdia.OptionsError) string {
+	switch {
+	case e.TwoStream:
+		return "that is --gamma 0 --grid none"
+	case e.Grid == bdia.NoGrid:
+		return "that is --grid 9, or --memory store or recompute"
+	}
+	return "that is --memory store or recompute"
 }
 
 // takes names the command that uses a kind of model.

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"testing"
 
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -25,5 +27,20 @@ func TestHint(t *testing.T) {
 	}
 	if got := of(errors.New("other")); got != "" {
 		t.Errorf("an error of another type: %q", got)
+	}
+}
+
+// TestHintsOfTypedErrors holds the lines of errors that no golden command reaches.
+func TestHintsOfTypedErrors(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"cpu: 3.0 GiB of memory are needed and 2.0 GiB are free; use a smaller batch or model; bdia plan --budget says what fits": &backend.MemoryError{Device: "cpu", Need: 3 << 30, Free: 2 << 30},
+		"cpu: 7 bytes of memory: none left; use a smaller batch or model; bdia plan --budget says what fits":                      &backend.MemoryError{Device: "cpu", Need: 7, Err: errors.New("none left")},
+		"residual stream past the exactness limit at step 1, state x_2, sample 3: |x| = 5, limit 4; lower the learning rate, " +
+			"or use a coarser grid, of fewer bits; a coarser grid is a smaller --grid": &bdia.RangeError{Step: 1, Block: 2, Sample: 3, Value: 5, Limit: 4},
+	} {
+		if got := explain(err); got != want {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
 	}
 }

@@ -14,8 +14,6 @@ import (
 
 // flagsInErrors lists packages that still name flags or commands in texts. It only shrinks.
 var flagsInErrors = []string{
-	".",
-	"backend/cpu",
 	"model",
 	"train",
 }
