@@ -17,7 +17,7 @@ type rule struct {
 // rules is the import order of the module. It is policy: each row says what a
 // package may import in files that are not tests, and may name only packages of
 // rows above it, so imports point downward and there is no cycle. A package
-// without a row fails the test. Programs (cmd, examples) may import anything.
+// without a row fails the test. Programs (cmd, examples, experiments) may import anything.
 var rules = []rule{
 	{"tensor", "", ""},
 	{"internal/rng", "", ""},
@@ -65,7 +65,7 @@ var rules = []rule{
 }
 
 // programs may import what they like; nothing may import them.
-var programs = []string{"cmd", "examples"}
+var programs = []string{"cmd", "examples", "experiments"}
 
 // testModules may be imported by the tests of every package.
 const testModules = "github.com/google/go-cmp"

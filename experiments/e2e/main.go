@@ -3,7 +3,7 @@
 // then fine-tuned in four ways: plain, with dropout, by low-rank adapters, and
 // with BDIA.
 //
-//	go run ./examples/e2e -text input.txt,train.en.gz,eng_-french.csv -e2e data/e2e
+//	go run ./experiments/e2e -text input.txt,train.en.gz,eng_-french.csv -e2e data/e2e
 //
 // Each fine-tuned model writes a text for every distinct meaning representation of
 // the test set, by beam search, and the texts are scored as the challenge does. The

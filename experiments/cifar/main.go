@@ -2,7 +2,7 @@
 // ways - the ordinary ViT, with dropout, BDIA, and RevViT - and compares accuracy,
 // loss, memory and time over several seeds.
 //
-//	go run ./examples/cifar -data cifar-10-binary.tar.gz
+//	go run ./experiments/cifar -data cifar-10-binary.tar.gz
 //
 // Runs that are in the output folder already are continued or, when complete,
 // only read; so the program can be stopped and started again. It prints a table
