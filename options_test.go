@@ -2,7 +2,9 @@ package bdia_test
 
 import (
 	"encoding"
+	"errors"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,6 +43,10 @@ func TestValidateOptions(t *testing.T) {
 		err := c.o.Validate()
 		if (err == nil) != (c.part == "") || err != nil && (!strings.Contains(err.Error(), c.part) || !strings.HasPrefix(err.Error(), "bdia: ")) {
 			t.Errorf("%+v: error %v, want one with %q", c.o, err, c.part)
+		}
+		var of *bdia.OptionsError // only for choices that are possible one by one
+		if combined := slices.Contains([]string{"needs a grid", "power of two", "not 0.6"}, c.part); errors.As(err, &of) != combined || of != nil && of.Options != c.o {
+			t.Errorf("%+v: error %#v", c.o, err)
 		}
 		_, made := bdia.NewStack(plan.New(0), []bdia.Block{&grow{}}, c.o)
 		if (made == nil) != (err == nil) {

@@ -1,6 +1,7 @@
 package bdia_test
 
 import (
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -120,7 +121,9 @@ func TestTwoStreamErrors(t *testing.T) {
 			t.Errorf("%d branches: error %v", n, err)
 		}
 	}
-	if _, err := bdia.NewTwoStream(be, make([]bdia.Block, 2), bdia.DefaultOptions()); err == nil || !strings.Contains(err.Error(), "--gamma 0 --grid none") {
+	_, err := bdia.NewTwoStream(be, make([]bdia.Block, 2), bdia.DefaultOptions())
+	var of *bdia.OptionsError
+	if !errors.As(err, &of) || !of.TwoStream || of.Options != bdia.DefaultOptions() || !strings.Contains(err.Error(), "use gamma 0 and no grid") {
 		t.Errorf("error %v", err)
 	}
 }
