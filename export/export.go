@@ -1,0 +1,195 @@
+// Package export writes trained models for other programs: Hugging Face folders, ONNX and
+// GGUF. What is written computes in floating point, without the grid that the model was
+// trained on, so each export is read back and compared with the model on a sample.
+package export
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/hub"
+)
+
+// Format is a form in which models are written.
+type Format struct {
+	Name   string
+	What   string   // for people
+	DTypes []string // types of weights that it has, by their names in Options.DType
+	write  func(*job) error
+}
+
+var formats = []Format{
+	{"hf", "a folder for Hugging Face's transformers", []string{"f32", "f16", "bf16"}, writeHF},
+	{"onnx", "a folder for onnxruntime and transformers.js; or a file, FILE.onnx", []string{"f32"}, writeONNX},
+	{"gguf", "a file for llama.cpp, of language models", []string{"f32", "f16", "bf16", "q8_0"}, writeGGUF},
+}
+
+// Formats lists the formats.
+func Formats() []Format { return slices.Clone(formats) }
+
+// FormatNames lists the names of the formats.
+func FormatNames() (names []string) {
+	for _, f := range formats {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Options say what is written where.
+type Options struct {
+	Format  string // of FormatNames
+	Out     string // file or folder to write; an ONNX graph alone has a name that ends in .onnx
+	DType   string // of the weights; empty: the type in the model's file, or the format's own
+	NoCache bool   // onnx: a language model that takes whole texts, without earlier keys and values
+	Force   bool   // replace an earlier export at Out
+	Name    string // of the model, in formats that have one; empty: the folder's
+	Device  backend.Options
+}
+
+var (
+	// ErrOptions is wrapped by the errors of options that do not go together.
+	ErrOptions = errors.New("impossible export")
+	// ErrNumbers is wrapped by the error for logits of the written model that are not finite.
+	ErrNumbers = errors.New("logits of the sample are not finite")
+)
+
+// Validate reports the first option that cannot be.
+func (o Options) Validate() error {
+	f, err := o.format()
+	switch {
+	case err != nil:
+		return err
+	case o.Out == "":
+		return fmt.Errorf("export: %w: there is no path to write to", ErrOptions)
+	case o.NoCache && f.Name != "onnx":
+		return fmt.Errorf("export: %w: format %s has no cache to leave out", ErrOptions, f.Name)
+	case o.DType != "" && !slices.Contains(f.DTypes, o.DType):
+		return fmt.Errorf("export: %w: weights of type %q; format %s has %s", ErrOptions, o.DType, f.Name, strings.Join(f.DTypes, ", "))
+	}
+	return nil
+}
+
+func (o Options) format() (Format, error) {
+	for _, f := range formats {
+		if f.Name == o.Format {
+			return f, nil
+		}
+	}
+	return Format{}, fmt.Errorf("export: %w: format %q is not known; there are %s", ErrOptions, o.Format, strings.Join(FormatNames(), ", "))
+}
+
+// oneFile reports whether the export is one file, not a folder.
+func (o Options) oneFile() bool {
+	return o.Format == "gguf" || o.Format == "onnx" && strings.HasSuffix(o.Out, ".onnx")
+}
+
+// Report is what was written, and how near it comes to the model.
+type Report struct {
+	From   string `json:"from"`
+	Format string `json:"format"`
+	Out    string `json:"out"`
+	DType  string `json:"dtype"` // of the weights
+	Bytes  int64  `json:"bytes"`
+	Grid   string `json:"grid"` // of the model's states; none: they are floats
+	Sample string `json:"sample"`
+	Logits int    `json:"logits"` // that were compared
+
+	// Largest differences of a logit between inference on the grid, inference in
+	// float32 and what was written; and the largest magnitude of a logit.
+	GridFloat  float64 `json:"max_grid_minus_float"`
+	GridFile   float64 `json:"max_grid_minus_exported"`
+	FloatFile  float64 `json:"max_float_minus_exported"`
+	LargestAbs float64 `json:"max_abs_logit"`
+
+	Notes []string `json:"notes,omitempty"` // on how the format holds the model
+}
+
+// job is one export: its model is loaded once, when a format asks for it.
+type job struct {
+	Options
+	ctx    context.Context
+	folder *hub.Folder
+	sample Sample
+	path   string // to write to: a name that is free, and becomes Out
+	report *Report
+	net
+}
+
+// Write writes the model of a folder and compares what was written with it on a sample.
+// Everything is written beside o.Out first and placed there when it is complete: until
+// then, and if Write fails, what was at o.Out stays. Errors: ErrOptions, PlaceError,
+// ErrNumbers.
+func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Report, error) {
+	format, err := o.format()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	sources := []string{f.Dir, f.Weights, f.Adapter}
+	if err := o.mayWrite(sources); err != nil {
+		return nil, err
+	}
+	parent := filepath.Dir(filepath.Clean(o.Out))
+	if err := os.MkdirAll(parent, 0o777); err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	temporary, err := os.MkdirTemp(parent, ".bdia-export-")
+	if err != nil {
+		return nil, fmt.Errorf("export: %w", err)
+	}
+	defer os.RemoveAll(temporary)
+	j := &job{Options: o, ctx: ctx, folder: f, sample: sample, path: filepath.Join(temporary, filepath.Base(filepath.Clean(o.Out))),
+		report: &Report{From: f.Dir, Format: format.Name, Out: o.Out, Grid: f.Grid.String(), Sample: sample.What}}
+	j.Name = cmp.Or(o.Name, nameOf(f.Dir))
+	defer j.close()
+	if err := errors.Join(format.write(j), ctx.Err()); err != nil {
+		return nil, err
+	}
+	if j.report.Bytes, err = sizeOf(j.path); err == nil {
+		err = o.place(j.path, temporary, sources)
+	}
+	return j.report, err
+}
+
+// nameOf returns the last part of a path, also of "." and "..".
+func nameOf(dir string) string {
+	if full, err := filepath.Abs(dir); err == nil {
+		dir = full
+	}
+	return filepath.Base(dir)
+}
+
+// sizeOf adds up the files at path.
+func sizeOf(path string) (bytes int64, err error) {
+	err = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			bytes += info.Size()
+		}
+		return err
+	})
+	return bytes, err
+}
+
+// endOf returns the end-of-text token of a language model: the tokenizer's or, without a
+// tokenizer, what config.json says.
+func endOf(f *hub.Folder) *int32 {
+	if f.Kind != convert.GPT2 {
+		return nil
+	}
+	return f.GPTInfo.End
+}

@@ -1,0 +1,46 @@
+package export
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/format/gguf"
+)
+
+// ggufTypes are the types of matrices by their names in Options.DType.
+var ggufTypes = map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": gguf.BF16, "q8_0": gguf.Q8_0}
+
+// writeGGUF writes a GGUF file. The logits that are compared are computed from its
+// weights in float32; an interpreter may round further.
+func writeGGUF(j *job) error {
+	if j.folder.Kind != convert.GPT2 {
+		return fmt.Errorf("export: %w: format gguf is for language models, and %s holds another kind; export it to hf or onnx", ErrOptions, j.folder.Dir)
+	}
+	if err := j.load(); err != nil {
+		return err
+	}
+	dtype := cmp.Or(j.DType, "f32")
+	err := createFile(filepath.Dir(j.path), filepath.Base(j.path), func(w io.Writer) error {
+		notes, err := convert.WriteGGUF(w, j.device, j.gpt, convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer})
+		j.report.Notes = notes
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return j.compare(dtype, func() ([]float32, error) {
+		f, err := gguf.Open(j.path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		if err := convert.ReadGGUF(j.device, j.gpt, f); err != nil {
+			return nil, err
+		}
+		return j.logits(j.sample, bdia.NoGrid)
+	})
+}

@@ -1,0 +1,174 @@
+package export
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+
+	"github.com/bdia-go/bdia/hub"
+)
+
+// What Force replaces is only what an export can have written: a file by a file, a folder
+// by a folder in which nothing else lies.
+
+// exportFiles are the names that exports write, by the folder in which they write
+// them.
+var exportFiles = map[string][]string{
+	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors"}, tokenizerFiles...),
+	"onnx":   {"model.onnx", "model.onnx_data", "encoder_model.onnx", "encoder_model.onnx_data", "decoder_model.onnx", "decoder_model.onnx_data"},
+	"source": tokenizerFiles,
+	"target": tokenizerFiles,
+}
+
+var tokenizerFiles = []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"}
+
+// PlaceError is the error for a path that is not written to.
+type PlaceError struct {
+	Path   string
+	Reason string // for example "is a symbolic link, which is not replaced"
+	Exists bool   // an earlier export, which Options.Force replaces
+}
+
+// Error says why the path is not written to, and the way out.
+func (e *PlaceError) Error() string {
+	if e.Exists {
+		return fmt.Sprintf("export: %s exists; replace it, or choose another path", e.Path)
+	}
+	return fmt.Sprintf("export: %s %s; choose another path", e.Path, e.Reason)
+}
+
+// mayWrite refuses to write over what is at o.Out: without Force anything; with it what
+// no export has written, and what the model's own folders, sources, hold.
+func (o Options) mayWrite(sources []string) error {
+	refuse := func(format string, args ...any) error { return &PlaceError{Path: o.Out, Reason: fmt.Sprintf(format, args...)} }
+	there, err := os.Lstat(filepath.Clean(o.Out))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	switch {
+	case there.Mode()&fs.ModeSymlink != 0:
+		return refuse("is a symbolic link, which is not replaced")
+	case o.oneFile() && !there.Mode().IsRegular():
+		return refuse("is no regular file, and a file replaces nothing else")
+	case !o.oneFile() && !there.IsDir():
+		return refuse("is no folder, and a folder replaces nothing else")
+	}
+	full, err := filepath.Abs(o.Out)
+	if err == nil {
+		full, err = filepath.EvalSymlinks(full)
+	}
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	if run := runAbove(full); run != "" {
+		return refuse("belongs to the run directory %s, which is never replaced", run)
+	}
+	for _, dir := range sources {
+		if dir != "" && (within(full, dir) || within(dir, full)) {
+			return refuse("would replace what is exported, of %s", dir)
+		}
+	}
+	if there.IsDir() {
+		if within(".", full) {
+			return refuse("is where the program runs, which is not replaced")
+		}
+		other, err := notExported(o.Out)
+		if err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+		if other != "" {
+			return refuse("has %s, which no export writes and none replaces; move it away", other)
+		}
+	}
+	if !o.Force {
+		return &PlaceError{Path: o.Out, Exists: true}
+	}
+	return nil
+}
+
+// runAbove returns the run directory that path is or lies in, or nothing.
+func runAbove(path string) string {
+	for {
+		if _, err := os.Stat(filepath.Join(path, hub.RunFile)); err == nil {
+			return path
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return ""
+		}
+		path = up
+	}
+}
+
+// within reports whether path is dir or lies in it, whatever their names.
+func within(path, dir string) bool {
+	want, err := os.Stat(dir)
+	if err == nil {
+		path, err = filepath.Abs(path)
+	}
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	for err == nil {
+		if have, err := os.Stat(path); err == nil && os.SameFile(have, want) {
+			return true
+		}
+		if path == filepath.Dir(path) {
+			break
+		}
+		path = filepath.Dir(path)
+	}
+	return false
+}
+
+// notExported returns the first thing in dir that no export writes.
+func notExported(dir string) (other string, err error) {
+	err = filepath.WalkDir(dir, func(full string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(dir, full)
+		if err != nil {
+			return err
+		}
+		name = filepath.ToSlash(name)
+		_, known := exportFiles[name]
+		if !d.IsDir() {
+			known = d.Type().IsRegular() && slices.Contains(exportFiles[path.Dir(name)], path.Base(name))
+		}
+		if !known {
+			other = name
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return other, err
+}
+
+// place gives what was written at path its name. What had it before stays until then,
+// and comes back if that fails.
+func (o Options) place(path, temporary string, sources []string) error {
+	if err := o.mayWrite(sources); err != nil { // again: it has taken a while
+		return err
+	}
+	if !o.Force {
+		return os.Rename(path, o.Out)
+	}
+	before := filepath.Join(temporary, "before")
+	none := os.Rename(o.Out, before)
+	if none != nil && !errors.Is(none, fs.ErrNotExist) {
+		return none
+	}
+	err := os.Rename(path, o.Out)
+	if err != nil && none == nil {
+		err = errors.Join(err, os.Rename(before, o.Out))
+	}
+	return err
+}
