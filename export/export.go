@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/hub"
 )
 
@@ -183,13 +182,4 @@ func sizeOf(path string) (bytes int64, err error) {
 		return err
 	})
 	return bytes, err
-}
-
-// endOf returns the end-of-text token of a language model: the tokenizer's or, without a
-// tokenizer, what config.json says.
-func endOf(f *hub.Folder) *int32 {
-	if f.Kind != convert.GPT2 {
-		return nil
-	}
-	return f.GPTInfo.End
 }

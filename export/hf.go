@@ -78,7 +78,7 @@ func (j *job) describe(form convert.Form) error {
 	f := j.folder
 	switch f.Kind {
 	case convert.GPT2:
-		info := convert.GPT2Info{Config: f.GPTInfo.Config, End: endOf(f), DType: form.Of(form.Prefix + "wte.weight")}
+		info := convert.GPT2Info{Config: f.GPTInfo.Config, End: f.GPTInfo.End, DType: form.Of(form.Prefix + "wte.weight")}
 		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
 		if f.Tokenizer != nil && f.Tokenizer.Kind() == "char" {
 			j.note("transformers and transformers.js know no vocabulary of characters (chars.json): give them token ids, or train with a bpe tokenizer")

@@ -140,3 +140,15 @@ func choose(samples []sample, classes int, seed uint64, purpose uint32, want fun
 	}
 	return chosen, rest
 }
+
+// Random fills pixels, the normalised values of one image, with uniform draws of mean 0
+// and standard deviation 1. They are a function of seed, step and sample.
+func Random(pixels []float32, seed uint64, step, sample int) {
+	key := rng.Key{Seed: seed, Step: uint32(step), Sample: uint32(sample), Site: rng.SiteData}
+	for at := 0; at < len(pixels); at += 4 {
+		w := key.At(uint32(at / 4))
+		for k := range pixels[at:min(at+4, len(pixels))] {
+			pixels[at+k] = (float32(w[k])*0x1p-32 - 0.5) * 3.4641016
+		}
+	}
+}

@@ -61,6 +61,7 @@ var rules = []rule{
 	{"hub", ". backend checkpoint convert internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate hub internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
+	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/onnxeval internal/rng model", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }
 
