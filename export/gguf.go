@@ -18,7 +18,7 @@ var ggufTypes = map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": g
 // weights in float32; an interpreter may round further.
 func writeGGUF(j *job) error {
 	if j.folder.Kind != convert.GPT2 {
-		return fmt.Errorf("export: %w: format gguf is for language models, and %s holds another kind; export it to hf or onnx", ErrOptions, j.folder.Dir)
+		return fmt.Errorf("export: format gguf is for language models, and %s holds another kind; export it to hf or onnx", j.folder.Dir)
 	}
 	if err := j.load(); err != nil {
 		return err

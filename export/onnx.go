@@ -25,10 +25,10 @@ type graph struct {
 func writeONNX(j *job) error {
 	alone := j.oneFile()
 	if alone && j.folder.Kind == convert.Seq2Seq {
-		return fmt.Errorf("export: %w: an encoder-decoder is two graphs; name a folder in place of %s", ErrOptions, j.Out)
+		return fmt.Errorf("export: %w: an encoder-decoder is two files; name a folder in place of %s", ErrOptions, j.Out)
 	}
 	if j.NoCache && j.folder.Kind != convert.GPT2 {
-		return fmt.Errorf("export: %w: only language models have a cache to leave out", ErrOptions)
+		return fmt.Errorf("export: %w: leaving out the cache is for language models", ErrOptions)
 	}
 	if err := j.load(); err != nil {
 		return err

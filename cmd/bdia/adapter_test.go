@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -45,7 +46,11 @@ func adapterOf(t *testing.T, dir string, c model.LoRAConfig) string {
 		"adapter_config.json":       func(w io.Writer) error { return convert.WriteAdapterConfig(w, m, dir) },
 		"adapter_model.safetensors": func(w io.Writer) error { return convert.WriteAdapter(w, be, m) },
 	} {
-		if err := createFile(out, name, write); err != nil {
+		var file bytes.Buffer
+		if err := write(&file); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(out, name), file.Bytes(), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}

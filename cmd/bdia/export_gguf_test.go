@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/format/gguf"
 )
 
@@ -33,7 +34,7 @@ func TestExportGGUF(t *testing.T) {
 		if tc.dtype != "" {
 			args = append(args, "--dtype", tc.dtype)
 		}
-		var r exportReport
+		var r export.Report
 		if err := json.Unmarshal([]byte(mustCall(t, append(args, "--json")...).out), &r); err != nil {
 			t.Fatal(err)
 		}

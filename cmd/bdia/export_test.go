@@ -10,11 +10,12 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/format/safetensors"
 )
 
 // exported runs export with --json.
-func exported(t *testing.T, args ...string) (r exportReport) {
+func exported(t *testing.T, args ...string) (r export.Report) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(mustCall(t, append([]string{"export", "--threads", "1", "--json"}, args...)...).out), &r); err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -59,20 +60,20 @@ func TestClientTransformersJSImages(t *testing.T) {
 	testkit.Clients(t)
 	run, folder := imageRun(t), filepath.Join(t.TempDir(), "images")
 	mustCall(t, "export", "--from", run, "--format", "onnx", "--out", folder)
-	from, err := openSource(t.Context(), run, hub.Options{}, backend.Options{Threads: 1})
-	if err == nil {
-		from.Weights = from.Dir
-		err = from.load()
-	}
+	f, err := hub.Open(run, hub.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer from.Close()
-	want, err := from.net.logits(from.sample, bdia.NoGrid)
+	b, side := sampleFor(t.Context(), f).Images, f.ViTInfo.Config.Image
+	want := make([]float32, b.Size*f.ViTInfo.Config.Classes)
+	m, err := f.ViT(backend.Options{Threads: 1}, func(m *model.ViT) error { return m.Logits(want, b, bdia.NoGrid, 0) })
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, side := from.sample.images, from.ViTInfo.Config.Image
+	defer m.Close()
+	if err := m.Logits(want, b, bdia.NoGrid, 0); err != nil {
+		t.Fatal(err)
+	}
 	var got struct {
 		Logits []float32
 		Labels []string
@@ -80,7 +81,7 @@ func TestClientTransformersJSImages(t *testing.T) {
 	}
 	testkit.Node(t, filepath.Join("testdata", "classify.mjs"), map[string]any{"folder": folder, "pixels": b.Pixels, "dims": []int{b.Size, 3, side, side}}, &got)
 	testkit.Near(t, "logits", got.Logits, want, 1e-4)
-	if !slices.Equal(got.Labels, from.ViTInfo.Labels) || got.Size != side {
-		t.Errorf("labels %q, size %d; want %q, %d", got.Labels, got.Size, from.ViTInfo.Labels, side)
+	if !slices.Equal(got.Labels, f.ViTInfo.Labels) || got.Size != side {
+		t.Errorf("labels %q, size %d; want %q, %d", got.Labels, got.Size, f.ViTInfo.Labels, side)
 	}
 }

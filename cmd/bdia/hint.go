@@ -9,6 +9,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/train"
 )
@@ -26,6 +27,12 @@ var hints = []func(error) string{
 	as(otherCommand),
 	is(hub.ErrNoRun, "--best is for run directories"),
 	is(hub.ErrAdapters, "bdia export --format hf merges adapters into the weights beside them"),
+	as(func(e *export.PlaceError) string {
+		if e.Exists {
+			return "--force replaces it, --out names another"
+		}
+		return "name it with --out"
+	}),
 	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
 }
 
