@@ -44,7 +44,9 @@ func (e *PlaceError) Error() string {
 // mayWrite refuses to write over what is at o.Out: without Force anything; with it what
 // no export has written, and what the model's own folders, sources, hold.
 func (o Options) mayWrite(sources []string) error {
-	refuse := func(format string, args ...any) error { return &PlaceError{Path: o.Out, Reason: fmt.Sprintf(format, args...)} }
+	refuse := func(format string, args ...any) error {
+		return &PlaceError{Path: o.Out, Reason: fmt.Sprintf(format, args...)}
+	}
 	there, err := os.Lstat(filepath.Clean(o.Out))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
