@@ -15,7 +15,7 @@ import (
 type KVCache struct {
 	be     backend.Backend
 	blocks []nn.KV
-	spare  tensor.Tensor // (N,M,2C): takes one block's cache on Reorder; none for one hypothesis
+	spare  tensor.Tensor // (N,M,KV): takes one block's cache on Reorder; none for one hypothesis
 	seen   tensor.Tensor // (N): at+1, for the attention of the positions at hand; none for whole texts
 	pairs  tensor.Tensor // (N*M,2), or (1,2): which rows a CopyRows copies
 	next   tensor.Tensor // (N,2): those of pairs by which the next keys and values come to their place
@@ -25,9 +25,9 @@ type KVCache struct {
 }
 
 // newKVCache allocates caches for up to positions of N hypotheses.
-func newKVCache(be backend.Backend, blocks, N, positions, C int) *KVCache {
+func newKVCache(be backend.Backend, blocks, N, positions, KV int) *KVCache {
 	alloc := func() tensor.Tensor {
-		return be.Alloc(backend.Activation, tensor.F32, tensor.Shape{N, positions, 2 * C})
+		return be.Alloc(backend.Activation, tensor.F32, tensor.Shape{N, positions, KV})
 	}
 	c := &KVCache{be: be, blocks: make([]nn.KV, blocks), host: make([]int32, N), at: make([]int32, N)}
 	pairs := 1

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
 )
 
 // GPTConfig describes a GPT-2-like language model.
@@ -47,18 +48,18 @@ func GPTPreset(name string) (GPTConfig, error) {
 
 // MLPWidth returns the hidden width of the MLP.
 func (c GPTConfig) MLPWidth() int {
-	if c.MLP == 0 {
-		return 4 * c.Width
-	}
-	return c.MLP
+	return cmp.Or(c.MLP, 4*c.Width)
 }
 
 // Epsilon returns the layer norms' epsilon.
 func (c GPTConfig) Epsilon() float64 {
-	if c.Eps == 0 {
-		return 1e-5
-	}
-	return c.Eps
+	return cmp.Or(c.Eps, 1e-5)
+}
+
+// block returns the configuration of the blocks.
+func (c GPTConfig) block() nn.BlockConfig {
+	return nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
+		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}
 }
 
 // Validate reports the first thing that cannot be.

@@ -31,15 +31,15 @@ func (m *Seq2Seq) Decode(b PairBatch, beams, positions int, grid bdia.Grid) (*De
 	if beams < 1 || positions < 1 || positions > m.Config.TargetContext {
 		return nil, fmt.Errorf("model: %w: %d hypotheses of %d positions for each source; the model takes 1 to %d positions", ErrBatch, beams, positions, m.Config.TargetContext)
 	}
-	N, C := b.B*beams, m.Config.Width
+	N, KV := b.B*beams, m.Config.block().KVWidth()
 	d := &Decoding{m: m, beams: beams, lengths: slices.Clone(b.SourceLengths)}
 	d.writer = writer{be: m.be, mark: m.be.Mark(), grid: grid, embed: m.target.Forward, head: m.head, room: positions}
 	b.Input = nil
 	ids := m.upload(b, false).source
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{N, 1})
-	d.cache = newKVCache(m.be, len(m.decoder), N, positions, C)
+	d.cache = newKVCache(m.be, len(m.decoder), N, positions, KV)
 	for k := range d.cache.blocks {
-		d.cache.blocks[k].Cross = m.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{b.B, b.S, 2 * C})
+		d.cache.blocks[k].Cross = m.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{b.B, b.S, KV})
 	}
 	top := m.be.Mark()
 	m.inferMemory(ids, grid)

@@ -57,9 +57,7 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 		return nil, err
 	}
 	return newGPT(be, c, opt, func(k int) bdia.Block {
-		return nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, nn.BlockConfig{
-			Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
-			AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)})
+		return nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, c.block())
 	})
 }
 
@@ -86,12 +84,9 @@ func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k int)
 		tied = nil
 	}
 	m.embedding.Token.Tied = !c.Untied
-	m.head = nn.NewHead(be, "", c.Width, c.Vocab, !c.NoBias, float32(c.Epsilon()), tied)
+	m.head = nn.NewHead(be, "", c.block(), c.Vocab, tied)
 
-	m.outer = []*tensor.Param{m.embedding.Token, m.embedding.Position, m.head.Norm.Weight}
-	if m.head.Norm.Bias != nil {
-		m.outer = append(m.outer, m.head.Norm.Bias)
-	}
+	m.outer = append([]*tensor.Param{m.embedding.Token, m.embedding.Position}, m.head.Norm.Params()...)
 	if c.Untied {
 		m.outer = append(m.outer, m.head.Logits.Weight)
 	}
@@ -133,8 +128,7 @@ func (m *GPT) Init(seed uint64) {
 			b.Init(seed, 1/math.Sqrt(2*float64(m.Config.Layers)))
 		}
 	}
-	nn.Fill(m.be, m.head.Norm.Weight, 1)
-	nn.Fill(m.be, m.head.Norm.Bias, 0)
+	m.head.Norm.Init()
 }
 
 // Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.

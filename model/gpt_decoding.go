@@ -27,7 +27,7 @@ func (m *GPT) Decode(n, positions int, grid bdia.Grid) (*GPTDecoding, error) {
 	}
 	d := &GPTDecoding{writer{be: m.be, mark: m.be.Mark(), grid: grid, blocks: blocks, embed: m.embedding.Forward, head: m.head, room: positions}}
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{n, 1})
-	d.cache = newKVCache(m.be, len(m.blocks), n, positions, m.Config.Width)
+	d.cache = newKVCache(m.be, len(m.blocks), n, positions, m.Config.block().KVWidth())
 	d.stack, err = d.over(d.cache)
 	return d, err
 }

@@ -24,7 +24,7 @@ type Seq2Seq struct {
 	drop           nn.Dropout
 	encoder        []*nn.Block
 	decoder        []*nn.DecoderBlock
-	norm           *nn.LayerNorm // of the memory
+	norm           nn.Norm // of the memory
 	head           *nn.Head
 	outer          []*tensor.Param // everything outside the blocks
 	params         []*tensor.Param
@@ -59,9 +59,8 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 		return nil, err
 	}
 	m := &Seq2Seq{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout)), Memory: &nn.Memory{}}
-	C, bias, eps := c.Width, !c.NoBias, float32(c.Epsilon())
-	block := nn.BlockConfig{Width: C, Heads: c.Heads, MLP: c.MLPWidth(), Bias: bias, GELU: c.GELU, Eps: eps,
-		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout), Lengths: &m.Memory.Lengths}
+	C, block := c.Width, c.block()
+	block.Lengths = &m.Memory.Lengths
 
 	var sourceTable, targetTable *tensor.Param
 	if c.Shared {
@@ -75,7 +74,7 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 	for k := range c.EncoderLayers {
 		m.encoder = append(m.encoder, nn.NewBlock(be, fmt.Sprintf("enc.blocks.%d.", k), k, block))
 	}
-	m.norm = nn.NewLayerNorm(be, "enc.lnf", C, bias, eps)
+	m.norm = nn.NewNorm(be, "enc.lnf", block)
 	m.target = nn.NewSequence(be, "dec.", targetTable, c.TargetContext, c.Sinusoidal)
 	for k := range c.DecoderLayers {
 		m.decoder = append(m.decoder, nn.NewDecoderBlock(be, fmt.Sprintf("dec.blocks.%d.", k), c.EncoderLayers+k, block, m.Memory))
@@ -85,14 +84,14 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 		tied = nil
 	}
 	targetTable.Tied = !c.Untied
-	m.head = nn.NewHead(be, "dec.", C, c.TargetVocab, bias, eps, tied)
+	m.head = nn.NewHead(be, "dec.", block, c.TargetVocab, tied)
 	m.head.Smoothing = float32(c.LabelSmoothing)
 
 	m.list(sourceTable, m.source.Position)
 	for _, b := range m.encoder {
 		m.params = append(m.params, b.Params()...)
 	}
-	m.list(m.norm.Weight, m.norm.Bias)
+	m.list(m.norm.Params()...)
 	if !c.Shared {
 		m.list(targetTable)
 	}
@@ -100,7 +99,7 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 	for _, b := range m.decoder {
 		m.params = append(m.params, b.Params()...)
 	}
-	m.list(m.head.Norm.Weight, m.head.Norm.Bias)
+	m.list(m.head.Norm.Params()...)
 	if c.Untied {
 		m.list(m.head.Logits.Weight)
 	}
@@ -166,10 +165,8 @@ func (m *Seq2Seq) Init(seed uint64) {
 	for _, b := range m.decoder {
 		b.Init(seed, 1/math.Sqrt(3*float64(c.DecoderLayers)))
 	}
-	for _, n := range []*nn.LayerNorm{m.norm, m.head.Norm} {
-		nn.Fill(m.be, n.Weight, 1)
-		nn.Fill(m.be, n.Bias, 0)
-	}
+	m.norm.Init()
+	m.head.Norm.Init()
 }
 
 // Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.
@@ -232,7 +229,7 @@ func (m *Seq2Seq) encode(ids tensor.Tensor, pass backend.Pass) (xK, stats tensor
 // remember makes the memory of x_K (B,S,C) and returns its norm's statistics.
 func (m *Seq2Seq) remember(xK tensor.Tensor) (stats tensor.Tensor) {
 	m.Memory.Value = m.be.Alloc(backend.Activation, tensor.F32, xK.Shape)
-	stats = m.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, xK.Rows()})
+	stats = m.norm.Stats(xK.Rows())
 	m.norm.Forward(m.Memory.Value, stats, xK)
 	return stats
 }

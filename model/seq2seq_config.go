@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
 )
 
 // Seq2SeqConfig describes an encoder-decoder (Vaswani et al., arXiv 1706.03762)
@@ -63,18 +64,18 @@ func Seq2SeqPreset(name string) (Seq2SeqConfig, error) {
 
 // MLPWidth returns the hidden width of the MLP.
 func (c Seq2SeqConfig) MLPWidth() int {
-	if c.MLP == 0 {
-		return 4 * c.Width
-	}
-	return c.MLP
+	return cmp.Or(c.MLP, 4*c.Width)
 }
 
 // Epsilon returns the layer norms' epsilon.
 func (c Seq2SeqConfig) Epsilon() float64 {
-	if c.Eps == 0 {
-		return 1e-5
-	}
-	return c.Eps
+	return cmp.Or(c.Eps, 1e-5)
+}
+
+// block returns the configuration of the blocks of both stacks.
+func (c Seq2SeqConfig) block() nn.BlockConfig {
+	return nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
+		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}
 }
 
 // Validate reports the first thing that cannot be.

@@ -76,8 +76,7 @@ func NewViT(be backend.Backend, c ViTConfig, opt bdia.Options) (*ViT, error) {
 	m.params = append(m.params, m.embedding.Params()...)
 	for k := range c.Layers {
 		prefix := fmt.Sprintf("blocks.%d.", k)
-		cfg := nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Bias: true, GELU: c.GELU, Eps: float32(c.Epsilon()),
-			AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout), StochasticDepth: float32(c.depth(k))}
+		cfg := c.block(k)
 		if c.TwoStream {
 			m.blocks = append(m.blocks, nn.NewAttention(be, prefix, k, cfg), nn.NewMLP(be, prefix, k, cfg))
 		} else {

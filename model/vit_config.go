@@ -6,6 +6,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
 )
 
 // ViTConfig describes a vision transformer for classification (Dosovitskiy et
@@ -52,18 +53,12 @@ func ViTPreset(name string) (ViTConfig, error) {
 
 // MLPWidth returns the hidden width of the MLP.
 func (c ViTConfig) MLPWidth() int {
-	if c.MLP == 0 {
-		return 4 * c.Width
-	}
-	return c.MLP
+	return cmp.Or(c.MLP, 4*c.Width)
 }
 
 // Epsilon returns the layer norms' epsilon.
 func (c ViTConfig) Epsilon() float64 {
-	if c.Eps == 0 {
-		return 1e-6
-	}
-	return c.Eps
+	return cmp.Or(c.Eps, 1e-6)
 }
 
 // Patches returns the number N of patches of an image.
@@ -88,6 +83,12 @@ const channels = 3
 // block k: the linear rule of Huang et al., ECCV 2016, as timm has it.
 func (c ViTConfig) depth(k int) float64 {
 	return c.StochasticDepth * float64(k) / float64(max(c.Layers-1, 1))
+}
+
+// block returns the configuration of block k.
+func (c ViTConfig) block(k int) nn.BlockConfig {
+	return nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Bias: true, GELU: c.GELU, Eps: float32(c.Epsilon()),
+		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout), StochasticDepth: float32(c.depth(k))}
 }
 
 // Validate reports the first thing that cannot be.

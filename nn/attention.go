@@ -14,15 +14,15 @@ type Attention struct {
 	be        backend.Backend
 	cfg       BlockConfig
 	index     int
-	norm      *LayerNorm
-	qkv, proj *Linear // (3C,C): rows q, k, v; (C,C)
+	norm      Norm
+	qkv, proj *Linear // (C+KV,C): rows q, k, v; (C,C)
 	drop      branchDropout
 	params    []*tensor.Param
 
 	tape struct {
 		pass     backend.Pass
 		stats    tensor.Tensor // (2,B*T)
-		qkv      tensor.Tensor // (B,T,3C)
+		qkv      tensor.Tensor // (B,T,C+KV)
 		att, lse tensor.Tensor // (B,T,C), (B,H,T)
 	}
 }
@@ -32,17 +32,25 @@ type Attention struct {
 func NewAttention(be backend.Backend, prefix string, index int, cfg BlockConfig) *Attention {
 	C := cfg.Width
 	a := &Attention{be: be, cfg: cfg, index: index,
-		norm: NewLayerNorm(be, prefix+"ln1", C, cfg.Bias, cfg.Eps),
-		qkv:  NewLinear(be, prefix+"attn.qkv", C, 3*C, cfg.Bias),
+		norm: NewNorm(be, prefix+"ln1", cfg),
+		qkv:  NewLinear(be, prefix+"attn.qkv", C, cfg.qkvWidth(), cfg.Bias),
 		proj: NewLinear(be, prefix+"attn.proj", C, C, cfg.Bias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteAttentionProj, backend.SiteAttentionPath),
 	}
-	a.params = appendParams(nil, a.norm.Weight, a.norm.Bias, a.qkv.Weight, a.qkv.Bias, a.proj.Weight, a.proj.Bias)
+	a.params = paramsOf(a.norm, a.qkv, a.proj)
 	return a
 }
 
 // Params lists the parameters in the order of the forward pass.
 func (a *Attention) Params() []*tensor.Param { return a.params }
+
+// linears lists the layers that take adapters.
+func (a *Attention) linears() []named {
+	return []named{
+		{"qkv", a.qkv, backend.SiteAdapterQKV, 8, &a.tape.pass},
+		{"proj", a.proj, backend.SiteAdapterProj, 9, &a.tape.pass},
+	}
+}
 
 // Init draws GPT-2's initial weights: deviation 0.02, the projection into the
 // residual stream scaled by residual, 1/sqrt(2K) for K blocks; norms 1, biases 0.
@@ -53,12 +61,11 @@ func (a *Attention) Init(seed uint64, residual float64) {
 // Forward writes a(x) to h. x and h are (B,T,C).
 func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	be, t, s := a.be, &a.tape, x.Shape
-	B, T, C := s[0], s[1], s[2]
-	alloc := func(s tensor.Shape) tensor.Tensor { return be.Alloc(backend.Activation, tensor.F32, s) }
+	B, T := s[0], s[1]
 	t.pass = pass
-	t.stats = alloc(tensor.Shape{2, B * T})
-	t.qkv = alloc(tensor.Shape{B, T, 3 * C})
-	t.att, t.lse = alloc(s), alloc(tensor.Shape{B, a.cfg.Heads, T})
+	t.stats = a.norm.Stats(B * T)
+	t.qkv = activation(be, tensor.Shape{B, T, a.cfg.qkvWidth()})
+	t.att, t.lse = activation(be, s), activation(be, tensor.Shape{B, a.cfg.Heads, T})
 
 	n := t.att
 	a.norm.Forward(n, t.stats, x)
@@ -72,14 +79,14 @@ func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 // gradients of att and qkv from the arena for as long as it runs.
 func (a *Attention) Backward(g, x tensor.Tensor) {
 	m := a.be.Mark()
-	datt := a.be.Alloc(backend.Activation, tensor.F32, a.tape.att.Shape)
-	dqkv := a.be.Alloc(backend.Activation, tensor.F32, a.tape.qkv.Shape)
+	datt := activation(a.be, a.tape.att.Shape)
+	dqkv := activation(a.be, a.tape.qkv.Shape)
 	a.backward(g, g, x, datt, dqkv)
 	a.be.Release(m)
 }
 
 // backward writes dx, which may be da, with room for datt (B,T,C) and dqkv
-// (B,T,3C). The normalised input is made again where att was: it costs less than
+// (B,T,C+KV). The normalised input is made again where att was: it costs less than
 // it would to keep.
 func (a *Attention) backward(dx, da, x, datt, dqkv tensor.Tensor) {
 	t := &a.tape

@@ -5,20 +5,26 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// BlockConfig describes a pre-norm transformer block.
+// BlockConfig describes a pre-norm transformer block, from which every layer of it takes its shape.
 type BlockConfig struct {
-	Width, Heads, MLP int // C, H, hidden width M
-	Causal, Bias      bool
+	Width, Heads, MLP int  // C, H, hidden width M
+	Causal            bool // a position attends to itself and to earlier ones
+	Bias              bool // of linear layers and norms
 	GELU              backend.GELUForm
-	Eps               float32 // of the layer norms
+	Eps               float32 // of the norms
 	AttentionDropout  float32 // of the attention weights
 	ResidualDropout   float32 // of the elements of both branches
 	StochasticDepth   float32 // of both branches, for a sample as a whole
-	// Lengths points to where whoever runs a pass puts the lengths (B), int32, of
-	// samples with padding at their end, which attention then does not see; nil
-	// for samples without.
+	// Lengths points to the lengths (B), int32, of samples with padding at their end, which attention does not see.
+	// The model sets them before each pass. It is nil for samples without padding.
 	Lengths *tensor.Tensor
 }
+
+// KVWidth is the width KV of the keys and values of a position: those of all heads.
+func (c BlockConfig) KVWidth() int { return 2 * c.Width }
+
+// qkvWidth is the width C+KV of the queries, keys and values of a position.
+func (c BlockConfig) qkvWidth() int { return c.Width + c.KVWidth() }
 
 // Block is the residual function of a pre-norm transformer block (GPT-2, ViT),
 // of its two branches:
@@ -41,8 +47,7 @@ type Block struct {
 // those of NewAttention and NewMLP.
 func NewBlock(be backend.Backend, prefix string, index int, cfg BlockConfig) *Block {
 	b := &Block{be: be, attention: NewAttention(be, prefix, index, cfg), mlp: NewMLP(be, prefix, index, cfg)}
-	b.params = appendParams(nil, b.attention.params...)
-	b.params = appendParams(b.params, b.mlp.params...)
+	b.params = paramsOf(b.attention, b.mlp)
 	return b
 }
 
@@ -53,8 +58,8 @@ func (b *Block) Params() []*tensor.Param { return b.params }
 // Forward writes h(x). x and h are (B,T,C).
 func (b *Block) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	t := &b.tape
-	t.a = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
-	t.u = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	t.a = activation(b.be, x.Shape)
+	t.u = activation(b.be, x.Shape)
 	b.attention.Forward(t.a, x, pass)
 	b.be.Add(t.u, x, t.a)
 	b.mlp.Forward(h, t.u, pass)

@@ -24,15 +24,15 @@ type Cross struct {
 	cfg         BlockConfig
 	index       int
 	memory      *Memory
-	norm        *LayerNorm
-	q, kv, proj *Linear // (C,C), (2C,C): rows k, v; (C,C)
+	norm        Norm
+	q, kv, proj *Linear // (C,C), (KV,C): rows k, v; (C,C)
 	drop        branchDropout
 	params      []*tensor.Param
 
 	tape struct {
 		pass     backend.Pass
 		stats    tensor.Tensor // (2,B*T)
-		q, kv    tensor.Tensor // (B,T,C), (B,S,2C)
+		q, kv    tensor.Tensor // (B,T,C), (B,S,KV)
 		att, lse tensor.Tensor // (B,T,C), (B,H,T)
 	}
 }
@@ -42,13 +42,13 @@ type Cross struct {
 func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Memory) *Cross {
 	C := cfg.Width
 	c := &Cross{be: be, cfg: cfg, index: index, memory: memory,
-		norm: NewLayerNorm(be, prefix+"lnc", C, cfg.Bias, cfg.Eps),
+		norm: NewNorm(be, prefix+"lnc", cfg),
 		q:    NewLinear(be, prefix+"cross.q", C, C, cfg.Bias),
-		kv:   NewLinear(be, prefix+"cross.kv", C, 2*C, cfg.Bias),
+		kv:   NewLinear(be, prefix+"cross.kv", C, cfg.KVWidth(), cfg.Bias),
 		proj: NewLinear(be, prefix+"cross.proj", C, C, cfg.Bias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteCrossProj, backend.SiteCrossPath),
 	}
-	c.params = appendParams(nil, c.norm.Weight, c.norm.Bias, c.q.Weight, c.q.Bias, c.kv.Weight, c.kv.Bias, c.proj.Weight, c.proj.Bias)
+	c.params = paramsOf(c.norm, c.q, c.kv, c.proj)
 	return c
 }
 
@@ -66,11 +66,10 @@ func (c *Cross) Init(seed uint64, residual float64) {
 // Forward writes c(x) to h. x and h are (B,T,C).
 func (c *Cross) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	be, t, s, m := c.be, &c.tape, x.Shape, c.memory.Value.Shape
-	alloc := func(s tensor.Shape) tensor.Tensor { return be.Alloc(backend.Activation, tensor.F32, s) }
 	t.pass = pass
-	t.stats = alloc(tensor.Shape{2, x.Rows()})
-	t.q, t.kv = alloc(s), alloc(tensor.Shape{m[0], m[1], 2 * m[2]})
-	t.att, t.lse = alloc(s), alloc(tensor.Shape{s[0], c.cfg.Heads, s[1]})
+	t.stats = c.norm.Stats(x.Rows())
+	t.q, t.kv = activation(be, s), activation(be, tensor.Shape{m[0], m[1], c.cfg.KVWidth()})
+	t.att, t.lse = activation(be, s), activation(be, tensor.Shape{s[0], c.cfg.Heads, s[1]})
 
 	n := t.att
 	c.norm.Forward(n, t.stats, x)
@@ -88,7 +87,7 @@ func (c *Cross) Forward(h, x tensor.Tensor, pass backend.Pass) {
 func (c *Cross) backward(dx, dc, x, datt, dq tensor.Tensor) {
 	t, memory := &c.tape, c.memory
 	m := c.be.Mark()
-	dkv := c.be.Alloc(backend.Activation, tensor.F32, t.kv.Shape)
+	dkv := activation(c.be, t.kv.Shape)
 	dc = c.drop.apply(dx, dc, t.pass)
 	c.proj.Backward(datt, dc, t.att)
 	c.be.CrossAttentionBackward(dq, dkv, datt, t.att, t.lse, t.q, t.kv, c.spec())
@@ -111,7 +110,7 @@ func (c *Cross) spec() backend.AttentionSpec {
 	return spec
 }
 
-// Keys writes the keys and values (B,S,2C) of the memory.
+// Keys writes the keys and values (B,S,KV) of the memory.
 func (c *Cross) Keys(kv tensor.Tensor) { c.kv.Forward(kv, c.memory.Value) }
 
 // next writes c(x) of one position. x and h are (N,1,C): the same number of
@@ -120,9 +119,9 @@ func (c *Cross) next(h, x, kv tensor.Tensor) {
 	be, B, C := c.be, kv.Shape[0], x.Shape[2]
 	beams := x.Shape[0] / B
 	s := tensor.Shape{B, beams, C} // the hypotheses of a sample are so many queries
-	n, q := be.Alloc(backend.Activation, tensor.F32, s), be.Alloc(backend.Activation, tensor.F32, s)
-	stats := be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, B * beams})
-	lse := be.Alloc(backend.Activation, tensor.F32, tensor.Shape{B, c.cfg.Heads, beams})
+	n, q := activation(be, s), activation(be, s)
+	stats := c.norm.Stats(B * beams)
+	lse := activation(be, tensor.Shape{B, c.cfg.Heads, beams})
 	c.norm.Forward(n, stats, x)
 	c.q.Forward(q, n)
 	be.CrossAttention(n, lse, q, kv, backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.memory.Lengths})

@@ -30,9 +30,7 @@ type DecoderBlock struct {
 func NewDecoderBlock(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Memory) *DecoderBlock {
 	cfg.Causal, cfg.Lengths = true, nil // padding at the end of a target is seen by padding only
 	b := &DecoderBlock{be: be, self: NewAttention(be, prefix, index, cfg), cross: NewCross(be, prefix, index, cfg, memory), mlp: NewMLP(be, prefix, index, cfg)}
-	b.params = appendParams(nil, b.self.params...)
-	b.params = appendParams(b.params, b.cross.params...)
-	b.params = appendParams(b.params, b.mlp.params...)
+	b.params = paramsOf(b.self, b.cross, b.mlp)
 	return b
 }
 
@@ -49,9 +47,9 @@ func (b *DecoderBlock) Init(seed uint64, residual float64) {
 // Forward writes h(x). x and h are (B,T,C).
 func (b *DecoderBlock) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	t := &b.tape
-	t.a = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
-	t.u = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
-	t.w = b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	t.a = activation(b.be, x.Shape)
+	t.u = activation(b.be, x.Shape)
+	t.w = activation(b.be, x.Shape)
 	b.self.Forward(t.a, x, pass)
 	b.be.Add(t.u, x, t.a)
 	b.cross.Forward(h, t.u, pass)
@@ -70,18 +68,18 @@ func (b *DecoderBlock) Backward(d, x tensor.Tensor) {
 	dw, du := t.a, t.w
 	b.mlp.backward(dw, d, t.w)
 	b.be.Add(d, d, dw)
-	room := b.mlp.tape.room.Slice(0, 3*x.Len())
+	room, qkv := b.mlp.tape.room, b.self.tape.qkv
 	b.cross.backward(du, d, t.u, room.Slice(0, x.Len()).Reshape(x.Shape), room.Slice(x.Len(), 2*x.Len()).Reshape(x.Shape))
 	b.be.Add(d, d, du)
 	b.be.Add(dw, dw, du)
-	b.self.backward(d, d, x, t.u, room.Reshape(b.self.tape.qkv.Shape))
+	b.self.backward(d, d, x, t.u, room.Slice(0, qkv.Len()).Reshape(qkv.Shape))
 	b.be.Add(d, d, dw)
 }
 
 // KV is what a block keeps while it writes position after position.
 type KV struct {
-	Self  tensor.Tensor // (N,M,2C): keys and values of up to M positions of N hypotheses
-	Cross tensor.Tensor // (B,S,2C): of a decoder block's memory; N/B hypotheses look at each sample
+	Self  tensor.Tensor // (N,M,KV): keys and values of up to M positions of N hypotheses
+	Cross tensor.Tensor // (B,S,KV): of a decoder block's memory; N/B hypotheses look at each sample
 }
 
 // Keys fills kv.Cross from the memory.
@@ -90,8 +88,8 @@ func (b *DecoderBlock) Keys(kv KV) { b.cross.Keys(kv.Cross) }
 // Next writes h(x) at the next position of hypotheses, and keeps their keys and values in
 // kv.Self; see Attention.Next. The bits are the same as from Forward over all positions.
 func (b *DecoderBlock) Next(h, x tensor.Tensor, kv KV, pairs, seen tensor.Tensor) {
-	a := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
-	u := b.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	a := activation(b.be, x.Shape)
+	u := activation(b.be, x.Shape)
 	b.self.Next(a, x, kv.Self, pairs, seen)
 	b.be.Add(u, x, a)
 	b.cross.next(h, u, kv.Cross)

@@ -17,21 +17,21 @@ const (
 // Logits exist for a chunk of rows at a time only.
 type Head struct {
 	be     backend.Backend
-	Norm   *LayerNorm
+	Norm   Norm
 	Logits *Linear // (V,C); its weight may be the token embedding
 	// Smoothing is the label smoothing of the training loss (Szegedy et al., arXiv
 	// 1512.00567, section 7); Loss has none.
 	Smoothing float32
 }
 
-// NewHead allocates a language model's head: the norm, and the logits' weight,
-// without bias, unless it is tied. The norm's name is prefix+"lnf".
-func NewHead(be backend.Backend, prefix string, C, vocab int, bias bool, eps float32, tied *tensor.Param) *Head {
-	h := &Head{be: be, Norm: NewLayerNorm(be, prefix+"lnf", C, bias, eps)}
+// NewHead allocates a language model's head after blocks of cfg: the norm, named prefix+"lnf", and unless it is tied
+// the logits' weight, without bias.
+func NewHead(be backend.Backend, prefix string, cfg BlockConfig, vocab int, tied *tensor.Param) *Head {
+	h := &Head{be: be, Norm: NewNorm(be, prefix+"lnf", cfg)}
 	if tied != nil {
 		h.Logits = &Linear{be: be, Weight: tied}
 	} else {
-		h.Logits = NewLinear(be, "head", C, vocab, false)
+		h.Logits = NewLinear(be, "head", cfg.Width, vocab, false)
 	}
 	return h
 }
@@ -58,7 +58,7 @@ func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 // and adds to the gradients of the norm and the logits' weight. dx must not be x.
 func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32) {
 	m := h.be.Mark()
-	n, stats := dx.Reshape(tensor.Shape{x.Rows(), x.Cols()}), h.stats(x)
+	n, stats := dx.Reshape(tensor.Shape{x.Rows(), x.Cols()}), h.Norm.Stats(x.Rows())
 	h.Norm.Forward(n, stats, x)
 	each := targets.Len() / losses.Len()
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
@@ -79,13 +79,9 @@ func (h *Head) Rows(logits, x tensor.Tensor) {
 
 // normalise returns the normalised rows of x.
 func (h *Head) normalise(x tensor.Tensor) tensor.Tensor {
-	n := h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{x.Rows(), x.Cols()})
-	h.Norm.Forward(n, h.stats(x), x)
+	n := activation(h.be, tensor.Shape{x.Rows(), x.Cols()})
+	h.Norm.Forward(n, h.Norm.Stats(x.Rows()), x)
 	return n
-}
-
-func (h *Head) stats(x tensor.Tensor) tensor.Tensor {
-	return h.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, x.Rows()})
 }
 
 // eachChunk calls f for one range of rows of n after another, with room for

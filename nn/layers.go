@@ -22,6 +22,9 @@ func NewLinear(be backend.Backend, name string, in, out int, bias bool) *Linear 
 	return l
 }
 
+// Params lists the parameters, without those of adapters.
+func (l *Linear) Params() []*tensor.Param { return appendParams(nil, l.Weight, l.Bias) }
+
 // Forward writes y (N,out) from x (N,in).
 func (l *Linear) Forward(y, x tensor.Tensor) {
 	l.be.Linear(y, x, l.Weight.Value, valueOf(l.Bias))
@@ -45,35 +48,6 @@ func (l *Linear) Backward(dx, dy, x tensor.Tensor) {
 	l.be.LinearBackwardInput(dx, dy, l.Weight.Value)
 	l.be.Add(dx, dx, more)
 	l.be.Release(m)
-}
-
-// LayerNorm normalises rows of C: y = (x-mean)/sqrt(var+eps) * weight + bias
-// (Ba, Kiros and Hinton, arXiv 1607.06450).
-type LayerNorm struct {
-	be     backend.Backend
-	Weight *tensor.Param // (C)
-	Bias   *tensor.Param // (C), or nil
-	Eps    float32
-}
-
-// NewLayerNorm allocates a layer named name.
-func NewLayerNorm(be backend.Backend, name string, C int, bias bool, eps float32) *LayerNorm {
-	l := &LayerNorm{be: be, Weight: newParam(be, name+".weight", tensor.Shape{C}, false), Eps: eps}
-	if bias {
-		l.Bias = newParam(be, name+".bias", tensor.Shape{C}, false)
-	}
-	return l
-}
-
-// Forward writes y from x and keeps mean and rstd of the rows in stats (2,rows).
-func (l *LayerNorm) Forward(y, stats, x tensor.Tensor) {
-	l.be.LayerNorm(y, stats, x, l.Weight.Value, valueOf(l.Bias), l.Eps)
-}
-
-// Backward adds the gradients of weight and bias, unless they are frozen, and
-// writes dx, which may be dy.
-func (l *LayerNorm) Backward(dx, dy, x, stats tensor.Tensor) {
-	l.be.LayerNormBackward(dx, gradOf(l.Weight), gradOf(l.Bias), dy, x, l.Weight.Value, stats)
 }
 
 // Embedding looks up tokens and positions: x[b,t] = token[ids[b,t]] + position[t].

@@ -33,22 +33,39 @@ type LoRAConfig struct {
 	Targets        []string // of LoRATargets
 }
 
-// LoRATargets lists the linear layers of a Block that can have adapters.
-func LoRATargets() []string { return []string{"qkv", "proj", "fc1", "fc2"} }
+// named is a linear layer of a block that can have an adapter.
+type named struct {
+	name string
+	*Linear
+	site backend.Site  // of the adapter's dropout
+	init int           // which of the block's initial draws is A's
+	pass *backend.Pass // of the latest forward pass of the branch
+}
+
+// LoRATargets lists the names of the linear layers of a Block that can have adapters.
+func LoRATargets() (names []string) {
+	for _, l := range slices.Concat((&Attention{}).linears(), (&MLP{}).linears()) {
+		names = append(names, l.name)
+	}
+	return names
+}
+
+// linears lists the layers that LoRATargets names.
+func (b *Block) linears() []named {
+	return slices.Concat(b.attention.linears(), b.mlp.linears())
+}
 
 // AddLoRA gives linear layers of the block adapters, which are then all that it
 // learns. Their values are unspecified until InitLoRA or until they are loaded.
 func (b *Block) AddLoRA(c LoRAConfig) {
 	b.Freeze()
-	attention, mlp := &b.attention.tape.pass, &b.mlp.tape.pass
-	passes := []*backend.Pass{attention, attention, mlp, mlp}
-	for i, l := range b.linears() {
-		if !slices.Contains(c.Targets, LoRATargets()[i]) {
+	for _, l := range b.linears() {
+		if !slices.Contains(c.Targets, l.name) {
 			continue
 		}
 		name, _ := strings.CutSuffix(l.Weight.Name, ".weight")
 		w := l.Weight.Value
-		l.LoRA = &LoRA{be: b.be, scale: c.Scale, dropout: c.Dropout, block: b.attention.index, site: backend.SiteAdapterQKV + backend.Site(i), pass: passes[i],
+		l.LoRA = &LoRA{be: b.be, scale: c.Scale, dropout: c.Dropout, block: b.attention.index, site: l.site, pass: l.pass,
 			A: newParam(b.be, name+".lora_a", tensor.Shape{c.Rank, w.Cols()}, true),
 			B: newParam(b.be, name+".lora_b", tensor.Shape{w.Rows(), c.Rank}, true)}
 		b.params = append(b.params, l.LoRA.A, l.LoRA.B)
@@ -63,17 +80,12 @@ func (b *Block) Freeze() {
 	b.params = nil
 }
 
-// linears lists the layers that LoRATargets names.
-func (b *Block) linears() []*Linear {
-	return []*Linear{b.attention.qkv, b.attention.proj, b.mlp.fc1, b.mlp.fc2}
-}
-
 // InitLoRA draws the initial adapters, as PEFT does: A uniform within 1/sqrt(in), B
 // zero, so that they add nothing yet.
 func (b *Block) InitLoRA(seed uint64) {
-	for i, l := range b.linears() {
+	for _, l := range b.linears() {
 		if l.LoRA != nil {
-			uniform(b.be, l.LoRA.A, seed, 16*(b.attention.index+1)+8+i)
+			uniform(b.be, l.LoRA.A, seed, 16*(b.attention.index+1)+l.init)
 			Fill(b.be, l.LoRA.B, 0)
 		}
 	}
@@ -88,7 +100,7 @@ func (b *Block) MergeLoRA() {
 		}
 		m := b.be.Mark()
 		w := l.Weight.Value
-		d := b.be.Alloc(backend.Activation, tensor.F32, w.Shape)
+		d := activation(b.be, w.Shape)
 		b.be.LinearBackwardInput(d, l.LoRA.B.Value, l.LoRA.A.Value)
 		b.be.Scale(d, l.LoRA.scale)
 		b.be.Add(w, w, d)
@@ -110,7 +122,7 @@ func (a *LoRA) forward(y, x tensor.Tensor) {
 //
 //	dB += dyᵀ u, dA += duᵀ drop(x), dx = drop(Aᵀ du)
 func (a *LoRA) backward(dy, x tensor.Tensor) (dx tensor.Tensor) {
-	dx = a.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	dx = activation(a.be, x.Shape)
 	m := a.be.Mark()
 	x = a.drop(x)
 	u := a.low(x)
@@ -129,7 +141,7 @@ func (a *LoRA) backward(dy, x tensor.Tensor) (dx tensor.Tensor) {
 
 // low returns s A x (N,r), in memory from the arena.
 func (a *LoRA) low(x tensor.Tensor) tensor.Tensor {
-	u := a.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{x.Rows(), a.A.Value.Rows()})
+	u := activation(a.be, tensor.Shape{x.Rows(), a.A.Value.Rows()})
 	a.be.Linear(u, x, a.A.Value, tensor.Tensor{})
 	a.be.Scale(u, a.scale)
 	return u
@@ -141,7 +153,7 @@ func (a *LoRA) drop(x tensor.Tensor) tensor.Tensor {
 	if !a.drops() {
 		return x
 	}
-	y := a.be.Alloc(backend.Activation, tensor.F32, x.Shape)
+	y := activation(a.be, x.Shape)
 	a.be.Dropout(y, x, a.dropout, a.draw())
 	return y
 }

@@ -14,7 +14,7 @@ type MLP struct {
 	be       backend.Backend
 	cfg      BlockConfig
 	index    int
-	norm     *LayerNorm
+	norm     Norm
 	fc1, fc2 *Linear // (M,C), (C,M)
 	drop     branchDropout
 	params   []*tensor.Param
@@ -22,7 +22,7 @@ type MLP struct {
 	tape struct {
 		pass  backend.Pass
 		stats tensor.Tensor // (2,B*T)
-		room  tensor.Tensor // f and g, at least 3C a row; free once Backward is done
+		room  tensor.Tensor // f and g, at least C+KV a row; free once Backward is done
 		f, g  tensor.Tensor // (B,T,M) before and after GELU
 	}
 }
@@ -32,17 +32,25 @@ type MLP struct {
 func NewMLP(be backend.Backend, prefix string, index int, cfg BlockConfig) *MLP {
 	C := cfg.Width
 	b := &MLP{be: be, cfg: cfg, index: index,
-		norm: NewLayerNorm(be, prefix+"ln2", C, cfg.Bias, cfg.Eps),
+		norm: NewNorm(be, prefix+"ln2", cfg),
 		fc1:  NewLinear(be, prefix+"mlp.fc1", C, cfg.MLP, cfg.Bias),
 		fc2:  NewLinear(be, prefix+"mlp.fc2", cfg.MLP, C, cfg.Bias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteMLP, backend.SiteMLPPath),
 	}
-	b.params = appendParams(nil, b.norm.Weight, b.norm.Bias, b.fc1.Weight, b.fc1.Bias, b.fc2.Weight, b.fc2.Bias)
+	b.params = paramsOf(b.norm, b.fc1, b.fc2)
 	return b
 }
 
 // Params lists the parameters in the order of the forward pass.
 func (b *MLP) Params() []*tensor.Param { return b.params }
+
+// linears lists the layers that take adapters.
+func (b *MLP) linears() []named {
+	return []named{
+		{"fc1", b.fc1, backend.SiteAdapterFC1, 10, &b.tape.pass},
+		{"fc2", b.fc2, backend.SiteAdapterFC2, 11, &b.tape.pass},
+	}
+}
 
 // Init draws initial weights as Attention.Init does.
 func (b *MLP) Init(seed uint64, residual float64) {
@@ -54,8 +62,8 @@ func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	t, s := &b.tape, x.Shape
 	rows, C, M := x.Rows(), s[2], b.cfg.MLP
 	t.pass = pass
-	t.stats = b.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{2, rows})
-	t.room = b.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{rows, max(M+max(M, C), 3*C)})
+	t.stats = b.norm.Stats(rows)
+	t.room = activation(b.be, tensor.Shape{rows, max(M+max(M, C), b.cfg.qkvWidth())})
 	t.f = t.room.Slice(0, rows*M).Reshape(tensor.Shape{s[0], s[1], M})
 	at := rows * max(M, C)
 	t.g = t.room.Slice(at, at+rows*M).Reshape(t.f.Shape)

@@ -39,6 +39,19 @@ func gradOf(p *tensor.Param) tensor.Tensor {
 	return p.Grad
 }
 
+// activation allocates a tensor that lives as long as a pass needs it.
+func activation(be backend.Backend, s tensor.Shape) tensor.Tensor {
+	return be.Alloc(backend.Activation, tensor.F32, s)
+}
+
+// paramsOf lists the parameters of several layers.
+func paramsOf(layers ...interface{ Params() []*tensor.Param }) (list []*tensor.Param) {
+	for _, l := range layers {
+		list = append(list, l.Params()...)
+	}
+	return list
+}
+
 // appendParams appends those parameters that exist.
 func appendParams(list []*tensor.Param, ps ...*tensor.Param) []*tensor.Param {
 	for _, p := range ps {
@@ -107,12 +120,11 @@ func normal(host []float32, key rng.Key, first int, std float64) {
 
 // initBranch draws the weights of a branch: its norm, the product into it and
 // the one back into the residual stream, numbered id and id+1.
-func initBranch(be backend.Backend, norm *LayerNorm, in, out *Linear, residual float64, seed uint64, id int) {
+func initBranch(be backend.Backend, norm Norm, in, out *Linear, residual float64, seed uint64, id int) {
 	const std = 0.02
 	Normal(be, in.Weight, std, seed, id)
 	Normal(be, out.Weight, std*residual, seed, id+1)
 	Fill(be, in.Bias, 0)
 	Fill(be, out.Bias, 0)
-	Fill(be, norm.Weight, 1)
-	Fill(be, norm.Bias, 0)
+	norm.Init()
 }

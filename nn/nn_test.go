@@ -197,8 +197,8 @@ func TestHeadChunks(t *testing.T) {
 	}
 	const V, C, rows = 1 << 14, 3, 600
 	be := newCPU(t, 48)
-	head := nn.NewHead(be, "", C, V, true, 1e-5, nil)
-	params := []*tensor.Param{head.Norm.Weight, head.Norm.Bias, head.Logits.Weight}
+	head := nn.NewHead(be, "", nn.BlockConfig{Width: C, Bias: true, Eps: 1e-5}, V, nil)
+	params := append(head.Norm.Params(), head.Logits.Weight)
 	for i, p := range params {
 		nn.Normal(be, p, 1, 2, i)
 	}

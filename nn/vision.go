@@ -97,7 +97,7 @@ func (e *PatchEmbedding) Backward(dx, patches, ids tensor.Tensor) {
 // table allocates the table: a row for each patch, one for the class token.
 func (e *PatchEmbedding) table(patches tensor.Tensor) (table, rows, class tensor.Tensor) {
 	n, C := patches.Rows(), e.Position.Value.Cols()
-	table = e.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{n + 1, C})
+	table = activation(e.be, tensor.Shape{n + 1, C})
 	return table, table.RowRange(0, n), table.RowRange(n, n+1)
 }
 
@@ -115,15 +115,14 @@ func NewClassHead(be backend.Backend, C, classes int, eps float32, rows int) *Cl
 
 // Params lists the parameters.
 func (h *ClassHead) Params() []*tensor.Param {
-	return appendParams(nil, h.head.Norm.Weight, h.head.Norm.Bias, h.head.Logits.Weight, h.head.Logits.Bias)
+	return paramsOf(h.head.Norm, h.head.Logits)
 }
 
 // Init draws timm's initial weights: deviation 0.02; norm 1, biases 0.
 func (h *ClassHead) Init(seed uint64, id int) {
 	Normal(h.head.be, h.head.Logits.Weight, 0.02, seed, id)
 	Fill(h.head.be, h.head.Logits.Bias, 0)
-	Fill(h.head.be, h.head.Norm.Weight, 1)
-	Fill(h.head.be, h.head.Norm.Bias, 0)
+	h.head.Norm.Init()
 }
 
 // Loss writes the loss (nats) of every sample of x (B,T,C) to losses (B).
@@ -140,7 +139,7 @@ func (h *ClassHead) LossBackward(dx, losses, x, targets tensor.Tensor, scale flo
 	be := h.head.be
 	m := be.Mark()
 	p := h.pool(x)
-	dp := be.Alloc(backend.Activation, tensor.F32, p.Shape)
+	dp := activation(be, p.Shape)
 	h.head.LossBackward(dp, losses, p, targets, scale)
 	be.PoolRowsBackward(dx, dp, h.rows)
 	be.Release(m)
@@ -155,7 +154,7 @@ func (h *ClassHead) Rows(logits, x tensor.Tensor) {
 
 // pool returns the means (B,C).
 func (h *ClassHead) pool(x tensor.Tensor) tensor.Tensor {
-	p := h.head.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{x.Shape[0], x.Shape[2]})
+	p := activation(h.head.be, tensor.Shape{x.Shape[0], x.Shape[2]})
 	h.head.be.PoolRows(p, x, h.rows)
 	return p
 }

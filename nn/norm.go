@@ -1,0 +1,66 @@
+package nn
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// Norm normalises rows of C channels. Every branch of a block begins with one, and so does a head.
+type Norm interface {
+	// Forward writes y from x and keeps in stats what Backward needs.
+	Forward(y, stats, x tensor.Tensor)
+	// Backward adds the gradients of the parameters, unless they are frozen, and writes dx, which may be dy.
+	Backward(dx, dy, x, stats tensor.Tensor)
+	// Stats allocates stats for so many rows.
+	Stats(rows int) tensor.Tensor
+	// Params lists the parameters.
+	Params() []*tensor.Param
+	// Init makes the norm scale its rows by 1 and shift them by 0.
+	Init()
+}
+
+// NewNorm allocates the norm of a configuration.
+func NewNorm(be backend.Backend, name string, cfg BlockConfig) Norm {
+	return NewLayerNorm(be, name, cfg.Width, cfg.Bias, cfg.Eps)
+}
+
+// LayerNorm normalises rows of C: y = (x-mean)/sqrt(var+eps) * weight + bias
+// (Ba, Kiros and Hinton, arXiv 1607.06450).
+type LayerNorm struct {
+	be     backend.Backend
+	Weight *tensor.Param // (C)
+	Bias   *tensor.Param // (C), or nil
+	Eps    float32
+}
+
+// NewLayerNorm allocates a layer named name.
+func NewLayerNorm(be backend.Backend, name string, C int, bias bool, eps float32) *LayerNorm {
+	l := &LayerNorm{be: be, Weight: newParam(be, name+".weight", tensor.Shape{C}, false), Eps: eps}
+	if bias {
+		l.Bias = newParam(be, name+".bias", tensor.Shape{C}, false)
+	}
+	return l
+}
+
+// Params lists weight and bias.
+func (l *LayerNorm) Params() []*tensor.Param { return appendParams(nil, l.Weight, l.Bias) }
+
+// Init sets the weight to 1 and the bias to 0.
+func (l *LayerNorm) Init() {
+	Fill(l.be, l.Weight, 1)
+	Fill(l.be, l.Bias, 0)
+}
+
+// Stats allocates room for the mean and rstd of each row (2,rows).
+func (l *LayerNorm) Stats(rows int) tensor.Tensor { return activation(l.be, tensor.Shape{2, rows}) }
+
+// Forward writes y from x and keeps mean and rstd of the rows in stats (2,rows).
+func (l *LayerNorm) Forward(y, stats, x tensor.Tensor) {
+	l.be.LayerNorm(y, stats, x, l.Weight.Value, valueOf(l.Bias), l.Eps)
+}
+
+// Backward adds the gradients of weight and bias, unless they are frozen, and
+// writes dx, which may be dy.
+func (l *LayerNorm) Backward(dx, dy, x, stats tensor.Tensor) {
+	l.be.LayerNormBackward(dx, gradOf(l.Weight), gradOf(l.Bias), dy, x, l.Weight.Value, stats)
+}
