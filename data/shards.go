@@ -39,7 +39,7 @@ func (h header) encode() []byte {
 }
 
 // parseHeader reads the header at the start of b, from a file of fileSize
-// bytes. The error is without package and file name.
+// bytes. The error does not name package or file.
 func parseHeader(b []byte, fileSize int64) (header, error) {
 	bad := func(format string, args ...any) (header, error) {
 		return header{}, fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
@@ -73,23 +73,23 @@ func parseHeader(b []byte, fileSize int64) (header, error) {
 	return h, nil
 }
 
-// OpenOptions say what to check when shards are opened. The zero value checks
+// OpenOptions are checks to make when shards are opened. The zero value checks
 // the headers and that the set is complete.
 type OpenOptions struct {
 	// Checksum reads all tokens once and compares their checksums.
 	Checksum bool
-	// VocabSize, if not 0, must be that of the set.
+	// VocabSize, if not 0, must equal the set's.
 	VocabSize int
-	// Fingerprint, if not zero, must be that of the set.
+	// Fingerprint, if not zero, must equal the set's.
 	Fingerprint [32]byte
 }
 
-// ErrTokenizer marks a set written with another tokenizer than the one asked
-// for.
+// ErrTokenizer is wrapped by errors about a set written with another tokenizer
+// than OpenOptions require.
 var ErrTokenizer = errors.New("tokens of another tokenizer")
 
 // Shards are the Tokens of a set on disk, mapped into memory. The files must
-// not shrink while open; a ShardWriter never touches a file that has its name.
+// not shrink while open. (A ShardWriter never changes a finished file.)
 type Shards struct {
 	name   string
 	first  header
@@ -103,9 +103,9 @@ type shard struct {
 	unmap func() error
 }
 
-// OpenShards opens the set name in folder dir. A file that is not a whole shard
-// of this set is ErrCorrupt, one that is absent fs.ErrNotExist, and a set of
-// another tokenizer ErrTokenizer.
+// OpenShards opens the set name in folder dir. A damaged file, or one of
+// another set, is ErrCorrupt; a missing file is fs.ErrNotExist; a set of
+// another tokenizer is ErrTokenizer.
 func OpenShards(dir, name string, opts OpenOptions) (*Shards, error) {
 	s := &Shards{name: name}
 	for i := 0; i == 0 || uint32(i) < s.first.shards; i++ {
@@ -141,7 +141,7 @@ func (s *Shards) add(path string, index int, opts OpenOptions) error {
 	return nil
 }
 
-// check compares a header with the first of the set and with what is wanted.
+// check compares a header with the set's first header and with opts.
 func (s *Shards) check(h header, index int, tokens []byte, opts OpenOptions) error {
 	if index == 0 {
 		s.first = h
@@ -159,13 +159,13 @@ func (s *Shards) check(h header, index int, tokens []byte, opts OpenOptions) err
 	return nil
 }
 
-// Len returns the number of tokens of all shards.
+// Len returns the number of tokens in all shards.
 func (s *Shards) Len() int64 { return s.total }
 
 // VocabSize returns the vocabulary size of the tokenizer: all ids are below it.
 func (s *Shards) VocabSize() int { return s.first.vocab.Size }
 
-// Fingerprint returns the fingerprint of the tokenizer; zero: not known.
+// Fingerprint returns the tokenizer's fingerprint, zero if unknown.
 func (s *Shards) Fingerprint() [32]byte { return s.first.vocab.Fingerprint }
 
 // Read fills dst with the tokens from offset on, across shards. An id outside
@@ -189,7 +189,7 @@ func (s *Shards) Read(dst []int32, offset int64) error {
 	return nil
 }
 
-// Close unmaps the files. No Read may be running; later ones find no tokens.
+// Close unmaps the files. No Read may be running; a later Read finds no tokens.
 func (s *Shards) Close() error {
 	var err error
 	for _, sh := range s.shards {

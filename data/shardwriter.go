@@ -11,22 +11,23 @@ import (
 	"github.com/bdia-go/bdia/internal/idfile"
 )
 
-// DefaultShardTokens is the number of tokens of a full shard unless told
-// otherwise: 256 MiB of 2-byte tokens.
+// DefaultShardTokens is the default number of tokens in a full shard: 256 MiB of
+// 2-byte tokens.
 const DefaultShardTokens = 128 << 20
 
 // ShardOptions describe a set of shards to write.
 type ShardOptions struct {
 	// VocabSize is the number of tokens of the tokenizer: 1 to 2^31-1.
 	VocabSize int
-	// Fingerprint tells the tokenizer apart from others, so that tokens of one
-	// are not trained on with another. Zero: not known.
+	// Fingerprint identifies the tokenizer, so that its tokens are not used with
+	// another one. Zero means unknown.
 	Fingerprint [32]byte
-	// ShardTokens is the most tokens of one file; 0 means DefaultShardTokens.
+	// ShardTokens is the largest number of tokens in a file; 0 means
+	// DefaultShardTokens.
 	ShardTokens int64
 }
 
-// Validate reports the first option that cannot be meant.
+// Validate returns an error for the first invalid option.
 func (o ShardOptions) Validate() error {
 	if err := o.vocab().Validate(); err != nil {
 		return fmt.Errorf("data: %w", err)
@@ -41,19 +42,19 @@ func (o ShardOptions) vocab() idfile.Vocab {
 	return idfile.Vocab{Size: o.VocabSize, Fingerprint: o.Fingerprint}
 }
 
-// ShardWriter writes one set of token shards (see the package comment). It
-// holds one small buffer, whatever the length of the text. Nothing bears its
-// final name before Close, and a set is either whole or fails to open.
+// ShardWriter writes one set of token shards (see the package comment). It needs
+// one small buffer for text of any length. Files get their final names in Close,
+// so a set is either complete or fails to open.
 type ShardWriter struct {
 	dir, name string
 	opts      ShardOptions
 	width     int
-	shards    []newShard // the last one takes tokens unless it is full
+	shards    []newShard // tokens go to the last one, unless it is full
 	total     int64
 	err       error // first error; or errClosed
 }
 
-// newShard is a shard that is being written.
+// newShard is a shard under way.
 type newShard struct {
 	*idfile.Writer
 	count int64
@@ -61,9 +62,10 @@ type newShard struct {
 
 var errClosed = errors.New("data: shard writer is closed")
 
-// CreateShards starts the set name in folder dir, which is made if absent.
-// Close completes it and replaces an older set of that name; Abort drops it.
-// A set has one writer at a time: what an interrupted one left is removed.
+// CreateShards starts the set name in folder dir, creating dir if necessary. Close
+// completes the set and replaces an older one of that name; Abort drops it. Only
+// one writer at a time may write a set; the files of an interrupted writer are
+// removed.
 func CreateShards(dir, name string, opts ShardOptions) (*ShardWriter, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
@@ -81,7 +83,7 @@ func CreateShards(dir, name string, opts ShardOptions) (*ShardWriter, error) {
 func (w *ShardWriter) Len() int64 { return w.total }
 
 // Write appends ids. An id outside the vocabulary is an error that names its
-// position. After an error the writer only repeats it.
+// position. After an error, later calls return it again.
 func (w *ShardWriter) Write(ids []int32) error {
 	if w.err != nil {
 		return w.err
@@ -122,9 +124,9 @@ func (w *ShardWriter) put(ids []int32) int {
 	return n
 }
 
-// Close writes the headers, which need the totals, and gives the shards their
-// names. On an error, and if no token was written (ErrNoText), the set is
-// dropped as by Abort.
+// Close writes the headers, which have the totals, and renames the files to their
+// final names. On an error, or if no token was written (ErrNoText), it drops the
+// set like Abort.
 func (w *ShardWriter) Close() error {
 	defer w.Abort()
 	if w.err != nil {
@@ -138,8 +140,8 @@ func (w *ShardWriter) Close() error {
 			return fmt.Errorf("data: complete shard %d of %s: %w", i, w.name, err)
 		}
 	}
-	// Without its shard 0 a set does not open: the old one loses it first and
-	// the new one gets it last, so that a crash in between leaves no mixture.
+	// A set without shard 0 does not open. So remove the old shard 0 first and
+	// name the new one last: after a crash in between, no mixture of both opens.
 	if err := atomicfile.Remove(shardPath(w.dir, w.name, 0)); err != nil {
 		return fmt.Errorf("data: replace shard set %s: %w", w.name, err)
 	}
@@ -149,7 +151,7 @@ func (w *ShardWriter) Close() error {
 		}
 	}
 	for i := len(w.shards); os.Remove(shardPath(w.dir, w.name, i)) == nil; i++ {
-		// What is left of a longer old set goes.
+		// Remove the rest of a longer old set.
 	}
 	return nil
 }

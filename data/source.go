@@ -15,11 +15,10 @@ import (
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
-// Encoder is what this package needs of a tokenizer.
+// Encoder is the part of a tokenizer that this package needs.
 type Encoder interface {
-	// EncodeStream encodes the text of r and hands the ids on in pieces, in
-	// order. A piece is valid only during the call of emit. An error of emit
-	// ends the encoding and is returned.
+	// EncodeStream encodes the text of r and calls emit with the ids in pieces, in order. A piece is valid only
+	// during the call. If emit returns an error, encoding stops with it.
 	EncodeStream(r io.Reader, emit func(ids []int32) error) error
 	// VocabSize returns the number of tokens; ids are below it.
 	VocabSize() int
@@ -28,17 +27,16 @@ type Encoder interface {
 // SourceOptions choose the files of a Source. The zero value takes every text
 // file.
 type SourceOptions struct {
-	// Extensions are the endings to keep, with their dot (".go"). Empty keeps
-	// every file. They do not apply to a path that is itself a file.
+	// Extensions are the endings to keep, with their dot (".go"); empty keeps every file. A path that is itself a
+	// file is always kept.
 	Extensions []string
 	// SkipDirs are names of folders to leave out at any depth ("testdata").
 	SkipDirs []string
-	// MaxBytes ends the source after so many bytes; the last file is cut at
-	// the end of a character. 0 takes everything.
+	// MaxBytes limits the text in bytes; the last file is cut between characters. 0 means no limit.
 	MaxBytes int64
 }
 
-// Validate reports the first option that cannot be meant.
+// Validate returns an error for the first invalid option.
 func (o SourceOptions) Validate() error {
 	if o.MaxBytes < 0 {
 		return fmt.Errorf("data: MaxBytes %d is negative: give 0 for no limit", o.MaxBytes)
@@ -62,10 +60,9 @@ type Source struct {
 	Files []File
 }
 
-// Open lists the text of path: the file itself, or the files of a folder and
-// its sub-folders in lexical order. Files that are compressed by gzip are unpacked. In a folder, hidden files and folders,
-// links, empty files and binary files (a zero byte in the first 8 KiB) are left
-// out. A path without text is ErrNoText.
+// Open lists the text of path: the file itself, or the files of a folder and its sub-folders in lexical order. Gzip
+// files are unpacked. In a folder, hidden files and folders, links, empty files and binary files (a zero byte in the
+// first 8 KiB) are left out. A path without text is ErrNoText.
 func Open(path string, opts SourceOptions) (*Source, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
@@ -121,8 +118,8 @@ func Open(path string, opts SourceOptions) (*Source, error) {
 	return src, nil
 }
 
-// takes reports whether a file in a folder qualifies by name, that of a compressed one
-// with or without .gz.
+// takes reports whether a file in a folder has one of the extensions. A compressed file qualifies with or without its
+// .gz.
 func (o SourceOptions) takes(name string) bool {
 	if strings.HasPrefix(name, ".") {
 		return false
@@ -131,8 +128,8 @@ func (o SourceOptions) takes(name string) bool {
 	return len(o.Extensions) == 0 || has(name) || has(strings.TrimSuffix(name, ".gz"))
 }
 
-// textSize returns how many bytes of a file to take: 0 of a binary file, else
-// its size, or at most limit (if limit > 0) cut before an unfinished character.
+// textSize returns the number of bytes to take of a file: 0 for a binary file, else its size. With limit > 0 it is at
+// most limit, less the beginning of a character that limit would cut.
 func textSize(path string, limit int64) (int64, error) {
 	f, err := openText(path)
 	if err != nil {
@@ -200,8 +197,8 @@ func (t *textFile) Read(p []byte) (int, error) {
 // Close closes the file.
 func (t *textFile) Close() error { return t.file.Close() }
 
-// size returns how many bytes the text has, when n of them have been read. Counting
-// in compressed text ends beyond limit, if that is above 0.
+// size returns the length of the text in bytes, after n bytes have been read. In compressed text it stops counting
+// beyond limit, if limit > 0.
 func (t *textFile) size(n, limit int64) (int64, error) {
 	packed, err := t.Packed()
 	if err != nil {
@@ -231,8 +228,8 @@ func (s *Source) Bytes() int64 {
 	return n
 }
 
-// Reader returns the text of all files as one stream, nothing between them.
-// It opens one file at a time; reading to the end or Close closes it.
+// Reader returns the text of all files as one stream, with nothing between files. It opens one file at a time;
+// reading to the end or Close closes it.
 func (s *Source) Reader() io.ReadCloser { return &sourceReader{files: s.Files} }
 
 type sourceReader struct {
@@ -273,18 +270,16 @@ func (r *sourceReader) Close() error {
 	return err
 }
 
-// EncodeOptions choose what Encode does besides encoding.
+// EncodeOptions are the options of Encode.
 type EncodeOptions struct {
-	// Separator is put between two files: usually the end-of-text id, or
-	// nothing.
+	// Separator is put between two files: usually the end-of-text id, or no ids.
 	Separator []int32
 	// Progress, if set, is called with the number of bytes read so far.
 	Progress func(bytes int64)
 }
 
-// Encode encodes each file on its own and hands the ids on in pieces, in order;
-// a piece is valid only during the call of emit, which may be the Write of a
-// ShardWriter. Memory does not grow with the text.
+// Encode encodes each file on its own and calls emit with the ids in pieces, in order. A piece is valid only during
+// the call. emit may be a ShardWriter's Write. Memory does not grow with the text.
 func (s *Source) Encode(enc Encoder, opts EncodeOptions, emit func(ids []int32) error) error {
 	var done int64
 	for i, file := range s.Files {

@@ -22,14 +22,14 @@ type Stream struct {
 	Text io.Reader
 }
 
-// Lines calls each with the segments of parallel files, in order: a hypothesis and
-// its references, without white space at the end; the slice is used again. Lines end
-// with \n. It stops at an error of each.
+// Lines calls each with the segments of parallel files, in order: a hypothesis and its
+// references, without white space at the end. The slice is reused. Lines end with \n. It
+// stops when each returns an error.
 //
-// Files of different length are an ErrLineCount, lines that are too long or not UTF-8
-// an ErrText, and empty lines of references an ErrEmptyReference, unless allowEmpty.
-// Such files are read to the end, without further calls, so that the message has the
-// whole count.
+// Errors wrap ErrLineCount for files of different length, ErrText for lines that are too
+// long or not UTF-8, and ErrEmptyReference for empty lines of references, unless
+// allowEmpty. After such an error the files are still read to the end, without calls, so
+// that the message has the total count.
 func Lines(hypotheses Stream, references []Stream, allowEmpty bool, each func(hypothesis string, references []string) error) error {
 	files := make([]*lineReader, 0, len(references)+1)
 	for i, s := range append(references[:len(references):len(references)], hypotheses) {
@@ -60,7 +60,8 @@ func Lines(hypotheses Stream, references []Stream, allowEmpty bool, each func(hy
 	}
 }
 
-// verdict is what the files, read to the end, have against them; the hypotheses come last.
+// verdict returns the first problem of the files after they have been read to the end; the
+// hypotheses come last.
 func verdict(files []*lineReader) error {
 	for _, f := range files {
 		if f.invalid.count > 0 {
@@ -122,7 +123,7 @@ func newLineReader(s Stream, refuseEmpty bool) *lineReader {
 	return &lineReader{name: s.Name, text: textfile.New(s.Text, textfile.Options{KeepMark: true}), refuseEmpty: refuseEmpty}
 }
 
-// good tells whether there is nothing to complain about so far.
+// good reports whether the file has had no problem so far.
 func (f *lineReader) good() bool {
 	return f.invalid.count == 0 && (!f.refuseEmpty || f.empty.count == 0)
 }

@@ -28,7 +28,7 @@ type BatchOptions struct {
 	Tokens  int     // limit of a batch: pairs times the padded lengths of both sides, Begin and End included
 	Window  int     // pairs sorted together; more pad less and mix less; 0: DefaultWindow
 	Seed    uint64  // of the order
-	Special Special // ids besides those of the sentences
+	Special Special // ids added to the tokens of sentences
 }
 
 // Validate returns an error for the first invalid option.

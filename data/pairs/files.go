@@ -14,28 +14,29 @@ import (
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
-// Errors of reading text that callers tell apart with errors.Is.
+// Errors of reading text, for errors.Is.
 var (
-	// ErrNoPairs marks text, or a part of it, that holds no pairs.
+	// ErrNoPairs is wrapped by errors about text, or a part of it, without pairs.
 	ErrNoPairs = errors.New("no sentence pairs")
-	// ErrFormat marks a file that cannot be read as what it is said to be.
+	// ErrFormat is wrapped by errors about a file that is not in its stated format.
 	ErrFormat = errors.New("not a file of sentence pairs")
-	// ErrColumns is an ErrFormat: a file without the columns, or keys of JSON, that
-	// are asked for.
+	// ErrColumns is an ErrFormat: the file does not have the requested columns or
+	// JSON keys.
 	ErrColumns = fmt.Errorf("%w in these columns", ErrFormat)
-	// ErrLineCounts marks two parallel files that are not of the same length.
+	// ErrLineCounts is wrapped by errors about parallel files of different length.
 	ErrLineCounts = errors.New("files differ in their numbers of lines")
-	// ErrTooLong marks a line, or a row of a CSV file, of more than MaxLine bytes,
-	// or a sentence of more tokens than allowed.
+	// ErrTooLong is wrapped by errors about a line or CSV row of more than MaxLine
+	// bytes, or a sentence with too many tokens.
 	ErrTooLong = errors.New("too long")
-	// ErrText marks a sentence that is not text or that a row does not have.
+	// ErrText is wrapped by errors about a sentence that is not text or is missing
+	// from its row.
 	ErrText = errors.New("unusable sentence")
 )
 
-// MaxLine is the most bytes of a line, or of a row of a CSV file.
+// MaxLine is the largest length of a line or CSV row, in bytes.
 const MaxLine = textfile.MaxLine
 
-// Format is how a file holds pairs; see the package comment.
+// Format is the format of a file of pairs; see the package comment.
 type Format string
 
 const (
@@ -48,18 +49,18 @@ const (
 // Formats lists the formats.
 func Formats() []Format { return []Format{Lines, TSV, CSV, JSONL} }
 
-// Files say where pairs are. A column is the name that the header gives it, or its
+// Files are the files and columns of pairs. A column is a name in the header, or a
 // number from 1.
 type Files struct {
 	Source       string `yaml:"source"`        // the file of the source sentences, or of both
 	Target       string `yaml:"target"`        // the file of the target sentences; empty: Source has both
 	Format       Format `yaml:"format"`        // empty: lines if there is Target, else by the ending of Source
-	Header       bool   `yaml:"header"`        // the first line of a TSV file names its columns; that of a CSV file always does
-	SourceColumn string `yaml:"source_column"` // empty: 1; of JSONL prompt
-	TargetColumn string `yaml:"target_column"` // empty: 2; of JSONL completion
+	Header       bool   `yaml:"header"`        // the first line of a TSV file has the names of its columns, as it always does in a CSV file
+	SourceColumn string `yaml:"source_column"` // empty: 1; in JSONL: prompt
+	TargetColumn string `yaml:"target_column"` // empty: 2; in JSONL: completion
 }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (f Files) Validate() error {
 	format, err := f.format()
 	switch {
@@ -98,19 +99,19 @@ func (f Files) format() (Format, error) {
 	return "", fmt.Errorf("pairs: %s does not end in .csv, .tsv or .jsonl: give the file of its other side, or a format", f.Source)
 }
 
-// row is what a line of the input says, before it is looked at.
+// row is the content of a line of input, not yet checked.
 type row struct {
 	line    int    // from 1, the first one of a row with line breaks
-	missing string // why there are no sentences, or "", and the reason that is counted
+	missing string // why sentences are missing, or "", and the reason to count
 	reason  Reason
 	sides   [2]string
-	origin  string // the source whose part the pair belongs to; empty: its own
+	origin  string // the source sentence that decides the pair's part; empty: its own
 }
 
 // rows reads the rows of open files; after the last one it returns io.EOF.
 type rows interface{ next() (row, error) }
 
-// openFiles opens the one or two files. They are to be closed, after an error too.
+// openFiles opens the one or two files. Close them, after an error too.
 func openFiles(f Files) ([]*input, error) {
 	var inputs []*input
 	for _, path := range []string{f.Source, f.Target} {
@@ -160,8 +161,8 @@ func newRows(f Files, inputs []*input) (rows, error) {
 	}
 }
 
-// findColumns returns the places of both columns. Without a header, they have to
-// be numbers.
+// findColumns returns the places of both columns. Without a header they must be
+// numbers.
 func findColumns(f Files, header []string) (columns [2]int, err error) {
 	for i := range header {
 		header[i] = strings.TrimSpace(header[i])
@@ -252,7 +253,7 @@ func (in *input) line() (string, error) {
 	return string(textfile.Trim(line)), nil
 }
 
-// wrong adds the file's name to an error of reading it.
+// wrong adds the file's name to an error from reading it.
 func (in *input) wrong(err error) error {
 	if errors.Is(err, textfile.ErrDamaged) {
 		err = fmt.Errorf("%w: %w", ErrFormat, err)
@@ -351,7 +352,7 @@ func (t *table) next() (r row, err error) {
 	return r, nil
 }
 
-// bounded fails a read after so many bytes.
+// bounded is a reader that fails after a number of bytes.
 type bounded struct {
 	r    io.Reader
 	left int

@@ -11,15 +11,17 @@ import (
 	"github.com/bdia-go/bdia/internal/mmap"
 )
 
-// Errors of stored sets that callers tell apart with errors.Is.
+// Errors of stored sets, for errors.Is.
 var (
-	// ErrCorrupt marks a file whose bytes cannot be what a Writer wrote.
+	// ErrCorrupt is wrapped by errors about a file that a Writer cannot have
+	// written.
 	ErrCorrupt = errors.New("corrupt set of pairs")
-	// ErrTokenizer marks a set written with other tokenizers than those asked for.
+	// ErrTokenizer is wrapped by errors about a set written with other tokenizers
+	// than OpenOptions require.
 	ErrTokenizer = errors.New("tokens of another tokenizer")
 )
 
-// MaxTokens is the most tokens of a sentence.
+// MaxTokens is the largest number of tokens in a sentence.
 const MaxTokens = math.MaxUint16 - 1
 
 const (
@@ -40,12 +42,12 @@ type header struct {
 	crc    uint32
 }
 
-// Vocabulary says which tokens a side of a set has.
+// Vocabulary describes the tokens of one side of a set.
 type Vocabulary struct {
 	// Size is the number of tokens of the tokenizer: 1 to 2^31-1.
 	Size int
-	// Fingerprint tells the tokenizer apart from others, so that tokens of one
-	// are not trained on with another. Zero: not known.
+	// Fingerprint identifies the tokenizer, so that its tokens are not used with
+	// another one. Zero means unknown.
 	Fingerprint [32]byte
 }
 
@@ -63,7 +65,7 @@ func (h header) encode() []byte {
 }
 
 // parseHeader reads the header at the start of b, from a file of fileSize bytes.
-// The error is without package and file name.
+// The error does not name package or file.
 func parseHeader(b []byte, fileSize int64) (header, error) {
 	bad := func(format string, args ...any) (header, error) {
 		return header{}, fmt.Errorf("%w: %s", ErrCorrupt, fmt.Sprintf(format, args...))
@@ -93,18 +95,18 @@ func parseHeader(b []byte, fileSize int64) (header, error) {
 	return h, nil
 }
 
-// OpenOptions say what to check when a set is opened. The zero value checks the
+// OpenOptions are checks to make when a set is opened. The zero value checks the
 // header and the lengths.
 type OpenOptions struct {
 	// Checksum reads all bytes once and compares their checksum.
 	Checksum bool
-	// Source and Target, where not zero, must be those of the set.
+	// Source and Target, if not zero, must equal the set's.
 	Source, Target Vocabulary
 }
 
-// Set is the pairs of a stored set, mapped into memory. Its methods may be
-// called from several goroutines, except Close. The file must not shrink while
-// open; a Writer never touches a file that has its name.
+// Set is a stored set of pairs, mapped into memory. Its methods may be called from
+// several goroutines, except Close. The file must not shrink while open. (A Writer
+// never changes a finished file.)
 type Set struct {
 	path    string
 	h       header
@@ -114,9 +116,9 @@ type Set struct {
 	unmap   func() error
 }
 
-// Open opens the set name in folder dir. A file that is not a whole set is
-// ErrCorrupt, one that is absent fs.ErrNotExist, and a set of other tokenizers
-// ErrTokenizer. It takes 8 bytes of memory for each pair.
+// Open opens the set name in folder dir. A damaged file is ErrCorrupt, a missing
+// one fs.ErrNotExist, and a set of other tokenizers ErrTokenizer. It takes 8 bytes
+// of memory for each pair.
 func Open(dir, name string, o OpenOptions) (*Set, error) {
 	s := &Set{path: setPath(dir, name)}
 	if err := s.open(o); err != nil {
@@ -139,7 +141,7 @@ func (s *Set) open(o OpenOptions) error {
 	return nil
 }
 
-// parse takes b, the bytes of a whole file, as those of s.
+// parse sets s to the set in b, the bytes of a whole file.
 func (s *Set) parse(b []byte, o OpenOptions) (err error) {
 	if s.h, err = parseHeader(b, int64(len(b))); err != nil {
 		return err
@@ -177,10 +179,10 @@ func (s *Set) parse(b []byte, o OpenOptions) (err error) {
 // Len returns the number of pairs.
 func (s *Set) Len() int { return len(s.starts) }
 
-// Tokens returns the number of tokens of all pairs, both sides.
+// Tokens returns the number of tokens in all pairs, on both sides.
 func (s *Set) Tokens() int64 { return s.h.tokens }
 
-// Vocabularies returns those of the tokenizers.
+// Vocabularies returns the vocabularies of both tokenizers.
 func (s *Set) Vocabularies() (source, target Vocabulary) { return s.h.source, s.h.target }
 
 // Lengths returns the numbers of tokens of pair i, 0 <= i < Len.
@@ -189,21 +191,20 @@ func (s *Set) Lengths(i int) (source, target int) {
 	return int(binary.LittleEndian.Uint16(b)), int(binary.LittleEndian.Uint16(b[2:]))
 }
 
-// Source copies the tokens of the source sentence of pair i to dst, as many as
-// fit, and returns their number; Target those of its translation. A token outside
-// the vocabulary is ErrCorrupt.
+// Source copies the tokens of pair i's source sentence to dst, as many as fit, and
+// returns their number. A token outside the vocabulary is ErrCorrupt.
 func (s *Set) Source(dst []int32, i int) (int, error) {
 	source, _ := s.Lengths(i)
 	return s.read(dst[:min(len(dst), source)], s.starts[i], s.h.source, i)
 }
 
-// Target is described with Source.
+// Target is Source for the target sentence.
 func (s *Set) Target(dst []int32, i int) (int, error) {
 	source, target := s.Lengths(i)
 	return s.read(dst[:min(len(dst), target)], s.starts[i]+int64(source), s.h.target, i)
 }
 
-// read fills dst with the tokens from position at on, which belong to pair i.
+// read fills dst with the tokens of pair i that start at position at.
 func (s *Set) read(dst []int32, at int64, v Vocabulary, i int) (int, error) {
 	b := s.tokens[at*int64(s.h.width):]
 	if bad := idfile.Decode(dst, b, s.h.width, v.Size); bad >= 0 {

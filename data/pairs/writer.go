@@ -10,8 +10,8 @@ import (
 	"github.com/bdia-go/bdia/internal/idfile"
 )
 
-// Writer writes a stored set (see the package comment). Nothing bears the set's
-// name before Close. It holds 4 bytes of memory for each pair.
+// Writer writes a stored set (see the package comment). The file gets its name
+// in Close. A Writer needs 4 bytes of memory for each pair.
 type Writer struct {
 	name    string
 	h       header
@@ -22,9 +22,10 @@ type Writer struct {
 
 var errClosed = errors.New("pairs: writer is closed")
 
-// Create starts the set name in folder dir, which is made if absent. Close
-// completes it and replaces an older set of that name; Abort drops it. A set has
-// one writer at a time: what an interrupted one left is removed.
+// Create starts the set name in folder dir, creating dir if necessary. Close
+// completes the set and replaces an older one of that name; Abort drops it. Only
+// one writer at a time may write a set; the files of an interrupted writer are
+// removed.
 func Create(dir, name string, source, target Vocabulary) (*Writer, error) {
 	for _, v := range []Vocabulary{source, target} {
 		if err := idfile.Vocab(v).Validate(); err != nil {
@@ -45,9 +46,9 @@ func Create(dir, name string, source, target Vocabulary) (*Writer, error) {
 // Len returns the number of pairs written so far.
 func (w *Writer) Len() int { return w.h.pairs }
 
-// Add appends a pair. A sentence of more than MaxTokens, and an id outside its
-// vocabulary, is an error that names the pair. After an error the writer only
-// repeats it.
+// Add appends a pair. A sentence of more than MaxTokens or an id outside its
+// vocabulary is an error that names the pair. After an error, later calls return
+// it again.
 func (w *Writer) Add(source, target []int32) error {
 	if w.err != nil {
 		return w.err
@@ -83,8 +84,8 @@ func (w *Writer) check(ids []int32, v Vocabulary) error {
 	return nil
 }
 
-// Close writes the lengths and the header and gives the set its name. On an
-// error, and if there is no pair (ErrNoPairs), the set is dropped as by Abort.
+// Close writes the lengths and the header and renames the file to its final
+// name. On an error, or without pairs (ErrNoPairs), it drops the set like Abort.
 func (w *Writer) Close() error {
 	defer w.Abort()
 	if w.err != nil {

@@ -1,7 +1,7 @@
-// Package idfile is what the files of token ids share, shards of text and sets
-// of pairs: a header of 128 bytes with its own checksum, ids of 2 or 4 bytes, and
-// a writer. All numbers are little-endian. What a kind of file keeps in its header
-// is its own business; the frame is the same:
+// Package idfile is the common part of files of token ids (shards of text, and
+// sets of pairs): a header of 128 bytes with its own checksum, ids of 2 or 4
+// bytes, and a writer. All numbers are little-endian. Each kind of file has its
+// own header fields within the same frame:
 //
 //	offset  bytes
 //	     0      8  magic
@@ -11,8 +11,7 @@
 //	   124      4  CRC-32C of bytes 0 to 123
 //	   128         ids, and what the kind of file has after them
 //
-// Errors name neither package nor file: callers know both, and give the errors
-// their own class.
+// Errors name neither package nor file: callers know both and wrap the errors.
 package idfile
 
 import (
@@ -26,7 +25,7 @@ import (
 // HeaderSize is the number of bytes of a header.
 const HeaderSize = 128
 
-const sumAt = 124 // of the header's checksum
+const sumAt = 124 // offset of the header's checksum
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -77,13 +76,13 @@ func (k Kind) Check(b []byte) error {
 	return nil
 }
 
-// Vocab says which tokens a file has.
+// Vocab describes the tokens of a file.
 type Vocab struct {
 	Size        int      // number of tokens, 1 to 2^31-1
 	Fingerprint [32]byte // of the tokenizer; zero: not known
 }
 
-// Validate reports a size that no vocabulary has.
+// Validate returns an error for an impossible size.
 func (v Vocab) Validate() error {
 	if v.Size < 1 || int64(v.Size) > math.MaxInt32 {
 		return fmt.Errorf("vocabulary of %d tokens: it must have 1 to %d", v.Size, math.MaxInt32)
@@ -91,8 +90,8 @@ func (v Vocab) Validate() error {
 	return nil
 }
 
-// Match reports how v, of a file, differs from the vocabulary that is wanted. A
-// zero size or fingerprint of want matches all.
+// Match returns an error if v, from a file, differs from the wanted vocabulary. A
+// zero size or fingerprint in want matches any.
 func (v Vocab) Match(want Vocab) error {
 	if want.Size != 0 && want.Size != v.Size {
 		return fmt.Errorf("vocabulary of %d, wanted %d: encode the text anew", v.Size, want.Size)
@@ -103,8 +102,8 @@ func (v Vocab) Match(want Vocab) error {
 	return nil
 }
 
-// Width returns the bytes of an id in a file of these vocabularies: 2 when none
-// has more than 65536 tokens, else 4.
+// Width returns the bytes of an id in a file of these vocabularies: 2 if each has
+// at most 65536 tokens, else 4.
 func Width(vocabs ...Vocab) int {
 	for _, v := range vocabs {
 		if v.Size > 1<<16 {

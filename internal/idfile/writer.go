@@ -10,11 +10,11 @@ import (
 	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
-// bufferBytes is how much a Writer gathers before it writes.
+// bufferBytes is the size of a Writer's buffer.
 const bufferBytes = 64 << 10
 
-// Prepare makes the folder dir for the files of the set name. What interrupted
-// writers left of files with names like pattern, as path.Match has it, goes.
+// Prepare makes the folder dir for the files of the set name. It removes the files
+// of interrupted writers with names that match pattern (see path.Match).
 func Prepare(dir, name, pattern string) error {
 	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, `/\*?[`) {
 		return fmt.Errorf("set name %q: give a plain file name such as \"train\"", name)
@@ -28,8 +28,8 @@ func Prepare(dir, name, pattern string) error {
 	return nil
 }
 
-// Writer writes one file, which has its name only after Commit. It holds a small
-// buffer until Close. A caller that meets an error aborts.
+// Writer writes one file, which gets its name in Commit. It has a small buffer
+// until Close. After an error call Abort.
 type Writer struct {
 	file  *atomicfile.File
 	width int
@@ -37,8 +37,8 @@ type Writer struct {
 	buf   []byte
 }
 
-// Create starts the file at path, of ids of width bytes, with room for its header.
-// Defer Abort, which removes the file unless it was committed.
+// Create starts the file at path, of ids of width bytes, and leaves space for its
+// header. Defer Abort, which removes the file unless it was committed.
 func Create(path string, width int) (*Writer, error) {
 	f, err := atomicfile.Create(path)
 	if err != nil {
@@ -91,7 +91,7 @@ func (w *Writer) write(b []byte) error {
 	return err
 }
 
-// Close ends the ids and syncs the file, which waits for its header.
+// Close flushes and syncs the file; only its header is still missing.
 func (w *Writer) Close() error {
 	if w.buf == nil {
 		return nil

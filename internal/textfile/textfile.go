@@ -1,5 +1,5 @@
-// Package textfile reads text as users have it: plain or compressed by gzip, with
-// or without a byte order mark, with lines that end in LF or CR LF.
+// Package textfile reads text files of users: plain or gzip, with or without a byte
+// order mark, with lines that end in LF or CR LF.
 //
 // Errors name neither package nor file: callers know both.
 package textfile
@@ -13,15 +13,16 @@ import (
 	"io"
 )
 
-// MaxLine is the most bytes of a line, without its end. It bounds the memory that
-// a file without line breaks takes.
+// MaxLine is the largest length of a line in bytes, without its end. It limits the
+// memory for a file without line breaks.
 const MaxLine = 1 << 20
 
-// Errors that callers tell apart with errors.Is.
+// Errors for errors.Is.
 var (
-	// ErrTooLong is the error of a line of more than MaxLine bytes.
+	// ErrTooLong is the error for a line of more than MaxLine bytes.
 	ErrTooLong = errors.New("the line is longer than 1 MiB")
-	// ErrDamaged marks text that begins as gzip does and cannot be unpacked.
+	// ErrDamaged is wrapped by errors about text that begins like gzip and cannot
+	// be unpacked.
 	ErrDamaged = errors.New("its compressed data are damaged")
 )
 
@@ -30,17 +31,18 @@ const (
 	byteOrderMark = "\ufeff"
 )
 
-// Options say how to read a text. The zero value is right for most.
+// Options are the options of New. The zero value is right for most texts.
 type Options struct {
-	// KeepMark makes a byte order mark a part of the text. Else it is passed over.
+	// KeepMark keeps a byte order mark as part of the text. Otherwise it is
+	// skipped.
 	KeepMark bool
-	// Buffer is the most text in bytes that is taken at a time; 0 means 64 KiB.
+	// Buffer is the size of the read buffer in bytes; 0 means 64 KiB.
 	Buffer int
 }
 
-// Reader reads a text by bytes, by lines, or both. It reads nothing before it is
-// asked, and then waits for no more than it needs, so a text may come from a
-// terminal. It is for one goroutine, and of no use after an error.
+// Reader reads a text by bytes, by lines, or both. It reads only when called and
+// never waits for more input than it needs, so a text may come from a terminal. It
+// is for one goroutine. After an error it must not be used.
 type Reader struct {
 	o      Options
 	source source
@@ -52,7 +54,8 @@ type Reader struct {
 	lines  int
 }
 
-// source keeps the error of what is read, which is none of the text.
+// source remembers an error of the underlying reader, so that it is not taken for
+// damaged text.
 type source struct {
 	r   io.Reader
 	err error
@@ -126,14 +129,14 @@ func Trim(line []byte) []byte {
 // Lines returns how many lines Line has returned.
 func (r *Reader) Lines() int { return r.lines }
 
-// More reports whether a whole line has arrived, for which Line does not wait.
+// More reports whether a whole line has arrived, so that Line will not wait.
 func (r *Reader) More() bool {
 	here, _ := r.text.Peek(r.text.Buffered())
 	return bytes.IndexByte(here, '\n') >= 0
 }
 
-// begin unpacks gzip and passes over a byte order mark. It waits for no more than a
-// byte, unless that is the first of either.
+// begin prepares to unpack gzip and skips a byte order mark. It waits for one byte
+// only, unless that byte starts either.
 func (r *Reader) begin() error {
 	if !r.begun {
 		r.begun = true
@@ -175,7 +178,7 @@ func (r *Reader) starts(prefix string) (bool, error) {
 	return string(head) == prefix, err
 }
 
-// wrong marks err as damage if it comes of unpacking.
+// wrong marks err as damage if unpacking caused it.
 func (r *Reader) wrong(err error) error {
 	if err == nil || err == io.EOF || !r.packed || r.source.err != nil {
 		return err
