@@ -65,8 +65,8 @@ func Wrap(text string, columns int) string {
 	return strings.Join(out, "\n")
 }
 
-// WrapCommands wraps command lines, one a line, as a shell continues them: with a backslash. It breaks before flags, and
-// puts the comment at the end of a long line above it.
+// WrapCommands wraps command lines, one a line, with a backslash at each break, as a shell continues lines. It breaks
+// before flags, and puts the comment at the end of a long line above it.
 func WrapCommands(text string, columns int) string {
 	var out []string
 	for _, line := range strings.Split(text, "\n") {
