@@ -31,7 +31,7 @@ func allowed(lines int) int { return max(1, lines*perThousand/1000) }
 // hardWords lists folders that still exceed the limits, with all below them. It only shrinks.
 var hardWords = []string{
 	"cmd/bdia",
-	"examples/e2e",
+	"experiments/e2e",
 	"model",
 	"nn",
 	"train",
