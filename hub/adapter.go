@@ -56,11 +56,11 @@ func WeightsDir(dir string) (string, error) {
 	} else if again {
 		return "", fmt.Errorf("%s: %w: its adapters stand beside %s, which %w; merge those first", dir, convert.ErrUnsupported, c.Base, ErrAdapters)
 	}
-	run, err := settingsOf(RunOf(dir))
+	run, err := ReadSettings(RunOf(dir))
 	if err != nil {
 		return "", err
 	}
-	return c.Base, CheckBase(c.Base, run.base)
+	return c.Base, CheckBase(c.Base, run.Base)
 }
 
 // Fingerprint identifies the weights of the model folder dir, which it reads to the end.

@@ -94,13 +94,13 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err := f.describe(o); err != nil {
 		return nil, err
 	}
-	run, err := settingsOf(f.Run)
+	run, err := ReadSettings(f.Run)
 	if err != nil {
 		return nil, err
 	}
-	f.Grid = run.grid
-	if run.task == completion {
-		f.Separator = &run.separator
+	f.Grid = run.Grid
+	if run.Task == completion {
+		f.Separator = &run.Separator
 	}
 	return f, nil
 }

@@ -30,35 +30,36 @@ const (
 	completion  = "completion"
 )
 
-// settings are the scalars of a run that a model needs.
-type settings struct {
-	task      string
-	grid      bdia.Grid
-	separator string // between prompt and completion
-	base      string // fingerprint of the weights below a run's adapters; empty: not known
+// Settings are what a model needs of a run's settings.
+type Settings struct {
+	Task      string // what the run learned, "completion" for example; empty: there is no run
+	Grid      bdia.Grid
+	Separator string // between prompt and completion
+	Base      string // fingerprint of the weights below the run's adapters; empty: not known
 }
 
 // ErrSettings is wrapped by the error for a bdia.yaml in a form that is not read here.
 var ErrSettings = errors.New("not as a run writes it")
 
-// settingsOf reads the settings of the run directory run; an empty run has no grid.
-func settingsOf(run string) (settings, error) {
+// ReadSettings reads the settings of the run directory run. For an empty run, or a folder
+// that is no run directory, they are empty, with bdia.NoGrid.
+func ReadSettings(run string) (Settings, error) {
 	if run == "" {
-		return settings{grid: bdia.NoGrid}, nil
+		return Settings{Grid: bdia.NoGrid}, nil
 	}
 	path := filepath.Join(run, RunFile)
 	text, err := textfile.ReadFile(path, maxSettings)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return settings{grid: bdia.NoGrid}, nil
+		return Settings{Grid: bdia.NoGrid}, nil
 	case errors.As(err, new(*textfile.TooLargeError)):
-		return settings{}, fmt.Errorf("%w: %w", err, ErrSettings)
+		return Settings{}, fmt.Errorf("%w: %w", err, ErrSettings)
 	case err != nil:
-		return settings{}, err
+		return Settings{}, err
 	}
 	s, err := parseSettings(string(text))
 	if err != nil {
-		return settings{}, fmt.Errorf("%s: %w", path, err)
+		return Settings{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
 }
@@ -67,21 +68,21 @@ func settingsOf(run string) (settings, error) {
 var wanted = map[string][]string{"": {"task"}, "method": {"grid"}, "tune": {"separator", "base"}}
 
 // parseSettings reads the wanted scalars. What is missing has the default of a new run.
-func parseSettings(text string) (settings, error) {
+func parseSettings(text string) (Settings, error) {
 	values, err := scalars(text)
 	if err != nil {
-		return settings{}, err
+		return Settings{}, err
 	}
-	s := settings{task: "text", grid: bdia.DefaultGrid, separator: "\n", base: values["tune.base"]}
+	s := Settings{Task: "text", Grid: bdia.DefaultGrid, Separator: "\n", Base: values["tune.base"]}
 	if v, ok := values["task"]; ok {
-		s.task = v
+		s.Task = v
 	}
 	if v, ok := values["tune.separator"]; ok {
-		s.separator = v
+		s.Separator = v
 	}
 	if v, ok := values["method.grid"]; ok {
-		if s.grid, err = bdia.ParseGrid(v); err != nil {
-			return settings{}, fmt.Errorf("method.grid: %w", err)
+		if s.Grid, err = bdia.ParseGrid(v); err != nil {
+			return Settings{}, fmt.Errorf("method.grid: %w", err)
 		}
 	}
 	return s, nil

@@ -1,0 +1,64 @@
+package train
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/hub"
+)
+
+// sameSettings compares what the reader by hand takes from a bdia.yaml with what the YAML
+// library reads.
+func sameSettings(t *testing.T, text string) (read bool) {
+	t.Helper()
+	dir := t.TempDir()
+	path := filepath.Join(dir, hub.RunFile)
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	got, err := hub.ReadSettings(dir)
+	if err != nil {
+		return false
+	}
+	cfg := DefaultConfig()
+	if ReadConfig(path, &cfg) != nil || cfg.Task != TaskCompletion {
+		return true // not a run's settings, or of a task that has no separator
+	}
+	want := hub.Settings{Task: string(cfg.Task), Grid: cfg.Method.Grid, Separator: string(cfg.Tune.Separator), Base: cfg.Tune.Base}
+	if got != want {
+		t.Errorf("%q: %+v; the YAML library reads %+v", text, got, want)
+	}
+	return true
+}
+
+// TestSettingsOfRuns: files that the YAML library writes, with all kinds of separators,
+// are read by hand as by that library.
+func TestSettingsOfRuns(t *testing.T) {
+	t.Parallel()
+	for _, separator := range []string{"", "\n", " ", "\n\n", "\t", "=>", " -> ", "'", `"`, `\`, `\n`, "#", " #", ": ", "a: b", "[", "{", "|", "null", "~", "0", "true",
+		"\x00", "\x1b", "\x7f", "\r\n", "\u0085", "\u2028", "\ufeff", "é", "→", "😀", "\U0010ffff", "a\nb: c\n  d", "<|endoftext|>", "%", "@", "`", "---"} {
+		for _, grid := range []bdia.Grid{bdia.NoGrid, 0, 9} {
+			cfg := DefaultCompletionConfig()
+			cfg.Tune.From, cfg.Tune.Base, cfg.Tune.Separator, cfg.Method.Grid = "/a: #b\n'", "sha256:0e1", Separator(separator), grid
+			text, err := yaml.Marshal(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !sameSettings(t, string(text)) {
+				t.Errorf("separator %q is not read in\n%s", separator, text)
+			}
+		}
+	}
+}
+
+func FuzzSettings(f *testing.F) {
+	for _, text := range []string{"task: completion\nmethod:\n  grid: \"7\"\ntune:\n  separator: \"\\n\"\n  base: sha256:1\n", "task: completion\ntune:\n  separator: 'it''s' # a\n",
+		"task: completion\ntune:\n  lora:\n    rank: 2\n  separator: \" \"\n"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) { sameSettings(t, text) })
+}
