@@ -40,6 +40,9 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	if len(m.Adapters()) > 0 {
 		return nil, fmt.Errorf("convert: %w: the file has no adapters; merge them into the weights first", ErrUnsupported)
 	}
+	if err := m.PlainBlocks(); err != nil {
+		return nil, fmt.Errorf("convert: %w: %w", ErrUnsupported, err)
+	}
 	if m.Config.GELU != backend.GELUTanh {
 		return nil, fmt.Errorf("convert: %w: the GELU is the erf form, and llama.cpp computes GPT-2's, the tanh form; export to another format", ErrUnsupported)
 	}

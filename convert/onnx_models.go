@@ -25,6 +25,9 @@ func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error
 	if len(m.Adapters()) > 0 {
 		return nil, fmt.Errorf("convert: %w: the graph has no adapters; merge them into the weights first", ErrUnsupported)
 	}
+	if err := m.PlainBlocks(); err != nil {
+		return nil, fmt.Errorf("convert: %w: %w", ErrUnsupported, err)
+	}
 	c := m.Config
 	g := newGraph(be, "gpt2", m.Params(), sizes{c.Heads, c.Width, c.GELU, c.Epsilon()})
 	ids := g.input("input_ids", onnx.Int64, batchDim, sequenceDim)

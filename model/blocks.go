@@ -51,6 +51,17 @@ func able[A any](blocks []bdia.Block, first int, method string) ([]A, error) {
 	return list, nil
 }
 
+// PlainBlocks fails with ErrAbility for the first block that is not an nn.Block. Formats of other programs, which run
+// GPT-2's blocks, ask for it.
+func (m *GPT) PlainBlocks() error {
+	for k, b := range m.blocks {
+		if _, ok := b.(*nn.Block); !ok {
+			return fmt.Errorf("model: %w: block %d is of type %T, not GPT-2's", ErrAbility, k, b)
+		}
+	}
+	return nil
+}
+
 // cached is a block with its cache.
 type cached struct {
 	nextBlock
