@@ -119,7 +119,7 @@ const (
 // converter.
 func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) (keys []gguf.KV, notes []string, err error) {
 	if tok == nil {
-		return nil, nil, errors.New("a GGUF file holds the tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, beside it")
+		return nil, nil, errors.New("a GGUF file needs a tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, into its folder")
 	}
 	if n := tok.VocabSize(); n > vocab {
 		return nil, nil, fmt.Errorf("%w: the tokenizer has %d tokens, the model only %d", ErrMismatch, n, vocab)
@@ -180,7 +180,7 @@ func ggufBPE(b *tokenizer.BPE, vocab int) (keys []gguf.KV, notes []string, err e
 			types[id] = ggufNormal
 		}
 		if other, twice := ids[tokens[id]]; twice {
-			return nil, nil, fmt.Errorf("%w: tokens %d and %d are both spelt %q, which llama.cpp would mix up", ErrUnsupported, other, id, tokens[id])
+			return nil, nil, fmt.Errorf("%w: tokens %d and %d are both spelt %q; llama.cpp would confuse them", ErrUnsupported, other, id, tokens[id])
 		}
 		ids[tokens[id]] = id
 	}
@@ -190,7 +190,7 @@ func ggufBPE(b *tokenizer.BPE, vocab int) (keys []gguf.KV, notes []string, err e
 			types[t.ID] = ggufControl
 		}
 		if t.Lstrip || t.Rstrip || t.SingleWord {
-			notes = append(notes, fmt.Sprintf("llama.cpp matches the token %q wherever it is spelt, and without the white space beside it", t.Content))
+			notes = append(notes, fmt.Sprintf("llama.cpp matches the token %q wherever it is spelt, without the white space around it", t.Content))
 		}
 	}
 	var merges []string

@@ -18,7 +18,7 @@ const hfViTPrefix = "vit."
 func HFViT(c model.ViTConfig) error {
 	switch {
 	case c.TwoStream:
-		return fmt.Errorf("convert: %w: RevViT, of which Hugging Face has none", ErrUnsupported)
+		return fmt.Errorf("convert: %w: Hugging Face has no RevViT", ErrUnsupported)
 	case c.MeanPool:
 		return fmt.Errorf("convert: %w: a vision transformer without a class token; Hugging Face's ViT classifies by that", ErrUnsupported)
 	}

@@ -123,7 +123,7 @@ func checkText(name string, line int, text string) error {
 		return fmt.Errorf("%w: %s has more than %d lines; score parts of it", ErrText, name, maxTexts)
 	}
 	if !utf8.ValidString(text) {
-		return fmt.Errorf("%w: %s: line %d is not UTF-8; convert it, with iconv say", ErrText, name, line)
+		return fmt.Errorf("%w: %s: line %d is not UTF-8; convert it, for example with iconv", ErrText, name, line)
 	}
 	if len(text) > maxText {
 		return fmt.Errorf("%w: %s: line %d has a text longer than %d KiB; shorten it", ErrText, name, line, maxText>>10)

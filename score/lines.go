@@ -65,7 +65,7 @@ func Lines(hypotheses Stream, references []Stream, allowEmpty bool, each func(hy
 func verdict(files []*lineReader) error {
 	for _, f := range files {
 		if f.invalid.count > 0 {
-			return fmt.Errorf("%w: %s: %s not UTF-8; convert it, with iconv say", ErrText, f.name, f.invalid.of(f.lines))
+			return fmt.Errorf("%w: %s: %s not UTF-8; convert it, for example with iconv", ErrText, f.name, f.invalid.of(f.lines))
 		}
 	}
 	hypotheses := files[len(files)-1]

@@ -122,7 +122,7 @@ func (s *settings) parse(text []byte) error {
 // check returns an error for settings that would change the ids.
 func (s *settings) check() error {
 	if s.prefix {
-		return fmt.Errorf("%w: add_prefix_space is not supported: the ids would not be those of the original", ErrFormat)
+		return fmt.Errorf("%w: add_prefix_space is not supported: the ids would differ from the original's", ErrFormat)
 	}
 	return nil
 }
@@ -193,7 +193,7 @@ func (s *settings) assign(b *BPE) error {
 		}
 		id, ok := b.id(name.Content)
 		if !ok {
-			return fmt.Errorf("%w: %s is %q, which the vocabulary does not have", ErrFormat, key, name.Content)
+			return fmt.Errorf("%w: %s is %q, but the vocabulary does not have it", ErrFormat, key, name.Content)
 		}
 		b.roles[r] = id
 	}

@@ -151,7 +151,7 @@ func parseTokenizerJSON(text []byte) (*BPE, error) {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if err := j.check(); err != nil {
-		return nil, fmt.Errorf("%w: %w: the ids would not be those of the original", ErrFormat, err)
+		return nil, fmt.Errorf("%w: %w: the ids would differ from the original's", ErrFormat, err)
 	}
 	return newFromPairs(j.Model.Vocab, j.AddedTokens, j.Model.Merges)
 }

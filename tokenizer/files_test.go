@@ -172,7 +172,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"ignore merges", one(edit(j, `"ignore_merges":false`, `"ignore_merges":true`)), `ignore_merges`},
 		{"dropout", one(edit(j, `"dropout":null`, `"dropout":0.1`)), `dropout`},
 		{"words of others", one(edit(j, `"pre_tokenizer":{`, `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"\\s+"},"behavior":"Isolated"},{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]},"x":{`)), `Split is not ByteLevel`},
-		{"digits apart", one(edit(j, `"pre_tokenizer":{`, `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false},{"type":"Digits"}]},"x":{`)), `Digits beside`},
+		{"digits apart", one(edit(j, `"pre_tokenizer":{`, `"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false},{"type":"Digits"}]},"x":{`)), `Digits together`},
 		{"begin added", one(edit(j, `"post_processor":null`, `"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<s>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}]}`)), `adds tokens (TemplateProcessing)`},
 		{"begin and end added", one(edit(j, `"post_processor":null`, `"post_processor":{"type":"Sequence","processors":[{"type":"ByteLevel"},{"type":"RobertaProcessing","sep":["</s>",1]}]}`)), `adds tokens (RobertaProcessing)`},
 		{"long pipeline", one(edit(j, `"normalizer":null`, `"normalizer":{"type":"Sequence","normalizers":[`+strings.Repeat("{},", maxPart)+`{}]}`)), `part of the pipeline has`},

@@ -104,11 +104,11 @@ func (j *tokenizerJSON) check() error {
 	case pre[0].Type != "ByteLevel":
 		return fmt.Errorf("the pre-tokenizer %s is not ByteLevel with GPT-2's word boundaries; others are not supported", pre[0].Type)
 	case len(pre) > 1:
-		return fmt.Errorf("a pre-tokenizer %s beside ByteLevel is not supported", pre[1].Type)
+		return fmt.Errorf("a pre-tokenizer %s together with ByteLevel is not supported", pre[1].Type)
 	case pre[0].AddPrefixSpace == nil || *pre[0].AddPrefixSpace:
 		return errors.New("a pre-tokenizer with add_prefix_space is not supported")
 	case (pre[0].UseRegex == nil || *pre[0].UseRegex) == regex:
-		return errors.New("a pre-tokenizer whose use_regex makes other words than GPT-2's is not supported")
+		return errors.New("a pre-tokenizer with use_regex that splits words differently from GPT-2 is not supported")
 	}
 	for _, p := range j.PostProcessor.parts() {
 		var single []struct{ SpecialToken any }

@@ -139,7 +139,7 @@ func (t *translator) read(r *translated) ([]int32, error) {
 	}
 	ids, err := tokenizer.Raw(t.source).Encode([]byte(r.Source)) // as in training
 	if !utf8.ValidString(r.Source) {
-		err = errors.New("it is not UTF-8; convert it, with iconv say")
+		err = errors.New("it is not UTF-8; convert it, for example with iconv")
 	}
 	if err != nil {
 		r.Source, r.Note = strings.ToValidUTF8(r.Source, string(unicode.ReplacementChar)), lineBad

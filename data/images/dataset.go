@@ -92,7 +92,7 @@ func (o Options) Validate() error {
 	case o.Samples < 0:
 		return fmt.Errorf("images: a subset of %d images; give a positive number, or 0 for all", o.Samples)
 	case o.OnCorrupt != "" && o.OnCorrupt != Fatal && o.OnCorrupt != Skip:
-		return fmt.Errorf("images: corrupt images are to be %q; use %s or %s", o.OnCorrupt, Fatal, Skip)
+		return fmt.Errorf("images: cannot treat corrupt images by %q; use %s or %s", o.OnCorrupt, Fatal, Skip)
 	case o.MaxMemory < 0:
 		return fmt.Errorf("images: %d bytes of memory; give a positive number, or 0 for 1 GiB", o.MaxMemory)
 	case o.Threads < 0 || o.Threads > maxThreads:

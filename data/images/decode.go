@@ -147,7 +147,7 @@ func decode(b []byte, size int, planes []uint8) error {
 		return fmt.Errorf("%w: %v", ErrCorrupt, err)
 	}
 	if got := m.Bounds(); got.Dx() != w || got.Dy() != h {
-		return fmt.Errorf("%w: %d×%d pixels, where its head says %d×%d", ErrCorrupt, got.Dx(), got.Dy(), w, h)
+		return fmt.Errorf("%w: %d×%d pixels, but its header says %d×%d", ErrCorrupt, got.Dx(), got.Dy(), w, h)
 	}
 	square(m, size, planes)
 	return nil

@@ -39,7 +39,7 @@ func (o EncodeOptions) Validate() error {
 	case o.Source == nil || o.Target == nil:
 		return errors.New("pairs: a side has no tokenizer: give both")
 	case o.OnLong != "" && o.OnLong != Skip && o.OnLong != Truncate && o.OnLong != Fatal:
-		return fmt.Errorf("pairs: sentences that are too long are to be %q; use %s, %s or %s", o.OnLong, Skip, Truncate, Fatal)
+		return fmt.Errorf("pairs: cannot treat long sentences by %q; use %s, %s or %s", o.OnLong, Skip, Truncate, Fatal)
 	}
 	for _, n := range []int{o.SourcePositions, o.TargetPositions, o.Positions} {
 		if n < 0 || n == 1 || n > MaxTokens+1 {
@@ -113,7 +113,7 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 			case Truncate:
 				tokens, cut = tokens[:most], true
 			case Fatal:
-				return fmt.Errorf("pairs: %s: line %d: a sentence of %d tokens is %w: at most %d are taken: allow more, or have long ones skipped or truncated",
+				return fmt.Errorf("pairs: %s: line %d: a sentence of %d tokens is %w: the limit is %d; raise it, or skip or truncate long ones",
 					r.o.Files.Source, p.Line, len(tokens), ErrTooLong, most)
 			default:
 				r.report.drop(ManyTokens, p)
@@ -128,7 +128,7 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 			first := min(over, len(ids[0])-1) // at least one token of the source stays
 			ids[0], ids[1], cut = ids[0][first:], ids[1][:len(ids[1])-(over-first)], true
 		case Fatal:
-			return fmt.Errorf("pairs: %s: line %d: both sides have %d tokens, which is %w: at most %d are taken: allow more, or have long ones skipped or truncated",
+			return fmt.Errorf("pairs: %s: line %d: both sides have %d tokens, which is %w: the limit is %d; raise it, or skip or truncate long ones",
 				r.o.Files.Source, p.Line, len(ids[0])+len(ids[1]), ErrTooLong, o.Positions-1)
 		default:
 			r.report.drop(ManyTokens, p)

@@ -36,7 +36,7 @@ func TestEncodePolicies(t *testing.T) {
 		{Skip, Skip, "one|un five|cinq | 6 pairs read, 2 kept; 2 that the tokenizer cannot encode (first in line 3), 2 of too many tokens (first in line 2)"},
 		{"", "", "one|un five|cinq | 6 pairs read, 2 kept; 2 that the tokenizer cannot encode (first in line 3), 2 of too many tokens (first in line 2)"},
 		{Truncate, Skip, "one|un three|troi quatr|four five|cinq | 6 pairs read, 4 kept; 2 that the tokenizer cannot encode (first in line 3), 2 truncated (first in line 2)"},
-		{Fatal, Skip, "one|un | line 2: a sentence of 5 tokens is too long: at most 4 are taken: allow more, or have long ones skipped or truncated"},
+		{Fatal, Skip, "one|un | line 2: a sentence of 5 tokens is too long: the limit is 4; raise it, or skip or truncate long ones"},
 		{Truncate, Fatal, "one|un three|troi | line 3: unusable sentence: no token"},
 	} {
 		r := newReader(t, Options{Files: Files{Source: path}, OnBad: c.onBad})

@@ -161,7 +161,7 @@ func TestEncodePositions(t *testing.T) {
 		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 of too many tokens (first in line 3)"},
 		{Truncate, 6, "one|un n|sept h|ABCD x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2)"},
 		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3)"},
-		{Fatal, 10, "one|un seven|sept | line 3: both sides have 16 tokens, which is too long: at most 9 are taken: allow more, or have long ones skipped or truncated"},
+		{Fatal, 10, "one|un seven|sept | line 3: both sides have 16 tokens, which is too long: the limit is 9; raise it, or skip or truncate long ones"},
 	} {
 		r := newReader(t, Options{Files: Files{Source: path}})
 		var got strings.Builder

@@ -98,7 +98,7 @@ type Options struct {
 // Validate returns an error for the first invalid option.
 func (o Options) Validate() error {
 	if o.OnBad != "" && o.OnBad != Skip && o.OnBad != Fatal {
-		return fmt.Errorf("pairs: bad sentences are to be %q; use %s or %s", o.OnBad, Skip, Fatal)
+		return fmt.Errorf("pairs: cannot treat bad sentences by %q; use %s or %s", o.OnBad, Skip, Fatal)
 	}
 	if err := o.Files.Validate(); err != nil {
 		return err
