@@ -24,7 +24,7 @@ func ExampleOpen() {
 
 	folder, err := hub.Open(dir, hub.Options{})
 	check(err)
-	prompt, err := folder.Tokenizer.Encode([]byte("to be"))
+	prompt, err := folder.Encode("to be")
 	check(err)
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Temperature, o.Grid = 8, 0, folder.Grid

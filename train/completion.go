@@ -222,34 +222,6 @@ func (c *completion) Sample() (string, error) {
 	return fmt.Sprintf("%s\n(%s)", own, text), err
 }
 
-// PromptEncoder returns what encodes the prompts of a run of TaskCompletion, those to
-// learn from and those to complete, with the separator after them. In a prompt the
-// spelling of a special token is ordinary text, in the separator it is that token: a
-// separator with one is then encoded apart, else prompt and separator are one text.
-func PromptEncoder(tok tokenizer.Tokenizer, after Separator) (pairs.Encoder, error) {
-	s := separated{raw: tokenizer.Raw(tok), text: string(after)}
-	ids, err := tok.Encode([]byte(after))
-	if err != nil {
-		return nil, fmt.Errorf("train: the separator %s: %w", after, err)
-	}
-	if plain, err := s.raw.Encode([]byte(after)); err != nil || !slices.Equal(ids, plain) {
-		s.text, s.ids = "", ids
-	}
-	return s, nil
-}
-
-// separated encodes prompts with the separator after them: text, or ids.
-type separated struct {
-	raw  tokenizer.Tokenizer
-	text string
-	ids  []int32
-}
-
-func (s separated) Encode(text []byte) ([]int32, error) {
-	ids, err := s.raw.Encode(append(slices.Clip(text), s.text...))
-	return append(ids, s.ids...), err
-}
-
 // Completions returns some prompts of a part with their completions, of cfg's
 // TaskCompletion: up to most neighbours of middle length; none of an empty part.
 func (p *Pairs) Completions(cfg Config, part pairs.Part, most int) (model.Batch, error) {

@@ -270,7 +270,7 @@ func (p *Pairs) encode(ctx context.Context, dir string, cfg Config, progress fun
 		OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
 	if cfg.Task == TaskCompletion {
 		o.Positions = cfg.Window() + 1
-		if o.Source, err = PromptEncoder(p.Source, cfg.Tune.Separator); err != nil {
+		if o.Source, err = hub.NewPrompts(p.Source, string(cfg.Tune.Separator)); err != nil {
 			return err
 		}
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
 )
 
 // continuer is a language model ready to continue prompts.
@@ -83,7 +83,7 @@ func runGenerate(cmd *cobra.Command, o generateOptions) error {
 	c := &continuer{loaded: l, o: o, end: -1, prompts: l.tok}
 	if l.Separator != nil && l.tok != nil && !o.verbatim {
 		c.between = *l.Separator
-		if c.prompts, err = train.PromptEncoder(l.tok, train.Separator(*l.Separator)); err != nil {
+		if c.prompts, err = hub.NewPrompts(l.tok, *l.Separator); err != nil {
 			return err
 		}
 	}

@@ -82,7 +82,7 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 	if err != nil || done >= len(meanings) {
 		return err
 	}
-	encoder, err := train.PromptEncoder(r.Pairs.Source, r.Config.Tune.Separator)
+	encoder, err := hub.NewPrompts(r.Pairs.Source, string(r.Config.Tune.Separator))
 	if err != nil {
 		return err
 	}

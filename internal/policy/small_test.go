@@ -36,7 +36,7 @@ func run(dir, text string) error {
 	if err != nil {
 		return err
 	}
-	prompt, err := folder.Tokenizer.Encode([]byte(text))
+	prompt, err := folder.Encode(text)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,55 @@
+package hub
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// Prompts encodes prompts with a separator after them, as a run that learns prompts and
+// completions does. In a prompt the spelling of a special token is ordinary text, in the
+// separator it is that token: a separator with one is encoded apart, any other together
+// with the prompt.
+type Prompts struct {
+	raw  tokenizer.Tokenizer
+	text string  // the separator, or
+	ids  []int32 // its tokens
+}
+
+// NewPrompts returns the encoder of prompts for a tokenizer and a separator, which may be
+// empty. It fails for a separator that the tokenizer cannot encode.
+func NewPrompts(tok tokenizer.Tokenizer, separator string) (*Prompts, error) {
+	p := &Prompts{raw: tokenizer.Raw(tok), text: separator}
+	ids, err := tok.Encode([]byte(separator))
+	if err != nil {
+		return nil, fmt.Errorf("the separator %s: %w", strconv.Quote(separator), err)
+	}
+	if plain, err := p.raw.Encode([]byte(separator)); err != nil || !slices.Equal(ids, plain) {
+		p.text, p.ids = "", ids
+	}
+	return p, nil
+}
+
+// Encode returns the tokens of a prompt and of the separator.
+func (p *Prompts) Encode(text []byte) ([]int32, error) {
+	ids, err := p.raw.Encode(append(slices.Clip(text), p.text...))
+	return append(ids, p.ids...), err
+}
+
+// Encode returns the tokens of a prompt for a language model: with the separator after it
+// in a run that learned prompts and completions, else of the text as it is.
+func (f *Folder) Encode(prompt string) ([]int32, error) {
+	if f.Tokenizer == nil {
+		return nil, fmt.Errorf("%s: %w", f.Dir, tokenizer.ErrNotFound)
+	}
+	if f.Separator == nil {
+		return f.Tokenizer.Encode([]byte(prompt))
+	}
+	p, err := NewPrompts(f.Tokenizer, *f.Separator)
+	if err != nil {
+		return nil, err
+	}
+	return p.Encode([]byte(prompt))
+}
