@@ -38,7 +38,8 @@ type nextBlock interface {
 	Next(h, x tensor.Tensor, kv nn.KV, pairs, seen tensor.Tensor)
 }
 
-// able returns blocks, numbered from first on, as what has a method. It fails with ErrAbility for a block without it.
+// able returns blocks, numbered from first on, as values of A, an interface with the named method. It fails with
+// ErrAbility for a block that does not implement A.
 func able[A any](blocks []bdia.Block, first int, method string) ([]A, error) {
 	list := make([]A, len(blocks))
 	for i, b := range blocks {

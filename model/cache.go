@@ -17,8 +17,8 @@ type KVCache struct {
 	blocks []nn.KV
 	spare  tensor.Tensor // (N,M,KV): takes one block's cache on Reorder; none for one hypothesis
 	seen   tensor.Tensor // (N): at+1, for the attention of the positions at hand; none for whole texts
-	pairs  tensor.Tensor // (N*M,2), or (1,2): which rows a CopyRows copies
-	next   tensor.Tensor // (N,2): those of pairs by which the next keys and values come to their place
+	pairs  tensor.Tensor // (N*M,2), or (1,2): row numbers for CopyRows
+	next   tensor.Tensor // (N,2): the part of pairs that puts the next keys and values in their place
 	host   []int32       // of seen
 	rows   []int32       // of pairs
 	at     []int32       // (N): positions of each hypothesis

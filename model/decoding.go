@@ -54,15 +54,14 @@ func (m *Seq2Seq) Decode(b PairBatch, beams, positions int, grid bdia.Grid) (*De
 }
 
 // Next gives every hypothesis its next token, ids (N), and writes the logits (N,V)
-// of what may follow to dst. The first token is the begin of a sentence. The bits
-// are those of Seq2Seq.Logits over the whole hypotheses. It fails when there is no
+// of what may follow to dst. The first token is the begin of a sentence. Seq2Seq.Logits
+// over the whole hypotheses gives the same bits. It fails when there is no
 // room for another position, or an id is none of the model's (ErrBatch).
 func (d *Decoding) Next(dst []float32, ids []int32) error { return d.next(dst, ids) }
 
-// Reorder lets hypothesis i go on from where hypothesis parents[i] is, which is one
-// of the same source. A source none of whose hypotheses goes on is done with: those
-// after it move up, and take less work from then on. It panics for parents that are
-// not, or not as many for each source as there are.
+// Reorder lets hypothesis i go on from where hypothesis parents[i], of the same source, is. A source is done when no
+// parent belongs to it: the sources after it move up, and every later step is less work. It panics for a parent that is
+// out of range or of another source, and for sources with unequal numbers of hypotheses.
 func (d *Decoding) Reorder(parents []int32) {
 	var sources []int // that go on
 	for i, p := range parents {

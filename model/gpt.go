@@ -30,7 +30,7 @@ type gptParts struct {
 	head      *nn.Head
 	outer     []*tensor.Param // outside the blocks, trainable
 	params    []*tensor.Param
-	frozen    int             // first blocks that do not learn
+	frozen    int             // first blocks, which are frozen
 	adapters  []*tensor.Param // of the others
 	losses    lossBuffer
 }

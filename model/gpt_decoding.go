@@ -42,7 +42,7 @@ func (d *GPTDecoding) Prefill(dst []float32, ids []int32) error {
 
 // Begin has the hypotheses from..to-1 begin, again if they had tokens already, with
 // ids (T), read at once, and writes the logits (V) of what may follow to dst, unless
-// that is nil. Their bits are those of GPT.NextLogits. It fails when there is no room
+// that is nil. GPT.NextLogits gives the same bits. It fails when there is no room
 // for as many, or an id is none of the model's (ErrBatch).
 func (d *GPTDecoding) Begin(from, to int, dst []float32, ids []int32) error {
 	T := len(ids)
@@ -67,8 +67,8 @@ func (d *GPTDecoding) Begin(from, to int, dst []float32, ids []int32) error {
 }
 
 // Next gives every hypothesis its next token, ids (N), and writes the logits (N,V)
-// of what may follow to dst. Their bits are those of GPT.NextLogits over the whole
-// hypotheses. It fails when there is no room for another position, or an id is none
+// of what may follow to dst. GPT.NextLogits over the whole hypotheses gives the same
+// bits. It fails when there is no room for another position, or an id is none
 // of the model's (ErrBatch).
 func (d *GPTDecoding) Next(dst []float32, ids []int32) error { return d.next(dst, ids) }
 

@@ -12,7 +12,7 @@ import (
 // LoRAConfig describes low-rank adapters (see nn.LoRA).
 type LoRAConfig struct {
 	Rank    int     `yaml:"rank"`    // r; 0: no adapters
-	Alpha   float64 `yaml:"alpha"`   // what an adapter adds is multiplied by alpha/r
+	Alpha   float64 `yaml:"alpha"`   // the output of an adapter is multiplied by alpha/r
 	Dropout float64 `yaml:"dropout"` // of an adapter's input
 	Targets Targets `yaml:"targets"` // layers that have one
 }
@@ -35,8 +35,7 @@ func (c LoRAConfig) Validate() error {
 	return c.Targets.validate()
 }
 
-// ValidateFor reports the first thing that cannot be beside a model of m whose first
-// blocks are frozen.
+// ValidateFor is Validate for adapters beside a model of m with so many frozen blocks.
 func (c LoRAConfig) ValidateFor(m GPTConfig, frozen int) error {
 	if err := c.Validate(); err != nil {
 		return err
@@ -52,14 +51,13 @@ func (c LoRAConfig) ValidateFor(m GPTConfig, frozen int) error {
 
 func (c LoRAConfig) scale() float64 { return c.Alpha / float64(c.Rank) }
 
-// ErrAdapters is wrapped by the error of a call that a model's adapters, or their
-// absence, forbid.
+// ErrAdapters is wrapped by the errors of Freeze and AddLoRA on a model with adapters, or with no block left for them.
 var ErrAdapters = errors.New("adapters")
 
-// Freeze makes the tables of tokens (and with it a tied head) and positions and the
-// first blocks constants. The reverse walk ends above these blocks. It comes before
-// AddLoRA and before whatever allocates memory for parameters that learn, and fails
-// for a number of blocks that there is not.
+// Freeze makes constants of the first blocks and of the tables of tokens and positions, and with them of a tied head.
+// The reverse walk ends above these blocks. Call it before AddLoRA, and before an optimiser or a sink allocates memory
+// for trainable parameters. It fails for more blocks than the model has, and with ErrAbility for a block without the
+// method Freeze.
 func (m *GPT) Freeze(blocks int) error {
 	if blocks < 0 || blocks > m.Config.Layers {
 		return fmt.Errorf("model: %d frozen blocks; the model has %d", blocks, m.Config.Layers)
@@ -80,9 +78,9 @@ func (m *GPT) Freeze(blocks int) error {
 	return nil
 }
 
-// AddLoRA allocates adapters in all blocks that are not frozen and freezes
-// everything else. Their values are unspecified until InitLoRA or until they are
-// loaded. It comes before whatever allocates memory for parameters that learn.
+// AddLoRA allocates adapters in all blocks that are not frozen and freezes everything else. Their values are
+// unspecified until InitLoRA or until they are loaded. Call it before an optimiser or a sink allocates memory for
+// trainable parameters. It fails with ErrAdapters, and with ErrAbility for a block that takes no adapters.
 func (m *GPT) AddLoRA(c LoRAConfig) error {
 	if err := c.ValidateFor(m.Config, m.frozen); err != nil {
 		return err
@@ -115,8 +113,7 @@ func (m *GPT) InitLoRA(seed uint64) {
 	}
 }
 
-// MergeLoRA adds the adapters to the weights beside them, for good. Nothing of the
-// model learns afterwards.
+// MergeLoRA adds the adapters to the weights beside them, for good. No parameter is trainable afterwards.
 func (m *GPT) MergeLoRA() {
 	for _, b := range m.blocks {
 		if b, ok := b.(adaptable); ok {
@@ -130,7 +127,7 @@ func (m *GPT) MergeLoRA() {
 // every layer A and B.
 func (m *GPT) Adapters() []*tensor.Param { return m.adapters }
 
-// FrozenBlocks returns how many of the first blocks do not learn.
+// FrozenBlocks returns how many of the first blocks are frozen.
 func (m *GPT) FrozenBlocks() int { return m.frozen }
 
 // Trainable lists the parameters that an optimiser updates: what is not frozen, and adapters.

@@ -36,7 +36,7 @@ type PairBatch struct {
 	B, S, T       int
 	Source        []int32 // (B,S)
 	Input         []int32 // (B,T): what the decoder reads
-	Target        []int32 // (B,T): what it has to say; backend.Ignore for padding
+	Target        []int32 // (B,T): what it learns to predict; backend.Ignore for padding
 	SourceLengths []int32 // (B): positions that are not padding, 1 to S
 }
 

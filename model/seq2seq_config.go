@@ -34,11 +34,9 @@ type Seq2SeqConfig struct {
 	LabelSmoothing   float64 `yaml:"label_smoothing"`   // of the training loss: probability spread over all tokens
 }
 
-// The base size is that of Vaswani et al., table 3; the small one that of their
-// followers for sets of 100,000s of pairs. The BDIA paper prints no sizes for its
-// translation experiment; eng-fra has those that public PyTorch examples give a
-// transformer on the same table of sentences. Vocabularies are placeholders: data
-// has its own.
+// The base size is from Vaswani et al., table 3, and the small one usual for sets of 100,000s of pairs. The BDIA paper
+// prints no sizes for its translation experiment; eng-fra is the size of public PyTorch examples for the same table of
+// sentences. Vocabularies are placeholders: data has its own.
 var seq2SeqPresets = map[string]Seq2SeqConfig{
 	"tiny":  seq2SeqPreset(4, 128, 4, 512),
 	"small": seq2SeqPreset(6, 256, 4, 1024),

@@ -52,8 +52,8 @@ func (a *Attention) linears() []named {
 	}
 }
 
-// Init draws GPT-2's initial weights: deviation 0.02, the projection into the
-// residual stream scaled by residual, 1/sqrt(2K) for K blocks; norms 1, biases 0.
+// Init draws GPT-2's initial weights: standard deviation 0.02, times residual for the projection into the residual
+// stream (1/sqrt(2K) in a model of K blocks); norms 1, biases 0.
 func (a *Attention) Init(seed uint64, residual float64) {
 	initBranch(a.be, a.norm, a.qkv, a.proj, residual, seed, 16*(a.index+1))
 }

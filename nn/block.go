@@ -20,7 +20,7 @@ type BlockConfig struct {
 	Lengths *tensor.Tensor
 }
 
-// KVWidth is the width KV of the keys and values of a position: those of all heads.
+// KVWidth is the width KV of the keys and values of a position, all heads together.
 func (c BlockConfig) KVWidth() int { return 2 * c.Width }
 
 // qkvWidth is the width C+KV of the queries, keys and values of a position.
@@ -43,16 +43,15 @@ type Block struct {
 	}
 }
 
-// NewBlock allocates block number index of a stack, its parameters named as
-// those of NewAttention and NewMLP.
+// NewBlock allocates block number index of a stack. NewAttention and NewMLP name its parameters.
 func NewBlock(be backend.Backend, prefix string, index int, cfg BlockConfig) *Block {
 	b := &Block{be: be, attention: NewAttention(be, prefix, index, cfg), mlp: NewMLP(be, prefix, index, cfg)}
 	b.params = paramsOf(b.attention, b.mlp)
 	return b
 }
 
-// Params lists what the block learns in the order of the forward pass: all its
-// parameters, or its adapters, or nothing where it is frozen.
+// Params lists the trainable parameters in the order of the forward pass: all of them, only the adapters, or none when
+// the block is frozen.
 func (b *Block) Params() []*tensor.Param { return b.params }
 
 // Forward writes h(x). x and h are (B,T,C).
@@ -67,7 +66,7 @@ func (b *Block) Forward(h, x tensor.Tensor, pass backend.Pass) {
 }
 
 // Backward turns d, holding dh, into dx = Jᵀ dh. It works in the memory of the
-// tape: what the MLP has no more use for is the room of the attention.
+// tape: once the MLP is done with its buffer, attention uses it.
 //
 //	du = J_mᵀ dh, da = dh + du, dx = J_aᵀ da + du
 func (b *Block) Backward(d, x tensor.Tensor) {

@@ -5,8 +5,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Memory is what the blocks of a decoder look at: the encoder's output, kept once
-// for all of them. Whoever runs a pass fills it in.
+// Memory is the output of an encoder, kept once for all blocks of the decoder. The model fills it in before they run.
 type Memory struct {
 	Value   tensor.Tensor // (B,S,C)
 	Grad    tensor.Tensor // (B,S,C): each block adds to it as its backward pass runs
@@ -114,7 +113,7 @@ func (c *Cross) spec() backend.AttentionSpec {
 func (c *Cross) Keys(kv tensor.Tensor) { c.kv.Forward(kv, c.memory.Value) }
 
 // next writes c(x) of one position. x and h are (N,1,C): the same number of
-// hypotheses for each sample of the memory, whose keys and values are kv.
+// hypotheses for each sample of the memory. kv holds the memory's keys and values.
 func (c *Cross) next(h, x, kv tensor.Tensor) {
 	be, B, C := c.be, kv.Shape[0], x.Shape[2]
 	beams := x.Shape[0] / B

@@ -25,8 +25,7 @@ type DecoderBlock struct {
 	}
 }
 
-// NewDecoderBlock allocates block number index, its parameters named as those of
-// NewAttention, NewCross and NewMLP.
+// NewDecoderBlock allocates block number index. NewAttention, NewCross and NewMLP name its parameters.
 func NewDecoderBlock(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Memory) *DecoderBlock {
 	cfg.Causal, cfg.Lengths = true, nil // padding at the end of a target is seen by padding only
 	b := &DecoderBlock{be: be, self: NewAttention(be, prefix, index, cfg), cross: NewCross(be, prefix, index, cfg, memory), mlp: NewMLP(be, prefix, index, cfg)}
@@ -59,8 +58,7 @@ func (b *DecoderBlock) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	b.be.Add(h, h, t.a)
 }
 
-// Backward turns d, holding dh, into dx = Jᵀ dh in place of what the tape has no
-// more use for:
+// Backward turns d, holding dh, into dx = Jᵀ dh in place. It works in tensors of the tape that are done with:
 //
 //	dw = J_mᵀ dh, da = dh + dw, du = J_cᵀ da, ds = da + du, dx = J_sᵀ ds + (dw + du)
 func (b *DecoderBlock) Backward(d, x tensor.Tensor) {
@@ -76,7 +74,7 @@ func (b *DecoderBlock) Backward(d, x tensor.Tensor) {
 	b.be.Add(d, d, dw)
 }
 
-// KV is what a block keeps while it writes position after position.
+// KV is a block's cache while a model writes position after position.
 type KV struct {
 	Self  tensor.Tensor // (N,M,KV): keys and values of up to M positions of N hypotheses
 	Cross tensor.Tensor // (B,S,KV): of a decoder block's memory; N/B hypotheses look at each sample

@@ -40,8 +40,8 @@ func newBranchDropout(be backend.Backend, cfg BlockConfig, index int, site, path
 	return branchDropout{be: be, elements: cfg.ResidualDropout, branch: cfg.StochasticDepth, index: index, site: site, path: path}
 }
 
-// apply is both the forward and the backward pass. It returns y, or x where it
-// drops nothing and leaves y alone. y may be x.
+// apply is both the forward and the backward pass. It returns y, or x when it
+// drops nothing: then y is as it was. y may be x.
 func (d branchDropout) apply(y, x tensor.Tensor, pass backend.Pass) tensor.Tensor {
 	if !pass.Train {
 		return x

@@ -5,7 +5,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Linear is y = x Wᵀ + b, and what its adapter adds. N is the number of rows of x.
+// Linear is y = x Wᵀ + b, plus the output of its adapter. N is the number of rows of x.
 type Linear struct {
 	be     backend.Backend
 	Weight *tensor.Param // (out,in)
@@ -22,7 +22,7 @@ func NewLinear(be backend.Backend, name string, in, out int, bias bool) *Linear 
 	return l
 }
 
-// Params lists the parameters, without those of adapters.
+// Params lists weight and bias, without the adapter's A and B.
 func (l *Linear) Params() []*tensor.Param { return appendParams(nil, l.Weight, l.Bias) }
 
 // Forward writes y (N,out) from x (N,in).
@@ -66,7 +66,7 @@ func NewEmbedding(be backend.Backend, vocab, context, C int) *Embedding {
 	return e
 }
 
-// Forward writes x (B,T,C), whose positions are at, at+1, ..., from ids (B,T).
+// Forward writes x (B,T,C) from ids (B,T). The first position is number at.
 func (e *Embedding) Forward(x, ids tensor.Tensor, at int) {
 	e.be.Embed(x, ids, e.Token.Value, e.Position.Value.RowRange(at, at+ids.Cols()))
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // LoRA is a low-rank adapter beside a linear layer (Hu et al., arXiv 2106.09685,
-// section 4.1), whose weight W then stays as it is:
+// section 4.1). The weight W stays as it is:
 //
 //	y = W x + b + s B A drop(x)
 //
@@ -55,8 +55,8 @@ func (b *Block) linears() []named {
 	return slices.Concat(b.attention.linears(), b.mlp.linears())
 }
 
-// AddLoRA gives linear layers of the block adapters, which are then all that it
-// learns. Their values are unspecified until InitLoRA or until they are loaded.
+// AddLoRA gives linear layers of the block adapters and freezes everything else. The adapters' values are unspecified
+// until InitLoRA or until they are loaded.
 func (b *Block) AddLoRA(c LoRAConfig) {
 	b.Freeze()
 	for _, l := range b.linears() {
@@ -72,7 +72,7 @@ func (b *Block) AddLoRA(c LoRAConfig) {
 	}
 }
 
-// Freeze makes the block a constant: it learns nothing.
+// Freeze makes all parameters of the block constants.
 func (b *Block) Freeze() {
 	for _, p := range b.params {
 		p.Frozen = true
@@ -147,8 +147,7 @@ func (a *LoRA) low(x tensor.Tensor) tensor.Tensor {
 	return u
 }
 
-// drop returns x with elements dropped, in memory from the arena, or x itself
-// where none are.
+// drop returns x with elements dropped, in memory from the arena, or x itself when nothing is dropped.
 func (a *LoRA) drop(x tensor.Tensor) tensor.Tensor {
 	if !a.drops() {
 		return x

@@ -32,7 +32,7 @@ func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 }
 
 // Next writes h(x) at the next position of hypotheses, or of whole texts; see
-// Attention.Next. kv has no Cross. The bits are those of Forward over all positions.
+// Attention.Next. kv has no Cross. Forward over all positions gives the same bits.
 func (b *Block) Next(h, x tensor.Tensor, kv KV, pairs, seen tensor.Tensor) {
 	a := activation(b.be, x.Shape)
 	u := activation(b.be, x.Shape)

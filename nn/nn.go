@@ -89,7 +89,7 @@ func Fill(be backend.Backend, p *tensor.Param, v float32) {
 	})
 }
 
-// Normal fills p with normal draws of mean 0 and deviation std (Box-Muller). id
+// Normal fills p with normal draws of mean 0 and standard deviation std (Box-Muller). id
 // keeps the streams of a model's parameters apart. Each pair of draws is a function
 // of its place, so all processors can share the work.
 func Normal(be backend.Backend, p *tensor.Param, std float64, seed uint64, id int) {

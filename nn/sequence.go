@@ -59,16 +59,15 @@ func Sinusoid(t, c, C int) float64 {
 	return math.Sin(angle)
 }
 
-// Init draws initial positions of deviation 0.02; the table of tokens is its
-// owner's business.
+// Init draws initial positions of standard deviation 0.02. It leaves the table of tokens to its owner.
 func (e *Sequence) Init(seed uint64, id int) {
 	if e.Position != nil {
 		Normal(e.be, e.Position, 0.02, seed, id)
 	}
 }
 
-// Deviation is that of a table's initial tokens: 0.02, or for sinusoids
-// 1/sqrt(C), which the scale brings to 1.
+// Deviation is the standard deviation for a table's initial tokens: 0.02, or beside sinusoids 1/sqrt(C), so that the
+// scaled tokens have 1.
 func (e *Sequence) Deviation() float64 {
 	if e.Position != nil {
 		return 0.02
@@ -76,7 +75,7 @@ func (e *Sequence) Deviation() float64 {
 	return 1 / float64(e.scale)
 }
 
-// Forward writes x (B,T,C), whose positions are at, at+1, ..., from ids (B,T).
+// Forward writes x (B,T,C) from ids (B,T). The first position is number at.
 func (e *Sequence) Forward(x, ids tensor.Tensor, at int) {
 	e.be.Embed(x, ids, e.Token.Value, e.table.RowRange(at, at+ids.Cols()))
 	if e.scale != 1 {

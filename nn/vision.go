@@ -38,8 +38,8 @@ func (e *PatchEmbedding) Params() []*tensor.Param {
 	return appendParams(nil, e.Patch.Weight, e.Patch.Bias, e.Class, e.Position)
 }
 
-// Init draws timm's initial weights: positions of deviation 0.02, a class token
-// near 0, and projections with the deviation of a convolution's in PyTorch.
+// Init draws timm's initial weights: positions of standard deviation 0.02, a class token near 0, and projections as
+// PyTorch draws a convolution's.
 func (e *PatchEmbedding) Init(seed uint64, id int) {
 	fanIn := float64(e.Patch.Weight.Value.Cols())
 	Normal(e.be, e.Patch.Weight, 1/math.Sqrt(3*fanIn), seed, id)
@@ -77,7 +77,7 @@ func (e *PatchEmbedding) Forward(x, patches, ids tensor.Tensor) {
 }
 
 // Backward adds the gradients of all parameters from dx (B,T,C). The class
-// token's goes on where it stands, so that its sum does not depend on how samples
+// token's gradient continues the sum so far, so that it does not depend on how samples
 // are split into micro-batches.
 func (e *PatchEmbedding) Backward(dx, patches, ids tensor.Tensor) {
 	m := e.be.Mark()
@@ -108,7 +108,7 @@ type ClassHead struct {
 	rows int // of a sample that count: 1 for the class token, T for the mean
 }
 
-// NewClassHead allocates the head of a classifier, whose logits have a bias.
+// NewClassHead allocates the head of a classifier. Its logits have a bias.
 func NewClassHead(be backend.Backend, C, classes int, eps float32, rows int) *ClassHead {
 	return &ClassHead{rows: rows, head: Head{be: be, Norm: NewLayerNorm(be, "lnf", C, true, eps), Logits: NewLinear(be, "head", C, classes, true)}}
 }
@@ -118,7 +118,7 @@ func (h *ClassHead) Params() []*tensor.Param {
 	return paramsOf(h.head.Norm, h.head.Logits)
 }
 
-// Init draws timm's initial weights: deviation 0.02; norm 1, biases 0.
+// Init draws timm's initial weights: standard deviation 0.02; norm 1, biases 0.
 func (h *ClassHead) Init(seed uint64, id int) {
 	Normal(h.head.be, h.head.Logits.Weight, 0.02, seed, id)
 	Fill(h.head.be, h.head.Logits.Bias, 0)

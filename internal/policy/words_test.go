@@ -32,8 +32,6 @@ func allowed(lines int) int { return max(1, lines*perThousand/1000) }
 var hardWords = []string{
 	"cmd/bdia",
 	"experiments/e2e",
-	"model",
-	"nn",
 	"train",
 }
 
