@@ -57,8 +57,12 @@ func loadTranslator(dir string, o generate.TranslateOptions, p policies, engine 
 	if err != nil {
 		return nil, err
 	}
+	if err := with(m.Seq2Seq); err != nil {
+		m.Close()
+		return nil, err
+	}
 	t.be = m.Device
-	return t, with(m.Seq2Seq)
+	return t, nil
 }
 
 // What a line may be, beside a sentence that is translated as it is.
