@@ -55,7 +55,7 @@ func (b *Backend) setHeads(h heads, out, lse tensor.Tensor, spec backend.Attenti
 	must(h.C > 0 && h.C%spec.Heads == 0 && lse.Len() == B*spec.Heads*h.T, "attention", out, lse)
 	must(!spec.Lengths.Valid() || spec.Lengths.Len() == B && !spec.Causal, "attention to keys of some lengths", out, spec.Lengths)
 	h.out, h.lse, h.lengths = b.f32(out), b.f32(lse), b.i32(spec.Lengths)
-	b.heads = h
+	b.jobs.heads = h
 	return B * spec.Heads
 }
 
@@ -68,15 +68,15 @@ func (b *Backend) thirds(qkv tensor.Tensor, C int) (q, k, v []float32) {
 // Attention computes every head of every sample.
 func (b *Backend) Attention(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
 	n := b.setSelf(out, lse, qkv, spec)
-	b.heads.tiles = kernel.QueryTiles(b.heads.T)
-	b.pool.run(n*b.heads.tiles, &b.heads)
+	b.jobs.heads.tiles = kernel.QueryTiles(b.jobs.heads.T)
+	b.pool.run(n*b.jobs.heads.tiles, &b.jobs.heads)
 }
 
 // AttentionBackward writes the gradient of qkv.
 func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
 	must(dqkv.Len() == qkv.Len() && dout.Len() == out.Len(), "AttentionBackward", dqkv, dout, out)
 	n := b.setSelf(out, lse, qkv, spec)
-	h := &b.heads
+	h := &b.jobs.heads
 	h.dq, h.dk, h.dv = b.thirds(dqkv, h.C)
 	h.dout = b.f32(dout)
 	b.pool.run(n, h)
@@ -93,15 +93,15 @@ func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpe
 // CrossAttention computes every head of every sample.
 func (b *Backend) CrossAttention(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
 	n := b.setCross(out, lse, q, kv, spec)
-	b.heads.tiles = kernel.QueryTiles(b.heads.T)
-	b.pool.run(n*b.heads.tiles, &b.heads)
+	b.jobs.heads.tiles = kernel.QueryTiles(b.jobs.heads.T)
+	b.pool.run(n*b.jobs.heads.tiles, &b.jobs.heads)
 }
 
 // CrossAttentionBackward writes the gradients of q and kv.
 func (b *Backend) CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
 	must(dq.Len() == q.Len() && dkv.Len() == kv.Len() && dout.Len() == out.Len(), "CrossAttentionBackward", dq, dkv, dout, out)
 	n := b.setCross(out, lse, q, kv, spec)
-	h := &b.heads
+	h := &b.jobs.heads
 	h.dq, h.dk, h.dout = b.f32(dq), b.f32(dkv), b.f32(dout)
 	h.dv = h.dk[h.C:]
 	b.pool.run(n, h)

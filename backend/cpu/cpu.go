@@ -27,19 +27,38 @@ type Options struct {
 // Backend runs on this machine's processors. It is for one goroutine at a time.
 type Backend struct {
 	backend.Arena
-	mem     []byte
-	free    func()
-	isa     kernel.ISA
-	pool    *pool
-	chunks  chunks
-	samples samples
-	rows    rows
-	linear  linear
-	scatter scatter
-	copies  copyRows
-	heads   heads
-	norm    normBackward
-	sums    []float64 // partial sums of the reductions over whole tensors
+	mem  []byte
+	free func()
+	isa  kernel.ISA
+	pool *pool
+	jobs jobs
+	sums []float64 // partial sums of the reductions over whole tensors
+}
+
+// jobs holds the job of each operation. Each has a place of its own, so that setting one
+// up allocates nothing.
+type jobs struct {
+	copy          copyJob
+	copyRows      copyRows
+	add           addJob
+	scale         scaleJob
+	lerp          lerpJob
+	gelu          geluJob
+	geluBackward  geluBackwardJob
+	squares       squaresJob
+	adamW         adamWJob
+	adamW8        adamW8Job
+	setAdam       setAdamJob
+	sgd           sgdJob
+	linear        linear
+	layerNorm     layerNormJob
+	layerNormBack normBackward
+	pool          poolJob
+	crossEntropy  crossEntropyJob
+	embed         embedJob
+	scatter       scatter
+	heads         heads
+	samples       samples
 }
 
 var _ backend.Device = (*Backend)(nil)

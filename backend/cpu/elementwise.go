@@ -11,84 +11,119 @@ import (
 // multiple of the kernels' chunks of partial sums.
 const chunkLen = 16384
 
-// chunks is an element-wise operation over whole tensors. fn captures no
-// variables, so that starting an operation allocates nothing.
-type chunks struct {
-	fn         func(isa kernel.ISA, c *chunks, lo, hi int)
-	y, a, b, d []float32
-	m, v       []byte // codes of moments
-	s, t, u    float32
-	adam       kernel.AdamWScalars
-	sums       []float64 // two for each chunk
-}
+// elementwise runs j over n elements, chunkLen to a task.
+func (b *Backend) elementwise(n int, j job) { b.pool.run((n+chunkLen-1)/chunkLen, j) }
 
-func (c *chunks) run(b *Backend, task int, _ []float32) {
-	lo := task * chunkLen
-	c.fn(b.isa, c, lo, min(lo+chunkLen, len(c.y)))
-}
-
-// each runs c over all elements of c.y.
-func (b *Backend) each(c chunks) {
-	b.chunks = c
-	b.pool.run((len(c.y)+chunkLen-1)/chunkLen, &b.chunks)
+// chunkOf returns the elements of one task of an operation on n elements.
+func chunkOf(task, n int) (lo, hi int) {
+	lo = task * chunkLen
+	return lo, min(lo+chunkLen, n)
 }
 
 // Zero clears t, whatever its element type.
 func (b *Backend) Zero(t tensor.Tensor) { clear(b.bytes(t)) }
 
+type copyJob struct{ dst, src []float32 }
+
+func (j *copyJob) run(_ *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.dst))
+	copy(j.dst[lo:hi], j.src[lo:hi])
+}
+
 // Copy copies src to dst.
 func (b *Backend) Copy(dst, src tensor.Tensor) {
 	must(dst.Len() == src.Len(), "Copy", dst, src)
-	b.each(chunks{y: b.f32(dst), a: b.f32(src), fn: func(_ kernel.ISA, c *chunks, lo, hi int) {
-		copy(c.y[lo:hi], c.a[lo:hi])
-	}})
+	b.jobs.copy = copyJob{dst: b.f32(dst), src: b.f32(src)}
+	b.elementwise(dst.Len(), &b.jobs.copy)
+}
+
+type addJob struct{ y, a, c []float32 }
+
+func (j *addJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.y))
+	b.isa.Add(j.y[lo:hi], j.a[lo:hi], j.c[lo:hi])
 }
 
 // Add writes y = a + c.
 func (b *Backend) Add(y, a, c tensor.Tensor) {
 	must(y.Len() == a.Len() && y.Len() == c.Len(), "Add", y, a, c)
-	b.each(chunks{y: b.f32(y), a: b.f32(a), b: b.f32(c), fn: func(isa kernel.ISA, c *chunks, lo, hi int) {
-		isa.Add(c.y[lo:hi], c.a[lo:hi], c.b[lo:hi])
-	}})
+	b.jobs.add = addJob{y: b.f32(y), a: b.f32(a), c: b.f32(c)}
+	b.elementwise(y.Len(), &b.jobs.add)
+}
+
+type scaleJob struct {
+	y []float32
+	a float32
+}
+
+func (j *scaleJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.y))
+	b.isa.Scale(j.y[lo:hi], j.y[lo:hi], j.a)
 }
 
 // Scale multiplies t by a.
 func (b *Backend) Scale(t tensor.Tensor, a float32) {
-	b.each(chunks{y: b.f32(t), s: a, fn: func(isa kernel.ISA, c *chunks, lo, hi int) {
-		isa.Scale(c.y[lo:hi], c.y[lo:hi], c.s)
-	}})
+	b.jobs.scale = scaleJob{y: b.f32(t), a: a}
+	b.elementwise(t.Len(), &b.jobs.scale)
+}
+
+type lerpJob struct {
+	y, x []float32
+	a    float32
+}
+
+func (j *lerpJob) run(_ *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.y))
+	kernel.Lerp(j.y[lo:hi], j.x[lo:hi], j.a)
 }
 
 // Lerp moves y towards x.
 func (b *Backend) Lerp(y, x tensor.Tensor, a float32) {
 	must(y.Len() == x.Len(), "Lerp", y, x)
-	b.each(chunks{y: b.f32(y), a: b.f32(x), s: a, fn: func(_ kernel.ISA, c *chunks, lo, hi int) {
-		kernel.Lerp(c.y[lo:hi], c.a[lo:hi], c.s)
-	}})
+	b.jobs.lerp = lerpJob{y: b.f32(y), x: b.f32(x), a: a}
+	b.elementwise(y.Len(), &b.jobs.lerp)
+}
+
+type geluJob struct {
+	y, x []float32
+	form backend.GELUForm
+}
+
+func (j *geluJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.y))
+	if j.form == backend.GELUErf {
+		b.isa.GELUErf(j.y[lo:hi], j.x[lo:hi])
+	} else {
+		b.isa.GELUTanh(j.y[lo:hi], j.x[lo:hi])
+	}
 }
 
 // GELU writes y = gelu(x).
 func (b *Backend) GELU(y, x tensor.Tensor, form backend.GELUForm) {
 	must(y.Len() == x.Len(), "GELU", y, x)
-	fn := func(isa kernel.ISA, c *chunks, lo, hi int) { isa.GELUTanh(c.y[lo:hi], c.a[lo:hi]) }
-	if form == backend.GELUErf {
-		fn = func(isa kernel.ISA, c *chunks, lo, hi int) { isa.GELUErf(c.y[lo:hi], c.a[lo:hi]) }
+	b.jobs.gelu = geluJob{y: b.f32(y), x: b.f32(x), form: form}
+	b.elementwise(y.Len(), &b.jobs.gelu)
+}
+
+type geluBackwardJob struct {
+	dx, dy, x []float32
+	form      backend.GELUForm
+}
+
+func (j *geluBackwardJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.dx))
+	if j.form == backend.GELUErf {
+		b.isa.GELUErfBackward(j.dx[lo:hi], j.dy[lo:hi], j.x[lo:hi])
+	} else {
+		b.isa.GELUTanhBackward(j.dx[lo:hi], j.dy[lo:hi], j.x[lo:hi])
 	}
-	b.each(chunks{y: b.f32(y), a: b.f32(x), fn: fn})
 }
 
 // GELUBackward writes dx = dy * gelu'(x).
 func (b *Backend) GELUBackward(dx, dy, x tensor.Tensor, form backend.GELUForm) {
 	must(dx.Len() == x.Len() && dy.Len() == x.Len(), "GELUBackward", dx, dy, x)
-	fn := func(isa kernel.ISA, c *chunks, lo, hi int) {
-		isa.GELUTanhBackward(c.y[lo:hi], c.a[lo:hi], c.b[lo:hi])
-	}
-	if form == backend.GELUErf {
-		fn = func(isa kernel.ISA, c *chunks, lo, hi int) {
-			isa.GELUErfBackward(c.y[lo:hi], c.a[lo:hi], c.b[lo:hi])
-		}
-	}
-	b.each(chunks{y: b.f32(dx), a: b.f32(dy), b: b.f32(x), fn: fn})
+	b.jobs.geluBackward = geluBackwardJob{dx: b.f32(dx), dy: b.f32(dy), x: b.f32(x), form: form}
+	b.elementwise(dx.Len(), &b.jobs.geluBackward)
 }
 
 // samples is an element-wise operation that treats each sample of the outermost
@@ -120,8 +155,8 @@ func (b *Backend) eachSample(y tensor.Tensor, s samples) {
 	s.y = b.f32(y)
 	s.perSample = y.Len() / y.Shape[0]
 	s.tasks = (s.perSample + chunkLen - 1) / chunkLen
-	b.samples = s
-	b.pool.run(y.Shape[0]*s.tasks, &b.samples)
+	b.jobs.samples = s
+	b.pool.run(y.Shape[0]*s.tasks, &b.jobs.samples)
 }
 
 // Dropout writes y = x*mask/(1-p).

@@ -5,17 +5,17 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// linear is one matrix product, split into a grid of blocks of C.
+// linear is one matrix product, split into a grid of tiles of C.
 type linear struct {
 	kernel.Gemm
-	rowBlock, colBlock int // size of a block of C
-	colBlocks          int // blocks across
+	tileRows, tileCols int // size of a tile
+	tilesAcross        int // tiles in a row
 }
 
 func (l *linear) run(b *Backend, task int, scratch []float32) {
-	i, j := task/l.colBlocks*l.rowBlock, task%l.colBlocks*l.colBlock
+	i, j := task/l.tilesAcross*l.tileRows, task%l.tilesAcross*l.tileCols
 	g := l.Gemm
-	g.M, g.N = min(l.rowBlock, l.M-i), min(l.colBlock, l.N-j)
+	g.M, g.N = min(l.tileRows, l.M-i), min(l.tileCols, l.N-j)
 	g.C = g.C[i*g.LDC+j:]
 	if g.Bias != nil {
 		g.Bias = g.Bias[j : j+g.N]
@@ -37,33 +37,33 @@ func (l *linear) run(b *Backend, task int, scratch []float32) {
 }
 
 // gemm runs one product on all threads. The longer side of C is split into two
-// blocks per thread, so that a delayed thread does not delay the others. The
-// gradient of a weight uses one block per thread, because every block packs the
+// tiles per thread, so that a delayed thread does not delay the others. The
+// gradient of a weight uses one tile per thread, because every tile packs the
 // whole other operand, which is as long as the batch.
 func (b *Backend) gemm(g kernel.Gemm) {
-	l := linear{Gemm: g, rowBlock: g.M, colBlock: g.N}
+	l := linear{Gemm: g, tileRows: g.M, tileCols: g.N}
 	if parts := len(b.pool.scratch); parts > 1 {
 		if g.Layout != kernel.TN {
 			parts *= 2
 		}
 		if g.M >= g.N {
-			l.rowBlock = blockLen(g.M, parts)
+			l.tileRows = tileLen(g.M, parts)
 		} else {
-			l.colBlock = blockLen(g.N, parts)
+			l.tileCols = tileLen(g.N, parts)
 		}
 	}
-	l.colBlocks = (g.N + l.colBlock - 1) / l.colBlock
-	b.linear = l
-	b.pool.run(l.colBlocks*((g.M+l.rowBlock-1)/l.rowBlock), &b.linear)
+	l.tilesAcross = (g.N + l.tileCols - 1) / l.tileCols
+	b.jobs.linear = l
+	b.pool.run(l.tilesAcross*((g.M+l.tileRows-1)/l.tileRows), &b.jobs.linear)
 }
 
-// blockLen returns the length of the pieces that split n into about parts
+// tileLen returns the length of the pieces that split n into about parts
 // pieces, in whole vectors.
-func blockLen(n, parts int) int { return ((n+parts-1)/parts + 31) &^ 31 }
+func tileLen(n, parts int) int { return ((n+parts-1)/parts + 31) &^ 31 }
 
 // band returns the number of columns, of cols, in one task of a sum over rows:
 // enough to make a call for each row worthwhile.
-func (b *Backend) band(cols int) int { return max(64, blockLen(cols, 2*len(b.pool.scratch))) }
+func (b *Backend) band(cols int) int { return max(64, tileLen(cols, 2*len(b.pool.scratch))) }
 
 // Linear writes y = x Wᵀ + bias.
 func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {

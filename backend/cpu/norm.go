@@ -42,9 +42,9 @@ func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 	rows, cols := x.Rows(), x.Cols()
 	must(dx.Len() == x.Len() && dy.Len() == x.Len() && (dw.Len() == cols || !dw.Valid() && !db.Valid()) && w.Len() == cols && stats.Len() == 2*rows, "LayerNormBackward", dx, dw, db, dy, x, w, stats)
 	st := b.f32(stats)
-	b.norm = normBackward{dx: b.f32(dx), dw: b.f32(dw), db: b.f32(db), dy: b.f32(dy), x: b.f32(x), w: b.f32(w), mean: st[:rows], rstd: st[rows:],
-		rows: rows, cols: cols, slab: (slabFloats/cols + rowsPerTask) &^ (rowsPerTask - 1), band: blockLen(cols, max(1, len(b.pool.scratch)/2))}
-	n := &b.norm
+	b.jobs.layerNormBack = normBackward{dx: b.f32(dx), dw: b.f32(dw), db: b.f32(db), dy: b.f32(dy), x: b.f32(x), w: b.f32(w), mean: st[:rows], rstd: st[rows:],
+		rows: rows, cols: cols, slab: (slabFloats/cols + rowsPerTask) &^ (rowsPerTask - 1), band: tileLen(cols, max(1, len(b.pool.scratch)/2))}
+	n := &b.jobs.layerNormBack
 	bands := (cols + n.band - 1) / n.band
 	if !dw.Valid() {
 		bands = 0

@@ -2,37 +2,31 @@ package cpu
 
 import (
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// rows is an operation on each row of a matrix, or on bands of its columns.
-// One task takes perTask rows, or columns.
-type rows struct {
-	fn         func(isa kernel.ISA, r *rows, lo, hi int)
-	y, x, w, b []float32
-	d, mean    []float32
-	rstd       []float32
-	ids        []int32
-	n, cols, T int
-	pooled     int
-	perTask    int
-	scale      float32
-	smoothing  float32
-}
-
+// rowsPerTask is how many rows one task of an operation on rows takes.
 const rowsPerTask = 16
 
-func (r *rows) run(b *Backend, task int, _ []float32) {
-	lo := task * r.perTask
-	r.fn(b.isa, r, lo, min(lo+r.perTask, r.n))
+// eachRow runs j over n rows, rowsPerTask to a task.
+func (b *Backend) eachRow(n int, j job) { b.pool.run((n+rowsPerTask-1)/rowsPerTask, j) }
+
+// rowsOf returns the rows of one task of an operation on n rows.
+func rowsOf(task, n int) (lo, hi int) {
+	lo = task * rowsPerTask
+	return lo, min(lo+rowsPerTask, n)
 }
 
-// eachRow runs r over n rows, perTask to a task.
-func (b *Backend) eachRow(n, perTask int, r rows) {
-	r.n, r.perTask = n, perTask
-	b.rows = r
-	b.pool.run((n+perTask-1)/perTask, &b.rows)
+type layerNormJob struct {
+	y, x, w, bias, mean, rstd []float32
+	cols                      int
+	eps                       float32
+}
+
+func (j *layerNormJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := rowsOf(task, len(j.mean))
+	at, end := lo*j.cols, hi*j.cols
+	b.isa.LayerNorm(j.y[at:end], j.x[at:end], j.w, j.bias, j.mean[lo:hi], j.rstd[lo:hi], j.eps)
 }
 
 // LayerNorm normalises the rows of x.
@@ -40,88 +34,109 @@ func (b *Backend) LayerNorm(y, stats, x, w, bias tensor.Tensor, eps float32) {
 	n, cols := x.Rows(), x.Cols()
 	must(y.Len() == x.Len() && w.Len() == cols && stats.Len() == 2*n && (!bias.Valid() || bias.Len() == cols), "LayerNorm", y, stats, x, w, bias)
 	st := b.f32(stats)
-	b.eachRow(n, rowsPerTask, rows{y: b.f32(y), x: b.f32(x), w: b.f32(w), b: b.f32(bias), mean: st[:n], rstd: st[n:], cols: cols, scale: eps,
-		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-			at, end := lo*r.cols, hi*r.cols
-			isa.LayerNorm(r.y[at:end], r.x[at:end], r.w, r.b, r.mean[lo:hi], r.rstd[lo:hi], r.scale)
-		}})
+	b.jobs.layerNorm = layerNormJob{y: b.f32(y), x: b.f32(x), w: b.f32(w), bias: b.f32(bias), mean: st[:n], rstd: st[n:], cols: cols, eps: eps}
+	b.eachRow(n, &b.jobs.layerNorm)
+}
+
+// poolJob pools the rows of one sample a task, or spreads their gradient.
+type poolJob struct {
+	rows         []float32 // (B,T,C)
+	mean         []float32 // (B,C)
+	T, C, pooled int
+	back         bool
+}
+
+func (j *poolJob) run(b *Backend, sample int, _ []float32) {
+	rows, mean := j.rows[sample*j.T*j.C:][:j.T*j.C], j.mean[sample*j.C:][:j.C]
+	share := 1 / float32(j.pooled)
+	if j.back {
+		for t := range j.pooled {
+			b.isa.Scale(rows[t*j.C:][:j.C], mean, share)
+		}
+		clear(rows[j.pooled*j.C:])
+		return
+	}
+	copy(mean, rows)
+	for t := 1; t < j.pooled; t++ {
+		b.isa.Add(mean, mean, rows[t*j.C:][:j.C])
+	}
+	b.isa.Scale(mean, mean, share)
 }
 
 // PoolRows writes the mean of the first pooled rows of each sample, added up in
 // ascending order.
-func (b *Backend) PoolRows(y, x tensor.Tensor, pooled int) {
-	B, T, C := x.Shape[0], x.Shape[1], x.Shape[2]
-	must(y.Len() == B*C && 0 < pooled && pooled <= T, "PoolRows", y, x)
-	b.eachRow(B, 1, rows{y: b.f32(y), x: b.f32(x), cols: C, T: T, pooled: pooled, scale: 1 / float32(pooled),
-		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-			for i := lo; i < hi; i++ {
-				y, x := r.y[i*r.cols:][:r.cols], r.x[i*r.T*r.cols:]
-				copy(y, x)
-				for t := 1; t < r.pooled; t++ {
-					isa.Add(y, y, x[t*r.cols:][:r.cols])
-				}
-				isa.Scale(y, y, r.scale)
-			}
-		}})
+func (b *Backend) PoolRows(y, x tensor.Tensor, pooled int) { b.poolRows(x, y, pooled, false) }
+
+// PoolRowsBackward spreads dy over the rows that were pooled.
+func (b *Backend) PoolRowsBackward(dx, dy tensor.Tensor, pooled int) {
+	b.poolRows(dx, dy, pooled, true)
 }
 
-// PoolRowsBackward spreads dy over the pooled rows.
-func (b *Backend) PoolRowsBackward(dx, dy tensor.Tensor, pooled int) {
-	B, T, C := dx.Shape[0], dx.Shape[1], dx.Shape[2]
-	must(dy.Len() == B*C && 0 < pooled && pooled <= T, "PoolRowsBackward", dx, dy)
-	b.eachRow(B, 1, rows{y: b.f32(dx), d: b.f32(dy), cols: C, T: T, pooled: pooled, scale: 1 / float32(pooled),
-		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-			for i := lo; i < hi; i++ {
-				dx, dy := r.y[i*r.T*r.cols:][:r.T*r.cols], r.d[i*r.cols:][:r.cols]
-				for t := range r.pooled {
-					isa.Scale(dx[t*r.cols:][:r.cols], dy, r.scale)
-				}
-				clear(dx[r.pooled*r.cols:])
-			}
-		}})
+func (b *Backend) poolRows(rows, mean tensor.Tensor, pooled int, back bool) {
+	B, T, C := rows.Shape[0], rows.Shape[1], rows.Shape[2]
+	must(mean.Len() == B*C && 0 < pooled && pooled <= T, "PoolRows", rows, mean)
+	b.jobs.pool = poolJob{rows: b.f32(rows), mean: b.f32(mean), T: T, C: C, pooled: pooled, back: back}
+	b.pool.run(B, &b.jobs.pool)
+}
+
+// crossEntropyJob is the loss of one row a task. A target is a class or the share of each.
+type crossEntropyJob struct {
+	losses, logits   []float32
+	classes          []int32
+	shares           []float32 // or nil
+	V                int
+	smoothing, scale float32
+}
+
+func (j *crossEntropyJob) run(b *Backend, i int, _ []float32) {
+	row := j.logits[i*j.V:][:j.V]
+	switch {
+	case j.shares != nil:
+		j.losses[i] = b.isa.SoftCrossEntropy(row, j.shares[i*j.V:][:j.V], j.scale)
+	case j.classes[i] == backend.Ignore:
+		j.losses[i] = 0
+		clear(row)
+	case j.smoothing > 0:
+		j.losses[i] = b.isa.SmoothCrossEntropy(row, int(j.classes[i]), j.smoothing, j.scale)
+	default:
+		j.losses[i] = b.isa.CrossEntropy(row, int(j.classes[i]), j.scale)
+	}
 }
 
 // CrossEntropy turns logits into gradients and writes the losses.
 func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, smoothing, scale float32) {
 	n := logits.Rows()
+	j := &b.jobs.crossEntropy
+	*j = crossEntropyJob{losses: b.f32(losses), logits: b.f32(logits), V: logits.Cols(), smoothing: smoothing, scale: scale}
 	if targets.DType == tensor.F32 {
 		must(losses.Len() == n && targets.Len() == logits.Len() && smoothing == 0, "CrossEntropy", losses, logits, targets)
-		b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), d: b.f32(targets), cols: logits.Cols(), scale: scale,
-			fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-				for i := lo; i < hi; i++ {
-					r.y[i] = isa.SoftCrossEntropy(r.x[i*r.cols:][:r.cols], r.d[i*r.cols:][:r.cols], r.scale)
-				}
-			}})
-		return
+		j.shares = b.f32(targets)
+	} else {
+		must(losses.Len() == n && targets.Len() == n, "CrossEntropy", losses, logits, targets)
+		j.classes = b.i32(targets)
 	}
-	must(losses.Len() == n && targets.Len() == n, "CrossEntropy", losses, logits, targets)
-	b.eachRow(n, 1, rows{y: b.f32(losses), x: b.f32(logits), ids: b.i32(targets), cols: logits.Cols(), scale: scale, smoothing: smoothing,
-		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-			for i := lo; i < hi; i++ {
-				row, target := r.x[i*r.cols:][:r.cols], int(r.ids[i])
-				switch {
-				case target == backend.Ignore:
-					r.y[i] = 0
-					clear(row)
-				case r.smoothing > 0:
-					r.y[i] = isa.SmoothCrossEntropy(row, target, r.smoothing, r.scale)
-				default:
-					r.y[i] = isa.CrossEntropy(row, target, r.scale)
-				}
-			}
-		}})
+	b.pool.run(n, j)
+}
+
+type embedJob struct {
+	x, wte, wpe []float32
+	ids         []int32
+	T, C        int
+}
+
+func (j *embedJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := rowsOf(task, len(j.ids))
+	for i := lo; i < hi; i++ {
+		b.isa.Add(j.x[i*j.C:][:j.C], j.wte[int(j.ids[i])*j.C:][:j.C], j.wpe[i%j.T*j.C:][:j.C])
+	}
 }
 
 // Embed writes x[b,t] = wte[ids[b,t]] + wpe[t].
 func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
 	C := x.Cols()
 	must(ids.Len() == x.Rows() && wte.Cols() == C && wpe.Cols() == C && wpe.Rows() >= ids.Cols(), "Embed", x, ids, wte, wpe)
-	b.eachRow(x.Rows(), rowsPerTask, rows{y: b.f32(x), ids: b.i32(ids), w: b.f32(wte), b: b.f32(wpe), cols: C, T: ids.Cols(),
-		fn: func(isa kernel.ISA, r *rows, lo, hi int) {
-			for i := lo; i < hi; i++ {
-				isa.Add(r.y[i*r.cols:][:r.cols], r.w[int(r.ids[i])*r.cols:][:r.cols], r.b[i%r.T*r.cols:][:r.cols])
-			}
-		}})
+	b.jobs.embed = embedJob{x: b.f32(x), wte: b.f32(wte), wpe: b.f32(wpe), ids: b.i32(ids), T: ids.Cols(), C: C}
+	b.eachRow(x.Rows(), &b.jobs.embed)
 }
 
 // scatter adds the rows of dx to the tables' rows, a band of columns a task.
@@ -149,8 +164,8 @@ func (s *scatter) run(b *Backend, task int, _ []float32) {
 func (b *Backend) EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor) {
 	C := dx.Cols()
 	must(ids.Len() == dx.Rows() && dwte.Cols() == C && (!dwpe.Valid() || dwpe.Cols() == C && dwpe.Rows() >= ids.Cols()), "EmbedBackward", dwte, dwpe, dx, ids)
-	b.scatter = scatter{dwte: b.f32(dwte), dwpe: b.f32(dwpe), dx: b.f32(dx), ids: b.i32(ids), T: ids.Cols(), C: C, band: b.band(C)}
-	b.pool.run((C+b.scatter.band-1)/b.scatter.band, &b.scatter)
+	b.jobs.scatter = scatter{dwte: b.f32(dwte), dwpe: b.f32(dwpe), dx: b.f32(dx), ids: b.i32(ids), T: ids.Cols(), C: C, band: b.band(C)}
+	b.pool.run((C+b.jobs.scatter.band-1)/b.jobs.scatter.band, &b.jobs.scatter)
 }
 
 // copyRows copies rows from one matrix to another.
@@ -170,6 +185,6 @@ func (c *copyRows) run(_ *Backend, task int, _ []float32) {
 // CopyRows copies the rows of src that pairs name to rows of dst.
 func (b *Backend) CopyRows(dst, src, pairs tensor.Tensor) {
 	must(dst.Cols() == src.Cols() && pairs.Cols() == 2, "CopyRows", dst, src, pairs)
-	b.copies = copyRows{dst: b.f32(dst), src: b.f32(src), pairs: b.i32(pairs), cols: src.Cols()}
-	b.pool.run((pairs.Rows()+rowsPerTask-1)/rowsPerTask, &b.copies)
+	b.jobs.copyRows = copyRows{dst: b.f32(dst), src: b.f32(src), pairs: b.i32(pairs), cols: src.Cols()}
+	b.pool.run((pairs.Rows()+rowsPerTask-1)/rowsPerTask, &b.jobs.copyRows)
 }

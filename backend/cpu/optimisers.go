@@ -1,0 +1,158 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/kernel"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// partials returns room for one partial sum, or two, of each chunk of n elements.
+func (b *Backend) partials(n, each int) []float64 {
+	need := each * ((n + chunkLen - 1) / chunkLen)
+	if len(b.sums) < need {
+		b.sums = make([]float64, need)
+	}
+	return b.sums[:need]
+}
+
+type squaresJob struct {
+	x    []float32
+	sums []float64 // of each chunk
+}
+
+func (j *squaresJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.x))
+	j.sums[task] = b.isa.SumSquares(j.x[lo:hi])
+}
+
+// AddSquares adds the sum of the squares of t to sum. Chunks are added in ascending order.
+func (b *Backend) AddSquares(sum, t tensor.Tensor) {
+	must(sum.Len() == 1, "AddSquares", sum, t)
+	j := &b.jobs.squares
+	*j = squaresJob{x: b.f32(t), sums: b.partials(t.Len(), 1)}
+	b.elementwise(t.Len(), j)
+	total := 0.0
+	for _, s := range j.sums {
+		total += s
+	}
+	b.f64(sum)[0] += total
+}
+
+type adamWJob struct {
+	p, g, m, v []float32
+	s          kernel.AdamWScalars
+}
+
+func (j *adamWJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.p))
+	b.isa.AdamW(j.p[lo:hi], j.g[lo:hi], j.m[lo:hi], j.v[lo:hi], j.s)
+}
+
+// AdamW updates p, m and v.
+func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {
+	must(g.Len() == p.Len() && m.Len() == p.Len() && v.Len() == p.Len(), "AdamW", p, g, m, v)
+	b.jobs.adamW = adamWJob{p: b.f32(p), g: b.f32(g), m: b.f32(m), v: b.f32(v), s: kernel.AdamWScalars(s)}
+	b.elementwise(p.Len(), &b.jobs.adamW)
+}
+
+type adamW8Job struct {
+	p, g       []float32
+	m, v       []byte    // codes
+	mMax, vMax []float32 // of each group
+	s          kernel.AdamWScalars
+}
+
+func (j *adamW8Job) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.p))
+	from, to := lo/backend.CodeGroup, backend.CodeGroups(hi)
+	b.isa.AdamW8(j.p[lo:hi], j.g[lo:hi], j.m[lo:hi], j.v[lo:hi], j.mMax[from:to], j.vMax[from:to], j.s)
+}
+
+// AdamW8 updates p, m and v with their largest magnitudes.
+func (b *Backend) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars) {
+	n, groups := p.Len(), backend.CodeGroups(p.Len())
+	must(g.Len() == n && m.Len() == n && v.Len() == n && mMax.Len() == groups && vMax.Len() == groups, "AdamW8", p, g, m, v, mMax, vMax)
+	b.jobs.adamW8 = adamW8Job{p: b.f32(p), g: b.f32(g), m: b.u8(m), v: b.u8(v), mMax: b.f32(mMax), vMax: b.f32(vMax), s: kernel.AdamWScalars(s)}
+	b.elementwise(n, &b.jobs.adamW8)
+}
+
+// Neither compiles unless tasks take whole groups of the kernel's size.
+const (
+	_ = -uint(chunkLen % backend.CodeGroup)
+	_ = -uint(backend.CodeGroup ^ kernel.CodeGroup)
+)
+
+// setPass is one of the passes of SET-Adam over a tensor.
+type setPass uint8
+
+const (
+	setMoments setPass = iota // moments, and the sums of v and of v*v
+	setLeast                  // the least step size of each chunk
+	setUpdate                 // the update
+)
+
+type setAdamJob struct {
+	p, g, m, v  []float32
+	s           kernel.AdamWScalars
+	sums        []float64 // two of each chunk
+	pass        setPass
+	ratio, rate float32 // c / (1 - beta2^t), and lr / (1 - beta1^t)
+	off         float32 // what is taken off all step sizes
+}
+
+func (j *setAdamJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.p))
+	m, v := j.m[lo:hi], j.v[lo:hi]
+	switch j.pass {
+	case setMoments:
+		j.sums[2*task], j.sums[2*task+1] = b.isa.Moments(j.g[lo:hi], m, v, j.s.Beta1, j.s.Beta2)
+	case setLeast:
+		j.sums[2*task] = float64(b.isa.SETMin(v, j.ratio, j.s.Eps))
+	case setUpdate:
+		b.isa.SETUpdate(j.p[lo:hi], m, v, j.ratio, j.s.Eps, j.off, j.rate, j.s.LR*j.s.Decay)
+	}
+}
+
+// SETAdam updates p, m and v in three passes.
+func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32) {
+	n := p.Len()
+	must(g.Len() == n && m.Len() == n && v.Len() == n, "SETAdam", p, g, m, v)
+	j := &b.jobs.setAdam
+	*j = setAdamJob{p: b.f32(p), g: b.f32(g), m: b.f32(m), v: b.f32(v), s: kernel.AdamWScalars(s), sums: b.partials(n, 2), rate: s.LR / s.Bias1}
+	b.elementwise(n, j)
+	var sumV, sumV2 float64
+	for i := 0; i < len(j.sums); i += 2 {
+		sumV += j.sums[i]
+		sumV2 += j.sums[i+1]
+	}
+	if sumV2 > 0 { // c is 0 if v is
+		j.ratio = float32(float64(sumV*sumV) / (float64(n) * sumV2) / float64(s.Bias2))
+	}
+	j.pass = setLeast
+	b.elementwise(n, j)
+	least := math.Inf(1)
+	for i := 0; i < len(j.sums); i += 2 {
+		least = min(least, j.sums[i])
+	}
+	j.pass, j.off = setUpdate, tau*float32(least)
+	b.elementwise(n, j)
+}
+
+type sgdJob struct {
+	p, g, momentum  []float32
+	lr, beta, decay float32
+}
+
+func (j *sgdJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.p))
+	b.isa.SGD(j.p[lo:hi], j.g[lo:hi], j.momentum[lo:hi], j.lr, j.beta, j.decay)
+}
+
+// SGD updates p and its momentum buffer.
+func (b *Backend) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32) {
+	must(g.Len() == p.Len() && momentum.Len() == p.Len(), "SGD", p, g, momentum)
+	b.jobs.sgd = sgdJob{p: b.f32(p), g: b.f32(g), momentum: b.f32(momentum), lr: lr, beta: beta, decay: decay}
+	b.elementwise(p.Len(), &b.jobs.sgd)
+}
