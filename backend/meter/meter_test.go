@@ -1,6 +1,8 @@
 package meter_test
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -128,5 +130,29 @@ func TestMatrixFLOPsOfAdapters(t *testing.T) {
 	}
 	if want := int64(K*forward + 2*head + (K-frozen-1)*forward + (K-frozen)*learned + (K-frozen-1)*(down+up)); got != want {
 		t.Errorf("%d matrix FLOPs, want %d", got, want)
+	}
+}
+
+// TestEveryOperationIsMetered calls every method of the interface: all but the ones of the
+// arena, transfers and waiting must show up.
+func TestEveryOperationIsMetered(t *testing.T) {
+	t.Parallel()
+	apart := map[string]bool{"Limits": true, "Alloc": true, "Mark": true, "Release": true, "Peak": true, "Sync": true}
+	seam := reflect.TypeFor[backend.Backend]()
+	for i := range seam.NumMethod() {
+		name := seam.Method(i).Name
+		if apart[name] || strings.HasPrefix(name, "Upload") || strings.HasPrefix(name, "Download") {
+			continue
+		}
+		be := meter.New(plan.New(0))
+		call := reflect.ValueOf(be).MethodByName(name)
+		var args []reflect.Value
+		for a := range call.Type().NumIn() {
+			args = append(args, reflect.Zero(call.Type().In(a)))
+		}
+		call.Call(args)
+		if ops := be.Ops(); len(ops) != 1 || ops[0].Calls != 1 {
+			t.Errorf("%s: metered as %+v", name, ops)
+		}
 	}
 }
