@@ -2,14 +2,17 @@ package backendtest_test
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/backendtest"
 	"github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/backend/meter"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
@@ -61,6 +64,35 @@ func TestDeferredDefersAll(t *testing.T) {
 			}()
 			v.Method(i).Call(args)
 		}()
+	}
+}
+
+// TestEveryOperationIsChecked: Run calls each operation of the interface.
+func TestEveryOperationIsChecked(t *testing.T) {
+	t.Parallel()
+	var meters []*meter.Backend
+	backendtest.Run(t, func(t testing.TB, arenaBytes int64) backend.Backend {
+		m := meter.New(newCPU(t, arenaBytes))
+		meters = append(meters, m)
+		return m
+	})
+	called := map[string]bool{}
+	for _, m := range meters {
+		for _, op := range m.Ops() {
+			called[op.Name] = true
+		}
+	}
+	want := 0
+	seam := reflect.TypeFor[backend.Backend]()
+	for i := range seam.NumMethod() {
+		name := seam.Method(i).Name
+		if !slices.Contains([]string{"Limits", "Alloc", "Mark", "Release", "Peak", "Sync"}, name) &&
+			!strings.HasPrefix(name, "Upload") && !strings.HasPrefix(name, "Download") {
+			want++
+		}
+	}
+	if len(called) != want {
+		t.Errorf("%d of %d operations are checked: %v", len(called), want, slices.Sorted(maps.Keys(called)))
 	}
 }
 
