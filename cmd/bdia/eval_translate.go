@@ -12,6 +12,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/score"
 )
 
@@ -61,7 +62,7 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 	if err := e.each(in.name, bytes.Repeat([]byte("\n"), len(lines)), references, none); err != nil { // before hours of translating
 		return err
 	}
-	t, err := loadTranslator(dir, o.search, policies{pairs.Skip, pairs.Truncate}, o.engine)
+	t, err := loadTranslator(dir, o.search, generate.Policies{OnBad: pairs.Skip, OnLong: pairs.Truncate}, o.engine)
 	if err != nil {
 		return err
 	}
@@ -69,7 +70,7 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 	p := cli.NewProgress(cmd.ErrOrStderr())
 	defer p.Clear()
 	began := time.Now()
-	results, err := t.lines(cmd.Context(), in.name, 1, lines, func(done int) { p.Lines("translated", "sentences", done, len(lines), began) })
+	results, err := t.Lines(cmd.Context(), in.name, 1, lines, func(done int) { p.Lines("translated", "sentences", done, len(lines), began) })
 	if err != nil {
 		return err
 	}
@@ -126,7 +127,7 @@ func (e *scoreReport) score(hypotheses []byte, references [][]byte) error {
 
 func (e *scoreReport) print(w io.Writer) {
 	fmt.Fprintf(w, "%s sentences, beam %d, length penalty %g:\n  %v\n  %v\n", cli.Count(int64(e.BLEU.Segments)), e.Beam, e.LengthPenalty, e.BLEU, e.CHRF)
-	for _, kind := range []string{lineEmpty, lineBad, lineLong, lineTruncated} {
+	for _, kind := range generate.Notes() {
 		if n := e.Lines[kind]; n > 0 {
 			fmt.Fprintf(w, "  %s lines %s\n", cli.Count(int64(n)), kind)
 		}

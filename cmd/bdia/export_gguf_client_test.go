@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/internal/testkit"
 )
 
@@ -32,7 +33,7 @@ func TestClientLlamaRun(t *testing.T) {
 		run := filepath.Join(dir, kind)
 		mustCall(t, "train", "--data", text, "--out", run, "--tokenizer", kind, "--bpe-vocab", "320", "--layers", "2", "--heads", "2", "--width", "64",
 			"--context", "256", "--batch", "4", "--steps", "200", "--lr", "5e-3", "--eval-every", "0", "--threads", "2")
-		var m continued
+		var m generate.Prompt
 		out := mustCall(t, "generate", run, "--prompt", prompt, "--greedy", "--ignore-eos", "--max-tokens", "200", "--grid", "none", "--json").out
 		if err := json.Unmarshal([]byte(out), &m); err != nil {
 			t.Fatal(err)

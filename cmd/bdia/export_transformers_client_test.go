@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
@@ -39,7 +40,7 @@ func TestClientTransformersJS(t *testing.T) {
 		t.Fatalf("answers to other questions: %v", got)
 	}
 	for i, prompt := range prompts {
-		var want continued
+		var want generate.Prompt
 		out := mustCall(t, "generate", run, "--prompt", prompt, "--greedy", "--ignore-eos", "--max-tokens", tokens, "--grid", "none", "--json").out
 		if err := json.Unmarshal([]byte(out), &want); err != nil {
 			t.Fatal(err)

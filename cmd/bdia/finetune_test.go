@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
@@ -129,7 +130,7 @@ func TestFinetuneSpecial(t *testing.T) {
 // promptIDs are the tokens of a prompt in the output of generate --json.
 func promptIDs(t *testing.T, out string) string {
 	t.Helper()
-	var r continued
+	var r generate.Prompt
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}

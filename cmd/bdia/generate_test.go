@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/generate"
 )
 
 // TestGenerateIDs: tokens in and out are those of the text, with a cache and without,
@@ -38,7 +39,7 @@ func TestGenerateIDs(t *testing.T) {
 		t.Errorf("text without a tokenizer: %+v", r)
 	}
 	text := mustCall(t, "generate", dir, "--prompt", "The house", "--greedy", "--max-tokens", "60")
-	var m continued
+	var m generate.Prompt
 	if err := json.Unmarshal([]byte(mustCall(t, "generate", dir, "--prompt", "The house", "--greedy", "--max-tokens", "60", "--json").out), &m); err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +93,7 @@ func TestGenerateLines(t *testing.T) {
 		t.Errorf("%q, want %q", r.err, want)
 	}
 	alone := mustCall(t, args("--prompt", "The house")...).out
-	if got := oneLineOf([]byte(strings.TrimPrefix(alone, "The house"))); got != lines[0] {
+	if got := generate.OneLine([]byte(strings.TrimPrefix(alone, "The house"))); got != lines[0] {
 		t.Errorf("the first line gives %q, alone %q", lines[0], got)
 	}
 	for _, batch := range []string{"1", "2", "100"} {
@@ -108,11 +109,11 @@ func TestGenerateLines(t *testing.T) {
 		t.Errorf("from standard input %+v, want %+v", piped, r)
 	}
 	for i, line := range strings.Split(strings.TrimSpace(mustCall(t, args("--input", plain, "--json")...).out), "\n") {
-		var m continued
+		var m generate.Prompt
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Fatal(err)
 		}
-		if m.Line != i+1 || (m.Note == "") != (len(m.Continuations) == 1) || m.Note == "" && oneLineOf([]byte(m.Continuations[0].Text)) != lines[i] {
+		if m.Line != i+1 || (m.Note == "") != (len(m.Continuations) == 1) || m.Note == "" && generate.OneLine([]byte(m.Continuations[0].Text)) != lines[i] {
 			t.Errorf("line %d: %s", i+1, line)
 		}
 	}
@@ -188,7 +189,7 @@ func TestGenerateEnd(t *testing.T) {
 	mustCall(t, append([]string{"train", "--data", text, "--tokenizer", "bpe", "--bpe-vocab", "270", "--out", run}, tiny("--steps", "1")...)...)
 	args := []string{"generate", run, "--prompt", "The", "--temperature", "20", "--top-k", "0", "--max-tokens", "3000", "--json"}
 	for ignore, want := range map[string]string{"--ignore-eos=false": "end", "--ignore-eos": "length"} {
-		var m continued
+		var m generate.Prompt
 		if err := json.Unmarshal([]byte(mustCall(t, append(args, ignore)...).out), &m); err != nil {
 			t.Fatal(err)
 		}
@@ -206,9 +207,9 @@ func TestGenerateBeam(t *testing.T) {
 	if one, greedy := mustCall(t, append(args, "--beam", "1")...), mustCall(t, append(args, "--greedy")...); one != greedy {
 		t.Errorf("a beam of one writes %q, greedily %q", one.out, greedy.out)
 	}
-	best := func(beam string) continued {
+	best := func(beam string) generate.Prompt {
 		t.Helper()
-		var m continued
+		var m generate.Prompt
 		if err := json.Unmarshal([]byte(mustCall(t, append(args, "--beam", beam, "--n-best", beam, "--json")...).out), &m); err != nil {
 			t.Fatal(err)
 		}

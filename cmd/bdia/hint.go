@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/export"
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/train"
 )
@@ -27,6 +28,7 @@ var hints = []func(error) string{
 	as(otherCommand),
 	is(hub.ErrNoRun, "--best is for run directories"),
 	is(hub.ErrAdapters, "bdia export --format hf merges adapters into the weights beside them"),
+	as(func(*generate.LongError) string { return "--on-long skip or truncate does so" }),
 	as(func(e *export.PlaceError) string {
 		if e.Exists {
 			return "--force replaces it, --out names another"

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/generate"
 )
 
 // note counts lines of a kind.
@@ -124,7 +125,7 @@ func (w *lineWriter) add(kind string, texts []string, scores []float64, whole an
 func (w *lineWriter) report(to io.Writer) {
 	w.ended = true
 	var kinds []string
-	for _, kind := range []string{lineEmpty, lineBad, lineLong, lineTruncated} {
+	for _, kind := range generate.Notes() {
 		if n := w.notes[kind]; n.count > 0 {
 			kinds = append(kinds, fmt.Sprintf("%d %s (first in line %d)", n.count, kind, n.first))
 		}

@@ -20,14 +20,14 @@ import (
 // translateOptions say what is translated, and how.
 type translateOptions struct {
 	generate.TranslateOptions
-	policies      policies
+	policies      generate.Policies
 	input, output string
 	asJSON        bool
 	engine        backend.Options
 }
 
 func newTranslate() *cobra.Command {
-	o := translateOptions{TranslateOptions: generate.DefaultTranslate(), policies: policies{pairs.Skip, pairs.Skip}}
+	o := translateOptions{TranslateOptions: generate.DefaultTranslate(), policies: generate.Policies{OnBad: pairs.Skip, OnLong: pairs.Skip}}
 	c := &cobra.Command{
 		Use:   "translate RUN [SENTENCE...]",
 		Short: "Translate sentences with a trained model",
@@ -48,8 +48,8 @@ Face do the same. A sentence's translation does not depend on the others.`,
 	cli.Group(c, "Text", func(f *pflag.FlagSet) {
 		f.StringVar(&o.input, "input", "", "`file` with a sentence a line, plain or compressed by gzip; - for standard input")
 		f.StringVar(&o.output, "output", "", "`file` for the translations; - for standard output")
-		f.StringVar((*string)(&o.policies.onLong), "on-long", string(o.policies.onLong), "`what` to do about sentences longer than the model: skip, truncate or fatal")
-		f.StringVar((*string)(&o.policies.onBad), "on-bad", string(o.policies.onBad), "`what` to do about lines not in UTF-8 or with unknown characters: skip or fatal")
+		f.StringVar((*string)(&o.policies.OnLong), "on-long", string(o.policies.OnLong), "`what` to do about sentences longer than the model: skip, truncate or fatal")
+		f.StringVar((*string)(&o.policies.OnBad), "on-bad", string(o.policies.OnBad), "`what` to do about lines not in UTF-8 or with unknown characters: skip or fatal")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each line")
 	})
 	cli.Group(c, "Search", func(f *pflag.FlagSet) {
@@ -65,7 +65,7 @@ Face do the same. A sentence's translation does not depend on the others.`,
 		if len(args) > 1 && o.input != "" {
 			return cli.Usage(errors.New("sentences and --input; give one of them"))
 		}
-		for _, err := range []error{o.Validate(), o.policies.validate(), checkEngine(o.engine)} {
+		for _, err := range []error{o.Validate(), checkPolicies(o.policies), checkEngine(o.engine)} {
 			if err != nil {
 				return cli.Usage(err)
 			}
@@ -115,7 +115,7 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 			return err
 		}
 		for some := range slices.Chunk(lines, linesAtOnce) {
-			results, stopped := t.lines(cmd.Context(), in.name, w.lines+1, some, func(n int) { p.Lines("translated", "sentences", w.lines+n, in.total, began) })
+			results, stopped := t.Lines(cmd.Context(), in.name, w.lines+1, some, func(n int) { p.Lines("translated", "sentences", w.lines+n, in.total, began) })
 			p.Clear()
 			for _, r := range results {
 				texts, scores := make([]string, len(r.Translations)), make([]float64, len(r.Translations))

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -109,10 +110,10 @@ func TestTranslate(t *testing.T) {
 }
 
 // objects decodes a line each.
-func objects(t *testing.T, text string) (all []translated) {
+func objects(t *testing.T, text string) (all []generate.Sentence) {
 	t.Helper()
 	for d := json.NewDecoder(strings.NewReader(text)); d.More(); {
-		var one translated
+		var one generate.Sentence
 		if err := d.Decode(&one); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +132,7 @@ func TestTranslateNBest(t *testing.T) {
 	args = append(args, "--n-best", "3")
 	var columns strings.Builder
 	for i, r := range objects(t, mustCall(t, append(args, "--json")...).out) {
-		if r.Line != i+1 || r.Source != []string{"one two", "", "red cats"}[i] || (r.Note == lineEmpty) != (i == 1) {
+		if r.Line != i+1 || r.Source != []string{"one two", "", "red cats"}[i] || (r.Note == generate.NoteEmpty) != (i == 1) {
 			t.Errorf("line %d: %+v", i+1, r)
 		}
 		if i == 1 {
@@ -141,7 +142,7 @@ func TestTranslateNBest(t *testing.T) {
 		if len(r.Translations) != 3 || r.Translations[0].Text != single[i] {
 			t.Errorf("line %d: %+v, alone %q", i+1, r.Translations, single[i])
 		}
-		if !slices.IsSortedFunc(r.Translations, func(a, b translation) int { return cmp.Compare(b.Score, a.Score) }) {
+		if !slices.IsSortedFunc(r.Translations, func(a, b generate.Translation) int { return cmp.Compare(b.Score, a.Score) }) {
 			t.Errorf("line %d: scores of %+v", i+1, r.Translations)
 		}
 		for _, one := range r.Translations {

@@ -56,7 +56,7 @@ var rules = []rule{
 	{"model", ". backend nn tensor", ""},
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
-	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model", ""},
+	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model tokenizer", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/textfile model nn tensor tokenizer", ""},
 	{"hub", ". backend checkpoint convert internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate hub internal/rng " +

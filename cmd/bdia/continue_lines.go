@@ -1,0 +1,177 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/generate"
+)
+
+// single is the prompt of the command line. The standard one may be another.
+func (c *continuer) single(standard bool) (*generate.Prompt, error) {
+	r := &generate.Prompt{Line: 1, Prompt: c.o.prompt, Continuations: []generate.Continuation{}}
+	var err error
+	if c.o.promptIDs != "" {
+		if r.PromptIDs, err = parseIDs(c.o.promptIDs, c.cfg.Vocab); err != nil {
+			return nil, cli.Usage(err)
+		}
+		text, err := c.Vocabulary.Decode(r.PromptIDs)
+		if c.o.printIDs { // which need no text
+			err = nil
+		}
+		r.Prompt = string(text)
+		return r, err
+	}
+	r.PromptIDs, err = c.Encoder.Encode([]byte(r.Prompt))
+	if err != nil && standard { // a vocabulary without line breaks: start with its first token
+		var first []byte
+		r.PromptIDs = []int32{0}
+		first, err = c.tok.Decode(r.PromptIDs)
+		r.Prompt = string(first)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the prompt: %w", err)
+	}
+	if len(r.PromptIDs) == 0 {
+		return nil, cli.Usage(errors.New("the prompt is empty; give some text with --prompt"))
+	}
+	return r, nil
+}
+
+// alone continues one prompt, and writes prompt and text as they are.
+func (c *continuer) alone(cmd *cobra.Command, r *generate.Prompt) (err error) {
+	if n := len(r.PromptIDs); c.o.beam && n >= c.cfg.Context {
+		return fmt.Errorf("a prompt of %d tokens leaves no room in a context of %d; shorten it", n, c.cfg.Context)
+	}
+	if err := c.prepare(1, len(r.PromptIDs)); err != nil {
+		return err
+	}
+	defer c.be.Close()
+	w := newLineWriter(c.o.search.NBest, c.o.asJSON)
+	if err := w.open(cmd, nil, c.o.output); err != nil {
+		return err
+	}
+	defer func() { err = w.close(err) }()
+	plain := !c.o.asJSON && !c.o.printIDs && w.nBest == 1
+	emit := func(text []byte) error {
+		if !plain {
+			return nil
+		}
+		_, err := w.out.Write(text)
+		return cmp.Or(err, w.out.Flush())
+	}
+	if err := emit([]byte(r.Prompt + c.separator)); err != nil {
+		return err
+	}
+	stopped := c.Continue(cmd.Context(), []*generate.Prompt{r}, emit)
+	if plain {
+		return cmp.Or(stopped, emit([]byte("\n")))
+	}
+	if len(r.Continuations) == 0 || stopped != nil && !errors.Is(stopped, context.Canceled) {
+		return stopped
+	}
+	return cmp.Or(c.write(w, r), w.out.Flush(), stopped)
+}
+
+// lines continues the lines of in.
+func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
+	longest, err := c.longest(in)
+	if err != nil {
+		return err
+	}
+	if err := c.prepare(c.o.batch, longest); err != nil {
+		return err
+	}
+	defer c.be.Close()
+	w := newLineWriter(c.o.search.NBest, c.o.asJSON)
+	if err := w.open(cmd, in, c.o.output); err != nil {
+		return err
+	}
+	defer func() { err = w.close(err) }()
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	defer p.Clear()
+	for began := time.Now(); ; {
+		lines, err := in.next()
+		if err == io.EOF {
+			w.report(cmd.ErrOrStderr())
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for some := range slices.Chunk(lines, c.o.batch) {
+			var all, open []*generate.Prompt
+			for i, line := range some {
+				r := c.Read(w.lines+1+i, line)
+				if all = append(all, r); r.Note == "" {
+					open = append(open, r)
+				}
+			}
+			if err := c.Continue(cmd.Context(), open, func([]byte) error { return nil }); err != nil {
+				return err
+			}
+			p.Clear()
+			for _, r := range all {
+				if err := c.write(w, r); err != nil {
+					return err
+				}
+			}
+			if err := w.out.Flush(); err != nil {
+				return err
+			}
+			p.Lines("continued", "prompts", w.lines, in.total, began)
+		}
+	}
+}
+
+// longest returns the tokens of the longest line, as far as the context goes: that of
+// the context where the lines are not there yet.
+func (c *continuer) longest(in *lineInput) (int, error) {
+	if in.total == 0 {
+		return c.cfg.Context, nil
+	}
+	f, err := os.Open(in.name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	longest := 1
+	for again := newLines(in.name, f); ; {
+		lines, err := again.next()
+		if err == io.EOF {
+			return longest, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, line := range lines {
+			longest = max(longest, min(len(c.Read(0, line).PromptIDs), c.cfg.Context))
+		}
+	}
+}
+
+// write writes r as lines.
+func (c *continuer) write(w *lineWriter, r *generate.Prompt) error {
+	var texts []string
+	var scores []float64
+	for _, k := range r.Continuations {
+		text, score := generate.OneLine([]byte(k.Text)), 0.0
+		if c.o.printIDs {
+			text = idsText(k.IDs)
+		}
+		if k.Score != nil {
+			score = *k.Score
+		}
+		texts, scores = append(texts, text), append(scores, score)
+	}
+	return w.add(r.Note, texts, scores, r)
+}

@@ -1,0 +1,122 @@
+package generate
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/bdia-go/bdia/model"
+)
+
+// Prompt is a text to continue, and what was made of it.
+type Prompt struct {
+	Line          int            `json:"line"` // its number; texts of one seed differ by it
+	Prompt        string         `json:"prompt"`
+	PromptIDs     []int32        `json:"prompt_ids"`
+	Continuations []Continuation `json:"continuations"`  // best first; none for a line that was left out
+	Note          string         `json:"note,omitempty"` // of Notes
+}
+
+// Continuation is one continuation of a prompt.
+type Continuation struct {
+	Text    string   `json:"text"`
+	IDs     []int32  `json:"ids"`
+	Finish  Finish   `json:"finish,omitempty"`   // of a sampled text
+	Score   *float64 `json:"score,omitempty"`    // of a text that was searched for: texts are ordered by it
+	LogProb *float64 `json:"log_prob,omitempty"` // natural logarithm of its probability
+}
+
+// Encoder turns a prompt into tokens: a tokenizer, or hub.Prompts.
+type Encoder interface {
+	Encode(text []byte) ([]int32, error)
+}
+
+// Prompts continues texts, some at a time: by sampling or, with Search, by a search for
+// the likeliest texts.
+type Prompts struct {
+	Model      *model.GPT // for Continue
+	Context    int        // of the model
+	Vocabulary Vocabulary
+	Encoder    Encoder        // of prompts; nil if they come as tokens only
+	Options    Options        // a search takes MaxTokens and Grid of it
+	Search     *SearchOptions // nil: sample
+	End        int32          // token that ends the texts of a search; negative: none
+}
+
+// Read returns a line as a prompt, with a note if it cannot be continued.
+func (p *Prompts) Read(number int, line string) *Prompt {
+	line = strings.TrimRight(line, "\r\n")
+	r := &Prompt{Line: number, Prompt: line, PromptIDs: []int32{}, Continuations: []Continuation{}}
+	if line == "" {
+		r.Note = NoteEmpty
+		return r
+	}
+	ids, err := p.Encoder.Encode([]byte(line))
+	switch {
+	case err != nil:
+		r.Note = NoteBad
+	case p.Search != nil && len(ids) >= p.Context:
+		r.Note = NoteLong
+	default:
+		r.PromptIDs = ids
+	}
+	return r
+}
+
+// Rehearse allocates what Continue needs for some prompts of up to n tokens with the
+// model m: run it on a plan.
+func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
+	if p.Search != nil {
+		return RehearseBeam(m, prompts, max(min(n, m.Config.Context-1), 1), p.Options.MaxTokens, *p.Search, p.Options.Grid)
+	}
+	return RehearseEach(m, prompts, n, p.Options)
+}
+
+// Continue continues prompts and hands new text to emit as it comes. It ends early with
+// an error of emit or of ctx.
+func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(text []byte) error) error {
+	ids := make([][]int32, len(prompts))
+	o := p.Options
+	for i, r := range prompts {
+		ids[i] = r.PromptIDs
+		o.Samples = append(o.Samples, r.Line-1)
+	}
+	failed := ctx.Err()
+	if failed != nil {
+		return failed
+	}
+	if p.Search != nil {
+		return p.searchFor(ctx, ids, prompts, emit)
+	}
+	written, err := StreamEach(p.Model, p.Vocabulary, ids, o, func(_ int, text []byte) bool {
+		if failed == nil {
+			failed = cmp.Or(emit(text), ctx.Err())
+		}
+		return failed == nil
+	})
+	for i, w := range written {
+		prompts[i].Continuations = []Continuation{{Text: string(w.Text), IDs: append([]int32{}, w.IDs...), Finish: w.Finish}}
+	}
+	return cmp.Or(err, failed)
+}
+
+// searchFor looks for the likeliest continuations.
+func (p *Prompts) searchFor(ctx context.Context, ids [][]int32, prompts []*Prompt, emit func(text []byte) error) error {
+	best, err := BeamEach(ctx, p.Model, ids, p.Vocabulary.VocabSize(), p.End, p.Options.MaxTokens, *p.Search, p.Options.Grid)
+	if err != nil {
+		return err
+	}
+	for i, r := range prompts {
+		for _, h := range best[i] {
+			text, err := p.Vocabulary.Decode(h.IDs)
+			if err != nil {
+				return err
+			}
+			r.Continuations = append(r.Continuations, Continuation{Text: string(text), IDs: append([]int32{}, h.IDs...), Score: &h.Score, LogProb: &h.LogProb})
+		}
+		if err := emit([]byte(r.Continuations[0].Text)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
