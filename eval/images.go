@@ -30,8 +30,8 @@ func NewBuffers(c model.ViTConfig, n int) Buffers {
 	return Buffers{Images: model.NewImageBatch(c, n), Logits: make([]float32, n*c.Classes)}
 }
 
-// Images counts the answers of m on most images of set, or on all for 0, once for each
-// way of inference. It ends early with the error of ctx.
+// Images counts the answers of m on up to most images of set (0: all), once for each
+// way of inference. If ctx is done, it stops with the context's error.
 func Images(ctx context.Context, m *model.ViT, set *images.Set, most int, buf Buffers, ways ...Inference) ([]*metric.Classification, error) {
 	counts := make([]*metric.Classification, len(ways))
 	for i := range counts {
@@ -64,8 +64,8 @@ func CheckLoss(c *metric.Classification) error {
 	return nil
 }
 
-// eachImageBatch calls do for most images of set, spread over it, or for all of them
-// when most is 0, until ctx is done. Batches overwrite buf and have its size.
+// eachImageBatch calls do with batches of up to most images spread over set (0: all),
+// until ctx is done. Batches overwrite buf and have its size.
 func eachImageBatch(ctx context.Context, set *images.Set, most int, buf model.ImageBatch, do func(b model.ImageBatch, labels []int32) error) error {
 	all := set.Len()
 	n := all

@@ -9,7 +9,7 @@ import (
 )
 
 // Translations returns the mean loss per target token of m, in nats, and the number of
-// targets, over about most pairs of set; 0 for all (see EachPairBatch). The batches
+// targets, over about most pairs of set (0: all; see EachPairBatch). The batches
 // overwrite buf.
 func Translations(ctx context.Context, m *model.Seq2Seq, set *pairs.Sequential, most int, buf *pairs.Batch, grid bdia.Grid) (loss float64, targets int, err error) {
 	var sum float64
@@ -27,9 +27,9 @@ func PairBatch(b *pairs.Batch) model.PairBatch {
 	return model.PairBatch{B: b.B, S: b.S, T: b.T, Source: b.Source, Input: b.Input, Target: b.Target, SourceLengths: b.SourceLengths}
 }
 
-// EachPairBatch calls do with about most pairs of set, or with all for 0, in evenly
-// spaced batches: short and long sentences take part alike. The batches overwrite buf.
-// It ends early with the error of do or of ctx.
+// EachPairBatch calls do with about most pairs of set (0: all), in evenly spaced
+// batches, so that short and long sentences take part. The batches overwrite buf. It
+// stops with the first error of do or of ctx.
 func EachPairBatch(ctx context.Context, set *pairs.Sequential, most int, buf *pairs.Batch, do func(*pairs.Batch) error) error {
 	total, n := 0, set.Len()
 	for k := range set.Len() {

@@ -37,8 +37,9 @@ func RehearseText(m *model.GPT, w *Windows, grid bdia.Grid) error {
 	return err
 }
 
-// Text measures m on the windows of a text, on a grid and in float32. Progress, which
-// may be nil, hears how many windows are done. It ends early with the error of ctx.
+// Text measures m on the windows of a text, on a grid and in float32. progress, if
+// not nil, is called with the number of windows done. If ctx is done, it stops with
+// the context's error.
 func Text(ctx context.Context, m *model.GPT, tok Decoder, w *Windows, grid bdia.Grid, progress func(done int)) (TextReport, error) {
 	r := TextReport{Windows: w.Len, Stride: w.Stride, Context: m.Config.Context, Grid: grid.String()}
 	var onGrid, inFloat float64

@@ -8,11 +8,11 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// WindowOptions say how a text is cut into windows.
+// WindowOptions are the options of NewWindows.
 type WindowOptions struct {
-	Context int  // most tokens that the model sees
+	Context int  // largest number of tokens that the model sees
 	Stride  int  // tokens from one window to the next, at most Context; 0: windows do not overlap
-	Most    int  // most windows; 0: all
+	Most    int  // largest number of windows; 0: all
 	Spread  bool // with Most and no Stride: spread the windows over the text instead of taking its beginning
 	AtOnce  int  // windows in a batch; 0: one
 }
@@ -25,7 +25,7 @@ type Windows struct {
 	Len    int // number of windows
 	Stride int // tokens from one window to the next; 0: spread over the text
 	atOnce int
-	length int // most targets of a window
+	length int // largest number of targets in a window
 	fill   func(first, most int) (model.Batch, error)
 }
 

@@ -100,7 +100,7 @@ func (w *JSONL) Close() error { return w.f.Close() }
 // Point is one measurement: X is usually the step, Y the value.
 type Point struct{ X, Y float64 }
 
-// Series is what a run measured of one name, such as "val/loss", in the order of the records.
+// Series has the values of one name, such as "val/loss", in the order of the records.
 type Series struct {
 	Name   string
 	Points []Point

@@ -95,7 +95,7 @@ func (o *adamW) Update(params []*tensor.Param, step int, lr float64) {
 	}
 }
 
-// scalars are what the update of a step computes with, but for the decay.
+// scalars returns the numbers of a step's update, except the decay.
 func (c AdamW) scalars(step int, lr float64) backend.AdamScalars {
 	s := backend.AdamScalars{LR: float32(lr), Beta1: float32(c.Beta1), Beta2: float32(c.Beta2), Eps: float32(c.Eps)}
 	s.Bias1, s.Bias2 = biasCorrection(s.Beta1, step), biasCorrection(s.Beta2, step)

@@ -39,9 +39,9 @@ func Default(name string) (Config, error) {
 	return Config{}, fmt.Errorf("optim: unknown optimiser %q; use adamw, set-adam or sgd", name)
 }
 
-// Validate reports the first constant that cannot be. What counts is the float32
-// that the updates use: there beta must stay below 1 and eps above 0, or they
-// would divide by zero.
+// Validate returns an error for the first invalid constant. What counts is the float32
+// that the updates use: there beta must stay below 1 and eps above 0, or they would
+// divide by zero.
 func (c Config) Validate() error {
 	if _, err := Default(c.Name); err != nil {
 		return err

@@ -14,7 +14,7 @@ type Schedule struct {
 	Steps  int     `yaml:"steps"`  // length of the run
 }
 
-// Validate reports the first thing that cannot be.
+// Validate returns an error for the first invalid setting.
 func (s Schedule) Validate() error {
 	switch {
 	case s.Kind != "constant" && s.Kind != "linear" && s.Kind != "cosine":

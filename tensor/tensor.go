@@ -1,7 +1,7 @@
 // Package tensor names pieces of device memory: shape, element type, place.
 //
-// A Tensor is a small value, not storage. Its memory belongs to the backend
-// whose arena handed it out; only that backend can read or write it.
+// A Tensor is a small value, not storage. Its memory belongs to the arena of one
+// backend; only that backend can read or write it.
 package tensor
 
 import (
@@ -80,7 +80,7 @@ type Tensor struct {
 	DType  DType
 }
 
-// Valid reports whether t names memory at all.
+// Valid reports whether t has memory: it is false for the zero Tensor.
 func (t Tensor) Valid() bool { return t.Shape[0] != 0 }
 
 // Len returns the number of elements.
@@ -89,8 +89,8 @@ func (t Tensor) Len() int { return t.Shape.Len() }
 // Bytes returns the size of the elements in bytes.
 func (t Tensor) Bytes() int64 { return int64(t.Len()) * t.DType.Size() }
 
-// Rows returns the number of rows when t is seen as a matrix: every dimension
-// but the last, multiplied.
+// Rows returns the number of rows of t as a matrix: the product of all dimensions but
+// the last.
 func (t Tensor) Rows() int { return t.Len() / t.Shape.Last() }
 
 // Cols returns the length of a row: the last dimension.
@@ -105,7 +105,7 @@ func (t Tensor) Reshape(s Shape) Tensor {
 	return t
 }
 
-// RowRange returns rows [from,to) of t seen as a matrix, as a (to-from, cols) tensor.
+// RowRange returns rows [from,to) of t as a matrix, as a (to-from, cols) tensor.
 func (t Tensor) RowRange(from, to int) Tensor {
 	if from < 0 || to > t.Rows() || from >= to {
 		panic(fmt.Sprintf("tensor: rows [%d,%d) of %v", from, to, t.Shape))
@@ -137,24 +137,23 @@ func (t Tensor) Index(i int) Tensor {
 	return t
 }
 
-// Param is one learned tensor of a model.
+// Param is one parameter tensor of a model.
 type Param struct {
 	Name  string // in the model, for example "blocks.3.attn.qkv.weight"
 	Value Tensor
-	// Grad is where backward passes add the gradient; whoever runs the step
-	// provides it (see bdia.Sink) and it may be absent between steps.
+	// Grad is the buffer to which backward passes add the gradient. The sink provides
+	// it (see bdia.Sink); between steps it may be unset.
 	Grad Tensor
-	// Frozen says that the value does not change: it has no gradient.
+	// Frozen parameters do not change and have no gradient.
 	Frozen bool
-	// Tied says that the tensor is used twice, as embedding and as head.
+	// Tied parameters are used twice, as embedding and as output head.
 	Tied bool
-	// Lookups is where the gradient of a tied tensor's use as embedding is
-	// added, so that several micro-batches can keep the two sums apart. Who
-	// provides it adds it to Grad at the end of the step; without it every
-	// backward pass does so itself.
+	// Lookups is a second gradient buffer of a tied tensor, for its use as embedding,
+	// so that the two sums over several micro-batches stay separate. The sink that
+	// provides it adds it to Grad at the end of the step. If it is unset, every
+	// backward pass adds that gradient to Grad itself.
 	Lookups Tensor
-	// Decay says that weight decay applies: true for matrices, false for
-	// norms and biases.
+	// Decay turns on weight decay: true for matrices, false for norms and biases.
 	Decay bool
 	// Embedding marks look-up tables, which SET-Adam updates as plain Adam does.
 	Embedding bool

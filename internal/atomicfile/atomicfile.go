@@ -3,9 +3,8 @@
 // hidden name, synced, renamed, and the folder is synced. For example, the new
 // content of dir/vocab.json is first dir/.vocab.json.RANDOM.tmp.
 //
-// It is small and our own because github.com/google/renameio, which does the
-// same, does not run on Windows. Several files that change together are the
-// business of package checkpoint.
+// It is our own because github.com/google/renameio does not run on Windows. For
+// several files that change together use package checkpoint.
 //
 // Errors give the cause without the names of files: callers know the name that
 // the user gave.
@@ -39,7 +38,7 @@ func Write(path string, b []byte) error {
 	return f.Commit()
 }
 
-// File is a new file on its way to its place. It is for one goroutine.
+// File is a new file that is not yet in its place. It is for one goroutine.
 type File struct {
 	path string   // its place
 	temp string   // its name until Commit; empty after Commit or Abort
@@ -87,8 +86,8 @@ func (f *File) Close() error {
 	return err
 }
 
-// Commit closes the file and puts it in its place. After an error what was there
-// before is still there, and Abort removes the new file.
+// Commit closes the file and puts it in its place. After an error the old file is
+// still in place, and Abort removes the new one.
 func (f *File) Commit() error {
 	if err := f.Close(); err != nil {
 		return err
@@ -112,8 +111,8 @@ func (f *File) Abort() {
 	}
 }
 
-// Move renames from, a file or a folder of files, to the name to, after it has
-// synced what is in it. Both lie on the same disk. A file at to is replaced.
+// Move renames from, a file or a folder of files, to the name to, after syncing
+// its contents. Both lie on the same disk. A file at to is replaced.
 func Move(from, to string) error {
 	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -135,7 +134,7 @@ func Move(from, to string) error {
 	return syncFolderOf(to)
 }
 
-// Remove removes the file at path for good. One that is absent is no error.
+// Remove removes the file at path durably. A missing file is not an error.
 func Remove(path string) error {
 	if err := os.Remove(path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -146,9 +145,8 @@ func Remove(path string) error {
 	return syncFolderOf(path)
 }
 
-// Clean removes what interrupted writers of files in dir left: the hidden files
-// for names that match pattern, in the syntax of path.Match. The caller knows
-// that no such writer is at work.
+// Clean removes the hidden files that interrupted writers left in dir, for names
+// that match pattern (see path.Match). No such writer may be at work.
 func Clean(dir, pattern string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

@@ -180,7 +180,7 @@ func drawFigure(c draw.Canvas, title string, axes Axes, series []Series) {
 	}
 }
 
-// legendLeft is where the legend starts, about where the x axis does.
+// legendLeft is the left edge of the legend, near the left end of the x axis.
 const legendLeft vg.Length = 52
 
 // newLegend returns the empty columns of the legend: two, or one if a label is
