@@ -63,7 +63,7 @@ type jobs struct {
 
 var _ backend.Device = (*Backend)(nil)
 
-// MaxThreads is the most that Options may ask for: beyond it lie mistakes.
+// MaxThreads is the largest number of threads in Options; more must be a mistake.
 const MaxThreads = 1024
 
 // Threads returns the number of threads that an option of n stands for.

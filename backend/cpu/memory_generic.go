@@ -11,5 +11,5 @@ func allocate(n int64) (mem []byte, free func(), err error) {
 	return raw[skip:][:n], func() {}, nil
 }
 
-// available returns 0: how much memory is free is not known here.
+// available returns 0: the free memory is not known on this system.
 func available() int64 { return 0 }

@@ -4,5 +4,5 @@ package cpu
 
 func adviseHugePages([]byte) {}
 
-// available returns 0: how much memory is free is not known here.
+// available returns 0: the free memory is not known on this system.
 func available() int64 { return 0 }

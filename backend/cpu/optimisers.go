@@ -99,7 +99,7 @@ type setAdamJob struct {
 	sums        []float64 // two of each chunk
 	pass        setPass
 	ratio, rate float32 // c / (1 - beta2^t), and lr / (1 - beta1^t)
-	off         float32 // what is taken off all step sizes
+	off         float32 // subtracted from all step sizes
 }
 
 func (j *setAdamJob) run(b *Backend, task int, _ []float32) {

@@ -5,7 +5,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// rowsPerTask is how many rows one task of an operation on rows takes.
+// rowsPerTask is the number of rows in one task of an operation on rows.
 const rowsPerTask = 16
 
 // eachRow runs j over n rows, rowsPerTask to a task.

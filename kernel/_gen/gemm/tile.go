@@ -8,7 +8,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// columns says how many vectors of C a tile spans and whether the last one has
+// columns is the number of vectors of C in a tile, and whether the last one has
 // only n lanes.
 type columns int
 
@@ -194,7 +194,7 @@ func times(base, stride, stride3 reg.Register, n, disp int) operand.Mem {
 	return at(base, stride, uint8(n), disp)
 }
 
-// access loads and stores vectors, of which number last is masked.
+// access loads and stores vectors; vector number last is masked.
 type access struct {
 	s    isa
 	last int

@@ -113,7 +113,7 @@ func (g *gen) place(y v, codes int) {
 	g.op(VPMULHUW, g.k(cDecadeUnit), d, d)
 	g.pick(t, d, codes+codesLimit)
 	g.sub(t, t, y)
-	g.op(VPSRAD, operand.Imm(31), t, t) // -1 where y > the limit
+	g.op(VPSRAD, operand.Imm(31), t, t) // -1 if y > the limit
 	g.op(VPSUBD, t, d, d)
 	g.pick(t, d, codes+codesSlope)
 	g.pick(u, d, codes+codesOffset)
@@ -124,7 +124,7 @@ func (g *gen) place(y v, codes int) {
 	g.drop(3)
 }
 
-// codeMem is where the codes of this half are.
+// codeMem returns the memory of the codes of this half.
 func (g *gen) codeMem(p int) operand.Mem {
 	return operand.Mem{Base: pointers[p], Index: index, Scale: 1, Disp: 8 * g.half}
 }

@@ -93,8 +93,8 @@ func (s isa) load(b broadcast, r v) {
 	}
 }
 
-// gen emits the body of one kernel. The first run is dry: it only finds out
-// which scalars are used and how many temporaries are alive.
+// gen emits the body of one kernel. The first run is dry: it only counts the
+// scalars in use and the temporaries alive.
 type gen struct {
 	isa
 	dry     bool
@@ -311,7 +311,7 @@ func (g *gen) scalar(b broadcast) v {
 	return r
 }
 
-// mem is where the elements of slice p of this half are.
+// mem returns the memory of the elements of slice p of this half.
 func (g *gen) mem(p int) operand.Mem {
 	return operand.Mem{Base: pointers[p], Index: index, Scale: 4, Disp: 32 * g.half}
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// peakChains is how many accumulators the peak loop has: enough to hide the
+// peakChains is the number of accumulators in the peak loop: enough to hide the
 // latency of an fma on two ports, few enough for the registers of AVX2.
 const peakChains = 12
 

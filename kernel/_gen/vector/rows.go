@@ -9,7 +9,7 @@ import (
 var (
 	left = operand.Mem{Base: args, Disp: 80} // rows
 	seen = operand.Mem{Base: args, Disp: 88} // elements of the row that count
-	more = operand.Mem{Base: args, Disp: 96} // by how many a row sees more than the one before
+	more = operand.Mem{Base: args, Disp: 96} // additional elements that each row sees
 	ld   = operand.Mem{Base: args, Disp: 104}
 )
 

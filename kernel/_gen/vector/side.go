@@ -60,15 +60,15 @@ func (g *gen) storeSigns(x v, p int) {
 	})
 }
 
-// sideMem is where the bits of this half are in plane p.
+// sideMem returns the memory of this half's bits in plane p.
 func (g *gen) sideMem(p int) operand.Mem {
 	MOVQ(index, scratch)
 	SHRQ(operand.Imm(3), scratch)
 	return operand.Mem{Base: pointers[3+p], Index: scratch, Scale: 1, Disp: g.half}
 }
 
-// sideMask sets d, the newest temporary, to all ones where the bit of plane p
-// is set.
+// sideMask sets d, the newest temporary, to all ones in lanes with the bit of
+// plane p set.
 func (g *gen) sideMask(d v, p int) {
 	g.emit(func() {
 		m := g.sideMem(p)

@@ -80,7 +80,7 @@ func (g *gen) storeAll(x v, p int) {
 	})
 }
 
-// fill writes zeros from where a pass has ended to the width of the row.
+// fill writes zeros from the end of a pass to the width of the row.
 func (g *gen) fill(ps ...int) {
 	g.emit(func() {
 		zero := g.reg[0]
