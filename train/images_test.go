@@ -418,7 +418,7 @@ func TestBadImages(t *testing.T) {
 		{"damaged image", func(c *Config) { c.Images.Path = damaged }, images.ErrCorrupt, []string{"000.png"}},
 		{"image smaller than a patch", func(c *Config) { c.ViT.Image = 2 }, nil, []string{"smaller than a patch"}},
 		{"text settings", func(c *Config) { c.Data.Tokenizer = "char" }, ErrCombination, []string{"another task"}},
-		{"two streams on a grid", func(c *Config) { c.ViT.TwoStream = true }, nil, []string{"--grid none"}},
+		{"two streams on a grid", func(c *Config) { c.ViT.TwoStream = true }, nil, []string{"neither gamma (0.5) nor grid (9)", "use gamma 0 and no grid"}},
 		{"samples of text", func(c *Config) { c.Loop.SampleEvery = 2 }, ErrCombination, []string{"--sample-every"}},
 		{"smoothing", func(c *Config) { c.Images.LabelSmoothing = 1 }, nil, []string{"label smoothing"}},
 		{"smoothing that is no number", func(c *Config) { c.Images.LabelSmoothing = math.NaN() }, nil, []string{"label smoothing is NaN"}},

@@ -81,7 +81,7 @@ func TestCreateAfterFailure(t *testing.T) {
 		{"text absent", context.Background(), func(c *Config) { c.Data.Path += "x" }, nil, fs.ErrNotExist, []string{"text.txtx"}},
 		{"tokenizer absent", context.Background(), func(c *Config) { c.Data.Tokenizer = t.TempDir() }, char, tokenizer.ErrNotFound, []string{"tokenizer: "}},
 		{"model impossible", context.Background(), func(c *Config) { c.Model.Heads = 7 }, nil, nil, []string{"24", "7 heads", "use width"}},
-		{"method impossible", context.Background(), func(c *Config) { c.Method.Gamma = 0.6 }, nil, nil, []string{"0.6", "--memory"}},
+		{"method impossible", context.Background(), func(c *Config) { c.Method.Gamma = 0.6 }, nil, nil, []string{"0.6", "memory store and recompute"}},
 		{"update now and clipping", context.Background(), func(c *Config) { c.Loop.Update, c.Loop.Clip = WhenNow, 1 }, nil, ErrCombination, []string{"--update end", "--clip 0"}},
 		{"update now and accumulation", context.Background(), func(c *Config) { c.Loop.Update, c.Loop.MicroBatch = WhenNow, 2 }, nil, ErrCombination, []string{"--micro-batch 0"}},
 	} {
