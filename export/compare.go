@@ -84,8 +84,8 @@ func (n net) logits(s Sample, grid bdia.Grid) (dst []float32, err error) {
 	return dst, n.gpt.Logits(dst, s.Tokens, grid)
 }
 
-// compare completes the report. Exported computes the logits of the sample from what was
-// written; it may leave other weights in the model.
+// compare completes the report. exported computes the sample's logits with the written
+// model; it may overwrite the weights of the loaded one.
 func (j *job) compare(dtype string, exported func() ([]float32, error)) error {
 	if err := j.load(); err != nil {
 		return err
@@ -117,8 +117,8 @@ func (j *job) compare(dtype string, exported func() ([]float32, error)) error {
 	return nil
 }
 
-// furthest returns the largest difference between elements of a and b, or NaN if one of
-// them is NaN.
+// furthest returns the largest difference between elements of a and b, or NaN if an
+// element is NaN.
 func furthest(a, b []float32) (most float64) {
 	for i := range a {
 		d := math.Abs(float64(a[i]) - float64(b[i]))

@@ -1,6 +1,6 @@
 // Package export writes trained models for other programs: Hugging Face folders, ONNX and
-// GGUF. What is written computes in floating point, without the grid that the model was
-// trained on, so each export is read back and compared with the model on a sample.
+// GGUF. Other programs compute in floating point, without the grid of training. So each
+// export is read back and compared with the model on a sample.
 package export
 
 import (
@@ -18,11 +18,11 @@ import (
 	"github.com/bdia-go/bdia/hub"
 )
 
-// Format is a form in which models are written.
+// Format is an output format.
 type Format struct {
 	Name   string
 	What   string   // for people
-	DTypes []string // types of weights that it has, by their names in Options.DType
+	DTypes []string // types of weights that it supports, as in Options.DType
 	write  func(*job) error
 }
 
@@ -43,7 +43,7 @@ func FormatNames() (names []string) {
 	return names
 }
 
-// Options say what is written where.
+// Options are the options of Write.
 type Options struct {
 	Format  string // of FormatNames
 	Out     string // file or folder to write; an ONNX graph alone has a name that ends in .onnx
@@ -55,13 +55,14 @@ type Options struct {
 }
 
 var (
-	// ErrOptions is wrapped by the errors of options that do not go together.
+	// ErrOptions is wrapped by errors about options that exclude each other.
 	ErrOptions = errors.New("impossible export")
-	// ErrNumbers is wrapped by the error for logits of the written model that are not finite.
+	// ErrNumbers is wrapped by the error for a written model with logits that are NaN or
+	// infinite.
 	ErrNumbers = errors.New("logits of the sample are not finite")
 )
 
-// Validate reports the first option that cannot be.
+// Validate returns an error for the first invalid option.
 func (o Options) Validate() error {
 	f, err := o.format()
 	switch {
@@ -91,25 +92,25 @@ func (o Options) oneFile() bool {
 	return o.Format == "gguf" || o.Format == "onnx" && strings.HasSuffix(o.Out, ".onnx")
 }
 
-// Report is what was written, and how near it comes to the model.
+// Report describes the written model and its differences from the original.
 type Report struct {
 	From   string `json:"from"`
 	Format string `json:"format"`
 	Out    string `json:"out"`
 	DType  string `json:"dtype"` // of the weights
 	Bytes  int64  `json:"bytes"`
-	Grid   string `json:"grid"` // of the model's states; none: they are floats
+	Grid   string `json:"grid"` // of the model's states; "none": no rounding
 	Sample string `json:"sample"`
-	Logits int    `json:"logits"` // that were compared
+	Logits int    `json:"logits"` // number of logits compared
 
-	// Largest differences of a logit between inference on the grid, inference in
-	// float32 and what was written; and the largest magnitude of a logit.
+	// Largest differences of a logit between inference on the grid, inference in float32 and
+	// the written model; and the largest magnitude of a logit.
 	GridFloat  float64 `json:"max_grid_minus_float"`
 	GridFile   float64 `json:"max_grid_minus_exported"`
 	FloatFile  float64 `json:"max_float_minus_exported"`
 	LargestAbs float64 `json:"max_abs_logit"`
 
-	Notes []string `json:"notes,omitempty"` // on how the format holds the model
+	Notes []string `json:"notes,omitempty"` // limits of the format for this model
 }
 
 // job is one export: its model is loaded once, when a format asks for it.
@@ -118,15 +119,14 @@ type job struct {
 	ctx    context.Context
 	folder *hub.Folder
 	sample Sample
-	path   string // to write to: a name that is free, and becomes Out
+	path   string // temporary path, renamed to Out at the end
 	report *Report
 	net
 }
 
-// Write writes the model of a folder and compares what was written with it on a sample.
-// Everything is written beside o.Out first and placed there when it is complete: until
-// then, and if Write fails, what was at o.Out stays. Errors: ErrOptions, PlaceError,
-// ErrNumbers.
+// Write writes the model of a folder and compares the result with it on a sample. It writes
+// to a temporary path next to o.Out and renames it when complete: until then, and if Write
+// fails, o.Out does not change. Errors: ErrOptions, PlaceError, ErrNumbers.
 func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Report, error) {
 	format, err := o.format()
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 // ggufTypes are the types of matrices by their names in Options.DType.
 var ggufTypes = map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": gguf.BF16, "q8_0": gguf.Q8_0}
 
-// writeGGUF writes a GGUF file. The logits that are compared are computed from its
-// weights in float32; an interpreter may round further.
+// writeGGUF writes a GGUF file. The comparison computes with its weights in
+// float32; llama.cpp itself may round further.
 func writeGGUF(j *job) error {
 	if j.folder.Kind != convert.GPT2 {
 		return fmt.Errorf("export: format gguf is for language models, and %s holds another kind; export it to hf or onnx", j.folder.Dir)

@@ -16,8 +16,8 @@ import (
 // hfTypes are the types of weights by their names in Options.DType.
 var hfTypes = map[string]safetensors.DType{"f32": safetensors.F32, "f16": safetensors.F16, "bf16": safetensors.BF16}
 
-// writeHF writes a Hugging Face model folder. It is compared by reading it back: a
-// program that reads it computes as float inference does here.
+// writeHF writes a Hugging Face model folder. The comparison reads it back: other
+// programs compute like float inference here.
 func writeHF(j *job) error {
 	if err := j.load(); err != nil {
 		return err
@@ -53,7 +53,7 @@ func writeHF(j *job) error {
 }
 
 // writeWeights writes the whole folder. A vision transformer that Hugging Face's ViT
-// cannot be is written as timm's, which transformers loads too.
+// cannot express is written in timm's format, which transformers loads too.
 func (j *job) writeWeights(form convert.Form) error {
 	if err := j.describe(form); err != nil {
 		return err
@@ -71,7 +71,7 @@ func (j *job) writeWeights(form convert.Form) error {
 	})
 }
 
-// describe writes the files beside the weights: configuration and tokenizers.
+// describe writes configuration and tokenizers.
 func (j *job) describe(form convert.Form) error {
 	files := map[string]func(io.Writer) error{}
 	const config = "config.json"

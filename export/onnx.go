@@ -19,9 +19,9 @@ type graph struct {
 	model *onnx.Model
 }
 
-// writeONNX writes a folder as optimum and transformers.js have it: config.json, the
-// tokenizer, and the graphs in onnx/. If the path ends in .onnx it writes the graph
-// alone. It is compared by reading it back and computing what the graph says.
+// writeONNX writes a folder in the layout of optimum and transformers.js:
+// config.json, the tokenizer, and the graphs in onnx/. If the path ends in .onnx it
+// writes only the graph. The comparison reads the graph back and runs it.
 func writeONNX(j *job) error {
 	alone := j.oneFile()
 	if alone && j.folder.Kind == convert.Seq2Seq {
@@ -82,7 +82,7 @@ func (j *job) graphs() ([]graph, error) {
 	return []graph{{name: "model", model: m}}, err
 }
 
-// run computes what the file says.
+// run reads the file and runs its graph.
 func (g graph) run(inputs map[string]onnxeval.Value) (map[string]onnxeval.Value, error) {
 	f, err := onnx.Open(g.path)
 	if err != nil {
@@ -92,7 +92,7 @@ func (g graph) run(inputs map[string]onnxeval.Value) (map[string]onnxeval.Value,
 	return out, errors.Join(err, f.Close())
 }
 
-// graphLogits returns the logits of s by the files.
+// graphLogits returns the logits of s, computed by the files' graphs.
 func graphLogits(s Sample, graphs []graph) ([]float32, error) {
 	inputs := map[string]onnxeval.Value{}
 	switch {
@@ -132,7 +132,7 @@ func graphLogits(s Sample, graphs []graph) ([]float32, error) {
 	return out["logits"].Floats, err
 }
 
-// idValues are the token ids of so many samples.
+// idValues returns the token ids of the given number of samples.
 func idValues(ids []int32, samples int) onnxeval.Value {
 	v := make([]int64, len(ids))
 	for i, id := range ids {

@@ -12,11 +12,10 @@ import (
 	"github.com/bdia-go/bdia/hub"
 )
 
-// What Force replaces is only what an export can have written: a file by a file, a folder
-// by a folder in which nothing else lies.
+// Force replaces only the results of earlier exports: a file by a file, and a folder by a
+// folder if it has no other files.
 
-// exportFiles are the names that exports write, by the folder in which they write
-// them.
+// exportFiles are the names of the files that exports write, by folder.
 var exportFiles = map[string][]string{
 	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors"}, tokenizerFiles...),
 	"onnx":   {"model.onnx", "model.onnx_data", "encoder_model.onnx", "encoder_model.onnx_data", "decoder_model.onnx", "decoder_model.onnx_data"},
@@ -26,11 +25,11 @@ var exportFiles = map[string][]string{
 
 var tokenizerFiles = []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"}
 
-// PlaceError is the error for a path that is not written to.
+// PlaceError is the error for a path that must not be written to.
 type PlaceError struct {
 	Path   string
 	Reason string // for example "is a symbolic link, which is not replaced"
-	Exists bool   // an earlier export, which Options.Force replaces
+	Exists bool   // an earlier export, which Options.Force would replace
 }
 
 // Error says why the path is not written to, and the way out.
@@ -41,8 +40,8 @@ func (e *PlaceError) Error() string {
 	return fmt.Sprintf("export: %s %s; choose another path", e.Path, e.Reason)
 }
 
-// mayWrite refuses to write over what is at o.Out: without Force anything; with it what
-// no export has written, and what the model's own folders, sources, hold.
+// mayWrite returns an error if o.Out must not be replaced: without Force anything that
+// exists; with it anything but an earlier export, and the model's own folders, sources.
 func (o Options) mayWrite(sources []string) error {
 	refuse := func(format string, args ...any) error {
 		return &PlaceError{Path: o.Out, Reason: fmt.Sprintf(format, args...)}
@@ -130,7 +129,7 @@ func within(path, dir string) bool {
 	return false
 }
 
-// notExported returns the first thing in dir that no export writes.
+// notExported returns the first entry of dir that no export writes, or "".
 func notExported(dir string) (other string, err error) {
 	err = filepath.WalkDir(dir, func(full string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -154,10 +153,10 @@ func notExported(dir string) (other string, err error) {
 	return other, err
 }
 
-// place gives what was written at path its name. What had it before stays until then,
-// and comes back if that fails.
+// place renames path to o.Out. An earlier export there is kept until then, and restored
+// if the rename fails.
 func (o Options) place(path, temporary string, sources []string) error {
-	if err := o.mayWrite(sources); err != nil { // again: it has taken a while
+	if err := o.mayWrite(sources); err != nil { // again, since the export took a while
 		return err
 	}
 	if !o.Force {

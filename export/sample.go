@@ -10,8 +10,8 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// Sample is a small batch that a model and its export are compared on: of tokens, of
-// images or of pairs, as the model takes.
+// Sample is a small batch for comparing a model with its export: tokens, images or pairs,
+// depending on the model.
 type Sample struct {
 	What   string // for people, for example "2 held-out images"
 	Tokens model.Batch
@@ -19,8 +19,8 @@ type Sample struct {
 	Pairs  model.PairBatch
 }
 
-// Sizes of a sample. A few logits at each position say enough, and a large vocabulary has
-// many.
+// Sizes of a sample. They are small because a large vocabulary has many logits at each
+// position.
 const (
 	SampleSize      = 2  // samples
 	SamplePositions = 32 // positions of a text
