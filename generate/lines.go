@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Notes on lines of text that are not taken as they are. A line without a note is.
+// Notes on lines of text that were left out or shortened. A line without a note was
+// used as it is.
 const (
 	NoteEmpty     = "empty"
 	NoteBad       = "not UTF-8 or with unknown characters"
@@ -14,11 +15,11 @@ const (
 	NoteTruncated = "truncated"
 )
 
-// Notes lists the notes in the order of a report.
+// Notes lists the notes in the order for reports.
 func Notes() []string { return []string{NoteEmpty, NoteBad, NoteLong, NoteTruncated} }
 
-// OneLine makes one line of decoded tokens, which may be any bytes: control characters
-// become spaces, and bytes that are no UTF-8 the replacement character.
+// OneLine returns text, the bytes of decoded tokens, as one line of UTF-8: control
+// characters become spaces, and invalid bytes the replacement character.
 func OneLine(text []byte) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

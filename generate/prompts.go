@@ -8,9 +8,9 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// Prompt is a text to continue, and what was made of it.
+// Prompt is a text to continue, with its continuations.
 type Prompt struct {
-	Line          int            `json:"line"` // its number; texts of one seed differ by it
+	Line          int            `json:"line"` // its number, which makes texts of one seed differ
 	Prompt        string         `json:"prompt"`
 	PromptIDs     []int32        `json:"prompt_ids"`
 	Continuations []Continuation `json:"continuations"`  // best first; none for a line that was left out
@@ -22,7 +22,7 @@ type Continuation struct {
 	Text    string   `json:"text"`
 	IDs     []int32  `json:"ids"`
 	Finish  Finish   `json:"finish,omitempty"`   // of a sampled text
-	Score   *float64 `json:"score,omitempty"`    // of a text that was searched for: texts are ordered by it
+	Score   *float64 `json:"score,omitempty"`    // of a searched text: texts are ordered by it
 	LogProb *float64 `json:"log_prob,omitempty"` // natural logarithm of its probability
 }
 
@@ -31,14 +31,14 @@ type Encoder interface {
 	Encode(text []byte) ([]int32, error)
 }
 
-// Prompts continues texts, some at a time: by sampling or, with Search, by a search for
-// the likeliest texts.
+// Prompts continues several texts at a time: by sampling or, with Search, by beam
+// search.
 type Prompts struct {
 	Model      *model.GPT // for Continue
 	Context    int        // of the model
 	Vocabulary Vocabulary
 	Encoder    Encoder        // of prompts; nil if they come as tokens only
-	Options    Options        // a search takes MaxTokens and Grid of it
+	Options    Options        // a search uses its MaxTokens and Grid only
 	Search     *SearchOptions // nil: sample
 	End        int32          // token that ends the texts of a search; negative: none
 }
@@ -63,8 +63,8 @@ func (p *Prompts) Read(number int, line string) *Prompt {
 	return r
 }
 
-// Rehearse allocates what Continue needs for some prompts of up to n tokens with the
-// model m: run it on a plan.
+// Rehearse allocates what Continue needs for the given number of prompts of up to n
+// tokens, with model m. Run it on a planning backend.
 func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
 	if p.Search != nil {
 		return RehearseBeam(m, prompts, max(min(n, m.Config.Context-1), 1), p.Options.MaxTokens, *p.Search, p.Options.Grid)
@@ -72,8 +72,8 @@ func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
 	return RehearseEach(m, prompts, n, p.Options)
 }
 
-// Continue continues prompts and hands new text to emit as it comes. It ends early with
-// an error of emit or of ctx.
+// Continue continues prompts and calls emit with new text as it is made. It stops with
+// the first error of emit or of ctx.
 func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(text []byte) error) error {
 	ids := make([][]int32, len(prompts))
 	o := p.Options
@@ -100,7 +100,7 @@ func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(tex
 	return cmp.Or(err, failed)
 }
 
-// searchFor looks for the likeliest continuations.
+// searchFor searches for the likeliest continuations.
 func (p *Prompts) searchFor(ctx context.Context, ids [][]int32, prompts []*Prompt, emit func(text []byte) error) error {
 	best, err := BeamEach(ctx, p.Model, ids, p.Vocabulary.VocabSize(), p.End, p.Options.MaxTokens, *p.Search, p.Options.Grid)
 	if err != nil {

@@ -11,13 +11,13 @@ import (
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
-// Policies say what becomes of sentences that cannot be translated as they are.
+// Policies are the treatment of sentences that cannot be translated as they are.
 type Policies struct {
-	OnBad  pairs.Policy // of text that is not UTF-8 or has unknown characters: pairs.Skip or pairs.Fatal
-	OnLong pairs.Policy // of sentences longer than the model takes: pairs.Skip, pairs.Truncate or pairs.Fatal
+	OnBad  pairs.Policy // for text that is not UTF-8 or has unknown characters: pairs.Skip or pairs.Fatal
+	OnLong pairs.Policy // for sentences longer than the model takes: pairs.Skip, pairs.Truncate or pairs.Fatal
 }
 
-// Validate reports the first policy that cannot be.
+// Validate returns an error for the first invalid policy.
 func (p Policies) Validate() error {
 	if p.OnBad != pairs.Skip && p.OnBad != pairs.Fatal {
 		return fmt.Errorf("generate: %q for bad sentences; use %s or %s", p.OnBad, pairs.Skip, pairs.Fatal)
@@ -39,7 +39,7 @@ type Sentence struct {
 // Translation is one translation of a line.
 type Translation struct {
 	Text    string  `json:"text"`
-	Score   float64 `json:"score"`    // by which translations are ordered
+	Score   float64 `json:"score"`    // translations are ordered by it
 	LogProb float64 `json:"log_prob"` // natural logarithm of its probability
 }
 
@@ -50,18 +50,19 @@ type Sentences struct {
 	Policies       Policies
 }
 
-// LongError is the error of a sentence that is longer than the model takes, under the
-// policy pairs.Fatal.
+// LongError is the error for a sentence longer than the model takes, with the policy
+// pairs.Fatal.
 type LongError struct{ Tokens, Most int }
 
-// Error says how long the sentence is.
+// Error names the length and the limit.
 func (e *LongError) Error() string {
 	return fmt.Sprintf("a sentence of %d tokens, and the model takes %d; split it, or have long ones skipped or truncated", e.Tokens, e.Most)
 }
 
 // Lines translates lines of the input called name; first is the number of lines[0].
-// Progress hears now and then how many lines are done. If Lines fails, by a policy or by
-// the end of ctx, it returns the lines that were done until the first that was not.
+// progress is called now and then with the number of lines done. If Lines fails, by a
+// policy or because ctx is done, it returns the finished lines before the first
+// unfinished one.
 func (s *Sentences) Lines(ctx context.Context, name string, first int, lines []string, progress func(done int)) ([]Sentence, error) {
 	var results []Sentence
 	var sources [][]int32
