@@ -64,6 +64,22 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 	return &GPT{m, d, f}, nil
 }
 
+// NewGPT allocates the folder's language model on be, to be trained by the given method. LoadGPT fills it with the
+// weights in f.Weights. Adapters are no part of it (ErrAdapters).
+func (f *Folder) NewGPT(be backend.Backend, method bdia.Options) (*model.GPT, error) {
+	switch {
+	case f.Kind != convert.GPT2:
+		return nil, fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: convert.GPT2})
+	case f.Adapter != "":
+		return nil, fmt.Errorf("%s %w: open it with GPT, which merges them, and save that model", f.Dir, ErrAdapters)
+	}
+	m, err := model.NewGPT(be, f.GPTInfo.Config, method)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Dir, err)
+	}
+	return m, f.plausible(m.Params())
+}
+
 // ViT is GPT for a vision transformer.
 func (f *Folder) ViT(device backend.Options, rehearse ...func(*model.ViT) error) (*ViT, error) {
 	m, d, err := open(f, device, maker[*model.ViT]{kind: convert.ViT,

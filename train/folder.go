@@ -8,7 +8,6 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -66,10 +65,4 @@ func (f paramFolder) ReadWeights(t convert.Tensors) error {
 		}
 	}
 	return nil
-}
-
-// GPTFolder returns the Folder of a GPT on be: a model folder of Hugging Face, in which other programs find the model.
-// End is the token that ends a text; nil if there is none. The GPT has no adapters.
-func GPTFolder(be backend.Backend, m *model.GPT, end *int32) Folder {
-	return struct{ Folder }{&language{GPT: m, be: be, cfg: Config{Model: m.Config}, end: end}}
 }

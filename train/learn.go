@@ -33,9 +33,15 @@ type Source[B any] interface {
 
 // Learn makes a Learner of a model and the source of its batches. Abilities are values that implement one or more of
 // the interfaces of abilities, for example an Evaluator made by Measure, a Folder, or a tokenizer, which is a Saver.
-// The model and the source may have abilities too.
+// The model and the source may have abilities too. Without an Initialiser, a model with the method Init(seed uint64)
+// begins with what that draws.
 func Learn[B any](m Model[B], s Source[B], abilities ...any) Learner {
-	return &learned[B]{Model: m, source: s, abilities: append(abilities, m, s)}
+	abilities = append(abilities, m, s)
+	if i, ok := m.(interface{ Init(seed uint64) }); ok {
+		draw := func(seed uint64) error { i.Init(seed); return nil }
+		abilities = append(abilities, InitialiseFunc(draw))
+	}
+	return &learned[B]{Model: m, source: s, abilities: abilities}
 }
 
 // learned is the Learner of Learn.

@@ -1,111 +1,74 @@
-// Ownblock trains a language model with blocks of its own by reversible back-propagation, and generates with it:
+// Ownblock trains a language model of blocks of its own by exact reversible back-propagation, and again with stored
+// activations. Their memory differs, their losses do not:
 //
 //	go run ./examples/ownblock
 package main
 
 import (
+	"context"
 	"fmt"
 	"log"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
-	_ "github.com/bdia-go/bdia/backend/cpu"
-	"github.com/bdia-go/bdia/generate"
+	_ "github.com/bdia-go/bdia/backend/cpu" // the device
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/nn"
-	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/train"
 )
 
-// block is a bdia.Block: h(x) = gelu(x Aᵀ) Bᵀ, for rows x of C channels.
+// block is a bdia.Block: h(x) = gelu(x Wᵀ), which the model adds to x.
 type block struct {
-	be   backend.Backend
-	a, b *tensor.Param // (M,C), (C,M)
-	u, v tensor.Tensor // (B,T,M): before and after gelu
+	backend.Backend
+	w *tensor.Param // (C,C)
+	u tensor.Tensor // x Wᵀ, which Backward needs
 }
 
-func newBlock(be backend.Backend, k, C, M int) *block {
-	weight := func(name string, id, out, in int) *tensor.Param {
-		p := &tensor.Param{Name: fmt.Sprintf("blocks.%d.%s", k, name), Value: be.Alloc(backend.Weights, tensor.F32, tensor.Shape{out, in})}
-		nn.Normal(be, p, 0.1, 1, 2*k+id)
-		return p
-	}
-	return &block{be: be, a: weight("a", 0, M, C), b: weight("b", 1, C, M)}
+func newBlock(be backend.Backend, C, k int) *block {
+	w := &tensor.Param{Name: fmt.Sprint("block.", k), Value: be.Alloc(backend.Weights, tensor.F32, tensor.Shape{C, C})}
+	nn.Normal(be, w, 0.1, 1, k) // initial weights
+	return &block{Backend: be, w: w}
 }
 
-func (l *block) Params() []*tensor.Param { return []*tensor.Param{l.a, l.b} }
+func (o *block) Params() []*tensor.Param { return []*tensor.Param{o.w} }
 
-func (l *block) Forward(h, x tensor.Tensor, _ backend.Pass) {
-	s := tensor.Shape{x.Shape[0], x.Shape[1], l.a.Value.Rows()}
-	l.u, l.v = l.be.Alloc(backend.Activation, tensor.F32, s), l.be.Alloc(backend.Activation, tensor.F32, s)
-	l.be.Linear(l.u, x, l.a.Value, tensor.Tensor{})
-	l.be.GELU(l.v, l.u, backend.GELUTanh)
-	l.be.Linear(h, l.v, l.b.Value, tensor.Tensor{})
+func (o *block) Forward(h, x tensor.Tensor, _ backend.Pass) {
+	o.u = o.Alloc(backend.Activation, tensor.F32, x.Shape)
+	o.Linear(o.u, x, o.w.Value, tensor.Tensor{})
+	o.GELU(h, o.u, backend.GELUTanh)
 }
 
-func (l *block) Backward(g, x tensor.Tensor) {
-	l.be.LinearBackwardWeight(l.b.Grad, tensor.Tensor{}, g, l.v)
-	l.be.LinearBackwardInput(l.v, g, l.b.Value)
-	l.be.GELUBackward(l.v, l.v, l.u, backend.GELUTanh)
-	l.be.LinearBackwardWeight(l.a.Grad, tensor.Tensor{}, l.v, x)
-	l.be.LinearBackwardInput(g, l.v, l.a.Value)
+// Backward turns g, the gradient of h(x), into the gradient of x, and adds to the gradient of W.
+func (o *block) Backward(g, x tensor.Tensor) {
+	o.GELUBackward(g, g, o.u, backend.GELUTanh)
+	o.LinearBackwardWeight(o.w.Grad, tensor.Tensor{}, g, x)
+	o.LinearBackwardInput(o.u, g, o.w.Value)
+	o.Copy(g, o.u)
 }
 
-// run trains on texts that count up by one and returns the loss of the last step and what follows token 3.
-func run(steps int) (loss float64, text []int32, err error) {
-	c := model.GPTConfig{Vocab: 10, Context: 8, Layers: 4, Width: 32}
-	b := model.NewBatch(4, c.Context)
-	for i := range b.Inputs {
-		n := int32(i + i/c.Context)
-		b.Inputs[i], b.Targets[i] = n%10, (n+1)%10
-	}
-	var m *model.GPT
-	var sink train.Sink
-	step := func(n int) ([]float32, error) {
-		sink.Begin(n, 0.01)
-		losses, err := m.Step(b, backend.Pass{Train: true, Seed: 1, Step: n}, 1/float32(len(b.Inputs)), sink)
-		if err == nil {
-			_, err = sink.End()
-		}
-		return losses, err
-	}
-	o := generate.DefaultOptions()
-	o.MaxTokens, o.Temperature = 5, 0
-	be, err := backend.Fit(backend.Options{}, func(be backend.Backend) (err error) {
-		m, err = model.NewGPTWith(be, c, bdia.DefaultOptions(), func(k int) bdia.Block { return newBlock(be, k, c.Width, 64) })
-		if err != nil {
-			return err
-		}
-		opt, err := optim.DefaultAdamW().New(be, m.Trainable())
-		sink = train.UpdateNow(be, opt) // inside the reverse walk: no gradient outlives its block
-		return err
-	}, func() error {
-		if _, err := step(1); err != nil {
-			return err
-		}
-		return generate.Rehearse(m, 1, o)
-	})
+// run trains on digits that count up.
+func run(memory bdia.Memory, steps int) (train.Summary, error) {
+	o := train.Options{Common: train.DefaultCommon(steps)}
+	o.Method.Memory, o.Schedule.LR = memory, 0.01
+	config := model.GPTConfig{Vocab: 10, Context: 16, Layers: 8, Width: 32}
+	digits := train.Sequences(4, 16, func(step, sample, t int) int32 { return int32((step + sample + t) % 10) })
+	r, err := train.Start("", func(be backend.Backend) (train.Learner, error) {
+		m, err := model.NewGPTWith(be, config, o.Method, func(k int) bdia.Block { return newBlock(be, config.Width, k) })
+		return train.Learn(m, digits, train.Measure(m, digits, 1, o.Method.Grid)), err
+	}, o)
 	if err != nil {
-		return 0, nil, err
+		return train.Summary{}, err
 	}
-	defer be.Close()
-	m.Init(1)
-	for n := 1; n <= steps; n++ {
-		losses, err := step(n)
-		if err != nil {
-			return 0, nil, err
-		}
-		loss = model.AddLosses(0, losses) / float64(len(losses))
-	}
-	err = generate.Tokens(m, []int32{3}, o, func(id int32) bool { text = append(text, id); return true })
-	return loss, text, err
+	return r.Train(context.Background(), nil)
 }
 
 func main() {
-	loss, text, err := run(100)
-	if err != nil {
-		log.Fatal(err)
+	for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store} {
+		sum, err := run(memory, 100)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Printf("%s: loss %v, then %v, with %d KiB\n", memory, sum.FirstVal.Loss, sum.LastVal.Loss, sum.Peak.Total>>10)
 	}
-	fmt.Printf("loss %.4f; after 3 come %v\n", loss, text)
 }

@@ -1,15 +1,29 @@
 package main
 
 import (
-	"slices"
 	"testing"
+
+	"github.com/bdia-go/bdia"
 )
 
-// TestRun: the model of own blocks learns to count.
+// TestRun: the model learns, the reversible mode gives the bits of stored activations, and takes less memory.
 func TestRun(t *testing.T) {
 	t.Parallel()
-	loss, text, err := run(100)
-	if want := []int32{4, 5, 6, 7, 8}; err != nil || !(loss < 0.1) || !slices.Equal(text, want) {
-		t.Errorf("loss %v, after 3 come %v, error %v", loss, text, err)
+	reversible, err := run(bdia.Reversible, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := run(bdia.Store, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !(reversible.LastVal.Loss < 0.1) {
+		t.Errorf("loss %v, then %v", reversible.FirstVal.Loss, reversible.LastVal.Loss)
+	}
+	if reversible.FirstVal != store.FirstVal || reversible.LastVal != store.LastVal {
+		t.Errorf("reversible %v, stored %v", reversible.LastVal, store.LastVal)
+	}
+	if reversible.Peak.Total >= store.Peak.Total {
+		t.Errorf("reversible takes %d bytes, stored activations %d", reversible.Peak.Total, store.Peak.Total)
 	}
 }

@@ -56,9 +56,9 @@ var rules = []rule{
 	{"model", ". backend nn tensor", ""},
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
-	{"generate", ". data/pairs internal/cpufeat internal/rng kernel model tokenizer", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/textfile model nn tensor tokenizer", ""},
 	{"hub", ". backend checkpoint convert internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
+	{"generate", ". backend data/pairs hub internal/cpufeat internal/rng kernel model tokenizer", ""},
 	{"train", ". backend checkpoint convert data data/images data/pairs format/safetensors generate hub internal/rng " +
 		"metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/onnxeval internal/rng model", ""},

@@ -16,6 +16,7 @@ import (
 const (
 	maxLines       = 500
 	maxMethodLines = 300
+	maxExample     = 60 // lines of code of a program in examples: neither blank nor a comment
 )
 
 func TestLineBudgets(t *testing.T) {
@@ -33,6 +34,40 @@ func TestLineBudgets(t *testing.T) {
 	if !seen {
 		t.Error("bdia.go is gone")
 	}
+}
+
+// TestExamplesAreShort checks that each program in examples is one file, of few lines, with a test beside it.
+func TestExamplesAreShort(t *testing.T) {
+	t.Parallel()
+	tested, programs := map[string]bool{}, map[string]bool{}
+	for _, s := range sources(t, func(s *source) bool { return s.within("examples") }) {
+		if s.isTest() {
+			tested[s.dir()] = true
+			continue
+		}
+		if programs[s.dir()] {
+			t.Errorf("%s: an example is one file", s.path)
+		}
+		programs[s.dir()] = true
+		if n := s.codeLines(); n > maxExample {
+			t.Errorf("%s has %d lines of code; at most %d, to be read at a glance", s.path, n, maxExample)
+		}
+	}
+	for dir := range programs {
+		if !tested[dir] {
+			t.Errorf("%s has no test", dir)
+		}
+	}
+}
+
+// codeLines counts the lines of the file that are neither blank nor a comment.
+func (s *source) codeLines() (n int) {
+	for line := range strings.Lines(string(s.text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "//") {
+			n++
+		}
+	}
+	return n
 }
 
 // quiet lists what a library leaves to programs, by import path; "*" is

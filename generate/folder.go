@@ -1,0 +1,38 @@
+package generate
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+)
+
+// FromFolder continues prompt with the language model in a folder, which has a tokenizer, and returns prompt and
+// continuation. It makes the model on a device and frees it again; to write several texts, make it once with f.GPT. A
+// token that ends a text ends this one. States are rounded to the folder's grid, not to o.Grid. For example:
+//
+//	folder, err := hub.Open("gpt2", hub.Options{})
+//	...
+//	text, err := generate.FromFolder(folder, backend.Options{}, "To be", generate.DefaultOptions())
+func FromFolder(f *hub.Folder, device backend.Options, prompt string, o Options) (string, error) {
+	if f.Tokenizer == nil {
+		return "", fmt.Errorf("generate: %s holds a model without text: %w", f.Dir, tokenizer.ErrNotFound)
+	}
+	ids, err := f.Tokenizer.Encode([]byte(prompt))
+	if err != nil {
+		return "", err
+	}
+	o.Grid = f.Grid
+	if end := f.GPTInfo.End; end != nil {
+		o.StopIDs = append(slices.Clip(o.StopIDs), *end)
+	}
+	m, err := f.GPT(device, func(m *model.GPT) error { return Rehearse(m, len(ids), o) })
+	if err != nil {
+		return "", err
+	}
+	defer m.Close()
+	return Text(m.GPT, f.Tokenizer, ids, o)
+}
