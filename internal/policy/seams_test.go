@@ -83,3 +83,86 @@ func (s *source) texts() (list []string) {
 	})
 	return list
 }
+
+// taskSwitches lists packages that still switch on tasks. It only shrinks.
+var taskSwitches = []string{"cmd/bdia", "train"}
+
+// TestNoSwitchOnTasks checks that what tasks differ in stands behind an interface, with a
+// file for each task: no switch asks which task a run has.
+func TestNoSwitchOnTasks(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	for _, s := range sources(t, func(s *source) bool { return !s.isTest() && !s.within("experiments") }) {
+		for _, line := range taskSwitchesOf(s) {
+			found[s.dir()] = true
+			if !slices.Contains(taskSwitches, s.dir()) {
+				t.Errorf("%s:%d: a switch on tasks; put what differs behind train.Task", s.path, line)
+			}
+		}
+	}
+	for _, dir := range taskSwitches {
+		if !found[dir] {
+			t.Errorf("%s has no switch on tasks any more; take it off the list", dir)
+		}
+	}
+}
+
+// taskWord matches an identifier that stands for a task.
+var taskWord = regexp.MustCompile(`(?i)\btask(text|image|images|pairs|translation|completion)?\b`)
+
+// taskSwitchesOf returns the lines of the switches on tasks: on a value, in the conditions
+// of the cases, or on the type.
+func taskSwitchesOf(s *source) (lines []int) {
+	at := func(n ast.Node) string {
+		from, to := fset.Position(n.Pos()).Offset, fset.Position(n.End()).Offset
+		return string(s.text[from:to])
+	}
+	ast.Inspect(s.file, func(n ast.Node) bool {
+		var asked []ast.Node
+		switch n := n.(type) {
+		case *ast.TypeSwitchStmt:
+			asked = append(asked, n.Assign)
+		case *ast.SwitchStmt:
+			if n.Tag != nil {
+				asked = append(asked, n.Tag)
+				break
+			}
+			for _, c := range n.Body.List {
+				for _, e := range c.(*ast.CaseClause).List {
+					asked = append(asked, e)
+				}
+			}
+		default:
+			return true
+		}
+		for _, a := range asked {
+			if taskWord.MatchString(at(a)) {
+				lines = append(lines, fset.Position(n.Pos()).Line)
+				break
+			}
+		}
+		return true
+	})
+	return lines
+}
+
+// TestTaskSwitchesOf checks the check.
+func TestTaskSwitchesOf(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]int{
+		`switch r.Task { case "text": }`:                1,
+		`switch { case c.Task == TaskText: case ok: }`:  1,
+		`switch t := r.Task.(type) { case nil: _ = t }`: 1,
+		`switch kind { case "task": }`:                  0,
+		`switch { case len(tasks) > 0: }`:               0,
+		`if r.Task == nil { }`:                          0,
+	} {
+		s, err := parse("a/a.go", []byte("package a\n\nfunc f() {\n"+body+"\n}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := taskSwitchesOf(s); len(got) != want {
+			t.Errorf("%s: %v, want %d", body, got, want)
+		}
+	}
+}
