@@ -84,12 +84,12 @@ type Stack struct {
 	// and again when Reverse has rebuilt it: for tests and verification.
 	Observe func(k int, x tensor.Tensor)
 
-	// First is the number of the stack's first block in a model of several stacks, so
-	// that their random draws differ. Apart is for a stack with other work between
-	// its Forward and Reverse, for example an encoder: then not even the last block's
-	// intermediates are kept.
-	First int
-	Apart bool
+	// FirstBlock is the number of the stack's first block in a model of several stacks, so
+	// that their random draws differ.
+	FirstBlock int
+	// DropTape is for a stack with other work between Forward and Reverse: it keeps the
+	// intermediates of no block over that time, not even of the last.
+	DropTape bool
 
 	// Frozen is the number of first blocks without trainable parameters. Reverse ends
 	// above them, and their states are not kept.
@@ -147,7 +147,7 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	if len(s.host.gammas) != K*B {
 		s.host.gammas, s.host.peaks = make([]float32, K*B), make([]int32, (K+1)*B)
 	}
-	s.draw(s.host.gammas, s.First, K, B, pass)
+	s.draw(s.host.gammas, s.FirstBlock, K, B, pass)
 	s.be.Upload(s.gammas, s.host.gammas)
 	return s.x(0)
 }
@@ -236,7 +236,7 @@ func (s *Stack) x(k int) tensor.Tensor {
 
 // keepsTape reports whether block k's intermediates are kept after the forward pass.
 func (s *Stack) keepsTape(k int) bool {
-	return k >= s.Frozen && (s.opt.Memory == Store || !s.Apart && s.opt.Memory.keepsTape(k, len(s.blocks)))
+	return k >= s.Frozen && (s.opt.Memory == Store || !s.DropTape && s.opt.Memory.keepsTape(k, len(s.blocks)))
 }
 
 func (s *Stack) observe(k int) {

@@ -45,7 +45,7 @@ type memorySink struct {
 
 func (s *memorySink) Open(params []*tensor.Param) {
 	if s.memory == nil && strings.HasPrefix(params[0].Name, "enc.blocks.") {
-		s.memory = read(s.be, s.m.Memory.Grad)
+		s.memory = read(s.be, s.m.Encoded.Grad)
 	}
 	s.collect.Open(params)
 }

@@ -211,7 +211,7 @@ func TestStacksDrawApart(t *testing.T) {
 		t.Fatal(err)
 	}
 	pass := backend.Pass{Train: true, Seed: 3}
-	gammas := func(s *bdia.Stack) []float32 { return bdia.DrawGammas(0.5, s.First, 8, 8, pass)[8:] }
+	gammas := func(s *bdia.Stack) []float32 { return bdia.DrawGammas(0.5, s.FirstBlock, 8, 8, pass)[8:] }
 	if slices.Equal(gammas(m.Encoder), gammas(m.Decoder)) {
 		t.Error("encoder and decoder draw the same gammas")
 	}

@@ -42,7 +42,7 @@ func (m *Seq2Seq) Decode(b PairBatch, beams, positions int, grid bdia.Grid) (*De
 		d.cache.blocks[k].Cross = m.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{b.B, b.S, KV})
 	}
 	top := m.be.Mark()
-	m.inferMemory(ids, grid)
+	m.inferEncoded(ids, grid)
 	for k, block := range m.decoder {
 		block.Keys(d.cache.blocks[k])
 		d.blocks = append(d.blocks, block)
@@ -89,7 +89,7 @@ func (d *Decoding) Reorder(parents []int32) {
 	}
 	d.lengths = d.lengths[:len(sources)]
 	d.ids = first(d.ids, len(parents))
-	memory := d.m.Memory
+	memory := d.m.Encoded
 	memory.Lengths = first(memory.Lengths, len(sources))
 	d.m.be.UploadInts(memory.Lengths, d.lengths)
 }

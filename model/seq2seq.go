@@ -17,7 +17,7 @@ import (
 type Seq2Seq struct {
 	Config           Seq2SeqConfig
 	Encoder, Decoder *bdia.Stack
-	Memory           *nn.Memory // of the pass at hand; its lengths are the encoder's too
+	Encoded          *nn.Encoded // of the pass at hand; its lengths are the encoder's too
 
 	be             backend.Backend
 	source, target *nn.Sequence
@@ -58,9 +58,9 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 	if err := c.Fits(be.Limits()); err != nil {
 		return nil, err
 	}
-	m := &Seq2Seq{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout)), Memory: &nn.Memory{}}
+	m := &Seq2Seq{Config: c, be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout)), Encoded: &nn.Encoded{}}
 	C, block := c.Width, c.block()
-	block.Lengths = &m.Memory.Lengths
+	block.Lengths = &m.Encoded.Lengths
 
 	var sourceTable, targetTable *tensor.Param
 	if c.Shared {
@@ -77,7 +77,7 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 	m.norm = nn.NewNorm(be, "enc.lnf", block)
 	m.target = nn.NewSequence(be, "dec.", targetTable, c.TargetContext, c.Sinusoidal)
 	for k := range c.DecoderLayers {
-		m.decoder = append(m.decoder, nn.NewDecoderBlock(be, fmt.Sprintf("dec.blocks.%d.", k), c.EncoderLayers+k, block, m.Memory))
+		m.decoder = append(m.decoder, nn.NewDecoderBlock(be, fmt.Sprintf("dec.blocks.%d.", k), c.EncoderLayers+k, block, m.Encoded))
 	}
 	tied := targetTable
 	if c.Untied {
@@ -133,8 +133,8 @@ func (m *Seq2Seq) WithOptions(opt bdia.Options) (*Seq2Seq, error) {
 	if other.Decoder, err = bdia.NewStack(m.be, decoder, opt); err != nil {
 		return nil, err
 	}
-	other.Encoder.Apart = true // the decoder's passes come in between
-	other.Decoder.First = len(encoder)
+	other.Encoder.DropTape = true // the decoder's passes come in between
+	other.Decoder.FirstBlock = len(encoder)
 	return &other, nil
 }
 
@@ -187,8 +187,8 @@ func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.
 	if err != nil {
 		return nil, err
 	}
-	m.Memory.Grad = m.be.Alloc(backend.Activation, tensor.F32, m.Memory.Value.Shape)
-	m.be.Zero(m.Memory.Grad)
+	m.Encoded.Grad = m.be.Alloc(backend.Activation, tensor.F32, m.Encoded.Value.Shape)
+	m.be.Zero(m.Encoded.Grad)
 
 	top := m.be.Mark()
 	yK, err := m.decode(d.input, pass)
@@ -204,11 +204,11 @@ func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.
 	m.be.Copy(dy0, m.Decoder.Grad())
 	m.be.Release(top)
 
-	m.norm.Backward(m.Encoder.Grad(), m.Memory.Grad, xK, stats)
+	m.norm.Backward(m.Encoder.Grad(), m.Encoded.Grad, xK, stats)
 	m.Encoder.Reverse(sink)
 	dx0 := m.Encoder.Grad()
-	m.drop.Apply(dx0, pass, m.Encoder.First, backend.SiteEmbedding)
-	m.drop.Apply(dy0, pass, m.Decoder.First, backend.SiteEmbedding)
+	m.drop.Apply(dx0, pass, m.Encoder.FirstBlock, backend.SiteEmbedding)
+	m.drop.Apply(dy0, pass, m.Decoder.FirstBlock, backend.SiteEmbedding)
 	m.embeddingBackward(dx0, dy0, d)
 	sink.Close(m.outer)
 	return host, nil
@@ -219,7 +219,7 @@ func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.
 func (m *Seq2Seq) encode(ids tensor.Tensor, pass backend.Pass) (xK, stats tensor.Tensor, err error) {
 	x0 := m.Encoder.Begin(m.shape(ids.Shape[0], ids.Shape[1]), pass)
 	m.source.Forward(x0, ids, 0)
-	m.drop.Apply(x0, pass, m.Encoder.First, backend.SiteEmbedding)
+	m.drop.Apply(x0, pass, m.Encoder.FirstBlock, backend.SiteEmbedding)
 	if xK, err = m.Encoder.Forward(); err != nil {
 		return xK, stats, fmt.Errorf("model: encoder: %w", err)
 	}
@@ -228,9 +228,9 @@ func (m *Seq2Seq) encode(ids tensor.Tensor, pass backend.Pass) (xK, stats tensor
 
 // remember makes the memory of x_K (B,S,C) and returns its norm's statistics.
 func (m *Seq2Seq) remember(xK tensor.Tensor) (stats tensor.Tensor) {
-	m.Memory.Value = m.be.Alloc(backend.Activation, tensor.F32, xK.Shape)
+	m.Encoded.Value = m.be.Alloc(backend.Activation, tensor.F32, xK.Shape)
 	stats = m.norm.Stats(xK.Rows())
-	m.norm.Forward(m.Memory.Value, stats, xK)
+	m.norm.Forward(m.Encoded.Value, stats, xK)
 	return stats
 }
 
@@ -238,7 +238,7 @@ func (m *Seq2Seq) remember(xK tensor.Tensor) (stats tensor.Tensor) {
 func (m *Seq2Seq) decode(ids tensor.Tensor, pass backend.Pass) (tensor.Tensor, error) {
 	y0 := m.Decoder.Begin(m.shape(ids.Shape[0], ids.Shape[1]), pass)
 	m.target.Forward(y0, ids, 0)
-	m.drop.Apply(y0, pass, m.Decoder.First, backend.SiteEmbedding)
+	m.drop.Apply(y0, pass, m.Decoder.FirstBlock, backend.SiteEmbedding)
 	yK, err := m.Decoder.Forward()
 	if err != nil {
 		return yK, fmt.Errorf("model: decoder: %w", err)
@@ -331,15 +331,15 @@ func (m *Seq2Seq) Logits(dst []float32, b PairBatch, grid bdia.Grid) error {
 
 // infer returns y_K (B,T,C) of the ordinary transformer.
 func (m *Seq2Seq) infer(d pairs, grid bdia.Grid) tensor.Tensor {
-	m.inferMemory(d.source, grid)
+	m.inferEncoded(d.source, grid)
 	y := m.be.Alloc(backend.States, tensor.F32, m.shape(d.input.Shape[0], d.input.Shape[1]))
 	m.target.Forward(y, d.input, 0)
 	m.Decoder.Infer(y, grid, 0)
 	return y
 }
 
-// inferMemory makes the memory of the ordinary transformer for ids (B,S).
-func (m *Seq2Seq) inferMemory(ids tensor.Tensor, grid bdia.Grid) {
+// inferEncoded makes the memory of the ordinary transformer for ids (B,S).
+func (m *Seq2Seq) inferEncoded(ids tensor.Tensor, grid bdia.Grid) {
 	x := m.be.Alloc(backend.States, tensor.F32, m.shape(ids.Shape[0], ids.Shape[1]))
 	m.source.Forward(x, ids, 0)
 	m.Encoder.Infer(x, grid, 0)
@@ -361,7 +361,7 @@ func (m *Seq2Seq) upload(b PairBatch, targets bool) (d pairs) {
 		m.be.UploadInts(t, ids)
 		return t
 	}
-	m.Memory.Lengths = ints(b.SourceLengths, tensor.Shape{b.B})
+	m.Encoded.Lengths = ints(b.SourceLengths, tensor.Shape{b.B})
 	d.source = ints(b.Source, tensor.Shape{b.B, b.S})
 	if b.Input != nil {
 		d.input = ints(b.Input, tensor.Shape{b.B, b.T})

@@ -5,8 +5,8 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Memory is the output of an encoder, kept once for all blocks of the decoder. The model fills it in before they run.
-type Memory struct {
+// Encoded is the output of an encoder, kept once for all blocks of the decoder. The model fills it in before they run.
+type Encoded struct {
 	Value   tensor.Tensor // (B,S,C)
 	Grad    tensor.Tensor // (B,S,C): each block adds to it as its backward pass runs
 	Lengths tensor.Tensor // (B), int32: positions of each sample that are not padding
@@ -22,7 +22,7 @@ type Cross struct {
 	be          backend.Backend
 	cfg         BlockConfig
 	index       int
-	memory      *Memory
+	memory      *Encoded
 	norm        Norm
 	q, kv, proj *Linear // (C,C), (KV,C): rows k, v; (C,C)
 	drop        branchDropout
@@ -38,7 +38,7 @@ type Cross struct {
 
 // NewCross allocates the cross-attention branch of block number index, its
 // parameters named prefix+"lnc.weight", prefix+"cross.q.weight" and so on.
-func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Memory) *Cross {
+func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Encoded) *Cross {
 	C := cfg.Width
 	c := &Cross{be: be, cfg: cfg, index: index, memory: memory,
 		norm: NewNorm(be, prefix+"lnc", cfg),

@@ -26,7 +26,7 @@ type DecoderBlock struct {
 }
 
 // NewDecoderBlock allocates block number index. NewAttention, NewCross and NewMLP name its parameters.
-func NewDecoderBlock(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Memory) *DecoderBlock {
+func NewDecoderBlock(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Encoded) *DecoderBlock {
 	cfg.Causal, cfg.Lengths = true, nil // padding at the end of a target is seen by padding only
 	b := &DecoderBlock{be: be, self: NewAttention(be, prefix, index, cfg), cross: NewCross(be, prefix, index, cfg, memory), mlp: NewMLP(be, prefix, index, cfg)}
 	b.params = paramsOf(b.self, b.cross, b.mlp)

@@ -12,9 +12,9 @@ import (
 
 // newDecoderBlock returns a block with lively weights and gradients, and its memory
 // of 7 positions, not all of which are seen.
-func newDecoderBlock(be backend.Backend, cfg nn.BlockConfig, lengths ...int32) (*nn.DecoderBlock, *nn.Memory) {
+func newDecoderBlock(be backend.Backend, cfg nn.BlockConfig, lengths ...int32) (*nn.DecoderBlock, *nn.Encoded) {
 	B := len(lengths)
-	m := &nn.Memory{Value: normal(be, 200, B, 7, cfg.Width), Grad: normal(be, 201, B, 7, cfg.Width), Lengths: be.Alloc(backend.Data, tensor.I32, tensor.Shape{B})}
+	m := &nn.Encoded{Value: normal(be, 200, B, 7, cfg.Width), Grad: normal(be, 201, B, 7, cfg.Width), Lengths: be.Alloc(backend.Data, tensor.I32, tensor.Shape{B})}
 	be.UploadInts(m.Lengths, lengths)
 	be.Zero(m.Grad)
 	b := nn.NewDecoderBlock(be, "b.", 4, cfg, m)
@@ -39,7 +39,7 @@ func TestDecoderBlockGradients(t *testing.T) {
 			t.Parallel()
 			cfg := nn.BlockConfig{Width: 12, Heads: 3, MLP: 30, Bias: true, Eps: 1e-5}
 			change(&cfg)
-			var memory *nn.Memory
+			var memory *nn.Encoded
 			checkBlock(t, func(be backend.Backend) bdia.Block {
 				b, m := newDecoderBlock(be, cfg, 7, 1, 3, 6, 7)
 				memory = m

@@ -142,7 +142,7 @@ func TestLayers(t *testing.T) {
 	mlp := slices.Concat(norm("ln2"), linear("mlp.fc1", std), linear("mlp.fc2", std*residual))
 	cfg := nn.BlockConfig{Width: C, Heads: 4, MLP: M, Bias: true, Eps: 1e-5}
 	be := newCPU(t, 4)
-	block, adapted, decoder := nn.NewBlock(be, "", 1, cfg), nn.NewBlock(be, "", 2, cfg), nn.NewDecoderBlock(be, "", 3, cfg, &nn.Memory{})
+	block, adapted, decoder := nn.NewBlock(be, "", 1, cfg), nn.NewBlock(be, "", 2, cfg), nn.NewDecoderBlock(be, "", 3, cfg, &nn.Encoded{})
 	adapted.AddLoRA(nn.LoRAConfig{Rank: 16, Scale: 1, Targets: nn.LoRATargets()})
 	patches, class := nn.NewPatchEmbedding(be, N, P, C, true), nn.NewClassHead(be, C, 64, 1e-5, 1)
 	learned, sinusoidal := nn.NewSequence(be, "", nn.NewTable(be, "wte.weight", 64, C), 32, false), nn.NewSequence(be, "", nn.NewTable(be, "wte.weight", 64, C), 32, true)

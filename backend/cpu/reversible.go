@@ -43,12 +43,12 @@ func (b *Backend) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
 // Advance turns x_{k-1} into x_{k+1} in place.
 func (b *Backend) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-		return isa.StepQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
+		return isa.AdvanceQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
 			s.gamma[sample], s.law.Planes, s.law.Bits)
 	}
 	if law.Bits == backend.NoGrid {
 		fn = func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-			return isa.Step(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
+			return isa.Advance(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		}
 	}
 	b.reversible(fn, xPrev, x, h, side, gamma, peak, law)
@@ -57,12 +57,12 @@ func (b *Backend) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law back
 // Retreat turns x_{k+1} back into x_{k-1} in place.
 func (b *Backend) Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-		return isa.UnstepQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
+		return isa.RetreatQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
 			s.gamma[sample], s.law.Planes, s.law.Bits)
 	}
 	if law.Bits == backend.NoGrid {
 		fn = func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-			return isa.Unstep(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
+			return isa.Retreat(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		}
 	}
 	b.reversible(fn, xNext, x, h, side, gamma, peak, law)
@@ -104,7 +104,7 @@ func (b *Backend) ScaleGrad(dh, g, gamma tensor.Tensor) {
 func (b *Backend) CompleteGrad(dx, pending, g, gamma tensor.Tensor) {
 	must(dx.Len() == g.Len() && pending.Len() == g.Len() && gamma.Len() == g.Shape[0], "CompleteGrad", dx, pending, g, gamma)
 	b.eachSample(dx, samples{x: b.f32(pending), h: b.f32(g), gamma: b.f32(gamma), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-		isa.GradStep(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
+		isa.CompleteGrad(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		return 0
 	}})
 }
