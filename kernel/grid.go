@@ -91,7 +91,7 @@ func quantisedAddGo(y, x, h []float32, scale, unit float32) (maxBits uint32) {
 	return maxBits
 }
 
-// GradStep carries gradients back through one update. dx holds J^T((1+gamma)g),
+// CompleteGrad carries gradients back through one update. dx holds J^T((1+gamma)g),
 // g the gradient of x_{k+1}, pending the part of x_k's gradient that comes from
 // the next update:
 //
@@ -99,15 +99,15 @@ func quantisedAddGo(y, x, h []float32, scale, unit float32) (maxBits uint32) {
 //
 // The pending term comes last, so that stored and reversible runs have the same
 // bits.
-func (isa ISA) GradStep(dx, pending, g []float32, gamma float32) {
+func (isa ISA) CompleteGrad(dx, pending, g []float32, gamma float32) {
 	wantLen(len(dx), len(pending), len(g))
 	v := vecArgs{f: [8]float32{gamma, 1 - gamma}}
 	v.p[0], v.p[1], v.p[2] = ptr(dx), ptr(pending), ptr(g)
-	i := isa.run(opGradStep, &v, len(dx))
-	gradStepGo(dx[i:], pending[i:], g[i:], gamma)
+	i := isa.run(opCompleteGrad, &v, len(dx))
+	completeGradGo(dx[i:], pending[i:], g[i:], gamma)
 }
 
-func gradStepGo(dx, pending, g []float32, gamma float32) {
+func completeGradGo(dx, pending, g []float32, gamma float32) {
 	for i, v := range g {
 		dx[i] = fma(v, 1-gamma, dx[i]) + pending[i]
 		pending[i] = v * gamma

@@ -228,55 +228,55 @@ var kernels = []struct {
 	{"Quantise", func(isa ISA, o *operands) []float64 { return asScalar(isa.Quantise(o.vec(), 9)) }},
 	{"AddQuantised", func(isa ISA, o *operands) []float64 { return asScalar(isa.AddQuantised(o.vec(), o.vec(), o.vec(), 9)) }},
 	{"QuantisedAdd", func(isa ISA, o *operands) []float64 { return asScalar(isa.QuantisedAdd(o.vec(), o.vec(), o.vec(), 9)) }},
-	{"StepQuantised0", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
+	{"AdvanceQuantised0", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
 	}},
-	{"StepQuantised1", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, 0.5, 1, 9))
+	{"AdvanceQuantised1", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, 0.5, 1, 9))
 	}},
-	{"StepQuantised1NoSide", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.5, 1, 9))
+	{"AdvanceQuantised1NoSide", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.5, 1, 9))
 	}},
-	{"StepQuantised2", func(isa ISA, o *operands) []float64 {
+	{"AdvanceQuantised2", func(isa ISA, o *operands) []float64 {
 		stride := (o.n+7)/8 + 3
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, -0.25, 2, 9))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, -0.25, 2, 9))
 	}},
-	{"StepQuantised2NoSide", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, 0.25, 2, 7))
+	{"AdvanceQuantised2NoSide", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, 0.25, 2, 7))
 	}},
-	{"StepQuantised3", func(isa ISA, o *operands) []float64 {
+	{"AdvanceQuantised3", func(isa ISA, o *operands) []float64 {
 		stride := (o.n + 7) / 8
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, 0.125, 3, 12))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, 0.125, 3, 12))
 	}},
-	{"StepQuantised3NoSide", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.125, 3, 9))
+	{"AdvanceQuantised3NoSide", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.125, 3, 9))
 	}},
-	{"StepQuantised4", func(isa ISA, o *operands) []float64 {
+	{"AdvanceQuantised4", func(isa ISA, o *operands) []float64 {
 		stride := (o.n + 7) / 8
-		return asScalar(isa.StepQuantised(o.vec(), o.vec(), o.vec(), o.side(4*stride), stride, 0.0625, 4, 9))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side(4*stride), stride, 0.0625, 4, 9))
 	}},
-	{"UnstepQuantised3", func(isa ISA, o *operands) []float64 {
+	{"RetreatQuantised3", func(isa ISA, o *operands) []float64 {
 		stride := (o.n+7)/8 + 1
-		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, -0.125, 3, 9))
+		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, -0.125, 3, 9))
 	}},
-	{"UnstepQuantised0", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
+	{"RetreatQuantised0", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
 	}},
-	{"UnstepQuantised1", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, -0.5, 1, 9))
+	{"RetreatQuantised1", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, -0.5, 1, 9))
 	}},
-	{"UnstepQuantised2", func(isa ISA, o *operands) []float64 {
+	{"RetreatQuantised2", func(isa ISA, o *operands) []float64 {
 		stride := (o.n + 7) / 8
-		return asScalar(isa.UnstepQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, 0.25, 2, 9))
+		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, 0.25, 2, 9))
 	}},
-	{"Step", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.Step(o.vec(), o.vec(), o.vec(), o.value()))
+	{"Advance", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.Advance(o.vec(), o.vec(), o.vec(), o.value()))
 	}},
-	{"Unstep", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.Unstep(o.vec(), o.vec(), o.vec(), o.value()))
+	{"Retreat", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.Retreat(o.vec(), o.vec(), o.vec(), o.value()))
 	}},
-	{"GradStep", func(isa ISA, o *operands) []float64 {
-		isa.GradStep(o.vec(), o.vec(), o.vec(), o.value())
+	{"CompleteGrad", func(isa ISA, o *operands) []float64 {
+		isa.CompleteGrad(o.vec(), o.vec(), o.vec(), o.value())
 		return nil
 	}},
 	{"AdamW", func(isa ISA, o *operands) []float64 {

@@ -68,21 +68,21 @@ const (
 	opQuantise
 	opAddQuantised
 	opQuantisedAdd
-	opStep
-	opUnstep
-	opStepQuantised0
-	opUnstepQuantised0
-	opStepQuantised1
-	opStepQuantised1NoSide
-	opUnstepQuantised1
-	opStepQuantised2
-	opStepQuantised2NoSide
-	opUnstepQuantised2
-	opStepQuantised3
-	opStepQuantised3NoSide
-	opUnstepQuantised3
+	opAdvance
+	opRetreat
+	opAdvanceQuantised0
+	opRetreatQuantised0
+	opAdvanceQuantised1
+	opAdvanceQuantised1NoSide
+	opRetreatQuantised1
+	opAdvanceQuantised2
+	opAdvanceQuantised2NoSide
+	opRetreatQuantised2
+	opAdvanceQuantised3
+	opAdvanceQuantised3NoSide
+	opRetreatQuantised3
 	opKeep
-	opGradStep
+	opCompleteGrad
 	opAdamW
 	opSGD
 	opMoments

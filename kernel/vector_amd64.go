@@ -89,36 +89,36 @@ func call512(op vecOp, a *byte) {
 		vecAddQuantised512(a)
 	case opQuantisedAdd:
 		vecQuantisedAdd512(a)
-	case opStep:
-		vecStep512(a)
-	case opUnstep:
-		vecUnstep512(a)
-	case opStepQuantised0:
-		vecStepQuantised0512(a)
-	case opUnstepQuantised0:
-		vecUnstepQuantised0512(a)
-	case opStepQuantised1:
-		vecStepQuantised1512(a)
-	case opStepQuantised1NoSide:
-		vecStepQuantised1NoSide512(a)
-	case opStepQuantised2NoSide:
-		vecStepQuantised2NoSide512(a)
-	case opStepQuantised3NoSide:
-		vecStepQuantised3NoSide512(a)
-	case opStepQuantised2:
-		vecStepQuantised2512(a)
-	case opStepQuantised3:
-		vecStepQuantised3512(a)
-	case opUnstepQuantised1:
-		vecUnstepQuantised1512(a)
-	case opUnstepQuantised2:
-		vecUnstepQuantised2512(a)
-	case opUnstepQuantised3:
-		vecUnstepQuantised3512(a)
+	case opAdvance:
+		vecAdvance512(a)
+	case opRetreat:
+		vecRetreat512(a)
+	case opAdvanceQuantised0:
+		vecAdvanceQuantised0512(a)
+	case opRetreatQuantised0:
+		vecRetreatQuantised0512(a)
+	case opAdvanceQuantised1:
+		vecAdvanceQuantised1512(a)
+	case opAdvanceQuantised1NoSide:
+		vecAdvanceQuantised1NoSide512(a)
+	case opAdvanceQuantised2NoSide:
+		vecAdvanceQuantised2NoSide512(a)
+	case opAdvanceQuantised3NoSide:
+		vecAdvanceQuantised3NoSide512(a)
+	case opAdvanceQuantised2:
+		vecAdvanceQuantised2512(a)
+	case opAdvanceQuantised3:
+		vecAdvanceQuantised3512(a)
+	case opRetreatQuantised1:
+		vecRetreatQuantised1512(a)
+	case opRetreatQuantised2:
+		vecRetreatQuantised2512(a)
+	case opRetreatQuantised3:
+		vecRetreatQuantised3512(a)
 	case opKeep:
 		vecKeep512(a)
-	case opGradStep:
-		vecGradStep512(a)
+	case opCompleteGrad:
+		vecCompleteGrad512(a)
 	case opAdamW:
 		vecAdamW512(a)
 	case opSGD:
@@ -191,36 +191,36 @@ func call256(op vecOp, a *byte) {
 		vecAddQuantised256(a)
 	case opQuantisedAdd:
 		vecQuantisedAdd256(a)
-	case opStep:
-		vecStep256(a)
-	case opUnstep:
-		vecUnstep256(a)
-	case opStepQuantised0:
-		vecStepQuantised0256(a)
-	case opUnstepQuantised0:
-		vecUnstepQuantised0256(a)
-	case opStepQuantised1:
-		vecStepQuantised1256(a)
-	case opStepQuantised1NoSide:
-		vecStepQuantised1NoSide256(a)
-	case opStepQuantised2NoSide:
-		vecStepQuantised2NoSide256(a)
-	case opStepQuantised3NoSide:
-		vecStepQuantised3NoSide256(a)
-	case opStepQuantised2:
-		vecStepQuantised2256(a)
-	case opStepQuantised3:
-		vecStepQuantised3256(a)
-	case opUnstepQuantised1:
-		vecUnstepQuantised1256(a)
-	case opUnstepQuantised2:
-		vecUnstepQuantised2256(a)
-	case opUnstepQuantised3:
-		vecUnstepQuantised3256(a)
+	case opAdvance:
+		vecAdvance256(a)
+	case opRetreat:
+		vecRetreat256(a)
+	case opAdvanceQuantised0:
+		vecAdvanceQuantised0256(a)
+	case opRetreatQuantised0:
+		vecRetreatQuantised0256(a)
+	case opAdvanceQuantised1:
+		vecAdvanceQuantised1256(a)
+	case opAdvanceQuantised1NoSide:
+		vecAdvanceQuantised1NoSide256(a)
+	case opAdvanceQuantised2NoSide:
+		vecAdvanceQuantised2NoSide256(a)
+	case opAdvanceQuantised3NoSide:
+		vecAdvanceQuantised3NoSide256(a)
+	case opAdvanceQuantised2:
+		vecAdvanceQuantised2256(a)
+	case opAdvanceQuantised3:
+		vecAdvanceQuantised3256(a)
+	case opRetreatQuantised1:
+		vecRetreatQuantised1256(a)
+	case opRetreatQuantised2:
+		vecRetreatQuantised2256(a)
+	case opRetreatQuantised3:
+		vecRetreatQuantised3256(a)
 	case opKeep:
 		vecKeep256(a)
-	case opGradStep:
-		vecGradStep256(a)
+	case opCompleteGrad:
+		vecCompleteGrad256(a)
 	case opAdamW:
 		vecAdamW256(a)
 	case opSGD:

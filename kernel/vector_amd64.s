@@ -1495,9 +1495,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStep512(a *byte)
+// func vecAdvance512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStep512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvance512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -1566,9 +1566,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecUnstep512(a *byte)
+// func vecRetreat512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecUnstep512(SB), NOSPLIT, $0-8
+TEXT ·vecRetreat512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -1673,9 +1673,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecGradStep512(a *byte)
+// func vecCompleteGrad512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecGradStep512(SB), NOSPLIT, $0-8
+TEXT ·vecCompleteGrad512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2013,9 +2013,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised0512(a *byte)
+// func vecAdvanceQuantised0512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised0512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised0512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2095,9 +2095,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised0512(a *byte)
+// func vecRetreatQuantised0512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecUnstepQuantised0512(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised0512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2179,9 +2179,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised1NoSide512(a *byte)
+// func vecAdvanceQuantised1NoSide512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised1NoSide512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised1NoSide512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2273,9 +2273,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised1512(a *byte)
+// func vecAdvanceQuantised1512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised1512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised1512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2340,9 +2340,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised1512(a *byte)
+// func vecRetreatQuantised1512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecUnstepQuantised1512(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised1512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2404,9 +2404,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised2NoSide512(a *byte)
+// func vecAdvanceQuantised2NoSide512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised2NoSide512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised2NoSide512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2509,9 +2509,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised2512(a *byte)
+// func vecAdvanceQuantised2512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised2512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised2512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2587,9 +2587,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised2512(a *byte)
+// func vecRetreatQuantised2512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecUnstepQuantised2512(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised2512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2659,9 +2659,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised3NoSide512(a *byte)
+// func vecAdvanceQuantised3NoSide512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised3NoSide512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised3NoSide512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2773,9 +2773,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised3512(a *byte)
+// func vecAdvanceQuantised3512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecStepQuantised3512(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised3512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -2861,9 +2861,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised3512(a *byte)
+// func vecRetreatQuantised3512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecUnstepQuantised3512(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised3512(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -6574,9 +6574,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStep256(a *byte)
+// func vecAdvance256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStep256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvance256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -6680,9 +6680,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecUnstep256(a *byte)
+// func vecRetreat256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecUnstep256(SB), NOSPLIT, $0-8
+TEXT ·vecRetreat256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -6836,9 +6836,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecGradStep256(a *byte)
+// func vecCompleteGrad256(a *byte)
 // Requires: AVX, FMA3
-TEXT ·vecGradStep256(SB), NOSPLIT, $0-8
+TEXT ·vecCompleteGrad256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -7316,9 +7316,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised0256(a *byte)
+// func vecAdvanceQuantised0256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised0256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised0256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -7441,9 +7441,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised0256(a *byte)
+// func vecRetreatQuantised0256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecUnstepQuantised0256(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised0256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -7570,9 +7570,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised1NoSide256(a *byte)
+// func vecAdvanceQuantised1NoSide256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised1NoSide256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised1NoSide256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -7719,9 +7719,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised1256(a *byte)
+// func vecAdvanceQuantised1256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised1256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised1256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -7815,9 +7815,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised1256(a *byte)
+// func vecRetreatQuantised1256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecUnstepQuantised1256(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised1256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -7911,9 +7911,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised2NoSide256(a *byte)
+// func vecAdvanceQuantised2NoSide256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised2NoSide256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised2NoSide256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -8094,9 +8094,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised2256(a *byte)
+// func vecAdvanceQuantised2256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised2256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised2256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -8215,9 +8215,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised2256(a *byte)
+// func vecRetreatQuantised2256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecUnstepQuantised2256(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised2256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -8331,9 +8331,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised3NoSide256(a *byte)
+// func vecAdvanceQuantised3NoSide256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised3NoSide256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised3NoSide256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -8534,9 +8534,9 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecStepQuantised3256(a *byte)
+// func vecAdvanceQuantised3256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecStepQuantised3256(SB), NOSPLIT, $0-8
+TEXT ·vecAdvanceQuantised3256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
@@ -8674,9 +8674,9 @@ tail:
 	VZEROUPPER
 	RET
 
-// func vecUnstepQuantised3256(a *byte)
+// func vecRetreatQuantised3256(a *byte)
 // Requires: AVX, AVX2, FMA3
-TEXT ·vecUnstepQuantised3256(SB), NOSPLIT, $0-8
+TEXT ·vecRetreatQuantised3256(SB), NOSPLIT, $0-8
 	MOVQ         a+0(FP), AX
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI

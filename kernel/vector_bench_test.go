@@ -65,9 +65,9 @@ func BenchmarkVector(b *testing.B) {
 		{"Add", 3, func(isa ISA) { isa.Add(s[0], s[1], s[2]) }},
 		{"Quantise", 2, func(isa ISA) { isa.Quantise(s[1], 9) }},
 		{"AddQuantised", 3, func(isa ISA) { isa.AddQuantised(s[0], s[1], s[2], 9) }},
-		{"StepQuantised", 4, func(isa ISA) { isa.StepQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
-		{"UnstepQuantised", 4, func(isa ISA) { isa.UnstepQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
-		{"GradStep", 5, func(isa ISA) { isa.GradStep(s[3], s[4], s[2], 0.5) }},
+		{"AdvanceQuantised", 4, func(isa ISA) { isa.AdvanceQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
+		{"RetreatQuantised", 4, func(isa ISA) { isa.RetreatQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
+		{"CompleteGrad", 5, func(isa ISA) { isa.CompleteGrad(s[3], s[4], s[2], 0.5) }},
 		{"AdamW", 7, func(isa ISA) { isa.AdamW(s[0], s[2], s[3], s[5], scalars) }},
 		{"AdamW8", 4, func(isa ISA) {
 			isa.AdamW8(s[0], s[2], codes[:benchN], codes[benchN:], maxima[:benchN/CodeGroup], maxima[benchN/CodeGroup:], scalars)

@@ -123,19 +123,19 @@ func vecAddQuantised512(a *byte)
 //go:noescape
 func vecQuantisedAdd512(a *byte)
 
-// vecStep512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvance512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepGo
+//	as advanceGo
 //
 //go:noescape
-func vecStep512(a *byte)
+func vecAdvance512(a *byte)
 
-// vecUnstep512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreat512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepGo
+//	as retreatGo
 //
 //go:noescape
-func vecUnstep512(a *byte)
+func vecRetreat512(a *byte)
 
 // vecKeep512 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -144,12 +144,12 @@ func vecUnstep512(a *byte)
 //go:noescape
 func vecKeep512(a *byte)
 
-// vecGradStep512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecCompleteGrad512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = fma(p2, f1, p0) + p1; p1 = p2*f0
 //
 //go:noescape
-func vecGradStep512(a *byte)
+func vecCompleteGrad512(a *byte)
 
 // vecAdamW512 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -179,82 +179,82 @@ func vecMoments512(a *byte)
 //go:noescape
 func vecSETUpdate512(a *byte)
 
-// vecStepQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 0
+//	as advanceQuantisedGo, planes 0
 //
 //go:noescape
-func vecStepQuantised0512(a *byte)
+func vecAdvanceQuantised0512(a *byte)
 
-// vecUnstepQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 0
+//	as retreatQuantisedGo, planes 0
 //
 //go:noescape
-func vecUnstepQuantised0512(a *byte)
+func vecRetreatQuantised0512(a *byte)
 
-// vecStepQuantised1NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised1NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 1, side nil
+//	as advanceQuantisedGo, planes 1, side nil
 //
 //go:noescape
-func vecStepQuantised1NoSide512(a *byte)
+func vecAdvanceQuantised1NoSide512(a *byte)
 
-// vecStepQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 1
+//	as advanceQuantisedGo, planes 1
 //
 //go:noescape
-func vecStepQuantised1512(a *byte)
+func vecAdvanceQuantised1512(a *byte)
 
-// vecUnstepQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised1512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 1
+//	as retreatQuantisedGo, planes 1
 //
 //go:noescape
-func vecUnstepQuantised1512(a *byte)
+func vecRetreatQuantised1512(a *byte)
 
-// vecStepQuantised2NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised2NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 2, side nil
+//	as advanceQuantisedGo, planes 2, side nil
 //
 //go:noescape
-func vecStepQuantised2NoSide512(a *byte)
+func vecAdvanceQuantised2NoSide512(a *byte)
 
-// vecStepQuantised2512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised2512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 2
+//	as advanceQuantisedGo, planes 2
 //
 //go:noescape
-func vecStepQuantised2512(a *byte)
+func vecAdvanceQuantised2512(a *byte)
 
-// vecUnstepQuantised2512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised2512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 2
+//	as retreatQuantisedGo, planes 2
 //
 //go:noescape
-func vecUnstepQuantised2512(a *byte)
+func vecRetreatQuantised2512(a *byte)
 
-// vecStepQuantised3NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised3NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 3, side nil
+//	as advanceQuantisedGo, planes 3, side nil
 //
 //go:noescape
-func vecStepQuantised3NoSide512(a *byte)
+func vecAdvanceQuantised3NoSide512(a *byte)
 
-// vecStepQuantised3512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised3512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 3
+//	as advanceQuantisedGo, planes 3
 //
 //go:noescape
-func vecStepQuantised3512(a *byte)
+func vecAdvanceQuantised3512(a *byte)
 
-// vecUnstepQuantised3512 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised3512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 3
+//	as retreatQuantisedGo, planes 3
 //
 //go:noescape
-func vecUnstepQuantised3512(a *byte)
+func vecRetreatQuantised3512(a *byte)
 
 // vecAdamW8512 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -441,19 +441,19 @@ func vecAddQuantised256(a *byte)
 //go:noescape
 func vecQuantisedAdd256(a *byte)
 
-// vecStep256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvance256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepGo
+//	as advanceGo
 //
 //go:noescape
-func vecStep256(a *byte)
+func vecAdvance256(a *byte)
 
-// vecUnstep256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreat256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepGo
+//	as retreatGo
 //
 //go:noescape
-func vecUnstep256(a *byte)
+func vecRetreat256(a *byte)
 
 // vecKeep256 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -462,12 +462,12 @@ func vecUnstep256(a *byte)
 //go:noescape
 func vecKeep256(a *byte)
 
-// vecGradStep256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecCompleteGrad256 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = fma(p2, f1, p0) + p1; p1 = p2*f0
 //
 //go:noescape
-func vecGradStep256(a *byte)
+func vecCompleteGrad256(a *byte)
 
 // vecAdamW256 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -497,82 +497,82 @@ func vecMoments256(a *byte)
 //go:noescape
 func vecSETUpdate256(a *byte)
 
-// vecStepQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 0
+//	as advanceQuantisedGo, planes 0
 //
 //go:noescape
-func vecStepQuantised0256(a *byte)
+func vecAdvanceQuantised0256(a *byte)
 
-// vecUnstepQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 0
+//	as retreatQuantisedGo, planes 0
 //
 //go:noescape
-func vecUnstepQuantised0256(a *byte)
+func vecRetreatQuantised0256(a *byte)
 
-// vecStepQuantised1NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised1NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 1, side nil
+//	as advanceQuantisedGo, planes 1, side nil
 //
 //go:noescape
-func vecStepQuantised1NoSide256(a *byte)
+func vecAdvanceQuantised1NoSide256(a *byte)
 
-// vecStepQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 1
+//	as advanceQuantisedGo, planes 1
 //
 //go:noescape
-func vecStepQuantised1256(a *byte)
+func vecAdvanceQuantised1256(a *byte)
 
-// vecUnstepQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised1256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 1
+//	as retreatQuantisedGo, planes 1
 //
 //go:noescape
-func vecUnstepQuantised1256(a *byte)
+func vecRetreatQuantised1256(a *byte)
 
-// vecStepQuantised2NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised2NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 2, side nil
+//	as advanceQuantisedGo, planes 2, side nil
 //
 //go:noescape
-func vecStepQuantised2NoSide256(a *byte)
+func vecAdvanceQuantised2NoSide256(a *byte)
 
-// vecStepQuantised2256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised2256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 2
+//	as advanceQuantisedGo, planes 2
 //
 //go:noescape
-func vecStepQuantised2256(a *byte)
+func vecAdvanceQuantised2256(a *byte)
 
-// vecUnstepQuantised2256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised2256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 2
+//	as retreatQuantisedGo, planes 2
 //
 //go:noescape
-func vecUnstepQuantised2256(a *byte)
+func vecRetreatQuantised2256(a *byte)
 
-// vecStepQuantised3NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised3NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 3, side nil
+//	as advanceQuantisedGo, planes 3, side nil
 //
 //go:noescape
-func vecStepQuantised3NoSide256(a *byte)
+func vecAdvanceQuantised3NoSide256(a *byte)
 
-// vecStepQuantised3256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecAdvanceQuantised3256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as stepQuantisedGo, planes 3
+//	as advanceQuantisedGo, planes 3
 //
 //go:noescape
-func vecStepQuantised3256(a *byte)
+func vecAdvanceQuantised3256(a *byte)
 
-// vecUnstepQuantised3256 works on vecArgs a; x[i] stands for element i of slice p:
+// vecRetreatQuantised3256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	as unstepQuantisedGo, planes 3
+//	as retreatQuantisedGo, planes 3
 //
 //go:noescape
-func vecUnstepQuantised3256(a *byte)
+func vecRetreatQuantised3256(a *byte)
 
 // vecAdamW8256 works on vecArgs a; x[i] stands for element i of slice p:
 //

@@ -84,8 +84,8 @@ var kernels = []kernel{
 		g.store(x, 0)
 		g.maxBits(x)
 	}},
-	{name: "Step", loop: "as stepGo", ptrs: 3, accs: 1, body: step{}.forward},
-	{name: "Unstep", loop: "as unstepGo", ptrs: 3, accs: 1, body: step{}.backward},
+	{name: "Advance", loop: "as advanceGo", ptrs: 3, accs: 1, body: update{}.forward},
+	{name: "Retreat", loop: "as retreatGo", ptrs: 3, accs: 1, body: update{}.backward},
 	{name: "Keep", loop: "p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0", ptrs: 4, bits: true, body: func(g *gen) {
 		x := g.load(1)
 		g.mul(x, x, g.f(0))
@@ -94,7 +94,7 @@ var kernels = []kernel{
 		g.and(x, x, kept)
 		g.store(x, 0)
 	}},
-	{name: "GradStep", loop: "p0 = fma(p2, f1, p0) + p1; p1 = p2*f0", ptrs: 3, body: func(g *gen) {
+	{name: "CompleteGrad", loop: "p0 = fma(p2, f1, p0) + p1; p1 = p2*f0", ptrs: 3, body: func(g *gen) {
 		dx, grad := g.load(0), g.load(2)
 		g.addMul(dx, grad, g.f(1))
 		g.add(dx, dx, g.load(1))
@@ -212,31 +212,31 @@ func (g *gen) quantise(x v, scale, unit int) {
 	g.add(x, x, g.k(cZero))
 }
 
-// gridSteps returns the updates on the grid, up to three planes.
-func gridSteps() (ks []kernel) {
+// gridUpdates returns the updates on the grid, up to three planes.
+func gridUpdates() (ks []kernel) {
 	for planes := range 4 {
 		suffix := strconv.Itoa(planes)
 		loop := "QuantisedGo, planes " + suffix
 		if planes > 0 {
-			ks = append(ks, kernel{name: "StepQuantised" + suffix + "NoSide", loop: "as step" + loop + ", side nil", ptrs: 3, accs: 1, body: step{true, planes, false}.forward})
+			ks = append(ks, kernel{name: "AdvanceQuantised" + suffix + "NoSide", loop: "as advance" + loop + ", side nil", ptrs: 3, accs: 1, body: update{true, planes, false}.forward})
 		}
 		ks = append(ks,
-			kernel{name: "StepQuantised" + suffix, loop: "as step" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: step{true, planes, true}.forward},
-			kernel{name: "UnstepQuantised" + suffix, loop: "as unstep" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: step{true, planes, true}.backward})
+			kernel{name: "AdvanceQuantised" + suffix, loop: "as advance" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: update{true, planes, true}.forward},
+			kernel{name: "RetreatQuantised" + suffix, loop: "as retreat" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: update{true, planes, true}.backward})
 	}
 	return ks
 }
 
-// step is the BDIA update: p0 = x_{k-1} or x_{k+1}, p1 = x, p2 = h, f = gamma,
+// update is the BDIA update: p0 = x_{k-1} or x_{k+1}, p1 = x, p2 = h, f = gamma,
 // 1/gamma, 1-gamma, 1+gamma, 2^bits, 2^-bits, 2^(1-bits), 2^(2-bits).
-type step struct {
+type update struct {
 	grid   bool
 	planes int
 	side   bool
 }
 
 // inner returns (1-gamma)*x_k + (1+gamma)*h_k(x_k).
-func (s step) inner(g *gen) v {
+func (s update) inner(g *gen) v {
 	x := g.load(1)
 	g.mul(x, x, g.f(2))
 	g.addMul(x, g.load(2), g.f(3))
@@ -247,7 +247,7 @@ func (s step) inner(g *gen) v {
 	return x
 }
 
-func (s step) forward(g *gen) {
+func (s update) forward(g *gen) {
 	q, x := s.inner(g), g.load(0)
 	if s.planes > 0 {
 		r := g.tmp()
@@ -261,7 +261,7 @@ func (s step) forward(g *gen) {
 	g.maxBits(x)
 }
 
-func (s step) backward(g *gen) {
+func (s update) backward(g *gen) {
 	q, x := s.inner(g), g.load(0)
 	g.sub(x, x, q)
 	g.mul(x, x, g.f(1))

@@ -16,7 +16,7 @@ func main() {
 	ConstraintExpr("amd64,!noasm")
 	makeTables()
 	for _, s := range []isa{avx512, avx2} {
-		for _, k := range slices.Concat(kernels, gridSteps(), codeKernels) {
+		for _, k := range slices.Concat(kernels, gridUpdates(), codeKernels) {
 			k.emit(s)
 		}
 		s.softmax()

@@ -5,15 +5,15 @@ import (
 	"unsafe"
 )
 
-// stepScalars holds the numbers that one BDIA update needs.
-type stepScalars struct {
+// advanceScalars holds the numbers that one BDIA update needs.
+type advanceScalars struct {
 	gamma, inverse, minus, plus float32 // gamma, 1/gamma, 1-gamma, 1+gamma
 	scale, unit                 float32 // 2^bits, 2^-bits
 	planes                      int
 }
 
-func newStepScalars(gamma float32, planes, bits int) stepScalars {
-	s := stepScalars{gamma: gamma, inverse: 1 / gamma, minus: 1 - gamma, plus: 1 + gamma, planes: planes}
+func newAdvanceScalars(gamma float32, planes, bits int) advanceScalars {
+	s := advanceScalars{gamma: gamma, inverse: 1 / gamma, minus: 1 - gamma, plus: 1 + gamma, planes: planes}
 	s.scale, s.unit = gridScale(bits)
 	if planes < 0 || planes > 16 || planes > 0 && absf(gamma)*float32(int(1)<<planes) != 1 {
 		panic("kernel: side information planes that do not match gamma: |gamma| must be 2^-planes")
@@ -26,13 +26,13 @@ const vecPlanes = 3
 
 // Assembly by planes.
 var (
-	stepOps       = [vecPlanes + 1]vecOp{opStepQuantised0, opStepQuantised1, opStepQuantised2, opStepQuantised3}
-	stepNoSideOps = [vecPlanes + 1]vecOp{opStepQuantised0, opStepQuantised1NoSide, opStepQuantised2NoSide, opStepQuantised3NoSide}
-	unstepOps     = [vecPlanes + 1]vecOp{opUnstepQuantised0, opUnstepQuantised1, opUnstepQuantised2, opUnstepQuantised3}
+	advanceOps       = [vecPlanes + 1]vecOp{opAdvanceQuantised0, opAdvanceQuantised1, opAdvanceQuantised2, opAdvanceQuantised3}
+	advanceNoSideOps = [vecPlanes + 1]vecOp{opAdvanceQuantised0, opAdvanceQuantised1NoSide, opAdvanceQuantised2NoSide, opAdvanceQuantised3NoSide}
+	retreatOps       = [vecPlanes + 1]vecOp{opRetreatQuantised0, opRetreatQuantised1, opRetreatQuantised2, opRetreatQuantised3}
 )
 
 // args returns the arguments of the assembly.
-func (s *stepScalars) args(x0, x, h []float32) vecArgs {
+func (s *advanceScalars) args(x0, x, h []float32) vecArgs {
 	v := vecArgs{f: [8]float32{s.gamma, s.inverse, s.minus, s.plus, s.scale, s.unit, 2 * s.unit, 4 * s.unit}}
 	v.p[0], v.p[1], v.p[2] = ptr(x0), ptr(x), ptr(h)
 	return v
@@ -40,7 +40,7 @@ func (s *stepScalars) args(x0, x, h []float32) vecArgs {
 
 // runBits runs op, which reads or writes side information, on the whole groups
 // of 16 elements and returns the number of elements done.
-func (s *stepScalars) runBits(isa ISA, op vecOp, v *vecArgs, side []byte, planeStride, n int) int {
+func (s *advanceScalars) runBits(isa ISA, op vecOp, v *vecArgs, side []byte, planeStride, n int) int {
 	n &^= lanes - 1
 	if n == 0 {
 		return 0
@@ -53,7 +53,7 @@ func (s *stepScalars) runBits(isa ISA, op vecOp, v *vecArgs, side []byte, planeS
 
 // remainder returns (-n) mod 2^planes for the grid point x = n*2^-bits; n is
 // -2^31 for values an int32 cannot hold.
-func (s *stepScalars) remainder(x float32) uint32 {
+func (s *advanceScalars) remainder(x float32) uint32 {
 	n := int32(math.MinInt32)
 	if f := x * s.scale; f > -(1<<31) && f < 1<<31 {
 		n = int32(f)
@@ -67,7 +67,7 @@ func wantSide(side []byte, n, planeStride, planes int) {
 	}
 }
 
-// StepQuantised is one BDIA update on the grid (paper, eq. 21-23), in place on
+// AdvanceQuantised is one BDIA update on the grid (paper, eq. 21-23), in place on
 // xPrev, which holds x_{k-1} and gets x_{k+1}; x is x_k, h is h_k(x_k):
 //
 //	m = 2^planes = 1/|gamma|, n = x_{k-1}*2^bits, s = (-n) mod m
@@ -78,10 +78,10 @@ func wantSide(side []byte, n, planeStride, planes int) {
 // bytes are written, unused bits as 0. With a nil side, s is used but not kept.
 // With planes 0, s is 0 and gamma may have any value. maxBits covers q and
 // x_{k+1}.
-func (isa ISA) StepQuantised(xPrev, x, h []float32, side []byte, planeStride int, gamma float32, planes, bits int) (maxBits uint32) {
+func (isa ISA) AdvanceQuantised(xPrev, x, h []float32, side []byte, planeStride int, gamma float32, planes, bits int) (maxBits uint32) {
 	n := len(xPrev)
 	wantLen(n, len(x), len(h))
-	s := newStepScalars(gamma, planes, bits)
+	s := newAdvanceScalars(gamma, planes, bits)
 	keep := side != nil && planes > 0
 	if keep {
 		wantSide(side, n, planeStride, planes)
@@ -91,18 +91,18 @@ func (isa ISA) StepQuantised(xPrev, x, h []float32, side []byte, planeStride int
 	switch {
 	case planes > vecPlanes:
 	case keep:
-		i = s.runBits(isa, stepOps[planes], &v, side, planeStride, n)
+		i = s.runBits(isa, advanceOps[planes], &v, side, planeStride, n)
 		side = side[i/8:]
 	default:
-		i = isa.run(stepNoSideOps[planes], &v, n)
+		i = isa.run(advanceNoSideOps[planes], &v, n)
 	}
 	if !keep {
 		side = nil
 	}
-	return foldMax(&v.acc, stepQuantisedGo(xPrev[i:], x[i:], h[i:], side, planeStride, &s))
+	return foldMax(&v.acc, advanceQuantisedGo(xPrev[i:], x[i:], h[i:], side, planeStride, &s))
 }
 
-func stepQuantisedGo(xPrev, x, h []float32, side []byte, planeStride int, s *stepScalars) (maxBits uint32) {
+func advanceQuantisedGo(xPrev, x, h []float32, side []byte, planeStride int, s *advanceScalars) (maxBits uint32) {
 	for i := range xPrev {
 		if side != nil && i%8 == 0 {
 			for p := range s.planes {
@@ -123,31 +123,31 @@ func stepQuantisedGo(xPrev, x, h []float32, side []byte, planeStride int, s *ste
 	return maxBits
 }
 
-// UnstepQuantised is the inverse of StepQuantised (paper, eq. 24), exact on the
+// RetreatQuantised is the inverse of AdvanceQuantised (paper, eq. 24), exact on the
 // grid, in place on xNext, which holds x_{k+1} and gets x_{k-1}:
 //
 //	x_{k-1} = ((x_{k+1}-q)*(1/gamma) - s*2^-bits) + 0
 //
 // with the same q and s from side. maxBits covers q and x_{k-1}.
-func (isa ISA) UnstepQuantised(xNext, x, h []float32, side []byte, planeStride int, gamma float32, planes, bits int) (maxBits uint32) {
+func (isa ISA) RetreatQuantised(xNext, x, h []float32, side []byte, planeStride int, gamma float32, planes, bits int) (maxBits uint32) {
 	n := len(xNext)
 	wantLen(n, len(x), len(h))
-	s := newStepScalars(gamma, planes, bits)
+	s := newAdvanceScalars(gamma, planes, bits)
 	wantSide(side, n, planeStride, planes)
 	v := s.args(xNext, x, h)
 	i := 0
 	switch {
 	case planes > vecPlanes:
 	case planes == 0:
-		i = isa.run(unstepOps[0], &v, n)
+		i = isa.run(retreatOps[0], &v, n)
 	default:
-		i = s.runBits(isa, unstepOps[planes], &v, side, planeStride, n)
+		i = s.runBits(isa, retreatOps[planes], &v, side, planeStride, n)
 		side = side[i/8:]
 	}
-	return foldMax(&v.acc, unstepQuantisedGo(xNext[i:], x[i:], h[i:], side, planeStride, &s))
+	return foldMax(&v.acc, retreatQuantisedGo(xNext[i:], x[i:], h[i:], side, planeStride, &s))
 }
 
-func unstepQuantisedGo(xNext, x, h []float32, side []byte, planeStride int, s *stepScalars) (maxBits uint32) {
+func retreatQuantisedGo(xNext, x, h []float32, side []byte, planeStride int, s *advanceScalars) (maxBits uint32) {
 	for i := range xNext {
 		var r uint32
 		for p := range s.planes {
@@ -161,20 +161,20 @@ func unstepQuantisedGo(xNext, x, h []float32, side []byte, planeStride int, s *s
 	return maxBits
 }
 
-// Step is the update without a grid, in place on xPrev:
+// Advance is the update without a grid, in place on xPrev:
 //
 //	r = fma(1+gamma, h, (1-gamma)*x), x_{k+1} = gamma*x_{k-1} + r
 //
 // maxBits covers r and x_{k+1}.
-func (isa ISA) Step(xPrev, x, h []float32, gamma float32) (maxBits uint32) {
+func (isa ISA) Advance(xPrev, x, h []float32, gamma float32) (maxBits uint32) {
 	wantLen(len(xPrev), len(x), len(h))
-	s := newStepScalars(gamma, 0, 0)
+	s := newAdvanceScalars(gamma, 0, 0)
 	v := s.args(xPrev, x, h)
-	i := isa.run(opStep, &v, len(xPrev))
-	return foldMax(&v.acc, stepGo(xPrev[i:], x[i:], h[i:], &s))
+	i := isa.run(opAdvance, &v, len(xPrev))
+	return foldMax(&v.acc, advanceGo(xPrev[i:], x[i:], h[i:], &s))
 }
 
-func stepGo(xPrev, x, h []float32, s *stepScalars) (maxBits uint32) {
+func advanceGo(xPrev, x, h []float32, s *advanceScalars) (maxBits uint32) {
 	for i := range xPrev {
 		r := fma(h[i], s.plus, float32(x[i]*s.minus))
 		y := float32(xPrev[i]*s.gamma) + r
@@ -184,17 +184,17 @@ func stepGo(xPrev, x, h []float32, s *stepScalars) (maxBits uint32) {
 	return maxBits
 }
 
-// Unstep inverts Step up to rounding, in place on xNext:
+// Retreat inverts Advance up to rounding, in place on xNext:
 // x_{k-1} = (x_{k+1}-r)*(1/gamma). maxBits covers r and x_{k-1}.
-func (isa ISA) Unstep(xNext, x, h []float32, gamma float32) (maxBits uint32) {
+func (isa ISA) Retreat(xNext, x, h []float32, gamma float32) (maxBits uint32) {
 	wantLen(len(xNext), len(x), len(h))
-	s := newStepScalars(gamma, 0, 0)
+	s := newAdvanceScalars(gamma, 0, 0)
 	v := s.args(xNext, x, h)
-	i := isa.run(opUnstep, &v, len(xNext))
-	return foldMax(&v.acc, unstepGo(xNext[i:], x[i:], h[i:], &s))
+	i := isa.run(opRetreat, &v, len(xNext))
+	return foldMax(&v.acc, retreatGo(xNext[i:], x[i:], h[i:], &s))
 }
 
-func unstepGo(xNext, x, h []float32, s *stepScalars) (maxBits uint32) {
+func retreatGo(xNext, x, h []float32, s *advanceScalars) (maxBits uint32) {
 	for i := range xNext {
 		r := fma(h[i], s.plus, float32(x[i]*s.minus))
 		y := float32((xNext[i] - r) * s.inverse)

@@ -34,9 +34,9 @@ func TestStepInvertsExactly(t *testing.T) {
 				stride := (n+7)/8 + 2
 				side := o.side(3 * stride)
 				x2 := append([]float32(nil), x0...)
-				up := isa.StepQuantised(x2, x1, h, side, stride, c.gamma, c.planes, gridBits)
+				up := isa.AdvanceQuantised(x2, x1, h, side, stride, c.gamma, c.planes, gridBits)
 				noSide := append([]float32(nil), x0...)
-				isa.StepQuantised(noSide, x1, h, nil, 0, c.gamma, c.planes, gridBits)
+				isa.AdvanceQuantised(noSide, x1, h, nil, 0, c.gamma, c.planes, gridBits)
 				name := fmt.Sprintf("gamma %v n %d", c.gamma, n)
 				for i, v := range x2 {
 					if !onGrid(v) {
@@ -53,7 +53,7 @@ func TestStepInvertsExactly(t *testing.T) {
 						t.Fatalf("%s: maximum %x is below |x2[%d]| = %x", name, up, i, magnitude(v))
 					}
 				}
-				isa.UnstepQuantised(x2, x1, h, side, stride, c.gamma, c.planes, gridBits)
+				isa.RetreatQuantised(x2, x1, h, side, stride, c.gamma, c.planes, gridBits)
 				for i, v := range x2 {
 					if math.Float32bits(v) != math.Float32bits(x0[i]) {
 						t.Fatalf("%s: x0[%d] comes back as %x, was %x", name, i, v, x0[i])
@@ -75,11 +75,11 @@ func TestSideInformationMatters(t *testing.T) {
 		x := []float32{1. / 512, 2. / 512, 3. / 512, 0}
 		x1, h := make([]float32, 4), make([]float32, 4)
 		side := []byte{0xff}
-		isa.StepQuantised(x, x1, h, side, 0, 0.5, 1, gridBits)
+		isa.AdvanceQuantised(x, x1, h, side, 0, 0.5, 1, gridBits)
 		if side[0] != 0b0101 {
 			t.Errorf("side information %04b, want 0101", side[0])
 		}
-		isa.UnstepQuantised(x, x1, h, []byte{0}, 0, 0.5, 1, gridBits)
+		isa.RetreatQuantised(x, x1, h, []byte{0}, 0, 0.5, 1, gridBits)
 		if x[0] == 1./512 {
 			t.Errorf("x came back without its side information")
 		}
@@ -92,7 +92,7 @@ func TestSideInformationOfQuarters(t *testing.T) {
 	x := []float32{1, 2, 3, 4, -1, -2, -3, 0}
 	zero := make([]float32, 8)
 	side := make([]byte, 2)
-	portable.StepQuantised(x, zero, zero, side, 1, 0.25, 2, 0)
+	portable.AdvanceQuantised(x, zero, zero, side, 1, 0.25, 2, 0)
 	if want := []byte{0b01010101, 0b01100011}; !bytes.Equal(side, want) {
 		t.Errorf("planes %08b, want %08b", side, want)
 	}
@@ -131,30 +131,30 @@ func TestQuantise(t *testing.T) {
 	})
 }
 
-func TestUnstepInvertsStepUpToRounding(t *testing.T) {
+func TestRetreatInvertsStepUpToRounding(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
 		r := newRand()
 		x0, x1, h := normals(r, 100, 1), normals(r, 100, 1), normals(r, 100, 1)
 		x := append([]float32(nil), x0...)
-		isa.Step(x, x1, h, -0.5)
+		isa.Advance(x, x1, h, -0.5)
 		for i, v := range x {
 			near(t, "x2", float64(v), -0.5*float64(x0[i])+1.5*float64(x1[i])+0.5*float64(h[i]), 1e-6)
 		}
-		isa.Unstep(x, x1, h, -0.5)
+		isa.Retreat(x, x1, h, -0.5)
 		for i, v := range x {
 			near(t, "x0", float64(v), float64(x0[i]), 1e-5)
 		}
 	})
 }
 
-func TestGradStep(t *testing.T) {
+func TestCompleteGrad(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
 		n := 21
 		dx, pending, g := make([]float32, n), make([]float32, n), make([]float32, n)
 		for i := range g {
 			dx[i], pending[i], g[i] = 1, 1<<24, 2
 		}
-		isa.GradStep(dx, pending, g, 0.5)
+		isa.CompleteGrad(dx, pending, g, 0.5)
 		for i := range g {
 			// 1 + 0.5*2 first, then 2^24: the other order would lose the 1.
 			if dx[i] != 1<<24+2 || pending[i] != 1 {
@@ -168,9 +168,9 @@ func TestStepRefusesMisuse(t *testing.T) {
 	t.Parallel()
 	x := make([]float32, 9)
 	for name, f := range map[string]func(){
-		"gamma":  func() { portable.StepQuantised(x, x, x, nil, 0, 0.5, 2, 9) },
-		"side":   func() { portable.UnstepQuantised(x, x, x, make([]byte, 1), 0, 0.5, 1, 9) },
-		"stride": func() { portable.StepQuantised(x, x, x, make([]byte, 8), 1, 0.25, 2, 9) },
+		"gamma":  func() { portable.AdvanceQuantised(x, x, x, nil, 0, 0.5, 2, 9) },
+		"side":   func() { portable.RetreatQuantised(x, x, x, make([]byte, 1), 0, 0.5, 1, 9) },
+		"stride": func() { portable.AdvanceQuantised(x, x, x, make([]byte, 8), 1, 0.25, 2, 9) },
 		"bits":   func() { portable.Quantise(x, -1) },
 		"length": func() { portable.Add(x, x[1:], x) },
 	} {
