@@ -1,13 +1,11 @@
 package generate
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // FromFolder continues prompt with the language model in a folder, which has a tokenizer, and returns prompt and
@@ -18,10 +16,7 @@ import (
 //	...
 //	text, err := generate.FromFolder(folder, backend.Options{}, "To be", generate.DefaultOptions())
 func FromFolder(f *hub.Folder, device backend.Options, prompt string, o Options) (string, error) {
-	if f.Tokenizer == nil {
-		return "", fmt.Errorf("generate: %s holds a model without text: %w", f.Dir, tokenizer.ErrNotFound)
-	}
-	ids, err := f.Tokenizer.Encode([]byte(prompt))
+	ids, err := f.Encode(prompt)
 	if err != nil {
 		return "", err
 	}

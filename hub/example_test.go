@@ -25,7 +25,7 @@ func ExampleOpen() {
 		panic(err)
 	}
 	defer m.Close()
-	ids, err := folder.Tokenizer.Encode([]byte("the "))
+	ids, err := folder.Encode("the ")
 	if err != nil {
 		panic(err)
 	}
