@@ -17,6 +17,16 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
+// ended trains r to its end.
+func ended(t *testing.T, r *Run) Summary {
+	t.Helper()
+	sum, err := r.Train(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
 // TestPretrained: a run begins with the weights of the folder, and its best weights are a folder of which a run begins
 // again, with their loss.
 func TestPretrained(t *testing.T) {
@@ -32,7 +42,7 @@ func TestPretrained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum := trained(t, r, nil)
+		sum := ended(t, r)
 		from = r.BestDir()
 		if again, err := hub.Open(from, hub.Options{}); err != nil || again.Tokenizer.VocabSize() != folder.Tokenizer.VocabSize() || *again.GPTInfo.End != *folder.GPTInfo.End {
 			t.Errorf("%+v, %v", again, err)
@@ -45,7 +55,7 @@ func TestPretrained(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if next := trained(t, r, nil); next.FirstVal != sum.BestVal {
+		if next := ended(t, r); next.FirstVal != sum.BestVal {
 			t.Errorf("begins with %v, not with the best %v", next.FirstVal, sum.BestVal)
 		}
 		return sum
@@ -105,13 +115,13 @@ func TestLearnDraws(t *testing.T) {
 	s := ownSource{T: 8, samples: 6, vocab: 13}
 	loss := func(abilities ...any) float64 {
 		r, err := Start("", func(be backend.Backend) (Learner, error) {
-			m, err := model.NewGPT(be, tinyConfig().Model, bdia.DefaultOptions())
+			m, err := model.NewGPT(be, model.GPTConfig{Vocab: 13, Context: 8, Layers: 2, Heads: 2, Width: 16}, bdia.DefaultOptions())
 			return Learn(m, s, append(abilities, Measure(m, s, 2, 9))...), err
 		}, ownOptions())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return trained(t, r, nil).FirstVal.Loss
+		return ended(t, r).FirstVal.Loss
 	}
 	if zeros, drawn := loss(InitialiseFunc(func(uint64) error { return nil })), loss(); zeros == drawn {
 		t.Errorf("loss %v with and without initial weights", drawn)
@@ -129,7 +139,7 @@ func TestFunc(t *testing.T) {
 			be.Add(p.Value, p.Value, p.Grad)
 		}
 	})
-	sum := trained(t, start(t, filepath.Join(t.TempDir(), "run"), o), nil)
+	sum := ended(t, start(t, filepath.Join(t.TempDir(), "run"), o))
 	if !(sum.LastVal.Loss < sum.FirstVal.Loss) {
 		t.Errorf("%v, then %v", sum.FirstVal, sum.LastVal)
 	}
