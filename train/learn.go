@@ -25,7 +25,7 @@ type Model[B any] interface {
 
 // Source gives the batches of steps 1, 2, and so on. A step's batch is always the same, so that a run can be resumed.
 type Source[B any] interface {
-	// Size returns how many samples the batch of a step has, and how many losses.
+	// Size returns how many samples the batch of a step has, and how many losses: at least one of each.
 	Size(step int) (samples, losses int, err error)
 	// Fill sets b to n samples of the step's batch, from number first on. It may reuse the memory of b.
 	Fill(step, first, n int, b *B) error

@@ -161,3 +161,18 @@ func (letters) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
 	}
 	return emit(ids)
 }
+
+// TestNoSamples: a source without samples is an error.
+func TestNoSamples(t *testing.T) {
+	t.Parallel()
+	r, err := Start("", func(be backend.Backend) (Learner, error) {
+		m, err := model.NewGPT(be, model.GPTConfig{Vocab: 13, Context: 8, Layers: 2, Heads: 2, Width: 16}, bdia.DefaultOptions())
+		return Learn(m, Sequences(0, 8, nil)), err
+	}, ownOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Train(t.Context(), nil); !errors.Is(err, model.ErrBatch) {
+		t.Errorf("error %v, want ErrBatch", err)
+	}
+}

@@ -125,6 +125,9 @@ func (s *Session) Step(step int) (StepResult, error) {
 	if err != nil {
 		return r, err
 	}
+	if samples < 1 || losses < 1 {
+		return r, fmt.Errorf("train: %w: step %d has %d samples with %d losses; it needs at least one of each", model.ErrBatch, step, samples, losses)
+	}
 	r.Losses = losses
 	micro := samples
 	if m := s.options.Loop.MicroBatch; m > 0 {

@@ -9,7 +9,10 @@ import (
 // A window's targets are the tokens one position later. A text of fewer than T+1 tokens is data.ErrTooShort.
 func Windows(text data.Tokens, T, n int, seed uint64) (Source[model.Batch], error) {
 	s, err := data.NewSampler(text, T, seed)
-	return windowSource{s, T, n}, err
+	if err != nil {
+		return nil, err
+	}
+	return windowSource{s, T, n}, nil
 }
 
 type windowSource struct {
