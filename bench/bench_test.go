@@ -6,20 +6,21 @@ import (
 
 	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // TestTimeStep times a tiny step and holds it against a made-up machine.
 func TestTimeStep(t *testing.T) {
 	t.Parallel()
-	cfg := train.DefaultConfig()
+	cfg := text.Default()
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context, m.Vocab = 3, 2, 16, 8, 11
 	cfg.Loop.Batch, cfg.Engine.Threads = 2, 1
-	planned, err := train.Plan(cfg)
+	planned, err := train.Plan(text.New(cfg))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := TimeStep(context.Background(), cfg, 2)
+	s, err := TimeStep(context.Background(), text.New(cfg), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +32,7 @@ func TestTimeStep(t *testing.T) {
 	}
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := TimeStep(done, cfg, 2); err == nil {
+	if _, err := TimeStep(done, text.New(cfg), 2); err == nil {
 		t.Error("no error from a context that is done")
 	}
 	s.Against(Machine{GFLOPS: 2})

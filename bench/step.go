@@ -31,16 +31,17 @@ type Step struct {
 	Operations      []meter.Op `json:"operations"` // totals of the timed steps
 }
 
-// TimeStep runs two warm-up steps of cfg on random tokens or images and then the given
+// TimeStep runs two warm-up steps of t on random tokens or images and then the given
 // number of timed ones. Every operation is metered, which costs well below 0.1%. If
 // ctx is done, it stops with an error.
-func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
+func TimeStep(ctx context.Context, t train.Synthetic, steps int) (Step, error) {
+	cfg := *t.Common()
 	isa, err := instructions(cfg.Engine)
 	if err != nil {
 		return Step{}, err
 	}
 	before := peakRSS()
-	planned, err := train.Plan(cfg)
+	planned, err := train.Plan(t)
 	if err != nil {
 		return Step{}, err
 	}
@@ -50,11 +51,11 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	}
 	defer be.Close()
 	m := meter.New(be)
-	l, err := train.Random(cfg).Learner(m, cfg)
+	l, err := t.Random(m)
 	if err != nil {
 		return Step{}, err
 	}
-	s, err := train.NewSession(m, l, train.Options{Common: cfg.Common})
+	s, err := train.NewSession(m, l, train.Options{Common: cfg})
 	if err != nil {
 		return Step{}, err
 	}
@@ -63,6 +64,7 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	}
 	const warm = 2
 	var times []float64
+	losses := 0 // of a step
 	for step := 1; step <= warm+steps; step++ {
 		if step == warm+1 {
 			m.Reset()
@@ -71,9 +73,11 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 			return Step{}, err
 		}
 		began := time.Now()
-		if _, err := s.Step(step); err != nil {
+		done, err := s.Step(step)
+		if err != nil {
 			return Step{}, err
 		}
+		losses = done.Losses
 		if step > warm {
 			times = append(times, time.Since(began).Seconds())
 		}
@@ -87,8 +91,7 @@ func TimeStep(ctx context.Context, cfg train.Config, steps int) (Step, error) {
 	for _, op := range r.Operations {
 		r.MatrixFLOPs += op.MatrixFLOPs / int64(steps)
 	}
-	_, perSample := cfg.Unit()
-	if speed := float64(cfg.Loop.Batch*perSample) / r.SecondsPerStep; cfg.Task == train.TaskImage {
+	if speed := float64(losses) / r.SecondsPerStep; train.Unit(l) == "images" {
 		r.ImagesPerSecond = speed
 	} else {
 		r.TokensPerSecond = speed

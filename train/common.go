@@ -1,6 +1,10 @@
+// Package train is the training loop: one step from top to bottom, evaluation, checkpoints, and the sinks that say what
+// happens to gradients. What a run learns is a Task, of package train/text, train/pairs, train/images or train/tune, or
+// a Learner of your own (see Start).
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -29,7 +33,7 @@ func DefaultCommon(steps int) Common {
 
 // Validate reports the first setting that cannot be.
 func (c Common) Validate() error {
-	return firstOf(c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.validateEngine())
+	return cmp.Or(c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.validateEngine())
 }
 
 // ErrCombination is wrapped by errors about choices that exclude each other.
@@ -63,13 +67,30 @@ type LoopConfig struct {
 	TensorBoard  bool    `yaml:"tensorboard"`   // write TensorBoard event files
 }
 
-// Sizes beyond these are taken for mistakes: no machine has memory for them, and
-// they keep every sum of sizes within range.
+// Sizes beyond these are taken for mistakes: no machine has memory for them, and they keep every sum of sizes within
+// range.
 const (
-	maxTokens  = 1 << 24 // positions in a micro-batch
-	maxPixels  = 1 << 28 // values of images in a micro-batch
-	maxSamples = 1 << 24 // in a batch
+	MaxTokens  = 1 << 24 // positions in a micro-batch
+	MaxSamples = 1 << 24 // in a batch
 )
+
+// Fits calls fits with the limits of the device that the run is to use, if this machine has it. What it lacks is for
+// the device to say.
+func (c Common) Fits(fits func(backend.Limits) error) error {
+	be, err := backend.NewPlan(c.Engine)
+	if err != nil {
+		return nil
+	}
+	return fits(be.Limits())
+}
+
+// AtOnce reports a micro-batch of more samples than most.
+func (l LoopConfig) AtOnce(most int) error {
+	if n := l.SamplesAtOnce(); n > most {
+		return fmt.Errorf("train: %d samples of this size at a time; at most %d are possible: use a smaller batch, or micro-batches", n, most)
+	}
+	return nil
+}
 
 // validateEngine leaves out the instruction set: a run goes on with another one on a
 // machine that lacks the recorded one.
@@ -81,7 +102,7 @@ func (c Common) validateEngine() error {
 
 // Validate reports the first setting that cannot be.
 func (l LoopConfig) Validate() error {
-	if l.Batch < 0 || l.Batch > maxSamples {
+	if l.Batch < 0 || l.Batch > MaxSamples {
 		return errBatch(l.Batch)
 	}
 	if l.MicroBatch < 0 || l.Batch%l.SamplesAtOnce() != 0 {
@@ -105,13 +126,8 @@ func (l LoopConfig) Validate() error {
 	switch l.Update {
 	case WhenAuto, WhenEnd:
 	case WhenNow:
-		if l.Clip > 0 {
-			return fmt.Errorf("train: %w: updating in the reverse walk and clipping by global norm, which is known only after it; "+
-				"use --update end or --clip 0", ErrCombination)
-		}
-		if l.microBatches() > 1 {
-			return fmt.Errorf("train: %w: updating in the reverse walk and accumulating %d micro-batches; use --update end or --micro-batch 0",
-				ErrCombination, l.microBatches())
+		if l.Clip > 0 || l.microBatches() > 1 {
+			return &UpdateError{l.Clip, l.microBatches()}
 		}
 	default:
 		return fmt.Errorf("train: unknown update %q; use auto, now or end", l.Update)
@@ -119,8 +135,16 @@ func (l LoopConfig) Validate() error {
 	return nil
 }
 
+// HasBatch reports a batch without samples.
+func (l LoopConfig) HasBatch() error {
+	if l.Batch < 1 {
+		return errBatch(l.Batch)
+	}
+	return nil
+}
+
 func errBatch(n int) error {
-	return fmt.Errorf("train: a batch of %d samples; it must have from 1 to %d", n, maxSamples)
+	return fmt.Errorf("train: a batch of %d samples; it must have from 1 to %d", n, MaxSamples)
 }
 
 // SamplesAtOnce returns how many samples go through the model together: a

@@ -31,7 +31,7 @@ func newParamFolder(be backend.Backend, l Learner) paramFolder {
 	return f
 }
 
-func (f paramFolder) Files() []File { return []File{{weightsFile, f.params, f.WriteWeights}} }
+func (f paramFolder) Files() []File { return []File{{WeightsFile, f.params, f.WriteWeights}} }
 
 func (f paramFolder) ReadModel(dir string) error { return hub.ReadWeights(dir, f.ReadWeights) }
 

@@ -80,29 +80,29 @@ type measured[B any] struct {
 // Evaluate measures held-out samples only.
 func (e *measured[B]) Evaluate(ctx context.Context, training bool) (Score, bool, error) {
 	if training {
-		return unmeasured, false, nil
+		return Unmeasured, false, nil
 	}
 	var sum float64
 	all := 0
 	for i := 1; i <= e.batches; i++ {
 		if err := ctx.Err(); err != nil {
-			return unmeasured, false, err
+			return Unmeasured, false, err
 		}
 		n, losses, err := e.source.Size(i)
 		if err == nil {
 			err = e.source.Fill(i, 0, n, &e.batch)
 		}
 		if err != nil {
-			return unmeasured, false, err
+			return Unmeasured, false, err
 		}
 		each, err := e.m.Loss(e.batch, e.grid)
 		if err != nil {
-			return unmeasured, false, err
+			return Unmeasured, false, err
 		}
 		sum, all = model.AddLosses(sum, each), all+losses
 	}
 	if all == 0 {
-		return unmeasured, false, nil
+		return Unmeasured, false, nil
 	}
 	return Score{Loss: sum / float64(all)}, true, nil
 }

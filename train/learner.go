@@ -152,8 +152,8 @@ func TokenFields(prefix string, s Score) []metric.Field {
 	return []metric.Field{{Name: prefix + "loss", Value: s.Loss}, {Name: prefix + "perplexity", Value: metric.Perplexity(s.Loss)}}
 }
 
-// unitOf is what the losses of l are of.
-func unitOf(l Learner) string {
+// Unit is what the losses of l are of (see Counter).
+func Unit(l Learner) string {
 	if c, ok := ability[Counter](l); ok {
 		return c.Unit()
 	}

@@ -69,14 +69,12 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 			return Summary{}, err
 		}
 	}
-	if r.samples != nil {
-		if err := r.samples.Open(ctx, obs.Preparing); err != nil {
-			return Summary{}, err
-		}
+	if err := r.Task.Open(ctx, obs.Preparing); err != nil {
+		return Summary{}, err
 	}
-	l := &loop{Run: r, obs: obs, sum: Summary{LastVal: unmeasured, FirstVal: unmeasured, LastTrain: unmeasured, BestVal: bestScore(r.State)}}
+	l := &loop{Run: r, obs: obs, sum: Summary{LastVal: Unmeasured, FirstVal: Unmeasured, LastTrain: Unmeasured, BestVal: bestScore(r.State)}}
 	var err error
-	if l.sum.Calibration, err = r.fitGrid(ctx, obs); err != nil {
+	if l.sum.Calibration, err = r.fit(ctx, obs); err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			l.sum.Interrupted, err = true, nil
 		}
@@ -87,7 +85,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 		return Summary{}, err
 	}
 	l.sum.Planned = planned
-	be, err := backend.Open(r.Config.Engine, planned.Total)
+	be, err := backend.Open(r.Common().Engine, planned.Total)
 	if err != nil {
 		return l.sum, err
 	}
@@ -119,6 +117,19 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	return l.sum, err
 }
 
+// fit lets the task measure its model before the first step, and saves what it changed.
+func (r *Run) fit(ctx context.Context, obs Observer) (*Calibration, error) {
+	f, ok := r.Task.(Fitter)
+	if !ok {
+		return nil, nil
+	}
+	c, changed, err := f.Fit(ctx, r.State, obs)
+	if err == nil && changed {
+		err = r.saveConfig()
+	}
+	return c, err
+}
+
 // openRecords continues the records of a run in a folder.
 func (l *loop) openRecords() (err error) {
 	if l.Dir == "" {
@@ -132,7 +143,7 @@ func (l *loop) openRecords() (err error) {
 	if l.State.EvalDue {
 		again = ofEvaluation
 	}
-	l.metrics, err = metric.OpenRun(l.Dir, last, again, l.Config.Loop.TensorBoard)
+	l.metrics, err = metric.OpenRun(l.Dir, last, again, l.Common().Loop.TensorBoard)
 	return err
 }
 
@@ -155,13 +166,13 @@ func (l *loop) run(ctx context.Context) error {
 		}
 	}
 	l.started, l.before = time.Now(), st.Elapsed
-	l.obs.Start(st.Step+1, l.Config.Schedule.Steps, l.sum.Planned)
+	l.obs.Start(st.Step+1, l.Common().Schedule.Steps, l.sum.Planned)
 	l.saved = st.Step
 	if err := l.first(ctx); err != nil {
 		return err
 	}
 	l.window.since = time.Now()
-	for step := st.Step + 1; step <= l.Config.Schedule.Steps && !l.sum.Stopped && !l.sum.Interrupted; step++ {
+	for step := st.Step + 1; step <= l.Common().Schedule.Steps && !l.sum.Stopped && !l.sum.Interrupted; step++ {
 		if ctx.Err() != nil {
 			l.sum.Interrupted = true
 			break
@@ -174,7 +185,7 @@ func (l *loop) run(ctx context.Context) error {
 		if err := l.record(step, r); err != nil {
 			return err
 		}
-		st.EvalDue = step == l.Config.Schedule.Steps || every(step, l.Config.Loop.EvalEvery)
+		st.EvalDue = step == l.Common().Schedule.Steps || every(step, l.Common().Loop.EvalEvery)
 		if err := l.after(ctx, step); err != nil {
 			return err
 		}
@@ -189,8 +200,8 @@ func (l *loop) run(ctx context.Context) error {
 // that ctx breaks off leaves no trace but EvalDue, by which the process that goes on
 // begins here.
 func (l *loop) after(ctx context.Context, step int) error {
-	c, st := l.Config.Loop, &l.State
-	last, best := step == l.Config.Schedule.Steps, false
+	c, st := l.Common().Loop, &l.State
+	last, best := step == l.Common().Schedule.Steps, false
 	if st.EvalDue {
 		var err error
 		best, err = l.evaluate(ctx, step)
@@ -251,7 +262,7 @@ func (l *loop) first(ctx context.Context) error {
 	if l.s.options.Baseline { // the best has to be better than what was there
 		l.rank(val, 0)
 	}
-	l.obs.Evaluated(0, val, unmeasured, false)
+	l.obs.Evaluated(0, val, Unmeasured, false)
 	return l.keep(0, recordOf(l.s.Learner, "val/", val))
 }
 
@@ -265,11 +276,11 @@ func (l *loop) record(step int, r StepResult) error {
 	rate := float64(w.units) / time.Since(w.since).Seconds()
 	l.State.Elapsed = l.before + time.Since(l.started).Seconds()
 	l.obs.Step(step, r, rate)
-	if !every(step, max(l.Config.Loop.LogEvery, 1)) {
+	if !every(step, max(l.Common().Loop.LogEvery, 1)) {
 		return nil
 	}
-	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: unitOf(l.s.Learner) + "_per_second", Value: rate}}
-	if l.Config.Loop.Clip > 0 {
+	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: Unit(l.s.Learner) + "_per_second", Value: rate}}
+	if l.Common().Loop.Clip > 0 {
 		fields = append(fields, metric.Field{Name: "grad_norm", Value: r.GradNorm})
 	}
 	if r.MaxAbs > 0 {
@@ -343,7 +354,7 @@ func (l *loop) sample(step int) error {
 
 // saveAt writes a checkpoint and brings the run's figure up to date.
 func (l *loop) saveAt(step int, best bool) error {
-	if err := l.s.finite(step); err != nil {
+	if err := l.s.Finite(step); err != nil {
 		return fmt.Errorf("%w%s", err, l.intact())
 	}
 	if l.Dir == "" {

@@ -7,24 +7,31 @@ import (
 	"github.com/bdia-go/bdia/backend"
 )
 
-// Plan returns the peak memory of a run of cfg, to the byte: it runs the code
-// of a step, one evaluation and one sample on the planning backend. Pairs are
-// assumed to be as long on both sides, and of whatever length takes the most (see
+// Plan returns the peak memory of a run of t, to the byte: it runs the code of a step, one evaluation and one sample on
+// the planning backend. Pairs are assumed to be as long on both sides, and of the length that takes the most (see
 // Run.Plan).
-func Plan(cfg Config) (backend.Usage, error) {
-	return planOf(func(be backend.Backend) (Learner, error) {
-		if err := cfg.Validate(); err != nil {
+func Plan(t Synthetic) (backend.Usage, error) {
+	return PlanOf(func(be backend.Backend) (Learner, error) {
+		if err := t.Validate(); err != nil {
 			return nil, err
 		}
-		return blank(cfg).Learner(be, cfg)
-	}, Options{Common: cfg.Common})
+		return t.Blank(be)
+	}, Options{Common: *t.Common()})
 }
 
-// Plan returns the peak memory of the run, to the byte. The samples are open.
-func (r *Run) Plan() (backend.Usage, error) { return planOf(r.learner, r.options()) }
+// Plan returns the peak memory of the run, to the byte. The data are open.
+func (r *Run) Plan() (backend.Usage, error) { return PlanOf(r.learner, r.options()) }
 
-// planOf is the plan of a run of the Learner that build makes.
-func planOf(build func(be backend.Backend) (Learner, error), o Options) (backend.Usage, error) {
+// learner makes the run's Learner on be.
+func (r *Run) learner(be backend.Backend) (Learner, error) {
+	if err := r.Task.Validate(); err != nil {
+		return nil, err
+	}
+	return r.Task.Learner(be)
+}
+
+// PlanOf returns the peak memory of a run of your own Learner, to the byte (see Start).
+func PlanOf(build func(be backend.Backend) (Learner, error), o Options) (backend.Usage, error) {
 	be, err := backend.NewPlan(o.Engine)
 	if err != nil {
 		return backend.Usage{}, err
@@ -41,22 +48,6 @@ func planOf(build func(be backend.Backend) (Learner, error), o Options) (backend
 		return backend.Usage{}, fmt.Errorf("train: planning: %w", err)
 	}
 	return be.Peak(), nil
-}
-
-// fits reports a model that is too large for the device. What this machine lacks is for
-// the device to say.
-func (c Config) fits() error {
-	be, err := backend.NewPlan(c.Engine)
-	if err != nil {
-		return nil
-	}
-	switch c.Task {
-	case TaskImage:
-		return c.ViT.Fits(be.Limits())
-	case TaskTranslation:
-		return c.Seq2Seq.Fits(be.Limits())
-	}
-	return c.Model.Fits(be.Limits())
 }
 
 // rehearse runs what takes memory: the largest steps, and what a run does beside them.
@@ -81,71 +72,75 @@ func (s *Session) rehearse() error {
 	return nil
 }
 
-// RevViT is PlanModes' name for the two-stream model of the same sizes.
-const RevViT = "revvit"
+// Variants is a Synthetic that PlanModes compares with other models of its sizes.
+type Variants interface {
+	// Variants returns the other models by name.
+	Variants() map[string]Synthetic
+}
 
-// PlanModes plans cfg as it is and as ordinary back-propagation: the plain
-// transformer with stored, or recomputed, activations, and gradients kept to
-// the end of the step. A vision transformer is planned as RevViT too.
-func PlanModes(cfg Config) (map[string]backend.Usage, error) {
-	modes := make(map[string]backend.Usage, 4)
+// PlanModes plans t as it is and as ordinary back-propagation: the plain transformer with stored, or recomputed,
+// activations, and gradients kept to the end of the step. It plans the Variants of t too.
+func PlanModes(t Synthetic) (map[string]backend.Usage, error) {
+	all := map[string]Synthetic{}
 	for _, m := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
-		u, err := Plan(cfg.WithMemory(m))
-		if err != nil {
-			return nil, err
-		}
-		modes[m.String()] = u
+		all[m.String()] = WithMemory(t, m)
 	}
-	if cfg.Task == TaskImage && !cfg.ViT.TwoStream {
-		cfg.ViT.TwoStream, cfg.Method = true, bdia.Options{Memory: bdia.Reversible, Grid: bdia.NoGrid}
-		u, err := Plan(cfg)
+	if v, ok := t.(Variants); ok {
+		for name, other := range v.Variants() {
+			all[name] = other
+		}
+	}
+	modes := make(map[string]backend.Usage, len(all))
+	for name, one := range all {
+		u, err := Plan(one)
 		if err != nil {
 			return nil, err
 		}
-		modes[RevViT] = u
+		modes[name] = u
 	}
 	return modes, nil
 }
 
-// WithMemory returns c in another memory mode, with the method that goes with it.
-func (c Config) WithMemory(m bdia.Memory) Config {
+// WithMemory returns t in another memory mode, with the method that goes with it, and without data.
+func WithMemory(t Synthetic, m bdia.Memory) Synthetic {
+	t = t.Clone()
+	c := t.Common()
 	if m == c.Method.Memory {
-		return c
+		return t
 	}
-	if c.ViT.TwoStream { // has no other method
-		c.Method.Memory = m
-		return c
+	if own, ok := t.(MemoryModer); ok {
+		own.SetMemory(m)
+		return t
 	}
-	c.Method = bdia.DefaultOptions()
-	if m != bdia.Reversible || c.ViT.TwoStream {
-		c.Method = bdia.Options{Memory: m, Gamma: 0, Grid: bdia.NoGrid}
-	}
-	if m != bdia.Reversible {
-		c.Loop.Update = WhenEnd
-	}
-	return c
+	c.SetMemory(m)
+	return t
 }
 
-// LargestBatch returns the largest batch, run as one micro-batch, whose plan
-// fits into budget bytes in mode m, and that plan: samples, or tokens of pairs. It
-// returns 0 where not even a batch of one fits.
-func LargestBatch(cfg Config, m bdia.Memory, budget int64) (int, backend.Usage, error) {
-	cfg = cfg.WithMemory(m)
+// SetMemory changes the memory mode, and the method and the updates with it: reversible is BDIA, the others are the
+// ordinary transformer, updated at the end of a step.
+func (c *Common) SetMemory(m bdia.Memory) {
+	c.Method = bdia.DefaultOptions()
+	if m != bdia.Reversible {
+		c.Method = bdia.Options{Memory: m, Gamma: 0, Grid: bdia.NoGrid}
+		c.Loop.Update = WhenEnd
+	}
+}
+
+// LargestBatch returns the largest batch, run as one micro-batch, that fits into budget bytes in mode m, and its plan:
+// samples, or tokens of pairs. It returns 0 if not even a batch of one fits.
+func LargestBatch(t Synthetic, m bdia.Memory, budget int64) (int, backend.Usage, error) {
+	t = WithMemory(t, m)
 	var best backend.Usage
 	fits := func(batch int) (bool, error) {
-		if cfg.Task.ofPairs() {
-			cfg.Pairs.BatchTokens = batch
-		} else {
-			cfg.Loop.Batch, cfg.Loop.MicroBatch = batch, 0
-		}
-		u, err := Plan(cfg)
+		t.SetBatch(batch)
+		u, err := Plan(t)
 		if err == nil && u.Total <= budget {
 			best = u
 			return true, nil
 		}
 		return false, err
 	}
-	low, high, most := 0, 1, cfg.mostSamples() // low fits, high does not
+	low, high, most := 0, 1, t.MostBatch() // low fits, high does not
 	for high <= most {
 		ok, err := fits(high)
 		if err != nil {

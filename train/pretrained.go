@@ -58,7 +58,7 @@ func (f gptFiles) Files() []File {
 	config := func(w io.Writer) error {
 		return convert.WriteGPT2Info(w, convert.GPT2Info{Config: f.m.Config, End: f.end})
 	}
-	return []File{{"config.json", nil, config}, {weightsFile, f.m.Params(), f.WriteWeights}}
+	return []File{{ConfigFile, nil, config}, {WeightsFile, f.m.Params(), f.WriteWeights}}
 }
 
 func (f gptFiles) ReadModel(dir string) error          { return hub.LoadGPT(f.be, f.m, dir) }

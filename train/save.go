@@ -14,10 +14,14 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
+// Files of a model folder.
 const (
-	weightsFile   = "model.safetensors"
-	modelConfig   = "config.json"
-	trainedFile   = "state/weights.safetensors" // the weights being trained, where those in use are their average
+	ConfigFile  = "config.json"
+	WeightsFile = "model.safetensors"
+)
+
+const (
+	trainedFile   = "state/weights.safetensors" // the weights being trained, if those in use are their average
 	optimizerFile = "state/optimizer.safetensors"
 	optimizerKey  = "optimizer"  // of the file's metadata: whose state it holds
 	stateBitsKey  = "state_bits" // and in how many bits; without it, 32
@@ -30,13 +34,13 @@ func (r *Run) save(s *Session, best bool) error {
 		if err := os.MkdirAll(r.BestDir(), 0o777); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
-		if err := r.saveBeside(s, r.BestDir()); err != nil {
+		if err := cmp.Or(r.Task.Save(r.BestDir()), saveBeside(s, r.BestDir())); err != nil {
 			return err
 		}
 	}
 	return checkpoint.Save(r.Dir, func(t *checkpoint.Txn) error {
 		t.Expect(s.checkpointBytes(best))
-		if err := s.inUse(func() error { return writeModel(t, best, s.folder()) }); err != nil {
+		if err := s.InUse(func() error { return writeModel(t, best, s.folder()) }); err != nil {
 			return err
 		}
 		if s.average != nil {
@@ -51,11 +55,8 @@ func (r *Run) save(s *Session, best bool) error {
 	})
 }
 
-// saveBeside writes into dir the files that stand beside the weights.
-func (r *Run) saveBeside(s *Session, dir string) error {
-	if r.samples != nil {
-		return r.samples.save(dir)
-	}
+// saveBeside writes into dir the files that a Learner has beside the weights.
+func saveBeside(s *Session, dir string) error {
 	for _, f := range abilities[Saver](s.Learner) {
 		if err := f.Save(dir); err != nil {
 			return err
@@ -156,16 +157,16 @@ func momentType(m optim.Moment) safetensors.DType {
 // there is none yet.
 func (r *Run) load(s *Session) error {
 	if r.State.Step == 0 {
-		if err := s.Init(); err != nil || r.Dir == "" || r.own == nil {
+		if err := s.Init(); err != nil || r.Dir == "" {
 			return err
 		}
-		return r.saveBeside(s, r.Dir)
+		return saveBeside(s, r.Dir)
 	}
-	if err := s.inUse(func() error { return s.folder().ReadModel(r.Dir) }); err != nil {
+	if err := s.InUse(func() error { return s.folder().ReadModel(r.Dir) }); err != nil {
 		return err
 	}
 	if _, err := os.Stat(filepath.Join(r.Dir, filepath.FromSlash(trainedFile))); s.average == nil && err == nil {
-		return fmt.Errorf("train: %s: %w: the weights of this run are averaged; resume with the --ema that it had", r.Dir, convert.ErrMismatch)
+		return &StateError{Path: r.Dir, Setting: "ema"}
 	}
 	if s.average != nil {
 		if err := readTrained(r.Dir, s.folder().ReadWeights); err != nil {
@@ -185,12 +186,10 @@ func (r *Run) loadOptimizer(s *Session) error {
 	defer f.Close()
 	want := describe(s.Optimizer)
 	if was, is := f.Metadata()[optimizerKey], want[optimizerKey]; was != is {
-		return fmt.Errorf("train: %s: %w: it holds the state of optimiser %q, not of %q; resume with --optimizer %[3]s or start a new run",
-			path, convert.ErrMismatch, was, is)
+		return &StateError{path, optimizerKey, was, is}
 	}
 	if was, is := cmp.Or(f.Metadata()[stateBitsKey], "32"), cmp.Or(want[stateBitsKey], "32"); was != is {
-		return fmt.Errorf("train: %s: %w: it holds optimiser states of %s bits, not of %s; resume with --state-bits %[3]s or start a new run",
-			path, convert.ErrMismatch, was, is)
+		return &StateError{path, stateBitsKey, was, is}
 	}
 	mover := convert.NewMover(s.be)
 	for _, m := range s.Optimizer.Moments() {

@@ -86,8 +86,8 @@ func (s *Session) Init() error {
 	return nil
 }
 
-// inUse calls f while the model has the weights that are evaluated and given away: their average, if there is one.
-func (s *Session) inUse(f func() error) error {
+// InUse calls f while the model has the weights that are evaluated and given away: their average, if there is one.
+func (s *Session) InUse(f func() error) error {
 	if s.average != nil {
 		s.average.Swap()
 		defer s.average.Swap()
@@ -99,9 +99,9 @@ func (s *Session) inUse(f func() error) error {
 func (s *Session) evaluate(ctx context.Context, training bool) (score Score, ok bool, err error) {
 	e, able := ability[Evaluator](s.Learner)
 	if !able {
-		return unmeasured, false, nil
+		return Unmeasured, false, nil
 	}
-	err = s.inUse(func() error {
+	err = s.InUse(func() error {
 		score, ok, err = e.Evaluate(ctx, training)
 		return err
 	})
@@ -151,10 +151,10 @@ func (s *Session) Step(step int) (StepResult, error) {
 	return r, err
 }
 
-// finite fails where the update of a step has left weights that are not finite,
+// Finite fails if the update of a step has left weights that are not finite,
 // which its loss, taken before, does not show: such weights must not replace a
 // checkpoint.
-func (s *Session) finite(step int) error {
+func (s *Session) Finite(step int) error {
 	if p := optim.NotFinite(s.be, s.Learner.Trainable()); p != nil {
 		return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
 			p.Name, step, model.ErrDiverged)

@@ -14,19 +14,22 @@ import (
 // infinite entries into NaN weights, so the step must fail instead.
 func TestInfiniteGradientNorm(t *testing.T) {
 	t.Parallel()
-	cfg := DefaultConfig()
-	cfg.Model.Layers, cfg.Model.Heads, cfg.Model.Width, cfg.Model.Context = 2, 2, 8, 4
-	cfg.Loop.Batch, cfg.Loop.Clip = 2, 1
-	planned, err := Plan(cfg)
+	o := ownOptions()
+	o.Loop.Clip = 1
+	planned, err := PlanOf(ownLearner, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	be, err := backend.Open(cfg.Engine, planned.Total)
+	be, err := backend.Open(o.Engine, planned.Total)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer be.Close()
-	s, err := newSession(be, cfg, blank(cfg))
+	l, err := ownLearner(be)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := NewSession(be, l, o)
 	if err != nil {
 		t.Fatal(err)
 	}

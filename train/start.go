@@ -9,12 +9,6 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 )
 
-// own is what a run of Start is made of.
-type own struct {
-	build   func(be backend.Backend) (Learner, error)
-	options Options
-}
-
 // Start begins a run of your own Learner, or resumes it if its folder dir has a checkpoint; the options, but for the
 // steps and the engine, then have to be the same. With an empty dir the run keeps nothing. Build allocates model and
 // Learner; it is called on a plan of the memory first, and then on the device. For example:
@@ -30,7 +24,7 @@ func Start(dir string, build func(be backend.Backend) (Learner, error), o Option
 	if err := o.Common.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Run{Dir: dir, Config: Config{Common: o.Common}, State: firstState(o.Common), own: &own{build, o}}
+	r := &Run{Dir: dir, Task: &own{o, build}, State: firstState(o.Common)}
 	if dir == "" {
 		return r, nil
 	}

@@ -3,167 +3,135 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
-	"github.com/bdia-go/bdia/data/images"
-	"github.com/bdia-go/bdia/model"
 )
 
-// Task names what a run learns.
-type Task string
+// Progress hears how far a preparation is. It may be nil where it is taken, and never is where it is called.
+type Progress func(what string, done, total int64)
 
-// The tasks. What they differ in stands behind two interfaces: samples, which a
-// run opens, and learner, which a session trains.
-const (
-	TaskText        Task = "text"        // a language model learns text
-	TaskImage       Task = "image"       // a classifier learns images
-	TaskTranslation Task = "translation" // an encoder-decoder learns sentences and their translations
-	TaskCompletion  Task = "completion"  // a trained language model learns to complete prompts
-)
-
-// Tasks lists the tasks.
-func Tasks() []Task { return []Task{TaskText, TaskImage, TaskTranslation, TaskCompletion} }
-
-// ofPairs and ofGPT say what a task learns from, and what learns it.
-
-func (t Task) ofPairs() bool { return t == TaskTranslation || t == TaskCompletion }
-func (t Task) ofGPT() bool   { return t == TaskText || t == TaskCompletion }
-
-// Samples is what a run learns from: its Text, Images or Pairs, or made-up ones from Random.
-type Samples interface {
-	// Learner allocates the model of cfg on be, to learn from these samples.
-	Learner(be backend.Backend, cfg Config) (Learner, error)
-}
-
-// samples are those of a run directory.
-type samples interface {
-	Samples
-	// Open makes them ready to learn from. progress may be nil.
-	Open(ctx context.Context, progress func(what string, done, total int64)) error
-	// save writes the files that a model folder has beside its weights.
-	save(dir string) error
+// Task is what a run learns: settings, data and model of one kind. Packages train/text, train/pairs, train/images and
+// train/tune have the tasks of bdia; a task of your own registers itself in the same way (see Register).
+type Task interface {
+	// Name is the name under which the task is registered.
+	Name() string
+	// Config returns a pointer to the settings: a struct with a yaml tag on each field, Common inlined at the end.
+	Config() any
+	// Common returns the settings that every run has: those in Config.
+	Common() *Common
+	// Validate reports the first setting, or combination, that cannot be.
+	Validate() error
+	// Prepare makes the data of a new run in dir, opens them, and completes the settings with what is known then: the
+	// vocabulary, for example, or the steps of so many epochs. progress is not nil.
+	Prepare(ctx context.Context, dir string, progress Progress) error
+	// Reopen finds the data that Prepare left in dir.
+	Reopen(dir string) error
+	// Open makes the data ready to learn from, if that is still to do. progress may be nil.
+	Open(ctx context.Context, progress Progress) error
+	// Close lets go of the data.
 	Close() error
+	// Save writes into dir the files that stand beside the weights and do not change, such as a tokenizer.
+	Save(dir string) error
+	// Learner allocates the model on be, to learn from the data, which are open.
+	Learner(be backend.Backend) (Learner, error)
+	// Fixed returns a copy of the settings for comparison: what may change when a run goes on has its zero value in it.
+	// The method, the schedule, the loop and the engine are not compared.
+	Fixed() any
 }
 
-// prepare makes the samples of a new run in dir and completes cfg by them.
-func prepare(ctx context.Context, dir string, cfg *Config, progress func(what string, done, total int64)) (samples, error) {
-	switch cfg.Task {
-	case TaskImage:
-		return createImages(ctx, cfg, progress)
-	case TaskTranslation, TaskCompletion:
-		return createPairs(ctx, dir, cfg, progress)
-	}
-	return createText(ctx, dir, cfg, progress)
+// Synthetic is a Task that can be planned and timed without data.
+type Synthetic interface {
+	Task
+	// Clone returns a task with the same settings, and without data.
+	Clone() Synthetic
+	// Blank allocates the model on be, to learn from samples without content: for planning.
+	Blank(be backend.Backend) (Learner, error)
+	// Random allocates the model on be, to learn from uniformly random samples: for measurements.
+	Random(be backend.Backend) (Learner, error)
+	// SetBatch makes batches of n samples, or of n tokens if the task counts those; MostBatch is the largest n.
+	SetBatch(n int)
+	MostBatch() int
 }
 
-// reopen opens the samples of the run in dir.
-func reopen(dir string, cfg Config) (samples, error) {
-	switch cfg.Task {
-	case TaskImage:
-		return openImages(dir, cfg)
-	case TaskTranslation, TaskCompletion:
-		return openPairs(dir, cfg)
-	}
-	return openText(dir, cfg)
+// Fitter is a Task that measures its model before the first step, and may choose settings by that.
+type Fitter interface {
+	// Fit returns what it measured, nil if there was nothing to measure, and whether it changed the settings.
+	Fit(ctx context.Context, st checkpoint.State, obs Observer) (c *Calibration, changed bool, err error)
 }
 
-// Random returns samples of uniformly random content, for measurements.
-func Random(cfg Config) Samples {
-	switch cfg.Task {
-	case TaskImage:
-		return imageSource{randomPixels{cfg.Loop.Seed, cfg.ViT.Classes}}
-	case TaskTranslation, TaskCompletion:
-		return randomPairs(cfg)
-	}
-	return tokens{randomTokens{uint32(cfg.Model.Vocab)}}
+// Starter is a Task that may begin with the weights of another model. Its first evaluation then counts as the best so
+// far.
+type Starter interface {
+	// StartsFrom is the folder of the model; empty: the run begins with initial weights.
+	StartsFrom() string
 }
 
-// blank returns samples for planning, where content does not matter.
-func blank(cfg Config) Samples {
-	switch cfg.Task {
-	case TaskImage:
-		return imageSource{noPixels{}}
-	case TaskTranslation, TaskCompletion:
-		return blankPairs(cfg)
+// MemoryModer is a Task with a rule of its own for another memory mode (see WithMemory).
+type MemoryModer interface {
+	SetMemory(m bdia.Memory)
+}
+
+// Calibration is what a language model's residual stream does on the first training batches of a run, before it
+// learns.
+type Calibration struct {
+	Grid      bdia.Grid // the finest that serves
+	MaxAbs    float64   // largest |x| in training, with its random gamma, on that grid
+	Limit     float64   // below which the grid is exact
+	Losses    int       // of the batches: tokens that are learned
+	FloatLoss float64   // mean loss (nats) of the ordinary transformer in float32
+	GridLoss  float64   // the same with its states on the grid
+}
+
+// tasks are the registered ones.
+var tasks = map[string]func() Task{}
+
+// Register makes a task available to Open under the name that its runs have in bdia.yaml. create returns the task with
+// default settings. Register is called from init functions and panics when the name is taken.
+func Register(name string, create func() Task) {
+	if _, taken := tasks[name]; taken {
+		panic("train: two tasks with the name " + name)
 	}
-	return tokens{noTokens{}}
+	tasks[name] = create
+}
+
+// Tasks lists the names of the registered tasks in alphabetical order.
+func Tasks() []string { return slices.Sorted(maps.Keys(tasks)) }
+
+// New returns the named task with default settings.
+func New(name string) (Task, error) {
+	create, ok := tasks[name]
+	if !ok {
+		return nil, fmt.Errorf("train: unknown task %q; use %s", name, strings.Join(Tasks(), ", "))
+	}
+	return create(), nil
 }
 
 // Score is what an evaluation measures.
 type Score struct {
-	Loss     float64 // mean in nats, a token or an image; NaN where nothing was evaluated
-	Accuracy float64 // of images: share whose class is the most likely one
-	Top5     float64 // of images: share whose class is among the five most likely
+	Loss     float64 // mean in nats, a token or an image; NaN: nothing was evaluated
+	Accuracy float64 // of images: share with the right class as the most likely one
+	Top5     float64 // of images: share with the right class among the five most likely
 }
 
-// unmeasured is the score of no evaluation.
-var unmeasured = Score{Loss: math.NaN()}
+// Unmeasured is the score of no evaluation.
+var Unmeasured = Score{Loss: math.NaN()}
 
-// better reports whether s is better than the best score that st remembers: by
-// accuracy, where that is measured, and then by loss.
+// better reports whether s is better than the best score that st remembers: by accuracy, if that is measured, and then
+// by loss.
 func (s Score) better(st checkpoint.State) bool {
 	return s.Accuracy > st.BestAccuracy || s.Accuracy == st.BestAccuracy && s.Loss < st.BestLoss
 }
 
-// Unit names what a run's speed is counted in, and says how many of them a sample
-// is. A sample has as many losses. Those of a translation or completion are the
-// tokens of the target, which perSample, 0, does not know.
-func (c Config) Unit() (name string, perSample int) {
-	switch c.Task {
-	case TaskImage:
-		return "images", 1
-	case TaskTranslation, TaskCompletion:
-		return "tokens", 0
-	}
-	return "tokens", c.Window()
-}
-
-// mostSamples is how many samples a model of c, which is valid, takes at a time.
-func (c Config) mostSamples() int {
-	switch c.Task {
-	case TaskImage:
-		return min(maxTokens/c.ViT.Positions(), MostImages(c.ViT))
-	case TaskTranslation, TaskCompletion: // as many as its tokens allow
-		return maxSamples
-	}
-	return maxTokens / c.Window()
-}
-
-// MostImages returns how many images of c, which is valid, are taken at a time.
-func MostImages(c model.ViTConfig) int { return max(1, maxPixels/c.Pixels()) }
-
-// ForTask returns c without the settings of tasks that it does not have.
-func (c Config) ForTask() Config {
-	if !slices.Contains(Tasks(), c.Task) {
-		return c
-	}
-	if c.Task != TaskText {
-		c.Data = DataConfig{}
-	}
-	if !c.Task.ofGPT() {
-		c.Model, c.Tune = model.GPTConfig{}, TuneConfig{}
-	}
-	if c.Task != TaskImage {
-		c.Images, c.Augment, c.Pixels, c.ViT = ImageConfig{}, images.Augment{}, images.Norm{}, model.ViTConfig{}
-	}
-	if !c.Task.ofPairs() {
-		c.Pairs = PairConfig{}
-	}
-	if c.Task != TaskTranslation {
-		c.Seq2Seq = model.Seq2SeqConfig{}
-	}
-	return c
-}
-
-// Absolute makes the paths of images and of sentence pairs absolute, so that a run
-// finds them again from any folder.
-func (c *Config) Absolute() error {
-	p := &c.Pairs
-	for _, path := range []*string{&c.Images.Path, &c.Images.Test, &c.Images.From, &p.Files.Source, &p.Files.Target, &p.ValSource, &p.ValTarget, &c.Tune.From} {
+// Absolute makes paths absolute, so that a run finds its files again from any folder. Empty ones stay.
+func Absolute(paths ...*string) error {
+	for _, path := range paths {
 		if *path == "" {
 			continue
 		}
@@ -172,49 +140,6 @@ func (c *Config) Absolute() error {
 			return fmt.Errorf("train: %w", err)
 		}
 		*path = abs
-	}
-	return nil
-}
-
-// validateTask reports the first thing wrong with the sections of c's task.
-func (c Config) validateTask() error {
-	if c.Loop.Batch < 1 && !c.Task.ofPairs() {
-		return errBatch(c.Loop.Batch)
-	}
-	switch c.Task {
-	case TaskText:
-		return firstOf(c.Model.Validate(), c.Data.Validate(), c.Method.Validate(), c.validateTune())
-	case TaskImage:
-		if err := c.ViT.Validate(); err != nil { // whose sizes the others count with
-			return err
-		}
-		return firstOf(c.ViT.ValidateMethod(c.Method), c.validateImages())
-	case TaskTranslation:
-		return firstOf(c.Seq2Seq.Validate(), c.Method.Validate(), c.validatePairs())
-	case TaskCompletion:
-		return firstOf(c.Model.Validate(), c.Method.Validate(), c.validatePairs(), c.validateTune())
-	}
-	return fmt.Errorf("train: unknown task %q; use %s, %s, %s or %s", c.Task, TaskText, TaskImage, TaskTranslation, TaskCompletion)
-}
-
-func (c Config) validateImages() error {
-	if c.Loop.SampleEvery > 0 {
-		return fmt.Errorf("train: %w: samples of text every %d steps, and task %s; leave out --sample-every", ErrCombination, c.Loop.SampleEvery, TaskImage)
-	}
-	if !c.Pixels.IsZero() {
-		if err := c.Pixels.Validate(); err != nil {
-			return err
-		}
-	}
-	return firstOf(c.Images.Validate(), c.batchOptions().Validate())
-}
-
-// firstOf returns the first error of a list.
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
 	}
 	return nil
 }

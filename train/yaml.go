@@ -2,15 +2,19 @@ package train
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
 )
 
 // Bounds of a configuration file. The YAML library takes time and memory that
@@ -21,67 +25,174 @@ const (
 	maxBrackets = 32
 )
 
-// readConfig reads a complete configuration.
-func readConfig(path string) (Config, error) {
-	cfg := DefaultConfig()
-	if err := ReadConfig(path, &cfg); err != nil {
-		return cfg, err
+// ReadConfig sets the settings that the YAML file at path names and returns the task with them: t, or one of defaults
+// if the file names another task. Unknown keys are errors, and settings of another task are ErrCombination. On an error
+// t keeps its settings. It does not validate.
+func ReadConfig(path string, t Task) (Task, error) {
+	text, err := readText(path)
+	if err != nil {
+		return nil, err
 	}
-	if err := cfg.Validate(); err != nil {
-		return cfg, fmt.Errorf("train: %s: %w", path, err)
+	if t, err = readSettings(text, t); err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, err)
 	}
-	return cfg, nil
+	return t, nil
 }
 
-// ReadConfig sets the fields of cfg that the YAML file at path names; where it
-// names another task, the others are that one's defaults. Unknown keys are
-// errors. It does not validate.
-func ReadConfig(path string, cfg *Config) error {
+// readTask reads a complete configuration. A file that names no task is of text, as the first version wrote it.
+func readTask(path string) (Task, error) {
+	t, err := ReadConfig(path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.Validate(); err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// defaultTask is the task of a file that names none.
+const defaultTask = "text"
+
+// readText reads a file that may be a configuration.
+func readText(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return fmt.Errorf("train: %w", err)
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
-	if err != nil {
-		return fmt.Errorf("train: %s: %w", path, err)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("train: %s: %w", path, err)
+	case len(text) > maxConfig:
+		return nil, fmt.Errorf("train: %s is larger than %d bytes; is it a configuration?", path, maxConfig)
+	case bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxBrackets:
+		return nil, fmt.Errorf("train: %s has more than %d brackets; is it a configuration?", path, maxBrackets)
 	}
-	if len(text) > maxConfig {
-		return fmt.Errorf("train: %s is larger than %d bytes; is it a configuration?", path, maxConfig)
-	}
-	if bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxBrackets {
-		return fmt.Errorf("train: %s has more than %d brackets; is it a configuration?", path, maxBrackets)
-	}
-	read := *cfg
-	var kind struct {
-		Task Task `yaml:"task"`
-	}
-	if err := yaml.Unmarshal(text, &kind); err == nil && kind.Task != "" && kind.Task != cfg.Task {
-		read = Default(kind.Task)
-	}
-	if err := yaml.UnmarshalWithOptions(text, &read, yaml.Strict()); err != nil {
-		return fmt.Errorf("train: %s: %s", path, yamlMessage(err))
-	}
-	if err := wholeNumbers(text); err != nil {
-		return fmt.Errorf("train: %s: %w", path, err)
-	}
-	if !read.Equal(read.ForTask()) {
-		return fmt.Errorf("train: %s: %w: settings of another task beside task %s", path, ErrCombination, read.Task)
-	}
-	if !read.Equal(Config{}) { // what a file without settings makes of it
-		*cfg = read
-	}
-	return nil
+	return text, nil
 }
 
-// wholeNumbers refuses fractions in settings that are whole numbers, for which
-// the YAML library would cut them off. The text has been read once.
-func wholeNumbers(text []byte) error {
+// readSettings sets the settings that text names.
+func readSettings(text []byte, t Task) (Task, error) {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, errors.New(yamlMessage(err))
+	}
+	var body ast.Node
+	if len(file.Docs) > 0 {
+		body = file.Docs[0].Body
+	}
+	sections, name, err := split(body)
+	if err != nil {
+		return nil, err
+	}
+	if t == nil || name != "" && name != t.Name() {
+		if t, err = New(cmp.Or(name, defaultTask)); err != nil {
+			return nil, err
+		}
+	}
+	if sections == nil {
+		return t, nil
+	}
+	config := reflect.ValueOf(t.Config()).Elem()
+	if err := dropOthers(sections, config.Type(), t.Name()); err != nil {
+		return nil, err
+	}
+	read := reflect.New(config.Type())
+	read.Elem().Set(config)
+	if err := yaml.NodeToValue(sections, read.Interface(), yaml.Strict()); err != nil {
+		return nil, errors.New(yamlMessage(err))
+	}
+	if err := wholeNumbers(text, config.Type()); err != nil {
+		return nil, err
+	}
+	config.Set(read.Elem())
+	return t, nil
+}
+
+// split takes the name of the task off the sections of a file; nil if there are none.
+func split(body ast.Node) (sections *ast.MappingNode, task string, err error) {
+	switch body := body.(type) {
+	case nil, *ast.NullNode, *ast.CommentGroupNode:
+		return nil, "", nil
+	case *ast.MappingNode:
+		sections = body
+	default:
+		return nil, "", errors.New("it has no sections of settings")
+	}
+	sections.Values = slices.DeleteFunc(sections.Values, func(v *ast.MappingValueNode) bool {
+		if v.Key.String() != "task" {
+			return false
+		}
+		if failed := yaml.NodeToValue(v.Value, &task, yaml.Strict()); failed != nil {
+			err = errors.New(yamlMessage(failed))
+		}
+		return true
+	})
+	if len(sections.Values) == 0 {
+		sections = nil
+	}
+	return sections, task, err
+}
+
+// taskSections are the sections that some tasks have, now or in earlier versions, which wrote them for others too.
+var taskSections = []string{"data", "model", "tune", "images", "augment", "pixels", "vit", "pairs", "seq2seq"}
+
+// dropOthers removes the sections of other tasks. They have to be zero (ErrCombination).
+func dropOthers(sections *ast.MappingNode, config reflect.Type, task string) (err error) {
+	own := map[string]bool{}
+	for _, f := range reflect.VisibleFields(config) {
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		own[key] = true
+	}
+	sections.Values = slices.DeleteFunc(sections.Values, func(v *ast.MappingValueNode) bool {
+		key := v.Key.String()
+		if own[key] || !slices.Contains(taskSections, key) {
+			return false
+		}
+		var value any
+		if yaml.NodeToValue(v.Value, &value) != nil || !isZero(value) {
+			err = fmt.Errorf("%w: settings of another task beside task %s: %s", ErrCombination, task, key)
+		}
+		return true
+	})
+	return err
+}
+
+// isZero reports a value of YAML without any content but zeros.
+func isZero(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, one := range v {
+			if !isZero(one) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		return !slices.ContainsFunc(v, func(one any) bool { return !isZero(one) })
+	}
+	return v == nil || reflect.ValueOf(v).IsZero()
+}
+
+// marshal is the content of bdia.yaml for t.
+func marshal(t Task) ([]byte, error) {
+	settings, err := yaml.Marshal(t.Config())
+	if err != nil {
+		return nil, fmt.Errorf("train: %s: %w", configFile, err)
+	}
+	return append([]byte("task: "+t.Name()+"\n"), settings...), nil
+}
+
+// wholeNumbers refuses fractions in settings that are whole numbers, for which the YAML library would cut them off. The
+// text has been read once.
+func wholeNumbers(text []byte, config reflect.Type) error {
 	var sections map[string]any
 	if err := yaml.Unmarshal(text, &sections); err != nil {
 		return nil // not by section and key, so nothing was set
 	}
-	for _, section := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+	for _, section := range reflect.VisibleFields(config) {
 		if section.Type.Kind() != reflect.Struct {
 			continue
 		}

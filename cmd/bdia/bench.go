@@ -14,6 +14,8 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // benchSizes are the flags of a benchmark's model.
@@ -89,7 +91,7 @@ residual streams inverted in floating point.`,
 		if err != nil {
 			return cli.Usage(err)
 		}
-		step, err := bench.TimeStep(ctx, cfg.WithMemory(mode), steps)
+		step, err := bench.TimeStep(ctx, train.WithMemory(cfg.task(), mode), steps)
 		if err != nil {
 			return err
 		}
@@ -109,14 +111,14 @@ residual streams inverted in floating point.`,
 
 // benchConfig is a training run of the given architecture, with the sizes that
 // were given as flags.
-func benchConfig(f *pflag.FlagSet, architecture string) (train.Config, error) {
-	cfg := train.DefaultConfig()
+func benchConfig(f *pflag.FlagSet, architecture string) (config, error) {
+	cfg := defaults(text.Name)
 	g := &cfg.Model
 	fields := map[string]*int{"layers": &g.Layers, "heads": &g.Heads, "width": &g.Width, "mlp": &g.MLP, "seq": &g.Context, "vocab": &g.Vocab}
 	switch architecture {
 	case "gpt":
 	case "vit", "revvit":
-		cfg = train.DefaultImageConfig()
+		cfg = defaults(trainimages.Name)
 		cfg.ViT, _ = model.ViTPreset("vit-paper")
 		v := &cfg.ViT
 		fields = map[string]*int{"layers": &v.Layers, "heads": &v.Heads, "width": &v.Width, "mlp": &v.MLP, "image": &v.Image, "patch": &v.Patch, "classes": &v.Classes}
@@ -140,13 +142,13 @@ func benchConfig(f *pflag.FlagSet, architecture string) (train.Config, error) {
 }
 
 // measure measures the machine with the threads and instruction set of cfg.
-func measure(cfg train.Config) (bench.Machine, error) {
+func measure(cfg config) (bench.Machine, error) {
 	m, err := bench.MeasureMachine(cfg.Engine)
 	return m, cli.Usage(err)
 }
 
 // benchAll measures kernels and the steps of every mode.
-func benchAll(ctx context.Context, w io.Writer, cfg train.Config, steps int, asJSON bool) error {
+func benchAll(ctx context.Context, w io.Writer, cfg config, steps int, asJSON bool) error {
 	machine, err := measure(cfg)
 	if err != nil {
 		return err
@@ -164,7 +166,7 @@ func benchAll(ctx context.Context, w io.Writer, cfg train.Config, steps int, asJ
 	}
 	var all []bench.Step
 	for _, mode := range modes {
-		step, err := bench.TimeStep(ctx, cfg.WithMemory(mode), steps)
+		step, err := bench.TimeStep(ctx, train.WithMemory(cfg.task(), mode), steps)
 		if err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
 )
 
 // classifier is a vision transformer ready for inference.
@@ -34,7 +34,7 @@ func loadClassifier(dir string, batch int, gamma float64, engine backend.Options
 	if err := (images.Norm{Mean: info.Mean, Std: info.Std}).Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	batch = min(batch, train.MostImages(info.Config))
+	batch = min(batch, trainimages.MostImages(info.Config))
 	c := &classifier{ViTInfo: info, grid: f.Grid, room: model.NewImageBatch(info.Config, batch), output: make([]float32, batch*info.Config.Classes)}
 	m, err := f.ViT(engine, func(m *model.ViT) error { return m.Logits(c.output, c.room, c.grid, gamma) })
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 func newEval() *cobra.Command {
@@ -153,7 +153,7 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *cli.Progress
 	if r.Images != nil {
 		return evaluateImages(ctx, r, o)
 	}
-	if r.Config.Task == train.TaskCompletion && o.data == "" {
+	if r.Config.Task == tune.Name && o.data == "" {
 		return evaluateCompletions(ctx, r, o)
 	}
 	if r.Pairs != nil && o.data == "" {
@@ -238,7 +238,7 @@ func (o *evalOptions) folders(dir string) (run, weights string, err error) {
 }
 
 // dir is the folder of the weights to measure.
-func (o evalOptions) dir(r *train.Run) string {
+func (o evalOptions) dir(r *oneRun) string {
 	if o.best {
 		return r.BestDir()
 	}

@@ -9,14 +9,14 @@ import (
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // evaluateCompletions measures r's model on the completions of a part, on a grid and
 // in float32.
-func evaluateCompletions(ctx context.Context, r *train.Run, o evalOptions) (*pairReport, error) {
+func evaluateCompletions(ctx context.Context, r *oneRun, o evalOptions) (*pairReport, error) {
 	part := map[string]pairs.Part{"train": pairs.Train, "val": pairs.Val, "test": pairs.Test}[o.split]
-	set, err := r.Pairs.Sequential(r.Config, part)
+	set, err := r.Pairs.Sequential(r.Config.Pairs, part)
 	if err != nil {
 		return nil, err
 	}
@@ -26,7 +26,7 @@ func evaluateCompletions(ctx context.Context, r *train.Run, o evalOptions) (*pai
 	r.Config.Engine, r.Config.Loop.EvalSamples = o.engine, o.samples
 	grid, losses := r.Config.Method.Grid, 0
 	measure := func(m *model.GPT, grid bdia.Grid) (loss float64, err error) {
-		loss, losses, err = train.CompletionLoss(ctx, m, set, r.Config, grid)
+		loss, losses, err = tune.Loss(ctx, m, set, r.Config.Loop.EvalSamples, r.Config.Tune.LossOnPrompt, grid)
 		return loss, err
 	}
 	l, err := loadRun(r, o.dir(r), o.lora, func(m *model.GPT) error {

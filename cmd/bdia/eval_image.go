@@ -16,10 +16,9 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/eval"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/metric/plot"
-	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
 )
 
 // imageReport is the result of an evaluation of images.
@@ -47,7 +46,7 @@ type classReport struct {
 }
 
 // evaluateImages measures r's model on a grid and in float32.
-func evaluateImages(ctx context.Context, r *train.Run, o evalOptions) (*imageReport, error) {
+func evaluateImages(ctx context.Context, r *oneRun, o evalOptions) (*imageReport, error) {
 	c, err := loadClassifier(o.dir(r), r.Config.Loop.SamplesAtOnce(), 0, o.engine)
 	if err != nil {
 		return nil, err
@@ -81,7 +80,7 @@ func evaluateImages(ctx context.Context, r *train.Run, o evalOptions) (*imageRep
 
 // imagesOf opens the images that o asks for: the run's, or others. done lets go
 // of them.
-func imagesOf(ctx context.Context, r *train.Run, c *classifier, o evalOptions) (set *images.Set, leftOut int, done func(), err error) {
+func imagesOf(ctx context.Context, r *oneRun, c *classifier, o evalOptions) (set *images.Set, leftOut int, done func(), err error) {
 	if o.data != "" {
 		d, err := images.Open(ctx, o.data, images.Options{Size: c.Config.Image, Norm: images.Norm{Mean: c.Mean, Std: c.Std}, Classes: c.Labels, HeldOut: o.split != "train",
 			OnCorrupt: cmp.Or(o.onCorrupt, r.Config.Images.OnCorrupt), Threads: o.engine.Threads}, nil)
@@ -111,27 +110,11 @@ func imagesOf(ctx context.Context, r *train.Run, c *classifier, o evalOptions) (
 // measure counts the answers of n ways of inference, each with a grid and a
 // gamma, for most images of set; 0 for all.
 func (c *classifier) measure(ctx context.Context, set *images.Set, most, n int, way func(i int) (bdia.Grid, float64)) ([]*metric.Classification, error) {
-	counts := make([]*metric.Classification, n)
-	for i := range counts {
-		counts[i] = metric.NewClassification(c.Config.Classes)
+	ways := make([]eval.Inference, n)
+	for i := range ways {
+		ways[i].Grid, ways[i].Gamma = way(i)
 	}
-	err := train.EachBatch(ctx, set, most, c.room, func(b model.ImageBatch, labels []int32) error {
-		for i := range counts {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			grid, gamma := way(i)
-			logits, err := c.logits(b, grid, gamma)
-			if err != nil {
-				return err
-			}
-			for j, label := range labels {
-				counts[i].Add(logits[j*c.Config.Classes:][:c.Config.Classes], int(label))
-			}
-		}
-		return nil
-	})
-	return counts, err
+	return eval.Images(ctx, c.model, set, most, eval.Buffers{Images: c.room, Logits: c.output}, ways...)
 }
 
 // maxConfusion is the most classes whose confusion matrix fits a screen.

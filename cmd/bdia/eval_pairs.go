@@ -9,10 +9,10 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/eval"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
 )
 
 // pairReport is the result of an evaluation of translations.
@@ -27,9 +27,9 @@ type pairReport struct {
 }
 
 // evaluatePairs measures r's model on a grid and in float32.
-func evaluatePairs(ctx context.Context, r *train.Run, o evalOptions) (*pairReport, error) {
+func evaluatePairs(ctx context.Context, r *oneRun, o evalOptions) (*pairReport, error) {
 	part := map[string]pairs.Part{"train": pairs.Train, "val": pairs.Val, "test": pairs.Test}[o.split]
-	set, err := r.Pairs.Sequential(r.Config, part)
+	set, err := r.Pairs.Sequential(r.Config.Pairs, part)
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func evaluatePairs(ctx context.Context, r *train.Run, o evalOptions) (*pairRepor
 	f.Seq2SeqInfo.Config = r.Config.Seq2Seq
 	grid, room, targets := f.Grid, pairs.NewBatch(set.Room()), 0
 	measure := func(m *model.Seq2Seq, grid bdia.Grid) (loss float64, err error) {
-		loss, targets, err = train.MeanLoss(ctx, m, set, o.samples, room, grid)
+		loss, targets, err = eval.Translations(ctx, m, set, o.samples, room, grid)
 		return loss, err
 	}
 	m, err := f.Seq2Seq(o.engine, func(m *model.Seq2Seq) error { _, err := measure(m, grid); return err })

@@ -17,7 +17,6 @@ import (
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
 )
 
 // evalReport is the result of an evaluation of text.
@@ -118,7 +117,7 @@ func (w windows) plan(m *model.GPT, most int, grid bdia.Grid) error {
 }
 
 // evaluate measures r's model on a grid and in float32.
-func evaluate(ctx context.Context, r *train.Run, o evalOptions, p *cli.Progress) (*evalReport, error) {
+func evaluate(ctx context.Context, r *oneRun, o evalOptions, p *cli.Progress) (*evalReport, error) {
 	text := r.Text.Tokens(o.split == "train")
 	if text.Len() == 0 {
 		return nil, cli.Usage(errors.New("this run holds no text out; use --split train"))

@@ -15,7 +15,6 @@ import (
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
 )
 
 // TestEvalStride holds the loss of a text against Hugging Face's recipe, computed
@@ -140,7 +139,7 @@ func TestEvalFolder(t *testing.T) {
 			t.Errorf("--samples %s: %v, in windows that follow each other %v", samples, m, all)
 		}
 	}
-	r, err := train.Open(dir)
+	r, err := openedRun(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

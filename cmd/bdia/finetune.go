@@ -15,11 +15,14 @@ import (
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 func newFinetune() *cobra.Command {
 	s := newSettings()
-	s.cfg = train.DefaultCompletionConfig()
+	s.cfg = defaults(tune.Name)
 	var o runOptions
 	c := &cobra.Command{
 		Use:   "finetune",
@@ -56,7 +59,7 @@ are: the reverse walk ends above them.`,
 	cli.Group(c, "Optimiser and schedule", s.optimizerFlags)
 	cli.Group(c, "Batch", func(f *pflag.FlagSet) {
 		s.updateFlags(f)
-		s.of(f, []train.Task{train.TaskCompletion}, func(f *pflag.FlagSet) {
+		s.of(f, []string{tune.Name}, func(f *pflag.FlagSet) {
 			f.IntVar(&s.cfg.Pairs.BatchTokens, "batch-tokens", s.cfg.Pairs.BatchTokens, "pairs: tokens of a batch, padding included")
 		})
 	})
@@ -86,7 +89,7 @@ func (s *settings) tuneFlags(f *pflag.FlagSet) {
 	c, t := &s.cfg.Pairs, &s.cfg.Tune
 	f.StringVar(&t.From, "from", "", "`folder` of the model: Hugging Face's GPT-2, a run, or its best/")
 	shared(f, "data", "`file` or folder of text, or a .csv, .tsv or .jsonl file of pairs", textFlag, &s.cfg.Data.Path, &c.Source)
-	s.of(f, []train.Task{train.TaskCompletion}, func(f *pflag.FlagSet) {
+	s.of(f, []string{tune.Name}, func(f *pflag.FlagSet) {
 		f.StringVar(&c.Source, "prompts", "", "`file` of prompts, one a line, perhaps .gz")
 		f.StringVar(&c.Target, "completions", "", "`file` of their completions")
 		f.StringVar((*string)(&c.Format), "format", "", "`kind` of --data: text, csv, tsv or jsonl; without it, by name")
@@ -159,7 +162,7 @@ func (v *gridValue) Set(text string) error {
 const textKind = "text"
 
 // tuned resolves the configuration of a new run: a text's, or that of pairs.
-func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
+func (s *settings) tuned(f *pflag.FlagSet) (config, error) {
 	value := func(name string) string { return f.Lookup(name).Value.String() }
 	data, kind := value("data"), value("format")
 	switch {
@@ -179,11 +182,11 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 			}
 		}
 	}
-	s.task = train.TaskCompletion
+	s.task = tune.Name
 	if kind == textKind || kind == "" && data != "" && !f.Changed("prompts") && !isPairs(data) {
-		s.task = train.TaskText
+		s.task = text.Name
 	}
-	if s.task == train.TaskText {
+	if s.task == text.Name {
 		delete(s.only, "format") // which is text
 		for _, name := range slices.Sorted(maps.Keys(s.only)) {
 			if f.Changed(name) {
@@ -191,11 +194,11 @@ func (s *settings) tuned(f *pflag.FlagSet) (train.Config, error) {
 			}
 		}
 	}
-	return s.resolve(f, func(task train.Task) train.Config {
-		c := train.DefaultCompletionConfig()
-		if task == train.TaskText {
-			text := train.DefaultConfig()
-			c.Task, c.Data, c.Pairs, c.Loop = task, text.Data, train.PairConfig{}, text.Loop
+	return s.resolve(f, func(task string) config {
+		c := defaults(tune.Name)
+		if task == text.Name {
+			text := defaults(text.Name)
+			c.Task, c.Data, c.Pairs, c.Loop = task, text.Data, trainpairs.DataConfig{}, text.Loop
 			c.Tune.Separator = ""
 		}
 		return c

@@ -16,7 +16,6 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
 )
 
 // base is a small model with a byte-level BPE that tests may read but not change.
@@ -51,7 +50,7 @@ func table(t *testing.T, n int) string {
 }
 
 // tune are the flags of a fine-tuning that takes an instant.
-func tune(t *testing.T, out string, more ...string) []string {
+func finetune(t *testing.T, out string, more ...string) []string {
 	return append([]string{"finetune", "--from", baseModel(t), "--data", table(t, 60), "--out", out, "--val-fraction", "0.2", "--steps", "4",
 		"--batch-tokens", "300", "--warmup", "1", "--lr", "1e-3", "--threads", "1"}, more...)
 }
@@ -70,7 +69,7 @@ func TestFinetune(t *testing.T) {
 			MaxAbs float64 `json:"max_abs"`
 		}
 	}
-	if err := json.Unmarshal([]byte(mustCall(t, tune(t, dir, "--json")...).out), &summary); err != nil {
+	if err := json.Unmarshal([]byte(mustCall(t, finetune(t, dir, "--json")...).out), &summary); err != nil {
 		t.Fatal(err)
 	}
 	if summary.Steps != 4 || !(summary.ValLoss < summary.First) || summary.Peak != summary.Planned || summary.Calibration.Grid != "9" || !(summary.Calibration.MaxAbs > 0) {
@@ -99,8 +98,8 @@ func TestFinetuneSpecial(t *testing.T) {
 	pairs := write(t, t.TempDir(), "pairs.csv", "mr,ref\nThe house "+spelt+" x,The garden.\nThe house "+spelt+" x,The road.\n")
 	for separator, special := range map[string]int{"\n": 0, " " + spelt: 1, spelt + "\n" + spelt: 2} {
 		dir := filepath.Join(t.TempDir(), "run")
-		mustCall(t, tune(t, dir, "--data", pairs, "--val-fraction", "0", "--separator", separator, "--steps", "1")...)
-		r, err := train.Open(dir)
+		mustCall(t, finetune(t, dir, "--data", pairs, "--val-fraction", "0", "--separator", separator, "--steps", "1")...)
+		r, err := openedRun(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +140,7 @@ func promptIDs(t *testing.T, out string) string {
 func TestFinetuneAdapters(t *testing.T) {
 	t.Parallel()
 	dir, merged := filepath.Join(t.TempDir(), "run"), filepath.Join(t.TempDir(), "merged")
-	mustCall(t, tune(t, dir, "--lora-rank", "2", "--lora-targets", "all", "--lr", "0.005")...)
+	mustCall(t, finetune(t, dir, "--lora-rank", "2", "--lora-targets", "all", "--lr", "0.005")...)
 	for name, want := range map[string]bool{"adapter_config.json": true, "adapter_model.safetensors": true, "best/adapter_model.safetensors": true, "model.safetensors": false} {
 		if _, err := os.Stat(filepath.Join(dir, name)); (err == nil) != want {
 			t.Errorf("%s is there: %v", name, err == nil)
@@ -164,7 +163,7 @@ func TestFinetuneAdapters(t *testing.T) {
 	if beside["float_loss"] != of["loss"] {
 		t.Errorf("with adapters %v, merged %v", beside, of)
 	}
-	if r := call(tune(t, filepath.Join(t.TempDir(), "again"), "--from", dir)...); r.code != cli.ExitFailure || !strings.Contains(r.err, "merge them first") {
+	if r := call(finetune(t, filepath.Join(t.TempDir(), "again"), "--from", dir)...); r.code != cli.ExitFailure || !strings.Contains(r.err, "merge them first") {
 		t.Errorf("starting from adapters: %d, %s", r.code, r.err)
 	}
 }
@@ -213,7 +212,7 @@ func TestFinetuneOutliers(t *testing.T) {
 	t.Parallel()
 	for value, want := range map[float32]string{3000: "9", 20_000: "7", 300_000: "3"} {
 		dir := filepath.Join(t.TempDir(), "run")
-		r := object(t, mustCall(t, tune(t, dir, "--from", outliers(t, value), "--steps", "1", "--json")...))
+		r := object(t, mustCall(t, finetune(t, dir, "--from", outliers(t, value), "--steps", "1", "--json")...))
 		c := r["calibration"].(map[string]any)
 		// With gammas of 0.5 a constant channel grows by no more than half.
 		if most := c["max_abs"].(float64); c["grid"] != want || most < float64(value) || most > 1.51*float64(value) || most*4 > c["limit"].(float64) {
@@ -233,17 +232,17 @@ func TestFinetuneOutliers(t *testing.T) {
 		want  string
 	}{
 		{20_000, "--grid 9", cli.ExitUsage, "use --grid 7"},
-		{3e6, "", cli.ExitFailure, "train without one: --memory recompute --gamma 0 --grid none"},
+		{3e6, "", cli.ExitFailure, "use --memory recompute --gamma 0 --grid none"},
 		{float32(math.NaN()), "", cli.ExitFailure, "is NaN, on every grid and without one"},
 		{float32(math.Inf(1)), "", cli.ExitFailure, "is +Inf, on every grid"},
 	} {
 		dir := filepath.Join(t.TempDir(), "run")
-		r := call(append(tune(t, dir, "--from", outliers(t, c.value)), strings.Fields(c.flags)...)...)
+		r := call(append(finetune(t, dir, "--from", outliers(t, c.value)), strings.Fields(c.flags)...)...)
 		if _, err := os.Stat(dir); r.code != c.code || !strings.Contains(r.err, c.want) || err == nil {
 			t.Errorf("outliers of %v: exit code %d, %s; its folder is there: %v", c.value, r.code, r.err, err == nil)
 		}
 	}
-	mustCall(t, tune(t, filepath.Join(t.TempDir(), "run"), "--from", outliers(t, 3e6), "--memory", "recompute", "--gamma", "0", "--grid", "none", "--steps", "1")...)
+	mustCall(t, finetune(t, filepath.Join(t.TempDir(), "run"), "--from", outliers(t, 3e6), "--memory", "recompute", "--gamma", "0", "--grid", "none", "--steps", "1")...)
 }
 
 // A conversation is learned turn by turn.
@@ -255,7 +254,7 @@ func TestFinetuneConversations(t *testing.T) {
 	}
 	b.WriteString("no JSON\n")
 	dir := filepath.Join(t.TempDir(), "run")
-	r := object(t, mustCall(t, tune(t, dir, "--data", write(t, t.TempDir(), "chats.jsonl", b.String()), "--json")...))
+	r := object(t, mustCall(t, finetune(t, dir, "--data", write(t, t.TempDir(), "chats.jsonl", b.String()), "--json")...))
 	p := r["pairs"].(map[string]any)
 	if p["read"] != 81. || p["left_out"] != 1. || p["train"].(float64)+p["val"].(float64) != 80 || int(p["val"].(float64))%2 != 0 {
 		t.Errorf("pairs %v", p)
@@ -281,15 +280,15 @@ func TestFinetuneBadInput(t *testing.T) {
 		{[]string{"finetune", "--from", baseModel(t), "--data", table(t, 9), "--completion-column", "nope"}, cli.ExitFailure, "no column"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--header"}, cli.ExitUsage, "is for pairs"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--on-bad", "fatal"}, cli.ExitUsage, "is for pairs"},
-		{tune(t, "", "--batch", "4"), cli.ExitUsage, "--batch-tokens"},
-		{tune(t, "", "--lora-alpha", "4"), cli.ExitUsage, "--lora-rank"},
-		{tune(t, "", "--lora-rank", "2", "--freeze", "4"), cli.ExitUsage, "leave some for adapters"},
-		{tune(t, "", "--separator", "\xff"), cli.ExitUsage, "UTF-8"},
+		{finetune(t, "", "--batch", "4"), cli.ExitUsage, "--batch-tokens"},
+		{finetune(t, "", "--lora-alpha", "4"), cli.ExitUsage, "--lora-rank"},
+		{finetune(t, "", "--lora-rank", "2", "--freeze", "4"), cli.ExitUsage, "leave some for adapters"},
+		{finetune(t, "", "--separator", "\xff"), cli.ExitUsage, "UTF-8"},
 		{[]string{"finetune", "--resume", baseModel(t), "--grid", "auto"}, cli.ExitUsage, "--grid auto"},
 		{[]string{"finetune", "--resume", baseModel(t), "--out", "x"}, cli.ExitUsage, "--out"},
-		{tune(t, "", "--window", "65"), cli.ExitUsage, "context of 64"},
-		{tune(t, "", "--freeze", "9"), cli.ExitUsage, "frozen blocks"},
-		{tune(t, "", "--lora-rank", "2", "--lora-targets", "head"), cli.ExitUsage, "adapters at"},
+		{finetune(t, "", "--window", "65"), cli.ExitUsage, "context of 64"},
+		{finetune(t, "", "--freeze", "9"), cli.ExitUsage, "frozen blocks"},
+		{finetune(t, "", "--lora-rank", "2", "--lora-targets", "head"), cli.ExitUsage, "adapters at"},
 	} {
 		if r := call(c.args...); r.code != c.code || !strings.Contains(r.err, c.want) || strings.Count(r.err, "\n") > 1 && c.code != cli.ExitOK {
 			t.Errorf("bdia %s: exit code %d, %q; want %d and %q", strings.Join(c.args, " "), r.code, r.err, c.code, c.want)
@@ -310,11 +309,11 @@ func TestFinetuneHelp(t *testing.T) {
 func TestFinetuneResume(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
-	mustCall(t, tune(t, dir)...)
+	mustCall(t, finetune(t, dir)...)
 	if r := call("finetune", "--resume", dir, "--steps", "6", "--separator", " "); r.code != cli.ExitUsage || !strings.Contains(r.err, `separator is "\n"`) {
 		t.Errorf("another separator: %d, %s", r.code, r.err)
 	}
-	if r := call("finetune", "--resume", dir, "--steps", "6", "--lora-rank", "3"); r.code != cli.ExitUsage || !strings.Contains(r.err, "tune: lora.rank is 0 in this run and cannot become 3;") {
+	if r := call("finetune", "--resume", dir, "--steps", "6", "--lora-rank", "3"); r.code != cli.ExitUsage || !strings.Contains(r.err, "tune.lora.rank is 0 in this run and cannot become 3;") {
 		t.Errorf("adapters: %d, %s", r.code, r.err)
 	}
 	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "5", "--grid", "7"); strings.Contains(r.err, "Loss before training") || strings.Contains(r.err, "Starting from") {
@@ -342,7 +341,7 @@ func TestTrainCalibrates(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
 	from := outliers(t, 20_000)
-	mustCall(t, tune(t, dir, "--from", from)...)
+	mustCall(t, finetune(t, dir, "--from", from)...)
 	unbegun(t, dir)
 	yaml := strings.Replace(string(readFile(t, dir, configName)), `grid: "7"`, `grid: "9"`, 1)
 	fresh := write(t, t.TempDir(), "run.yaml", yaml)
@@ -364,7 +363,7 @@ func TestFinetuneResumeFlags(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ofPairs, ofText := filepath.Join(dir, "pairs"), filepath.Join(dir, "text")
-	mustCall(t, tune(t, ofPairs)...)
+	mustCall(t, finetune(t, ofPairs)...)
 	mustCall(t, "finetune", "--from", baseModel(t), "--data", write(t, dir, "more.txt", prose(100)), "--window", "32", "--batch", "2", "--steps", "1", "--threads", "1", "--out", ofText)
 	for _, flag := range strings.Split("from=x data=other.csv prompts=x completions=x format=tsv prompt-column=3 completion-column=3 header val=x val-completions=x "+
 		"val-fraction=0.3 epochs=5 separator=: loss-on-prompt on-bad=fatal on-long=truncate keep-duplicates batch-tokens=200 window=20 lora-rank=2 lora-alpha=3 freeze=1", " ") {
@@ -385,11 +384,11 @@ func TestFinetuneResumeFlags(t *testing.T) {
 func TestFinetuneLonger(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
-	args := tune(t, dir, "--epochs", "2")
+	args := finetune(t, dir, "--epochs", "2")
 	i := slices.Index(args, "--steps")
 	mustCall(t, slices.Delete(args, i, i+2)...)
 	r := call("finetune", "--resume", dir, "--epochs", "3")
-	_, steps, ok := strings.Cut(strings.TrimSpace(r.err), "make it one of 3 with --steps ")
+	_, steps, ok := strings.Cut(strings.TrimSpace(r.err), "that is --steps ")
 	if r.code != cli.ExitUsage || !ok {
 		t.Fatalf("more epochs: %+v", r)
 	}
@@ -405,7 +404,7 @@ func TestFinetuneLonger(t *testing.T) {
 func TestFinetuneBaseChanged(t *testing.T) {
 	t.Parallel()
 	dir, from := filepath.Join(t.TempDir(), "run"), outliers(t, 1)
-	mustCall(t, tune(t, dir, "--from", from, "--lora-rank", "2")...)
+	mustCall(t, finetune(t, dir, "--from", from, "--lora-rank", "2")...)
 	write(t, from, "model.safetensors", string(readFile(t, outliers(t, 2), "model.safetensors")))
 	for _, command := range []string{"eval RUN", "eval RUN --best", "generate RUN/best --prompt a", "verify RUN", "finetune --resume RUN --steps 6", "export --from RUN --format hf --out RUN.out"} {
 		if r := call(strings.Fields(strings.ReplaceAll(command, "RUN", dir))...); r.code != cli.ExitFailure || !strings.Contains(r.err, "not those from which the run started") {
@@ -418,7 +417,7 @@ func TestFinetuneBaseChanged(t *testing.T) {
 func TestFinetuneAllPairs(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
-	r := mustCall(t, tune(t, dir, "--val-fraction", "0")...)
+	r := mustCall(t, finetune(t, dir, "--val-fraction", "0")...)
 	if !strings.Contains(r.out, "bdia eval "+dir+" --split train") {
 		t.Errorf("it says\n%s", r.out)
 	}
@@ -432,7 +431,7 @@ func TestFinetuneAllPairs(t *testing.T) {
 func TestFinetuneNoBest(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "run")
-	if r := mustCall(t, tune(t, dir, "--lr", "1", "--schedule", "constant", "--eval-every", "1", "--steps", "1")...); !strings.Contains(r.out, "at step 0, before it learned") {
+	if r := mustCall(t, finetune(t, dir, "--lr", "1", "--schedule", "constant", "--eval-every", "1", "--steps", "1")...); !strings.Contains(r.out, "at step 0, before it learned") {
 		t.Errorf("the run says\n%s", r.out)
 	}
 	for _, args := range [][]string{{"eval", dir, "--best"}, {"eval", dir + "/best"}, {"export", "--from", dir, "--best", "--format", "hf", "--out", dir + "-hf"}} {

@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"math"
-	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,26 +18,28 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // settings binds flags to the fields of a configuration. Values come from, in
 // rising order: the task's defaults, the file of --config, --preset, --from and
 // --optimizer, the other flags.
 type settings struct {
-	cfg     train.Config
+	cfg     config
 	file    string
 	preset  string
 	dropout float64
-	only    map[string][]train.Task // flags that not every task has
-	task    train.Task              // without --task; empty: text
+	only    map[string][]string // flags that not every task has
+	task    string              // without --task; empty: text
 }
 
 // newSettings starts from the defaults.
 func newSettings() *settings {
-	return &settings{cfg: train.DefaultConfig(), only: map[string][]train.Task{}}
+	return &settings{cfg: defaults(text.Name), only: map[string][]string{}}
 }
 
 // checkEngine reports an engine that this machine does not have.
@@ -49,7 +48,7 @@ func checkEngine(e backend.Options) error {
 }
 
 // joinOr names tasks.
-func joinOr(tasks []train.Task) string {
+func joinOr(tasks []string) string {
 	var names []string
 	for _, t := range tasks {
 		names = append(names, string(t))
@@ -63,7 +62,7 @@ func joinOr(tasks []train.Task) string {
 
 // fromScratch are the tasks of models that have learned nothing yet; bdia finetune
 // has another.
-var fromScratch = []train.Task{train.TaskText, train.TaskImage, train.TaskTranslation}
+var fromScratch = []string{text.Name, trainimages.Name, trainpairs.Name}
 
 // taskNames lists the tasks that --task can name.
 func taskNames() (names []string) {
@@ -99,22 +98,22 @@ func givenFlags(f *pflag.FlagSet) map[string]string {
 // resolve puts the configuration together after parsing: base, then --config,
 // then --preset and --optimizer, then the flags that were given. base has the
 // defaults of a task, or whatever the task the settings of a run.
-func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config) (train.Config, error) {
+func (s *settings) resolve(f *pflag.FlagSet, base func(string) config) (config, error) {
 	given := givenFlags(f)
-	task := train.Task(cmp.Or(given["task"], string(s.task)))
+	task := string(cmp.Or(given["task"], string(s.task)))
 	if name := given["preset"]; task == "" && s.file == "" && name != "" {
 		var err error
 		if task, _, err = presetTask(name); err != nil {
 			return s.cfg, cli.Usage(err)
 		}
 	}
-	task = cmp.Or(task, train.TaskText)
+	task = cmp.Or(task, text.Name)
 	if task != s.task && !slices.Contains(fromScratch, task) {
 		return s.cfg, cli.Usage(fmt.Errorf("unknown task %q; use %s", task, joinOr(fromScratch)))
 	}
 	s.cfg = base(task)
 	if s.file != "" {
-		if err := train.ReadConfig(s.file, &s.cfg); errors.Is(err, fs.ErrNotExist) {
+		if err := readConfig(s.file, &s.cfg); errors.Is(err, fs.ErrNotExist) {
 			return s.cfg, err
 		} else if err != nil {
 			return s.cfg, cli.Usage(err)
@@ -126,7 +125,7 @@ func (s *settings) resolve(f *pflag.FlagSet, base func(train.Task) train.Config)
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if tasks, ok := s.only[name]; ok && !slices.Contains(tasks, s.cfg.Task) {
 			what := "--task " + joinOr(tasks)
-			if tasks[0] == train.TaskCompletion { // of bdia finetune, which has no --task
+			if tasks[0] == tune.Name { // of bdia finetune, which has no --task
 				what = "prompts and completions"
 			}
 			return s.cfg, cli.Usage(fmt.Errorf("--%s is for %s; this is task %s", name, what, s.cfg.Task))
@@ -194,7 +193,7 @@ func (s *settings) startFrom(given map[string]string) error {
 	if !ok {
 		return nil
 	}
-	if s.cfg.Task != train.TaskImage {
+	if s.cfg.Task != trainimages.Name {
 		return s.cfg.StartFrom(dir)
 	}
 	if _, both := given["preset"]; both {
@@ -209,7 +208,7 @@ func (s *settings) startFrom(given map[string]string) error {
 }
 
 // kept names the first flag that would change what must stay in a run of cfg.
-func (s *settings) kept(f *pflag.FlagSet, cfg train.Config) error {
+func (s *settings) kept(f *pflag.FlagSet, cfg config) error {
 	given := givenFlags(f)
 	defer func() { // what the flags held is gone
 		for name, value := range given {
@@ -233,75 +232,4 @@ func (s *settings) kept(f *pflag.FlagSet, cfg train.Config) error {
 		}
 	}
 	return nil
-}
-
-// unchanged refuses changes, by flags or a file, of what a run's weights, tokens
-// and optimiser state depend on.
-func unchanged(from, to train.Config) error {
-	for _, c := range []*train.Config{&from, &to} {
-		c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 0, 0, 0
-		c.ViT.EmbeddingDropout, c.ViT.AttentionDropout, c.ViT.ResidualDropout, c.ViT.StochasticDepth = 0, 0, 0, 0
-		c.Seq2Seq.EmbeddingDropout, c.Seq2Seq.AttentionDropout, c.Seq2Seq.ResidualDropout = 0, 0, 0
-		c.Images.LabelSmoothing, c.Seq2Seq.LabelSmoothing = 0, 0
-		c.Tune.AutoGrid = false
-	}
-	if to.Images.Epochs == 0 && to.Pairs.Epochs == 0 { // --steps was given
-		from.Images.Epochs, from.Pairs.Epochs = 0, 0
-	}
-	for _, epochs := range [][2]float64{{from.Images.Epochs, to.Images.Epochs}, {from.Pairs.Epochs, to.Pairs.Epochs}} {
-		steps := from.Schedule.Steps
-		switch was, is := epochs[0], epochs[1]; {
-		case was == is:
-		case was == 0:
-			return cli.Usage(fmt.Errorf("this run is %d steps long; change that with --steps", steps))
-		default:
-			return cli.Usage(fmt.Errorf("this run of %v epochs is %d steps long; make it one of %v with --steps %.0f", was, steps, is, math.Ceil(float64(steps)*is/was)))
-		}
-	}
-	for _, section := range []struct {
-		name     string
-		from, to any
-	}{{"data", from.Data, to.Data}, {"model", from.Model, to.Model}, {"tune", from.Tune, to.Tune}, {"images", from.Images, to.Images}, {"pixels", from.Pixels, to.Pixels}, {"vit", from.ViT, to.ViT},
-		{"pairs", from.Pairs, to.Pairs}, {"seq2seq", from.Seq2Seq, to.Seq2Seq}} {
-		if d := difference(reflect.ValueOf(section.from), reflect.ValueOf(section.to)); d != "" {
-			return cli.Usage(fmt.Errorf("%s: %s; leave it out, or start a new run", section.name, d))
-		}
-	}
-	if from.Loop.EMA != to.Loop.EMA {
-		return cli.Usage(fmt.Errorf("the weights are averaged with a decay of %v in this run, which cannot become %v; start a new run", from.Loop.EMA, to.Loop.EMA))
-	}
-	if from.Optimizer.Name != to.Optimizer.Name {
-		return cli.Usage(fmt.Errorf("the optimiser is %s in this run and cannot become %s; start a new run", from.Optimizer.Name, to.Optimizer.Name))
-	}
-	if from.Optimizer.StateBits != to.Optimizer.StateBits {
-		return cli.Usage(fmt.Errorf("the optimiser's states have %d bits in this run and cannot have %d; start a new run", from.Optimizer.StateBits, to.Optimizer.StateBits))
-	}
-	return nil
-}
-
-// quoted is a value as errors show it: a text, which may be empty, or a list as text, in quotation marks.
-func quoted(v reflect.Value) any {
-	if list, ok := v.Interface().(model.Targets); ok {
-		return strconv.Quote(list.String())
-	}
-	if v.Kind() == reflect.String {
-		return strconv.Quote(v.String())
-	}
-	return v
-}
-
-// difference says what the first setting is that two sections have differently, or
-// nothing.
-func difference(from, to reflect.Value) string {
-	for _, f := range reflect.VisibleFields(from.Type()) {
-		a, b, name := from.FieldByIndex(f.Index), to.FieldByIndex(f.Index), f.Tag.Get("yaml")
-		switch {
-		case f.Anonymous || reflect.DeepEqual(a.Interface(), b.Interface()):
-		case a.Kind() == reflect.Struct:
-			return name + "." + difference(a, b)
-		default:
-			return fmt.Sprintf("%s is %v in this run and cannot become %v", name, quoted(a), quoted(b))
-		}
-	}
-	return ""
 }

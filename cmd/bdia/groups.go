@@ -9,7 +9,10 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // The flags of settings, group by group. A flag that every task has sets the
@@ -51,10 +54,10 @@ func switchFlag(f *pflag.FlagSet, p *bool, name string)    { f.BoolVar(p, name, 
 func textFlag(f *pflag.FlagSet, p *string, name string)    { f.StringVar(p, name, *p, "") }
 
 // textAndPairs are the tasks that learn tokens.
-var textAndPairs = []train.Task{train.TaskText, train.TaskTranslation}
+var textAndPairs = []string{text.Name, trainpairs.Name}
 
 // of adds flags that only some tasks have.
-func (s *settings) of(f *pflag.FlagSet, tasks []train.Task, add func(*pflag.FlagSet)) {
+func (s *settings) of(f *pflag.FlagSet, tasks []string, add func(*pflag.FlagSet)) {
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	own.SortFlags = false
 	add(own)
@@ -74,7 +77,7 @@ func (s *settings) dataFlags(f *pflag.FlagSet) {
 		shared(f, "tokenizer", "char, bpe, or a `folder` with tokenizer files (default char; translation: bpe)", textFlag, &s.cfg.Data.Tokenizer, &s.cfg.Pairs.Tokenizer)
 		shared(f, "bpe-vocab", "vocabulary of --tokenizer bpe (default 4096; translation: 8000)", intFlag, &s.cfg.Data.BPEVocab, &s.cfg.Pairs.BPEVocab)
 	})
-	s.of(f, []train.Task{train.TaskImage, train.TaskTranslation}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainimages.Name, trainpairs.Name}, func(f *pflag.FlagSet) {
 		shared(f, "epochs", "length of the run in passes over images or pairs (default 20); --steps overrides it", numberFlag, &s.cfg.Images.Epochs, &s.cfg.Pairs.Epochs)
 		shared(f, "label-smoothing", "`share` of a target spread over all classes or tokens (default 0; translation: 0.1)", numberFlag, &s.cfg.Images.LabelSmoothing, &s.cfg.Seq2Seq.LabelSmoothing)
 	})
@@ -82,8 +85,8 @@ func (s *settings) dataFlags(f *pflag.FlagSet) {
 
 func (s *settings) textFlags(f *pflag.FlagSet) {
 	d := &s.cfg.Data
-	s.of(f, []train.Task{train.TaskText}, func(f *pflag.FlagSet) {
-		f.StringVar(&d.Extensions, "extensions", d.Extensions, "`endings` to take of a folder, as in .go,.md")
+	s.of(f, []string{text.Name}, func(f *pflag.FlagSet) {
+		f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
 		f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents, as those tokens; otherwise they are ordinary text")
 		f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
 	})
@@ -91,7 +94,7 @@ func (s *settings) textFlags(f *pflag.FlagSet) {
 
 func (s *settings) imageFlags(f *pflag.FlagSet) {
 	c := &s.cfg.Images
-	s.of(f, []train.Task{train.TaskImage}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainimages.Name}, func(f *pflag.FlagSet) {
 		f.StringVar(&c.Test, "test", c.Test, "validation `set`; without it, that of --data or a part of it")
 		f.IntVar(&c.Subset, "subset", c.Subset, "learn only so many images, as many of each class; 0 for all")
 		f.Uint64Var(&c.SplitSeed, "split-seed", 1, "seed of the subset and of the images held out")
@@ -104,7 +107,7 @@ func (s *settings) imageFlags(f *pflag.FlagSet) {
 
 func (s *settings) pairFlags(f *pflag.FlagSet) {
 	c := &s.cfg.Pairs
-	s.of(f, []train.Task{train.TaskTranslation}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainpairs.Name}, func(f *pflag.FlagSet) {
 		f.StringVar(&c.Source, "source", c.Source, "`file` of sentences, one a line, perhaps .gz")
 		f.StringVar(&c.Target, "target", c.Target, "`file` of their translations")
 		f.StringVar(&c.ValSource, "val-source", c.ValSource, "`file` of sentences for validation, or a table; without it, a share of the pairs")
@@ -127,14 +130,14 @@ func (s *settings) pairFlags(f *pflag.FlagSet) {
 }
 
 func (s *settings) batchTokensFlag(f *pflag.FlagSet) {
-	s.of(f, []train.Task{train.TaskTranslation}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainpairs.Name}, func(f *pflag.FlagSet) {
 		f.IntVar(&s.cfg.Pairs.BatchTokens, "batch-tokens", 4096, "translation: tokens of a batch, of both languages, padding included")
 	})
 }
 
 func (s *settings) augmentFlags(f *pflag.FlagSet) {
 	a := &s.cfg.Augment
-	s.of(f, []train.Task{train.TaskImage}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainimages.Name}, func(f *pflag.FlagSet) {
 		f.IntVar(&a.Crop, "crop", a.Crop, "random crop after padding by so many `pixels`")
 		f.BoolVar(&a.Flip, "flip", a.Flip, "mirror half of the images")
 		f.IntVar(&a.RandOps, "rand-ops", a.RandOps, "RandAugment: operations on each image")
@@ -163,11 +166,11 @@ func (s *settings) modelFlags(f *pflag.FlagSet) {
 		shared(f, "untied", "text, translation: give the logits a weight of their own", switchFlag, &m.Untied, &q.Untied)
 		shared(f, "no-bias", "text, translation: leave out biases", switchFlag, &m.NoBias, &q.NoBias)
 	})
-	s.of(f, []train.Task{train.TaskTranslation}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainpairs.Name}, func(f *pflag.FlagSet) {
 		f.BoolVar(&q.Shared, "shared", true, "translation: one table of tokens where there is one vocabulary")
 		f.BoolVar(&q.Sinusoidal, "sinusoidal", false, "translation: positions are sinusoids, not learned")
 	})
-	s.of(f, []train.Task{train.TaskImage}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainimages.Name}, func(f *pflag.FlagSet) {
 		f.IntVar(&v.Image, "image", v.Image, "images: `pixels` of a side; others are scaled to it")
 		f.IntVar(&v.Patch, "patch", v.Patch, "images: `pixels` of a patch's side")
 		f.BoolVar(&v.MeanPool, "mean-pool", v.MeanPool, "images: classify the mean of the patches, not a class token")
@@ -178,10 +181,10 @@ func (s *settings) modelFlags(f *pflag.FlagSet) {
 
 // sizeFlags are those that data decide where there are some.
 func (s *settings) sizeFlags(f *pflag.FlagSet) {
-	s.of(f, []train.Task{train.TaskText}, func(f *pflag.FlagSet) {
+	s.of(f, []string{text.Name}, func(f *pflag.FlagSet) {
 		f.IntVar(&s.cfg.Model.Vocab, "vocab", s.cfg.Model.Vocab, "text: token ids; a preset brings its own")
 	})
-	s.of(f, []train.Task{train.TaskImage}, func(f *pflag.FlagSet) {
+	s.of(f, []string{trainimages.Name}, func(f *pflag.FlagSet) {
 		f.IntVar(&s.cfg.ViT.Classes, "classes", s.cfg.ViT.Classes, "images: classes; a preset brings its own")
 	})
 }
@@ -220,7 +223,7 @@ func (s *settings) configFlag(f *pflag.FlagSet) {
 
 // forImages tells the default of a flag for images, where they can be learned.
 func (s *settings) forImages(f *pflag.FlagSet, name, value string) {
-	if s.cfg.Task != train.TaskCompletion {
+	if s.cfg.Task != tune.Name {
 		f.Lookup(name).Usage += " (images: " + value + ")"
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -9,10 +10,15 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // Libraries do not know the flags of this program. Their errors say what is wrong and leave out how to mend it with a
@@ -35,7 +41,36 @@ var hints = []func(error) string{
 		}
 		return "name it with --out"
 	}),
+	as(updateHint),
+	as(func(e *train.StateError) string { return "the settings of a run are in its bdia.yaml" }),
+	as(func(e *train.EpochsError) string {
+		if n := e.Want(); n > 0 {
+			return fmt.Sprintf("that is --steps %d", n)
+		}
+		return "change that with --steps"
+	}),
+	as(func(e *tune.GridError) string { return "use --grid " + e.Fits.String() }),
+	is(tune.ErrNoGrid, "use --memory recompute --gamma 0 --grid none"),
+	is(tune.ErrUntrained, "that is --from"),
+	is(tune.ErrAveraged, "that is --ema"),
+	as(func(*trainpairs.BatchError) string {
+		return "leave out --batch and --micro-batch, and use --batch-tokens"
+	}),
+	is(text.ErrNoText, "that is --data"),
+	is(trainimages.ErrNoImages, "that is --data"),
+	is(trainimages.ErrSamples, "leave out --sample-every"),
+	is(trainpairs.ErrNoPairs, "that is --source and --target, or --data"),
+	as(func(*tune.ColumnsError) string { return "choose them with --prompt-column and --completion-column" }),
+	is(pairs.ErrColumns, "choose them with --source-column and --target-column"),
 	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
+}
+
+// updateHint names the flags of updates that can be.
+func updateHint(e *train.UpdateError) string {
+	if e.Clip > 0 {
+		return "that is --update end or --clip 0"
+	}
+	return "that is --update end or --micro-batch 0"
 }
 
 // optionsHint names the flags of a method that can be.

@@ -13,7 +13,7 @@ import (
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // openFolder is hub.Open for what the command line names: an option that does not go
@@ -28,8 +28,8 @@ func openFolder(dir string, o hub.Options) (*hub.Folder, error) {
 		err = cli.Usage(err)
 	}
 	if err == nil && f.Run != "" {
-		cfg := train.DefaultConfig()
-		err = train.ReadConfig(filepath.Join(f.Run, hub.RunFile), &cfg)
+		cfg := defaults(text.Name)
+		err = readConfig(filepath.Join(f.Run, hub.RunFile), &cfg)
 	}
 	return f, err
 }
@@ -57,7 +57,7 @@ func openDir(dir, lora string, text bool) (*loaded, error) {
 
 // loadRun loads the weights in dir, a folder of r, with the settings of r, and the
 // adapters in lora, for what use does.
-func loadRun(r *train.Run, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
+func loadRun(r *oneRun, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
 	l, err := openDir(dir, lora, true)
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (l *loaded) load(engine backend.Options, use func(m *model.GPT) error) erro
 }
 
 // sampleOf continues the beginning of the run's held-out text.
-func sampleOf(r *train.Run) (string, error) {
+func sampleOf(r *oneRun) (string, error) {
 	ids, err := r.Text.Prompt()
 	if err != nil {
 		return "", err

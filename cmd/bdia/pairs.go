@@ -6,11 +6,11 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
-	"github.com/bdia-go/bdia/train"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
 )
 
 // printPairs says which pairs a run learns, and which it left out.
-func printPairs(w io.Writer, p *train.Pairs) {
+func printPairs(w io.Writer, p *trainpairs.Sets) {
 	fmt.Fprint(w, "Pairs:")
 	for part := pairs.Train; part <= pairs.Test; part++ {
 		if s := p.Set(part); s != nil {
@@ -36,7 +36,7 @@ var pairUse = [...]string{pairs.Train: "to train on", pairs.Val: "for validation
 
 // pairsOf says for machines what printPairs says. Where validation has files of its
 // own, "val" is of these, and "val_files" says what became of their pairs.
-func pairsOf(p *train.Pairs) map[string]any {
+func pairsOf(p *trainpairs.Sets) map[string]any {
 	of := func(r *pairs.Report) map[string]any {
 		why := map[string]int{}
 		for reason, t := range r.Why {

@@ -11,6 +11,8 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
 )
 
 // modes in the order of the tables.
@@ -52,13 +54,13 @@ them. With --budget, print the largest batch that fits in each mode instead.`,
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		base := train.Default
+		base := defaults
 		if len(args) == 1 {
 			own, err := readRun(args[0])
 			if err != nil {
 				return err
 			}
-			base = func(train.Task) train.Config { return own }
+			base = func(string) config { return own }
 		}
 		cfg, err := s.resolve(cmd.Flags(), base)
 		if err != nil {
@@ -71,7 +73,7 @@ them. With --budget, print the largest batch that fits in each mode instead.`,
 			}
 			return planBudget(cmd.OutOrStdout(), cfg, limit, asJSON)
 		}
-		usages, err := train.PlanModes(cfg)
+		usages, err := train.PlanModes(cfg.task())
 		if err != nil {
 			return err
 		}
@@ -88,9 +90,9 @@ them. With --budget, print the largest batch that fits in each mode instead.`,
 	return c
 }
 
-func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
+func printPlan(w io.Writer, cfg config, usages map[string]backend.Usage) {
 	batch := fmt.Sprintf("batch %d", cfg.Loop.Batch)
-	if cfg.Task == train.TaskTranslation {
+	if cfg.Task == trainpairs.Name {
 		batch = "batches of " + batchText(cfg)
 	}
 	fmt.Fprintf(w, "%s; %s; %s.\n", modelText(cfg), batch, cfg.Optimizer.Name)
@@ -100,8 +102,8 @@ func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
 		names = append(names, mode.String())
 		columns = append(columns, usages[mode.String()])
 	}
-	if u, ok := usages[train.RevViT]; ok {
-		names, columns = append(names, train.RevViT), append(columns, u)
+	if u, ok := usages[trainimages.RevViT]; ok {
+		names, columns = append(names, trainimages.RevViT), append(columns, u)
 	}
 	cli.MemoryTable(w, names, columns)
 	fmt.Fprintf(w, "Store takes %.2f times the memory of reversible, recompute %.2f times.\n",
@@ -113,7 +115,7 @@ func printPlan(w io.Writer, cfg train.Config, usages map[string]backend.Usage) {
 }
 
 // planBudget prints the largest batch of each mode that fits into limit bytes.
-func planBudget(w io.Writer, cfg train.Config, limit int64, asJSON bool) error {
+func planBudget(w io.Writer, cfg config, limit int64, asJSON bool) error {
 	out := map[string]usageJSON{}
 	if !asJSON {
 		what := "Largest batch"
@@ -123,7 +125,7 @@ func planBudget(w io.Writer, cfg train.Config, limit int64, asJSON bool) error {
 		fmt.Fprintf(w, "%s.\n%s in %s:\n", modelText(cfg), what, cli.Bytes(limit))
 	}
 	for _, mode := range modes {
-		batch, u, err := train.LargestBatch(cfg, mode, limit)
+		batch, u, err := train.LargestBatch(cfg.task(), mode, limit)
 		if err != nil {
 			return err
 		}

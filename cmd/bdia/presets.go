@@ -6,19 +6,21 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // presets are the model sizes that have a name, task by task. A name that two tasks have is written with its task:
 // images/tiny.
 var presets = []struct {
-	task  train.Task
+	task  string
 	room  string // before the slash
 	names []string
 }{
-	{train.TaskText, "text", model.GPTPresets()},
-	{train.TaskImage, "images", model.ViTPresets()},
-	{train.TaskTranslation, "translation", model.Seq2SeqPresets()},
+	{text.Name, "text", model.GPTPresets()},
+	{trainimages.Name, "images", model.ViTPresets()},
+	{trainpairs.Name, "translation", model.Seq2SeqPresets()},
 }
 
 // presetNames lists the presets: plain names, and those of several tasks with their task.
@@ -42,7 +44,7 @@ func presetNames() (names []string) {
 
 // presetTask returns the task of the preset called name, and the name without it. The task is empty for an unknown
 // name.
-func presetTask(name string) (task train.Task, plain string, err error) {
+func presetTask(name string) (task string, plain string, err error) {
 	room, plain, apart := strings.Cut(name, "/")
 	if !apart {
 		room, plain = "", name
@@ -63,10 +65,10 @@ func presetTask(name string) (task train.Task, plain string, err error) {
 }
 
 // setPreset makes the model of cfg, whose task is settled, the one that name says.
-func setPreset(cfg *train.Config, name string) (err error) {
+func setPreset(cfg *config, name string) (err error) {
 	plain := name
 	if strings.Contains(name, "/") {
-		var task train.Task
+		var task string
 		if task, plain, err = presetTask(name); err != nil {
 			return err
 		}
@@ -75,9 +77,9 @@ func setPreset(cfg *train.Config, name string) (err error) {
 		}
 	}
 	switch cfg.Task {
-	case train.TaskImage:
+	case trainimages.Name:
 		cfg.ViT, err = model.ViTPreset(plain)
-	case train.TaskTranslation:
+	case trainpairs.Name:
 		cfg.Seq2Seq, err = model.Seq2SeqPreset(plain)
 	default:
 		cfg.Model, err = model.GPTPreset(plain)

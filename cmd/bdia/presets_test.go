@@ -4,16 +4,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // TestPresetSaysTask: the name of a size is enough, unless two tasks have it.
 func TestPresetSaysTask(t *testing.T) {
 	t.Parallel()
-	for args, want := range map[string]train.Task{
-		"--preset gpt2": train.TaskText, "--preset vit-paper": train.TaskImage, "--preset images/tiny": train.TaskImage,
-		"--preset translation/tiny": train.TaskTranslation, "--preset base": train.TaskTranslation, "--preset text/nano": train.TaskText,
-		"--task image --preset tiny": train.TaskImage, "--task translation --preset tiny": train.TaskTranslation,
+	for args, want := range map[string]string{
+		"--preset gpt2": text.Name, "--preset vit-paper": trainimages.Name, "--preset images/tiny": trainimages.Name,
+		"--preset translation/tiny": trainpairs.Name, "--preset base": trainpairs.Name, "--preset text/nano": text.Name,
+		"--task image --preset tiny": trainimages.Name, "--task translation --preset tiny": trainpairs.Name,
 	} {
 		got, err := resolved(t, strings.Fields(args)...)
 		if err != nil || got.Task != want {

@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
 	"github.com/bdia-go/bdia/verify"
 )
 
@@ -41,7 +42,7 @@ reverse walk of this very run is exact.`,
 		cfg := quickConfig()
 		cfg.Engine = engine
 		if len(args) == 1 {
-			cfg.Data.Path, cfg.Data.Extensions = args[0], ""
+			cfg.Data.Path, cfg.Data.Extensions = args[0], nil
 		}
 		if !(seconds > 0 && seconds < 1e6) {
 			return cli.Usage(fmt.Errorf("--seconds %v; give a positive number", seconds))
@@ -58,9 +59,9 @@ reverse walk of this very run is exact.`,
 }
 
 // quickConfig is a GPT of 1.9 million parameters on up to 8 MB of Go source.
-func quickConfig() train.Config {
-	cfg := train.DefaultConfig()
-	cfg.Data = train.DataConfig{Path: "go", Tokenizer: "bpe", BPEVocab: 1024, MaxBytes: 8 << 20, ValFraction: 0.05}
+func quickConfig() config {
+	cfg := defaults(text.Name)
+	cfg.Data = text.DataConfig{Path: "go", Tokenizer: "bpe", BPEVocab: 1024, MaxBytes: 8 << 20, ValFraction: 0.05}
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 8, 4, 128, 128
 	cfg.Schedule.LR, cfg.Schedule.Warmup = 2e-3, 50
@@ -68,9 +69,9 @@ func quickConfig() train.Config {
 	return cfg
 }
 
-func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, cfg train.Config, out string, seconds float64) error {
+func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, cfg config, out string, seconds float64) error {
 	fmt.Fprintln(p.W, "Reading text and learning a vocabulary ...")
-	r, err := train.Create(ctx, out, cfg, p.Preparing)
+	r, err := createRun(ctx, out, cfg, p.Preparing)
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, cfg train.Con
 	if err := fitSteps(ctx, r, seconds); err != nil {
 		return err
 	}
-	return trainRun(ctx, r, p, func(r *train.Run, sum train.Summary) error {
+	return trainRun(ctx, r, p, func(r *oneRun, sum train.Summary) error {
 		if sum.Interrupted {
 			printSummary(w, r, sum)
 			return nil
@@ -89,9 +90,9 @@ func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, cfg train.Con
 }
 
 // fitSteps gives r as many steps as take about so many seconds here.
-func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
+func fitSteps(ctx context.Context, r *oneRun, seconds float64) error {
 	cfg := r.Config
-	step, err := bench.TimeStep(ctx, cfg, 5)
+	step, err := bench.TimeStep(ctx, cfg.task(), 5)
 	if err != nil {
 		return err
 	}
@@ -102,7 +103,7 @@ func fitSteps(ctx context.Context, r *train.Run, seconds float64) error {
 }
 
 // quickReport prints what the run shows.
-func quickReport(ctx context.Context, w io.Writer, r *train.Run, sum train.Summary) error {
+func quickReport(ctx context.Context, w io.Writer, r *oneRun, sum train.Summary) error {
 	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
 		sum.Steps, cli.Seconds(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
 
@@ -112,7 +113,7 @@ func quickReport(ctx context.Context, w io.Writer, r *train.Run, sum train.Summa
 	}
 	fmt.Fprintf(w, "\nIt writes:\n%s\n", cli.Indent(text))
 
-	modes, err := train.PlanModes(r.Config)
+	modes, err := train.PlanModes(r.Config.task())
 	if err != nil {
 		return err
 	}

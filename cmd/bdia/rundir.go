@@ -18,6 +18,9 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // configName is the file that makes a folder a run directory.
@@ -124,23 +127,23 @@ func isRun(dir string) error {
 }
 
 // readRun returns the settings of the run in dir.
-func readRun(dir string) (cfg train.Config, err error) {
+func readRun(dir string) (cfg config, err error) {
 	if err = isRun(dir); err == nil {
-		err = train.ReadConfig(filepath.Join(dir, configName), &cfg)
+		err = readConfig(filepath.Join(dir, configName), &cfg)
 	}
 	return cfg, err
 }
 
 // openRun opens the run in dir.
-func openRun(dir string) (*train.Run, error) {
+func openRun(dir string) (*oneRun, error) {
 	if err := isRun(dir); err != nil {
 		return nil, err
 	}
-	return train.Open(dir)
+	return openedRun(dir)
 }
 
 // reopenRun opens the run in dir to go on, with the settings that s changes.
-func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) {
+func reopenRun(cmd *cobra.Command, s *settings, dir string) (*oneRun, error) {
 	grid := cmd.Flags().Lookup("grid")
 	if grid.Changed && grid.Value.String() == autoGrid {
 		return nil, cli.Usage(errors.New("--grid auto is for a run that begins; leave it out"))
@@ -151,7 +154,7 @@ func reopenRun(cmd *cobra.Command, s *settings, dir string) (*train.Run, error) 
 	}
 	cfg := r.Config
 	if err = s.kept(cmd.Flags(), cfg); err == nil {
-		cfg, err = s.resolve(cmd.Flags(), func(train.Task) train.Config { return r.Config })
+		cfg, err = s.resolve(cmd.Flags(), func(string) config { return r.Config })
 	}
 	if grid.Changed {
 		cfg.Tune.AutoGrid = false
@@ -186,7 +189,7 @@ func printStretched(w io.Writer, n int, was, is optim.Schedule) {
 }
 
 // printRun says what is about to be trained.
-func printRun(w io.Writer, r *train.Run) {
+func printRun(w io.Writer, r *oneRun) {
 	c := r.Config
 	fmt.Fprintf(w, "%s\n", modelText(c))
 	grid := c.Method.Grid.String()
@@ -210,24 +213,24 @@ func printRun(w io.Writer, r *train.Run) {
 }
 
 // batchText says how much a step learns from.
-func batchText(c train.Config) string {
+func batchText(c config) string {
 	unit, perSample := c.Unit()
 	switch c.Task {
-	case train.TaskTranslation:
+	case trainpairs.Name:
 		return fmt.Sprintf("up to %s tokens of both languages", cli.Count(int64(c.Pairs.BatchTokens)))
-	case train.TaskCompletion:
+	case tune.Name:
 		return fmt.Sprintf("up to %s tokens", cli.Count(int64(c.Pairs.BatchTokens)))
 	}
 	return cli.Count(int64(c.Loop.Batch*perSample)) + " " + unit
 }
 
 // modelText describes the model of c.
-func modelText(c train.Config) string {
-	if c.Task == train.TaskText || c.Task == train.TaskCompletion {
+func modelText(c config) string {
+	if c.Task == text.Name || c.Task == tune.Name {
 		m := c.Model
 		return fmt.Sprintf("GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d", m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
 	}
-	if c.Task == train.TaskTranslation {
+	if c.Task == trainpairs.Name {
 		m := c.Seq2Seq
 		return fmt.Sprintf("Encoder-decoder of %d+%d blocks, width %d, %d heads, up to %d and %d positions, vocabulary %d",
 			m.EncoderLayers, m.DecoderLayers, m.Width, m.Heads, m.SourceContext, m.TargetContext, m.TargetVocab)
@@ -241,7 +244,7 @@ func modelText(c train.Config) string {
 }
 
 // printSummary says how a run ended and what can be done with it.
-func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
+func printSummary(w io.Writer, r *oneRun, sum train.Summary) {
 	switch {
 	case sum.Interrupted:
 		fmt.Fprintf(w, "Interrupted after step %d of %d; saved. Go on with:\n  bdia train resume %s\n", sum.Steps, r.Config.Schedule.Steps, r.Dir)
@@ -288,9 +291,9 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		return
 	}
 	switch r.Config.Task {
-	case train.TaskTranslation:
+	case trainpairs.Name:
 		fmt.Fprintf(w, "Try it with:\n  bdia eval %s%s\n  bdia translate %[1]s SENTENCE\n", r.Dir, part)
-	case train.TaskCompletion:
+	case tune.Name:
 		fmt.Fprintf(w, "Try it with:\n  bdia eval %s%s\n  bdia generate %[1]s --prompt TEXT\n", r.Dir, part)
 	default:
 		fmt.Fprintf(w, "Try it with:\n  bdia generate %s\n", r.Dir)
@@ -314,7 +317,7 @@ func share(s train.Score, v float64) any {
 }
 
 // summaryJSON is a summary for machines; unmeasured numbers are null.
-func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
+func summaryJSON(r *oneRun, sum train.Summary) map[string]any {
 	j := map[string]any{
 		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
 		"first_val_loss": cli.Number(sum.FirstVal.Loss), "val_loss": cli.Number(sum.LastVal.Loss), "best_val_loss": cli.Number(sum.BestVal.Loss),

@@ -8,10 +8,10 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/eval"
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
 )
 
 // sampleFor returns a sample of what the run of a folder holds out, else of what it
@@ -26,7 +26,7 @@ func sampleFor(ctx context.Context, f *hub.Folder) export.Sample {
 }
 
 func sampleOfRun(ctx context.Context, f *hub.Folder) (export.Sample, error) {
-	r, err := train.Open(f.Run)
+	r, err := openedRun(f.Run)
 	if err != nil {
 		return export.Sample{}, err
 	}
@@ -57,7 +57,7 @@ func heldOut(training bool) string {
 	return "held-out"
 }
 
-func textSample(r *train.Run, c model.GPTConfig) (s export.Sample, err error) {
+func textSample(r *oneRun, c model.GPTConfig) (s export.Sample, err error) {
 	if r.Config.Model.Vocab != c.Vocab {
 		return s, errOtherModel
 	}
@@ -74,12 +74,12 @@ func textSample(r *train.Run, c model.GPTConfig) (s export.Sample, err error) {
 	return s, errNoSample
 }
 
-func completionSample(r *train.Run, c model.GPTConfig) (s export.Sample, err error) {
+func completionSample(r *oneRun, c model.GPTConfig) (s export.Sample, err error) {
 	if r.Config.Model.Vocab != c.Vocab {
 		return s, errOtherModel
 	}
 	for _, part := range []pairs.Part{pairs.Val, pairs.Train} {
-		b, err := r.Pairs.Completions(r.Config, part, export.SampleSize)
+		b, err := r.Tuned.Completions(part, export.SampleSize)
 		if err == nil && b.Size > 0 {
 			what := fmt.Sprintf("%d positions of %s prompts and completions", len(b.Inputs), heldOut(part == pairs.Train))
 			return export.Sample{What: what, Tokens: b}, nil
@@ -88,7 +88,7 @@ func completionSample(r *train.Run, c model.GPTConfig) (s export.Sample, err err
 	return s, errNoSample
 }
 
-func imageSample(ctx context.Context, r *train.Run, c model.ViTConfig) (s export.Sample, err error) {
+func imageSample(ctx context.Context, r *oneRun, c model.ViTConfig) (s export.Sample, err error) {
 	if err := r.Images.OpenHeldOut(ctx); err != nil {
 		return s, err
 	}
@@ -101,9 +101,9 @@ func imageSample(ctx context.Context, r *train.Run, c model.ViTConfig) (s export
 	return s, set.Fill(0, b.Size, b.Pixels, make([]int32, b.Size))
 }
 
-func pairSample(r *train.Run) (s export.Sample, err error) {
+func pairSample(r *oneRun) (s export.Sample, err error) {
 	for _, part := range []pairs.Part{pairs.Val, pairs.Train} {
-		set, err := r.Pairs.Sequential(r.Config, part)
+		set, err := r.Pairs.Sequential(r.Config.Pairs, part)
 		if err != nil || set == nil {
 			continue
 		}
@@ -112,7 +112,7 @@ func pairSample(r *train.Run) (s export.Sample, err error) {
 		if err := set.Fill(k, 0, min(export.SampleSize, set.Shape(k).B), b); err != nil {
 			return s, err
 		}
-		return export.Sample{What: fmt.Sprintf("%d %s sentences", b.B, heldOut(part == pairs.Train)), Pairs: train.PairBatch(b)}, nil
+		return export.Sample{What: fmt.Sprintf("%d %s sentences", b.B, heldOut(part == pairs.Train)), Pairs: eval.PairBatch(b)}, nil
 	}
 	return s, errNoSample
 }

@@ -12,35 +12,38 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/eval"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/tune"
 	"github.com/bdia-go/bdia/verify"
 )
 
 // subject is what is checked: a model, its weights and one batch.
 type subject struct {
-	cfg  train.Config
+	cfg  config
 	pass backend.Pass
 	// of puts the model of cfg on be; weights then gives it its weights.
-	of func(be backend.Backend, cfg train.Config) (s verify.Subject, weights func() error, err error)
+	of func(be backend.Backend, cfg config) (s verify.Subject, weights func() error, err error)
 }
 
 // subjectOfRun is a run's trained model on its next batch, or the first
 // micro-batch of that. Of an encoder-decoder one stack is checked.
-func subjectOfRun(ctx context.Context, r *train.Run, encoder bool) (subject, error) {
+func subjectOfRun(ctx context.Context, r *oneRun, encoder bool) (subject, error) {
 	if r.State.Step == 0 {
 		return subject{}, fmt.Errorf("%s has no checkpoint yet; train it first", r.Dir)
 	}
 	n, step := r.Config.Loop.SamplesAtOnce(), r.State.Step+1
-	if r.Config.Task == train.TaskCompletion {
-		b, err := r.Pairs.CompletionBatch(r.Config, step)
+	if r.Config.Task == tune.Name {
+		b, err := r.Tuned.StepBatch(step)
 		return textSubject(r.Config, step, b, r.Dir), err
 	}
 	if r.Pairs != nil {
 		var b pairs.Batch
-		err := r.Pairs.Batch(r.Config, step, &b)
+		err := r.Pairs.Batch(r.Config.Pairs, r.Config.Loop.Seed, step, &b)
 		return pairSubject(r.Config, step, &b, r.Dir, encoder), err
 	}
 	if r.Images != nil {
@@ -48,17 +51,17 @@ func subjectOfRun(ctx context.Context, r *train.Run, encoder bool) (subject, err
 			return subject{}, err
 		}
 		b := model.NewImageBatch(r.Config.ViT, n)
-		err := r.Images.Batch(r.Config, step, b)
+		err := r.Images.StepBatch(step, b)
 		return imageSubject(r.Config, step, b, r.Dir), err
 	}
 	b := model.NewBatch(n, r.Config.Window())
-	err := r.Text.Batch(r.Config, step, b)
+	err := r.Text.StepBatch(step, b)
 	return textSubject(r.Config, step, b, r.Dir), err
 }
 
 // verifySubject is the run that args name, or the model that the flags describe
 // on top of fresh.
-func verifySubject(cmd *cobra.Command, s *settings, fresh func(train.Task) train.Config, args []string, encoder bool) (subject, error) {
+func verifySubject(cmd *cobra.Command, s *settings, fresh func(string) config, args []string, encoder bool) (subject, error) {
 	if len(args) == 0 {
 		cfg, err := s.resolve(cmd.Flags(), fresh)
 		if err != nil {
@@ -75,7 +78,7 @@ func verifySubject(cmd *cobra.Command, s *settings, fresh func(train.Task) train
 	if cmd.Flags().Changed("batch") {
 		base.Loop.MicroBatch = 0
 	}
-	cfg, err := s.resolve(cmd.Flags(), func(train.Task) train.Config { return base })
+	cfg, err := s.resolve(cmd.Flags(), func(string) config { return base })
 	if err == nil {
 		err = unchanged(r.Config, cfg)
 	}
@@ -87,14 +90,14 @@ func verifySubject(cmd *cobra.Command, s *settings, fresh func(train.Task) train
 }
 
 // freshSubject is a new model on random tokens or images.
-func freshSubject(cfg train.Config, encoder bool) subject {
-	if cfg.Task == train.TaskTranslation {
-		return pairSubject(cfg, 1, train.RandomPairs(cfg, 1), "", encoder)
+func freshSubject(cfg config, encoder bool) subject {
+	if cfg.Task == trainpairs.Name {
+		return pairSubject(cfg, 1, cfg.task().(*trainpairs.Task).RandomBatch(1), "", encoder)
 	}
 	n := cfg.Loop.SamplesAtOnce()
-	if cfg.Task == train.TaskImage {
+	if cfg.Task == trainimages.Name {
 		b := model.NewImageBatch(cfg.ViT, n)
-		train.RandomImages(cfg, 1, b)
+		cfg.task().(*trainimages.Task).RandomBatch(1, b)
 		return imageSubject(cfg, 1, b, "")
 	}
 	b := model.NewBatch(n, cfg.Model.Context)
@@ -107,9 +110,9 @@ func freshSubject(cfg train.Config, encoder bool) subject {
 }
 
 // textSubject is the GPT of cfg on b, with the weights in dir or initial ones.
-func textSubject(cfg train.Config, step int, b model.Batch, dir string) subject {
+func textSubject(cfg config, step int, b model.Batch, dir string) subject {
 	var weights, adapters string
-	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg train.Config) (verify.Subject, func() error, error) {
+	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg config) (verify.Subject, func() error, error) {
 		m, err := model.NewGPT(be, cfg.Model, bdia.Options{Memory: bdia.Store, Grid: cfg.Method.Grid})
 		if err != nil {
 			return verify.Subject{}, nil, err
@@ -130,8 +133,8 @@ func textSubject(cfg train.Config, step int, b model.Batch, dir string) subject 
 }
 
 // imageSubject is the ViT of cfg on b, with the weights in dir or initial ones.
-func imageSubject(cfg train.Config, step int, b model.ImageBatch, dir string) subject {
-	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg train.Config) (verify.Subject, func() error, error) {
+func imageSubject(cfg config, step int, b model.ImageBatch, dir string) subject {
+	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg config) (verify.Subject, func() error, error) {
 		m, err := model.NewViT(be, cfg.ViT, bdia.Options{Memory: bdia.Store, Grid: cfg.Method.Grid})
 		if err != nil {
 			return verify.Subject{}, nil, err
@@ -148,13 +151,13 @@ func imageSubject(cfg train.Config, step int, b model.ImageBatch, dir string) su
 
 // pairSubject is the decoder, or the encoder, of cfg on b, with the weights in dir
 // or initial ones.
-func pairSubject(cfg train.Config, step int, b *pairs.Batch, dir string, encoder bool) subject {
-	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg train.Config) (verify.Subject, func() error, error) {
+func pairSubject(cfg config, step int, b *pairs.Batch, dir string, encoder bool) subject {
+	return subject{cfg, passOf(cfg, step), func(be backend.Backend, cfg config) (verify.Subject, func() error, error) {
 		m, err := model.NewSeq2Seq(be, cfg.Seq2Seq, bdia.Options{Memory: bdia.Store, Grid: cfg.Method.Grid})
 		if err != nil {
 			return verify.Subject{}, nil, err
 		}
-		return verify.OfSeq2Seq(m, train.PairBatch(b), !encoder), func() error {
+		return verify.OfSeq2Seq(m, eval.PairBatch(b), !encoder), func() error {
 			if dir == "" {
 				m.Init(cfg.Loop.Seed)
 				return nil
@@ -164,7 +167,7 @@ func pairSubject(cfg train.Config, step int, b *pairs.Batch, dir string, encoder
 	}}
 }
 
-func passOf(cfg train.Config, step int) backend.Pass {
+func passOf(cfg config, step int) backend.Pass {
 	return backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}
 }
 
@@ -193,9 +196,9 @@ func (s subject) check(fault verify.Fault) (report *verify.Report, err error) {
 // blocks is the depth of the model.
 func (s subject) blocks() int {
 	switch s.cfg.Task {
-	case train.TaskImage:
+	case trainimages.Name:
 		return s.cfg.ViT.Layers
-	case train.TaskTranslation:
+	case trainpairs.Name:
 		return min(s.cfg.Seq2Seq.EncoderLayers, s.cfg.Seq2Seq.DecoderLayers)
 	}
 	return s.cfg.Model.Layers

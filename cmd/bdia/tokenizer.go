@@ -16,7 +16,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 func newTokenizer() *cobra.Command {
@@ -31,7 +31,7 @@ func newTokenizer() *cobra.Command {
 }
 
 func newTokenizerTrain() *cobra.Command {
-	d := train.DataConfig{Tokenizer: "bpe"}
+	d := text.DataConfig{Tokenizer: "bpe"}
 	o := tokenizer.TrainOptions{VocabSize: 4096}
 	var out string
 	c := &cobra.Command{
@@ -48,7 +48,7 @@ compressed by gzip.`,
 		f.StringVar(&out, "out", "", "`folder` to write (required)")
 		f.IntVar(&o.VocabSize, "vocab", o.VocabSize, "tokens, the 256 bytes and the end-of-text token included")
 		f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
-		f.StringVar(&d.Extensions, "extensions", "", "`endings` to take of a folder, as in .go,.md")
+		f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
 		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of each file or folder; 0 for all")
 	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -64,14 +64,14 @@ compressed by gzip.`,
 }
 
 // trainTokenizer learns the text of paths, opened as d says.
-func trainTokenizer(cmd *cobra.Command, paths []string, d train.DataConfig, o tokenizer.TrainOptions, out string) error {
+func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tokenizer.TrainOptions, out string) error {
 	dir, err := emptyDir(out)
 	if err != nil {
 		return err
 	}
 	var src data.Source
 	for _, d.Path = range paths {
-		some, err := train.OpenText(d)
+		some, err := d.Open()
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,10 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 func newTrain() *cobra.Command {
@@ -80,16 +84,16 @@ steps; the vocabulary is the tokenizer's, classes are those of the images.`,
 }
 
 // runPrefix begins the names of runs of a task.
-var runPrefix = map[train.Task]string{train.TaskText: "gpt", train.TaskImage: "vit", train.TaskTranslation: "seq2seq", train.TaskCompletion: "tuned"}
+var runPrefix = map[string]string{text.Name: "gpt", trainimages.Name: "vit", trainpairs.Name: "seq2seq", tune.Name: "tuned"}
 
 // trainNew starts the run that the flags describe.
-func trainNew(cmd *cobra.Command, s *settings, p *cli.Progress, out string, report func(*train.Run, train.Summary) error) (err error) {
-	cfg, err := s.resolve(cmd.Flags(), train.Default)
+func trainNew(cmd *cobra.Command, s *settings, p *cli.Progress, out string, report func(*oneRun, train.Summary) error) (err error) {
+	cfg, err := s.resolve(cmd.Flags(), defaults)
 	if err != nil {
 		return err
 	}
 	if cfg.Data.Path == "" && cfg.Images.Path == "" && cfg.Pairs.Source == "" {
-		if cfg.Task == train.TaskTranslation {
+		if cfg.Task == trainpairs.Name {
 			return cli.Usage(errors.New("no translations to train on; name parallel files with --source and --target, or a table with --data"))
 		}
 		return cli.Usage(fmt.Errorf("no %s to train on; name a file or folder with --data", cfg.Task))
@@ -98,13 +102,13 @@ func trainNew(cmd *cobra.Command, s *settings, p *cli.Progress, out string, repo
 }
 
 // newRun makes a run of cfg and trains it.
-func newRun(cmd *cobra.Command, cfg train.Config, p *cli.Progress, out string, report func(*train.Run, train.Summary) error) error {
+func newRun(cmd *cobra.Command, cfg config, p *cli.Progress, out string, report func(*oneRun, train.Summary) error) error {
 	prefix := runPrefix[cfg.Task]
 	if cfg.Tune.From != "" {
-		prefix = runPrefix[train.TaskCompletion]
+		prefix = runPrefix[tune.Name]
 	}
 	return inNewDir(out, prefix, p, func(dir string) error {
-		r, err := train.Create(cmd.Context(), dir, cfg, p.Preparing)
+		r, err := createRun(cmd.Context(), dir, cfg, p.Preparing)
 		if err != nil {
 			return err
 		}
@@ -136,8 +140,8 @@ func (o *runOptions) common(f *pflag.FlagSet, s *settings) {
 }
 
 // report returns what tells on w how a run ended.
-func (o *runOptions) report(w io.Writer) func(*train.Run, train.Summary) error {
-	return func(r *train.Run, sum train.Summary) error {
+func (o *runOptions) report(w io.Writer) func(*oneRun, train.Summary) error {
+	return func(r *oneRun, sum train.Summary) error {
 		if o.asJSON {
 			return cli.PrintJSON(w, summaryJSON(r, sum))
 		}
@@ -147,7 +151,7 @@ func (o *runOptions) report(w io.Writer) func(*train.Run, train.Summary) error {
 }
 
 // resumeRun goes on with the run that o names.
-func resumeRun(cmd *cobra.Command, s *settings, p *cli.Progress, o runOptions, report func(*train.Run, train.Summary) error) error {
+func resumeRun(cmd *cobra.Command, s *settings, p *cli.Progress, o runOptions, report func(*oneRun, train.Summary) error) error {
 	if o.out != "" {
 		return cli.Usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
 	}
@@ -160,7 +164,7 @@ func resumeRun(cmd *cobra.Command, s *settings, p *cli.Progress, o runOptions, r
 }
 
 // trainRun trains r to its end, or until ctx is done, and reports.
-func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*train.Run, train.Summary) error) error {
+func trainRun(ctx context.Context, r *oneRun, p *cli.Progress, report func(*oneRun, train.Summary) error) error {
 	p.Unit, _ = r.Config.Unit()
 	if r.Images != nil { // a run that goes on has not opened them
 		if err := r.Images.Open(ctx, p.Preparing); err != nil {
@@ -171,7 +175,7 @@ func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*t
 	r.Figure = plot.Run
 	sum, err := r.Train(ctx, p)
 	p.Clear()
-	if errors.Is(err, train.ErrGrid) {
+	if errors.Is(err, tune.ErrGrid) {
 		return cli.Usage(err)
 	}
 	if err != nil {

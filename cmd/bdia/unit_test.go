@@ -11,11 +11,12 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // resolved parses flags and resolves them on top of the defaults.
-func resolved(t *testing.T, args ...string) (train.Config, error) {
+func resolved(t *testing.T, args ...string) (config, error) {
 	t.Helper()
 	s, f := newSettings(), pflag.NewFlagSet("", pflag.ContinueOnError)
 	for _, add := range []func(*pflag.FlagSet){s.dataFlags, s.textFlags, s.imageFlags, s.pairFlags, s.augmentFlags, s.modelFlags, s.sizeFlags, s.methodFlags, s.optimizerFlags, s.updateFlags, s.seedFlag, s.loopFlags, s.configFlag} {
@@ -25,7 +26,7 @@ func resolved(t *testing.T, args ...string) (train.Config, error) {
 	if err := f.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return s.resolve(f, train.Default)
+	return s.resolve(f, defaults)
 }
 
 func TestPrecedence(t *testing.T) {
@@ -36,35 +37,35 @@ method: {gamma: 0.25}
 optimizer: {name: sgd, momentum: 0.5}
 loop: {batch: 7}
 `)
-	preset := func(c *train.Config) {
+	preset := func(c *config) {
 		c.Model.Vocab, c.Model.Context, c.Model.Layers, c.Model.Heads, c.Model.Width = 50257, 1024, 12, 12, 768
 	}
-	fromFile := func(c *train.Config) {
+	fromFile := func(c *config) {
 		c.Model.Layers, c.Model.Width, c.Model.Heads, c.Model.ResidualDropout = 3, 48, 4, 0.3
 		c.Method.Gamma, c.Loop.Batch = 0.25, 7
 		c.Optimizer.Name, c.Optimizer.Momentum = "sgd", 0.5
 	}
 	for _, c := range []struct {
 		name, args string
-		want       func(*train.Config)
+		want       func(*config)
 	}{
-		{"defaults", "", func(*train.Config) {}},
+		{"defaults", "", func(*config) {}},
 		{"file over defaults", "--config FILE", fromFile},
-		{"preset over file", "--config FILE --preset gpt2", func(c *train.Config) { fromFile(c); c.Model.ResidualDropout = 0; preset(c) }},
-		{"flag over preset", "--layers 2 --preset gpt2", func(c *train.Config) { preset(c); c.Model.Layers = 2 }},
-		{"flag over file", "--batch 5 --gamma 0.5 --config FILE", func(c *train.Config) { fromFile(c); c.Loop.Batch, c.Method.Gamma = 5, 0.5 }},
-		{"flag as its default over file", "--config FILE --layers 6", func(c *train.Config) { fromFile(c); c.Model.Layers = 6 }},
+		{"preset over file", "--config FILE --preset gpt2", func(c *config) { fromFile(c); c.Model.ResidualDropout = 0; preset(c) }},
+		{"flag over preset", "--layers 2 --preset gpt2", func(c *config) { preset(c); c.Model.Layers = 2 }},
+		{"flag over file", "--batch 5 --gamma 0.5 --config FILE", func(c *config) { fromFile(c); c.Loop.Batch, c.Method.Gamma = 5, 0.5 }},
+		{"flag as its default over file", "--config FILE --layers 6", func(c *config) { fromFile(c); c.Model.Layers = 6 }},
 		{"same optimiser keeps the file's constants", "--config FILE --optimizer sgd", fromFile},
-		{"optimiser brings its constants", "--optimizer set-adam", func(c *train.Config) { c.Optimizer.Name, c.Optimizer.Eps, c.Optimizer.Decay = "set-adam", 1e-16, 0 }},
-		{"flag over optimiser", "--weight-decay 0.2 --optimizer set-adam", func(c *train.Config) {
+		{"optimiser brings its constants", "--optimizer set-adam", func(c *config) { c.Optimizer.Name, c.Optimizer.Eps, c.Optimizer.Decay = "set-adam", 1e-16, 0 }},
+		{"flag over optimiser", "--weight-decay 0.2 --optimizer set-adam", func(c *config) {
 			c.Optimizer.Name, c.Optimizer.Eps, c.Optimizer.Decay = "set-adam", 1e-16, 0.2
 		}},
-		{"dropout for all", "--dropout 0.1 --attention-dropout 0", func(c *train.Config) { c.Model.EmbeddingDropout, c.Model.ResidualDropout = 0.1, 0.1 }},
-		{"the ordinary transformer", "--memory store --gamma 0 --grid none", func(c *train.Config) {
+		{"dropout for all", "--dropout 0.1 --attention-dropout 0", func(c *config) { c.Model.EmbeddingDropout, c.Model.ResidualDropout = 0.1, 0.1 }},
+		{"the ordinary transformer", "--memory store --gamma 0 --grid none", func(c *config) {
 			c.Method = bdia.Options{Memory: bdia.Store, Gamma: 0, Grid: bdia.NoGrid}
 		}},
 	} {
-		want := train.DefaultConfig()
+		want := defaults(text.Name)
 		c.want(&want)
 		got, err := resolved(t, strings.Fields(strings.ReplaceAll(c.args, "FILE", file))...)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -81,34 +82,34 @@ vit: {layers: 3, residual_dropout: 0.3}
 augment: {crop: 2}
 loop: {batch: 7, ema: 0.5}
 `)
-	fromFile := func(c *train.Config) {
+	fromFile := func(c *config) {
 		c.ViT.Layers, c.ViT.ResidualDropout, c.Augment.Crop, c.Loop.Batch, c.Loop.EMA = 3, 0.3, 2, 7, 0.5
 	}
 	for _, c := range []struct {
 		name, args string
-		want       func(*train.Config)
+		want       func(*config)
 	}{
-		{"defaults", "--task image", func(*train.Config) {}},
+		{"defaults", "--task image", func(*config) {}},
 		{"the file's task", "--config FILE", fromFile},
-		{"preset over file", "--config FILE --preset vit-ti", func(c *train.Config) {
+		{"preset over file", "--config FILE --preset vit-ti", func(c *config) {
 			fromFile(c)
 			c.ViT, _ = model.ViTPreset("vit-ti")
 		}},
-		{"shared flags", "--task image --layers 2 --data photos --val-fraction 0.2 --dropout 0.1 --attention-dropout 0", func(c *train.Config) {
+		{"shared flags", "--task image --layers 2 --data photos --val-fraction 0.2 --dropout 0.1 --attention-dropout 0", func(c *config) {
 			c.ViT.Layers, c.Images.Path, c.Images.ValFraction, c.ViT.EmbeddingDropout, c.ViT.ResidualDropout = 2, "photos", 0.2, 0.1, 0.1
 		}},
-		{"steps for epochs", "--task image --steps 7", func(c *train.Config) { c.Schedule.Steps, c.Images.Epochs = 7, 0 }},
-		{"two streams", "--task image --two-stream", func(c *train.Config) {
+		{"steps for epochs", "--task image --steps 7", func(c *config) { c.Schedule.Steps, c.Images.Epochs = 7, 0 }},
+		{"two streams", "--task image --two-stream", func(c *config) {
 			c.ViT.TwoStream, c.Method = true, bdia.Options{Memory: bdia.Reversible, Grid: bdia.NoGrid}
 		}},
-		{"two streams, stored", "--memory store --task image --two-stream", func(c *train.Config) {
+		{"two streams, stored", "--memory store --task image --two-stream", func(c *config) {
 			c.ViT.TwoStream, c.Method = true, bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid}
 		}},
-		{"normalisation", "--task image --mean 0.1,0.2,0.3 --std 1,2,3e-1", func(c *train.Config) {
+		{"normalisation", "--task image --mean 0.1,0.2,0.3 --std 1,2,3e-1", func(c *config) {
 			c.Pixels.Mean, c.Pixels.Std = [3]float64{0.1, 0.2, 0.3}, [3]float64{1, 2, 0.3}
 		}},
 	} {
-		want := train.DefaultImageConfig()
+		want := defaults(trainimages.Name)
 		c.want(&want)
 		got, err := resolved(t, strings.Fields(strings.ReplaceAll(c.args, "FILE", file))...)
 		if diff := cmp.Diff(want, got); err != nil || diff != "" {
@@ -135,7 +136,7 @@ func TestConfigFilesWithoutSettings(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{"empty": "", "blank": "\n \n", "comment": "# nothing yet\n", "empty section": "loop:\n"} {
 		got, err := resolved(t, "--config", write(t, t.TempDir(), "c.yaml", text))
-		if diff := cmp.Diff(train.DefaultConfig(), got); err != nil || diff != "" {
+		if diff := cmp.Diff(defaults("text"), got); err != nil || diff != "" {
 			t.Errorf("%s file: %v\n%s", name, err, diff)
 		}
 	}

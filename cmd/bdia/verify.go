@@ -12,15 +12,16 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
-	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
 	"github.com/bdia-go/bdia/verify"
 )
 
 func newVerify() *cobra.Command {
 	s := newSettings()
-	fresh := func(task train.Task) train.Config {
-		c := train.Default(task)
-		if task == train.TaskTranslation {
+	fresh := func(task string) config {
+		c := defaults(task)
+		if task == trainpairs.Name {
 			c.Pairs.BatchTokens = 512
 			return c
 		}
@@ -58,7 +59,7 @@ without a grid grows from block to block.`,
 	cli.Group(c, "Check", func(f *pflag.FlagSet) {
 		f.StringVar(&fault, "fault", string(verify.NoFault), "`damage` to do: "+strings.Join(faultNames(), ", "))
 		f.BoolVar(&drift, "float", false, "measure the drift without a grid")
-		s.of(f, []train.Task{train.TaskTranslation}, func(f *pflag.FlagSet) {
+		s.of(f, []string{trainpairs.Name}, func(f *pflag.FlagSet) {
 			f.BoolVar(&encoder, "encoder", false, "translation: check the encoder's states, not the decoder's")
 		})
 		f.BoolVar(&asJSON, "json", false, "print JSON")
@@ -88,7 +89,7 @@ without a grid grows from block to block.`,
 			return err
 		}
 		var beside []driftPoint // what RevViT's inverse does to the same model
-		if target.cfg.Task == train.TaskImage {
+		if target.cfg.Task == trainimages.Name {
 			if beside, err = target.twoStream().points(); err != nil {
 				return err
 			}

@@ -28,27 +28,28 @@ import (
 	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
+	trainimages "github.com/bdia-go/bdia/train/images"
 )
 
 // plain is ordinary back-propagation of the ordinary transformer.
 var plain = bdia.Options{Memory: bdia.Store, Gamma: 0, Grid: bdia.NoGrid}
 
 // variants are the ways to train; everything else is equal.
-var variants = map[string]func(*train.Config){
-	"vit": func(c *train.Config) { c.Method = plain },
-	"dropout": func(c *train.Config) {
+var variants = map[string]func(*trainimages.Config){
+	"vit": func(c *trainimages.Config) { c.Method = plain },
+	"dropout": func(c *trainimages.Config) {
 		c.Method = plain
 		c.ViT.EmbeddingDropout, c.ViT.AttentionDropout, c.ViT.ResidualDropout = 0.1, 0.1, 0.1
 	},
-	"bdia": func(*train.Config) {},
-	"revvit": func(c *train.Config) {
+	"bdia": func(*trainimages.Config) {},
+	"revvit": func(c *trainimages.Config) {
 		c.Method = bdia.Options{Memory: bdia.Reversible, Gamma: 0, Grid: bdia.NoGrid}
 		c.ViT.TwoStream = true
 	},
 }
 
 func main() {
-	cfg := train.DefaultImageConfig()
+	cfg := trainimages.Default()
 	cfg.Loop.LogEvery = 1
 	flag.StringVar(&cfg.Images.Path, "data", "", "CIFAR-10, as package data/images reads it")
 	flag.StringVar(&cfg.Images.Test, "test", "", "its test set, if -data has none")
@@ -81,7 +82,7 @@ type measures [5]float64
 var headings = [len(measures{})]string{"accuracy, end", "accuracy, best", "validation loss, end", "training loss, last epoch", "s/epoch"}
 
 // compare runs every variant with every seed, then prints and draws.
-func compare(ctx context.Context, cfg train.Config, names []string, seeds int, out string) error {
+func compare(ctx context.Context, cfg trainimages.Config, names []string, seeds int, out string) error {
 	if cfg.Images.Path == "" {
 		return errors.New("which images? name CIFAR-10 with -data")
 	}
@@ -121,8 +122,8 @@ func compare(ctx context.Context, cfg train.Config, names []string, seeds int, o
 }
 
 // run trains in dir, goes on with what is there, or reads what is complete.
-func run(ctx context.Context, dir string, cfg train.Config) (m measures, accuracy []metric.Point, planned backend.Usage, err error) {
-	r, err := train.Create(ctx, dir, cfg, nil)
+func run(ctx context.Context, dir string, cfg trainimages.Config) (m measures, accuracy []metric.Point, planned backend.Usage, err error) {
+	r, err := train.Create(ctx, dir, trainimages.New(cfg), nil)
 	if errors.Is(err, train.ErrExists) {
 		r, err = train.Open(dir)
 	}
@@ -130,7 +131,7 @@ func run(ctx context.Context, dir string, cfg train.Config) (m measures, accurac
 		return m, nil, planned, err
 	}
 	defer r.Close()
-	if planned, err = train.Plan(r.Config); err != nil {
+	if planned, err = train.Plan(r.Task.(train.Synthetic)); err != nil {
 		return m, nil, planned, err
 	}
 	if !r.Done() {
@@ -152,10 +153,10 @@ func run(ctx context.Context, dir string, cfg train.Config) (m measures, accurac
 		series[s.Name] = s.Points
 	}
 	accuracy = series["val/accuracy"]
-	perEpoch := float64(r.Config.Loop.EvalEvery)
+	perEpoch := float64(r.Common().Loop.EvalEvery)
 	m = measures{100 * last(accuracy), 100 * r.State.BestAccuracy, last(series["val/loss"])}
-	m[3] = mean(series["train/loss"], func(p metric.Point) (float64, bool) { return p.Y, p.X > float64(r.Config.Schedule.Steps)-perEpoch })
-	m[4] = mean(series["images_per_second"], func(p metric.Point) (float64, bool) { return perEpoch * float64(r.Config.Loop.Batch) / p.Y, true })
+	m[3] = mean(series["train/loss"], func(p metric.Point) (float64, bool) { return p.Y, p.X > float64(r.Common().Schedule.Steps)-perEpoch })
+	m[4] = mean(series["images_per_second"], func(p metric.Point) (float64, bool) { return perEpoch * float64(r.Common().Loop.Batch) / p.Y, true })
 	return m, accuracy, planned, nil
 }
 

@@ -34,6 +34,8 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // options are the flags.
@@ -180,8 +182,8 @@ func (o options) resultsFile() string { return filepath.Join(o.out, "results.jso
 // the folder of its best weights.
 func (o options) learnText(ctx context.Context) (string, error) {
 	dir := filepath.Join(o.out, "text")
-	cfg := train.DefaultConfig()
-	cfg.Data = train.DataConfig{Path: filepath.Join(o.out, "text.txt"), Tokenizer: "bpe", BPEVocab: 4096, ValFraction: 0.02}
+	cfg := text.Default()
+	cfg.Data = text.DataConfig{Path: filepath.Join(o.out, "text.txt"), Tokenizer: "bpe", BPEVocab: 4096, ValFraction: 0.02}
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 4, 4, 192, 256
 	cfg.Method = variants[0].method
@@ -196,7 +198,7 @@ func (o options) learnText(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
-	r, err := trained(ctx, dir, cfg)
+	r, err := trained(ctx, dir, text.New(cfg))
 	if err != nil {
 		return "", fmt.Errorf("text: %w", err)
 	}
@@ -210,7 +212,7 @@ type job struct {
 	variant string
 	pairs   int // 0: all
 	seed    int
-	cfg     train.Config
+	cfg     tune.Config
 }
 
 // plan lists the runs that start from the model in base, those of most steps first.
@@ -223,7 +225,7 @@ func (o options) plan(base string) ([]job, error) {
 				return nil, err
 			}
 			for _, v := range variants {
-				cfg := train.DefaultCompletionConfig()
+				cfg := tune.Default()
 				m := &cfg.Model
 				m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout = v.dropout, v.dropout, v.dropout
 				if err := cfg.StartFrom(base); err != nil {
@@ -253,8 +255,8 @@ func sizeText(pairs int) string {
 }
 
 // trained trains in dir, goes on with what is there, or opens what is complete.
-func trained(ctx context.Context, dir string, cfg train.Config) (*train.Run, error) {
-	r, err := train.Create(ctx, dir, cfg, nil)
+func trained(ctx context.Context, dir string, t train.Task) (*train.Run, error) {
+	r, err := train.Create(ctx, dir, t, nil)
 	if errors.Is(err, train.ErrExists) {
 		r, err = train.Open(dir)
 	}

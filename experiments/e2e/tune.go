@@ -21,6 +21,7 @@ import (
 	"github.com/bdia-go/bdia/score"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // maxTokens is the most of a text; references have 73 words at most.
@@ -47,7 +48,7 @@ type result struct {
 // fineTune trains j, lets it write the texts and scores them.
 func (o options) fineTune(ctx context.Context, j job) (result, error) {
 	dir := filepath.Join(o.out, j.name)
-	r, err := trained(ctx, dir, j.cfg)
+	r, err := trained(ctx, dir, tune.New(j.cfg))
 	if err != nil {
 		return result{}, err
 	}
@@ -59,7 +60,7 @@ func (o options) fineTune(ctx context.Context, j job) (result, error) {
 	res := result{Name: j.name, Variant: j.variant, Pairs: j.pairs, Seed: j.seed, Steps: r.State.Step, BestStep: r.State.BestStep,
 		ValLoss: r.State.BestLoss, Peak: planned.Total, Trained: r.State.Elapsed}
 	if j.pairs == 0 {
-		res.Pairs = r.Pairs.Set(0).Len()
+		res.Pairs = r.Task.(*tune.Task).Set(0).Len()
 	}
 	began := time.Now()
 	texts := filepath.Join(dir, "texts.txt")
@@ -74,6 +75,7 @@ func (o options) fineTune(ctx context.Context, j job) (result, error) {
 // write appends the texts that the run's best weights write to the file path, a
 // line each, after those that are there.
 func (o options) write(ctx context.Context, r *train.Run, path string) (err error) {
+	task := r.Task.(*tune.Task)
 	meanings, err := o.meanings()
 	if err != nil {
 		return err
@@ -82,11 +84,11 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 	if err != nil || done >= len(meanings) {
 		return err
 	}
-	encoder, err := hub.NewPrompts(r.Pairs.Source, string(r.Config.Tune.Separator))
+	encoder, err := hub.NewPrompts(task.Source, string(task.Settings.Tune.Separator))
 	if err != nil {
 		return err
 	}
-	end, _ := tokenizer.EndOfText(r.Pairs.Source)
+	end, _ := tokenizer.EndOfText(task.Source)
 	prompts := make([][]int32, len(meanings))
 	longest := 0
 	for i, mr := range meanings {
@@ -100,7 +102,7 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 	if err != nil {
 		return err
 	}
-	m, err := folder.GPT(r.Config.Engine, func(m *model.GPT) error {
+	m, err := folder.GPT(r.Common().Engine, func(m *model.GPT) error {
 		return generate.RehearseBeam(m, atOnce, longest, maxTokens, search, folder.Grid)
 	})
 	if err != nil {
@@ -116,12 +118,12 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stopped while writing texts (%w); run again to go on", err)
 		}
-		all, err := generate.BeamEach(ctx, m.GPT, some, r.Pairs.Target.VocabSize(), end, maxTokens, search, folder.Grid)
+		all, err := generate.BeamEach(ctx, m.GPT, some, task.Target.VocabSize(), end, maxTokens, search, folder.Grid)
 		if err != nil {
 			return err
 		}
 		for _, best := range all {
-			text, err := r.Pairs.Target.Decode(best[0].IDs)
+			text, err := task.Target.Decode(best[0].IDs)
 			if err != nil {
 				return err
 			}

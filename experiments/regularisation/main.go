@@ -26,6 +26,7 @@ import (
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 const trainBytes, valBytes = 60_000, 16_000
@@ -94,9 +95,9 @@ func compare(ctx context.Context, data, out string, steps, seeds int) error {
 }
 
 // config is the setting that all variants share.
-func config(data string, steps int) train.Config {
-	cfg := train.DefaultConfig()
-	cfg.Data = train.DataConfig{Path: data, Tokenizer: "char", MaxBytes: trainBytes + valBytes, ValFraction: float64(valBytes) / (trainBytes + valBytes)}
+func config(data string, steps int) text.Config {
+	cfg := text.Default()
+	cfg.Data = text.DataConfig{Path: data, Tokenizer: "char", MaxBytes: trainBytes + valBytes, ValFraction: float64(valBytes) / (trainBytes + valBytes)}
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 6, 4, 128, 64
 	cfg.Schedule.Steps = steps
@@ -105,12 +106,12 @@ func config(data string, steps int) train.Config {
 }
 
 // run trains in dir, goes on with what is there, or reads what is complete.
-func run(ctx context.Context, dir string, cfg train.Config) ([]metric.Series, backend.Usage, error) {
-	planned, err := train.Plan(cfg)
+func run(ctx context.Context, dir string, cfg text.Config) ([]metric.Series, backend.Usage, error) {
+	planned, err := train.Plan(text.New(cfg))
 	if err != nil {
 		return nil, planned, err
 	}
-	r, err := train.Create(ctx, dir, cfg, nil)
+	r, err := train.Create(ctx, dir, text.New(cfg), nil)
 	if errors.Is(err, train.ErrExists) {
 		r, err = train.Open(dir)
 	}

@@ -15,7 +15,6 @@ import (
 // flagsInErrors lists packages that still name flags or commands in texts. It only shrinks.
 var flagsInErrors = []string{
 	"model",
-	"train",
 }
 
 // flagOrCommand matches what only the command line has: --flag, or bdia COMMAND.
@@ -85,7 +84,7 @@ func (s *source) texts() (list []string) {
 }
 
 // taskSwitches lists packages that still switch on tasks. It only shrinks.
-var taskSwitches = []string{"cmd/bdia", "train"}
+var taskSwitches = []string{"cmd/bdia"}
 
 // TestNoSwitchOnTasks checks that what tasks differ in stands behind an interface, with a
 // file for each task: no switch asks which task a run has.

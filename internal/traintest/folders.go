@@ -1,0 +1,87 @@
+package traintest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+// Words are a language and another one.
+var Words = [][2]string{{"one", "un"}, {"two", "deux"}, {"three", "trois"}, {"four", "quatre"}, {"five", "cinq"}, {"six", "six"}, {"seven", "sept"}}
+
+// Sentences writes n different ones of 1 to 4 words, and their translations, word
+// for word.
+func Sentences(t testing.TB, n int) (source, target string) {
+	t.Helper()
+	var a, b strings.Builder
+	seen := map[string]bool{}
+	for r := uint32(1); len(seen) < n; {
+		r = r*1664525 + 1013904223
+		var x, y []string
+		for range 1 + r>>16%4 {
+			r = r*1664525 + 1013904223
+			w := Words[r>>24%7]
+			x, y = append(x, w[0]), append(y, w[1])
+		}
+		if s := strings.Join(x, " "); !seen[s] {
+			seen[s] = true
+			fmt.Fprintln(&a, s)
+			fmt.Fprintln(&b, strings.Join(y, " "))
+		}
+	}
+	return TextFile(t, a.String()), TextFile(t, b.String())
+}
+
+// GPTFolder writes the folder of a small GPT-2 with a byte-level BPE, whose initial
+// weights change may change. Its vocabulary is larger than the tokenizer's.
+func GPTFolder(t testing.TB, change func(be backend.Backend, m *model.GPT)) string {
+	t.Helper()
+	dir := t.TempDir()
+	tok, err := tokenizer.TrainBPE(context.Background(), strings.NewReader(Text(2000)), tokenizer.TrainOptions{VocabSize: 270})
+	if err == nil {
+		err = tok.Save(dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	be, err := backend.Open(backend.Options{Threads: 1}, 4<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer be.Close()
+	m, err := model.NewGPT(be, model.GPTConfig{Vocab: 275, Context: 32, Layers: 4, Heads: 2, Width: 24}, bdia.DefaultOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(3)
+	if change != nil {
+		change(be, m)
+	}
+	writeTo(t, filepath.Join(dir, train.ConfigFile), func(f *os.File) error { return convert.WriteGPT2Info(f, convert.GPT2Info{Config: m.Config}) })
+	writeTo(t, filepath.Join(dir, train.WeightsFile), func(f *os.File) error { return convert.WriteGPT2(f, be, m) })
+	return dir
+}
+
+func writeTo(t testing.TB, path string, write func(*os.File) error) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err == nil {
+		err = write(f)
+	}
+	if err == nil {
+		err = f.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,46 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/bdia-go/bdia/convert"
+)
+
+// UpdateError is the error of updates in the reverse walk together with what can be done only after it.
+type UpdateError struct {
+	Clip         float64 // largest norm, if above 0
+	MicroBatches int     // over which gradients add up
+}
+
+// Error says what excludes updates in the reverse walk.
+func (e *UpdateError) Error() string {
+	if e.Clip > 0 {
+		return fmt.Sprintf("train: %v: updating in the reverse walk and clipping by global norm, which is known only after it; update at the end of the step, or do not clip", ErrCombination)
+	}
+	return fmt.Sprintf("train: %v: updating in the reverse walk and accumulating %d micro-batches; update at the end of the step, or take the whole batch at once",
+		ErrCombination, e.MicroBatches)
+}
+
+// Unwrap makes errors.Is(err, ErrCombination) true.
+func (e *UpdateError) Unwrap() error { return ErrCombination }
+
+// StateError is the error of a checkpoint that other settings of the optimiser have written.
+type StateError struct {
+	Path    string
+	Setting string // "optimizer", "state_bits" or "ema"
+	Was, Is string // in the checkpoint, and in the settings
+}
+
+// Error says what the checkpoint holds.
+func (e *StateError) Error() string {
+	switch e.Setting {
+	case stateBitsKey:
+		return fmt.Sprintf("train: %s: %v: it holds optimiser states of %s bits, not of %s; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
+	case optimizerKey:
+		return fmt.Sprintf("train: %s: %v: it holds the state of optimiser %q, not of %q; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
+	}
+	return fmt.Sprintf("train: %s: %v: the weights of this run are averaged, with a decay that its settings no longer have; put it back", e.Path, convert.ErrMismatch)
+}
+
+// Unwrap makes errors.Is(err, convert.ErrMismatch) true.
+func (e *StateError) Unwrap() error { return convert.ErrMismatch }

@@ -1,0 +1,76 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train"
+)
+
+// ErrNoImages is wrapped by the error of settings that name no images.
+var ErrNoImages = errors.New("no images; name a folder or an archive")
+
+// Open finds and decodes the images, unless that has been done. progress, which
+// may be nil, hears how far it is.
+func (t *Task) Open(ctx context.Context, progress train.Progress) error {
+	return t.open(ctx, false, progress)
+}
+
+// OpenHeldOut is Open for who does not learn: where images are held out, it finds
+// and decodes only those.
+func (t *Task) OpenHeldOut(ctx context.Context) error { return t.open(ctx, true, nil) }
+
+func (t *Task) open(ctx context.Context, heldOut bool, progress train.Progress) (err error) {
+	if t.set != nil {
+		if heldOut || t.set.Train != nil {
+			return nil
+		}
+		if err := t.set.Close(); err != nil {
+			return err
+		}
+	}
+	c := t.Settings.Images
+	if c.Path == "" {
+		return fmt.Errorf("train: %w", ErrNoImages)
+	}
+	t.set, err = images.Open(ctx, c.Path, images.Options{Size: t.Settings.ViT.Image, Val: c.Test, ValFraction: c.ValFraction, Samples: c.Subset,
+		Seed: c.SplitSeed, Norm: t.Settings.Pixels, HeldOut: heldOut, Classes: t.classes, OnCorrupt: c.OnCorrupt, Threads: t.Settings.Engine.Threads}, progress)
+	return err
+}
+
+// Close lets go of the images.
+func (t *Task) Close() error {
+	if t.batches != nil {
+		t.batches.Close()
+	}
+	if t.set == nil {
+		return nil
+	}
+	return t.set.Close()
+}
+
+// Set returns the opened images that are learned, or those held out: nil where
+// there are none, or those that are learned have not been opened.
+func (t *Task) Set(training bool) *images.Set {
+	if training {
+		return t.set.Train
+	}
+	return t.set.Val
+}
+
+// Skipped returns how many images could not be decoded and were left out, and
+// what was wrong with the first of them.
+func (t *Task) Skipped() (n int, first []string) { return t.set.Skipped, t.set.Corrupt }
+
+// StepBatch fills b with the first images of a step.
+func (t *Task) StepBatch(step int, b model.ImageBatch) error {
+	batches, err := images.NewBatches(t.set.Train, t.Settings.batchOptions())
+	if err != nil {
+		return err
+	}
+	defer batches.Close()
+	return batches.Batch(step, 0, b.Size, b.Pixels, b.Targets)
+}

@@ -1,0 +1,100 @@
+package pairs
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+// Config are the settings of a run: an encoder-decoder learns sentences and their translations.
+type Config struct {
+	Pairs        DataConfig          `yaml:"pairs,omitzero"`
+	Seq2Seq      model.Seq2SeqConfig `yaml:"seq2seq,omitzero"`
+	train.Common `yaml:",inline"`
+}
+
+// Default returns the settings of a run that names nothing but its data: the tiny model.
+func Default() Config {
+	m, _ := model.Seq2SeqPreset("tiny")
+	o, _ := optim.Default("adamw")
+	o.Beta2 = 0.98
+	return Config{
+		Pairs:   DataConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, Tokenizer: "bpe", BPEVocab: 8000, BatchTokens: 4096, Epochs: 20},
+		Seq2Seq: m,
+		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o,
+			Schedule: optim.Schedule{Kind: "cosine", LR: 2e-3, Final: 0.01, Warmup: 400, Steps: 2000},
+			Loop:     train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
+	}
+}
+
+// Validate reports the first setting, or combination, that cannot be.
+func (c Config) Validate() error {
+	return cmp.Or(c.Seq2Seq.Validate(), c.Method.Validate(), WholeBatch(c.Loop), tokenizer.CheckChoice(c.Pairs.Tokenizer, c.Pairs.BPEVocab),
+		c.Pairs.Validate(), c.Common.Validate(), c.Fits(c.Seq2Seq.Fits))
+}
+
+// BatchError is the error of a batch that is to have so many samples, where it has as many pairs as its tokens allow.
+type BatchError struct{ Batch, MicroBatch int }
+
+// Error says what to use instead.
+func (e *BatchError) Error() string {
+	return fmt.Sprintf("train: %v: a batch of pairs has as many as its tokens allow, at once", train.ErrCombination)
+}
+
+// Unwrap makes errors.Is(err, train.ErrCombination) true.
+func (e *BatchError) Unwrap() error { return train.ErrCombination }
+
+// WholeBatch refuses batches of a number of samples (BatchError).
+func WholeBatch(l train.LoopConfig) error {
+	if l.Batch != 0 || l.MicroBatch != 0 {
+		return &BatchError{l.Batch, l.MicroBatch}
+	}
+	return nil
+}
+
+// DataConfig says which sentences and translations are learned, and for how long.
+type DataConfig struct {
+	pairs.Files  `yaml:",inline"`
+	ValSource    string           `yaml:"val_source"` // validation pairs, in files of the same format; empty: a share of them
+	ValTarget    string           `yaml:"val_target"`
+	pairs.Split  `yaml:",inline"` // of what is held out; its share for validation where there is no ValSource
+	pairs.Filter `yaml:",inline"` // of all pairs but those of ValSource
+
+	OnBad       pairs.Policy `yaml:"on_bad"`       // skip or fatal: sentences that are no text
+	OnLong      pairs.Policy `yaml:"on_long"`      // skip, truncate or fatal: sentences longer than the model's positions
+	Tokenizer   string       `yaml:"tokenizer"`    // char, bpe, or a folder with tokenizer files
+	Separate    bool         `yaml:"separate"`     // a tokenizer for each language; folders: source/ and target/
+	BPEVocab    int          `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data
+	BatchTokens int          `yaml:"batch_tokens"` // positions of a batch at most, padding and both sides included
+	Epochs      float64      `yaml:"epochs"`       // length of the run, which sets the schedule's steps; 0: these count
+}
+
+// Validate reports the first setting that cannot be.
+func (c DataConfig) Validate() error {
+	switch {
+	case c.BatchTokens < 1 || c.BatchTokens > train.MaxTokens:
+		return fmt.Errorf("train: batches of %d tokens; give 1 to %d", c.BatchTokens, train.MaxTokens)
+	case !(c.Epochs >= 0 && c.Epochs <= 1e6):
+		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", c.Epochs)
+	case c.ValSource == "" && c.ValTarget != "":
+		return fmt.Errorf("train: targets for validation in %s, but not their sources; name those too", c.ValTarget)
+	case c.ValSource != "" && (c.ValTarget == "") != (c.Target == ""):
+		return fmt.Errorf("train: pairs for training and for validation have to be in files of one kind: two parallel ones, or a table")
+	case c.OnBad != pairs.Skip && c.OnBad != pairs.Fatal:
+		return fmt.Errorf("train: %q for bad sentences; use %s or %s", c.OnBad, pairs.Skip, pairs.Fatal)
+	case c.OnLong != pairs.Skip && c.OnLong != pairs.Truncate && c.OnLong != pairs.Fatal:
+		return fmt.Errorf("train: %q for long sentences; use %s, %s or %s", c.OnLong, pairs.Skip, pairs.Truncate, pairs.Fatal)
+	}
+	if c.Source != "" { // what is planned has no files
+		if err := c.Files.Validate(); err != nil {
+			return err
+		}
+	}
+	return cmp.Or(c.Split.Validate(), c.Filter.Validate())
+}

@@ -1,0 +1,148 @@
+// Package pairs is the task of translation: an encoder-decoder learns sentences and their translations. Its Sets, pairs
+// of texts as tokens, serve prompts and completions too (package train/tune).
+package pairs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+// Name is the task's name in bdia.yaml.
+const Name = "translation"
+
+func init() { train.Register(Name, func() train.Task { return New(Default()) }) }
+
+// Task is a run's settings and data.
+type Task struct {
+	Settings Config
+	Sets     // after Prepare or Reopen
+}
+
+// New returns the task of the settings c.
+func New(c Config) *Task { return &Task{Settings: c} }
+
+// Name, Config and Common return what a run keeps in bdia.yaml.
+func (t *Task) Name() string          { return Name }
+func (t *Task) Config() any           { return &t.Settings }
+func (t *Task) Common() *train.Common { return &t.Settings.Common }
+
+// Validate reports the first setting, or combination, that cannot be.
+func (t *Task) Validate() error { return t.Settings.Validate() }
+
+// Epochs is the length of the run in epochs; 0: it is in steps.
+func (t *Task) Epochs() float64 { return t.Settings.Pairs.Epochs }
+
+// Fixed is the settings without dropout, label smoothing and epochs, which may change.
+func (t *Task) Fixed() any {
+	c := t.Settings
+	m := &c.Seq2Seq
+	m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout, m.LabelSmoothing = 0, 0, 0, 0
+	c.Pairs.Epochs = 0
+	return c
+}
+
+// ErrNoPairs is wrapped by the error of settings that name no files.
+var ErrNoPairs = errors.New("no pairs of text; name parallel files, or a table")
+
+// Absolute makes the paths of c absolute, so that a run finds its files again from any folder.
+func (c *DataConfig) Absolute() error {
+	return train.Absolute(&c.Files.Source, &c.Files.Target, &c.ValSource, &c.ValTarget)
+}
+
+// Prepare makes the tokenizers, encodes the pairs to sets in dir, and completes the settings: vocabularies, and steps
+// by epochs.
+func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress) error {
+	c := &t.Settings
+	if c.Pairs.Source == "" {
+		return fmt.Errorf("train: %w", ErrNoPairs)
+	}
+	if err := c.Pairs.Absolute(); err != nil {
+		return err
+	}
+	if err := t.makeTokenizers(ctx, c.Pairs, progress); err != nil {
+		return err
+	}
+	m := &c.Seq2Seq
+	m.SourceVocab, m.TargetVocab = t.Source.VocabSize()+hub.SpecialTokens, t.Target.VocabSize()+hub.SpecialTokens
+	m.Shared = m.Shared && !c.Pairs.Separate
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	t.Special = SpecialTokens(*m)
+	e := Encoding{Source: tokenizer.Raw(t.Source), Target: tokenizer.Raw(t.Target), SourcePositions: m.SourceContext, TargetPositions: m.TargetContext}
+	if err := t.Encode(ctx, dir, c.Pairs, e, progress); err != nil {
+		return err
+	}
+	if err := t.Map(dir); err != nil {
+		return err
+	}
+	err := t.Schedule(c.Pairs, &c.Common)
+	if err == nil {
+		err = c.Validate()
+	}
+	if err != nil {
+		t.Close()
+	}
+	return err
+}
+
+// Reopen opens the tokenizers and the sets of the run in dir.
+func (t *Task) Reopen(dir string) (err error) {
+	if t.Source, t.Target, err = hub.TokenizersOf(dir, t.Settings.Seq2Seq); err != nil {
+		return err
+	}
+	t.Special = SpecialTokens(t.Settings.Seq2Seq)
+	return t.Map(dir)
+}
+
+// Open does nothing: the sets are open.
+func (t *Task) Open(context.Context, train.Progress) error { return nil }
+
+// Save writes the tokenizers' files.
+func (t *Task) Save(dir string) error { return hub.SaveTokenizers(dir, t.Source, t.Target) }
+
+// SpecialTokens returns the ids of a model's special tokens, the last three of its vocabularies: begin, end and padding
+// of a sentence.
+func SpecialTokens(c model.Seq2SeqConfig) pairs.Special {
+	source, target := int32(c.SourceVocab), int32(c.TargetVocab)
+	return pairs.Special{SourceEnd: source - 2, SourcePad: source - 1, Begin: target - 3, End: target - 2, Pad: target - 1}
+}
+
+// StepBatch fills dst with the pairs of a step.
+func (t *Task) StepBatch(step int, dst *pairs.Batch) error {
+	return t.Batch(t.Settings.Pairs, t.Settings.Loop.Seed, step, dst)
+}
+
+// Part returns the batches in which a part is evaluated; nil if it is empty.
+func (t *Task) Part(part pairs.Part) (*pairs.Sequential, error) {
+	return t.Sequential(t.Settings.Pairs, part)
+}
+
+// Learner allocates the encoder-decoder on be, to learn from the pairs.
+func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
+	c := t.Settings
+	b, err := t.Batches(c.Pairs, c.Loop.Seed)
+	if err != nil {
+		return nil, err
+	}
+	l, err := newTranslation(be, c, b)
+	if err != nil {
+		return nil, err
+	}
+	l.sets = &t.Sets
+	if l.val, err = t.Part(pairs.Val); err != nil {
+		return nil, err
+	}
+	if c.Loop.EvalTrain {
+		l.training, err = t.Part(pairs.Train)
+	}
+	return l, err
+}

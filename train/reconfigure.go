@@ -1,0 +1,131 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/bdia-go/bdia/checkpoint"
+)
+
+// ChangeError is the error of a setting that cannot change while a run goes on, for what the run has depends on it:
+// its weights, its tokens, or the optimiser's state.
+type ChangeError struct {
+	Setting  string // section and key, for example "model.width"
+	From, To any
+}
+
+// Error names the setting and both values.
+func (e *ChangeError) Error() string {
+	return fmt.Sprintf("%s is %v in this run and cannot become %v; leave it out, or start a new run", e.Setting, shown(e.From), shown(e.To))
+}
+
+// EpochsError is the error of a run that is to become longer or shorter by epochs: after its beginning a run's length
+// is counted in steps.
+type EpochsError struct {
+	From, To float64 // epochs; From 0: the length was given in steps
+	Steps    int     // of the run
+}
+
+// Error says how many steps the epochs are.
+func (e *EpochsError) Error() string {
+	if e.From == 0 {
+		return fmt.Sprintf("this run is %d steps long, not so many epochs", e.Steps)
+	}
+	return fmt.Sprintf("this run of %v epochs is %d steps long; for %v epochs make it %d", e.From, e.Steps, e.To, e.Want())
+}
+
+// Want is the number of steps of as many epochs as were asked for; 0 if that is not known.
+func (e *EpochsError) Want() int {
+	if e.From == 0 {
+		return 0
+	}
+	return int(math.Ceil(float64(e.Steps) * e.To / e.From))
+}
+
+// Epochal is a Task that may give the length of a run in epochs; 0: it is in steps.
+type Epochal interface {
+	Epochs() float64
+}
+
+// Reconfigure gives the run the settings of t, a task of the same kind, and saves them. What weights, data and the
+// optimiser's state depend on has to stay (ChangeError, EpochsError). It fails with checkpoint.ErrLocked while the run
+// is being trained.
+func (r *Run) Reconfigure(t Task) error {
+	if err := Unchanged(r.Task, t); err != nil {
+		return err
+	}
+	if err := t.Validate(); err != nil {
+		return err
+	}
+	is, to := reflect.ValueOf(r.Task.Config()).Elem(), reflect.ValueOf(t.Config()).Elem()
+	if reflect.DeepEqual(is.Interface(), to.Interface()) {
+		return nil
+	}
+	unlock, err := checkpoint.Lock(r.Dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	is.Set(to)
+	return r.saveConfig()
+}
+
+// Unchanged reports the first setting of a run, if any, that is another one in to and cannot be (see Reconfigure).
+func Unchanged(from, to Task) error {
+	if from.Name() != to.Name() {
+		return &ChangeError{"task", from.Name(), to.Name()}
+	}
+	a, b := from.Common(), to.Common()
+	if e, ok := from.(Epochal); ok {
+		was, is := e.Epochs(), to.(Epochal).Epochs()
+		if is != 0 && is != was {
+			return &EpochsError{was, is, a.Schedule.Steps}
+		}
+	}
+	if err := difference(reflect.ValueOf(from.Fixed()), reflect.ValueOf(to.Fixed()), ""); err != nil {
+		return err
+	}
+	for _, c := range []*ChangeError{{"loop.ema", a.Loop.EMA, b.Loop.EMA}, {"optimizer.name", a.Optimizer.Name, b.Optimizer.Name},
+		{"optimizer.state_bits", a.Optimizer.StateBits, b.Optimizer.StateBits}} {
+		if c.From != c.To {
+			return c
+		}
+	}
+	return nil
+}
+
+// difference is the first setting that two structs have differently, Common left out, or nil.
+func difference(from, to reflect.Value, section string) error {
+	for _, f := range reflect.VisibleFields(from.Type()) {
+		a, b := from.FieldByIndex(f.Index), to.FieldByIndex(f.Index)
+		if f.Anonymous || isCommon(from.Type(), f) || reflect.DeepEqual(a.Interface(), b.Interface()) {
+			continue
+		}
+		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		name := section + key
+		if a.Kind() == reflect.Struct {
+			return difference(a, b, name+".")
+		}
+		return &ChangeError{name, a.Interface(), b.Interface()}
+	}
+	return nil
+}
+
+// isCommon reports a field of an embedded Common.
+func isCommon(in reflect.Type, f reflect.StructField) bool {
+	return len(f.Index) > 1 && in.FieldByIndex(f.Index[:1]).Type == reflect.TypeFor[Common]()
+}
+
+// shown is a value as errors show it: a text, which may be empty, in quotation marks, and a list as a text.
+func shown(v any) any {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.String:
+		return strconv.Quote(r.String())
+	case reflect.Slice:
+		return strconv.Quote(fmt.Sprint(v))
+	}
+	return v
+}

@@ -1,0 +1,129 @@
+package text
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+// Config are the settings of a run: a language model learns text.
+type Config struct {
+	Data         DataConfig      `yaml:"data,omitzero"`
+	Model        model.GPTConfig `yaml:"model,omitzero"`
+	Tune         tune.Settings   `yaml:"tune,omitzero"` // what it starts from; zero: from nothing
+	train.Common `yaml:",inline"`
+}
+
+// Default returns the settings of a run that names nothing but its data: the nano model, trained as the paper does.
+func Default() Config {
+	m, _ := model.GPTPreset("nano")
+	o, _ := optim.Default("adamw")
+	return Config{
+		Data:  DataConfig{Tokenizer: tokenizer.KindChar, BPEVocab: 4096, ValFraction: 0.1},
+		Model: m,
+		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o,
+			Schedule: optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.1, Warmup: 100, Steps: 2000},
+			Loop: train.LoopConfig{Batch: 16, Update: train.WhenAuto, Seed: 1, EvalEvery: 250, EvalSamples: 256,
+				SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
+	}
+}
+
+// DefaultTuned returns the settings of a run that names nothing but its data and the model to start from: fine-tuning
+// of all weights, with a lower learning rate.
+func DefaultTuned() Config {
+	c := Default()
+	c.Tune = tune.DefaultSettings()
+	c.Tune.Separator = ""
+	c.Schedule.LR, c.Schedule.Warmup = 1e-4, 50
+	return c
+}
+
+// Validate reports the first setting, or combination, that cannot be.
+func (c Config) Validate() error {
+	if err := c.Loop.HasBatch(); err != nil {
+		return err
+	}
+	if err := cmp.Or(c.Model.Validate(), c.Data.Validate(), c.Method.Validate(), c.Tune.Validate(c.Model, c.Loop), c.Common.Validate(), c.Fits(c.Model.Fits)); err != nil {
+		return err
+	}
+	return c.Loop.AtOnce(train.MaxTokens / c.SampleLength())
+}
+
+// SampleLength is the tokens of a sample.
+func (c Config) SampleLength() int { return c.Tune.SampleLength(c.Model) }
+
+// StartFrom makes the model the one of the folder dir, and reads the text with the tokenizer there (see
+// tune.Settings.StartFrom).
+func (c *Config) StartFrom(dir string) error {
+	err := c.Tune.StartFrom(dir, &c.Model)
+	if err == nil {
+		c.Data.Tokenizer = dir
+	}
+	return err
+}
+
+// DataConfig says which text is trained on.
+type DataConfig struct {
+	Path        string     `yaml:"path"`           // file or folder of text; "go" is the Go source of this machine
+	Extensions  Extensions `yaml:"extensions"`     // endings to take of a folder; empty takes all text
+	Tokenizer   string     `yaml:"tokenizer"`      // char, bpe, or a folder with tokenizer files
+	BPEVocab    int        `yaml:"bpe_vocab"`      // vocabulary of a bpe tokenizer trained on the data
+	Special     bool       `yaml:"special_tokens"` // the spelling of a special token in the text stands for it
+	MaxBytes    int64      `yaml:"max_bytes"`      // use so many bytes of the text; 0 all
+	ValFraction float64    `yaml:"val_fraction"`   // share of the tokens, at the end, kept for validation
+}
+
+// Validate reports the first setting that cannot be.
+func (d DataConfig) Validate() error {
+	switch {
+	case !(d.ValFraction >= 0 && d.ValFraction < 1):
+		return fmt.Errorf("train: validation fraction is %v; it must be at least 0 and below 1", d.ValFraction)
+	case d.MaxBytes < 0:
+		return fmt.Errorf("train: %d bytes of text; give a positive number, or 0 for all", d.MaxBytes)
+	}
+	return tokenizer.CheckChoice(d.Tokenizer, d.BPEVocab)
+}
+
+// Extensions are endings of file names, for example {".go", ".md"}. In YAML and as the value of a flag they are a text
+// with commas, such as .go,.md.
+type Extensions []string
+
+// String joins the endings with commas.
+func (e Extensions) String() string { return strings.Join(e, ",") }
+
+// Set reads a text with commas. It does not fail.
+func (e *Extensions) Set(text string) error {
+	*e = nil
+	if text != "" {
+		*e = strings.Split(text, ",")
+	}
+	return nil
+}
+
+// Type names the value in a command's help.
+func (e *Extensions) Type() string { return "endings" }
+
+// MarshalYAML returns the text with commas.
+func (e Extensions) MarshalYAML() (any, error) { return e.String(), nil }
+
+// UnmarshalYAML takes the text with commas, or a list.
+func (e *Extensions) UnmarshalYAML(read func(any) error) error {
+	var text string
+	err := read(&text)
+	if err == nil {
+		return e.Set(text)
+	}
+	if list := []string(nil); read(&list) == nil {
+		*e = slices.Clip(list)
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,164 @@
+package text
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/train"
+)
+
+// TestPlanIsPeak runs everything that a run does with memory and compares the
+// arena's peak with the plan, component by component.
+func TestPlanIsPeak(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []variant{
+		{"reversible", func(*Config) {}},
+		{"store", func(c *Config) { c.Method = noGrid(bdia.Store, 0) }},
+		{"recompute", func(c *Config) { c.Method = noGrid(bdia.Recompute, 0.5) }},
+		{"gamma 0.25, update end", func(c *Config) { c.Method.Gamma, c.Loop.Update = 0.25, train.WhenEnd }},
+		{"gamma 0.6 on a grid", func(c *Config) { c.Method = bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9} }},
+		{"store, update now", func(c *Config) { c.Method.Memory, c.Loop.Update = bdia.Store, train.WhenNow }},
+		{"average", func(c *Config) { c.Loop.EMA = 0.9 }},
+		{"clipped", func(c *Config) { c.Loop.Clip = 1 }},
+		{"accumulation", func(c *Config) { c.Loop.MicroBatch = 2 }},
+		{"accumulation, untied", func(c *Config) { c.Loop.MicroBatch, c.Model.Untied = 2, true }},
+		{"no bias, one block, threads 3", func(c *Config) { c.Model.NoBias, c.Model.Layers, c.Engine.Threads = true, 1, 3 }},
+		{"two blocks, no dropout", func(c *Config) {
+			c.Model.Layers, c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 2, 0, 0, 0
+		}},
+		{"set-adam", func(c *Config) { c.Optimizer = optimizer(t, "set-adam") }},
+		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 50, 8 }},
+		{"sgd", func(c *Config) { c.Optimizer = optimizer(t, "sgd") }},
+		{"logits in chunks", func(c *Config) { c.Model.Vocab, c.Model.Context, c.Model.Width = 12_000, 64, 8 }},
+		{"wide vocabulary, batch of 1", func(c *Config) { c.Model.Vocab, c.Model.Width, c.Loop.Batch = 20_000, 8, 1 }},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := tinyConfig()
+			tc.change(&cfg)
+			s := session(t, cfg)
+			planned := s.Planned
+			for step := 1; step <= 2; step++ {
+				if _, err := s.Step(step); err != nil {
+					t.Fatal(err)
+				}
+			}
+			set, err := data.NewSequential(someIDs(500, cfg.Model.Vocab), cfg.Model.Context, 4)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Learner.(*language).mean(t.Context(), set); err != nil {
+				t.Fatal(err)
+			}
+			o := generate.DefaultOptions()
+			o.MaxTokens, o.Grid = cfg.Model.Context+2, cfg.Method.Grid
+			if err := generate.Tokens(s.Learner.(*language).GPT.GPT, []int32{1, 2, 3}, o, func(int32) bool { return true }); err != nil {
+				t.Fatal(err)
+			}
+			if peak := s.Backend.Peak(); peak != planned {
+				t.Errorf("the arena's peak was\n%v\nthe plan\n%v", peak, planned)
+			}
+		})
+	}
+}
+
+func TestPlanModes(t *testing.T) {
+	t.Parallel()
+	cfg := tinyConfig()
+	cfg.Model.Layers, cfg.Model.Context = 16, 64
+	modes, err := train.PlanModes(New(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(modes) != 3 {
+		t.Fatalf("modes %v", modes)
+	}
+	rev, rec, store := modes["reversible"], modes["recompute"], modes["store"]
+	if !(rev.Total < rec.Total && rec.Total < store.Total) {
+		t.Errorf("reversible %d, recompute %d, store %d bytes", rev.Total, rec.Total, store.Total)
+	}
+	state := int64(4 * cfg.Loop.Batch * cfg.Model.Context * cfg.Model.Width)
+	K := int64(cfg.Model.Layers)
+	for _, c := range []struct {
+		name      string
+		got, want int64
+	}{
+		{"reversible: three states", rev.ByComponent[backend.States], 3 * state},
+		{"reversible: one bit per activation of K-2 states", rev.ByComponent[backend.SideBits], (K - 2) * state / 32},
+		{"recompute: every state", rec.ByComponent[backend.States], (K + 1) * state},
+		{"store: every state", store.ByComponent[backend.States], (K + 1) * state},
+		{"store: no side information", store.ByComponent[backend.SideBits], 0},
+		{"weights alike", rev.ByComponent[backend.Weights], store.ByComponent[backend.Weights]},
+		{"gradients of all weights", store.ByComponent[backend.Gradients] / 4, store.ByComponent[backend.Weights] / 4},
+	} {
+		// Arenas round sizes up to their alignment.
+		if c.got < c.want || c.got > c.want+c.want/8+64*K {
+			t.Errorf("%s: %d bytes, want about %d", c.name, c.got, c.want)
+		}
+	}
+	again, err := train.Plan(New(cfg))
+	if err != nil || again != rev {
+		t.Errorf("the run's own mode is planned as %v, %v; PlanModes has %v", again, err, rev)
+	}
+}
+
+// TestDepthCostsOneBit: a block more costs its weights and one bit for each
+// activation, to the byte.
+func TestDepthCostsOneBit(t *testing.T) {
+	t.Parallel()
+	plan := func(layers int) backend.Usage {
+		cfg := tinyConfig()
+		cfg.Model.Layers, cfg.Model.Width, cfg.Model.Context, cfg.Loop.Batch = layers, 64, 64, 8
+		u, err := train.Plan(New(cfg))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	a, b := plan(10), plan(1000)
+	perBlock := func(c backend.Component) int64 { return (b.ByComponent[c] - a.ByComponent[c]) / 990 }
+	if got, want := perBlock(backend.SideBits), int64(8*64*64/8); got != want {
+		t.Errorf("%d bytes of side information a block, want %d", got, want)
+	}
+	for _, c := range []backend.Component{backend.States, backend.Activation, backend.Logits, backend.Scratch, backend.Gradients} {
+		if b.ByComponent[c] != a.ByComponent[c] {
+			t.Errorf("%v grows from %d to %d bytes with depth", c, a.ByComponent[c], b.ByComponent[c])
+		}
+	}
+}
+
+func TestLargestBatch(t *testing.T) {
+	t.Parallel()
+	cfg := tinyConfig()
+	one := cfg
+	one.Loop.Batch, one.Loop.MicroBatch = 1, 0
+	for _, m := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
+		total := func(batch int) int64 {
+			c := withMemory(cfg, m)
+			c.Loop.Batch, c.Loop.MicroBatch = batch, 0
+			u, err := train.Plan(New(c))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return u.Total
+		}
+		for _, budget := range []int64{total(1), total(2) - 1, total(13), total(13) + 1, total(64) - 1} {
+			n, u, err := train.LargestBatch(New(cfg), m, budget)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u.Total > budget || u.Total != total(n) {
+				t.Errorf("%v: a batch of %d takes %d bytes (%d by its own plan), the budget is %d", m, n, u.Total, total(n), budget)
+			}
+			if total(n+1) <= budget {
+				t.Errorf("%v: a batch of %d is not the largest: one more takes %d of %d bytes", m, n, total(n+1), budget)
+			}
+		}
+		if n, _, err := train.LargestBatch(New(cfg), m, total(1)-1); n != 0 || err != nil {
+			t.Errorf("%v: batch %d, %v, for a budget too small for one sample", m, n, err)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+// Package text is the task of language models: a GPT learns text, from nothing or from a trained model on.
+package text
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+// Name is the task's name in bdia.yaml.
+const Name = "text"
+
+func init() { train.Register(Name, func() train.Task { return New(Default()) }) }
+
+// Task is a run's settings and data: the text as tokens, cut into what is trained on and what is held out.
+type Task struct {
+	Settings  Config
+	Tokenizer tokenizer.Tokenizer // after Prepare or Reopen
+
+	shards     *data.Shards
+	train, val data.Tokens
+}
+
+// New returns the task of the settings c.
+func New(c Config) *Task { return &Task{Settings: c} }
+
+// Name, Config and Common return what a run keeps in bdia.yaml.
+func (t *Task) Name() string          { return Name }
+func (t *Task) Config() any           { return &t.Settings }
+func (t *Task) Common() *train.Common { return &t.Settings.Common }
+
+// Validate reports the first setting, or combination, that cannot be.
+func (t *Task) Validate() error { return t.Settings.Validate() }
+
+// StartsFrom is the folder of the model that learns on; empty: the run begins with initial weights.
+func (t *Task) StartsFrom() string { return t.Settings.Tune.From }
+
+// Fixed is the settings without dropout, which may change.
+func (t *Task) Fixed() any {
+	c := t.Settings
+	c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 0, 0, 0
+	c.Tune = c.Tune.Fixed()
+	return c
+}
+
+// Prepare makes the tokenizer, encodes the text to token shards in dir and sets the vocabulary.
+func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress) error {
+	c := &t.Settings
+	if err := c.Tune.Identify(progress); err != nil {
+		return err
+	}
+	src, err := c.Data.Open()
+	if err != nil {
+		return err
+	}
+	tok, err := makeTokenizer(ctx, c.Data, src, progress)
+	if err != nil {
+		return err
+	}
+	if c.Tune.From == "" {
+		c.Model.Vocab = tok.VocabSize()
+	}
+	if err := cmp.Or(c.Model.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {
+		return err
+	}
+	if err := encode(ctx, filepath.Join(dir, dataDir), src, c.Data.reader(tok), progress); err != nil {
+		return err
+	}
+	t.Tokenizer = tok
+	if err := t.open(dir); err != nil {
+		return err
+	}
+	if _, err := t.windows(); err != nil {
+		t.Close()
+		return err
+	}
+	return nil
+}
+
+// Reopen opens the tokenizer and the tokens of the run in dir.
+func (t *Task) Reopen(dir string) error {
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return err
+	}
+	if err := t.Settings.Tune.Belongs(tok, t.Settings.Model, dir); err != nil {
+		return err
+	}
+	t.Tokenizer = tok
+	return t.open(dir)
+}
+
+// Fit looks for the finest grid that holds the residual stream of a trained model.
+func (t *Task) Fit(ctx context.Context, st checkpoint.State, obs train.Observer) (*train.Calibration, bool, error) {
+	return tune.Fit(ctx, t, t.Settings.Tune, st, obs)
+}
+
+// Learner allocates the model on be, to learn from the text.
+func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
+	w, err := t.windows()
+	if err != nil {
+		return nil, err
+	}
+	l, err := newLanguage(be, t.Settings, w)
+	if err != nil {
+		return nil, err
+	}
+	l.text, l.End = t, tokenizer.EndID(t.Tokenizer)
+	return l, nil
+}
+
+// Clone returns a task with the same settings, and without data.
+func (t *Task) Clone() train.Synthetic { return New(t.Settings) }
+
+// Blank allocates the model on be, to learn from samples of token 0.
+func (t *Task) Blank(be backend.Backend) (train.Learner, error) {
+	return newLanguage(be, t.Settings, windows{batches: noTokens{}})
+}
+
+// Random allocates the model on be, to learn from uniformly random tokens.
+func (t *Task) Random(be backend.Backend) (train.Learner, error) {
+	return newLanguage(be, t.Settings, windows{batches: randomTokens{uint32(t.Settings.Model.Vocab)}})
+}
+
+// SetBatch makes batches of n samples, taken at once; MostBatch is the largest n.
+func (t *Task) SetBatch(n int) { t.Settings.Loop.Batch, t.Settings.Loop.MicroBatch = n, 0 }
+func (t *Task) MostBatch() int { return train.MaxTokens / t.Settings.SampleLength() }

@@ -1,0 +1,247 @@
+package tune
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/internal/traintest"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// outliers gives the model's states elements of about x: at one place of every
+// position.
+func outliers(x float32) func(backend.Backend, *model.GPT) {
+	return func(be backend.Backend, m *model.GPT) {
+		for _, p := range m.Params() {
+			if p.Name != "wpe.weight" {
+				continue
+			}
+			w := make([]float32, p.Value.Len())
+			be.Download(w, p.Value)
+			for i := 5; i < len(w); i += m.Config.Width {
+				w[i] = x * float32(1+i%3) / 3
+			}
+			be.Upload(p.Value, w)
+			return
+		}
+		panic("no positions of this name")
+	}
+}
+
+// TestCalibrate: the grid is the finest that holds four times what states reach, and
+// training on it stays in its range.
+func TestCalibrate(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		x    float32
+		from bdia.Grid
+		want bdia.Grid
+	}{
+		{"initial weights", 0, 9, 9},
+		{"initial weights, a finer grid", 0, 20, 20},
+		{"a coarser grid is taken as it is", 0, 3, 3},
+		{"outliers of thousands", 3500, 9, 9},
+		{"outliers a bit above", 6000, 9, 8},
+		{"outliers of tens of thousands", 70_000, 9, 5},
+		{"from the finest grid", 3500, 20, 9},
+		{"as large as can be", 2_000_000, 9, 0},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			change := outliers(tc.x)
+			if tc.x == 0 {
+				change = nil
+			}
+			cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, change))
+			cfg.Method.Grid, cfg.Model.EmbeddingDropout = tc.from, 0
+			r := create(t, cfg)
+			c, err := calibrated(context.Background(), r, traintest.Listener{}.Preparing)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Grid != tc.want || c.Limit != tc.want.Limit() || headroom*c.MaxAbs > c.Limit {
+				t.Errorf("calibration %+v, want a grid of %v", c, tc.want)
+			}
+			if finer := c.Grid + 1; finer <= tc.from && headroom*c.MaxAbs*1.01 < finer.Limit() {
+				t.Errorf("states reach %v, which a grid of %v holds too", c.MaxAbs, finer)
+			}
+			if tc.x > 0 && (c.MaxAbs < float64(tc.x)*0.99 || c.MaxAbs > float64(tc.x)*1.6) { // a step of gamma -0.5 takes 1.5 times a state
+				t.Errorf("states reach %v, with outliers of %v", c.MaxAbs, tc.x)
+			}
+			if settings(r).Method != cfg.Method {
+				t.Error("the configuration has changed")
+			}
+			cfg = *settings(r)
+			cfg.Method.Grid = c.Grid
+			if err := r.Reconfigure(New(cfg)); err != nil {
+				t.Fatal(err)
+			}
+			sum := traintest.Trained(t, r, traintest.Listener{})
+			asPlanned(t, sum)
+			if !(sum.MaxAbs < c.Limit) {
+				t.Errorf("training reaches %v, beyond %v", sum.MaxAbs, c.Limit)
+			}
+		})
+	}
+}
+
+func TestNoGridServes(t *testing.T) {
+	t.Parallel()
+	for _, x := range []float32{5_000_000, 1e12} {
+		cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, outliers(x)))
+		r := create(t, cfg)
+		_, err := calibrated(context.Background(), r, traintest.Listener{}.Preparing)
+		traintest.OneLine(t, err, "without one", cfg.Tune.From, "beyond 4194304, 1/4 of")
+		if !errors.Is(err, ErrNoGrid) {
+			t.Errorf("outliers of %g: %v", x, err)
+		}
+		// What the error advises works.
+		for _, m := range []bdia.Options{noGrid(bdia.Store, 0), noGrid(bdia.Recompute, 0)} {
+			cfg.Method, cfg.Schedule.Steps = m, 2
+			traintest.Trained(t, create(t, cfg), traintest.Listener{})
+		}
+	}
+}
+
+// TestDamagedNorm: where only the loss shows what is wrong, no learning rate has done it.
+func TestDamagedNorm(t *testing.T) {
+	t.Parallel()
+	r := create(t, tinyCompletionConfig(t, traintest.GPTFolder(t, func(be backend.Backend, m *model.GPT) {
+		p := m.Params()[slices.IndexFunc(m.Params(), func(p *tensor.Param) bool { return p.Name == "lnf.bias" })]
+		w := make([]float32, p.Value.Len())
+		w[0] = float32(math.NaN())
+		be.Upload(p.Value, w)
+	})))
+	_, err := calibrated(context.Background(), r, traintest.Listener{}.Preparing)
+	traintest.OneLine(t, err, "in an evaluation", "the weights are damaged")
+	if !errors.Is(err, model.ErrDiverged) {
+		t.Error(err)
+	}
+}
+
+// TestCalibrationLosses: they are those of the model on the first batches.
+func TestCalibrationLosses(t *testing.T) {
+	t.Parallel()
+	from := traintest.GPTFolder(t, outliers(70_000))
+	{
+		for _, change := range []func(*Config){
+			func(*Config) {},
+			func(c *Config) {
+				c.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.2, Targets: model.Targets{"all"}}
+			},
+			func(c *Config) { c.Tune.Freeze, c.Tune.Window = 2, 20 },
+		} {
+			cfg := tinyCompletionConfig(t, from)
+			change(&cfg)
+			r := create(t, cfg)
+			c, err := calibrated(context.Background(), r, traintest.Listener{}.Preparing)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := gptOf(t, *settings(r))
+			var onGrid, inFloat float64
+			losses := 0
+			for step := 1; step <= calibrationSteps; step++ {
+				b, err := task(r).StepBatch(step)
+				if err = cmp.Or(err, testkit.AddTo(&onGrid)(m.Loss(b, c.Grid)), testkit.AddTo(&inFloat)(m.Loss(b, bdia.NoGrid))); err != nil {
+					t.Fatal(err)
+				}
+				for _, id := range b.Targets {
+					if id != backend.Ignore {
+						losses++
+					}
+				}
+			}
+			if n := float64(losses); losses != c.Losses || c.GridLoss != onGrid/n || c.FloatLoss != inFloat/n {
+				t.Errorf("calibration %+v, %d losses %v and %v", c, losses, onGrid/n, inFloat/n)
+			}
+			if d := math.Abs(c.GridLoss - c.FloatLoss); d == 0 || d > 1 {
+				t.Errorf("a grid of %v changes the loss by %v", c.Grid, d)
+			}
+		}
+	}
+}
+
+// TestCalibrationProgress: a calibration tells how far it is, and ends within a batch
+// when it is told to.
+func TestCalibrationProgress(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, outliers(20_000))) // which takes a coarser grid
+	cfg.Pairs.BatchTokens = 2 * calibrationTokens
+	r := create(t, cfg)
+	var told []float64
+	if _, err := calibrated(context.Background(), r, func(_ string, done, total int64) { told = append(told, float64(done)/float64(total)) }); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(told); n < 2*3*calibrationSteps || told[0] != 0 || !(told[n-1] > 0.9 && told[n-1] < 1) {
+		t.Errorf("progress %v", told)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	calls := 0
+	_, err := calibrated(ctx, r, func(string, int64, int64) {
+		if calls++; calls == 3 { // after that of the beginning and the first part
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || calls != 3 {
+		t.Errorf("told to end in its first batch, it ends after %d parts: %v", calls, err)
+	}
+}
+
+// TestStopsBeforeCalibration: whatever ends a run before its first step, the process
+// that begins it gives it its grid.
+func TestStopsBeforeCalibration(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, outliers(70_000)))
+	r := create(t, cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if sum, err := r.Train(ctx, traintest.Listener{}); err != nil || !sum.Interrupted || sum.Calibration != nil {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	r = traintest.Open(t, r.Dir)
+	ctx, obs := traintest.CancelAt(3)
+	sum, err := r.Train(ctx, obs)
+	if err != nil || sum.Calibration == nil || sum.Calibration.Grid != 5 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	r = traintest.Open(t, r.Dir)
+	if sum := traintest.Trained(t, r, traintest.Listener{}); sum.Calibration != nil || settings(r).Method.Grid != 5 {
+		t.Errorf("a run that has begun, on a grid of %v: %+v", settings(r).Method.Grid, sum)
+	}
+	whole := create(t, cfg)
+	traintest.Trained(t, whole, traintest.Listener{})
+	sameTuned(t, r, whole)
+}
+
+// TestGridOfOnesOwn: a grid that was asked for stays, or is refused.
+func TestGridOfOnesOwn(t *testing.T) {
+	t.Parallel()
+	cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, outliers(70_000)))
+	cfg.Tune.AutoGrid = false
+	r := create(t, cfg)
+	_, err := r.Train(context.Background(), traintest.Listener{})
+	traintest.OneLine(t, err, "9 bits", "a grid of 5 bits")
+	if !errors.Is(err, ErrGrid) || settings(traintest.Open(t, r.Dir)).Method.Grid != 9 {
+		t.Error(err)
+	}
+	cfg.Method.Grid = 4
+	d := &traintest.Diary{}
+	if sum := traintest.Trained(t, create(t, cfg), d); sum.Calibration.Grid != 4 || !strings.HasPrefix(d.Lines[0], "note: Activations reach") {
+		t.Errorf("%+v\n%s", sum.Calibration, d.Lines)
+	}
+	cfg.Method = noGrid(bdia.Store, 0)
+	if sum := traintest.Trained(t, create(t, cfg), traintest.Listener{}); sum.Calibration != nil {
+		t.Errorf("a calibration without a grid: %+v", sum.Calibration)
+	}
+}

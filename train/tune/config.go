@@ -1,0 +1,135 @@
+// Package tune is fine-tuning: the task in which a trained language model learns to complete prompts, and, for package
+// train/text too, the settings and the model of a run that starts from a trained one.
+package tune
+
+import (
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+// Settings say which trained language model a run starts from, and what of it learns.
+type Settings struct {
+	From     string           `yaml:"from"`      // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
+	Base     string           `yaml:"base"`      // fingerprint of the weights there, by Prepare; empty: they are not checked
+	Window   int              `yaml:"window"`    // most tokens of a sample; 0: the model's context
+	Freeze   int              `yaml:"freeze"`    // first blocks that do not learn; above 0, tokens and positions do not either
+	LoRA     model.LoRAConfig `yaml:"lora"`      // adapters that learn instead of the weights; rank 0: none
+	AutoGrid bool             `yaml:"auto_grid"` // before its first step a run takes a coarser grid than the method's if the model needs one
+
+	// For prompts and completions.
+	Separator    Separator `yaml:"separator"`      // follows every prompt
+	LossOnPrompt bool      `yaml:"loss_on_prompt"` // prompts are learned too, not only their completions
+}
+
+// Separator is the text between a prompt and its completion.
+type Separator string
+
+// String is s in quotation marks.
+func (s Separator) String() string { return strconv.Quote(string(s)) }
+
+// MarshalYAML writes s in quotation marks: as YAML's library writes a lone line break, it reads nothing.
+func (s Separator) MarshalYAML() ([]byte, error) { return []byte(s.String()), nil }
+
+// DefaultSettings tune all weights, on a grid that holds them.
+func DefaultSettings() Settings {
+	lora := model.DefaultLoRA()
+	lora.Rank = 0
+	return Settings{LoRA: lora, AutoGrid: true, Separator: "\n"}
+}
+
+var (
+	// ErrUntrained is the error of frozen blocks or adapters in a run that begins with initial weights.
+	ErrUntrained = fmt.Errorf("train: %w: frozen blocks or adapters, and a model that has learned nothing yet; name a trained one to start from", train.ErrCombination)
+	// ErrAveraged is the error of adapters in a run that averages weights.
+	ErrAveraged = fmt.Errorf("train: %w: an average of weights, and adapters; leave out the average", train.ErrCombination)
+)
+
+// Validate reports the first thing wrong with what the language model m starts from, in a run with the loop l.
+func (t Settings) Validate(m model.GPTConfig, l train.LoopConfig) error {
+	switch {
+	case t.Window < 0 || t.Window > m.Context:
+		return fmt.Errorf("train: samples of %d tokens; the model has a context of %d", t.Window, m.Context)
+	case t.Freeze < 0 || t.Freeze > m.Layers:
+		return fmt.Errorf("train: %d frozen blocks; the model has %d", t.Freeze, m.Layers)
+	case t.From == "" && (t.Freeze > 0 || t.LoRA.Rank > 0):
+		return ErrUntrained
+	case !utf8.ValidString(string(t.Separator)): // which bdia.yaml cannot hold
+		return fmt.Errorf("train: the separator %s is not UTF-8", t.Separator)
+	case t.LoRA.Rank == 0:
+		return nil
+	case l.EMA > 0:
+		return ErrAveraged
+	}
+	return t.LoRA.ValidateFor(m, t.Freeze)
+}
+
+// SampleLength is the most tokens of a sample of text for the model m.
+func (t Settings) SampleLength(m model.GPTConfig) int {
+	if t.Window > 0 {
+		return t.Window
+	}
+	return m.Context
+}
+
+// StartFrom makes m the model of the folder dir: of Hugging Face, of a run, or its best. Dropout is what m has. A
+// folder with adapters beside another model is hub.ErrAdapters.
+func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
+	f, err := hub.Open(dir, hub.Options{Kind: convert.GPT2, WithoutText: true})
+	if err != nil {
+		return err
+	}
+	if f.Adapter != "" {
+		return fmt.Errorf("train: %s %w, beside another model: %w; merge them first", dir, hub.ErrAdapters, convert.ErrUnsupported)
+	}
+	of := f.GPTInfo.Config
+	of.EmbeddingDropout, of.AttentionDropout, of.ResidualDropout = m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout
+	*m, t.From = of, dir
+	return nil
+}
+
+// Identify notes which weights a new run starts from, and where they are.
+func (t *Settings) Identify(progress train.Progress) (err error) {
+	if t.From == "" {
+		return nil
+	}
+	progress("reading the model", 0, 1)
+	if t.Base, err = hub.Fingerprint(t.From); err != nil {
+		return err
+	}
+	return train.Absolute(&t.From)
+}
+
+// Fixed is t without what may change when a run goes on.
+func (t Settings) Fixed() Settings {
+	t.AutoGrid = false
+	return t
+}
+
+// Belongs reports a tokenizer, in dir, that is not the one of model m. A model that has learned elsewhere may have more
+// tokens than its tokenizer.
+func (t Settings) Belongs(tok tokenizer.Tokenizer, m model.GPTConfig, dir string) error {
+	if n := tok.VocabSize(); n > m.Vocab || n < m.Vocab && t.From == "" {
+		return fmt.Errorf("train: %s: the tokenizer has %d tokens, the model %d; they do not belong together", dir, n, m.Vocab)
+	}
+	return nil
+}
+
+// apply freezes what of m does not learn, and adds the adapters.
+func (t Settings) apply(m *model.GPT) error {
+	if t.Freeze > 0 {
+		if err := m.Freeze(t.Freeze); err != nil {
+			return err
+		}
+	}
+	if t.LoRA.Rank > 0 {
+		return m.AddLoRA(t.LoRA)
+	}
+	return nil
+}

@@ -1,0 +1,118 @@
+package tune
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
+	"github.com/bdia-go/bdia/train"
+)
+
+// GPT is a language model in training, and how it begins and is stored: what learners of text and of completions have
+// in common.
+type GPT struct {
+	*model.GPT
+	Backend  backend.Backend
+	Settings Settings
+	End      *int32 // the token that ends a text; nil: there is none
+}
+
+// NewGPT allocates the language model that a run of the settings t trains.
+func NewGPT(be backend.Backend, c model.GPTConfig, method bdia.Options, t Settings) (*GPT, error) {
+	m, err := model.NewGPT(be, c, method)
+	if err == nil {
+		err = t.apply(m)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &GPT{GPT: m, Backend: be, Settings: t}, nil
+}
+
+// Initialise draws initial weights, or loads those that the run starts from.
+func (g *GPT) Initialise(seed uint64) error {
+	if g.Settings.From == "" {
+		g.Init(seed)
+		return nil
+	}
+	g.InitLoRA(seed)
+	return g.readBase()
+}
+
+// Notes say where the model comes from and what of it learns.
+func (g *GPT) Notes() []string {
+	if g.Settings.From == "" {
+		return nil
+	}
+	notes := []string{"Starting from " + g.Settings.From}
+	if learned, all := count(g.Trainable()), count(g.Params()); learned != all {
+		notes = append(notes, fmt.Sprintf("Learned are %d numbers beside the model's %d (%.2g%%)", learned, all, 100*float64(learned)/float64(all)))
+	}
+	return notes
+}
+
+// count adds up the elements of parameters.
+func count(params []*tensor.Param) (n int64) {
+	for _, p := range params {
+		n += int64(p.Value.Len())
+	}
+	return n
+}
+
+// Record records the loss and the perplexity.
+func (g *GPT) Record(prefix string, s train.Score) []metric.Field {
+	return train.TokenFields(prefix, s)
+}
+
+// Unit is tokens.
+func (g *GPT) Unit() string { return "tokens" }
+
+// readBase fills the model with the weights that the run started from.
+func (g *GPT) readBase() error {
+	t := g.Settings
+	err := hub.CheckBase(t.From, t.Base)
+	if err == nil {
+		err = hub.ReadWeights(t.From, g.ReadWeights)
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("train: the model that this run started from is not there any more; put it back, or name its folder in %s, as tune.from: %w", hub.RunFile, err)
+	}
+	return err
+}
+
+// ReadModel fills the model from the folder dir of a run: all weights, or the adapters, and then the weights of the
+// model that the run started from.
+func (g *GPT) ReadModel(dir string) error {
+	if g.LoRA.Rank == 0 {
+		return hub.ReadWeights(dir, g.ReadWeights)
+	}
+	if err := g.readBase(); err != nil {
+		return err
+	}
+	return convert.LoadAdapter(g.Backend, g.GPT, dir)
+}
+
+// Files are the files of the model folder: with adapters, PEFT's.
+func (g *GPT) Files() []train.File {
+	config := train.File{Name: train.ConfigFile, Write: func(w io.Writer) error {
+		return convert.WriteGPT2Info(w, convert.GPT2Info{Config: g.Config, End: g.End})
+	}}
+	if g.LoRA.Rank == 0 {
+		return []train.File{config, {Name: train.WeightsFile, Params: g.Params(), Write: g.WriteWeights}}
+	}
+	return []train.File{config,
+		{Name: convert.AdapterConfigFile, Write: func(w io.Writer) error { return convert.WriteAdapterConfig(w, g.GPT, g.Settings.From) }},
+		{Name: convert.AdapterFile, Params: g.Adapters(), Write: func(w io.Writer) error { return convert.WriteAdapter(w, g.Backend, g.GPT) }}}
+}
+
+// WriteWeights and ReadWeights move the weights without adapters.
+func (g *GPT) WriteWeights(w io.Writer) error      { return convert.WriteGPT2(w, g.Backend, g.GPT) }
+func (g *GPT) ReadWeights(f convert.Tensors) error { return convert.ReadGPT2(g.Backend, g.GPT, f) }
