@@ -102,13 +102,11 @@ func (g *GPT) ReadModel(dir string) error {
 
 // Files are the files of the model folder: with adapters, PEFT's.
 func (g *GPT) Files() []train.File {
-	config := train.File{Name: train.ConfigFile, Write: func(w io.Writer) error {
-		return convert.WriteGPT2Info(w, convert.GPT2Info{Config: g.Config, End: g.End})
-	}}
+	whole := train.GPTFolder(g.Backend, g.GPT, g.End).Files() // config.json and all weights
 	if g.LoRA.Rank == 0 {
-		return []train.File{config, {Name: train.WeightsFile, Params: g.Params(), Write: g.WriteWeights}}
+		return whole
 	}
-	return []train.File{config,
+	return []train.File{whole[0],
 		{Name: convert.AdapterConfigFile, Write: func(w io.Writer) error { return convert.WriteAdapterConfig(w, g.GPT, g.Settings.From) }},
 		{Name: convert.AdapterFile, Params: g.Adapters(), Write: func(w io.Writer) error { return convert.WriteAdapter(w, g.Backend, g.GPT) }}}
 }
