@@ -43,7 +43,7 @@ var ErrCombination = errors.New("impossible combination")
 type When string
 
 const (
-	WhenAuto When = "auto" // now where it is possible, else end
+	WhenAuto When = "auto" // now if it is possible, else end
 	WhenNow  When = "now"  // each block at once, in the reverse walk: online back-propagation
 	WhenEnd  When = "end"  // all at the end of the step
 )

@@ -103,8 +103,8 @@ type File struct {
 	Write  func(io.Writer) error
 }
 
-// Saver writes files that stand beside the weights and do not change, into the run's folder and that of its best
-// weights. A tokenizer is one.
+// Saver writes files that stand beside the weights and do not change, for example a tokenizer's. It is called for the
+// folder of the run and for best/.
 type Saver interface {
 	Save(dir string) error
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/bdia-go/bdia/backend"
@@ -130,31 +129,6 @@ func (r *Run) fit(ctx context.Context, obs Observer) (*Calibration, error) {
 	return c, err
 }
 
-// openRecords continues the records of a run in a folder.
-func (l *loop) openRecords() (err error) {
-	if l.Dir == "" {
-		return nil
-	}
-	last := l.State.Step
-	if last == 0 {
-		last = -1 // start the records afresh
-	}
-	var again func([]metric.Field) bool
-	if l.State.EvalDue {
-		again = ofEvaluation
-	}
-	l.metrics, err = metric.OpenRun(l.Dir, last, again, l.Common().Loop.TensorBoard)
-	return err
-}
-
-// keep records fields.
-func (l *loop) keep(step int, fields []metric.Field) error {
-	if l.metrics == nil {
-		return nil
-	}
-	return l.metrics.Record(step, fields...)
-}
-
 // run is the loop: steps, and what happens between them.
 func (l *loop) run(ctx context.Context) error {
 	st := &l.State
@@ -241,104 +215,6 @@ func (l *loop) intact() string {
 	return fmt.Sprintf(" (the checkpoint of step %d in %s is intact)", l.saved, l.Dir)
 }
 
-// first evaluates the model as it is before this process changes it.
-func (l *loop) first(ctx context.Context) error {
-	if l.State.EvalDue {
-		err := l.after(ctx, l.State.Step)
-		l.sum.FirstVal = l.sum.LastVal
-		return err
-	}
-	val, ok, err := l.s.evaluate(ctx, false)
-	if l.broken(ctx, err) {
-		return nil
-	}
-	if err != nil || !ok {
-		return err
-	}
-	l.sum.FirstVal, l.sum.LastVal = val, val
-	if l.State.Step > 0 {
-		return nil
-	}
-	if l.s.options.Baseline { // the best has to be better than what was there
-		l.rank(val, 0)
-	}
-	l.obs.Evaluated(0, val, Unmeasured, false)
-	return l.keep(0, recordOf(l.s.Learner, "val/", val))
-}
-
-// record keeps the step's numbers, averaged over LogEvery steps.
-func (l *loop) record(step int, r StepResult) error {
-	w := &l.window
-	w.steps++
-	w.losses += r.Loss
-	w.units += r.Losses
-	l.sum.MaxAbs = max(l.sum.MaxAbs, r.MaxAbs)
-	rate := float64(w.units) / time.Since(w.since).Seconds()
-	l.State.Elapsed = l.before + time.Since(l.started).Seconds()
-	l.obs.Step(step, r, rate)
-	if !every(step, max(l.Common().Loop.LogEvery, 1)) {
-		return nil
-	}
-	fields := []metric.Field{{Name: "train/loss", Value: w.losses / float64(w.steps)}, {Name: "lr", Value: r.LR}, {Name: Unit(l.s.Learner) + "_per_second", Value: rate}}
-	if l.Common().Loop.Clip > 0 {
-		fields = append(fields, metric.Field{Name: "grad_norm", Value: r.GradNorm})
-	}
-	if r.MaxAbs > 0 {
-		fields = append(fields, metric.Field{Name: "max_abs", Value: r.MaxAbs})
-	}
-	w.steps, w.losses, w.units, w.since = 0, 0, 0, time.Now()
-	return l.keep(step, fields)
-}
-
-// evaluate measures the model and reports whether it is the best yet.
-func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
-	paused := time.Now()
-	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
-	var fields []metric.Field
-	train, ok, err := l.s.evaluate(ctx, true)
-	if err != nil {
-		return false, err
-	}
-	if ok {
-		fields = append(fields, recordOf(l.s.Learner, "train/eval_", train)...)
-	}
-	val, ok, err := l.s.evaluate(ctx, false)
-	if err != nil {
-		return false, err
-	}
-	l.sum.LastTrain = train
-	if ok {
-		l.sum.LastVal = val
-		if best = l.rank(val, step); !best {
-			l.State.BadEvals++
-		}
-		fields = append(fields, recordOf(l.s.Learner, "val/", val)...)
-	}
-	if len(fields) == 0 {
-		return false, nil
-	}
-	l.obs.Evaluated(step, val, train, best)
-	return best, l.keep(step, fields)
-}
-
-// rank notes val if it is the best score yet.
-func (l *loop) rank(val Score, step int) (best bool) {
-	if best = val.better(l.State); best {
-		l.State.BestLoss, l.State.BestAccuracy, l.State.BestStep, l.State.BadEvals = val.Loss, val.Accuracy, step, 0
-	}
-	return best
-}
-
-// ofEvaluation tells the record of an evaluation from that of a step.
-func ofEvaluation(fields []metric.Field) bool {
-	return !slices.ContainsFunc(fields, func(f metric.Field) bool { return f.Name == "train/loss" })
-}
-
-// bestScore is the best score that st remembers.
-func bestScore(st checkpoint.State) Score {
-	return Score{Loss: st.BestLoss, Accuracy: st.BestAccuracy}
-}
-
 // sample lets the model write something.
 func (l *loop) sample(step int) error {
 	s, ok := ability[Sampler](l.s.Learner)
@@ -370,12 +246,4 @@ func (l *loop) saveAt(step int, best bool) error {
 		return nil
 	}
 	return l.figure()
-}
-
-// figure draws what the run has measured. That takes longer with every record, so the
-// next time is put off until this one is a small share of the run.
-func (l *loop) figure() error {
-	began := time.Now()
-	defer func() { l.figureDue, l.nextFigure = false, time.Now().Add(20*time.Since(began)) }()
-	return l.Figure(l.Dir)
 }

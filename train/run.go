@@ -35,7 +35,7 @@ var ErrExists = errors.New("folder holds a run already")
 
 // Create prepares a new run of t in dir: it makes the data, for example a tokenizer and token shards, and saves the
 // settings, completed by what the data decide. progress, if not nil, hears how far the data have been read. A folder in
-// which Create failed is no run: Create may be called on it again. Close the run; a task whose Create failed is closed.
+// which Create failed is no run: Create may be called on it again. Close the run; if Create fails, the task is closed.
 func Create(ctx context.Context, dir string, t Task, progress Progress) (*Run, error) {
 	if progress == nil {
 		progress = func(string, int64, int64) {}

@@ -23,7 +23,7 @@ const (
 const (
 	trainedFile   = "state/weights.safetensors" // the weights being trained, if those in use are their average
 	optimizerFile = "state/optimizer.safetensors"
-	optimizerKey  = "optimizer"  // of the file's metadata: whose state it holds
+	optimizerKey  = "optimizer"  // in the file's metadata: the optimiser
 	stateBitsKey  = "state_bits" // and in how many bits; without it, 32
 )
 

@@ -113,7 +113,7 @@ type StepResult struct {
 	Loss     float64 // mean over the batch in nats, a token or an image, before the update
 	Losses   int     // of the batch: tokens or images
 	LR       float64
-	GradNorm float64 // before clipping; 0 where it was not measured
+	GradNorm float64 // before clipping; 0: it was not measured
 	MaxAbs   float64 // largest |x| of the residual stream; 0 without a grid
 }
 

@@ -14,7 +14,7 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 )
 
-// Progress hears how far a preparation is. It may be nil where it is taken, and never is where it is called.
+// Progress hears how far a preparation is.
 type Progress func(what string, done, total int64)
 
 // Task is what a run learns: settings, data and model of one kind. Packages train/text, train/pairs, train/images and

@@ -77,14 +77,14 @@ func (c Config) batchOptions() images.BatchOptions {
 // DataConfig says which images are learned, and for how long.
 type DataConfig struct {
 	Path           string           `yaml:"path"`            // data set: see package data/images
-	Test           string           `yaml:"test"`            // validation set; empty: that of path, or a part of it
-	ValFraction    float64          `yaml:"val_fraction"`    // share of each class held out where there is no validation set
+	Test           string           `yaml:"test"`            // validation set; empty: the one in path, or a part of it
+	ValFraction    float64          `yaml:"val_fraction"`    // share of each class held out if there is no validation set
 	Subset         int              `yaml:"subset"`          // learn only so many images, as many of each class; 0: all
 	SplitSeed      uint64           `yaml:"split_seed"`      // draws the subset and the images held out
 	OnCorrupt      images.OnCorrupt `yaml:"on_corrupt"`      // fatal or skip: images that cannot be decoded
 	LabelSmoothing float64          `yaml:"label_smoothing"` // share of a target that is spread over all classes
 	Epochs         float64          `yaml:"epochs"`          // length of the run, which sets the schedule's steps; 0: these count
-	From           string           `yaml:"from"`            // model folder whose weights the run starts with; empty: initial ones
+	From           string           `yaml:"from"`            // model folder with the weights that the run starts with; empty: initial ones
 }
 
 // Validate reports the first setting that cannot be.

@@ -24,7 +24,7 @@ type vision struct {
 	config        Config
 	batches       pixelSource
 	classes       []string     // names
-	val, training *images.Set  // to be evaluated; nil where there are none
+	val, training *images.Set  // to be evaluated; nil: there are none
 	buffers       eval.Buffers // of a micro-batch
 	remarks       []string
 }

@@ -86,7 +86,7 @@ func (t *Task) Prepare(ctx context.Context, _ string, progress train.Progress) e
 	return nil
 }
 
-// Reopen prepares to open the images of the run in dir, whose classes have to be the ones of its model.
+// Reopen prepares to open the images of the run in dir. Their classes have to be the ones of its model.
 func (t *Task) Reopen(dir string) error {
 	was, err := convert.ReadViTConfig(dir)
 	if err == nil {
@@ -143,8 +143,8 @@ func (t *Task) random() randomPixels {
 	return randomPixels{t.Settings.Loop.Seed, t.Settings.ViT.Classes}
 }
 
-// RandomBatch fills b with uniformly random pixels, of mean 0 and standard deviation 1, and classes: those of a step of
-// Random.
+// RandomBatch fills b with uniformly random pixels, of mean 0 and standard deviation 1, and classes: the batch of a
+// step of Random.
 func (t *Task) RandomBatch(step int, b model.ImageBatch) {
 	_ = t.random().Batch(step, 0, b.Size, b.Pixels, b.Targets)
 }

@@ -39,7 +39,7 @@ func (c Config) Validate() error {
 		c.Pairs.Validate(), c.Common.Validate(), c.Fits(c.Seq2Seq.Fits))
 }
 
-// BatchError is the error of a batch that is to have so many samples, where it has as many pairs as its tokens allow.
+// BatchError is the error of a batch with a number of samples: a batch of pairs has as many as its tokens allow.
 type BatchError struct{ Batch, MicroBatch int }
 
 // Error says what to use instead.
@@ -63,8 +63,8 @@ type DataConfig struct {
 	pairs.Files  `yaml:",inline"`
 	ValSource    string           `yaml:"val_source"` // validation pairs, in files of the same format; empty: a share of them
 	ValTarget    string           `yaml:"val_target"`
-	pairs.Split  `yaml:",inline"` // of what is held out; its share for validation where there is no ValSource
-	pairs.Filter `yaml:",inline"` // of all pairs but those of ValSource
+	pairs.Split  `yaml:",inline"` // of what is held out; its share for validation counts without ValSource
+	pairs.Filter `yaml:",inline"` // of all pairs but the ones in ValSource
 
 	OnBad       pairs.Policy `yaml:"on_bad"`       // skip or fatal: sentences that are no text
 	OnLong      pairs.Policy `yaml:"on_long"`      // skip, truncate or fatal: sentences longer than the model's positions

@@ -25,7 +25,7 @@ type translation struct {
 	cfg           Config
 	sets          *Sets // nil: the tokens are made up
 	batches       Source
-	val, training *pairs.Sequential // to be evaluated; nil where there are none
+	val, training *pairs.Sequential // to be evaluated; nil: there are none
 	room          *pairs.Batch      // of the batch at hand; grows to the largest
 }
 
@@ -48,8 +48,7 @@ func (t *translation) Size(step int) (samples, losses int, err error) {
 	return s.B, s.Targets, err
 }
 
-// Largest lists the steps whose batches no other one's exceeds in every size: what
-// takes memory grows with each of them.
+// Largest lists the steps with batches that no other batch exceeds in every size: memory grows with each size.
 func (t *translation) Largest() ([]int, error) {
 	var f Frontier
 	for step := 1; step <= t.cfg.Schedule.Steps; step++ {

@@ -36,7 +36,7 @@ func (c DataConfig) textOptions() pairs.Options {
 	return o
 }
 
-// valOptions are how those of ValSource are read: all that can be used.
+// valOptions are how the pairs of ValSource are read: all that can be used.
 func (c DataConfig) valOptions() pairs.Options {
 	o := pairs.Options{Files: c.Files, Filter: pairs.Filter{KeepDuplicates: true}, OnBad: c.OnBad}
 	o.Files.Source, o.Files.Target = c.ValSource, c.ValTarget
@@ -111,7 +111,7 @@ func (p *Sets) Encode(ctx context.Context, dir string, c DataConfig, e Encoding,
 	return nil
 }
 
-// vocabularies are those of the stored sets.
+// vocabularies are the vocabularies of the stored sets.
 func (p *Sets) vocabularies() (source, target pairs.Vocabulary) {
 	of := func(tok tokenizer.Tokenizer) pairs.Vocabulary {
 		return pairs.Vocabulary{Size: tok.VocabSize(), Fingerprint: tokenizer.Fingerprint(tok)}
@@ -151,7 +151,7 @@ func (p *Sets) Close() error {
 	return err
 }
 
-// Set returns the pairs of a part; nil where there are none.
+// Set returns the pairs of a part; nil if there are none.
 func (p *Sets) Set(part pairs.Part) *pairs.Set { return p.sets[part] }
 
 // Example is a pair for samples: held out, if any is.

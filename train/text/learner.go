@@ -102,7 +102,7 @@ func (l *language) Sample() (string, error) {
 	}
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = max(l.config.Loop.SampleTokens, 1), l.config.Method.Grid
-	o.NoCache = true // whose memory may be more than a step of training takes
+	o.NoCache = true // its memory may be more than a step of training takes
 	return generate.Text(l.GPT.GPT, l.text.Tokenizer, ids, o)
 }
 

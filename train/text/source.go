@@ -74,7 +74,7 @@ func (t *Task) Prompt() ([]int32, error) {
 type windows struct {
 	batches  tokenSource
 	val      *data.Sequential // nil where nothing is held out
-	training *data.Sequential // of training text; nil where it is not evaluated
+	training *data.Sequential // of training text; nil: it is not evaluated
 }
 
 // windows checks that the texts are long enough and cuts them.
@@ -98,9 +98,8 @@ func (t *Task) windows() (w windows, err error) {
 }
 
 // reader returns tok as it reads the text. In a text to learn from, unlike in a
-// prompt, a special token is ordinary text as long as nobody says otherwise: a
-// manual of language models, or the source of this program, must not be cut
-// where it names one.
+// prompt, a special token is ordinary text unless the settings say otherwise: a
+// manual of language models must not be cut at the place that names one.
 func (d DataConfig) reader(tok tokenizer.Tokenizer) tokenizer.Tokenizer {
 	if d.Special {
 		return tok
@@ -124,8 +123,7 @@ func (d DataConfig) Open() (*data.Source, error) {
 	return data.Open(d.Path, data.SourceOptions{Extensions: d.Extensions, MaxBytes: d.MaxBytes})
 }
 
-// makeTokenizer makes the tokenizer that d asks for, from the text where it has
-// to be trained.
+// makeTokenizer loads the tokenizer that d asks for, or trains it on the text.
 func makeTokenizer(ctx context.Context, d DataConfig, src *data.Source, progress train.Progress) (tokenizer.Tokenizer, error) {
 	if d.Tokenizer != tokenizer.KindChar && d.Tokenizer != tokenizer.KindBPE {
 		return tokenizer.Load(d.Tokenizer)

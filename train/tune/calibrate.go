@@ -14,7 +14,7 @@ import (
 )
 
 // A model that was trained elsewhere has no grid, and its residual stream can have
-// outliers of thousands. Calibration looks for the finest grid whose exact range
+// outliers of thousands. Calibration looks for the finest grid with an exact range that
 // holds it, with headroom for what training adds.
 
 const (
@@ -125,7 +125,7 @@ const (
 )
 
 // run has f run the samples of b, some at a time, the first of which has a number. The
-// bits are those of all at once.
+// bits are the same as of all at once.
 func (p *passes) run(b model.Batch, f func(some model.Batch, first int) error) error {
 	T := len(b.Inputs) / b.Size
 	n := max(1, calibrationTokens/T)
@@ -194,8 +194,8 @@ func survey(p *passes, t train.Task, s Settings, be backend.Backend, load bool) 
 	return c, nil
 }
 
-// gridless is the error of the model in dir, whose states have failed on the coarsest
-// grid: with err, where it is not for the headroom alone.
+// gridless is the error of the model in dir when its states fail on the coarsest grid, with err, or
+// for the headroom alone, when err is nil.
 func gridless(dir string, err error) error {
 	var out *bdia.RangeError
 	if errors.As(err, &out) && (math.IsNaN(out.Value) || math.IsInf(out.Value, 0)) {

@@ -26,7 +26,7 @@ type completion struct {
 	pairs         trainpairs.Source
 	val, training *pairs.Sequential // to be evaluated; nil: there are none
 	two           *pairs.Batch      // prompts and completions apart
-	joined        completionBatch   // the same, as the model takes them: those of step at
+	joined        completionBatch   // the same, as the model takes them, of step at
 	at            int
 }
 
@@ -46,8 +46,8 @@ func newCompletion(be backend.Backend, c Config, source trainpairs.Source) (*com
 }
 
 // join makes b of prompts and completions. Row i is both and the end; its inputs
-// are all but the last token, its targets all but the first. An id of padding is
-// that of the end.
+// are all but the last token, its targets all but the first. Padding has the id
+// of the end.
 func (b *completionBatch) join(two *pairs.Batch, lossOnPrompt bool) {
 	T := 0
 	for i := range two.B {
@@ -105,7 +105,7 @@ func (c *completion) Size(step int) (samples, losses int, err error) {
 	return c.joined.Size, c.joined.losses, err
 }
 
-// Largest lists the steps whose batches no other one exceeds in samples and length.
+// Largest lists the steps with batches that no other batch exceeds in samples and length.
 func (c *completion) Largest() ([]int, error) {
 	var f trainpairs.Frontier
 	for step := 1; step <= c.config.Schedule.Steps; step++ {
