@@ -16,6 +16,9 @@ import (
 //	folder, err := hub.Open("gpt2", hub.Options{})
 //	...
 //	run, err := train.Pretrained{Folder: folder, Source: source}.Start("tuned", options)
+//
+// States of a large model may be too large for the grid of options.Method (bdia.RangeError): take a coarser one then.
+// Package train/tune measures the model and chooses a grid by itself.
 type Pretrained struct {
 	Folder  *hub.Folder // without adapters
 	Source  Source[model.Batch]
