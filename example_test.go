@@ -60,7 +60,7 @@ func Example() {
 	for step := 1; step <= 40; step++ {
 		sink.step = step
 		pass := backend.Pass{Train: true, Seed: 1, Step: step}
-		losses, err := m.Step(batch, pass, 1/float32(tokens), sink)
+		losses, err := m.MicroStep(batch, pass, 1/float32(tokens), sink)
 		if err != nil {
 			fmt.Println(err)
 			return

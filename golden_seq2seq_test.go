@@ -75,7 +75,7 @@ func goldenSeq2Seq(t *testing.T, g *golden.File, be backend.Backend, memory bdia
 	}
 	sink := &memorySink{collect: collect{be: be, grads: map[string][]float32{}}, m: m}
 	var sum float64
-	if err := testkit.AddTo(&sum)(m.Step(batch, backend.Pass{Train: true}, float32(1/tokens), sink)); err != nil {
+	if err := testkit.AddTo(&sum)(m.MicroStep(batch, backend.Pass{Train: true}, float32(1/tokens), sink)); err != nil {
 		t.Fatal(err)
 	}
 	for side := range stacks {

@@ -138,7 +138,7 @@ func (c trial) run(t *testing.T) outcome {
 		}
 		part := model.Batch{Size: n, Inputs: b.Inputs[first*T : (first+n)*T], Targets: b.Targets[first*T : (first+n)*T]}
 		pass := backend.Pass{Train: true, Seed: 31, Step: 6, Sample: first}
-		if err := testkit.AddTo(&out.loss)(m.Step(part, pass, float32(1/float64(c.samples*T)), sink)); err != nil {
+		if err := testkit.AddTo(&out.loss)(m.MicroStep(part, pass, float32(1/float64(c.samples*T)), sink)); err != nil {
 			t.Fatal(err)
 		}
 		if out.up == nil {

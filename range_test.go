@@ -89,7 +89,7 @@ func TestRangeGuard(t *testing.T) {
 					sink := newKeepAll(be, m.Params())
 					mark := be.Mark()
 					var sum float64
-					err := testkit.AddTo(&sum)(m.Step(b, backend.Pass{Train: true, Step: 77, Sample: 100}, 1, sink))
+					err := testkit.AddTo(&sum)(m.MicroStep(b, backend.Pass{Train: true, Step: 77, Sample: 100}, 1, sink))
 					if sink.closed != 0 {
 						t.Errorf("%d groups of gradients were handed over", sink.closed)
 					}

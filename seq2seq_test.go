@@ -96,7 +96,7 @@ func (c pairTrial) run(t *testing.T) outcome {
 			}
 		}
 		pass := backend.Pass{Train: true, Seed: 31, Step: 6, Sample: first}
-		if err := testkit.AddTo(&out.loss)(m.Step(cut(all, first, first+n), pass, 1.0/16, sink)); err != nil {
+		if err := testkit.AddTo(&out.loss)(m.MicroStep(cut(all, first, first+n), pass, 1.0/16, sink)); err != nil {
 			t.Fatal(err)
 		}
 		first += n

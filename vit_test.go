@@ -83,7 +83,7 @@ func (c vitTrial) run(t *testing.T) outcome {
 		part := model.ImageBatch{Size: n, Pixels: b.Pixels[first*c.model.Pixels():][:n*c.model.Pixels()],
 			Targets: b.Targets[first*c.model.Classes:][:n*c.model.Classes]}
 		pass := backend.Pass{Train: true, Seed: 31, Step: 6, Sample: first}
-		if err := testkit.AddTo(&out.loss)(m.Step(part, pass, 0.25, sink)); err != nil {
+		if err := testkit.AddTo(&out.loss)(m.MicroStep(part, pass, 0.25, sink)); err != nil {
 			t.Fatal(err)
 		}
 		if out.up == nil {

@@ -46,7 +46,7 @@ func TestEachPairBatch(t *testing.T) {
 	t.Parallel()
 	set := pairSet(t, 100)
 	for _, most := range []int{0, 1, 30, 100, 1000} {
-		n, buf := 0, pairs.NewBatch(pairs.Room{})
+		n, buf := 0, pairs.NewBatch(pairs.Capacity{})
 		var lengths []int
 		if err := EachPairBatch(t.Context(), set, most, buf, func(b *pairs.Batch) error {
 			n += b.B
@@ -67,7 +67,7 @@ func TestEachPairBatch(t *testing.T) {
 // TestEachPairBatchStops checks that an error of do and the end of the context stop it.
 func TestEachPairBatchStops(t *testing.T) {
 	t.Parallel()
-	set, buf, wrong := pairSet(t, 30), pairs.NewBatch(pairs.Room{}), errors.New("wrong")
+	set, buf, wrong := pairSet(t, 30), pairs.NewBatch(pairs.Capacity{}), errors.New("wrong")
 	if err := EachPairBatch(t.Context(), set, 0, buf, func(*pairs.Batch) error { return wrong }); err != wrong {
 		t.Errorf("got %v", err)
 	}

@@ -75,7 +75,7 @@ func TestOwnBlockGradients(t *testing.T) {
 		t.Errorf("%d parameters, want %d", len(m.Params()), want)
 	}
 	b := newBatch(m.Config, 2)
-	checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
+	checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.MicroStep(b, trainPass, 1, s) })
 }
 
 // TestOwnBlocksReversible: the reversible mode gives them the losses and gradients of stored activations, bit for bit.
@@ -86,7 +86,7 @@ func TestOwnBlocksReversible(t *testing.T) {
 		opt := bdia.DefaultOptions()
 		opt.Memory = memory
 		m := newOwn(t, be, opt)
-		losses, err := m.Step(newBatch(m.Config, 3), trainPass, 1, newSink(be, m.Params()))
+		losses, err := m.MicroStep(newBatch(m.Config, 3), trainPass, 1, newSink(be, m.Params()))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -119,7 +119,7 @@ func TestOwnBlocksLearn(t *testing.T) {
 	pass := trainPass
 	for range 30 {
 		pass.Step++
-		losses, err := m.Step(b, pass, 1/float32(len(b.Inputs)), descend{be})
+		losses, err := m.MicroStep(b, pass, 1/float32(len(b.Inputs)), descend{be})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -189,7 +189,7 @@ func TestOptionsShare(t *testing.T) {
 	}
 	var grads [2][][]float32
 	for i, m := range []*model.GPT{m, other} {
-		if _, err := m.Step(newBatch(c, 2), trainPass, 1, newSink(be, m.Trainable())); err != nil {
+		if _, err := m.MicroStep(newBatch(c, 2), trainPass, 1, newSink(be, m.Trainable())); err != nil {
 			t.Fatal(err)
 		}
 		for _, p := range m.Trainable() {

@@ -54,7 +54,7 @@ func TestStochasticDepth(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Step(newImages(c, 2), trainPass, 1, newSink(d, m.Params())); err != nil {
+		if _, err := m.MicroStep(newImages(c, 2), trainPass, 1, newSink(d, m.Params())); err != nil {
 			t.Fatal(err)
 		}
 		if got := fmt.Sprint(d.of); got != want {

@@ -112,7 +112,7 @@ func (m *GPT) WithOptions(opt bdia.Options) (*GPT, error) {
 // tied head does not list the embedding twice.
 func (m *GPT) Params() []*tensor.Param { return m.params }
 
-// MaxAbs returns the largest |x| of the residual stream in the latest Step on a grid.
+// MaxAbs returns the largest |x| of the residual stream in the latest MicroStep on a grid.
 func (m *GPT) MaxAbs() float64 { return m.Stack.MaxAbs() }
 
 // Init draws GPT-2's initial weights from seed.
@@ -131,12 +131,12 @@ func (m *GPT) Init(seed uint64) {
 	m.head.Norm.Init()
 }
 
-// Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.
-// For the gradients of the mean loss, scale is 1 over the tokens of the whole batch, of which b may be a part. Step
-// returns the loss of every token in nats (Size*T), 0 for backend.Ignore, in memory that the model's next pass
-// overwrites (see AddLosses). It fails, before any gradient reaches sink, when the model cannot take b (ErrBatch), the
-// loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
-func (m *GPT) Step(b Batch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
+// MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
+// sink. For the gradients of the mean loss, scale is 1 over the tokens of the whole batch, of which b may be a part.
+// MicroStep returns the loss of every token in nats (Size*T), 0 for backend.Ignore, in memory that the model's next
+// pass overwrites (see AddLosses). It fails, before any gradient reaches sink, when the model cannot take b
+// (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+func (m *GPT) MicroStep(b Batch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err
 	}
@@ -225,8 +225,8 @@ func (m *GPT) forward(ids tensor.Tensor, pass backend.Pass) (tensor.Tensor, erro
 	return m.Stack.Forward()
 }
 
-// Loss returns the losses of b as Step does, without training. States are rounded to grid, or not for bdia.NoGrid. It
-// fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
+// Loss returns the losses of b as MicroStep does, without training. States are rounded to grid, or not for
+// bdia.NoGrid. It fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
 func (m *GPT) Loss(b Batch, grid bdia.Grid) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err

@@ -150,7 +150,7 @@ func TestBadBatches(t *testing.T) {
 		b := newBatch(c, 2)
 		change(&b)
 		var sum float64
-		if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
+		if err := testkit.AddTo(&sum)(m.MicroStep(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
 			t.Errorf("%s: Step: error %v", name, err)
 		}
 		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.NoGrid)); !errors.Is(err, model.ErrBatch) {
@@ -180,7 +180,7 @@ func TestStepsAlike(t *testing.T) {
 	mark := be.Mark()
 	run := func(pass backend.Pass) float64 {
 		var sum float64
-		if err := testkit.AddTo(&sum)(m.Step(b, pass, 1, s)); err != nil {
+		if err := testkit.AddTo(&sum)(m.MicroStep(b, pass, 1, s)); err != nil {
 			t.Fatal(err)
 		}
 		return sum
@@ -223,7 +223,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 				if got := testing.AllocsPerRun(20, func() {
 					var sum float64
 					pass.Step++
-					if err := testkit.AddTo(&sum)(m.Step(b, pass, 1, s)); err != nil {
+					if err := testkit.AddTo(&sum)(m.MicroStep(b, pass, 1, s)); err != nil {
 						t.Fatal(err)
 					}
 					if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {

@@ -51,7 +51,7 @@ func checkGradients(t *testing.T, c model.GPTConfig, opt bdia.Options) {
 	be := newCPU(t, 1)
 	m := newModel(t, be, c, opt)
 	b := newBatch(c, 2)
-	checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
+	checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.MicroStep(b, trainPass, 1, s) })
 }
 
 // checkSlopes holds the gradients of a step against the slopes of its loss.
@@ -127,7 +127,7 @@ func TestGradientsOnAFineGrid(t *testing.T) {
 			m := newModel(t, be, c, opt)
 			s := newSink(be, m.Params())
 			var sum float64
-			if err := testkit.AddTo(&sum)(m.Step(newBatch(c, 3), trainPass, 1, s)); err != nil {
+			if err := testkit.AddTo(&sum)(m.MicroStep(newBatch(c, 3), trainPass, 1, s)); err != nil {
 				t.Fatal(err)
 			}
 			all[exact] = map[string][]float32{"loss": {float32(sum)}}
@@ -149,7 +149,7 @@ func TestGradientIsLinearInScale(t *testing.T) {
 	m := newModel(t, be, c, bdia.DefaultOptions())
 	s, b := newSink(be, m.Params()), newBatch(c, 2)
 	var one, quarter float64
-	if err := testkit.AddTo(&one)(m.Step(b, trainPass, 1, s)); err != nil {
+	if err := testkit.AddTo(&one)(m.MicroStep(b, trainPass, 1, s)); err != nil {
 		t.Fatal(err)
 	}
 	first := map[string][]float32{}
@@ -158,7 +158,7 @@ func TestGradientIsLinearInScale(t *testing.T) {
 		first[p.Name] = read(be, p.Grad)
 		be.Zero(p.Grad)
 	}
-	if err := testkit.AddTo(&quarter)(m.Step(b, trainPass, 0.25, s)); err != nil {
+	if err := testkit.AddTo(&quarter)(m.MicroStep(b, trainPass, 0.25, s)); err != nil {
 		t.Fatal(err)
 	}
 	if one != quarter {

@@ -44,7 +44,7 @@ func TestAdapterGradients(t *testing.T) {
 				be := newCPU(t, 1)
 				m := adapted(t, be, c, lora, plain(gamma))
 				b := newBatch(c, 2)
-				checkSlopes(t, be, m.Trainable(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
+				checkSlopes(t, be, m.Trainable(), func(s bdia.Sink) ([]float32, error) { return m.MicroStep(b, trainPass, 1, s) })
 			})
 		}
 	}
@@ -98,7 +98,7 @@ func TestAdaptersAlone(t *testing.T) {
 			for range 20 {
 				last = 0
 				pass.Step++
-				if err := testkit.AddTo(&last)(m.Step(b, pass, 1.0/15, descend{be})); err != nil {
+				if err := testkit.AddTo(&last)(m.MicroStep(b, pass, 1.0/15, descend{be})); err != nil {
 					t.Fatal(err)
 				}
 				if first == 0 {
@@ -220,7 +220,7 @@ func TestIgnoredTargets(t *testing.T) {
 	}
 	s := newSink(be, m.Params())
 	var sum float64
-	if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); err != nil || sum != 0 {
+	if err := testkit.AddTo(&sum)(m.MicroStep(b, trainPass, 1, s)); err != nil || sum != 0 {
 		t.Errorf("loss %v, error %v without targets", sum, err)
 	}
 	for _, p := range m.Params() {
@@ -290,7 +290,7 @@ func TestDecodingWithAdapters(t *testing.T) {
 	ids := []int32{3, 1, 4, 1, 5}
 	want := make([]float32, c.Vocab)
 	m.NextLogits(want, ids, bdia.DefaultGrid)
-	if _, err := m.Step(newBatch(c, 2), trainPass, 1, newSink(be, m.Trainable())); err != nil {
+	if _, err := m.MicroStep(newBatch(c, 2), trainPass, 1, newSink(be, m.Trainable())); err != nil {
 		t.Fatal(err)
 	}
 	d, err := m.Decode(1, c.Context, bdia.DefaultGrid)

@@ -169,12 +169,13 @@ func (m *Seq2Seq) Init(seed uint64) {
 	m.head.Norm.Init()
 }
 
-// Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.
-// For the gradients of the mean loss, scale is 1 over the target tokens of the whole batch, of which b may be a part.
-// Step returns the loss of every target in nats (B*T), label smoothing included, 0 for backend.Ignore, in memory that
-// the model's next pass overwrites (see AddLosses). It fails, before any gradient reaches sink, when the model cannot
-// take b (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
-func (m *Seq2Seq) Step(b PairBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
+// MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
+// sink. For the gradients of the mean loss, scale is 1 over the target tokens of the whole batch, of which b may be a
+// part. MicroStep returns the loss of every target in nats (B*T), label smoothing included, 0 for backend.Ignore, in
+// memory that the model's next pass overwrites (see AddLosses). It fails, before any gradient reaches sink, when the
+// model cannot take b (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range
+// (bdia.ErrRange).
+func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err
 	}
@@ -296,12 +297,12 @@ func (m *Seq2Seq) Drift(b PairBatch, pass backend.Pass, stack *bdia.Stack, repor
 	return stack.Drift(report)
 }
 
-// MaxAbs returns the largest |x| of both residual streams in the latest Step on a
+// MaxAbs returns the largest |x| of both residual streams in the latest MicroStep on a
 // grid.
 func (m *Seq2Seq) MaxAbs() float64 { return max(m.Encoder.MaxAbs(), m.Decoder.MaxAbs()) }
 
-// Loss returns the losses of b as Step does, without training and label smoothing. States are rounded to grid, or not
-// for bdia.NoGrid. It fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
+// Loss returns the losses of b as MicroStep does, without training and label smoothing. States are rounded to grid, or
+// not for bdia.NoGrid. It fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
 func (m *Seq2Seq) Loss(b PairBatch, grid bdia.Grid) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func TestSeq2SeqLearns(t *testing.T) {
 	for step := range steps {
 		b, _, targets := batch(step)
 		var sum float64
-		if err := testkit.AddTo(&sum)(m.Step(b, backend.Pass{Train: true, Seed: 1, Step: step}, 1/float32(targets), s)); err != nil {
+		if err := testkit.AddTo(&sum)(m.MicroStep(b, backend.Pass{Train: true, Seed: 1, Step: step}, 1/float32(targets), s)); err != nil {
 			t.Fatal(err)
 		}
 		o.Update(m.Params(), step+1, 3e-3*min(1, float64(step+1)/50))

@@ -81,7 +81,7 @@ func TestSeq2SeqGradients(t *testing.T) {
 				be := newCPU(t, 1)
 				m := newSeq2Seq(t, be, c, plain(gamma))
 				b := newPairs(c, 3)
-				checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
+				checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.MicroStep(b, trainPass, 1, s) })
 			})
 		}
 	}
@@ -252,7 +252,7 @@ func TestSeq2SeqBadBatches(t *testing.T) {
 		b := newPairs(c, 2)
 		bad.change(&b)
 		var sum float64
-		if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
+		if err := testkit.AddTo(&sum)(m.MicroStep(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
 			t.Errorf("%s: Step: error %v", name, err)
 		}
 		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.NoGrid)); !errors.Is(err, model.ErrBatch) {
@@ -302,7 +302,7 @@ func TestSeq2SeqStepsDoNotAllocate(t *testing.T) {
 	if got := testing.AllocsPerRun(20, func() {
 		var sum float64
 		pass.Step++
-		if err := testkit.AddTo(&sum)(m.Step(b, pass, 1, s)); err != nil {
+		if err := testkit.AddTo(&sum)(m.MicroStep(b, pass, 1, s)); err != nil {
 			t.Fatal(err)
 		}
 		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.DefaultGrid)); err != nil {
@@ -335,7 +335,7 @@ func TestSeq2SeqPlan(t *testing.T) {
 						s = newSink(be, m.Params())
 					}
 					var sum float64
-					if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); err != nil {
+					if err := testkit.AddTo(&sum)(m.MicroStep(b, trainPass, 1, s)); err != nil {
 						t.Fatal(err)
 					}
 					if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
@@ -379,7 +379,7 @@ func TestSeq2SeqMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Step(model.NewPairBatch(64, 32, 32), trainPass, 1, passing{be}); err != nil {
+		if _, err := m.MicroStep(model.NewPairBatch(64, 32, 32), trainPass, 1, passing{be}); err != nil {
 			t.Fatal(err)
 		}
 		return be.Peak().Total

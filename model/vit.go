@@ -126,7 +126,7 @@ func (m *ViT) Params() []*tensor.Param { return m.params }
 // Trainable is Params: every parameter learns.
 func (m *ViT) Trainable() []*tensor.Param { return m.params }
 
-// MaxAbs returns the largest |x| of the residual stream in the latest Step on a grid.
+// MaxAbs returns the largest |x| of the residual stream in the latest MicroStep on a grid.
 func (m *ViT) MaxAbs() float64 { return m.Stack.MaxAbs() }
 
 // Init draws timm's initial weights from seed.
@@ -138,12 +138,12 @@ func (m *ViT) Init(seed uint64) {
 	m.head.Init(seed, 8)
 }
 
-// Step runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to sink.
-// For the gradients of the mean loss, scale is 1 over the images of the whole batch, of which b may be a part. Step
-// returns the loss of every image in nats (Size), in memory that the model's next pass overwrites (see AddLosses). It
-// fails, before any gradient reaches sink, when the model cannot take b (ErrBatch), the loss is not finite
-// (ErrDiverged) or a state left the exact range (bdia.ErrRange).
-func (m *ViT) Step(b ImageBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
+// MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
+// sink. For the gradients of the mean loss, scale is 1 over the images of the whole batch, of which b may be a part.
+// MicroStep returns the loss of every image in nats (Size), in memory that the model's next pass overwrites (see
+// AddLosses). It fails, before any gradient reaches sink, when the model cannot take b (ErrBatch), the loss is not
+// finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+func (m *ViT) MicroStep(b ImageBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err
 	}
@@ -193,8 +193,8 @@ func (m *ViT) Drift(b ImageBatch, pass backend.Pass, report func(k int, rms, lar
 	return m.Stack.Drift(report)
 }
 
-// Loss returns the losses of b as Step does, without training. States are rounded to grid, or not for bdia.NoGrid. It
-// fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
+// Loss returns the losses of b as MicroStep does, without training. States are rounded to grid, or not for
+// bdia.NoGrid. It fails when the model cannot take b (ErrBatch) or the loss is not finite (ErrDiverged).
 func (m *ViT) Loss(b ImageBatch, grid bdia.Grid) ([]float32, error) {
 	if err := m.checkInference(b, true, grid, 0); err != nil {
 		return nil, err

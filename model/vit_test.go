@@ -76,7 +76,7 @@ func TestViTGradients(t *testing.T) {
 				be := newCPU(t, 1)
 				m := newViT(t, be, c, opt)
 				b := newImages(c, 3)
-				checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.Step(b, trainPass, 1, s) })
+				checkSlopes(t, be, m.Params(), func(s bdia.Sink) ([]float32, error) { return m.MicroStep(b, trainPass, 1, s) })
 			})
 		}
 	}
@@ -202,7 +202,7 @@ func TestPatchOrder(t *testing.T) {
 				testkit.EqualBits(t, fmt.Sprintf("value %d of the patches", at), read(be, x), want)
 			}
 		}
-		if _, err := m.Step(b, trainPass, 1, newSink(be, m.Params())); err != nil {
+		if _, err := m.MicroStep(b, trainPass, 1, newSink(be, m.Params())); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestViTBadBatches(t *testing.T) {
 		b := newImages(c, 2)
 		change(&b)
 		var sum float64
-		if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
+		if err := testkit.AddTo(&sum)(m.MicroStep(b, trainPass, 1, s)); !errors.Is(err, model.ErrBatch) {
 			t.Errorf("%s: Step: error %v", name, err)
 		}
 		if err := testkit.AddTo(&sum)(m.Loss(b, bdia.NoGrid)); !errors.Is(err, model.ErrBatch) {
@@ -238,7 +238,7 @@ func TestViTBadBatches(t *testing.T) {
 	b := newImages(c, 2)
 	b.Pixels[9] = float32(math.NaN())
 	var sum float64
-	if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, s)); !errors.Is(err, bdia.ErrRange) {
+	if err := testkit.AddTo(&sum)(m.MicroStep(b, trainPass, 1, s)); !errors.Is(err, bdia.ErrRange) {
 		t.Errorf("a pixel that is NaN: error %v", err)
 	}
 	logits := make([]float32, 2*c.Classes)
@@ -272,7 +272,7 @@ func TestViTStepsDoNotAllocate(t *testing.T) {
 		if got := testing.AllocsPerRun(20, func() {
 			var sum float64
 			pass.Step++
-			if err := testkit.AddTo(&sum)(m.Step(b, pass, 1, s)); err != nil {
+			if err := testkit.AddTo(&sum)(m.MicroStep(b, pass, 1, s)); err != nil {
 				t.Fatal(err)
 			}
 			if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
@@ -303,7 +303,7 @@ func TestViTPlan(t *testing.T) {
 				m := newViT(t, be, c, opt)
 				b := newImages(c, 3)
 				var sum float64
-				if err := testkit.AddTo(&sum)(m.Step(b, trainPass, 1, newSink(be, m.Params()))); err != nil {
+				if err := testkit.AddTo(&sum)(m.MicroStep(b, trainPass, 1, newSink(be, m.Params()))); err != nil {
 					t.Fatal(err)
 				}
 				if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
@@ -346,7 +346,7 @@ func TestPaperMemory(t *testing.T) {
 		if !now {
 			s = newSink(be, m.Params())
 		}
-		if _, err := m.Step(model.NewImageBatch(c, 128), trainPass, 1, s); err != nil {
+		if _, err := m.MicroStep(model.NewImageBatch(c, 128), trainPass, 1, s); err != nil {
 			t.Fatal(err)
 		}
 		return float64(be.Peak().Total)

@@ -16,9 +16,9 @@ type Model[B any] interface {
 	// Params lists every parameter; Trainable lists the ones that training changes.
 	Params() []*tensor.Param
 	Trainable() []*tensor.Param
-	// Step runs b forward and back, hands the gradients of scale times the sum of its losses to sink, and returns the
+	// MicroStep runs b forward and back, hands the gradients of scale times the sum of its losses to sink, and returns the
 	// losses, valid until the next call. It fails before any gradient reaches sink.
-	Step(b B, pass backend.Pass, scale float32, sink bdia.Sink) (losses []float32, err error)
+	MicroStep(b B, pass backend.Pass, scale float32, sink bdia.Sink) (losses []float32, err error)
 	// Loss returns the losses of b without training. States are rounded to grid.
 	Loss(b B, grid bdia.Grid) (losses []float32, err error)
 }
@@ -56,11 +56,11 @@ func (l *learned[B]) Abilities() []any { return l.abilities }
 
 func (l *learned[B]) Size(step int) (samples, losses int, err error) { return l.source.Size(step) }
 
-func (l *learned[B]) Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (l *learned[B]) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := l.source.Fill(pass.Step, pass.Sample, n, &l.batch); err != nil {
 		return nil, err
 	}
-	return l.Model.Step(l.batch, pass, scale, sink)
+	return l.Model.MicroStep(l.batch, pass, scale, sink)
 }
 
 // Measure returns an Evaluator: the mean loss of m over the first so many batches of a source of held-out samples. The

@@ -21,10 +21,10 @@ type Learner interface {
 	Trainable() []*tensor.Param
 	// Size returns how many samples the batch of a step has, and how many losses they have: tokens, say, or images.
 	Size(step int) (samples, losses int, err error)
-	// Step trains on n samples of the batch of pass.Step, from number pass.Sample on, and hands the gradients of scale
+	// MicroStep trains on n samples of the batch of pass.Step, from number pass.Sample on, and hands the gradients of scale
 	// times the sum of their losses to sink. It returns the losses, in nats, valid until the next call. It fails before
 	// any gradient reaches sink.
-	Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) (losses []float32, err error)
+	MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) (losses []float32, err error)
 }
 
 // Extended is a Learner with abilities of other values: each implements one or more of the interfaces below.

@@ -137,7 +137,7 @@ func (s *Session) Step(step int) (StepResult, error) {
 	var sum float64
 	for first := 0; first < samples; first += micro {
 		pass := backend.Pass{Train: true, Seed: s.options.Loop.Seed, Step: step, Sample: first}
-		each, err := s.Learner.Step(pass, min(micro, samples-first), float32(1/float64(losses)), s.sink)
+		each, err := s.Learner.MicroStep(pass, min(micro, samples-first), float32(1/float64(losses)), s.sink)
 		if err != nil {
 			return r, err
 		}

@@ -74,7 +74,7 @@ func OfSeq2Seq(m *model.Seq2Seq, b model.PairBatch, decoder bool) Subject {
 		}
 		return Trial{Stack: stack,
 			Step: func(pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
-				return m.Step(b, pass, scale, sink)
+				return m.MicroStep(b, pass, scale, sink)
 			},
 			Drift: func(pass backend.Pass, report func(k int, rms, largest float64)) error {
 				return m.Drift(b, pass, stack, report)
@@ -85,14 +85,14 @@ func OfSeq2Seq(m *model.Seq2Seq, b model.PairBatch, decoder bool) Subject {
 
 // trained is a model that trains on batches B.
 type trained[B any] interface {
-	Step(b B, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error)
+	MicroStep(b B, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error)
 	Drift(b B, pass backend.Pass, report func(k int, rms, largest float64)) error
 }
 
 func trial[B any](m trained[B], b B, stack *bdia.Stack) Trial {
 	return Trial{Stack: stack,
 		Step: func(pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
-			return m.Step(b, pass, scale, sink)
+			return m.MicroStep(b, pass, scale, sink)
 		},
 		Drift: func(pass backend.Pass, report func(k int, rms, largest float64)) error {
 			return m.Drift(b, pass, report)

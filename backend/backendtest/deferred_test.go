@@ -142,7 +142,7 @@ func trained(t *testing.T, be backend.Backend, memory bdia.Memory) map[string][]
 		for i := range b.Inputs {
 			b.Inputs[i], b.Targets[i] = int32((i*7+step)%c.Vocab), int32((i*5+2*step)%c.Vocab)
 		}
-		losses, err := m.Step(b, backend.Pass{Train: true, Seed: 3, Step: step}, 1/float32(len(b.Inputs)), sink{be, o})
+		losses, err := m.MicroStep(b, backend.Pass{Train: true, Seed: 3, Step: step}, 1/float32(len(b.Inputs)), sink{be, o})
 		if err != nil {
 			t.Fatal(err)
 		}

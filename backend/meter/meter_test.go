@@ -40,7 +40,7 @@ func TestMatrixFLOPs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
+		if _, err := m.MicroStep(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
 			t.Fatal(err)
 		}
 		var got int64
@@ -84,7 +84,7 @@ func TestMatrixFLOPsOfPairs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := m.Step(model.NewPairBatch(B, S, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
+		if _, err := m.MicroStep(model.NewPairBatch(B, S, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
 			t.Fatal(err)
 		}
 		var got int64
@@ -113,7 +113,7 @@ func TestMatrixFLOPsOfAdapters(t *testing.T) {
 	if err := m.AddLoRA(model.LoRAConfig{Rank: r, Alpha: 1, Targets: model.Targets{"qkv"}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.Step(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
+	if _, err := m.MicroStep(model.NewBatch(B, T), backend.Pass{Train: true}, 1, discard{be}); err != nil {
 		t.Fatal(err)
 	}
 	const (

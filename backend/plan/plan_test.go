@@ -60,7 +60,7 @@ func train(t *testing.T, be backend.Backend, c model.GPTConfig, opt bdia.Options
 	}
 	var sum float64
 	b := model.NewBatch(2, c.Context)
-	if err := testkit.AddTo(&sum)(m.Step(b, backend.Pass{Train: true, Step: 1}, 0.1, update{be, o})); err != nil {
+	if err := testkit.AddTo(&sum)(m.MicroStep(b, backend.Pass{Train: true, Step: 1}, 0.1, update{be, o})); err != nil {
 		t.Fatal(err)
 	}
 	if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {

@@ -41,7 +41,7 @@ func evaluatePairs(ctx context.Context, r *oneRun, o evalOptions) (*pairReport, 
 		return nil, err
 	}
 	f.Seq2SeqInfo.Config = r.Config.Seq2Seq
-	grid, room, targets := f.Grid, pairs.NewBatch(set.Room()), 0
+	grid, room, targets := f.Grid, pairs.NewBatch(set.Capacity()), 0
 	measure := func(m *model.Seq2Seq, grid bdia.Grid) (loss float64, err error) {
 		loss, targets, err = eval.Translations(ctx, m, set, o.samples, room, grid)
 		return loss, err

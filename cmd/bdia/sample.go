@@ -108,7 +108,7 @@ func pairSample(r *oneRun) (s export.Sample, err error) {
 			continue
 		}
 		k := set.Len() / 2 // neither the shortest nor the longest
-		b := pairs.NewBatch(set.Room())
+		b := pairs.NewBatch(set.Capacity())
 		if err := set.Fill(k, 0, min(export.SampleSize, set.Shape(k).B), b); err != nil {
 			return s, err
 		}

@@ -35,13 +35,13 @@ func (s Special) Validate() error {
 // and target sentences to T. Targets counts the targets that are not padding.
 type Shape struct{ B, S, T, Targets int }
 
-// Room is a capacity for batches: the largest value of each field over several
+// Capacity is a capacity for batches: the largest value of each field over several
 // batches. SourceRows is B*S and TargetRows B*T.
-type Room struct{ B, S, T, SourceRows, TargetRows int }
+type Capacity struct{ B, S, T, SourceRows, TargetRows int }
 
 // With returns r, enlarged to hold a batch of shape s too.
-func (r Room) With(s Shape) Room {
-	return Room{max(r.B, s.B), max(r.S, s.S), max(r.T, s.T), max(r.SourceRows, s.B*s.S), max(r.TargetRows, s.B*s.T)}
+func (r Capacity) With(s Shape) Capacity {
+	return Capacity{max(r.B, s.B), max(r.S, s.S), max(r.T, s.T), max(r.SourceRows, s.B*s.S), max(r.TargetRows, s.B*s.T)}
 }
 
 // Batch is a batch of padded pairs. A source row is the tokens and the end. A target
@@ -57,11 +57,11 @@ type Batch struct {
 }
 
 // NewBatch returns an empty batch with buffers for any batch within the capacity
-// room.
-func NewBatch(room Room) *Batch {
+// most.
+func NewBatch(most Capacity) *Batch {
 	return &Batch{
-		Source: make([]int32, 0, room.SourceRows), Input: make([]int32, 0, room.TargetRows), Target: make([]int32, 0, room.TargetRows),
-		SourceLengths: make([]int32, 0, room.B), TargetLengths: make([]int32, 0, room.B),
+		Source: make([]int32, 0, most.SourceRows), Input: make([]int32, 0, most.TargetRows), Target: make([]int32, 0, most.TargetRows),
+		SourceLengths: make([]int32, 0, most.B), TargetLengths: make([]int32, 0, most.B),
 	}
 }
 

@@ -144,18 +144,18 @@ func (b *Batches) Steps(epochs int) int {
 	return b.starts[epochs]
 }
 
-// Room returns the capacity for the batches of steps 1..steps. It orders all of
+// Capacity returns the capacity for the batches of steps 1..steps. It orders all of
 // their epochs.
-func (b *Batches) Room(steps int) (Room, error) {
-	var room Room
+func (b *Batches) Capacity(steps int) (Capacity, error) {
+	var most Capacity
 	for step := 1; step <= steps; step++ {
 		shape, err := b.Shape(step)
 		if err != nil {
-			return Room{}, err
+			return Capacity{}, err
 		}
-		room = room.With(shape)
+		most = most.With(shape)
 	}
-	return room, nil
+	return most, nil
 }
 
 // Epoch returns the epoch (from 0) of a step and how far into it the step starts,
@@ -207,11 +207,11 @@ func (s *Sequential) Fill(k, first, n int, dst *Batch) error {
 	return s.fill(k, first, n, dst)
 }
 
-// Room returns the capacity that every batch fits into.
-func (s *Sequential) Room() Room {
-	var room Room
+// Capacity returns the capacity that every batch fits into.
+func (s *Sequential) Capacity() Capacity {
+	var most Capacity
 	for k := range s.Len() {
-		room = room.With(s.shape(k))
+		most = most.With(s.shape(k))
 	}
-	return room
+	return most
 }

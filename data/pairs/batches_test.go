@@ -228,33 +228,33 @@ func TestRoom(t *testing.T) {
 	set, _ := someSet(t, 1000)
 	b := newBatches(t, set, BatchOptions{Tokens: 512})
 	steps := b.Steps(3) + 2
-	room, err := b.Room(steps)
+	most, err := b.Capacity(steps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var want Room
+	var want Capacity
 	for step := 1; step <= steps; step++ {
 		shape, err := b.Shape(step)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want = Room{max(want.B, shape.B), max(want.S, shape.S), max(want.T, shape.T), max(want.SourceRows, shape.B*shape.S), max(want.TargetRows, shape.B*shape.T)}
+		want = Capacity{max(want.B, shape.B), max(want.S, shape.S), max(want.T, shape.T), max(want.SourceRows, shape.B*shape.S), max(want.TargetRows, shape.B*shape.T)}
 	}
-	if room != want {
-		t.Errorf("room %v, want %v", room, want)
+	if most != want {
+		t.Errorf("most %v, want %v", most, want)
 	}
 }
 
-// With the room said, steps allocate nothing, over the end of an epoch too.
+// With the most said, steps allocate nothing, over the end of an epoch too.
 func TestStepsDoNotAllocate(t *testing.T) {
 	set, _ := someSet(t, 1000)
 	b := newBatches(t, set, BatchOptions{Tokens: 512})
 	steps := b.Steps(3)
-	room, err := b.Room(steps)
+	most, err := b.Capacity(steps)
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst := NewBatch(room)
+	dst := NewBatch(most)
 	if n := testing.AllocsPerRun(1, func() {
 		for step := 1; step <= steps; step++ {
 			shape, err := b.Shape(step)
@@ -279,7 +279,7 @@ func TestSequential(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dst := NewBatch(s.Room())
+	dst := NewBatch(s.Capacity())
 	memory := cap(dst.Source) + cap(dst.Input) + cap(dst.Target) + cap(dst.SourceLengths) + cap(dst.TargetLengths)
 	var taken []int32
 	real, padded := 0, 0
@@ -301,7 +301,7 @@ func TestSequential(t *testing.T) {
 		if k+1 < s.Len() {
 			next := all[s.Pairs(k + 1)[0]]
 			if (shape.B+1)*(max(shape.S, len(next[0])+1)+max(shape.T, len(next[1])+1)) <= budget {
-				t.Errorf("batch %d of shape %v has room for the next pair", k, shape)
+				t.Errorf("batch %d of shape %v has most for the next pair", k, shape)
 			}
 		}
 		taken = append(taken, s.Pairs(k)...)
@@ -355,11 +355,11 @@ func TestBatchesRefuse(t *testing.T) {
 func BenchmarkFill(b *testing.B) {
 	set, _ := someSet(b, 30_000)
 	batches := newBatches(b, set, BatchOptions{Tokens: 4096})
-	room, err := batches.Room(batches.Steps(1))
+	most, err := batches.Capacity(batches.Steps(1))
 	if err != nil {
 		b.Fatal(err)
 	}
-	dst := NewBatch(room)
+	dst := NewBatch(most)
 	step := 0
 	b.ReportAllocs()
 	for b.Loop() {

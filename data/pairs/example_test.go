@@ -47,9 +47,9 @@ func Example() {
 		Special: pairs.Special{SourceEnd: end, SourcePad: pad, Begin: begin, End: end, Pad: pad}})
 	check(err)
 	steps := batches.Steps(1)
-	room, err := batches.Room(steps)
+	most, err := batches.Capacity(steps)
 	check(err)
-	batch := pairs.NewBatch(room)
+	batch := pairs.NewBatch(most)
 	for step := 1; step <= steps; step++ {
 		shape, err := batches.Shape(step)
 		check(err)

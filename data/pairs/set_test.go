@@ -22,17 +22,17 @@ func checkSet(t testing.TB, s *Set, want [][2][]int32) {
 	if s.Len() != len(want) {
 		t.Fatalf("%d pairs, want %d", s.Len(), len(want))
 	}
-	room := make([]int32, 100)
+	most := make([]int32, 100)
 	for i, p := range want {
 		if a, b := s.Lengths(i); a != len(p[0]) || b != len(p[1]) {
 			t.Fatalf("pair %d: lengths %d and %d, want %d and %d", i, a, b, len(p[0]), len(p[1]))
 		}
-		n, err := s.Source(room, i)
-		if err != nil || !slices.Equal(room[:n], p[0]) {
-			t.Fatalf("pair %d: source %v, error %v, want %v", i, room[:n], err, p[0])
+		n, err := s.Source(most, i)
+		if err != nil || !slices.Equal(most[:n], p[0]) {
+			t.Fatalf("pair %d: source %v, error %v, want %v", i, most[:n], err, p[0])
 		}
-		if n, err = s.Target(room, i); err != nil || !slices.Equal(room[:n], p[1]) {
-			t.Fatalf("pair %d: target %v, error %v, want %v", i, room[:n], err, p[1])
+		if n, err = s.Target(most, i); err != nil || !slices.Equal(most[:n], p[1]) {
+			t.Fatalf("pair %d: target %v, error %v, want %v", i, most[:n], err, p[1])
 		}
 	}
 }

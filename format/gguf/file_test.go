@@ -330,7 +330,7 @@ func TestWriterOrder(t *testing.T) {
 // The error of the underlying writer comes through, however late.
 func TestWriterFails(t *testing.T) {
 	t.Parallel()
-	for _, room := range []testkit.Room{0, 1 << 16, 1<<18 + 10} {
+	for _, room := range []testkit.Full{0, 1 << 16, 1<<18 + 10} {
 		w, err := NewWriter(&room, nil, []Info{{Name: "a", Type: F32, Shape: []int{1 << 16}}})
 		if err != nil {
 			t.Fatal(err)

@@ -377,7 +377,7 @@ func TestWriterOrder(t *testing.T) {
 // The error of the underlying writer comes through, however late.
 func TestWriterFails(t *testing.T) {
 	t.Parallel()
-	for _, room := range []testkit.Room{0, 1 << 16, 1 << 18} {
+	for _, room := range []testkit.Full{0, 1 << 16, 1 << 18} {
 		w, err := NewWriter(&room, []Info{{Name: "a", DType: F32, Shape: []int{1 << 16}}}, nil)
 		if err != nil {
 			t.Fatal(err)

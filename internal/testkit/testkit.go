@@ -38,15 +38,15 @@ func SharedPath(t testing.TB, elem ...string) string {
 	return p
 }
 
-// Room is a writer with a capacity of that many bytes.
-type Room int
+// Full is a writer with a capacity of that many bytes.
+type Full int
 
 // Write fails with io.ErrShortWrite if p exceeds the remaining capacity.
-func (r *Room) Write(p []byte) (int, error) {
+func (r *Full) Write(p []byte) (int, error) {
 	if int(*r) < len(p) {
 		return 0, io.ErrShortWrite
 	}
-	*r -= Room(len(p))
+	*r -= Full(len(p))
 	return len(p), nil
 }
 

@@ -60,12 +60,12 @@ func (v *vision) Size(int) (samples, losses int, err error) {
 // Largest is any step.
 func (v *vision) Largest() ([]int, error) { return []int{1}, nil }
 
-func (v *vision) Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (v *vision) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := v.first(n)
 	if err := v.batches.Batch(pass.Step, pass.Sample, n, b.Pixels, b.Targets); err != nil {
 		return nil, err
 	}
-	return v.ViT.Step(b, pass, scale, sink)
+	return v.ViT.MicroStep(b, pass, scale, sink)
 }
 
 // first is room for n images.

@@ -34,7 +34,7 @@ func newTranslation(be backend.Backend, cfg Config, batches Source) (*translatio
 	if err != nil {
 		return nil, err
 	}
-	return &translation{Seq2Seq: m, be: be, cfg: cfg, batches: batches, room: pairs.NewBatch(pairs.Room{})}, nil
+	return &translation{Seq2Seq: m, be: be, cfg: cfg, batches: batches, room: pairs.NewBatch(pairs.Capacity{})}, nil
 }
 
 func (t *translation) Initialise(seed uint64) error {
@@ -62,11 +62,11 @@ func (t *translation) Largest() ([]int, error) {
 }
 
 // Step trains on pairs of a step's batch.
-func (t *translation) Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (t *translation) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := t.batches.Fill(pass.Step, pass.Sample, n, t.room); err != nil {
 		return nil, err
 	}
-	return t.Seq2Seq.Step(eval.PairBatch(t.room), pass, scale, sink)
+	return t.Seq2Seq.MicroStep(eval.PairBatch(t.room), pass, scale, sink)
 }
 
 // Evaluate measures the ordinary transformer (gamma 0) on the run's grid, without

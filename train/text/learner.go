@@ -39,12 +39,12 @@ func (l *language) Size(int) (samples, losses int, err error) {
 // Largest is any step.
 func (l *language) Largest() ([]int, error) { return []int{1}, nil }
 
-func (l *language) Step(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (l *language) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := l.first(n)
 	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {
 		return nil, err
 	}
-	return l.GPT.GPT.Step(b, pass, scale, sink)
+	return l.GPT.GPT.MicroStep(b, pass, scale, sink)
 }
 
 // first is room for n samples.

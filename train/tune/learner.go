@@ -42,7 +42,7 @@ func newCompletion(be backend.Backend, c Config, source trainpairs.Source) (*com
 	if err != nil {
 		return nil, err
 	}
-	return &completion{GPT: g, config: c, pairs: source, two: pairs.NewBatch(pairs.Room{})}, nil
+	return &completion{GPT: g, config: c, pairs: source, two: pairs.NewBatch(pairs.Capacity{})}, nil
 }
 
 // join makes b of prompts and completions. Row i is both and the end; its inputs
@@ -121,11 +121,11 @@ func (b completionBatch) shape() pairs.Shape {
 	return pairs.Shape{B: b.Size, T: len(b.Inputs) / b.Size}
 }
 
-func (c *completion) Step(pass backend.Pass, _ int, scale float32, sink bdia.Sink) ([]float32, error) {
+func (c *completion) MicroStep(pass backend.Pass, _ int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := c.prepare(pass.Step); err != nil {
 		return nil, err
 	}
-	return c.GPT.GPT.Step(c.joined.Batch, pass, scale, sink)
+	return c.GPT.GPT.MicroStep(c.joined.Batch, pass, scale, sink)
 }
 
 // Evaluate measures the ordinary transformer (gamma 0) on the run's grid.
@@ -146,7 +146,7 @@ func (c *completion) Evaluate(ctx context.Context, training bool) (train.Score, 
 func Loss(ctx context.Context, m *model.GPT, set *pairs.Sequential, most int, lossOnPrompt bool, grid bdia.Grid) (loss float64, losses int, err error) {
 	var b completionBatch
 	var sum float64
-	err = eval.EachPairBatch(ctx, set, most, pairs.NewBatch(pairs.Room{}), func(two *pairs.Batch) error {
+	err = eval.EachPairBatch(ctx, set, most, pairs.NewBatch(pairs.Capacity{}), func(two *pairs.Batch) error {
 		b.join(two, lossOnPrompt)
 		losses += b.losses
 		each, err := m.Loss(b.Batch, grid)

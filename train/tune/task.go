@@ -196,7 +196,7 @@ func (t *Task) Completions(part pairs.Part, most int) (model.Batch, error) {
 	if err != nil || set == nil {
 		return b.Batch, err
 	}
-	k, two := set.Len()/2, pairs.NewBatch(pairs.Room{})
+	k, two := set.Len()/2, pairs.NewBatch(pairs.Capacity{})
 	if err := set.Fill(k, 0, min(most, set.Shape(k).B), two); err != nil {
 		return b.Batch, err
 	}
@@ -207,7 +207,7 @@ func (t *Task) Completions(part pairs.Part, most int) (model.Batch, error) {
 // StepBatch returns the batch of a step.
 func (t *Task) StepBatch(step int) (model.Batch, error) {
 	var b completionBatch
-	two := pairs.NewBatch(pairs.Room{})
+	two := pairs.NewBatch(pairs.Capacity{})
 	err := t.Batch(t.Settings.Pairs, t.Settings.Loop.Seed, step, two)
 	if err == nil {
 		b.join(two, t.Settings.Tune.LossOnPrompt)
