@@ -192,14 +192,12 @@ func spread(all []measures, i int) (mean, deviation float64) {
 }
 
 // quiet tells about evaluations only, on standard error.
-type quiet struct{ name string }
+type quiet struct {
+	train.Quiet
+	name string
+}
 
-func (q *quiet) Preparing(string, int64, int64)      {}
-func (q *quiet) Note(text string)                    { log.Print(q.name, ": ", text) }
-func (q *quiet) Start(int, int, backend.Usage)       {}
-func (q *quiet) Step(int, train.StepResult, float64) {}
-func (q *quiet) Saved(int, string)                   {}
-func (q *quiet) Sampled(int, string)                 {}
+func (q *quiet) Note(text string) { log.Print(q.name, ": ", text) }
 func (q *quiet) Evaluated(step int, val, _ train.Score, _ bool) {
 	log.Printf("%s step %d: accuracy %.2f%%, loss %.3f", q.name, step, 100*val.Accuracy, val.Loss)
 }

@@ -31,7 +31,6 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/text"
@@ -279,16 +278,11 @@ func trained(ctx context.Context, dir string, t train.Task) (*train.Run, error) 
 
 // quiet tells about evaluations only, on standard error.
 type quiet struct {
+	train.Quiet
 	name  string
 	began time.Time
 }
 
-func (q *quiet) Preparing(string, int64, int64)      {}
-func (q *quiet) Note(string)                         {}
-func (q *quiet) Start(int, int, backend.Usage)       {}
-func (q *quiet) Step(int, train.StepResult, float64) {}
-func (q *quiet) Saved(int, string)                   {}
-func (q *quiet) Sampled(int, string)                 {}
 func (q *quiet) Evaluated(step int, val, _ train.Score, _ bool) {
 	log.Printf("%s step %d: validation %.3f (%v)", q.name, step, val.Loss, time.Since(q.began).Round(time.Second))
 }

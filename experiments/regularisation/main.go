@@ -134,14 +134,11 @@ func run(ctx context.Context, dir string, cfg text.Config) ([]metric.Series, bac
 }
 
 // quiet tells about evaluations only, on standard error.
-type quiet struct{ name string }
+type quiet struct {
+	train.Quiet
+	name string
+}
 
-func (q *quiet) Preparing(string, int64, int64)      {}
-func (q *quiet) Note(string)                         {}
-func (q *quiet) Start(int, int, backend.Usage)       {}
-func (q *quiet) Step(int, train.StepResult, float64) {}
-func (q *quiet) Saved(int, string)                   {}
-func (q *quiet) Sampled(int, string)                 {}
 func (q *quiet) Evaluated(step int, val, training train.Score, _ bool) {
 	log.Printf("%s step %d: validation %.3f, training text %.3f", q.name, step, val.Loss, training.Loss)
 }
