@@ -7,6 +7,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/eval"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	trainimages "github.com/bdia-go/bdia/train/images"
@@ -15,11 +16,10 @@ import (
 // classifier is a vision transformer ready for inference.
 type classifier struct {
 	convert.ViTInfo
-	be     backend.Device
-	model  *model.ViT
-	grid   bdia.Grid
-	room   model.ImageBatch // for the largest batch
-	output []float32
+	be      backend.Device
+	model   *model.ViT
+	grid    bdia.Grid
+	buffers eval.Buffers // for the largest batch
 }
 
 // loadClassifier loads the model of a run directory, or of any timm or Hugging
@@ -35,8 +35,8 @@ func loadClassifier(dir string, batch int, gamma float64, engine backend.Options
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
 	batch = min(batch, trainimages.MostImages(info.Config))
-	c := &classifier{ViTInfo: info, grid: f.Grid, room: model.NewImageBatch(info.Config, batch), output: make([]float32, batch*info.Config.Classes)}
-	m, err := f.ViT(engine, func(m *model.ViT) error { return m.Logits(c.output, c.room, c.grid, gamma) })
+	c := &classifier{ViTInfo: info, grid: f.Grid, buffers: eval.NewBuffers(info.Config, batch)}
+	m, err := f.ViT(engine, func(m *model.ViT) error { return m.Logits(c.buffers.Logits, c.buffers.Images, c.grid, gamma) })
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func loadClassifier(dir string, batch int, gamma float64, engine backend.Options
 
 // logits returns those of the images of b, until the next call.
 func (c *classifier) logits(b model.ImageBatch, grid bdia.Grid, gamma float64) ([]float32, error) {
-	out := c.output[:b.Size*c.Config.Classes]
+	out := c.buffers.Logits[:b.Size*c.Config.Classes]
 	return out, c.model.Logits(out, b, grid, gamma)
 }
 

@@ -1,26 +1,15 @@
 package main
 
 import (
-	"cmp"
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"math"
-	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
-	"github.com/bdia-go/bdia/convert"
-	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
-	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/train/tune"
 )
 
 func newEval() *cobra.Command {
@@ -115,132 +104,4 @@ instead (the paper's figure 1): one line for each value, and a figure.`,
 		return nil
 	}
 	return c
-}
-
-// dataOf says what a model that is no run can be measured on.
-var dataOf = map[convert.Kind]string{
-	convert.GPT2: "give a text with --text", convert.Seq2Seq: "give sentences with --source and --references", convert.ViT: "measure the run that it comes from",
-}
-
-// evaluateRun measures the run in dir, or in whose best/ folder that is.
-func evaluateRun(ctx context.Context, dir string, o evalOptions, p *cli.Progress) (interface{ print(io.Writer) }, error) {
-	dir, weights, err := o.folders(dir)
-	if err != nil {
-		return nil, err
-	}
-	if o.text != "" {
-		return evaluateFile(ctx, weights, o, p)
-	}
-	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
-		if kind, err := convert.KindOf(dir); err == nil {
-			return nil, cli.Usage(fmt.Errorf("%s is a model without data; %s", dir, dataOf[kind]))
-		}
-	}
-	r, err := openRun(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	if r.Pairs == nil && o.split == "test" {
-		return nil, cli.Usage(errors.New("--split test is for runs of translations"))
-	}
-	if r.Text == nil && o.stride > 0 {
-		return nil, cli.Usage(errors.New("--stride is for text"))
-	}
-	if r.Text == nil && o.lora != "" {
-		return nil, cli.Usage(errors.New("--adapter is for language models"))
-	}
-	if r.Images != nil {
-		return evaluateImages(ctx, r, o)
-	}
-	if r.Config.Task == tune.Name && o.data == "" {
-		return evaluateCompletions(ctx, r, o)
-	}
-	if r.Pairs != nil && o.data == "" {
-		return evaluatePairs(ctx, r, o)
-	}
-	if o.data != "" {
-		return nil, cli.Usage(errors.New("--data is for runs of images"))
-	}
-	return evaluate(ctx, r, o, p)
-}
-
-// evalOptions say what is evaluated.
-type evalOptions struct {
-	onCorrupt images.OnCorrupt // images of data; empty: as in the run
-
-	split   string
-	best    bool
-	samples int
-	text    string // of one's own
-	special bool   // its spelling of a special token stands for it
-	stride  int    // of windows of text; 0: they do not overlap
-	data    string // other images
-	gammas  string
-	figure  string
-	lora    string // folder of adapters
-	engine  backend.Options
-
-	source     string // to be translated
-	references []string
-	search     generate.TranslateOptions
-}
-
-func (o evalOptions) validate() error {
-	if o.split != "val" && o.split != "train" && o.split != "test" {
-		return fmt.Errorf("--split %q: use val, train or test", o.split)
-	}
-	if o.samples < 0 {
-		return fmt.Errorf("--samples %d: give a positive number, or 0 for all", o.samples)
-	}
-	if o.stride < 0 {
-		return fmt.Errorf("--stride %d: give a positive number, or 0 for windows that do not overlap", o.stride)
-	}
-	if o.special && o.text == "" {
-		return errors.New("--special-tokens is for the text of --text")
-	}
-	if (o.text != "" || o.stride > 0) && (o.gammas != "" || o.data != "" || o.source != "") {
-		return errors.New("--text and --stride are for language models; leave out --gamma, --data and --source")
-	}
-	if o.lora != "" && (o.gammas != "" || o.data != "" || o.source != "") {
-		return errors.New("--adapter is for language models; leave out --gamma, --data and --source")
-	}
-	if o.onCorrupt != "" && o.data == "" {
-		return errors.New("--on-corrupt is for the images of --data; give that too")
-	}
-	if err := (images.Options{OnCorrupt: o.onCorrupt}).Validate(); err != nil {
-		return err
-	}
-	if o.figure != "" && o.gammas == "" {
-		return errors.New("--figure is drawn of --gamma; give that too")
-	}
-	if (o.source == "") != (len(o.references) == 0) {
-		return errors.New("translations are scored with both --source and --references")
-	}
-	if o.source != "" && (o.gammas != "" || o.data != "" || o.samples > 0) {
-		return errors.New("--source translates a whole file; leave out --gamma, --data and --samples")
-	}
-	if err := o.search.Validate(); err != nil {
-		return err
-	}
-	return checkEngine(o.engine)
-}
-
-// folders returns the run directory that dir is, or whose best/ folder it is, and the
-// folder of the weights to measure: the best ones, where dir or --best says so.
-func (o *evalOptions) folders(dir string) (run, weights string, err error) {
-	run = cmp.Or(hub.RunOf(dir), dir)
-	weights = run
-	if o.best = o.best || run != dir; o.best {
-		weights, err = hub.BestOf(run)
-	}
-	return run, weights, err
-}
-
-// dir is the folder of the weights to measure.
-func (o evalOptions) dir(r *oneRun) string {
-	if o.best {
-		return r.BestDir()
-	}
-	return r.Dir
 }

@@ -8,59 +8,19 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
-	"github.com/bdia-go/bdia/data/pairs"
+	datapairs "github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/eval"
 	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
-// pairReport is the result of an evaluation of translations.
+// pairReport is the result of an evaluation of pairs.
 type pairReport struct {
-	Split        string  `json:"split"`
-	Tokens       int     `json:"tokens"` // of targets, ends included
-	Loss         float64 `json:"loss"`   // nats a token, states on the run's grid
-	Perplexity   float64 `json:"perplexity"`
-	FloatLoss    float64 `json:"float_loss"` // states in plain float32
-	Grid         string  `json:"grid"`
-	GridMinFloat float64 `json:"grid_minus_float"`
-}
-
-// evaluatePairs measures r's model on a grid and in float32.
-func evaluatePairs(ctx context.Context, r *oneRun, o evalOptions) (*pairReport, error) {
-	part := map[string]pairs.Part{"train": pairs.Train, "val": pairs.Val, "test": pairs.Test}[o.split]
-	set, err := r.Pairs.Sequential(r.Config.Pairs, part)
-	if err != nil {
-		return nil, err
-	}
-	if set == nil {
-		return nil, cli.Usage(fmt.Errorf("this run holds no pairs out for %v; use --split train", part))
-	}
-	f, err := openFolder(o.dir(r), hub.Options{Kind: convert.Seq2Seq})
-	if err != nil {
-		return nil, err
-	}
-	f.Seq2SeqInfo.Config = r.Config.Seq2Seq
-	grid, room, targets := f.Grid, pairs.NewBatch(set.Capacity()), 0
-	measure := func(m *model.Seq2Seq, grid bdia.Grid) (loss float64, err error) {
-		loss, targets, err = eval.Translations(ctx, m, set, o.samples, room, grid)
-		return loss, err
-	}
-	m, err := f.Seq2Seq(o.engine, func(m *model.Seq2Seq) error { _, err := measure(m, grid); return err })
-	if err != nil {
-		return nil, err
-	}
-	defer m.Close()
-	onGrid, err := measure(m.Seq2Seq, grid)
-	if err != nil {
-		return nil, err
-	}
-	inFloat, err := measure(m.Seq2Seq, bdia.NoGrid)
-	if err != nil {
-		return nil, err
-	}
-	return &pairReport{Split: o.split, Tokens: targets, Loss: onGrid, Perplexity: metric.Perplexity(onGrid), FloatLoss: inFloat,
-		Grid: grid.String(), GridMinFloat: onGrid - inFloat}, nil
+	Split  string `json:"split"`
+	Tokens int    `json:"tokens"` // of targets, ends included
+	eval.Losses
 }
 
 func (e *pairReport) print(w io.Writer) {
@@ -69,4 +29,69 @@ func (e *pairReport) print(w io.Writer) {
 	fmt.Fprintf(w, "  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
 	fmt.Fprintf(w, "  perplexity     %.3f\n", e.Perplexity)
 	fmt.Fprintf(w, "  in float32     %.4f nats a token (grid - float32: %+.2g)\n", e.FloatLoss, e.GridMinFloat)
+}
+
+// part returns the batches of the part that o names.
+func (o evalOptions) part(of func(datapairs.Part) (*datapairs.Sequential, error)) (*datapairs.Sequential, error) {
+	part := map[string]datapairs.Part{"train": datapairs.Train, "val": datapairs.Val, "test": datapairs.Test}[o.split]
+	set, err := of(part)
+	if err == nil && set == nil {
+		err = cli.Usage(fmt.Errorf("this run holds no pairs out for %v; use --split train", part))
+	}
+	return set, err
+}
+
+// report is the losses that measure returns, on grid and in float32.
+func (o evalOptions) report(grid bdia.Grid, measure func(bdia.Grid) (float64, int, error)) (printer, error) {
+	onGrid, tokens, err := measure(grid)
+	if err != nil {
+		return nil, err
+	}
+	inFloat, _, err := measure(bdia.NoGrid)
+	return &pairReport{o.split, tokens, eval.NewLosses(grid, onGrid, inFloat)}, err
+}
+
+func (v translationView) evaluates() []string { return []string{"test"} }
+
+// evaluate measures the model of r on a part of its pairs.
+func (v translationView) evaluate(ctx context.Context, r *train.Run, o evalOptions, _ *cli.Progress) (printer, error) {
+	set, err := o.part(v.Part)
+	if err != nil {
+		return nil, err
+	}
+	f, err := openFolder(o.dir(r), hub.Options{Kind: convert.Seq2Seq})
+	if err != nil {
+		return nil, err
+	}
+	f.Seq2SeqInfo.Config = v.Settings.Seq2Seq
+	buf := datapairs.NewBatch(set.Capacity())
+	measure := func(m *model.Seq2Seq, grid bdia.Grid) (float64, int, error) {
+		return eval.Translations(ctx, m, set, o.samples, buf, grid)
+	}
+	m, err := f.Seq2Seq(o.engine, func(m *model.Seq2Seq) error { _, _, err := measure(m, f.Grid); return err })
+	if err != nil {
+		return nil, err
+	}
+	defer m.Close()
+	return o.report(f.Grid, func(grid bdia.Grid) (float64, int, error) { return measure(m.Seq2Seq, grid) })
+}
+
+func (v tuneView) evaluates() []string { return []string{"test"} }
+
+// evaluate measures the model of r on the completions of a part.
+func (v tuneView) evaluate(ctx context.Context, r *train.Run, o evalOptions, _ *cli.Progress) (printer, error) {
+	set, err := o.part(v.Part)
+	if err != nil {
+		return nil, err
+	}
+	c := v.Settings
+	measure := func(m *model.GPT, grid bdia.Grid) (float64, int, error) {
+		return tune.Loss(ctx, m, set, o.samples, c.Tune.LossOnPrompt, grid)
+	}
+	l, err := loadRun(c.Model, o.engine, o.dir(r), o.lora, func(m *model.GPT) error { _, _, err := measure(m, c.Method.Grid); return err })
+	if err != nil {
+		return nil, err
+	}
+	defer l.be.Close()
+	return o.report(c.Method.Grid, func(grid bdia.Grid) (float64, int, error) { return measure(l.model, grid) })
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // TestEvalStride holds the loss of a text against Hugging Face's recipe, computed
@@ -139,12 +141,12 @@ func TestEvalFolder(t *testing.T) {
 			t.Errorf("--samples %s: %v, in windows that follow each other %v", samples, m, all)
 		}
 	}
-	r, err := openedRun(dir)
+	r, err := train.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if n := r.Text.Tokens(false).Len() - 1; all["tokens"].(float64) != float64(n) || n%16 == 0 {
+	if n := r.Task.(*text.Task).Tokens(false).Len() - 1; all["tokens"].(float64) != float64(n) || n%16 == 0 {
 		t.Errorf("%v of %d tokens", all["tokens"], n)
 	}
 	if spread["tokens"].(float64) != 48 || spread["stride"].(float64) != 0 {

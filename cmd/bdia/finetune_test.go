@@ -16,6 +16,8 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // base is a small model with a byte-level BPE that tests may read but not change.
@@ -49,7 +51,7 @@ func table(t *testing.T, n int) string {
 	return write(t, t.TempDir(), "pairs.csv", b.String())
 }
 
-// tune are the flags of a fine-tuning that takes an instant.
+// finetune are the flags of a fine-tuning that takes an instant.
 func finetune(t *testing.T, out string, more ...string) []string {
 	return append([]string{"finetune", "--from", baseModel(t), "--data", table(t, 60), "--out", out, "--val-fraction", "0.2", "--steps", "4",
 		"--batch-tokens", "300", "--warmup", "1", "--lr", "1e-3", "--threads", "1"}, more...)
@@ -99,17 +101,18 @@ func TestFinetuneSpecial(t *testing.T) {
 	for separator, special := range map[string]int{"\n": 0, " " + spelt: 1, spelt + "\n" + spelt: 2} {
 		dir := filepath.Join(t.TempDir(), "run")
 		mustCall(t, finetune(t, dir, "--data", pairs, "--val-fraction", "0", "--separator", separator, "--steps", "1")...)
-		r, err := openedRun(dir)
+		r, err := train.Open(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer r.Close()
-		n, _ := r.Pairs.Set(0).Lengths(0)
+		sets := r.Task.(*tune.Task)
+		n, _ := sets.Set(0).Lengths(0)
 		learned := make([]int32, n)
-		if _, err := r.Pairs.Set(0).Source(learned, 0); err != nil {
+		if _, err := sets.Set(0).Source(learned, 0); err != nil {
 			t.Fatal(err)
 		}
-		end, _ := tokenizer.EndOfText(r.Pairs.Source)
+		end, _ := tokenizer.EndOfText(sets.Source)
 		if got := len(slices.DeleteFunc(slices.Clone(learned), func(id int32) bool { return id != end })); got != special {
 			t.Errorf("separator %q: %d special tokens in %v", separator, got, learned)
 		}

@@ -14,24 +14,46 @@ import (
 // The flags that every task has. Each function binds flags to one part of a configuration; what the part holds are the
 // defaults.
 
+// Headings of help texts.
+const (
+	modelHeading = "Model and method"
+	trainHeading = "Training"
+	moreModel    = "more of the model"
+	moreTraining = "more of optimiser, batch and processor"
+	moreLoop     = "evaluation, samples, records"
+)
+
 // methodFlags are the three choices of the method.
 func methodFlags(f *pflag.FlagSet, m *bdia.Options) {
-	f.TextVar(&m.Memory, "memory", m.Memory, "`mode` of memory: reversible, store or recompute")
-	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`magnitude` of the random coefficient; 0: ordinary transformer")
-	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of the activations, or none")
+	f.TextVar(&m.Memory, "memory", m.Memory, "`mode`: reversible, store, recompute")
+	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`size` of the random coefficient; 0: none")
+	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of activations, or none")
 }
 
 // optimizerFlag names the optimiser.
 func optimizerFlag(f *pflag.FlagSet, o *optim.Config) {
-	f.StringVar(&o.Name, "optimizer", o.Name, "`name` of the optimiser: "+strings.Join(optim.Names(), ", "))
+	f.StringVar(&o.Name, "optimizer", o.Name, "`name`: "+strings.Join(optim.Names(), ", "))
+}
+
+// stateFlag is the precision of the optimiser's state.
+func stateFlag(f *pflag.FlagSet, o *optim.Config) {
 	f.IntVar(&o.StateBits, "state-bits", o.StateBits, "`bits` of the optimiser's moments: 32, or 8 for adamw")
 }
 
-// optimizerFlags are the optimiser with its constants, and the schedule of the learning rate.
-func optimizerFlags(f *pflag.FlagSet, o *optim.Config, s *optim.Schedule) {
-	f.IntVar(&s.Steps, "steps", s.Steps, "optimiser steps of the whole run")
-	optimizerFlag(f, o)
-	f.Float64Var(&s.LR, "lr", s.LR, "peak learning `rate`")
+// rateFlags are what is changed most often of optimiser and schedule.
+func rateFlags(f *pflag.FlagSet, c *train.Common) {
+	f.Float64Var(&c.Schedule.LR, "lr", c.Schedule.LR, "peak learning `rate`")
+	optimizerFlag(f, &c.Optimizer)
+}
+
+// stepsFlag is the length of a run.
+func stepsFlag(f *pflag.FlagSet, s *optim.Schedule) {
+	f.IntVar(&s.Steps, "steps", s.Steps, "length of the whole run")
+}
+
+// scheduleFlags are the rest of optimiser and schedule.
+func scheduleFlags(f *pflag.FlagSet, c *train.Common) {
+	o, s := &c.Optimizer, &c.Schedule
 	f.StringVar(&s.Kind, "schedule", s.Kind, "`shape` after the warm-up: cosine, linear or constant")
 	f.IntVar(&s.Warmup, "warmup", s.Warmup, "steps of linear warm-up")
 	f.Float64Var(&s.Final, "final-lr", s.Final, "`share` of the learning rate left at the last step")
@@ -40,6 +62,7 @@ func optimizerFlags(f *pflag.FlagSet, o *optim.Config, s *optim.Schedule) {
 	f.Float64Var(&o.Beta2, "beta2", o.Beta2, "`decay` of the second moment")
 	f.Float64Var(&o.Eps, "eps", o.Eps, "`epsilon` of the optimiser")
 	f.Float64Var(&o.Momentum, "momentum", o.Momentum, "momentum of sgd")
+	stateFlag(f, o)
 }
 
 // batchFlag is the size of a batch.
@@ -49,7 +72,6 @@ func batchFlag(f *pflag.FlagSet, l *train.LoopConfig) {
 
 // updateFlags say how the batch of a step is cut, and when the weights change.
 func updateFlags(f *pflag.FlagSet, l *train.LoopConfig) {
-	batchFlag(f, l)
 	f.IntVar(&l.MicroBatch, "micro-batch", l.MicroBatch, "samples at a time (gradient accumulation); 0 for all")
 	f.StringVar((*string)(&l.Update), "update", string(l.Update), "`when` gradients are applied: now (in the reverse walk), end, or auto")
 	f.Float64Var(&l.Clip, "clip", l.Clip, "largest global gradient `norm`; 0 for no clipping")
@@ -57,13 +79,13 @@ func updateFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 
 // seedFlag is the seed of a run.
 func seedFlag(f *pflag.FlagSet, l *train.LoopConfig) {
-	f.Uint64Var(&l.Seed, "seed", l.Seed, "seed of all that is drawn: weights, data order, gamma, dropout")
+	f.Uint64Var(&l.Seed, "seed", l.Seed, "of weights, data order, gamma and dropout")
 }
 
 // loopFlags say what happens between steps.
 func loopFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 	f.Float64Var(&l.EMA, "ema", l.EMA, "evaluate a moving average of the weights of this `decay`, as 0.999; 0 for none")
-	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for the end only")
+	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for every epoch, or the end only")
 	f.IntVar(&l.EvalSamples, "eval-samples", l.EvalSamples, "samples in an evaluation; 0 for all")
 	f.BoolVar(&l.EvalTrain, "eval-train", l.EvalTrain, "evaluate on training data too")
 	f.IntVar(&l.Patience, "patience", l.Patience, "stop after so many evaluations without a better one; 0 for never")
@@ -78,4 +100,24 @@ func loopFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 func engineFlags(f *pflag.FlagSet, e *backend.Options) {
 	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")
 	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2 or avx512; empty for the best")
+}
+
+// commonGroups are the flags of the settings that every task has, but for the batch, which comes from first.
+func commonGroups(c *train.Common, first func(*pflag.FlagSet)) []group {
+	return []group{
+		{modelHeading, false, func(f *pflag.FlagSet) { methodFlags(f, &c.Method) }},
+		{trainHeading, false, func(f *pflag.FlagSet) {
+			first(f)
+			stepsFlag(f, &c.Schedule)
+			rateFlags(f, c)
+			seedFlag(f, &c.Loop)
+		}},
+		{moreTraining, true, func(f *pflag.FlagSet) { scheduleFlags(f, c); updateFlags(f, &c.Loop); engineFlags(f, &c.Engine) }},
+		{moreLoop, true, func(f *pflag.FlagSet) { loopFlags(f, &c.Loop) }},
+	}
+}
+
+// adapterFlag is the folder of adapters that are merged into a language model.
+func adapterFlag(f *pflag.FlagSet, dir *string) {
+	f.StringVar(dir, "adapter", "", "`folder` of a LoRA adapter in PEFT's files, to merge into the weights")
 }

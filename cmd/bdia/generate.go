@@ -1,32 +1,16 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
 )
-
-// generateOptions say what is continued, and how.
-type generateOptions struct {
-	generate.Options
-	from, prompt, promptIDs, input, output  string
-	printIDs, asJSON, greedy, pastEnd, beam bool // beam: search, rather than sample
-	verbatim                                bool // nothing comes after a prompt
-	search                                  generate.SearchOptions
-	grid, lora                              string // lora: folder of adapters
-	batch                                   int    // prompts of input at a time
-	engine                                  backend.Options
-}
 
 // maxPrompts bounds memory.
 const maxPrompts = 1 << 10
@@ -109,77 +93,4 @@ prompt, score, text.`,
 		return runGenerate(cmd, o)
 	}
 	return c
-}
-
-// settle completes o from the flags and arguments, and refuses what does not go
-// together.
-func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
-	var err error
-	if o.from, err = folderOf(args, o.from); err != nil {
-		return err
-	}
-	given := func(names ...string) (list []string) {
-		for _, name := range names {
-			if f.Changed(name) {
-				list = append(list, "--"+name)
-			}
-		}
-		return list
-	}
-	if list := given("prompt", "prompt-ids", "input"); len(list) > 1 {
-		return fmt.Errorf("%s; give one of them", strings.Join(list, " and "))
-	}
-	if o.beam = o.search.Beam != 0; o.beam {
-		if list := given("temperature", "greedy", "top-k", "top-p", "min-p", "repetition-penalty", "seed", "no-cache"); len(list) > 0 {
-			return fmt.Errorf("%s is for sampling, and --beam searches; give one of them", list[0])
-		}
-		if err := o.search.Validate(); err != nil {
-			return err
-		}
-	} else if list := given("length-penalty", "n-best"); len(list) > 0 {
-		return fmt.Errorf("%s is for a search; give --beam too", list[0])
-	}
-	if f.Changed("prompt-ids") && o.promptIDs == "" {
-		return errors.New("--prompt-ids is empty; give at least one token")
-	}
-	if o.batch < 1 || o.batch > maxPrompts {
-		return fmt.Errorf("--batch %d: give 1 to %d", o.batch, maxPrompts)
-	}
-	if o.greedy {
-		if f.Changed("temperature") && o.Temperature != 0 {
-			return fmt.Errorf("--greedy is temperature 0, and --temperature %v; give one of them", o.Temperature)
-		}
-		o.Temperature = 0
-	}
-	if o.grid != "auto" {
-		if _, err := bdia.ParseGrid(o.grid); err != nil {
-			return fmt.Errorf("--grid: %w", err)
-		}
-	}
-	return o.Validate()
-}
-
-// parseIDs reads tokens as 1,2,3.
-func parseIDs(text string, vocab int) ([]int32, error) {
-	var ids []int32
-	for part := range strings.SplitSeq(text, ",") {
-		id, err := strconv.ParseInt(strings.TrimSpace(part), 10, 32)
-		if err != nil || id < 0 || id >= int64(vocab) {
-			return nil, fmt.Errorf("--prompt-ids: %q is no token; the model has 0 to %d", part, vocab-1)
-		}
-		ids = append(ids, int32(id))
-	}
-	return ids, nil
-}
-
-// idsText is what parseIDs reads.
-func idsText(ids []int32) string {
-	var b strings.Builder
-	for i, id := range ids {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(strconv.Itoa(int(id)))
-	}
-	return b.String()
 }

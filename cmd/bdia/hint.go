@@ -92,7 +92,7 @@ var takes = map[convert.Kind]string{convert.GPT2: "generate", convert.ViT: "clas
 func otherCommand(e *convert.KindError) string {
 	text := "bdia " + takes[e.Have] + " takes it"
 	if e.Want == convert.Seq2Seq {
-		text = "translating takes a model of bdia train --task translation; " + text
+		text = "translating takes a model of bdia train translation; " + text
 	}
 	return text
 }

@@ -3,17 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
-	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
-	"github.com/bdia-go/bdia/train/text"
 )
 
 // openFolder is hub.Open for what the command line names: an option that does not go
@@ -28,8 +25,7 @@ func openFolder(dir string, o hub.Options) (*hub.Folder, error) {
 		err = cli.Usage(err)
 	}
 	if err == nil && f.Run != "" {
-		cfg := defaults(text.Name)
-		err = readConfig(filepath.Join(f.Run, hub.RunFile), &cfg)
+		_, err = readRun(f.Run)
 	}
 	return f, err
 }
@@ -55,15 +51,15 @@ func openDir(dir, lora string, text bool) (*loaded, error) {
 	return &loaded{Folder: f, cfg: f.GPTInfo.Config, tok: f.Tokenizer, grid: f.Grid}, nil
 }
 
-// loadRun loads the weights in dir, a folder of r, with the settings of r, and the
-// adapters in lora, for what use does.
-func loadRun(r *oneRun, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
+// loadRun loads the weights in dir, a folder of a run, and the adapters in lora, for what use does. Dropout is as in c,
+// the run's settings.
+func loadRun(c model.GPTConfig, engine backend.Options, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
 	l, err := openDir(dir, lora, true)
 	if err != nil {
 		return nil, err
 	}
-	l.GPTInfo.Config, l.cfg = r.Config.Model, r.Config.Model
-	return l, l.load(r.Config.Engine, use)
+	l.GPTInfo.Config, l.cfg = c, c
+	return l, l.load(engine, use)
 }
 
 // load takes the memory for what use does with a model, then loads the weights.
@@ -73,20 +69,4 @@ func (l *loaded) load(engine backend.Options, use func(m *model.GPT) error) erro
 		l.be, l.model = m.Device, m.GPT
 	}
 	return err
-}
-
-// sampleOf continues the beginning of the run's held-out text.
-func sampleOf(r *oneRun) (string, error) {
-	ids, err := r.Text.Prompt()
-	if err != nil {
-		return "", err
-	}
-	o := generate.DefaultOptions()
-	o.MaxTokens, o.Grid = 120, r.Config.Method.Grid
-	l, err := loadRun(r, r.Dir, "", func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) })
-	if err != nil {
-		return "", err
-	}
-	defer l.be.Close()
-	return generate.Text(l.model, l.tok, ids, o)
 }

@@ -34,6 +34,13 @@ func printPairs(w io.Writer, p *trainpairs.Sets) {
 // pairUse says what a part is for.
 var pairUse = [...]string{pairs.Train: "to train on", pairs.Val: "for validation", pairs.Test: "for tests"}
 
+// addPairs adds to a summary which pairs the run read when it began; a run that goes on has not read them.
+func addPairs(j map[string]any, p *trainpairs.Sets) {
+	if p.Report != nil {
+		j["pairs"] = pairsOf(p)
+	}
+}
+
 // pairsOf says for machines what printPairs says. Where validation has files of its
 // own, "val" is of these, and "val_files" says what became of their pairs.
 func pairsOf(p *trainpairs.Sets) map[string]any {

@@ -242,28 +242,28 @@ func TestTranslationFlags(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		args string
-		want func(*config)
+		want func(*trainpairs.Config)
 	}{
-		{"", func(*config) {}},
-		{"--data a.csv --val-fraction 0.1 --tokenizer char --bpe-vocab 500 --epochs 3", func(c *config) {
+		{"", func(*trainpairs.Config) {}},
+		{"--data a.csv --val-fraction 0.1 --tokenizer char --bpe-vocab 500 --epochs 3", func(c *trainpairs.Config) {
 			c.Pairs.Source, c.Pairs.Split.Val, c.Pairs.Tokenizer, c.Pairs.BPEVocab, c.Pairs.Epochs = "a.csv", 0.1, "char", 500, 3
 		}},
-		{"--source a --target b --val-source c --val-target d --on-long truncate --max-ratio 3 --separate --steps 9", func(c *config) {
+		{"--source a --target b --val-source c --val-target d --on-long truncate --max-ratio 3 --separate --steps 9", func(c *trainpairs.Config) {
 			c.Pairs.Source, c.Pairs.Target, c.Pairs.ValSource, c.Pairs.ValTarget = "a", "b", "c", "d"
 			c.Pairs.OnLong, c.Pairs.MaxRatio, c.Pairs.Separate, c.Pairs.Epochs, c.Schedule.Steps = pairs.Truncate, 3, true, 0, 9
 		}},
-		{"--preset base --layers 2 --context 40 --untied --shared=false --dropout 0.3 --attention-dropout 0.2 --label-smoothing 0 --sinusoidal", func(c *config) {
+		{"--preset base --layers 2 --context 40 --untied --shared=false --dropout 0.3 --attention-dropout 0.2 --label-smoothing 0 --sinusoidal", func(c *trainpairs.Config) {
 			c.Seq2Seq, _ = model.Seq2SeqPreset("base")
 			m := &c.Seq2Seq
 			m.EncoderLayers, m.DecoderLayers, m.SourceContext, m.TargetContext, m.Untied, m.Shared, m.Sinusoidal = 2, 2, 40, 40, true, false, true
 			m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout, m.LabelSmoothing = 0.3, 0.2, 0.3, 0
 		}},
 	} {
-		want := defaults(trainpairs.Name)
+		want := trainpairs.Default()
 		c.want(&want)
-		got, err := resolved(t, strings.Fields("--task translation "+c.args)...)
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("%s: %v\n%s", c.args, err, diff)
+		got := settings[trainpairs.Config](t, "--task translation "+c.args)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s:\n%s", c.args, diff)
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/model"
-	trainimages "github.com/bdia-go/bdia/train/images"
-	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/images"
+	"github.com/bdia-go/bdia/train/pairs"
 	"github.com/bdia-go/bdia/train/text"
 )
 
@@ -19,11 +19,11 @@ var presets = []struct {
 	names []string
 }{
 	{text.Name, "text", model.GPTPresets()},
-	{trainimages.Name, "images", model.ViTPresets()},
-	{trainpairs.Name, "translation", model.Seq2SeqPresets()},
+	{images.Name, "images", model.ViTPresets()},
+	{pairs.Name, "translation", model.Seq2SeqPresets()},
 }
 
-// presetNames lists the presets: plain names, and those of several tasks with their task.
+// presetNames lists the presets: plain names, and names of several tasks with their task.
 func presetNames() (names []string) {
 	tasks := map[string]int{}
 	for _, p := range presets {
@@ -44,7 +44,7 @@ func presetNames() (names []string) {
 
 // presetTask returns the task of the preset called name, and the name without it. The task is empty for an unknown
 // name.
-func presetTask(name string) (task string, plain string, err error) {
+func presetTask(name string) (task, plain string, err error) {
 	room, plain, apart := strings.Cut(name, "/")
 	if !apart {
 		room, plain = "", name
@@ -64,25 +64,14 @@ func presetTask(name string) (task string, plain string, err error) {
 	return task, plain, nil
 }
 
-// setPreset makes the model of cfg, whose task is settled, the one that name says.
-func setPreset(cfg *config, name string) (err error) {
-	plain := name
-	if strings.Contains(name, "/") {
-		var task string
-		if task, plain, err = presetTask(name); err != nil {
-			return err
-		}
-		if task != cfg.Task {
-			return fmt.Errorf("--preset %s is a size of task %s; this is task %s", name, task, cfg.Task)
-		}
+// presetOf returns the plain name of a preset, which has to be a size of task if another task has it.
+func presetOf(task, name string) (plain string, err error) {
+	if !strings.Contains(name, "/") {
+		return name, nil
 	}
-	switch cfg.Task {
-	case trainimages.Name:
-		cfg.ViT, err = model.ViTPreset(plain)
-	case trainpairs.Name:
-		cfg.Seq2Seq, err = model.Seq2SeqPreset(plain)
-	default:
-		cfg.Model, err = model.GPTPreset(plain)
+	other, plain, err := presetTask(name)
+	if err == nil && other != task {
+		err = fmt.Errorf("--preset %s is a size of task %s; this is task %s", name, other, task)
 	}
-	return err
+	return plain, err
 }

@@ -18,8 +18,8 @@ func TestPresetSaysTask(t *testing.T) {
 		"--task image --preset tiny": trainimages.Name, "--task translation --preset tiny": trainpairs.Name,
 	} {
 		got, err := resolved(t, strings.Fields(args)...)
-		if err != nil || got.Task != want {
-			t.Errorf("%s: task %s, %v, want %s", args, got.Task, err, want)
+		if err != nil || got.Name() != want {
+			t.Errorf("%s: task %v, %v, want %s", args, got, err, want)
 		}
 	}
 }

@@ -347,11 +347,12 @@ func TestQuickstart(t *testing.T) {
 	write(t, notes, "a.txt", prose(400))
 	write(t, notes, "b.md", prose(700))
 	run := filepath.Join(dir, "run")
-	cfg := quickConfig()
+	task := quickTask()
+	cfg := &task.Settings
 	cfg.Data.Path, cfg.Data.BPEVocab, cfg.Engine.Threads = notes, 300, 1
 	cfg.Model.Layers, cfg.Model.Width, cfg.Model.Context, cfg.Loop.Batch = 4, 16, 16, 4
 	var out, errOut bytes.Buffer
-	if err := quickstart(t.Context(), &out, cli.NewProgress(&errOut), cfg, run, 0.3); err != nil {
+	if err := quickstart(t.Context(), &out, cli.NewProgress(&errOut), task, run, 0.3); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"Loss on held-out text", "It writes:\n  | ", "this run       ordinary", "as planned to the byte",

@@ -7,11 +7,12 @@ import (
 
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/data"
-	"github.com/bdia-go/bdia/data/pairs"
+	datapairs "github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/eval"
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train"
 )
 
 // sampleFor returns a sample of what the run of a folder holds out, else of what it
@@ -25,23 +26,18 @@ func sampleFor(ctx context.Context, f *hub.Folder) export.Sample {
 	return export.RandomSample(f)
 }
 
+// sampler is a task with samples of its data for a model folder of its kind.
+type sampler interface {
+	sample(ctx context.Context, f *hub.Folder) (export.Sample, error)
+}
+
 func sampleOfRun(ctx context.Context, f *hub.Folder) (export.Sample, error) {
-	r, err := openedRun(f.Run)
+	r, err := train.Open(f.Run)
 	if err != nil {
 		return export.Sample{}, err
 	}
 	defer r.Close()
-	switch {
-	case r.Text != nil && f.Kind == convert.GPT2:
-		return textSample(r, f.GPTInfo.Config)
-	case r.Images != nil && f.Kind == convert.ViT:
-		return imageSample(ctx, r, f.ViTInfo.Config)
-	case r.Pairs != nil && f.Kind == convert.GPT2:
-		return completionSample(r, f.GPTInfo.Config)
-	case r.Pairs != nil && f.Kind == convert.Seq2Seq:
-		return pairSample(r)
-	}
-	return export.Sample{}, errOtherModel
+	return viewOf(r.Task).(sampler).sample(ctx, f)
 }
 
 var (
@@ -57,13 +53,14 @@ func heldOut(training bool) string {
 	return "held-out"
 }
 
-func textSample(r *oneRun, c model.GPTConfig) (s export.Sample, err error) {
-	if r.Config.Model.Vocab != c.Vocab {
+func (v textView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err error) {
+	c := f.GPTInfo.Config
+	if f.Kind != convert.GPT2 || v.Settings.Model.Vocab != c.Vocab {
 		return s, errOtherModel
 	}
 	T := min(c.Context, export.SamplePositions)
 	for _, training := range []bool{false, true} {
-		set, err := data.NewSequential(r.Text.Tokens(training), T, export.SampleSize)
+		set, err := data.NewSequential(v.Tokens(training), T, export.SampleSize)
 		if err != nil {
 			continue
 		}
@@ -74,45 +71,51 @@ func textSample(r *oneRun, c model.GPTConfig) (s export.Sample, err error) {
 	return s, errNoSample
 }
 
-func completionSample(r *oneRun, c model.GPTConfig) (s export.Sample, err error) {
-	if r.Config.Model.Vocab != c.Vocab {
+func (v tuneView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err error) {
+	if f.Kind != convert.GPT2 || v.Settings.Model.Vocab != f.GPTInfo.Config.Vocab {
 		return s, errOtherModel
 	}
-	for _, part := range []pairs.Part{pairs.Val, pairs.Train} {
-		b, err := r.Tuned.Completions(part, export.SampleSize)
+	for _, part := range []datapairs.Part{datapairs.Val, datapairs.Train} {
+		b, err := v.Completions(part, export.SampleSize)
 		if err == nil && b.Size > 0 {
-			what := fmt.Sprintf("%d positions of %s prompts and completions", len(b.Inputs), heldOut(part == pairs.Train))
+			what := fmt.Sprintf("%d positions of %s prompts and completions", len(b.Inputs), heldOut(part == datapairs.Train))
 			return export.Sample{What: what, Tokens: b}, nil
 		}
 	}
 	return s, errNoSample
 }
 
-func imageSample(ctx context.Context, r *oneRun, c model.ViTConfig) (s export.Sample, err error) {
-	if err := r.Images.OpenHeldOut(ctx); err != nil {
+func (v imageView) sample(ctx context.Context, f *hub.Folder) (s export.Sample, err error) {
+	if f.Kind != convert.ViT {
+		return s, errOtherModel
+	}
+	if err := v.OpenHeldOut(ctx); err != nil {
 		return s, err
 	}
-	set, training := r.Images.Set(false), false
+	set, training := v.Set(false), false
 	if set == nil {
-		set, training = r.Images.Set(true), true
+		set, training = v.Set(true), true
 	}
-	b := model.NewImageBatch(c, min(export.SampleSize, set.Len()))
+	b := model.NewImageBatch(f.ViTInfo.Config, min(export.SampleSize, set.Len()))
 	s = export.Sample{What: fmt.Sprintf("%d %s images", b.Size, heldOut(training)), Images: b}
 	return s, set.Fill(0, b.Size, b.Pixels, make([]int32, b.Size))
 }
 
-func pairSample(r *oneRun) (s export.Sample, err error) {
-	for _, part := range []pairs.Part{pairs.Val, pairs.Train} {
-		set, err := r.Pairs.Sequential(r.Config.Pairs, part)
+func (v translationView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err error) {
+	if f.Kind != convert.Seq2Seq {
+		return s, errOtherModel
+	}
+	for _, part := range []datapairs.Part{datapairs.Val, datapairs.Train} {
+		set, err := v.Part(part)
 		if err != nil || set == nil {
 			continue
 		}
 		k := set.Len() / 2 // neither the shortest nor the longest
-		b := pairs.NewBatch(set.Capacity())
+		b := datapairs.NewBatch(set.Capacity())
 		if err := set.Fill(k, 0, min(export.SampleSize, set.Shape(k).B), b); err != nil {
 			return s, err
 		}
-		return export.Sample{What: fmt.Sprintf("%d %s sentences", b.B, heldOut(part == pairs.Train)), Pairs: eval.PairBatch(b)}, nil
+		return export.Sample{What: fmt.Sprintf("%d %s sentences", b.B, heldOut(part == datapairs.Train)), Pairs: eval.PairBatch(b)}, nil
 	}
 	return s, errNoSample
 }

@@ -17,7 +17,7 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	for _, c := range []string{"", "quickstart", "train", "train resume", "plan", "export", "eval", "generate", "classify", "verify", "bench",
+	for _, c := range []string{"", "quickstart", "train", "train text", "train images", "train translation", "train resume", "finetune", "plan", "export", "eval", "generate", "classify", "verify", "bench",
 		"tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode"} {
 		r := mustCall(t, append(strings.Fields(c), "--help")...)
 		if r.err != "" {
@@ -58,11 +58,11 @@ func TestSuggestions(t *testing.T) {
 	for args, want := range map[string]string{
 		"trian":                            "did you mean train?",
 		"tokenizer trian":                  "did you mean train?",
-		"train --bacth 3":                  "unknown flag --bacth; did you mean --batch? bdia train --help lists the flags",
+		"train --bacth 3":                  "unknown flag --bacth; did you mean --batch? bdia train text --help lists the flags",
 		"train --optim sgd":                "did you mean --optimizer?",
-		"train --nothing":                  "unknown flag --nothing; bdia train --help",
+		"train --nothing":                  "unknown flag --nothing; bdia train text --help",
 		"train --memory revresible":        "did you mean reversible?",
-		"train --optimizer adamm":          `--optimizer "adamm"; did you mean adamw? bdia train --help`,
+		"train --optimizer adamm":          `--optimizer "adamm"; did you mean adamw? bdia train text --help`,
 		"train --preset gpt2-meduim":       "did you mean gpt2-medium?",
 		"plan --schedul cosine":            "unknown flag --schedul; bdia plan",
 		"eval RUN --split vla":             "did you mean val?",

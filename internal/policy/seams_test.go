@@ -83,25 +83,13 @@ func (s *source) texts() (list []string) {
 	return list
 }
 
-// taskSwitches lists packages that still switch on tasks. It only shrinks.
-var taskSwitches = []string{"cmd/bdia"}
-
 // TestNoSwitchOnTasks checks that what tasks differ in stands behind an interface, with a
 // file for each task: no switch asks which task a run has.
 func TestNoSwitchOnTasks(t *testing.T) {
 	t.Parallel()
-	found := map[string]bool{}
 	for _, s := range sources(t, func(s *source) bool { return !s.isTest() && !s.within("experiments") }) {
 		for _, line := range taskSwitchesOf(s) {
-			found[s.dir()] = true
-			if !slices.Contains(taskSwitches, s.dir()) {
-				t.Errorf("%s:%d: a switch on tasks; put what differs behind train.Task", s.path, line)
-			}
-		}
-	}
-	for _, dir := range taskSwitches {
-		if !found[dir] {
-			t.Errorf("%s has no switch on tasks any more; take it off the list", dir)
+			t.Errorf("%s:%d: a switch on tasks; put what differs behind train.Task", s.path, line)
 		}
 	}
 }

@@ -45,8 +45,8 @@ func checkChoices(c *cobra.Command) (err error) {
 	return err
 }
 
-// flagError says what is wrong with a flag.
-func flagError(c *cobra.Command, err error) error {
+// FlagError returns err, of parsing the flags of c, as an error of usage with suggestions.
+func FlagError(c *cobra.Command, err error) error {
 	what := err.Error() + "; "
 	var invalid *pflag.InvalidValueError
 	var unknown *pflag.NotExistError

@@ -23,7 +23,7 @@ func Setup(root *cobra.Command) {
 		w := c.OutOrStdout()
 		Help(w, c, Columns(w))
 	})
-	root.SetFlagErrorFunc(flagError)
+	root.SetFlagErrorFunc(FlagError)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n")
 	root.Args = KnownCommand
 	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { return checkChoices(c) }
@@ -60,7 +60,7 @@ func Rare(c *cobra.Command, heading string, add func(*pflag.FlagSet)) {
 		annotate(flag, rareKey, "")
 	})
 	if c.Flags().Lookup("help-all") == nil {
-		flag := c.Flags().VarPF(&helpAll{c: c}, "help-all", "", "help for "+c.Name()+" with all flags")
+		flag := c.Flags().VarPF(&helpAll{c: c}, "help-all", "", "help with all flags")
 		flag.NoOptDefVal = "true"
 		annotate(flag, headingKey, "")
 	}
@@ -161,6 +161,9 @@ func printCommands(w io.Writer, c *cobra.Command, columns int) {
 	}
 }
 
+// helps reports a flag that asks for help.
+func helps(flag *pflag.Flag) bool { return flag.Name == "help" || flag.Name == "help-all" }
+
 // printFlags lists the flags of c under their headings.
 func printFlags(w io.Writer, c *cobra.Command, columns int) {
 	var headings, left []string
@@ -169,20 +172,31 @@ func printFlags(w io.Writer, c *cobra.Command, columns int) {
 	if flag := c.Flags().Lookup("help-all"); flag != nil {
 		all = flag.Value.String() == "true"
 	}
-	c.LocalFlags().VisitAll(func(flag *pflag.Flag) {
-		h := heading(flag)
-		if _, rare := flag.Annotations[rareKey]; rare && !all {
-			if !slices.Contains(left, h) {
-				left = append(left, h)
-			}
-			return
-		}
+	place := func(h string, flag *pflag.Flag) {
 		if groups[h] == nil {
 			headings = append(headings, h)
 			groups[h] = pflag.NewFlagSet(h, pflag.ContinueOnError)
 			groups[h].SortFlags = false
 		}
 		groups[h].AddFlag(flag)
+	}
+	last := heading(&pflag.Flag{})
+	c.LocalFlags().VisitAll(func(flag *pflag.Flag) {
+		h := heading(flag)
+		_, rare := flag.Annotations[rareKey]
+		switch {
+		case helps(flag) || flag.Hidden:
+		case !rare || all:
+			place(h, flag)
+			last = h
+		case !slices.Contains(left, h):
+			left = append(left, h)
+		}
+	})
+	c.LocalFlags().VisitAll(func(flag *pflag.Flag) { // help comes last, under no heading of its own
+		if helps(flag) {
+			place(last, flag)
+		}
 	})
 	for _, h := range headings {
 		fmt.Fprintf(w, "\n%s:\n%s", h, groups[h].FlagUsagesWrapped(columns))

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/bench"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/train"
+)
+
+// measure measures the machine with the threads and instruction set of e.
+func measure(e backend.Options) (bench.Machine, error) {
+	m, err := bench.MeasureMachine(e)
+	return m, cli.Usage(err)
+}
+
+// benchMode measures the steps of t as it is.
+func benchMode(ctx context.Context, w io.Writer, t train.Synthetic, steps int, asJSON bool) error {
+	step, err := bench.TimeStep(ctx, t, steps)
+	if err != nil {
+		return err
+	}
+	machine, err := measure(t.Common().Engine)
+	if err != nil {
+		return err
+	}
+	step.Against(machine)
+	if asJSON {
+		return cli.PrintJSON(w, step)
+	}
+	printStep(w, step, machine)
+	return nil
+}
+
+// benchAll measures kernels and the steps of every mode.
+func benchAll(ctx context.Context, w io.Writer, t train.Synthetic, steps int, asJSON bool) error {
+	machine, err := measure(t.Common().Engine)
+	if err != nil {
+		return err
+	}
+	report := func(k bench.Kernel) { printKernel(w, k) }
+	if asJSON {
+		report = nil
+	} else {
+		fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of fused multiply-adds, %.1f GB/s copied\n\n", machine.ISA, machine.Threads, machine.GFLOPS, machine.Bandwidth)
+		fmt.Fprintf(w, "  %-22s %-26s %10s %12s %10s\n", "kernel", "shape", "time", "rate", "of limit")
+	}
+	kernels, err := bench.MeasureKernels(machine, report)
+	if err != nil {
+		return err
+	}
+	var all []bench.Step
+	for _, mode := range modes {
+		step, err := bench.TimeStep(ctx, train.WithMemory(t, mode), steps)
+		if err != nil {
+			return err
+		}
+		step.Against(machine)
+		all = append(all, step)
+		if !asJSON {
+			printStep(w, step, machine)
+		}
+	}
+	if asJSON {
+		return cli.PrintJSON(w, map[string]any{"machine": machine, "kernels": kernels, "steps": all})
+	}
+	return nil
+}

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/images"
+	"github.com/bdia-go/bdia/train/text"
+)
+
+// benchSizes are the flags of a benchmark's model, and what they are called as settings of a task.
+var benchSizes = []struct{ name, setting, usage string }{
+	{"layers", "layers", "blocks"},
+	{"heads", "heads", "attention heads"},
+	{"width", "width", "channels of the residual stream"},
+	{"mlp", "mlp", "hidden width of the MLP; 0 for four times the width"},
+	{"batch", "batch", "samples of a step"},
+	{"seq", "context", "gpt: tokens of a sample"},
+	{"vocab", "vocab", "gpt: vocabulary"},
+	{"image", "image", "vit: pixels of an image's side"},
+	{"patch", "patch", "vit: pixels of a patch's side"},
+	{"classes", "classes", "vit: classes"},
+}
+
+// architectures are the models of --model: a task, and the flags of its settings that make it.
+var architectures = map[string]struct {
+	task  string
+	flags overrides
+}{
+	"gpt":    {text.Name, nil},
+	"vit":    {images.Name, overrides{"preset": "vit-paper"}},
+	"revvit": {images.Name, overrides{"preset": "vit-paper", "two-stream": "true"}},
+}
+
+// benched is the task whose steps are timed: of the run that args name, or of a preset or an architecture, with the
+// sizes that o has.
+func benched(o overrides, architecture string, args []string) (train.Synthetic, error) {
+	set := overrides{}
+	var t train.Task
+	name := architecture // in errors
+	switch a, known := architectures[architecture]; {
+	case len(args) == 1 && (o.has("preset") || o.has("model")):
+		return nil, cli.Usage(errors.New("a run says what the model is; leave out --preset and --model"))
+	case len(args) == 1:
+		var err error
+		if t, err = readRun(args[0]); err != nil {
+			return nil, err
+		}
+		name = args[0]
+	case o.has("preset"):
+		task, err := o.task()
+		if err != nil {
+			return nil, err
+		}
+		if known && o.has("model") {
+			task = a.task
+		}
+		name, t, set["preset"] = o["preset"], newTask(task), o["preset"]
+	case !known:
+		return nil, cli.Usage(fmt.Errorf("--model %q; use gpt, vit or revvit", architecture))
+	default:
+		t = newTask(a.task)
+		for flag, value := range a.flags {
+			set[flag] = value
+		}
+	}
+	own := flagSet(viewOf(t).flags())
+	for _, s := range benchSizes {
+		if !o.has(s.name) {
+			continue
+		}
+		if own.Lookup(s.setting) == nil {
+			return nil, cli.Usage(fmt.Errorf("--%s is not a size of %s", s.name, name))
+		}
+		set[s.setting] = o[s.name]
+	}
+	for _, flag := range []string{"threads", "isa"} {
+		if o.has(flag) {
+			set[flag] = o[flag]
+		}
+	}
+	t, err := set.settle(t)
+	if err != nil {
+		return nil, err
+	}
+	return t.(train.Synthetic), nil
+}

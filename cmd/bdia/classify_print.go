@@ -1,0 +1,63 @@
+package main
+
+import (
+	"cmp"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+)
+
+// answer is what a model makes of one image: its likeliest classes first.
+type answer struct {
+	path    string
+	classes []string
+	shares  []float32
+}
+
+// answers returns what shows answers on w, for people, or as CSV where a file
+// or a folder of images was given; finish completes it.
+func answers(w io.Writer, o classifyOptions, folders bool) (show func(answer) error, finish func() error, err error) {
+	if o.csv == "" && !folders {
+		return func(a answer) error { return printAnswer(w, a) }, func() error { return nil }, nil
+	}
+	closeFile := func() error { return nil }
+	if o.csv != "" && o.csv != "-" {
+		f, err := os.Create(o.csv)
+		if err != nil {
+			return nil, nil, err
+		}
+		w, closeFile = f, f.Close
+	}
+	table := csv.NewWriter(w)
+	header := []string{"image"}
+	for i := range o.top {
+		n := strconv.Itoa(i + 1)
+		header = append(header, "class_"+n, "probability_"+n)
+	}
+	show = func(a answer) error {
+		row := []string{a.path}
+		for i, name := range a.classes {
+			row = append(row, name, strconv.FormatFloat(float64(a.shares[i]), 'f', 6, 32))
+		}
+		return table.Write(row)
+	}
+	finish = func() error {
+		table.Flush()
+		return cmp.Or(table.Error(), closeFile())
+	}
+	return show, finish, table.Write(header)
+}
+
+func printAnswer(w io.Writer, a answer) error {
+	if _, err := fmt.Fprintln(w, a.path); err != nil {
+		return err
+	}
+	for i, name := range a.classes {
+		if _, err := fmt.Fprintf(w, "  %6.2f%%  %s\n", 100*a.shares[i], name); err != nil {
+			return err
+		}
+	}
+	return nil
+}

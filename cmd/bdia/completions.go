@@ -1,0 +1,24 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/optim"
+)
+
+// completions offers values of flags that take a few words, or often take the same.
+func completions(c *cobra.Command) {
+	cli.Choices(c, map[string][]string{
+		"preset": presetNames(), "format": {"lines", "tsv", "csv", "jsonl"}, "task": taskNames(),
+		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "on-corrupt": {"fatal", "skip"},
+		"memory": {"reversible", "store", "recompute"}, "optimizer": optim.Names(), "schedule": {"cosine", "linear", "constant"},
+		"gelu": {"tanh", "erf"}, "update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"},
+		"model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
+	})
+	if c.Name() != "eval" { // where it is a range
+		cli.Complete(c, "gamma", "0.5", "0.25", "0")
+	}
+	cli.Complete(c, "grid", "9", "none")
+	cli.Complete(c, "state-bits", "32", "8")
+}

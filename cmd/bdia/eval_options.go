@@ -1,0 +1,93 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/train"
+)
+
+// evalOptions say what is evaluated.
+type evalOptions struct {
+	onCorrupt images.OnCorrupt // images of data; empty: as in the run
+
+	split   string
+	best    bool
+	samples int
+	text    string // of one's own
+	special bool   // its spelling of a special token stands for it
+	stride  int    // of windows of text; 0: they do not overlap
+	data    string // other images
+	gammas  string
+	figure  string
+	lora    string // folder of adapters
+	engine  backend.Options
+
+	source     string // to be translated
+	references []string
+	search     generate.TranslateOptions
+}
+
+func (o evalOptions) validate() error {
+	if o.split != "val" && o.split != "train" && o.split != "test" {
+		return fmt.Errorf("--split %q: use val, train or test", o.split)
+	}
+	if o.samples < 0 {
+		return fmt.Errorf("--samples %d: give a positive number, or 0 for all", o.samples)
+	}
+	if o.stride < 0 {
+		return fmt.Errorf("--stride %d: give a positive number, or 0 for windows that do not overlap", o.stride)
+	}
+	if o.special && o.text == "" {
+		return errors.New("--special-tokens is for the text of --text")
+	}
+	if (o.text != "" || o.stride > 0) && (o.gammas != "" || o.data != "" || o.source != "") {
+		return errors.New("--text and --stride are for language models; leave out --gamma, --data and --source")
+	}
+	if o.lora != "" && (o.gammas != "" || o.data != "" || o.source != "") {
+		return errors.New("--adapter is for language models; leave out --gamma, --data and --source")
+	}
+	if o.onCorrupt != "" && o.data == "" {
+		return errors.New("--on-corrupt is for the images of --data; give that too")
+	}
+	if err := (images.Options{OnCorrupt: o.onCorrupt}).Validate(); err != nil {
+		return err
+	}
+	if o.figure != "" && o.gammas == "" {
+		return errors.New("--figure is drawn of --gamma; give that too")
+	}
+	if (o.source == "") != (len(o.references) == 0) {
+		return errors.New("translations are scored with both --source and --references")
+	}
+	if o.source != "" && (o.gammas != "" || o.data != "" || o.samples > 0) {
+		return errors.New("--source translates a whole file; leave out --gamma, --data and --samples")
+	}
+	if err := o.search.Validate(); err != nil {
+		return err
+	}
+	return checkEngine(o.engine)
+}
+
+// folders returns the run directory that dir is, or whose best/ folder it is, and the
+// folder of the weights to measure: the best ones, where dir or --best says so.
+func (o *evalOptions) folders(dir string) (run, weights string, err error) {
+	run = cmp.Or(hub.RunOf(dir), dir)
+	weights = run
+	if o.best = o.best || run != dir; o.best {
+		weights, err = hub.BestOf(run)
+	}
+	return run, weights, err
+}
+
+// dir is the folder of the weights to measure.
+func (o evalOptions) dir(r *train.Run) string {
+	if o.best {
+		return r.BestDir()
+	}
+	return r.Dir
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train/text"
+)
+
+// textGroups are the flags of a language model that learns text from nothing.
+func textGroups(c *text.Config) []group {
+	d, m := &c.Data, &c.Model
+	return append([]group{
+		{"Text", false, func(f *pflag.FlagSet) {
+			f.StringVar(&d.Path, "data", d.Path, "`file` or folder; go: the Go source of this machine")
+			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "char, bpe, or a `folder` of one")
+			f.Float64Var(&d.ValFraction, "val-fraction", d.ValFraction, "`share` held out, at the end")
+		}},
+		{modelHeading, false, func(f *pflag.FlagSet) { gptFlags(f, m); dropoutFlag(f) }},
+	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop) }),
+		group{"more of the text", true, func(f *pflag.FlagSet) { moreTextFlags(f, d) }},
+		group{moreModel, true, func(f *pflag.FlagSet) { moreGPTFlags(f, m) }})...)
+}
+
+// moreTextFlags say which text of a folder is read, and how.
+func moreTextFlags(f *pflag.FlagSet, d *text.DataConfig) {
+	f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
+	f.IntVar(&d.BPEVocab, "bpe-vocab", d.BPEVocab, "vocabulary of --tokenizer bpe")
+	f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents, as those tokens; otherwise they are ordinary text")
+	f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
+}
+
+// gptFlags are the sizes of a language model.
+func gptFlags(f *pflag.FlagSet, m *model.GPTConfig) {
+	presetFlag(f, model.GPTPresets())
+	shapeFlags(f, &m.Heads, &m.Width, &m.Layers)
+	f.IntVar(&m.Context, "context", m.Context, "tokens that the model sees at once")
+}
+
+func moreGPTFlags(f *pflag.FlagSet, m *model.GPTConfig) {
+	blockFlags(f, &m.MLP, &m.GELU, &m.EmbeddingDropout, &m.AttentionDropout, &m.ResidualDropout)
+	f.BoolVar(&m.Untied, "untied", m.Untied, "give the logits a weight of their own")
+	f.BoolVar(&m.NoBias, "no-bias", m.NoBias, "leave out biases")
+}
+
+// textSizes are the flags of a language model without a text.
+func textSizes(c *text.Config) []group {
+	return sizeGroups(&c.Common, func(f *pflag.FlagSet) {
+		gptFlags(f, &c.Model)
+		f.IntVar(&c.Model.Vocab, "vocab", c.Model.Vocab, "text: token ids")
+	}, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreGPTFlags(f, &c.Model) })
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+// textKind is --format of text.
+const textKind = "text"
+
+// completionGroups are the flags of a language model that learns prompts and completions.
+func completionGroups(c *tune.Config) []group {
+	d, t := &c.Pairs, &c.Tune
+	return append([]group{
+		{"Model and data", false, func(f *pflag.FlagSet) {
+			fromFlag(f, t)
+			f.StringVar(&d.Source, "data", d.Source, "`file` of text or pairs, or folder of text")
+			f.StringVar(&d.Source, "prompts", d.Source, "`file` of prompts, one a line, perhaps .gz")
+			f.StringVar(&d.Target, "completions", d.Target, "`file` of their completions")
+			f.StringVar(&d.ValSource, "val", d.ValSource, "`file` of pairs for validation")
+			f.StringVar((*string)(&t.Separator), "separator", string(t.Separator), "`text` between prompt and completion")
+		}},
+		learnGroup(t, &c.Model, &c.Method),
+	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) {
+		batchTokensFlag(f, d)
+		batchFlag(f, &c.Loop)
+		f.Float64Var(&d.Epochs, "epochs", d.Epochs, "pairs: passes over them; or give --steps")
+	}),
+		group{"more of the pairs", true, func(f *pflag.FlagSet) {
+			moreCompletionFlags(f, d, t)
+			f.Float64Var(&d.Split.Val, "val-fraction", d.Split.Val, valFraction)
+		}},
+		group{moreModel, true, func(f *pflag.FlagSet) { adapterFlags(f, t); tunedFlags(f, &c.Model) }})...)
+}
+
+const valFraction = "`share` held out for validation: of the prompts (default 0.02), or the end of a text (default 0.1)"
+
+func fromFlag(f *pflag.FlagSet, t *tune.Settings) {
+	f.StringVar(&t.From, "from", t.From, "`folder` of the model")
+}
+
+func moreCompletionFlags(f *pflag.FlagSet, d *pairs.DataConfig, t *tune.Settings) {
+	f.StringVar((*string)(&d.Format), "format", string(d.Format), "`kind` of --data: text, csv, tsv or jsonl; without it, by name")
+	f.StringVar(&d.SourceColumn, "prompt-column", d.SourceColumn, "`column` of a table, by name or number (default 1), or key of JSON (default prompt)")
+	f.StringVar(&d.TargetColumn, "completion-column", d.TargetColumn, "`column` (default 2) or key (default completion)")
+	f.BoolVar(&d.Header, "header", d.Header, "the first line of a .tsv names its columns, as in every .csv")
+	f.StringVar(&d.ValTarget, "val-completions", d.ValTarget, "`file` of completions, if --val has prompts alone")
+	f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", t.LossOnPrompt, "pairs: learn prompts too")
+	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`what` to do about pairs without text: skip or fatal")
+	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`what` to do about pairs longer than the window: skip, truncate or fatal")
+	f.BoolVar(&d.KeepDuplicates, "keep-duplicates", d.KeepDuplicates, "keep pairs that came before")
+}
+
+// tunedTextGroups are the flags of a trained language model that learns text.
+func tunedTextGroups(c *text.Config) []group {
+	t := &c.Tune
+	return append([]group{
+		{"Model and data", false, func(f *pflag.FlagSet) {
+			fromFlag(f, t)
+			f.StringVar(&c.Data.Path, "data", c.Data.Path, "`file` of text or pairs, or folder of text")
+			f.Float64Var(&c.Data.ValFraction, "val-fraction", c.Data.ValFraction, valFraction)
+		}},
+		learnGroup(t, &c.Model, &c.Method),
+	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop) }),
+		group{moreModel, true, func(f *pflag.FlagSet) { adapterFlags(f, t); tunedFlags(f, &c.Model) }})...)
+}
+
+// learnGroup says what of the model learns, and how.
+func learnGroup(t *tune.Settings, m *model.GPTConfig, method *bdia.Options) group {
+	return group{modelHeading, false, func(f *pflag.FlagSet) {
+		f.IntVar(&t.LoRA.Rank, "lora-rank", t.LoRA.Rank, "train adapters of this `rank`; 0: all weights")
+		f.IntVar(&t.Freeze, "freeze", t.Freeze, "first `blocks` that do not learn")
+		f.IntVar(&t.Window, "window", t.Window, "most `tokens` of a sample; 0: the context")
+		dropoutFlag(f)
+		f.Var(&gridValue{&method.Grid, &t.AutoGrid}, "grid", "fractional `bits` of activations, none or auto")
+	}}
+}
+
+// adapterFlags shape the adapters.
+func adapterFlags(f *pflag.FlagSet, t *tune.Settings) {
+	f.Float64Var(&t.LoRA.Alpha, "lora-alpha", t.LoRA.Alpha, "adapters count `alpha`/rank times")
+	f.Float64Var(&t.LoRA.Dropout, "lora-dropout", t.LoRA.Dropout, "`share` dropped of adapters' inputs")
+	f.Var(listFlag{&t.LoRA.Targets}, "lora-targets", "`layers` with adapters: of qkv, proj, fc1 and fc2, with commas between, or all")
+}
+
+// tunedFlags are the shares that are dropped, one by one.
+func tunedFlags(f *pflag.FlagSet, m *model.GPTConfig) {
+	f.Float64Var(&m.EmbeddingDropout, "embedding-dropout", m.EmbeddingDropout, "`share` dropped of the embedding")
+	f.Float64Var(&m.AttentionDropout, "attention-dropout", m.AttentionDropout, "`share` dropped of the attention weights")
+	f.Float64Var(&m.ResidualDropout, "residual-dropout", m.ResidualDropout, "`share` dropped of the residual branches")
+}
+
+// listFlag is a flag with a list of names as its value, which the help shows as a text.
+type listFlag struct{ *model.Targets }
+
+// Type names the value in the help.
+func (listFlag) Type() string { return "string" }
+
+const autoGrid = "auto"
+
+// gridValue is a flag of a grid, or auto.
+type gridValue struct {
+	grid *bdia.Grid
+	auto *bool
+}
+
+func (v *gridValue) Type() string { return "bits" }
+
+func (v *gridValue) String() string {
+	if v.auto != nil && *v.auto { // pflag asks a zero value too
+		return autoGrid
+	}
+	if v.grid == nil {
+		return ""
+	}
+	return v.grid.String()
+}
+
+func (v *gridValue) Set(text string) error {
+	if *v.auto = text == autoGrid; *v.auto {
+		*v.grid = bdia.DefaultGrid
+		return nil
+	}
+	return v.grid.UnmarshalText([]byte(text))
+}

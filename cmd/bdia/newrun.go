@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/metric/plot"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+// trainer makes c the command that trains t, whose flags are in groups.
+func trainer(c *cobra.Command, t train.Task, groups []group) *cobra.Command {
+	var o runOptions
+	c.Args = cli.Arguments(0, 0, "")
+	addGroups(c, groups)
+	o.addFlags(c, "runs/"+viewOf(t).words().prefix+"-DATE-TIME")
+	c.Flags().String("task", "", "`what` is learned; the command says it now")
+	c.Flags().Lookup("task").Hidden = true
+	completions(c)
+	c.RunE = func(cmd *cobra.Command, _ []string) error {
+		set, err := given(cmd.Flags()).settle(newTask(t.Name()))
+		if err != nil {
+			return err
+		}
+		if set.Name() != t.Name() {
+			return cli.Usage(fmt.Errorf("%s is of task %s; use %s", c.Flags().Lookup("config").Value, set.Name(), viewOf(set).words().command))
+		}
+		return o.train(cmd, set)
+	}
+	return c
+}
+
+// runOptions say where a run goes, and what is printed in the end.
+type runOptions struct {
+	out    string
+	asJSON bool
+}
+
+// addFlags adds the flags of a new run, whose folder is usually called as dir says.
+func (o *runOptions) addFlags(c *cobra.Command, dir string) {
+	cli.Group(c, "Run", func(f *pflag.FlagSet) {
+		f.StringVar(&o.out, "out", "", "run `folder` (default "+dir+")")
+		configFlag(f)
+		o.jsonFlag(f)
+	})
+}
+
+func (o *runOptions) jsonFlag(f *pflag.FlagSet) {
+	f.BoolVar(&o.asJSON, "json", false, "print the summary as JSON")
+}
+
+// configFlag names a file of settings. It is bound to nothing: settings are read from it.
+func configFlag(f *pflag.FlagSet) {
+	f.String("config", "", "YAML `file` of settings; flags override it")
+}
+
+// train makes a run of t and trains it.
+func (o *runOptions) train(cmd *cobra.Command, t train.Task) error {
+	v := viewOf(t)
+	if err := v.needData(); err != nil {
+		return err
+	}
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	return inNewDir(o.out, v.words().prefix, p, func(dir string) error {
+		r, err := train.Create(cmd.Context(), dir, t, p.Preparing)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return trainRun(cmd.Context(), r, p, o.report(cmd.OutOrStdout()))
+	})
+}
+
+// report returns a function that tells on w how a run ended.
+func (o *runOptions) report(w io.Writer) func(*train.Run, train.Summary) error {
+	return func(r *train.Run, sum train.Summary) error {
+		if o.asJSON {
+			return cli.PrintJSON(w, summaryJSON(r, sum))
+		}
+		printSummary(w, r, sum)
+		return nil
+	}
+}
+
+// trainRun trains r to its end, or until ctx is done, and reports.
+func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*train.Run, train.Summary) error) error {
+	p.Unit = viewOf(r.Task).words().unit
+	if err := r.Task.Open(ctx, p.Preparing); err != nil { // the images of a run that goes on
+		return err
+	}
+	printRun(p.W, r)
+	r.Figure = plot.Run
+	sum, err := r.Train(ctx, p)
+	p.Clear()
+	if errors.Is(err, tune.ErrGrid) {
+		return cli.Usage(err)
+	}
+	if err != nil {
+		return err
+	}
+	return report(r, sum)
+}

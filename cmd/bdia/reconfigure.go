@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/train"
+)
+
+// reconfigure gives the run r the settings that o changes.
+func reconfigure(r *train.Run, o overrides) error {
+	if o["grid"] == autoGrid {
+		return cli.Usage(errors.New("--grid auto is for a run that begins; leave it out"))
+	}
+	if err := o.belong(r.Task); err != nil {
+		return err
+	}
+	for _, name := range o.names() {
+		if err := o.alone(r.Task, name); err != nil {
+			return cli.Usage(fmt.Errorf("--%s: %w", name, err))
+		}
+	}
+	t, err := o.changed(r.Task)
+	if err != nil {
+		return err
+	}
+	if n := r.State.Step; n >= t.Common().Schedule.Steps && !r.State.EvalDue {
+		return cli.Usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", r.Dir, n))
+	}
+	return r.Reconfigure(t)
+}
+
+// changed returns a task with the settings of t, a run's, that o changes, if they may change.
+func (o overrides) changed(t train.Task) (train.Task, error) {
+	to, err := o.settle(clone(t))
+	if err != nil {
+		return nil, err
+	}
+	if err := train.Absolute(viewOf(to).paths()...); err != nil {
+		return nil, err
+	}
+	return to, cli.Usage(train.Unchanged(t, to))
+}
+
+// alone refuses the named flag of o if it, alone, changes what has to stay in a run of t.
+func (o overrides) alone(t train.Task, name string) error {
+	to, one := clone(t), overrides{name: o[name]}
+	err := one.expand(to)
+	if err == nil {
+		err = one.apply(viewOf(to).flags())
+	}
+	if err == nil {
+		err = train.Absolute(viewOf(to).paths()...)
+	}
+	if err == nil {
+		err = train.Unchanged(t, to)
+	}
+	return err
+}
+
+// clone returns a task with the settings of t and without data.
+func clone(t train.Task) train.Task { return t.(train.Synthetic).Clone() }
+
+// printStretched says what another length does to the learning rate of a run that has done n steps.
+func printStretched(w io.Writer, n int, was, is optim.Schedule) {
+	if before, after := was.At(n), is.At(n+1); n > 0 && was.Steps != is.Steps && is.At(n) != before {
+		fmt.Fprintf(w, "The %s schedule now ends at step %d, not %d: the learning rate was %.3g at step %d and goes on at %.3g\n", is.Kind, is.Steps, was.Steps, before, n, after)
+	}
+}

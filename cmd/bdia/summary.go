@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"strings"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/train"
+)
+
+// printRun says what is about to be trained.
+func printRun(w io.Writer, r *train.Run) {
+	v, c := viewOf(r.Task), r.Common()
+	grid := c.Method.Grid.String()
+	if a, ok := v.(interface{ autoGrid() bool }); ok && a.autoGrid() && c.Method.Grid != bdia.NoGrid && r.State.Step == 0 {
+		grid = autoGrid // to be measured
+	}
+	fmt.Fprintf(w, "%s\n", v.model())
+	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s\n", c.Method.Memory, c.Method.Gamma, grid, c.Schedule.Steps, v.batch())
+	v.printData(w)
+}
+
+// printSummary says how a run ended and what can be done with it.
+func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
+	v, c := viewOf(r.Task), r.Common()
+	words := v.words()
+	switch {
+	case sum.Interrupted:
+		fmt.Fprintf(w, "Interrupted after step %d of %d; saved. Go on with:\n  bdia train resume %s\n", sum.Steps, c.Schedule.Steps, r.Dir)
+		return
+	case sum.Stopped:
+		fmt.Fprintf(w, "Stopped early at step %d: no better validation %s in %d evaluations.\n", sum.Steps, words.measure, c.Loop.Patience)
+	default:
+		fmt.Fprintf(w, "Done: %d steps in %s.\n", sum.Steps, cli.Seconds(sum.Seconds))
+	}
+	part := " --split train"
+	if !math.IsNaN(sum.LastVal.Loss) { // something is held out
+		v.printScores(w, sum)
+		part = ""
+	}
+	fmt.Fprintf(w, "  peak memory      %s, %s\n", cli.Bytes(sum.Peak.Total), asPlanned(sum))
+	if grid := c.Method.Grid; grid != bdia.NoGrid {
+		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %.0f)\n", sum.MaxAbs, grid.Limit())
+	}
+	fmt.Fprintf(w, "  run directory    %s\n  loss curve       %s\n", r.Dir, filepath.Join(r.Dir, "loss.png"))
+	v.printNotes(w)
+	fmt.Fprintln(w, "Try it with:")
+	for _, try := range words.try {
+		fmt.Fprintln(w, "  "+strings.NewReplacer("RUN", r.Dir, " PART", part).Replace(try))
+	}
+}
+
+// printLosses tells the last validation loss, and the best.
+func printLosses(w io.Writer, sum train.Summary) {
+	fmt.Fprintf(w, "  validation loss  %.4f", sum.LastVal.Loss)
+	if !math.IsInf(sum.BestVal.Loss, 0) {
+		fmt.Fprintf(w, ", best %.4f at step %d", sum.BestVal.Loss, sum.BestStep)
+		if sum.BestStep == 0 {
+			fmt.Fprint(w, ", before it learned")
+		}
+	}
+	fmt.Fprintln(w)
+}
+
+// asPlanned compares the arena's real peak with the plan.
+func asPlanned(sum train.Summary) string {
+	if sum.Peak == sum.Planned {
+		return "as planned to the byte"
+	}
+	return fmt.Sprintf("planned %s", cli.Bytes(sum.Planned.Total))
+}
+
+// summaryJSON is a summary for machines; unmeasured numbers are null.
+func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
+	j := map[string]any{
+		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
+		"first_val_loss": cli.Number(sum.FirstVal.Loss), "val_loss": cli.Number(sum.LastVal.Loss), "best_val_loss": cli.Number(sum.BestVal.Loss),
+		"best_step": sum.BestStep, "train_eval_loss": cli.Number(sum.LastTrain.Loss), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
+		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total,
+	}
+	viewOf(r.Task).addJSON(j, sum)
+	return j
+}

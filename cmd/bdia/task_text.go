@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
+)
+
+// textView is a language model that learns text.
+type textView struct{ *text.Task }
+
+func (v textView) words() words {
+	w := words{command: "bdia train text", prefix: "gpt", unit: "tokens", measure: "loss", batch: "Largest batch", try: []string{"bdia generate RUN"}}
+	if v.Settings.Tune.From != "" {
+		w.command, w.prefix = "bdia finetune", "tuned"
+	}
+	return w
+}
+
+func (v textView) flags() []group {
+	c := &v.Settings
+	return append(append(tunedTextGroups(c), textGroups(c)...), textSizes(c)...)
+}
+
+func (v textView) sizes() []group { return textSizes(&v.Settings) }
+
+func (v textView) expand(o overrides) error {
+	c := &v.Settings
+	if dir, ok := o["from"]; ok {
+		if err := c.StartFrom(dir); err != nil {
+			return err
+		}
+	}
+	m := &c.Model
+	if err := expandPreset(o, v.Name(), m, model.GPTPreset); err != nil {
+		return err
+	}
+	return o.dropout(&m.EmbeddingDropout, &m.AttentionDropout, &m.ResidualDropout)
+}
+
+func (v textView) needData() error {
+	if v.Settings.Data.Path != "" {
+		return nil
+	}
+	return cli.Usage(errors.New("no text to train on; name a file or folder with --data"))
+}
+
+func (v textView) paths() []*string { return []*string{&v.Settings.Tune.From} }
+
+func (v textView) model() string { return gptText(v.Settings.Model) }
+
+// gptText describes a language model.
+func gptText(m model.GPTConfig) string {
+	return fmt.Sprintf("GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d", m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
+}
+
+func (v textView) batch() string {
+	return cli.Count(int64(v.Settings.Loop.Batch*v.Settings.SampleLength())) + " tokens"
+}
+
+func (v textView) printData(w io.Writer) {
+	fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", cli.Count(v.Tokens(true).Len()), cli.Count(v.Tokens(false).Len()))
+}
+
+func (v textView) printScores(w io.Writer, sum train.Summary) { printLosses(w, sum) }
+func (v textView) autoGrid() bool                             { return v.Settings.Tune.AutoGrid }
+func (v textView) printNotes(io.Writer)                       {}
+
+func (v textView) addJSON(j map[string]any, sum train.Summary) {
+	if v.Settings.Tune.From != "" {
+		j["calibration"] = calibrationJSON(sum.Calibration)
+	}
+}

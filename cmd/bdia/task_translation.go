@@ -1,0 +1,70 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/pairs"
+)
+
+// translationView is an encoder-decoder that learns sentences and their translations.
+type translationView struct{ *pairs.Task }
+
+func (v translationView) words() words {
+	return words{command: "bdia train translation", prefix: "seq2seq", unit: "tokens", measure: "loss", batch: "Most tokens of a batch",
+		try: []string{"bdia eval RUN PART", "bdia translate RUN SENTENCE"}}
+}
+
+func (v translationView) flags() []group {
+	return append(translationGroups(&v.Settings), translationSizes(&v.Settings)...)
+}
+
+func (v translationView) sizes() []group { return translationSizes(&v.Settings) }
+
+func (v translationView) expand(o overrides) error {
+	for _, name := range []string{"source", "target"} {
+		if o.has(name) && o.has("data") {
+			return cli.Usage(fmt.Errorf("--data is a table of both sides, and --%s a file of one; give --data, or --source and --target", name))
+		}
+	}
+	c := &v.Settings
+	m := &c.Seq2Seq
+	if err := expandPreset(o, v.Name(), m, model.Seq2SeqPreset); err != nil {
+		return err
+	}
+	if o.has("steps") {
+		c.Pairs.Epochs = 0
+	}
+	return o.dropout(&m.EmbeddingDropout, &m.AttentionDropout, &m.ResidualDropout)
+}
+
+func (v translationView) needData() error {
+	if v.Settings.Pairs.Source != "" {
+		return nil
+	}
+	return cli.Usage(errors.New("no translations to train on; name parallel files with --source and --target, or a table with --data"))
+}
+
+func (v translationView) paths() []*string {
+	d := &v.Settings.Pairs
+	return []*string{&d.Source, &d.Target, &d.ValSource, &d.ValTarget}
+}
+
+func (v translationView) model() string {
+	m := v.Settings.Seq2Seq
+	return fmt.Sprintf("Encoder-decoder of %d+%d blocks, width %d, %d heads, up to %d and %d positions, vocabulary %d",
+		m.EncoderLayers, m.DecoderLayers, m.Width, m.Heads, m.SourceContext, m.TargetContext, m.TargetVocab)
+}
+
+func (v translationView) batch() string {
+	return fmt.Sprintf("up to %s tokens of both languages", cli.Count(int64(v.Settings.Pairs.BatchTokens)))
+}
+
+func (v translationView) printData(w io.Writer)                      { printPairs(w, &v.Sets) }
+func (v translationView) printScores(w io.Writer, sum train.Summary) { printLosses(w, sum) }
+func (v translationView) printNotes(io.Writer)                       {}
+func (v translationView) addJSON(j map[string]any, _ train.Summary)  { addPairs(j, &v.Sets) }

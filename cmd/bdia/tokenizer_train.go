@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train/text"
+)
+
+func newTokenizerTrain() *cobra.Command {
+	d := text.DataConfig{Tokenizer: "bpe"}
+	o := tokenizer.TrainOptions{VocabSize: 4096}
+	var out string
+	c := &cobra.Command{
+		Use:   "train TEXT...",
+		Short: "Learn a byte-level BPE vocabulary from files or folders",
+		Long: `Learn a byte-level BPE vocabulary with GPT-2's word boundaries and write it in
+Hugging Face's layout: vocab.json, merges.txt, tokenizer.json. Files may be
+compressed by gzip.`,
+		Example: `  bdia tokenizer train corpus/ --extensions .txt --vocab 8192 --out tokenizers/corpus-8k
+  bdia tokenizer train train.en.gz train.fr.gz --vocab 6000 --out tokenizers/en-fr`,
+		Args: cli.Arguments(1, math.MaxInt, "files or folders of text"),
+	}
+	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
+		f.StringVar(&out, "out", "", "`folder` to write (required)")
+		f.IntVar(&o.VocabSize, "vocab", o.VocabSize, "tokens, the 256 bytes and the end-of-text token included")
+		f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
+		f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
+		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of each file or folder; 0 for all")
+	})
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if out == "" {
+			return cli.Usage(errors.New("where to? name a folder with --out"))
+		}
+		if err := o.Validate(); err != nil {
+			return cli.Usage(err)
+		}
+		return trainTokenizer(cmd, args, d, o, out)
+	}
+	return c
+}
+
+// trainTokenizer learns the text of paths, opened as d says.
+func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tokenizer.TrainOptions, out string) error {
+	dir, err := emptyDir(out)
+	if err != nil {
+		return err
+	}
+	var src data.Source
+	for _, d.Path = range paths {
+		some, err := d.Open()
+		if err != nil {
+			return err
+		}
+		src.Files = append(src.Files, some.Files...)
+	}
+	text := src.Reader()
+	defer text.Close()
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	defer p.Clear()
+	o.Progress = func(done, total int) { p.Preparing("learning merges", int64(done), int64(total)) }
+	tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
+	if err != nil {
+		return err
+	}
+	if err = os.MkdirAll(out, 0o777); err == nil {
+		err = tok.Save(out)
+	}
+	if err != nil {
+		dir.remove()
+		return err
+	}
+	p.Clear()
+	fmt.Fprintf(cmd.OutOrStdout(), "%s tokens learned from %s of text, in %s\n", cli.Count(int64(tok.VocabSize())), cli.Bytes(src.Bytes()), out)
+	return nil
+}
