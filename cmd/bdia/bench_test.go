@@ -57,3 +57,16 @@ func TestBenchSizes(t *testing.T) {
 		}
 	}
 }
+
+// TestBenchOf times the model of a run, and of a preset of any task.
+func TestBenchOf(t *testing.T) {
+	t.Parallel()
+	for args, speed := range map[string]string{
+		trainedRun(t): "tokens_per_second", "--preset images/tiny --layers 3 --batch 1": "images_per_second", "--preset gpt2 --layers 3 --heads 2 --width 16 --seq 8 --vocab 11 --batch 1": "tokens_per_second",
+	} {
+		r := mustCall(t, append(strings.Fields("bench --memory store --steps 1 --json"), strings.Fields(args)...)...)
+		if v, ok := object(t, r)[speed].(float64); !ok || v <= 0 {
+			t.Errorf("bench %s: %s", args, r.out)
+		}
+	}
+}

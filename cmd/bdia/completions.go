@@ -10,7 +10,7 @@ import (
 // completions offers values of flags that take a few words, or often take the same.
 func completions(c *cobra.Command) {
 	cli.Choices(c, map[string][]string{
-		"preset": presetNames(), "format": {"lines", "tsv", "csv", "jsonl"}, "task": taskNames(),
+		"preset": presetNames(), "format": {"lines", "tsv", "csv", "jsonl"}, "task": taskWords(),
 		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "on-corrupt": {"fatal", "skip"},
 		"memory": {"reversible", "store", "recompute"}, "optimizer": optim.Names(), "schedule": {"cosine", "linear", "constant"},
 		"gelu": {"tanh", "erf"}, "update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"},

@@ -20,47 +20,43 @@ func newEval() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "eval RUN...",
 		Short: "Measure the model of a run: loss and perplexity, or accuracy",
-		Long: `Measure the ordinary transformer (gamma 0) that a run has trained, on its
-held-out or training data: with the residual stream on the run's grid, as it was
-trained, and in plain float32, as other tools will run it. Of text: loss,
-perplexity of a token and of a word, and bits per byte. Of translations: loss and
-perplexity; with --source and --references, BLEU and chrF of translating other
-text. Of images: loss, accuracy among one and five guesses, a table of the classes
-and the confusion matrix. RUN/best has the weights that --best measures.
+		Long: `Measure the ordinary transformer (gamma 0) that a run has trained, on its held-out or
+training data: with the residual stream on the run's grid, as it was trained, and in
+plain float32, as other tools will run it. Of text: loss, perplexity of a token and of a
+word, and bits per byte. Of pairs: loss and perplexity; with --source and --references,
+BLEU and chrF of translating other text. Of images: loss, accuracy among one and five
+guesses, a table of the classes and the confusion matrix.
 
-With --text, measure on a text of your own, also the model of a Hugging Face GPT-2
-folder. With --stride, windows overlap: each begins so many tokens after the one
-before, and counts only the tokens that none before it has.
-
-With --gamma FROM:TO:STEP, measure image runs with a fixed inference gamma
-instead (the paper's figure 1): one line for each value, and a figure.`,
-		Example: `  bdia eval runs/shakespeare
-  bdia eval runs/shakespeare --best --split train --json
+--text is a text of your own, which a Hugging Face GPT-2 folder can be measured on too.
+With --stride, windows overlap, and each counts the tokens that none before it has. With
+--gamma, images are classified with a fixed inference gamma (the paper's figure 1).`,
+		Example: `  bdia eval runs/shakespeare --best --split train --json
   bdia eval runs/en-fr --best --source test.en.gz --references test.fr.gz
-  bdia eval --from gpt2 --text wiki.test.txt --stride 512
-  bdia eval runs/cifar10 --best
+  bdia eval gpt2 --text wiki.test.txt --stride 512
   bdia eval runs/cifar10 --data other-photos.tar
   bdia eval runs/vit runs/bdia-vit --gamma -0.5:0.5:0.1 --figure gamma.svg`,
 		Args: cli.Arguments(0, math.MaxInt, "one run directory or more"),
 	}
-	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
+	cli.Group(c, "What is measured", func(f *pflag.FlagSet) {
 		f.StringVar(&from, "from", "", "`folder` of the run or model, if it is not the argument")
-		f.StringVar(&o.split, "split", "val", "`part` of the data: val or train; of translations, test too")
+		f.StringVar(&o.split, "split", "val", "`part` of the data: val, train; of pairs, test too")
 		f.IntVar(&o.samples, "samples", 0, "most windows of text, images or pairs; 0 for all")
-		f.StringVar(&o.text, "text", "", "`file` or folder of text to measure on, instead of the run's")
-		f.BoolVar(&o.special, "special-tokens", false, "special tokens spelt in --text, such as <|endoftext|>, are those tokens")
-		f.IntVar(&o.stride, "stride", 0, "`tokens` from one window of text to the next; 0 for windows that do not overlap")
-		f.StringVar(&o.data, "data", "", "other `images` than the run's, of the same classes")
-		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`what` to do about images of --data that cannot be decoded: fatal or skip")
+		f.BoolVar(&o.best, "best", false, "use the best weights instead of the latest")
+		f.StringVar(&o.text, "text", "", "`file` or folder of other text")
+		f.IntVar(&o.stride, "stride", 0, "`tokens` between windows of text; 0: no overlap")
+		f.StringVar(&o.data, "data", "", "other `images`, of the same classes")
 		f.StringVar(&o.gammas, "gamma", "", "inference gammas `FROM:TO:STEP`, as -0.5:0.5:0.1")
 		f.StringVar(&o.figure, "figure", "", "`file` for the figure of --gamma, .png or .svg")
 		f.StringVar(&o.source, "source", "", "`file` of sentences to translate and score")
-		f.StringArrayVar(&o.references, "references", nil, "`file` of translations of --source; may be repeated")
+		f.StringArrayVar(&o.references, "references", nil, "`file` of their translations; may be repeated")
+		f.BoolVar(&asJSON, "json", false, "print JSON")
+	})
+	cli.Rare(c, "more of data, search and inference", func(f *pflag.FlagSet) {
+		f.BoolVar(&o.special, "special-tokens", false, "special tokens spelt in --text, such as <|endoftext|>, are those tokens")
+		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`what` to do about images of --data that cannot be decoded: fatal or skip")
 		f.IntVar(&o.search.Beam, "beam", o.search.Beam, "hypotheses to follow at a time, with --source")
 		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length, with --source")
-		f.BoolVar(&o.best, "best", false, "use the best weights instead of the latest")
 		adapterFlag(f, &o.lora)
-		f.BoolVar(&asJSON, "json", false, "print JSON")
 		engineFlags(f, &o.engine)
 	})
 	completions(c)

@@ -24,8 +24,7 @@ func newFinetune() *cobra.Command {
 		Long: `Go on training a language model (Hugging Face's GPT-2, a run, or its best/) on text, or
 on prompts and completions: a .csv or .tsv table, a .jsonl file of {"prompt": ..,
 "completion": ..} or {"messages": [{"role": .., "content": ..}]}, or two files of lines.
-Of pairs, completions are learned. --grid auto takes the finest grid that holds four
-times the model's states. --lora-rank trains adapters, in PEFT's files.`,
+--grid auto takes the finest grid that holds four times the model's states.`,
 		Example: `  bdia finetune --from gpt2 --data e2e/trainset.csv --val e2e/devset.csv
   bdia finetune --from gpt2 --data chats.jsonl --lora-rank 8 --lr 2e-4
   bdia finetune --from gpt2-medium --data book.txt --batch 4 --window 512`,

@@ -79,7 +79,7 @@ func updateFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 
 // seedFlag is the seed of a run.
 func seedFlag(f *pflag.FlagSet, l *train.LoopConfig) {
-	f.Uint64Var(&l.Seed, "seed", l.Seed, "of weights, data order, gamma and dropout")
+	f.Uint64Var(&l.Seed, "seed", l.Seed, "of weights, data, gamma and dropout")
 }
 
 // loopFlags say what happens between steps.

@@ -77,7 +77,7 @@ func learnGroup(t *tune.Settings, m *model.GPTConfig, method *bdia.Options) grou
 		f.IntVar(&t.Freeze, "freeze", t.Freeze, "first `blocks` that do not learn")
 		f.IntVar(&t.Window, "window", t.Window, "most `tokens` of a sample; 0: the context")
 		dropoutFlag(f)
-		f.Var(&gridValue{&method.Grid, &t.AutoGrid}, "grid", "fractional `bits` of activations, none or auto")
+		f.Var(&gridValue{&method.Grid, &t.AutoGrid}, "grid", "`bits` after the point, none or auto")
 	}}
 }
 

@@ -21,13 +21,11 @@ func newGenerate() *cobra.Command {
 		Use:   "generate RUN",
 		Short: "Continue a text with a trained model",
 		Long: `Continue a text with the model in a run directory, in its best/ folder, or in a
-Hugging Face GPT-2 folder. The text goes to standard output as it is made. It ends
-with --max-tokens, the token for the end of a text, or a text of --stop, which is
-left out.
+Hugging Face GPT-2 folder. The text goes to standard output as it is made, up to
+--max-tokens, the token for the end of a text, or a text of --stop, which is left out.
 
-With --input, each line of a file is continued, and a line gives a line: the new
-text alone, with its line breaks as spaces; an empty one for an empty line. A line's
-text does not depend on the others.
+With --input, each line of a file is continued, by itself, and gives a line: the new
+text alone, with its line breaks as spaces; an empty one for an empty line.
 
 With --beam, the likeliest text is looked for instead of sampled; see bdia translate.
 With --n-best, each text is a line of three columns between tabs: number of the
@@ -41,34 +39,34 @@ prompt, score, text.`,
 	}
 	cli.Group(c, "Text", func(f *pflag.FlagSet) {
 		f.StringVar(&o.from, "from", "", "`folder` of the model, if it is not the argument")
-		f.StringVar(&o.prompt, "prompt", "\n", "`text` to continue; - reads it from standard input")
-		f.StringVar(&o.promptIDs, "prompt-ids", "", "`tokens` to continue, as 1,2,3")
-		f.BoolVar(&o.verbatim, "verbatim", false, "continue prompts as they are, also of a run that puts a separator after them")
-		f.StringVar(&o.input, "input", "", "`file` with a prompt a line, plain or compressed by gzip; - for standard input")
+		f.StringVar(&o.prompt, "prompt", "\n", "`text` to continue; - for standard input")
+		f.StringVar(&o.input, "input", "", "`file` with a prompt a line; - for standard input")
 		f.StringVar(&o.output, "output", "", "`file` for the texts; - for standard output")
-		f.BoolVar(&o.printIDs, "print-ids", false, "print the new tokens instead of text")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each prompt")
 	})
-	cli.Group(c, "End", func(f *pflag.FlagSet) {
+	cli.Group(c, "Choice of tokens", func(f *pflag.FlagSet) {
 		f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate at most")
 		f.StringArrayVar(&o.Stop, "stop", nil, "`text` to end at; may be repeated")
-		f.BoolVar(&o.pastEnd, "ignore-eos", false, "go on past the token for the end of a text")
-	})
-	cli.Group(c, "Choice of tokens", func(f *pflag.FlagSet) {
-		f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher is more surprising; 0 takes the most likely token")
-		f.BoolVar(&o.greedy, "greedy", false, "take the most likely token (temperature 0)")
-		f.IntVar(&o.TopK, "top-k", o.TopK, "choose among the k most likely tokens; 0 for all")
-		f.Float64Var(&o.TopP, "top-p", o.TopP, "choose among the most likely tokens of this total `probability`")
-		f.Float64Var(&o.MinP, "min-p", o.MinP, "choose among tokens at least this `share` as likely as the most likely; 0 for all")
-		f.Float64Var(&o.RepetitionPenalty, "repetition-penalty", o.RepetitionPenalty, "`divisor` of the logits of tokens that the text has; 1 for none")
+		f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher surprises more")
+		f.BoolVar(&o.greedy, "greedy", false, "take the likeliest token (temperature 0)")
+		f.IntVar(&o.TopK, "top-k", o.TopK, "choose among so many; 0 for all")
+		f.Float64Var(&o.TopP, "top-p", o.TopP, "choose among this `share` of likelihood")
 		f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the choices")
 	})
 	cli.Group(c, "Search", func(f *pflag.FlagSet) {
 		f.IntVar(&o.search.Beam, "beam", 0, "hypotheses to follow at a time; 0 samples")
-		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length; higher favours longer texts")
+		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length")
 		f.IntVar(&o.search.NBest, "n-best", o.search.NBest, "texts to print of each prompt")
 	})
-	cli.Group(c, "Other", func(f *pflag.FlagSet) {
+	cli.Rare(c, "tokens for text, and more ways to choose them", func(f *pflag.FlagSet) {
+		f.StringVar(&o.promptIDs, "prompt-ids", "", "`tokens` to continue, as 1,2,3")
+		f.BoolVar(&o.verbatim, "verbatim", false, "continue prompts as they are, also of a run that puts a separator after them")
+		f.BoolVar(&o.printIDs, "print-ids", false, "print the new tokens instead of text")
+		f.Float64Var(&o.MinP, "min-p", o.MinP, "choose among tokens at least this `share` as likely as the most likely; 0 for all")
+		f.Float64Var(&o.RepetitionPenalty, "repetition-penalty", o.RepetitionPenalty, "`divisor` of the logits of tokens that the text has; 1 for none")
+		f.BoolVar(&o.pastEnd, "ignore-eos", false, "go on past the token for the end of a text")
+	})
+	cli.Rare(c, "inference", func(f *pflag.FlagSet) {
 		f.StringVar(&o.grid, "grid", "auto", "fractional `bits` of the activations, none, or auto: as the run was trained")
 		adapterFlag(f, &o.lora)
 		f.IntVar(&o.batch, "batch", 8, "prompts of --input at a time")

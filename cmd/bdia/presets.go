@@ -64,13 +64,23 @@ func presetTask(name string) (task, plain string, err error) {
 	return task, plain, nil
 }
 
+// hasPreset reports whether a task has a preset of this plain name.
+func hasPreset(task, name string) bool {
+	for _, p := range presets {
+		if p.task == task && slices.Contains(p.names, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // presetOf returns the plain name of a preset, which has to be a size of task if another task has it.
 func presetOf(task, name string) (plain string, err error) {
-	if !strings.Contains(name, "/") {
+	if !strings.Contains(name, "/") && hasPreset(task, name) {
 		return name, nil
 	}
 	other, plain, err := presetTask(name)
-	if err == nil && other != task {
+	if err == nil && other != task && other != "" {
 		err = fmt.Errorf("--preset %s is a size of task %s; this is task %s", name, other, task)
 	}
 	return plain, err

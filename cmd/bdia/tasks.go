@@ -2,6 +2,7 @@ package main
 
 import (
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -61,7 +62,18 @@ func viewOf(t train.Task) view { return views[t.Name()](t) }
 // fromScratch are the tasks of models that have learned nothing yet: names in bdia.yaml, and on the command line.
 var fromScratch = []struct{ name, word string }{{text.Name, "text"}, {images.Name, "images"}, {pairs.Name, "translation"}}
 
-// taskNames lists the names that --task takes.
+// taskWords lists the words that --task takes: names, and what tasks are called on the command line.
+func taskWords() []string {
+	words := taskNames()
+	for _, t := range fromScratch {
+		if !slices.Contains(words, t.word) {
+			words = append(words, t.word)
+		}
+	}
+	return words
+}
+
+// taskNames lists the tasks that --task names.
 func taskNames() (names []string) {
 	for _, t := range fromScratch {
 		names = append(names, t.name)

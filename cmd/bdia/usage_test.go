@@ -52,6 +52,36 @@ func TestHelpFits(t *testing.T) {
 	}
 }
 
+// TestHelpFitsScreen: the help of a command has at most 50 lines in a terminal of 80 columns.
+func TestHelpFitsScreen(t *testing.T) {
+	t.Parallel()
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		var b strings.Builder
+		cli.Help(&b, c, 80)
+		if n := strings.Count(b.String(), "\n"); n > 50 {
+			t.Errorf("%s --help has %d lines", c.CommandPath(), n)
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot())
+}
+
+// TestHelpAll: rare flags are shown when they are asked for.
+func TestHelpAll(t *testing.T) {
+	t.Parallel()
+	for args, flag := range map[string]string{"train text": "--beta1", "train --task image": "--cutmix", "finetune": "--lora-alpha", "generate": "--min-p", "eval": "--on-corrupt"} {
+		if r := mustCall(t, append(strings.Fields(args), "--help")...); strings.Contains(r.out, flag) {
+			t.Errorf("bdia %s --help shows %s", args, flag)
+		}
+		if r := mustCall(t, append(strings.Fields(args), "--help-all")...); !strings.Contains(r.out, flag) {
+			t.Errorf("bdia %s --help-all does not show %s", args, flag)
+		}
+	}
+}
+
 // TestSuggestions: a mistyped word gets the right one.
 func TestSuggestions(t *testing.T) {
 	t.Parallel()
@@ -204,6 +234,15 @@ func TestWrongCalls(t *testing.T) {
 		{2, "train resume RUN"},
 		{2, "train resume RUN --steps 9 --optimizer sgd"},
 		{2, "train resume RUN --steps 9 --width 32"},
+		{2, "train resume RUN --steps 9 --image 64"},
+		{2, "train resume RUN --steps 9 --lora-rank 2"},
+		{2, "train text --data DIR/text --task images"},
+		{2, "train text --data DIR/text --crop 4"},
+		{2, "train texts --data DIR/text"},
+		{2, "train images --config RUN/bdia.yaml"},
+		{2, "bench RUN --preset gpt2"},
+		{2, "bench --preset tiny"},
+		{1, "bench DIR"},
 		{2, "train resume RUN RUN"},
 		{2, "export --format hf --out DIR/out"},
 		{2, "export RUN --from RUN --format hf --out DIR/out"},
