@@ -286,6 +286,9 @@ func Drift(s Subject, gamma bdia.Gamma, pass backend.Pass, report func(k int, rm
 	if err != nil {
 		return err
 	}
+	if t.Stack != nil && s.Blocks < minBlocks {
+		return fmt.Errorf("verify: %w: with %d blocks no state is solved for, so nothing drifts; use at least %d", ErrOptions, s.Blocks, minBlocks)
+	}
 	pass.Train = true
 	return t.Drift(pass, report)
 }
