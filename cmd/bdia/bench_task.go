@@ -34,8 +34,7 @@ var architectures = map[string]struct {
 	"revvit": {images.Name, overrides{"preset": "vit-paper", "two-stream": "true"}},
 }
 
-// benched is the task whose steps are timed: of the run that args name, or of a preset or an architecture, with the
-// sizes that o has.
+// benched is the task to time: of the run that args name, or of a preset or an architecture, with the sizes that o has.
 func benched(o overrides, architecture string, args []string) (train.Synthetic, error) {
 	set := overrides{}
 	var t train.Task

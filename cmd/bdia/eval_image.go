@@ -71,7 +71,7 @@ func (v imageView) imagesOf(ctx context.Context, c *classifier, o evalOptions) (
 	return set, leftOut, func() {}, nil
 }
 
-// maxConfusion is the most classes whose confusion matrix fits a screen.
+// maxConfusion is the most classes with a confusion matrix that fits a screen.
 const maxConfusion = 20
 
 func (e *imageReport) print(w io.Writer) {

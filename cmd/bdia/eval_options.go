@@ -73,8 +73,8 @@ func (o evalOptions) validate() error {
 	return checkEngine(o.engine)
 }
 
-// folders returns the run directory that dir is, or whose best/ folder it is, and the
-// folder of the weights to measure: the best ones, where dir or --best says so.
+// folders returns the run directory of dir, which may be its best/ folder, and the folder of the weights to measure:
+// the best ones, if dir or --best says so.
 func (o *evalOptions) folders(dir string) (run, weights string, err error) {
 	run = cmp.Or(hub.RunOf(dir), dir)
 	weights = run

@@ -20,7 +20,7 @@ var dataOf = map[convert.Kind]string{
 	convert.GPT2: "give a text with --text", convert.Seq2Seq: "give sentences with --source and --references", convert.ViT: "measure the run that it comes from",
 }
 
-// evaluateRun measures the run in dir, or in whose best/ folder that is.
+// evaluateRun measures the run in dir, which may be its best/ folder.
 func evaluateRun(ctx context.Context, dir string, o evalOptions, p *cli.Progress) (printer, error) {
 	dir, weights, err := o.folders(dir)
 	if err != nil {
@@ -56,7 +56,7 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *cli.Progress
 	return e.evaluate(ctx, r, o, p)
 }
 
-// evaluated is a task of which bdia eval measures runs.
+// evaluated is a task with runs that bdia eval measures.
 type evaluated interface {
 	// evaluates lists what an evaluation takes: test (the part), stride, adapter, data.
 	evaluates() []string

@@ -20,7 +20,7 @@ func imageGroups(c *images.Config) []group {
 		{"Images", false, func(f *pflag.FlagSet) {
 			f.StringVar(&d.Path, "data", d.Path, "`file` or folder of images")
 			f.StringVar(&d.Test, "test", d.Test, "validation `set`; without it, --data has one, or a part")
-			f.StringVar(&d.From, "from", d.From, "model `folder` whose weights the run starts with")
+			f.StringVar(&d.From, "from", d.From, "`folder` of the model that the run starts from")
 			f.IntVar(&c.Augment.Crop, "crop", c.Augment.Crop, "random crop after padding by so many `pixels`")
 			f.BoolVar(&c.Augment.Flip, "flip", c.Augment.Flip, "mirror half of the images")
 		}},
@@ -41,7 +41,7 @@ func moreImageFlags(f *pflag.FlagSet, c *images.Config) {
 	f.Uint64Var(&d.SplitSeed, "split-seed", d.SplitSeed, "seed of the subset and of the images held out")
 	f.StringVar((*string)(&d.OnCorrupt), "on-corrupt", string(d.OnCorrupt), "`what` to do about images that cannot be decoded: fatal or skip")
 	f.Float64Var(&d.LabelSmoothing, "label-smoothing", d.LabelSmoothing, "`share` of a target spread over all classes")
-	f.Var((*channelsValue)(&c.Pixels.Mean), "mean", "`R,G,B` that normalise pixels of 0 to 1; without, those of the training images")
+	f.Var((*channelsValue)(&c.Pixels.Mean), "mean", "`R,G,B` that normalise pixels of 0 to 1; without, measured on the training images")
 	f.Var((*channelsValue)(&c.Pixels.Std), "std", "standard deviations `R,G,B`, with --mean")
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/bdia-go/bdia/train/tune"
 )
 
-// trainer makes c the command that trains t, whose flags are in groups.
+// trainer makes c the command that trains t. Groups are its flags.
 func trainer(c *cobra.Command, t train.Task, groups []group) *cobra.Command {
 	var o runOptions
 	c.Args = cli.Arguments(0, 0, "")
@@ -43,7 +43,7 @@ type runOptions struct {
 	asJSON bool
 }
 
-// addFlags adds the flags of a new run, whose folder is usually called as dir says.
+// addFlags adds the flags of a new run. Dir describes the usual folder in the help.
 func (o *runOptions) addFlags(c *cobra.Command, dir string) {
 	cli.Group(c, "Run", func(f *pflag.FlagSet) {
 		f.StringVar(&o.out, "out", "", "run `folder` (default "+dir+")")

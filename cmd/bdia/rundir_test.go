@@ -56,7 +56,7 @@ func TestMicroBatchSubject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if s, err := of.blank(plan.New(0)); err != nil || s.Losses != samples {
+		if s, _, err := of.Make(plan.New(0)); err != nil || s.Losses != samples {
 			t.Errorf("%s: a pass of %d losses is checked (%v), want %d of 3 samples", name, s.Losses, err, samples)
 		}
 	}

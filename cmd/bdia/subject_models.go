@@ -46,14 +46,13 @@ func (v tuneView) subject(s subject, step int, dir string, _ bool) (subject, err
 // ofGPT makes s the GPT of c on b, with the weights in dir or initial ones.
 func (s subject) ofGPT(c model.GPTConfig, b model.Batch, dir string) subject {
 	var weights, adapters string
-	s.blocks = c.Layers
-	s.of = func(be backend.Backend) (verify.Subject, func() error, error) {
-		m, err := model.NewGPT(be, c, stored(s.method.Grid))
+	s.Make = func(be backend.Backend) (verify.Subject, func() error, error) {
+		m, err := model.NewGPT(be, c, stored(s.Method.Grid))
 		if err != nil {
 			return verify.Subject{}, nil, err
 		}
 		if dir == "" {
-			return verify.OfGPT(m, b), func() error { m.Init(s.pass.Seed); return nil }, nil
+			return verify.OfGPT(m, b), func() error { m.Init(s.Pass.Seed); return nil }, nil
 		}
 		if weights == "" { // once, for adapters have all weights beside them read
 			if weights, err = hub.WeightsDir(dir); weights != dir {
@@ -78,7 +77,7 @@ func (v imageView) subject(s subject, step int, dir string, _ bool) (subject, er
 	}
 	own := s.ofViT(c.ViT, b, dir)
 	if !own.twoStream {
-		s.method = bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid}
+		s.Method = bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid}
 		c.ViT.TwoStream = true
 		beside := s.ofViT(c.ViT, b, dir)
 		own.beside = &beside
@@ -88,15 +87,15 @@ func (v imageView) subject(s subject, step int, dir string, _ bool) (subject, er
 
 // ofViT makes s the ViT of c on b, with the weights in dir or initial ones.
 func (s subject) ofViT(c model.ViTConfig, b model.ImageBatch, dir string) subject {
-	s.blocks, s.twoStream = c.Layers, c.TwoStream
-	s.of = func(be backend.Backend) (verify.Subject, func() error, error) {
-		m, err := model.NewViT(be, c, stored(s.method.Grid))
+	s.twoStream = c.TwoStream
+	s.Make = func(be backend.Backend) (verify.Subject, func() error, error) {
+		m, err := model.NewViT(be, c, stored(s.Method.Grid))
 		if err != nil {
 			return verify.Subject{}, nil, err
 		}
 		return verify.OfViT(m, b), func() error {
 			if dir == "" {
-				m.Init(s.pass.Seed)
+				m.Init(s.Pass.Seed)
 				return nil
 			}
 			return hub.LoadViT(be, m, dir)
@@ -113,15 +112,14 @@ func (v translationView) subject(s subject, step int, dir string, encoder bool) 
 	} else if err := v.StepBatch(step, batch); err != nil {
 		return s, err
 	}
-	s.blocks = min(c.EncoderLayers, c.DecoderLayers)
-	s.of = func(be backend.Backend) (verify.Subject, func() error, error) {
-		m, err := model.NewSeq2Seq(be, c, stored(s.method.Grid))
+	s.Make = func(be backend.Backend) (verify.Subject, func() error, error) {
+		m, err := model.NewSeq2Seq(be, c, stored(s.Method.Grid))
 		if err != nil {
 			return verify.Subject{}, nil, err
 		}
 		return verify.OfSeq2Seq(m, eval.PairBatch(batch), !encoder), func() error {
 			if dir == "" {
-				m.Init(s.pass.Seed)
+				m.Init(s.Pass.Seed)
 				return nil
 			}
 			return hub.LoadSeq2Seq(be, m, dir)

@@ -26,7 +26,7 @@ func (v tuneView) flags() []group {
 	return append(completionGroups(c), v.sizes()...)
 }
 
-// sizes are the flags of a language model whose batches are as large as their tokens allow.
+// sizes are the flags of a language model with batches of so many tokens.
 func (v tuneView) sizes() []group {
 	c := &v.Settings
 	return sizeGroups(&c.Common, func(f *pflag.FlagSet) { gptFlags(f, &c.Model) },

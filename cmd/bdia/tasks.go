@@ -19,7 +19,7 @@ type view interface {
 	words() words
 	// flags are the flags of all settings, bound to them.
 	flags() []group
-	// sizes are the flags of a model, its method and its batch, where there are no data.
+	// sizes are the flags of a model without data, of its method and its batch.
 	sizes() []group
 	// expand sets the settings that flags stand for, such as the sizes of --preset.
 	expand(o overrides) error

@@ -54,12 +54,6 @@ func (p driftPoint) MarshalJSON() ([]byte, error) {
 	return json.Marshal(map[string]any{"k": p.K, "rms": cli.Number(p.RMS), "largest": cli.Number(p.Largest)})
 }
 
-// points measures the errors of a reverse walk without a grid.
-func (s subject) points() (list []driftPoint, err error) {
-	err = s.drift(func(k int, rms, largest float64) { list = append(list, driftPoint{k, rms, largest}) })
-	return list, err
-}
-
 // printRevViT puts RevViT's error, at its input, beside our zero.
 func printRevViT(w io.Writer, points []driftPoint) {
 	if n := len(points); n > 0 {
