@@ -40,7 +40,7 @@ func writeONNX(j *job) error {
 	if alone {
 		graphs[0].path = j.path
 		if size := graphs[0].model.Size(); size > onnx.MaxFile {
-			return fmt.Errorf("export: %w: an ONNX file cannot have the %.1f GiB of this model, whose weights need a second file; name a folder in place of %s",
+			return fmt.Errorf("export: %w: an ONNX file cannot hold the %.1f GiB of this model: its weights need a second file; name a folder in place of %s",
 				ErrOptions, float64(size)/(1<<30), j.Out)
 		}
 	} else {

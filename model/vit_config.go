@@ -98,7 +98,7 @@ func (c ViTConfig) Validate() error {
 		return err
 	}
 	if c.Image < c.Patch {
-		return fmt.Errorf("model: an image of %d pixels is smaller than a patch of %d; use larger images or --patch %d", c.Image, c.Patch, c.Image)
+		return fmt.Errorf("model: an image of %d pixels is smaller than a patch of %d; use larger images or smaller patches", c.Image, c.Patch)
 	}
 	if c.Image%c.Patch != 0 {
 		low := c.Image / c.Patch * c.Patch

@@ -31,8 +31,8 @@ func newTokenizerEncode() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "encode TOKENIZER [FILE]",
 		Short: "Print the token ids of a file, or of standard input, one a line",
-		Long: `Print the token ids of a file, or of standard input, one a line. The ids are
-those of Hugging Face's tokenizers: a special token spelt in the text stands for
+		Long: `Print the token ids of a file, or of standard input, one a line, as
+Hugging Face's tokenizers give them: a special token spelt in the text stands for
 itself. With --raw it is ordinary text, as in training.`,
 		Example: "  bdia tokenizer encode tokenizers/gpt2 input.txt --count\n  echo hello | bdia tokenizer encode runs/shakespeare",
 		Args:    cli.Arguments(1, 2, "a tokenizer folder and at most one file"),

@@ -31,7 +31,7 @@ func newTranslate() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "translate RUN [SENTENCE...]",
 		Short: "Translate sentences with a trained model",
-		Long: `Translate sentences, the lines of a file, or those of standard input as they come,
+		Long: `Translate sentences, the lines of a file, or the lines of standard input as they come,
 with the model in a run directory or in its best/ folder. A line gives a line: an
 empty one for an empty line, and for one that cannot be translated; these are
 counted at the end. With --n-best, each translation is a line of three columns

@@ -38,7 +38,7 @@ type GridError struct {
 
 // Error names both grids.
 func (e *GridError) Error() string {
-	return fmt.Sprintf("train: %v: that of %s bits is exact below %.0f only, and activations reach %.4g; a grid of %s bits holds them",
+	return fmt.Sprintf("train: %v: with %s bits it is exact below %.0f only, and activations reach %.4g; a grid of %s bits holds them",
 		ErrGrid, e.Grid, e.Grid.Limit(), e.MaxAbs, e.Fits)
 }
 
