@@ -58,21 +58,15 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if obs == nil {
 		obs = Quiet{}
 	}
-	if r.Dir != "" {
-		unlock, err := checkpoint.Lock(r.Dir)
-		if err != nil {
-			return Summary{}, err
-		}
-		defer unlock()
-		if err := checkpoint.Recover(r.Dir); err != nil {
-			return Summary{}, err
-		}
+	unlock, err := r.begin()
+	if err != nil {
+		return Summary{}, err
 	}
+	defer unlock()
 	if err := r.Task.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
 	}
 	l := &loop{Run: r, obs: obs, sum: Summary{LastVal: Unmeasured, FirstVal: Unmeasured, LastTrain: Unmeasured, BestVal: bestScore(r.State)}}
-	var err error
 	if l.sum.Calibration, err = r.fit(ctx, obs); err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			l.sum.Interrupted, err = true, nil
@@ -114,6 +108,26 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	l.sum.Peak = be.Peak()
 	l.sum.Seconds = time.Since(l.started).Seconds()
 	return l.sum, err
+}
+
+// begin locks the folder of the run and takes the state from it: another process may have trained since the run was
+// opened, or an earlier Train failed after its latest checkpoint. A run without a folder begins at the beginning.
+func (r *Run) begin() (unlock func(), err error) {
+	if r.Dir == "" {
+		r.State = firstState(*r.Common())
+		return func() {}, nil
+	}
+	if unlock, err = checkpoint.Lock(r.Dir); err != nil {
+		return nil, err
+	}
+	if err = checkpoint.Recover(r.Dir); err == nil {
+		r.State, err = readState(r.Dir, *r.Common())
+	}
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return unlock, nil
 }
 
 // fit lets the task measure its model before the first step, and saves what it changed.

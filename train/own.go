@@ -2,9 +2,19 @@ package train
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 )
+
+// ownName is the task, in bdia.yaml, of a run that Start made.
+const ownName = "own"
+
+// ErrOwn is wrapped by the error of Open, New and ReadConfig for a run that Start made: only the program with its
+// Learner can go on with it.
+var ErrOwn = errors.New("a program's own run, which goes on in that program (train.Start)")
 
 // own is the task of a run that Start made.
 type own struct {
@@ -12,7 +22,7 @@ type own struct {
 	build   func(be backend.Backend) (Learner, error)
 }
 
-func (t *own) Name() string                                  { return "own" }
+func (t *own) Name() string                                  { return ownName }
 func (t *own) Config() any                                   { return &t.options.Common }
 func (t *own) Common() *Common                               { return &t.options.Common }
 func (t *own) Validate() error                               { return t.options.Common.Validate() }
@@ -21,5 +31,30 @@ func (*own) Reopen(string) error                             { return nil }
 func (*own) Open(context.Context, Progress) error            { return nil }
 func (*own) Close() error                                    { return nil }
 func (*own) Save(string) error                               { return nil }
-func (*own) Fixed() any                                      { return struct{}{} }
-func (t *own) Learner(be backend.Backend) (Learner, error)   { return t.build(be) }
+
+// Fixed are the settings that the random draws and the states depend on.
+func (t *own) Fixed() any {
+	var f ownFixed
+	f.Method.Gamma, f.Method.Grid = t.options.Method.Gamma, t.options.Method.Grid
+	f.Loop.Seed = t.options.Loop.Seed
+	return f
+}
+
+type ownFixed struct {
+	Method struct {
+		Gamma bdia.Gamma `yaml:"gamma"`
+		Grid  bdia.Grid  `yaml:"grid"`
+	} `yaml:"method"`
+	Loop struct {
+		Seed uint64 `yaml:"seed"`
+	} `yaml:"loop"`
+}
+
+// Learner builds the Learner. A function that returns none, and no error, has a mistake that is told here.
+func (t *own) Learner(be backend.Backend) (Learner, error) {
+	l, err := t.build(be)
+	if err == nil && l == nil {
+		err = fmt.Errorf("train: the function given to Start returned no Learner")
+	}
+	return l, err
+}

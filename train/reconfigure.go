@@ -60,6 +60,11 @@ func (r *Run) Reconfigure(t Task) error {
 	if err := t.Validate(); err != nil {
 		return err
 	}
+	return r.change(t)
+}
+
+// change gives the run the settings of t, a task of the same kind, and saves them.
+func (r *Run) change(t Task) error {
 	is, to := reflect.ValueOf(r.Task.Config()).Elem(), reflect.ValueOf(t.Config()).Elem()
 	if reflect.DeepEqual(is.Interface(), to.Interface()) {
 		return nil

@@ -95,7 +95,7 @@ var tasks = map[string]func() Task{}
 // Register makes a task available to Open under the name that its runs have in bdia.yaml. create returns the task with
 // default settings. Register is called from init functions and panics when the name is taken.
 func Register(name string, create func() Task) {
-	if _, taken := tasks[name]; taken {
+	if _, taken := tasks[name]; taken || name == ownName {
 		panic("train: two tasks with the name " + name)
 	}
 	tasks[name] = create
@@ -107,7 +107,10 @@ func Tasks() []string { return slices.Sorted(maps.Keys(tasks)) }
 // New returns the named task with default settings.
 func New(name string) (Task, error) {
 	create, ok := tasks[name]
-	if !ok {
+	switch {
+	case name == ownName:
+		return nil, fmt.Errorf("task %q is %w", name, ErrOwn)
+	case !ok:
 		return nil, fmt.Errorf("train: unknown task %q; use %s", name, strings.Join(Tasks(), ", "))
 	}
 	return create(), nil
