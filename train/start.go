@@ -14,8 +14,8 @@ import (
 	"github.com/bdia-go/bdia/hub"
 )
 
-// Start begins a run of your own Learner in the folder dir, or resumes the run that dir holds. With an empty dir the run
-// keeps nothing. Build allocates model and Learner; it is called on a plan of the memory first, and then on the device.
+// Start begins a run of your own Learner in the folder dir, or resumes the one there. With an empty dir the run keeps
+// nothing. Build allocates model and Learner; it is called on a plan of the memory first, and then on the device.
 // For example:
 //
 //	run, err := train.Start("run", func(be backend.Backend) (train.Learner, error) {
@@ -26,8 +26,8 @@ import (
 //
 // The folder gets the settings, the weights, the best of them in best/, the state of the optimiser, and the records.
 // A run that is resumed may have another length, learning rate or engine, and another memory mode, which changes no
-// bits. Gamma, grid, seed, the decay of averaged weights and the optimiser have to stay (ChangeError; for an optimiser of
-// your own, Train fails with StateError). A folder with a run of another task is ErrExists.
+// bits. Gamma, grid, seed, the decay of averaged weights and the optimiser have to stay (ChangeError; for an optimiser
+// of your own, Train fails with StateError). A folder with a run of another task is ErrExists.
 func Start(dir string, build func(be backend.Backend) (Learner, error), o Options) (*Run, error) {
 	if build == nil {
 		return nil, errors.New("train: Start without a function that builds the Learner")
@@ -64,7 +64,8 @@ func possible(method bdia.Options) error {
 	return err
 }
 
-// compare holds the settings against the ones in r.Dir, and keeps them there. Before the first checkpoint all may change.
+// compare holds the settings against the ones in r.Dir, and keeps them there. Before the first checkpoint all may
+// change.
 func (r *Run) compare() error {
 	path := filepath.Join(r.Dir, configFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
