@@ -44,7 +44,9 @@ func TestStartCompares(t *testing.T) {
 		change func(*Options)
 		want   string // setting; empty: it may change
 	}{
-		{func(o *Options) { o.Schedule.Steps, o.Schedule.LR, o.Method.Memory, o.Engine.Threads = 9, 1, bdia.Store, 2 }, ""},
+		{func(o *Options) {
+			o.Schedule.Steps, o.Schedule.LR, o.Method.Memory, o.Engine.Threads = 9, 1, bdia.Store, 2
+		}, ""},
 		{func(o *Options) { o.Method.Gamma = 0.25 }, "method.gamma"},
 		{func(o *Options) { o.Method.Grid = 10 }, "method.grid"},
 		{func(o *Options) { o.Loop.Seed = 2 }, "loop.seed"},
