@@ -133,6 +133,19 @@ func (t *Txn) Create(name string) (io.WriteCloser, error) {
 	return f, nil
 }
 
+// Write writes one file of the transaction (see Create) with the given function.
+func (t *Txn) Write(name string, write func(io.Writer) error) error {
+	w, err := t.Create(name)
+	if err != nil {
+		return err
+	}
+	if err := write(w); err != nil {
+		w.Close()
+		return err
+	}
+	return w.Close()
+}
+
 // Commit makes all files current together and ends the transaction. Files not
 // yet closed are closed. After an error the directory still has its old files,
 // unless the error says that the new checkpoint will be put in place when the

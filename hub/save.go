@@ -72,22 +72,9 @@ func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 		return err
 	}
 	return checkpoint.Save(dir, func(t *checkpoint.Txn) error {
-		if err := writeFile(t, configFile, config); err != nil {
+		if err := t.Write(configFile, config); err != nil {
 			return err
 		}
-		return writeFile(t, weightsFile, weights)
+		return t.Write(weightsFile, weights)
 	})
-}
-
-// writeFile writes one file of a transaction.
-func writeFile(t *checkpoint.Txn, name string, write func(io.Writer) error) error {
-	w, err := t.Create(name)
-	if err != nil {
-		return err
-	}
-	if err := write(w); err != nil {
-		w.Close()
-		return err
-	}
-	return w.Close()
 }

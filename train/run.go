@@ -127,6 +127,6 @@ func (r *Run) saveConfig() error {
 		return err
 	}
 	return checkpoint.Save(r.Dir, func(t *checkpoint.Txn) error {
-		return writeFile(t, configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
+		return t.Write(configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
 	})
 }

@@ -44,14 +44,14 @@ func (r *Run) save(s *Session, best bool) error {
 			return err
 		}
 		if s.average != nil {
-			if err := writeFile(t, trainedFile, s.folder().WriteWeights); err != nil {
+			if err := t.Write(trainedFile, s.folder().WriteWeights); err != nil {
 				return err
 			}
 		}
-		if err := writeFile(t, optimizerFile, s.writeOptimizer); err != nil {
+		if err := t.Write(optimizerFile, s.writeOptimizer); err != nil {
 			return err
 		}
-		return writeFile(t, checkpoint.StateFile, func(w io.Writer) error { return checkpoint.WriteState(w, r.State) })
+		return t.Write(checkpoint.StateFile, func(w io.Writer) error { return checkpoint.WriteState(w, r.State) })
 	})
 }
 
@@ -82,7 +82,7 @@ func writeModel(t *checkpoint.Txn, best bool, folder Folder) error {
 	}
 	for _, prefix := range prefixes {
 		for _, f := range folder.Files() {
-			if err := writeFile(t, prefix+f.Name, f.Write); err != nil {
+			if err := t.Write(prefix+f.Name, f.Write); err != nil {
 				return err
 			}
 		}
@@ -217,17 +217,4 @@ func readTrained(dir string, read func(convert.Tensors) error) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
-}
-
-// writeFile writes one file of a transaction.
-func writeFile(t *checkpoint.Txn, name string, write func(io.Writer) error) error {
-	w, err := t.Create(name)
-	if err != nil {
-		return err
-	}
-	if err := write(w); err != nil {
-		w.Close()
-		return err
-	}
-	return w.Close()
 }
