@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // Force replaces only the results of earlier exports: a file by a file, and a folder by a
@@ -153,23 +154,25 @@ func notExported(dir string) (other string, err error) {
 	return other, err
 }
 
-// place renames path to o.Out. An earlier export there is kept until then, and restored
-// if the rename fails.
+// place renames path to o.Out durably. An earlier export there is kept until then, beside
+// the folder temporary, and restored if the rename fails.
 func (o Options) place(path, temporary string, sources []string) error {
 	if err := o.mayWrite(sources); err != nil { // again, since the export took a while
 		return err
 	}
-	if !o.Force {
-		return os.Rename(path, o.Out)
+	before, moved := temporary+"-before", false
+	if o.Force {
+		err := os.Rename(o.Out, before)
+		if moved = err == nil; !moved && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
-	before := filepath.Join(temporary, "before")
-	none := os.Rename(o.Out, before)
-	if none != nil && !errors.Is(none, fs.ErrNotExist) {
-		return none
+	if err := atomicfile.Move(path, o.Out); err != nil {
+		err = fmt.Errorf("export: %s: %w", o.Out, err)
+		if moved && os.Rename(before, o.Out) != nil {
+			err = fmt.Errorf("%w; the earlier export is in %s", err, before)
+		}
+		return err
 	}
-	err := os.Rename(path, o.Out)
-	if err != nil && none == nil {
-		err = errors.Join(err, os.Rename(before, o.Out))
-	}
-	return err
+	return os.RemoveAll(before)
 }

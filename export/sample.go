@@ -37,8 +37,9 @@ func RandomSample(f *hub.Folder) Sample {
 	switch f.Kind {
 	case convert.ViT:
 		b := model.NewImageBatch(f.ViTInfo.Config, SampleSize)
+		image := len(b.Pixels) / b.Size
 		for i := range b.Size {
-			images.Random(b.Pixels[i*len(b.Pixels)/b.Size:][:len(b.Pixels)/b.Size], 0, 1, i)
+			images.Random(b.Pixels[i*image:][:image], 0, 1, i)
 		}
 		return Sample{What: fmt.Sprintf("%d random images", b.Size), Images: b}
 	case convert.Seq2Seq:
