@@ -36,6 +36,7 @@ package bdia
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/tensor"
@@ -144,8 +145,10 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	s.gammas = s.be.Alloc(backend.Data, tensor.F32, tensor.Shape{K, B})
 	s.peaks = s.be.Alloc(backend.Data, tensor.I32, tensor.Shape{K + 1, B})
 	s.be.Zero(s.peaks)
-	if len(s.host.gammas) != K*B {
-		s.host.gammas, s.host.peaks = make([]float32, K*B), make([]int32, (K+1)*B)
+	if len(s.host.gammas) != K*B { // micro-batches of several sizes share the memory
+		s.host.gammas, s.host.peaks = slices.Grow(s.host.gammas[:0], K*B)[:K*B], slices.Grow(s.host.peaks[:0], (K+1)*B)[:(K+1)*B]
+		clear(s.host.gammas)
+		clear(s.host.peaks)
 	}
 	s.draw(s.host.gammas, s.FirstBlock, K, B, pass)
 	s.be.Upload(s.gammas, s.host.gammas)

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -36,7 +37,7 @@ func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, e
 		return nil, fmt.Errorf("generate: %d tokens; ask for at least 1", maxTokens)
 	}
 	if vocab < 1 || vocab > V || int(end) >= V {
-		return nil, fmt.Errorf("generate: %d tokens and the end %d for a model of %d ids; they do not belong together", vocab, end, V)
+		return nil, fmt.Errorf("generate: %d tokens and the end %d for a model of %d ids; %w", vocab, end, V, hub.ErrMismatch)
 	}
 	starts, positions := make([]Start, len(prompts)), 1
 	for i, prompt := range prompts {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -58,7 +59,7 @@ func NewTranslator(m *model.Seq2Seq, special pairs.Special, targetTokens int, gr
 	}
 	V := m.Config.TargetVocab
 	if s := max(special.Begin, special.End); int(s) >= V || targetTokens < 1 || targetTokens > V {
-		return nil, fmt.Errorf("generate: %d tokens and the special token %d for a model of %d target ids; they do not belong together", targetTokens, s, V)
+		return nil, fmt.Errorf("generate: %d tokens and the special token %d for a model of %d target ids; %w", targetTokens, s, V, hub.ErrMismatch)
 	}
 	t := &Translator{model: m, special: special, grid: grid, options: o, search: Search{SearchOptions: o.SearchOptions, End: special.End, Text: make([]bool, V)}}
 	for id := range targetTokens {

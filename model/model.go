@@ -20,7 +20,7 @@ var ErrDiverged = errors.New("loss is not finite")
 // AddLosses returns sum plus the losses of a pass, added one after another. Adding pass after pass to one sum gives
 // the same bits for every split of a batch into micro-batches:
 //
-//	losses, err := m.Step(b, pass, scale, sink)
+//	losses, err := m.MicroStep(b, pass, scale, sink)
 //	sum = model.AddLosses(sum, losses)
 func AddLosses(sum float64, losses []float32) float64 {
 	for _, l := range losses {

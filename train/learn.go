@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -36,7 +37,7 @@ type Source[B any] interface {
 // The model and the source may have abilities too. Without an Initialiser, a model with the method Init(seed uint64)
 // begins with what that draws.
 func Learn[B any](m Model[B], s Source[B], abilities ...any) Learner {
-	abilities = append(abilities, m, s)
+	abilities = append(slices.Clip(abilities), m, s) // the slice is the caller's
 	if i, ok := m.(interface{ Init(seed uint64) }); ok {
 		draw := func(seed uint64) error { i.Init(seed); return nil }
 		abilities = append(abilities, InitialiseFunc(draw))

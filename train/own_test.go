@@ -45,9 +45,13 @@ func ownOptions() Options {
 	return o
 }
 
+func ownModel() model.GPTConfig {
+	return model.GPTConfig{Vocab: 13, Context: 8, Layers: 4, Heads: 2, Width: 24, ResidualDropout: 0.1}
+}
+
 // ownLearner builds a small GPT that learns ownSource, and is evaluated.
 func ownLearner(be backend.Backend) (Learner, error) {
-	m, err := model.NewGPT(be, model.GPTConfig{Vocab: 13, Context: 8, Layers: 4, Heads: 2, Width: 24, ResidualDropout: 0.1}, bdia.DefaultOptions())
+	m, err := model.NewGPT(be, ownModel(), bdia.DefaultOptions())
 	if err != nil {
 		return nil, err
 	}
@@ -195,10 +199,10 @@ func TestThrough(t *testing.T) {
 	}
 }
 
-// ownSteps trains a fresh session for n steps and returns its fingerprint and the number of its parameters.
-func ownSteps(t *testing.T, o Options, n int) (hash string, params int) {
+// ownSession returns a session of the Learner that build makes, with initial weights, and its device.
+func ownSession(t *testing.T, build func(backend.Backend) (Learner, error), o Options) (*Session, backend.Device) {
 	t.Helper()
-	planned, err := PlanOf(ownLearner, o)
+	planned, err := PlanOf(build, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,24 +210,31 @@ func ownSteps(t *testing.T, o Options, n int) (hash string, params int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer be.Close()
-	l, err := ownLearner(be)
+	t.Cleanup(be.Close)
+	l, err := build(be)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := NewSession(be, l, o)
+	if err == nil {
+		err = s.Init()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Init(); err != nil {
-		t.Fatal(err)
-	}
+	return s, be
+}
+
+// ownSteps trains a fresh session for n steps and returns its fingerprint and the number of its parameters.
+func ownSteps(t *testing.T, o Options, n int) (hash string, params int) {
+	t.Helper()
+	s, be := ownSession(t, ownLearner, o)
 	for step := 1; step <= n; step++ {
 		if _, err := s.Step(step); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return fingerprint(s, be), len(l.Trainable())
+	return fingerprint(s, be), len(s.Learner.Trainable())
 }
 
 // TestClipAlone: clipping without Accumulate fails before a run begins, in its plan.
@@ -236,40 +247,62 @@ func TestClipAlone(t *testing.T) {
 	}
 }
 
-// TestLearnAllocates: a step of Learn allocates nothing once the first is done.
+// TestLearnAllocates: a step of Learn allocates nothing once the first is done, nor do the sources of this package, in
+// micro-batches of two sizes.
 func TestLearnAllocates(t *testing.T) {
-	o := ownOptions()
-	planned, err := PlanOf(ownLearner, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	be, err := backend.Open(o.Engine, planned.Total)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer be.Close()
-	l, err := ownLearner(be)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := NewSession(be, l, o)
-	if err == nil {
-		err = s.Init()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	step := 0
-	if n := testing.AllocsPerRun(5, func() {
-		step++
-		if _, err := s.Step(step); err != nil {
-			t.Fatal(err)
+	own := ownOptions()
+	uneven := ownOptions()
+	uneven.Loop.MicroBatch = 4
+	for name, tc := range map[string]struct {
+		o     Options
+		build func(backend.Backend) (Learner, error)
+	}{"own source": {own, ownLearner}, "micro-batches of 4, 4 and 2": {uneven, func(be backend.Backend) (Learner, error) {
+		m, err := model.NewGPT(be, ownModel(), bdia.DefaultOptions())
+		return Learn(m, Sequences(10, 8, func(step, sample, t int) int32 { return int32(step+sample+t) % 13 })), err
+	}}} {
+		s, _ := ownSession(t, tc.build, tc.o)
+		step := 0
+		if n := testing.AllocsPerRun(5, func() {
+			step++
+			if _, err := s.Step(step); err != nil {
+				t.Fatal(err)
+			}
+		}); n != 0 {
+			t.Errorf("%s: %v allocations a step", name, n)
 		}
-	}); n != 0 {
-		t.Errorf("%v allocations a step", n)
+		if _, ok, err := s.evaluate(context.Background(), true); ok || err != nil {
+			t.Errorf("%s: training samples are measured: %v, %v", name, ok, err)
+		}
 	}
-	if _, ok, err := s.evaluate(context.Background(), true); ok || err != nil {
-		t.Errorf("training samples are measured: %v, %v", ok, err)
+}
+
+// TestSmallBatch: a step of more samples than the batch that the sinks were made for fails. Updates in the reverse walk
+// would otherwise take a step for each micro-batch.
+func TestSmallBatch(t *testing.T) {
+	t.Parallel()
+	o := ownOptions()
+	o.Loop.Batch, o.Loop.MicroBatch = 3, 3 // of 6
+	if _, err := PlanOf(ownLearner, o); !errors.Is(err, ErrCombination) {
+		t.Errorf("error %v, want ErrCombination", err)
+	}
+	o.Loop.Batch = 6
+	if _, err := PlanOf(ownLearner, o); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLearnKeepsAbilities: two Learners of one list of abilities, as of a plan and a device, have their own.
+func TestLearnKeepsAbilities(t *testing.T) {
+	t.Parallel()
+	s := ownSource{T: 8, samples: 6, vocab: 13}
+	list := make([]any, 0, 4)
+	first, second := &model.GPT{}, &model.GPT{}
+	a, b := Learn(first, s, list...), Learn(second, s, list...)
+	if got := a.(Extended).Abilities()[0]; got != any(first) {
+		t.Error("the first Learner has the model of the second")
+	}
+	if got := b.(Extended).Abilities()[0]; got != any(second) {
+		t.Error("the second Learner has another model")
 	}
 }
 

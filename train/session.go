@@ -38,6 +38,7 @@ type Session struct {
 	be      backend.Backend
 	options Options
 	sink    Sink
+	once    bool           // the sink takes one micro-batch a step
 	ranger  Ranger         // nil: the range is not measured
 	average *optim.Average // of the weights; nil: there is none
 }
@@ -52,7 +53,7 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{Learner: l, Optimizer: opt, be: be, options: o}
+	s := &Session{Learner: l, Optimizer: opt, be: be, options: o, once: o.Loop.microBatches() == 1}
 	s.ranger, _ = ability[Ranger](l)
 	s.sink = UpdateNow(be, opt)
 	if o.Loop.Clip > 0 {
@@ -132,6 +133,10 @@ func (s *Session) Step(step int) (StepResult, error) {
 	micro := samples
 	if m := s.options.Loop.MicroBatch; m > 0 {
 		micro = m
+	}
+	if s.once && samples > micro {
+		return r, fmt.Errorf("train: %w: step %d has %d samples, more than the batch of %d that micro-batches of %d were planned for; set the batch to the samples of a step, or to 0",
+			ErrCombination, step, samples, s.options.Loop.Batch, micro)
 	}
 	s.sink.Begin(step, r.LR)
 	var sum float64

@@ -5,7 +5,6 @@ import (
 	"math"
 	"testing"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 )
@@ -16,24 +15,7 @@ func TestInfiniteGradientNorm(t *testing.T) {
 	t.Parallel()
 	o := ownOptions()
 	o.Loop.Clip = 1
-	planned, err := PlanOf(ownLearner, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	be, err := backend.Open(o.Engine, planned.Total)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer be.Close()
-	l, err := ownLearner(be)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := NewSession(be, l, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Init()
+	s, be := ownSession(t, ownLearner, o)
 	s.sink.Begin(1, 1e-3)
 	p := s.Params()[2]
 	grad, before, after := make([]float32, p.Grad.Len()), make([]float32, p.Value.Len()), make([]float32, p.Value.Len())

@@ -1,6 +1,8 @@
 package train
 
 import (
+	"slices"
+
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/model"
 )
@@ -23,10 +25,14 @@ type windowSource struct {
 func (s windowSource) Size(int) (samples, losses int, err error) { return s.n, s.n * s.T, nil }
 
 func (s windowSource) Fill(step, first, n int, b *model.Batch) error {
-	if b.Size != n {
-		*b = model.NewBatch(n, s.T)
-	}
+	resize(b, n, s.T)
 	return s.sampler.Batch(step, first, n, b.Inputs, b.Targets)
+}
+
+// resize makes b a batch of n samples of T tokens, in its own memory if that is large enough.
+func resize(b *model.Batch, n, T int) {
+	b.Size = n
+	b.Inputs, b.Targets = slices.Grow(b.Inputs[:0], n*T)[:n*T], slices.Grow(b.Targets[:0], n*T)[:n*T]
 }
 
 // TextWindows returns Windows of the text in a file or folder, and of its last part, which is held out: for example a
@@ -72,9 +78,7 @@ type sequences struct {
 func (s sequences) Size(int) (samples, losses int, err error) { return s.n, s.n * s.T, nil }
 
 func (s sequences) Fill(step, first, n int, b *model.Batch) error {
-	if b.Size != n {
-		*b = model.NewBatch(n, s.T)
-	}
+	resize(b, n, s.T)
 	for i := range b.Inputs {
 		sample, t := first+i/s.T, i%s.T
 		b.Inputs[i], b.Targets[i] = s.at(step, sample, t), s.at(step, sample, t+1)

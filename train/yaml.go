@@ -5,9 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +13,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Bounds of a configuration file. The YAML library takes time and memory that
@@ -56,17 +56,12 @@ const defaultTask = "text"
 
 // readText reads a file that may be a configuration.
 func readText(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("train: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	text, err := textfile.ReadFile(path, maxConfig)
 	switch {
+	case errors.As(err, new(*textfile.TooLargeError)):
+		return nil, fmt.Errorf("train: %w; is it a configuration?", err)
 	case err != nil:
-		return nil, fmt.Errorf("train: %s: %w", path, err)
-	case len(text) > maxConfig:
-		return nil, fmt.Errorf("train: %s is larger than %d bytes; is it a configuration?", path, maxConfig)
+		return nil, fmt.Errorf("train: %w", err)
 	case bytes.Count(text, []byte("["))+bytes.Count(text, []byte("{")) > maxBrackets:
 		return nil, fmt.Errorf("train: %s has more than %d brackets; is it a configuration?", path, maxBrackets)
 	}

@@ -50,7 +50,7 @@ func dropoutTest(e *env) {
 	testkit.EqualBits(e.t, "mask in place", e.host(x), got)
 }
 
-// dropoutTestStreams checks that every part of a Draw makes another mask.
+// dropoutStreamsTest checks that every part of a Draw makes another mask.
 func dropoutStreamsTest(e *env) {
 	const n = 4096
 	base := backend.Draw{Pass: backend.Pass{Train: true, Seed: 1, Step: 1, Sample: 1}, Block: 1, Site: backend.SiteMLP}

@@ -59,13 +59,13 @@ var rules = []rule{
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/textfile model nn tensor tokenizer", ""},
 	{"hub", ". backend checkpoint convert internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"generate", ". backend data/pairs hub internal/cpufeat internal/rng kernel model tokenizer", ""},
-	{"train", ". backend checkpoint convert data format/safetensors hub metric model optim tensor", "github.com/goccy/go-yaml"},
+	{"train", ". backend checkpoint convert data format/safetensors hub internal/textfile metric model optim tensor", "github.com/goccy/go-yaml"},
 	{"train/pairs", ". backend convert data data/pairs eval generate hub internal/rng metric model optim tokenizer train", ""},
 	{"train/images", ". backend convert data/images eval hub internal/rng metric model optim train", ""},
 	{"train/tune", ". backend checkpoint convert data/pairs eval generate hub metric model optim tensor tokenizer train train/pairs", ""},
 	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune", ""},
 	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model tensor tokenizer train", ""},
-	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/onnxeval internal/rng model", ""},
+	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/onnxeval internal/rng model", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }
 

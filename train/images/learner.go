@@ -57,9 +57,6 @@ func (v *vision) Size(int) (samples, losses int, err error) {
 	return v.config.Loop.Batch, v.config.Loop.Batch, nil
 }
 
-// Largest is any step.
-func (v *vision) Largest() ([]int, error) { return []int{1}, nil }
-
 func (v *vision) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := v.first(n)
 	if err := v.batches.Batch(pass.Step, pass.Sample, n, b.Pixels, b.Targets); err != nil {
@@ -68,7 +65,7 @@ func (v *vision) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Si
 	return v.ViT.MicroStep(b, pass, scale, sink)
 }
 
-// first is room for n images.
+// first returns the first n images of the buffers.
 func (v *vision) first(n int) model.ImageBatch {
 	return model.ImageBatch{Size: n, Pixels: v.buffers.Images.Pixels[:n*v.config.ViT.Pixels()], Targets: v.buffers.Images.Targets[:n*v.config.ViT.Classes]}
 }
@@ -128,15 +125,10 @@ type randomPixels struct {
 
 func (r randomPixels) Batch(step, first, n int, pixels, targets []float32) error {
 	clear(targets)
+	image := len(pixels) / n
 	for i := range n {
+		images.Random(pixels[i*image:][:image], r.seed, step, first+i)
 		key := rng.Key{Seed: r.seed, Step: uint32(step), Sample: uint32(first + i), Site: rng.SiteData}
-		image := pixels[i*len(pixels)/n:][:len(pixels)/n]
-		for at := 0; at < len(image); at += 4 {
-			w := key.At(uint32(at / 4))
-			for k := range image[at:min(at+4, len(image))] {
-				image[at+k] = (float32(w[k])*0x1p-32 - 0.5) * 3.4641016
-			}
-		}
 		targets[i*r.classes+int(key.At(1 << 31)[0]%uint32(r.classes))] = 1
 	}
 	return nil

@@ -26,7 +26,7 @@ type translation struct {
 	sets          *Sets // nil: the tokens are made up
 	batches       Source
 	val, training *pairs.Sequential // to be evaluated; nil: there are none
-	room          *pairs.Batch      // of the batch at hand; grows to the largest
+	buffer        *pairs.Batch      // of a micro-batch; grows to the largest
 }
 
 func newTranslation(be backend.Backend, cfg Config, batches Source) (*translation, error) {
@@ -34,7 +34,7 @@ func newTranslation(be backend.Backend, cfg Config, batches Source) (*translatio
 	if err != nil {
 		return nil, err
 	}
-	return &translation{Seq2Seq: m, be: be, cfg: cfg, batches: batches, room: pairs.NewBatch(pairs.Capacity{})}, nil
+	return &translation{Seq2Seq: m, be: be, cfg: cfg, batches: batches, buffer: pairs.NewBatch(pairs.Capacity{})}, nil
 }
 
 func (t *translation) Initialise(seed uint64) error {
@@ -61,12 +61,12 @@ func (t *translation) Largest() ([]int, error) {
 	return f.At, nil
 }
 
-// Step trains on pairs of a step's batch.
+// MicroStep trains on pairs of a step's batch.
 func (t *translation) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
-	if err := t.batches.Fill(pass.Step, pass.Sample, n, t.room); err != nil {
+	if err := t.batches.Fill(pass.Step, pass.Sample, n, t.buffer); err != nil {
 		return nil, err
 	}
-	return t.Seq2Seq.MicroStep(eval.PairBatch(t.room), pass, scale, sink)
+	return t.Seq2Seq.MicroStep(eval.PairBatch(t.buffer), pass, scale, sink)
 }
 
 // Evaluate measures the ordinary transformer (gamma 0) on the run's grid, without
@@ -79,7 +79,7 @@ func (t *translation) Evaluate(ctx context.Context, training bool) (train.Score,
 	if set == nil {
 		return train.Unmeasured, false, nil
 	}
-	loss, _, err := eval.Translations(ctx, t.Seq2Seq, set, t.cfg.Loop.EvalSamples, t.room, t.cfg.Method.Grid)
+	loss, _, err := eval.Translations(ctx, t.Seq2Seq, set, t.cfg.Loop.EvalSamples, t.buffer, t.cfg.Method.Grid)
 	return train.Score{Loss: loss}, true, err
 }
 
@@ -102,10 +102,10 @@ func (t *translation) Rehearse() error {
 			f.Add(set.Shape(k), k)
 		}
 		for i, k := range f.At {
-			if err := set.Fill(k, 0, f.Shapes[i].B, t.room); err != nil {
+			if err := set.Fill(k, 0, f.Shapes[i].B, t.buffer); err != nil {
 				return err
 			}
-			if _, err := t.Loss(eval.PairBatch(t.room), t.cfg.Method.Grid); err != nil {
+			if _, err := t.Loss(eval.PairBatch(t.buffer), t.cfg.Method.Grid); err != nil {
 				return err
 			}
 		}

@@ -143,9 +143,10 @@ func (p *Sets) Map(dir string) error {
 // Close lets go of the sets.
 func (p *Sets) Close() error {
 	var err error
-	for _, s := range p.sets {
+	for part, s := range p.sets {
 		if s != nil {
 			err = errors.Join(err, s.Close())
+			p.sets[part] = nil
 		}
 	}
 	return err

@@ -19,7 +19,7 @@ type language struct {
 	windows
 	config Config
 	text   *Task       // nil: the tokens are made up
-	batch  model.Batch // memory of a micro-batch
+	batch  model.Batch // buffer of a micro-batch
 }
 
 func newLanguage(be backend.Backend, c Config, w windows) (*language, error) {
@@ -36,9 +36,6 @@ func (l *language) Size(int) (samples, losses int, err error) {
 	return n, n * l.config.SampleLength(), nil
 }
 
-// Largest is any step.
-func (l *language) Largest() ([]int, error) { return []int{1}, nil }
-
 func (l *language) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := l.first(n)
 	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {
@@ -47,7 +44,7 @@ func (l *language) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.
 	return l.GPT.GPT.MicroStep(b, pass, scale, sink)
 }
 
-// first is room for n samples.
+// first returns the first n samples of the buffer.
 func (l *language) first(n int) model.Batch {
 	T := l.config.SampleLength()
 	return model.Batch{Size: n, Inputs: l.batch.Inputs[:n*T], Targets: l.batch.Targets[:n*T]}
@@ -102,7 +99,7 @@ func (l *language) Sample() (string, error) {
 	}
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = max(l.config.Loop.SampleTokens, 1), l.config.Method.Grid
-	o.NoCache = true // its memory may be more than a step of training takes
+	o.NoCache = true // a cache may take more memory than a step of training
 	return generate.Text(l.GPT.GPT, l.text.Tokenizer, ids, o)
 }
 

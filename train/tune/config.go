@@ -116,7 +116,7 @@ func (t Settings) Fixed() Settings {
 // tokens than its tokenizer.
 func (t Settings) Belongs(tok tokenizer.Tokenizer, m model.GPTConfig, dir string) error {
 	if n := tok.VocabSize(); n > m.Vocab || n < m.Vocab && t.From == "" {
-		return fmt.Errorf("train: %s: the tokenizer has %d tokens, the model %d; they do not belong together", dir, n, m.Vocab)
+		return fmt.Errorf("train: %s: the tokenizer has %d tokens, the model %d; %w", dir, n, m.Vocab, hub.ErrMismatch)
 	}
 	return nil
 }

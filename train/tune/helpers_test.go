@@ -8,7 +8,6 @@ import (
 	"github.com/bdia-go/bdia"
 	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/internal/traintest"
-	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -29,16 +28,6 @@ func task(r *train.Run) *Task { return r.Task.(*Task) }
 
 // settings are those of a run.
 func settings(r *train.Run) *Config { return &task(r).Settings }
-
-// optimizer returns the named optimiser with its usual constants.
-func optimizer(t *testing.T, name string) optim.Config {
-	t.Helper()
-	c, err := optim.Default(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
 
 // Names inside a run directory.
 const (
