@@ -68,16 +68,28 @@ func (a *Arena) Check(t tensor.Tensor) {
 	}
 }
 
-// Alloc returns fresh memory. Its contents are unspecified. It panics when the
-// arena is full: a run's arena is as large as its plan, so that would be a
-// mistake in the program.
+// ArenaError is the value with which Alloc panics when an arena is full. The loop of package train returns it as an
+// error.
+type ArenaError struct {
+	Component     Component
+	Shape         tensor.Shape // that did not fit
+	Need, Planned int64        // bytes
+}
+
+// Error says what did not fit.
+func (e *ArenaError) Error() string {
+	return fmt.Sprintf("backend: %s %v needs %d bytes, past the planned %d", e.Component, e.Shape, e.Need, e.Planned)
+}
+
+// Alloc returns fresh memory. Its contents are unspecified. It panics with an ArenaError when the arena is full: the arena
+// is as large as its plan, so what was planned and what is done differ.
 func (a *Arena) Alloc(c Component, d tensor.DType, s tensor.Shape) tensor.Tensor {
 	t := tensor.Tensor{Offset: a.now.Total, Shape: s, Arena: a.id, DType: d}
 	size := (t.Bytes() + alignment - 1) &^ (alignment - 1)
 	a.now.Total += size
 	a.now.ByComponent[c] += size
 	if a.limit > 0 && a.now.Total > a.limit {
-		panic(fmt.Sprintf("backend: %s %v needs %d bytes, past the planned %d", c, s, a.now.Total, a.limit))
+		panic(&ArenaError{c, s, a.now.Total, a.limit})
 	}
 	if a.now.Total > a.peak.Total {
 		a.peak = a.now

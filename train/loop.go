@@ -54,7 +54,7 @@ type loop struct {
 // Train runs the remaining steps of r. A run that starts from a trained model is put
 // on a grid that holds it first (ErrGrid, ErrNoGrid). When ctx is done Train saves and
 // returns with Interrupted set. On an error the run's latest checkpoint stays as it was.
-func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
+func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) {
 	if obs == nil {
 		obs = Quiet{}
 	}
@@ -63,6 +63,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 		return Summary{}, err
 	}
 	defer unlock()
+	defer planned(&err)
 	if err := r.Task.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
 	}
@@ -73,12 +74,10 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 		}
 		return l.sum, err
 	}
-	planned, err := r.Plan()
-	if err != nil {
+	if l.sum.Planned, err = r.Plan(); err != nil {
 		return Summary{}, err
 	}
-	l.sum.Planned = planned
-	be, err := backend.Open(r.Common().Engine, planned.Total)
+	be, err := backend.Open(r.Common().Engine, l.sum.Planned.Total)
 	if err != nil {
 		return l.sum, err
 	}
@@ -97,17 +96,29 @@ func (r *Run) Train(ctx context.Context, obs Observer) (Summary, error) {
 	if err := l.openRecords(); err != nil {
 		return l.sum, err
 	}
+	if l.metrics != nil {
+		defer func() { err = cmp.Or(err, l.metrics.Close()) }()
+	}
 	err = l.run(ctx)
 	if err == nil && l.figureDue {
 		err = l.figure()
-	}
-	if l.metrics != nil {
-		err = cmp.Or(err, l.metrics.Close())
 	}
 	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, bestScore(r.State), r.State.BestStep
 	l.sum.Peak = be.Peak()
 	l.sum.Seconds = time.Since(l.started).Seconds()
 	return l.sum, err
+}
+
+// planned makes an error of a run that needs more memory than its plan: a source's batch is larger than the planned one,
+// or a function builds another Learner on the device.
+func planned(err *error) {
+	switch full := recover().(type) {
+	case nil:
+	case *backend.ArenaError:
+		*err = fmt.Errorf("train: a step or an evaluation takes more memory than its plan: %w; let the source implement Planner if its batches differ, and build the same Learner on every backend", full)
+	default:
+		panic(full)
+	}
 }
 
 // begin locks the folder of the run and takes the state from it: another process may have trained since the run was

@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/model"
 )
 
 // TestStartSettings: the folder of a run that Start made is a run directory: its settings are there, hub knows its best
@@ -107,5 +108,33 @@ func TestStartWithoutBuild(t *testing.T) {
 	}
 	if _, err := run.Train(t.Context(), nil); err == nil {
 		t.Error("no Learner")
+	}
+}
+
+// growing is a source with a batch in step 3 that is larger than the first.
+type growing struct{ ownSource }
+
+func (s growing) Size(step int) (samples, losses int, err error) {
+	if step == 3 {
+		s.samples *= 8
+	}
+	return s.ownSource.Size(step)
+}
+
+// TestMoreThanPlanned: a batch that is larger than the planned one is an error, and the folder is free afterwards.
+func TestMoreThanPlanned(t *testing.T) {
+	t.Parallel()
+	build := func(be backend.Backend) (Learner, error) {
+		m, err := model.NewGPT(be, model.GPTConfig{Vocab: 13, Context: 8, Layers: 2, Heads: 2, Width: 24}, bdia.DefaultOptions())
+		return Learn(m, growing{ownSource{T: 8, samples: 6, vocab: 13}}), err
+	}
+	run, err := Start(filepath.Join(t.TempDir(), "run"), build, ownOptions())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := run.Train(t.Context(), nil); !errors.As(err, new(*backend.ArenaError)) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("error %v", err)
+		}
 	}
 }
