@@ -81,8 +81,8 @@ func (e *ArenaError) Error() string {
 	return fmt.Sprintf("backend: %s %v needs %d bytes, past the planned %d", e.Component, e.Shape, e.Need, e.Planned)
 }
 
-// Alloc returns fresh memory. Its contents are unspecified. It panics with an ArenaError when the arena is full: the arena
-// is as large as its plan, so what was planned and what is done differ.
+// Alloc returns fresh memory. Its contents are unspecified. It panics with an ArenaError when the arena is full: it is
+// as large as its plan, so what was planned and what is done differ.
 func (a *Arena) Alloc(c Component, d tensor.DType, s tensor.Shape) tensor.Tensor {
 	t := tensor.Tensor{Offset: a.now.Total, Shape: s, Arena: a.id, DType: d}
 	size := (t.Bytes() + alignment - 1) &^ (alignment - 1)

@@ -109,8 +109,8 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	return l.sum, err
 }
 
-// planned makes an error of a run that needs more memory than its plan: a source's batch is larger than the planned one,
-// or a function builds another Learner on the device.
+// planned makes an error of a run that needs more memory than its plan: a source's batch is larger than the planned
+// one, or a function builds another Learner on the device.
 func planned(err *error) {
 	switch full := recover().(type) {
 	case nil:
