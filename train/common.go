@@ -164,8 +164,8 @@ func (l LoopConfig) microBatches() int {
 	return max(l.Batch/l.SamplesAtOnce(), 1)
 }
 
-// updatesNow resolves auto: online back-propagation is for the reverse walk of
-// a reversible stack, where nothing has to wait for the end of the step.
+// updatesNow resolves auto: online back-propagation is for the reverse walk of a
+// reversible stack, if nothing has to wait for the end of the step.
 func (c Common) updatesNow() bool {
 	switch c.Loop.Update {
 	case WhenNow:

@@ -27,8 +27,8 @@ const (
 	stateBitsKey  = "state_bits" // and in how many bits; without it, 32
 )
 
-// save makes the session's state the run's latest checkpoint, and its best too
-// where best is set: all files change together or none does.
+// save makes the session's state the run's latest checkpoint and, with best, its best
+// weights. All files change together or none does.
 func (r *Run) save(s *Session, best bool) error {
 	if best {
 		if err := os.MkdirAll(r.BestDir(), 0o777); err != nil {
@@ -73,8 +73,7 @@ func (s *Session) folder() Folder {
 	return newParamFolder(s.be, s.Learner)
 }
 
-// writeModel writes the model folder, and the one of the best weights too where
-// best is set.
+// writeModel writes the model folder and, with best, the folder of the best weights.
 func writeModel(t *checkpoint.Txn, best bool, folder Folder) error {
 	prefixes := []string{"", bestDir + "/"}
 	if !best {
@@ -153,8 +152,8 @@ func momentType(m optim.Moment) safetensors.DType {
 	return safetensors.F32
 }
 
-// load fills the session from the run's latest checkpoint, or as it begins where
-// there is none yet.
+// load fills the session from the run's latest checkpoint, or as a run begins if it has
+// none yet.
 func (r *Run) load(s *Session) error {
 	if r.State.Step == 0 {
 		if err := s.Init(); err != nil || r.Dir == "" {

@@ -18,7 +18,7 @@ import (
 //	Accumulate(be, params, microBatches, Clip(be, params, 1, UpdateNow(be, optimizer)))
 //
 // A sink of your own embeds the next one and overrides what it changes: an all-reduce between Accumulate and Clip
-// overrides Close, where it sees the gradients of the whole step once.
+// overrides Close and sees the gradients of the whole step once.
 type Sink interface {
 	bdia.Sink
 	// Begin starts optimiser step number step at learning rate lr.

@@ -44,7 +44,7 @@ func loadClassifier(dir string, batch int, gamma float64, engine backend.Options
 	return c, nil
 }
 
-// logits returns those of the images of b, until the next call.
+// logits returns the logits of the images of b, valid until the next call.
 func (c *classifier) logits(b model.ImageBatch, grid bdia.Grid, gamma float64) ([]float32, error) {
 	out := c.buffers.Logits[:b.Size*c.Config.Classes]
 	return out, c.model.Logits(out, b, grid, gamma)

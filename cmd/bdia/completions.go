@@ -16,7 +16,7 @@ func completions(c *cobra.Command) {
 		"gelu": {"tanh", "erf"}, "update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"},
 		"model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
 	})
-	if c.Name() != "eval" { // where it is a range
+	if c.Name() != "eval" { // it is a range there
 		cli.Complete(c, "gamma", "0.5", "0.25", "0")
 	}
 	cli.Complete(c, "grid", "9", "none")

@@ -63,8 +63,8 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 	}
 }
 
-// longest returns the tokens of the longest line, as far as the context goes: that of
-// the context where the lines are not there yet.
+// longest returns the tokens of the longest line, at most the context, or the context if
+// the lines have not arrived yet.
 func (c *continuer) longest(in *lineInput) (int, error) {
 	if in.total == 0 {
 		return c.cfg.Context, nil

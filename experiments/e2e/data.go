@@ -16,8 +16,8 @@ import (
 	"github.com/bdia-go/bdia/internal/rng"
 )
 
-// gatherText writes the text of files to the file path: lines, of a table those of
-// its first column. A line that repeats the one before is left out.
+// gatherText writes the lines of files, of a table the first column, to the file path. A
+// line that repeats the one before is left out.
 func gatherText(path string, files []string) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err

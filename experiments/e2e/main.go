@@ -214,7 +214,7 @@ type job struct {
 	cfg     tune.Config
 }
 
-// plan lists the runs that start from the model in base, those of most steps first.
+// plan lists the runs that start from the model in base, the longest first.
 func (o options) plan(base string) ([]job, error) {
 	var jobs []job
 	for i, size := range o.sizes {

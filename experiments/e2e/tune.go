@@ -37,7 +37,7 @@ type result struct {
 	Pairs    int             `json:"pairs"` // that were learned
 	Seed     int             `json:"seed"`
 	Steps    int             `json:"steps"`
-	BestStep int             `json:"best_step"` // whose weights wrote the texts
+	BestStep int             `json:"best_step"` // its weights wrote the texts
 	ValLoss  float64         `json:"val_loss"`  // theirs, nats a token of the development set
 	Peak     int64           `json:"planned_bytes"`
 	Trained  float64         `json:"seconds"`
@@ -137,8 +137,8 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 	return nil
 }
 
-// countLines returns how many whole lines a file has; 0 where there is none. It
-// cuts off the rest.
+// countLines returns how many whole lines a file has, 0 for no file. It cuts off the
+// rest.
 func countLines(path string) (int, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -158,7 +158,7 @@ func countLines(path string) (int, error) {
 func (o options) score(path string) (score.E2EScores, error) {
 	name := filepath.Join(o.e2e, "testset_w_refs.csv")
 	if o.mrs > 0 {
-		return score.E2EScores{}, nil // the references are those of all
+		return score.E2EScores{}, nil // the references are for all
 	}
 	texts, err := os.Open(path)
 	if err != nil {

@@ -28,13 +28,6 @@ const perThousand = 3
 // allowed returns the limit of each phrase in a text of that many lines.
 func allowed(lines int) int { return max(1, lines*perThousand/1000) }
 
-// hardWords lists folders that still exceed the limits, with all below them. It only shrinks.
-var hardWords = []string{
-	"cmd/bdia",
-	"experiments/e2e",
-	"train",
-}
-
 // prose is the text of a package's comments, or of a document.
 type prose struct {
 	lines int
@@ -76,22 +69,10 @@ func TestCommentsUsePlainWords(t *testing.T) {
 			p.add(c.Text())
 		}
 	}
-	hard := map[string]bool{}
 	for _, dir := range slices.Sorted(maps.Keys(packages)) {
-		list := packages[dir].excess()
-		i := slices.IndexFunc(hardWords, func(h string) bool { return dir == h || within(dir, h) })
-		switch {
-		case len(list) == 0:
-		case i >= 0:
-			hard[hardWords[i]] = true
-		default:
+		if list := packages[dir].excess(); len(list) > 0 {
 			t.Errorf("the comments of %s, %d lines, are hard to read: more than %d of %s",
 				dir, packages[dir].lines, allowed(packages[dir].lines), strings.Join(list, " "))
-		}
-	}
-	for _, dir := range hardWords {
-		if !hard[dir] {
-			t.Errorf("the comments of %s use plain words now; take it off the list", dir)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (t *Task) StepBatch(step int, b model.Batch) error {
 }
 
 // Prompt returns the first tokens of the held-out text (of the training text,
-// where nothing is held out): a start for samples.
+// if nothing is held out): a start for samples.
 func (t *Task) Prompt() ([]int32, error) {
 	text := t.val
 	if text.Len() == 0 {
@@ -73,7 +73,7 @@ func (t *Task) Prompt() ([]int32, error) {
 // windows are the samples that a run is trained and evaluated on.
 type windows struct {
 	batches  tokenSource
-	val      *data.Sequential // nil where nothing is held out
+	val      *data.Sequential // nil if nothing is held out
 	training *data.Sequential // of training text; nil: it is not evaluated
 }
 
