@@ -74,6 +74,9 @@ var (
 // base weights of a run's adapters are read once, to see that they have not changed
 // (ErrBase).
 func Open(dir string, o Options) (*Folder, error) {
+	if err := checkFolder(dir); err != nil {
+		return nil, err
+	}
 	f := &Folder{Dir: dir, Run: RunOf(dir)}
 	if o.Best {
 		if f.Run == "" {
@@ -105,6 +108,18 @@ func Open(dir string, o Options) (*Folder, error) {
 	return f, nil
 }
 
+// checkFolder fails unless dir is a folder.
+func checkFolder(dir string) error {
+	if dir == "" {
+		return errors.New("the model folder has no name")
+	}
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%s %w: it is a file; name the folder that it lies in", dir, ErrNoModel)
+	}
+	return err
+}
+
 // describe reads config.json, the adapters' description and the tokenizers.
 func (f *Folder) describe(o Options) (err error) {
 	if f.Kind = o.Kind; f.Kind == "" {
@@ -123,9 +138,6 @@ func (f *Folder) describe(o Options) (err error) {
 		f.GPTInfo, err = convert.ReadGPT2Info(f.path(configFile))
 	}
 	if errors.Is(err, fs.ErrNotExist) {
-		if _, missing := os.Stat(f.Dir); missing != nil {
-			return missing
-		}
 		return fmt.Errorf("%s %w: %s is missing; is it a run directory, and has it saved a checkpoint?", f.Dir, ErrNoModel, configFile)
 	}
 	if err != nil {

@@ -203,6 +203,8 @@ func TestOpenErrors(t *testing.T) {
 		text string
 	}{
 		{"nothing", hub.Options{}, func(root string) string { return filepath.Join(root, "none") }, fs.ErrNotExist, "none"},
+		{"nothing, best", hub.Options{Best: true}, func(root string) string { return filepath.Join(root, "none") }, fs.ErrNotExist, "none"},
+		{"a file", hub.Options{}, func(root string) string { return filepath.Join(root, "text", "config.json") }, hub.ErrNoModel, "it is a file"},
 		{"no model", hub.Options{}, func(root string) string { return root }, hub.ErrNoModel, "config.json is missing"},
 		{"another kind", hub.Options{Kind: convert.GPT2}, func(root string) string { return filepath.Join(root, "translation") }, convert.ErrUnsupported, "encoder-decoder"},
 		{"adapter of images", hub.Options{Adapter: "x"}, func(root string) string { return filepath.Join(root, "image") }, convert.ErrUnsupported, "vision"},

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"io"
 
 	"github.com/bdia-go/bdia"
@@ -28,6 +29,9 @@ type Pretrained struct {
 
 // Start begins or resumes a run in dir, as the function Start does.
 func (p Pretrained) Start(dir string, o Options) (*Run, error) {
+	if p.Folder == nil || p.Source == nil {
+		return nil, errors.New("train: Pretrained needs a Folder and a Source")
+	}
 	return Start(dir, func(be backend.Backend) (Learner, error) { return p.learner(be, o.Method) }, o)
 }
 
