@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -87,12 +90,11 @@ func optionsHint(e *bdia.OptionsError) string {
 // takes names the command that uses a kind of model.
 var takes = map[convert.Kind]string{convert.GPT2: "generate", convert.ViT: "classify", convert.Seq2Seq: "translate"}
 
-// otherCommand says what makes a model of the kind that a command wants, and what takes
-// the one that it got.
+// otherCommand names the command that takes the model that another command got, and what makes the model that it wants.
 func otherCommand(e *convert.KindError) string {
 	text := "bdia " + takes[e.Have] + " takes it"
 	if e.Want == convert.Seq2Seq {
-		text = "translating takes a model of bdia train translation; " + text
+		text += "; bdia train translation makes an encoder-decoder"
 	}
 	return text
 }
@@ -128,11 +130,27 @@ func as[E error](text func(E) string) func(error) string {
 	}
 }
 
-// explain is err as a user reads it: one line, with its hint.
-func explain(err error) string {
+// explain is an error of command c as a user reads it: one line, with its hint. It leaves out a hint that names flags
+// which c lacks.
+func explain(c *cobra.Command, err error) string {
 	text := cli.OneLine(err)
-	if h := hint(err); h != "" {
+	if h := hint(err); h != "" && fits(c, h) {
 		text += "; " + h
 	}
 	return text
+}
+
+// fits reports whether c has the flags that a hint names. A hint that begins with a command names that one's.
+func fits(c *cobra.Command, hint string) bool {
+	if c == nil || strings.HasPrefix(hint, "bdia ") {
+		return true
+	}
+	for _, word := range strings.Fields(hint) {
+		if name, ok := strings.CutPrefix(strings.TrimRight(word, ",;"), "--"); ok {
+			if flag := c.Flags().Lookup(name); flag == nil || flag.Hidden && !flag.Changed {
+				return false
+			}
+		}
+	}
+	return true
 }

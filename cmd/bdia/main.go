@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -45,11 +46,26 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		fmt.Fprintln(errOut, "bdia: interrupted")
 		return cli.ExitInterrupted
 	}
-	fmt.Fprintf(errOut, "bdia: %s\n", explain(err))
+	fmt.Fprintf(errOut, "bdia: %s\n", explain(called(root, args), err))
 	if cli.IsUsage(err) {
 		return cli.ExitUsage
 	}
 	return cli.ExitFailure
+}
+
+// called returns the command that args call, or nil.
+func called(root *cobra.Command, args []string) *cobra.Command {
+	c, rest, err := root.Find(args)
+	if err == nil && c.CommandPath() == "bdia train" {
+		var command string
+		if command, err = commandFor(rest); err == nil {
+			c, _, err = root.Find(strings.Fields(command))
+		}
+	}
+	if err != nil {
+		return nil
+	}
+	return c
 }
 
 func newRoot() *cobra.Command {

@@ -32,6 +32,9 @@ func (v translationView) expand(o overrides) error {
 		}
 	}
 	c := &v.Settings
+	if name := o["source"]; name != "" && c.Pairs.Target == "" && !o.has("target") && !o.has("format") && !isPairs(name) {
+		return cli.Usage(fmt.Errorf("--source %s is one side of the translations; name the other with --target, or a table of both with --data", name))
+	}
 	m := &c.Seq2Seq
 	if err := expandPreset(o, v.Name(), m, model.Seq2SeqPreset); err != nil {
 		return err
