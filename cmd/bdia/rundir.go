@@ -111,10 +111,28 @@ func folderOf(args []string, from string) (string, error) {
 
 // isRun returns an error if dir is not the directory of a run.
 func isRun(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, configName)); errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s is no run directory: it has no %s", dir, configName)
+	if err := isFolder(dir); err != nil {
+		return err
 	}
-	return nil
+	if _, err := os.Stat(filepath.Join(dir, configName)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if run := filepath.Dir(filepath.Clean(dir)); filepath.Base(dir) == "best" && isRun(run) == nil {
+		return fmt.Errorf("%s has the best weights of a run; name the run directory, %s", dir, run)
+	}
+	return fmt.Errorf("%s is no run directory: it has no %s", dir, configName)
+}
+
+// isFolder returns an error if dir is something else, or does not exist.
+func isFolder(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w; name the folder of a run or model", err)
+	case err == nil && !info.IsDir():
+		return fmt.Errorf("%s is a file; name the folder of a run or model", dir)
+	}
+	return err
 }
 
 // readRun returns the settings of the run in dir, without its data.
