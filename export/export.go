@@ -28,7 +28,7 @@ type Format struct {
 
 var formats = []Format{
 	{"hf", "a folder for Hugging Face's transformers", []string{"f32", "f16", "bf16"}, writeHF},
-	{"onnx", "a folder for onnxruntime and transformers.js; or a file, FILE.onnx", []string{"f32"}, writeONNX},
+	{"onnx", "a folder for onnxruntime and transformers.js, or FILE.onnx", []string{"f32"}, writeONNX},
 	{"gguf", "a file for llama.cpp, of language models", []string{"f32", "f16", "bf16", "q8_0"}, writeGGUF},
 }
 

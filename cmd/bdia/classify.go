@@ -35,7 +35,7 @@ func newClassify() *cobra.Command {
 	var o classifyOptions
 	c := &cobra.Command{
 		Use:   "classify MODEL IMAGE...",
-		Short: "Say what images show",
+		Short: "Classify images with a trained model",
 		Long: `Print the most likely classes of images (PNG, JPEG, WebP) with their
 probabilities. MODEL is a run directory, its best/ folder, or any folder of a
 vision transformer in timm's or Hugging Face's layout. An IMAGE may be a folder:

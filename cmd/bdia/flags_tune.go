@@ -74,7 +74,7 @@ func tunedTextGroups(c *text.Config) []group {
 func learnGroup(t *tune.Settings, m *model.GPTConfig, method *bdia.Options) group {
 	return group{modelHeading, false, func(f *pflag.FlagSet) {
 		f.IntVar(&t.LoRA.Rank, "lora-rank", t.LoRA.Rank, "train adapters of this `rank`; 0: all weights")
-		f.IntVar(&t.Freeze, "freeze", t.Freeze, "first `blocks` that do not learn")
+		f.IntVar(&t.Freeze, "freeze", t.Freeze, "first `blocks` that stay as they are")
 		f.IntVar(&t.Window, "window", t.Window, "most `tokens` of a sample; 0: the context")
 		dropoutFlag(f)
 		f.Var(&gridValue{&method.Grid, &t.AutoGrid}, "grid", "`bits` after the point, none or auto")

@@ -23,6 +23,9 @@ func trainer(c *cobra.Command, t train.Task, groups []group) *cobra.Command {
 	o.addFlags(c, "runs/"+viewOf(t).words().prefix+"-DATE-TIME")
 	c.Flags().String("task", "", "`what` is learned; the command says it now")
 	c.Flags().Lookup("task").Hidden = true
+	if c.Flags().Lookup("epochs") != nil { // say how long a run is by default
+		forgetDefault(c.Flags().Lookup("steps"))
+	}
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		set, err := given(cmd.Flags()).settle(newTask(t.Name()))

@@ -26,7 +26,7 @@ activations on a grid of 2^-9.
 The run directory is a model folder as Hugging Face and timm have it: config.json,
 model.safetensors and tokenizer files, with bdia.yaml, metrics.jsonl, loss.png and the
 training state beside them, and the best weights so far in best/. Ctrl-C saves and
-leaves; bdia train resume RUN goes on with the bits of a run that was not interrupted.
+exits; bdia train resume RUN goes on with the bits of a run that was not interrupted.
 
 Settings come from the task's defaults, then --config, then --preset, --from,
 --optimizer and --dropout, then the other flags.
