@@ -28,7 +28,12 @@ on prompts and completions: a .csv or .tsv table, a .jsonl file of {"prompt": ..
 		Example: `  bdia finetune --from gpt2 --data e2e/trainset.csv --val e2e/devset.csv
   bdia finetune --from gpt2 --data chats.jsonl --lora-rank 8 --lr 2e-4
   bdia finetune --from gpt2-medium --data book.txt --batch 4 --window 512`,
-		Args: cli.Arguments(0, 0, ""),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			return cli.Usage(fmt.Errorf("bdia finetune takes no argument, not %q; --from names the model to start from, and bdia train resume goes on with a run", args[0]))
+		},
 	}
 	both, onText := tune.Default(), text.DefaultTuned()
 	addGroups(c, completionGroups(&both))
@@ -51,6 +56,9 @@ on prompts and completions: a .csv or .tsv table, a .jsonl file of {"prompt": ..
 		}
 		if err != nil {
 			return err
+		}
+		if viewOf(t).words().command != cmd.CommandPath() { // by its file
+			return otherTask(cmd, t)
 		}
 		return o.train(cmd, t)
 	}

@@ -26,6 +26,11 @@ func trainer(c *cobra.Command, t train.Task, groups []group) *cobra.Command {
 	if c.Flags().Lookup("epochs") != nil { // say how long a run is by default
 		forgetDefault(c.Flags().Lookup("steps"))
 	}
+	for _, p := range presets {
+		if p.task == t.Name() {
+			cli.Choices(c, map[string][]string{"preset": p.names})
+		}
+	}
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		set, err := given(cmd.Flags()).settle(newTask(t.Name()))
@@ -33,11 +38,16 @@ func trainer(c *cobra.Command, t train.Task, groups []group) *cobra.Command {
 			return err
 		}
 		if set.Name() != t.Name() {
-			return cli.Usage(fmt.Errorf("%s is of task %s; use %s", c.Flags().Lookup("config").Value, set.Name(), viewOf(set).words().command))
+			return otherTask(cmd, set)
 		}
 		return o.train(cmd, set)
 	}
 	return c
+}
+
+// otherTask says that the file of --config is for the command that trains set.
+func otherTask(c *cobra.Command, set train.Task) error {
+	return cli.Usage(fmt.Errorf("%s is of task %s; use %s", c.Flags().Lookup("config").Value, set.Name(), viewOf(set).words().command))
 }
 
 // runOptions say where a run goes, and what is printed in the end.

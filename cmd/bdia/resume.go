@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -44,6 +45,9 @@ the learning rate. Its data, its sizes and the kind of its optimiser stay.`,
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
+			if run != "" {
+				return cli.Usage(fmt.Errorf("the run is %s, and --resume %s; give one of them", args[0], run))
+			}
 			run = args[0]
 		}
 		if run == "" {

@@ -123,6 +123,9 @@ func TestCompletion(t *testing.T) {
 	if r := mustCall(t, "__complete", "train", "--memory", ""); !strings.Contains(r.out, "recompute\n") {
 		t.Errorf("completion of --memory offers %q", r.out)
 	}
+	if r := mustCall(t, "__complete", "train", "images", "--preset", ""); strings.Contains(r.out, "gpt2") || !strings.Contains(r.out, "vit-s\n") {
+		t.Errorf("completion of --preset of images offers %q", r.out)
+	}
 	if r := mustCall(t, "__complete", "finetune", "--grid", ""); !strings.HasPrefix(r.out, "auto\n") {
 		t.Errorf("completion of finetune's --grid: %q", r.out)
 	}
@@ -244,6 +247,9 @@ func TestWrongCalls(t *testing.T) {
 		{2, "bench --preset tiny"},
 		{1, "bench DIR"},
 		{2, "train resume RUN RUN"},
+		{2, "train resume RUN --resume RUN"},
+		{2, "finetune RUN"},
+		{2, "finetune --config RUN/bdia.yaml"},
 		{2, "export --format hf --out DIR/out"},
 		{2, "export RUN --from RUN --format hf --out DIR/out"},
 		{2, "plan RUN RUN"},
