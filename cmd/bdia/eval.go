@@ -53,7 +53,7 @@ With --stride, windows overlap, and each counts the tokens that none before it h
 	})
 	cli.Rare(c, "more of data, search and inference", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.special, "special-tokens", false, "special tokens spelt in --text, such as <|endoftext|>, are those tokens")
-		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`what` to do about images of --data that cannot be decoded: fatal or skip")
+		f.StringVar((*string)(&o.onCorrupt), "on-corrupt", "", "`policy` for images of --data that cannot be decoded: fatal or skip")
 		f.IntVar(&o.search.Beam, "beam", o.search.Beam, "hypotheses to follow at a time, with --source")
 		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length, with --source")
 		adapterFlag(f, &o.lora)

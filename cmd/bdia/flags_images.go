@@ -39,7 +39,7 @@ func moreImageFlags(f *pflag.FlagSet, c *images.Config) {
 	f.Float64Var(&d.ValFraction, "val-fraction", d.ValFraction, "`share` of each class held out, if there is no validation set")
 	f.IntVar(&d.Subset, "subset", d.Subset, "learn only so many images, as many of each class; 0 for all")
 	f.Uint64Var(&d.SplitSeed, "split-seed", d.SplitSeed, "seed of the subset and of the images held out")
-	f.StringVar((*string)(&d.OnCorrupt), "on-corrupt", string(d.OnCorrupt), "`what` to do about images that cannot be decoded: fatal or skip")
+	f.StringVar((*string)(&d.OnCorrupt), "on-corrupt", string(d.OnCorrupt), "`policy` for images that cannot be decoded: fatal or skip")
 	f.Float64Var(&d.LabelSmoothing, "label-smoothing", d.LabelSmoothing, "`share` of a target spread over all classes")
 	f.Var((*channelsValue)(&c.Pixels.Mean), "mean", "`R,G,B` that normalise pixels of 0 to 1; without, measured on the training images")
 	f.Var((*channelsValue)(&c.Pixels.Std), "std", "standard deviations `R,G,B`, with --mean")

@@ -28,14 +28,14 @@ func shapeFlags(f *pflag.FlagSet, heads, width *int, layers ...*int) {
 func blockFlags(f *pflag.FlagSet, mlp *int, gelu *backend.GELUForm, embedding, attention, residual *float64) {
 	f.IntVar(mlp, "mlp", *mlp, "hidden width of the MLP; 0 for four times the width")
 	f.TextVar(gelu, "gelu", *gelu, "`form` of the GELU: tanh (GPT-2) or erf (ViT)")
-	f.Float64Var(embedding, "embedding-dropout", *embedding, "`share` dropped of the embedding")
-	f.Float64Var(attention, "attention-dropout", *attention, "`share` dropped of the attention weights")
-	f.Float64Var(residual, "residual-dropout", *residual, "`share` dropped of the residual branches")
+	f.Float64Var(embedding, "embedding-dropout", *embedding, "dropout `share` of the embedding")
+	f.Float64Var(attention, "attention-dropout", *attention, "dropout `share` of the attention weights")
+	f.Float64Var(residual, "residual-dropout", *residual, "dropout `share` of the residual branches")
 }
 
 // dropoutFlag sets all three shares. It is bound to nothing.
 func dropoutFlag(f *pflag.FlagSet) {
-	f.Float64("dropout", 0, "`share` dropped of embedding, attention, branches")
+	f.Float64("dropout", 0, "dropout `share` of embedding, attention, branches")
 }
 
 // sizeHeading is the heading of sizes.

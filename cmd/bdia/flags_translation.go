@@ -46,8 +46,8 @@ func morePairFlags(f *pflag.FlagSet, d *pairs.DataConfig) {
 	f.IntVar(&d.MaxChars, "max-chars", d.MaxChars, "leave out sentences of more characters; 0 for none")
 	f.Float64Var(&d.MaxRatio, "max-ratio", d.MaxRatio, "leave out pairs if one sentence has over so many `times` the characters of the other; 0 for none")
 	f.BoolVar(&d.KeepDuplicates, "keep-duplicates", d.KeepDuplicates, "keep pairs that came before")
-	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`what` to do about what is not UTF-8 or has no translation: skip or fatal")
-	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`what` to do about too long sentences: skip, truncate or fatal")
+	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`policy` for lines that are not UTF-8 or have no translation: skip or fatal")
+	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`policy` for too long sentences: skip, truncate or fatal")
 	f.BoolVar(&d.Separate, "separate", d.Separate, "a vocabulary for each language; --tokenizer FOLDER has source/ and target/")
 }
 
@@ -64,7 +64,7 @@ func moreSeq2SeqFlags(f *pflag.FlagSet, m *model.Seq2SeqConfig) {
 	f.BoolVar(&m.Untied, "untied", m.Untied, "give the logits a weight of their own")
 	f.BoolVar(&m.NoBias, "no-bias", m.NoBias, "leave out biases")
 	f.BoolVar(&m.Shared, "shared", m.Shared, "one table of tokens, if there is one vocabulary")
-	f.BoolVar(&m.Sinusoidal, "sinusoidal", m.Sinusoidal, "positions are sinusoids, not learned")
+	f.BoolVar(&m.Sinusoidal, "sinusoidal", m.Sinusoidal, "fixed sinusoidal positions, not trainable ones")
 }
 
 // translationSizes are the flags of an encoder-decoder without sentences.

@@ -51,8 +51,8 @@ func moreCompletionFlags(f *pflag.FlagSet, d *pairs.DataConfig, t *tune.Settings
 	f.BoolVar(&d.Header, "header", d.Header, "the first line of a .tsv names its columns, as in every .csv")
 	f.StringVar(&d.ValTarget, "val-completions", d.ValTarget, "`file` of completions, if --val has prompts alone")
 	f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", t.LossOnPrompt, "pairs: learn prompts too")
-	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`what` to do about pairs without text: skip or fatal")
-	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`what` to do about pairs longer than the window: skip, truncate or fatal")
+	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`policy` for pairs without text: skip or fatal")
+	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`policy` for pairs longer than the window: skip, truncate or fatal")
 	f.BoolVar(&d.KeepDuplicates, "keep-duplicates", d.KeepDuplicates, "keep pairs that came before")
 }
 

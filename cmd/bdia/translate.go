@@ -48,8 +48,8 @@ Face do the same. A sentence's translation does not depend on the others.`,
 	cli.Group(c, "Text", func(f *pflag.FlagSet) {
 		f.StringVar(&o.input, "input", "", "`file` with a sentence a line, plain or compressed by gzip; - for standard input")
 		f.StringVar(&o.output, "output", "", "`file` for the translations; - for standard output")
-		f.StringVar((*string)(&o.policies.OnLong), "on-long", string(o.policies.OnLong), "`what` to do about sentences longer than the model: skip, truncate or fatal")
-		f.StringVar((*string)(&o.policies.OnBad), "on-bad", string(o.policies.OnBad), "`what` to do about lines not in UTF-8 or with unknown characters: skip or fatal")
+		f.StringVar((*string)(&o.policies.OnLong), "on-long", string(o.policies.OnLong), "`policy` for sentences longer than the model: skip, truncate or fatal")
+		f.StringVar((*string)(&o.policies.OnBad), "on-bad", string(o.policies.OnBad), "`policy` for lines not in UTF-8 or with unknown characters: skip or fatal")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each line")
 	})
 	cli.Group(c, "Search", func(f *pflag.FlagSet) {

@@ -76,8 +76,12 @@ func TestHelpAll(t *testing.T) {
 		if r := mustCall(t, append(strings.Fields(args), "--help")...); strings.Contains(r.out, flag) {
 			t.Errorf("bdia %s --help shows %s", args, flag)
 		}
-		if r := mustCall(t, append(strings.Fields(args), "--help-all")...); !strings.Contains(r.out, flag) {
+		r := mustCall(t, append(strings.Fields(args), "--help-all")...)
+		if !strings.Contains(r.out, flag) {
 			t.Errorf("bdia %s --help-all does not show %s", args, flag)
+		}
+		if strings.Contains(r.out, "\nmore ") {
+			t.Errorf("bdia %s --help-all has a heading without a capital letter", args)
 		}
 	}
 }

@@ -199,7 +199,7 @@ func printFlags(w io.Writer, c *cobra.Command, columns int) {
 		}
 	})
 	for _, h := range headings {
-		fmt.Fprintf(w, "\n%s:\n%s", h, groups[h].FlagUsagesWrapped(columns))
+		fmt.Fprintf(w, "\n%s:\n%s", strings.ToUpper(h[:1])+h[1:], groups[h].FlagUsagesWrapped(columns))
 	}
 	if len(left) > 0 {
 		fmt.Fprintf(w, "\n%s\n", Wrap("More flags, shown by --help-all: "+strings.Join(left, "; ")+".", columns))
