@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	_ "github.com/bdia-go/bdia/backend/cpu"
@@ -34,6 +35,10 @@ func TestTimeStep(t *testing.T) {
 	cancel()
 	if _, err := TimeStep(done, text.New(cfg), 2); err == nil {
 		t.Error("no error from a context that is done")
+	}
+	timed := 0
+	if _, err := MeasureKernels(done, Machine{Threads: 1}, func(Kernel) { timed++ }); !errors.Is(err, context.Canceled) || timed != 0 {
+		t.Errorf("a context that is done: %d kernels timed, error %v", timed, err)
 	}
 	s.Against(Machine{GFLOPS: 2})
 	if want := float64(s.MatrixFLOPs) / (s.SecondsPerStep * 2e9); s.Utilisation != want || want <= 0 {

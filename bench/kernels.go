@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/bdia-go/bdia/backend"
@@ -29,8 +30,8 @@ var products = [][3]int{
 const rounds = 5
 
 // MeasureKernels times the operations of the CPU backend at training's shapes.
-// report, if not nil, is called with each result.
-func MeasureKernels(m Machine, report func(Kernel)) ([]Kernel, error) {
+// report, if not nil, is called with each result. When ctx is done, it stops with an error.
+func MeasureKernels(ctx context.Context, m Machine, report func(Kernel)) ([]Kernel, error) {
 	o := backend.Options{Threads: m.Threads, ISA: m.ISA}
 	plan, err := backend.NewPlan(o)
 	if err != nil {
@@ -41,17 +42,18 @@ func MeasureKernels(m Machine, report func(Kernel)) ([]Kernel, error) {
 		return nil, err
 	}
 	defer be.Close()
-	k := timer{be: be, meter: meter.New(be), machine: m, report: report}
+	k := timer{done: ctx.Err, be: be, meter: meter.New(be), machine: m, report: report}
 	for _, s := range products {
 		k.product(s[0], s[1], s[2])
 	}
 	k.attention(16, 256, 6, 64)
 	k.attention(2, 1024, 12, 64)
 	k.elementwise(16384, 768)
-	return k.list, nil
+	return k.list, ctx.Err()
 }
 
 type timer struct {
+	done    func() error // not nil when nothing more is to be timed
 	be      backend.Backend
 	meter   *meter.Backend
 	machine Machine
@@ -69,6 +71,9 @@ func (k *timer) f32(dims ...int) tensor.Tensor {
 
 // time runs f, one metered operation, and keeps its fastest round.
 func (k *timer) time(shape string, f func(be backend.Backend)) {
+	if k.done() != nil {
+		return
+	}
 	var top Kernel
 	for range rounds {
 		k.meter.Reset()

@@ -48,7 +48,7 @@ func benchAll(ctx context.Context, w io.Writer, t train.Synthetic, steps int, as
 		fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of fused multiply-adds, %.1f GB/s copied\n\n", machine.ISA, machine.Threads, machine.GFLOPS, machine.Bandwidth)
 		fmt.Fprintf(w, "  %-22s %-26s %10s %12s %10s\n", "kernel", "shape", "time", "rate", "of limit")
 	}
-	kernels, err := bench.MeasureKernels(machine, report)
+	kernels, err := bench.MeasureKernels(ctx, machine, report)
 	if err != nil {
 		return err
 	}
