@@ -36,7 +36,7 @@ type Options struct {
 // Driver makes the devices of one kind. Packages register theirs when they are
 // imported, for example backend/cpu.
 type Driver interface {
-	// Validate reports the first option that this machine cannot meet.
+	// Validate returns an error for the first option that this machine cannot meet.
 	Validate(o Options) error
 	// Plan returns a backend without arithmetic for the arena of such a device: its
 	// Peak begins with what the device takes for itself.
@@ -74,7 +74,7 @@ func (o Options) driver() (Driver, error) {
 	return nil, fmt.Errorf("backend: unknown device %q; use %s", name, strings.Join(Devices(), " or "))
 }
 
-// Validate reports the first option that cannot be met.
+// Validate returns an error for the first option that this machine cannot meet.
 func (o Options) Validate() error {
 	d, err := o.driver()
 	if err != nil {

@@ -15,7 +15,7 @@ func onGrid(x float32) bool {
 	return n == math.Trunc(n) && math.Float32bits(x) != 1<<31
 }
 
-func TestStepInvertsExactly(t *testing.T) {
+func TestRetreatInvertsAdvanceExactly(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
 		r := newRand()
 		for _, c := range []struct {
@@ -131,7 +131,7 @@ func TestQuantise(t *testing.T) {
 	})
 }
 
-func TestRetreatInvertsStepUpToRounding(t *testing.T) {
+func TestRetreatInvertsAdvanceUpToRounding(t *testing.T) {
 	everyISA(t, func(t *testing.T, isa ISA) {
 		r := newRand()
 		x0, x1, h := normals(r, 100, 1), normals(r, 100, 1), normals(r, 100, 1)

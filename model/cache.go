@@ -53,7 +53,7 @@ func (c *KVCache) begin() {
 	c.next = c.uploadPairs()
 }
 
-// positions returns M, the room of each hypothesis.
+// positions returns M, the capacity of each hypothesis.
 func (c *KVCache) positions() int { return c.blocks[0].Self.Shape[1] }
 
 // uploadPairs returns the pairs of rows at hand as a tensor.
@@ -128,7 +128,7 @@ func inPlace(parents []int32) bool {
 	return true
 }
 
-// keep leaves only the given samples of the memory, in ascending order.
+// keep leaves only the given samples of the encoder's output, in ascending order.
 func (c *KVCache) keep(samples []int) {
 	for k := range c.blocks {
 		cross := &c.blocks[k].Cross
@@ -150,16 +150,16 @@ func first(t tensor.Tensor, n int) tensor.Tensor {
 
 // writer is a model that writes hypotheses token after token.
 type writer struct {
-	be     backend.Backend
-	mark   backend.Mark
-	grid   bdia.Grid
-	cache  *KVCache
-	blocks []nextBlock
-	stack  *bdia.Stack
-	embed  func(x, ids tensor.Tensor, at int)
-	head   *nn.Head
-	room   int           // positions of a hypothesis
-	ids    tensor.Tensor // (N,1)
+	be       backend.Backend
+	mark     backend.Mark
+	grid     bdia.Grid
+	cache    *KVCache
+	blocks   []nextBlock
+	stack    *bdia.Stack
+	embed    func(x, ids tensor.Tensor, at int)
+	head     *nn.Head
+	capacity int           // positions of a hypothesis
+	ids      tensor.Tensor // (N,1)
 }
 
 // over returns the blocks as a stack over cache.
@@ -175,8 +175,8 @@ func (w *writer) over(cache *KVCache) (*bdia.Stack, error) {
 // may follow to dst.
 func (w *writer) next(dst []float32, ids []int32) error {
 	N := w.ids.Len()
-	if slices.Max(w.cache.at) == int32(w.room) {
-		return fmt.Errorf("model: %w: a hypothesis has all %d positions that there is room for", ErrBatch, w.room)
+	if slices.Max(w.cache.at) == int32(w.capacity) {
+		return fmt.Errorf("model: %w: a hypothesis has all %d positions that there is room for", ErrBatch, w.capacity)
 	}
 	if len(ids) != N {
 		return fmt.Errorf("model: %w: %d tokens for %d hypotheses", ErrBatch, len(ids), N)

@@ -42,7 +42,7 @@ func inRange(name string, v, most int) error {
 	return nil
 }
 
-// checkBlocks reports sizes of a stack of blocks that cannot be.
+// checkBlocks returns an error for impossible sizes of a stack of blocks.
 func checkBlocks(layers, heads, width, mlp int) error {
 	if err := cmp.Or(inRange("layers", layers, maxLayers), inRange("heads", heads, maxDim),
 		inRange("width", width, maxDim), inRange("MLP width", mlp, 8*maxDim)); err != nil {
@@ -54,7 +54,7 @@ func checkBlocks(layers, heads, width, mlp int) error {
 	return nil
 }
 
-// checkLimits reports attention that is too large for a device: heads over positions,
+// checkLimits returns an error for attention that is too large for a device: heads over positions,
 // with dropout of probability p.
 func checkLimits(l backend.Limits, width, heads, positions int, p float64) error {
 	if d := width / heads; l.HeadWidth > 0 && d > l.HeadWidth {
@@ -89,7 +89,7 @@ func checkProbability(name string, p float64) error {
 	return nil
 }
 
-// checkEpsilon judges the epsilon in effect, given is what the configuration has.
+// checkEpsilon checks the effective epsilon; given is the configured one.
 func checkEpsilon(given, effective float64, standard string) error {
 	if e := float32(effective); !(e > 0 && e <= 1) {
 		return fmt.Errorf("model: layer norm epsilon is %v; it must be positive (0 means %s) and at most 1", given, standard)

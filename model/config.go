@@ -62,7 +62,7 @@ func (c GPTConfig) block() nn.BlockConfig {
 		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}
 }
 
-// Validate reports the first thing that cannot be.
+// Validate returns an error for the first invalid setting.
 func (c GPTConfig) Validate() error {
 	return cmp.Or(
 		c.validateIDs(),
@@ -87,7 +87,7 @@ func (c GPTConfig) validateIDs() error {
 	return cmp.Or(inRange("vocabulary", c.Vocab, 1<<24), inRange("context", c.Context, maxDim))
 }
 
-// Fits reports the first size that a device of such limits cannot do. The configuration
+// Fits returns an error for the first size beyond the limits of a device. The configuration
 // is valid.
 func (c GPTConfig) Fits(l backend.Limits) error {
 	return checkLimits(l, c.Width, c.Heads, c.Context, c.AttentionDropout)

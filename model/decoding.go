@@ -33,7 +33,7 @@ func (m *Seq2Seq) Decode(b PairBatch, beams, positions int, grid bdia.Grid) (*De
 	}
 	N, KV := b.B*beams, m.Config.block().KVWidth()
 	d := &Decoding{m: m, beams: beams, lengths: slices.Clone(b.SourceLengths)}
-	d.writer = writer{be: m.be, mark: m.be.Mark(), grid: grid, embed: m.target.Forward, head: m.head, room: positions}
+	d.writer = writer{be: m.be, mark: m.be.Mark(), grid: grid, embed: m.target.Forward, head: m.head, capacity: positions}
 	b.Input = nil
 	ids := m.upload(b, false).source
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{N, 1})
@@ -47,7 +47,7 @@ func (m *Seq2Seq) Decode(b PairBatch, beams, positions int, grid bdia.Grid) (*De
 		block.Keys(d.cache.blocks[k])
 		d.blocks = append(d.blocks, block)
 	}
-	m.be.Release(top) // keys and values are all that is left of the memory
+	m.be.Release(top) // keys and values are all that is needed of the encoder's output
 	var err error
 	d.stack, err = d.over(d.cache)
 	return d, err
@@ -89,9 +89,9 @@ func (d *Decoding) Reorder(parents []int32) {
 	}
 	d.lengths = d.lengths[:len(sources)]
 	d.ids = first(d.ids, len(parents))
-	memory := d.m.Encoded
-	memory.Lengths = first(memory.Lengths, len(sources))
-	d.m.be.UploadInts(memory.Lengths, d.lengths)
+	encoded := d.m.Encoded
+	encoded.Lengths = first(encoded.Lengths, len(sources))
+	d.m.be.UploadInts(encoded.Lengths, d.lengths)
 }
 
 // Close gives the memory back.

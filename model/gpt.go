@@ -275,7 +275,7 @@ func (m *GPT) infer(ids tensor.Tensor, grid bdia.Grid) tensor.Tensor {
 	return x
 }
 
-// check reports the first thing about b that the model cannot take. Ids are
+// check returns an error for a batch that the model cannot take. Ids are
 // checked here, for on the device a wrong one would end the program.
 func (m *GPT) check(b Batch, targets bool) error {
 	if b.Size < 1 || len(b.Inputs) == 0 || len(b.Inputs)%b.Size != 0 {

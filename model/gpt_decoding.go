@@ -25,7 +25,7 @@ func (m *GPT) Decode(n, positions int, grid bdia.Grid) (*GPTDecoding, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &GPTDecoding{writer{be: m.be, mark: m.be.Mark(), grid: grid, blocks: blocks, embed: m.embedding.Forward, head: m.head, room: positions}}
+	d := &GPTDecoding{writer{be: m.be, mark: m.be.Mark(), grid: grid, blocks: blocks, embed: m.embedding.Forward, head: m.head, capacity: positions}}
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{n, 1})
 	d.cache = newKVCache(m.be, len(m.blocks), n, positions, m.Config.block().KVWidth())
 	d.stack, err = d.over(d.cache)
@@ -49,8 +49,8 @@ func (d *GPTDecoding) Begin(from, to int, dst []float32, ids []int32) error {
 	if N := d.ids.Len(); from < 0 || to <= from || to > N {
 		return fmt.Errorf("model: %w: a beginning for hypotheses %d to %d of %d", ErrBatch, from, to-1, N)
 	}
-	if T < 1 || T > d.room {
-		return fmt.Errorf("model: %w: a beginning of %d tokens; there is room for 1 to %d", ErrBatch, T, d.room)
+	if T < 1 || T > d.capacity {
+		return fmt.Errorf("model: %w: a beginning of %d tokens; there is room for 1 to %d", ErrBatch, T, d.capacity)
 	}
 	if err := checkIDs("input", ids, 0, d.vocab()); err != nil {
 		return err

@@ -21,7 +21,7 @@ type LoRAConfig struct {
 // product that makes queries, keys and values.
 func DefaultLoRA() LoRAConfig { return LoRAConfig{Rank: 8, Alpha: 16, Targets: Targets{"qkv"}} }
 
-// Validate reports the first thing that cannot be.
+// Validate returns an error for the first invalid setting.
 func (c LoRAConfig) Validate() error {
 	if err := inRange("rank of the adapters", c.Rank, maxDim); err != nil {
 		return err

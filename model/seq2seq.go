@@ -11,7 +11,7 @@ import (
 )
 
 // Seq2Seq is an encoder-decoder on one backend, with the two block stacks that
-// train it. The encoder's normalised output, the memory, is kept once; its gradient
+// train it. The encoder's normalised output is kept once; its gradient
 // is added up over the decoder's blocks on their way back, K-1 first, and is then
 // the encoder's.
 type Seq2Seq struct {
@@ -24,7 +24,7 @@ type Seq2Seq struct {
 	drop           nn.Dropout
 	encoder        []*nn.Block
 	decoder        []*nn.DecoderBlock
-	norm           nn.Norm // of the memory
+	norm           nn.Norm // of the encoder's output
 	head           *nn.Head
 	outer          []*tensor.Param // everything outside the blocks
 	params         []*tensor.Param
@@ -215,7 +215,7 @@ func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink 
 	return host, nil
 }
 
-// encode runs the encoder's training pass and leaves the memory. xK and stats are
+// encode runs the encoder's training pass and leaves its output in m.Encoded. xK and stats are
 // what the backward pass of its norm needs.
 func (m *Seq2Seq) encode(ids tensor.Tensor, pass backend.Pass) (xK, stats tensor.Tensor, err error) {
 	x0 := m.Encoder.Begin(m.shape(ids.Shape[0], ids.Shape[1]), pass)
@@ -224,11 +224,11 @@ func (m *Seq2Seq) encode(ids tensor.Tensor, pass backend.Pass) (xK, stats tensor
 	if xK, err = m.Encoder.Forward(); err != nil {
 		return xK, stats, fmt.Errorf("model: encoder: %w", err)
 	}
-	return xK, m.remember(xK), nil
+	return xK, m.keep(xK), nil
 }
 
-// remember makes the memory of x_K (B,S,C) and returns its norm's statistics.
-func (m *Seq2Seq) remember(xK tensor.Tensor) (stats tensor.Tensor) {
+// keep writes the encoder's output from its x_K (B,S,C) and returns the norm's statistics.
+func (m *Seq2Seq) keep(xK tensor.Tensor) (stats tensor.Tensor) {
 	m.Encoded.Value = m.be.Alloc(backend.Activation, tensor.F32, xK.Shape)
 	stats = m.norm.Stats(xK.Rows())
 	m.norm.Forward(m.Encoded.Value, stats, xK)
@@ -339,12 +339,12 @@ func (m *Seq2Seq) infer(d pairs, grid bdia.Grid) tensor.Tensor {
 	return y
 }
 
-// inferEncoded makes the memory of the ordinary transformer for ids (B,S).
+// inferEncoded writes the output of the ordinary transformer's encoder for ids (B,S).
 func (m *Seq2Seq) inferEncoded(ids tensor.Tensor, grid bdia.Grid) {
 	x := m.be.Alloc(backend.States, tensor.F32, m.shape(ids.Shape[0], ids.Shape[1]))
 	m.source.Forward(x, ids, 0)
 	m.Encoder.Infer(x, grid, 0)
-	m.remember(x)
+	m.keep(x)
 }
 
 func (m *Seq2Seq) shape(B, T int) tensor.Shape { return tensor.Shape{B, T, m.Config.Width} }
@@ -374,7 +374,7 @@ func (m *Seq2Seq) upload(b PairBatch, targets bool) (d pairs) {
 	return d
 }
 
-// check reports the first thing about b that the model cannot take. Ids are
+// check returns an error for a batch that the model cannot take. Ids are
 // checked here, for on the device a wrong one would end the program.
 func (m *Seq2Seq) check(b PairBatch, targets bool) error {
 	if err := m.checkSource(b); err != nil {
@@ -410,7 +410,7 @@ func (m *Seq2Seq) checkSource(b PairBatch) error {
 	return checkIDs("source", b.Source, 0, c.SourceVocab)
 }
 
-// checkIDs reports the first id outside [least,vocab).
+// checkIDs returns an error for the first id outside [least,vocab).
 func checkIDs(what string, ids []int32, least, vocab int) error {
 	for i, id := range ids {
 		if int(id) < least || int(id) >= vocab {

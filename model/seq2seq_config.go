@@ -76,7 +76,7 @@ func (c Seq2SeqConfig) block() nn.BlockConfig {
 		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}
 }
 
-// Validate reports the first thing that cannot be.
+// Validate returns an error for the first invalid setting.
 func (c Seq2SeqConfig) Validate() error {
 	if err := cmp.Or(
 		inRange("source vocabulary", c.SourceVocab, 1<<24),
@@ -96,7 +96,7 @@ func (c Seq2SeqConfig) Validate() error {
 	return nil
 }
 
-// Fits reports the first size that a device of such limits cannot do. The configuration
+// Fits returns an error for the first size beyond the limits of a device. The configuration
 // is valid.
 func (c Seq2SeqConfig) Fits(l backend.Limits) error {
 	return checkLimits(l, c.Width, c.Heads, max(c.SourceContext, c.TargetContext), c.AttentionDropout)

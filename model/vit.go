@@ -243,7 +243,7 @@ func (m *ViT) checkInference(b ImageBatch, targets bool, grid bdia.Grid, gamma f
 	return m.check(b, targets)
 }
 
-// check reports the first thing about b that the model cannot take.
+// check returns an error for a batch that the model cannot take.
 func (m *ViT) check(b ImageBatch, targets bool) error {
 	c := m.Config
 	if b.Size < 1 || len(b.Pixels) != b.Size*c.Pixels() {

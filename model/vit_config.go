@@ -91,7 +91,7 @@ func (c ViTConfig) block(k int) nn.BlockConfig {
 		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout), StochasticDepth: float32(c.depth(k))}
 }
 
-// Validate reports the first thing that cannot be.
+// Validate returns an error for the first invalid setting.
 func (c ViTConfig) Validate() error {
 	const maxImage = 1 << 13
 	if err := cmp.Or(inRange("image size", c.Image, maxImage), inRange("patch size", c.Patch, maxImage), inRange("number of classes", c.Classes, maxDim)); err != nil {
@@ -113,7 +113,7 @@ func (c ViTConfig) Validate() error {
 	)
 }
 
-// Fits reports the first size that a device of such limits cannot do. The configuration
+// Fits returns an error for the first size beyond the limits of a device. The configuration
 // is valid.
 func (c ViTConfig) Fits(l backend.Limits) error {
 	return checkLimits(l, c.Width, c.Heads, c.Positions(), c.AttentionDropout)

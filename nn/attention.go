@@ -75,7 +75,7 @@ func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	a.drop.apply(h, h, pass)
 }
 
-// Backward turns g, holding da, into dx = Jᵀ da in place. It takes room for the
+// Backward turns g, holding da, into dx = Jᵀ da in place. It takes buffers for the
 // gradients of att and qkv from the arena for as long as it runs.
 func (a *Attention) Backward(g, x tensor.Tensor) {
 	m := a.be.Mark()
@@ -85,7 +85,7 @@ func (a *Attention) Backward(g, x tensor.Tensor) {
 	a.be.Release(m)
 }
 
-// backward writes dx, which may be da, with room for datt (B,T,C) and dqkv
+// backward writes dx, which may be da, with buffers datt (B,T,C) and dqkv
 // (B,T,C+KV). The normalised input is made again where att was: it costs less than
 // it would to keep.
 func (a *Attention) backward(dx, da, x, datt, dqkv tensor.Tensor) {

@@ -74,7 +74,7 @@ func (b *Block) Backward(d, x tensor.Tensor) {
 	du := t.a
 	b.mlp.backward(du, d, t.u)
 	b.be.Add(d, d, du)
-	b.attention.backward(d, d, x, t.u, b.mlp.tape.room.Reshape(b.attention.tape.qkv.Shape))
+	b.attention.backward(d, d, x, t.u, b.mlp.tape.buffer.Reshape(b.attention.tape.qkv.Shape))
 	b.be.Add(d, d, du)
 }
 

@@ -15,14 +15,14 @@ type Encoded struct {
 // Cross is the cross-attention branch of a decoder block (Vaswani et al., arXiv
 // 1706.03762, section 3.2.3), pre-norm:
 //
-//	c(x) = drop(proj(attention(q(norm(x)), kv(memory))))
+//	c(x) = drop(proj(attention(q(norm(x)), kv(encoded))))
 //
 // The caller adds c to x.
 type Cross struct {
 	be          backend.Backend
 	cfg         BlockConfig
 	index       int
-	memory      *Encoded
+	encoded     *Encoded
 	norm        Norm
 	q, kv, proj *Linear // (C,C), (KV,C): rows k, v; (C,C)
 	drop        branchDropout
@@ -38,9 +38,9 @@ type Cross struct {
 
 // NewCross allocates the cross-attention branch of block number index, its
 // parameters named prefix+"lnc.weight", prefix+"cross.q.weight" and so on.
-func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Encoded) *Cross {
+func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, encoded *Encoded) *Cross {
 	C := cfg.Width
-	c := &Cross{be: be, cfg: cfg, index: index, memory: memory,
+	c := &Cross{be: be, cfg: cfg, index: index, encoded: encoded,
 		norm: NewNorm(be, prefix+"lnc", cfg),
 		q:    NewLinear(be, prefix+"cross.q", C, C, cfg.Bias),
 		kv:   NewLinear(be, prefix+"cross.kv", C, cfg.KVWidth(), cfg.Bias),
@@ -64,7 +64,7 @@ func (c *Cross) Init(seed uint64, residual float64) {
 
 // Forward writes c(x) to h. x and h are (B,T,C).
 func (c *Cross) Forward(h, x tensor.Tensor, pass backend.Pass) {
-	be, t, s, m := c.be, &c.tape, x.Shape, c.memory.Value.Shape
+	be, t, s, m := c.be, &c.tape, x.Shape, c.encoded.Value.Shape
 	t.pass = pass
 	t.stats = c.norm.Stats(x.Rows())
 	t.q, t.kv = activation(be, s), activation(be, tensor.Shape{m[0], m[1], c.cfg.KVWidth()})
@@ -79,20 +79,20 @@ func (c *Cross) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	c.drop.apply(h, h, pass)
 }
 
-// backward writes dx, which may be dc, with room for datt and dq (B,T,C) and adds
-// to the memory's gradient:
+// backward writes dx, which may be dc, with buffers datt and dq (B,T,C), and adds
+// to the gradient of the encoder's output:
 //
-//	dmemory += dkv·W_kv
+//	dencoded += dkv·W_kv
 func (c *Cross) backward(dx, dc, x, datt, dq tensor.Tensor) {
-	t, memory := &c.tape, c.memory
+	t, encoded := &c.tape, c.encoded
 	m := c.be.Mark()
 	dkv := activation(c.be, t.kv.Shape)
 	dc = c.drop.apply(dx, dc, t.pass)
 	c.proj.Backward(datt, dc, t.att)
 	c.be.CrossAttentionBackward(dq, dkv, datt, t.att, t.lse, t.q, t.kv, c.spec())
-	dmemory := t.kv.Slice(0, memory.Grad.Len()).Reshape(memory.Grad.Shape) // keys and values are done with
-	c.kv.Backward(dmemory, dkv, memory.Value)
-	c.be.Add(memory.Grad, memory.Grad, dmemory)
+	dencoded := t.kv.Slice(0, encoded.Grad.Len()).Reshape(encoded.Grad.Shape) // keys and values are done with
+	c.kv.Backward(dencoded, dkv, encoded.Value)
+	c.be.Add(encoded.Grad, encoded.Grad, dencoded)
 	n := t.att
 	c.norm.Forward(n, t.stats, x)
 	c.q.Backward(n, dq, n)
@@ -101,7 +101,7 @@ func (c *Cross) backward(dx, dc, x, datt, dq tensor.Tensor) {
 }
 
 func (c *Cross) spec() backend.AttentionSpec {
-	spec := backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.memory.Lengths}
+	spec := backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.encoded.Lengths}
 	if c.tape.pass.Train {
 		spec.Dropout = c.cfg.AttentionDropout
 		spec.Draw = backend.Draw{Pass: c.tape.pass, Block: c.index, Site: backend.SiteCross}
@@ -109,11 +109,11 @@ func (c *Cross) spec() backend.AttentionSpec {
 	return spec
 }
 
-// Keys writes the keys and values (B,S,KV) of the memory.
-func (c *Cross) Keys(kv tensor.Tensor) { c.kv.Forward(kv, c.memory.Value) }
+// Keys writes the keys and values (B,S,KV) of the encoder's output.
+func (c *Cross) Keys(kv tensor.Tensor) { c.kv.Forward(kv, c.encoded.Value) }
 
 // next writes c(x) of one position. x and h are (N,1,C): the same number of
-// hypotheses for each sample of the memory. kv holds the memory's keys and values.
+// hypotheses for each sample of the encoder. kv holds the keys and values of its output.
 func (c *Cross) next(h, x, kv tensor.Tensor) {
 	be, B, C := c.be, kv.Shape[0], x.Shape[2]
 	beams := x.Shape[0] / B
@@ -123,6 +123,6 @@ func (c *Cross) next(h, x, kv tensor.Tensor) {
 	lse := activation(be, tensor.Shape{B, c.cfg.Heads, beams})
 	c.norm.Forward(n, stats, x)
 	c.q.Forward(q, n)
-	be.CrossAttention(n, lse, q, kv, backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.memory.Lengths})
+	be.CrossAttention(n, lse, q, kv, backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.encoded.Lengths})
 	c.proj.Forward(h, n)
 }

@@ -11,7 +11,7 @@ import (
 //	u = x + s(x), a = s(x) + c(u), w = x + a, h(x) = a + m(w)
 //
 // with s causal self-attention, c cross-attention and m the MLP. The caller adds h
-// to x. It implements bdia.Block; the memory is a constant to the stack, and its
+// to x. It implements bdia.Block; the encoder's output is a constant to the stack, and its
 // gradient is added up on the way back.
 type DecoderBlock struct {
 	be     backend.Backend
@@ -26,9 +26,9 @@ type DecoderBlock struct {
 }
 
 // NewDecoderBlock allocates block number index. NewAttention, NewCross and NewMLP name its parameters.
-func NewDecoderBlock(be backend.Backend, prefix string, index int, cfg BlockConfig, memory *Encoded) *DecoderBlock {
+func NewDecoderBlock(be backend.Backend, prefix string, index int, cfg BlockConfig, encoded *Encoded) *DecoderBlock {
 	cfg.Causal, cfg.Lengths = true, nil // padding at the end of a target is seen by padding only
-	b := &DecoderBlock{be: be, self: NewAttention(be, prefix, index, cfg), cross: NewCross(be, prefix, index, cfg, memory), mlp: NewMLP(be, prefix, index, cfg)}
+	b := &DecoderBlock{be: be, self: NewAttention(be, prefix, index, cfg), cross: NewCross(be, prefix, index, cfg, encoded), mlp: NewMLP(be, prefix, index, cfg)}
 	b.params = paramsOf(b.self, b.cross, b.mlp)
 	return b
 }
@@ -66,21 +66,21 @@ func (b *DecoderBlock) Backward(d, x tensor.Tensor) {
 	dw, du := t.a, t.w
 	b.mlp.backward(dw, d, t.w)
 	b.be.Add(d, d, dw)
-	room, qkv := b.mlp.tape.room, b.self.tape.qkv
-	b.cross.backward(du, d, t.u, room.Slice(0, x.Len()).Reshape(x.Shape), room.Slice(x.Len(), 2*x.Len()).Reshape(x.Shape))
+	buffer, qkv := b.mlp.tape.buffer, b.self.tape.qkv
+	b.cross.backward(du, d, t.u, buffer.Slice(0, x.Len()).Reshape(x.Shape), buffer.Slice(x.Len(), 2*x.Len()).Reshape(x.Shape))
 	b.be.Add(d, d, du)
 	b.be.Add(dw, dw, du)
-	b.self.backward(d, d, x, t.u, room.Slice(0, qkv.Len()).Reshape(qkv.Shape))
+	b.self.backward(d, d, x, t.u, buffer.Slice(0, qkv.Len()).Reshape(qkv.Shape))
 	b.be.Add(d, d, dw)
 }
 
 // KV is a block's cache while a model writes position after position.
 type KV struct {
 	Self  tensor.Tensor // (N,M,KV): keys and values of up to M positions of N hypotheses
-	Cross tensor.Tensor // (B,S,KV): of a decoder block's memory; N/B hypotheses look at each sample
+	Cross tensor.Tensor // (B,S,KV): of the encoder's output; N/B hypotheses look at each sample
 }
 
-// Keys fills kv.Cross from the memory.
+// Keys fills kv.Cross from the encoder's output.
 func (b *DecoderBlock) Keys(kv KV) { b.cross.Keys(kv.Cross) }
 
 // Next writes h(x) at the next position of hypotheses, and keeps their keys and values in

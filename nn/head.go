@@ -84,14 +84,14 @@ func (h *Head) normalise(x tensor.Tensor) tensor.Tensor {
 	return n
 }
 
-// eachChunk calls f for one range of rows of n after another, with room for
+// eachChunk calls f for one range of rows of n after another, with a buffer for
 // their logits.
 func (h *Head) eachChunk(n tensor.Tensor, f func(n, logits tensor.Tensor, from, to int)) {
 	rows, V := n.Rows(), h.Logits.Weight.Value.Rows()
 	step := h.chunkRows(rows)
-	room := h.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{step, V})
+	logits := h.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{step, V})
 	for from := 0; from < rows; from += step {
 		to := min(from+step, rows)
-		f(n.RowRange(from, to), room.RowRange(0, to-from), from, to)
+		f(n.RowRange(from, to), logits.RowRange(0, to-from), from, to)
 	}
 }

@@ -92,7 +92,7 @@ func (b *Block) InitLoRA(seed uint64) {
 }
 
 // MergeLoRA adds the adapters to the weights beside them, W += s B A, and drops
-// them. It takes room for the largest of these weights from the arena.
+// them. It takes a buffer of the largest of these weights from the arena.
 func (b *Block) MergeLoRA() {
 	for _, l := range b.linears() {
 		if l.LoRA == nil {

@@ -20,10 +20,10 @@ type MLP struct {
 	params   []*tensor.Param
 
 	tape struct {
-		pass  backend.Pass
-		stats tensor.Tensor // (2,B*T)
-		room  tensor.Tensor // f and g, at least C+KV a row; free once Backward is done
-		f, g  tensor.Tensor // (B,T,M) before and after GELU
+		pass   backend.Pass
+		stats  tensor.Tensor // (2,B*T)
+		buffer tensor.Tensor // f and g, at least C+KV a row; free once Backward is done
+		f, g   tensor.Tensor // (B,T,M) before and after GELU
 	}
 }
 
@@ -63,10 +63,10 @@ func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	rows, C, M := x.Rows(), s[2], b.cfg.MLP
 	t.pass = pass
 	t.stats = b.norm.Stats(rows)
-	t.room = activation(b.be, tensor.Shape{rows, max(M+max(M, C), b.cfg.qkvWidth())})
-	t.f = t.room.Slice(0, rows*M).Reshape(tensor.Shape{s[0], s[1], M})
+	t.buffer = activation(b.be, tensor.Shape{rows, max(M+max(M, C), b.cfg.qkvWidth())})
+	t.f = t.buffer.Slice(0, rows*M).Reshape(tensor.Shape{s[0], s[1], M})
 	at := rows * max(M, C)
-	t.g = t.room.Slice(at, at+rows*M).Reshape(t.f.Shape)
+	t.g = t.buffer.Slice(at, at+rows*M).Reshape(t.f.Shape)
 
 	n := h
 	b.norm.Forward(n, t.stats, x)
@@ -87,7 +87,7 @@ func (b *MLP) backward(dx, dm, x tensor.Tensor) {
 	dm = b.drop.apply(dx, dm, t.pass)
 	b.fc2.Backward(t.g, dm, t.g)
 	b.be.GELUBackward(t.g, t.g, t.f, b.cfg.GELU)
-	n := t.room.Slice(0, x.Len()).Reshape(x.Shape) // f is done with
+	n := t.buffer.Slice(0, x.Len()).Reshape(x.Shape) // f is done with
 	b.norm.Forward(n, t.stats, x)
 	b.fc1.Backward(n, t.g, n)
 	b.norm.Backward(dx, n, x, t.stats)

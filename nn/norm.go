@@ -51,7 +51,7 @@ func (l *LayerNorm) Init() {
 	Fill(l.be, l.Bias, 0)
 }
 
-// Stats allocates room for the mean and rstd of each row (2,rows).
+// Stats allocates the mean and rstd of each row (2,rows).
 func (l *LayerNorm) Stats(rows int) tensor.Tensor { return activation(l.be, tensor.Shape{2, rows}) }
 
 // Forward writes y from x and keeps mean and rstd of the rows in stats (2,rows).

@@ -31,7 +31,7 @@ func DefaultCommon(steps int) Common {
 		Loop:     LoopConfig{Update: WhenAuto, Seed: 1, EvalEvery: max(1, steps/10), LogEvery: 10}}
 }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (c Common) Validate() error {
 	return cmp.Or(c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.validateEngine())
 }
@@ -100,7 +100,7 @@ func (c Common) validateEngine() error {
 	return e.Validate()
 }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (l LoopConfig) Validate() error {
 	if l.Batch < 0 || l.Batch > MaxSamples {
 		return errBatch(l.Batch)

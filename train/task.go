@@ -26,7 +26,7 @@ type Task interface {
 	Config() any
 	// Common returns the settings that every run has: those in Config.
 	Common() *Common
-	// Validate reports the first setting, or combination, that cannot be.
+	// Validate returns an error for the first invalid setting or combination.
 	Validate() error
 	// Prepare makes the data of a new run in dir, opens them, and completes the settings with what is known then: the
 	// vocabulary, for example, or the steps of so many epochs. progress is not nil.

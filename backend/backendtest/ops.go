@@ -150,7 +150,7 @@ func wholeTest(e *env) {
 	}
 }
 
-func gradStepTest(e *env) {
+func completeGradTest(e *env) {
 	const B, n = 3, chunk + 37
 	dx, pending, g := e.normal(1, B, n), e.normal(1, B, n), e.normal(1, B, n)
 	gamma := e.of(0.5, -0.5, 0)

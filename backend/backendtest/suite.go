@@ -65,7 +65,7 @@ var checks = map[string]func(e *env){
 	"reversible":        reversibleTest,
 	"no negative zero":  noNegativeZeroTest,
 	"bad peaks":         badPeaksTest,
-	"gradients":         gradStepTest,
+	"gradients":         completeGradTest,
 	"sample split":      sampleSplitTest,
 }
 

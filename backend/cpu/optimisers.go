@@ -8,7 +8,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// partials returns room for one partial sum, or two, of each chunk of n elements.
+// partials returns a buffer of partial sums, 1 or 2 for each chunk of n elements.
 func (b *Backend) partials(n, each int) []float64 {
 	need := each * ((n + chunkLen - 1) / chunkLen)
 	if len(b.sums) < need {

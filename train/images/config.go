@@ -38,7 +38,7 @@ func Default() Config {
 // ErrSamples is wrapped by the error of a run of images that is to write samples of text.
 var ErrSamples = fmt.Errorf("%w: samples of text, and images", train.ErrCombination)
 
-// Validate reports the first setting, or combination, that cannot be.
+// Validate returns an error for the first invalid setting or combination.
 func (c Config) Validate() error {
 	if err := cmp.Or(c.Loop.HasBatch(), c.ViT.Validate()); err != nil { // the others count with its sizes
 		return err
@@ -87,7 +87,7 @@ type DataConfig struct {
 	From           string           `yaml:"from"`            // model folder with the weights that the run starts with; empty: initial ones
 }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (c DataConfig) Validate() error {
 	switch {
 	case !(c.ValFraction >= 0 && c.ValFraction < 1):

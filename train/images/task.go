@@ -39,7 +39,7 @@ func (t *Task) Name() string          { return Name }
 func (t *Task) Config() any           { return &t.Settings }
 func (t *Task) Common() *train.Common { return &t.Settings.Common }
 
-// Validate reports the first setting, or combination, that cannot be.
+// Validate returns an error for the first invalid setting or combination.
 func (t *Task) Validate() error { return t.Settings.Validate() }
 
 // Epochs is the length of the run in epochs; 0: it is in steps.

@@ -33,7 +33,7 @@ func Default() Config {
 	}
 }
 
-// Validate reports the first setting, or combination, that cannot be.
+// Validate returns an error for the first invalid setting or combination.
 func (c Config) Validate() error {
 	return cmp.Or(c.Seq2Seq.Validate(), c.Method.Validate(), WholeBatch(c.Loop), tokenizer.CheckChoice(c.Pairs.Tokenizer, c.Pairs.BPEVocab),
 		c.Pairs.Validate(), c.Common.Validate(), c.Fits(c.Seq2Seq.Fits))
@@ -75,7 +75,7 @@ type DataConfig struct {
 	Epochs      float64      `yaml:"epochs"`       // length of the run, which sets the schedule's steps; 0: these count
 }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (c DataConfig) Validate() error {
 	switch {
 	case c.BatchTokens < 1 || c.BatchTokens > train.MaxTokens:

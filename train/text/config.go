@@ -46,7 +46,7 @@ func DefaultTuned() Config {
 	return c
 }
 
-// Validate reports the first setting, or combination, that cannot be.
+// Validate returns an error for the first invalid setting or combination.
 func (c Config) Validate() error {
 	if err := c.Loop.HasBatch(); err != nil {
 		return err
@@ -81,7 +81,7 @@ type DataConfig struct {
 	ValFraction float64    `yaml:"val_fraction"`   // share of the tokens, at the end, kept for validation
 }
 
-// Validate reports the first setting that cannot be.
+// Validate returns an error for the first invalid setting.
 func (d DataConfig) Validate() error {
 	switch {
 	case !(d.ValFraction >= 0 && d.ValFraction < 1):

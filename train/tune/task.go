@@ -41,7 +41,7 @@ func Default() Config {
 	}
 }
 
-// Validate reports the first setting, or combination, that cannot be.
+// Validate returns an error for the first invalid setting or combination.
 func (c Config) Validate() error {
 	return cmp.Or(c.Model.Validate(), c.Method.Validate(), trainpairs.WholeBatch(c.Loop), c.Pairs.Validate(), c.Tune.Validate(c.Model, c.Loop),
 		c.Common.Validate(), c.Fits(c.Model.Fits))
@@ -69,7 +69,7 @@ func (t *Task) Name() string          { return Name }
 func (t *Task) Config() any           { return &t.Settings }
 func (t *Task) Common() *train.Common { return &t.Settings.Common }
 
-// Validate reports the first setting, or combination, that cannot be.
+// Validate returns an error for the first invalid setting or combination.
 func (t *Task) Validate() error { return t.Settings.Validate() }
 
 // Epochs is the length of the run in epochs; 0: it is in steps.
