@@ -149,7 +149,7 @@ func (r *Run) fit(ctx context.Context, obs Observer) (*Calibration, error) {
 	}
 	c, changed, err := f.Fit(ctx, r.State, obs)
 	if err == nil && changed {
-		err = r.saveConfig()
+		err = saveConfig(r.Dir, r.Task)
 	}
 	return c, err
 }

@@ -74,8 +74,11 @@ func (r *Run) change(t Task) error {
 		return err
 	}
 	defer unlock()
+	if err := saveConfig(r.Dir, t); err != nil {
+		return err
+	}
 	is.Set(to)
-	return r.saveConfig()
+	return nil
 }
 
 // Unchanged reports the first setting of a run, if any, that is another one in to and cannot be (see Reconfigure).

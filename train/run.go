@@ -57,7 +57,7 @@ func Create(ctx context.Context, dir string, t Task, progress Progress) (*Run, e
 	r := &Run{Dir: dir, Task: t, State: firstState(*t.Common())}
 	// The files by which Open knows a run come last, when nothing else can fail.
 	if err = t.Save(dir); err == nil {
-		err = r.saveConfig()
+		err = saveConfig(r.Dir, r.Task)
 	}
 	if err != nil {
 		t.Close()
@@ -120,13 +120,13 @@ func (r *Run) options() Options {
 	return Options{Common: *r.Common(), Baseline: ok && s.StartsFrom() != ""}
 }
 
-// saveConfig writes bdia.yaml.
-func (r *Run) saveConfig() error {
-	text, err := marshal(r.Task)
+// saveConfig writes the settings of t to bdia.yaml in dir.
+func saveConfig(dir string, t Task) error {
+	text, err := marshal(t)
 	if err != nil {
 		return err
 	}
-	return checkpoint.Save(r.Dir, func(t *checkpoint.Txn) error {
+	return checkpoint.Save(dir, func(t *checkpoint.Txn) error {
 		return t.Write(configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
 	})
 }

@@ -69,7 +69,7 @@ func possible(method bdia.Options) error {
 func (r *Run) compare() error {
 	path := filepath.Join(r.Dir, configFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return r.saveConfig()
+		return saveConfig(r.Dir, r.Task)
 	}
 	is, err := hub.ReadSettings(r.Dir)
 	if err != nil {

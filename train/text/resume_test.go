@@ -204,3 +204,25 @@ func TestInterruptedBeforeTheFirstCheckpoint(t *testing.T) {
 		t.Errorf("the record of step 0 is not there once: %v\n%s", err, text)
 	}
 }
+
+// TestReconfigureFails: settings that cannot be saved are not in memory either.
+func TestReconfigureFails(t *testing.T) {
+	t.Parallel()
+	r := create(t, tinyConfig())
+	path := filepath.Join(r.Dir, configFile)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path, "in the way"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	was := *settings(r)
+	longer := was
+	longer.Schedule.Steps++
+	if err := r.Reconfigure(New(longer)); err == nil {
+		t.Error("no error")
+	}
+	if is := settings(r).Schedule.Steps; is != was.Schedule.Steps {
+		t.Errorf("%d steps in memory, and %d were saved", is, was.Schedule.Steps)
+	}
+}
