@@ -38,7 +38,7 @@ type Prompts struct {
 	Context    int        // of the model
 	Vocabulary Vocabulary
 	Encoder    Encoder        // of prompts; nil if they come as tokens only
-	Options    Options        // a search uses its MaxTokens and Grid only
+	Options    Options        // but Samples, which are the numbers of lines; a search uses MaxTokens and Grid only
 	Search     *SearchOptions // nil: sample
 	End        int32          // token that ends the texts of a search; negative: none
 }
@@ -75,15 +75,15 @@ func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
 // Continue continues prompts and calls emit with new text as it is made. It stops with
 // the first error of emit or of ctx.
 func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(text []byte) error) error {
-	ids := make([][]int32, len(prompts))
-	o := p.Options
-	for i, r := range prompts {
-		ids[i] = r.PromptIDs
-		o.Samples = append(o.Samples, r.Line-1)
-	}
 	failed := ctx.Err()
 	if failed != nil {
 		return failed
+	}
+	ids := make([][]int32, len(prompts))
+	o := p.Options
+	o.Samples = make([]int, len(prompts))
+	for i, r := range prompts {
+		ids[i], o.Samples[i] = r.PromptIDs, r.Line-1
 	}
 	if p.Search != nil {
 		return p.searchFor(ctx, ids, prompts, emit)
