@@ -10,7 +10,10 @@ import (
 //
 //	c := verify.Check{Method: bdia.DefaultOptions(), Pass: backend.Pass{Seed: 1, Step: 1}, Make: func(be backend.Backend) (verify.Subject, func() error, error) {
 //		m, err := model.NewGPT(be, config, bdia.Options{Memory: bdia.Store, Grid: bdia.DefaultGrid})
-//		return verify.OfGPT(m, batch), func() error { return hub.LoadGPT(be, m, dir) }, err
+//		if err != nil {
+//			return verify.Subject{}, nil, err
+//		}
+//		return verify.OfGPT(m, batch), func() error { return hub.LoadGPT(be, m, dir) }, nil
 //	}}
 //	report, err := c.Run(verify.NoFault)
 type Check struct {
