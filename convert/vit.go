@@ -182,6 +182,9 @@ func parseViTConfig(text []byte) (v ViTInfo, err error) {
 	case kind.ModelType == "vit":
 		v, err = parseHFViT(text)
 	default:
+		if other := (*KindError)(nil); errors.As(otherKind(text, ViT), &other) {
+			return v, other
+		}
 		return v, fmt.Errorf("%w: model_type is %.40q; vision transformers of timm and Hugging Face's vit are supported", ErrUnsupported, kind.ModelType)
 	}
 	if err != nil {
