@@ -64,7 +64,7 @@ var rules = []rule{
 	{"train/images", ". backend convert data/images eval hub internal/rng metric model optim train", ""},
 	{"train/tune", ". backend checkpoint convert data/pairs eval generate hub metric model optim tensor tokenizer train train/pairs", ""},
 	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune", ""},
-	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model tensor tokenizer train", ""},
+	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model optim tensor tokenizer train", ""},
 	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/onnxeval internal/rng model", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }

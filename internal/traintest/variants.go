@@ -56,3 +56,17 @@ func (s *Session) Steps(t testing.TB, n int) (hash string, losses []float64) {
 	}
 	return s.Hash(), losses
 }
+
+// SameSteps fails unless the session called name ended with the fingerprint wanted, after the losses wanted (see
+// Session.Steps).
+func SameSteps(t testing.TB, name, hash, want string, losses, wantLosses []float64) {
+	t.Helper()
+	if hash != want {
+		t.Errorf("%s: weights and optimiser state %s, want %s", name, hash, want)
+	}
+	for i := range losses {
+		if losses[i] != wantLosses[i] {
+			t.Errorf("%s: loss of step %d is %v, want %v", name, i+1, losses[i], wantLosses[i])
+		}
+	}
+}

@@ -74,7 +74,7 @@ func imageFolder(t testing.TB, n int) string {
 
 // twoStream makes cfg a RevViT.
 func twoStream(m bdia.Memory) func(*Config) {
-	return func(c *Config) { c.ViT.TwoStream, c.Method = true, noGrid(m, 0) }
+	return func(c *Config) { c.ViT.TwoStream, c.Method = true, traintest.NoGrid(m, 0) }
 }
 
 // TestSameImageBits is the contract on bits for vision transformers: threads,
@@ -85,7 +85,7 @@ func TestSameImageBits(t *testing.T) {
 	for _, tc := range []variant{
 		{"adamw", func(*Config) {}},
 		{"set-adam, clipped, gamma 0.25, mean pool", func(c *Config) {
-			c.Optimizer, c.Loop.Clip, c.Method.Gamma, c.ViT.MeanPool = optimizer(t, "set-adam"), 0.1, 0.25, true
+			c.Optimizer, c.Loop.Clip, c.Method.Gamma, c.ViT.MeanPool = traintest.Optimizer(t, "set-adam"), 0.1, 0.25, true
 		}},
 		{"two streams", twoStream(bdia.Store)},
 	} {
@@ -101,14 +101,7 @@ func TestSameImageBits(t *testing.T) {
 					continue // rounds
 				}
 				got, l := steps(t, changed, 4)
-				if got != want {
-					t.Errorf("%s: weights and optimiser state %s, want %s", v.name, got, want)
-				}
-				for i := range l {
-					if l[i] != losses[i] {
-						t.Errorf("%s: loss of step %d is %v, want %v", v.name, i+1, l[i], losses[i])
-					}
-				}
+				traintest.SameSteps(t, v.name, got, want, l, losses)
 			}
 		})
 	}
@@ -173,8 +166,8 @@ func TestImagePlanIsPeak(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []variant{
 		{"reversible", func(*Config) {}},
-		{"store", func(c *Config) { c.Method = noGrid(bdia.Store, 0) }},
-		{"recompute", func(c *Config) { c.Method = noGrid(bdia.Recompute, 0.5) }},
+		{"store", func(c *Config) { c.Method = traintest.NoGrid(bdia.Store, 0) }},
+		{"recompute", func(c *Config) { c.Method = traintest.NoGrid(bdia.Recompute, 0.5) }},
 		{"update end, threads 3", func(c *Config) { c.Loop.Update, c.Engine.Threads = train.WhenEnd, 3 }},
 		{"accumulation, no average", func(c *Config) { c.Loop.MicroBatch, c.Loop.EMA = 2, 0 }},
 		{"mean pool, one block, no dropout", func(c *Config) {

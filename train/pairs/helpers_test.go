@@ -5,7 +5,6 @@ import (
 
 	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/internal/traintest"
-	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -24,15 +23,5 @@ func create(t testing.TB, cfg Config) *train.Run {
 // task is what a run learns.
 func task(r *train.Run) *Task { return r.Task.(*Task) }
 
-// settings are those of a run.
-func settings(r *train.Run) *Config { return &task(r).Settings }
-
-// optimizer returns the named optimiser with its usual constants.
-func optimizer(t *testing.T, name string) optim.Config {
-	t.Helper()
-	c, err := optim.Default(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
+// settings returns the settings of a run.
+var settings = traintest.Settings[Config]

@@ -39,7 +39,7 @@ func TestPairBits(t *testing.T) {
 	for _, tc := range []variant{
 		{"shared table", func(*Config) {}},
 		{"two vocabularies, untied, sinusoids, set-adam", func(c *Config) {
-			c.Pairs.Separate, c.Seq2Seq.Untied, c.Seq2Seq.Sinusoidal, c.Optimizer = true, true, true, optimizer(t, "set-adam")
+			c.Pairs.Separate, c.Seq2Seq.Untied, c.Seq2Seq.Sinusoidal, c.Optimizer = true, true, true, traintest.Optimizer(t, "set-adam")
 		}},
 		{"two tables, tied, clipped", func(c *Config) { c.Seq2Seq.Shared, c.Loop.Clip = false, 0.2 }},
 	} {
@@ -48,7 +48,7 @@ func TestPairBits(t *testing.T) {
 			cfg := tinyPairConfig(t)
 			tc.change(&cfg)
 			want := create(t, cfg)
-			asPlannedSum(t, traintest.Trained(t, want, traintest.Listener{}))
+			traintest.AsPlanned(t, traintest.Trained(t, want, traintest.Listener{}))
 			ways := []variant{
 				{"threads 3", func(c *Config) { c.Engine.Threads = 3 }},
 				{"store", func(c *Config) { c.Method.Memory = bdia.Store }},
@@ -62,20 +62,12 @@ func TestPairBits(t *testing.T) {
 				changed := cfg
 				way.change(&changed)
 				r := create(t, changed)
-				asPlannedSum(t, traintest.Trained(t, r, traintest.Listener{}))
+				traintest.AsPlanned(t, traintest.Trained(t, r, traintest.Listener{}))
 				t.Log(way.name)
 				traintest.SameFiles(t, r.Dir, want.Dir)
 				traintest.SameMetrics(t, r.Dir, want.Dir)
 			}
 		})
-	}
-}
-
-// asPlannedSum fails unless a run took the memory planned, to the byte.
-func asPlannedSum(t *testing.T, sum train.Summary) {
-	t.Helper()
-	if sum.Peak != sum.Planned {
-		t.Errorf("the arena's peak was\n%v\nthe plan\n%v", sum.Peak, sum.Planned)
 	}
 }
 
@@ -202,7 +194,7 @@ func TestPairsLeftOut(t *testing.T) {
 	source, target := traintest.Sentences(t, 50)
 	long := strings.Repeat("one two ", 40)
 	add := func(t *testing.T, c *Config, a, b string) {
-		c.Pairs.Source, c.Pairs.Target = traintest.TextFile(t, read(t, source)+a), traintest.TextFile(t, read(t, target)+b)
+		c.Pairs.Source, c.Pairs.Target = traintest.TextFile(t, traintest.Read(t, source)+a), traintest.TextFile(t, traintest.Read(t, target)+b)
 	}
 	for _, tc := range []struct {
 		name   string
@@ -284,15 +276,6 @@ func TestPairsLeftOut(t *testing.T) {
 			}
 		})
 	}
-}
-
-func read(t testing.TB, path string) string {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
 }
 
 func TestBadPairConfigs(t *testing.T) {

@@ -9,7 +9,6 @@ import (
 	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -34,16 +33,6 @@ func steps(t *testing.T, cfg Config, n int) (hash string, losses []float64) {
 	return session(t, cfg).Steps(t, n)
 }
 
-// optimizer returns the named optimiser with its usual constants.
-func optimizer(t *testing.T, name string) optim.Config {
-	t.Helper()
-	c, err := optim.Default(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // TestSameBits is the contract on bits: the same run, however it is carried out,
 // ends with the same weights and the same optimiser state, and has the same
 // losses on the way.
@@ -55,13 +44,13 @@ func TestSameBits(t *testing.T) {
 			c.Loop.Clip, c.Method.Gamma, c.Model.Untied = 0.1, 0.25, true
 		}},
 		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 36, 8 }},
-		{"set-adam", func(c *Config) { c.Optimizer = optimizer(t, "set-adam") }},
+		{"set-adam", func(c *Config) { c.Optimizer = traintest.Optimizer(t, "set-adam") }},
 		{"set-adam, clipped, no bias", func(c *Config) {
-			c.Optimizer, c.Loop.Clip, c.Model.NoBias = optimizer(t, "set-adam"), 0.1, true
+			c.Optimizer, c.Loop.Clip, c.Model.NoBias = traintest.Optimizer(t, "set-adam"), 0.1, true
 		}},
-		{"sgd, two blocks", func(c *Config) { c.Optimizer, c.Model.Layers = optimizer(t, "sgd"), 2 }},
+		{"sgd, two blocks", func(c *Config) { c.Optimizer, c.Model.Layers = traintest.Optimizer(t, "sgd"), 2 }},
 		{"sgd, clipped, one block, erf", func(c *Config) {
-			c.Optimizer, c.Loop.Clip, c.Model.Layers, c.Model.GELU = optimizer(t, "sgd"), 0.1, 1, backend.GELUErf
+			c.Optimizer, c.Loop.Clip, c.Model.Layers, c.Model.GELU = traintest.Optimizer(t, "sgd"), 0.1, 1, backend.GELUErf
 		}},
 		{"logits in chunks", func(c *Config) { c.Model.Vocab, c.Model.Context, c.Model.Width, c.Model.Layers = 12_000, 64, 8, 3 }},
 	}
@@ -82,14 +71,7 @@ func TestSameBits(t *testing.T) {
 				changed := cfg
 				v.change(&changed)
 				got, l := steps(t, changed, n)
-				if got != want {
-					t.Errorf("%s: weights and optimiser state %s, want %s", v.name, got, want)
-				}
-				for i := range l {
-					if l[i] != losses[i] {
-						t.Errorf("%s: loss of step %d is %v, want %v", v.name, i+1, l[i], losses[i])
-					}
-				}
+				traintest.SameSteps(t, v.name, got, want, l, losses)
 			}
 		})
 	}
@@ -113,9 +95,9 @@ func TestOtherBits(t *testing.T) {
 		{"clipping", func(c *Config) { c.Loop.Clip = 0.1 }},
 		{"learning rate", func(c *Config) { c.Schedule.LR *= 1.0001 }},
 		{"decay", func(c *Config) { c.Optimizer.Decay += 0.01 }},
-		{"ordinary transformer", func(c *Config) { c.Method = noGrid(bdia.Store, 0) }},
+		{"ordinary transformer", func(c *Config) { c.Method = traintest.NoGrid(bdia.Store, 0) }},
 		{"gamma 0.6 on a grid", func(c *Config) { c.Method = bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9} }},
-		{"gamma 0.5 without a grid", func(c *Config) { c.Method = noGrid(bdia.Store, 0.5) }},
+		{"gamma 0.5 without a grid", func(c *Config) { c.Method = traintest.NoGrid(bdia.Store, 0.5) }},
 	} {
 		changed := cfg
 		v.change(&changed)
@@ -171,8 +153,8 @@ func TestFailedStepChangesNothing(t *testing.T) {
 		{"data end within a step", func(c *Config) { c.Loop.MicroBatch = 2 }, 1, errNoMore},
 		{"states past the range", func(*Config) {}, 1e7, bdia.ErrRange},
 		{"states past the range, update end", func(c *Config) { c.Loop.Update = train.WhenEnd }, 1e7, bdia.ErrRange},
-		{"loss not finite", func(c *Config) { c.Method = noGrid(bdia.Store, 0) }, 1e38, model.ErrDiverged},
-		{"loss not finite, update now", func(c *Config) { c.Method, c.Loop.Update = noGrid(bdia.Recompute, 0.5), train.WhenNow }, 1e38, model.ErrDiverged},
+		{"loss not finite", func(c *Config) { c.Method = traintest.NoGrid(bdia.Store, 0) }, 1e38, model.ErrDiverged},
+		{"loss not finite, update now", func(c *Config) { c.Method, c.Loop.Update = traintest.NoGrid(bdia.Recompute, 0.5), train.WhenNow }, 1e38, model.ErrDiverged},
 	} {
 		cfg := tinyConfig()
 		tc.change(&cfg)

@@ -41,8 +41,8 @@ func create(t testing.TB, cfg Config) *train.Run {
 	return traintest.Create(t, New(cfg))
 }
 
-// settings are those of a run.
-func settings(r *train.Run) *Config { return &r.Task.(*Task).Settings }
+// settings returns the settings of a run.
+var settings = traintest.Settings[Config]
 
 // ids are tokens in memory.
 type ids []int32
@@ -84,8 +84,4 @@ func session(t testing.TB, cfg Config) *traintest.Session {
 // withMemory is cfg in another memory mode.
 func withMemory(cfg Config, m bdia.Memory) Config {
 	return train.WithMemory(New(cfg), m).(*Task).Settings
-}
-
-func noGrid(m bdia.Memory, g bdia.Gamma) bdia.Options {
-	return bdia.Options{Memory: m, Gamma: g, Grid: bdia.NoGrid}
 }

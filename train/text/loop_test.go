@@ -176,12 +176,12 @@ func TestLearns(t *testing.T) {
 	for _, tc := range []variant{
 		{"reversible, adamw", func(*Config) {}},
 		{"reversible gamma 0.25, set-adam, accumulation, clipping", func(c *Config) {
-			c.Optimizer, c.Loop.MicroBatch, c.Loop.Clip, c.Method.Gamma = optimizer(t, "set-adam"), 8, 1, 0.25
+			c.Optimizer, c.Loop.MicroBatch, c.Loop.Clip, c.Method.Gamma = traintest.Optimizer(t, "set-adam"), 8, 1, 0.25
 		}},
 		{"ordinary, sgd", func(c *Config) {
-			c.Method, c.Optimizer, c.Schedule.LR = noGrid(bdia.Store, 0), optimizer(t, "sgd"), 0.3
+			c.Method, c.Optimizer, c.Schedule.LR = traintest.NoGrid(bdia.Store, 0), traintest.Optimizer(t, "sgd"), 0.3
 		}},
-		{"gamma 0.6 without a grid, recompute", func(c *Config) { c.Method = noGrid(bdia.Recompute, 0.6) }},
+		{"gamma 0.6 without a grid, recompute", func(c *Config) { c.Method = traintest.NoGrid(bdia.Recompute, 0.6) }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -7,6 +7,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
@@ -51,7 +52,7 @@ func TestSessionLearnsPart(t *testing.T) {
 		{variant{"adapters, store, accumulated, 8 bits", func(c *Config) { c.Method.Memory, c.Loop.MicroBatch, c.Optimizer.StateBits = bdia.Store, 2, 8 }}, adapters{lora: lora}},
 		{variant{"blocks above", func(*Config) {}}, adapters{frozen: 3}},
 		{variant{"blocks above, untied, accumulated", func(c *Config) { c.Model.Untied, c.Loop.MicroBatch = true, 3 }}, adapters{frozen: 1}},
-		{variant{"blocks above, store, set-adam", func(c *Config) { c.Method.Memory, c.Optimizer = bdia.Store, optimizer(t, "set-adam") }}, adapters{frozen: 2}},
+		{variant{"blocks above, store, set-adam", func(c *Config) { c.Method.Memory, c.Optimizer = bdia.Store, traintest.Optimizer(t, "set-adam") }}, adapters{frozen: 2}},
 		{variant{"the final norm", func(*Config) {}}, adapters{frozen: 4}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

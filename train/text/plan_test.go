@@ -7,6 +7,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -16,8 +17,8 @@ func TestPlanIsPeak(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []variant{
 		{"reversible", func(*Config) {}},
-		{"store", func(c *Config) { c.Method = noGrid(bdia.Store, 0) }},
-		{"recompute", func(c *Config) { c.Method = noGrid(bdia.Recompute, 0.5) }},
+		{"store", func(c *Config) { c.Method = traintest.NoGrid(bdia.Store, 0) }},
+		{"recompute", func(c *Config) { c.Method = traintest.NoGrid(bdia.Recompute, 0.5) }},
 		{"gamma 0.25, update end", func(c *Config) { c.Method.Gamma, c.Loop.Update = 0.25, train.WhenEnd }},
 		{"gamma 0.6 on a grid", func(c *Config) { c.Method = bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9} }},
 		{"store, update now", func(c *Config) { c.Method.Memory, c.Loop.Update = bdia.Store, train.WhenNow }},
@@ -29,9 +30,9 @@ func TestPlanIsPeak(t *testing.T) {
 		{"two blocks, no dropout", func(c *Config) {
 			c.Model.Layers, c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 2, 0, 0, 0
 		}},
-		{"set-adam", func(c *Config) { c.Optimizer = optimizer(t, "set-adam") }},
+		{"set-adam", func(c *Config) { c.Optimizer = traintest.Optimizer(t, "set-adam") }},
 		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 50, 8 }},
-		{"sgd", func(c *Config) { c.Optimizer = optimizer(t, "sgd") }},
+		{"sgd", func(c *Config) { c.Optimizer = traintest.Optimizer(t, "sgd") }},
 		{"logits in chunks", func(c *Config) { c.Model.Vocab, c.Model.Context, c.Model.Width = 12_000, 64, 8 }},
 		{"wide vocabulary, batch of 1", func(c *Config) { c.Model.Vocab, c.Model.Width, c.Loop.Batch = 20_000, 8, 1 }},
 	} {

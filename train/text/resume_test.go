@@ -26,11 +26,11 @@ func TestResume(t *testing.T) {
 	}{
 		{"reversible, update now", func(*Config) {}, []int{5}},
 		{"set-adam, accumulation, clipping, threads change", func(c *Config) {
-			c.Optimizer, c.Loop.MicroBatch, c.Loop.Clip = optimizer(t, "set-adam"), 2, 0.5
+			c.Optimizer, c.Loop.MicroBatch, c.Loop.Clip = traintest.Optimizer(t, "set-adam"), 2, 0.5
 		}, []int{1, 7}},
 		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 48, 8 }, []int{2, 6}},
 		{"store, sgd, no evaluation before the end", func(c *Config) {
-			c.Method, c.Optimizer, c.Loop.EvalEvery = noGrid(bdia.Store, 0), optimizer(t, "sgd"), 0
+			c.Method, c.Optimizer, c.Loop.EvalEvery = traintest.NoGrid(bdia.Store, 0), traintest.Optimizer(t, "sgd"), 0
 		}, []int{4}},
 		{"average", func(c *Config) { c.Loop.EMA = 0.7 }, []int{2, 5}},
 		{"early stopping", func(c *Config) {

@@ -300,9 +300,9 @@ func TestDivergence(t *testing.T) {
 		is     error
 		says   []string
 	}{
-		{"loss not finite", func(c *Config) { c.Method, c.Schedule.LR = noGrid(bdia.Store, 0), 1e30 }, model.ErrDiverged,
+		{"loss not finite", func(c *Config) { c.Method, c.Schedule.LR = traintest.NoGrid(bdia.Store, 0), 1e30 }, model.ErrDiverged,
 			[]string{"step 5", "learning rate"}},
-		{"checkpoint after the bad update", func(c *Config) { c.Method, c.Schedule.LR, c.Loop.SaveEvery = noGrid(bdia.Store, 0), 1e30, 1 }, model.ErrDiverged,
+		{"checkpoint after the bad update", func(c *Config) { c.Method, c.Schedule.LR, c.Loop.SaveEvery = traintest.NoGrid(bdia.Store, 0), 1e30, 1 }, model.ErrDiverged,
 			[]string{"after step 4", "learning rate"}},
 		{"past the exactness limit", func(c *Config) { c.Schedule.LR = 1e5 }, bdia.ErrRange,
 			[]string{"step 5", "state x_0", "sample", "32768"}},

@@ -52,7 +52,7 @@ func TestTuneText(t *testing.T) {
 			}
 			want := create(t, cfg)
 			sum := traintest.Trained(t, want, traintest.Listener{})
-			asPlanned(t, sum)
+			traintest.AsPlanned(t, sum)
 			if !(sum.LastVal.Loss < sum.FirstVal.Loss) {
 				t.Errorf("validation loss %v after %v", sum.LastVal.Loss, sum.FirstVal.Loss)
 			}
@@ -63,7 +63,7 @@ func TestTuneText(t *testing.T) {
 				t.Fatal(err)
 			}
 			r = traintest.Open(t, r.Dir)
-			asPlanned(t, traintest.Trained(t, r, traintest.Listener{}))
+			traintest.AsPlanned(t, traintest.Trained(t, r, traintest.Listener{}))
 			names := []string{train.WeightsFile, train.ConfigFile, bestDir + "/" + train.WeightsFile, optimizerFile}
 			if cfg.Tune.LoRA.Rank > 0 {
 				names = []string{convert.AdapterFile, convert.AdapterConfigFile, train.ConfigFile, bestDir + "/" + convert.AdapterFile, optimizerFile}
@@ -73,14 +73,6 @@ func TestTuneText(t *testing.T) {
 			}
 			traintest.SameMetrics(t, r.Dir, want.Dir)
 		})
-	}
-}
-
-// asPlanned fails unless a run took the memory planned, to the byte.
-func asPlanned(t *testing.T, sum train.Summary) {
-	t.Helper()
-	if sum.Peak != sum.Planned {
-		t.Errorf("the arena's peak was\n%v\nthe plan\n%v", sum.Peak, sum.Planned)
 	}
 }
 

@@ -87,7 +87,7 @@ func TestCalibrate(t *testing.T) {
 				t.Fatal(err)
 			}
 			sum := traintest.Trained(t, r, traintest.Listener{})
-			asPlanned(t, sum)
+			traintest.AsPlanned(t, sum)
 			if !(sum.MaxAbs < c.Limit) {
 				t.Errorf("training reaches %v, beyond %v", sum.MaxAbs, c.Limit)
 			}
@@ -106,7 +106,7 @@ func TestNoGridServes(t *testing.T) {
 			t.Errorf("outliers of %g: %v", x, err)
 		}
 		// What the error advises works.
-		for _, m := range []bdia.Options{noGrid(bdia.Store, 0), noGrid(bdia.Recompute, 0)} {
+		for _, m := range []bdia.Options{traintest.NoGrid(bdia.Store, 0), traintest.NoGrid(bdia.Recompute, 0)} {
 			cfg.Method, cfg.Schedule.Steps = m, 2
 			traintest.Trained(t, create(t, cfg), traintest.Listener{})
 		}
@@ -240,7 +240,7 @@ func TestGridOfOnesOwn(t *testing.T) {
 	if sum := traintest.Trained(t, create(t, cfg), d); sum.Calibration.Grid != 4 || !strings.HasPrefix(d.Lines[0], "note: Activations reach") {
 		t.Errorf("%+v\n%s", sum.Calibration, d.Lines)
 	}
-	cfg.Method = noGrid(bdia.Store, 0)
+	cfg.Method = traintest.NoGrid(bdia.Store, 0)
 	if sum := traintest.Trained(t, create(t, cfg), traintest.Listener{}); sum.Calibration != nil {
 		t.Errorf("a calibration without a grid: %+v", sum.Calibration)
 	}

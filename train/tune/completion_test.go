@@ -79,7 +79,7 @@ func TestCompletionBits(t *testing.T) {
 			cfg := tinyCompletionConfig(t, from)
 			tc.change(&cfg)
 			want := create(t, cfg)
-			asPlanned(t, traintest.Trained(t, want, traintest.Listener{}))
+			traintest.AsPlanned(t, traintest.Trained(t, want, traintest.Listener{}))
 			ways := []variant{
 				{"store, threads 3", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Store, 3 }},
 				{"recompute, threads 2", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Recompute, 2 }},
@@ -97,7 +97,7 @@ func TestCompletionBits(t *testing.T) {
 				changed := cfg
 				way.change(&changed)
 				r := create(t, changed)
-				asPlanned(t, traintest.Trained(t, r, traintest.Listener{}))
+				traintest.AsPlanned(t, traintest.Trained(t, r, traintest.Listener{}))
 				t.Log(way.name)
 				sameTuned(t, r, want)
 			}
@@ -126,7 +126,7 @@ func TestOtherCompletionBits(t *testing.T) {
 		v.change(&cfg)
 		r := create(t, cfg)
 		traintest.Trained(t, r, traintest.Listener{})
-		bytes := read(t, filepath.Join(r.Dir, filepath.FromSlash(optimizerFile)))
+		bytes := traintest.Read(t, filepath.Join(r.Dir, filepath.FromSlash(optimizerFile)))
 		if other, ok := seen[bytes]; ok {
 			t.Errorf("a change of %s gives the same optimiser state as one of %s", v.name, other)
 		}
@@ -246,7 +246,7 @@ func TestCompletionLearns(t *testing.T) {
 		a.WriteString(`{"prompt": "` + traintest.Words[i%7][0] + " " + traintest.Words[i/7][0] + `", "completion": "` + traintest.Words[i%7][1] + "\"}\n")
 	}
 	cfg.Pairs.Files = pairs.Files{Source: traintest.TextFile(t, a.String()), Format: pairs.JSONL}
-	cfg.Pairs.BatchTokens, cfg.Schedule.Steps, cfg.Schedule.LR, cfg.Loop.SampleEvery, cfg.Loop.EvalEvery, cfg.Method = 600, 200, 1e-2, 200, 100, noGrid(bdia.Store, 0)
+	cfg.Pairs.BatchTokens, cfg.Schedule.Steps, cfg.Schedule.LR, cfg.Loop.SampleEvery, cfg.Loop.EvalEvery, cfg.Method = 600, 200, 1e-2, 200, 100, traintest.NoGrid(bdia.Store, 0)
 	r := create(t, cfg)
 	var said traintest.Diary
 	sum := traintest.Trained(t, r, &said)

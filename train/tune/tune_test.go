@@ -26,7 +26,7 @@ func files(t testing.TB, dir string) map[string]string {
 	all := map[string]string{}
 	if err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && !d.IsDir() {
-			all[path] = read(t, path)
+			all[path] = traintest.Read(t, path)
 		}
 		return err
 	}); err != nil {
@@ -46,7 +46,7 @@ func TestAdaptersOnly(t *testing.T) {
 	r := create(t, cfg)
 	traintest.Trained(t, r, traintest.Listener{})
 	for path, was := range before {
-		if read(t, path) != was {
+		if traintest.Read(t, path) != was {
 			t.Errorf("%s has changed", path)
 		}
 	}
@@ -158,7 +158,7 @@ func TestTuneFolders(t *testing.T) {
 // does not have its own.
 func TestBaseChanged(t *testing.T) {
 	t.Parallel()
-	other := read(t, filepath.Join(traintest.GPTFolder(t, outliers(3)), train.WeightsFile))
+	other := traintest.Read(t, filepath.Join(traintest.GPTFolder(t, outliers(3)), train.WeightsFile))
 	for _, tc := range []struct {
 		name  string
 		lora  model.LoRAConfig
@@ -183,7 +183,7 @@ func TestBaseChanged(t *testing.T) {
 				traintest.Trained(t, traintest.Open(t, r.Dir), traintest.Listener{}) // which makes a best/
 			}
 			weights := filepath.Join(from, train.WeightsFile)
-			before := read(t, weights)
+			before := traintest.Read(t, weights)
 			if err := os.WriteFile(weights, []byte(other), 0o666); err != nil {
 				t.Fatal(err)
 			}
@@ -211,7 +211,7 @@ func TestBaseChanged(t *testing.T) {
 			// The ways out, and runs of before there were fingerprints.
 			settings(r).Tune.Base = ""
 			file := filepath.Join(r.Dir, hub.RunFile)
-			text := regexp.MustCompile(`(?m)^  base: .*$`).ReplaceAllString(read(t, file), `  base: ""`)
+			text := regexp.MustCompile(`(?m)^  base: .*$`).ReplaceAllString(traintest.Read(t, file), `  base: ""`)
 			if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 				t.Fatal(err)
 			}
