@@ -8,7 +8,10 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -131,5 +134,50 @@ func TestOneLine(t *testing.T) {
 	t.Parallel()
 	if got := OneLine([]byte(" a\nb\tc\xff ")); got != "a b c\uFFFD" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestFolderPrompts: prompts at a time are continued as FromFolder continues each alone, lines that were left out stay as
+// they are, and nothing needs to listen.
+func TestFolderPrompts(t *testing.T) {
+	t.Parallel()
+	f, err := hub.Open("../train/testdata/oldruns/base", hub.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := DefaultOptions()
+	o.MaxTokens, o.Temperature, o.Samples = 5, 0, []int{7}
+	p, err := FolderPrompts(f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := f.GPT(backend.Options{}, func(m *model.GPT) error { return p.Rehearse(m, 2, p.Context) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	p.Model = m.GPT
+	batch := []*Prompt{p.Read(1, "the "), p.Read(2, ""), p.Read(3, "an")}
+	if err := p.Continue(t.Context(), batch, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range batch {
+		if r.Note != "" {
+			if r.Note != NoteEmpty || len(r.Continuations) != 0 {
+				t.Errorf("a line that was left out: %+v", r)
+			}
+			continue
+		}
+		want, err := FromFolder(f, backend.Options{}, r.Prompt, o)
+		if err != nil || r.Prompt+r.Continuations[0].Text != want {
+			t.Errorf("%q: %q, alone %q, %v", r.Prompt, r.Continuations[0].Text, want, err)
+		}
+	}
+	if err := p.Continue(t.Context(), batch[1:2], nil); err != nil {
+		t.Errorf("nothing to continue: %v", err)
+	}
+	f.Tokenizer = nil
+	if _, err := FolderPrompts(f, o); !errors.Is(err, tokenizer.ErrNotFound) {
+		t.Errorf("without a tokenizer: error %v", err)
 	}
 }

@@ -3,9 +3,13 @@ package generate
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // Prompt is a text to continue, with its continuations.
@@ -31,8 +35,8 @@ type Encoder interface {
 	Encode(text []byte) ([]int32, error)
 }
 
-// Prompts continues several texts at a time: by sampling or, with Search, by beam
-// search.
+// Prompts continues several texts at a time: by sampling or, with Search, by beam search. FolderPrompts makes one for
+// the model of a folder.
 type Prompts struct {
 	Model      *model.GPT // for Continue
 	Context    int        // of the model
@@ -41,6 +45,34 @@ type Prompts struct {
 	Options    Options        // but Samples, which are the numbers of lines; a search uses MaxTokens and Grid only
 	Search     *SearchOptions // nil: sample
 	End        int32          // token that ends the texts of a search; negative: none
+}
+
+// FolderPrompts returns Prompts for the language model in a folder, which has a tokenizer: prompts are encoded as
+// f.Encode does, a token that ends a text ends these, and states are rounded to the folder's grid, not to o.Grid. Model
+// is left to the caller, who makes it with the memory for so many prompts at a time. For example:
+//
+//	p, err := generate.FolderPrompts(folder, generate.DefaultOptions())
+//	...
+//	m, err := folder.GPT(device, func(m *model.GPT) error { return p.Rehearse(m, 8, p.Context) })
+//	...
+//	p.Model = m.GPT
+func FolderPrompts(f *hub.Folder, o Options) (*Prompts, error) {
+	if f.Tokenizer == nil {
+		return nil, fmt.Errorf("%s: %w", f.Dir, tokenizer.ErrNotFound)
+	}
+	p := &Prompts{Context: f.GPTInfo.Config.Context, Vocabulary: f.Tokenizer, Encoder: f.Tokenizer, Options: o, End: -1}
+	if f.Separator != nil {
+		encoder, err := hub.NewPrompts(f.Tokenizer, *f.Separator)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Dir, err)
+		}
+		p.Encoder = encoder
+	}
+	p.Options.Grid = f.Grid
+	if end := f.GPTInfo.End; end != nil {
+		p.End, p.Options.StopIDs = *end, append(slices.Clip(o.StopIDs), *end)
+	}
+	return p, nil
 }
 
 // Read returns a line as a prompt, with a note if it cannot be continued.
@@ -63,8 +95,8 @@ func (p *Prompts) Read(number int, line string) *Prompt {
 	return r
 }
 
-// Rehearse allocates what Continue needs for the given number of prompts of up to n
-// tokens, with model m. Run it on a planning backend.
+// Rehearse allocates what Continue needs for the given number of prompts of up to n tokens, with model m: new tokens do
+// not count, and n = p.Context is enough for prompts of any length. Run it on a planning backend.
 func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
 	if p.Search != nil {
 		return RehearseBeam(m, prompts, max(min(n, m.Config.Context-1), 1), p.Options.MaxTokens, *p.Search, p.Options.Grid)
@@ -72,21 +104,29 @@ func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
 	return RehearseEach(m, prompts, n, p.Options)
 }
 
-// Continue continues prompts and calls emit with new text as it is made. It stops with
-// the first error of emit or of ctx.
+// Continue sets the Continuations of prompts and calls emit, unless it is nil, with new text as it is made. A prompt that
+// Read has left out (with a note, and without tokens) stays as it is. Continue stops with the first error of emit or of
+// ctx.
 func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(text []byte) error) error {
+	var open []*Prompt
+	var ids [][]int32
+	o := p.Options
+	o.Samples = nil
+	for _, r := range prompts {
+		if r.Note != "" && len(r.PromptIDs) == 0 {
+			continue
+		}
+		open, ids, o.Samples = append(open, r), append(ids, r.PromptIDs), append(o.Samples, r.Line-1)
+	}
 	failed := ctx.Err()
-	if failed != nil {
+	if failed != nil || len(open) == 0 {
 		return failed
 	}
-	ids := make([][]int32, len(prompts))
-	o := p.Options
-	o.Samples = make([]int, len(prompts))
-	for i, r := range prompts {
-		ids[i], o.Samples[i] = r.PromptIDs, r.Line-1
+	if emit == nil {
+		emit = func([]byte) error { return nil }
 	}
 	if p.Search != nil {
-		return p.searchFor(ctx, ids, prompts, emit)
+		return p.searchFor(ctx, ids, open, emit)
 	}
 	written, err := StreamEach(p.Model, p.Vocabulary, ids, o, func(_ int, text []byte) bool {
 		if failed == nil {
@@ -95,7 +135,7 @@ func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(tex
 		return failed == nil
 	})
 	for i, w := range written {
-		prompts[i].Continuations = []Continuation{{Text: string(w.Text), IDs: append([]int32{}, w.IDs...), Finish: w.Finish}}
+		open[i].Continuations = []Continuation{{Text: string(w.Text), IDs: append([]int32{}, w.IDs...), Finish: w.Finish}}
 	}
 	return cmp.Or(err, failed)
 }
