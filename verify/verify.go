@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -98,9 +99,18 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 	if opt.Memory != bdia.Reversible {
 		return nil, fmt.Errorf("verify: %w: memory mode %v rebuilds nothing; use reversible", ErrOptions, opt.Memory)
 	}
+	if fault == "" {
+		fault = NoFault
+	}
+	if !slices.Contains(Faults(), fault) {
+		return nil, fmt.Errorf("verify: %w: unknown fault %q; there are %v", ErrOptions, fault, Faults())
+	}
 	K := s.Blocks
 	if fault != NoFault && K < minBlocks {
 		return nil, fmt.Errorf("verify: %w: with %d blocks nothing is rebuilt; use at least %d", ErrOptions, K, minBlocks)
+	}
+	if fault == WeightBit && !s.rebuildingWeight().Valid() {
+		return nil, fmt.Errorf("verify: %w: block 1 has no weight %sblocks.1.mlp.fc2.weight to damage; use another fault", ErrOptions, s.Prefix)
 	}
 	pass.Train = true
 	scale := 1 / float32(s.Losses)

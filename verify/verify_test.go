@@ -282,6 +282,12 @@ func TestOptions(t *testing.T) {
 			t.Errorf("%s in two blocks: error %v, want ErrOptions", fault, err)
 		}
 	}
+	if r, err := Run(be, OfGPT(m, b), reversible(0.5), pass, ""); err != nil || !r.Exact() {
+		t.Errorf("no fault: %+v, %v", r, err)
+	}
+	if _, err := Run(be, OfGPT(m, b), reversible(0.5), pass, "sidebit"); !errors.Is(err, ErrOptions) {
+		t.Errorf("an unknown fault: error %v, want ErrOptions", err)
+	}
 	for _, opt := range []bdia.Options{
 		{Memory: bdia.Store, Gamma: 0.5, Grid: 9}, {Memory: bdia.Recompute, Gamma: 0, Grid: bdia.NoGrid},
 	} {
@@ -291,6 +297,17 @@ func TestOptions(t *testing.T) {
 	}
 	if _, err := Run(be, OfGPT(m, b), bdia.Options{Memory: bdia.Reversible, Gamma: 0.6, Grid: 9}, pass, NoFault); err == nil {
 		t.Error("gamma 0.6 was verified")
+	}
+}
+
+// TestOwnBlockFault: a weight that the blocks do not have cannot be damaged.
+func TestOwnBlockFault(t *testing.T) {
+	t.Parallel()
+	be, m, b := setup(t, config(3, 0), reversible(0.5), "", 1)
+	s := OfGPT(m, b)
+	s.Params = nil
+	if _, err := Run(be, s, reversible(0.5), pass, WeightBit); !errors.Is(err, ErrOptions) {
+		t.Errorf("error %v, want ErrOptions", err)
 	}
 }
 
