@@ -162,6 +162,9 @@ func (m *GPT) MicroStep(b Batch, pass backend.Pass, scale float32, sink bdia.Sin
 	return host, nil
 }
 
+// CountLosses returns how many losses b has: its targets other than backend.Ignore.
+func (m *GPT) CountLosses(b Batch) int { return countLosses(b.Targets) }
+
 // embeddingBackward adds the gradients of both tables. The head's share of a
 // tied table is there already. The share of the look-ups is summed apart from it
 // and then added: one running sum over both would alternate between them from

@@ -47,3 +47,13 @@ func (r *lossBuffer) read(be backend.Backend, losses tensor.Tensor, pass backend
 	}
 	return host, nil
 }
+
+// countLosses counts the targets that have a loss.
+func countLosses(targets []int32) (n int) {
+	for _, t := range targets {
+		if t != backend.Ignore {
+			n++
+		}
+	}
+	return n
+}

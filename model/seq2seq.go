@@ -169,6 +169,9 @@ func (m *Seq2Seq) Init(seed uint64) {
 	m.head.Norm.Init()
 }
 
+// CountLosses returns how many losses b has: its targets other than backend.Ignore.
+func (m *Seq2Seq) CountLosses(b PairBatch) int { return countLosses(b.Target) }
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the target tokens of the whole batch, of which b may be a
 // part. MicroStep returns the loss of every target in nats (B*T), label smoothing included, 0 for backend.Ignore, in

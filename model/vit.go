@@ -138,6 +138,9 @@ func (m *ViT) Init(seed uint64) {
 	m.head.Init(seed, 8)
 }
 
+// CountLosses returns how many losses b has: one for each image.
+func (m *ViT) CountLosses(b ImageBatch) int { return b.Size }
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the images of the whole batch, of which b may be a part.
 // MicroStep returns the loss of every image in nats (Size), in memory that the model's next pass overwrites (see

@@ -55,6 +55,9 @@ type loop struct {
 // on a grid that holds it first (ErrGrid, ErrNoGrid). When ctx is done Train saves and
 // returns with Interrupted set. On an error the run's latest checkpoint stays as it was.
 func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) {
+	if ctx == nil {
+		panic("train: Train without a context; give it context.Background()")
+	}
 	if obs == nil {
 		obs = Quiet{}
 	}

@@ -16,7 +16,8 @@ type Options struct {
 	// Maker makes an optimiser of your own; nil: the one that Optimizer names.
 	Maker optim.Maker
 	// Through returns a sink between back-propagation, or Accumulate, and the sinks that clip and update, for example
-	// an all-reduce; nil: there is none.
+	// an all-reduce; nil: there is none. It is called on a plan of the memory too, which runs a step without numbers:
+	// what it downloads there is zero.
 	Through func(be backend.Backend, next Sink) Sink
 	// Baseline counts the first evaluation, before any step, as the best so far: for a model that was trained before.
 	Baseline bool
@@ -48,6 +49,11 @@ type Session struct {
 func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 	if err := o.Common.Validate(); err != nil {
 		return nil, err
+	}
+	if l, ok := l.(interface{ complete() error }); ok {
+		if err := l.complete(); err != nil {
+			return nil, err
+		}
 	}
 	opt, err := o.maker().New(be, l.Trainable())
 	if err != nil {
