@@ -104,9 +104,9 @@ func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
 	return RehearseEach(m, prompts, n, p.Options)
 }
 
-// Continue sets the Continuations of prompts and calls emit, unless it is nil, with new text as it is made. A prompt that
-// Read has left out (with a note, and without tokens) stays as it is. Continue stops with the first error of emit or of
-// ctx.
+// Continue sets the Continuations of prompts and calls emit, unless it is nil, with new text as it is made. A prompt
+// that Read has left out (with a note, and without tokens) stays as it is. Continue stops with the first error of emit
+// or of ctx.
 func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(text []byte) error) error {
 	var open []*Prompt
 	var ids [][]int32
@@ -147,6 +147,7 @@ func (p *Prompts) searchFor(ctx context.Context, ids [][]int32, prompts []*Promp
 		return err
 	}
 	for i, r := range prompts {
+		r.Continuations = []Continuation{}
 		for _, h := range best[i] {
 			text, err := p.Vocabulary.Decode(h.IDs)
 			if err != nil {
