@@ -7,6 +7,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/internal/bytesize"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -156,7 +157,7 @@ func open[M interface{ Params() []*tensor.Param }](f *Folder, device backend.Opt
 // plausible refuses, before memory is taken, parameters for which the weights' files
 // are far too short: a hostile description, or one of another model.
 func (f *Folder) plausible(params []*tensor.Param) error {
-	const slack = 8 // half precision, and room for small tensors
+	const slack = 8 // half precision, and small tensors
 	w, err := convert.OpenWeights(f.Weights)
 	if err != nil {
 		return err
@@ -168,22 +169,9 @@ func (f *Folder) plausible(params []*tensor.Param) error {
 	}
 	if described/slack > w.Bytes() {
 		return fmt.Errorf("%s: the configuration describes %s of weights, but %s has only %s; %w",
-			f.Dir, bytesText(described), filepath.Base(w.Path()), bytesText(w.Bytes()), ErrMismatch)
+			f.Dir, bytesize.Text(described), filepath.Base(w.Path()), bytesize.Text(w.Bytes()), ErrMismatch)
 	}
 	return nil
-}
-
-// bytesText is a number of bytes for people.
-func bytesText(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, i := float64(n)/unit, 0
-	for v >= unit && i < 3 {
-		v, i = v/unit, i+1
-	}
-	return fmt.Sprintf("%.1f %s", v, [...]string{"KiB", "MiB", "GiB", "TiB"}[i])
 }
 
 // LoadGPT fills m, which lies on be, with the weights in the folder dir, in one file or

@@ -164,7 +164,7 @@ func TestCompleteGrad(t *testing.T) {
 	})
 }
 
-func TestStepRefusesMisuse(t *testing.T) {
+func TestAdvanceRefusesMisuse(t *testing.T) {
 	t.Parallel()
 	x := make([]float32, 9)
 	for name, f := range map[string]func(){

@@ -26,6 +26,7 @@ var rules = []rule{
 	{"internal/half", "", ""},
 	{"internal/atomicfile", "", ""},
 	{"internal/textfile", "", ""},
+	{"internal/bytesize", "", ""},
 	{"internal/idfile", "internal/atomicfile", ""},
 	{"internal/policy", "", ""},
 	{"metric", "", "google.golang.org/protobuf"},
@@ -57,7 +58,7 @@ var rules = []rule{
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/textfile model nn tensor tokenizer", ""},
-	{"hub", ". backend checkpoint convert internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
+	{"hub", ". backend checkpoint convert internal/bytesize internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"generate", ". backend data/pairs hub internal/cpufeat internal/rng kernel model tokenizer", ""},
 	{"train", ". backend checkpoint convert data format/safetensors hub internal/textfile metric model optim tensor", "github.com/goccy/go-yaml"},
 	{"train/pairs", ". backend convert data data/pairs eval generate hub internal/rng metric model optim tokenizer train", ""},

@@ -10,20 +10,11 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/bytesize"
 )
 
 // Bytes formats a size for people: 1.5 GiB.
-func Bytes(n int64) string {
-	const unit = 1024
-	if n < unit {
-		return fmt.Sprintf("%d B", n)
-	}
-	v, i := float64(n)/unit, 0
-	for v >= unit && i < 3 {
-		v, i = v/unit, i+1
-	}
-	return fmt.Sprintf("%.1f %s", v, [...]string{"KiB", "MiB", "GiB", "TiB"}[i])
-}
+func Bytes(n int64) string { return bytesize.Text(n) }
 
 // sizes are the units that ParseBytes knows, longest names first.
 var sizes = []struct {
