@@ -125,6 +125,6 @@ func goldenGPT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Mem
 	}
 	testkit.Near(t, "inference loss", []float32{float32(sum / tokens)}, g.F32("infer.loss"), 1e-5)
 	logits := make([]float32, len(batch.Inputs)*tinyGPT.Vocab)
-	m.Logits(logits, batch, bdia.DefaultGrid)
+	testkit.OK(t, m.Logits(logits, batch, bdia.DefaultGrid))
 	testkit.Near(t, "inference logits", logits, g.F32("infer.logits"), 1e-5)
 }

@@ -75,11 +75,12 @@ const (
 
 // continuation is what m writes after ids, the likeliest token each time, with the
 // least lead of one over the second.
-func continuation(m *model.GPT, ids []int32, n int) (all []int32, lead float64) {
+func continuation(t testing.TB, m *model.GPT, ids []int32, n int) (all []int32, lead float64) {
+	t.Helper()
 	all, lead = slices.Clone(ids), math.Inf(1)
 	logits := make([]float32, m.Config.Vocab)
 	for range n {
-		m.NextLogits(logits, all, bdia.NoGrid)
+		testkit.OK(t, m.NextLogits(logits, all, bdia.NoGrid))
 		best, ahead := first(logits)
 		all, lead = append(all, best), min(lead, ahead)
 	}
@@ -199,9 +200,9 @@ func TestClientLlama(t *testing.T) {
 				}
 				f.Close()
 				var lead float64
-				s.tokens, lead = continuation(m, prompt, clientTokens)
+				s.tokens, lead = continuation(t, m, prompt, clientTokens)
 				s.want = make([]float32, len(s.tokens)*c.Vocab)
-				m.Logits(s.want, model.Batch{Size: 1, Inputs: s.tokens}, bdia.NoGrid)
+				testkit.OK(t, m.Logits(s.want, model.Batch{Size: 1, Inputs: s.tokens}, bdia.NoGrid))
 				if !s.same || lead > 3e-3*largest(s.want) && slices.Max(s.tokens) < end {
 					t.Logf("%s: seed %d, smallest lead %.3g, largest |logit| %.3g", s.name, seed, lead, largest(s.want))
 					break

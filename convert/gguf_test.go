@@ -371,8 +371,8 @@ func TestGGUFLogits(t *testing.T) {
 		}
 		want, got := make([]float32, c.Vocab), make([]float32, c.Vocab)
 		ids := []int32{1, 200, 258, 3}
-		m.NextLogits(want, ids, bdia.NoGrid)
-		n.NextLogits(got, ids, bdia.NoGrid)
+		testkit.OK(t, m.NextLogits(want, ids, bdia.NoGrid))
+		testkit.OK(t, n.NextLogits(got, ids, bdia.NoGrid))
 		testkit.EqualBits(t, "logits", got, want)
 	}
 }

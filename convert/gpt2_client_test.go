@@ -63,7 +63,7 @@ func TestClientPyTorch(t *testing.T) {
 				t.Fatal(err)
 			}
 			logits, next := make([]float32, len(prompt)*c.Vocab), make([]float32, c.Vocab)
-			m.NextLogits(next, make([]int32, c.Context), bdia.NoGrid)
+			testkit.OK(t, m.NextLogits(next, make([]int32, c.Context), bdia.NoGrid))
 			be, err := cpu.New(cpu.Options{Threads: 1, ArenaBytes: planner.Peak().Total})
 			if err != nil {
 				t.Fatal(err)
@@ -76,7 +76,7 @@ func TestClientPyTorch(t *testing.T) {
 			if err := ReadGPT2(be, m, w); err != nil {
 				t.Fatal(err)
 			}
-			m.Logits(logits, model.Batch{Size: 1, Inputs: prompt}, bdia.NoGrid)
+			testkit.OK(t, m.Logits(logits, model.Batch{Size: 1, Inputs: prompt}, bdia.NoGrid))
 			var furthest, largest float64
 			for i, v := range logits {
 				want := answer.Logits[i/c.Vocab][i%c.Vocab]
@@ -88,7 +88,7 @@ func TestClientPyTorch(t *testing.T) {
 			}
 			ids := slices.Clone(prompt)
 			for range q.Steps {
-				m.NextLogits(next, ids, bdia.NoGrid)
+				testkit.OK(t, m.NextLogits(next, ids, bdia.NoGrid))
 				best := 0
 				for i, v := range next {
 					if v > next[best] {

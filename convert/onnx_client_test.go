@@ -178,7 +178,7 @@ func TestClientONNXText(t *testing.T) {
 	testkit.Clients(t)
 	be, m := onnxGPT(t, func(c *model.GPTConfig) { c.Context, c.Vocab = 64, 200 })
 	prompt := to32(ids64(4, m.Config.Vocab))
-	all, lead := continuation(m, prompt, 60)
+	all, lead := continuation(t, m, prompt, 60)
 	run := ortRun{File: clientGraph(t, t.TempDir(), "model", be, m, true), Prompt: prompt, Steps: 60, Heads: m.Config.Heads, Width: m.Config.Width / m.Config.Heads}
 	var answers []ortAnswer
 	testkit.Node(t, filepath.Join("testdata", "onnxruntime.mjs"), []ortRun{run}, &answers)

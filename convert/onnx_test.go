@@ -126,7 +126,9 @@ func gptGraph(t testing.TB, be backend.Backend, m *model.GPT, cached bool) *onnx
 // gptLogits are those of the model itself.
 func gptLogits(m *model.GPT, B int, ids []int64) []float32 {
 	dst := make([]float32, len(ids)*m.Config.Vocab)
-	m.Logits(dst, model.Batch{Size: B, Inputs: to32(ids)}, bdia.NoGrid)
+	if err := m.Logits(dst, model.Batch{Size: B, Inputs: to32(ids)}, bdia.NoGrid); err != nil {
+		panic(err)
+	}
 	return dst
 }
 

@@ -61,7 +61,7 @@ func TestClientAdapter(t *testing.T) {
 				m.MergeLoRA()
 			}
 			got := make([]float32, len(ids)*m.Config.Vocab)
-			m.Logits(got, model.Batch{Size: 1, Inputs: ids}, bdia.NoGrid)
+			testkit.OK(t, m.Logits(got, model.Batch{Size: 1, Inputs: ids}, bdia.NoGrid))
 			largest := 0.0
 			for i := range got {
 				largest = max(largest, math.Abs(float64(got[i])-want[i]))

@@ -27,7 +27,9 @@ func (d *whole) Next(dst []float32, ids []int32) error {
 	V := d.m.Config.Vocab
 	for i, id := range ids {
 		d.texts[i] = append(slices.Clip(d.texts[i]), id)
-		d.m.NextLogits(dst[i*V:(i+1)*V], d.texts[i], bdia.DefaultGrid)
+		if err := d.m.NextLogits(dst[i*V:(i+1)*V], d.texts[i], bdia.DefaultGrid); err != nil {
+			return err
+		}
 	}
 	return nil
 }

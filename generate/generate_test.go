@@ -43,7 +43,9 @@ func tokens(t *testing.T, m *model.GPT, prompt []int32, o Options) (out []int32)
 func logits(m *model.GPT, text []int32) []float32 {
 	seen := text[max(0, len(text)-m.Config.Context):]
 	all := make([]float32, len(seen)*m.Config.Vocab)
-	m.Logits(all, model.Batch{Size: 1, Inputs: seen}, bdia.DefaultGrid)
+	if err := m.Logits(all, model.Batch{Size: 1, Inputs: seen}, bdia.DefaultGrid); err != nil {
+		panic(err)
+	}
 	return all[len(all)-m.Config.Vocab:]
 }
 

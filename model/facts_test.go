@@ -124,7 +124,7 @@ func TestAdapterScale(t *testing.T) {
 	b := newBatch(c, 2)
 	logits := func(m *model.GPT) []float32 {
 		l := make([]float32, len(b.Inputs)*c.Vocab)
-		m.Logits(l, b, bdia.NoGrid)
+		testkit.OK(t, m.Logits(l, b, bdia.NoGrid))
 		return l
 	}
 	adapted := adapted(t, be, c, model.LoRAConfig{Rank: rank, Alpha: alpha, Targets: model.Targets{"all"}}, bdia.DefaultOptions())

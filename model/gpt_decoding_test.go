@@ -53,7 +53,7 @@ func TestGPTDecoding(t *testing.T) {
 					m := newModel(t, be, c, bdia.Options{Memory: bdia.Store, Grid: grid})
 					text := newBatch(c, 1).Inputs
 					want := make([]float32, c.Context*c.Vocab)
-					m.Logits(want, model.Batch{Size: 1, Inputs: text}, grid)
+					testkit.OK(t, m.Logits(want, model.Batch{Size: 1, Inputs: text}, grid))
 					mark := be.Mark()
 					for _, at := range []int{0, 1, 2, c.Context / 2, c.Context} { // tokens read at once
 						d, err := m.Decode(1, c.Context, grid)
@@ -110,7 +110,7 @@ func TestGPTDecodingReorder(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, text := range texts {
-			other.NextLogits(want, text, bdia.DefaultGrid)
+			testkit.OK(t, other.NextLogits(want, text, bdia.DefaultGrid))
 			testkit.EqualBits(t, fmt.Sprintf("hypothesis %d after %d steps", i, step+1), got[i*c.Vocab:][:c.Vocab], want)
 		}
 	}
@@ -202,7 +202,7 @@ func TestGPTDecodingLengths(t *testing.T) {
 		if err := d.Begin(from, to, got, tokens[:T]); err != nil {
 			t.Fatal(err)
 		}
-		other.NextLogits(want, tokens[:T], bdia.DefaultGrid)
+		testkit.OK(t, other.NextLogits(want, tokens[:T], bdia.DefaultGrid))
 		testkit.EqualBits(t, "beginning", got, want)
 		for i := from; i < to; i++ {
 			texts[i] = slices.Clone(tokens[:T])
@@ -230,7 +230,7 @@ func TestGPTDecodingLengths(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, text := range texts {
-			other.NextLogits(want, text, bdia.DefaultGrid)
+			testkit.OK(t, other.NextLogits(want, text, bdia.DefaultGrid))
 			testkit.EqualBits(t, fmt.Sprintf("hypothesis %d of %d tokens", i, d.At(i)), got[i*V:][:V], want)
 		}
 	}
@@ -244,14 +244,14 @@ func TestGPTDecodingAdapters(t *testing.T) {
 	m := newModel(t, be, c, bdia.DefaultOptions())
 	plain, got, want := make([]float32, c.Vocab), make([]float32, c.Vocab), make([]float32, c.Vocab)
 	text := newBatch(c, 1).Inputs[:20]
-	m.NextLogits(plain, text, bdia.NoGrid)
+	testkit.OK(t, m.NextLogits(plain, text, bdia.NoGrid))
 	if err := m.AddLoRA(model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.5, Targets: model.Targets{"all"}}); err != nil {
 		t.Fatal(err)
 	}
 	for i, p := range m.Adapters() {
 		nn.Normal(be, p, 0.3, 5, i)
 	}
-	m.NextLogits(want, text, bdia.NoGrid)
+	testkit.OK(t, m.NextLogits(want, text, bdia.NoGrid))
 	d := decode(t, m, 1, 20, bdia.NoGrid, nil, text[:12])
 	defer d.Close()
 	for _, id := range text[12:] {

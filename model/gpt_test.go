@@ -83,7 +83,7 @@ func TestLossIsThatOfLogits(t *testing.T) {
 			t.Fatal(err)
 		}
 		logits := make([]float32, len(b.Inputs)*c.Vocab)
-		m.Logits(logits, b, grid)
+		testkit.OK(t, m.Logits(logits, b, grid))
 		for i, target := range b.Targets {
 			row, total := logits[i*c.Vocab:(i+1)*c.Vocab], 0.0
 			for _, l := range row {
@@ -97,7 +97,7 @@ func TestLossIsThatOfLogits(t *testing.T) {
 		// The model is causal: logits depend on what came before only.
 		next := make([]float32, c.Vocab)
 		for n := 1; n <= c.Context; n++ {
-			m.NextLogits(next, b.Inputs[c.Context:][:n], grid) // of the second sample
+			testkit.OK(t, m.NextLogits(next, b.Inputs[c.Context:][:n], grid)) // of the second sample
 			testkit.EqualBits(t, fmt.Sprintf("logits after %d tokens", n), next, logits[(c.Context+n-1)*c.Vocab:][:c.Vocab])
 		}
 	}

@@ -77,7 +77,7 @@ func TestAdaptersAlone(t *testing.T) {
 			b := newBatch(c, 3)
 			logits := func() []float32 {
 				l := make([]float32, len(b.Inputs)*c.Vocab)
-				m.Logits(l, b, bdia.NoGrid)
+				testkit.OK(t, m.Logits(l, b, bdia.NoGrid))
 				return l
 			}
 			values := func(params []*tensor.Param) (all [][]float32) {
@@ -289,7 +289,7 @@ func TestDecodingWithAdapters(t *testing.T) {
 	m := adapted(t, be, c, model.LoRAConfig{Rank: 3, Alpha: 3, Dropout: 0.5, Targets: model.Targets{"all"}}, bdia.DefaultOptions())
 	ids := []int32{3, 1, 4, 1, 5}
 	want := make([]float32, c.Vocab)
-	m.NextLogits(want, ids, bdia.DefaultGrid)
+	testkit.OK(t, m.NextLogits(want, ids, bdia.DefaultGrid))
 	if _, err := m.MicroStep(newBatch(c, 2), trainPass, 1, newSink(be, m.Trainable())); err != nil {
 		t.Fatal(err)
 	}

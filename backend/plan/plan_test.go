@@ -66,7 +66,7 @@ func train(t *testing.T, be backend.Backend, c model.GPTConfig, opt bdia.Options
 	if err := testkit.AddTo(&sum)(m.Loss(b, opt.Grid)); err != nil {
 		t.Fatal(err)
 	}
-	m.NextLogits(make([]float32, c.Vocab), make([]int32, c.Context), opt.Grid)
+	testkit.OK(t, m.NextLogits(make([]float32, c.Vocab), make([]int32, c.Context), opt.Grid))
 }
 
 // TestPlanIsTheRun: the same code allocates the same on the planning backend as

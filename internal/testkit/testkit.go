@@ -27,6 +27,14 @@ func RepoRoot(t testing.TB) string {
 	}
 }
 
+// OK ends the test if err is not nil.
+func OK(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // SharedPath returns the path of a file in the folder of reference data that may lie beside the repository. If it is
 // absent, the test is skipped.
 func SharedPath(t testing.TB, elem ...string) string {
