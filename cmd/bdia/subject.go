@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/verify"
@@ -22,14 +20,33 @@ type subject struct {
 // sampled is a task that makes a subject: of a step of a run, with its weights in dir, or with an empty dir of random
 // samples, with initial weights. One stack of an encoder-decoder is checked.
 type sampled interface {
-	subject(s subject, step int, dir string, encoder bool) (subject, error)
+	subject(step int, dir string, encoder bool) (subject, error)
 }
 
-// subjectFor is the subject of a task (see sampled).
-func subjectFor(t train.Task, step int, dir string, encoder bool) (subject, error) {
-	c := t.Common()
-	check := verify.Check{Method: c.Method, Device: c.Engine, Pass: backend.Pass{Seed: c.Loop.Seed, Step: step}}
-	return viewOf(t).(sampled).subject(subject{Check: check}, step, dir, encoder)
+func (v textView) subject(step int, dir string, _ bool) (subject, error) {
+	c, err := v.Check(step, dir)
+	return subject{Check: c}, err
+}
+
+func (v tuneView) subject(step int, dir string, _ bool) (subject, error) {
+	c, err := v.Check(step, dir)
+	return subject{Check: c}, err
+}
+
+func (v translationView) subject(step int, dir string, encoder bool) (subject, error) {
+	c, err := v.Check(step, dir, encoder)
+	return subject{Check: c}, err
+}
+
+func (v imageView) subject(step int, dir string, _ bool) (subject, error) {
+	c, err := v.Check(step, dir)
+	s := subject{Check: c, twoStream: v.Settings.ViT.TwoStream}
+	if err != nil || s.twoStream {
+		return s, err
+	}
+	beside, err := v.CheckTwoStream(step, dir)
+	s.beside = &subject{Check: beside, twoStream: true}
+	return s, err
 }
 
 // subjectOfRun is a run's trained model on its next batch, or the first micro-batch of it.
@@ -40,14 +57,13 @@ func subjectOfRun(ctx context.Context, r *train.Run, encoder bool) (subject, err
 	if err := r.Task.Open(ctx, nil); err != nil {
 		return subject{}, err
 	}
-	return subjectFor(r.Task, r.State.Step+1, r.Dir, encoder)
+	return viewOf(r.Task).(sampled).subject(r.State.Step+1, r.Dir, encoder)
 }
 
 // freshSubject is a new model on random tokens or images.
-func freshSubject(t train.Task, encoder bool) (subject, error) { return subjectFor(t, 1, "", encoder) }
-
-// stored is the method of a model that keeps all states, on grid.
-func stored(grid bdia.Grid) bdia.Options { return bdia.Options{Memory: bdia.Store, Grid: grid} }
+func freshSubject(t train.Task, encoder bool) (subject, error) {
+	return viewOf(t).(sampled).subject(1, "", encoder)
+}
 
 // check compares the reverse walk with stored activations.
 func (s subject) check(fault verify.Fault) (*verify.Report, error) {
