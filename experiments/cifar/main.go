@@ -24,6 +24,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
+	"github.com/bdia-go/bdia/experiments/internal/runs"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/model"
@@ -123,26 +124,13 @@ func compare(ctx context.Context, cfg trainimages.Config, names []string, seeds 
 
 // run trains in dir, goes on with what is there, or reads what is complete.
 func run(ctx context.Context, dir string, cfg trainimages.Config) (m measures, accuracy []metric.Point, planned backend.Usage, err error) {
-	r, err := train.Create(ctx, dir, trainimages.New(cfg), nil)
-	if errors.Is(err, train.ErrExists) {
-		r, err = train.Open(dir)
-	}
+	r, err := runs.Finished(ctx, dir, trainimages.New(cfg), &quiet{name: filepath.Base(dir)})
 	if err != nil {
 		return m, nil, planned, err
 	}
 	defer r.Close()
 	if planned, err = train.Plan(r.Task.(train.Synthetic)); err != nil {
 		return m, nil, planned, err
-	}
-	if !r.Done() {
-		r.Figure = plot.Run
-		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir)})
-		if err == nil && sum.Interrupted {
-			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)
-		}
-		if err != nil {
-			return m, nil, planned, err
-		}
 	}
 	all, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	if err != nil {

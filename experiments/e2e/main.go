@@ -31,7 +31,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/metric/plot"
+	"github.com/bdia-go/bdia/experiments/internal/runs"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/text"
 	"github.com/bdia-go/bdia/train/tune"
@@ -255,25 +255,7 @@ func sizeText(pairs int) string {
 
 // trained trains in dir, goes on with what is there, or opens what is complete.
 func trained(ctx context.Context, dir string, t train.Task) (*train.Run, error) {
-	r, err := train.Create(ctx, dir, t, nil)
-	if errors.Is(err, train.ErrExists) {
-		r, err = train.Open(dir)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if !r.Done() {
-		r.Figure = plot.Run
-		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir), began: time.Now()})
-		if err == nil && sum.Interrupted {
-			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)
-		}
-		if err != nil {
-			r.Close()
-			return nil, err
-		}
-	}
-	return r, nil
+	return runs.Finished(ctx, dir, t, &quiet{name: filepath.Base(dir), began: time.Now()})
 }
 
 // quiet tells about evaluations only, on standard error.

@@ -23,6 +23,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
+	"github.com/bdia-go/bdia/experiments/internal/runs"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/metric/plot"
 	"github.com/bdia-go/bdia/train"
@@ -111,24 +112,11 @@ func run(ctx context.Context, dir string, cfg text.Config) ([]metric.Series, bac
 	if err != nil {
 		return nil, planned, err
 	}
-	r, err := train.Create(ctx, dir, text.New(cfg), nil)
-	if errors.Is(err, train.ErrExists) {
-		r, err = train.Open(dir)
-	}
+	r, err := runs.Finished(ctx, dir, text.New(cfg), &quiet{name: filepath.Base(dir)})
 	if err != nil {
 		return nil, planned, err
 	}
 	defer r.Close()
-	if !r.Done() {
-		r.Figure = plot.Run
-		sum, err := r.Train(ctx, &quiet{name: filepath.Base(dir)})
-		if err == nil && sum.Interrupted {
-			err = fmt.Errorf("stopped after step %d and saved; run again to go on", sum.Steps)
-		}
-		if err != nil {
-			return nil, planned, err
-		}
-	}
 	series, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	return series, planned, err
 }
