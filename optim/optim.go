@@ -70,7 +70,19 @@ func (c Config) Validate() error {
 }
 
 // Maker makes an optimiser for a set of parameters: AdamW, SETAdam, SGD and Config
-// are Makers, and so is a type of your own.
+// are Makers, and so is a type of your own. For example, of an optimiser with one
+// tensor of state for each parameter:
+//
+//	func (maker) New(be backend.Backend, params []*tensor.Param) (optim.Optimizer, error) {
+//		o := &momentum{be: be, of: map[*tensor.Param]tensor.Tensor{}}
+//		for _, p := range params {
+//			m := be.Alloc(backend.Optimiser, tensor.F32, p.Value.Shape)
+//			be.Zero(m)
+//			o.of[p] = m
+//			o.moments = append(o.moments, optim.Moment{Name: p.Name + ".m", Value: m})
+//		}
+//		return o, nil
+//	}
 type Maker interface {
 	// New allocates the optimiser's state on be, cleared.
 	New(be backend.Backend, params []*tensor.Param) (Optimizer, error)
@@ -79,7 +91,8 @@ type Maker interface {
 // Optimizer updates parameters from their gradients.
 type Optimizer interface {
 	// Update applies step number step (1, 2, ...) at learning rate lr to params, from
-	// their Grad. Params are all that the optimiser was made for, or some of them.
+	// their Grad, which it may overwrite. Params are all that the optimiser was made for,
+	// or some of them.
 	Update(params []*tensor.Param, step int, lr float64)
 	// Moments lists the state in a fixed order, for checkpoints.
 	Moments() []Moment
@@ -94,7 +107,7 @@ type Described interface {
 
 // Moment is one tensor of the optimiser's state, for checkpoints.
 type Moment struct {
-	Name  string // of the parameter, with a suffix such as .m, .v, .m.absmax or .v.absmax
+	Name  string // unique: of the parameter, with a suffix such as .m, .v, .m.absmax or .v.absmax
 	Value tensor.Tensor
 }
 
