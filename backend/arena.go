@@ -78,7 +78,7 @@ type ArenaError struct {
 
 // Error says what did not fit.
 func (e *ArenaError) Error() string {
-	return fmt.Sprintf("backend: %s %v needs %d bytes, past the planned %d", e.Component, e.Shape, e.Need, e.Planned)
+	return fmt.Sprintf("backend: %s %v needs %d bytes, past the planned %d; rehearse the largest use on the plan", e.Component, e.Shape, e.Need, e.Planned)
 }
 
 // Alloc returns fresh memory. Its contents are unspecified. It panics with an ArenaError when the arena is full: it is

@@ -23,7 +23,10 @@ type Sliding struct {
 // NewSliding returns the first maxWindows windows, or for 0 all. A stride beyond the
 // context is an error, and a set of fewer than two tokens is ErrTooShort.
 func NewSliding(tokens Tokens, context, stride, maxWindows int) (*Sliding, error) {
-	if context < 1 || stride < 1 || stride > context {
+	if context < 1 {
+		return nil, fmt.Errorf("data: windows of a context of %d tokens: give 1 or more", context)
+	}
+	if stride < 1 || stride > context {
 		return nil, fmt.Errorf("data: windows that begin every %d tokens in a context of %d: give a stride of 1 to %d", stride, context, context)
 	}
 	if maxWindows < 0 {

@@ -2,6 +2,7 @@ package data
 
 import (
 	"errors"
+	"strings"
 	"testing"
 )
 
@@ -57,6 +58,9 @@ func TestSlidingErrors(t *testing.T) {
 		if _, err := NewSliding(positions(t, 9), 4, stride, 0); err == nil {
 			t.Errorf("stride %d is taken", stride)
 		}
+	}
+	if _, err := NewSliding(positions(t, 9), 0, 0, 0); err == nil || !strings.Contains(err.Error(), "context of 0") {
+		t.Errorf("a context of 0: %v", err)
 	}
 	if _, err := NewSliding(positions(t, 9), 4, 2, -1); err == nil {
 		t.Error("-1 windows are taken")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -97,6 +98,9 @@ func TestNothingGiven(t *testing.T) {
 		if _, err = r.Train(t.Context(), nil); err == nil || !strings.Contains(err.Error(), strings.TrimSpace(want)) {
 			t.Errorf("%s: %v", want, err)
 		}
+	}
+	if _, err := (Pretrained{Folder: &hub.Folder{}, Source: s, HeldOut: s}).Start("", ownOptions()); err == nil || !strings.Contains(err.Error(), "set Batches") {
+		t.Errorf("an evaluation on no batches: %v", err)
 	}
 	defer func() {
 		if said, ok := recover().(string); !ok || !strings.Contains(said, "context.Background()") {

@@ -2,6 +2,7 @@ package train
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/bdia-go/bdia"
@@ -31,6 +32,9 @@ type Pretrained struct {
 func (p Pretrained) Start(dir string, o Options) (*Run, error) {
 	if p.Folder == nil || p.Source == nil {
 		return nil, errors.New("train: Pretrained needs a Folder and a Source")
+	}
+	if p.HeldOut != nil && p.Batches < 1 {
+		return nil, fmt.Errorf("train: Pretrained evaluates on %d batches of HeldOut; set Batches to 1 or more", p.Batches)
 	}
 	return Start(dir, func(be backend.Backend) (Learner, error) { return p.learner(be, o.Method) }, o)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Options are what a run or a session of your own Learner is made with.
+// Options are what a run or a session of your own Learner is made with. Begin with DefaultCommon.
 type Options struct {
 	Common
 	// Maker makes an optimiser of your own; nil: the one that Optimizer names.

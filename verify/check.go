@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"fmt"
+
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 )
@@ -9,11 +11,11 @@ import (
 // For example, of a language model that is stored in a folder:
 //
 //	c := verify.Check{Method: bdia.DefaultOptions(), Pass: backend.Pass{Seed: 1, Step: 1}, Make: func(be backend.Backend) (verify.Subject, func() error, error) {
-//		m, err := model.NewGPT(be, config, bdia.Options{Memory: bdia.Store, Grid: bdia.DefaultGrid})
+//		m, err := folder.NewGPT(be, bdia.Options{Memory: bdia.Store, Grid: bdia.DefaultGrid})
 //		if err != nil {
 //			return verify.Subject{}, nil, err
 //		}
-//		return verify.OfGPT(m, batch), func() error { return hub.LoadGPT(be, m, dir) }, nil
+//		return verify.OfGPT(m, batch), func() error { return hub.LoadGPT(be, m, folder.Weights) }, nil
 //	}}
 //	report, err := c.Run(verify.NoFault)
 type Check struct {
@@ -27,6 +29,9 @@ type Check struct {
 
 // Run compares the reverse walk with stored activations (see the function Run).
 func (c Check) Run(fault Fault) (r *Report, err error) {
+	if c.Make == nil {
+		return nil, fmt.Errorf("verify: %w: a Check without Make", ErrOptions)
+	}
 	u, err := Plan(c.blank, c.Method, c.Device)
 	if err != nil {
 		return nil, err
@@ -40,6 +45,9 @@ func (c Check) Run(fault Fault) (r *Report, err error) {
 
 // Drift reports how the error of a reverse walk without a grid grows (see the function Drift).
 func (c Check) Drift(report func(k int, rms, largest float64)) error {
+	if c.Make == nil {
+		return fmt.Errorf("verify: %w: a Check without Make", ErrOptions)
+	}
 	u, err := PlanDrift(c.blank, c.Method.Gamma, c.Device)
 	if err != nil {
 		return err

@@ -311,6 +311,17 @@ func TestOwnBlockFault(t *testing.T) {
 	}
 }
 
+// TestNoMake: a Check without a model says so.
+func TestNoMake(t *testing.T) {
+	t.Parallel()
+	if _, err := (Check{Method: bdia.DefaultOptions()}).Run(NoFault); !errors.Is(err, ErrOptions) {
+		t.Errorf("error %v, want ErrOptions", err)
+	}
+	if err := (Check{}).Drift(nil); !errors.Is(err, ErrOptions) {
+		t.Errorf("drift: error %v, want ErrOptions", err)
+	}
+}
+
 // TestRange: states past the exactness limit end the check with an error.
 func TestRange(t *testing.T) {
 	t.Parallel()
