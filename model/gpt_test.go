@@ -236,3 +236,19 @@ func TestStepsDoNotAllocate(t *testing.T) {
 		}
 	}
 }
+
+// TestCountLosses: targets of backend.Ignore have no loss; every image has one.
+func TestCountLosses(t *testing.T) {
+	t.Parallel()
+	b, p := model.NewBatch(2, 3), model.NewPairBatch(2, 3, 4)
+	b.Targets[1], p.Target[0], p.Target[7] = backend.Ignore, backend.Ignore, backend.Ignore
+	if n := new(model.GPT).CountLosses(b); n != 5 {
+		t.Errorf("%d losses of tokens, want 5", n)
+	}
+	if n := new(model.Seq2Seq).CountLosses(p); n != 6 {
+		t.Errorf("%d losses of pairs, want 6", n)
+	}
+	if n := new(model.ViT).CountLosses(model.ImageBatch{Size: 3}); n != 3 {
+		t.Errorf("%d losses of images, want 3", n)
+	}
+}
