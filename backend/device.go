@@ -106,7 +106,7 @@ func Open(o Options, bytes int64) (Device, error) {
 	return d.Open(o, bytes)
 }
 
-// Fit opens a device whose arena is exactly as large as a program needs. It runs
+// Fit opens a device with an arena exactly as large as a program needs. It runs
 // build on a plan, then rehearse (which may be nil), opens a device of the peak that
 // they came to, and runs build again, on the device.
 //

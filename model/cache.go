@@ -118,7 +118,7 @@ func (c *KVCache) reorder(parents []int32) {
 	}
 }
 
-// inPlace reports whether each hypothesis goes on from where it is itself.
+// inPlace reports whether each hypothesis is its own parent.
 func inPlace(parents []int32) bool {
 	for i, p := range parents {
 		if int(p) != i {

@@ -273,8 +273,8 @@ func (m *ViT) check(b ImageBatch, targets bool) error {
 	return nil
 }
 
-// upload brings images to the device, cut into patches: each one by channel, row
-// and column, those of an image by row and column.
+// upload brings images to the device, cut into patches. The patches of an image are in the order of their rows and
+// columns, and the pixels of a patch by channel, row and column.
 func (m *ViT) upload(b ImageBatch) (patches, ids tensor.Tensor) {
 	c := m.Config
 	I, P, side := c.Image, c.Patch, c.Image/c.Patch
