@@ -2,6 +2,7 @@ package model
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 
@@ -70,6 +71,9 @@ func NewGPTWith(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k 
 	if err := c.validateOutside(); err != nil {
 		return nil, err
 	}
+	if block == nil {
+		return nil, errors.New("model: NewGPTWith without a function that makes the blocks")
+	}
 	return newGPT(be, c, opt, block)
 }
 
@@ -77,7 +81,11 @@ func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k int)
 	m := &GPT{Config: c, gptParts: &gptParts{be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}}
 	m.embedding = nn.NewEmbedding(be, c.Vocab, c.Context, c.Width)
 	for k := range c.Layers {
-		m.blocks = append(m.blocks, block(k))
+		b := block(k)
+		if b == nil {
+			return nil, fmt.Errorf("model: block %d is nil", k)
+		}
+		m.blocks = append(m.blocks, b)
 	}
 	tied := m.embedding.Token
 	if c.Untied {

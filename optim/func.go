@@ -1,6 +1,8 @@
 package optim
 
 import (
+	"errors"
+
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -18,6 +20,9 @@ type Func func(be backend.Backend, params []*tensor.Param, step int, lr float64)
 
 // New makes an Optimizer that calls f.
 func (f Func) New(be backend.Backend, _ []*tensor.Param) (Optimizer, error) {
+	if f == nil {
+		return nil, errors.New("optim: a Func that is nil")
+	}
 	return stateless{be, f}, nil
 }
 
