@@ -3,6 +3,7 @@ package train
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -61,6 +64,60 @@ func TestSourceMiscounts(t *testing.T) {
 			if _, _, err := Measure(m, lying{honest, more}, 1, bdia.DefaultGrid).Evaluate(t.Context(), false); errors.Is(err, model.ErrBatch) != (more != 0) {
 				t.Errorf("evaluation with %+d losses: %v", more, err)
 			}
+		}
+	}
+}
+
+// namesakes is an optimiser with two moments of one name.
+type namesakes struct{ optim.Func }
+
+func (n namesakes) New(be backend.Backend, params []*tensor.Param) (optim.Optimizer, error) {
+	o, err := n.Func.New(be, params)
+	return twoMoments{o}, err
+}
+
+type twoMoments struct{ optim.Optimizer }
+
+func (twoMoments) Moments() []optim.Moment { return []optim.Moment{{Name: "m"}, {Name: "m"}} }
+
+// TestOwnMistakes: names that a checkpoint could not keep, and blocks, sinks and optimisers that are nil, fail before the
+// first step.
+func TestOwnMistakes(t *testing.T) {
+	t.Parallel()
+	idle := optim.Func(func(backend.Backend, []*tensor.Param, int, float64) {})
+	same := func(be backend.Backend) func(int) bdia.Block {
+		return func(int) bdia.Block {
+			return nn.NewBlock(be, "same.", 0, nn.BlockConfig{Width: 24, Heads: 2, MLP: 96})
+		}
+	}
+	for want, tc := range map[string]struct {
+		o      func(*Options)
+		blocks func(backend.Backend) func(int) bdia.Block
+	}{
+		"two parameters":   {blocks: same},
+		"two moments":      {o: func(o *Options) { o.Maker = namesakes{idle} }},
+		"a Func that is":   {o: func(o *Options) { o.Maker = optim.Func(nil) }},
+		"no sink":          {o: func(o *Options) { o.Through = func(backend.Backend, Sink) Sink { return nil } }},
+		"block 0 is nil":   {blocks: func(backend.Backend) func(int) bdia.Block { return func(int) bdia.Block { return nil } }},
+		"makes the blocks": {blocks: func(backend.Backend) func(int) bdia.Block { return nil }},
+	} {
+		o := ownOptions()
+		if tc.o != nil {
+			tc.o(&o)
+		}
+		build := ownLearner
+		if tc.blocks != nil {
+			build = func(be backend.Backend) (Learner, error) {
+				m, err := model.NewGPTWith(be, ownModel(), bdia.DefaultOptions(), tc.blocks(be))
+				return Learn(m, ownSource{T: 8, samples: 6, vocab: 13}), err
+			}
+		}
+		r, err := Start(filepath.Join(t.TempDir(), "run"), build, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum, err := r.Train(t.Context(), nil); err == nil || !strings.Contains(err.Error(), want) || sum.Steps != 0 {
+			t.Errorf("%s: %v after %d steps", want, err, sum.Steps)
 		}
 	}
 }

@@ -155,6 +155,9 @@ func momentType(m optim.Moment) safetensors.DType {
 // load fills the session from the run's latest checkpoint, or as a run begins if it has
 // none yet.
 func (r *Run) load(s *Session) error {
+	if err := named(s); err != nil && r.Dir != "" {
+		return err
+	}
 	if r.State.Step == 0 {
 		if err := s.Init(); err != nil || r.Dir == "" {
 			return err
@@ -173,6 +176,25 @@ func (r *Run) load(s *Session) error {
 		}
 	}
 	return r.loadOptimizer(s)
+}
+
+// named fails if two parameters, or two moments, have one name: a checkpoint could not keep both.
+func named(s *Session) error {
+	seen := map[string]*tensor.Param{}
+	for _, p := range s.Params() {
+		if other, ok := seen[p.Name]; ok && other != p {
+			return fmt.Errorf("train: %w: two parameters are named %q; give each a name of its own", ErrCombination, p.Name)
+		}
+		seen[p.Name] = p
+	}
+	moments := map[string]bool{}
+	for _, m := range s.Optimizer.Moments() {
+		if moments[m.Name] {
+			return fmt.Errorf("train: %w: two moments of the optimiser are named %q; give each a name of its own", ErrCombination, m.Name)
+		}
+		moments[m.Name] = true
+	}
+	return nil
 }
 
 // loadOptimizer fills the optimiser from the run's latest checkpoint.

@@ -66,7 +66,9 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 		s.sink = Clip(be, l.Trainable(), o.Loop.Clip, s.sink)
 	}
 	if o.Through != nil {
-		s.sink = o.Through(be, s.sink)
+		if s.sink = o.Through(be, s.sink); s.sink == nil {
+			return nil, fmt.Errorf("train: %w: Through returned no sink", ErrCombination)
+		}
 	}
 	if !o.updatesNow() {
 		s.sink = Accumulate(be, l.Trainable(), o.Loop.microBatches(), s.sink)
