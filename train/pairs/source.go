@@ -202,12 +202,24 @@ func (p *Sets) Batch(c DataConfig, seed uint64, step int, dst *pairs.Batch) erro
 	return b.Fill(step, 0, s.B, dst)
 }
 
+// Open does nothing: the sets are open after Map.
+func (p *Sets) Open(context.Context, train.Progress) error { return nil }
+
 // Sequential returns the batches in which a part is evaluated; nil if it is empty.
 func (p *Sets) Sequential(c DataConfig, part pairs.Part) (*pairs.Sequential, error) {
 	if p.sets[part] == nil {
 		return nil, nil
 	}
 	return pairs.NewSequential(p.sets[part], c.BatchTokens, p.Special)
+}
+
+// Evaluated returns the batches of the pairs that a run is evaluated on: those of validation and, if training is set,
+// of training too. A part that is empty or not wanted is nil.
+func (p *Sets) Evaluated(c DataConfig, training bool) (val, trained *pairs.Sequential, err error) {
+	if val, err = p.Sequential(c, pairs.Val); err == nil && training {
+		trained, err = p.Sequential(c, pairs.Train)
+	}
+	return val, trained, err
 }
 
 // Batches are the batches of steps.

@@ -103,9 +103,6 @@ func (t *Task) Reopen(dir string) (err error) {
 	return t.Map(dir)
 }
 
-// Open does nothing: the sets are open.
-func (t *Task) Open(context.Context, train.Progress) error { return nil }
-
 // Save writes the tokenizers' files.
 func (t *Task) Save(dir string) error { return hub.SaveTokenizers(dir, t.Source, t.Target) }
 
@@ -138,11 +135,6 @@ func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
 		return nil, err
 	}
 	l.sets = &t.Sets
-	if l.val, err = t.Part(pairs.Val); err != nil {
-		return nil, err
-	}
-	if c.Loop.EvalTrain {
-		l.training, err = t.Part(pairs.Train)
-	}
+	l.val, l.training, err = t.Evaluated(c.Pairs, c.Loop.EvalTrain)
 	return l, err
 }

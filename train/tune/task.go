@@ -151,9 +151,6 @@ func (t *Task) tokenizerOf(dir string) error {
 	return t.Settings.Tune.Belongs(tok, t.Settings.Model, dir)
 }
 
-// Open does nothing: the sets are open.
-func (t *Task) Open(context.Context, train.Progress) error { return nil }
-
 // Save writes the tokenizer's files.
 func (t *Task) Save(dir string) error { return t.Source.Save(dir) }
 
@@ -179,12 +176,7 @@ func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
 		return nil, err
 	}
 	l.sets, l.End = &t.Sets, tokenizer.EndID(t.Source)
-	if l.val, err = t.Part(pairs.Val); err != nil {
-		return nil, err
-	}
-	if c.Loop.EvalTrain {
-		l.training, err = t.Part(pairs.Train)
-	}
+	l.val, l.training, err = t.Evaluated(c.Pairs, c.Loop.EvalTrain)
 	return l, err
 }
 
