@@ -1,9 +1,7 @@
 package main
 
 import (
-	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,38 +27,31 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 	defer func() { err = w.close(err) }()
 	p := cli.NewProgress(cmd.ErrOrStderr())
 	defer p.Clear()
-	for began := time.Now(); ; {
-		lines, err := in.next()
-		if err == io.EOF {
-			w.report(cmd.ErrOrStderr())
-			return nil
+	began := time.Now()
+	err = in.chunks(c.o.batch, func(lines []string) error {
+		prompts := make([]*generate.Prompt, len(lines))
+		for i, line := range lines {
+			prompts[i] = c.Read(w.lines+1+i, line)
 		}
-		if err != nil {
+		if err := c.Continue(cmd.Context(), prompts, nil); err != nil {
 			return err
 		}
-		for some := range slices.Chunk(lines, c.o.batch) {
-			var all, open []*generate.Prompt
-			for i, line := range some {
-				r := c.Read(w.lines+1+i, line)
-				if all = append(all, r); r.Note == "" {
-					open = append(open, r)
-				}
-			}
-			if err := c.Continue(cmd.Context(), open, func([]byte) error { return nil }); err != nil {
+		p.Clear()
+		for _, r := range prompts {
+			if err := c.write(w, r); err != nil {
 				return err
 			}
-			p.Clear()
-			for _, r := range all {
-				if err := c.write(w, r); err != nil {
-					return err
-				}
-			}
-			if err := w.out.Flush(); err != nil {
-				return err
-			}
-			p.Lines("continued", "prompts", w.lines, in.total, began)
 		}
+		if err := w.out.Flush(); err != nil {
+			return err
+		}
+		p.Lines("continued", "prompts", w.lines, in.total, began)
+		return nil
+	})
+	if err == nil {
+		w.report(cmd.ErrOrStderr())
 	}
+	return err
 }
 
 // longest returns the tokens of the longest line, at most the context, or the context if
@@ -75,18 +66,13 @@ func (c *continuer) longest(in *lineInput) (int, error) {
 	}
 	defer f.Close()
 	longest := 1
-	for again := newLines(in.name, f); ; {
-		lines, err := again.next()
-		if err == io.EOF {
-			return longest, nil
-		}
-		if err != nil {
-			return 0, err
-		}
+	err = newLines(in.name, f).chunks(c.o.batch, func(lines []string) error {
 		for _, line := range lines {
 			longest = max(longest, min(len(c.Read(0, line).PromptIDs), c.cfg.Context))
 		}
-	}
+		return nil
+	})
+	return longest, err
 }
 
 // write writes r as lines.

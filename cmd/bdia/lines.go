@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -95,18 +96,31 @@ func (in *lineInput) next() ([]string, error) {
 	return lines, nil
 }
 
-// rest reads all lines that follow.
-func (in *lineInput) rest() (all []string, err error) {
+// chunks calls do with the lines as they arrive, up to n at a time, until the end.
+func (in *lineInput) chunks(n int, do func(lines []string) error) error {
 	for {
 		lines, err := in.next()
 		if err == io.EOF {
-			return all, nil
+			return nil
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		all = append(all, lines...)
+		for some := range slices.Chunk(lines, n) {
+			if err := do(some); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// rest reads all lines that follow.
+func (in *lineInput) rest() (all []string, err error) {
+	err = in.chunks(textfile.MaxLine, func(lines []string) error {
+		all = append(all, lines...)
+		return nil
+	})
+	return all, err
 }
 
 // wrong says where reading failed. The end is no failure.
@@ -118,28 +132,4 @@ func (in *lineInput) wrong(err error) error {
 		err = errors.New("it is longer than 1 MiB; put a sentence on a line")
 	}
 	return fmt.Errorf("%s: line %d: %w", in.name, in.text.Lines()+1, err)
-}
-
-// untilDone is a reader that does not wait past the end of ctx.
-type untilDone struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (u untilDone) Read(b []byte) (int, error) {
-	type result struct {
-		n   int
-		err error
-	}
-	own, done := make([]byte, len(b)), make(chan result, 1) // b is the caller's again when ctx ends
-	go func() {
-		n, err := u.r.Read(own)
-		done <- result{n, err}
-	}()
-	select {
-	case <-u.ctx.Done():
-		return 0, u.ctx.Err()
-	case r := <-done:
-		return copy(b, own[:r.n]), r.err
-	}
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -105,34 +103,27 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 		}
 	}()
 	defer p.Clear()
-	for began := time.Now(); ; {
-		lines, err := in.next()
-		if err == io.EOF {
-			w.report(cmd.ErrOrStderr())
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		for some := range slices.Chunk(lines, linesAtOnce) {
-			results, stopped := t.Lines(cmd.Context(), in.name, w.lines+1, some, func(n int) { p.Lines("translated", "sentences", w.lines+n, in.total, began) })
-			p.Clear()
-			for _, r := range results {
-				texts, scores := make([]string, len(r.Translations)), make([]float64, len(r.Translations))
-				for i, t := range r.Translations {
-					texts[i], scores[i] = t.Text, t.Score
-				}
-				if err := w.add(r.Note, texts, scores, r); err != nil {
-					return err
-				}
+	began := time.Now()
+	err = in.chunks(linesAtOnce, func(lines []string) error {
+		results, stopped := t.Lines(cmd.Context(), in.name, w.lines+1, lines, func(n int) { p.Lines("translated", "sentences", w.lines+n, in.total, began) })
+		p.Clear()
+		for _, r := range results {
+			texts, scores := make([]string, len(r.Translations)), make([]float64, len(r.Translations))
+			for i, t := range r.Translations {
+				texts[i], scores[i] = t.Text, t.Score
 			}
-			if err := w.out.Flush(); err != nil {
+			if err := w.add(r.Note, texts, scores, r); err != nil {
 				return err
 			}
-			written = w.lines
-			if stopped != nil {
-				return stopped
-			}
 		}
+		if err := w.out.Flush(); err != nil {
+			return err
+		}
+		written = w.lines
+		return stopped
+	})
+	if err == nil {
+		w.report(cmd.ErrOrStderr())
 	}
+	return err
 }
