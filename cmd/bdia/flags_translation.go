@@ -17,6 +17,7 @@ func translationGroups(c *pairs.Config) []group {
 			f.StringVar(&d.Source, "data", d.Source, "a .tsv, .csv or .jsonl `file` of both, instead")
 			f.StringVar(&d.ValSource, "val-source", d.ValSource, "`file` of sentences for validation")
 			f.StringVar(&d.ValTarget, "val-target", d.ValTarget, "`file` of their translations")
+			f.StringVar(&c.From.Dir, "from", c.From.Dir, "`folder` of the model that the run starts from")
 			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "char, bpe, or a `folder` of one")
 			f.IntVar(&d.BPEVocab, "bpe-vocab", d.BPEVocab, "vocabulary of --tokenizer bpe")
 		}},

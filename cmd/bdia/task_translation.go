@@ -35,6 +35,11 @@ func (v translationView) expand(o overrides) error {
 	if name := o["source"]; name != "" && c.Pairs.Target == "" && !o.has("target") && !o.has("format") && !isPairs(name) {
 		return cli.Usage(fmt.Errorf("--source %s is one side of the translations; name the other with --target, or a table of both with --data", name))
 	}
+	if dir, ok := o["from"]; ok {
+		if err := c.StartFrom(dir); err != nil {
+			return err
+		}
+	}
 	m := &c.Seq2Seq
 	if err := expandPreset(o, v.Name(), m, model.Seq2SeqPreset); err != nil {
 		return err
@@ -54,7 +59,7 @@ func (v translationView) needData() error {
 
 func (v translationView) paths() []*string {
 	d := &v.Settings.Pairs
-	return []*string{&d.Source, &d.Target, &d.ValSource, &d.ValTarget}
+	return []*string{&d.Source, &d.Target, &d.ValSource, &d.ValTarget, &v.Settings.From.Dir}
 }
 
 func (v translationView) model() string {

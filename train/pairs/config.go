@@ -16,6 +16,7 @@ import (
 type Config struct {
 	Pairs        DataConfig          `yaml:"pairs,omitzero"`
 	Seq2Seq      model.Seq2SeqConfig `yaml:"seq2seq,omitzero"`
+	From         From                `yaml:"from,omitzero"` // what it starts from; zero: from nothing
 	train.Common `yaml:",inline"`
 }
 

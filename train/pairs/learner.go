@@ -37,11 +37,6 @@ func newTranslation(be backend.Backend, cfg Config, batches Source) (*translatio
 	return &translation{Seq2Seq: m, be: be, cfg: cfg, batches: batches, buffer: pairs.NewBatch(pairs.Capacity{})}, nil
 }
 
-func (t *translation) Initialise(seed uint64) error {
-	t.Init(seed)
-	return nil
-}
-
 // Size returns the size of a step's batch; a loss is a target's.
 func (t *translation) Size(step int) (samples, losses int, err error) {
 	s, err := t.batches.Shape(step)

@@ -3,6 +3,7 @@
 package pairs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,14 +65,16 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if c.Pairs.Source == "" {
 		return fmt.Errorf("train: %w", ErrNoPairs)
 	}
-	if err := c.Pairs.Absolute(); err != nil {
+	if err := cmp.Or(c.From.identify(progress), c.Pairs.Absolute()); err != nil {
 		return err
 	}
 	if err := t.makeTokenizers(ctx, c.Pairs, progress); err != nil {
 		return err
 	}
+	if err := t.adoptVocabularies(); err != nil {
+		return err
+	}
 	m := &c.Seq2Seq
-	m.SourceVocab, m.TargetVocab = t.Source.VocabSize()+hub.SpecialTokens, t.Target.VocabSize()+hub.SpecialTokens
 	m.Shared = m.Shared && !c.Pairs.Separate
 	if err := m.Validate(); err != nil {
 		return err

@@ -1,0 +1,47 @@
+package main
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestTranslationGoesOn: a run that starts from a trained translator begins with its weights and its vocabulary: the
+// first loss is a trained one, and after a step of no learning the translations are the same.
+func TestTranslationGoesOn(t *testing.T) {
+	t.Parallel()
+	from, tmp := translatorRun(t), t.TempDir()
+	source, target := bilingual(40)
+	paths := []string{filepath.Join(tmp, "more.en"), filepath.Join(tmp, "more.fr")}
+	for i, text := range []string{source, target} {
+		if err := os.WriteFile(paths[i], []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := filepath.Join(tmp, "run")
+	got := mustCall(t, "train", "translation", "--from", from, "--source", paths[0], "--target", paths[1], "--val-source", paths[0], "--val-target", paths[1],
+		"--keep-duplicates", "--batch-tokens", "256", "--steps", "1", "--lr", "1e-30", "--threads", "1", "--out", dir, "--json")
+	var sum struct {
+		First float64 `json:"first_val_loss"`
+	}
+	if err := json.Unmarshal([]byte(got.out), &sum); err != nil {
+		t.Fatal(err)
+	}
+	if untrained := math.Log(10); !(sum.First < untrained/1.5) {
+		t.Errorf("the run begins with a loss of %v; ten words give %v untrained", sum.First, untrained)
+	}
+	if !strings.Contains(got.err, "Starting from "+from) {
+		t.Errorf("not told where the model is from: %s", got.err)
+	}
+	sentence := "one two three"
+	if a, b := mustCall(t, "translate", from, sentence), mustCall(t, "translate", dir, sentence); a.out != b.out {
+		t.Errorf("translations %q and %q", a.out, b.out)
+	}
+	bad := call("train", "translation", "--from", from, "--tokenizer", "bpe", "--bpe-vocab", "300", "--source", paths[0], "--target", paths[1], "--out", filepath.Join(tmp, "bad"))
+	if bad.code != 1 || !strings.Contains(bad.err, "do not belong together") {
+		t.Errorf("another vocabulary: exit %d, %s", bad.code, bad.err)
+	}
+}
