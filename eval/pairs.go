@@ -31,13 +31,7 @@ func PairBatch(b *pairs.Batch) model.PairBatch {
 // batches, so that short and long sentences take part. The batches overwrite buf. It
 // stops with the first error of do or of ctx.
 func EachPairBatch(ctx context.Context, set *pairs.Sequential, most int, buf *pairs.Batch, do func(*pairs.Batch) error) error {
-	total, n := 0, set.Len()
-	for k := range set.Len() {
-		total += set.Shape(k).B
-	}
-	if most > 0 && most < total {
-		n = max(1, (n*most+total-1)/total)
-	}
+	n := PairBatches(set, most)
 	for i := range n {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -51,4 +45,16 @@ func EachPairBatch(ctx context.Context, set *pairs.Sequential, most int, buf *pa
 		}
 	}
 	return nil
+}
+
+// PairBatches is how many batches EachPairBatch takes for about most pairs of set (0: all).
+func PairBatches(set *pairs.Sequential, most int) int {
+	total, n := 0, set.Len()
+	for k := range set.Len() {
+		total += set.Shape(k).B
+	}
+	if most > 0 && most < total {
+		n = max(1, (n*most+total-1)/total)
+	}
+	return n
 }

@@ -15,6 +15,7 @@ func (l *loop) first(ctx context.Context) error {
 		l.sum.FirstVal = l.sum.LastVal
 		return err
 	}
+	l.watch(l.State.Step)
 	val, ok, err := l.s.evaluate(ctx, false)
 	if l.broken(ctx, err) {
 		return nil
@@ -37,6 +38,7 @@ func (l *loop) first(ctx context.Context) error {
 func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 	paused := time.Now()
 	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
+	l.watch(step)
 	var fields []metric.Field
 	train, ok, err := l.s.evaluate(ctx, true)
 	if err != nil {
@@ -62,6 +64,13 @@ func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 	}
 	l.obs.Evaluated(step, val, train, best)
 	return best, l.keep(step, fields)
+}
+
+// watch tells an Observer that hears it that an evaluation begins.
+func (l *loop) watch(step int) {
+	if w, ok := l.obs.(Watcher); ok {
+		w.Evaluating(step)
+	}
 }
 
 // rank notes val if it is the best score yet.

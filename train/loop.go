@@ -15,14 +15,17 @@ import (
 // Summary is what a run comes to.
 type Summary struct {
 	Steps       int   // done, in all
+	Before      int   // of them, done by earlier processes
+	Saved       int   // step of the latest checkpoint; 0: there is none
 	FirstVal    Score // on held-out samples, before the first step of this process
 	LastVal     Score
 	LastTrain   Score // on training samples, without gamma and dropout
 	BestVal     Score
 	BestStep    int
-	Interrupted bool // by the context
-	Stopped     bool // early, since validation no longer improved
-	Seconds     float64
+	Interrupted bool    // by the context
+	Stopped     bool    // early, since validation no longer improved
+	Seconds     float64 // of this process: steps, evaluations and checkpoints
+	Elapsed     float64 // seconds of the whole run, of all processes, to its latest step, evaluation or checkpoint
 	Planned     backend.Usage
 	Peak        backend.Usage // of the real arena
 	MaxAbs      float64       // largest |x| of the residual stream
@@ -70,7 +73,9 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	if err := r.Task.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
 	}
-	l := &loop{Run: r, obs: obs, sum: Summary{LastVal: Unmeasured, FirstVal: Unmeasured, LastTrain: Unmeasured, BestVal: bestScore(r.State)}}
+	st := r.State
+	l := &loop{Run: r, obs: obs, sum: Summary{Steps: st.Step, Before: st.Step, Saved: st.Step, Elapsed: st.Elapsed,
+		LastVal: Unmeasured, FirstVal: Unmeasured, LastTrain: Unmeasured, BestVal: bestScore(st), BestStep: st.BestStep}}
 	if l.sum.Calibration, err = r.fit(ctx, obs); err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			l.sum.Interrupted, err = true, nil
@@ -79,6 +84,10 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	}
 	if l.sum.Planned, err = r.Plan(); err != nil {
 		return Summary{}, err
+	}
+	if err := l.tell(ctx); err != nil {
+		l.sum.Interrupted = true
+		return l.sum, nil
 	}
 	be, err := backend.Open(r.Common().Engine, l.sum.Planned.Total)
 	if err != nil {
@@ -107,8 +116,8 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 		err = l.figure()
 	}
 	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, bestScore(r.State), r.State.BestStep
-	l.sum.Peak = be.Peak()
-	l.sum.Seconds = time.Since(l.started).Seconds()
+	l.sum.Peak, l.sum.Saved = be.Peak(), l.saved
+	l.sum.Seconds, l.sum.Elapsed = time.Since(l.started).Seconds(), r.State.Elapsed
 	return l.sum, err
 }
 
@@ -233,6 +242,9 @@ func (l *loop) broken(ctx context.Context, err error) bool {
 	return l.sum.Interrupted
 }
 
+// clock brings the time of the run up to date.
+func (l *loop) clock() { l.State.Elapsed = l.before + time.Since(l.started).Seconds() }
+
 func every(step, n int) bool { return n > 0 && step%n == 0 }
 
 // intact says in an error where the run can go on.
@@ -261,6 +273,7 @@ func (l *loop) saveAt(step int, best bool) error {
 	if err := l.s.Finite(step); err != nil {
 		return fmt.Errorf("%w%s", err, l.intact())
 	}
+	l.clock()
 	if l.Dir == "" {
 		return nil
 	}

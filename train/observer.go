@@ -21,6 +21,11 @@ type Observer interface {
 	Sampled(step int, text string)
 }
 
+// Watcher is an Observer that hears when an evaluation begins, of the model after so many steps.
+type Watcher interface {
+	Evaluating(step int)
+}
+
 // Quiet is an Observer that hears nothing.
 type Quiet struct{}
 

@@ -40,7 +40,7 @@ func (l *loop) record(step int, r StepResult) error {
 	w.units += r.Losses
 	l.sum.MaxAbs = max(l.sum.MaxAbs, r.MaxAbs)
 	rate := float64(w.units) / time.Since(w.since).Seconds()
-	l.State.Elapsed = l.before + time.Since(l.started).Seconds()
+	l.clock()
 	l.obs.Step(step, r, rate)
 	if !every(step, max(l.Common().Loop.LogEvery, 1)) {
 		return nil

@@ -87,6 +87,23 @@ func (v *vision) Evaluate(ctx context.Context, training bool) (train.Score, bool
 	return train.Score{Loss: c.Loss(), Accuracy: c.Accuracy(), Top5: c.Top5Accuracy()}, true, err
 }
 
+// Piece measures one batch of an evaluation.
+func (v *vision) Piece(training bool) (batches float64, err error) {
+	set := v.val
+	if training {
+		set = v.training
+	}
+	if set == nil {
+		return 0, nil
+	}
+	n, atOnce := set.Len(), v.buffers.Images.Size
+	if most := v.config.Loop.EvalSamples; most > 0 {
+		n = min(n, most)
+	}
+	_, err = eval.Images(context.Background(), v.ViT, set, atOnce, v.buffers, eval.Inference{Grid: v.config.Method.Grid})
+	return float64(n) / float64(min(atOnce, set.Len())), err
+}
+
 // Unit is images.
 func (v *vision) Unit() string { return "images" }
 

@@ -78,6 +78,21 @@ func (t *translation) Evaluate(ctx context.Context, training bool) (train.Score,
 	return train.Score{Loss: loss}, true, err
 }
 
+// Piece measures the middle batch of an evaluation.
+func (t *translation) Piece(training bool) (batches float64, err error) {
+	set := t.val
+	if training {
+		set = t.training
+	}
+	if set == nil {
+		return 0, nil
+	}
+	if err = set.Fill(set.Len()/2, 0, set.Shape(set.Len()/2).B, t.buffer); err == nil {
+		_, err = t.Loss(eval.PairBatch(t.buffer), t.cfg.Method.Grid)
+	}
+	return float64(eval.PairBatches(set, t.cfg.Loop.EvalSamples)), err
+}
+
 // Record records the loss and the perplexity.
 func (t *translation) Record(prefix string, s train.Score) []metric.Field {
 	return train.TokenFields(prefix, s)

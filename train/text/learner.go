@@ -52,15 +52,33 @@ func (l *language) first(n int) model.Batch {
 
 // Evaluate measures the ordinary transformer (gamma 0) on the run's grid.
 func (l *language) Evaluate(ctx context.Context, training bool) (train.Score, bool, error) {
-	set := l.val
-	if training {
-		set = l.training
-	}
+	set := l.evaluated(training)
 	if set == nil {
 		return train.Unmeasured, false, nil
 	}
 	loss, err := l.mean(ctx, set)
 	return train.Score{Loss: loss}, true, err
+}
+
+// evaluated is what is measured of a part; nil if there is nothing.
+func (l *language) evaluated(training bool) *data.Sequential {
+	if training {
+		return l.training
+	}
+	return l.val
+}
+
+// Piece measures the first windows of an evaluation.
+func (l *language) Piece(training bool) (batches float64, err error) {
+	set := l.evaluated(training)
+	if set == nil {
+		return 0, nil
+	}
+	b := l.first(min(l.batch.Size, set.Len()))
+	if err = set.Batch(0, b.Size, b.Inputs, b.Targets); err == nil {
+		_, err = l.Loss(b, l.config.Method.Grid)
+	}
+	return float64(set.Len()) / float64(b.Size), err
 }
 
 // mean returns the mean loss per token over the windows of set.

@@ -141,6 +141,24 @@ func (c *completion) Evaluate(ctx context.Context, training bool) (train.Score, 
 	return train.Score{Loss: loss}, true, err
 }
 
+// Piece measures the middle batch of an evaluation.
+func (c *completion) Piece(training bool) (batches float64, err error) {
+	set := c.val
+	if training {
+		set = c.training
+	}
+	if set == nil {
+		return 0, nil
+	}
+	var b completionBatch
+	if err = set.Fill(set.Len()/2, 0, set.Shape(set.Len()/2).B, c.two); err == nil {
+		b.join(c.two, c.config.Tune.LossOnPrompt)
+		_, err = c.Loss(b.Batch, c.config.Method.Grid)
+	}
+	c.at = 0 // what two held is gone
+	return float64(eval.PairBatches(set, c.config.Loop.EvalSamples)), err
+}
+
 // Loss returns the mean loss per token that is learned of set, and their number, over about most pairs of set, in
 // evenly spaced batches of all lengths; 0 for all of it.
 func Loss(ctx context.Context, m *model.GPT, set *pairs.Sequential, most int, lossOnPrompt bool, grid bdia.Grid) (loss float64, losses int, err error) {
