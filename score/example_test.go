@@ -18,5 +18,5 @@ func Example() {
 	fmt.Printf("%.2f\n%s\n", r.Score, r.Signature)
 	// Output:
 	// 48.53
-	// nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:bdia.1
+	// nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:bdia.2
 }

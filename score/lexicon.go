@@ -41,6 +41,16 @@ func (l *lexicon) grams(words []string) [][]int32 {
 	return grams
 }
 
+// gram returns the number of a word as an n-gram, -1 if the corpus lacks it.
+func (l *lexicon) gram(word string) int32 {
+	if symbol, ok := l.words[word]; ok {
+		if id, ok := l.ids[0][key(0, symbol)]; ok {
+			return id
+		}
+	}
+	return -1
+}
+
 // gram is an n-gram with its count in a text.
 type gram struct{ id, count int32 }
 

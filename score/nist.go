@@ -12,7 +12,9 @@ type nist struct {
 	hits     [nistOrder][]int // by n-gram: count in the hypotheses, clipped to the count in one of their references
 	inRefs   [nistOrder][]int // by n-gram: count in the references
 	totals   [nistOrder]int   // n-grams of the hypotheses
-	refWords int
+	refWords int              // of all references
+	refs     int              // references that have words
+	segments int
 	meanRef  float64 // words of an average reference, summed over the segments
 	mostRefs int     // largest number of references of a segment
 }
@@ -35,6 +37,9 @@ func (s *nist) add(hyp []string, refs [][]string) {
 			}
 		}
 		words += len(ref)
+		if len(ref) > 0 {
+			s.refs++
+		}
 	}
 	for n, ids := range s.lexicon.grams(hyp) {
 		s.hits[n] = grown(s.hits[n], len(s.lexicon.ids[n]))
@@ -44,6 +49,7 @@ func (s *nist) add(hyp []string, refs [][]string) {
 		}
 		s.totals[n] += ngrams(len(hyp), n+1)
 	}
+	s.segments++
 	s.refWords += words
 	s.meanRef += float64(words) / float64(len(refs))
 	s.mostRefs = max(s.mostRefs, len(refs))
@@ -59,10 +65,13 @@ func grown(counts []int, n int) []int {
 
 // score returns the NIST of the segments (equation 3 of the paper): the information
 // of matching n-grams, per n-gram of the hypotheses, summed over n, times a penalty
-// for short hypotheses. The two scores differ in the average reference length. score
-// uses the mean over each segment's references; mteval, like mteval-v13a, divides
-// all words of references by the largest number of references of a segment.
-func (s *nist) score() (score, mteval float64) {
+// for short hypotheses. The scores differ in the length that hypotheses should have:
+// official is all words of references over the mean number of references that are not
+// empty, as in the challenge's script; bySegment is the sum of each segment's mean
+// length, as in the script's option -p; byMost is all words of references over the
+// largest number of references of a segment, as in NIST's own mteval-v13a.
+func (s *nist) score() (official, bySegment, byMost float64) {
+	zero := s.lexicon.gram("0") // which Perl takes for no word
 	sum := 0.0
 	for n := range nistOrder {
 		info := 0.0
@@ -71,15 +80,16 @@ func (s *nist) score() (score, mteval float64) {
 				continue
 			}
 			before := s.refWords
-			if n > 0 {
+			if n > 0 && !(n == 1 && s.lexicon.prefixes[1][id] == zero) {
 				before = s.inRefs[n-1][s.lexicon.prefixes[n][id]]
 			}
 			info += float64(hits) * math.Log2(float64(before)/float64(s.inRefs[n][id]))
 		}
 		sum += info / float64(max(1, s.totals[n]))
 	}
-	hyp := float64(s.totals[0])
-	return sum * nistPenalty(hyp, s.meanRef), sum * nistPenalty(hyp, float64(s.refWords)/float64(max(1, s.mostRefs)))
+	hyp, words := float64(s.totals[0]), float64(s.refWords)
+	official = sum * nistPenalty(hyp, words*float64(s.segments)/float64(max(1, s.refs)))
+	return official, sum * nistPenalty(hyp, s.meanRef), sum * nistPenalty(hyp, words/float64(max(1, s.mostRefs)))
 }
 
 // nistPenalty returns 1 for hypotheses as long as the references, 1/2 at two thirds

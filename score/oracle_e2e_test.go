@@ -10,10 +10,11 @@ import (
 
 // oracleNIST computes NIST from bags of strings, in two passes over the corpus; the
 // words are cut by the oracle of BLEU's tokenizer.
-func oracleNIST(segments []segment) (score, mteval float64) {
-	cut := func(s string) []string { return oracleTokens("13a", lower(s)) }
+func oracleNIST(segments []segment) (official, bySegment, byMost float64) {
+	score := 0.0
+	cut := func(s string) []string { return oracleTokens("13a", lowerASCII(s)) }
 	freq := []map[string]int{{}, {}, {}, {}, {}, {}}
-	hyp, meanRef, most := 0, 0.0, 0
+	hyp, meanRef, most, refs := 0, 0.0, 0, 0
 	for _, s := range segments {
 		words := 0
 		for _, r := range s.refs {
@@ -22,7 +23,7 @@ func oracleNIST(segments []segment) (score, mteval float64) {
 					freq[n][g] += c
 				}
 			}
-			words += len(cut(r))
+			words, refs = words+len(cut(r)), refs+1
 		}
 		freq[0][""] += words
 		meanRef += float64(words) / float64(len(s.refs))
@@ -54,7 +55,8 @@ func oracleNIST(segments []segment) (score, mteval float64) {
 		ratio := min(1, float64(hyp)/ref)
 		return math.Exp(math.Log(0.5) / math.Pow(math.Log(1.5), 2) * math.Pow(math.Log(ratio), 2))
 	}
-	return score * penalty(meanRef), score * penalty(float64(freq[0][""])/float64(most))
+	words := float64(freq[0][""])
+	return score * penalty(words*float64(len(segments))/float64(refs)), score * penalty(meanRef), score * penalty(words/float64(most))
 }
 
 // oracleCIDEr computes CIDEr from vectors that are maps of strings.
@@ -158,9 +160,10 @@ func TestE2EOracle(t *testing.T) {
 			rouge += oracleROUGE(c.words(s.hyp), texts)
 		}
 		got := e.Result()
-		nist, mteval := oracleNIST(segments)
-		near(t, "NIST", got.NIST, nist, 1e-9)
-		near(t, "NIST of mteval", got.NISTMteval, mteval, 1e-9)
+		official, bySegment, byMost := oracleNIST(segments)
+		near(t, "NIST", got.NIST, official, 1e-9)
+		near(t, "NIST by segment", got.NISTBySegment, bySegment, 1e-9)
+		near(t, "NIST by most", got.NISTByMost, byMost, 1e-9)
 		near(t, "CIDEr", got.CIDEr, oracleCIDEr(hyps, refs), 1e-9)
 		near(t, "ROUGE-L", got.ROUGEL, rouge/float64(len(segments)), 1e-9)
 		if t.Failed() {

@@ -24,7 +24,7 @@ import (
 
 // Version ends every signature. Its number rises whenever the score of any text
 // changes; it is ours, not a release of sacreBLEU.
-const Version = "bdia.1"
+const Version = "bdia.2"
 
 // ErrOptions is wrapped by errors about settings that make no sense.
 var ErrOptions = errors.New("score: bad options")

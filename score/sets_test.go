@@ -196,13 +196,13 @@ func TestSignatures(t *testing.T) {
 		m    Metric
 		want string
 	}{
-		{bleu(DefaultBLEU()), "BLEU|nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:bdia.1"},
-		{bleu(BLEUOptions{"intl", true, "floor", 0, true}), "BLEU|nrefs:2|case:lc|eff:yes|tok:intl|smooth:floor[0.10]|version:bdia.1"},
-		{bleu(BLEUOptions{"zh", false, "add-k", 2, false}), "BLEU|nrefs:2|case:mixed|eff:no|tok:zh|smooth:add-k[2.00]|version:bdia.1"},
-		{chrf(DefaultCHRF()), "chrF2|nrefs:2|case:mixed|eff:yes|nc:6|nw:0|space:no|version:bdia.1"},
-		{chrf(CHRFOptions{6, 2, 3, true, true, true}), "chrF3++|nrefs:2|case:lc|eff:no|nc:6|nw:2|space:yes|version:bdia.1"},
-		{NewTER(TEROptions{}), "TER|nrefs:2|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:bdia.1"},
-		{NewTER(TEROptions{true, true, true, true}), "TER|nrefs:2|case:mixed|tok:tercom|norm:yes|punct:no|asian:yes|version:bdia.1"},
+		{bleu(DefaultBLEU()), "BLEU|nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:bdia.2"},
+		{bleu(BLEUOptions{"intl", true, "floor", 0, true}), "BLEU|nrefs:2|case:lc|eff:yes|tok:intl|smooth:floor[0.10]|version:bdia.2"},
+		{bleu(BLEUOptions{"zh", false, "add-k", 2, false}), "BLEU|nrefs:2|case:mixed|eff:no|tok:zh|smooth:add-k[2.00]|version:bdia.2"},
+		{chrf(DefaultCHRF()), "chrF2|nrefs:2|case:mixed|eff:yes|nc:6|nw:0|space:no|version:bdia.2"},
+		{chrf(CHRFOptions{6, 2, 3, true, true, true}), "chrF3++|nrefs:2|case:lc|eff:no|nc:6|nw:2|space:yes|version:bdia.2"},
+		{NewTER(TEROptions{}), "TER|nrefs:2|case:lc|tok:tercom|norm:no|punct:yes|asian:no|version:bdia.2"},
+		{NewTER(TEROptions{true, true, true, true}), "TER|nrefs:2|case:mixed|tok:tercom|norm:yes|punct:no|asian:yes|version:bdia.2"},
 	} {
 		c.m.Add("a", "b", "c")
 		if r := c.m.Result(); r.Name+"|"+r.Signature != c.want {
@@ -213,7 +213,7 @@ func TestSignatures(t *testing.T) {
 			t.Errorf("segments with 2 and 1 references: %v", r)
 		}
 	}
-	const want = "BLEU|nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:bdia.1 = 48.53 " +
+	const want = "BLEU|nrefs:2|case:mixed|eff:no|tok:13a|smooth:exp|version:bdia.2 = 48.53 " +
 		"82.4/50.0/45.5/37.5 (BP = 0.943 ratio = 0.944 hyp_len = 17 ref_len = 18)"
 	if got := scoreOf(mustBLEU(t, DefaultBLEU()), readme).String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
