@@ -87,7 +87,7 @@ func TestFinetune(t *testing.T) {
 	if r := mustCall(t, "verify", dir); !strings.Contains(r.out, "Exact") {
 		t.Errorf("verify says\n%s", r.out)
 	}
-	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "6"); !strings.Contains(r.out, "Done: 6 steps") {
+	if r := mustCall(t, "finetune", "--resume", dir, "--steps", "6"); !strings.Contains(r.out, "Done: 2 steps (of 6)") {
 		t.Errorf("resuming says\n%s", r.out)
 	}
 }
@@ -395,7 +395,7 @@ func TestFinetuneLonger(t *testing.T) {
 	if r.code != cli.ExitUsage || !ok {
 		t.Fatalf("more epochs: %+v", r)
 	}
-	if r := mustCall(t, "finetune", "--resume", dir, "--steps", steps); !strings.Contains(r.err, "The cosine schedule now ends at step "+steps) || !strings.Contains(r.out, "Done: "+steps+" steps") {
+	if r := mustCall(t, "finetune", "--resume", dir, "--steps", steps); !strings.Contains(r.err, "The cosine schedule now ends at step "+steps) || !strings.Contains(r.out, "steps (of "+steps+")") {
 		t.Errorf("%s%s", r.out, r.err)
 	}
 	if r := call("finetune", "--resume", dir, "--epochs", "5"); r.code != cli.ExitUsage || !strings.Contains(r.err, "change that with --steps") {

@@ -3,11 +3,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -39,18 +41,43 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	if err == nil {
 		err = checked.Err()
 	}
+	code, text := exitCode(err), ""
+	switch code {
+	case cli.ExitOK, cli.ExitStopped:
+		return code
+	case cli.ExitInterrupted:
+		text = "interrupted"
+	default:
+		text = explain(called(root, args), err)
+	}
+	fmt.Fprintf(errOut, "bdia: %s\n", text)
+	if slices.Contains(args, "--json") && !errors.Is(err, errMismatch) { // whose report says it
+		printError(checked, text, code)
+	}
+	return code
+}
+
+// exitCode is the exit code of a command that ended with err.
+func exitCode(err error) int {
 	switch {
 	case err == nil:
 		return cli.ExitOK
+	case errors.Is(err, cli.ErrStopped):
+		return cli.ExitStopped
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(errOut, "bdia: interrupted")
 		return cli.ExitInterrupted
-	}
-	fmt.Fprintf(errOut, "bdia: %s\n", explain(called(root, args), err))
-	if cli.IsUsage(err) {
+	case cli.IsUsage(err):
 		return cli.ExitUsage
 	}
 	return cli.ExitFailure
+}
+
+// printError prints what went wrong as a line of JSON.
+func printError(w io.Writer, text string, code int) {
+	line, err := json.Marshal(map[string]any{"error": text, "exit": code})
+	if err == nil {
+		fmt.Fprintln(w, string(line))
+	}
 }
 
 // called returns the command that args call, or nil.
@@ -79,8 +106,9 @@ Hugging Face's layout.
 
 Start with: bdia quickstart
 
-Exit codes: 0 done, or interrupted and saved; 1 failed; 2 called wrongly;
-130 interrupted with nothing to save: what was written by then stays.`,
+Exit codes: 0 done; 1 failed; 2 called wrongly; 3 stopped by Ctrl-C or a signal
+and saved, so that the run can go on; 130 stopped with nothing to save: what was
+written by then stays.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -20,10 +20,16 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
 
+// asProgram is set for a process of this binary that is the program itself.
+const asProgram = "BDIA_TEST_AS_PROGRAM"
+
 // scratch holds what tests share; TestMain removes it.
 var scratch string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
 	flag.Parse()
 	os.Unsetenv("COLUMNS") // help is as wide as for a pipe
 	var err error

@@ -54,6 +54,7 @@ func otherTask(c *cobra.Command, set train.Task) error {
 type runOptions struct {
 	out    string
 	asJSON bool
+	dry    bool // only show what would be done
 }
 
 // addFlags adds the flags of a new run. Dir describes the usual folder in the help.
@@ -61,6 +62,7 @@ func (o *runOptions) addFlags(c *cobra.Command, dir string) {
 	cli.Group(c, "Run", func(f *pflag.FlagSet) {
 		f.StringVar(&o.out, "out", "", "run `folder` (default "+dir+")")
 		configFlag(f)
+		f.BoolVar(&o.dry, "dry-run", false, "show the data and what the run will take, then stop")
 		o.jsonFlag(f)
 	})
 }
@@ -81,6 +83,9 @@ func (o *runOptions) train(cmd *cobra.Command, t train.Task) error {
 		return err
 	}
 	p := cli.NewProgress(cmd.ErrOrStderr())
+	if o.dry {
+		return o.rehearse(cmd, t, p)
+	}
 	return inNewDir(o.out, v.words().prefix, p, func(dir string) error {
 		r, err := train.Create(cmd.Context(), dir, t, p.Preparing)
 		if err != nil {
@@ -92,25 +97,34 @@ func (o *runOptions) train(cmd *cobra.Command, t train.Task) error {
 }
 
 // report returns a function that tells on w how a run ended.
-func (o *runOptions) report(w io.Writer) func(*train.Run, train.Summary) error {
-	return func(r *train.Run, sum train.Summary) error {
+func (o *runOptions) report(w io.Writer) func(*train.Run, outcome) error {
+	return func(r *train.Run, end outcome) error {
 		if o.asJSON {
-			return cli.PrintJSON(w, summaryJSON(r, sum))
+			return cli.PrintJSON(w, summaryJSON(r, end))
 		}
-		printSummary(w, r, sum)
+		printSummary(w, r, end.Summary)
 		return nil
 	}
 }
 
+// outcome is how a run ended, and what was shown before it began.
+type outcome struct {
+	train.Summary
+	preview
+}
+
 // trainRun trains r to its end, or until ctx is done, and reports.
-func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*train.Run, train.Summary) error) error {
-	p.Unit = viewOf(r.Task).words().unit
+func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*train.Run, outcome) error) error {
+	p.Unit, p.EvalEvery = viewOf(r.Task).words().unit, r.Common().Loop.EvalEvery
 	if err := r.Task.Open(ctx, p.Preparing); err != nil { // the images of a run that goes on
 		return err
 	}
-	printRun(p.W, r)
+	shown := &shower{Progress: p, r: r, w: p.W}
+	if err := shown.data(1); err != nil {
+		return err
+	}
 	r.Figure = plot.Run
-	sum, err := r.Train(ctx, p)
+	sum, err := r.Train(ctx, shown)
 	p.Clear()
 	if errors.Is(err, tune.ErrGrid) {
 		return cli.Usage(err)
@@ -118,5 +132,11 @@ func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*t
 	if err != nil {
 		return err
 	}
-	return report(r, sum)
+	if err := report(r, outcome{sum, shown.preview}); err != nil {
+		return err
+	}
+	if sum.Interrupted {
+		return cli.ErrStopped
+	}
+	return nil
 }

@@ -77,12 +77,12 @@ func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, t *text.Task,
 	if err := fitSteps(ctx, r, t, seconds); err != nil {
 		return err
 	}
-	return trainRun(ctx, r, p, func(r *train.Run, sum train.Summary) error {
-		if sum.Interrupted {
-			printSummary(w, r, sum)
+	return trainRun(ctx, r, p, func(r *train.Run, end outcome) error {
+		if end.Interrupted {
+			printSummary(w, r, end.Summary)
 			return nil
 		}
-		return quickReport(ctx, w, r, t, sum)
+		return quickReport(ctx, w, r, t, end.Summary)
 	})
 }
 

@@ -228,7 +228,7 @@ func TestInterruptAndResume(t *testing.T) {
 	errOut := &cancelWriter{on: "step 3/6  validation", cancel: cancel}
 	var out bytes.Buffer
 	args := append([]string{"train", "--data", filepath.Join(scratch, "text.txt"), "--out", dir}, tiny()...)
-	if code := run(ctx, args, nil, &out, errOut); code != cli.ExitOK {
+	if code := run(ctx, args, nil, &out, errOut); code != cli.ExitStopped {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
 	if want := "Interrupted after step 3 of 6; saved."; !strings.Contains(out.String(), want) || !strings.Contains(out.String(), "train resume "+dir) {
@@ -239,7 +239,7 @@ func TestInterruptAndResume(t *testing.T) {
 	defer cancel()
 	errOut = &cancelWriter{on: "step 6/6", cancel: cancel}
 	out.Reset()
-	if code := run(ctx, []string{"train", "--resume", dir, "--json"}, nil, &out, errOut); code != cli.ExitOK {
+	if code := run(ctx, []string{"train", "--resume", dir, "--json"}, nil, &out, errOut); code != cli.ExitStopped {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
 	m := object(t, result{out: out.String()})
@@ -256,7 +256,7 @@ func TestInterruptAndResume(t *testing.T) {
 		}
 	}
 	longer := mustCall(t, "train", "--resume", dir, "--steps", "8", "--batch", "2")
-	if !strings.Contains(longer.out, "Done: 8 steps") || !strings.Contains(string(readFile(t, dir, "bdia.yaml")), "steps: 8") {
+	if !strings.Contains(longer.out, "Done: 2 steps (of 8)") || !strings.Contains(string(readFile(t, dir, "bdia.yaml")), "steps: 8") {
 		t.Errorf("going on to 8 steps: %s", longer.out)
 	}
 }

@@ -12,30 +12,21 @@ import (
 	"github.com/bdia-go/bdia/train"
 )
 
-// printRun says what is about to be trained.
-func printRun(w io.Writer, r *train.Run) {
-	v, c := viewOf(r.Task), r.Common()
-	grid := c.Method.Grid.String()
-	if a, ok := v.(interface{ autoGrid() bool }); ok && a.autoGrid() && c.Method.Grid != bdia.NoGrid && r.State.Step == 0 {
-		grid = autoGrid // to be measured
-	}
-	fmt.Fprintf(w, "%s\n", v.model())
-	fmt.Fprintf(w, "Memory %s, gamma %s, grid %s; %d steps of %s\n", c.Method.Memory, c.Method.Gamma, grid, c.Schedule.Steps, v.batch())
-	v.printData(w)
-}
-
 // printSummary says how a run ended and what can be done with it.
 func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	v, c := viewOf(r.Task), r.Common()
 	words := v.words()
 	switch {
+	case sum.Interrupted && sum.Saved == 0:
+		fmt.Fprintf(w, "Interrupted before step 1 of %d; the data are ready. Go on with:\n  bdia train resume %s\n", c.Schedule.Steps, r.Dir)
+		return
 	case sum.Interrupted:
 		fmt.Fprintf(w, "Interrupted after step %d of %d; saved. Go on with:\n  bdia train resume %s\n", sum.Steps, c.Schedule.Steps, r.Dir)
 		return
 	case sum.Stopped:
 		fmt.Fprintf(w, "Stopped early at step %d: no better validation %s in %d evaluations.\n", sum.Steps, words.measure, c.Loop.Patience)
 	default:
-		fmt.Fprintf(w, "Done: %d steps in %s.\n", sum.Steps, cli.Seconds(sum.Seconds))
+		fmt.Fprintf(w, "Done: %s.\n", doneText(sum))
 	}
 	part := " --split train"
 	if !math.IsNaN(sum.LastVal.Loss) { // something is held out
@@ -52,6 +43,14 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	for _, try := range words.try {
 		fmt.Fprintln(w, "  "+strings.NewReplacer("RUN", r.Dir, " PART", part).Replace(try))
 	}
+}
+
+// doneText says how many steps were done in what time: of this process, and of the whole run if that is more.
+func doneText(sum train.Summary) string {
+	if sum.Before == 0 {
+		return fmt.Sprintf("%d steps in %s", sum.Steps, cli.Seconds(sum.Elapsed))
+	}
+	return fmt.Sprintf("%d steps (of %d) in %s; %s in all", sum.Steps-sum.Before, sum.Steps, cli.Seconds(sum.Seconds), cli.Seconds(sum.Elapsed))
 }
 
 // printLosses tells the last validation loss, and the best.
@@ -75,13 +74,15 @@ func asPlanned(sum train.Summary) string {
 }
 
 // summaryJSON is a summary for machines; unmeasured numbers are null.
-func summaryJSON(r *train.Run, sum train.Summary) map[string]any {
+func summaryJSON(r *train.Run, end outcome) map[string]any {
+	sum := end.Summary
 	j := map[string]any{
 		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
 		"first_val_loss": cli.Number(sum.FirstVal.Loss), "val_loss": cli.Number(sum.LastVal.Loss), "best_val_loss": cli.Number(sum.BestVal.Loss),
-		"best_step": sum.BestStep, "train_eval_loss": cli.Number(sum.LastTrain.Loss), "seconds": sum.Seconds, "max_abs": sum.MaxAbs,
+		"best_step": sum.BestStep, "train_eval_loss": cli.Number(sum.LastTrain.Loss), "seconds": sum.Elapsed, "process_seconds": sum.Seconds, "max_abs": sum.MaxAbs,
 		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total,
 	}
+	end.addJSON(j)
 	viewOf(r.Task).addJSON(j, sum)
 	return j
 }

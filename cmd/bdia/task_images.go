@@ -19,7 +19,7 @@ import (
 type imageView struct{ *images.Task }
 
 func (v imageView) words() words {
-	return words{command: "bdia train images", prefix: "vit", unit: "images", measure: "accuracy", batch: "Largest batch",
+	return words{command: "bdia train images", prefix: "vit", unit: "images", measure: "accuracy", batch: "Largest batch", size: "--batch", length: "--epochs",
 		try: []string{"bdia eval RUN PART", "bdia classify RUN IMAGE"}}
 }
 

@@ -15,7 +15,7 @@ import (
 type textView struct{ *text.Task }
 
 func (v textView) words() words {
-	w := words{command: "bdia train text", prefix: "gpt", unit: "tokens", measure: "loss", batch: "Largest batch", try: []string{"bdia generate RUN"}}
+	w := words{command: "bdia train text", prefix: "gpt", unit: "tokens", measure: "loss", batch: "Largest batch", size: "--batch", length: "--steps", try: []string{"bdia generate RUN"}}
 	if v.Settings.Tune.From != "" {
 		w.command, w.prefix = "bdia finetune", "tuned"
 	}

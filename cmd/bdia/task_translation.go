@@ -15,7 +15,7 @@ import (
 type translationView struct{ *pairs.Task }
 
 func (v translationView) words() words {
-	return words{command: "bdia train translation", prefix: "seq2seq", unit: "tokens", measure: "loss", batch: "Most tokens of a batch",
+	return words{command: "bdia train translation", prefix: "seq2seq", unit: "tokens", measure: "loss", batch: "Most tokens of a batch", size: "--batch-tokens", length: "--epochs",
 		try: []string{"bdia eval RUN PART", "bdia translate RUN SENTENCE"}}
 }
 

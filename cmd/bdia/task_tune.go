@@ -17,7 +17,7 @@ import (
 type tuneView struct{ *tune.Task }
 
 func (v tuneView) words() words {
-	return words{command: "bdia finetune", prefix: "tuned", unit: "tokens", measure: "loss", batch: "Most tokens of a batch",
+	return words{command: "bdia finetune", prefix: "tuned", unit: "tokens", measure: "loss", batch: "Most tokens of a batch", size: "--batch-tokens", length: "--epochs",
 		try: []string{"bdia eval RUN PART", "bdia generate RUN --prompt TEXT"}}
 }
 

@@ -45,6 +45,8 @@ type words struct {
 	unit    string   // of speed
 	measure string   // of the best weights
 	batch   string   // what --budget prints
+	size    string   // flag of the size of a batch
+	length  string   // flag of the length of a run
 	try     []string // commands to go on with; RUN is its folder, PART a flag if nothing is held out
 }
 

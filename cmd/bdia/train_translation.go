@@ -14,7 +14,7 @@ func newTrainTranslation() *cobra.Command {
 		Long: `Train an encoder-decoder on two files, in which line n of one is the translation of
 line n of the other, or on a table. A batch has as many pairs of similar lengths as
 --batch-tokens allow. Pairs are held out by source sentence, so that no other
-translation of it is trained on. Speed and loss count target tokens without padding.`,
+translation of it is trained on. Losses are of target tokens.`,
 		Example: `  bdia train translation --source train.en.gz --target train.fr.gz
   bdia train translation --data eng_-french.csv --batch-tokens 8192`,
 	}, t, translationGroups(&t.Settings))

@@ -20,8 +20,13 @@ const (
 	ExitOK          = 0
 	ExitFailure     = 1
 	ExitUsage       = 2   // called wrongly
+	ExitStopped     = 3   // by a signal, and saved: the run can go on
 	ExitInterrupted = 130 // with nothing to save, or by a second Ctrl-C
+	exitPipe        = 141 // the reader of the output has gone, as a signal of the system says it
 )
+
+// ErrStopped ends a command that a signal has stopped, and that has saved its work and said so.
+var ErrStopped = errors.New("stopped and saved")
 
 // usageError marks an error of how the program was called.
 type usageError struct{ error }
@@ -46,9 +51,12 @@ type Output struct {
 	err error
 }
 
-// Write writes b to o.W.
+// Write writes b to o.W. It ends the program if o.W is a pipe and its reader has gone.
 func (o *Output) Write(b []byte) (int, error) {
 	n, err := o.W.Write(b)
+	if errors.Is(err, syscall.EPIPE) {
+		os.Exit(exitPipe)
+	}
 	if err != nil && o.err == nil {
 		o.err = fmt.Errorf("writing the output: %w", err)
 	}
@@ -74,7 +82,8 @@ func file(w any) *os.File {
 }
 
 // Interruptible returns a context that the first Ctrl-C ends, or the end of the terminal, so that commands can save and
-// leave. A second Ctrl-C stops the process at once. The function gives the signals back.
+// leave. A second Ctrl-C stops the process at once. When nobody reads errOut any more, as behind "| head", the command
+// goes on in silence. The function gives the signals back.
 func Interruptible(errOut io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
@@ -82,6 +91,8 @@ func Interruptible(errOut io.Writer) (context.Context, func()) {
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		signal.Notify(signals, syscall.SIGHUP)
 	}
+	pipe := make(chan os.Signal, 1) // heard by nobody, but a write to a closed pipe is an error then, and no end
+	signal.Notify(pipe, syscall.SIGPIPE)
 	go func() {
 		for s := range signals {
 			switch {
@@ -95,7 +106,7 @@ func Interruptible(errOut io.Writer) (context.Context, func()) {
 			}
 		}
 	}()
-	return ctx, func() { signal.Stop(signals); close(signals); cancel() }
+	return ctx, func() { signal.Stop(pipe); signal.Stop(signals); close(signals); cancel() }
 }
 
 // OneLine returns the text of err on one line. Errors that were joined are parted by semicolons. It leaves out the

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/train"
@@ -22,27 +22,32 @@ const (
 // Progress is the train.Observer of the command line: one line with a bar on a
 // terminal, a plain line now and then elsewhere.
 type Progress struct {
-	W    io.Writer
-	Unit string // that speed is counted in: tokens or images
+	W         io.Writer
+	Unit      string // that speed is counted in: tokens or images
+	EvalEvery int    // steps between evaluations, for the time that is left; 0: at the end only
 
 	columns func() int // width of the terminal; nil if W is none
 	latest  time.Time  // line drawn
 	drawn   bool       // a bar is on the screen
 
 	began       time.Time
-	first, last int // steps
-	memory      backend.Usage
+	first, last int     // steps
 	loss, rate  float64 // smoothed
+	clock       clock
+	passes      float64 // over the data, of the whole run; 0: not known
 }
 
 // NewProgress returns the progress line that is written to w.
 func NewProgress(w io.Writer) *Progress {
 	p := &Progress{W: w, Unit: "tokens"}
-	if IsTerminal(w) {
+	if animated(IsTerminal(w), os.Getenv("TERM")) {
 		p.columns = func() int { return terminalColumns(w) }
 	}
 	return p
 }
+
+// animated reports whether a bar is drawn: on terminals that understand escape sequences.
+func animated(terminal bool, kind string) bool { return terminal && kind != "dumb" }
 
 // Started reports whether training has begun.
 func (p *Progress) Started() bool { return !p.began.IsZero() }
@@ -67,14 +72,30 @@ func (p *Progress) Preparing(what string, done, total int64) {
 // Note prints a line.
 func (p *Progress) Note(text string) { p.println(text) }
 
+// Forecast tells the bar how long an evaluation takes, until it knows better, and how often the data are passed.
+func (p *Progress) Forecast(f train.Forecast) {
+	p.Clear()
+	p.passes, p.clock.evaluation = f.Passes, f.EvalTime
+}
+
 // Start begins the bar.
-func (p *Progress) Start(first, last int, memory backend.Usage) {
-	p.first, p.last, p.memory, p.began = first, last, memory, time.Now()
+func (p *Progress) Start(first, last int, _ backend.Usage) {
+	p.first, p.last, p.began = first, last, time.Now()
+	p.clock.start(p.began)
 	p.latest = time.Time{}
+}
+
+// Evaluating leaves the bar where it is while a run is evaluated.
+func (p *Progress) Evaluating(step int) {
+	p.clock.evaluating(time.Now())
+	if p.columns != nil {
+		p.line(p.bar(step, p.columns(), "evaluating ..."))
+	}
 }
 
 // Step moves the bar.
 func (p *Progress) Step(step int, r train.StepResult, rate float64) {
+	p.clock.step(time.Now())
 	if step == p.first {
 		p.loss, p.rate = r.Loss, rate
 	}
@@ -88,18 +109,18 @@ func (p *Progress) Step(step int, r train.StepResult, rate float64) {
 		return
 	}
 	if p.columns != nil {
-		p.line(p.bar(step, p.columns()))
+		p.line(p.bar(step, p.columns(), p.numbers(step, r.LR)))
 		return
 	}
 	p.latest = time.Now()
-	fmt.Fprintf(p.W, "%s  %s\n", p.at(step), p.numbers(step))
+	fmt.Fprintf(p.W, "%s  %s\n", p.at(step), p.numbers(step, r.LR))
 }
 
 // bar is the line of a terminal that is columns wide. It leaves room at its end
 // for the ^C that the terminal shows.
-func (p *Progress) bar(step, columns int) string {
+func (p *Progress) bar(step, columns int, what string) string {
 	done := float64(step) / float64(max(p.last, 1))
-	text := fmt.Sprintf("%s  %s", p.at(step), p.numbers(step))
+	text := fmt.Sprintf("%s  %s", p.at(step), what)
 	if room := min(columns-len(text)-6, 30); room >= 6 {
 		n := int(done * float64(room-2))
 		text = "[" + strings.Repeat("=", n) + strings.Repeat(" ", room-2-n) + "] " + text
@@ -114,13 +135,27 @@ func (p *Progress) at(step int) string {
 }
 
 // numbers describes how the run is going.
-func (p *Progress) numbers(step int) string {
-	left := time.Duration(float64(time.Since(p.began)) / float64(step-p.first+1) * float64(p.last-step))
-	return fmt.Sprintf("loss %.3f  %s %s/s  ETA %s  %s", p.loss, Count(int64(p.rate)), p.Unit, left.Round(time.Second), Bytes(p.memory.Total))
+func (p *Progress) numbers(step int, lr float64) string {
+	text := fmt.Sprintf("loss %.3f  ", p.loss)
+	if p.passes > 0 {
+		text += fmt.Sprintf("pass %.3g  ", p.passes*float64(step)/float64(max(p.last, 1)))
+	}
+	left := p.clock.left(p.last-step, p.evaluations(step))
+	return text + fmt.Sprintf("lr %.1e  %s %s/s  ETA %s", lr, Count(int64(p.rate)), p.Unit, left.Round(time.Second))
+}
+
+// evaluations is how many are to come after a step, its own included.
+func (p *Progress) evaluations(step int) int {
+	n := 1 // at the end
+	if p.EvalEvery > 0 {
+		n += max(0, (p.last-1)/p.EvalEvery-(step-1)/p.EvalEvery)
+	}
+	return n
 }
 
 // Evaluated prints an evaluation.
 func (p *Progress) Evaluated(step int, val, trained train.Score, best bool) {
+	p.clock.evaluated(time.Now())
 	line := p.at(step)
 	if !math.IsNaN(val.Loss) {
 		line += fmt.Sprintf("  validation loss %.4f  %s", val.Loss, p.quality(val))
@@ -171,43 +206,4 @@ func (p *Progress) Clear() {
 		fmt.Fprint(p.W, eraseLine)
 		p.drawn, p.latest = false, time.Time{}
 	}
-}
-
-// Indent sets text, which may be any bytes, off from what is around it. What
-// would move the cursor or change the terminal becomes U+FFFD.
-func Indent(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, strings.ToValidUTF8(text, string(unicode.ReplacementChar)))
-	return "  | " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n  | ")
-}
-
-// Lines draws how many of total units are done, as "translated 3 of 9 sentences",
-// where the total is known.
-func (p *Progress) Lines(done, units string, n, total int, began time.Time) {
-	if total == 0 {
-		return
-	}
-	every := printEvery
-	if p.columns != nil {
-		every = drawEvery
-	}
-	if p.latest.IsZero() { // short work is not worth a line
-		p.latest = began
-	}
-	if time.Since(p.latest) < every {
-		return
-	}
-	spent := time.Since(began)
-	left := time.Duration(float64(spent) / float64(max(n, 1)) * float64(total-n))
-	text := fmt.Sprintf("%s %d of %d %s  %.1f/s  ETA %s", done, n, total, units, float64(n)/spent.Seconds(), left.Round(time.Second))
-	if p.columns != nil {
-		p.line(text[:min(len(text), max(p.columns()-4, 0))])
-		return
-	}
-	p.latest = time.Now()
-	fmt.Fprintln(p.W, text)
 }

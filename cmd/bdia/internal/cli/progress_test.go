@@ -29,13 +29,13 @@ func TestProgressLineFits(t *testing.T) {
 		p.began = time.Now().Add(-9 * time.Hour)
 		for _, step := range []int{1, 50000, 100000} {
 			p.latest = time.Time{}
-			p.Step(step, train.StepResult{Loss: 1234.5678}, 98765432)
+			p.Step(step, train.StepResult{Loss: 1234.5678, LR: 1e-3}, 98765432)
 		}
 		for _, line := range strings.Split(screen.String(), eraseLine)[1:] {
 			if len(line) > max(columns-4, 0) {
 				t.Errorf("%d columns: a line of %d: %q", columns, len(line), line)
 			}
-			for _, want := range []string{"[", "step ", "loss 1234.568", "98,765,432 tokens/s", "ETA ", "123.0 GiB"} {
+			for _, want := range []string{"[", "step ", "loss 1234.568", "98,765,432 tokens/s", "lr 1.0e-03", "ETA "} {
 				if columns >= 100 && !strings.Contains(line, want) {
 					t.Errorf("%d columns: no %q in %q", columns, want, line)
 				}
@@ -57,7 +57,7 @@ func TestProgressOnTerminal(t *testing.T) {
 	p.Sampled(3, "two\nlines\x1b[2J\xff\n")
 	p.Step(4, train.StepResult{Loss: 2}, 100)
 	p.Clear()
-	numbers := "  loss 2.000  100 tokens/s  ETA 0s  1.0 MiB"
+	numbers := "  loss 2.000  lr 0.0e+00  100 tokens/s  ETA 0s"
 	want := eraseLine + "encoding: 25%" + eraseLine +
 		eraseLine + "[=======                     ] step 1/4" + numbers +
 		eraseLine + "step 2/4  validation loss 2.0794  perplexity 8.00  best so far\n" +
@@ -80,8 +80,8 @@ func TestProgressElsewhere(t *testing.T) {
 		p.Step(step, train.StepResult{Loss: 3}, 1000)
 	}
 	p.Evaluated(40, train.Score{Loss: math.NaN()}, train.Score{Loss: 1.5}, false)
-	want := "step  1/40  loss 3.000  1,000 tokens/s  ETA 0s  1.0 MiB\n" +
-		"step 40/40  loss 3.000  1,000 tokens/s  ETA 0s  1.0 MiB\n" +
+	want := "step  1/40  loss 3.000  lr 0.0e+00  1,000 tokens/s  ETA 0s\n" +
+		"step 40/40  loss 3.000  lr 0.0e+00  1,000 tokens/s  ETA 0s\n" +
 		"step 40/40  training text 1.5000\n"
 	if diff := cmp.Diff(want, log.String()); diff != "" {
 		t.Error(diff)

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/bdia-go/bdia/train"
+)
+
+// PrintPicture shows on w, in lines of at most columns, what a run learns from.
+func PrintPicture(w io.Writer, p train.Picture, columns int) {
+	row := func(label, format string, args ...any) { Row(w, columns, label, fmt.Sprintf(format, args...)) }
+	var read []string
+	for _, c := range p.Counts {
+		text := Count(c.Read) + " " + counted(c.What, c.Read)
+		if c.Used != c.Read {
+			text += fmt.Sprintf(" (%s used)", Count(c.Used))
+		}
+		read = append(read, text)
+	}
+	if len(read) > 0 {
+		row("Read", "%s", strings.Join(read, ", "))
+	}
+	for _, l := range p.LeftOut {
+		label := "Left out"
+		if l.Kept {
+			label = "Changed"
+		}
+		first := ""
+		if l.First != "" {
+			first = "; first: " + l.First
+		}
+		row(label, "%s %s %s%s", Count(l.Count), counted(l.What, l.Count), l.Reason, first)
+	}
+	for _, part := range p.Parts {
+		row(partLabel[part.Name], "%s", partText(p, part))
+	}
+	if len(p.Classes) > 0 {
+		row("Classes", "%s", classText(p.Classes))
+	}
+	for i, l := range p.Lengths {
+		label := ""
+		if i == 0 {
+			label = "Lengths"
+		}
+		row(label, "%s: %s to %s %s, half up to %s, 90%% up to %s, 99%% up to %s",
+			l.What, Count(int64(l.Min)), Count(int64(l.Max)), l.Unit, Count(int64(l.Median)), Count(int64(l.P90)), Count(int64(l.P99)))
+	}
+	for _, note := range p.Notes {
+		row("Note", "%s", note)
+	}
+	for _, s := range p.Samples {
+		printSample(w, columns, s)
+	}
+}
+
+// partLabel names the parts of the data.
+var partLabel = map[string]string{"train": "Train on", "val": "Held out", "test": "Test"}
+
+// partText says how large a part is.
+func partText(p train.Picture, part train.Part) string {
+	what := "samples"
+	if n := len(p.Counts); n > 0 {
+		what = p.Counts[n-1].What
+	}
+	text := Count(part.Samples) + " " + counted(what, part.Samples)
+	if part.Unit != what {
+		text += ", " + Count(part.Losses) + " " + counted(part.Unit, part.Losses)
+	}
+	return text
+}
+
+// counted is a plural, or its singular for one.
+func counted(what string, n int64) string {
+	if n == 1 {
+		return strings.TrimSuffix(what, "s")
+	}
+	return what
+}
+
+// mostClasses is how many classes are named.
+const mostClasses = 12
+
+// classText names classes with their sizes: of training, and held out.
+func classText(classes []train.Class) string {
+	var texts []string
+	for i, c := range classes {
+		if i == mostClasses {
+			texts = append(texts, "and others")
+			break
+		}
+		text := fmt.Sprintf("%s %s", c.Name, Count(c.Train))
+		if c.Val > 0 {
+			text += "+" + Count(c.Val)
+		}
+		texts = append(texts, text)
+	}
+	return fmt.Sprintf("%d (train+held out): %s", len(classes), strings.Join(texts, ", "))
+}
