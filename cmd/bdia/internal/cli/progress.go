@@ -85,7 +85,7 @@ func (p *Progress) Start(first, last int, _ backend.Usage) {
 	p.latest = time.Time{}
 }
 
-// Evaluating leaves the bar where it is while a run is evaluated.
+// Evaluating says on the bar that a run is evaluated.
 func (p *Progress) Evaluating(step int) {
 	p.clock.evaluating(time.Now())
 	if p.columns != nil {
