@@ -3,8 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -41,7 +42,7 @@ on prompts and completions: a .csv or .tsv table, a .jsonl file of {"prompt": ..
 	o.addFlags(c, "runs/tuned-DATE-TIME")
 	c.Flags().StringVar(&run, "resume", "", "run `folder` to continue")
 	c.Flags().Lookup("resume").Hidden = true
-	cli.Choices(c, map[string][]string{"format": {textKind, "csv", "tsv", "jsonl"}})
+	cli.Choices(c, map[string][]string{"format": {textKind, "csv", "tsv", "jsonl", "json"}})
 	cli.Complete(c, "grid", autoGrid, "9", "none")
 	cli.Complete(c, "lora-targets", "qkv", "qkv,proj", "all")
 	completions(c)
@@ -75,8 +76,10 @@ func (o overrides) tuned() (train.Task, error) {
 		return nil, cli.Usage(errors.New("nothing to learn; name a text or pairs with --data, or --prompts and --completions"))
 	case o.has("data") && (o.has("prompts") || o.has("completions")):
 		return nil, cli.Usage(errors.New("--data is all that is learned, and --prompts and --completions are two halves of it; give --data, or those two"))
+	case o.has("prompts") && !o.has("completions") && !file && kind == "" && oneSide(o["prompts"]):
+		return nil, cli.Usage(fmt.Errorf("--prompts %s is one half of the pairs; name the other with --completions, or a file of both with --data", o["prompts"]))
 	case kind != "" && kind != textKind && !slices.Contains(pairs.Formats(), pairs.Format(kind)):
-		return nil, cli.Usage(fmt.Errorf("--format %s; use text, csv, tsv or jsonl", kind))
+		return nil, cli.Usage(fmt.Errorf("--format %s; use text, csv, tsv, jsonl or json", kind))
 	}
 	if !file && (o["lora-rank"] == "" || o["lora-rank"] == "0") {
 		for _, name := range []string{"lora-alpha", "lora-dropout", "lora-targets"} {
@@ -85,7 +88,15 @@ func (o overrides) tuned() (train.Task, error) {
 			}
 		}
 	}
-	if kind != textKind && (kind != "" || data == "" || o.has("prompts") || isPairs(data)) {
+	ofPairs := kind != "" && kind != textKind || data == "" || o.has("prompts")
+	if !ofPairs && kind == "" {
+		what, err := kindOf(data)
+		if err != nil {
+			return nil, err
+		}
+		ofPairs = what == pairs.KindPairs
+	}
+	if ofPairs {
 		return tune.New(tune.Default()), nil
 	}
 	delete(o, "format") // which is text
@@ -100,8 +111,10 @@ func (o overrides) tuned() (train.Task, error) {
 	return t, nil
 }
 
-// isPairs reports whether a file is one of pairs by its name.
-func isPairs(name string) bool {
-	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
-	return slices.ContainsFunc([]pairs.Format{pairs.CSV, pairs.TSV, pairs.JSONL}, func(f pairs.Format) bool { return strings.HasSuffix(name, "."+string(f)) })
+// kindOf says what --data names: a file by its name and content; go is the Go source of this machine.
+func kindOf(data string) (pairs.Kind, error) {
+	if _, err := os.Stat(data); data == "go" && errors.Is(err, fs.ErrNotExist) {
+		return pairs.KindText, nil
+	}
+	return pairs.Sniff(data)
 }

@@ -36,12 +36,12 @@ func batchTokensFlag(f *pflag.FlagSet, d *pairs.DataConfig) {
 }
 
 func morePairFlags(f *pflag.FlagSet, d *pairs.DataConfig) {
-	f.StringVar((*string)(&d.Format), "format", string(d.Format), "`kind` of files: lines, tsv, csv or jsonl; without it, by name")
-	f.StringVar(&d.SourceColumn, "source-column", d.SourceColumn, "`column` of a table: a number from 1, or a name in its header (default 1)")
-	f.StringVar(&d.TargetColumn, "target-column", d.TargetColumn, "`column` of the translations (default 2)")
-	f.BoolVar(&d.Header, "header", d.Header, "the first line of a .tsv names its columns, as in every .csv")
-	f.Float64Var(&d.Split.Val, "val-fraction", d.Split.Val, "`share` of the source sentences held out, without --val-source")
-	f.Float64Var(&d.Split.Test, "test-fraction", d.Split.Test, "`share` of the source sentences kept apart for tests")
+	f.StringVar((*string)(&d.Format), "format", string(d.Format), "`kind` of files: lines, tsv, csv, jsonl or json; without it, by name and content")
+	f.StringVar(&d.SourceColumn, "source-column", d.SourceColumn, "`column` of a table: a number from 1, or a name in its header (default by known names, or the first of two)")
+	f.StringVar(&d.TargetColumn, "target-column", d.TargetColumn, "`column` of the translations")
+	headerFlag(f, d)
+	f.Var(&d.Split.Val, "val-fraction", "`share` of the source sentences held out, without --val-source")
+	f.Var(&d.Split.Test, "test-fraction", "`share` of the source sentences kept apart for tests")
 	f.Uint64Var(&d.Split.Seed, "pair-seed", d.Split.Seed, "seed of what is held out")
 	f.IntVar(&d.MinChars, "min-chars", d.MinChars, "leave out sentences of fewer characters")
 	f.IntVar(&d.MaxChars, "max-chars", d.MaxChars, "leave out sentences of more characters; 0 for none")
@@ -50,6 +50,13 @@ func morePairFlags(f *pflag.FlagSet, d *pairs.DataConfig) {
 	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`policy` for lines that are not UTF-8 or have no translation: skip or fatal")
 	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`policy` for too long sentences: skip, truncate or fatal")
 	f.BoolVar(&d.Separate, "separate", d.Separate, "a vocabulary for each language; --tokenizer FOLDER has source/ and target/")
+}
+
+// headerFlag says how a table is read.
+func headerFlag(f *pflag.FlagSet, d *pairs.DataConfig) {
+	f.Var(&d.Header, "header", "whether the first line of a table names its columns: `yes`, none or auto")
+	f.Lookup("header").NoOptDefVal = "yes"
+	f.StringVar((*string)(&d.Delimiter), "delimiter", string(d.Delimiter), "`character` between fields: comma, semicolon, tab or pipe; without it, the one that fits")
 }
 
 // seq2seqFlags are the sizes of an encoder-decoder.

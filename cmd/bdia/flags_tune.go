@@ -33,22 +33,22 @@ func completionGroups(c *tune.Config) []group {
 	}),
 		group{"more of the pairs", true, func(f *pflag.FlagSet) {
 			moreCompletionFlags(f, d, t)
-			f.Float64Var(&d.Split.Val, "val-fraction", d.Split.Val, valFraction)
+			f.Var(&d.Split.Val, "val-fraction", valFraction)
 		}},
 		group{moreModel, true, func(f *pflag.FlagSet) { adapterFlags(f, t); tunedFlags(f, &c.Model) }})...)
 }
 
-const valFraction = "`share` held out for validation: of the prompts (default 0.02), or the end of a text (default 0.1)"
+const valFraction = "`share` held out for validation: of the prompts (default auto: 0.1, but at least 20), or the end of a text (default 0.1)"
 
 func fromFlag(f *pflag.FlagSet, t *tune.Settings) {
 	f.StringVar(&t.From, "from", t.From, "`folder` of the model")
 }
 
 func moreCompletionFlags(f *pflag.FlagSet, d *pairs.DataConfig, t *tune.Settings) {
-	f.StringVar((*string)(&d.Format), "format", string(d.Format), "`kind` of --data: text, csv, tsv or jsonl; without it, by name")
-	f.StringVar(&d.SourceColumn, "prompt-column", d.SourceColumn, "`column` of a table, by name or number (default 1), or key of JSON (default prompt)")
-	f.StringVar(&d.TargetColumn, "completion-column", d.TargetColumn, "`column` (default 2) or key (default completion)")
-	f.BoolVar(&d.Header, "header", d.Header, "the first line of a .tsv names its columns, as in every .csv")
+	f.StringVar((*string)(&d.Format), "format", string(d.Format), "`kind` of --data: text, csv, tsv, jsonl or json; without it, by name and content")
+	f.StringVar(&d.SourceColumn, "prompt-column", d.SourceColumn, "`column` of a table, by name or number, or key of JSON (default by known names, such as prompt, question, instruction)")
+	f.StringVar(&d.TargetColumn, "completion-column", d.TargetColumn, "`column` or key of the completions (default by known names, such as completion, answer, output)")
+	headerFlag(f, d)
 	f.StringVar(&d.ValTarget, "val-completions", d.ValTarget, "`file` of completions, if --val has prompts alone")
 	f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", t.LossOnPrompt, "pairs: learn prompts too")
 	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`policy` for pairs without text: skip or fatal")

@@ -161,7 +161,7 @@ func TestWrongPairCalls(t *testing.T) {
 	write(t, dir, "latin1.en", "caf\xe9\n")
 	write(t, dir, "table.csv", "en,fr\na,b\n")
 	write(t, dir, "table.tsv", "only one column\n")
-	write(t, dir, "keys.jsonl", strings.Repeat(`{"question": "a", "answer": "b"}`+"\n", 3))
+	write(t, dir, "keys.jsonl", strings.Repeat(`{"head": "a", "tail": "b"}`+"\n", 3))
 	foreign := filepath.Join(dir, "foreign")
 	if err := os.CopyFS(foreign, os.DirFS(filepath.Join(trained, "best"))); err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	datapairs "github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/pairs"
@@ -32,13 +33,16 @@ func (v translationView) expand(o overrides) error {
 		}
 	}
 	c := &v.Settings
-	if name := o["source"]; name != "" && c.Pairs.Target == "" && !o.has("target") && !o.has("format") && !isPairs(name) {
+	if name := o["source"]; name != "" && c.Pairs.Target == "" && !o.has("target") && !o.has("format") && oneSide(name) {
 		return cli.Usage(fmt.Errorf("--source %s is one side of the translations; name the other with --target, or a table of both with --data", name))
 	}
 	if dir, ok := o["from"]; ok {
 		if err := c.StartFrom(dir); err != nil {
 			return err
 		}
+	}
+	if name := o["data"]; name != "" && !o.has("format") && c.Pairs.Format == "" && oneSide(name) {
+		return cli.Usage(fmt.Errorf("--data %s is plain text, not a table (.csv, .tsv) or JSON (.jsonl, .json); name files of lines with --source and --target, or say what it is with --format", name))
 	}
 	m := &c.Seq2Seq
 	if err := expandPreset(o, v.Name(), m, model.Seq2SeqPreset); err != nil {
@@ -48,6 +52,12 @@ func (v translationView) expand(o overrides) error {
 		c.Pairs.Epochs = 0
 	}
 	return o.dropout(&m.EmbeddingDropout, &m.AttentionDropout, &m.ResidualDropout)
+}
+
+// oneSide reports a file of text: one side of pairs at most.
+func oneSide(name string) bool {
+	kind, err := datapairs.Sniff(name)
+	return err == nil && kind == datapairs.KindText
 }
 
 func (v translationView) needData() error {

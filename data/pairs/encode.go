@@ -83,6 +83,9 @@ func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Par
 		o.Progress(r.Progress())
 	}
 	if r.report.Read == r.report.Skipped() {
+		if long := r.report.Why[ManyTokens].Count; long > 0 && 2*long >= r.report.Read {
+			return &LongError{r.o.Files.Source, r.report.Need(), &r.report}
+		}
 		return fmt.Errorf("pairs: %s: %w: %v", r.o.Files.Source, r.report.Err(), &r.report)
 	}
 	return nil
@@ -90,53 +93,58 @@ func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Par
 
 func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, target []int32) error) error {
 	var ids [2][]int32
-	cut := false
+	cut, limit := false, ""
+	long := func() error {
+		switch o.OnLong {
+		case Fatal:
+			return fmt.Errorf("pairs: %s: line %d is %w: %s; raise it, or skip or truncate long ones", r.o.Files.Source, p.Line, ErrTooLong, limit)
+		case Truncate:
+			cut = true
+		}
+		return nil
+	}
 	for i, side := range []struct {
-		text      string
-		enc       Encoder
-		positions int
-	}{{p.Source, o.Source, o.SourcePositions}, {p.Target, o.Target, o.TargetPositions}} {
+		text string
+		enc  Encoder
+	}{{p.Source, o.Source}, {p.Target, o.Target}} {
 		tokens, err := side.enc.Encode([]byte(side.text))
 		if err != nil {
 			if r.o.OnBad == Fatal {
 				return fmt.Errorf("pairs: %s: line %d: %w: %w", r.o.Files.Source, p.Line, ErrText, err)
 			}
-			r.report.drop(NoTokens, p)
+			r.report.drop(NoTokens, p, err.Error())
 			return nil
-		}
-		most := MaxTokens
-		if side.positions > 0 {
-			most = side.positions - 1
-		}
-		if len(tokens) > most {
-			switch o.OnLong {
-			case Truncate:
-				tokens, cut = tokens[:most], true
-			case Fatal:
-				return fmt.Errorf("pairs: %s: line %d: a sentence of %d tokens is %w: the limit is %d; raise it, or skip or truncate long ones",
-					r.o.Files.Source, p.Line, len(tokens), ErrTooLong, most)
-			default:
-				r.report.drop(ManyTokens, p)
-				return nil
-			}
 		}
 		ids[i] = tokens
 	}
-	if over := len(ids[0]) + len(ids[1]) + 1 - o.Positions; o.Positions > 0 && over > 0 {
-		switch o.OnLong {
-		case Truncate:
-			first := min(over, len(ids[0])-1) // at least one token of the source stays
-			ids[0], ids[1], cut = ids[0][first:], ids[1][:len(ids[1])-(over-first)], true
-		case Fatal:
-			return fmt.Errorf("pairs: %s: line %d: both sides have %d tokens, which is %w: the limit is %d; raise it, or skip or truncate long ones",
-				r.o.Files.Source, p.Line, len(ids[0])+len(ids[1]), ErrTooLong, o.Positions-1)
-		default:
-			r.report.drop(ManyTokens, p)
-			return nil
+	r.report.length(o, len(ids[0]), len(ids[1]))
+	for i, positions := range []int{o.SourcePositions, o.TargetPositions} {
+		most := MaxTokens
+		if positions > 0 {
+			most = positions - 1
+		}
+		if n := len(ids[i]); n > most {
+			limit = fmt.Sprintf("a sentence of %d tokens over the limit of %d", n, most)
+			if err := long(); err != nil {
+				return err
+			}
+			ids[i] = ids[i][:most]
 		}
 	}
+	if over := len(ids[0]) + len(ids[1]) + 1 - o.Positions; o.Positions > 0 && over > 0 {
+		limit = fmt.Sprintf("both sides have %d tokens, over the limit of %d", len(ids[0])+len(ids[1]), o.Positions-1)
+		if err := long(); err != nil {
+			return err
+		}
+		first := min(over, max(0, len(ids[0])-1)) // at least one token of the source stays
+		ids[0], ids[1] = ids[0][first:], ids[1][:len(ids[1])-(over-first)]
+	}
+	if limit != "" && !cut {
+		r.report.drop(ManyTokens, p, limit)
+		return nil
+	}
 	if cut {
-		r.report.count(Truncated, p, "")
+		r.report.count(Truncated, p, limit)
 	}
 	if o.Kept != nil {
 		o.Kept(p)

@@ -33,10 +33,10 @@ func TestEncodePolicies(t *testing.T) {
 		onLong, onBad Policy
 		want          string // what is emitted, then the report or error
 	}{
-		{Skip, Skip, "one|un five|cinq | 6 pairs read, 2 kept; 2 that the tokenizer cannot encode (first in line 3), 2 of too many tokens (first in line 2)"},
-		{"", "", "one|un five|cinq | 6 pairs read, 2 kept; 2 that the tokenizer cannot encode (first in line 3), 2 of too many tokens (first in line 2)"},
-		{Truncate, Skip, "one|un three|troi quatr|four five|cinq | 6 pairs read, 4 kept; 2 that the tokenizer cannot encode (first in line 3), 2 truncated (first in line 2)"},
-		{Fatal, Skip, "one|un | line 2: a sentence of 5 tokens is too long: the limit is 4; raise it, or skip or truncate long ones"},
+		{Skip, Skip, "one|un five|cinq | 6 pairs read, 2 kept; 2 that the tokenizer cannot encode (first in line 3: no token), 2 of too many tokens (first in line 2: a sentence of 5 tokens over the limit of 4)"},
+		{"", "", "one|un five|cinq | 6 pairs read, 2 kept; 2 that the tokenizer cannot encode (first in line 3: no token), 2 of too many tokens (first in line 2: a sentence of 5 tokens over the limit of 4)"},
+		{Truncate, Skip, "one|un three|troi quatr|four five|cinq | 6 pairs read, 4 kept; 2 that the tokenizer cannot encode (first in line 3: no token), 2 truncated (first in line 2: a sentence of 5 tokens over the limit of 4)"},
+		{Fatal, Skip, "one|un | line 2 is too long: a sentence of 5 tokens over the limit of 4; raise it, or skip or truncate long ones"},
 		{Truncate, Fatal, "one|un three|troi | line 3: unusable sentence: no token"},
 	} {
 		r := newReader(t, Options{Files: Files{Source: path}, OnBad: c.onBad})

@@ -55,6 +55,14 @@ func readAll(r *Reader) (all []Pair, err error) {
 	}
 }
 
+// undrawn are pairs without their draws.
+func undrawn(all []Pair) []Pair {
+	for i := range all {
+		all[i].Draw = 0
+	}
+	return all
+}
+
 // texts are the sentences of pairs, by turns source and target.
 func texts(all []Pair) []string {
 	var s []string

@@ -14,7 +14,7 @@ func TestJSONL(t *testing.T) {
 
 {"completion": "deux", "prompt": "two"}
 `
-	want := []Pair{{"A dog.", "Un \"chien\".\nOui.", Train, 1}, {"two", "deux", Train, 3}}
+	want := []Pair{{"A dog.", "Un \"chien\".\nOui.", Train, 1, 0}, {"two", "deux", Train, 3, 0}}
 	for name, f := range map[string]Files{
 		"by name":  {Source: write(t, "a.jsonl", text)},
 		"packed":   {Source: write(t, "a.JSONL.gz", packed(t, "\ufeff"+strings.ReplaceAll(text, "\n", "\r\n")))},
@@ -23,7 +23,7 @@ func TestJSONL(t *testing.T) {
 		"swapping": {Source: write(t, "a.jsonl", strings.NewReplacer("prompt", "completion", "completion", "prompt").Replace(text)), SourceColumn: "completion", TargetColumn: "prompt"},
 	} {
 		all, err := readAll(newReader(t, Options{Files: f}))
-		if err != nil || !slices.Equal(all, want) {
+		if err != nil || !slices.Equal(undrawn(all), want) {
 			t.Errorf("%s: %+v, error %v", name, all, err)
 		}
 	}
@@ -37,11 +37,11 @@ func TestConversation(t *testing.T) {
 	text = strings.ReplaceAll(text, "\n ", " ") + "\n" + `{"prompt": "x", "completion": "y"}`
 	all, err := readAll(newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", text)}}))
 	want := []Pair{
-		{"system: Be short.\nuser: Hi!\nassistant:", "Hello.", Train, 1},
-		{"system: Be short.\nuser: Hi!\nassistant: Hello.\nuser: 2+2?\nassistant:", "4", Train, 1},
-		{"x", "y", Train, 2},
+		{"system: Be short.\nuser: Hi!\nassistant:", "Hello.", Train, 1, 0},
+		{"system: Be short.\nuser: Hi!\nassistant: Hello.\nuser: 2+2?\nassistant:", "4", Train, 1, 0},
+		{"x", "y", Train, 2, 0},
 	}
-	if err != nil || !slices.Equal(all, want) {
+	if err != nil || !slices.Equal(undrawn(all), want) {
 		t.Errorf("%+v, error %v", all, err)
 	}
 }
@@ -62,12 +62,12 @@ func TestConversationsAreSplitWhole(t *testing.T) {
 		if all[i].Part != all[i+1].Part {
 			t.Fatalf("line %d is in %v and %v", all[i].Line, all[i].Part, all[i+1].Part)
 		}
-		if want := (Split{Val: 0.5, Seed: 1}).Part(all[i].Source); all[i].Part != want {
-			t.Errorf("line %d is in %v, its first source in %v", all[i].Line, all[i].Part, want)
+		if want := (Split{Seed: 1}).Draw(all[i].Source); all[i].Draw != want || all[i+1].Draw != want {
+			t.Errorf("line %d has the draws %v and %v, its first source %v", all[i].Line, all[i].Draw, all[i+1].Draw, want)
 		}
 		parts[all[i].Part]++
 	}
-	if min(parts[Train], parts[Val]) < 70 {
+	if parts[Train] != 100 || parts[Val] != 100 {
 		t.Errorf("%d conversations to train on, %d for validation", parts[Train], parts[Val])
 	}
 }
@@ -81,7 +81,7 @@ func TestBadJSONL(t *testing.T) {
 		why        Reason
 	}{
 		{`{"prompt": "a"}`, `it has no "completion" among ["prompt"]`, Incomplete},
-		{`{"prompt": 1, "completion": "b"}`, `its "prompt" is no text`, Incomplete},
+		{`{"prompt": {}, "completion": "b"}`, `its "prompt" is an object, not a text`, Incomplete},
 		{`{"prompt": "a", "completion": "b"} x`, "invalid character 'x' after top-level value", NotJSON},
 		{`["a", "b"]`, "it is a JSON array", NotJSON},
 		{`not json`, "invalid character", NotJSON},
@@ -95,7 +95,10 @@ func TestBadJSONL(t *testing.T) {
 		{`{"messages": null}`, "none of its 0 messages", NoAnswer},
 		{many, "it has 1001 messages; cut it into conversations of at most 1000", LongTalk},
 		{"{\"prompt\": \"a\xff\", \"completion\": \"b\"}", "not both UTF-8", NotUTF8},
-		{`{"prompt": null, "completion": "b"}`, "", Empty},
+		{`{"prompt": null, "completion": "b"}`, `its "prompt" is null`, Incomplete},
+		{"null", "it is a JSON null", NotJSON},
+		{`{"prompt": "a \ud83d", "completion": "b"}`, `its "prompt" has \ud83d, half of a character`, NotUTF8},
+		{`{"prompt": "a", "completion": "b", "question": "c", "answer": "d"}`, "more than one source with its target", Incomplete},
 		{`{"messages": [{"role": "assistant", "content": null}]}`, "", Empty},
 		{`{"messages": [{"role": "assistant", "content": []}]}`, "", Empty},
 	} {
@@ -115,8 +118,8 @@ func TestBadJSONL(t *testing.T) {
 		}
 	}
 	for name, f := range map[string]Files{
-		"header":         {Header: true},
-		"one name twice": {SourceColumn: "completion"},
+		"header":         {Header: HeaderYes},
+		"one name twice": {SourceColumn: "completion", TargetColumn: "completion"},
 		"two files":      {Target: "b"},
 	} {
 		f.Source, f.Format = write(t, "a.jsonl", ""), JSONL
@@ -157,11 +160,11 @@ func TestEncodePositions(t *testing.T) {
 		positions int
 		want      string
 	}{
-		{Skip, 6, "one|un | 4 pairs read, 1 kept; 3 of too many tokens (first in line 2)"},
-		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 of too many tokens (first in line 3)"},
-		{Truncate, 6, "one|un n|sept h|ABCD x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2)"},
-		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3)"},
-		{Fatal, 10, "one|un seven|sept | line 3: both sides have 16 tokens, which is too long: the limit is 9; raise it, or skip or truncate long ones"},
+		{Skip, 6, "one|un | 4 pairs read, 1 kept; 3 of too many tokens (first in line 2: both sides have 9 tokens, over the limit of 5)"},
+		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 of too many tokens (first in line 3: both sides have 16 tokens, over the limit of 9)"},
+		{Truncate, 6, "one|un n|sept h|ABCD x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2: both sides have 9 tokens, over the limit of 5)"},
+		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3: both sides have 16 tokens, over the limit of 11)"},
+		{Fatal, 10, "one|un seven|sept | line 3 is too long: both sides have 16 tokens, over the limit of 9; raise it, or skip or truncate long ones"},
 	} {
 		r := newReader(t, Options{Files: Files{Source: path}})
 		var got strings.Builder
@@ -196,12 +199,15 @@ func TestOtherColumns(t *testing.T) {
 		text, says string
 		want       error
 	}{
-		"a.jsonl": {strings.Repeat(`{"question": "a", "answer": "b"}`+"\n", 9), `9 with a column missing (first in line 1: it has no "prompt" among ["answer" "question"])`, ErrColumns},
-		"a.tsv":   {"a b\nc d\n", "2 with a column missing (first in line 1: it has 1 of the columns 1 and 2)", ErrColumns},
+		"a.jsonl": {strings.Repeat(`{"head": "a", "tail": "b"}`+"\n", 9), `9 with a column missing (first in line 1: it has no "prompt" among ["head" "tail"])`, ErrColumns},
+		"a.tsv":   {"a b\nc d\n", "it has one column, which begins with \"a b\"", ErrColumns},
 		"b.jsonl": {"{}\nx\n", "1 with a column missing", ErrNoPairs},
 	} {
-		r := newReader(t, Options{Files: Files{Source: write(t, name, c.text)}})
-		err := r.Encode(t.Context(), EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}}, nil)
+		r, err := NewReader(Options{Files: Files{Source: write(t, name, c.text)}})
+		if err == nil {
+			defer r.Close()
+			err = r.Encode(t.Context(), EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}}, nil)
+		}
 		if !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: error %v", name, err)
 		}

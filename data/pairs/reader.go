@@ -3,14 +3,11 @@ package pairs
 import (
 	"cmp"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"unicode/utf8"
-
-	"github.com/bdia-go/bdia/internal/rng"
 )
 
 // Policy is the treatment of pairs that cannot be used as they are.
@@ -42,49 +39,6 @@ func (f Filter) Validate() error {
 	return nil
 }
 
-// Part is the use of a pair: training, validation or test.
-type Part uint8
-
-const (
-	Train Part = iota
-	Val
-	Test
-)
-
-// String returns "train", "val" or "test".
-func (p Part) String() string { return [...]string{"train", "val", "test"}[p] }
-
-// Split has the shares of distinct source sentences for validation and test. They
-// are probabilities, so the actual shares differ a little.
-type Split struct {
-	Val  float64 `yaml:"val"`
-	Test float64 `yaml:"test"`
-	Seed uint64  `yaml:"seed"`
-}
-
-// Validate returns an error for impossible shares.
-func (s Split) Validate() error {
-	if !(s.Val >= 0 && s.Test >= 0 && s.Val+s.Test < 1) {
-		return fmt.Errorf("pairs: shares of %v for validation and %v for test; together they must be below 1", s.Val, s.Test)
-	}
-	return nil
-}
-
-// Part returns the part of all pairs with this source sentence: a draw keyed by the
-// seed and 96 bits of the sentence's SHA-256.
-func (s Split) Part(source string) Part {
-	h := sha256.Sum256([]byte(source))
-	le := binary.LittleEndian
-	u := rng.Key{Seed: s.Seed, Step: le.Uint32(h[0:]), Sample: le.Uint32(h[4:]), Block: forSplit, Site: rng.SiteData}.Float64(le.Uint32(h[8:]))
-	switch {
-	case u < s.Val:
-		return Val
-	case u < s.Val+s.Test:
-		return Test
-	}
-	return Train
-}
-
 // Options are the options of NewReader.
 type Options struct {
 	Files  Files
@@ -93,6 +47,11 @@ type Options struct {
 	// OnBad is the treatment (Skip or Fatal) of a sentence that is not UTF-8, a row
 	// without one of its columns, and text that the tokenizer has no tokens for.
 	OnBad Policy
+	// KeepSpace keeps white space around a sentence. Otherwise it is dropped.
+	KeepSpace bool
+	// Separator stands between the name of the assistant and what it says in the sources of conversations; empty: a
+	// space. It is the one that a model sees between a source and its target, so that all turns look the same.
+	Separator *string
 }
 
 // Validate returns an error for the first invalid option.
@@ -113,13 +72,15 @@ func (o Options) Validate() error {
 type Pair struct {
 	Source, Target string
 	Part           Part
-	Line           int // in the file, from 1; the first line of a row with line breaks
+	Line           int     // in the file, from 1; the first line of a row with line breaks
+	Draw           float64 // decides its part (see Split.Draw): equal for all pairs of a source or of a conversation
 }
 
 // Reader reads pairs one by one. Its memory does not grow with the text, except to
 // find duplicates: 16 bytes and a map's overhead for each pair.
 type Reader struct {
 	o      Options
+	cuts   Cuts
 	rows   rows
 	inputs []*input
 	seen   map[[16]byte]struct{}
@@ -128,21 +89,60 @@ type Reader struct {
 	err    error // the error that ended reading
 }
 
-// NewReader opens the files. Call Close when done.
+// NewReader opens the files. With shares to hold out it reads them once, to count the distinct sources that it keeps.
+// Call Close when done.
 func NewReader(o Options) (*Reader, error) {
 	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	r, err := openReader(o)
+	if err != nil || o.Split.Val == 0 && o.Split.Test == 0 {
+		return r, err
+	}
+	defer r.Close()
+	var draws []float64
+	for {
+		p, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		draws = append(draws, p.Draw)
+	}
+	again, err := openReader(o)
+	if err == nil {
+		again.cuts = o.Split.Cut(draws)
+	}
+	return again, err
+}
+
+func openReader(o Options) (*Reader, error) {
+	format, err := o.Files.format()
+	if err != nil {
 		return nil, err
 	}
 	inputs, err := openFiles(o.Files)
 	r := &Reader{o: o, inputs: inputs, seen: map[[16]byte]struct{}{}}
 	if err == nil {
-		r.rows, err = newRows(o.Files, inputs)
+		err = r.begin(format)
 	}
 	if err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// begin reads the beginning of the open files.
+func (r *Reader) begin(format Format) (err error) {
+	separator := " "
+	if r.o.Separator != nil {
+		separator = *r.o.Separator
+	}
+	r.rows, err = newRows(r.o.Files, format, separator, r.inputs)
+	return err
 }
 
 // Next returns the next pair that is kept, and io.EOF after the last one. After an
@@ -155,28 +155,46 @@ func (r *Reader) Next() (Pair, error) {
 			break
 		}
 		r.report.Read++
-		p := Pair{strings.TrimSpace(w.sides[0]), strings.TrimSpace(w.sides[1]), Train, w.line}
+		p := Pair{Source: w.sides[0], Target: w.sides[1], Line: w.line}
+		if !r.o.KeepSpace {
+			p.Source, p.Target = strings.TrimSpace(p.Source), strings.TrimSpace(p.Target)
+		}
 		reason, ok := r.look(w, p)
 		if ok {
-			p.Part = r.o.Split.Part(cmp.Or(w.origin, p.Source))
+			p.Draw = r.o.Split.Draw(cmp.Or(w.origin, p.Source))
+			p.Part = r.cuts.Part(p.Draw)
 			r.report.Kept[p.Part]++
+			if w.extra != "" {
+				r.report.count(MoreFields, p, w.extra)
+			}
 			return p, nil
 		}
-		if r.o.OnBad == Fatal && w.missing != "" {
-			r.err = fmt.Errorf("pairs: %s: line %d: %w: %s: mend it, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
-		} else if r.o.OnBad == Fatal && reason == NotUTF8 {
-			r.err = fmt.Errorf("pairs: %s: line %d: %w: %q and %q are not both UTF-8: convert the file, or have bad ones skipped",
-				r.inputs[0].path, w.line, ErrText, clip(p.Source), clip(p.Target))
+		if r.o.OnBad == Fatal {
+			r.err = r.fatal(w, reason, p)
 		}
 		r.report.count(reason, p, w.missing)
 	}
 	return Pair{}, r.err
 }
 
+// fatal is the error of a row that is no pair of texts, or nil of one that is just not wanted.
+func (r *Reader) fatal(w row, reason Reason, p Pair) error {
+	switch {
+	case reason == OpenQuote:
+		return fmt.Errorf("pairs: %s: line %d: %w: a quotation mark has no end: %s, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
+	case w.missing != "":
+		return fmt.Errorf("pairs: %s: line %d: %w: %s: mend it, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
+	case reason == NotUTF8:
+		return fmt.Errorf("pairs: %s: line %d: %w: %q and %q are not both UTF-8: convert the file, or have bad ones skipped",
+			r.inputs[0].path, w.line, ErrText, clip(p.Source), clip(p.Target))
+	}
+	return nil
+}
+
 // look returns the reason to leave a pair out, or ok.
 func (r *Reader) look(w row, p Pair) (reason Reason, ok bool) {
 	f := r.o.Filter
-	a, b := utf8.RuneCountInString(p.Source), utf8.RuneCountInString(p.Target)
+	a, b := utf8.RuneCountInString(strings.TrimSpace(p.Source)), utf8.RuneCountInString(strings.TrimSpace(p.Target))
 	switch {
 	case w.missing != "":
 		return w.reason, false
@@ -209,7 +227,13 @@ func (r *Reader) again(p Pair) bool {
 }
 
 // Report returns the counts of the pairs read so far.
-func (r *Reader) Report() *Report { return &r.report }
+func (r *Reader) Report() *Report {
+	if rows, ok := r.rows.(interface{ said() []string }); ok {
+		r.report.Notes = rows.said()
+	}
+	r.report.File = r.o.Files.Source
+	return &r.report
+}
 
 // Progress returns the bytes read so far and the size of all files.
 func (r *Reader) Progress() (done, total int64) {

@@ -23,6 +23,8 @@ const (
 	NoTalk                   // its messages are not a list of roles and texts
 	NoAnswer                 // none of its messages is the assistant's
 	LongTalk                 // it has over 1000 messages
+	OpenQuote                // a quotation mark has no end
+	MoreFields               // a row has more fields than the header, but the pair was kept
 	numReasons
 )
 
@@ -30,8 +32,12 @@ const (
 func (r Reason) String() string {
 	return [numReasons]string{"with a column missing", "not UTF-8", "empty", "too short", "too long", "of too different lengths", "duplicate",
 		"that the tokenizer cannot encode", "of too many tokens", "truncated",
-		"not a JSON object", "whose messages cannot be read", "without an answer of the assistant", "of too many messages"}[r]
+		"not a JSON object", "with messages that cannot be read", "without an answer of the assistant", "of too many messages",
+		"with a quotation mark that has no end", "with more fields than the header"}[r]
 }
+
+// Kept reports whether pairs with this reason are used all the same.
+func (r Reason) Kept() bool { return r == Truncated || r == MoreFields }
 
 // maxExamples is the number of example pairs kept for each reason, maxExample the
 // length of a kept sentence in bytes.
@@ -49,11 +55,16 @@ type Tally struct {
 }
 
 // Report counts the pairs of a text. Read is the sum of Kept and of the counts of all
-// reasons except Truncated.
+// reasons except the ones that keep the pair.
 type Report struct {
-	Read int               // pairs
-	Kept [Test + 1]int     // of each part
-	Why  [numReasons]Tally // by Reason
+	File  string            // of the sources, or of both sides
+	Notes []string          // which columns or keys were taken, for example
+	Read  int               // pairs
+	Kept  [Test + 1]int     // of each part
+	Why   [numReasons]Tally // by Reason
+
+	limit   int   // of Need
+	lengths []int // how many pairs have so many tokens
 }
 
 func (r *Report) count(why Reason, p Pair, detail string) {
@@ -83,9 +94,9 @@ func clip(s string) string {
 }
 
 // drop moves a pair from the kept ones to reason why.
-func (r *Report) drop(why Reason, p Pair) {
+func (r *Report) drop(why Reason, p Pair, detail string) {
 	r.Kept[p.Part]--
-	r.count(why, p, "")
+	r.count(why, p, detail)
 }
 
 // Err returns the error for a report without kept pairs: ErrColumns if every row

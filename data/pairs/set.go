@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/internal/idfile"
@@ -125,6 +126,14 @@ func Open(dir, name string, o OpenOptions) (*Set, error) {
 		return nil, fmt.Errorf("pairs: open %s: %w", s.path, err)
 	}
 	return s, nil
+}
+
+// Remove removes the set name in folder dir. It must not be open.
+func Remove(dir, name string) error {
+	if err := os.Remove(setPath(dir, name)); err != nil {
+		return fmt.Errorf("pairs: %w", err)
+	}
+	return nil
 }
 
 func setPath(dir, name string) string { return filepath.Join(dir, name+setEnding) }

@@ -237,7 +237,6 @@ func TestPairsLeftOut(t *testing.T) {
 		}, nil, pairs.ErrNoPairs, []string{"1 pairs read, 0 kept", "1 that the tokenizer cannot encode"}},
 		{"no file", func(_ *testing.T, c *Config) { c.Pairs.Source = "/no/such.en" }, nil, os.ErrNotExist, nil},
 		{"a batch too small for a sentence", func(t *testing.T, c *Config) { c.Pairs.BatchTokens = 10 }, nil, nil, []string{"positions", "allow more tokens"}},
-		{"nothing held out", func(t *testing.T, c *Config) { add(t, c, "", ""); c.Pairs.Split.Val = 1e-9 }, nil, pairs.ErrNoPairs, []string{"for val"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()

@@ -2,9 +2,7 @@ package pairs
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math"
 	"path/filepath"
@@ -25,90 +23,6 @@ type Sets struct {
 	Special        pairs.Special       // tokens that the model has beside the texts
 
 	sets [pairs.Test + 1]*pairs.Set // by part; nil: it has none
-}
-
-// textOptions are how the pairs of training are read.
-func (c DataConfig) textOptions() pairs.Options {
-	o := pairs.Options{Files: c.Files, Filter: c.Filter, Split: c.Split, OnBad: c.OnBad}
-	if c.ValSource != "" {
-		o.Split.Val = 0
-	}
-	return o
-}
-
-// valOptions are how the pairs of ValSource are read: all that can be used.
-func (c DataConfig) valOptions() pairs.Options {
-	o := pairs.Options{Files: c.Files, Filter: pairs.Filter{KeepDuplicates: true}, OnBad: c.OnBad}
-	o.Files.Source, o.Files.Target = c.ValSource, c.ValTarget
-	return o
-}
-
-// Encoding says how pairs become tokens.
-type Encoding struct {
-	Source, Target                   pairs.Encoder
-	SourcePositions, TargetPositions int // most tokens of a side, its end included
-	Positions                        int // most tokens of both together; 0: as many as there are
-}
-
-// Encode reads the files of c and writes the sets into dir.
-func (p *Sets) Encode(ctx context.Context, dir string, c DataConfig, e Encoding, progress train.Progress) (err error) {
-	o := pairs.EncodeOptions{Source: e.Source, Target: e.Target, SourcePositions: e.SourcePositions, TargetPositions: e.TargetPositions, Positions: e.Positions,
-		OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
-	p.Leaked, dir = 0, filepath.Join(dir, dataDir)
-	var writers [pairs.Test + 1]*pairs.Writer
-	source, target := p.vocabularies()
-	for part := range writers {
-		if writers[part], err = pairs.Create(dir, pairs.Part(part).String(), source, target); err != nil {
-			return err
-		}
-		defer writers[part].Abort()
-	}
-	learned := map[[16]byte]struct{}{} // halves of the hashes of sources
-	key := func(p pairs.Pair) [16]byte {
-		h := sha256.Sum256([]byte(p.Source))
-		return [16]byte(h[:])
-	}
-	if c.ValSource != "" {
-		o.Kept = func(p pairs.Pair) {
-			if p.Part == pairs.Train {
-				learned[key(p)] = struct{}{}
-			}
-		}
-	}
-	read := func(from pairs.Options, to func(pairs.Part) pairs.Part) (*pairs.Report, error) {
-		r, err := pairs.NewReader(from)
-		if err != nil {
-			return nil, err
-		}
-		defer r.Close()
-		err = r.Encode(ctx, o, func(part pairs.Part, source, target []int32) error { return writers[to(part)].Add(source, target) })
-		return r.Report(), err
-	}
-	if p.Report, err = read(c.textOptions(), func(part pairs.Part) pairs.Part { return part }); err != nil {
-		return err
-	}
-	if c.ValSource != "" {
-		o.Kept = func(pair pairs.Pair) {
-			if _, known := learned[key(pair)]; known {
-				p.Leaked++
-			}
-		}
-		if p.Val, err = read(c.valOptions(), func(pairs.Part) pairs.Part { return pairs.Val }); err != nil {
-			return err
-		}
-	}
-	for part, w := range writers {
-		asked := part == int(pairs.Train) || part == int(pairs.Val) && (c.ValSource != "" || c.Split.Val > 0) || part == int(pairs.Test) && c.Split.Test > 0
-		if w.Len() == 0 && !asked {
-			continue
-		}
-		if err := w.Close(); errors.Is(err, pairs.ErrNoPairs) {
-			return fmt.Errorf("train: %w for %s, of %v; give more pairs, or keep more of them", pairs.ErrNoPairs, pairs.Part(part), p.Report)
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // vocabularies are the vocabularies of the stored sets.

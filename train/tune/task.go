@@ -34,7 +34,7 @@ func Default() Config {
 	return Config{
 		Model: m,
 		Tune:  DefaultSettings(),
-		Pairs: trainpairs.DataConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, BatchTokens: 4096, Epochs: 3},
+		Pairs: trainpairs.DataConfig{Split: pairs.Split{Val: pairs.AutoShare, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, BatchTokens: 4096, Epochs: 3},
 		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o,
 			Schedule: optim.Schedule{Kind: "cosine", LR: 1e-4, Final: 0.1, Warmup: 50, Steps: 2000},
 			Loop:     train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
@@ -103,7 +103,8 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err != nil {
 		return err
 	}
-	e := trainpairs.Encoding{Source: prompts, Target: tokenizer.Raw(t.Target), Positions: c.Tune.SampleLength(c.Model) + 1}
+	e := trainpairs.Encoding{Source: prompts, Target: tokenizer.Raw(t.Target), Positions: c.Tune.SampleLength(c.Model) + 1,
+		KeepSpace: true, Separator: (*string)(&c.Tune.Separator)}
 	if err := t.Encode(ctx, dir, c.Pairs, e, progress); errors.Is(err, pairs.ErrColumns) {
 		return &ColumnsError{err}
 	} else if err != nil {

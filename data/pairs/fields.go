@@ -1,0 +1,130 @@
+package pairs
+
+import "strings"
+
+// fields takes a row of a CSV file apart, line by line. A field that begins with a quotation mark ends with one; two
+// of them inside are one. Elsewhere a mark is an ordinary character: 5" pipe. After the last mark of a field more text
+// may follow in its line: "a" b is a b. So other programs read them.
+type fields struct {
+	comma byte // between fields
+	row   []string
+	field strings.Builder
+	state fieldState
+	lines int // of the field so far, after the first
+}
+
+type fieldState uint8
+
+const (
+	before fieldState = iota // the first character of a field
+	unquoted
+	quoted
+	after // a quotation mark in a quoted field, which may be the last one or the first of two
+)
+
+// rowState says whether a row is complete.
+type rowState uint8
+
+const (
+	complete   rowState = iota
+	unfinished          // a quoted field goes on in the next line
+	broken              // a quoted field of several lines ends within a word: its first mark was none
+)
+
+// begin starts a row.
+func (f *fields) begin() {
+	f.row = nil
+	f.next()
+}
+
+func (f *fields) next() {
+	f.field.Reset()
+	f.state, f.lines = before, 0
+}
+
+func (f *fields) end() {
+	f.row = append(f.row, f.field.String())
+	f.field = strings.Builder{}
+	f.next()
+}
+
+// add adds a line without its end to the row.
+func (f *fields) add(line string) rowState {
+	for i := range len(line) {
+		c := line[i]
+		switch {
+		case f.state == quoted && c == '"':
+			f.state = after
+		case f.state == quoted:
+			f.field.WriteByte(c)
+		case f.state == after && c == '"':
+			f.field.WriteByte(c)
+			f.state = quoted
+		case c == f.comma:
+			f.end()
+		case f.state == before && c == '"':
+			f.state = quoted
+		case f.state == after && f.lines > 0:
+			return broken
+		default:
+			f.field.WriteByte(c)
+			f.state = unquoted
+		}
+	}
+	if f.state == quoted {
+		f.field.WriteByte('\n')
+		f.lines++
+		return unfinished
+	}
+	f.end()
+	return complete
+}
+
+// delimiters are what may stand between fields, the likeliest first.
+var delimiters = []struct {
+	comma byte
+	name  string
+}{{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}, {'|', "pipe"}}
+
+// delimiterOf returns the character that stands between the fields of these lines: the one that makes known names of
+// the first line, else the one that gives the most rows an equal number of fields.
+func delimiterOf(lines []string) byte {
+	best, most := delimiters[0].comma, 0.
+	for _, d := range delimiters {
+		rows := rowsOf(lines, d.comma)
+		if len(rows) == 0 || len(rows[0]) < 2 {
+			continue
+		}
+		if _, ok, _ := choose(rows[0], -1, -1); ok {
+			return d.comma
+		}
+		equal := 0
+		for _, row := range rows {
+			if len(row) == len(rows[0]) {
+				equal++
+			}
+		}
+		if share := float64(equal) / float64(len(rows)); share > most {
+			best, most = d.comma, share
+		}
+	}
+	return best
+}
+
+// rowsOf takes lines apart. A row that is not complete is left out.
+func rowsOf(lines []string, comma byte) (rows [][]string) {
+	f := fields{comma: comma}
+	state := complete
+	for _, line := range lines {
+		if state != unfinished {
+			if line == "" {
+				continue
+			}
+			f.begin()
+		}
+		if state = f.add(line); state == complete {
+			rows = append(rows, f.row)
+		}
+	}
+	return rows
+}

@@ -1,0 +1,317 @@
+package pairs
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// jsonLines are the objects of a JSONL file, one a line.
+type jsonLines struct {
+	*records
+	in *input
+}
+
+func (j *jsonLines) next() (row, error) {
+	if r, ok := j.rest(j.in.Lines()); ok {
+		return r, nil
+	}
+	for {
+		text, err := j.in.line()
+		if err != nil {
+			return row{}, err
+		}
+		if strings.TrimSpace(text) != "" {
+			return j.read([]byte(text), j.in.Lines()), nil
+		}
+	}
+}
+
+// jsonList are the objects of a JSON file: a list of them; an object with one such list in it, {"data": [..]}; or
+// objects one after the other over any lines. They are read one by one.
+type jsonList struct {
+	*records
+	in     *input
+	text   *bufio.Reader
+	lines  int    // line breaks before the next character
+	line   int    // of the object at hand
+	object []byte // the object at hand
+	begun  bool
+	inList bool   // the objects are the elements of a list
+	key    string // of the list, if it is in an object
+	err    error
+}
+
+func newJSONList(records *records, in *input) *jsonList {
+	return &jsonList{records: records, in: in, text: bufio.NewReaderSize(in, headBytes)}
+}
+
+func (j *jsonList) next() (row, error) {
+	if r, ok := j.rest(j.line); ok {
+		return r, nil
+	}
+	if !j.begun {
+		j.begun = true
+		j.err = j.begin()
+	}
+	if j.err == nil {
+		j.err = j.element()
+	}
+	if j.err != nil {
+		return row{}, j.err
+	}
+	return j.read(j.object, j.line), nil
+}
+
+// wrong is an error about the place that was reached.
+func (j *jsonList) wrong(format string, args ...any) error {
+	return j.in.wrong(fmt.Errorf("%w: line %d: %s", ErrFormat, j.lines+1, fmt.Sprintf(format, args...)))
+}
+
+// get returns the next character, or io.EOF.
+func (j *jsonList) get() (byte, error) {
+	c, err := j.text.ReadByte()
+	if err != nil && err != io.EOF {
+		err = j.in.wrong(err)
+	}
+	if c == '\n' {
+		j.lines++
+	}
+	return c, err
+}
+
+// peek returns the next character that is not white space, without taking it; 0 at the end.
+func (j *jsonList) peek() (byte, error) {
+	for {
+		c, err := j.get()
+		if err == io.EOF {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		if !isSpace(c) {
+			return c, j.text.UnreadByte()
+		}
+	}
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\n' || c == '\r' || c == '\t' }
+
+// begin goes to the first object.
+func (j *jsonList) begin() error {
+	c, err := j.peek()
+	switch {
+	case err != nil:
+		return err
+	case c == '[':
+		j.inList = true
+		_, err = j.get()
+		return err
+	case c != '{':
+		return nil // element says what is wrong
+	}
+	// One object: with a list in it, or the first of several.
+	head, err := j.text.Peek(j.text.Size())
+	if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
+		return j.in.wrong(err)
+	}
+	if !holdsList(head) {
+		return nil
+	}
+	if _, err := j.get(); err != nil {
+		return err
+	}
+	_, err = j.find()
+	return err
+}
+
+// find goes to the next list of objects in the object around it, after its key. It reports whether there is one.
+func (j *jsonList) find() (bool, error) {
+	for {
+		c, err := j.peek()
+		if err != nil {
+			return false, err
+		}
+		switch c {
+		case ',':
+			if _, err := j.get(); err != nil {
+				return false, err
+			}
+			continue
+		case '}', 0:
+			return false, nil
+		case '"':
+		default:
+			return false, j.wrong("%q is no key of an object", c)
+		}
+		if err := j.value(); err != nil {
+			return false, err
+		}
+		key := strings.Trim(string(j.object), `"`)
+		if c, err = j.peek(); err != nil {
+			return false, err
+		}
+		if c != ':' {
+			return false, j.wrong("there is no value of %q", clip(key))
+		}
+		if _, err = j.get(); err != nil {
+			return false, err
+		}
+		if c, err = j.peek(); err != nil {
+			return false, err
+		}
+		if c != '[' && c != '{' {
+			if err := j.value(); err != nil {
+				return false, err
+			}
+			continue
+		}
+		open := c
+		if _, err = j.get(); err != nil {
+			return false, err
+		}
+		if c, err = j.peek(); err != nil {
+			return false, err
+		}
+		if open == '[' && c == '{' {
+			j.inList, j.key = true, key
+			return true, nil
+		}
+		if err := j.skip(1); err != nil {
+			return false, err
+		}
+	}
+}
+
+// element reads the next object, or returns io.EOF.
+func (j *jsonList) element() error {
+	for {
+		c, err := j.peek()
+		if err != nil {
+			return err
+		}
+		switch {
+		case c == ',':
+			if _, err := j.get(); err != nil {
+				return err
+			}
+		case c == ']' && j.inList:
+			if _, err := j.get(); err != nil {
+				return err
+			}
+			j.inList = false
+			return j.end()
+		case c == 0 && j.inList:
+			return j.wrong("the list has no end; is the file whole?")
+		case c == 0:
+			return io.EOF
+		case c == ']' || c == '}' || c == ':':
+			return j.wrong("%q is out of place", c)
+		default:
+			j.line = j.lines + 1
+			return j.value()
+		}
+	}
+}
+
+// end reads what follows the list.
+func (j *jsonList) end() error {
+	if j.key != "" {
+		first := j.key
+		j.note(fmt.Sprintf("the list under %q", clip(first)))
+		more, err := j.find()
+		if err != nil {
+			return err
+		}
+		if more {
+			return j.wrong("there are two lists of objects, under %q and %q: put each in a file of its own", clip(first), clip(j.key))
+		}
+		if c, err := j.peek(); err != nil || c != '}' {
+			return errors.Join(err, j.wrong("the object has no end; is the file whole?"))
+		}
+		if _, err := j.get(); err != nil {
+			return err
+		}
+	}
+	c, err := j.peek()
+	if err == nil && c != 0 {
+		err = j.wrong("there is %q after the end of the list", c)
+	}
+	if err == nil {
+		err = io.EOF
+	}
+	return err
+}
+
+// value reads a value into j.object: an object or list with all that is in it, a text, or else what stands up to the
+// next comma, bracket or space.
+func (j *jsonList) value() error {
+	j.object = j.object[:0]
+	depth, quoted := 0, false
+	for {
+		c, err := j.get()
+		if err == io.EOF {
+			if depth > 0 || quoted {
+				return j.wrong("%s has no end; is the file whole?", clip(string(bytes.TrimSpace(j.object))))
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		plain := depth == 0 && !quoted
+		if plain && len(j.object) > 0 && (isSpace(c) || strings.IndexByte(",]}:", c) >= 0) {
+			if c == '\n' {
+				j.lines--
+			}
+			return j.text.UnreadByte()
+		}
+		if j.object = append(j.object, c); len(j.object) > MaxLine {
+			return j.in.wrong(fmt.Errorf("line %d: a value is %w: at most %d bytes", j.lines+1, ErrTooLong, MaxLine))
+		}
+		switch {
+		case quoted && c == '\\':
+			if c, err = j.get(); err == nil {
+				j.object = append(j.object, c)
+			}
+		case c == '"':
+			if quoted = !quoted; !quoted && depth == 0 {
+				return nil
+			}
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth <= 0 {
+				return nil
+			}
+		}
+	}
+}
+
+// skip reads to the end of a list or object that is open so many times, without keeping it.
+func (j *jsonList) skip(depth int) error {
+	for quoted := false; depth > 0; {
+		c, err := j.get()
+		switch {
+		case err == io.EOF:
+			return j.wrong("a list has no end; is the file whole?")
+		case err != nil:
+			return err
+		case quoted && c == '\\':
+			_, _ = j.get() // the end comes again
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package pairs
+
+import "fmt"
+
+// Need says how many tokens pairs have, before anything is cut off or left out: of both sides together where a model
+// reads them as one text, else of the longer side.
+type Need struct {
+	Limit     int // that pairs may have; 0: nothing was encoded, or the model has no limit
+	Long      int // pairs that have more
+	Median    int // of these
+	Max       int
+	Most, All int // limits that 99 % of the pairs, or all of them, are within
+}
+
+// String says so, for example "3 of 400 pairs have more than 63 tokens: 80 in the median, at most 91; 63 are enough
+// for 99 % of all".
+func (n Need) String() string {
+	return fmt.Sprintf("the limit is %d tokens; pairs over it have %d in the median and at most %d; a limit of %d keeps 99 %% of all pairs, %d keeps all",
+		n.Limit, n.Median, n.Max, n.Most, n.All)
+}
+
+// length counts the tokens of a pair.
+func (r *Report) length(o EncodeOptions, source, target int) {
+	n, limit := max(source, target), max(o.SourcePositions, o.TargetPositions)
+	if o.Positions > 0 {
+		n, limit = source+target, o.Positions
+	}
+	if limit == 0 {
+		return
+	}
+	r.limit = limit - 1
+	if missing := n + 1 - len(r.lengths); missing > 0 {
+		r.lengths = append(r.lengths, make([]int, missing)...)
+	}
+	r.lengths[n]++
+}
+
+// Need returns how long the pairs are that were encoded.
+func (r *Report) Need() Need {
+	n := Need{Limit: r.limit}
+	all := 0
+	for length, count := range r.lengths {
+		all += count
+		if count > 0 {
+			n.All = length
+		}
+		if length > n.Limit {
+			n.Long += count
+		}
+	}
+	// quantile is the least length that so many pairs are within.
+	quantile := func(lengths []int, pairs int) (at int) {
+		for at < len(lengths)-1 && pairs > lengths[at] {
+			pairs -= lengths[at]
+			at++
+		}
+		return at
+	}
+	n.Most = quantile(r.lengths, (99*all+99)/100)
+	if n.Long > 0 {
+		over := r.lengths[n.Limit+1:]
+		n.Median, n.Max = n.Limit+1+quantile(over, (n.Long+1)/2), n.All
+	}
+	return n
+}
+
+// LongError is the error of pairs of which none is short enough. It is an ErrNoPairs.
+type LongError struct {
+	File string
+	Need
+	Report *Report
+}
+
+// Error says how long they are.
+func (e *LongError) Error() string {
+	return fmt.Sprintf("pairs: %s: %v: %v; %v", e.File, ErrNoPairs, e.Report, e.Need)
+}
+
+// Unwrap makes errors.Is(err, ErrNoPairs) true.
+func (e *LongError) Unwrap() error { return ErrNoPairs }

@@ -1,0 +1,190 @@
+package pairs
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/internal/textfile"
+)
+
+// Kind is what a file holds.
+type Kind string
+
+const (
+	KindText  Kind = "text"  // plain text, a folder, or JSON objects with nothing but a text: {"text": ..}
+	KindPairs Kind = "pairs" // a table, or JSON objects with two sides or a conversation
+)
+
+// Sniff says whether the file at path holds text or pairs: by its name if that says it (.csv, .tsv), else by its first
+// lines. A file that is neither, a workbook for example, is an ErrFormat that says how to make it one. It reads
+// ordinary files only; of others, a pipe for example, it looks at the name.
+func Sniff(path string) (Kind, error) {
+	format, text, err := sniff(path)
+	if err != nil || text || format == "" {
+		return KindText, err
+	}
+	return KindPairs, nil
+}
+
+// headBytes are read of a file to see what it is.
+const headBytes = 64 << 10
+
+// sniff returns the format of a file of pairs; empty: it is not known, or text. Text reports JSON objects with a text
+// alone.
+func sniff(path string) (format Format, text bool, err error) {
+	format = formatOf(path)
+	if format == CSV || format == TSV {
+		return format, false, foreign(path, nil)
+	}
+	head, err := headOf(path)
+	if err != nil {
+		return "", false, err
+	}
+	if err := foreign(path, head); err != nil {
+		return "", false, err
+	}
+	if byContent := jsonFormat(head); byContent != "" {
+		format = byContent
+	}
+	return format, format != "" && holdsText(head), nil
+}
+
+// formatOf returns the format that a name stands for; empty: none.
+func formatOf(path string) Format {
+	name := strings.TrimSuffix(strings.ToLower(path), ".gz")
+	for ending, format := range map[string]Format{".csv": CSV, ".tsv": TSV, ".tab": TSV, ".jsonl": JSONL, ".ndjson": JSONL, ".json": JSON} {
+		if strings.HasSuffix(name, ending) {
+			return format
+		}
+	}
+	return ""
+}
+
+// headOf returns the beginning of an ordinary file, unpacked; nothing of others.
+func headOf(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("pairs: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("pairs: %w", err)
+	}
+	defer f.Close()
+	head := make([]byte, headBytes)
+	n, err := io.ReadFull(textfile.New(f, textfile.Options{}), head)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		err = nil
+	}
+	if err != nil {
+		return nil, newInput(path, nil).wrong(err)
+	}
+	return head[:n], nil
+}
+
+// jsonFormat returns JSONL or JSON if a file that begins with head holds JSON objects, else nothing.
+func jsonFormat(head []byte) Format {
+	head = bytes.TrimSpace(head)
+	if len(head) < 2 {
+		return ""
+	}
+	after := bytes.TrimSpace(head[1:])
+	switch {
+	case head[0] == '[' && len(after) > 0 && (after[0] == '{' || after[0] == ']'):
+		return JSON
+	case head[0] != '{' || len(after) == 0 || after[0] != '"' && after[0] != '}':
+		return ""
+	}
+	line, rest, several := bytes.Cut(head, []byte("\n"))
+	next, _, _ := bytes.Cut(bytes.TrimSpace(rest), []byte("\n"))
+	switch {
+	case holdsList(head):
+		return JSON
+	case !several || json.Valid(line) || json.Valid(bytes.TrimSuffix(bytes.TrimSpace(next), []byte(","))) && bytes.HasPrefix(next, []byte("{")):
+		return JSONL // its first line may be damaged
+	}
+	return JSON
+}
+
+// holdsList reports whether head begins with an object that has a list of objects which are no messages.
+func holdsList(head []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(head))
+	if t, err := d.Token(); err != nil || t != json.Delim('{') {
+		return false
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			return false
+		}
+		name, _ := key.(string)
+		value := bytes.TrimLeft(head[d.InputOffset():], ": \t\r\n")
+		isList := len(value) > 0 && value[0] == '[' && bytes.HasPrefix(bytes.TrimSpace(value[1:]), []byte("{"))
+		if isList && !slices.Contains(talkKeys, name) && !isKnown(name) {
+			return true
+		}
+		if d.Decode(new(json.RawMessage)) != nil {
+			return false
+		}
+	}
+	return false
+}
+
+// holdsText reports whether the first JSON object in head has a text and no sides of a pair.
+func holdsText(head []byte) bool {
+	start := bytes.IndexByte(head, '{')
+	if start < 0 {
+		return false
+	}
+	var object map[string]json.RawMessage
+	if json.NewDecoder(bytes.NewReader(head[start:])).Decode(&object) != nil {
+		return false
+	}
+	text, ok := object["text"]
+	if !ok || text[0] != '"' {
+		return false
+	}
+	for _, key := range talkKeys {
+		if _, ok := object[key]; ok {
+			return false
+		}
+	}
+	records, _ := newRecords(Files{}, "")
+	return !records.form(object, head).ok
+}
+
+// foreign is the error of a file that is not text, by the first bytes of what programs write.
+func foreign(path string, head []byte) error {
+	if head == nil {
+		var err error
+		if head, err = headOf(path); err != nil {
+			return err
+		}
+	}
+	for _, k := range []struct{ magic, name, mend string }{
+		{"PAR1", "a Parquet file", `write it as JSON lines, for example by pandas.read_parquet("in.parquet").to_json("out.jsonl", orient="records", lines=True)`},
+		{"ARROW1", "an Arrow file", "write it as JSON lines: to_json of the datasets library does"},
+		{"\xff\xff\xff\xff", "an Arrow file", "write it as JSON lines: to_json of the datasets library does"},
+		{"PK\x03\x04", "a workbook or a zip archive", "save its sheet as CSV UTF-8, or unpack it"},
+		{"\xd0\xcf\x11\xe0", "an old workbook", "save its sheet as CSV UTF-8"},
+		{"\x28\xb5\x2f\xfd", "packed by zstd", "unpack it with zstd -d, or pack it with gzip"},
+		{"BZh", "packed by bzip2", "unpack it, or pack it with gzip"},
+		{"\xfd7zXZ", "packed by xz", "unpack it, or pack it with gzip"},
+		{"7z\xbc\xaf", "packed by 7-zip", "unpack it"},
+		{"SQLite format 3", "a database of SQLite", "write its table as CSV"},
+		{"%PDF", "a PDF file", "take its text out first"},
+	} {
+		if bytes.HasPrefix(head, []byte(k.magic)) {
+			return fmt.Errorf("pairs: %s: %w: it is %s: %s", path, ErrFormat, k.name, k.mend)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package pairs
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// message is one turn of a conversation, under the names of OpenAI or of ShareGPT.
+type message struct {
+	Role    string  `json:"role"`
+	Content content `json:"content"`
+	From    string  `json:"from"`
+	Value   content `json:"value"`
+}
+
+// content is the text of a message: a string, or OpenAI's list of its parts,
+// [{"type": "text", "text": ..}, ..].
+type content string
+
+// UnmarshalJSON reads either form; null is no text.
+func (c *content) UnmarshalJSON(b []byte) error {
+	if b[0] != '[' {
+		return json.Unmarshal(b, (*string)(c))
+	}
+	var parts []struct {
+		Type string  `json:"type"`
+		Text *string `json:"text"`
+	}
+	if err := json.Unmarshal(b, &parts); err != nil {
+		return err
+	}
+	var text strings.Builder
+	for _, p := range parts {
+		if p.Type != "text" || p.Text == nil {
+			return fmt.Errorf("a part of type %.40q is no text", p.Type)
+		}
+		text.WriteString(*p.Text)
+	}
+	*c = content(text.String())
+	return nil
+}
+
+const (
+	assistant = "assistant"
+	user      = "user"
+	system    = "system"
+)
+
+// roles are the names of ShareGPT's roles here.
+var roles = map[string]string{"human": user, "gpt": assistant, "chatgpt": assistant, "bot": assistant, "bing": assistant, "bard": assistant, "model": assistant}
+
+// readTurns reads a list of messages.
+func readTurns(list json.RawMessage) ([]message, error) {
+	var turns []message
+	if err := json.Unmarshal(list, &turns); err != nil {
+		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+			err = errors.New("they are not a list of roles and contents")
+		}
+		return nil, err
+	}
+	for i, t := range turns {
+		role := cmp.Or(t.Role, t.From)
+		if role == "" {
+			return nil, fmt.Errorf("message %d has no role", i+1)
+		}
+		turns[i] = message{Role: cmp.Or(roles[strings.ToLower(role)], role), Content: cmp.Or(t.Content, t.Value)}
+	}
+	return turns, nil
+}
+
+// talk holds the turns of a conversation not yet returned. Each source is made only
+// when it is needed, since all sources together would grow with the square of the
+// line.
+type talk struct {
+	turns     []message
+	separator string // between "assistant:" and what it says
+	given     int    // first turns that are not learned: a prompt in messages
+	said      strings.Builder
+	first     string // the first source. Later sources begin with it, so all must go to one part
+}
+
+// next sets the sentences of r to the next pair: everything said before and the
+// assistant's name; the assistant's turn. ok is false after the last one. What the
+// assistant said is in later sources as it was learned: after its name and the separator.
+func (t *talk) next(r *row) (ok bool) {
+	for len(t.turns) > 0 && !ok {
+		turn := t.turns[0]
+		t.turns = t.turns[1:]
+		text, gap := string(turn.Content), " "
+		if turn.Role == assistant {
+			gap = t.separator
+			if ok = t.given <= 0; ok {
+				r.sides = [2]string{t.said.String() + assistant + ":", text}
+				t.first = cmp.Or(t.first, r.sides[0])
+				r.origin = t.first
+			}
+		}
+		t.given--
+		fmt.Fprintf(&t.said, "%s:%s%s\n", turn.Role, gap, strings.TrimSpace(text))
+	}
+	return ok
+}
+
+// maxTurns is the largest number of messages in a conversation. It limits the time
+// for a line.
+const maxTurns = 1000
