@@ -16,11 +16,11 @@ import (
 type comparedRun struct {
 	Run       string  `json:"run"`
 	Steps     int     `json:"steps"`
-	BestLoss  any     `json:"best_validation_loss"`
+	BestLoss  any     `json:"best_val_loss"`
 	BestStep  int     `json:"best_step"`
-	LastLoss  any     `json:"last_validation_loss"`
-	TrainLoss any     `json:"training_loss"` // over the last tenth of the steps
-	Accuracy  any     `json:"last_accuracy,omitempty"`
+	LastLoss  any     `json:"val_loss"`
+	TrainLoss any     `json:"train_loss"` // over the last tenth of the steps
+	Accuracy  any     `json:"val_accuracy,omitempty"`
 	Seconds   float64 `json:"seconds"`
 
 	train, val []metric.Point
@@ -68,6 +68,8 @@ func readRecords(dir string) (comparedRun, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) { // none before the first checkpoint
 		return comparedRun{}, err
 	}
-	r.Seconds = st.Elapsed
+	if r.Seconds = st.Elapsed; st.Step > 0 {
+		r.Steps = st.Step
+	}
 	return r, nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -52,6 +53,7 @@ func (c *continuer) alone(cmd *cobra.Command, r *generate.Prompt) (err error) {
 		return err
 	}
 	defer c.be.Close()
+	c.noteUncached(cmd.ErrOrStderr(), len(r.PromptIDs))
 	w := newLineWriter(c.o.search.NBest, c.o.asJSON)
 	if err := w.open(cmd, nil, c.o.output); err != nil {
 		return err
@@ -76,4 +78,11 @@ func (c *continuer) alone(cmd *cobra.Command, r *generate.Prompt) (err error) {
 		return stopped
 	}
 	return cmp.Or(c.write(w, r), w.out.Flush(), stopped)
+}
+
+// noteUncached says so when a text may grow past the context: from there on each token takes the time of a whole context.
+func (c *continuer) noteUncached(w io.Writer, prompt int) {
+	if T := c.cfg.Context; !c.o.beam && !c.o.NoCache && prompt+c.o.MaxTokens > T+1 {
+		fmt.Fprintf(w, "The text may grow past the context of %s tokens; from there on no cache helps, and each token takes longer.\n", cli.Count(int64(T)))
+	}
 }

@@ -115,7 +115,8 @@ func forecastOf(f train.Forecast) map[string]any {
 	if f.Passes > 0 {
 		passes = f.Passes
 	}
+	memory := usageOf(f.Memory)
 	return map[string]any{"parameters": f.Parameters, "trainable": f.Trainable, "steps": f.Steps, "steps_left": f.Left,
-		"losses": f.Losses, "unit": f.Unit, "passes": passes, "memory": usageOf(f.Memory), "step_seconds": seconds(f.StepTime),
+		"losses": f.Losses, "unit": f.Unit, "passes": passes, "planned_bytes": memory.TotalBytes, "components": memory.Components, "step_seconds": seconds(f.StepTime),
 		"eval_seconds": seconds(f.EvalTime), "evaluations": f.Evaluations, "seconds": seconds(f.Total)}
 }
