@@ -80,7 +80,7 @@ func (c *continuer) alone(cmd *cobra.Command, r *generate.Prompt) (err error) {
 	return cmp.Or(c.write(w, r), w.out.Flush(), stopped)
 }
 
-// noteUncached says so when a text may grow past the context: from there on each token takes the time of a whole context.
+// noteUncached tells when a text may grow past the context: each token after that takes the time of a whole context.
 func (c *continuer) noteUncached(w io.Writer, prompt int) {
 	if T := c.cfg.Context; !c.o.beam && !c.o.NoCache && prompt+c.o.MaxTokens > T+1 {
 		fmt.Fprintf(w, "The text may grow past the context of %s tokens; from there on no cache helps, and each token takes longer.\n", cli.Count(int64(T)))
