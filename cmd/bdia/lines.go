@@ -66,7 +66,7 @@ func openLines(cmd *cobra.Command, sentences []string, path string) (*lineInput,
 }
 
 func newLines(name string, r io.Reader) *lineInput {
-	return &lineInput{name: name, text: textfile.New(r, textfile.Options{Buffer: textfile.MaxLine})}
+	return &lineInput{name: name, text: textfile.New(r, textfile.Options{Buffer: textfile.MaxLine, AsItComes: true})}
 }
 
 // is reports whether path names the file that is read.

@@ -25,7 +25,7 @@ var rules = []rule{
 	{"internal/mmap", "", "golang.org/x/sys"},
 	{"internal/half", "", ""},
 	{"internal/atomicfile", "", ""},
-	{"internal/textfile", "", ""},
+	{"internal/textfile", "", "golang.org/x/text"},
 	{"internal/bytesize", "", ""},
 	{"internal/idfile", "internal/atomicfile", ""},
 	{"internal/policy", "", ""},

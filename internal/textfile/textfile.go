@@ -1,5 +1,5 @@
-// Package textfile reads text files of users: plain or gzip, with or without a byte
-// order mark, with lines that end in LF or CR LF.
+// Package textfile reads text files of users: plain or gzip, in UTF-8 or UTF-16, with
+// or without a byte order mark, with lines that end in LF or CR LF.
 //
 // Errors name neither package nor file: callers know both.
 package textfile
@@ -33,9 +33,12 @@ const (
 
 // Options are the options of New. The zero value is right for most texts.
 type Options struct {
-	// KeepMark keeps a byte order mark as part of the text. Otherwise it is
-	// skipped.
+	// KeepMark keeps UTF-8's byte order mark as part of the text. Otherwise it is
+	// skipped, as UTF-16's always is.
 	KeepMark bool
+	// AsItComes is for a text that is typed: the reader does not wait for more than
+	// one byte to look at the beginning, and so knows UTF-16 by its mark only.
+	AsItComes bool
 	// Buffer is the size of the read buffer in bytes; 0 means 64 KiB.
 	Buffer int
 }
@@ -49,19 +52,23 @@ type Reader struct {
 	text   *bufio.Reader
 	begun  bool
 	packed bool
+	utf16  bool
 	err    error // of the beginning
 	long   []byte
 	lines  int
 }
 
-// source remembers an error of the underlying reader, so that it is not taken for
-// damaged text.
+// source remembers an error of the underlying reader, so that it is not lost, nor
+// taken for damaged text.
 type source struct {
 	r   io.Reader
 	err error
 }
 
 func (s *source) Read(p []byte) (int, error) {
+	if s.err != nil {
+		return 0, s.err
+	}
 	n, err := s.r.Read(p)
 	if err != nil && err != io.EOF {
 		s.err = err
@@ -83,6 +90,13 @@ func New(r io.Reader, o Options) *Reader {
 func (r *Reader) Packed() (bool, error) {
 	err := r.begin()
 	return r.packed, err
+}
+
+// UTF16 reports whether the text is UTF-16, which is read as UTF-8. Half a pair of
+// surrogates is read as U+FFFD.
+func (r *Reader) UTF16() (bool, error) {
+	err := r.begin()
+	return r.utf16, err
 }
 
 // Read reads the text.
@@ -135,8 +149,8 @@ func (r *Reader) More() bool {
 	return bytes.IndexByte(here, '\n') >= 0
 }
 
-// begin prepares to unpack gzip and skips a byte order mark. It waits for one byte
-// only, unless that byte starts either.
+// begin prepares to unpack gzip and to decode UTF-16, and skips a byte order mark. It
+// waits for one byte only if Options.AsItComes, unless that byte starts either.
 func (r *Reader) begin() error {
 	if !r.begun {
 		r.begun = true
@@ -156,8 +170,8 @@ func (r *Reader) open() (err error) {
 		}
 		r.text = bufio.NewReaderSize(z, r.o.Buffer)
 	}
-	if r.o.KeepMark {
-		return nil
+	if r.utf16, err = r.decode(); err != nil || r.utf16 || r.o.KeepMark {
+		return err
 	}
 	marked, err := r.starts(byteOrderMark)
 	if marked {
