@@ -155,6 +155,9 @@ func (r *Reader) Next() (Pair, error) {
 			break
 		}
 		r.report.Read++
+		if w.origin != "" && w.origin == w.sides[0] {
+			r.report.Conversations++
+		}
 		p := Pair{Source: w.sides[0], Target: w.sides[1], Line: w.line}
 		if !r.o.KeepSpace {
 			p.Source, p.Target = strings.TrimSpace(p.Source), strings.TrimSpace(p.Target)

@@ -57,11 +57,12 @@ type Tally struct {
 // Report counts the pairs of a text. Read is the sum of Kept and of the counts of all
 // reasons except the ones that keep the pair.
 type Report struct {
-	File  string            // of the sources, or of both sides
-	Notes []string          // which columns or keys were taken, for example
-	Read  int               // pairs
-	Kept  [Test + 1]int     // of each part
-	Why   [numReasons]Tally // by Reason
+	File          string            // of the sources, or of both sides
+	Notes         []string          // which columns or keys were taken, for example
+	Read          int               // pairs
+	Conversations int               // that some of them are from
+	Kept          [Test + 1]int     // of each part
+	Why           [numReasons]Tally // by Reason
 
 	limit   int   // of Need
 	lengths []int // how many pairs have so many tokens

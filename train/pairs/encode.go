@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/data/pairs"
@@ -46,6 +47,7 @@ type encoder struct {
 	options pairs.EncodeOptions
 	writers [pairs.Test + 1]*pairs.Writer
 	draws   []float64             // of the pairs read
+	from    []int32               // the lines that they are from
 	sources [][16]byte            // halves of the hashes of their sources, if they are compared
 	learned map[[16]byte]struct{} // the ones in training
 }
@@ -96,7 +98,7 @@ func (w *encoder) training(ctx context.Context, c DataConfig, read func(pairs.Op
 	defer all.Abort()
 	encode := w.options
 	encode.Kept = func(p pairs.Pair) {
-		w.draws = append(w.draws, p.Draw)
+		w.draws, w.from = append(w.draws, p.Draw), append(w.from, int32(min(p.Line, math.MaxInt32)))
 		if c.ValSource != "" {
 			w.sources = append(w.sources, half(p.Source))
 		}
@@ -119,7 +121,7 @@ func (w *encoder) share(ctx context.Context, cuts pairs.Cuts) error {
 		return err
 	}
 	defer all.Close()
-	w.Report.Kept = [pairs.Test + 1]int{}
+	w.Report.Kept, w.lines = [pairs.Test + 1]int{}, nil
 	var source, target [pairs.MaxTokens]int32
 	for i := range all.Len() {
 		if err := ctx.Err(); err != nil {
@@ -138,6 +140,9 @@ func (w *encoder) share(ctx context.Context, cuts pairs.Cuts) error {
 			return err
 		}
 		w.Report.Kept[part]++
+		if part == pairs.Train {
+			w.lines = append(w.lines, w.from[i])
+		}
 		if part == pairs.Train && w.sources != nil {
 			w.learned[w.sources[i]] = struct{}{}
 		}

@@ -22,7 +22,8 @@ type Sets struct {
 	Leaked         int                 // pairs of these files with a source that is trained on too
 	Special        pairs.Special       // tokens that the model has beside the texts
 
-	sets [pairs.Test + 1]*pairs.Set // by part; nil: it has none
+	sets  [pairs.Test + 1]*pairs.Set // by part; nil: it has none
+	lines []int32                    // where the pairs of training were read; of a run that goes on, nothing
 }
 
 // vocabularies are the vocabularies of the stored sets.
