@@ -131,7 +131,7 @@ func (p *Sets) notes(c DataConfig, s Sides) []string {
 	case held == nil:
 		notes = append(notes, fmt.Sprintf("nothing is held out: there is only one %s", s.Source))
 	case c.Split.Val == pairs.AutoShare:
-		notes = append(notes, fmt.Sprintf("held out are 10 %% of the %ss, or 20 of a small set, by their hash; no %s is on both sides", s.Source, s.Source))
+		notes = append(notes, fmt.Sprintf("held out are 10 %% of the %ss, but at least 20 or a third, by their hash; no %s is on both sides", s.Source, s.Source))
 	default:
 		notes = append(notes, fmt.Sprintf("held out are %.4g %% of the %ss, by their hash; no %s is on both sides", 100*float64(c.Split.Val), s.Source, s.Source))
 	}
