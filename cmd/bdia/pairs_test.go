@@ -71,7 +71,7 @@ func TestTrainTranslation(t *testing.T) {
 		p.Why["empty"] != 1 || p.LeftOut != p.Why["empty"]+p.Why["duplicate"] || kept+p.LeftOut != p.Read {
 		t.Errorf("summary %s", r.out)
 	}
-	for _, want := range []string{"Encoder-decoder of 3+3 blocks", "1 empty (first in line 122)", "for tests", "-> "} {
+	for _, want := range []string{"Encoder-decoder of 3+3 blocks", "1 pair empty; first: table.csv, line 122", "Test       ", "-> "} {
 		if !strings.Contains(r.err, want) {
 			t.Errorf("no %q in\n%s", want, r.err)
 		}
@@ -145,7 +145,7 @@ func TestValidationFiles(t *testing.T) {
 			p.Files.Why["empty"] != 1 || p.Files.Why["with a column missing"] != 1 {
 			t.Errorf("%s: summary %s", args[0], r.out)
 		}
-		if !strings.Contains(r.err, "Warning: of the pairs for validation, 2 have sources that are trained on too") {
+		if !strings.Contains(r.err, "of the pairs for validation, 2 have a ") {
 			t.Errorf("%s: no warning in\n%s", args[0], r.err)
 		}
 	}
@@ -275,7 +275,7 @@ func TestPaperPairs(t *testing.T) {
 	table := testkit.SharedPath(t, "data", "eng-fra", "eng_-french.csv")
 	run := filepath.Join(t.TempDir(), "run")
 	r := mustCall(t, append([]string{"train", "--data", table, "--max-chars", "12", "--test-fraction", "0.05", "--out", run}, tinyPairs()...)...)
-	if !strings.Contains(r.err, "175621 pairs read") || !strings.Contains(r.out, "as planned to the byte") {
+	if !strings.Contains(r.err, "175,621 pairs") || !strings.Contains(r.out, "as planned to the byte") {
 		t.Errorf("%s%s", r.err, r.out)
 	}
 }
