@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 )
@@ -53,8 +55,8 @@ type gpt2JSON struct {
 	AttnDropout   float64  `json:"attn_pdrop"`
 	ResidDropout  float64  `json:"resid_pdrop"`
 	Tied          *bool    `json:"tie_word_embeddings,omitempty"`
-	Begin         *int32   `json:"bos_token_id"` // null if there is none
-	End           *int32   `json:"eos_token_id"`
+	Begin         tokenIDs `json:"bos_token_id"`
+	End           tokenIDs `json:"eos_token_id"`
 	TorchType     string   `json:"torch_dtype"`
 	NoBias        bool     `json:"bdia_no_bias,omitempty"`
 
@@ -62,6 +64,53 @@ type gpt2JSON struct {
 	ScaleAttention *bool `json:"scale_attn_weights,omitempty"`
 	ScaleByLayer   bool  `json:"scale_attn_by_inverse_layer_idx,omitempty"`
 	CrossAttention bool  `json:"add_cross_attention,omitempty"`
+}
+
+// tokenIDs are one or several tokens: a number, a list of numbers, or null for none.
+type tokenIDs []int32
+
+// MarshalJSON writes one token as a number.
+func (ids tokenIDs) MarshalJSON() ([]byte, error) {
+	switch len(ids) {
+	case 0:
+		return []byte("null"), nil
+	case 1:
+		return json.Marshal(ids[0])
+	}
+	return json.Marshal([]int32(ids))
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and numbers as texts.
+func (ids *tokenIDs) UnmarshalJSON(text []byte) error {
+	if text[0] == '[' {
+		return jsonfile.Unmarshal(text, (*[]int32)(ids))
+	}
+	var one *int32
+	if err := jsonfile.Unmarshal(text, &one); err != nil || one == nil {
+		return err
+	}
+	*ids = tokenIDs{*one}
+	return nil
+}
+
+// of returns the first tokens of a vocabulary of so many, at most maxEnds. GPT2Config's default may be larger.
+func (ids tokenIDs) of(vocab int) (list []int32) {
+	for _, id := range ids {
+		if id >= 0 && int(id) < vocab && len(list) < maxEnds && !slices.Contains(list, id) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+const maxEnds = 64
+
+// isGPT2 reports whether the file describes a GPT-2. Training loops of one's own leave out model_type at times.
+func (j gpt2JSON) isGPT2() bool {
+	if j.ModelType == "" && len(j.Architectures) > 0 {
+		return strings.HasPrefix(j.Architectures[0], "GPT2")
+	}
+	return strings.EqualFold(j.ModelType, string(GPT2))
 }
 
 // variant returns the first setting in j that is not supported, or "".
@@ -86,7 +135,18 @@ var activations = map[string]backend.GELUForm{
 type GPT2Info struct {
 	Config model.GPTConfig
 	End    *int32            // the token that ends a text and begins one; nil if there is none
+	Ends   []int32           // all tokens at which a text ends, if there are several: End and others
 	DType  safetensors.DType // of the weights, when written; zero: F32
+	// Others are keys of config.json that mean nothing here. They are written again.
+	Others map[string]json.RawMessage
+}
+
+// StopIDs are the tokens at which a text ends: Ends, or End.
+func (i GPT2Info) StopIDs() []int32 {
+	if len(i.Ends) == 0 && i.End != nil {
+		return []int32{*i.End}
+	}
+	return slices.Clone(i.Ends)
 }
 
 // WriteGPT2Config writes config.json of a model without a token that ends a text,
@@ -102,15 +162,37 @@ func WriteGPT2Info(w io.Writer, info GPT2Info) error {
 	if c.GELU == backend.GELUErf {
 		activation = "gelu"
 	}
-	tied := !c.Untied
+	tied, begin := !c.Untied, tokenIDs(nil)
+	if info.End != nil {
+		begin = tokenIDs{*info.End}
+	}
 	j := gpt2JSON{Architectures: []string{"GPT2LMHeadModel"}, ModelType: "gpt2", Layers: c.Layers, Heads: c.Heads, Width: c.Width,
 		Context: c.Context, ContextOld: c.Context, Vocab: c.Vocab, Eps: c.Epsilon(), Activation: activation,
 		EmbdDropout: c.EmbeddingDropout, AttnDropout: c.AttentionDropout, ResidDropout: c.ResidualDropout,
-		Begin: info.End, End: info.End, Tied: &tied, TorchType: torchType(info.DType), NoBias: c.NoBias}
+		Begin: begin, End: info.StopIDs(), Tied: &tied, TorchType: torchType(info.DType), NoBias: c.NoBias}
 	if c.MLP != 0 && c.MLP != 4*c.Width {
 		j.Inner = &c.MLP
 	}
-	return writeJSON(w, "config.json", j)
+	return writeJSON(w, "config.json", withOthers{j, info.Others})
+}
+
+// withOthers is a description with further keys after its own.
+type withOthers struct {
+	of     any
+	others map[string]json.RawMessage
+}
+
+// MarshalJSON puts the keys into one object, the further ones in the order of their names.
+func (v withOthers) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(v.of)
+	if err != nil || len(v.others) == 0 {
+		return text, err
+	}
+	more, err := json.Marshal(v.others)
+	if err != nil || len(text) == 2 {
+		return more, err
+	}
+	return append(append(text[:len(text)-1], ','), more[1:]...), nil
 }
 
 // torchType is PyTorch's name of a type.
@@ -122,12 +204,6 @@ func torchType(d safetensors.DType) string {
 		return "bfloat16"
 	}
 	return "float32"
-}
-
-// WriteGeneration writes generation_config.json, which tells transformers the token
-// that ends a text.
-func WriteGeneration(w io.Writer, end int32) error {
-	return writeJSON(w, "generation_config.json", map[string]any{"_from_model_config": true, "bos_token_id": end, "eos_token_id": end})
 }
 
 // writeJSON writes v as indented JSON. name is the file's name, for errors.
@@ -152,7 +228,7 @@ func ReadGPT2Config(path string) (model.GPTConfig, error) {
 }
 
 // ReadGPT2Info reads the config.json at path. DType is not set: only the weights'
-// own file has their type.
+// own file has their type. End is the first of the ends, of which there may be a list.
 func ReadGPT2Info(path string) (GPT2Info, error) {
 	text, err := textfile.ReadFile(path, maxConfig)
 	if err != nil {
@@ -168,10 +244,10 @@ func ReadGPT2Info(path string) (GPT2Info, error) {
 // parseGPT2Info reads the text of a config.json.
 func parseGPT2Info(text []byte) (info GPT2Info, err error) {
 	var j gpt2JSON
-	if err := json.Unmarshal(text, &j); err != nil {
+	if err := jsonfile.Decode(text, &j); err != nil {
 		return info, err
 	}
-	if j.ModelType != "gpt2" {
+	if !j.isGPT2() {
 		return info, otherKind(text, GPT2)
 	}
 	if v := j.variant(); v != "" {
@@ -187,8 +263,14 @@ func parseGPT2Info(text []byte) (info GPT2Info, err error) {
 	if j.Inner != nil {
 		c.MLP = *j.Inner
 	}
-	if j.End != nil && *j.End >= 0 && int(*j.End) < c.Vocab { // GPT2Config's default may be larger than the vocabulary
-		info.End = j.End
+	if ends := j.End.of(c.Vocab); len(ends) > 0 {
+		info.End = &ends[0]
+		if len(ends) > 1 {
+			info.Ends = ends
+		}
+	}
+	if info.Others, err = otherKeys(text, j); err != nil {
+		return info, err
 	}
 	info.Config = c
 	return info, c.Validate()

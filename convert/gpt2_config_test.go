@@ -49,7 +49,15 @@ func TestReadConfig(t *testing.T) {
 		says     string // empty: accepted
 	}{
 		{`"gpt2"`, `"llama"`, ErrUnsupported, `"llama"`},
-		{`"model_type": "gpt2",`, ``, ErrUnsupported, `model_type`},
+		{`"model_type": "gpt2",`, ``, nil, ``}, // its architecture says it
+		{`"gpt2"`, `"GPT2"`, nil, ``},
+		{`"gpt2"`, `"gpt_bigcode"`, ErrUnsupported, `"gpt_bigcode"`},
+		{theirs, "\ufeff" + theirs, nil, ``},
+		{`"n_ctx"`, `"loss_scale": NaN, "n_ctx"`, nil, ``},
+		{`1e-05`, `"1e-05"`, nil, ``},
+		{`1e-05`, `NaN`, nil, `layer_norm_epsilon is the text "NaN", and must be a number`},
+		{`"n_ctx"`, `"a": 1, // one
+ "n_ctx"`, nil, `a comment`},
 		{`"gelu_new"`, `"swish"`, ErrUnsupported, `"swish"`},
 		{`"gelu_new"`, `"gelu"`, nil, ``},
 		{`"activation_function": "gelu_new",`, ``, nil, ``}, // the default of Hugging Face's GPT2Config
@@ -60,10 +68,12 @@ func TestReadConfig(t *testing.T) {
 		{`"n_ctx"`, `"add_cross_attention": true, "n_ctx"`, ErrUnsupported, `add_cross_attention`},
 		{`"n_layer": 12,`, ``, nil, `layers is 0`},
 		{`"n_layer": 12`, `"n_layer": -12`, nil, `layers is -12`},
-		{`"n_layer": 12`, `"n_layer": 1e3`, nil, `n_layer`},
+		{`"n_layer": 12`, `"n_layer": 12.0`, nil, ``},
+		{`"n_layer": 12`, `"n_layer": 1.5`, nil, `n_layer is 1.5, and must be a whole number`},
 		{`"n_layer": 12`, `"n_layer": 1000000000000`, nil, `layers`},
 		{`"n_layer": 12`, `"n_layer": 99999999999999999999`, nil, `n_layer`},
-		{`"n_layer": 12`, `"n_layer": "12"`, nil, `n_layer`},
+		{`"n_layer": 12`, `"n_layer": "12"`, nil, ``},
+		{`"n_layer": 12`, `"n_layer": "twelve"`, nil, `n_layer is the text "twelve", and must be a whole number`},
 		{`"n_layer": 12`, `"n_layer": [[[[12]]]]`, nil, `n_layer`},
 		{`"n_embd": 768`, `"n_embd": 770`, nil, `770`},
 		{`"n_embd": 768`, `"n_embd": 4611686018427387904`, nil, `width`},

@@ -326,7 +326,7 @@ func TestForeignFiles(t *testing.T) {
 	for name, list := range map[string][]entry{
 		"plain": base, "prefix": prefixed, "buffers": buffers,
 		"bf16": narrow(safetensors.BF16, func(v float32) uint16 { return uint16(math.Float32bits(v) >> 16) }),
-		"fp16": narrow(safetensors.F16, half),
+		"fp16": narrow(safetensors.F16, halfBits),
 	} {
 		be2, m2 := newModel(t, config())
 		number(be2, m2)
@@ -340,8 +340,8 @@ func TestForeignFiles(t *testing.T) {
 	}
 }
 
-// half returns the bits of a normal number, or zero, in half precision.
-func half(v float32) uint16 {
+// halfBits returns the bits of a normal number, or zero, in half precision.
+func halfBits(v float32) uint16 {
 	b := math.Float32bits(v)
 	if v == 0 {
 		return uint16(b >> 16)

@@ -28,6 +28,9 @@ type Form struct {
 // FormOf returns the form of f, so that its weights, read and written again, give
 // the same bytes. F64 becomes F32.
 func FormOf(f Tensors) Form {
+	if short, err := bare(f); err == nil {
+		f = short
+	}
 	form := Form{DType: func(name string) safetensors.DType {
 		info, ok := f.Info(name)
 		if !ok || info.DType == safetensors.F64 {
@@ -114,10 +117,15 @@ func WriteGPT2As(w io.Writer, be backend.Backend, m *model.GPT, form Form) error
 }
 
 // ReadGPT2 loads a model's parameters from Hugging Face's tensors, with or without
-// the prefix "transformer.". A missing, misshapen or unknown tensor is
+// the prefix "transformer." and those that torch.compile and data parallelism put
+// before names. A missing, misshapen or unknown tensor is
 // ErrMismatch. Two kinds of extra tensors are allowed: the masks in old files, and
 // a tied head that equals its table.
 func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
+	f, err := bare(f)
+	if err != nil {
+		return err
+	}
 	prefix := FormOf(f).Prefix
 	if _, ok := f.Info(fmt.Sprintf("%sh.%d.ln_1.weight", prefix, m.Config.Layers)); ok {
 		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
@@ -136,7 +144,7 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	}
 	for _, name := range f.Names() {
 		if !known[name] && !strings.HasSuffix(name, ".attn.bias") && !strings.HasSuffix(name, ".attn.masked_bias") {
-			return fmt.Errorf("convert: %w: tensor %s is none of %s", ErrMismatch, name, hint)
+			return fmt.Errorf("convert: %w: tensor %.80s is none of %s%s", ErrMismatch, name, hint, otherHeads[name])
 		}
 	}
 	if !m.Config.Untied {
@@ -159,6 +167,13 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 		}
 	}
 	return nil
+}
+
+// otherHeads say what a tensor that no language model has belongs to.
+var otherHeads = map[string]string{
+	"score.weight":      ": it classifies texts (GPT2ForSequenceClassification); take the language model that it was made from",
+	"classifier.weight": ": it classifies tokens (GPT2ForTokenClassification); take the language model that it was made from",
+	"qa_outputs.weight": ": it answers questions (GPT2ForQuestionAnswering); take the language model that it was made from",
 }
 
 // tiedHead returns an error if the file has a head that should be tied to the

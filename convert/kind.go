@@ -1,10 +1,11 @@
 package convert
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"strings"
 
+	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -38,15 +39,18 @@ func KindOf(dir string) (Kind, error) {
 
 // kindJSON has the fields of config.json that tell the kind.
 type kindJSON struct {
-	ModelType    string `json:"model_type"`
-	Architecture string `json:"architecture"` // timm's
+	ModelType     string   `json:"model_type"`
+	Architectures []string `json:"architectures"`
+	Architecture  string   `json:"architecture"` // timm's
 }
 
-func parseKind(text []byte) (j kindJSON, err error) { return j, json.Unmarshal(text, &j) }
+func parseKind(text []byte) (j kindJSON, err error) { return j, jsonfile.Decode(text, &j) }
 
 // kind returns "" for an unknown model.
 func (j kindJSON) kind() Kind {
-	switch k := Kind(j.ModelType); {
+	switch k := Kind(strings.ToLower(j.ModelType)); {
+	case k == "" && len(j.Architectures) > 0 && strings.HasPrefix(j.Architectures[0], "GPT2"):
+		return GPT2
 	case j.Architecture != "":
 		return ViT
 	case k == GPT2 || k == ViT || k == Seq2Seq:

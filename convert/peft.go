@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
@@ -41,27 +44,39 @@ var peftModules = []struct{ target, module string }{
 
 // peftJSON is adapter_config.json. PEFT has defaults for missing keys.
 type peftJSON struct {
-	PEFT         string   `json:"peft_type"`
-	Task         string   `json:"task_type"`
-	Base         string   `json:"base_model_name_or_path"`
-	Rank         int      `json:"r"`
-	Alpha        float64  `json:"lora_alpha"`
-	Dropout      float64  `json:"lora_dropout"`
-	Modules      anyValue `json:"target_modules"`
-	Layers       []int    `json:"layers_to_transform"`
-	Bias         string   `json:"bias"`
-	Transposed   bool     `json:"fan_in_fan_out"` // the base weights are transposed, as in Conv1D
-	Inference    bool     `json:"inference_mode"`
-	Init         anyValue `json:"init_lora_weights"`
-	RankScaled   bool     `json:"use_rslora"`
-	Decomposed   bool     `json:"use_dora"`
-	AdapterBias  bool     `json:"lora_bias,omitempty"`
-	Saved        anyValue `json:"modules_to_save"`
-	Excluded     anyValue `json:"exclude_modules,omitempty"`
-	Replicated   anyValue `json:"layer_replication,omitempty"`
-	Parameters   anyValue `json:"target_parameters,omitempty"`
-	RankPattern  anyValue `json:"rank_pattern"`
-	AlphaPattern anyValue `json:"alpha_pattern"`
+	PEFT         string    `json:"peft_type"`
+	Task         string    `json:"task_type"`
+	Base         string    `json:"base_model_name_or_path"`
+	Rank         int       `json:"r"`
+	Alpha        float64   `json:"lora_alpha"`
+	Dropout      float64   `json:"lora_dropout"`
+	Modules      anyValue  `json:"target_modules"`
+	Layers       layerList `json:"layers_to_transform"`
+	Bias         string    `json:"bias"`
+	Transposed   bool      `json:"fan_in_fan_out"` // the base weights are transposed, as in Conv1D
+	Inference    bool      `json:"inference_mode"`
+	Init         anyValue  `json:"init_lora_weights"`
+	RankScaled   bool      `json:"use_rslora"`
+	Decomposed   bool      `json:"use_dora"`
+	AdapterBias  bool      `json:"lora_bias,omitempty"`
+	Saved        anyValue  `json:"modules_to_save"`
+	Excluded     anyValue  `json:"exclude_modules,omitempty"`
+	Replicated   anyValue  `json:"layer_replication,omitempty"`
+	Parameters   anyValue  `json:"target_parameters,omitempty"`
+	RankPattern  anyValue  `json:"rank_pattern"`
+	AlphaPattern anyValue  `json:"alpha_pattern"`
+}
+
+// layerList is a list of layers, or one of them.
+type layerList []int
+
+// UnmarshalJSON reads a number or a list.
+func (l *layerList) UnmarshalJSON(text []byte) error {
+	if text[0] == '[' || string(text) == "null" {
+		return jsonfile.Unmarshal(text, (*[]int)(l))
+	}
+	*l = make(layerList, 1)
+	return jsonfile.Unmarshal(text, &(*l)[0])
 }
 
 // anyValue is JSON that is decoded later.
@@ -85,7 +100,9 @@ func (j peftJSON) variant() string {
 	}{{"modules_to_save", j.Saved}, {"exclude_modules", j.Excluded}, {"layer_replication", j.Replicated}, {"target_parameters", j.Parameters},
 		{"rank_pattern", j.RankPattern}, {"alpha_pattern", j.AlphaPattern}} {
 		if !slices.Contains([]string{"", "null", "[]", "{}"}, string(v.value)) {
-			return v.key + " is not empty"
+			var short bytes.Buffer
+			json.Compact(&short, v.value) // which is JSON
+			return fmt.Sprintf("%s is %.80s", v.key, short.String())
 		}
 	}
 	return ""
@@ -131,14 +148,14 @@ func ReadAdapterConfig(path string) (AdapterConfig, error) {
 // parseAdapterConfig reads the text of an adapter_config.json.
 func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
 	var j peftJSON
-	if err := json.Unmarshal(text, &j); err != nil {
+	if err := jsonfile.Decode(text, &j); err != nil {
 		return c, err
 	}
 	if j.PEFT != "LORA" {
 		return c, fmt.Errorf("%w: peft_type is %.40q; LORA is supported", ErrUnsupported, j.PEFT)
 	}
 	if v := j.variant(); v != "" {
-		return c, fmt.Errorf("%w: %s; only plain LoRA is supported", ErrUnsupported, v)
+		return c, fmt.Errorf("%w: %s; only plain LoRA is supported: merge these adapters into their model with PEFT (merge_and_unload) and save that", ErrUnsupported, v)
 	}
 	targets, err := loraTargets(j.Modules)
 	if err != nil {
@@ -159,8 +176,15 @@ func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
 // transformer.h.0.attn.c_attn and so on.
 func loraTargets(text anyValue) (model.Targets, error) {
 	var names []string
-	if err := json.Unmarshal(text, &names); err != nil || len(names) == 0 {
-		return nil, fmt.Errorf("%w: target_modules is %.60q; a list of names is supported", ErrUnsupported, text)
+	var pattern string
+	switch {
+	case len(text) > 0 && text[0] == '"' && jsonfile.Unmarshal(text, &pattern) == nil:
+		var err error
+		if names, err = modulesLike(pattern); err != nil {
+			return nil, err
+		}
+	case len(text) == 0 || jsonfile.Unmarshal(text, &names) != nil || len(names) == 0:
+		return nil, fmt.Errorf("%w: target_modules is %.60q; a list of names, a regular expression or all-linear is supported", ErrUnsupported, text)
 	}
 	found := make([]bool, len(peftModules))
 	for _, name := range names {
@@ -183,6 +207,36 @@ func loraTargets(text anyValue) (model.Targets, error) {
 	return targets, nil
 }
 
+// modulesLike returns the modules of a block that a target_modules matches which is a text: a regular expression for
+// whole paths of modules, or "all-linear". An expression that tells blocks apart is ErrUnsupported.
+func modulesLike(pattern string) (names []string, err error) {
+	all := pattern == "all-linear"
+	whole, err := regexp.Compile("^(?:" + pattern + ")$")
+	if err != nil && !all {
+		return nil, fmt.Errorf("%w: target_modules is %.60q, which is no regular expression that is known here; write a list of names", ErrUnsupported, pattern)
+	}
+	const blocks = 64 // more than any GPT-2
+	for _, p := range peftModules {
+		matched := 0
+		for k := range blocks {
+			if all || whole.MatchString(fmt.Sprintf("%sh.%d.%s", gpt2Prefix, k, p.module)) {
+				matched++
+			}
+		}
+		switch matched {
+		case 0:
+		case blocks:
+			names = append(names, p.module)
+		default:
+			return nil, fmt.Errorf("%w: target_modules is %.60q, which is other layers in some blocks than in others", ErrUnsupported, pattern)
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%w: target_modules is %.60q, which is none of attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj", ErrUnsupported, pattern)
+	}
+	return names, nil
+}
+
 // WriteAdapter writes m's adapters as PEFT's adapter_model.safetensors.
 func WriteAdapter(w io.Writer, be backend.Backend, m *model.GPT) error {
 	params := m.Adapters()
@@ -198,7 +252,8 @@ func WriteAdapter(w io.Writer, be backend.Backend, m *model.GPT) error {
 
 // ReadAdapter loads m's adapters from the tensors of PEFT's
 // adapter_model.safetensors. A missing, misshapen or unknown tensor is
-// ErrMismatch.
+// ErrMismatch. Embeddings and head, which PEFT stores with adapters at times, are
+// not loaded: see CheckSaved.
 func ReadAdapter(be backend.Backend, m *model.GPT, f Tensors) error {
 	prefix := peftPrefix
 	if !slices.ContainsFunc(f.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) }) {
@@ -214,7 +269,7 @@ func ReadAdapter(be backend.Backend, m *model.GPT, f Tensors) error {
 		}
 	}
 	for _, name := range f.Names() {
-		if !known[name] {
+		if !known[name] && savedName(name) == "" {
 			return fmt.Errorf("convert: %w: tensor %.80q belongs to no adapter of the configuration", ErrMismatch, name)
 		}
 	}

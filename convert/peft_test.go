@@ -186,7 +186,12 @@ func TestForeignAdapterConfig(t *testing.T) {
 		{`["h.0.attn.c_attn"]`, "null", "", 0, 0, `"h.0.attn.c_attn"`},
 		{`[]`, "null", "", 0, 0, "target_modules"},
 		{`null`, "null", "", 0, 0, "target_modules"},
-		{`"all-linear"`, "null", "", 0, 0, "all-linear"},
+		{`"all-linear"`, "null", "qkv,proj,fc1,fc2", 0, 0, ""},
+		{`".*c_attn"`, "null", "qkv", 0, 0, ""},
+		{`".*\\.(attn\\.c_proj|c_fc)"`, "null", "proj,fc1", 0, 0, ""},
+		{`".*h\\.[0-5]\\..*c_attn"`, "null", "", 0, 0, "other layers"},
+		{`".*q_proj"`, "null", "", 0, 0, "none of"},
+		{`"(?<x>.*"`, "null", "", 0, 0, "no regular expression"},
 		{`["c_attn"]`, "[1, 3]", "", 0, 0, "layers_to_transform"},
 		{`["c_attn"]`, "[-1]", "", 0, 0, "layers_to_transform"},
 	} {
@@ -214,7 +219,7 @@ func TestBadAdapterConfig(t *testing.T) {
 	for key, value := range map[string]string{
 		"peft_type": `"IA3"`, "bias": `"all"`, "use_rslora": "true", "use_dora": "true", "lora_bias": "true", "modules_to_save": `["lm_head"]`,
 		"exclude_modules": `["c_fc"]`, "layer_replication": "[[0,1]]", "target_parameters": `["x"]`, "rank_pattern": `{"c_attn": 3}`, "alpha_pattern": `{"c_attn": 3}`,
-		"r": "0", "lora_alpha": "-1", "lora_dropout": "1.5", "layers_to_transform": "7", "target_modules": "7",
+		"r": "0", "lora_alpha": "-1", "lora_dropout": "1.5", "layers_to_transform": `"all"`, "target_modules": "7",
 	} {
 		all := map[string]json.RawMessage{}
 		if err := json.Unmarshal(good.Bytes(), &all); err != nil {

@@ -1,12 +1,12 @@
 package convert
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
@@ -89,7 +89,7 @@ func ReadSeq2SeqConfig(path string) (Seq2SeqInfo, error) {
 // parseSeq2SeqConfig reads the text of a config.json.
 func parseSeq2SeqConfig(text []byte) (info Seq2SeqInfo, err error) {
 	var j seq2SeqJSON
-	if err := json.Unmarshal(text, &j); err != nil {
+	if err := jsonfile.Decode(text, &j); err != nil {
 		return info, err
 	}
 	if j.ModelType != seq2SeqType {
@@ -138,6 +138,10 @@ func WriteSeq2SeqAs(w io.Writer, be backend.Backend, m *model.Seq2Seq, form Form
 // ReadSeq2Seq loads a model's parameters from a file of WriteSeq2Seq. A missing,
 // misshapen or unknown tensor is ErrMismatch.
 func ReadSeq2Seq(be backend.Backend, m *model.Seq2Seq, f Tensors) error {
+	f, err := bare(f)
+	if err != nil {
+		return err
+	}
 	params := make(map[string]*tensor.Param, len(m.Params()))
 	for _, p := range m.Params() {
 		params[p.Name] = p

@@ -62,7 +62,7 @@ func TestSeq2SeqConfig(t *testing.T) {
 		{`"source_pad_token_id": 11`, `"source_pad_token_id": -1`, "source_pad_token_id is -1"},
 		{`"activation_function": "gelu"`, `"activation_function": "relu"`, "relu"},
 		{`"decoder_layers": 3`, `"decoder_layers": 1e9`, "decoder"},
-		{`"d_model": 8`, `"d_model": "8"`, "d_model"},
+		{`"d_model": 8`, `"d_model": "wide"`, `d_model is the text "wide"`},
 	} {
 		if !strings.Contains(text, c.old) {
 			t.Fatalf("no %s in %s", c.old, text)

@@ -2,7 +2,6 @@ package convert
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/model"
 )
@@ -173,7 +173,7 @@ func parseViTConfig(text []byte) (v ViTInfo, err error) {
 		ModelType    string `json:"model_type"`
 		Architecture string `json:"architecture"`
 	}
-	if err := json.Unmarshal(text, &kind); err != nil {
+	if err := jsonfile.Decode(text, &kind); err != nil {
 		return v, err
 	}
 	switch {
@@ -198,7 +198,7 @@ func parseViTConfig(text []byte) (v ViTInfo, err error) {
 
 func parseTimm(text []byte) (v ViTInfo, err error) {
 	var j timmJSON
-	if err := json.Unmarshal(text, &j); err != nil {
+	if err := jsonfile.Decode(text, &j); err != nil {
 		return v, err
 	}
 	a := j.Args
@@ -243,7 +243,7 @@ func parseTimm(text []byte) (v ViTInfo, err error) {
 
 func parseHFViT(text []byte) (v ViTInfo, err error) {
 	j := hfViTJSON{Image: 224, Patch: 16, Width: 768, Layers: 12, Heads: 12, Inner: 3072, Activation: "gelu", Eps: 1e-12} // defaults
-	if err := json.Unmarshal(text, &j); err != nil {
+	if err := jsonfile.Decode(text, &j); err != nil {
 		return v, err
 	}
 	gelu, ok := activations[j.Activation]
@@ -273,7 +273,7 @@ func parseNormalisation(text []byte, v *ViTInfo) error {
 		Mean []float64 `json:"image_mean"`
 		Std  []float64 `json:"image_std"`
 	}
-	if err := json.Unmarshal(text, &j); err != nil {
+	if err := jsonfile.Decode(text, &j); err != nil {
 		return err
 	}
 	v.Mean, v.Std = threeOr(j.Mean, 0.5), threeOr(j.Std, 0.5)

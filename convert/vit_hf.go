@@ -82,6 +82,9 @@ func WriteHFViT(w io.Writer, be backend.Backend, m *model.ViT, form Form) error 
 // ViTFormOf returns the types of m's tensors in f. Both f and the files written in
 // this form may have timm's or Hugging Face's names.
 func ViTFormOf(m *model.ViT, f Tensors) Form {
+	if short, err := bare(f); err == nil {
+		f = short
+	}
 	of, types := vitNaming(f), map[string]safetensors.DType{}
 	for _, p := range m.Params() {
 		name, _ := timmName(m.Config, p)

@@ -108,6 +108,9 @@ func AdaptViT(be backend.Backend, m *model.ViT, f Tensors) (changes []string, er
 }
 
 func readViT(be backend.Backend, m *model.ViT, f Tensors, adapt bool) (changes []string, err error) {
+	if f, err = bare(f); err != nil {
+		return nil, err
+	}
 	of := vitNaming(f)
 	if _, ok := f.Info(of(fmt.Sprintf("blocks.%d.norm1.weight", m.Config.Layers))[0]); ok {
 		return nil, fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)

@@ -8,7 +8,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/internal/textfile"
@@ -75,6 +77,9 @@ func (w *Weights) open(dir string) error {
 	w.path = filepath.Join(dir, indexFile)
 	text, err := textfile.ReadFile(w.path, safetensors.MaxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
+		if index := shardsOf(dir); index != nil {
+			return w.openUnlisted(dir, index)
+		}
 		return noWeights(dir)
 	}
 	if err != nil {
@@ -92,11 +97,72 @@ func noWeights(dir string) error {
 	for _, name := range pickles {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return fmt.Errorf("convert: %s: %w: its weights are in %s, and only safetensors are read; convert them: "+
-				`python3 -c 'import sys, transformers as t; t.AutoModelForCausalLM.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1], safe_serialization=True)' %[1]s`,
-				dir, ErrUnsupported, name)
+				`python3 -c 'import sys, transformers as t; t.AutoModelForCausalLM.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1], safe_serialization=True)' %[4]s`,
+				dir, ErrUnsupported, name, quoted(dir))
 		}
 	}
+	if list, _ := filepath.Glob(filepath.Join(dir, "*.safetensors")); len(list) > 0 && filepath.Base(list[0]) != AdapterFile {
+		return fmt.Errorf("convert: %s: the weights: %w under the name %s; if they are in %s, rename it, and if parts are missing, fetch them and %s",
+			dir, fs.ErrNotExist, weightsFile, filepath.Base(list[0]), indexFile)
+	}
 	return fmt.Errorf("convert: %s: the weights: %w: there is neither %s nor %s", dir, fs.ErrNotExist, weightsFile, indexFile)
+}
+
+// quoted is a path as a shell takes it for one word.
+func quoted(path string) string {
+	if strings.IndexFunc(path, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,", r))
+	}) < 0 && path != "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// shardName are names of shards: model-00002-of-00005.safetensors.
+var shardName = regexp.MustCompile(`^model-([0-9]{5})-of-([0-9]{5})\.safetensors$`)
+
+// shardsOf lists the shards in a folder without index, if they are all there; else nil.
+func shardsOf(dir string) (names []string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	total := ""
+	for _, e := range entries { // in the order of their names
+		m := shardName.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		if total != "" && total != m[2] {
+			return nil
+		}
+		names, total = append(names, e.Name()), m[2]
+		if fmt.Sprintf("%05d", len(names)) != m[1] {
+			return nil
+		}
+	}
+	if fmt.Sprintf("%05d", len(names)) != total {
+		return nil
+	}
+	return names
+}
+
+// openUnlisted opens shards that no index lists.
+func (w *Weights) openUnlisted(dir string, names []string) error {
+	w.path = filepath.Join(dir, names[0])
+	for _, name := range names {
+		f, err := w.add(filepath.Join(dir, name))
+		if err != nil {
+			return err
+		}
+		for _, tensor := range f.Names() {
+			if w.in[tensor] != nil {
+				return fmt.Errorf("convert: %s: %w: tensor %s is in two shards; fetch them again, and %s", dir, ErrMismatch, tensor, indexFile)
+			}
+			w.in[tensor], w.names = f, append(w.names, tensor)
+		}
+	}
+	return nil
 }
 
 func (w *Weights) add(path string) (*safetensors.File, error) {

@@ -78,13 +78,14 @@ func (j *job) describe(form convert.Form) error {
 	f := j.folder
 	switch f.Kind {
 	case convert.GPT2:
-		info := convert.GPT2Info{Config: f.GPTInfo.Config, End: f.GPTInfo.End, DType: form.Of(form.Prefix + "wte.weight")}
+		info := f.GPTInfo
+		info.DType = form.Of(form.Prefix + "wte.weight")
 		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
 		if f.Tokenizer != nil && f.Tokenizer.Kind() == "char" {
 			j.note("transformers and transformers.js know no vocabulary of characters (chars.json): give them token ids, or train with a bpe tokenizer")
 		}
-		if info.End != nil {
-			files["generation_config.json"] = func(w io.Writer) error { return convert.WriteGeneration(w, *info.End) }
+		if ends := info.StopIDs(); len(ends) > 0 {
+			files[convert.GenerationFile] = func(w io.Writer) error { return convert.WriteGeneration(w, ends, f.Generation) }
 		}
 	case convert.Seq2Seq:
 		info := f.Seq2SeqInfo

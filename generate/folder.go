@@ -21,9 +21,7 @@ func FromFolder(f *hub.Folder, device backend.Options, prompt string, o Options)
 		return "", err
 	}
 	o.Grid = f.Grid
-	if end := f.GPTInfo.End; end != nil {
-		o.StopIDs = append(slices.Clip(o.StopIDs), *end)
-	}
+	o.StopIDs = append(slices.Clip(o.StopIDs), f.GPTInfo.StopIDs()...)
 	m, err := f.GPT(device, func(m *model.GPT) error { return Rehearse(m, len(ids), o) })
 	if err != nil {
 		return "", err

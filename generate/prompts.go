@@ -69,8 +69,8 @@ func FolderPrompts(f *hub.Folder, o Options) (*Prompts, error) {
 		p.Encoder = encoder
 	}
 	p.Options.Grid = f.Grid
-	if end := f.GPTInfo.End; end != nil {
-		p.End, p.Options.StopIDs = *end, append(slices.Clip(o.StopIDs), *end)
+	if ends := f.GPTInfo.StopIDs(); len(ends) > 0 { // a search ends at the first
+		p.End, p.Options.StopIDs = ends[0], append(slices.Clip(o.StopIDs), ends...)
 	}
 	return p, nil
 }

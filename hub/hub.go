@@ -12,11 +12,13 @@
 package hub
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/checkpoint"
@@ -41,9 +43,12 @@ type Folder struct {
 	// Grid is the grid of the run's activations, bdia.NoGrid for a folder of other software.
 	Grid bdia.Grid
 
-	GPTInfo     convert.GPT2Info    // of a language model; End is the tokenizer's, if there is a tokenizer
+	GPTInfo     convert.GPT2Info    // of a language model; End is the tokenizer's, if there is a tokenizer, and one of Ends
 	ViTInfo     convert.ViTInfo     // of a vision transformer
 	Seq2SeqInfo convert.Seq2SeqInfo // of an encoder-decoder
+
+	// Generation are the keys of a language model's generation_config.json.
+	Generation map[string]json.RawMessage
 
 	Tokenizer      tokenizer.Tokenizer // of a language model
 	Source, Target tokenizer.Tokenizer // of an encoder-decoder; the same if the languages share one
@@ -68,13 +73,14 @@ var (
 	ErrMismatch = errors.New("they do not belong together")
 )
 
-// Open reads the description of a model folder: a run directory, its best/ folder, a
+// Open reads the description of the model folder that Find finds: a run directory, its best/ folder, a
 // LoRA adapter beside another model, or a folder of Hugging Face's or timm's files. A
 // checkpoint that was interrupted is settled first. Weights stay on the disk, though the
 // base weights of a run's adapters are read once, to see that they have not changed
 // (ErrBase).
 func Open(dir string, o Options) (*Folder, error) {
-	if err := checkFolder(dir); err != nil {
+	dir, err := Find(dir)
+	if err != nil {
 		return nil, err
 	}
 	f := &Folder{Dir: dir, Run: RunOf(dir)}
@@ -82,7 +88,6 @@ func Open(dir string, o Options) (*Folder, error) {
 		if f.Run == "" {
 			return nil, fmt.Errorf("%s %w: it has no %s", dir, ErrNoRun, RunFile)
 		}
-		var err error
 		if f.Dir, err = BestOf(f.Run); err != nil {
 			return nil, err
 		}
@@ -108,18 +113,6 @@ func Open(dir string, o Options) (*Folder, error) {
 	return f, nil
 }
 
-// checkFolder fails unless dir is a folder.
-func checkFolder(dir string) error {
-	if dir == "" {
-		return errors.New("the model folder has no name")
-	}
-	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s %w: it is a file; name the folder that it lies in", dir, ErrNoModel)
-	}
-	return err
-}
-
 // describe reads config.json, the adapters' description and the tokenizers.
 func (f *Folder) describe(o Options) (err error) {
 	if f.Kind = o.Kind; f.Kind == "" {
@@ -135,10 +128,16 @@ func (f *Folder) describe(o Options) (err error) {
 	case f.Kind == convert.Seq2Seq:
 		f.Seq2SeqInfo, err = convert.ReadSeq2SeqConfig(f.path(configFile))
 	default:
-		f.GPTInfo, err = convert.ReadGPT2Info(f.path(configFile))
+		if f.GPTInfo, err = convert.ReadGPT2Info(f.path(configFile)); err == nil {
+			f.Generation, err = convert.ReadOthers(f.Dir, &f.GPTInfo)
+		}
 	}
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%s %w: %s is missing; is it a run directory, and has it saved a checkpoint?", f.Dir, ErrNoModel, configFile)
+	if errors.Is(err, fs.ErrNotExist) && !has(f.Dir, configFile) {
+		e := &NoModelError{Path: f.Dir, Reason: configFile + " is missing"}
+		if f.Run != "" && !has(f.Dir, weightsFile) && !has(f.Dir, convert.AdapterFile) {
+			e.Run, e.Reason = true, "the run stopped before its first checkpoint"
+		}
+		return e
 	}
 	if err != nil {
 		return err
@@ -164,12 +163,13 @@ func (f *Folder) describeGPT(o Options) (err error) {
 		}
 		return err
 	}
-	if n, vocab := f.Tokenizer.VocabSize(), f.GPTInfo.Config.Vocab; n > vocab {
-		return fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; %w", f.Dir, n, vocab, ErrMismatch)
+	n, vocab := f.Tokenizer.VocabSize(), f.GPTInfo.Config.Vocab
+	if f.Tokenizer, err = tokenizer.Limit(f.Tokenizer, vocab); err != nil {
+		return fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; %w: put the tokenizer's files of this model there", f.Dir, n, vocab, ErrMismatch)
 	}
-	f.GPTInfo.End = nil
-	if id, ok := tokenizer.EndOfText(f.Tokenizer); ok {
-		f.GPTInfo.End = &id
+	f.GPTInfo.End = tokenizer.EndID(f.Tokenizer)
+	if end := f.GPTInfo.End; end != nil { // the first of all
+		f.GPTInfo.Ends = slices.Insert(slices.DeleteFunc(f.GPTInfo.Ends, func(id int32) bool { return id == *end }), 0, *end)
 	}
 	return nil
 }

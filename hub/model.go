@@ -1,7 +1,9 @@
 package hub
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia"
@@ -55,6 +57,9 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 		adapt: func(be backend.Backend, m *model.GPT) error {
 			if f.Adapter == "" {
 				return nil
+			}
+			if err := convert.CheckSaved(f.Adapter, f.Weights); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
 			return convert.AddAdapter(be, m, f.Adapter)
 		},

@@ -204,7 +204,13 @@ func TestOpenErrors(t *testing.T) {
 	}{
 		{"nothing", hub.Options{}, func(root string) string { return filepath.Join(root, "none") }, fs.ErrNotExist, "none"},
 		{"nothing, best", hub.Options{Best: true}, func(root string) string { return filepath.Join(root, "none") }, fs.ErrNotExist, "none"},
-		{"a file", hub.Options{}, func(root string) string { return filepath.Join(root, "text", "config.json") }, hub.ErrNoModel, "it is a file"},
+		{"a file", hub.Options{}, func(root string) string {
+			path := filepath.Join(root, "text", "notes.txt")
+			if err := os.WriteFile(path, nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}, hub.ErrNoModel, "it is a file"},
 		{"no model", hub.Options{}, func(root string) string { return root }, hub.ErrNoModel, "config.json is missing"},
 		{"another kind", hub.Options{Kind: convert.GPT2}, func(root string) string { return filepath.Join(root, "translation") }, convert.ErrUnsupported, "encoder-decoder"},
 		{"adapter of images", hub.Options{Adapter: "x"}, func(root string) string { return filepath.Join(root, "image") }, convert.ErrUnsupported, "vision"},

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Save writes the model as a folder that Open reads, and Hugging Face's transformers:
@@ -39,6 +42,44 @@ func (m *Seq2Seq) Save(dir string) error {
 		func(w io.Writer) error { return convert.WriteSeq2SeqConfig(w, info) },
 		func(w io.Writer) error { return convert.WriteSeq2Seq(w, m.Device, m.Seq2Seq) })
 }
+
+// SaveOrigin writes into the folder dir of a run what the language model in the folder from, from which it starts,
+// says to other programs: keys of its config.json that mean nothing here (convert.OriginFile), and
+// generation_config.json. Files that dir has stay, and a folder from that has gone has nothing to say.
+func SaveOrigin(from, dir string) error {
+	path := filepath.Join(from, convert.OriginFile)
+	if !has(from, convert.OriginFile) {
+		path = filepath.Join(from, configFile)
+		info, err := convert.ReadGPT2Info(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if len(info.Others) == 0 && len(info.Ends) == 0 {
+			path = ""
+		}
+	}
+	for name, path := range map[string]string{convert.OriginFile: path, convert.GenerationFile: filepath.Join(from, convert.GenerationFile)} {
+		if path == "" || has(dir, name) {
+			continue
+		}
+		text, err := textfile.ReadFile(path, maxOrigin)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = atomicfile.Write(filepath.Join(dir, name), text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const maxOrigin = 1 << 20 // bytes of a file that is kept
 
 // ErrOther is wrapped by the error of Save for a folder with files that would change
 // the meaning of what it writes.

@@ -152,6 +152,9 @@ func (c *cutter) cut(level int, text []byte, final bool) (int, error) {
 				return done, err
 			}
 		}
+		if int(t.ID) >= len(c.b.ends) {
+			return done, &BeyondError{Token: t.Content, ID: t.ID, Vocab: len(c.b.ends)}
+		}
 		c.ids = append(c.ids, t.ID)
 		done, at.skip = stop, stop
 		for i := level + 1; i < len(c.places); i++ {

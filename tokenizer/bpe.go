@@ -35,6 +35,7 @@ type BPE struct {
 	passes [2]pass      // of the added tokens, by Normalized
 	raw    bool         // special tokens are not matched
 	roles  roles
+	kept   kept
 	bytes  [256]int32
 	merges []merge // by rank
 	ranks  pairTable

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // Char gives each character (Unicode code point) one id, in ascending order of
@@ -203,10 +205,7 @@ func loadChar(path string) (*Char, error) {
 // parseChars reads chars.json; its errors wrap ErrFormat.
 func parseChars(b []byte) (*Char, error) {
 	var j charsJSON
-	if !utf8.Valid(b) {
-		return nil, fmt.Errorf("%w: not UTF-8", ErrFormat)
-	}
-	if err := json.Unmarshal(b, &j); err != nil {
+	if err := jsonfile.Decode(b, &j); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if j.Version != 1 {

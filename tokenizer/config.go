@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // A role is the use of a special token. Hugging Face's folders list roles in
@@ -50,9 +52,9 @@ type tokenName struct {
 func (n *tokenName) UnmarshalJSON(b []byte) error {
 	if b[0] == '{' {
 		n.flags = true
-		return json.Unmarshal(b, &n.AddedToken)
+		return jsonfile.Unmarshal(b, &n.AddedToken)
 	}
-	return json.Unmarshal(b, &n.Content)
+	return jsonfile.Unmarshal(b, &n.Content)
 }
 
 // settings holds the contents of the files that accompany a vocabulary.
@@ -62,6 +64,7 @@ type settings struct {
 	decoder map[string]AddedToken // by id, in digits
 	added   vocabulary            // added_tokens.json
 	prefix  bool                  // add_prefix_space
+	kept    kept
 }
 
 // maxSettings is the largest size of each file, in bytes.
@@ -82,9 +85,9 @@ func readSettings(dir string) (settings, error) {
 			return s, err
 		}
 		if name == addedFile {
-			err = json.Unmarshal(text, &s.added)
+			err = jsonfile.Decode(text, &s.added)
 		} else {
-			err = s.parse(text)
+			err = s.parse(name, text)
 		}
 		if err != nil {
 			return s, fmt.Errorf("tokenizer: %s: %w: %w", path, ErrFormat, err)
@@ -94,11 +97,12 @@ func readSettings(dir string) (settings, error) {
 }
 
 // parse reads tokenizer_config.json or special_tokens_map.json.
-func (s *settings) parse(text []byte) error {
+func (s *settings) parse(name string, text []byte) error {
 	var file map[string]json.RawMessage
-	if err := json.Unmarshal(text, &file); err != nil {
+	if err := jsonfile.Decode(text, &file); err != nil {
 		return err
 	}
+	s.keep(name, text, file)
 	values := map[string]any{"tokenizer_class": &s.class, "added_tokens_decoder": &s.decoder, "add_prefix_space": &s.prefix}
 	for _, key := range roleKeys {
 		if _, ok := file[key]; ok {
@@ -111,7 +115,7 @@ func (s *settings) parse(text []byte) error {
 	}
 	for key, value := range values {
 		if text, ok := file[key]; ok {
-			if err := json.Unmarshal(text, value); err != nil {
+			if err := jsonfile.Unmarshal(text, value); err != nil {
 				return fmt.Errorf("%s: %w", key, err)
 			}
 		}
@@ -192,8 +196,11 @@ func (s *settings) assign(b *BPE) error {
 			continue
 		}
 		id, ok := b.id(name.Content)
+		if !ok && (role(r) == pad || role(r) == unk) {
+			continue // other programs add it; here nothing is padded, and nothing is unknown
+		}
 		if !ok {
-			return fmt.Errorf("%w: %s is %q, but the vocabulary does not have it", ErrFormat, key, name.Content)
+			return fmt.Errorf("%w: %s is %q, but the vocabulary does not have it; name one that it has in tokenizer_config.json, or null", ErrFormat, key, name.Content)
 		}
 		b.roles[r] = id
 	}
@@ -233,5 +240,10 @@ func (b *BPE) config() map[string]any {
 			"lstrip": t.Lstrip, "rstrip": t.Rstrip, "normalized": t.Normalized, "special": t.Special}
 	}
 	c["added_tokens_decoder"] = decoder
+	for key, value := range b.kept.keys {
+		if c[key] == nil {
+			c[key] = value
+		}
+	}
 	return c
 }

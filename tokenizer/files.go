@@ -3,11 +3,14 @@ package tokenizer
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // vocabulary is a JSON object from tokens to ids. Unlike a map it rejects
@@ -18,7 +21,7 @@ func (v *vocabulary) UnmarshalJSON(b []byte) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.UseNumber()
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
-		return fmt.Errorf("the vocabulary is not an object of tokens and ids")
+		return errors.New("the vocabulary is not an object of tokens and ids")
 	}
 	*v = vocabulary{}
 	for d.More() {
@@ -58,13 +61,34 @@ func (m *mergePair) UnmarshalJSON(b []byte) error {
 		return m.parse(s)
 	}
 	var list []string
-	if err := json.Unmarshal(b, &list); err != nil {
-		return err
+	if err := jsonfile.Unmarshal(b, &list); err != nil {
+		return fmt.Errorf("a merge: %w", err)
 	}
 	if len(list) != 2 {
 		return fmt.Errorf("a merge names %d tokens instead of 2", len(list))
 	}
 	*m = mergePair(list)
+	return nil
+}
+
+// mergeList is a list of at most 2 maxVocab merges.
+type mergeList []mergePair
+
+func (l *mergeList) UnmarshalJSON(b []byte) error {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if t, err := d.Token(); err != nil || t != json.Delim('[') {
+		return errors.New("the merges are not a list")
+	}
+	for d.More() {
+		if len(*l) == 2*maxVocab {
+			return fmt.Errorf("there are more than %d merges", 2*maxVocab)
+		}
+		var m mergePair
+		if err := d.Decode(&m); err != nil {
+			return err
+		}
+		*l = append(*l, m)
+	}
 	return nil
 }
 
@@ -92,9 +116,13 @@ func (a *addedTokens) UnmarshalJSON(b []byte) error {
 		if len(*a) == maxVocab {
 			return fmt.Errorf("there are more than %d added tokens", maxVocab)
 		}
-		var t AddedToken
-		if err := d.Decode(&t); err != nil {
+		var one json.RawMessage
+		if err := d.Decode(&one); err != nil {
 			return err
+		}
+		var t AddedToken
+		if err := jsonfile.Unmarshal(one, &t); err != nil {
+			return fmt.Errorf("added token %d: %w", len(*a)+1, err)
 		}
 		*a = append(*a, t)
 	}
@@ -116,16 +144,16 @@ type tokenizerJSON struct {
 }
 
 type modelJSON struct {
-	Type         string      `json:"type"`
-	Dropout      *float64    `json:"dropout"`
-	UnkToken     *string     `json:"unk_token"`
-	Prefix       *string     `json:"continuing_subword_prefix"`
-	Suffix       *string     `json:"end_of_word_suffix"`
-	FuseUnk      bool        `json:"fuse_unk"`
-	ByteFallback bool        `json:"byte_fallback"`
-	IgnoreMerges bool        `json:"ignore_merges"`
-	Vocab        vocabulary  `json:"vocab"`
-	Merges       []mergePair `json:"merges"`
+	Type         string     `json:"type"`
+	Dropout      *float64   `json:"dropout"`
+	UnkToken     *string    `json:"unk_token"`
+	Prefix       *string    `json:"continuing_subword_prefix"`
+	Suffix       *string    `json:"end_of_word_suffix"`
+	FuseUnk      bool       `json:"fuse_unk"`
+	ByteFallback bool       `json:"byte_fallback"`
+	IgnoreMerges bool       `json:"ignore_merges"`
+	Vocab        vocabulary `json:"vocab"`
+	Merges       mergeList  `json:"merges"`
 }
 
 // parseTokenizerJSON reads tokenizer.json; its errors wrap ErrFormat.
@@ -137,17 +165,18 @@ func parseTokenizerJSON(text []byte) (*BPE, error) {
 			Type string `json:"type"`
 		} `json:"model"`
 	}
-	if !utf8.Valid(text) {
-		return nil, fmt.Errorf("%w: not UTF-8", ErrFormat)
+	text, err := jsonfile.Clean(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if err := json.Unmarshal(text, &kind); err != nil {
+	if err := jsonfile.Unmarshal(text, &kind); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if k := kind.Model.Type; k != "BPE" && k != "" {
 		return nil, fmt.Errorf("%w: the model is of type %q; only byte-level BPE as in GPT-2 is supported", ErrFormat, k)
 	}
 	var j tokenizerJSON
-	if err := json.Unmarshal(text, &j); err != nil {
+	if err := jsonfile.Unmarshal(text, &j); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if err := j.check(); err != nil {
@@ -168,10 +197,14 @@ func newFromPairs(vocab map[string]int32, added []AddedToken, merges []mergePair
 // other files; its errors wrap ErrFormat.
 func parsePair(vocabText, mergesText []byte, s settings) (*BPE, error) {
 	var vocab vocabulary
-	if !utf8.Valid(vocabText) || !utf8.Valid(mergesText) {
-		return nil, fmt.Errorf("%w: not UTF-8", ErrFormat)
+	if !utf8.Valid(mergesText) {
+		return nil, fmt.Errorf("%w: the merges are not UTF-8", ErrFormat)
 	}
-	if err := json.Unmarshal(vocabText, &vocab); err != nil {
+	mergesText = bytes.TrimPrefix(mergesText, []byte("\ufeff"))
+	if what := jsonfile.Other(mergesText); what != "" && len(mergesText) > 0 {
+		return nil, fmt.Errorf("%w: the merges: %s", ErrFormat, what)
+	}
+	if err := jsonfile.Decode(vocabText, &vocab); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	added, err := s.tokens(vocab)
@@ -227,19 +260,23 @@ func loadBPE(dir, name, merges string) (*BPE, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}
-	return b, nil
+	b.kept = s.kept
+	return b, b.kept.readTemplate(dir)
 }
 
 // Save writes GPT-2's vocab.json and merges.txt, and for Hugging Face's libraries
 // tokenizer.json and tokenizer_config.json.
 func (b *BPE) Save(dir string) error {
+	if err := b.kept.write(dir); err != nil {
+		return err
+	}
 	empty := ""
 	j := tokenizerJSON{
 		Version:      "1.0",
 		AddedTokens:  append(addedTokens{}, b.added...),
 		PreTokenizer: byteLevel(false),
 		Decoder:      byteLevel(true),
-		Model:        modelJSON{Type: "BPE", Prefix: &empty, Suffix: &empty, Vocab: vocabulary{}, Merges: []mergePair{}},
+		Model:        modelJSON{Type: "BPE", Prefix: &empty, Suffix: &empty, Vocab: vocabulary{}, Merges: mergeList{}},
 	}
 	for id := range int32(b.VocabSize()) {
 		name, _ := b.Spelling(id)

@@ -150,14 +150,14 @@ func TestLoadRefuses(t *testing.T) {
 		{"byte missing 2", pair(edit(vocab, `"#":2,`, `"##":2,`), m), `lacks the token "#" of the byte 0x23`},
 		{"empty token", pair(edit(vocab, `"#":2,`, `"":2,`), m), `not spelt`},
 		{"list", pair([]byte("[1]"), m), `not an object`},
-		{"no JSON", pair([]byte("{"), m), `unexpected end`},
+		{"no JSON", pair([]byte("{"), m), `ends in the middle`},
 		{"no vocabulary", pair([]byte("null"), m), `not an object`},
 		{"unknown merge", pair(v, edit(merges, firstMerge, "q q")), `merge 1, "q" and "q", names a token`},
 		{"merge twice", pair(v, edit(merges, firstMerge, firstMerge+"\n"+firstMerge)), `occurs twice`},
 		{"merge of three", pair(v, edit(merges, firstMerge, "a b c")), `line 2: merge "a b c"`},
 		{"merge of one", pair(v, edit(merges, firstMerge, "abc")), `line 2: merge "abc"`},
 		{"merge in JSON of three", one(edit(j, `"`+firstMerge+`"`, `["a","b","c"]`)), `names 3 tokens`},
-		{"merge in JSON a number", one(edit(j, `"`+firstMerge+`"`, `1`)), `cannot unmarshal`},
+		{"merge in JSON a number", one(edit(j, `"`+firstMerge+`"`, `1`)), `a merge: it is 1, and must be a list`},
 		{"unigram", one([]byte(`{"model":{"type":"Unigram","vocab":[["a",-1.5]]},"pre_tokenizer":null}`)), `"Unigram"`},
 		{"metaspace", one(edit(j, `"pre_tokenizer":{"type":"ByteLevel"`, `"pre_tokenizer":{"type":"Metaspace"`)), `not ByteLevel`},
 		{"no pre-tokenizer", one(edit(j, `"pre_tokenizer"`, `"other"`)), `no pre-tokenizer`},
@@ -177,7 +177,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"begin and end added", one(edit(j, `"post_processor":null`, `"post_processor":{"type":"Sequence","processors":[{"type":"ByteLevel"},{"type":"RobertaProcessing","sep":["</s>",1]}]}`)), `adds tokens (RobertaProcessing)`},
 		{"long pipeline", one(edit(j, `"normalizer":null`, `"normalizer":{"type":"Sequence","normalizers":[`+strings.Repeat("{},", maxPart)+`{}]}`)), `part of the pipeline has`},
 		{"added tokens no list", one(edit(j, `"added_tokens":[`, `"added_tokens":{},"x":[`)), `not a list`},
-		{"added token no object", one(edit(j, `"added_tokens":[`, `"added_tokens":[1,`)), `cannot unmarshal`},
+		{"added token no object", one(edit(j, `"added_tokens":[`, `"added_tokens":[1,`)), `added token 1: it is 1, and must be an object`},
 		{"long configuration", map[string][]byte{tokenizerFile: []byte(j), configFile: make([]byte, maxSettings+1)}, `larger than 8 MiB`},
 		{"added twice", one(edit(j, `"added_tokens":[`, `"added_tokens":[{"id":279,"content":"<|endoftext|>","special":true},`)), `occurs twice`},
 		{"added and long", one(edit(j, `"content":"<`, `"content":"<`+strings.Repeat("a", maxAdded))), `525 bytes`},
@@ -383,7 +383,7 @@ func FuzzSettings(f *testing.F) {
 	f.Add([]byte(`{"eos_token":{"content":"the"},"added_tokens_decoder":{"280":{"content":"<s>"}}}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s := settings{roles: map[string]*tokenName{}}
-		if s.parse(text) != nil {
+		if s.parse(configFile, text) != nil {
 			return
 		}
 		b, err := parsePair(files[vocabFile], files[mergesFile], s)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // A tokenizer.json describes a pipeline: normalizer, pre-tokenizer, model,
@@ -39,7 +41,7 @@ func (p *part) UnmarshalJSON(b []byte) error {
 	if len(b) > maxPart {
 		return fmt.Errorf("a part of the pipeline has %d bytes, at most %d are read", len(b), maxPart)
 	}
-	return json.Unmarshal(b, (*component)(p))
+	return jsonfile.Unmarshal(b, (*component)(p))
 }
 
 // parts returns the components of a Sequence, or p itself; none for nil.

@@ -12,7 +12,6 @@ import (
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // continuer is a language model ready to continue prompts.
@@ -87,8 +86,8 @@ func openContinuer(o generateOptions) (*continuer, error) {
 // findEnd settles what ends a text. A search ends hypotheses with a token.
 func (c *continuer) findEnd() error {
 	if c.tok != nil && !c.o.pastEnd {
-		if id, ok := tokenizer.EndOfText(c.tok); ok {
-			c.End, c.Options.StopIDs = id, []int32{id}
+		if ends := c.GPTInfo.StopIDs(); len(ends) > 0 { // a search ends at the first
+			c.End, c.Options.StopIDs = ends[0], ends
 		}
 	}
 	stop := c.Options.Stop

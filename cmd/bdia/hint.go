@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,7 @@ var hints = []func(error) string{
 	is(checkpoint.ErrLocked, "name it with --out"),
 	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),
 	as(otherCommand),
+	as(fetchHint),
 	is(hub.ErrNoRun, "--best is for run directories"),
 	is(hub.ErrAdapters, "bdia export --format hf merges adapters into the weights beside them"),
 	as(func(*generate.LongError) string { return "--on-long skip or truncate does so" }),
@@ -66,6 +68,21 @@ var hints = []func(error) string{
 	as(func(*tune.ColumnsError) string { return "choose them with --prompt-column and --completion-column" }),
 	is(pairs.ErrColumns, "choose them with --source-column and --target-column"),
 	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
+}
+
+// fetchHint says how to get a model that is not there.
+func fetchHint(e *hub.NoModelError) string {
+	switch {
+	case e.Run:
+		return "bdia train resume " + e.Path + " goes on with it"
+	case e.Hub != "":
+		dir := path.Base(e.Hub)
+		return fmt.Sprintf("bdia downloads nothing: fetch it with git clone https://huggingface.co/%s (git-lfs has to be installed), or with hf download %[1]s --local-dir %s",
+			e.Hub, dir)
+	case e.Missing && len(e.Near) == 0:
+		return "name the folder of a run or model"
+	}
+	return ""
 }
 
 // updateHint names the flags of updates that can be.

@@ -17,9 +17,6 @@ import (
 // with the folder is a mistake of the caller's. A run's settings must be whole, though a
 // model needs few of them.
 func openFolder(dir string, o hub.Options) (*hub.Folder, error) {
-	if err := isFolder(dir); err != nil {
-		return nil, err
-	}
 	f, err := hub.Open(dir, o)
 	if kind := (*convert.KindError)(nil); o.Adapter != "" && errors.As(err, &kind) {
 		return nil, cli.Usage(fmt.Errorf("--adapter is for language models: %w", err))

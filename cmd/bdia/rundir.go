@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -111,11 +113,11 @@ func folderOf(args []string, from string) (string, error) {
 
 // isRun returns an error if dir is not the directory of a run.
 func isRun(dir string) error {
-	if err := isFolder(dir); err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(dir, configName)); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(filepath.Join(dir, configName)); !errors.Is(err, fs.ErrNotExist) && !isFile(dir) {
 		return nil
+	}
+	if model, err := hub.Find(dir); err != nil && !nothingNear(err) || err == nil && isFile(dir) {
+		return cmp.Or(err, fmt.Errorf("%s is a file; name its folder, %s", dir, model))
 	}
 	if run := filepath.Dir(filepath.Clean(dir)); filepath.Base(dir) == "best" && isRun(run) == nil {
 		return fmt.Errorf("%s has the best weights of a run; name the run directory, %s", dir, run)
@@ -123,16 +125,16 @@ func isRun(dir string) error {
 	return fmt.Errorf("%s is no run directory: it has no %s", dir, configName)
 }
 
-// isFolder returns an error if dir is something else, or does not exist.
-func isFolder(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w; name the folder of a run or model", err)
-	case err == nil && !info.IsDir():
-		return fmt.Errorf("%s is a file; name the folder of a run or model", dir)
-	}
-	return err
+// isFile reports whether path is something else than a folder.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
+// nothingNear reports whether err is of a folder that is no model's, without other folders that may be meant.
+func nothingNear(err error) bool {
+	var none *hub.NoModelError
+	return errors.As(err, &none) && !none.Missing && len(none.Near) == 0 && !isFile(none.Path)
 }
 
 // readRun returns the settings of the run in dir, without its data.

@@ -2,14 +2,17 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -38,7 +41,7 @@ itself. With --raw it is ordinary text, as in training.`,
 	c.Flags().BoolVar(&count, "count", false, "print only how many ids there are")
 	c.Flags().BoolVar(&raw, "raw", false, "special tokens spelt in the text are ordinary text")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		tok, err := tokenizer.Load(args[0])
+		tok, err := loadTokenizer(args[0])
 		if err != nil {
 			return err
 		}
@@ -74,6 +77,24 @@ itself. With --raw it is ordinary text, as in training.`,
 		return w.Flush()
 	}
 	return c
+}
+
+// loadTokenizer loads the tokenizer in a folder, which a model folder names too in each way that hub.Find knows.
+func loadTokenizer(name string) (tokenizer.Tokenizer, error) {
+	tok, err := tokenizer.Load(name)
+	if err == nil || !errors.Is(err, tokenizer.ErrNotFound) {
+		return tok, err
+	}
+	dir, other := hub.Find(name)
+	switch info, _ := os.Stat(name); {
+	case other == nil && dir != name:
+		return tokenizer.Load(dir)
+	case info == nil:
+		return nil, other
+	case !info.IsDir():
+		return tokenizer.Load(filepath.Dir(name))
+	}
+	return nil, err
 }
 
 // openInput opens the file that args name, or standard input.

@@ -21,7 +21,7 @@ func newTokenizerDecode() *cobra.Command {
 		Example: "  echo 15496 995 | bdia tokenizer decode tokenizers/gpt2\n  bdia generate gpt2 --print-ids | bdia tokenizer decode gpt2",
 		Args:    cli.Arguments(1, 2, "a tokenizer folder and at most one file"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			tok, err := tokenizer.Load(args[0])
+			tok, err := loadTokenizer(args[0])
 			if err != nil {
 				return err
 			}

@@ -6,7 +6,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // Limits of an index.
@@ -33,8 +34,9 @@ func parseIndex(text []byte) (weights map[string]string, err error) {
 	if len(text) > MaxIndex {
 		return nil, corrupt("%d bytes are over the limit of %d", len(text), MaxIndex)
 	}
-	if !utf8.Valid(text) {
-		return nil, corrupt("not UTF-8")
+	text, err = jsonfile.Clean(text)
+	if err != nil {
+		return nil, corrupt("%v", err)
 	}
 	r := jsonReader{json.NewDecoder(bytes.NewReader(text))}
 	r.dec.UseNumber()

@@ -16,24 +16,24 @@ func TestParseIndex(t *testing.T) {
 		t.Errorf("%v, %v", got, err)
 	}
 	for text, says := range map[string]string{
-		"":                       "EOF",
+		"":                       "it is empty",
 		"[]":                     "want {",
 		"{}":                     "no weight_map",
 		`{"weight_map":{}}`:      "no weight_map",
 		`{"weight_map":{"a":1}}`: "want a string",
-		`{"weight_map":{"a":"x.safetensors","a":"x.safetensors"}}`:                                      "duplicate",
-		`{"weight_map":{"a":"x.safetensors"},"weight_map":{"a":"x.safetensors"}}`:                       "duplicate",
-		`{"weight_map":{"a":"d/x.safetensors"}}`:                                                        "same folder",
-		`{"weight_map":{"a":"..\\x.safetensors"}}`:                                                      "same folder",
-		`{"weight_map":{"a":"c:x.safetensors"}}`:                                                        "same folder",
-		`{"weight_map":{"a":"x.bin"}}`:                                                                  "same folder",
-		`{"weight_map":{"a":"x.safetensors"}} {}`:                                                       "after",
-		`{"weight_map":{"a":"x.safetensors"`:                                                            "EOF",
-		`{"m":` + strings.Repeat("[", 100) + `,"weight_map":{"a":"x.safetensors"}}`:                     "nested",
-		`{"m":` + strings.Repeat(`{"a":`, 1<<20) + `,"weight_map":{"a":"x.safetensors"}}`:               "nested",
-		`{"weight_map":{"` + strings.Repeat("n", maxName+1) + `":"x.safetensors"}}`:                     "name of",
-		"{\"weight_map\":{\"\xff\":\"x.safetensors\"}}":                                                 "UTF-8",
-		`{"weight_map":{"a":"` + strings.Repeat("x", 300) + `.safetensors"}}` + strings.Repeat(" ", 10): "same folder",
+		`{"weight_map":{"a":"x.safetensors","a":"x.safetensors"}}`:                                             "duplicate",
+		`{"weight_map":{"a":"x.safetensors"},"weight_map":{"a":"x.safetensors"}}`:                              "duplicate",
+		`{"weight_map":{"a":"d/x.safetensors"}}`:                                                               "same folder",
+		`{"weight_map":{"a":"..\\x.safetensors"}}`:                                                             "same folder",
+		`{"weight_map":{"a":"c:x.safetensors"}}`:                                                               "same folder",
+		`{"weight_map":{"a":"x.bin"}}`:                                                                         "same folder",
+		`{"weight_map":{"a":"x.safetensors"}} {}`:                                                              "out of place",
+		`{"weight_map":{"a":"x.safetensors"`:                                                                   "ends in the middle",
+		`{"m":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `,"weight_map":{"a":"x.safetensors"}}`: "nested",
+		`{"m":` + strings.Repeat(`{"a":`, 1<<20) + `,"weight_map":{"a":"x.safetensors"}}`:                      "no JSON",
+		`{"weight_map":{"` + strings.Repeat("n", maxName+1) + `":"x.safetensors"}}`:                            "name of",
+		"{\"weight_map\":{\"\xff\":\"x.safetensors\"}}":                                                        "UTF-8",
+		`{"weight_map":{"a":"` + strings.Repeat("x", 300) + `.safetensors"}}` + strings.Repeat(" ", 10):        "same folder",
 	} {
 		_, err := ParseIndex([]byte(text))
 		if !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {

@@ -21,7 +21,10 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // ErrCorrupt is wrapped by every error about a file that breaks the format.
@@ -94,15 +97,15 @@ func corrupt(format string, args ...any) error {
 }
 
 func parse(r io.ReaderAt, size int64) (*Header, error) {
+	if what, err := other(r, size); err != nil || what != "" {
+		return nil, cmp.Or(err, corrupt("%s", what))
+	}
 	if size < 8 {
 		return nil, corrupt("%d bytes are too short for a header", size)
 	}
 	var first [8]byte
 	if err := readAt(r, first[:], 0); err != nil {
 		return nil, err
-	}
-	if string(first[:]) == "version " {
-		return nil, corrupt("a text file, perhaps a Git LFS pointer: fetch the file itself")
 	}
 	n := binary.LittleEndian.Uint64(first[:])
 	if n > maxHeader {
@@ -124,6 +127,38 @@ func parse(r io.ReaderAt, size int64) (*Header, error) {
 		return nil, err
 	}
 	return h, nil
+}
+
+// formats are the first bytes of other files of weights.
+var formats = []struct{ magic, what string }{
+	{"PK\x03\x04", "it is a zip archive, as PyTorch's torch.save writes, not safetensors: load it with PyTorch and save it as safetensors"},
+	{"\x80\x02", pickle}, {"\x80\x03", pickle}, {"\x80\x04", pickle}, {"\x80\x05", pickle},
+	{"GGUF", "it is a GGUF file of llama.cpp, not safetensors: take the model's folder of Hugging Face's files"},
+	{"\x1f\x8b", "it is compressed by gzip: unpack it"},
+	{"\x89HDF\r\n", "it is an HDF5 file of Keras, not safetensors: load it there and save it as safetensors"},
+	{"version ", "a text file, perhaps a Git LFS pointer: fetch the file itself (git lfs pull)"},
+}
+
+const pickle = "it is a pickle of PyTorch, not safetensors: load it with PyTorch and save it as safetensors"
+
+// other says what a file that cannot be safetensors is by its first bytes; empty: it may be.
+func other(r io.ReaderAt, size int64) (string, error) {
+	head := make([]byte, min(size, 512))
+	if err := readAt(r, head, 0); err != nil {
+		return "", err
+	}
+	if len(head) > 8 && head[8] == '{' {
+		return "", nil
+	}
+	for _, f := range formats {
+		if strings.HasPrefix(string(head), f.magic) {
+			return f.what, nil
+		}
+	}
+	if size == 0 || head[0] == '<' || head[0] == 0xef || head[0] <= ' ' {
+		return jsonfile.Other(head), nil
+	}
+	return "", nil
 }
 
 func readAt(r io.ReaderAt, p []byte, off int64) error {

@@ -57,7 +57,7 @@ func TestParseRefuses(t *testing.T) {
 		file []byte
 		want string // part of the message
 	}{
-		"empty file":         {nil, "too short"},
+		"empty file":         {nil, "it is empty"},
 		"seven bytes":        {make([]byte, 7), "too short"},
 		"LFS pointer":        {[]byte("version https://git-lfs.github.com/spec/v1\n"), "LFS"},
 		"huge header":        {bytes.Repeat([]byte{0xff}, 64), "over the limit"},

@@ -39,8 +39,10 @@ func (t *Task) Open(context.Context, train.Progress) error { return nil }
 // Close lets go of the tokens.
 func (t *Task) Close() error { return t.shards.Close() }
 
-// Save writes the tokenizer's files.
-func (t *Task) Save(dir string) error { return t.Tokenizer.Save(dir) }
+// Save writes the tokenizer's files, and what the model that the run started from says to other programs.
+func (t *Task) Save(dir string) error {
+	return errors.Join(t.Tokenizer.Save(dir), t.Settings.Tune.SaveOrigin(dir))
+}
 
 // Tokens returns the training text or the held-out text, which may be empty.
 func (t *Task) Tokens(training bool) data.Tokens {

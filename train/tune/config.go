@@ -90,7 +90,7 @@ func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 	}
 	of := f.GPTInfo.Config
 	of.EmbeddingDropout, of.AttentionDropout, of.ResidualDropout = m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout
-	*m, t.From = of, dir
+	*m, t.From = of, f.Dir
 	return nil
 }
 
@@ -104,6 +104,14 @@ func (t *Settings) Identify(progress train.Progress) (err error) {
 		return err
 	}
 	return train.Absolute(&t.From)
+}
+
+// SaveOrigin writes into dir what the model that the run started from says to other programs.
+func (t Settings) SaveOrigin(dir string) error {
+	if t.From == "" {
+		return nil
+	}
+	return hub.SaveOrigin(t.From, dir)
 }
 
 // Fixed is t without what may change when a run goes on.

@@ -143,7 +143,7 @@ func (t *Task) Reopen(dir string) error {
 
 // tokenizerOf takes the tokenizer in dir.
 func (t *Task) tokenizerOf(dir string) error {
-	tok, end, err := completionTokenizer(dir)
+	tok, end, err := completionTokenizer(dir, t.Settings.Model)
 	if err != nil {
 		return err
 	}
@@ -152,8 +152,10 @@ func (t *Task) tokenizerOf(dir string) error {
 	return t.Settings.Tune.Belongs(tok, t.Settings.Model, dir)
 }
 
-// Save writes the tokenizer's files.
-func (t *Task) Save(dir string) error { return t.Source.Save(dir) }
+// Save writes the tokenizer's files, and what the model that the run started from says to other programs.
+func (t *Task) Save(dir string) error {
+	return errors.Join(t.Source.Save(dir), t.Settings.Tune.SaveOrigin(dir))
+}
 
 // Fit looks for the finest grid that holds the model's residual stream.
 func (t *Task) Fit(ctx context.Context, st checkpoint.State, obs train.Observer) (*train.Calibration, bool, error) {

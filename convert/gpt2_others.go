@@ -1,0 +1,90 @@
+package convert
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
+	"github.com/bdia-go/bdia/internal/textfile"
+)
+
+// GenerationFile holds the settings with which transformers writes texts.
+const GenerationFile = "generation_config.json"
+
+// OriginFile is the config.json of the model that a run started from, kept beside the run's own.
+const OriginFile = "origin_config.json"
+
+// notKept are keys of a config.json that say where and how a model was stored, and are wrong of another folder.
+var notKept = []string{"_name_or_path", "dtype", "transformers_version", "quantization_config", "auto_map", "_commit_hash"}
+
+// otherKeys returns the keys of a config.json that j does not have and that a folder made of it keeps.
+func otherKeys(text []byte, j any) (map[string]json.RawMessage, error) {
+	text, err := jsonfile.Clean(text)
+	if err != nil {
+		return nil, err
+	}
+	others, err := jsonfile.Unknown(text, j)
+	for _, key := range notKept {
+		delete(others, key)
+	}
+	if len(others) == 0 {
+		return nil, err
+	}
+	return others, err
+}
+
+// ReadOthers completes info from the files in dir that a model is trained without: generation_config.json, of which it
+// returns the keys, and the config.json that a run started from. Their ends of a text count too.
+func ReadOthers(dir string, info *GPT2Info) (generation map[string]json.RawMessage, err error) {
+	var origin GPT2Info
+	text, err := textfile.ReadFile(filepath.Join(dir, OriginFile), maxConfig)
+	if err == nil {
+		if origin, err = parseGPT2Info(text); err != nil {
+			return nil, fmt.Errorf("convert: %s: %w", filepath.Join(dir, OriginFile), err)
+		}
+		if len(info.Others) == 0 {
+			info.Others = origin.Others
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	ends := tokenIDs(append(info.StopIDs(), origin.Ends...))
+	path := filepath.Join(dir, GenerationFile)
+	text, err = textfile.ReadFile(path, maxConfig)
+	switch {
+	case err == nil:
+		var own struct {
+			Ends tokenIDs `json:"eos_token_id"`
+		}
+		if err = jsonfile.Decode(text, &own); err == nil {
+			ends = append(ends, own.Ends...)
+			generation, err = otherKeys(text, struct{}{})
+		}
+		if err != nil {
+			return nil, fmt.Errorf("convert: %s: %w", path, err)
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	info.Ends = ends.of(info.Config.Vocab)
+	return generation, nil
+}
+
+// WriteGeneration writes generation_config.json, which tells transformers the tokens at which a text ends, the first of
+// which begins one too. Others are keys that it has besides; theirs count.
+func WriteGeneration(w io.Writer, ends []int32, others map[string]json.RawMessage) error {
+	keys := map[string]any{"_from_model_config": true, "bos_token_id": ends[0], "eos_token_id": tokenIDs(ends)}
+	if len(others) > 0 {
+		delete(keys, "_from_model_config") // since they say more than config.json
+	}
+	for key, value := range others {
+		if text := string(value); key != "eos_token_id" && text != `"NaN"` && text != `"Infinity"` && text != `"-Infinity"` {
+			keys[key] = value
+		}
+	}
+	return writeJSON(w, GenerationFile, keys)
+}
