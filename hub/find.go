@@ -190,6 +190,9 @@ func without(dir string) error {
 	} else if entries, err := os.ReadDir(dir); err == nil && len(entries) == 0 {
 		e.Reason = "it is empty: " + configFile + " is missing"
 	}
+	if len(e.Near) == 0 && !strings.Contains(e.Reason, "; ") {
+		e.Reason += "; name the folder of a run or model"
+	}
 	if n := len(e.Near); n > maxNear {
 		e.Near, e.More = e.Near[:maxNear], n-maxNear
 	}

@@ -150,7 +150,7 @@ func TestLoadRefuses(t *testing.T) {
 		{"byte missing 2", pair(edit(vocab, `"#":2,`, `"##":2,`), m), `lacks the token "#" of the byte 0x23`},
 		{"empty token", pair(edit(vocab, `"#":2,`, `"":2,`), m), `not spelt`},
 		{"list", pair([]byte("[1]"), m), `not an object`},
-		{"no JSON", pair([]byte("{"), m), `ends in the middle`},
+		{"no JSON", pair([]byte("{"), m), `it is cut short`},
 		{"no vocabulary", pair([]byte("null"), m), `not an object`},
 		{"unknown merge", pair(v, edit(merges, firstMerge, "q q")), `merge 1, "q" and "q", names a token`},
 		{"merge twice", pair(v, edit(merges, firstMerge, firstMerge+"\n"+firstMerge)), `occurs twice`},

@@ -197,7 +197,7 @@ func TestExportPlace(t *testing.T) {
 		{[]string{"--from", run, "--format", "pt", "--out", "x"}, cli.ExitUsage, `"pt" is not known; there are hf`},
 		{[]string{"--from", run, "--format", "hf", "--dtype", "f8", "--out", "x"}, cli.ExitUsage, "f32, f16, bf16"},
 		{[]string{"--from", t.TempDir(), "--format", "hf", "--out", "x"}, cli.ExitFailure, "config.json is missing"},
-		{[]string{"--from", filepath.Join(dir, "none"), "--format", "hf", "--out", "x"}, cli.ExitFailure, "no such file"},
+		{[]string{"--from", filepath.Join(dir, "none"), "--format", "hf", "--out", "x"}, cli.ExitFailure, "there is no folder"},
 		{[]string{"--from", out, "--best", "--format", "hf", "--out", "x"}, cli.ExitUsage, "--best is for run directories"},
 	} {
 		if r := call(append([]string{"export"}, tc.args...)...); r.code != tc.code || !strings.Contains(r.err, tc.says) || r.out != "" {

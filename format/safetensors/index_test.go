@@ -28,7 +28,7 @@ func TestParseIndex(t *testing.T) {
 		`{"weight_map":{"a":"c:x.safetensors"}}`:                                                               "same folder",
 		`{"weight_map":{"a":"x.bin"}}`:                                                                         "same folder",
 		`{"weight_map":{"a":"x.safetensors"}} {}`:                                                              "out of place",
-		`{"weight_map":{"a":"x.safetensors"`:                                                                   "ends in the middle",
+		`{"weight_map":{"a":"x.safetensors"`:                                                                   "it is cut short",
 		`{"m":` + strings.Repeat("[", 100) + strings.Repeat("]", 100) + `,"weight_map":{"a":"x.safetensors"}}`: "nested",
 		`{"m":` + strings.Repeat(`{"a":`, 1<<20) + `,"weight_map":{"a":"x.safetensors"}}`:                      "no JSON",
 		`{"weight_map":{"` + strings.Repeat("n", maxName+1) + `":"x.safetensors"}}`:                            "name of",

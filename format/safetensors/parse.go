@@ -155,7 +155,7 @@ func other(r io.ReaderAt, size int64) (string, error) {
 			return f.what, nil
 		}
 	}
-	if size == 0 || head[0] == '<' || head[0] == 0xef || head[0] <= ' ' {
+	if size == 0 || head[0] == '<' || head[0] == '.' || head[0] == 0xef || head[0] <= ' ' {
 		return jsonfile.Other(head), nil
 	}
 	return "", nil

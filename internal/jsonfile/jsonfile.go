@@ -56,10 +56,12 @@ func Other(head []byte) string {
 	lower := bytes.ToLower(trimmed[:min(len(trimmed), 64)])
 	switch {
 	case len(trimmed) == 0:
-		return "it is empty; fetch it again"
+		return "it is empty; get it again"
 	case bytes.HasPrefix(lower, []byte("<!doctype")), bytes.HasPrefix(lower, []byte("<html")), bytes.HasPrefix(lower, []byte("<?xml")),
 		bytes.HasPrefix(lower, []byte("<head")), bytes.HasPrefix(lower, []byte("<body")), bytes.HasPrefix(lower, []byte("<!--")):
 		return "it is a web page: the download failed; fetch the file itself"
+	case bytes.HasPrefix(trimmed, []byte("../")) && len(trimmed) < 512:
+		return "it is a link that was copied as a text: copy the folder again with the files that its links lead to (cp -L)"
 	case bytes.HasPrefix(trimmed, []byte("version https://git-lfs")):
 		return "it is a Git LFS pointer, not the file: fetch that with git lfs pull"
 	}
@@ -132,7 +134,7 @@ func syntax(text []byte, err error) error {
 	last := strings.TrimRight(string(before), " \t\r\n")
 	switch {
 	case rest == "":
-		return fmt.Errorf("%w: it ends in the middle, in line %d; fetch it again", ErrSyntax, line)
+		return fmt.Errorf("%w: it is cut short, in line %d; get it again", ErrSyntax, line)
 	case strings.HasSuffix(last, ",") && (rest[0] == '}' || rest[0] == ']'):
 		line, what = 1+strings.Count(last, "\n"), fmt.Sprintf("a comma before %.1q; remove the comma", rest)
 	case rest[0] == '/' || rest[0] == '#':

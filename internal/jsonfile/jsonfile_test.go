@@ -83,7 +83,7 @@ func TestErrors(t *testing.T) {
 		"{\"a\": 1 # one\n}":             `line 1: a comment`,
 		"{'a': 1}":                       `single quotation marks`,
 		`{"a": True}`:                    `JSON has true`,
-		`{"a": 1`:                        `ends in the middle, in line 1`,
+		`{"a": 1`:                        `it is cut short, in line 1`,
 		"{\"a\":\n x}":                   `line 2: "x" is out of place`,
 		``:                               `it is empty`,
 		"\n<!DOCTYPE html><html></html>": `web page: the download failed`,
