@@ -2,13 +2,13 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/hub"
 )
 
 // classifyOptions say how images are classified.
@@ -64,7 +64,7 @@ Images that cannot be read are named and left out; then the exit code is 1.`,
 }
 
 func classify(cmd *cobra.Command, dir string, args []string, o classifyOptions) (err error) {
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := hub.Find(dir); err != nil {
 		return err
 	}
 	paths, folders, err := findImages(args)

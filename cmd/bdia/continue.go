@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +29,7 @@ func (n noText) VocabSize() int { return int(n) }
 func (noText) Decode([]int32) ([]byte, error) { return nil, nil }
 
 func runGenerate(cmd *cobra.Command, o generateOptions) error {
-	if _, err := os.Stat(o.from); err != nil {
+	if _, err := hub.Find(o.from); err != nil {
 		return err
 	}
 	var in *lineInput

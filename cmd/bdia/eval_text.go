@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/bdia-go/bdia"
@@ -81,9 +80,6 @@ func (o evalOptions) fits(T int) error {
 
 // evaluateFile measures the model in dir on the text that o names.
 func evaluateFile(ctx context.Context, dir string, o evalOptions, p *cli.Progress) (printer, error) {
-	if _, err := os.Stat(dir); err != nil {
-		return nil, err
-	}
 	l, err := openDir(dir, o.lora, true)
 	if err != nil {
 		return nil, err

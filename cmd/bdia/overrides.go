@@ -12,6 +12,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
@@ -94,6 +95,13 @@ func (o overrides) belong(t train.Task) error {
 func (o overrides) expand(t train.Task) error {
 	if o.has("steps") && o.has("epochs") {
 		return cli.Usage(errors.New("--steps and --epochs both say how long the run is; give one of them"))
+	}
+	if from := o["from"]; from != "" && !o.has("preset") { // else the view says what is wrong
+		dir, err := hub.Find(from)
+		if err != nil {
+			return err
+		}
+		o["from"] = dir
 	}
 	if err := viewOf(t).expand(o); err != nil {
 		return err

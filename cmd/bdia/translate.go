@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
 )
 
 // translateOptions say what is translated, and how.
@@ -78,7 +78,7 @@ Face do the same. A sentence's translation does not depend on the others.`,
 const linesAtOnce = 1000
 
 func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translateOptions) (err error) {
-	if _, err := os.Stat(dir); err != nil {
+	if _, err := hub.Find(dir); err != nil {
 		return err
 	}
 	p := cli.NewProgress(cmd.ErrOrStderr())
