@@ -35,6 +35,8 @@ type Step struct {
 // number of timed ones. Every operation is metered, which costs well below 0.1%. If
 // ctx is done, it stops with an error.
 func TimeStep(ctx context.Context, t train.Synthetic, steps int) (Step, error) {
+	t = t.Clone()
+	train.Assume(t)
 	cfg := *t.Common()
 	isa, err := instructions(cfg.Engine)
 	if err != nil {

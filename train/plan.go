@@ -9,8 +9,10 @@ import (
 
 // Plan returns the peak memory of a run of t, to the byte: it runs the code of a step, one evaluation and one sample on
 // the planning backend. Pairs are assumed to be as long on both sides, and of the length that takes the most (see
-// Run.Plan).
+// Run.Plan). Open settings are taken as Assume closes them.
 func Plan(t Synthetic) (backend.Usage, error) {
+	t = t.Clone()
+	Assume(t)
 	return PlanOf(func(be backend.Backend) (Learner, error) {
 		if err := t.Validate(); err != nil {
 			return nil, err

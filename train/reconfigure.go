@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -57,7 +58,7 @@ func (r *Run) Reconfigure(t Task) error {
 	if err := Unchanged(r.Task, t); err != nil {
 		return err
 	}
-	if err := t.Validate(); err != nil {
+	if err := cmp.Or(Settled(t), t.Validate()); err != nil {
 		return err
 	}
 	return r.change(t)

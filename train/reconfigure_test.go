@@ -50,6 +50,7 @@ func TestUnchanged(t *testing.T) {
 	ofText := func(change func(*text.Config)) train.Task { c := text.Default(); change(&c); return text.New(c) }
 	ofImages := func(change func(*images.Config)) train.Task {
 		c := images.Default()
+		c.Images.Epochs, c.Schedule.Steps = 20, 2000
 		change(&c)
 		return images.New(c)
 	}
@@ -85,6 +86,9 @@ func TestUnchanged(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if of, ok := from.Config().(*images.Config); ok {
+			of.Images.Epochs, of.Schedule.Steps = 20, 2000
+		}
 		err = train.Unchanged(from, tc.to)
 		if (tc.want == "") != (err == nil) || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.to.Name(), err, tc.want)
@@ -99,8 +103,9 @@ func TestUnchanged(t *testing.T) {
 		t.Error("another task is no change")
 	}
 	steps := images.Default()
-	steps.Images.Epochs = 0
-	err := train.Unchanged(images.New(steps), images.New(images.Default()))
+	epochs := steps
+	epochs.Images.Epochs = 20
+	err := train.Unchanged(images.New(steps), images.New(epochs))
 	if e := new(train.EpochsError); !errors.As(err, &e) || e.Want() != 0 {
 		t.Error(fmt.Sprint(err))
 	}

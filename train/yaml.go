@@ -28,12 +28,34 @@ const (
 // ReadConfig sets the settings that the YAML file at path names and returns the task with them: t, or one of defaults
 // if the file names another task. Unknown keys are errors, and settings of another task are ErrCombination. On an error
 // t keeps its settings. It does not validate.
-func ReadConfig(path string, t Task) (Task, error) {
+func ReadConfig(path string, t Task) (Task, error) { return readConfig(path, t, New) }
+
+// readConfig makes the task of a file that is not of t with fresh.
+func readConfig(path string, t Task, fresh func(name string) (Task, error)) (Task, error) {
 	text, err := readText(path)
 	if err != nil {
 		return nil, err
 	}
-	if t, err = readSettings(text, t); err != nil {
+	if t, err = readSettings(text, t, fresh); err != nil {
+		return nil, fmt.Errorf("train: %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// ReadRun returns the settings of the run whose bdia.yaml is at path. Settings that an older version did not write are
+// what they were then, and none is open (OpenError). It does not validate.
+func ReadRun(path string) (Task, error) {
+	t, err := readConfig(path, nil, func(name string) (Task, error) {
+		t, err := New(name)
+		if err == nil {
+			Assume(t)
+		}
+		return t, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := Settled(t); err != nil {
 		return nil, fmt.Errorf("train: %s: %w", path, err)
 	}
 	return t, nil
@@ -41,7 +63,7 @@ func ReadConfig(path string, t Task) (Task, error) {
 
 // readTask reads a complete configuration. A file that names no task is of text, as the first version wrote it.
 func readTask(path string) (Task, error) {
-	t, err := ReadConfig(path, nil)
+	t, err := ReadRun(path)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +91,7 @@ func readText(path string) ([]byte, error) {
 }
 
 // readSettings sets the settings that text names.
-func readSettings(text []byte, t Task) (Task, error) {
+func readSettings(text []byte, t Task, fresh func(name string) (Task, error)) (Task, error) {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return nil, errors.New(yamlMessage(err))
@@ -83,7 +105,7 @@ func readSettings(text []byte, t Task) (Task, error) {
 		return nil, err
 	}
 	if t == nil || name != "" && name != t.Name() {
-		if t, err = New(cmp.Or(name, defaultTask)); err != nil {
+		if t, err = fresh(cmp.Or(name, defaultTask)); err != nil {
 			return nil, err
 		}
 	}

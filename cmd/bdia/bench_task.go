@@ -84,5 +84,6 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 	if err != nil {
 		return nil, err
 	}
+	train.Assume(t)
 	return t.(train.Synthetic), nil
 }

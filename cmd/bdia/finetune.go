@@ -43,7 +43,7 @@ on prompts and completions: a .csv or .tsv table, a .jsonl file of {"prompt": ..
 	c.Flags().StringVar(&run, "resume", "", "run `folder` to continue")
 	c.Flags().Lookup("resume").Hidden = true
 	cli.Choices(c, map[string][]string{"format": {textKind, "csv", "tsv", "jsonl", "json"}})
-	cli.Complete(c, "grid", autoGrid, "9", "none")
+	cli.Complete(c, "grid", autoWord, "9", "none")
 	cli.Complete(c, "lora-targets", "qkv", "qkv,proj", "all")
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {

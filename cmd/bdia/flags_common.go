@@ -42,20 +42,20 @@ func stateFlag(f *pflag.FlagSet, o *optim.Config) {
 
 // rateFlags are what is changed most often of optimiser and schedule.
 func rateFlags(f *pflag.FlagSet, c *train.Common) {
-	f.Float64Var(&c.Schedule.LR, "lr", c.Schedule.LR, "peak learning `rate`")
+	openFloat(f, &c.Schedule.LR, 0, "lr", "peak learning `rate`")
 	optimizerFlag(f, &c.Optimizer)
 }
 
 // stepsFlag is the length of a run.
 func stepsFlag(f *pflag.FlagSet, s *optim.Schedule) {
-	f.IntVar(&s.Steps, "steps", s.Steps, "length of the whole run")
+	openInt(f, &s.Steps, 0, "steps", "length of the whole run")
 }
 
 // scheduleFlags are the rest of optimiser and schedule.
 func scheduleFlags(f *pflag.FlagSet, c *train.Common) {
 	o, s := &c.Optimizer, &c.Schedule
 	f.StringVar(&s.Kind, "schedule", s.Kind, "`shape` after the warm-up: cosine, linear or constant")
-	f.IntVar(&s.Warmup, "warmup", s.Warmup, "steps of linear warm-up")
+	openInt(f, &s.Warmup, train.Auto, "warmup", "steps of linear warm-up")
 	f.Float64Var(&s.Final, "final-lr", s.Final, "`share` of the learning rate left at the last step")
 	f.Float64Var(&o.Decay, "weight-decay", o.Decay, "decoupled weight `decay`, of matrices only")
 	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment")
@@ -67,6 +67,11 @@ func scheduleFlags(f *pflag.FlagSet, c *train.Common) {
 
 // batchFlag is the size of a batch.
 func batchFlag(f *pflag.FlagSet, l *train.LoopConfig) {
+	openInt(f, &l.Batch, 0, "batch", "samples of a step")
+}
+
+// noBatchFlag is --batch of pairs, which have batches of tokens. A number is refused with what to use instead.
+func noBatchFlag(f *pflag.FlagSet, l *train.LoopConfig) {
 	f.IntVar(&l.Batch, "batch", l.Batch, "samples of a step")
 }
 
@@ -74,7 +79,7 @@ func batchFlag(f *pflag.FlagSet, l *train.LoopConfig) {
 func updateFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 	f.IntVar(&l.MicroBatch, "micro-batch", l.MicroBatch, "samples at a time (gradient accumulation); 0 for all")
 	f.StringVar((*string)(&l.Update), "update", string(l.Update), "`when` gradients are applied: now (in the reverse walk), end, or auto")
-	f.Float64Var(&l.Clip, "clip", l.Clip, "largest global gradient `norm`; 0 for no clipping")
+	openFloat(f, &l.Clip, train.Auto, "clip", "largest global gradient `norm`; 0 for no clipping")
 }
 
 // seedFlag is the seed of a run.
@@ -85,10 +90,10 @@ func seedFlag(f *pflag.FlagSet, l *train.LoopConfig) {
 // loopFlags say what happens between steps.
 func loopFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 	f.Float64Var(&l.EMA, "ema", l.EMA, "evaluate a moving average of the weights of this `decay`, as 0.999; 0 for none")
-	f.IntVar(&l.EvalEvery, "eval-every", l.EvalEvery, "steps between evaluations; 0 for every epoch, or the end only")
+	openInt(f, &l.EvalEvery, train.Auto, "eval-every", "steps between evaluations; 0 for every epoch, or the end only")
 	f.IntVar(&l.EvalSamples, "eval-samples", l.EvalSamples, "samples in an evaluation; 0 for all")
 	f.BoolVar(&l.EvalTrain, "eval-train", l.EvalTrain, "evaluate on training data too")
-	f.IntVar(&l.Patience, "patience", l.Patience, "stop after so many evaluations without a better one; 0 for never")
+	openInt(f, &l.Patience, train.Auto, "patience", "stop after so many evaluations without a better one; 0 for never")
 	f.IntVar(&l.SampleEvery, "sample-every", l.SampleEvery, "steps between samples of text; 0 for never")
 	f.IntVar(&l.SampleTokens, "sample-tokens", l.SampleTokens, "length of a sample")
 	f.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; 0 for at evaluations")

@@ -27,7 +27,7 @@ func imageGroups(c *images.Config) []group {
 		{modelHeading, false, func(f *pflag.FlagSet) { vitFlags(f, m); dropoutFlag(f) }},
 	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) {
 		batchFlag(f, &c.Loop)
-		f.Float64Var(&d.Epochs, "epochs", d.Epochs, "passes over the images; or give --steps")
+		epochsFlag(f, &d.Epochs, "images")
 	}),
 		group{"more of the images", true, func(f *pflag.FlagSet) { moreImageFlags(f, c) }},
 		group{"more augmentation", true, func(f *pflag.FlagSet) { augmentFlags(f, &c.Augment) }},

@@ -17,7 +17,13 @@ func presetFlag(f *pflag.FlagSet, names []string) {
 	f.String("preset", "", "`size`: "+strings.Join(names, ", "))
 }
 
-// shapeFlags are the sizes that every model has; layers may be several.
+// openShapeFlags are the sizes of a language model, which may be open; shapeFlags of the others, layers may be several.
+func openShapeFlags(f *pflag.FlagSet, heads, width, layers *int) {
+	openInt(f, layers, 0, "layers", "blocks")
+	openInt(f, heads, 0, "heads", "attention heads")
+	openInt(f, width, 0, "width", "channels of the residual stream")
+}
+
 func shapeFlags(f *pflag.FlagSet, heads, width *int, layers ...*int) {
 	f.Var(numbers(layers), "layers", "blocks")
 	f.IntVar(heads, "heads", *heads, "attention heads")
@@ -101,6 +107,8 @@ func expandPreset[M any](o overrides, task string, m *M, get func(name string) (
 func addSizes(c *cobra.Command) {
 	cli.Group(c, sizeHeading, func(f *pflag.FlagSet) { taskFlag(f); presetFlag(f, presetNames()) })
 	for _, t := range fromScratch {
-		addGroups(c, viewOf(newTask(t.name)).sizes())
+		task := newTask(t.name)
+		train.Assume(task) // there are no data
+		addGroups(c, viewOf(task).sizes())
 	}
 }

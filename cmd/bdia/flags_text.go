@@ -13,11 +13,11 @@ func textGroups(c *text.Config) []group {
 	return append([]group{
 		{"Text", false, func(f *pflag.FlagSet) {
 			f.StringVar(&d.Path, "data", d.Path, "`file` or folder; go: the Go source of this machine")
-			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "char, bpe, or a `folder` of one")
+			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "auto, char, bpe, or a `folder` of one")
 			f.Float64Var(&d.ValFraction, "val-fraction", d.ValFraction, "`share` held out, at the end")
 		}},
 		{modelHeading, false, func(f *pflag.FlagSet) { gptFlags(f, m); dropoutFlag(f) }},
-	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop) }),
+	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop); epochsFlag(f, &d.Epochs, "text") }),
 		group{"more of the text", true, func(f *pflag.FlagSet) { moreTextFlags(f, d) }},
 		group{moreModel, true, func(f *pflag.FlagSet) { moreGPTFlags(f, m) }})...)
 }
@@ -25,16 +25,21 @@ func textGroups(c *text.Config) []group {
 // moreTextFlags say which text of a folder is read, and how.
 func moreTextFlags(f *pflag.FlagSet, d *text.DataConfig) {
 	f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
-	f.IntVar(&d.BPEVocab, "bpe-vocab", d.BPEVocab, "vocabulary of --tokenizer bpe")
+	openInt(f, &d.BPEVocab, 0, "bpe-vocab", "vocabulary of --tokenizer bpe")
 	f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents, as those tokens; otherwise they are ordinary text")
 	f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
+}
+
+// epochsFlag is the length of a run in passes over what it learns.
+func epochsFlag(f *pflag.FlagSet, epochs *float64, what string) {
+	openFloat(f, epochs, 0, "epochs", "passes over the "+what+"; or give --steps")
 }
 
 // gptFlags are the sizes of a language model.
 func gptFlags(f *pflag.FlagSet, m *model.GPTConfig) {
 	presetFlag(f, model.GPTPresets())
-	shapeFlags(f, &m.Heads, &m.Width, &m.Layers)
-	f.IntVar(&m.Context, "context", m.Context, "tokens that the model sees at once")
+	openShapeFlags(f, &m.Heads, &m.Width, &m.Layers)
+	openInt(f, &m.Context, 0, "context", "tokens that the model sees at once")
 }
 
 func moreGPTFlags(f *pflag.FlagSet, m *model.GPTConfig) {
@@ -47,6 +52,6 @@ func moreGPTFlags(f *pflag.FlagSet, m *model.GPTConfig) {
 func textSizes(c *text.Config) []group {
 	return sizeGroups(&c.Common, func(f *pflag.FlagSet) {
 		gptFlags(f, &c.Model)
-		f.IntVar(&c.Model.Vocab, "vocab", c.Model.Vocab, "text: token ids")
+		openInt(f, &c.Model.Vocab, 0, "vocab", "text: token ids")
 	}, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreGPTFlags(f, &c.Model) })
 }

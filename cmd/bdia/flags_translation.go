@@ -19,20 +19,20 @@ func translationGroups(c *pairs.Config) []group {
 			f.StringVar(&d.ValTarget, "val-target", d.ValTarget, "`file` of their translations")
 			f.StringVar(&c.From.Dir, "from", c.From.Dir, "`folder` of the model that the run starts from")
 			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "char, bpe, or a `folder` of one")
-			f.IntVar(&d.BPEVocab, "bpe-vocab", d.BPEVocab, "vocabulary of --tokenizer bpe")
+			openInt(f, &d.BPEVocab, 0, "bpe-vocab", "vocabulary of --tokenizer bpe")
 		}},
 		{modelHeading, false, func(f *pflag.FlagSet) { seq2seqFlags(f, m); dropoutFlag(f) }},
 	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) {
 		batchTokensFlag(f, d)
-		f.Float64Var(&d.Epochs, "epochs", d.Epochs, "passes over the pairs; or give --steps")
+		epochsFlag(f, &d.Epochs, "pairs")
 	}),
-		group{"more of the pairs", true, func(f *pflag.FlagSet) { morePairFlags(f, d); batchFlag(f, &c.Loop) }},
+		group{"more of the pairs", true, func(f *pflag.FlagSet) { morePairFlags(f, d); noBatchFlag(f, &c.Loop) }},
 		group{moreModel, true, func(f *pflag.FlagSet) { moreSeq2SeqFlags(f, m) }})...)
 }
 
 // batchTokensFlag is the size of a batch of pairs.
 func batchTokensFlag(f *pflag.FlagSet, d *pairs.DataConfig) {
-	f.IntVar(&d.BatchTokens, "batch-tokens", d.BatchTokens, "pairs: tokens of a batch")
+	openInt(f, &d.BatchTokens, 0, "batch-tokens", "pairs: tokens of a batch")
 }
 
 func morePairFlags(f *pflag.FlagSet, d *pairs.DataConfig) {
@@ -78,5 +78,5 @@ func moreSeq2SeqFlags(f *pflag.FlagSet, m *model.Seq2SeqConfig) {
 // translationSizes are the flags of an encoder-decoder without sentences.
 func translationSizes(c *pairs.Config) []group {
 	return sizeGroups(&c.Common, func(f *pflag.FlagSet) { seq2seqFlags(f, &c.Seq2Seq) },
-		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); batchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreSeq2SeqFlags(f, &c.Seq2Seq) })
+		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); noBatchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreSeq2SeqFlags(f, &c.Seq2Seq) })
 }

@@ -28,8 +28,8 @@ func completionGroups(c *tune.Config) []group {
 		learnGroup(t, &c.Model, &c.Method),
 	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) {
 		batchTokensFlag(f, d)
-		batchFlag(f, &c.Loop)
-		f.Float64Var(&d.Epochs, "epochs", d.Epochs, "pairs: passes over them; or give --steps")
+		noBatchFlag(f, &c.Loop)
+		epochsFlag(f, &d.Epochs, "data")
 	}),
 		group{"more of the pairs", true, func(f *pflag.FlagSet) {
 			moreCompletionFlags(f, d, t)
@@ -66,7 +66,7 @@ func tunedTextGroups(c *text.Config) []group {
 			f.Float64Var(&c.Data.ValFraction, "val-fraction", c.Data.ValFraction, valFraction)
 		}},
 		learnGroup(t, &c.Model, &c.Method),
-	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop) }),
+	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop); epochsFlag(f, &c.Data.Epochs, "data") }),
 		group{moreModel, true, func(f *pflag.FlagSet) { adapterFlags(f, t); tunedFlags(f, &c.Model) }})...)
 }
 
@@ -101,8 +101,6 @@ type listFlag struct{ *model.Targets }
 // Type names the value in the help.
 func (listFlag) Type() string { return "string" }
 
-const autoGrid = "auto"
-
 // gridValue is a flag of a grid, or auto.
 type gridValue struct {
 	grid *bdia.Grid
@@ -113,7 +111,7 @@ func (v *gridValue) Type() string { return "bits" }
 
 func (v *gridValue) String() string {
 	if v.auto != nil && *v.auto { // pflag asks a zero value too
-		return autoGrid
+		return autoWord
 	}
 	if v.grid == nil {
 		return ""
@@ -122,7 +120,7 @@ func (v *gridValue) String() string {
 }
 
 func (v *gridValue) Set(text string) error {
-	if *v.auto = text == autoGrid; *v.auto {
+	if *v.auto = text == autoWord; *v.auto {
 		*v.grid = bdia.DefaultGrid
 		return nil
 	}

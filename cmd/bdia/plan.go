@@ -85,5 +85,6 @@ func planned(o overrides, args []string) (train.Synthetic, error) {
 	if err != nil {
 		return nil, err
 	}
+	train.Assume(t)
 	return t.(train.Synthetic), nil
 }

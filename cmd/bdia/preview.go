@@ -57,7 +57,7 @@ func (s *shower) data(samples int) error {
 	v, c := viewOf(s.r.Task), s.r.Common()
 	grid := c.Method.Grid.String()
 	if a, ok := v.(interface{ autoGrid() bool }); ok && a.autoGrid() && c.Method.Grid != bdia.NoGrid && s.r.State.Step == 0 {
-		grid = autoGrid // to be measured
+		grid = autoWord // to be measured
 	}
 	cli.Row(s.w, cli.Columns(s.w), "Model", v.model())
 	cli.Row(s.w, cli.Columns(s.w), "Method", fmt.Sprintf("memory %s, gamma %s, grid %s; %s steps of %s",

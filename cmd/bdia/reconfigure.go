@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -12,8 +11,10 @@ import (
 
 // reconfigure gives the run r the settings that o changes.
 func reconfigure(r *train.Run, o overrides) error {
-	if o["grid"] == autoGrid {
-		return cli.Usage(errors.New("--grid auto is for a run that begins; leave it out"))
+	for _, name := range o.names() {
+		if o[name] == autoWord && name != "update" {
+			return cli.Usage(fmt.Errorf("--%s auto is for a run that begins; leave it out, or give a value", name))
+		}
 	}
 	if err := o.belong(r.Task); err != nil {
 		return err

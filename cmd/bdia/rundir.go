@@ -142,7 +142,7 @@ func readRun(dir string) (train.Task, error) {
 	if err := isRun(dir); err != nil {
 		return nil, err
 	}
-	return train.ReadConfig(filepath.Join(dir, configName), nil)
+	return train.ReadRun(filepath.Join(dir, configName))
 }
 
 // openRun opens the run in dir.

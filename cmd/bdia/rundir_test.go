@@ -49,7 +49,7 @@ func TestNewDirOfAnother(t *testing.T) {
 // and so must the check of it.
 func TestMicroBatchSubject(t *testing.T) {
 	t.Parallel()
-	for name, samples := range map[string]int{text.Name: 3 * text.Default().SampleLength(), images.Name: 3} { // of pairs a batch is never cut
+	for name, samples := range map[string]int{text.Name: 3 * 256, images.Name: 3} { // of pairs a batch is never cut
 		task := newTask(name)
 		task.Common().Loop.Batch, task.Common().Loop.MicroBatch = 12, 3
 		of, err := freshSubject(task, false)

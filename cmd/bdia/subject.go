@@ -62,6 +62,7 @@ func subjectOfRun(ctx context.Context, r *train.Run, encoder bool) (subject, err
 
 // freshSubject is a new model on random tokens or images.
 func freshSubject(t train.Task, encoder bool) (subject, error) {
+	train.Assume(t)
 	return viewOf(t).(sampled).subject(1, "", encoder)
 }
 

@@ -40,6 +40,9 @@ func (v textView) expand(o overrides) error {
 	if err := expandPreset(o, v.Name(), m, model.GPTPreset); err != nil {
 		return err
 	}
+	if o.has("steps") {
+		c.Data.Epochs = 0
+	}
 	return o.dropout(&m.EmbeddingDropout, &m.AttentionDropout, &m.ResidualDropout)
 }
 

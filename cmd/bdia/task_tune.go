@@ -30,7 +30,7 @@ func (v tuneView) flags() []group {
 func (v tuneView) sizes() []group {
 	c := &v.Settings
 	return sizeGroups(&c.Common, func(f *pflag.FlagSet) { gptFlags(f, &c.Model) },
-		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); batchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreGPTFlags(f, &c.Model) })
+		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); noBatchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreGPTFlags(f, &c.Model) })
 }
 
 func (v tuneView) expand(o overrides) error {

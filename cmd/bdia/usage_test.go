@@ -148,7 +148,7 @@ func TestWrongCalls(t *testing.T) {
 	write(t, dir, "unknown-key.yaml", "loop:\n  batchh: 3\n")
 	write(t, dir, "bad-value.yaml", "method:\n  memory: some\n")
 	write(t, dir, "not.yaml", "loop: [\n")
-	write(t, dir, "narrow.yaml", "model:\n  width: 33\n")
+	write(t, dir, "narrow.yaml", "model:\n  width: 33\n  heads: 6\n")
 	run := trainedRun(t)
 
 	train := "train --data DIR/text --out DIR/out "

@@ -20,26 +20,30 @@ type Config struct {
 	train.Common `yaml:",inline"`
 }
 
-// Default returns the settings of a run that names nothing but its data: the tiny model, trained as the paper does.
+// Default returns the settings of a run that names nothing but its data: the tiny model, trained as the paper does. The
+// batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them from the images.
 func Default() Config {
 	m, _ := model.ViTPreset("tiny")
 	o, _ := optim.Default("adamw")
 	o.Decay = 0.05
-	return Config{
-		Images:  DataConfig{ValFraction: 0.1, SplitSeed: 1, OnCorrupt: images.Fatal, Epochs: 20},
+	c := Config{
+		Images:  DataConfig{ValFraction: 0.1, SplitSeed: 1, OnCorrupt: images.Fatal},
 		Augment: images.DefaultAugment(),
 		ViT:     m,
-		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o,
-			Schedule: optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.01, Warmup: 100, Steps: 2000},
-			Loop:     train.LoopConfig{Batch: 128, Update: train.WhenAuto, Seed: 1, LogEvery: 10, TensorBoard: true}},
+		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.01},
+			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, LogEvery: 10, TensorBoard: true}},
 	}
+	c.OpenLoop()
+	return c
 }
 
 // ErrSamples is wrapped by the error of a run of images that is to write samples of text.
 var ErrSamples = fmt.Errorf("%w: samples of text, and images", train.ErrCombination)
 
 // Validate returns an error for the first invalid setting or combination.
+// Open ones are taken as they are without data.
 func (c Config) Validate() error {
+	c.Assume()
 	if err := cmp.Or(c.Loop.HasBatch(), c.ViT.Validate()); err != nil { // the others count with its sizes
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -72,13 +71,7 @@ func (t *Task) Prepare(ctx context.Context, _ string, progress train.Progress) e
 		return err
 	}
 	c.Pixels, c.ViT.Classes = t.set.Train.Norm(), len(t.set.Train.Classes())
-	perEpoch := float64(t.set.Train.Len()) / float64(c.Loop.Batch)
-	if c.Images.Epochs > 0 {
-		c.Schedule.Steps = int(math.Ceil(c.Images.Epochs * perEpoch))
-	}
-	if c.Loop.EvalEvery == 0 {
-		c.Loop.EvalEvery = int(math.Ceil(perEpoch))
-	}
+	c.choose(t.set.Train.Len())
 	if err := c.Validate(); err != nil {
 		t.Close()
 		return err

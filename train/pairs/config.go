@@ -20,22 +20,26 @@ type Config struct {
 	train.Common `yaml:",inline"`
 }
 
-// Default returns the settings of a run that names nothing but its data: the tiny model.
+// Default returns the settings of a run that names nothing but its data: the tiny model. The size of the vocabulary, the
+// batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them from the pairs.
 func Default() Config {
 	m, _ := model.Seq2SeqPreset("tiny")
 	o, _ := optim.Default("adamw")
 	o.Beta2 = 0.98
-	return Config{
-		Pairs:   DataConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, Tokenizer: "bpe", BPEVocab: 8000, BatchTokens: 4096, Epochs: 20},
+	c := Config{
+		Pairs:   DataConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, Tokenizer: tokenizer.KindBPE},
 		Seq2Seq: m,
-		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o,
-			Schedule: optim.Schedule{Kind: "cosine", LR: 2e-3, Final: 0.01, Warmup: 400, Steps: 2000},
-			Loop:     train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
+		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.01},
+			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
 	}
+	c.OpenLoop()
+	return c
 }
 
 // Validate returns an error for the first invalid setting or combination.
+// Open ones are taken as they are without data.
 func (c Config) Validate() error {
+	c.Assume()
 	return cmp.Or(c.Seq2Seq.Validate(), c.Method.Validate(), WholeBatch(c.Loop), tokenizer.CheckChoice(c.Pairs.Tokenizer, c.Pairs.BPEVocab),
 		c.Pairs.Validate(), c.Common.Validate(), c.Fits(c.Seq2Seq.Fits))
 }
@@ -71,8 +75,8 @@ type DataConfig struct {
 	OnLong      pairs.Policy `yaml:"on_long"`      // skip, truncate or fatal: sentences longer than the model's positions
 	Tokenizer   string       `yaml:"tokenizer"`    // char, bpe, or a folder with tokenizer files
 	Separate    bool         `yaml:"separate"`     // a tokenizer for each language; folders: source/ and target/
-	BPEVocab    int          `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data
-	BatchTokens int          `yaml:"batch_tokens"` // positions of a batch at most, padding and both sides included
+	BPEVocab    int          `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data; 0: open
+	BatchTokens int          `yaml:"batch_tokens"` // positions of a batch at most, padding and both sides included; 0: open
 	Epochs      float64      `yaml:"epochs"`       // length of the run, which sets the schedule's steps; 0: these count
 }
 

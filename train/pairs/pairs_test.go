@@ -285,7 +285,7 @@ func TestBadPairConfigs(t *testing.T) {
 	}{
 		"micro-batches":      {func(c *Config) { c.Loop.MicroBatch = 2 }, []string{"its tokens"}},
 		"a batch of pairs":   {func(c *Config) { c.Loop.Batch = 16 }, []string{"its tokens"}},
-		"no tokens":          {func(c *Config) { c.Pairs.BatchTokens = 0 }, []string{"0 tokens"}},
+		"no tokens":          {func(c *Config) { c.Pairs.BatchTokens = -1 }, []string{"-1 tokens"}},
 		"far too many":       {func(c *Config) { c.Pairs.BatchTokens = 1 << 30 }, []string{"1073741824 tokens"}},
 		"a small vocabulary": {func(c *Config) { c.Pairs.BPEVocab = 100 }, []string{"257"}},
 		"validation of one side": {func(c *Config) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"math"
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/data/pairs"
@@ -82,26 +81,6 @@ func (p *Sets) Example() (source, target []int32, err error) {
 		_, err = s.Target(target, 0)
 	}
 	return source, target, err
-}
-
-// Schedule sets the steps of the epochs that c asks for, and evaluates once an epoch unless told otherwise.
-func (p *Sets) Schedule(c DataConfig, o *train.Common) error {
-	b, err := p.Batches(c, o.Loop.Seed)
-	if err != nil {
-		return err
-	}
-	if c.Epochs > 0 {
-		whole, part := math.Modf(c.Epochs)
-		steps := b.Steps(int(whole))
-		if part > 0 {
-			steps += int(math.Ceil(part * float64(b.Steps(int(whole)+1)-steps)))
-		}
-		o.Schedule.Steps = steps
-	}
-	if o.Loop.EvalEvery == 0 {
-		o.Loop.EvalEvery = b.Steps(1)
-	}
-	return nil
 }
 
 // Batch fills dst with the pairs of a step.

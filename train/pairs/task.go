@@ -68,7 +68,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := cmp.Or(c.From.identify(progress), c.Pairs.Absolute()); err != nil {
 		return err
 	}
-	if err := t.makeTokenizers(ctx, c.Pairs, progress); err != nil {
+	if err := t.makeTokenizers(ctx, &c.Pairs, progress); err != nil {
 		return err
 	}
 	if err := t.adoptVocabularies(); err != nil {
@@ -87,7 +87,8 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := t.Map(dir); err != nil {
 		return err
 	}
-	err := t.Schedule(c.Pairs, &c.Common)
+	passes, choice := c.choice(t.Amount())
+	err := t.Settle(&c.Pairs, &c.Common, 4096, passes, choice)
 	if err == nil {
 		err = c.Validate()
 	}

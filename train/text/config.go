@@ -22,32 +22,33 @@ type Config struct {
 	train.Common `yaml:",inline"`
 }
 
-// Default returns the settings of a run that names nothing but its data: the nano model, trained as the paper does.
+// Default returns the settings of a run that names nothing but its data, trained as the paper does: the tokenizer, the
+// sizes of the model, the batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them
+// from the text.
 func Default() Config {
-	m, _ := model.GPTPreset("nano")
 	o, _ := optim.Default("adamw")
-	return Config{
-		Data:  DataConfig{Tokenizer: tokenizer.KindChar, BPEVocab: 4096, ValFraction: 0.1},
-		Model: m,
-		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o,
-			Schedule: optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.1, Warmup: 100, Steps: 2000},
-			Loop: train.LoopConfig{Batch: 16, Update: train.WhenAuto, Seed: 1, EvalEvery: 250, EvalSamples: 256,
-				SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
+	c := Config{
+		Data: DataConfig{Tokenizer: AutoTokenizer, ValFraction: 0.1},
+		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.1},
+			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, EvalSamples: 256, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
 	}
+	c.OpenLoop()
+	return c
 }
 
 // DefaultTuned returns the settings of a run that names nothing but its data and the model to start from: fine-tuning
-// of all weights, with a lower learning rate.
+// of all weights.
 func DefaultTuned() Config {
 	c := Default()
 	c.Tune = tune.DefaultSettings()
 	c.Tune.Separator = ""
-	c.Schedule.LR, c.Schedule.Warmup = 1e-4, 50
 	return c
 }
 
 // Validate returns an error for the first invalid setting or combination.
+// Open ones are taken as they are without data.
 func (c Config) Validate() error {
+	c.Assume()
 	if err := c.Loop.HasBatch(); err != nil {
 		return err
 	}
@@ -72,13 +73,14 @@ func (c *Config) StartFrom(dir string) error {
 
 // DataConfig says which text is trained on.
 type DataConfig struct {
-	Path        string     `yaml:"path"`           // file or folder of text; "go" is the Go source of this machine
-	Extensions  Extensions `yaml:"extensions"`     // endings to take of a folder; empty takes all text
-	Tokenizer   string     `yaml:"tokenizer"`      // char, bpe, or a folder with tokenizer files
-	BPEVocab    int        `yaml:"bpe_vocab"`      // vocabulary of a bpe tokenizer trained on the data
-	Special     bool       `yaml:"special_tokens"` // the spelling of a special token in the text stands for it
-	MaxBytes    int64      `yaml:"max_bytes"`      // use so many bytes of the text; 0 all
-	ValFraction float64    `yaml:"val_fraction"`   // share of the tokens, at the end, kept for validation
+	Path        string     `yaml:"path"`            // file or folder of text; "go" is the Go source of this machine
+	Extensions  Extensions `yaml:"extensions"`      // endings to take of a folder; empty takes all text
+	Tokenizer   string     `yaml:"tokenizer"`       // char, bpe, auto, or a folder with tokenizer files
+	BPEVocab    int        `yaml:"bpe_vocab"`       // vocabulary of a bpe tokenizer trained on the data; 0: open
+	Special     bool       `yaml:"special_tokens"`  // the spelling of a special token in the text stands for it
+	MaxBytes    int64      `yaml:"max_bytes"`       // use so many bytes of the text; 0 all
+	ValFraction float64    `yaml:"val_fraction"`    // share of the tokens, at the end, kept for validation
+	Epochs      float64    `yaml:"epochs,omitzero"` // passes over the text, which set the schedule's steps; 0: these count
 }
 
 // Validate returns an error for the first invalid setting.
@@ -86,6 +88,8 @@ func (d DataConfig) Validate() error {
 	switch {
 	case !(d.ValFraction >= 0 && d.ValFraction < 1):
 		return fmt.Errorf("train: validation fraction is %v; it must be at least 0 and below 1", d.ValFraction)
+	case !(d.Epochs >= 0 && d.Epochs <= 1e6):
+		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", d.Epochs)
 	case d.MaxBytes < 0:
 		return fmt.Errorf("train: %d bytes of text; give a positive number, or 0 for all", d.MaxBytes)
 	}

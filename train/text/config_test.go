@@ -59,12 +59,14 @@ func TestHugeSizes(t *testing.T) {
 		"threads":     func(c *Config) { c.Engine.Threads = math.MaxInt },
 	} {
 		cfg := Default()
+		cfg.Assume()
 		change(&cfg)
 		if _, err := train.Plan(New(cfg)); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
 	cfg := Default()
+	cfg.Assume()
 	cfg.Model.Context = 1 << 20
 	n, _, err := train.LargestBatch(New(cfg), bdia.Reversible, 1<<60)
 	if want := train.MaxTokens >> 20; err != nil || n != want {

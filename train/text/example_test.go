@@ -26,6 +26,7 @@ func Example() {
 	}
 	c.Model.Layers, c.Model.Heads, c.Model.Width, c.Model.Context = 2, 2, 16, 16
 	c.Schedule.Steps, c.Schedule.Warmup, c.Schedule.LR = 50, 5, 0.01
+	c.Loop.Batch = 16
 	run, err := train.Create(context.Background(), filepath.Join(dir, "run"), text.New(c), nil)
 	if err != nil {
 		panic(err)

@@ -42,13 +42,16 @@ func (t *Task) Validate() error { return t.Settings.Validate() }
 // StartsFrom is the folder of the model that learns on; empty: the run begins with initial weights.
 func (t *Task) StartsFrom() string { return t.Settings.Tune.From }
 
-// Fixed is the settings without dropout, which may change.
+// Fixed is the settings without dropout and epochs, which may change.
 func (t *Task) Fixed() any {
 	c := t.Settings
 	c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 0, 0, 0
-	c.Tune = c.Tune.Fixed()
+	c.Tune, c.Data.Epochs = c.Tune.Fixed(), 0
 	return c
 }
+
+// Epochs is the length of the run in epochs; 0: it is in steps.
+func (t *Task) Epochs() float64 { return t.Settings.Data.Epochs }
 
 // Prepare makes the tokenizer, encodes the text to token shards in dir and sets the vocabulary.
 func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress) error {
@@ -60,6 +63,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err != nil {
 		return err
 	}
+	c.Data.chooseTokenizer(src.Bytes())
 	tok, err := makeTokenizer(ctx, c.Data, src, progress)
 	if err != nil {
 		return err
@@ -69,7 +73,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	} else if reached, err := tokenizer.Limit(tok, c.Model.Vocab); err == nil { // else Belongs says it
 		tok = reached
 	}
-	if err := cmp.Or(c.Model.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {
+	if err := cmp.Or(c.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {
 		return err
 	}
 	if err := encode(ctx, filepath.Join(dir, dataDir), src, c.Data.reader(tok), progress); err != nil {
@@ -79,11 +83,12 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := t.open(dir); err != nil {
 		return err
 	}
-	if _, err := t.windows(); err != nil {
+	c.choose(t.train.Len())
+	_, err = t.windows()
+	if err = cmp.Or(c.Validate(), err); err != nil {
 		t.Close()
-		return err
 	}
-	return nil
+	return err
 }
 
 // Reopen opens the tokenizer and the tokens of the run in dir.

@@ -27,22 +27,26 @@ type Config struct {
 }
 
 // Default returns the settings of a run that names nothing but its data and the model to start from: fine-tuning of all
-// weights, with a lower learning rate than the one of a model that has learned nothing.
+// weights. The batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them from the
+// pairs.
 func Default() Config {
 	m, _ := model.GPTPreset("nano")
 	o, _ := optim.Default("adamw")
-	return Config{
+	c := Config{
 		Model: m,
 		Tune:  DefaultSettings(),
-		Pairs: trainpairs.DataConfig{Split: pairs.Split{Val: pairs.AutoShare, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, BatchTokens: 4096, Epochs: 3},
-		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o,
-			Schedule: optim.Schedule{Kind: "cosine", LR: 1e-4, Final: 0.1, Warmup: 50, Steps: 2000},
-			Loop:     train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
+		Pairs: trainpairs.DataConfig{Split: pairs.Split{Val: pairs.AutoShare, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip},
+		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.1},
+			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
 	}
+	c.OpenLoop()
+	return c
 }
 
 // Validate returns an error for the first invalid setting or combination.
+// Open ones are taken as they are without data.
 func (c Config) Validate() error {
+	c.Assume()
 	return cmp.Or(c.Model.Validate(), c.Method.Validate(), trainpairs.WholeBatch(c.Loop), c.Pairs.Validate(), c.Tune.Validate(c.Model, c.Loop),
 		c.Common.Validate(), c.Fits(c.Model.Fits))
 }
@@ -113,7 +117,8 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := t.Map(dir); err != nil {
 		return err
 	}
-	err = t.Schedule(c.Pairs, &c.Common)
+	passes, choice := c.choice(t.Amount())
+	err = t.Settle(&c.Pairs, &c.Common, 2048, passes, choice)
 	if err == nil {
 		err = c.Validate()
 	}

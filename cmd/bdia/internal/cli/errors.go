@@ -54,9 +54,13 @@ func FlagError(c *cobra.Command, err error) error {
 	case errors.As(err, &invalid):
 		f := invalid.GetFlag()
 		what = fmt.Sprintf("--%s %q: ", f.Name, invalid.GetValue())
-		if kind := kinds[f.Value.Type()]; kind != "" {
+		own, has := f.Value.(interface{ Kind() string })
+		switch kind := kinds[f.Value.Type()]; {
+		case has:
+			what += "give " + own.Kind()
+		case kind != "":
 			what += "give " + kind
-		} else {
+		default:
 			what += strings.TrimPrefix(invalid.Unwrap().Error(), "bdia: ")
 		}
 		what += "; " + meant("", invalid.GetValue(), f.Annotations[choicesKey])

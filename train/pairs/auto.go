@@ -1,0 +1,113 @@
+package pairs
+
+import (
+	"context"
+	"io"
+	"math"
+
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+)
+
+// Assume closes what is open as it is without data: a BPE of 8000 tokens, batches of 4096, 2000 steps.
+func (c *Config) Assume() {
+	c.Pairs.Assume()
+	if c.Pairs.Tokenizer == tokenizer.KindBPE {
+		train.Fill(&c.Pairs.BPEVocab, 8000)
+	}
+	c.Choose(train.Choice{LR: 2e-3, Steps: 2000, Warmup: 0.2})
+}
+
+// Assume closes what is open of c as it is without data.
+func (c *DataConfig) Assume() {
+	train.Fill(&c.BatchTokens, 4096)
+}
+
+// vocabFor returns the size of a BPE vocabulary for so many bytes of sentences: a token for about every 250 bytes, from
+// 1024 to 8192 (a power of two).
+func vocabFor(bytes int64) int {
+	vocab := 1024
+	for vocab < 8192 && int64(vocab)*2*250 <= bytes {
+		vocab *= 2
+	}
+	return vocab
+}
+
+// Amount is how much there is to train on.
+type Amount struct {
+	Pairs   int
+	Tokens  int64 // of both sides, ends included
+	Longest int   // tokens of the longest pair
+}
+
+// Amount returns how much there is to train on. The sets are open.
+func (p *Sets) Amount() (a Amount) {
+	set := p.sets[pairs.Train]
+	a.Pairs = set.Len()
+	for i := range a.Pairs {
+		n, m := set.Lengths(i)
+		a.Tokens += int64(n + m)
+		a.Longest = max(a.Longest, n+m)
+	}
+	return a
+}
+
+// BatchTokens returns the tokens of a batch, of which a pass has some 64: from 512, or the longest pair, to most.
+func (a Amount) BatchTokens(most int) int {
+	return max(a.Longest, int(min(int64(most), max(512, a.Tokens/64))))
+}
+
+// Settle closes the open settings of c and o by the amount of data: the tokens of a batch, at most so many, the length
+// of so many passes unless epochs or steps are given, and the choice d, of which Settle knows the steps. It evaluates
+// once a pass if that is asked for (0), else some 20 times.
+func (p *Sets) Settle(c *DataConfig, o *train.Common, tokens int, passes float64, d train.Choice) error {
+	train.Fill(&c.BatchTokens, p.Amount().BatchTokens(tokens))
+	b, err := p.Batches(*c, o.Loop.Seed)
+	if err != nil {
+		return err
+	}
+	if c.Epochs == 0 && o.Schedule.Steps == 0 {
+		c.Epochs = passes
+	}
+	if c.Epochs > 0 {
+		whole, part := math.Modf(c.Epochs)
+		steps := b.Steps(int(whole))
+		if part > 0 {
+			steps += int(math.Ceil(part * float64(b.Steps(int(whole)+1)-steps)))
+		}
+		o.Schedule.Steps = steps
+	}
+	if o.Loop.EvalEvery == 0 {
+		o.Loop.EvalEvery = b.Steps(1)
+	}
+	d.EvalEvery = train.Evaluations(o.Schedule.Steps, 20)
+	o.Choose(d)
+	return nil
+}
+
+// choice is what an encoder-decoder of the width and so many pairs is trained with: passes and the rest.
+func (c Config) choice(a Amount) (passes float64, d train.Choice) {
+	passes = math.Round(min(60, max(10, 3000/math.Sqrt(float64(a.Pairs)))))
+	return passes, train.Choice{LR: train.Readable(min(2e-3, 0.256/float64(c.Seq2Seq.Width))), Warmup: 0.1, Patience: 5}
+}
+
+// chooseVocabulary closes the size of a vocabulary that is made of the sentences.
+func (c *DataConfig) chooseVocabulary(ctx context.Context) error {
+	if c.BPEVocab != 0 || c.Tokenizer != tokenizer.KindBPE {
+		return nil
+	}
+	r, err := pairs.NewReader(c.textOptions())
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	text := data.NewProgressReader(ctx, r.Text(pairs.Train, true, true), func(int64) {})
+	n, err := io.Copy(io.Discard, text)
+	if err != nil {
+		return err
+	}
+	c.BPEVocab = vocabFor(n)
+	return nil
+}

@@ -1,0 +1,151 @@
+package text
+
+import (
+	"math"
+
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+// AutoTokenizer as DataConfig.Tokenizer leaves the choice to Prepare: characters or a byte-level BPE, by the size of the
+// text.
+const AutoTokenizer = "auto"
+
+// Assume closes what is open as it is without data: the nano model, characters, 2000 steps.
+func (c *Config) Assume() {
+	nano, _ := model.GPTPreset("nano")
+	c.Data.closeTokenizer(tokenizer.KindChar, 4096)
+	fillSizes(&c.Model, nano)
+	train.Fill(&c.Model.Vocab, nano.Vocab)
+	train.Fill(&c.Loop.Batch, train.FitBatch(16, c.Loop.MicroBatch))
+	warmup, lr := 0.05, 1e-3
+	if c.Tune.From != "" {
+		warmup, lr = 0.025, 1e-4
+	}
+	c.Choose(train.Choice{LR: lr, Steps: 2000, Warmup: warmup, EvalEvery: 250})
+}
+
+// closeTokenizer chooses the kind of the tokenizer and the size of its vocabulary, where they are open.
+func (d *DataConfig) closeTokenizer(kind string, vocab int) {
+	if d.Tokenizer == AutoTokenizer {
+		d.Tokenizer = kind
+	}
+	if d.Tokenizer == tokenizer.KindBPE {
+		train.Fill(&d.BPEVocab, vocab)
+	}
+}
+
+// fillSizes gives the open sizes of m the ones of a whole model, and heads that divide its width.
+func fillSizes(m *model.GPTConfig, of model.GPTConfig) {
+	train.Fill(&m.Context, of.Context)
+	train.Fill(&m.Layers, of.Layers)
+	train.Fill(&m.Width, of.Width)
+	if m.Heads == 0 {
+		m.Heads = heads(m.Width, max(1, of.Width/max(1, of.Heads)))
+	}
+}
+
+// heads returns the number of heads of a width: as many as divide it and have at least so many channels.
+func heads(width, channels int) int {
+	n := max(1, width/channels)
+	for width%n != 0 {
+		n--
+	}
+	return n
+}
+
+// charBytes is the size of a text from which on it is read by a byte-level BPE: below, merges are seen too seldom.
+const charBytes = 200_000
+
+// chooseTokenizer closes the tokenizer for a text of so many bytes: above charBytes a BPE that has a token for about
+// every 500 bytes, of 512 to 16384 (a power of two).
+func (d *DataConfig) chooseTokenizer(bytes int64) {
+	kind := tokenizer.KindChar
+	if bytes >= charBytes {
+		kind = tokenizer.KindBPE
+	}
+	vocab := 512
+	for vocab < 16384 && int64(vocab)*2*500 <= bytes {
+		vocab *= 2
+	}
+	d.closeTokenizer(kind, vocab)
+}
+
+// sizes are the models of texts: the first one that a text has enough tokens for is taken from the end.
+var sizes = []struct {
+	tokens int64 // at least
+	model.GPTConfig
+}{
+	{0, model.GPTConfig{Context: 64, Layers: 4, Heads: 2, Width: 64}},
+	{50_000, model.GPTConfig{Context: 128, Layers: 4, Heads: 4, Width: 128}},
+	{2_000_000, model.GPTConfig{Context: 256, Layers: 6, Heads: 6, Width: 192}},
+}
+
+// sizeFor returns the model of a text of so many tokens.
+func sizeFor(tokens int64) (m model.GPTConfig) {
+	for _, s := range sizes {
+		if tokens >= s.tokens {
+			m = s.GPTConfig
+		}
+	}
+	return m
+}
+
+// work bounds a run of which the length is open: parameters times tokens. Two processor cores do it in some ten to twenty
+// minutes; the number is the same on every machine, so that a run is the same on every machine.
+const work = 2e13
+
+// choose closes what the data decide: the text has so many tokens to train on.
+func (c *Config) choose(tokens int64) {
+	tuned := c.Tune.From != ""
+	if !tuned {
+		fillSizes(&c.Model, sizeFor(tokens))
+	}
+	T := c.SampleLength()
+	if c.Loop.Batch == 0 {
+		c.Loop.Batch = train.FitBatch(batchFor(tokens, T), c.Loop.MicroBatch)
+	}
+	step := float64(c.Loop.Batch * T)
+	passes := c.Data.Epochs
+	if passes == 0 && c.Schedule.Steps == 0 {
+		passes = c.passes(tokens)
+		c.Data.Epochs = passes
+	}
+	if passes > 0 {
+		c.Schedule.Steps = int(max(1, math.Ceil(passes*float64(tokens)/step)))
+	}
+	d := train.Choice{Warmup: 0.05, EvalEvery: train.Evaluations(c.Schedule.Steps, 20), Patience: 5}
+	switch {
+	case !tuned:
+		d.LR = train.Readable(min(3e-3, 0.4/float64(c.Model.Width)))
+	default:
+		d.LR, d.Clip = tune.Rate(c.Model.Width, c.Tune.LoRA.Rank > 0), tune.Clip(c.Tune.LoRA.Rank > 0)
+	}
+	c.Choose(d)
+}
+
+// batchFor returns the samples of a batch: 4096 tokens, fewer for a short text, of which a pass then has some 20 steps.
+func batchFor(tokens int64, T int) int {
+	n := min(4096, tokens/20)
+	return int(max(4, n/int64(T)))
+}
+
+// passes returns how often a run of open length goes through so many tokens.
+func (c *Config) passes(tokens int64) float64 {
+	most, n := 20.0, float64(tokens)
+	if c.Tune.From != "" {
+		most = 5
+	}
+	step := float64(c.Loop.Batch * c.SampleLength())
+	p := min(most, work/(parameters(c.Model)*n))
+	p = max(p, 200*step/n)
+	return train.Readable(p)
+}
+
+// parameters are about the parameters of m.
+func parameters(m model.GPTConfig) float64 {
+	w := float64(m.Width)
+	return float64(m.Layers)*w*(4*w+2*float64(m.MLPWidth())) + float64(m.Vocab+m.Context)*w
+}

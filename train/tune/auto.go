@@ -1,0 +1,39 @@
+package tune
+
+import (
+	"math"
+
+	"github.com/bdia-go/bdia/train"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+)
+
+// Assume closes what is open as it is without data: batches of 4096 tokens, 2000 steps.
+func (c *Config) Assume() {
+	c.Pairs.Assume()
+	c.Choose(train.Choice{LR: 1e-4, Steps: 2000, Warmup: 0.025})
+}
+
+// Rate returns the learning rate of fine-tuning a model of the width: smaller for wider models, and larger for adapters
+// than for all weights.
+func Rate(width int, adapters bool) float64 {
+	if adapters {
+		return train.Readable(min(1e-2, 1.2/float64(width)))
+	}
+	return train.Readable(min(2e-3, 0.128/float64(width)))
+}
+
+// Clip returns the largest norm of gradients, 0 for none. All weights are not clipped: the norm of all gradients is known
+// after the last one only, so they would have to be kept, and the method does not keep them. Adapters have few.
+func Clip(adapters bool) float64 {
+	if adapters {
+		return 1
+	}
+	return 0
+}
+
+// choice is what prompts and completions are learned with: passes and the rest.
+func (c Config) choice(a trainpairs.Amount) (passes float64, d train.Choice) {
+	adapters := c.Tune.LoRA.Rank > 0
+	passes = math.Round(min(30, max(3, 300/math.Sqrt(float64(a.Pairs)))))
+	return passes, train.Choice{LR: Rate(c.Model.Width, adapters), Warmup: 0.05, Clip: Clip(adapters), Patience: 5}
+}
