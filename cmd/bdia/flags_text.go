@@ -32,7 +32,7 @@ func moreTextFlags(f *pflag.FlagSet, d *text.DataConfig) {
 
 // epochsFlag is the length of a run in passes over what it learns.
 func epochsFlag(f *pflag.FlagSet, epochs *float64, what string) {
-	openFloat(f, epochs, 0, "epochs", "passes over the "+what+"; or give --steps")
+	openFloat(f, epochs, 0, "epochs", "passes over the "+what+"; or --steps")
 }
 
 // gptFlags are the sizes of a language model.

@@ -61,8 +61,8 @@ func quickTask() *text.Task {
 	c.Data = text.DataConfig{Path: "go", Tokenizer: "bpe", BPEVocab: 1024, MaxBytes: 8 << 20, ValFraction: 0.05}
 	m := &c.Model
 	m.Layers, m.Heads, m.Width, m.Context = 8, 4, 128, 128
-	c.Schedule.LR, c.Schedule.Warmup = 2e-3, 50
-	c.Loop.Batch, c.Loop.EvalSamples, c.Loop.EvalEvery = 8, 128, 0
+	c.Schedule.LR, c.Schedule.Warmup, c.Schedule.Steps = 2e-3, 50, 2000 // until a step is timed
+	c.Loop.Batch, c.Loop.EvalSamples, c.Loop.EvalEvery, c.Loop.Patience = 8, 128, 0, 0
 	return text.New(c)
 }
 

@@ -51,7 +51,8 @@ var variants = map[string]func(*trainimages.Config){
 
 func main() {
 	cfg := trainimages.Default()
-	cfg.Loop.LogEvery = 1
+	cfg.Schedule.LR, cfg.Schedule.Warmup = 1e-3, 100
+	cfg.Loop.Batch, cfg.Loop.Clip, cfg.Loop.Patience, cfg.Loop.EvalEvery, cfg.Loop.LogEvery = 128, 0, 0, 0, 1
 	flag.StringVar(&cfg.Images.Path, "data", "", "CIFAR-10, as package data/images reads it")
 	flag.StringVar(&cfg.Images.Test, "test", "", "its test set, if -data has none")
 	flag.IntVar(&cfg.Images.Subset, "images", 10_000, "training images, as many of each class; 0 for all")

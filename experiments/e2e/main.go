@@ -186,8 +186,9 @@ func (o options) learnText(ctx context.Context) (string, error) {
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 4, 4, 192, 256
 	cfg.Method = variants[0].method
-	cfg.Schedule.LR, cfg.Schedule.Steps = 2e-3, o.pretrain
+	cfg.Schedule.LR, cfg.Schedule.Warmup, cfg.Schedule.Steps = 2e-3, 100, o.pretrain
 	cfg.Loop.Batch, cfg.Loop.Clip, cfg.Loop.EvalEvery, cfg.Loop.EvalSamples = 16, 1, max(o.pretrain/10, 1), 64
+	cfg.Loop.Patience = 0
 	cfg.Engine.Threads = o.jobs * o.threads
 	if _, err := os.Stat(dir); err != nil {
 		if len(o.text) == 0 {
@@ -234,7 +235,8 @@ func (o options) plan(base string) ([]job, error) {
 				cfg.Pairs.BatchTokens, cfg.Pairs.Epochs = o.batch, 0
 				cfg.Tune.LoRA.Rank, cfg.Tune.LoRA.Targets = v.rank, []string{"all"}
 				cfg.Method, cfg.Schedule.LR, cfg.Schedule.Steps, cfg.Schedule.Final = v.method, v.lr, o.steps[i], 0
-				cfg.Schedule.Warmup = min(cfg.Schedule.Warmup, o.steps[i]/10)
+				cfg.Schedule.Warmup = min(50, o.steps[i]/10)
+				cfg.Loop.Clip, cfg.Loop.Patience = 0, 0
 				cfg.Loop.Seed, cfg.Loop.EvalEvery, cfg.Loop.EvalSamples = uint64(seed), max(o.steps[i]/10, 1), o.evalPairs
 				cfg.Engine.Threads = o.threads
 				name := fmt.Sprintf("%s-%s-%d", v.name, sizeText(size), seed)

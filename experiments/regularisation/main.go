@@ -101,7 +101,8 @@ func config(data string, steps int) text.Config {
 	cfg.Data = text.DataConfig{Path: data, Tokenizer: "char", MaxBytes: trainBytes + valBytes, ValFraction: float64(valBytes) / (trainBytes + valBytes)}
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 6, 4, 128, 64
-	cfg.Schedule.Steps = steps
+	cfg.Schedule.LR, cfg.Schedule.Warmup, cfg.Schedule.Steps = 1e-3, 100, steps
+	cfg.Loop.Batch, cfg.Loop.Patience = 16, 0
 	cfg.Loop.Clip, cfg.Loop.EvalEvery, cfg.Loop.EvalSamples, cfg.Loop.EvalTrain = 1, 100, 0, true
 	return cfg
 }
