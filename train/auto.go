@@ -127,8 +127,8 @@ func Readable(x float64) float64 {
 	return r
 }
 
-// FitBatch returns the largest batch, of at most n samples and at least one micro-batch, that micro-batches of the given
-// size (0: any) divide.
+// FitBatch returns the largest batch that micro-batches of the given size (0: any) divide: of at most n samples, and of
+// one micro-batch at least.
 func FitBatch(n, micro int) int {
 	if micro <= 0 {
 		return max(1, n)

@@ -42,8 +42,8 @@ func readConfig(path string, t Task, fresh func(name string) (Task, error)) (Tas
 	return t, nil
 }
 
-// ReadRun returns the settings of the run whose bdia.yaml is at path. Settings that an older version did not write are
-// what they were then, and none is open (OpenError). It does not validate.
+// ReadRun returns the settings of a run; path is its bdia.yaml. Settings that an older version did not write are what
+// they were then, and none is open (OpenError). It does not validate.
 func ReadRun(path string) (Task, error) {
 	t, err := readConfig(path, nil, func(name string) (Task, error) {
 		t, err := New(name)

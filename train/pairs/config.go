@@ -20,8 +20,8 @@ type Config struct {
 	train.Common `yaml:",inline"`
 }
 
-// Default returns the settings of a run that names nothing but its data: the tiny model. The size of the vocabulary, the
-// batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them from the pairs.
+// Default returns the settings of a run that names nothing but its data: the tiny model. The size of the vocabulary,
+// the batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them from the pairs.
 func Default() Config {
 	m, _ := model.Seq2SeqPreset("tiny")
 	o, _ := optim.Default("adamw")

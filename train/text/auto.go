@@ -9,8 +9,8 @@ import (
 	"github.com/bdia-go/bdia/train/tune"
 )
 
-// AutoTokenizer as DataConfig.Tokenizer leaves the choice to Prepare: characters or a byte-level BPE, by the size of the
-// text.
+// AutoTokenizer as DataConfig.Tokenizer leaves the choice to Prepare: characters or a byte-level BPE, by the size of
+// the text.
 const AutoTokenizer = "auto"
 
 // Assume closes what is open as it is without data: the nano model, characters, 2000 steps.
@@ -93,8 +93,8 @@ func sizeFor(tokens int64) (m model.GPTConfig) {
 	return m
 }
 
-// work bounds a run of which the length is open: parameters times tokens. Two processor cores do it in some ten to twenty
-// minutes; the number is the same on every machine, so that a run is the same on every machine.
+// work bounds a run of open length: parameters times tokens. Two processor cores do it in some ten to twenty minutes.
+// It is a number, not a time, so that a run is the same on every machine.
 const work = 2e13
 
 // choose closes what the data decide: the text has so many tokens to train on.

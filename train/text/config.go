@@ -22,8 +22,8 @@ type Config struct {
 	train.Common `yaml:",inline"`
 }
 
-// Default returns the settings of a run that names nothing but its data, trained as the paper does: the tokenizer, the
-// sizes of the model, the batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them
+// Default returns the settings of a run that names nothing but its data, trained as the paper does. The tokenizer, the
+// sizes of the model, the batch, the rate and the length of the run are open (see train.Assumer): Prepare chooses them
 // from the text.
 func Default() Config {
 	o, _ := optim.Default("adamw")

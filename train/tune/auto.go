@@ -22,8 +22,8 @@ func Rate(width int, adapters bool) float64 {
 	return train.Readable(min(2e-3, 0.128/float64(width)))
 }
 
-// Clip returns the largest norm of gradients, 0 for none. All weights are not clipped: the norm of all gradients is known
-// after the last one only, so they would have to be kept, and the method does not keep them. Adapters have few.
+// Clip returns the largest norm of gradients, 0 for none. All weights are not clipped: their norm is known after the
+// last gradient only, so all gradients would have to be kept, and the method does not keep them. Adapters have few.
 func Clip(adapters bool) float64 {
 	if adapters {
 		return 1

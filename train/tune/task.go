@@ -26,9 +26,9 @@ type Config struct {
 	train.Common `yaml:",inline"`
 }
 
-// Default returns the settings of a run that names nothing but its data and the model to start from: fine-tuning of all
-// weights. The batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them from the
-// pairs.
+// Default returns the settings of a run that names nothing but its data and the model to start from: fine-tuning of
+// all weights. The batch, the rate and the length of the run are open (see train.Assumer): Prepare chooses them from
+// the pairs.
 func Default() Config {
 	m, _ := model.GPTPreset("nano")
 	o, _ := optim.Default("adamw")
