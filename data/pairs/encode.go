@@ -86,7 +86,7 @@ func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Par
 		if long := r.report.Why[ManyTokens].Count; long > 0 && 2*long >= r.report.Read {
 			return &LongError{r.o.Files.Source, r.report.Need(), &r.report}
 		}
-		return fmt.Errorf("pairs: %s: %w: %v", r.o.Files.Source, r.report.Err(), &r.report)
+		return fmt.Errorf("pairs: %s: %w: %v%s", r.o.Files.Source, r.report.Err(), &r.report, r.report.Advice())
 	}
 	return nil
 }

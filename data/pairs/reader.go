@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -175,6 +176,9 @@ func (r *Reader) Next() (Pair, error) {
 		if r.o.OnBad == Fatal {
 			r.err = r.fatal(w, reason, p)
 		}
+		if reason == NotUTF8 && w.missing == "" {
+			w.missing = fmt.Sprintf("byte 0x%02x", firstInvalid(p.Source, p.Target))
+		}
 		r.report.count(reason, p, w.missing)
 	}
 	return Pair{}, r.err
@@ -188,10 +192,22 @@ func (r *Reader) fatal(w row, reason Reason, p Pair) error {
 	case w.missing != "":
 		return fmt.Errorf("pairs: %s: line %d: %w: %s: mend it, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
 	case reason == NotUTF8:
-		return fmt.Errorf("pairs: %s: line %d: %w: %q and %q are not both UTF-8: convert the file, or have bad ones skipped",
+		return fmt.Errorf("pairs: %s: line %d: %w: %q and %q are not both UTF-8: convert the file, for example with iconv -f cp1252 -t utf-8, or have bad ones skipped",
 			r.inputs[0].path, w.line, ErrText, clip(p.Source), clip(p.Target))
 	}
 	return nil
+}
+
+// firstInvalid is the first byte that is not UTF-8.
+func firstInvalid(texts ...string) byte {
+	for _, text := range texts {
+		for i, r := range text {
+			if _, size := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && size == 1 {
+				return text[i]
+			}
+		}
+	}
+	return 0
 }
 
 // look returns the reason to leave a pair out, or ok.
@@ -233,6 +249,11 @@ func (r *Reader) again(p Pair) bool {
 func (r *Reader) Report() *Report {
 	if rows, ok := r.rows.(interface{ said() []string }); ok {
 		r.report.Notes = rows.said()
+	}
+	if len(r.inputs) > 0 {
+		if wide, err := r.inputs[0].UTF16(); err == nil && wide {
+			r.report.Notes = append(slices.Clone(r.report.Notes), "the file is UTF-16")
+		}
 	}
 	r.report.File = r.o.Files.Source
 	return &r.report

@@ -152,7 +152,7 @@ func TestFilter(t *testing.T) {
 	if !slices.Equal(kept, []int{1, 6, 9}) {
 		t.Errorf("kept lines %v", kept)
 	}
-	const says = "11 pairs read, 3 kept; 1 with a column missing (first in line 3: it has 1 of the columns 1 and 2), 1 not UTF-8 (first in line 4), 2 empty (first in line 2), " +
+	const says = "11 pairs read, 3 kept; 1 with a column missing (first in line 3: it has 1 of the columns 1 and 2), 1 not UTF-8 (first in line 4: byte 0xff), 2 empty (first in line 2), " +
 		"1 too short (first in line 5), 1 too long (first in line 7), 1 of too different lengths (first in line 8), 1 duplicate (first in line 10)"
 	if got := r.Report().String(); got != says {
 		t.Errorf("report %q", got)

@@ -109,6 +109,14 @@ func (r *Report) Err() error {
 	return ErrNoPairs
 }
 
+// Advice is what to do about a report without kept pairs, or nothing.
+func (r *Report) Advice() string {
+	if 2*r.Why[NotUTF8].Count > r.Read {
+		return ": convert the file to UTF-8, for example with iconv -f cp1252 -t utf-8"
+	}
+	return ""
+}
+
 // Skipped returns the number of pairs left out.
 func (r *Report) Skipped() int { return r.Read - r.Kept[Train] - r.Kept[Val] - r.Kept[Test] }
 

@@ -100,7 +100,7 @@ func jsonFormat(head []byte) Format {
 	switch {
 	case head[0] == '[' && len(after) > 0 && (after[0] == '{' || after[0] == ']'):
 		return JSON
-	case head[0] != '{' || len(after) == 0 || after[0] != '"' && after[0] != '}':
+	case head[0] != '{' || len(after) == 0 || after[0] != '"':
 		return ""
 	}
 	line, rest, several := bytes.Cut(head, []byte("\n"))
@@ -108,7 +108,7 @@ func jsonFormat(head []byte) Format {
 	switch {
 	case holdsList(head):
 		return JSON
-	case !several || json.Valid(line) || json.Valid(bytes.TrimSuffix(bytes.TrimSpace(next), []byte(","))) && bytes.HasPrefix(next, []byte("{")):
+	case !several || json.Valid(bytes.TrimSuffix(bytes.TrimSpace(line), []byte(","))) || json.Valid(bytes.TrimSuffix(bytes.TrimSpace(next), []byte(","))) && bytes.HasPrefix(next, []byte("{")):
 		return JSONL // its first line may be damaged
 	}
 	return JSON

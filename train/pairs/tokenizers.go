@@ -43,7 +43,7 @@ func (p *Sets) makeTokenizers(ctx context.Context, c *DataConfig, progress train
 		case text.Failed() != nil: // which says it without the tokenizer
 			return nil, text.Failed()
 		case err != nil && r.Report().Kept[pairs.Train] == 0:
-			return nil, fmt.Errorf("train: training pairs of %s: %w: %v", c.Source, r.Report().Err(), r.Report())
+			return nil, fmt.Errorf("train: training pairs of %s: %w: %v%s", c.Source, r.Report().Err(), r.Report(), r.Report().Advice())
 		}
 		return tok, err
 	}
