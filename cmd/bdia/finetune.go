@@ -23,8 +23,8 @@ func newFinetune() *cobra.Command {
 		Use:   "finetune",
 		Short: "Go on training a GPT-2 on text, or on prompts and their completions",
 		Long: `Go on training a language model (Hugging Face's GPT-2, a run, or its best/) on text, or
-on prompts and completions: a .csv or .tsv table, a .jsonl file of {"prompt": ..,
-"completion": ..} or {"messages": [{"role": .., "content": ..}]}, or two files of lines.
+on prompts and completions: a .csv or .tsv table, a .jsonl or .json file of {"prompt": ..,
+"completion": ..} or {"messages": [{"role": .., "content": ..}]}, or files of lines.
 --grid auto takes the finest grid that holds four times the model's states.`,
 		Example: `  bdia finetune --from gpt2 --data e2e/trainset.csv --val e2e/devset.csv
   bdia finetune --from gpt2 --data chats.jsonl --lora-rank 8 --lr 2e-4

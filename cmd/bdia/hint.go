@@ -66,6 +66,7 @@ var hints = []func(error) string{
 	is(trainimages.ErrSamples, "leave out --sample-every"),
 	is(trainpairs.ErrNoPairs, "that is --source and --target, or --data"),
 	as(func(*tune.ColumnsError) string { return "choose them with --prompt-column and --completion-column" }),
+	as(longHint),
 	is(pairs.ErrColumns, "choose them with --source-column and --target-column"),
 	is(train.ErrExists, "continue it with bdia train resume, or choose another folder with --out"),
 }
@@ -102,6 +103,14 @@ func optionsHint(e *bdia.OptionsError) string {
 		return "that is --grid 9, or --memory store or recompute"
 	}
 	return "that is --memory store or recompute"
+}
+
+// longHint names the flags with which long pairs fit.
+func longHint(e *pairs.LongError) string {
+	if e.Together {
+		return "--on-long truncate drops the beginning of such prompts; a larger --window, up to the context of the model, keeps them"
+	}
+	return "--on-long truncate cuts their ends; a larger --context keeps them"
 }
 
 // takes names the command that uses a kind of model.

@@ -6,25 +6,33 @@
 // # Text
 //
 //   - Lines: two files, line n of one is the translation of line n of the other.
+//   - CSV: one file, fields between commas, semicolons, tabs or pipes; quoted fields may hold these and line breaks.
 //   - TSV: one file, columns between tabs; nothing is quoted.
-//   - CSV: one file with a header; quoted fields may hold commas and line breaks.
 //   - JSONL: one file of an object a line: {"prompt": .., "completion": ..}, or a
 //     conversation, {"messages": [{"role": .., "content": ..}, ..]}, of at most 1000
 //     messages. A content is a string, or a list of parts {"type": "text", "text":
-//     ..}. Other keys do not matter.
+//     ..}.
+//   - JSON: one file with a list of such objects, alone or in an object: {"data": [..]}. It is read one by one.
+//
+// Columns and keys are found by their names: prompt and completion, instruction (input follows it) and output,
+// question and answer, source and target, two languages, and more. A table of two columns without known names is read
+// by place; one of more columns is an [ErrColumns] until two are chosen. Columns that count the rows are no texts. A
+// first line is a header if it has a known name, or nothing but names while three quarters of the lines after it have
+// more. [Report].Notes says what was taken.
 //
 // A conversation gives one pair for each message of role assistant. The message is the target. The source has a line
-// "role: content" for each earlier message, then "assistant:".
+// "role: content" for each earlier message, then "assistant:". What the assistant said earlier stands there after its
+// name and Options.Separator, as it was learned.
 //
-// Each may be compressed with gzip, start with a byte order mark and end its lines in CR LF. Text is UTF-8. White
-// space around a sentence is dropped. Pairs left out are counted by reason, with the first examples of each: see
-// [Report].
+// Each may be compressed with gzip, start with a byte order mark and end its lines in CR LF. Text is UTF-8, or UTF-16.
+// White space around a sentence is dropped, unless Options.KeepSpace is set. Pairs left out are counted by reason, with
+// the first examples of each: see [Report]. [Sniff] tells files of pairs and of text apart.
 //
 // # Split
 //
-// A pair goes to training, validation or test by a hash of its source sentence and the seed. So all translations of a
-// sentence are in one part, and the part does not depend on other pairs or their order. All pairs of a conversation
-// are in the part of its first pair.
+// Source sentences have an order by a hash of the sentence and the seed ([Split.Draw]). The first ones are for
+// validation, the next for test: exactly the shares of [Split], and all others are for training. So all translations of
+// a sentence are in one part. All pairs of a conversation are in the part of its first pair.
 //
 // # Stored sets
 //

@@ -9,14 +9,14 @@ type Need struct {
 	Long      int // pairs that have more
 	Median    int // of these
 	Max       int
-	Most, All int // limits that 99 % of the pairs, or all of them, are within
+	Together  bool // both sides are one text
+	Most, All int  // limits that 99 % of the pairs, or all of them, are within
 }
 
-// String says so, for example "3 of 400 pairs have more than 63 tokens: 80 in the median, at most 91; 63 are enough
-// for 99 % of all".
+// String says so in one clause.
 func (n Need) String() string {
-	return fmt.Sprintf("the limit is %d tokens; pairs over it have %d in the median and at most %d; a limit of %d keeps 99 %% of all pairs, %d keeps all",
-		n.Limit, n.Median, n.Max, n.Most, n.All)
+	return fmt.Sprintf("the limit is %d tokens; %d pairs are over it, with %d tokens in the median and %d at most; a limit of %d keeps 99 %% of all pairs, %d keeps all",
+		n.Limit, n.Long, n.Median, n.Max, n.Most, n.All)
 }
 
 // length counts the tokens of a pair.
@@ -28,7 +28,7 @@ func (r *Report) length(o EncodeOptions, source, target int) {
 	if limit == 0 {
 		return
 	}
-	r.limit = limit - 1
+	r.limit, r.together = limit-1, o.Positions > 0
 	if missing := n + 1 - len(r.lengths); missing > 0 {
 		r.lengths = append(r.lengths, make([]int, missing)...)
 	}
@@ -37,7 +37,7 @@ func (r *Report) length(o EncodeOptions, source, target int) {
 
 // Need returns how long the pairs are that were encoded.
 func (r *Report) Need() Need {
-	n := Need{Limit: r.limit}
+	n := Need{Limit: r.limit, Together: r.together}
 	all := 0
 	for length, count := range r.lengths {
 		all += count

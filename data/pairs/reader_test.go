@@ -354,6 +354,11 @@ func FuzzReader(f *testing.F) {
 	f.Add("\x1f\x8b\x08\x00", "\x1f\x8b")
 	f.Add(`{"prompt": "a", "completion": "b"}`+"\n\n"+`{"prompt": null, "completion": [1]}`, "")
 	f.Add(`{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`, "")
+	f.Add(`{"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}`, "")
+	f.Add(`[{"instruction": "a", "input": "b\ud83d", "output": 1}, {"prompt": [{"role": "user", "content": "a"}], "completion": "b"}]`, "")
+	f.Add(`{"n": [1], "data": [{"question": "a", "answer": true}], "x": {}}`+"\n", "")
+	f.Add("question;answer;id\n\"a\"\"b;\nc\"d;e;1\n\"f;g\n", "")
+	f.Add(",a b\n0|1|2\n1|2|3\n", "")
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, format := range Formats() {
 			all, err := fuzzRead(t, format, a, b)
@@ -365,6 +370,21 @@ func FuzzReader(f *testing.F) {
 				t.Errorf("%+v, error %v; compressed %+v, error %v", all, err, again, err2)
 			}
 		}
+	})
+}
+
+// FuzzSniff: whatever a file begins with, looking at it ends.
+func FuzzSniff(f *testing.F) {
+	for _, head := range []string{"", "[{", "{\"a\": [{", "{\"text\": \"a\"}", "{\n\"a\": 1}\n{\"a\"", "[He said]", "PAR1"} {
+		f.Add([]byte(head))
+	}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		format := jsonFormat(head)
+		if format != "" && format != JSON && format != JSONL {
+			t.Errorf("format %q", format)
+		}
+		holdsText(head)
+		_ = foreign("fuzz", append([]byte{}, head...))
 	})
 }
 

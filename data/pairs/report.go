@@ -64,8 +64,9 @@ type Report struct {
 	Kept          [Test + 1]int     // of each part
 	Why           [numReasons]Tally // by Reason
 
-	limit   int   // of Need
-	lengths []int // how many pairs have so many tokens
+	limit    int // of Need
+	together bool
+	lengths  []int // how many pairs have so many tokens
 }
 
 func (r *Report) count(why Reason, p Pair, detail string) {
