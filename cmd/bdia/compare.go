@@ -1,8 +1,9 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
-	"io"
 	"math"
 	"path/filepath"
 	"strings"
@@ -11,95 +12,116 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
-	"github.com/bdia-go/bdia/metric/plot"
 )
 
 func newCompare() *cobra.Command {
-	var figure string
-	var asJSON bool
+	var figure, format string
+	var asJSON, each bool
 	c := &cobra.Command{
 		Use:   "compare RUN ...",
-		Short: "Compare the losses of runs, in a table and a figure",
-		Long: `Compare runs by what they recorded while they trained: the best and the last
-validation loss, the loss on training batches over the last tenth of the steps
-(with gamma and dropout active) and the time. --figure draws the curves of all
-runs in one picture. Runs that still train can be compared too.`,
+		Short: "Compare the scores of runs, in tables and a figure",
+		Long: `Compare runs by what they recorded while they trained: validation loss, bits per
+byte or accuracy, the loss on training batches over the last tenth of the steps, the
+size of the model, its peak memory, speed and time, and the settings that differ.
+
+Runs that differ only in their seeds are one row, of the mean and the standard deviation.
+Runs of different tasks or vocabularies have tables and figures of their own, for their
+losses do not compare; bits per byte of the same text do. Runs that still train can be
+compared too.`,
 		Example: `  bdia compare runs/plain runs/bdia
   bdia compare runs/plain runs/bdia --figure loss.svg
-  bdia compare runs/* --json`,
+  bdia compare runs/* --format latex > table.tex`,
 		Args: cli.Arguments(1, math.MaxInt, "one or more runs"),
 	}
 	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
-		f.StringVar(&figure, "figure", "", "`file` for the loss curves, .png or .svg")
-		f.BoolVar(&asJSON, "json", false, "print JSON")
+		f.StringVar(&figure, "figure", "", "`file` for the curves, .png or .svg")
+		f.StringVar(&format, "format", "table", "`form` of the result: "+strings.Join(tableFormats(), ", "))
+		f.BoolVar(&each, "each", false, "a row for every run, even if only seeds differ")
+		f.BoolVar(&asJSON, "json", false, "print JSON, as --format json does")
 	})
+	cli.Choices(c, map[string][]string{"format": tableFormats()})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if ext := filepath.Ext(figure); figure != "" && ext != ".png" && ext != ".svg" {
 			return cli.Usage(fmt.Errorf("--figure %s: the name must end in .png or .svg", figure))
 		}
-		var all []comparedRun
-		for _, dir := range args {
-			r, err := readRecords(dir)
+		switch {
+		case asJSON && cmd.Flags().Changed("format") && format != "json":
+			return cli.Usage(fmt.Errorf("--json and --format %s are two forms; give one of them", format))
+		case asJSON:
+			format = "json"
+		case tables[format] == nil && format != "json":
+			return cli.Usage(fmt.Errorf("--format %q; use %s", format, strings.Join(tableFormats(), ", ")))
+		}
+		all, err := readRuns(cmd, args)
+		if err != nil {
+			return err
+		}
+		groups := groupRuns(all, each)
+		if figure != "" {
+			files, err := compareFigures(groups, figure)
 			if err != nil {
 				return err
 			}
-			all = append(all, r)
-		}
-		if figure != "" {
-			if err := compareFigure(all, figure); err != nil {
-				return err
+			for _, file := range files {
+				fmt.Fprintf(cmd.ErrOrStderr(), "Figure written to %s\n", file)
 			}
 		}
-		if asJSON {
-			return cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"runs": all})
+		if format == "json" {
+			return cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"runs": all, "groups": groupsJSON(groups)})
 		}
-		printComparison(cmd.OutOrStdout(), all)
+		tables[format](cmd.OutOrStdout(), groups)
 		return nil
 	}
 	return c
 }
 
-func printComparison(w io.Writer, all []comparedRun) {
-	width := len("run")
-	for _, r := range all {
-		width = max(width, len(r.Run))
+// readRuns reads the runs in dirs. Folders that are no runs are told of and left out, unless all are.
+func readRuns(cmd *cobra.Command, dirs []string) (all []comparedRun, err error) {
+	var first error
+	for _, dir := range dirs {
+		r, err := readRecords(cmd.Context(), dir)
+		if err != nil {
+			if ctx := cmd.Context().Err(); ctx != nil {
+				return nil, ctx
+			}
+			first = cmp.Or(first, err)
+			if len(dirs) > 1 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "bdia: left out: %s\n", cli.OneLine(err))
+			}
+			continue
+		}
+		all = append(all, r)
 	}
-	const row = "%-*s %9s %12s %9s %12s %12s %10s\n"
-	fmt.Fprintf(w, row, width, "run", "steps", "best", "at step", "last", "training", "time")
-	for _, r := range all {
-		fmt.Fprintf(w, row, width, r.Run, cli.Count(int64(r.Steps)), lossText(r.BestLoss), cli.Count(int64(r.BestStep)),
-			lossText(r.LastLoss), lossText(r.TrainLoss), cli.Seconds(r.Seconds))
+	switch {
+	case len(all) == 0 && len(dirs) > 1:
+		return nil, errors.New("none of these folders is a run that can be compared")
+	case len(all) == 0:
+		return nil, first
 	}
-	fmt.Fprintf(w, "\n%sLosses are in nats: validation, best and last; training batches, the last tenth.\n", accuracies(all))
+	var read []string
+	for _, r := range all {
+		read = append(read, r.dir)
+	}
+	for i, name := range namesOf(read) {
+		all[i].Run = name
+	}
+	return all, nil
 }
 
-// accuracies are lines for the runs that measured one.
-func accuracies(all []comparedRun) string {
-	var b strings.Builder
-	for _, r := range all {
-		if r.Accuracy != nil {
-			fmt.Fprintf(&b, "%s: accuracy %s at the end\n", r.Run, percent(r.Accuracy))
+// namesOf calls runs by their folder's names, or by as much of their paths as tells them apart.
+func namesOf(dirs []string) (names []string) {
+	for deep := 1; deep < 8; deep++ {
+		names = nil
+		apart := map[string]bool{}
+		for _, dir := range dirs {
+			parts := strings.Split(filepath.ToSlash(filepath.Clean(dir)), "/")
+			name := strings.Join(parts[max(0, len(parts)-deep):], "/")
+			names, apart[name] = append(names, name), true
+		}
+		if len(apart) == len(dirs) {
+			break
 		}
 	}
-	return b.String()
-}
-
-// lossText formats a loss, which may be unknown.
-func lossText(loss any) string {
-	if v, ok := loss.(float64); ok {
-		return fmt.Sprintf("%.4f", v)
-	}
-	return "-"
-}
-
-// compareFigure draws training and validation losses of all runs.
-func compareFigure(all []comparedRun, path string) error {
-	var series []plot.Series
-	for _, r := range all {
-		series = append(series,
-			plot.Series{Name: "training", Run: r.Run, Points: r.train},
-			plot.Series{Name: "validation", Run: r.Run, Evaluation: true, Points: r.val})
-	}
-	return plot.LossCurve("Loss", series, path)
+	return names
 }

@@ -46,6 +46,7 @@ func sweep(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error 
 		if err := sweepFigure(all, o.figure); err != nil {
 			return err
 		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "Figure written to %s\n", o.figure)
 	}
 	w := cmd.OutOrStdout()
 	if asJSON {
@@ -97,8 +98,13 @@ func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (
 
 func sweepFigure(all []sweepRun, path string) error {
 	var series []plot.Series
+	var paths []string
 	for _, s := range all {
-		curve := plot.Series{Name: s.Run}
+		paths = append(paths, s.Run)
+	}
+	names := namesOf(paths)
+	for i, s := range all {
+		curve := plot.Series{Name: names[i]}
 		for _, p := range s.Points {
 			curve.Points = append(curve.Points, metric.Point{X: p.Gamma, Y: 100 * p.Accuracy})
 		}

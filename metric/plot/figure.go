@@ -13,7 +13,6 @@ import (
 	"io"
 	"math"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -40,13 +39,21 @@ type Series struct {
 	// loss: every point has a marker and the lowest a ring. Otherwise a series
 	// of 100 points or more is drawn smoothed over its faint raw values.
 	Evaluation bool
-	// Points lie in order of X. Points that are not finite are left out.
+	// Higher marks a value of which the highest is the best, such as an accuracy in percent.
+	Higher bool
+	// Points lie in order of X. Points that are not finite are left out, and so is a series without others.
 	Points []metric.Point
+	// Band is drawn behind the curve, for example the mean less and plus the standard deviation of several runs.
+	Band []Interval
 }
+
+// Interval is a range of Y at X.
+type Interval struct{ X, Low, High float64 }
 
 const (
 	figureWidth  = 8 * vg.Inch
 	figureHeight = 5 * vg.Inch
+	panelHeight  = 3.5 * vg.Inch // of every panel after the first
 	figureDPI    = 150
 	maxDrawn     = 2000 // points of a curve that are drawn
 )
@@ -67,6 +74,15 @@ var (
 type Axes struct {
 	X, Y  string
 	Whole bool // X is a count: ticks are at whole numbers
+	// Late fits the Y axis to what comes after the first tenth of X, so that curves which begin far above the rest can
+	// be told apart. The beginning is cut off.
+	Late bool
+}
+
+// Panel is one of several diagrams of a figure, one below the other.
+type Panel struct {
+	Axes
+	Series []Series
 }
 
 // LossCurve draws series over the training step (see Figure).
@@ -79,20 +95,33 @@ func LossCurve(title string, series []Series, path string) error {
 // curves and all but the outermost 2% of the raw values at either end, so that a spike
 // does not flatten the curves.
 func Figure(title string, axes Axes, series []Series, path string) error {
+	return Panels(title, []Panel{{axes, series}}, path)
+}
+
+// Panels is Figure for several diagrams, the first at the top.
+func Panels(title string, panels []Panel, path string) error {
 	var c interface {
 		vg.CanvasSizer
 		io.WriterTo
 	}
+	height := figureHeight + vg.Length(len(panels)-1)*panelHeight
 	ext := strings.ToLower(filepath.Ext(path))
 	switch ext {
 	case ".png":
-		c = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(figureWidth, figureHeight), vgimg.UseDPI(figureDPI))}
+		c = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(figureWidth, height), vgimg.UseDPI(figureDPI))}
 	case ".svg":
-		c = vgsvg.New(figureWidth, figureHeight)
+		c = vgsvg.New(figureWidth, height)
 	default:
 		return fmt.Errorf("plot: figure %s: the name must end in .png or .svg", path)
 	}
-	drawFigure(draw.New(c), title, axes, series)
+	for i, p := range panels {
+		below := vg.Length(len(panels)-1-i) * panelHeight
+		above := height - below - figureHeight
+		if i > 0 {
+			above, title = height-below-panelHeight, ""
+		}
+		drawPanel(draw.Crop(draw.New(c), 0, 0, below, -above), title, p)
+	}
 	var buf bytes.Buffer
 	if _, err := c.WriteTo(&buf); err != nil {
 		return fmt.Errorf("plot: figure %s: %w", path, err)
@@ -109,20 +138,11 @@ func Figure(title string, axes Axes, series []Series, path string) error {
 	return nil
 }
 
-// curve is a series prepared for drawing.
-type curve struct {
-	label     string
-	colour    color.NRGBA
-	dashed    bool // an evaluation that shares the colour of another curve
-	eval      bool
-	raw, line []metric.Point
-	best      metric.Point
-}
-
-func drawFigure(c draw.Canvas, title string, axes Axes, series []Series) {
+func drawPanel(c draw.Canvas, title string, panel Panel) {
+	axes := panel.Axes
 	p := newPlot(title, axes)
-	curves := prepare(series)
-	xmin, xmax, ymin, ymax := ranges(curves)
+	curves := prepare(panel.Series)
+	xmin, xmax, ymin, ymax := ranges(curves, axes.Late)
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xmin, xmax, ymin, ymax
 	if math.IsInf(xmin, 1) {
 		p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = 0, 1, 0, 1
@@ -135,7 +155,14 @@ func drawFigure(c draw.Canvas, title string, axes Axes, series []Series) {
 	p.Y.Tick.Marker = niceTicks{count: 7}
 
 	legend := newLegend(c, curves)
-	// Raw values go below every line.
+	// Bands and raw values go below every line.
+	for _, c := range curves {
+		if len(c.band) > 1 {
+			pale := c.colour
+			pale.A = 48
+			p.Add(&plotter.Polygon{XYs: []plotter.XYs{outline(c.band, p.Y.Min, p.Y.Max)}, Color: pale})
+		}
+	}
 	for _, c := range curves {
 		if len(c.raw) > 0 {
 			pale := c.colour
@@ -230,140 +257,6 @@ func newPlot(title string, axes Axes) *plot.Plot {
 	grid.Vertical.Width, grid.Horizontal.Width = vg.Points(0.7), vg.Points(0.7)
 	p.Add(grid)
 	return p
-}
-
-// prepare gives each series its colour, its label and the points to draw.
-func prepare(series []Series) []curve {
-	var curves []curve
-	runs := map[string]int{}
-	colours := 0
-	for _, s := range series {
-		i, known := runs[s.Run]
-		if s.Run == "" || !known {
-			i = colours
-			colours++
-			runs[s.Run] = i
-		}
-		c := curve{label: s.Name, colour: figureColours[i%len(figureColours)], eval: s.Evaluation}
-		if s.Run != "" {
-			c.label = s.Run + ": " + s.Name
-		}
-		c.dashed = s.Evaluation && s.Run != "" || i >= len(figureColours)
-		points := finite(s.Points)
-		if s.Evaluation {
-			c.line = points
-			for j, p := range points {
-				if j == 0 || p.Y < c.best.Y {
-					c.best = p
-				}
-			}
-			if len(points) > 0 {
-				c.label += fmt.Sprintf(" (best %.4g at step %.0f)", c.best.Y, c.best.X)
-			}
-		} else {
-			c.line = points
-			if half := len(points) / 100; half > 0 {
-				c.raw, c.line = thin(points), smooth(points, half)
-			}
-		}
-		curves = append(curves, c)
-	}
-	return curves
-}
-
-// ranges returns the ranges of the axes; xmin is +Inf if there is no point.
-func ranges(curves []curve) (xmin, xmax, ymin, ymax float64) {
-	xmin, xmax, ymin, ymax = math.Inf(1), math.Inf(-1), math.Inf(1), math.Inf(-1)
-	for _, c := range curves {
-		for _, p := range c.line {
-			xmin, xmax = min(xmin, p.X), max(xmax, p.X)
-			ymin, ymax = min(ymin, p.Y), max(ymax, p.Y)
-		}
-		if n := len(c.raw); n > 0 {
-			y := make([]float64, n)
-			for i, p := range c.raw {
-				y[i] = p.Y
-			}
-			slices.Sort(y)
-			ymin, ymax = min(ymin, y[n/50]), max(ymax, y[n-1-n/50])
-		}
-	}
-	if xmin == xmax {
-		xmin, xmax = xmin-1, xmax+1
-	}
-	pad := 0.05 * (ymax - ymin)
-	if ymin == ymax {
-		pad = max(0.1*math.Abs(ymin), 0.1)
-	}
-	return xmin, xmax, ymin - pad, ymax + pad
-}
-
-func finite(points []metric.Point) []metric.Point {
-	var out []metric.Point
-	for _, p := range points {
-		// Values near the largest float would overflow sums and the range of the axis.
-		if math.Abs(p.X) < 1e100 && math.Abs(p.Y) < 1e100 {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
-// smooth returns, at about maxDrawn of the points, the mean over half points on either
-// side. Near the start, where a loss is steep, both sides are shortened equally, so
-// that the slope stays true; near the end only the later side is shorter.
-func smooth(points []metric.Point, half int) []metric.Point {
-	var out []metric.Point
-	stride := max(1, len(points)/maxDrawn)
-	last := len(points) - 1
-	for i := 0; ; i = min(i+stride, last) {
-		h := min(half, i)
-		// Summed anew for each point: in running sums one huge value would
-		// swallow the digits of all that follow.
-		var sum float64
-		part := points[i-h : min(i+h, last)+1]
-		for _, p := range part {
-			sum += p.Y
-		}
-		out = append(out, metric.Point{X: points[i].X, Y: sum / float64(len(part))})
-		if i == last {
-			return out
-		}
-	}
-}
-
-// thin keeps about maxDrawn points: the lowest and the highest of each stretch.
-func thin(points []metric.Point) []metric.Point {
-	if len(points) <= maxDrawn {
-		return points
-	}
-	out := []metric.Point{points[0]}
-	const stretches = maxDrawn / 2
-	for s := range stretches {
-		part := points[len(points)*s/stretches : len(points)*(s+1)/stretches]
-		lo, hi := 0, 0
-		for i, p := range part {
-			if p.Y < part[lo].Y {
-				lo = i
-			}
-			if p.Y > part[hi].Y {
-				hi = i
-			}
-		}
-		out = append(out, part[min(lo, hi)])
-		if lo != hi {
-			out = append(out, part[max(lo, hi)])
-		}
-	}
-	return append(out, points[len(points)-1])
-}
-
-func xys(points []metric.Point) plotter.XYs {
-	out := make(plotter.XYs, len(points))
-	for i, p := range points {
-		out[i] = plotter.XY(p)
-	}
-	return out
 }
 
 // ring is an open circle.

@@ -39,7 +39,7 @@ func points(xy ...float64) (list []metric.Point) {
 	return list
 }
 
-// pixels counts the pixels of a PNG close to c, over the whole image.
+// pixels counts the pixels of a PNG close to c, over the whole image of one panel or more.
 func pixels(t *testing.T, path string, c color.NRGBA) int {
 	t.Helper()
 	f, err := os.Open(path)
@@ -51,12 +51,12 @@ func pixels(t *testing.T, path string, c color.NRGBA) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := img.Bounds().Size(); s.X != 1200 || s.Y != 750 {
+	if s := img.Bounds().Size(); s.X != 1200 || (s.Y-750)%525 != 0 {
 		t.Fatalf("image of %v", s)
 	}
 	near := func(a uint32, b uint8) bool { return math.Abs(float64(a>>8)-float64(b)) < 12 }
 	n := 0
-	for y := range 750 {
+	for y := range img.Bounds().Dy() {
 		for x := range 1200 {
 			r, g, b, a := img.At(x, y).RGBA()
 			if a>>8 != 255 {
@@ -128,7 +128,7 @@ func TestLossCurveSVG(t *testing.T) {
 	}
 	got := texts(t, path)
 	for _, want := range []string{"Two runs", "step", "loss (nats)", "0", "200", "800", "bdia: training loss",
-		"bdia: validation loss (best 2.5 at step 600)", "<&>: training loss", "<&>: validation loss (best 2.5 at step 600)"} {
+		"bdia: validation loss (best 2.5000 at step 600)", "<&>: training loss", "<&>: validation loss (best 2.5000 at step 600)"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("no text %q in %q", want, got)
 		}
@@ -140,12 +140,12 @@ func TestLossCurveSVG(t *testing.T) {
 
 func TestRunsShareAColour(t *testing.T) {
 	t.Parallel()
-	got := prepare(slices.Concat(testRun("a"), testRun("b"), []Series{{Name: "x"}, {Name: "y"}}))
+	got := prepare(slices.Concat(testRun("a"), testRun("b"), []Series{{Name: "x", Points: points(1, 2)}, {Name: "empty"}, {Name: "y", Points: points(1, 2)}}))
 	var colours []int
 	for _, c := range got {
 		colours = append(colours, slices.Index(figureColours, c.colour))
 	}
-	if want := []int{0, 0, 1, 1, 2, 3}; !slices.Equal(colours, want) {
+	if want := []int{0, 0, 1, 1, 2, 4}; !slices.Equal(colours, want) {
 		t.Errorf("colours %v, want %v", colours, want)
 	}
 }
@@ -267,5 +267,42 @@ func TestNiceTicks(t *testing.T) {
 		if d := cmp.Diff(c.want, strings.Join(got, " ")); d != "" {
 			t.Errorf("%v..%v: %s", c.lo, c.hi, d)
 		}
+	}
+}
+
+// TestLateAxis: the losses of the beginning are cut off, so that two runs that begin alike can be told apart.
+func TestLateAxis(t *testing.T) {
+	t.Parallel()
+	curves := prepare([]Series{{Name: "a", Evaluation: true, Points: points(0, 10, 50, 2, 100, 1.9)}, {Name: "b", Evaluation: true, Points: points(0, 10, 50, 2.1, 100, 2)}})
+	if _, _, low, high := ranges(curves, false); low > 1.9 || high < 10 {
+		t.Errorf("the whole axis is %v to %v", low, high)
+	}
+	if first, last, low, high := ranges(curves, true); first != 0 || last != 100 || low > 1.9 || high > 2.2 {
+		t.Errorf("the late axis is %v to %v of steps %v to %v", low, high, first, last)
+	}
+	early := prepare([]Series{{Name: "a", Points: points(0, 3, 1, 2)}, {Name: "b", Points: points(0, 3, 100, 1)}})
+	if _, _, _, high := ranges(early, true); high < 2 {
+		t.Errorf("a run that ended early is above the axis, which ends at %v", high)
+	}
+}
+
+// TestPanels: an accuracy below the losses has its highest value marked; a band is drawn, and series without points
+// are not in the legend.
+func TestPanels(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "two.svg")
+	losses := []Series{{Name: "loss", Points: points(0, 3, 1, 2), Band: []Interval{{0, 2.5, 3.5}, {1, 1.9, 99}}}, {Name: "nothing"}}
+	accuracy := []Series{{Name: "accuracy", Evaluation: true, Higher: true, Points: points(0, 10, 1, 72.345, 2, 70)}}
+	if err := Panels("Both", []Panel{{Axes{X: "step", Y: "loss"}, losses}, {Axes{X: "step", Y: "percent"}, accuracy}}, path); err != nil {
+		t.Fatal(err)
+	}
+	got := texts(t, path)
+	for _, want := range []string{"Both", "loss", "percent", "accuracy (best 72.34 at step 1)"} {
+		if !slices.Contains(got, want) {
+			t.Errorf("no text %q in %q", want, got)
+		}
+	}
+	if slices.Contains(got, "nothing") {
+		t.Error("the legend has a curve without points")
 	}
 }

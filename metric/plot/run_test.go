@@ -26,7 +26,8 @@ func TestRun(t *testing.T) {
 	}
 	for step, loss := range []float64{4, 3, 2} {
 		err := r.Record(step, metric.Field{Name: "train/loss", Value: loss}, metric.Field{Name: "train/eval_loss", Value: loss + 1},
-			metric.Field{Name: "val/loss", Value: loss + 2}, metric.Field{Name: "lr", Value: 0.1})
+			metric.Field{Name: "val/loss", Value: loss + 2}, metric.Field{Name: "lr", Value: 0.1},
+			metric.Field{Name: "val/accuracy", Value: 1 - loss*0.15})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -38,7 +39,8 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := texts(t, filepath.Join(dir, "loss.svg"))
-	for _, want := range []string{"shakespeare", "training batches", "training text (best 3 at step 2)", "validation (best 4 at step 2)"} {
+	for _, want := range []string{"shakespeare", "training batches", "training data (best 3.0000 at step 2)", "validation (best 4.0000 at step 2)",
+		"accuracy (%)", "validation (best 70.00 at step 2)"} {
 		if !slices.Contains(got, want) {
 			t.Errorf("loss.svg says %q, want %q among it", got, want)
 		}

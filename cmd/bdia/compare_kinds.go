@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/images"
+	"github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+const textTask = text.Name
+
+// comparableKind names the runs with comparable losses, for the run of t in dir: its task and vocabulary, or classes.
+func comparableKind(t train.Task, dir string) string {
+	name := "Text"
+	switch t := t.(type) {
+	case *text.Task:
+		name += fmt.Sprintf(", vocabulary of %d tokens", t.Settings.Model.Vocab)
+	case *tune.Task:
+		name = fmt.Sprintf("Completions of prompts, vocabulary of %d tokens", t.Settings.Model.Vocab)
+	case *pairs.Task:
+		name = fmt.Sprintf("Translation, vocabularies of %d and %d tokens", t.Settings.Seq2Seq.SourceVocab, t.Settings.Seq2Seq.TargetVocab)
+	case *images.Task:
+		return fmt.Sprintf("Images, %d classes", t.Settings.ViT.Classes)
+	}
+	return name + "\x00" + vocabulary(dir)
+}
+
+// vocabularyFiles are tokenizers' files, of which the first that a folder has tells its vocabulary.
+var vocabularyFiles = []string{"chars.json", "tokenizer.json", "vocab.json"}
+
+// vocabulary tells tokenizers apart: a checksum of the files of the ones in dir and its folders.
+func vocabulary(dir string) string {
+	sum := sha256.New()
+	folders, _ := filepath.Glob(filepath.Join(dir, "*"))
+	for _, folder := range append([]string{dir}, folders...) {
+		if slices.Contains([]string{"best", "data", "state"}, filepath.Base(folder)) && folder != dir {
+			continue
+		}
+		for _, name := range vocabularyFiles {
+			if b, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
+				sum.Write(b)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
+// tokensPerByte is how many tokens a byte of the run's held-out text has.
+func tokensPerByte(ctx context.Context, dir string) (float64, error) {
+	r, err := openRun(dir)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	if err := r.Task.Open(ctx, nil); err != nil {
+		return 0, err
+	}
+	t := r.Task.(*text.Task)
+	held := t.Tokens(false)
+	if held == nil || held.Len() < 2 {
+		return 0, errors.New("nothing is held out")
+	}
+	bytes, err := bytesOf(ctx, held, t.Tokenizer.Decode)
+	return float64(held.Len()-1) / float64(bytes), err
+}
+
+// bytesOf counts the bytes of a text, but for its first token, which has no loss.
+func bytesOf(ctx context.Context, text data.Tokens, decode func([]int32) ([]byte, error)) (bytes int64, err error) {
+	ids := make([]int32, 1<<14)
+	for at := int64(1); at < text.Len(); at += int64(len(ids)) {
+		ids = ids[:min(int64(len(ids)), text.Len()-at)]
+		if err := errors.Join(text.Read(ids, at), ctx.Err()); err != nil {
+			return 0, err
+		}
+		piece, err := decode(ids)
+		if err != nil {
+			return 0, err
+		}
+		bytes += int64(len(piece))
+	}
+	return bytes, nil
+}
