@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		text = explain(called(root, args), err)
 	}
 	fmt.Fprintf(errOut, "bdia: %s\n", text)
-	if slices.Contains(args, "--json") && !errors.Is(err, errMismatch) { // the report says it
+	if slices.Contains(args, "--json") && !errors.Is(err, errMismatch) && !errors.Is(err, errProblem) { // the report says it
 		printError(checked, text, code)
 	}
 	return code
@@ -115,7 +115,7 @@ written by then stays.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cli.Setup(root)
-	root.AddCommand(newQuickstart(), newTrain(), newFinetune(), newEval(), newGenerate(), newTranslate(), newClassify(),
+	root.AddCommand(newQuickstart(), newInspect(), newTrain(), newFinetune(), newEval(), newGenerate(), newTranslate(), newClassify(),
 		newCompare(), newVerify(), newPlan(), newBench(), newTokenizer(), newScore(), newExport())
 	return root
 }
