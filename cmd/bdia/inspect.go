@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -89,7 +90,7 @@ func (o inspection) run(cmd *cobra.Command, paths []string) error {
 			fmt.Fprintln(w)
 		}
 		columns := cli.Columns(w)
-		cli.Row(w, columns, "Data", path+": "+one.Task)
+		cli.Row(w, columns, "Data", strings.TrimSuffix(path+": "+one.Task, ": "))
 		if one.Data != nil {
 			cli.PrintPicture(w, *one.Data, columns)
 		}

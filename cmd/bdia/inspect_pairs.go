@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"unicode/utf8"
+	"unicode/utf16"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -20,7 +20,7 @@ func (o inspection) lookAtPairs(ctx context.Context, one *inspected, p *cli.Prog
 		c, sides = trainpairs.Default().Pairs, trainpairs.Sides{Source: "source", Target: "target"}
 	}
 	c.Source = one.Path
-	tok := &letters{ids: map[rune]int32{}}
+	tok := letters{}
 	sides.Losses = func(_, target int) int { return target }
 	sides.Pieces = func(source, target []int32) ([]train.Piece, error) {
 		from, err := trainpairs.Decoded(tok, source, false)
@@ -56,47 +56,23 @@ func (o inspection) lookAtPairs(ctx context.Context, one *inspected, p *cli.Prog
 	})
 }
 
-// letters is a tokenizer that takes any text as it is: a token is a character. Characters past the first 65,536 get ids
-// that stand for none, in the order in which they come, and U+FFFD when these are used up.
-type letters struct {
-	ids  map[rune]int32
-	more []rune
-}
+// letters is a tokenizer that takes any text as it is: a token is a character, as UTF-16 has it. So most emoji are two.
+type letters struct{}
 
-// Ids that stand for no character.
-const (
-	firstSurrogate = 0xd800
-	surrogates     = 0x800
-)
+func (letters) Kind() string      { return tokenizer.KindChar }
+func (letters) VocabSize() int    { return 1 << 16 }
+func (letters) Save(string) error { return nil }
 
-func (*letters) Kind() string      { return tokenizer.KindChar }
-func (*letters) VocabSize() int    { return 1 << 16 }
-func (*letters) Save(string) error { return nil }
-
-func (l *letters) Encode(text []byte) (ids []int32, err error) {
-	for _, r := range string(text) {
-		ids = append(ids, l.id(r))
+func (letters) Encode(text []byte) ([]int32, error) {
+	units := utf16.Encode([]rune(string(text)))
+	ids := make([]int32, len(units))
+	for i, u := range units {
+		ids[i] = int32(u)
 	}
 	return ids, nil
 }
 
-func (l *letters) id(r rune) int32 {
-	if r < 1<<16 {
-		return r
-	}
-	id, known := l.ids[r]
-	switch {
-	case known:
-	case len(l.more) == surrogates:
-		return utf8.RuneError
-	default:
-		id = int32(firstSurrogate + len(l.more))
-		l.ids[r], l.more = id, append(l.more, r)
-	}
-	return id
-}
-
-func (l *letters) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
+func (l letters) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return err
@@ -108,16 +84,10 @@ func (l *letters) EncodeStream(r io.Reader, emit func(ids []int32) error) error 
 	return emit(ids)
 }
 
-func (l *letters) Decode(ids []int32) (text []byte, err error) {
-	for _, id := range ids {
-		r := rune(id)
-		if i := int(id) - firstSurrogate; i >= 0 && i < surrogates {
-			r = utf8.RuneError
-			if i < len(l.more) {
-				r = l.more[i]
-			}
-		}
-		text = utf8.AppendRune(text, r)
+func (letters) Decode(ids []int32) ([]byte, error) {
+	units := make([]uint16, len(ids))
+	for i, id := range ids {
+		units[i] = uint16(id)
 	}
-	return text, nil
+	return []byte(string(utf16.Decode(units))), nil
 }

@@ -38,6 +38,9 @@ func (p *Sets) Picture(c DataConfig, samples int, s Sides) (train.Picture, error
 		pic.Parts = append(pic.Parts, of)
 	}
 	set := p.sets[pairs.Train]
+	if set == nil { // Encode failed
+		return pic, nil
+	}
 	var source, target, both []int
 	for i := range set.Len() {
 		n, m := set.Lengths(i)
@@ -127,7 +130,7 @@ func (p *Sets) notes(c DataConfig, s Sides) []string {
 	switch held := p.sets[pairs.Val]; {
 	case p.Val != nil && p.Leaked > 0:
 		notes = append(notes, fmt.Sprintf("of the pairs for validation, %d have a %s that is trained on too: their loss says little of others", p.Leaked, s.Source))
-	case p.Val != nil || c.Split.Val == 0:
+	case p.Val != nil || c.Split.Val == 0 || p.sets[pairs.Train] == nil:
 	case held == nil:
 		notes = append(notes, fmt.Sprintf("nothing is held out: there is only one %s", s.Source))
 	case c.Split.Val == pairs.AutoShare:

@@ -44,8 +44,7 @@ func PrintPicture(w io.Writer, p train.Picture, columns int) {
 		if i == 0 {
 			label = "Lengths"
 		}
-		row(label, "%s: %s to %s %s, half up to %s, 90%% up to %s, 99%% up to %s",
-			l.What, Count(int64(l.Min)), Count(int64(l.Max)), l.Unit, Count(int64(l.Median)), Count(int64(l.P90)), Count(int64(l.P99)))
+		row(label, "%s", lengthText(l))
 	}
 	for _, note := range p.Notes {
 		row("Note", "%s", note)
@@ -53,6 +52,15 @@ func PrintPicture(w io.Writer, p train.Picture, columns int) {
 	for _, s := range p.Samples {
 		printSample(w, columns, s)
 	}
+}
+
+// lengthText tells how lengths are spread.
+func lengthText(l train.Lengths) string {
+	if l.Min == l.Max {
+		return fmt.Sprintf("%s: %s %s each", l.What, Count(int64(l.Max)), l.Unit)
+	}
+	return fmt.Sprintf("%s: %s to %s %s; half <= %s, 90%% <= %s, 99%% <= %s",
+		l.What, Count(int64(l.Min)), Count(int64(l.Max)), l.Unit, Count(int64(l.Median)), Count(int64(l.P90)), Count(int64(l.P99)))
 }
 
 // partLabel names the parts of the data.

@@ -32,7 +32,7 @@ Changed    1 pair of more tokens than the context, cut at the end; first:
            answers.csv, line 903: 1,311 tokens
 Train on   1,071 pairs, 54,321 tokens
 Held out   119 pairs, 5,432 tokens
-Lengths    prompt: 3 to 1,311 tokens, half up to 12, 90% up to 33, 99% up to 60
+Lengths    prompt: 3 to 1,311 tokens; half <= 12, 90% <= 33, 99% <= 60
 Note       prompts are column "question", completions are column "answer"
 Sample     answers.csv, line 2; lines with > are learned:
            | What is ` + "\ufffd" + `[2J it?\n
