@@ -13,12 +13,24 @@ import (
 	"github.com/bdia-go/bdia/train/tune"
 )
 
+// inCharacters is how pairs are shown without a model.
+type inCharacters struct {
+	config    trainpairs.DataConfig
+	sides     trainpairs.Sides
+	keepSpace bool
+}
+
+func completionsInCharacters() inCharacters {
+	return inCharacters{tune.Default().Pairs, trainpairs.Sides{Source: "prompt", Target: "completion"}, true}
+}
+
+func translationsInCharacters() inCharacters {
+	return inCharacters{trainpairs.Default().Pairs, trainpairs.Sides{Source: "source", Target: "target"}, false}
+}
+
 // lookAtPairs takes the picture of pairs in characters.
-func (o inspection) lookAtPairs(ctx context.Context, one *inspected, p *cli.Progress) error {
-	c, sides := tune.Default().Pairs, trainpairs.Sides{Source: "prompt", Target: "completion"}
-	if one.Task == "translation" {
-		c, sides = trainpairs.Default().Pairs, trainpairs.Sides{Source: "source", Target: "target"}
-	}
+func (o inspection) lookAtPairs(ctx context.Context, one *inspected, in inCharacters, p *cli.Progress) error {
+	c, sides := in.config, in.sides
 	c.Source = one.Path
 	tok := letters{}
 	sides.Losses = func(_, target int) int { return target }
@@ -32,7 +44,7 @@ func (o inspection) lookAtPairs(ctx context.Context, one *inspected, p *cli.Prog
 	}
 	return inTemporary(func(dir string) error {
 		sets := trainpairs.Sets{Source: tok, Target: tok}
-		e := trainpairs.Encoding{Source: tok, Target: tok, KeepSpace: one.Task == "completion"}
+		e := trainpairs.Encoding{Source: tok, Target: tok, KeepSpace: in.keepSpace}
 		stops := sets.Encode(ctx, dir, c, e, p.Preparing)
 		if ctx.Err() != nil || sets.Report == nil {
 			return stops
