@@ -44,7 +44,7 @@ func BenchmarkDecode(b *testing.B) {
 			file := pngOf(b, pattern(c.from, c.from, 1))
 			planes := make([]uint8, 3*c.size*c.size)
 			for b.Loop() {
-				if err := decode(file, c.size, planes); err != nil {
+				if _, err := decode(file, c.size, planes, LatestReading); err != nil {
 					b.Fatal(err)
 				}
 			}

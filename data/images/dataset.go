@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // DamagedError is the error of one image that cannot be decoded. OnCorrupt Skip leaves
@@ -73,6 +72,8 @@ type Options struct {
 	Classes []string
 	// OnCorrupt is Fatal or Skip.
 	OnCorrupt OnCorrupt
+	// Reading is the version of how the data set is read; 0 means the latest.
+	Reading Reading
 	// MaxMemory limits the bytes of pixels kept in memory; 0 means 1 GiB. A larger set
 	// is decoded again whenever it is read. A compressed archive is unpacked into
 	// memory, and it is an error if it exceeds the limit.
@@ -99,9 +100,11 @@ func (o Options) Validate() error {
 		return fmt.Errorf("images: %d threads; give a number up to %d, or 0 for all processors", o.Threads, maxThreads)
 	}
 	if !o.Norm.IsZero() {
-		return o.Norm.Validate()
+		if err := o.Norm.Validate(); err != nil {
+			return err
+		}
 	}
-	return nil
+	return o.Reading.Validate()
 }
 
 // Dataset is a training set and a validation set of the same classes.
@@ -113,8 +116,17 @@ type Dataset struct {
 	Skipped int
 	Corrupt []string
 
+	ledger
 	close []func() error
 }
+
+// Files returns how many files were seen. LeftOut counts the things that are not used, or not as they are, by their
+// reasons; images that could not be decoded are in Skipped. Unused are sets beside the two. Notes say how the data set
+// was understood, a sentence each.
+func (d *Dataset) Files() int64       { return d.files }
+func (d *Dataset) LeftOut() []LeftOut { return slices.Clone(d.leftOut) }
+func (d *Dataset) Unused() []Unused   { return slices.Clone(d.unused) }
+func (d *Dataset) Notes() []string    { return slices.Clone(d.notes) }
 
 // Close closes the archives of sets that are not in memory. These sets cannot be used
 // afterwards.
@@ -125,13 +137,6 @@ func (d *Dataset) Close() error {
 	}
 	d.close = nil
 	return errors.Join(all...)
-}
-
-// part is one set before its images are decoded.
-type part struct {
-	classes []string
-	named   bool // the class names come from the data set and are not just numbers
-	samples []sample
 }
 
 // Open reads the data set at path (see the package's comment for its layouts). If the
@@ -178,7 +183,11 @@ func (d *Dataset) open(ctx context.Context, path string, o Options, progress fun
 	if val == nil && o.ValFraction > 0 {
 		val = &part{classes: train.classes}
 		val.samples, train.samples = choose(train.samples, len(train.classes), o.Seed, forSplit, func(_, have int) int {
-			return int(o.ValFraction*float64(have) + 0.5)
+			held := int(o.ValFraction*float64(have) + 0.5)
+			if have > 1 && o.Reading.latest() { // one at least of every class in both sets
+				held = min(max(held, 1), have-1)
+			}
+			return held
 		})
 		if len(val.samples) == 0 || len(train.samples) == 0 {
 			return fmt.Errorf("images: %s: validation fraction %v of %d images leaves %d for training and %d for validation; choose another",
@@ -191,131 +200,4 @@ func (d *Dataset) open(ctx context.Context, path string, o Options, progress fun
 		}
 	}
 	return d.load(ctx, train, val, o, progress)
-}
-
-// list finds the sets at a path; with only one, val is nil.
-func (d *Dataset) list(ctx context.Context, path string, o Options, progress func(string, int64, int64)) (train, val *part, err error) {
-	t, err := openTree(ctx, path, o.MaxMemory, progress)
-	if err != nil {
-		return nil, nil, err
-	}
-	if t.close != nil {
-		d.close = append(d.close, t.close)
-	}
-	if a := t.archive(trainFolders); a != "" && !t.has(isBinary) && !t.has(isImage) {
-		if train, _, err = d.list(ctx, a, o, progress); err != nil {
-			return nil, nil, err
-		}
-		if a := t.archive(valFolders); a != "" {
-			val, _, err = d.list(ctx, a, o, progress)
-		}
-		return train, val, err
-	}
-	return t.sets()
-}
-
-// sets finds the sets in the files of t; with only one, val is nil.
-func (t *tree) sets() (train, val *part, err error) {
-	if t.has(isBinary) {
-		train, val, err = cifar(t)
-	} else {
-		train, val, err = classFolders(t)
-	}
-	if train == nil {
-		train, val = val, nil
-	}
-	return train, val, err
-}
-
-// has reports whether kind holds for the name of some file of t.
-func (t *tree) has(kind func(name string) bool) bool {
-	return slices.ContainsFunc(t.files, func(f file) bool { return kind(f.name) })
-}
-
-// archive returns the path of the folder's archive with the earliest of names, or "".
-func (t *tree) archive(names []string) string {
-	for _, name := range names {
-		for _, f := range t.files {
-			if f.in == nil && slices.Contains(archiveEndings, strings.TrimPrefix(f.name, name)) {
-				return f.where()
-			}
-		}
-	}
-	return ""
-}
-
-// checkClasses returns an error unless training and validation set (val may be nil)
-// have the same two or more classes, equal to want if that is not empty.
-func checkClasses(path string, train, val *part, want []string) error {
-	if len(want) > 0 {
-		if err := train.match(want, path, "the classes asked for"); err != nil {
-			return err
-		}
-	}
-	if len(train.classes) < 2 {
-		return fmt.Errorf("images: %s: %w: only %q; a classifier needs two or more class folders", path, ErrClasses, train.classes[0])
-	}
-	if val != nil {
-		return val.match(train.classes, "the validation set", "the training set")
-	}
-	return nil
-}
-
-// match puts the part's classes in the order of want. A part that only numbers its
-// classes gets the names. Otherwise the error lists the classes that differ.
-func (p *part) match(want []string, own, other string) error {
-	if !p.named && len(p.classes) == len(want) {
-		p.classes = want
-		return nil
-	}
-	var only []string
-	for _, side := range []struct {
-		name         string
-		has, without []string
-	}{{own, p.classes, want}, {other, want, p.classes}} {
-		var extra []string
-		for _, c := range side.has {
-			if !slices.Contains(side.without, c) {
-				extra = append(extra, fmt.Sprintf("%q", c))
-			}
-		}
-		if n := len(extra); n > 5 {
-			extra = append(extra[:5], fmt.Sprintf("and %d more", n-5))
-		}
-		if len(extra) > 0 {
-			only = append(only, fmt.Sprintf("only %s has %s", side.name, strings.Join(extra, ", ")))
-		}
-	}
-	if len(only) == 0 {
-		for i := range p.samples {
-			p.samples[i].label = int32(slices.Index(want, p.classes[p.samples[i].label]))
-		}
-		p.classes = want
-		return nil
-	}
-	return fmt.Errorf("images: %w: the classes of %s differ from %s: %s; make the class folders the same", ErrClasses, own, other, strings.Join(only, "; "))
-}
-
-// subset keeps n samples, the same number of each class.
-func (p *part) subset(n int, seed uint64) error {
-	classes := len(p.classes)
-	if n < classes {
-		return fmt.Errorf("images: a balanced subset of %d images of %d classes would leave classes without any; ask for more", n, classes)
-	}
-	var err error
-	chosen, _ := choose(p.samples, classes, seed, forSubset, func(class, have int) int {
-		want := n / classes
-		if class < n%classes {
-			want++
-		}
-		if have < want && err == nil {
-			err = fmt.Errorf("images: class %q has %d training images, but a balanced subset of %d needs %d of it; ask for fewer", p.classes[class], have, n, want)
-		}
-		return min(want, have)
-	})
-	if err != nil {
-		return err
-	}
-	p.samples = chosen
-	return nil
 }

@@ -38,7 +38,7 @@ func TestColourModels(t *testing.T) {
 		"cmyk":        {fill(image.NewCMYK(rect), color.CMYK{255, 0, 51, 0}), [3]uint8{0, 255, 204}},
 	} {
 		planes := make([]uint8, 12)
-		square(c.m, 2, planes)
+		square(c.m, 1, 2, planes)
 		for i := range 4 {
 			if got := pixel(planes, 2, i%2, i/2); got != c.want {
 				t.Errorf("%s: pixel %d is %v, want %v", name, i, got, c.want)
@@ -86,7 +86,7 @@ func TestFormats(t *testing.T) {
 		"extended webp": {extended, [3]uint8{200, 30, 60}},
 	} {
 		p := file1(t, "a.file", c.b) // the bytes tell the format
-		planes, err := ReadFile(p, 16, 0)
+		planes, err := ReadFile(p, 16, 0, LatestReading)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -111,7 +111,7 @@ func TestForeignFiles(t *testing.T) {
 		"transparent.webp": {white, {200, 30, 60}},
 		"grey-alpha.png":   {{172, 172, 172}, {172, 172, 172}},
 	} {
-		planes, err := ReadFile(filepath.Join("testdata", name), 16, 0)
+		planes, err := ReadFile(filepath.Join("testdata", name), 16, 0, LatestReading)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -143,7 +143,7 @@ func TestHostileWebP(t *testing.T) {
 		"long chunk":   {append(riff(canvas(16, 16, 0)), "ABCD\xff\xff\xff\xff"...), ErrCorrupt},
 		"cut":          {frame[:20], ErrCorrupt},
 	} {
-		if err := decode(c.b, 4, make([]uint8, 48)); !errors.Is(err, c.is) {
+		if _, err := decode(c.b, 4, make([]uint8, 48), LatestReading); !errors.Is(err, c.is) {
 			t.Errorf("%s: error %v, want %v", name, err, c.is)
 		}
 	}
@@ -154,7 +154,7 @@ func TestScaling(t *testing.T) {
 	// Of the size wanted: untouched.
 	m := pattern(6, 6, 3)
 	planes := make([]uint8, 3*36)
-	square(m, 6, planes)
+	square(m, 1, 6, planes)
 	for i := range 36 {
 		if c := m.RGBAAt(i%6, i/6); pixel(planes, 6, i%6, i/6) != [3]uint8{c.R, c.G, c.B} {
 			t.Fatalf("pixel %d changed", i)
@@ -171,7 +171,7 @@ func TestScaling(t *testing.T) {
 			m.SetRGBA(x, y, color.RGBA{uint8(10 * max(x*btoi(wide), y*btoi(!wide))), 0, 0, 255})
 		}
 		planes := make([]uint8, 12)
-		square(m, 2, planes)
+		square(m, 1, 2, planes)
 		got := []uint8{planes[0], planes[1], planes[2], planes[3]}
 		want := []uint8{20, 30, 20, 30}
 		if !wide {
@@ -186,24 +186,17 @@ func TestScaling(t *testing.T) {
 	record := bytes.Repeat([]byte{83}, cifar10Bytes)
 	for _, size := range []int{1, 7, 45} {
 		planes := make([]uint8, 3*size*size)
-		decodeRecord(record, size, planes)
+		decodeRecord(record, image.Point{}, size, planes)
 		if slices.Min(planes) != 83 || slices.Max(planes) != 83 {
 			t.Errorf("size %d: values %d..%d of a constant image of 83", size, slices.Min(planes), slices.Max(planes))
 		}
 	}
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func TestFind(t *testing.T) {
 	t.Parallel()
 	dir := folder(t, map[string][]byte{"b/2.JPG": nil, "a.png": nil, "b/1.webp": nil, "notes.txt": nil, ".git/x.png": nil})
-	found, err := Find(dir)
+	found, _, err := Find(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,13 +206,13 @@ func TestFind(t *testing.T) {
 	if want := []string{"a.png", filepath.Join("b", "1.webp"), filepath.Join("b", "2.JPG")}; !slices.Equal(found, want) {
 		t.Errorf("found %q, want %q", found, want)
 	}
-	if _, err := Find(t.TempDir()); !errors.Is(err, ErrNoImages) {
+	if _, _, err := Find(t.TempDir()); !errors.Is(err, ErrNoImages) {
 		t.Errorf("an empty folder: %v", err)
 	}
-	if _, err := Find(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := Find(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("an absent path: %v", err)
 	}
-	if _, err := ReadFile(dir, 4, 0); !errors.Is(err, ErrNoImages) {
+	if _, err := ReadFile(dir, 4, 0, LatestReading); !errors.Is(err, ErrNoImages) {
 		t.Errorf("a folder read as an image: %v", err)
 	}
 }
@@ -233,7 +226,7 @@ func TestReadFileCrops(t *testing.T) {
 	}
 	p := file1(t, "a.png", pngOf(t, m))
 	read := func(size int, crop float64) []uint8 {
-		planes, err := ReadFile(p, size, crop)
+		planes, err := ReadFile(p, size, crop, LatestReading)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -248,7 +241,7 @@ func TestReadFileCrops(t *testing.T) {
 			}
 		}
 	}
-	if _, err := ReadFile(p, 10, 1e-9); err == nil || !strings.Contains(err.Error(), "give a larger crop") {
+	if _, err := ReadFile(p, 10, 1e-9, LatestReading); err == nil || !strings.Contains(err.Error(), "give a larger crop") {
 		t.Errorf("a speck: %v", err)
 	}
 }

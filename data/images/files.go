@@ -1,14 +1,11 @@
 package images
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -18,12 +15,15 @@ import (
 
 // file is one file of a data set: an ordinary one, or a member of an archive.
 type file struct {
-	root   string      // folder or archive
-	name   string      // slash-separated path below it
-	in     io.ReaderAt // the archive; nil: an ordinary file
-	offset int64       // of the file in the archive
-	size   int64
-	record int64 // bytes of a CIFAR record; 0: the file is one image
+	root    string                        // folder or archive
+	name    string                        // slash-separated path below it
+	in      io.ReaderAt                   // the archive, or bytes in memory; nil: an ordinary file
+	open    func() (io.ReadCloser, error) // a compressed member of an archive
+	offset  int64                         // of the file in the archive
+	size    int64
+	record  int64       // bytes of a record; 0: the file is one image
+	grey    image.Point // size of the grey images of MNIST's files; zero: records are CIFAR's
+	foreign string      // format of an image that is not read
 }
 
 // where returns the path for errors; for an ordinary file, its own path.
@@ -31,188 +31,140 @@ func (f *file) where() string { return filepath.Join(f.root, filepath.FromSlash(
 
 // read fills dst with the bytes from offset on.
 func (f *file) read(dst []byte, offset int64) error {
-	in := f.in
-	if in == nil {
-		o, err := os.Open(f.where())
-		if err != nil {
-			return fmt.Errorf("images: %w", err)
+	n, err := 0, error(nil)
+	switch {
+	case f.open != nil:
+		n, err = f.inflate(dst, offset)
+	case f.in != nil:
+		n, err = f.in.ReadAt(dst, f.offset+offset)
+	default:
+		o, failed := os.Open(f.where())
+		if failed != nil {
+			return fmt.Errorf("images: %w", failed)
 		}
 		defer o.Close()
-		in = o
+		n, err = o.ReadAt(dst, f.offset+offset)
 	}
-	if n, err := in.ReadAt(dst, f.offset+offset); n < len(dst) {
-		if errors.Is(err, io.EOF) {
+	if n < len(dst) {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("images: %s: %w: it ends before byte %d; its size has changed", f.where(), ErrCorrupt, offset+int64(len(dst)))
+		}
+		if f.open != nil {
+			return fmt.Errorf("images: %s: %w: %v", f.where(), ErrCorrupt, err)
 		}
 		return fmt.Errorf("images: read %s: %w", f.where(), err)
 	}
 	return nil
 }
 
+// inflate reads a compressed member.
+func (f *file) inflate(dst []byte, offset int64) (int, error) {
+	r, err := f.open()
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	if _, err := io.CopyN(io.Discard, r, offset); err != nil {
+		return 0, err
+	}
+	return io.ReadFull(r, dst)
+}
+
+// head returns the first bytes, at most 16.
+func (f *file) head() []byte {
+	b := make([]byte, min(f.size, 16))
+	if f.read(b, 0) != nil {
+		return nil // whoever reads the file meets the error
+	}
+	return b
+}
+
+// bytes reads the whole file, of at most so many bytes.
+func (f *file) bytes(most int64) ([]byte, error) {
+	if f.size > most {
+		return nil, fmt.Errorf("images: %s: %w: %d bytes; at most %d", f.where(), ErrTooLarge, f.size, most)
+	}
+	b := make([]byte, f.size)
+	return b, f.read(b, 0)
+}
+
 // tree is the list of a folder's or an archive's files that a layout may use.
 type tree struct {
-	path  string
-	files []file // in the order of their names
-	close func() error
+	*ledger
+	path    string
+	reading Reading
+	files   []file            // in the order of their names
+	tables  []file            // that may have labels
+	others  map[string]string // the first file of each folder that is no image
+	storage string            // the first file in a format that is not read, and the format
+	kind    string
+	close   func() error
 }
 
-// File names with a meaning.
-const (
-	cifar10Names  = "batches.meta.txt"
-	cifar100Names = "fine_label_names.txt"
-)
-
-var (
-	imageEndings   = []string{".png", ".jpg", ".jpeg", ".webp"}
-	binaryEndings  = []string{".bin"}
-	archiveEndings = []string{".tar", ".tar.gz", ".tgz"} // all but the first are compressed
-)
-
-// ending returns the one of endings that name has, or "".
-func ending(name string, endings []string) string {
-	name = strings.ToLower(name)
-	i := slices.IndexFunc(endings, func(e string) bool { return strings.HasSuffix(name, e) })
-	if i < 0 {
-		return ""
-	}
-	return endings[i]
+func newTree(p string, l *ledger, reading Reading) *tree {
+	return &tree{ledger: l, path: p, reading: reading, others: map[string]string{}}
 }
 
-func isImage(name string) bool  { return ending(name, imageEndings) != "" }
-func isBinary(name string) bool { return ending(name, binaryEndings) != "" }
-
-// useful reports whether a layout uses files with this name.
-func useful(name string) bool {
-	base := path.Base(name)
-	if strings.HasPrefix(base, ".") {
-		return false
+// add takes a file, or counts it as left out.
+func (t *tree) add(f file) {
+	base := path.Base(f.name)
+	t.ledger.files++
+	if !t.reading.latest() {
+		if firstUseful(f.name) {
+			t.files = append(t.files, f)
+		}
+		return
 	}
-	return isImage(base) || isBinary(base) || base == cifar10Names || base == cifar100Names || ending(base, archiveEndings) != ""
+	switch {
+	case litter(f.name):
+		t.leave("files", "hidden, or made by the system", f.where())
+		return
+	case isImage(base), isBinary(base), isNames(base), isIdx(base), isArchive(base):
+		t.files = append(t.files, f)
+		return
+	case isTable(base):
+		t.tables = append(t.tables, f)
+		return
+	}
+	if f.foreign = foreign[strings.ToLower(path.Ext(base))]; f.foreign != "" {
+		t.files = append(t.files, f)
+		return
+	}
+	kind := storageOf(base)
+	if kind == "" && ending(base, otherEndings) == "" {
+		head := f.head()
+		f.foreign = foreignOf(head)
+		if f.foreign != "" || formatOf(head) != noFormat {
+			t.files = append(t.files, f)
+			return
+		}
+		if isPickle(base) && len(head) > 1 && head[0] == 0x80 {
+			kind = "a Python pickle"
+		}
+	}
+	if kind != "" && t.storage == "" {
+		t.storage, t.kind = f.where(), kind
+	}
+	t.other(f)
 }
 
-// hidden reports whether a folder of the path starts with a dot.
-func hidden(name string) bool {
-	return strings.HasPrefix(name, ".") || strings.Contains(name, "/.")
+// other counts a file that is no image.
+func (t *tree) other(f file) {
+	t.leave("files", "that are no images", f.where())
+	if dir := path.Dir(f.name); t.others[dir] == "" {
+		t.others[dir] = f.where()
+	}
 }
 
-// openTree lists the files at a path. A compressed archive is unpacked into at
-// most maxMemory bytes.
-func openTree(ctx context.Context, p string, maxMemory int64, progress func(string, int64, int64)) (*tree, error) {
-	info, err := os.Stat(p)
-	if err != nil {
-		return nil, fmt.Errorf("images: %w", err)
-	}
-	switch e := ending(p, archiveEndings); {
-	case info.IsDir():
-		return openFolder(ctx, p)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("images: %w: %s is no ordinary file or folder", ErrNoImages, p)
-	case e == ".tar":
-		f, err := os.Open(p)
-		if err != nil {
-			return nil, fmt.Errorf("images: %w", err)
-		}
-		t, err := openTar(ctx, p, f, info.Size())
-		if err != nil {
-			f.Close()
-			return nil, err
-		}
-		t.close = f.Close
-		return t, nil
-	case e != "":
-		unpacked, err := unpack(ctx, p, info.Size(), maxMemory, progress)
-		if err != nil {
-			return nil, err
-		}
-		return openTar(ctx, p, bytes.NewReader(unpacked), int64(len(unpacked)))
-	case isBinary(p):
-		return openBinary(p, info.Size()), nil
-	}
-	return nil, fmt.Errorf("images: %w: %s is no folder of images, .bin, .tar, .tar.gz or .tgz", ErrNoImages, p)
+// has reports whether kind holds for the name of some file of t.
+func (t *tree) has(kind func(name string) bool) bool {
+	return slices.ContainsFunc(t.files, func(f file) bool { return kind(f.name) })
 }
 
-// openBinary returns a tree of one CIFAR file and the file of class names in
-// its folder.
-func openBinary(p string, size int64) *tree {
-	root := filepath.Dir(p)
-	t := &tree{path: p, files: []file{{root: root, name: filepath.Base(p), size: size}}}
-	for _, name := range []string{cifar10Names, cifar100Names} {
-		if info, err := os.Stat(filepath.Join(root, name)); err == nil && info.Mode().IsRegular() {
-			t.files = append(t.files, file{root: root, name: name, size: info.Size()})
-		}
-	}
-	return t
-}
-
-func openFolder(ctx context.Context, p string) (*tree, error) {
-	root, err := filepath.EvalSymlinks(p)
-	if err != nil {
-		return nil, fmt.Errorf("images: %w", err)
-	}
-	t := &tree{path: p}
-	err = filepath.WalkDir(root, func(at string, d fs.DirEntry, err error) error {
-		if err != nil || at == root {
-			return err
-		}
-		if d.IsDir() {
-			if strings.HasPrefix(d.Name(), ".") {
-				return fs.SkipDir
-			}
-			return ctx.Err()
-		}
-		if !d.Type().IsRegular() || !useful(d.Name()) {
-			return nil
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(root, at)
-		if err != nil {
-			return err
-		}
-		t.files = append(t.files, file{root: root, name: filepath.ToSlash(rel), size: info.Size()})
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("images: list %s: %w", p, err)
-	}
-	return t.sorted(), nil
-}
-
-// openTar lists an archive of size bytes. Only headers are read; the files stay
-// where they are.
-func openTar(ctx context.Context, p string, in io.ReaderAt, size int64) (*tree, error) {
-	t := &tree{path: p}
-	section := io.NewSectionReader(in, 0, size)
-	archive := tar.NewReader(section)
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		h, err := archive.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("images: %s: %w: after %d usable files: %v; make or download the archive again", p, ErrCorrupt, len(t.files), err)
-		}
-		name := path.Clean(h.Name)
-		if h.Typeflag != tar.TypeReg || !useful(name) || hidden(name) {
-			continue
-		}
-		for key := range h.PAXRecords {
-			if strings.HasPrefix(key, "GNU.sparse.") { // the archive does not have its bytes in one piece
-				return nil, fmt.Errorf("images: %s: %w: %s is a sparse file; make the archive without --sparse", p, ErrCorrupt, name)
-			}
-		}
-		offset, err := section.Seek(0, io.SeekCurrent)
-		if err != nil {
-			return nil, err
-		}
-		t.files = append(t.files, file{root: p, name: name, in: in, offset: offset, size: h.Size})
-	}
-	return t.sorted(), nil
+// image reports whether f is an image, of a format that may not be read.
+func (f *file) image() bool {
+	base := path.Base(f.name)
+	return f.foreign != "" || !isBinary(base) && !isNames(base) && !isIdx(base) && !isArchive(base)
 }
 
 func (t *tree) sorted() *tree {
@@ -220,37 +172,42 @@ func (t *tree) sorted() *tree {
 	return t
 }
 
-// unpack returns the bytes of a gzip file, at most limit.
-func unpack(ctx context.Context, p string, size, limit int64, progress func(string, int64, int64)) ([]byte, error) {
-	f, err := os.Open(p)
+// openTree lists the files at a path. A compressed archive is unpacked into at most maxMemory bytes.
+func openTree(ctx context.Context, p string, l *ledger, o Options, progress func(string, int64, int64)) (*tree, error) {
+	info, err := os.Stat(p)
 	if err != nil {
 		return nil, fmt.Errorf("images: %w", err)
 	}
-	defer f.Close()
-	corrupt := func(err error) error {
-		return fmt.Errorf("images: %s: %w: %v; make or download the archive again", p, ErrCorrupt, err)
+	t := newTree(p, l, o.Reading)
+	one := file{root: filepath.Dir(p), name: filepath.Base(p), size: info.Size()}
+	switch base := one.name; {
+	case info.IsDir():
+		return t.sorted(), t.openFolder(ctx)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("images: %w: %s is no ordinary file or folder", ErrNoImages, p)
+	case isArchive(base):
+		return t, t.openArchive(ctx, info.Size(), o.MaxMemory, progress)
+	case isBinary(base):
+		t.openBeside(one, cifar10Names, cifar100Names)
+		return t, nil
+	case storageOf(base) != "":
+		return nil, storageError(p, storageOf(base))
+	case isPickle(base) && len(one.head()) > 1 && one.head()[0] == 0x80:
+		return nil, storageError(p, "")
+	case isImage(base):
+		return nil, fmt.Errorf("images: %w: %s is one image; give the folder that holds the class folders", ErrNoImages, p)
 	}
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, corrupt(err)
-	}
-	var all bytes.Buffer
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		n, err := io.CopyN(&all, z, 4<<20)
-		if int64(all.Len()) > limit {
-			return nil, fmt.Errorf("images: %s: %w: it unpacks to more than %d bytes of memory; unpack it on disk, or allow more memory", p, ErrTooLarge, limit)
-		}
-		if done, err := f.Seek(0, io.SeekCurrent); err == nil && progress != nil {
-			progress("unpacking", done, size)
-		}
-		if err == io.EOF {
-			return all.Bytes(), nil
-		}
-		if err != nil || n == 0 {
-			return nil, corrupt(err)
+	return nil, fmt.Errorf("images: %w: %s is no folder of images, .bin, .zip, .tar, .tar.gz or .tgz", ErrNoImages, p)
+}
+
+// openBeside takes one file, and those with the given names in its folder.
+func (t *tree) openBeside(one file, names ...string) {
+	t.files = append(t.files, one)
+	t.ledger.files++
+	for _, name := range names {
+		if info, err := os.Stat(filepath.Join(one.root, name)); err == nil && info.Mode().IsRegular() {
+			t.files = append(t.files, file{root: one.root, name: name, size: info.Size()})
+			t.ledger.files++
 		}
 	}
 }

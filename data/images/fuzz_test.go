@@ -30,16 +30,18 @@ func FuzzDecode(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, w, h, err := inspect(b); err == nil && w*h > 1<<20 {
-			t.Skip("slow")
+		for _, r := range []Reading{FirstReading, LatestReading} {
+			if _, w, h, err := inspect(b, r); err == nil && w*h > 1<<20 {
+				t.Skip("slow")
+			}
+			_, _ = decode(b, 8, make([]byte, 3*64), r)
 		}
-		_ = decode(b, 8, make([]byte, 3*64))
 	})
 }
 
 // fuzzed opens a tree in memory and reads its first set.
 func fuzzed(t *testing.T, files *tree) {
-	train, val, err := files.sets()
+	train, val, err := files.sets(1 << 20)
 	if err != nil || checkClasses("path", train, val, nil) != nil {
 		return
 	}
@@ -62,8 +64,8 @@ func FuzzTar(f *testing.F) {
 	f.Add(tarOf(f, map[string][]byte{"train/a/a.png": nil, "test/b/a.png": nil}))
 	f.Add(tarOf(f, map[string][]byte{"test.bin": cifarRecords(false, 1)}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		files, err := openTar(context.Background(), "a.tar", bytes.NewReader(b), int64(len(b)))
-		if err == nil {
+		files := newTree("a.tar", &ledger{}, LatestReading)
+		if files.openTar(context.Background(), bytes.NewReader(b), int64(len(b))) == nil {
 			fuzzed(t, files)
 		}
 	})
@@ -75,7 +77,8 @@ func FuzzCIFAR(f *testing.F) {
 	f.Add(cifarRecords(true, 99), []byte(nil))
 	f.Add(cifarRecords(false, 1), []byte("a\r\nb\n"))
 	f.Fuzz(func(t *testing.T, b, names []byte) {
-		files := &tree{files: []file{{name: "a.bin", in: bytes.NewReader(b), size: int64(len(b))}}}
+		files := newTree("", &ledger{}, LatestReading)
+		files.files = []file{{name: "a.bin", in: bytes.NewReader(b), size: int64(len(b))}}
 		if len(names) > 0 {
 			files.files = append(files.files, file{name: cifar10Names, in: bytes.NewReader(names), size: int64(len(names))})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image"
 	"math"
 	"slices"
 	"sync"
@@ -16,7 +17,7 @@ const maxNamed = 10
 func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progress func(string, int64, int64)) (err error) {
 	l := loader{Options: o, left: o.MaxMemory, progress: progress}
 	if l.Size == 0 {
-		if l.Size, err = firstSize(train.samples, o.OnCorrupt); err != nil {
+		if l.Size, err = firstSize(train.samples, o); err != nil {
 			return err
 		}
 	}
@@ -57,20 +58,22 @@ func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progres
 }
 
 // firstSize returns the shorter side of the first image that can be decoded.
-func firstSize(samples []sample, onCorrupt OnCorrupt) (int, error) {
-	if samples[0].file.record > 0 {
+func firstSize(samples []sample, o Options) (int, error) {
+	if f := samples[0].file; f.grey != (image.Point{}) {
+		return min(f.grey.X, f.grey.Y), nil
+	} else if f.record > 0 {
 		return cifarSize, nil
 	}
 	for _, s := range samples {
-		b, err := s.bytes()
+		b, err := s.file.bytes(maxFileBytes)
 		if err != nil {
 			return 0, err
 		}
-		_, w, h, err := inspect(b)
+		_, w, h, err := inspect(b, o.Reading)
 		if err == nil {
 			return min(w, h, maxSize), nil
 		}
-		if onCorrupt != Skip {
+		if o.OnCorrupt != Skip {
 			return 0, fmt.Errorf("images: %s: %w", s.file.where(), err)
 		}
 	}
@@ -139,7 +142,8 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 		mu   sync.Mutex
 		bad  []failure
 		size = 3 * l.Size * l.Size
-		set  = &Set{classes: p.classes, samples: p.samples, size: l.Size, threads: l.Threads}
+		set  = &Set{classes: p.classes, samples: p.samples, size: l.Size, threads: l.Threads, reading: l.Reading, facts: make([]facts, len(p.samples))}
+		hash = make([]digest, len(p.samples))
 	)
 	l.sums = sums{}
 	if bytes := int64(len(p.samples)) * int64(size); bytes <= min(l.left, math.MaxInt) {
@@ -156,7 +160,8 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 			if set.pixels != nil {
 				planes = set.pixels[i*size : (i+1)*size]
 			}
-			err := p.samples[i].decode(l.Size, planes)
+			var err error
+			set.facts[i], err = p.samples[i].decode(l.Size, planes, l.Reading, &hash[i])
 			var own sums
 			switch damaged := errors.Is(err, ErrCorrupt) || errors.Is(err, ErrTooLarge); {
 			case err == nil:
@@ -178,30 +183,43 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 			return nil
 		}
 	})
-	if err != nil || len(bad) == 0 {
-		return set, err
+	if err != nil {
+		return nil, err
+	}
+	if len(bad) == 0 {
+		set.print = fingerprint(set.classes, set.samples, hash)
+		return set, nil
 	}
 	slices.SortFunc(bad, func(a, b failure) int { return a.at - b.at })
 	if len(bad) == len(p.samples) {
 		return nil, fmt.Errorf("images: none of %d images can be decoded: %w", len(bad), bad[0].err)
 	}
 	// Close the gaps.
-	n := bad[0].at
+	n, lost := bad[0].at, map[int32]bool{} // classes of the images that are left out
 	for i := n; i < len(set.samples); i++ {
 		if len(bad) > 0 && bad[0].at == i {
 			if l.skipped++; len(l.named) < maxNamed {
 				l.named = append(l.named, bad[0].err.Error())
 			}
+			lost[set.samples[i].label] = true
 			bad = bad[1:]
 			continue
 		}
-		set.samples[n] = set.samples[i]
+		set.samples[n], set.facts[n], hash[n] = set.samples[i], set.facts[i], hash[i]
 		if set.pixels != nil {
 			copy(set.pixels[n*size:(n+1)*size], set.pixels[i*size:])
 		}
 		n++
 	}
-	set.samples = set.samples[:n]
+	set.samples, set.facts = set.samples[:n], set.facts[:n]
+	set.print = fingerprint(set.classes, set.samples, hash)
+	if l.Reading.latest() {
+		for k := range lost {
+			if !slices.ContainsFunc(set.samples, func(s sample) bool { return s.label == k }) {
+				return nil, fmt.Errorf("images: %w: of class %q no image can be decoded", ErrCorrupt, set.classes[k])
+			}
+		}
+	}
 	if set.pixels != nil {
 		set.pixels = set.pixels[:n*size]
 	}

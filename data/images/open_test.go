@@ -55,7 +55,7 @@ func TestCIFARBinaryIsThePNGs(t *testing.T) {
 		if d.Train.Len() != len(names) || len(d.Train.Classes()) != c.classes || d.Val != nil {
 			t.Fatalf("%s: %d images of %d classes, validation set %v", c.binary, d.Train.Len(), len(d.Train.Classes()), d.Val != nil)
 		}
-		tree, err := openTree(context.Background(), testkit.SharedPath(t, "data", c.archive, "test.tar"), 0, nil)
+		tree, err := openTree(context.Background(), testkit.SharedPath(t, "data", c.archive, "test.tar"), &ledger{}, Options{}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +72,7 @@ func TestCIFARBinaryIsThePNGs(t *testing.T) {
 			}
 			found++
 			planes := make([]uint8, cifarPixels)
-			if err := (sample{file: m}).decode(cifarSize, planes); err != nil {
+			if _, err := (sample{file: m}).decode(cifarSize, planes, LatestReading, nil); err != nil {
 				t.Fatal(err)
 			}
 			if got, _ := d.Train.planes(i, nil); !bytes.Equal(got, planes) {
@@ -241,7 +241,10 @@ func TestOpenErrors(t *testing.T) {
 		"other classes":  {folder(t, ok), Options{Val: folder(t, other)}, ErrClasses, `only the validation set has "dog"; only the training set has "cat"`},
 		"classes wanted": {folder(t, ok), Options{Classes: []string{"ant", "bee"}}, ErrClasses, `"cat"`},
 		"corrupt":        {folder(t, with("bee/b.png", []byte("\x89PNG\r\n\x1a\n?"))), Options{}, ErrCorrupt, "b.png"},
-		"another format": {folder(t, with("bee/b.png", []byte("GIF89a"))), Options{}, ErrCorrupt, "neither PNG"},
+		"another format": {folder(t, with("bee/b.png", []byte("GIF90a"))), Options{}, ErrCorrupt, "neither PNG"},
+		"a web page":     {folder(t, with("bee/b.png", []byte("<!DOCTYPE html>"))), Options{}, ErrCorrupt, "a web page"},
+		"a HEIC":         {folder(t, with("bee/b.jpg", []byte("\x00\x00\x00\x18ftypheic"))), Options{}, ErrCorrupt, "HEIC"},
+		"of Git LFS":     {folder(t, with("bee/b.png", []byte("version https://git-lfs"))), Options{}, ErrCorrupt, "git lfs pull"},
 		"truncated":      {folder(t, with("bee/b.png", ok["bee/aa.png"][:60])), Options{}, ErrCorrupt, "b.png"},
 		"huge":           {folder(t, with("bee/b.png", huge)), Options{}, ErrTooLarge, "16000×16000"},
 		"all corrupt":    {folder(t, map[string][]byte{"a/a.png": nil, "b/b.png": nil}), Options{OnCorrupt: Skip}, ErrCorrupt, "none of 2"},
@@ -260,7 +263,7 @@ func TestOpenErrors(t *testing.T) {
 		"CIFAR names": {folder(t, map[string][]byte{"a.bin": cifarRecords(false, 0), cifar10Names: []byte("a\n")}), Options{}, ErrClasses, "1 names"},
 		"subset":      {folder(t, ok), Options{Samples: 8}, nil, "ask for fewer"},
 		"tiny subset": {folder(t, ok), Options{Samples: 1}, nil, "ask for more"},
-		"fraction":    {folder(t, ok), Options{ValFraction: 0.1}, nil, "validation fraction"},
+		"fraction":    {folder(t, map[string][]byte{"a/a.png": ok["ant/aa.png"], "b/a.png": ok["ant/aa.png"]}), Options{ValFraction: 0.1}, nil, "validation fraction"},
 		"size":        {folder(t, ok), Options{Size: 5000}, nil, "4096"},
 		"policy":      {folder(t, ok), Options{OnCorrupt: "ask"}, nil, "skip"},
 		"deviation":   {folder(t, ok), Options{Norm: Norm{Std: [3]float64{1, 0, 1}}}, nil, "deviation"},

@@ -65,6 +65,9 @@ type Set struct {
 	norm    Norm
 	table   *[3][256]float32 // of norm
 	threads int
+	reading Reading
+	facts   []facts // of each image
+	print   Fingerprint
 }
 
 // sample is one labelled image.
@@ -81,33 +84,30 @@ func (s sample) name() string {
 	return s.file.name
 }
 
-// decode writes the image as planes (3,size,size).
-func (s sample) decode(size int, planes []uint8) error {
+// decode writes the image as planes (3,size,size), and the hash of its file to content, unless that is nil.
+func (s sample) decode(size int, planes []uint8, reading Reading, content *digest) (facts, error) {
 	if s.file.record > 0 {
 		record := make([]byte, s.file.record)
 		if err := s.file.read(record, int64(s.index)*s.file.record); err != nil {
-			return err
+			return facts{}, err
 		}
-		decodeRecord(record, size, planes)
-		return nil
+		if content != nil {
+			*content = digestOf(record)
+		}
+		return decodeRecord(record, s.file.grey, size, planes), nil
 	}
-	b, err := s.bytes()
+	b, err := s.file.bytes(maxFileBytes)
 	if err != nil {
-		return err
+		return facts{}, err
 	}
-	if err := decode(b, size, planes); err != nil {
-		return fmt.Errorf("images: %s: %w", s.file.where(), err)
+	if content != nil {
+		*content = digestOf(b)
 	}
-	return nil
-}
-
-// bytes reads the image's file.
-func (s sample) bytes() ([]byte, error) {
-	if s.file.size > maxFileBytes {
-		return nil, fmt.Errorf("images: %s: %w: %d bytes; at most %d", s.file.where(), ErrTooLarge, s.file.size, maxFileBytes)
+	is, err := decode(b, size, planes, reading)
+	if err != nil {
+		return is, fmt.Errorf("images: %s: %w", s.file.where(), err)
 	}
-	b := make([]byte, s.file.size)
-	return b, s.file.read(b, 0)
+	return is, nil
 }
 
 // Len returns the number of images.
@@ -130,6 +130,43 @@ func (s *Set) Label(i int) int { return int(s.samples[i].label) }
 // "#" and its number: "data_batch_1.bin#12".
 func (s *Set) Name(i int) string { return s.samples[i].name() }
 
+// Stored returns width and height of image i in its file, in pixels.
+func (s *Set) Stored(i int) (width, height int) {
+	return int(s.facts[i].width), int(s.facts[i].height)
+}
+
+// Place returns the path of image i for people, with its folder or archive.
+func (s *Set) Place(i int) string {
+	if at := s.samples[i]; at.file.record > 0 {
+		return fmt.Sprintf("%s#%d", at.file.where(), at.index)
+	}
+	return s.samples[i].file.where()
+}
+
+// Bytes returns the memory that the decoded images take; 0: they are decoded whenever they are read.
+func (s *Set) Bytes() int64 { return int64(len(s.pixels)) }
+
+// Fingerprint tells the set from others.
+func (s *Set) Fingerprint() Fingerprint { return s.print }
+
+// Kinds counts the images that are turned upright by their EXIF orientation, that are the first pictures of animations,
+// and that are transparent, so that they lie on white.
+func (s *Set) Kinds() (turned, animated, transparent int) {
+	for _, f := range s.facts {
+		turned += btoi(f.orientation > 1)
+		animated += btoi(f.animated)
+		transparent += btoi(f.clear)
+	}
+	return turned, animated, transparent
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 // planes returns image i as (3,S,S): a slice of the set's memory, or scratch with
 // the decoded image.
 func (s *Set) planes(i int, scratch []uint8) ([]uint8, error) {
@@ -137,7 +174,8 @@ func (s *Set) planes(i int, scratch []uint8) ([]uint8, error) {
 		n := 3 * s.size * s.size
 		return s.pixels[i*n : (i+1)*n], nil
 	}
-	return scratch, s.samples[i].decode(s.size, scratch)
+	_, err := s.samples[i].decode(s.size, scratch, s.reading, nil)
+	return scratch, err
 }
 
 // Fill writes the images first..first+n-1 without augmentation: normalised pixels

@@ -6,22 +6,22 @@ import (
 	"strings"
 )
 
-// Names of folders that hold a set. If several names for validation exist, the
-// first in this list is taken.
+// Names of folders that hold a set for FirstReading. If several names for validation exist, the first in this list is
+// taken.
 var (
 	trainFolders = []string{"train"}
 	valFolders   = []string{"val", "valid", "validation", "test"}
 )
 
-// classFolders lists the images of t by their folders, as training and
-// validation set. If t holds only one set, val is nil.
-func classFolders(t *tree) (train, val *part, err error) {
+// firstFolders lists the images of t by their folders as FirstReading has it, as training and validation set. If t holds
+// only one set, val is nil.
+func firstFolders(t *tree) (train, val *part, err error) {
 	var files []*file
 	var paths [][]string // their folders and name
 	shallow := 0         // least number of folders above an image
 	for i := range t.files {
 		f := &t.files[i]
-		if !isImage(f.name) {
+		if ending(f.name, firstEndings) == "" {
 			continue
 		}
 		p := strings.Split(f.name, "/")
@@ -69,30 +69,15 @@ func classFolders(t *tree) (train, val *part, err error) {
 	return in(trainFolder), in(valFolder), nil
 }
 
-// newPart makes a part of the images with a class: class(i) is the class of
-// files[i], or "".
-func newPart(files []*file, class func(i int) string) *part {
-	labels := map[string]int32{}
-	p := &part{named: true}
-	for i := range files {
-		if c := class(i); c != "" {
-			if _, ok := labels[c]; !ok {
-				labels[c] = 0
-				p.classes = append(p.classes, c)
-			}
-		}
+// firstArchiveRole is the role of an archive in a folder for FirstReading.
+func firstArchiveRole(name string) role {
+	switch stem := name[:len(name)-len(ending(name, archiveEndings))]; {
+	case slices.Contains(trainFolders, stem):
+		return trainRole
+	case stem == "test":
+		return testRole
+	case slices.Contains(valFolders, stem):
+		return valRole
 	}
-	slices.Sort(p.classes)
-	for i, c := range p.classes {
-		labels[c] = int32(i)
-	}
-	for i, f := range files {
-		if c := class(i); c != "" {
-			p.samples = append(p.samples, sample{f, 0, labels[c]})
-		}
-	}
-	// Files are in the order of whole paths, in which folders "a" and "a-b" may
-	// interleave.
-	slices.SortStableFunc(p.samples, func(a, b sample) int { return int(a.label - b.label) })
-	return p
+	return noRole
 }
