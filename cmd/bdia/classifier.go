@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/bdia-go/bdia"
@@ -19,6 +20,7 @@ type classifier struct {
 	be      backend.Device
 	model   *model.ViT
 	grid    bdia.Grid
+	reading images.Reading
 	buffers eval.Buffers // for the largest batch
 }
 
@@ -34,8 +36,12 @@ func loadClassifier(dir string, batch int, gamma float64, engine backend.Options
 	if err := (images.Norm{Mean: info.Mean, Std: info.Std}).Validate(); err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
+	reading, err := trainimages.ReadingOf(cmp.Or(hub.RunOf(dir), dir))
+	if err != nil {
+		return nil, err
+	}
 	batch = min(batch, trainimages.MostImages(info.Config))
-	c := &classifier{ViTInfo: info, grid: f.Grid, buffers: eval.NewBuffers(info.Config, batch)}
+	c := &classifier{ViTInfo: info, grid: f.Grid, reading: reading, buffers: eval.NewBuffers(info.Config, batch)}
 	m, err := f.ViT(engine, func(m *model.ViT) error { return m.Logits(c.buffers.Logits, c.buffers.Images, c.grid, gamma) })
 	if err != nil {
 		return nil, err

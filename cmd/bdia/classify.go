@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/hub"
 )
 
@@ -36,10 +37,11 @@ func newClassify() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "classify MODEL IMAGE...",
 		Short: "Classify images with a trained model",
-		Long: `Print the most likely classes of images (PNG, JPEG, WebP) with their
-probabilities. MODEL is a run directory, its best/ folder, or any folder of a
-vision transformer in timm's or Hugging Face's layout. An IMAGE may be a folder:
-then all images below it are classified, and the result is CSV.
+		Long: `Print the most likely classes of images (PNG, JPEG, WebP, BMP, GIF, TIFF) with
+their probabilities. MODEL is a run directory, its best/ folder, or any folder of
+a vision transformer in timm's or Hugging Face's layout. An IMAGE may be a
+folder: then all images below it are classified, and the result is CSV.
+Photographs are turned upright by their EXIF orientation.
 
 Images that cannot be read are named and left out; then the exit code is 1.`,
 		Example: `  bdia classify runs/cifar10 cat.png dog.jpg
@@ -67,7 +69,9 @@ func classify(cmd *cobra.Command, dir string, args []string, o classifyOptions) 
 	if _, err := hub.Find(dir); err != nil {
 		return err
 	}
-	paths, folders, err := findImages(args)
+	paths, folders, err := findImages(args, func(o images.LeftOut) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "left out: %d %s %s; the first is %s\n", o.Count, o.What, o.Reason, o.First)
+	})
 	if err != nil {
 		return err
 	}

@@ -10,17 +10,20 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// findImages lists the images that args name. folders reports whether one of
-// them is a folder.
-func findImages(args []string) (paths []string, folders bool, err error) {
+// findImages lists the images that args name. folders reports whether one of them is a folder. leftOut hears of the
+// files that are passed over.
+func findImages(args []string, leftOut func(images.LeftOut)) (paths []string, folders bool, err error) {
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		if err != nil {
 			return nil, false, err
 		}
-		found, err := images.Find(arg)
+		found, others, err := images.Find(arg)
 		if err != nil {
 			return nil, false, err
+		}
+		for _, o := range others {
+			leftOut(o)
 		}
 		folders = folders || info.IsDir()
 		paths = append(paths, found...)
@@ -54,7 +57,7 @@ func (c *classifier) classify(ctx context.Context, paths []string, o classifyOpt
 		if err := ctx.Err(); err != nil {
 			return unreadable, err
 		}
-		planes, err := images.ReadFile(path, c.Config.Image, c.Crop)
+		planes, err := images.ReadFile(path, c.Config.Image, c.Crop, c.reading)
 		if err != nil {
 			unreadable++
 			complain(err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
@@ -45,9 +46,15 @@ func (v imageView) evaluate(ctx context.Context, r *train.Run, o evalOptions, _ 
 // imagesOf opens the images that o asks for: the run's, or others. done lets go
 // of them.
 func (v imageView) imagesOf(ctx context.Context, c *classifier, o evalOptions) (set *images.Set, leftOut int, done func(), err error) {
+	if o.data != "" && o.split != "train" {
+		if set, done := v.movedTo(ctx, o.data); set != nil {
+			leftOut, _ = v.Skipped()
+			return set, leftOut, done, nil
+		}
+	}
 	if o.data != "" {
 		d, err := images.Open(ctx, o.data, images.Options{Size: c.Config.Image, Norm: images.Norm{Mean: c.Mean, Std: c.Std}, Classes: c.Labels, HeldOut: o.split != "train",
-			OnCorrupt: cmp.Or(o.onCorrupt, v.Settings.Images.OnCorrupt), Threads: o.engine.Threads}, nil)
+			OnCorrupt: cmp.Or(o.onCorrupt, v.Settings.Images.OnCorrupt), Reading: c.reading, Threads: o.engine.Threads}, nil)
 		if err != nil {
 			return nil, 0, nil, err
 		}
@@ -69,6 +76,15 @@ func (v imageView) imagesOf(ctx context.Context, c *classifier, o evalOptions) (
 	}
 	leftOut, _ = v.Skipped()
 	return set, leftOut, func() {}, nil
+}
+
+// movedTo opens the held-out images of a run whose folder is gone, if they are at path now; else it returns nil.
+func (v imageView) movedTo(ctx context.Context, path string) (*images.Set, func()) {
+	c := v.Settings.Images
+	if _, err := os.Stat(c.Path); err == nil || c.Test != "" || v.OpenAt(ctx, path, "", true, nil) != nil {
+		return nil, nil
+	}
+	return v.Set(false), func() {}
 }
 
 // maxConfusion is the most classes with a confusion matrix that fits a screen.

@@ -63,6 +63,12 @@ var hints = []func(error) string{
 	}),
 	is(text.ErrNoText, "that is --data"),
 	is(trainimages.ErrNoImages, "that is --data"),
+	as(func(e *trainimages.MovedError) string {
+		if e.Known {
+			return "that is --data"
+		}
+		return ""
+	}),
 	is(trainimages.ErrSamples, "leave out --sample-every"),
 	is(trainpairs.ErrNoPairs, "that is --source and --target, or --data"),
 	as(func(*tune.ColumnsError) string { return "choose them with --prompt-column and --completion-column" }),

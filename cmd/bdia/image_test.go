@@ -98,7 +98,7 @@ func TestTrainImages(t *testing.T) {
 		}
 	}
 	if !strings.Contains(strings.Join(strings.Fields(r.err), " "), "ViT of 4 blocks, width 16, 2 heads, images of 8 pixels in patches of 4, 3 classes") ||
-		!strings.Contains(r.err, "Images: 18 to train on, 18 held out\n") || !strings.Contains(r.err, "accuracy ") {
+		!strings.Contains(r.err, "Train on   18 images\nHeld out   18 images\n") || !strings.Contains(r.err, "accuracy ") {
 		t.Errorf("progress:\n%s", r.err)
 	}
 	here, err := os.Getwd()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // reconfigure gives the run r the settings that o changes.
-func reconfigure(r *train.Run, o overrides) error {
+func reconfigure(ctx context.Context, r *train.Run, o overrides) error {
 	for _, name := range o.names() {
 		if o[name] == autoWord && name != "update" {
 			return cli.Usage(fmt.Errorf("--%s auto is for a run that begins; leave it out, or give a value", name))
@@ -30,6 +31,11 @@ func reconfigure(r *train.Run, o overrides) error {
 	}
 	if n := r.State.Step; n >= t.Common().Schedule.Steps && !r.State.EvalDue {
 		return cli.Usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", r.Dir, n))
+	}
+	if v, ok := viewOf(r.Task).(imageView); ok {
+		if err := v.move(ctx, t); err != nil {
+			return err
+		}
 	}
 	return r.Reconfigure(t)
 }

@@ -93,7 +93,7 @@ func (o *runOptions) resume(cmd *cobra.Command, dir string) error {
 	}
 	defer r.Close()
 	was := r.Common().Schedule
-	if err := reconfigure(r, given(cmd.Flags())); err != nil {
+	if err := reconfigure(cmd.Context(), r, given(cmd.Flags())); err != nil {
 		return err
 	}
 	printStretched(cmd.ErrOrStderr(), r.State.Step, was, r.Common().Schedule)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -64,6 +65,15 @@ func (v imageView) needData() error {
 func (v imageView) paths() []*string {
 	d := &v.Settings.Images
 	return []*string{&d.Path, &d.Test, &d.From}
+}
+
+// move opens the images of a run where its new settings have them, before these are saved.
+func (v imageView) move(ctx context.Context, to train.Task) error {
+	is, at := v.Settings.Images, viewOf(to).(imageView).Settings.Images
+	if is.Path == at.Path && is.Test == at.Test {
+		return nil
+	}
+	return v.OpenAt(ctx, at.Path, at.Test, false, nil)
 }
 
 func (v imageView) model() string {

@@ -117,13 +117,20 @@ type Dataset struct {
 	Corrupt []string
 
 	ledger
-	close []func() error
+	filesUsed, idle int64
+	ownVal          bool
+	close           []func() error
 }
 
 // Files returns how many files were seen. LeftOut counts the things that are not used, or not as they are, by their
 // reasons; images that could not be decoded are in Skipped. Unused are sets beside the two. Notes say how the data set
 // was understood, a sentence each.
+// FilesUsed counts the files with images of the two sets. Idle counts the images that Options.Samples leaves out.
+// OwnVal reports that the data set has a validation set, so that none was drawn from the training images.
 func (d *Dataset) Files() int64       { return d.files }
+func (d *Dataset) FilesUsed() int64   { return d.filesUsed }
+func (d *Dataset) Idle() int64        { return d.idle }
+func (d *Dataset) OwnVal() bool       { return d.ownVal }
 func (d *Dataset) LeftOut() []LeftOut { return slices.Clone(d.leftOut) }
 func (d *Dataset) Unused() []Unused   { return slices.Clone(d.unused) }
 func (d *Dataset) Notes() []string    { return slices.Clone(d.notes) }
@@ -180,7 +187,7 @@ func (d *Dataset) open(ctx context.Context, path string, o Options, progress fun
 	if err := checkClasses(path, train, val, o.Classes); err != nil {
 		return err
 	}
-	if val == nil && o.ValFraction > 0 {
+	if d.ownVal = val != nil; val == nil && o.ValFraction > 0 {
 		val = &part{classes: train.classes}
 		val.samples, train.samples = choose(train.samples, len(train.classes), o.Seed, forSplit, func(_, have int) int {
 			held := int(o.ValFraction*float64(have) + 0.5)
@@ -194,10 +201,11 @@ func (d *Dataset) open(ctx context.Context, path string, o Options, progress fun
 				path, o.ValFraction, len(train.samples)+len(val.samples), len(train.samples), len(val.samples))
 		}
 	}
-	if o.Samples > 0 {
+	if have := len(train.samples); o.Samples > 0 {
 		if err := train.subset(o.Samples, o.Seed); err != nil {
 			return err
 		}
+		d.idle = int64(have - len(train.samples))
 	}
 	return d.load(ctx, train, val, o, progress)
 }

@@ -51,10 +51,24 @@ func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progres
 		}
 	}
 	d.Skipped, d.Corrupt = l.skipped, l.named
+	d.filesUsed = filesOf(d.Train, d.Val)
 	if cached {
 		return d.Close()
 	}
 	return nil
+}
+
+// filesOf counts the files of sets, which may be nil.
+func filesOf(sets ...*Set) (n int64) {
+	for _, s := range sets {
+		var before *file
+		for i := 0; s != nil && i < len(s.samples); i++ {
+			if f := s.samples[i].file; f != before { // the records of a file follow each other
+				n, before = n+1, f
+			}
+		}
+	}
+	return n
 }
 
 // firstSize returns the shorter side of the first image that can be decoded.

@@ -89,6 +89,11 @@ type DataConfig struct {
 	LabelSmoothing float64          `yaml:"label_smoothing"` // share of a target that is spread over all classes
 	Epochs         float64          `yaml:"epochs"`          // length of the run, which sets the schedule's steps; 0: these count
 	From           string           `yaml:"from"`            // model folder with the weights that the run starts with; empty: initial ones
+
+	// A run finds these itself. Runs of the first version have none of them.
+	Reading images.Reading     `yaml:"reading,omitzero"` // version of how the images are read; 0: the first
+	Learned images.Fingerprint `yaml:"learned,omitzero"` // of the training images
+	Held    images.Fingerprint `yaml:"held,omitzero"`    // of the images held out
 }
 
 // Validate returns an error for the first invalid setting.
@@ -105,5 +110,5 @@ func (c DataConfig) Validate() error {
 	case !(c.Epochs >= 0 && c.Epochs <= 1e6):
 		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", c.Epochs)
 	}
-	return nil
+	return c.Reading.Validate()
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/model"
@@ -36,9 +38,32 @@ func (t *Task) open(ctx context.Context, heldOut bool, progress train.Progress) 
 	if c.Path == "" {
 		return fmt.Errorf("train: %w", ErrNoImages)
 	}
+	for _, p := range []string{c.Path, c.Test} {
+		if _, err := os.Stat(p); p != "" && t.reopened && errors.Is(err, fs.ErrNotExist) {
+			return &MovedError{p, c.Learned != (images.Fingerprint{})}
+		}
+	}
 	t.set, err = images.Open(ctx, c.Path, images.Options{Size: t.Settings.ViT.Image, Val: c.Test, ValFraction: c.ValFraction, Samples: c.Subset,
-		Seed: c.SplitSeed, Norm: t.Settings.Pixels, HeldOut: heldOut, Classes: t.classes, OnCorrupt: c.OnCorrupt, Threads: t.Settings.Engine.Threads}, progress)
-	return err
+		Seed: c.SplitSeed, Norm: t.Settings.Pixels, HeldOut: heldOut, Classes: t.classes, OnCorrupt: c.OnCorrupt, Reading: t.reading(),
+		Threads: t.Settings.Engine.Threads}, progress)
+	if err != nil {
+		t.set = nil
+		return err
+	}
+	if err := t.compare(); err != nil {
+		t.set.Close()
+		t.set = nil
+		return err
+	}
+	return nil
+}
+
+// reading is how the images are read: as they were when the run began.
+func (t *Task) reading() images.Reading {
+	if t.reopened && t.Settings.Images.Reading == 0 {
+		return images.FirstReading
+	}
+	return t.Settings.Images.Reading
 }
 
 // Close lets go of the images.

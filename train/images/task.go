@@ -25,9 +25,10 @@ func init() { train.Register(Name, func() train.Task { return New(Default()) }) 
 type Task struct {
 	Settings Config
 
-	classes []string // that must be found; nil: any
-	set     *images.Dataset
-	batches *images.Batches
+	classes  []string // that must be found; nil: any
+	reopened bool     // the settings are a run's, which its images have to fit
+	set      *images.Dataset
+	batches  *images.Batches
 }
 
 // New returns the task of the settings c.
@@ -44,13 +45,17 @@ func (t *Task) Validate() error { return t.Settings.Validate() }
 // Epochs is the length of the run in epochs; 0: it is in steps.
 func (t *Task) Epochs() float64 { return t.Settings.Images.Epochs }
 
-// Fixed is the settings without augmentation, dropout, label smoothing and epochs, which may change.
+// Fixed is the settings without augmentation, dropout, label smoothing and epochs, which may change, and without the
+// place of images that are known by their fingerprint.
 func (t *Task) Fixed() any {
 	c := t.Settings
 	m := &c.ViT
 	m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout, m.StochasticDepth = 0, 0, 0, 0
 	c.Augment = images.Augment{}
 	c.Images.LabelSmoothing, c.Images.Epochs = 0, 0
+	if c.Images.Learned != (images.Fingerprint{}) { // the images tell themselves wherever they are
+		c.Images.Path, c.Images.Test = "", ""
+	}
 	return c
 }
 
@@ -70,6 +75,7 @@ func (t *Task) Prepare(ctx context.Context, _ string, progress train.Progress) e
 	if err := t.Open(ctx, progress); err != nil {
 		return err
 	}
+	t.keep()
 	c.Pixels, c.ViT.Classes = t.set.Train.Norm(), len(t.set.Train.Classes())
 	c.choose(t.set.Train.Len())
 	if err := c.Validate(); err != nil {
@@ -81,6 +87,7 @@ func (t *Task) Prepare(ctx context.Context, _ string, progress train.Progress) e
 
 // Reopen prepares to open the images of the run in dir. Their classes have to be the ones of its model.
 func (t *Task) Reopen(dir string) error {
+	t.reopened = true
 	was, err := convert.ReadViTConfig(dir)
 	if err == nil {
 		t.classes = was.Labels
@@ -113,6 +120,7 @@ func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
 	if n := t.set.Skipped; n > 0 {
 		v.remarks = append(v.remarks, fmt.Sprintf("Images left out, for they cannot be decoded: %d, first %s", n, t.set.Corrupt[0]))
 	}
+	v.remarks = append(v.remarks, t.unchecked()...)
 	if t.Settings.Loop.EvalTrain {
 		v.training = t.set.Train
 	}
