@@ -78,7 +78,7 @@ func (v imageView) imagesOf(ctx context.Context, c *classifier, o evalOptions) (
 	return set, leftOut, func() {}, nil
 }
 
-// movedTo opens the held-out images of a run whose folder is gone, if they are at path now; else it returns nil.
+// movedTo opens the held-out images of a run without its folder, if they are at path now; else it returns nil.
 func (v imageView) movedTo(ctx context.Context, path string) (*images.Set, func()) {
 	c := v.Settings.Images
 	if _, err := os.Stat(c.Path); err == nil || c.Test != "" || v.OpenAt(ctx, path, "", true, nil) != nil {

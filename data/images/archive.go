@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// openArchive lists the archive of the tree, of size bytes. A compressed tar archive is unpacked into at most maxMemory
-// bytes; of others only the headers are read.
+// openArchive lists the archive of the tree, of size bytes. A compressed tar archive is unpacked into at most
+// maxMemory bytes; of others only the headers are read.
 func (t *tree) openArchive(ctx context.Context, size, maxMemory int64, progress func(string, int64, int64)) error {
 	var err error
 	switch e := ending(t.path, archiveEndings); e {
@@ -102,8 +102,8 @@ func (t *tree) openTar(ctx context.Context, in io.ReaderAt, size int64) error {
 	return nil
 }
 
-// member takes a file of an archive. Nothing is unpacked to disk, so a name that leads out of the archive does no harm,
-// but it has no place among the class folders.
+// member takes a file of an archive. Nothing is unpacked to disk, so a name that leads out of the archive does no
+// harm, but it has no place among the class folders.
 func (t *tree) member(f file) {
 	if t.reading.latest() && (strings.HasPrefix(f.name, "/") || strings.HasPrefix(f.name, "../")) {
 		t.ledger.files++
@@ -113,8 +113,8 @@ func (t *tree) member(f file) {
 	t.add(f)
 }
 
-// openZip lists an archive of size bytes. Compressed images are unpacked one by one when they are read; compressed files
-// of many images at once, into memory, of which there are at most maxMemory bytes.
+// openZip lists an archive of size bytes. Compressed images are unpacked one by one when they are read; compressed
+// files of many images at once, into memory, of which there are at most maxMemory bytes.
 func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size, maxMemory int64) error {
 	corrupt := func(err error) error {
 		return fmt.Errorf("images: %s: %w: %v; make or download the archive again", t.path, ErrCorrupt, err)

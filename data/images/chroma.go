@@ -5,9 +5,9 @@ import (
 	"image/draw"
 )
 
-// Colour JPEG and lossy WebP files keep colour at half the resolution of brightness, and the decoders of Go leave it so.
-// The types below make pixels of it by the integer formulas of libjpeg and libwebp, so that models of other programs see
-// the pixels that they were trained on.
+// Colour JPEG and lossy WebP files keep colour at half the resolution of brightness, and the decoders of Go leave it
+// so. The types below make pixels of it by the integer formulas of libjpeg and libwebp, so that models of other
+// programs see the pixels that they were trained on.
 
 // cropper is an image that makes the pixels of a rectangle in its own way.
 type cropper interface {
@@ -52,7 +52,7 @@ func (m jpegColour) crop(r image.Rectangle) *image.RGBA {
 	return out
 }
 
-// upsampler gives rows of Cb and Cr as wide as those of Y, for the columns of a rectangle.
+// upsampler gives rows of Cb and Cr as wide as rows of Y, for the columns of a rectangle.
 type upsampler struct {
 	m              *image.YCbCr
 	from           int // first column
@@ -140,8 +140,8 @@ func (u *upsampler) row(out, plane []uint8, y int) []uint8 {
 	return out
 }
 
-// webpColour is a lossy WebP as libwebp shows it. webp.Decode returns video range (ITU-R BT.601, black is 16) in types
-// that mean JPEG's range (black is 0).
+// webpColour is a lossy WebP as libwebp shows it. webp.Decode returns video range (ITU-R BT.601, black is 16) in
+// types that mean JPEG's range (black is 0).
 type webpColour struct {
 	*image.YCbCr
 	alpha *image.NYCbCrA // nil: opaque
@@ -179,7 +179,8 @@ func (m webpColour) crop(r image.Rectangle) *image.RGBA {
 	return out
 }
 
-// webpRow interpolates a row of colour between its own samples and those of the next row: 9, 3, 3 and 1 sixteenths.
+// webpRow interpolates a row of colour between its own samples and the ones of the next row: 9, 3, 3 and 1
+// sixteenths.
 func webpRow(out, near, far []uint8) {
 	w := len(out)
 	edge := func(i int) uint8 { return uint8((3*int32(near[i]) + int32(far[i]) + 2) >> 2) }

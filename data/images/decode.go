@@ -140,7 +140,8 @@ func turn(m *image.RGBA, orientation int) *image.RGBA {
 	return out
 }
 
-// decodeRecord writes the pixels of a record as planes (3,size,size): of a grey image of the given size, or else CIFAR's.
+// decodeRecord writes the pixels of a record as planes (3,size,size): of a grey image of the given size, or else
+// CIFAR's.
 func decodeRecord(record []byte, grey image.Point, size int, planes []uint8) facts {
 	if grey != (image.Point{}) {
 		square(&image.Gray{Pix: record, Stride: grey.X, Rect: image.Rectangle{Max: grey}}, 1, size, planes)
@@ -162,8 +163,8 @@ func decodeRecord(record []byte, grey image.Point, size int, planes []uint8) fac
 }
 
 // ReadFile decodes the image in a file and scales it to size×size as Open does. With 0 < crop < 1 it scales to side
-// ⌊size/crop⌋ instead and returns the centre, as in timm's transforms for evaluation. It returns planes (3,size,size),
-// red first. An image that cannot be decoded is ErrCorrupt or ErrTooLarge.
+// ⌊size/crop⌋ instead and returns the centre, as in timm's transforms for evaluation. It returns planes
+// (3,size,size), red first. An image that cannot be decoded is ErrCorrupt or ErrTooLarge.
 func ReadFile(path string, size int, crop float64, reading Reading) ([]uint8, error) {
 	if err := cmp.Or(checkSize(size), reading.Validate()); err != nil {
 		return nil, err

@@ -5,9 +5,9 @@ import (
 	"encoding/binary"
 )
 
-// orientation returns the EXIF orientation of an image file, 1 to 8; 1 is as stored. It reads headers only, and whatever
-// is damaged counts as 1. No decoder of the standard library reads the tag, and a library for all of EXIF does far more
-// than one number.
+// orientation returns the EXIF orientation of an image file, 1 to 8; 1 is as stored. It reads headers only, and
+// whatever is damaged counts as 1. No decoder of the standard library reads the tag, and a library for all of EXIF
+// does far more than one number.
 func orientation(f format, b []byte) int {
 	switch f {
 	case jpegFormat:

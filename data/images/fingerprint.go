@@ -8,8 +8,8 @@ import (
 	"path"
 )
 
-// Fingerprint tells one set of images from another: the classes, the names of the files, which may have moved to another
-// folder, and their contents, in order.
+// Fingerprint tells one set of images from another: the classes, the names of the files, which may have moved to
+// another folder, and their contents, in order.
 type Fingerprint struct {
 	Images  int    `yaml:"images"`
 	Names   string `yaml:"names"`   // hash of names and classes

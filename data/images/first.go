@@ -13,8 +13,8 @@ var (
 	valFolders   = []string{"val", "valid", "validation", "test"}
 )
 
-// firstFolders lists the images of t by their folders as FirstReading has it, as training and validation set. If t holds
-// only one set, val is nil.
+// firstFolders lists the images of t by their folders as FirstReading has it, as training and validation set. If t
+// holds only one set, val is nil.
 func firstFolders(t *tree) (train, val *part, err error) {
 	var files []*file
 	var paths [][]string // their folders and name

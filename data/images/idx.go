@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// mnist lists the images of MNIST's files, which have the layout idx: pairs of a file of grey images, named idx3-ubyte,
-// and one of labels, named idx1-ubyte, perhaps compressed by gzip. Either set may be nil.
+// mnist lists the images of MNIST's files, which have the layout idx: pairs of a file of grey images, named
+// idx3-ubyte, and one of labels, named idx1-ubyte, perhaps compressed by gzip. Either set may be nil.
 func (t *tree) mnist(maxMemory int64) (train, test *part, err error) {
 	pixels, labels := map[string]*file{}, map[string]*file{} // by what both names share
 	var keys []string

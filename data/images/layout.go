@@ -47,8 +47,8 @@ type layout struct {
 	swaps  bool       // the folders of sets lay in the class folders
 }
 
-// classFolders lists the images of t by their folders, as training and validation set. If t holds only one set, one of
-// them is nil.
+// classFolders lists the images of t by their folders, as training and validation set. If t holds only one set, one
+// of them is nil.
 func (t *tree) classFolders() (train, val *part, err error) {
 	l := &layout{tree: t}
 	readable := false

@@ -13,7 +13,7 @@ import (
 	"github.com/bdia-go/bdia/train"
 )
 
-// MovedError is the error of a run whose images are not where it expects them.
+// MovedError is the error of a run that does not find its images.
 type MovedError struct {
 	Path  string // as the run has it
 	Known bool   // the run has the fingerprint of its images, so it can be told their new place
