@@ -32,16 +32,15 @@ func (c *Config) choose(n int) {
 	c.Choose(d)
 }
 
-// batchFor returns the batch, if it is open: of n images so many that a pass has some 20 steps, from 16 to 128.
+// batchFor returns the batch, if it is open: of n images so many that a pass has some 40 steps, from 16 to 128.
 func batchFor(batch, n, micro int) int {
 	if batch == 0 {
-		batch = train.FitBatch(min(128, max(16, n/20/8*8)), micro)
+		batch = train.FitBatch(min(128, max(16, n/40/8*8)), micro)
 	}
 	return batch
 }
 
-// passes returns how often a run of open length shows n images: 20 times, more of few images, for some 2000 steps of
-// small batches.
+// passes returns how often a run of open length shows n images: 20 times, and up to 100 if they are few.
 func passes(n int) float64 {
-	return math.Round(min(100, max(20, 1000/math.Sqrt(float64(n)))))
+	return math.Round(min(100, max(20, 2000/math.Sqrt(float64(n)))))
 }

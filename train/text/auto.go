@@ -121,7 +121,7 @@ func (c *Config) choose(tokens int64) {
 	case !tuned:
 		d.LR = train.Readable(min(3e-3, 0.4/float64(c.Model.Width)))
 	default:
-		d.LR, d.Clip = tune.Rate(c.Model.Width, c.Tune.LoRA.Rank > 0), tune.Clip(c.Tune.LoRA.Rank > 0)
+		d.LR, d.Clip = tune.Rate(c.Model.Width, c.Tune.LoRA.Rank > 0, tokens/100), tune.Clip(c.Tune.LoRA.Rank > 0)
 	}
 	c.Choose(d)
 }

@@ -1,0 +1,73 @@
+package text
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia/train"
+)
+
+// TestTokenizerBySize: characters of little text, and of more a BPE with a vocabulary that grows with it.
+func TestTokenizerBySize(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		bytes int64
+		kind  string
+		vocab int
+	}{{100, "char", 0}, {199_999, "char", 0}, {200_000, "bpe", 512}, {1_115_394, "bpe", 2048}, {4_000_000, "bpe", 4096}, {1 << 40, "bpe", 16384}} {
+		d := Default().Data
+		d.chooseTokenizer(c.bytes)
+		if d.Tokenizer != c.kind || d.BPEVocab != c.vocab {
+			t.Errorf("%d bytes: %s of %d, want %s of %d", c.bytes, d.Tokenizer, d.BPEVocab, c.kind, c.vocab)
+		}
+	}
+	d := DataConfig{Tokenizer: "bpe", BPEVocab: 300}
+	d.chooseTokenizer(1 << 30)
+	if d.BPEVocab != 300 {
+		t.Errorf("a vocabulary of 300 became %d", d.BPEVocab)
+	}
+}
+
+// TestChosen: every length of text gets a run that has enough steps to learn, in bounded work, and what is set stays.
+func TestChosen(t *testing.T) {
+	t.Parallel()
+	for _, tokens := range []int64{300, 10_000, 70_000, 400_000, 5_000_000, 1 << 32} {
+		c := Default()
+		c.Model.Vocab = 1024
+		c.choose(tokens)
+		c.Data.closeTokenizer("char", 0)
+		if err := train.Settled(New(c)); err != nil {
+			t.Errorf("%d tokens: %v", tokens, err)
+		}
+		if err := c.Validate(); err != nil {
+			t.Errorf("%d tokens: %v", tokens, err)
+		}
+		s, l := c.Schedule, c.Loop
+		if s.Steps < 150 || s.Warmup*10 > s.Steps || s.Warmup < 1 || l.EvalEvery*30 < s.Steps || l.EvalEvery*10 > s.Steps {
+			t.Errorf("%d tokens: %+v, evaluations every %d", tokens, s, l.EvalEvery)
+		}
+		if done := parameters(c.Model) * float64(s.Steps*l.Batch*c.Model.Context); done > 1.5*work {
+			t.Errorf("%d tokens: work of %.3g", tokens, done)
+		}
+	}
+	c := Default()
+	c.Model.Vocab, c.Model.Layers, c.Model.Width = 100, 3, 40
+	c.Schedule.LR, c.Schedule.Steps, c.Loop.Batch, c.Loop.Patience = 0.01, 77, 5, 0
+	was := c
+	c.choose(100_000)
+	if c.Model.Layers != 3 || c.Model.Width != 40 || c.Model.Width%c.Model.Heads != 0 || c.Data.Epochs != 0 ||
+		c.Schedule.LR != was.Schedule.LR || c.Schedule.Steps != 77 || c.Loop.Batch != 5 || c.Loop.Patience != 0 {
+		t.Errorf("%+v became %+v", was, c)
+	}
+	c = Default()
+	c.Data.Epochs = 2
+	c.choose(100_000)
+	if step := c.Loop.Batch * c.Model.Context; c.Schedule.Steps != (200_000+step-1)/step {
+		t.Errorf("2 epochs of 100,000 tokens are %d steps of %d", c.Schedule.Steps, step)
+	}
+	c = Default()
+	c.Loop.MicroBatch = 3
+	c.choose(100_000)
+	if c.Loop.Batch%3 != 0 {
+		t.Errorf("a batch of %d in micro-batches of 3", c.Loop.Batch)
+	}
+}
