@@ -283,7 +283,6 @@ func TestFinetuneBadInput(t *testing.T) {
 		{[]string{"finetune", "--from", baseModel(t), "--data", table(t, 9), "--completion-column", "nope"}, cli.ExitFailure, "no column"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--header"}, cli.ExitUsage, "is for pairs"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--on-bad", "fatal"}, cli.ExitUsage, "is for pairs"},
-		{finetune(t, "", "--batch", "4"), cli.ExitUsage, "--batch-tokens"},
 		{finetune(t, "", "--lora-alpha", "4"), cli.ExitUsage, "--lora-rank"},
 		{finetune(t, "", "--lora-rank", "2", "--freeze", "4"), cli.ExitUsage, "leave some for adapters"},
 		{finetune(t, "", "--separator", "\xff"), cli.ExitUsage, "UTF-8"},

@@ -65,14 +65,9 @@ func scheduleFlags(f *pflag.FlagSet, c *train.Common) {
 	stateFlag(f, o)
 }
 
-// batchFlag is the size of a batch.
+// batchFlag is the size of a batch. Of pairs it is a limit beside --batch-tokens.
 func batchFlag(f *pflag.FlagSet, l *train.LoopConfig) {
 	openInt(f, &l.Batch, 0, "batch", "samples of a step")
-}
-
-// noBatchFlag is --batch of pairs, which have batches of tokens. A number is refused with what to use instead.
-func noBatchFlag(f *pflag.FlagSet, l *train.LoopConfig) {
-	f.IntVar(&l.Batch, "batch", l.Batch, "samples of a step")
 }
 
 // updateFlags say how the batch of a step is cut, and when the weights change.

@@ -26,7 +26,7 @@ func translationGroups(c *pairs.Config) []group {
 		batchTokensFlag(f, d)
 		epochsFlag(f, &d.Epochs, "pairs")
 	}),
-		group{"more of the pairs", true, func(f *pflag.FlagSet) { morePairFlags(f, d); noBatchFlag(f, &c.Loop) }},
+		group{"more of the pairs", true, func(f *pflag.FlagSet) { morePairFlags(f, d); batchFlag(f, &c.Loop) }},
 		group{moreModel, true, func(f *pflag.FlagSet) { moreSeq2SeqFlags(f, m) }})...)
 }
 
@@ -78,5 +78,5 @@ func moreSeq2SeqFlags(f *pflag.FlagSet, m *model.Seq2SeqConfig) {
 // translationSizes are the flags of an encoder-decoder without sentences.
 func translationSizes(c *pairs.Config) []group {
 	return sizeGroups(&c.Common, func(f *pflag.FlagSet) { seq2seqFlags(f, &c.Seq2Seq) },
-		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); noBatchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreSeq2SeqFlags(f, &c.Seq2Seq) })
+		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); batchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreSeq2SeqFlags(f, &c.Seq2Seq) })
 }

@@ -28,7 +28,7 @@ func completionGroups(c *tune.Config) []group {
 		learnGroup(t, &c.Model, &c.Method),
 	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) {
 		batchTokensFlag(f, d)
-		noBatchFlag(f, &c.Loop)
+		batchFlag(f, &c.Loop)
 		epochsFlag(f, &d.Epochs, "data")
 	}),
 		group{"more of the pairs", true, func(f *pflag.FlagSet) {

@@ -58,9 +58,6 @@ var hints = []func(error) string{
 	is(tune.ErrNoGrid, "use --memory recompute --gamma 0 --grid none"),
 	is(tune.ErrUntrained, "that is --from"),
 	is(tune.ErrAveraged, "that is --ema"),
-	as(func(*trainpairs.BatchError) string {
-		return "leave out --batch and --micro-batch, and use --batch-tokens"
-	}),
 	is(text.ErrNoText, "that is --data"),
 	is(trainimages.ErrNoImages, "that is --data"),
 	as(func(e *trainimages.MovedError) string {

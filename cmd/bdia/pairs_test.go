@@ -193,8 +193,7 @@ func TestWrongPairCalls(t *testing.T) {
 		{2, "finetune --from BASE --prompts DIR/train.en --out DIR/out"},
 		{2, "finetune --from BASE --data DIR/train.en --format xml --out DIR/out"},
 		{1, "train --task translation --source DIR/train.en --target DIR/train.fr --batch-tokens 4 --out DIR/out"},
-		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --micro-batch 2"},
-		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --batch 16"},
+		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --batch 16 --micro-batch 3"},
 		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --val-source DIR/test.en"},
 		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --on-long cut"},
 		{2, "train --task translation --source DIR/train.en --target DIR/train.fr --max-ratio 0.5"},
@@ -224,7 +223,7 @@ func TestWrongPairCalls(t *testing.T) {
 		{2, "eval TRAINED --length-penalty 0.6"},
 		{1, "generate TRAINED"},
 		{2, "verify RUN --encoder"},
-		{2, "plan --task translation --micro-batch 2"},
+		{2, "plan --task translation --batch -1"},
 	} {
 		args := strings.Fields(strings.NewReplacer("DIR", dir, "RUN", text, "TRAINED", trained, "BASE", base).Replace(c.args))
 		line := failure(t, c.args, c.code, call(args...), dir, text)

@@ -79,7 +79,16 @@ func (v translationView) model() string {
 }
 
 func (v translationView) batch() string {
-	return fmt.Sprintf("up to %s tokens of both languages", cli.Count(int64(v.Settings.Pairs.BatchTokens)))
+	return pairBatch(v.Settings.Pairs, v.Settings.Loop, " of both languages")
+}
+
+// pairBatch says how large a batch of pairs is at most.
+func pairBatch(d pairs.DataConfig, l train.LoopConfig, of string) string {
+	text := fmt.Sprintf("up to %s tokens%s", cli.Count(int64(d.BatchTokens)), of)
+	if l.Batch > 0 {
+		text += fmt.Sprintf(" and %s pairs", cli.Count(int64(l.Batch)))
+	}
+	return text
 }
 
 func (v translationView) printData(w io.Writer)                      { printPairs(w, &v.Sets) }

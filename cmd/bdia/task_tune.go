@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/spf13/pflag"
@@ -30,7 +29,7 @@ func (v tuneView) flags() []group {
 func (v tuneView) sizes() []group {
 	c := &v.Settings
 	return sizeGroups(&c.Common, func(f *pflag.FlagSet) { gptFlags(f, &c.Model) },
-		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); noBatchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreGPTFlags(f, &c.Model) })
+		func(f *pflag.FlagSet) { batchTokensFlag(f, &c.Pairs); batchFlag(f, &c.Loop) }, func(f *pflag.FlagSet) { moreGPTFlags(f, &c.Model) })
 }
 
 func (v tuneView) expand(o overrides) error {
@@ -64,9 +63,7 @@ func (v tuneView) paths() []*string {
 
 func (v tuneView) model() string { return gptText(v.Settings.Model) }
 
-func (v tuneView) batch() string {
-	return fmt.Sprintf("up to %s tokens", cli.Count(int64(v.Settings.Pairs.BatchTokens)))
-}
+func (v tuneView) batch() string { return pairBatch(v.Settings.Pairs, v.Settings.Loop, "") }
 
 func (v tuneView) printData(w io.Writer)                      { printPairs(w, &v.Sets) }
 func (v tuneView) printScores(w io.Writer, sum train.Summary) { printLosses(w, sum) }

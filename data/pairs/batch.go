@@ -80,7 +80,8 @@ func (b *Batch) resize(s Shape) {
 // order[ends[k-1]:ends[k]].
 type layout struct {
 	set     *Set
-	budget  int
+	budget  int // tokens of a batch at most
+	most    int // pairs of a batch at most
 	special Special
 	keys    []uint64 // sort keys of the pairs
 	order   []int32
@@ -98,7 +99,7 @@ func newLayout(set *Set, budget int, special Special) (*layout, error) {
 		return nil, fmt.Errorf("pairs: a batch of %d tokens; give 1 to %d", budget, math.MaxInt32)
 	}
 	n := set.Len()
-	l := &layout{set: set, budget: budget, special: special,
+	l := &layout{set: set, budget: budget, most: n, special: special,
 		keys: make([]uint64, n), order: make([]int32, n), ends: make([]int32, 0, n)}
 	for i := range n {
 		if s, t := l.positions(int32(i)); s+t > budget {
@@ -137,13 +138,13 @@ func (l *layout) sort(from, to int) {
 	}
 }
 
-// cut splits the pairs order[from:to] into batches, each as large as the budget
-// allows.
+// cut splits the pairs order[from:to] into batches, each as large as the limits
+// allow.
 func (l *layout) cut(from, to int) {
 	n, wideS, wideT := 0, 0, 0
 	for j := from; j < to; j++ {
 		s, t := l.positions(l.order[j])
-		if int64(n+1)*int64(max(wideS, s)+max(wideT, t)) > int64(l.budget) {
+		if n == l.most || int64(n+1)*int64(max(wideS, s)+max(wideT, t)) > int64(l.budget) {
 			l.ends = append(l.ends, int32(j))
 			n, wideS, wideT = 0, 0, 0
 		}

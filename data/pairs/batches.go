@@ -26,6 +26,7 @@ const DefaultWindow = 8192
 // BatchOptions describe the training batches of a run.
 type BatchOptions struct {
 	Tokens  int     // limit of a batch: pairs times the padded lengths of both sides, Begin and End included
+	Pairs   int     // limit of a batch in pairs; 0: none
 	Window  int     // pairs sorted together; more pad less and mix less; 0: DefaultWindow
 	Seed    uint64  // of the order
 	Special Special // ids added to the tokens of sentences
@@ -35,6 +36,9 @@ type BatchOptions struct {
 func (o BatchOptions) Validate() error {
 	if o.Tokens < 1 || o.Tokens > math.MaxInt32 {
 		return fmt.Errorf("pairs: a batch of %d tokens; give 1 to %d", o.Tokens, math.MaxInt32)
+	}
+	if o.Pairs < 0 {
+		return fmt.Errorf("pairs: a batch of %d pairs; give a positive number, or 0 for as many as its tokens allow", o.Pairs)
 	}
 	if o.Window < 0 {
 		return fmt.Errorf("pairs: a window of %d pairs; give a positive number, or 0 for %d", o.Window, DefaultWindow)
@@ -62,6 +66,9 @@ func NewBatches(set *Set, o BatchOptions) (*Batches, error) {
 		return nil, err
 	}
 	l, err := newLayout(set, o.Tokens, o.Special)
+	if err == nil && o.Pairs > 0 {
+		l.most = o.Pairs
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -382,3 +382,31 @@ func BenchmarkEpoch(b *testing.B) {
 		batches.arrange(1 - max(batches.epoch, 0))
 	}
 }
+
+// TestPairsOfABatch: a limit in pairs cuts batches that the tokens would leave whole, and every pair comes once all the
+// same.
+func TestPairsOfABatch(t *testing.T) {
+	t.Parallel()
+	set := writeSet(t, t.TempDir(), Vocabulary{Size: 50}, Vocabulary{Size: 50}, someIDs(200, 50))
+	b, err := NewBatches(set, BatchOptions{Tokens: 10_000, Pairs: 7, Special: Special{1, 2, 3, 4, 5}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := b.Steps(1); n != 29 {
+		t.Errorf("%d steps, want 29", n)
+	}
+	sum := 0
+	for step := range b.Steps(1) {
+		s, err := b.Shape(step + 1)
+		if err != nil || s.B > 7 {
+			t.Fatalf("step %d: %+v, error %v", step+1, s, err)
+		}
+		sum += s.B
+	}
+	if sum != set.Len() {
+		t.Errorf("%d pairs in an epoch of %d", sum, set.Len())
+	}
+	if _, err := NewBatches(set, BatchOptions{Tokens: 100, Pairs: -1}); err == nil {
+		t.Error("a negative limit is no error")
+	}
+}

@@ -39,7 +39,7 @@ func vocabFor(bytes int64) int {
 type Amount struct {
 	Pairs   int
 	Tokens  int64 // of both sides, ends included
-	Longest int   // tokens of the longest pair
+	Longest int   // positions of the longest pair, with its ends
 }
 
 // Amount returns how much there is to train on. The sets are open.
@@ -49,7 +49,7 @@ func (p *Sets) Amount() (a Amount) {
 	for i := range a.Pairs {
 		n, m := set.Lengths(i)
 		a.Tokens += int64(n + m)
-		a.Longest = max(a.Longest, n+m)
+		a.Longest = max(a.Longest, n+m+2)
 	}
 	return a
 }
@@ -63,8 +63,12 @@ func (a Amount) BatchTokens(most int) int {
 // of so many passes unless epochs or steps are given, and the choice d, of which Settle knows the steps. It evaluates
 // once a pass if that is asked for (0), else some 20 times.
 func (p *Sets) Settle(c *DataConfig, o *train.Common, tokens int, passes float64, d train.Choice) error {
-	train.Fill(&c.BatchTokens, p.Amount().BatchTokens(tokens))
-	b, err := p.Batches(*c, o.Loop.Seed)
+	a := p.Amount()
+	if o.Loop.Batch > 0 { // which is what limits a batch
+		a.Tokens = math.MaxInt64
+	}
+	train.Fill(&c.BatchTokens, a.BatchTokens(tokens))
+	b, err := p.Batches(*c, o.Loop)
 	if err != nil {
 		return err
 	}

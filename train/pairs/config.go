@@ -40,27 +40,8 @@ func Default() Config {
 // Open ones are taken as they are without data.
 func (c Config) Validate() error {
 	c.Assume()
-	return cmp.Or(c.Seq2Seq.Validate(), c.Method.Validate(), WholeBatch(c.Loop), tokenizer.CheckChoice(c.Pairs.Tokenizer, c.Pairs.BPEVocab),
+	return cmp.Or(c.Seq2Seq.Validate(), c.Method.Validate(), tokenizer.CheckChoice(c.Pairs.Tokenizer, c.Pairs.BPEVocab),
 		c.Pairs.Validate(), c.Common.Validate(), c.Fits(c.Seq2Seq.Fits))
-}
-
-// BatchError is the error of a batch with a number of samples: a batch of pairs has as many as its tokens allow.
-type BatchError struct{ Batch, MicroBatch int }
-
-// Error says what to use instead.
-func (e *BatchError) Error() string {
-	return fmt.Sprintf("train: %v: a batch of pairs has as many as its tokens allow, at once", train.ErrCombination)
-}
-
-// Unwrap makes errors.Is(err, train.ErrCombination) true.
-func (e *BatchError) Unwrap() error { return train.ErrCombination }
-
-// WholeBatch refuses batches of a number of samples (BatchError).
-func WholeBatch(l train.LoopConfig) error {
-	if l.Batch != 0 || l.MicroBatch != 0 {
-		return &BatchError{l.Batch, l.MicroBatch}
-	}
-	return nil
 }
 
 // DataConfig says which sentences and translations are learned, and for how long.

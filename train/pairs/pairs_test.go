@@ -54,6 +54,7 @@ func TestPairBits(t *testing.T) {
 				{"store", func(c *Config) { c.Method.Memory = bdia.Store }},
 				{"recompute, threads 2", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Recompute, 2 }},
 				{"update end", func(c *Config) { c.Loop.Update = train.WhenEnd }},
+				{"micro-batches", func(c *Config) { c.Loop.MicroBatch = 2 }},
 			}
 			for _, level := range cpufeat.Supported() {
 				ways = append(ways, variant{level.String(), func(c *Config) { c.Engine.ISA = level.String() }})
@@ -84,6 +85,7 @@ func TestOtherPairBits(t *testing.T) {
 		{"dropout", func(c *Config) { c.Seq2Seq.ResidualDropout = 0 }},
 		{"label smoothing", func(c *Config) { c.Seq2Seq.LabelSmoothing = 0 }},
 		{"batch", func(c *Config) { c.Pairs.BatchTokens = 220 }},
+		{"pairs of a batch", func(c *Config) { c.Loop.Batch = 3 }},
 		{"split", func(c *Config) { c.Pairs.Split.Seed++ }},
 	} {
 		changed := cfg
@@ -283,8 +285,7 @@ func TestBadPairConfigs(t *testing.T) {
 		change func(*Config)
 		say    []string
 	}{
-		"micro-batches":      {func(c *Config) { c.Loop.MicroBatch = 2 }, []string{"its tokens"}},
-		"a batch of pairs":   {func(c *Config) { c.Loop.Batch = 16 }, []string{"its tokens"}},
+		"micro-batches":      {func(c *Config) { c.Loop.Batch, c.Loop.MicroBatch = 8, 3 }, []string{"micro-batches of 3"}},
 		"no tokens":          {func(c *Config) { c.Pairs.BatchTokens = -1 }, []string{"-1 tokens"}},
 		"far too many":       {func(c *Config) { c.Pairs.BatchTokens = 1 << 30 }, []string{"1073741824 tokens"}},
 		"a small vocabulary": {func(c *Config) { c.Pairs.BPEVocab = 100 }, []string{"257"}},

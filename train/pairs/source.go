@@ -84,8 +84,8 @@ func (p *Sets) Example() (source, target []int32, err error) {
 }
 
 // Batch fills dst with the pairs of a step.
-func (p *Sets) Batch(c DataConfig, seed uint64, step int, dst *pairs.Batch) error {
-	b, err := p.Batches(c, seed)
+func (p *Sets) Batch(c DataConfig, l train.LoopConfig, step int, dst *pairs.Batch) error {
+	b, err := p.Batches(c, l)
 	if err != nil {
 		return err
 	}
@@ -117,6 +117,6 @@ func (p *Sets) Evaluated(c DataConfig, training bool) (val, trained *pairs.Seque
 }
 
 // Batches are the batches of steps.
-func (p *Sets) Batches(c DataConfig, seed uint64) (*pairs.Batches, error) {
-	return pairs.NewBatches(p.sets[pairs.Train], pairs.BatchOptions{Tokens: c.BatchTokens, Seed: seed, Special: p.Special})
+func (p *Sets) Batches(c DataConfig, l train.LoopConfig) (*pairs.Batches, error) {
+	return pairs.NewBatches(p.sets[pairs.Train], pairs.BatchOptions{Tokens: c.BatchTokens, Pairs: l.Batch, Seed: l.Seed, Special: p.Special})
 }

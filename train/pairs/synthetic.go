@@ -20,6 +20,7 @@ type Source interface {
 type MadeUp struct {
 	Source, Target Side
 	Tokens         int // of a batch at most
+	Pairs          int // of a batch at most; 0: as many as its tokens allow
 	Seed           uint64
 	Lengths        []int
 }
@@ -44,6 +45,9 @@ func (m MadeUp) Shape(step int) (pairs.Shape, error) {
 	n := m.Lengths[(step-1)%len(m.Lengths)]
 	S, T := min(n, m.Source.Positions), min(n, m.Target.Positions)
 	B := max(1, m.Tokens/(S+T))
+	if m.Pairs > 0 {
+		B = min(B, m.Pairs)
+	}
 	return pairs.Shape{B: B, S: S, T: T, Targets: B * T}, nil
 }
 
@@ -67,7 +71,7 @@ func (m MadeUp) Fill(step, first, n int, dst *pairs.Batch) error {
 // madeUp are samples for the model of c.
 func (c Config) madeUp(lengths func(source, target Side) []int) MadeUp {
 	m := MadeUp{Source: Side{c.Seq2Seq.SourceContext, c.Seq2Seq.SourceVocab}, Target: Side{c.Seq2Seq.TargetContext, c.Seq2Seq.TargetVocab},
-		Tokens: c.Pairs.BatchTokens, Seed: c.Loop.Seed}
+		Tokens: c.Pairs.BatchTokens, Pairs: c.Loop.Batch, Seed: c.Loop.Seed}
 	m.Lengths = lengths(m.Source, m.Target)
 	return m
 }

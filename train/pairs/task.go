@@ -119,7 +119,7 @@ func SpecialTokens(c model.Seq2SeqConfig) pairs.Special {
 
 // StepBatch fills dst with the pairs of a step.
 func (t *Task) StepBatch(step int, dst *pairs.Batch) error {
-	return t.Batch(t.Settings.Pairs, t.Settings.Loop.Seed, step, dst)
+	return t.Batch(t.Settings.Pairs, t.Settings.Loop, step, dst)
 }
 
 // Part returns the batches in which a part is evaluated; nil if it is empty.
@@ -130,7 +130,7 @@ func (t *Task) Part(part pairs.Part) (*pairs.Sequential, error) {
 // Learner allocates the encoder-decoder on be, to learn from the pairs.
 func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
 	c := t.Settings
-	b, err := t.Batches(c.Pairs, c.Loop.Seed)
+	b, err := t.Batches(c.Pairs, c.Loop)
 	if err != nil {
 		return nil, err
 	}

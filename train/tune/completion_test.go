@@ -84,6 +84,7 @@ func TestCompletionBits(t *testing.T) {
 				{"store, threads 3", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Store, 3 }},
 				{"recompute, threads 2", func(c *Config) { c.Method.Memory, c.Engine.Threads = bdia.Recompute, 2 }},
 				{"update end", func(c *Config) { c.Loop.Update = train.WhenEnd }},
+				{"micro-batches", func(c *Config) { c.Loop.MicroBatch = 3 }},
 			}
 			if i == 0 {
 				for _, level := range cpufeat.Supported() {
@@ -119,6 +120,7 @@ func TestOtherCompletionBits(t *testing.T) {
 		variant{"loss on prompts", func(c *Config) { c.Tune.LossOnPrompt = true }},
 		variant{"separator", func(c *Config) { c.Tune.Separator = " => " }},
 		variant{"batch", func(c *Config) { c.Pairs.BatchTokens = 220 }},
+		variant{"pairs of a batch", func(c *Config) { c.Loop.Batch = 3 }},
 		variant{"dropout", func(c *Config) { c.Model.AttentionDropout = 0 }},
 		variant{"frozen blocks", func(c *Config) { c.Tune.Freeze = 1 }}) {
 		cfg := tinyCompletionConfig(t, from)

@@ -121,11 +121,15 @@ func (b completionBatch) shape() pairs.Shape {
 	return pairs.Shape{B: b.Size, T: len(b.Inputs) / b.Size}
 }
 
-func (c *completion) MicroStep(pass backend.Pass, _ int, scale float32, sink bdia.Sink) ([]float32, error) {
+// MicroStep trains on pairs of a step's batch.
+func (c *completion) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := c.prepare(pass.Step); err != nil {
 		return nil, err
 	}
-	return c.GPT.GPT.MicroStep(c.joined.Batch, pass, scale, sink)
+	all := c.joined.Batch
+	T := len(all.Inputs) / all.Size
+	first, last := pass.Sample*T, (pass.Sample+n)*T
+	return c.GPT.GPT.MicroStep(model.Batch{Size: n, Inputs: all.Inputs[first:last], Targets: all.Targets[first:last]}, pass, scale, sink)
 }
 
 // Evaluate measures the ordinary transformer (gamma 0) on the run's grid.

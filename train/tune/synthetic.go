@@ -26,7 +26,7 @@ func (t *Task) synthetic(be backend.Backend, lengths func(source, target trainpa
 	window, vocab := c.Tune.SampleLength(c.Model), c.Model.Vocab
 	T := window/2 + 1
 	m := trainpairs.MadeUp{Source: trainpairs.Side{Positions: window + 2 - T, Vocab: vocab}, Target: trainpairs.Side{Positions: T, Vocab: vocab},
-		Tokens: c.Pairs.BatchTokens, Seed: c.Loop.Seed}
+		Tokens: c.Pairs.BatchTokens, Pairs: c.Loop.Batch, Seed: c.Loop.Seed}
 	m.Lengths = lengths(m.Source, m.Target)
 	c.Schedule.Steps = max(c.Schedule.Steps, len(m.Lengths)) // all of them are planned
 	return newCompletion(be, c, m)

@@ -47,7 +47,7 @@ func Default() Config {
 // Open ones are taken as they are without data.
 func (c Config) Validate() error {
 	c.Assume()
-	return cmp.Or(c.Model.Validate(), c.Method.Validate(), trainpairs.WholeBatch(c.Loop), c.Pairs.Validate(), c.Tune.Validate(c.Model, c.Loop),
+	return cmp.Or(c.Model.Validate(), c.Method.Validate(), c.Pairs.Validate(), c.Tune.Validate(c.Model, c.Loop),
 		c.Common.Validate(), c.Fits(c.Model.Fits))
 }
 
@@ -175,7 +175,7 @@ func (t *Task) Part(part pairs.Part) (*pairs.Sequential, error) {
 // Learner allocates the model on be, to learn from the pairs.
 func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
 	c := t.Settings
-	b, err := t.Batches(c.Pairs, c.Loop.Seed)
+	b, err := t.Batches(c.Pairs, c.Loop)
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +208,7 @@ func (t *Task) Completions(part pairs.Part, most int) (model.Batch, error) {
 func (t *Task) StepBatch(step int) (model.Batch, error) {
 	var b completionBatch
 	two := pairs.NewBatch(pairs.Capacity{})
-	err := t.Batch(t.Settings.Pairs, t.Settings.Loop.Seed, step, two)
+	err := t.Batch(t.Settings.Pairs, t.Settings.Loop, step, two)
 	if err == nil {
 		b.join(two, t.Settings.Tune.LossOnPrompt)
 	}

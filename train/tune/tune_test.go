@@ -101,7 +101,6 @@ func TestBadTuneSettings(t *testing.T) {
 		"adapters beside nothing":     {func(c *Config) { c.Tune.LoRA, c.Tune.Freeze = lora, 4 }, []string{"frozen"}},
 		"adapters wider than layers":  {func(c *Config) { c.Tune.LoRA = lora; c.Tune.LoRA.Rank = 25 }, []string{"rank 25"}},
 		"a separator that is no text": {func(c *Config) { c.Tune.Separator = "\x85" }, []string{"UTF-8"}},
-		"a batch":                     {func(c *Config) { c.Loop.Batch = 4 }, []string{"its tokens"}},
 	} {
 		cfg := tinyCompletionConfig(t, from)
 		tc.change(&cfg)
