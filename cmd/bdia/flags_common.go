@@ -17,7 +17,7 @@ import (
 // Headings of help texts.
 const (
 	modelHeading = "Model and method"
-	trainHeading = "Training"
+	trainHeading = "Training (auto: chosen from the data, docs/defaults.md)"
 	moreModel    = "more of the model"
 	moreTraining = "more of optimiser, batch and processor"
 	moreLoop     = "evaluation, samples, records"

@@ -33,6 +33,7 @@ the learning rate. Its data, its sizes and the kind of its optimiser stay.`,
 		f.Float64("label-smoothing", 0, "`share` of a target spread over all")
 		f.Float64("stochastic-depth", 0, "images: `probability` of dropping a branch")
 	}
+	common[1].heading = "Training" // of a run nothing is auto
 	addGroups(c, common)
 	cli.Group(c, "Run", func(f *pflag.FlagSet) { configFlag(f); o.jsonFlag(f) })
 	addHidden(c)

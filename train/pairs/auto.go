@@ -91,8 +91,13 @@ func (p *Sets) Settle(c *DataConfig, o *train.Common, tokens int, passes float64
 	return nil
 }
 
-// choice is what an encoder-decoder of the width and so many pairs is trained with: passes and the rest.
+// choice is what an encoder-decoder learns so many pairs with, from nothing or from a trained one on: passes and the
+// rest.
 func (c Config) choice(a Amount) (passes float64, d train.Choice) {
+	if c.From.Dir != "" {
+		passes = math.Round(min(20, max(3, 250/math.Sqrt(float64(a.Pairs)))))
+		return passes, train.Choice{LR: train.Readable(min(5e-4, 0.0256/float64(c.Seq2Seq.Width))), Warmup: 0.05, Patience: 5}
+	}
 	passes = math.Round(min(60, max(10, 3000/math.Sqrt(float64(a.Pairs)))))
 	return passes, train.Choice{LR: train.Readable(min(2e-3, 0.256/float64(c.Seq2Seq.Width))), Warmup: 0.1, Patience: 5}
 }

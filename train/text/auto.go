@@ -136,7 +136,7 @@ func batchFor(tokens int64, T int) int {
 func (c *Config) passes(tokens int64) float64 {
 	most, n := 20.0, float64(tokens)
 	if c.Tune.From != "" {
-		most = 5
+		most = tune.Passes(tokens / 100)
 	}
 	step := float64(c.Loop.Batch * c.SampleLength())
 	p := min(most, work/(parameters(c.Model)*n))

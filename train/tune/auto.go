@@ -19,8 +19,14 @@ func Rate(width int, adapters bool, samples int64) float64 {
 	if adapters {
 		return train.Readable(min(1e-2, 1/float64(width)))
 	}
-	few := min(2, max(0.4, math.Sqrt(float64(samples)/500)))
-	return train.Readable(min(3e-3, few*0.128/float64(width)))
+	few := min(2.5, max(0.3, math.Pow(float64(samples)/500, 0.7)))
+	return train.Readable(min(5e-3, few*1e-3*math.Pow(128/float64(width), 1.25)))
+}
+
+// Passes returns how often fine-tuning goes through so many samples: 22 times through 100, 8 times through 2,000, 4
+// times through 20,000, and twice at least.
+func Passes(samples int64) float64 {
+	return math.Round(min(25, max(2, 100/math.Cbrt(float64(samples)))))
 }
 
 // Clip returns the largest norm of gradients, 0 for none. All weights are not clipped: their norm is known after the
@@ -35,6 +41,6 @@ func Clip(adapters bool) float64 {
 // choice is what prompts and completions are learned with: passes and the rest.
 func (c Config) choice(a trainpairs.Amount) (passes float64, d train.Choice) {
 	adapters := c.Tune.LoRA.Rank > 0
-	passes = math.Round(min(30, max(3, 250/math.Sqrt(float64(a.Pairs)))))
+	passes = Passes(int64(a.Pairs))
 	return passes, train.Choice{LR: Rate(c.Model.Width, adapters, int64(a.Pairs)), Warmup: 0.05, Clip: Clip(adapters), Patience: 5}
 }
