@@ -28,6 +28,8 @@ type GGUFOptions struct {
 	Name      string              // of the model, for people
 	Type      gguf.Type           // type of the matrices; vectors and positions are F32
 	Tokenizer tokenizer.Tokenizer // becomes part of the file
+	// ChatTemplate is the template of conversations, in Jinja; empty: the file has none.
+	ChatTemplate string
 }
 
 // WriteGGUF writes a model and its tokenizer as a GGUF file of llama.cpp's
@@ -49,6 +51,9 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	vocabulary, notes, err := ggufVocabulary(o.Tokenizer, m.Config.Vocab)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
+	}
+	if o.ChatTemplate != "" {
+		vocabulary = append(vocabulary, gguf.KV{Key: "tokenizer.chat_template", Value: o.ChatTemplate})
 	}
 	tensors := ggufTensors(m)
 	infos := make([]gguf.Info, len(tensors))

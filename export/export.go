@@ -51,7 +51,10 @@ type Options struct {
 	NoCache bool   // onnx: a language model that takes whole texts, without earlier keys and values
 	Force   bool   // replace an earlier export at Out
 	Name    string // of the model, in formats that have one; empty: the folder's
-	Device  backend.Options
+	Card    *Card  // what the model card says of the run; nil: nothing
+	// Talk says that the run learned conversations: prompts of lines "role: content" (see ChatTemplate).
+	Talk   bool
+	Device backend.Options
 }
 
 var (
@@ -94,14 +97,15 @@ func (o Options) oneFile() bool {
 
 // Report describes the written model and its differences from the original.
 type Report struct {
-	From   string `json:"from"`
-	Format string `json:"format"`
-	Out    string `json:"out"`
-	DType  string `json:"dtype"` // of the weights
-	Bytes  int64  `json:"bytes"`
-	Grid   string `json:"grid"` // of the model's states; "none": no rounding
-	Sample string `json:"sample"`
-	Logits int    `json:"logits"` // number of logits compared
+	From   string   `json:"from"`
+	Format string   `json:"format"`
+	Out    string   `json:"out"`
+	DType  string   `json:"dtype"` // of the weights
+	Bytes  int64    `json:"bytes"`
+	Beside []string `json:"beside,omitempty"` // files beside Out: model card, Modelfile
+	Grid   string   `json:"grid"`             // of the model's states; "none": no rounding
+	Sample string   `json:"sample"`
+	Logits int      `json:"logits"` // number of logits compared
 
 	// Largest differences of a logit between inference on the grid, inference in float32 and
 	// the written model; and the largest magnitude of a logit.
@@ -136,7 +140,7 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 		return nil, err
 	}
 	sources := []string{f.Dir, f.Weights, f.Adapter}
-	if err := o.mayWrite(sources); err != nil {
+	if err := cmp.Or(o.mayWrite(sources), o.mayWriteBeside()); err != nil {
 		return nil, err
 	}
 	parent := filepath.Dir(filepath.Clean(o.Out))
@@ -155,8 +159,16 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 	if err := errors.Join(format.write(j), ctx.Err()); err != nil {
 		return nil, err
 	}
+	j.notePrompt()
+	if !j.oneFile() {
+		if err := os.WriteFile(filepath.Join(j.path, cardFile), []byte(j.card()), 0o666); err != nil {
+			return nil, fmt.Errorf("export: %w", err)
+		}
+	}
 	if j.report.Bytes, err = sizeOf(j.path); err == nil {
-		err = o.place(j.path, temporary, sources)
+		if err = o.place(j.path, temporary, sources); err == nil {
+			err = j.writeBeside()
+		}
 	}
 	return j.report, err
 }

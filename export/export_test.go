@@ -82,8 +82,8 @@ func TestWrite(t *testing.T) {
 		}
 	}
 	left, err := os.ReadDir(out)
-	if err != nil || len(left) != 4 {
-		t.Errorf("%v, %v; want the four exports and nothing temporary", left, err)
+	if err != nil || len(left) != 4+3 {
+		t.Errorf("%v, %v; want the four exports, two cards, a Modelfile and nothing temporary", left, err)
 	}
 }
 

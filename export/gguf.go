@@ -25,7 +25,7 @@ func writeGGUF(j *job) error {
 	}
 	dtype := cmp.Or(j.DType, "f32")
 	err := createFile(filepath.Dir(j.path), filepath.Base(j.path), func(w io.Writer) error {
-		notes, err := convert.WriteGGUF(w, j.device, j.gpt, convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer})
+		notes, err := convert.WriteGGUF(w, j.device, j.gpt, convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer, ChatTemplate: j.template()})
 		j.report.Notes = notes
 		return err
 	})

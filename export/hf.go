@@ -108,7 +108,7 @@ func (j *job) describe(form convert.Form) error {
 	}
 	switch {
 	case f.Tokenizer != nil:
-		return f.Tokenizer.Save(j.path)
+		return j.withTemplate().Save(j.path)
 	case f.Source != nil:
 		return hub.SaveTokenizers(j.path, f.Source, f.Target)
 	}

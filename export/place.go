@@ -18,13 +18,13 @@ import (
 
 // exportFiles are the names of the files that exports write, by folder.
 var exportFiles = map[string][]string{
-	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors"}, tokenizerFiles...),
+	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors", cardFile}, tokenizerFiles...),
 	"onnx":   {"model.onnx", "model.onnx_data", "encoder_model.onnx", "encoder_model.onnx_data", "decoder_model.onnx", "decoder_model.onnx_data"},
 	"source": tokenizerFiles,
 	"target": tokenizerFiles,
 }
 
-var tokenizerFiles = []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt"}
+var tokenizerFiles = []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json", "chat_template.jinja"}
 
 // PlaceError is the error for a path that must not be written to.
 type PlaceError struct {
@@ -86,6 +86,9 @@ func (o Options) mayWrite(sources []string) error {
 			return fmt.Errorf("export: %w", err)
 		}
 		if other != "" {
+			if other == cardFile {
+				return refuse("has %s, which was written or changed by hand; move it away", other)
+			}
 			return refuse("has %s, which no export writes and none replaces; move it away", other)
 		}
 	}
@@ -143,7 +146,7 @@ func notExported(dir string) (other string, err error) {
 		name = filepath.ToSlash(name)
 		_, known := exportFiles[name]
 		if !d.IsDir() {
-			known = d.Type().IsRegular() && slices.Contains(exportFiles[path.Dir(name)], path.Base(name))
+			known = d.Type().IsRegular() && slices.Contains(exportFiles[path.Dir(name)], path.Base(name)) && (name != cardFile || ours(full))
 		}
 		if !known {
 			other = name

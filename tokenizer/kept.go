@@ -22,7 +22,8 @@ const templateFile = "chat_template.jinja"
 
 // ownKeys are the keys of tokenizer_config.json that Save writes by itself, and those that say how a folder was stored.
 var ownKeys = append([]string{"tokenizer_class", "add_prefix_space", "clean_up_tokenization_spaces", "added_tokens_decoder",
-	"name_or_path", "special_tokens_map_file", "tokenizer_file", "vocab_file", "merges_file", "auto_map", "backend", "is_local"}, roleKeys[:]...)
+	"name_or_path", "special_tokens_map_file", "tokenizer_file", "vocab_file", "merges_file", "auto_map", "backend", "is_local",
+	"add_bos_token", "add_eos_token"}, roleKeys[:]...)
 
 // keep notes what the named file says that nothing here understands.
 func (s *settings) keep(name string, text []byte, keys map[string]json.RawMessage) {

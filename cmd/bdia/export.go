@@ -108,6 +108,7 @@ func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Opt
 	if full, err := filepath.Abs(from); err == nil {
 		o.Name = filepath.Base(full)
 	}
+	describeRun(cmd.Context(), f, &o)
 	r, err := export.Write(cmd.Context(), f, sampleFor(cmd.Context(), f), o)
 	if errors.Is(err, export.ErrOptions) || errors.As(err, new(*export.PlaceError)) {
 		return nil, cli.Usage(err)
@@ -123,6 +124,9 @@ func printExport(w io.Writer, r *export.Report) {
 		fmt.Fprintf(w, "  %-25s %.3g\n  %-25s %.3g\n", grid+" - float32", r.GridFloat, grid+" - exported", r.GridFile)
 	}
 	fmt.Fprintf(w, "  %-25s %.3g\n", "float32 - exported", r.FloatFile)
+	for _, path := range r.Beside {
+		fmt.Fprintln(w, "Beside it is", path)
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "Note:", n)
 	}

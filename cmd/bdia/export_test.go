@@ -183,7 +183,7 @@ func TestExportPlace(t *testing.T) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if !slices.Equal(names, []string{"deep", "file", "model", "other", "other.onnx", "out", "thesis"}) {
+	if !slices.Equal(names, []string{"deep", "file", "model", "other", "other.README.md", "other.onnx", "out", "thesis"}) {
 		t.Errorf("the folder has %q", names)
 	}
 	for _, tc := range []struct {

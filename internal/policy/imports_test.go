@@ -67,7 +67,7 @@ var rules = []rule{
 	{"train/tune", ". backend checkpoint convert data/pairs eval generate hub internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},
 	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune verify", ""},
 	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model optim tensor tokenizer train", ""},
-	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/onnxeval internal/rng model", ""},
+	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/onnxeval internal/rng internal/textfile model tokenizer", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }
 
@@ -75,7 +75,7 @@ var rules = []rule{
 var programs = []string{"cmd", "examples", "experiments"}
 
 // testModules may be imported by the tests of every package.
-const testModules = "github.com/google/go-cmp"
+const testModules = "github.com/google/go-cmp github.com/ardanlabs/jinja"
 
 // restricted are packages of the standard library that few may import.
 var restricted = map[string]string{
@@ -134,7 +134,7 @@ func badImports(s *source, rules []rule) (complaints []string) {
 	r := rules[i]
 	foreign := strings.Fields(r.foreign)
 	if s.isTest() {
-		foreign = append(foreign, testModules)
+		foreign = append(foreign, strings.Fields(testModules)...)
 	}
 	for _, p := range s.imports() {
 		first, _, _ := strings.Cut(p, "/")

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/export"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/train"
+)
+
+// describeRun sets what an export of the folder f says of its run: the model card, and whether it learned
+// conversations. What is not known is not said.
+func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
+	if f.Run == "" {
+		return
+	}
+	r, err := train.Open(f.Run)
+	if err != nil {
+		return
+	}
+	defer r.Close()
+	c := r.Task.Common()
+	card := &export.Card{}
+	if s, ok := r.Task.(train.Starter); ok && s.StartsFrom() != "" {
+		card.Base = nameOfModel(s.StartsFrom())
+	}
+	add := func(name, value string) { card.Rows = append(card.Rows, export.Detail{Name: name, Value: value}) }
+	add("Data", strings.Join(dataNames(r.Task), ", "))
+	if t, ok := r.Task.(train.Pictured); ok && r.Task.Open(ctx, nil) == nil {
+		if p, err := t.Picture(4); err == nil {
+			for _, part := range p.Parts {
+				add("Part "+part.Name, fmt.Sprintf("%s samples, %s %s", cli.Count(part.Samples), cli.Count(part.Losses), part.Unit))
+			}
+			o.Talk = f.Separator != nil && areTalks(p.Samples, *f.Separator)
+		}
+	}
+	method := fmt.Sprintf("memory mode %s, gamma %v", c.Method.Memory, c.Method.Gamma)
+	if c.Method.Gamma != 0 && c.Method.Grid != bdia.NoGrid {
+		method = fmt.Sprintf("BDIA, exactly reversible: gamma ±%v, grid 2^-%s, memory mode %s", c.Method.Gamma, c.Method.Grid, c.Method.Memory)
+	}
+	add("Method", method)
+	add("Steps", fmt.Sprintf("%s of %s", cli.Count(int64(r.State.Step)), viewOf(r.Task).batch()))
+	add("Optimiser", fmt.Sprintf("%s, learning rate %g, %s after %d steps of warm-up, weight decay %g", c.Optimizer.Name, c.Schedule.LR, c.Schedule.Kind, c.Schedule.Warmup, c.Optimizer.Decay))
+	add("Seed", fmt.Sprint(c.Loop.Seed))
+	if records, err := readRecords(f.Run); err == nil && records.BestLoss != nil {
+		add("Validation loss", fmt.Sprintf("%.4g at step %d, the best", records.BestLoss, records.BestStep))
+		if records.Accuracy != nil {
+			add("Validation accuracy", fmt.Sprintf("%.4g, the last", records.Accuracy))
+		}
+	}
+	o.Card = card
+}
+
+// nameOfModel is the name of the model in a folder: of best/, the run's.
+func nameOfModel(dir string) string {
+	dir = filepath.Clean(dir)
+	if run := hub.RunOf(dir); run != "" && filepath.Base(dir) == "best" {
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Base(dir)
+}
+
+// dataNames are the names of the files or folders that a task learns from, without their folders.
+func dataNames(t train.Task) (names []string) {
+	view := viewOf(t)
+	from := ""
+	if s, ok := t.(train.Starter); ok {
+		from = s.StartsFrom()
+	}
+	paths := view.paths()
+	if text, ok := view.(textView); ok {
+		paths = []*string{&text.Settings.Data.Path}
+	}
+	for _, path := range paths {
+		if *path != "" && *path != from {
+			names = append(names, filepath.Base(*path))
+		}
+	}
+	return names
+}
+
+// aRole begins a conversation.
+var aRole = regexp.MustCompile(`^[\pL\pN_-]+: `)
+
+// areTalks reports whether samples are conversations, in lines of "role: content".
+func areTalks(samples []train.Sample, separator string) bool {
+	for _, s := range samples {
+		text := ""
+		for _, piece := range s.Pieces {
+			text += piece.Text
+		}
+		if !aRole.MatchString(text) || !strings.Contains("\n"+text, "\nassistant:"+separator) {
+			return false
+		}
+	}
+	return len(samples) > 0
+}
