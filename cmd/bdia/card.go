@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/images"
 )
 
 // describeRun sets what an export of the folder f says of its run: the model card, and whether it learned
@@ -48,10 +50,10 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 	add("Steps", fmt.Sprintf("%s of %s", cli.Count(int64(r.State.Step)), viewOf(r.Task).batch()))
 	add("Optimiser", fmt.Sprintf("%s, learning rate %g, %s after %d steps of warm-up, weight decay %g", c.Optimizer.Name, c.Schedule.LR, c.Schedule.Kind, c.Schedule.Warmup, c.Optimizer.Decay))
 	add("Seed", fmt.Sprint(c.Loop.Seed))
-	if records, err := readRecords(f.Run); err == nil && records.BestLoss != nil {
-		add("Validation loss", fmt.Sprintf("%.4g at step %d, the best", records.BestLoss, records.BestStep))
-		if records.Accuracy != nil {
-			add("Validation accuracy", fmt.Sprintf("%.4g, the last", records.Accuracy))
+	if st := r.State; !math.IsInf(st.BestLoss, 0) {
+		add("Validation loss", fmt.Sprintf("%.4g at step %d, the best", st.BestLoss, st.BestStep))
+		if _, ok := r.Task.(*images.Task); ok {
+			add("Validation accuracy", fmt.Sprintf("%.4g at step %d", st.BestAccuracy, st.BestStep))
 		}
 	}
 	o.Card = card
