@@ -121,6 +121,11 @@ func TestPairInputs(t *testing.T) {
 		{"lines.csv", "prompt,completion\r\n\"one\r\n\r\ntwo\",a\r\n", nil, "\"one\\n\\ntwo\" -> \"a\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
 		{"ragged.csv", "prompt,completion\nq,a,extra\nr\ns,c\n", nil,
 			"\"q\" -> \"a\"\n\"s\" -> \"c\"\n1 with a column missing: line 3: it has 1 of the columns 1 and 2\n1 with more fields than the header: line 2: it has 3 fields, the header 2\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
+		{"spaced.csv", "prompt, completion\n\"q, r\", \"a, b\"\ns, \"t\" u\n", nil,
+			"\"q, r\" -> \"a, b\"\n\"s\" -> \" \\\"t\\\" u\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
+		{"sep.csv", "sep=;\r\nprompt;completion\r\nq;a\r\n", nil, "\"q\" -> \"a\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n# fields are separated as its first line says, by semicolons\n"},
+		{"quoted.tsv", "prompt\tcompletion\n\"say \"\"a\"\"\"\t\"b\"\n", nil, "\"say \\\"a\\\"\" -> \"b\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n# fields are in quotation marks\n"},
+		{"marks.tsv", "\"Go,\" he said.\t\"Va\"\n\"Hi.\"\tx\n", nil, "\"\\\"Go,\\\" he said.\" -> \"\\\"Va\\\"\"\n\"\\\"Hi.\\\"\" -> \"x\"\n# columns 1 and 2, by place\n# the first line is a pair, not a header\n"},
 		// Encodings.
 		{"bom.csv", "\ufeffprompt,completion\r\nq,a\r\n", nil, "\"q\" -> \"a\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
 		{"excel.csv", inUTF16(binary.LittleEndian, "prompt\tcompletion\r\nq é\ta\r\n"), nil, "\"q é\" -> \"a\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n# fields are separated by tabs\n# the file is UTF-16\n"},
@@ -191,7 +196,7 @@ func TestPairInputsRefused(t *testing.T) {
 		{"cp1252.csv", "prompt,completion\ncaf\xe9,a\n", nil, "iconv -f cp1252 -t utf-8"},
 		{"two.json", `{"train": [{"prompt": "q", "completion": "a"}], "test": [{"prompt": "q", "completion": "a"}]}`, nil, `two lists of objects, under "train" and "test": put each in a file of its own`},
 		{"cut.json", `[{"prompt": "q", "completion": "a"}, {"prompt": "r"`, nil, "has no end; is the file whole?"},
-		{"columns.json", `{"prompt": {"0": "q", "1": "r"}, "completion": {"0": "a", "1": "b"}}`, nil, `its "prompt" is an object, not a text`},
+		{"columns.json", `{"prompt": {"0": "q", "1": "r"}, "completion": {"0": "a", "1": "b"}}`, nil, `it has columns, not records`},
 		{"a.jsonl", `{"head": "q", "tail": "a"}`, nil, `it has no "prompt" among ["head" "tail"]`},
 		{"a.parquet", "PAR1\x15\x04", nil, "Parquet"},
 		{"a.xlsx", "PK\x03\x04\x14\x00", nil, "CSV"},
@@ -209,6 +214,23 @@ func TestPairInputsRefused(t *testing.T) {
 				t.Errorf("it says %s", got)
 			}
 		})
+	}
+}
+
+// TestFolderOfPairs: a folder of tables is not text, and its files are named.
+func TestFolderOfPairs(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"train.jsonl", "test.jsonl"} {
+		write(t, dir, name, `{"prompt": "q", "completion": "a"}`)
+	}
+	_, err := overrides{"from": baseModel(t), "data": dir}.tuned()
+	if err == nil || !strings.Contains(err.Error(), `name one to train on, and perhaps one for validation, of "test.jsonl", "train.jsonl"`) {
+		t.Errorf("error %v", err)
+	}
+	write(t, dir, "book.txt", "Some text.\n")
+	if _, err := (overrides{"from": baseModel(t), "data": dir}).tuned(); err != nil {
+		t.Errorf("with a text: %v", err)
 	}
 }
 

@@ -64,6 +64,9 @@ func (f *fields) add(line string) rowState {
 			f.end()
 		case f.state == before && c == '"':
 			f.state = quoted
+		case c == '"' && f.state == unquoted && strings.TrimSpace(f.field.String()) == "" && closes(line[i+1:], f.comma):
+			f.field.Reset() // space before a field in quotation marks
+			f.state = quoted
 		case f.state == after && f.lines > 0:
 			return broken
 		default:
@@ -78,6 +81,45 @@ func (f *fields) add(line string) rowState {
 	}
 	f.end()
 	return complete
+}
+
+// closes reports whether a quoted field that began before rest ends in it, right before a comma or the end.
+func closes(rest string, comma byte) bool {
+	for i := 0; i < len(rest); i++ {
+		if rest[i] != '"' {
+			continue
+		}
+		if i+1 == len(rest) || rest[i+1] == comma {
+			return true
+		}
+		if rest[i+1] != '"' {
+			return false
+		}
+		i++
+	}
+	return false
+}
+
+// quotedTabs reports TSV in which fields are in quotation marks as in CSV: one has doubled marks inside, and none
+// begins with a mark without ending with one.
+func quotedTabs(lines []string) bool {
+	doubled := false
+	for _, line := range lines {
+		for field := range strings.SplitSeq(line, "\t") {
+			if !strings.HasPrefix(field, `"`) {
+				continue
+			}
+			if len(field) < 2 || !strings.HasSuffix(field, `"`) {
+				return false
+			}
+			inside := field[1 : len(field)-1]
+			if strings.Contains(strings.ReplaceAll(inside, `""`, ""), `"`) {
+				return false
+			}
+			doubled = doubled || strings.Contains(inside, `""`)
+		}
+	}
+	return doubled
 }
 
 // delimiters are what may stand between fields, the likeliest first.

@@ -90,6 +90,9 @@ func (j *records) read(text []byte, line int) row {
 	case !f.ok:
 		return missing(Incomplete, "%s", j.lacks(object))
 	}
+	if a, b := object[f.source], object[f.target]; len(a) > 0 && len(b) > 0 && a[0] == '{' && b[0] == '{' {
+		return missing(Incomplete, "it has columns, not records: write a list of objects, as pandas does with to_json(.., orient=\"records\")")
+	}
 	for i, name := range []string{f.source, f.target} {
 		value, ok := object[name]
 		if !ok {

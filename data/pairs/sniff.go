@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -24,11 +25,33 @@ const (
 // lines. A file that is neither, a workbook for example, is an ErrFormat that says how to make it one. It reads
 // ordinary files only; of others, a pipe for example, it looks at the name.
 func Sniff(path string) (Kind, error) {
+	if files, err := os.ReadDir(path); err == nil {
+		return KindText, folderOfPairs(path, files)
+	}
 	format, text, err := sniff(path)
 	if err != nil || text || format == "" {
 		return KindText, err
 	}
 	return KindPairs, nil
+}
+
+// folderOfPairs is the error of a folder in which files of pairs stand, and no text.
+func folderOfPairs(path string, files []os.DirEntry) error {
+	var names []string
+	for _, f := range files {
+		if f.IsDir() || strings.HasPrefix(f.Name(), ".") {
+			continue
+		}
+		format, text, err := sniff(filepath.Join(path, f.Name()))
+		if err != nil || format == "" || text {
+			return nil
+		}
+		names = append(names, f.Name())
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("pairs: %s: %w: it is a folder of them: name one to train on, and perhaps one for validation, of %s", path, ErrFormat, quotedList(names))
 }
 
 // headBytes are read of a file to see what it is.

@@ -45,7 +45,13 @@ func newTable(f Files, format Format, in *input) (*table, error) {
 		return nil, t.err
 	}
 	var notes []string
-	if t.quotes {
+	if !t.quotes && quotedTabs(t.queue) {
+		t.quotes, notes = true, []string{"fields are in quotation marks"}
+	} else if t.quotes && len(t.queue) > 0 && len(t.queue[0]) == 5 && strings.HasPrefix(t.queue[0], "sep=") { // of Excel
+		t.fields.comma = t.queue[0][4]
+		t.queue, t.line = t.queue[1:], 1
+		notes = []string{"fields are separated as its first line says, by " + nameOf(t.fields.comma) + "s"}
+	} else if t.quotes {
 		if t.fields.comma = f.Delimiter.comma(); t.fields.comma == 0 {
 			t.fields.comma = delimiterOf(t.queue)
 			if t.fields.comma != ',' {
