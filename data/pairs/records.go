@@ -74,9 +74,11 @@ func (j *records) read(text []byte, line int) row {
 	if inner, ok := object["translation"]; ok && !f.ok && inner[0] == '{' { // of Hugging Face: {"translation": {"en": .., "fr": ..}}
 		return j.read(inner, line)
 	}
-	for _, key := range append([]string{f.source, f.target, f.more, system, "history"}, talkKeys...) {
-		if half := loneSurrogate(object[key]); half != "" {
-			return missing(NotUTF8, "its %q has %s, half of a character", key, half)
+	if loneSurrogate(text) != "" {
+		for _, key := range append([]string{f.source, f.target, f.more, system, "history"}, talkKeys...) {
+			if half := loneSurrogate(object[key]); half != "" {
+				return missing(NotUTF8, "its %q has %s, half of a character", key, half)
+			}
 		}
 	}
 	if t, bad := j.conversation(object, f); bad != nil {
@@ -324,11 +326,12 @@ func textOf(value json.RawMessage) (text, why string) {
 // there is none. The JSON decoder would silently replace it.
 func loneSurrogate(text []byte) string {
 	for i := 0; i < len(text)-1; i++ {
-		if text[i] != '\\' {
-			continue
+		next := bytes.IndexByte(text[i:], '\\')
+		if next < 0 {
+			break
 		}
-		i++
-		if text[i] != 'u' || i+5 > len(text) {
+		i += next + 1
+		if i+5 > len(text) || text[i] != 'u' {
 			continue
 		}
 		n, err := strconv.ParseUint(string(text[i+1:i+5]), 16, 16)
