@@ -1,0 +1,74 @@
+package main
+
+import (
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// documentedKeys are the keys of a section of docs/json.md. The ones that are only sometimes there are false.
+func documentedKeys(t *testing.T, section string) map[string]bool {
+	t.Helper()
+	_, rest, ok := strings.Cut(string(readFile(t, "../../docs", "json.md")), "\n## "+section+"\n")
+	if !ok {
+		t.Fatalf("docs/json.md has no section %q", section)
+	}
+	text, _, _ := strings.Cut(rest, "\n## ")
+	keys := map[string]bool{}
+	for line := range strings.Lines(text) {
+		cells := strings.Split(line, " | ")
+		if !strings.HasPrefix(line, "| `") || len(cells) < 2 {
+			continue
+		}
+		for _, m := range regexp.MustCompile("`([a-z0-9_]+)`").FindAllStringSubmatch(cells[0], -1) {
+			keys[m[1]] = !strings.HasPrefix(cells[1], "Only ")
+		}
+	}
+	return keys
+}
+
+// checkKeys compares printed keys with the ones of a section.
+func checkKeys(t *testing.T, section string, printed map[string]any) {
+	t.Helper()
+	documented := documentedKeys(t, section)
+	for key := range printed {
+		if _, ok := documented[key]; !ok {
+			t.Errorf("docs/json.md lacks %q of %s", key, section)
+		}
+	}
+	for key, always := range documented {
+		if _, ok := printed[key]; always && !ok {
+			t.Errorf("%s does not print %q, which docs/json.md has", section, key)
+		}
+	}
+}
+
+// TestJSONKeys: docs/json.md has the keys that commands print.
+func TestJSONKeys(t *testing.T) {
+	t.Parallel()
+	dir, run := t.TempDir(), trainedRun(t)
+	data := filepath.Join(scratch, "text.txt")
+	table := write(t, dir, "pairs.csv", questions(60))
+	train := append([]string{"train", "--data", data, "--json", "--steps", "20"}, tiny("--steps", "20")...)
+	summary := object(t, mustCall(t, append(train, "--out", filepath.Join(dir, "run"))...))
+	checkKeys(t, "bdia train", summary)
+	checkKeys(t, "forecast", summary["forecast"].(map[string]any))
+	checkKeys(t, "bdia train --dry-run", object(t, mustCall(t, append(train, "--dry-run")...)))
+	inspected := object(t, mustCall(t, "inspect", table, "--json"))
+	checkKeys(t, "bdia inspect", inspected)
+	checkKeys(t, "data", inspected["inputs"].([]any)[0].(map[string]any)["data"].(map[string]any))
+	compared := object(t, mustCall(t, "compare", filepath.Join(dir, "run"), "--json"))
+	checkKeys(t, "bdia compare", compared)
+	one := compared["runs"].([]any)[0].(map[string]any)
+	for _, key := range []string{"steps", "best_val_loss", "best_step", "val_loss", "seconds"} {
+		if one[key] != summary[key] {
+			t.Errorf("%s of the run is %v in compare and %v in the summary", key, one[key], summary[key])
+		}
+	}
+	checkKeys(t, "bdia eval", object(t, mustCall(t, "eval", run, "--json")))
+	checkKeys(t, "bdia verify", object(t, mustCall(t, "verify", run, "--json")))
+	checkKeys(t, "bdia plan", object(t, mustCall(t, "plan", "--preset", "nano", "--json")))
+	checkKeys(t, "bdia generate", object(t, mustCall(t, "generate", run, "--json", "--max-tokens", "3")))
+	checkKeys(t, "bdia export", object(t, mustCall(t, "export", run, "--format", "gguf", "--out", filepath.Join(dir, "x.gguf"), "--json")))
+}
