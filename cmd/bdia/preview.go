@@ -62,7 +62,26 @@ func (s *shower) data(samples int) error {
 	cli.Row(s.w, cli.Columns(s.w), "Model", v.model())
 	cli.Row(s.w, cli.Columns(s.w), "Method", fmt.Sprintf("memory %s, gamma %s, grid %s; %s steps of %s",
 		c.Method.Memory, c.Method.Gamma, grid, cli.Count(int64(c.Schedule.Steps)), v.batch()))
+	cli.Row(s.w, cli.Columns(s.w), "Training", trainingText(c))
 	return nil
+}
+
+// trainingText says how a run of the settings c learns and when it stops: what it may have chosen from its data.
+func trainingText(c *train.Common) string {
+	text := fmt.Sprintf("%s, rate %v", c.Optimizer.Name, c.Schedule.LR)
+	if n := c.Schedule.Warmup; n > 0 {
+		text += fmt.Sprintf(" after %s steps of warm-up", cli.Count(int64(n)))
+	}
+	if c.Loop.Clip > 0 {
+		text += fmt.Sprintf(", clipped at norm %v", c.Loop.Clip)
+	}
+	if n := c.Loop.EvalEvery; n > 0 {
+		text += fmt.Sprintf("; evaluated every %s steps", cli.Count(int64(n)))
+	}
+	if n := c.Loop.Patience; n > 0 {
+		text += fmt.Sprintf(", stops after %d evaluations without a better one", n)
+	}
+	return text
 }
 
 // Forecast shows what the run will take.
