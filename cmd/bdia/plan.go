@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -14,77 +15,103 @@ import (
 // modes in the order of the tables.
 var modes = []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute}
 
+// errNoFit ends plan when the run does not fit into its budget; the table has been printed.
+var errNoFit = errors.New("it does not fit into --budget, even with a batch of 1")
+
+// planOptions say what is planned, and what is told of it.
+type planOptions struct {
+	budget        string
+	timed, asJSON bool
+	data, from    string
+	only          []bdia.Memory // modes to plan
+	others        bool          // and other models of these sizes
+}
+
 func newPlan() *cobra.Command {
-	var budget string
-	var asJSON bool
+	var o planOptions
 	c := &cobra.Command{
 		Use:   "plan [RUN]",
 		Short: "Print the exact peak memory of a training run, by component",
 		Long: `Print the peak memory that training takes, to the byte, without training: the code
-of a step runs on a backend that only counts. The reversible run, or the run in a folder,
-is compared with ordinary back-propagation (store) and with activation recomputation.
-Pairs are taken to be of the length that takes most.`,
+of a step runs on a backend that only counts. The run as --memory says, or else the
+reversible one beside ordinary back-propagation (store) and activation recomputation,
+of a preset, of a run, of a trained model (--from) or for your data (--data), which
+are read as for training. Pairs are taken to be of the length that takes most.`,
 		Example: `  bdia plan --preset gpt2 --batch 4 --context 512
-  bdia plan --preset vit-paper --budget 8GiB
-  bdia plan --preset base --batch-tokens 8192
-  bdia plan runs/shakespeare --budget 2GiB`,
+  bdia plan --preset gpt2 --lora-rank 8 --freeze 6 --batch 4
+  bdia plan --from gpt2 --data tickets.csv --budget 8GiB
+  bdia plan --preset vit-paper --memory reversible --budget 8GiB
+  bdia plan runs/shakespeare --time`,
 		Args: cli.Arguments(0, 1, "one run directory"),
 	}
 	cli.Group(c, "Plan", func(f *pflag.FlagSet) {
-		f.StringVar(&budget, "budget", "", "print the largest batches that fit into this `memory`")
+		f.StringVar(&o.budget, "budget", "", "print the largest batches that fit into this `memory`, as 8GiB")
+		f.BoolVar(&o.timed, "time", false, "measure a step on this machine too")
 		configFlag(f)
-		f.BoolVar(&asJSON, "json", false, "print JSON")
+		f.BoolVar(&o.asJSON, "json", false, "print JSON")
+	})
+	cli.Group(c, "What is trained", func(f *pflag.FlagSet) {
+		f.StringVar(&o.data, "data", "", "`file` or folder of text, pairs or images")
+		f.StringVar(&o.from, "from", "", "`folder` of the model that training starts from")
+		f.Int("lora-rank", 0, "train adapters of this `rank`; 0: all weights")
+		f.String("lora-targets", "", "`layers` with adapters: of qkv, proj, fc1 and fc2, or all")
+		f.Int("freeze", 0, "first `blocks` that stay as they are")
+		f.Int("window", 0, "most `tokens` of a sample; 0: the context")
 	})
 	addSizes(c)
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		t, err := planned(given(cmd.Flags()), args)
+		set := given(cmd.Flags())
+		t, err := planned(cmd, set, args)
 		if err != nil {
 			return err
 		}
-		if budget != "" {
-			limit, err := cli.ParseBytes(budget)
-			if err != nil {
-				return cli.Usage(fmt.Errorf("--budget: %w", err))
-			}
-			return planBudget(cmd.OutOrStdout(), t, limit, asJSON)
+		if o.only, o.others = modes, true; set.has("memory") {
+			o.only, o.others = []bdia.Memory{t.Common().Method.Memory}, false
 		}
-		usages, err := train.PlanModes(t)
-		if err != nil {
-			return err
-		}
-		if asJSON {
-			out := map[string]usageJSON{}
-			for name, u := range usages {
-				out[name] = usageOf(u)
-			}
-			return cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"modes": out})
-		}
-		printPlan(cmd.OutOrStdout(), t, usages)
-		return nil
+		return o.plan(cmd, t)
 	}
 	return c
 }
 
-// planned is the task that o describes, on top of the run that args name, if they do.
-func planned(o overrides, args []string) (train.Synthetic, error) {
-	var t train.Task
-	if len(args) == 1 {
-		var err error
-		if t, err = readRun(args[0]); err != nil {
-			return nil, err
-		}
-	} else {
-		name, err := o.task()
-		if err != nil {
-			return nil, err
-		}
-		t = newTask(name)
-	}
-	t, err := o.settle(t)
+// plan prints what o asks for.
+func (o planOptions) plan(cmd *cobra.Command, t train.Synthetic) error {
+	w, out := cmd.OutOrStdout(), map[string]any{}
+	all, trainable, err := train.Parameters(t)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	train.Assume(t)
-	return t.(train.Synthetic), nil
+	out["parameters"], out["trainable"] = all, trainable
+	if !o.asJSON {
+		printPlanned(w, t, all, trainable)
+	}
+	fits := true
+	if o.budget != "" {
+		limit, err := cli.ParseBytes(o.budget)
+		if err == nil && limit < 1<<10 {
+			err = fmt.Errorf("%s is %d bytes, which nothing fits into; write it as 8GiB", o.budget, limit)
+		}
+		if err != nil {
+			return cli.Usage(fmt.Errorf("--budget: %w", err))
+		}
+		if fits, err = o.planBudget(w, t, limit, out); err != nil {
+			return err
+		}
+	} else if err := o.planModes(w, t, out); err != nil {
+		return err
+	}
+	if o.timed && fits {
+		if err := o.planTime(cmd.Context(), w, t, out); err != nil {
+			return err
+		}
+	}
+	if o.asJSON {
+		if err := cli.PrintJSON(w, out); err != nil {
+			return err
+		}
+	}
+	if !fits {
+		return errNoFit
+	}
+	return nil
 }

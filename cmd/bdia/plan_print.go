@@ -1,24 +1,59 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 )
 
-func printPlan(w io.Writer, t train.Synthetic, usages map[string]backend.Usage) {
+// printPlanned says what is planned.
+func printPlanned(w io.Writer, t train.Synthetic, all, trainable int64) {
 	v, c := viewOf(t), t.Common()
 	batch := fmt.Sprintf("batch %d", c.Loop.Batch)
 	if c.Loop.Batch == 0 { // as much as its tokens allow
 		batch = "batches of " + v.batch()
 	}
-	fmt.Fprintf(w, "%s; %s; %s.\n", v.model(), batch, c.Optimizer.Name)
+	fmt.Fprintf(w, "%s; %s; %s.\n%s parameters", v.model(), batch, c.Optimizer.Name, cli.Count(all))
+	if trainable != all {
+		fmt.Fprintf(w, ", of which training changes %s", cli.Count(trainable))
+	}
+	fmt.Fprintln(w, ".")
+}
+
+// planModes plans the modes that o asks for.
+func (o planOptions) planModes(w io.Writer, t train.Synthetic, out map[string]any) error {
+	usages := map[string]backend.Usage{}
+	var err error
+	if o.others {
+		usages, err = train.PlanModes(t)
+	} else {
+		mode := o.only[0]
+		usages[mode.String()], err = train.Plan(train.WithMemory(t, mode))
+	}
+	if err != nil {
+		return err
+	}
+	if o.asJSON {
+		plans := map[string]usageJSON{}
+		for name, u := range usages {
+			plans[name] = usageOf(u)
+		}
+		out["modes"] = plans
+		return nil
+	}
+	printPlan(w, o, usages)
+	return nil
+}
+
+func printPlan(w io.Writer, o planOptions, usages map[string]backend.Usage) {
 	var names []string
-	for _, mode := range modes {
+	for _, mode := range o.only {
 		names = append(names, mode.String())
 	}
 	for name := range usages { // of other models
@@ -31,6 +66,9 @@ func printPlan(w io.Writer, t train.Synthetic, usages map[string]backend.Usage) 
 		columns = append(columns, usages[name])
 	}
 	cli.MemoryTable(w, names, columns)
+	if len(columns) == 1 {
+		return
+	}
 	fmt.Fprintf(w, "Store takes %.2f times the memory of reversible, recompute %.2f times.\n",
 		float64(columns[1].Total)/float64(columns[0].Total), float64(columns[2].Total)/float64(columns[0].Total))
 	if len(columns) > len(modes) {
@@ -39,32 +77,65 @@ func printPlan(w io.Writer, t train.Synthetic, usages map[string]backend.Usage) 
 	}
 }
 
-// planBudget prints the largest batch of each mode that fits into limit bytes.
-func planBudget(w io.Writer, t train.Synthetic, limit int64, asJSON bool) error {
-	out := map[string]usageJSON{}
-	if !asJSON {
-		v := viewOf(t)
-		fmt.Fprintf(w, "%s.\n%s in %s:\n", v.model(), v.words().batch, cli.Bytes(limit))
+// planBudget prints the largest batch of each mode that fits into limit bytes, and reports whether the run's own mode
+// does.
+func (o planOptions) planBudget(w io.Writer, t train.Synthetic, limit int64, out map[string]any) (fits bool, err error) {
+	plans := map[string]usageJSON{}
+	out["budget_bytes"], out["modes"] = limit, plans
+	if !o.asJSON {
+		fmt.Fprintf(w, "%s in %s:\n", viewOf(t).words().batch, cli.Bytes(limit))
 	}
-	for _, mode := range modes {
+	use := ""
+	for _, mode := range o.only {
 		batch, u, err := train.LargestBatch(t, mode, limit)
 		if err != nil {
-			return err
+			return false, err
+		}
+		own := mode == t.Common().Method.Memory
+		if own && batch > 0 {
+			fits, use = true, fmt.Sprintf("Use --%s %d.\n", batchFlagOf(t), batch)
 		}
 		j := usageOf(u)
 		j.Batch = &batch
-		out[mode.String()] = j
+		plans[mode.String()] = j
 		switch {
-		case asJSON:
+		case o.asJSON:
 		case batch == 0:
 			fmt.Fprintf(w, "  %-12s does not fit, even with a batch of 1\n", mode)
 		default:
 			fmt.Fprintf(w, "  %-12s %6d   (%s)\n", mode, batch, cli.Bytes(u.Total))
 		}
 	}
-	if asJSON {
-		return cli.PrintJSON(w, map[string]any{"budget_bytes": limit, "modes": out})
+	if !o.asJSON {
+		fmt.Fprint(w, use)
 	}
+	return fits, nil
+}
+
+// batchFlagOf names the flag of the batches of t.
+func batchFlagOf(t train.Synthetic) string {
+	if t.Common().Loop.Batch == 0 {
+		return "batch-tokens"
+	}
+	return "batch"
+}
+
+// planTime measures a step of the run on random samples.
+func (o planOptions) planTime(ctx context.Context, w io.Writer, t train.Synthetic, out map[string]any) error {
+	const steps = 3
+	step, err := bench.TimeStep(ctx, t, steps)
+	if err != nil {
+		return err
+	}
+	total := step.SecondsPerStep * float64(t.Common().Schedule.Steps)
+	if out["seconds_per_step"], out["seconds"] = step.SecondsPerStep, total; o.asJSON {
+		return nil
+	}
+	if n := t.Common().Schedule.Steps; n > 0 {
+		fmt.Fprintf(w, "A step takes %.3g s on this machine, %s of them %s; evaluations come on top.\n", step.SecondsPerStep, cli.Count(int64(n)), cli.Seconds(total))
+		return nil
+	}
+	fmt.Fprintf(w, "A step takes %.3g s on this machine.\n", step.SecondsPerStep)
 	return nil
 }
 

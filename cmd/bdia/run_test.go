@@ -196,8 +196,8 @@ func TestPlan(t *testing.T) {
 			t.Errorf("%s: %d bytes are over the budget", mode, u.TotalBytes)
 		}
 	}
-	if none := plan("--budget", "1KiB"); none.Modes["store"].LargestBatch != 0 {
-		t.Errorf("nothing fits into a kilobyte: %+v", none)
+	if r := call("plan", "--budget", "1KiB"); r.code != cli.ExitFailure || strings.Contains(r.out, "Use --batch") || !strings.Contains(r.err, "does not fit") {
+		t.Errorf("nothing fits into a kilobyte: exit code %d, %s%s", r.code, r.out, r.err)
 	}
 	if r := mustCall(t, "plan", "--preset", "nano"); !strings.Contains(r.out, "side bits") || !strings.Contains(r.out, "total") {
 		t.Errorf("report for people:\n%s", r.out)

@@ -1,6 +1,7 @@
 package text
 
 import (
+	"path/filepath"
 	"cmp"
 	"fmt"
 	"slices"
@@ -65,10 +66,13 @@ func (c Config) SampleLength() int { return c.Tune.SampleLength(c.Model) }
 // tune.Settings.StartFrom).
 func (c *Config) StartFrom(dir string) error {
 	err := c.Tune.StartFrom(dir, &c.Model)
-	if err == nil {
-		c.Data.Tokenizer = dir
+	if err != nil {
+		return err
 	}
-	return err
+	if c.Data.Tokenizer = dir; !filepath.IsAbs(dir) {
+		c.Data.Tokenizer = "." + string(filepath.Separator) + dir // a folder, whatever its name: bpe is a kind too
+	}
+	return nil
 }
 
 // DataConfig says which text is trained on.

@@ -21,9 +21,9 @@ var sizes = []struct {
 	name string
 	unit float64
 }{{"kib", 1 << 10}, {"mib", 1 << 20}, {"gib", 1 << 30}, {"tib", 1 << 40},
-	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"b", 1}, {"", 1}}
+	{"kb", 1e3}, {"mb", 1e6}, {"gb", 1e9}, {"tb", 1e12}, {"k", 1 << 10}, {"m", 1 << 20}, {"g", 1 << 30}, {"t", 1 << 40}, {"b", 1}, {"", 1}}
 
-// ParseBytes reads a size such as 2GiB, 512MB or 1000000.
+// ParseBytes reads a size such as 2GiB, 8g (the same unit), 512MB or 1000000.
 func ParseBytes(s string) (int64, error) {
 	text := strings.ToLower(strings.TrimSpace(s))
 	for _, u := range sizes {

@@ -4,7 +4,7 @@ import "testing"
 
 func TestParseBytes(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]int64{"2GiB": 2 << 30, "512MB": 512e6, "1.5 KiB": 1536, "1000000": 1e6, "3b": 3, " 1tib ": 1 << 40} {
+	for text, want := range map[string]int64{"2GiB": 2 << 30, "512MB": 512e6, "1.5 KiB": 1536, "1000000": 1e6, "3b": 3, " 1tib ": 1 << 40, "8g": 8 << 30, "1.5 M": 3 << 19} {
 		if got, err := ParseBytes(text); err != nil || got != want {
 			t.Errorf("%q: %d, %v, want %d", text, got, err, want)
 		}
