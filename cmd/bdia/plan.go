@@ -21,6 +21,7 @@ var errNoFit = errors.New("it does not fit into --budget, even with a batch of 1
 // planOptions say what is planned, and what is told of it.
 type planOptions struct {
 	budget        string
+	limit         int64 // bytes of it
 	timed, asJSON bool
 	data, from    string
 	only          []bdia.Memory // modes to plan
@@ -33,35 +34,35 @@ func newPlan() *cobra.Command {
 		Use:   "plan [RUN]",
 		Short: "Print the exact peak memory of a training run, by component",
 		Long: `Print the peak memory that training takes, to the byte, without training: the code
-of a step runs on a backend that only counts. The run as --memory says, or else the
-reversible one beside ordinary back-propagation (store) and activation recomputation,
-of a preset, of a run, of a trained model (--from) or for your data (--data), which
-are read as for training. Pairs are taken to be of the length that takes most.`,
-		Example: `  bdia plan --preset gpt2 --batch 4 --context 512
-  bdia plan --preset gpt2 --lora-rank 8 --freeze 6 --batch 4
+of a step runs on a backend that only counts. Without --memory, the run is beside
+ordinary back-propagation (store) and recomputation. Data are read as for training;
+pairs are taken to be of the length that takes most.`,
+		Example: `  bdia plan --preset gpt2 --batch 4 --context 512 --lora-rank 8
   bdia plan --from gpt2 --data tickets.csv --budget 8GiB
-  bdia plan --preset vit-paper --memory reversible --budget 8GiB
   bdia plan runs/shakespeare --time`,
 		Args: cli.Arguments(0, 1, "one run directory"),
 	}
 	cli.Group(c, "Plan", func(f *pflag.FlagSet) {
-		f.StringVar(&o.budget, "budget", "", "print the largest batches that fit into this `memory`, as 8GiB")
+		f.StringVar(&o.data, "data", "", "`file` or folder of text, pairs or images")
+		f.StringVar(&o.from, "from", "", "`folder` of the model that training starts from")
+		f.Int("lora-rank", 0, "train adapters of this `rank`; 0: all weights")
+		f.Int("freeze", 0, "first `blocks` that stay as they are")
+		f.Int("window", 0, "most `tokens` of a sample; 0: the context")
+		f.StringVar(&o.budget, "budget", "", "print the batches that fit into so much `memory`")
 		f.BoolVar(&o.timed, "time", false, "measure a step on this machine too")
 		configFlag(f)
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	})
-	cli.Group(c, "What is trained", func(f *pflag.FlagSet) {
-		f.StringVar(&o.data, "data", "", "`file` or folder of text, pairs or images")
-		f.StringVar(&o.from, "from", "", "`folder` of the model that training starts from")
-		f.Int("lora-rank", 0, "train adapters of this `rank`; 0: all weights")
+	cli.Rare(c, moreModel, func(f *pflag.FlagSet) {
 		f.String("lora-targets", "", "`layers` with adapters: of qkv, proj, fc1 and fc2, or all")
-		f.Int("freeze", 0, "first `blocks` that stay as they are")
-		f.Int("window", 0, "most `tokens` of a sample; 0: the context")
 	})
 	addSizes(c)
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		set := given(cmd.Flags())
+		if err := o.parseBudget(); err != nil {
+			return cli.Usage(fmt.Errorf("--budget: %w", err))
+		}
 		t, err := planned(cmd, set, args)
 		if err != nil {
 			return err
@@ -72,6 +73,18 @@ are read as for training. Pairs are taken to be of the length that takes most.`,
 		return o.plan(cmd, t)
 	}
 	return c
+}
+
+// parseBudget reads the budget.
+func (o *planOptions) parseBudget() (err error) {
+	if o.budget == "" {
+		return nil
+	}
+	o.limit, err = cli.ParseBytes(o.budget)
+	if err == nil && o.limit < 1<<10 {
+		err = fmt.Errorf("%s is %d bytes, which nothing fits into; write it as 8GiB", o.budget, o.limit)
+	}
+	return err
 }
 
 // plan prints what o asks for.
@@ -87,14 +100,7 @@ func (o planOptions) plan(cmd *cobra.Command, t train.Synthetic) error {
 	}
 	fits := true
 	if o.budget != "" {
-		limit, err := cli.ParseBytes(o.budget)
-		if err == nil && limit < 1<<10 {
-			err = fmt.Errorf("%s is %d bytes, which nothing fits into; write it as 8GiB", o.budget, limit)
-		}
-		if err != nil {
-			return cli.Usage(fmt.Errorf("--budget: %w", err))
-		}
-		if fits, err = o.planBudget(w, t, limit, out); err != nil {
+		if fits, err = o.planBudget(w, t, out); err != nil {
 			return err
 		}
 	} else if err := o.planModes(w, t, out); err != nil {

@@ -77,10 +77,10 @@ func printPlan(w io.Writer, o planOptions, usages map[string]backend.Usage) {
 	}
 }
 
-// planBudget prints the largest batch of each mode that fits into limit bytes, and reports whether the run's own mode
+// planBudget prints the largest batch of each mode that fits into the budget, and reports whether the run's own mode
 // does.
-func (o planOptions) planBudget(w io.Writer, t train.Synthetic, limit int64, out map[string]any) (fits bool, err error) {
-	plans := map[string]usageJSON{}
+func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]any) (fits bool, err error) {
+	plans, limit := map[string]usageJSON{}, o.limit
 	out["budget_bytes"], out["modes"] = limit, plans
 	if !o.asJSON {
 		fmt.Fprintf(w, "%s in %s:\n", viewOf(t).words().batch, cli.Bytes(limit))

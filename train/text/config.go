@@ -1,9 +1,9 @@
 package text
 
 import (
-	"path/filepath"
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
