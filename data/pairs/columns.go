@@ -67,6 +67,9 @@ func (h Header) String() string {
 // Type names the value in a help.
 func (h *Header) Type() string { return "word" }
 
+// byPlace says how columns were found: no name told.
+const byPlace = "by place"
+
 // columns are the places of both sides in a row.
 type columns struct {
 	choice
@@ -114,8 +117,12 @@ func findColumns(f Files, format Format, sample []record) (c columns, header boo
 		t.rows = sample
 	}
 	c.choice, c.notes, err = t.find(asked)
-	if err == nil && !header && h == HeaderAuto {
+	switch {
+	case err != nil || h != HeaderAuto:
+	case !header:
 		c.notes = append(c.notes, "the first line is a pair, not a header")
+	case strings.HasSuffix(c.notes[0], byPlace):
+		c.notes = append(c.notes, "the first line is a header, not a pair")
 	}
 	return c, header, err
 }
@@ -165,7 +172,7 @@ func (t finder) find(asked [2]string) (c choice, notes []string, err error) {
 	left := slices.DeleteFunc(slices.Clone(texts), func(i int) bool { return i == at[0] || i == at[1] })
 	switch {
 	case at[0] < 0 && at[1] < 0 && len(left) == 2:
-		c, how = choice{left[0], left[1], -1}, "by place"
+		c, how = choice{left[0], left[1], -1}, byPlace
 		if t.names != nil && isLanguage(t.names[c.source]) && isLanguage(t.names[c.target]) {
 			how = "by the header"
 		}
