@@ -57,15 +57,28 @@ func (o inspection) lookAtPairs(ctx context.Context, one *inspected, in inCharac
 		if err != nil {
 			return errors.Join(stops, err)
 		}
-		for i := range picture.Lengths {
-			picture.Lengths[i].Unit = "characters"
-		}
-		for i := range picture.Parts {
-			picture.Parts[i].Unit = "characters"
-		}
-		one.Data = &picture
+		one.Data = ofCharacters(picture)
 		return stops
 	})
+}
+
+// ofCharacters is a picture by a tokenizer of characters.
+func ofCharacters(p train.Picture) *train.Picture {
+	for i := range p.Lengths {
+		p.Lengths[i].Unit = inLetters(p.Lengths[i].Unit)
+	}
+	for i := range p.Parts {
+		p.Parts[i].Unit = inLetters(p.Parts[i].Unit)
+	}
+	return &p
+}
+
+// inLetters is a unit, with characters for tokens.
+func inLetters(unit string) string {
+	if unit == "tokens" {
+		return "characters"
+	}
+	return unit
 }
 
 // letters is a tokenizer that takes any text as it is: a token is a character, as UTF-16 has it. So most emoji are two.

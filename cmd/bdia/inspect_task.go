@@ -106,10 +106,13 @@ func (o inspection) picture(one *inspected, r *train.Run) error {
 		return fmt.Errorf("task %s does not show its data", r.Task.Name())
 	}
 	picture, err := t.Picture(o.samples)
-	if err == nil {
-		one.Data = &picture
+	if err != nil {
+		return err
 	}
-	return err
+	if one.Data = &picture; learnable[one.Task].flags != nil && o.from == "" {
+		one.Data = ofCharacters(picture)
+	}
+	return nil
 }
 
 // lookAtRun takes the picture of a run.

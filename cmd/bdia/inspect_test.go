@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -63,6 +64,40 @@ func TestInspect(t *testing.T) {
 	for name, transcript := range transcripts {
 		golden(t, "inspect-"+name, transcript)
 	}
+}
+
+// measured is what differs from one machine to the next: times, sizes of memory and distributions of made-up colours.
+var measured = regexp.MustCompile(`(?m)^(Time|Memory) +.*\n(?:           .*\n)*|^Note +Pixels.*\n(?:           .*\n)*`)
+
+// samplePlace is the line above a sample of the folder photos, which lies elsewhere each time.
+var samplePlace = regexp.MustCompile(`Sample +\S+/(photos/\S+);\s+lines with > are\s+learned:`)
+
+// TestPreviews compares what runs show before their first step with a golden file.
+func TestPreviews(t *testing.T) {
+	model := baseModel(t)
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	write(t, ".", "answers.csv", questions(60))
+	if err := writeImages("photos", 4); err != nil {
+		t.Fatal(err)
+	}
+	translation := []string{"train", "translation", "--data", "answers.csv", "--source-column", "question", "--target-column", "answer", "--tokenizer", "char",
+		"--layers", "2", "--heads", "2", "--width", "16", "--context", "80", "--epochs", "1"}
+	all := ""
+	for _, args := range [][]string{
+		{"finetune", "--from", model, "--data", "answers.csv", "--grid", "9", "--steps", "12"},
+		translation,
+		append([]string{"train", "--data", "photos", "--val-fraction", "0.5"}, tinyViT()...),
+	} {
+		r := mustCall(t, append(args, "--dry-run", "--threads", "1")...)
+		all += "$ bdia " + strings.ReplaceAll(strings.Join(args, " "), model, "MODEL") + "\n" +
+			samplePlace.ReplaceAllString(measured.ReplaceAllString(r.out, "$1 ...\n"), "Sample     $1; lines with > are learned:")
+	}
+	t.Chdir(here)
+	golden(t, "previews", all)
 }
 
 // TestLetters: any text comes back as it was, characters past the first plane too.
