@@ -62,7 +62,7 @@ var hints = []func(error) string{
 	is(trainimages.ErrNoImages, "that is --data"),
 	as(func(e *trainimages.MovedError) string {
 		if e.Known {
-			return "that is --data"
+			return "bdia train resume RUN --data FOLDER and bdia eval RUN --data FOLDER do so"
 		}
 		return ""
 	}),

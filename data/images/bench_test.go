@@ -1,6 +1,8 @@
 package images
 
 import (
+	"bytes"
+	"image/jpeg"
 	"testing"
 )
 
@@ -45,6 +47,24 @@ func BenchmarkDecode(b *testing.B) {
 			planes := make([]uint8, 3*c.size*c.size)
 			for b.Loop() {
 				if _, err := decode(file, c.size, planes, LatestReading); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkDecodeJPEG decodes a photograph's size, as both versions of reading do.
+func BenchmarkDecodeJPEG(b *testing.B) {
+	var file bytes.Buffer
+	if err := jpeg.Encode(&file, pattern(512, 384, 1), nil); err != nil {
+		b.Fatal(err)
+	}
+	planes := make([]uint8, 3*224*224)
+	for name, reading := range map[string]Reading{"first": FirstReading, "latest": LatestReading} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := decode(file.Bytes(), 224, planes, reading); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -1,8 +1,10 @@
 package images
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -83,5 +85,62 @@ func FuzzCIFAR(f *testing.F) {
 			files.files = append(files.files, file{name: cifar10Names, in: bytes.NewReader(names), size: int64(len(names))})
 		}
 		fuzzed(t, files)
+	})
+}
+
+// Whatever the archive, it gives a set that can be read or an error.
+func FuzzZip(f *testing.F) {
+	f.Add(zipOf(f, map[string][]byte{"a/a.png": pngOf(f, pattern(1, 1, 1)), "b/a.png": pngOf(f, pattern(1, 1, 2))}, zip.Deflate))
+	f.Add(zipOf(f, map[string][]byte{"train/a/a.png": nil, "../b/a.png": nil, "x.csv": []byte("id,label\na,b")}, zip.Store))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		files := newTree("a.zip", &ledger{}, LatestReading)
+		if files.openZip(context.Background(), bytes.NewReader(b), int64(len(b)), 1<<20) == nil {
+			fuzzed(t, files)
+		}
+	})
+}
+
+// Whatever the bytes of a table, every label has a class.
+func FuzzLabels(f *testing.F) {
+	for _, table := range []string{"id,label\na,x\nb,y\n", "\ufefffilename;class\na.png;x\n\"b.png;y", "image\tcategory\n../a\t\n", "id,label\na"} {
+		f.Add([]byte(table))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		files := newTree("", &ledger{}, LatestReading)
+		png := pngOf(t, pattern(1, 1, 1))
+		for _, name := range []string{"a.png", "b.png"} {
+			files.add(file{name: name, in: bytes.NewReader(png), size: int64(len(png))})
+		}
+		files.add(file{name: "labels.csv", in: bytes.NewReader(b), size: int64(len(b))})
+		fuzzed(t, files)
+	})
+}
+
+// Whatever the bytes of MNIST's files, every label has a class.
+func FuzzIdx(f *testing.F) {
+	f.Add([]byte("\x00\x00\x08\x03\x00\x00\x00\x02\x00\x00\x00\x01\x00\x00\x00\x01ab"), []byte("\x00\x00\x08\x01\x00\x00\x00\x02\x00\x01"), false)
+	f.Add([]byte(nil), []byte(nil), true)
+	f.Fuzz(func(t *testing.T, pixels, labels []byte, packed bool) {
+		files, end := newTree("", &ledger{}, LatestReading), ""
+		if packed {
+			end = ".gz"
+		}
+		files.add(file{name: "train-images-idx3-ubyte" + end, in: bytes.NewReader(pixels), size: int64(len(pixels))})
+		files.add(file{name: "train-labels-idx1-ubyte" + end, in: bytes.NewReader(labels), size: int64(len(labels))})
+		fuzzed(t, files)
+	})
+}
+
+// Whatever the bytes, there is an orientation.
+func FuzzEXIF(f *testing.F) {
+	f.Add(exifOf(binary.LittleEndian, 6))
+	f.Add(withEXIF([]byte("\xff\xd8\xff\xd9"), exifOf(binary.BigEndian, 3)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for kind := pngFormat; kind <= tiffFormat; kind++ {
+			if o := orientation(kind, b); o < 1 || o > 8 {
+				t.Errorf("orientation %d", o)
+			}
+			animated(kind, b)
+		}
 	})
 }

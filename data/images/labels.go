@@ -34,7 +34,7 @@ func (l *layout) flat() (train, val *part, err error) {
 			continue
 		}
 		k := 0
-		if r := roleOfFile(path.Base(f.name), tableEndings); r == valRole || r == testRole {
+		if r := roleOfFile(path.Base(f.name), tableEndings); r > trainRole {
 			k = 1
 		}
 		if used[k] != nil {
@@ -76,7 +76,9 @@ func (l *layout) unlabelled() (train, val *part, err error) {
 			return train, nil, err
 		}
 	}
-	first := l.images[0]
+	first := l.images[max(0, slices.IndexFunc(l.dirs, func(d []string) bool { // a set to learn from has labels, if any has
+		return len(d) > 0 && strings.HasPrefix(strings.ToLower(d[0]), "train")
+	}))]
 	help := "make a folder for each class and move its images there, or put a table labels.csv with the columns filename and label beside them"
 	if class := strings.TrimRight(path.Base(first.name[:len(first.name)-len(path.Ext(first.name))]), "0123456789 ._-()"); class != "" {
 		help += fmt.Sprintf("; %s goes into %s/, for example", path.Base(first.name), class)

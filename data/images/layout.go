@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"path"
@@ -143,6 +144,7 @@ func (l *layout) sets() (train, val *part, err error) {
 		}
 		return l.flat()
 	}
+	l.unrepeat()
 	tops := l.tops()
 	if l.swap(tops) {
 		tops = l.tops()
@@ -179,6 +181,18 @@ func (l *layout) sets() (train, val *part, err error) {
 		l.imageless(l.common, train.classes)
 	}
 	return train, nil, err
+}
+
+// unrepeat turns train/train/class into train/class.
+func (l *layout) unrepeat() {
+	for _, t := range l.tops() {
+		if t.direct > 0 || len(t.subs) != 1 || !t.subs[t.name] {
+			continue
+		}
+		for _, i := range t.images {
+			l.dirs[i] = l.dirs[i][1:]
+		}
+	}
 }
 
 func stray(f *file) error {
@@ -267,9 +281,9 @@ func (l *layout) splits(tops []*top) (train, val *part, err error) {
 		}
 		return best
 	}
-	learned, held := pick(trainRole), pick(valRole)
-	if held == nil {
-		held = pick(testRole)
+	learned, held := pick(trainRole), (*top)(nil)
+	for _, r := range heldRoles {
+		held = cmp.Or(held, pick(r))
 	}
 	if learned == nil && held != nil { // an unknown name beside a known one
 		for _, t := range tops {
@@ -374,7 +388,7 @@ func (l *layout) imageless(above string, classes []string) {
 	for _, dir := range slices.Sorted(maps.Keys(l.others)) {
 		rest, ok := strings.CutPrefix(dir+"/", above)
 		name, _, _ := strings.Cut(rest, "/")
-		if ok && name != "" && name != "." && !seen[name] && !slices.Contains(classes, name) {
+		if ok && name != "" && name != "." && name != path.Base(above) && !seen[name] && !slices.Contains(classes, name) {
 			seen[name] = true
 			l.leave("folders", "without images beside the class folders, and so no classes", path.Join(l.path, above, name))
 		}

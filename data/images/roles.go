@@ -13,14 +13,18 @@ const (
 	noRole role = iota
 	trainRole
 	valRole
+	devRole
 	testRole
 )
 
-// roleWords are the words that say what a set is for. For validation, valRole comes before testRole.
+// heldRoles are the roles of a validation set: the first of them that is there is taken.
+var heldRoles = []role{valRole, devRole, testRole}
+
+// roleWords are the words that say what a set is for.
 var roleWords = map[string]role{
 	"train": trainRole, "training": trainRole, "trn": trainRole, "trainval": trainRole,
-	"val": valRole, "valid": valRole, "validation": valRole, "validate": valRole, "dev": valRole, "devel": valRole, "eval": valRole,
-	"evaluation": valRole, "holdout": valRole, "heldout": valRole,
+	"val": valRole, "valid": valRole, "validation": valRole, "validate": valRole,
+	"dev": devRole, "devel": devRole, "eval": devRole, "evaluation": devRole, "holdout": devRole, "heldout": devRole,
 	"test": testRole, "testing": testRole, "tst": testRole,
 }
 

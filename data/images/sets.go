@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"path"
@@ -57,9 +58,9 @@ func (d *Dataset) listArchives(ctx context.Context, t *tree, o Options, progress
 	if train, _, err = d.list(ctx, learned, o, progress); err != nil {
 		return nil, nil, err
 	}
-	held := found[valRole]
-	if held == "" {
-		held = found[testRole]
+	held := ""
+	for _, r := range heldRoles {
+		held = cmp.Or(held, found[r])
 	}
 	if held != "" {
 		val, _, err = d.list(ctx, held, o, progress)
