@@ -60,27 +60,30 @@ func heads(width, channels int) int {
 const charBytes = 200_000
 
 // chooseTokenizer closes the tokenizer for a text of so many bytes: above charBytes a BPE that has a token for about
-// every 500 bytes, of 512 to 16384 (a power of two).
-func (d *DataConfig) chooseTokenizer(bytes int64) {
+// every 500 bytes, a power of two from 512 to 4096, or to 16384 if the model's sizes were named.
+func (c *Config) chooseTokenizer(bytes int64) {
 	kind := tokenizer.KindChar
 	if bytes >= charBytes {
 		kind = tokenizer.KindBPE
 	}
-	vocab := 512
-	for vocab < 16384 && int64(vocab)*2*500 <= bytes {
+	vocab, most := 512, 4096
+	if c.sized() {
+		most = 16384
+	}
+	for vocab < most && int64(vocab)*2*500 <= bytes {
 		vocab *= 2
 	}
-	d.closeTokenizer(kind, vocab)
+	c.Data.closeTokenizer(kind, vocab)
 }
 
-// sizes are the models of texts: the first one that a text has enough tokens for is taken from the end.
+// sizes are the models of texts: the last one that a text has enough tokens for. Wider ones would learn less within
+// smallWork.
 var sizes = []struct {
 	tokens int64 // at least
 	model.GPTConfig
 }{
 	{0, model.GPTConfig{Context: 64, Layers: 4, Heads: 2, Width: 64}},
 	{50_000, model.GPTConfig{Context: 128, Layers: 4, Heads: 4, Width: 128}},
-	{2_000_000, model.GPTConfig{Context: 256, Layers: 6, Heads: 6, Width: 192}},
 }
 
 // sizeFor returns the model of a text of so many tokens.
@@ -93,13 +96,23 @@ func sizeFor(tokens int64) (m model.GPTConfig) {
 	return m
 }
 
-// work bounds a run of open length: parameters times tokens. Two processor cores do it in some ten to twenty minutes.
-// It is a number, not a time, so that a run is the same on every machine.
-const work = 2e13
+// The limits of a run of open length: parameters times tokens. Two processor cores do smallWork in some ten to twenty
+// minutes, namedWork, for a model with sizes that were named, in an hour or more. They are no times, so that a run is the
+// same on every machine.
+const (
+	smallWork = 2e13
+	namedWork = 1e14
+)
+
+// sized reports a model with sizes that were named, or are the ones of a trained model.
+func (c *Config) sized() bool { return c.Model.Layers != 0 || c.Model.Width != 0 }
 
 // choose closes what the data decide: the text has so many tokens to train on.
 func (c *Config) choose(tokens int64) {
-	tuned := c.Tune.From != ""
+	tuned, work := c.Tune.From != "", smallWork
+	if c.sized() {
+		work = namedWork
+	}
 	if !tuned {
 		fillSizes(&c.Model, sizeFor(tokens))
 	}
@@ -110,7 +123,7 @@ func (c *Config) choose(tokens int64) {
 	step := float64(c.Loop.Batch * T)
 	passes := c.Data.Epochs
 	if passes == 0 && c.Schedule.Steps == 0 {
-		passes = c.passes(tokens)
+		passes = c.passes(tokens, work)
 		c.Data.Epochs = passes
 	}
 	if passes > 0 {
@@ -132,8 +145,8 @@ func batchFor(tokens int64, T int) int {
 	return int(max(4, n/int64(T)))
 }
 
-// passes returns how often a run of open length goes through so many tokens.
-func (c *Config) passes(tokens int64) float64 {
+// passes returns how often a run of open length goes through so many tokens, with a limit of its work.
+func (c *Config) passes(tokens int64, work float64) float64 {
 	most, n := 20.0, float64(tokens)
 	if c.Tune.From != "" {
 		most = tune.Passes(tokens / 100)

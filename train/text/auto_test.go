@@ -13,17 +13,24 @@ func TestTokenizerBySize(t *testing.T) {
 		bytes int64
 		kind  string
 		vocab int
-	}{{100, "char", 0}, {199_999, "char", 0}, {200_000, "bpe", 512}, {1_115_394, "bpe", 2048}, {4_000_000, "bpe", 4096}, {1 << 40, "bpe", 16384}} {
-		d := Default().Data
-		d.chooseTokenizer(c.bytes)
-		if d.Tokenizer != c.kind || d.BPEVocab != c.vocab {
+	}{{100, "char", 0}, {199_999, "char", 0}, {200_000, "bpe", 512}, {1_115_394, "bpe", 2048}, {4_000_000, "bpe", 4096}, {1 << 40, "bpe", 4096}} {
+		of := Default()
+		of.chooseTokenizer(c.bytes)
+		if d := of.Data; d.Tokenizer != c.kind || d.BPEVocab != c.vocab {
 			t.Errorf("%d bytes: %s of %d, want %s of %d", c.bytes, d.Tokenizer, d.BPEVocab, c.kind, c.vocab)
 		}
 	}
-	d := DataConfig{Tokenizer: "bpe", BPEVocab: 300}
-	d.chooseTokenizer(1 << 30)
-	if d.BPEVocab != 300 {
-		t.Errorf("a vocabulary of 300 became %d", d.BPEVocab)
+	named := Default()
+	named.Data = DataConfig{Tokenizer: "bpe", BPEVocab: 300}
+	named.chooseTokenizer(1 << 30)
+	if n := named.Data.BPEVocab; n != 300 {
+		t.Errorf("a vocabulary of 300 became %d", n)
+	}
+	named = Default()
+	named.Model.Layers = 12
+	named.chooseTokenizer(1 << 40)
+	if n := named.Data.BPEVocab; n != 16384 {
+		t.Errorf("a vocabulary of %d for a large model", n)
 	}
 }
 
@@ -45,7 +52,7 @@ func TestChosen(t *testing.T) {
 		if s.Steps < 150 || s.Warmup*10 > s.Steps || s.Warmup < 1 || l.EvalEvery*30 < s.Steps || l.EvalEvery*10 > s.Steps {
 			t.Errorf("%d tokens: %+v, evaluations every %d", tokens, s, l.EvalEvery)
 		}
-		if done := parameters(c.Model) * float64(s.Steps*l.Batch*c.Model.Context); done > 1.5*work {
+		if done := parameters(c.Model) * float64(s.Steps*l.Batch*c.Model.Context); done > 1.5*smallWork {
 			t.Errorf("%d tokens: work of %.3g", tokens, done)
 		}
 	}

@@ -63,7 +63,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err != nil {
 		return err
 	}
-	c.Data.chooseTokenizer(src.Bytes())
+	c.chooseTokenizer(src.Bytes())
 	tok, err := makeTokenizer(ctx, c.Data, src, progress)
 	if err != nil {
 		return err
