@@ -97,8 +97,8 @@ func sizeFor(tokens int64) (m model.GPTConfig) {
 }
 
 // The limits of a run of open length: parameters times tokens. Two processor cores do smallWork in some ten to twenty
-// minutes, namedWork, for a model with sizes that were named, in an hour or more. They are no times, so that a run is the
-// same on every machine.
+// minutes, namedWork, for a model with sizes that were named, in an hour or more. They are no times, so that a run is
+// the same on every machine.
 const (
 	smallWork = 2e13
 	namedWork = 1e14
