@@ -26,5 +26,22 @@ func OneLine(text []byte) string {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(string(text), string(utf8.RuneError))))
+	}, lossy(text)))
+}
+
+// lossy returns text with U+FFFD in place of every piece that is not UTF-8. As in other decoders a piece is what could
+// have begun a character, or else one byte.
+func lossy(text []byte) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		if r == utf8.RuneError && n == 1 {
+			for n < len(text) && !utf8.FullRune(text[:n]) && !utf8.FullRune(text[:n+1]) {
+				n++
+			}
+		}
+		b.WriteRune(r)
+		text = text[n:]
+	}
+	return b.String()
 }

@@ -129,7 +129,11 @@ type quiet struct {
 }
 
 func (q *quiet) Evaluated(step int, val, training train.Score, _ bool) {
-	log.Printf("%s step %d: validation %.3f, training text %.3f", q.name, step, val.Loss, training.Loss)
+	line := fmt.Sprintf("%s step %d: validation %.3f", q.name, step, val.Loss)
+	if !math.IsNaN(training.Loss) { // not measured before the first step
+		line += fmt.Sprintf(", training text %.3f", training.Loss)
+	}
+	log.Print(line)
 }
 
 func find(series []metric.Series, name string) metric.Series {

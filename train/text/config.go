@@ -110,8 +110,14 @@ func (e Extensions) String() string { return strings.Join(e, ",") }
 // Set reads a text with commas. It does not fail.
 func (e *Extensions) Set(text string) error {
 	*e = nil
-	if text != "" {
-		*e = strings.Split(text, ",")
+	if text == "" {
+		return nil
+	}
+	for _, ending := range strings.Split(text, ",") {
+		if ending = strings.TrimSpace(ending); ending != "" && !strings.HasPrefix(ending, ".") {
+			ending = "." + ending // txt is .txt
+		}
+		*e = append(*e, ending)
 	}
 	return nil
 }

@@ -99,3 +99,12 @@ func TestYAMLMessages(t *testing.T) {
 		}
 	}
 }
+
+// TestExtensions: endings may be given without their dot.
+func TestExtensions(t *testing.T) {
+	t.Parallel()
+	var e Extensions
+	if err := e.Set("txt, .md"); err != nil || e.String() != ".txt,.md" {
+		t.Errorf("%q, %v", e.String(), err)
+	}
+}

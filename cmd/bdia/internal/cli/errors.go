@@ -68,9 +68,29 @@ func FlagError(c *cobra.Command, err error) error {
 		var names []string
 		c.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
 		name := unknown.GetSpecifiedName()
-		what = fmt.Sprintf("unknown flag --%s; %s", name, meant("--", name, names))
+		what = fmt.Sprintf("unknown flag --%s; %s", name, meant("--", kin(name, names), names))
 	}
 	return Usage(fmt.Errorf("%s%s --help lists the flags", what, c.CommandPath()))
+}
+
+// kin returns the flag of names that other programs call so, or name.
+func kin(name string, names []string) string {
+	for _, own := range otherNames[strings.ReplaceAll(name, "_", "-")] {
+		if slices.Contains(names, own) {
+			return own
+		}
+	}
+	return name
+}
+
+// otherNames are what flags are called in other programs.
+var otherNames = map[string][]string{
+	"layer": {"layers"}, "n-layer": {"layers"}, "n-head": {"heads"}, "n-embd": {"width"}, "embd": {"width"}, "temp": {"temperature"},
+	"max-new-tokens": {"max-tokens"}, "max-length": {"max-tokens", "context", "window"}, "max-seq-length": {"window", "context"},
+	"seq": {"context"}, "context": {"seq"}, "block-size": {"context"}, "learning-rate": {"lr"}, "batch-size": {"batch", "batch-tokens"},
+	"num-train-epochs": {"epochs"}, "max-steps": {"steps"}, "warmup-steps": {"warmup"}, "output": {"out", "output"}, "output-dir": {"out"},
+	"model": {"from"}, "train-data": {"data"}, "dataset": {"data"}, "lora-r": {"lora-rank"}, "grad-clip": {"clip"}, "optim": {"optimizer"},
+	"gradient-accumulation-steps": {"micro-batch"}, "num-beams": {"beam"}, "reference": {"references"}, "hypothesis": {"hypotheses"},
 }
 
 // kinds names the types of flags for people.
