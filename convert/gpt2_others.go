@@ -31,6 +31,11 @@ func otherKeys(text []byte, j any) (map[string]json.RawMessage, error) {
 	for _, key := range notKept {
 		delete(others, key)
 	}
+	for key, value := range others {
+		if jsonfile.Infinite(value) {
+			delete(others, key)
+		}
+	}
 	if len(others) == 0 {
 		return nil, err
 	}
@@ -82,7 +87,7 @@ func WriteGeneration(w io.Writer, ends []int32, others map[string]json.RawMessag
 		delete(keys, "_from_model_config") // since they say more than config.json
 	}
 	for key, value := range others {
-		if text := string(value); key != "eos_token_id" && text != `"NaN"` && text != `"Infinity"` && text != `"-Infinity"` {
+		if key != "eos_token_id" {
 			keys[key] = value
 		}
 	}

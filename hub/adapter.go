@@ -12,6 +12,8 @@ import (
 var (
 	// ErrBase is wrapped by the error for base weights that changed after a run started from them.
 	ErrBase = errors.New("its weights are not those from which the run started")
+	// ErrNoAdapter is wrapped by the error for a path that leads to no adapters.
+	ErrNoAdapter = errors.New("holds no adapters")
 	// ErrAdapters is wrapped by the error for adapters on top of other adapters.
 	ErrAdapters = errors.New("has adapters of its own")
 )
@@ -24,6 +26,30 @@ func Adapter(dir string) (c convert.AdapterConfig, ok bool, err error) {
 		return c, false, nil
 	}
 	return c, err == nil, err
+}
+
+// findAdapter returns the folder of adapters that path names: itself, or the folder of one of its files.
+func findAdapter(path string) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("there is no folder %s: it %w: %w", path, ErrNoAdapter, os.ErrNotExist)
+	case err != nil:
+		return "", err
+	case !info.IsDir() && has(filepath.Dir(path), convert.AdapterConfigFile):
+		return filepath.Dir(path), nil
+	case has(path, convert.AdapterConfigFile):
+		return path, nil
+	}
+	text := ""
+	if entries, err := os.ReadDir(path); err == nil {
+		for _, e := range entries[:min(len(entries), maxEntries)] {
+			if at := filepath.Join(path, e.Name()); text == "" && has(at, convert.AdapterConfigFile) {
+				text = "; there are some in " + at
+			}
+		}
+	}
+	return "", fmt.Errorf("%s %w: %s is missing%s", path, ErrNoAdapter, convert.AdapterConfigFile, text)
 }
 
 // weightsOf returns the folder of the weights of the language model in dir, and the

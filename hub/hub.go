@@ -153,6 +153,11 @@ func (f *Folder) describe(o Options) (err error) {
 
 // describeGPT reads the adapters' description and the tokenizer of a language model.
 func (f *Folder) describeGPT(o Options) (err error) {
+	if o.Adapter != "" && !has(f.Dir, convert.AdapterConfigFile) { // else it is a second one
+		if o.Adapter, err = findAdapter(o.Adapter); err != nil {
+			return err
+		}
+	}
 	if f.Weights, f.Adapter, err = weightsOf(f.Dir, o.Adapter); err != nil {
 		return err
 	}

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // kept is what a tokenizer's folder says to other programs, and nothing here: Save writes it again. That way an
@@ -32,7 +34,7 @@ func (s *settings) keep(name string, text []byte, keys map[string]json.RawMessag
 		return
 	}
 	for key, value := range keys {
-		if !slices.Contains(ownKeys, key) && !strings.HasPrefix(key, "_") {
+		if !slices.Contains(ownKeys, key) && !strings.HasPrefix(key, "_") && !jsonfile.Infinite(value) {
 			s.kept.set(key, value)
 		}
 	}

@@ -97,7 +97,7 @@ func TestBadAdapters(t *testing.T) {
 	dir := trainedRun(t)
 	adapter := adapterOf(t, dir, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}})
 	for part, change := range map[string]func(dir string){
-		"adapter_config.json: no such file": func(dir string) { os.Remove(filepath.Join(dir, "adapter_config.json")) },
+		"adapter_config.json is missing": func(dir string) { os.Remove(filepath.Join(dir, "adapter_config.json")) },
 		"save_pretrained": func(dir string) {
 			os.Rename(filepath.Join(dir, "adapter_model.safetensors"), filepath.Join(dir, "adapter_model.bin"))
 		},

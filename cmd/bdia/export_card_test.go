@@ -157,10 +157,10 @@ func TestExportKeeps(t *testing.T) {
 	m := modelCopies{t, t.TempDir()}
 	const template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}{% endfor %}"
 	base := m.copy("base", m.config("task_specific_params", `{"text-generation": {"max_length": 50}}`), m.config("eos_token_id", "[279, 278]"), m.config("_name_or_path", `"/home/me/secret"`),
-		m.put("generation_config.json", `{"eos_token_id": [279, 277], "temperature": 0.7, "transformers_version": "5.0"}`),
+		m.put("generation_config.json", `{"eos_token_id": [279, 277], "temperature": 0.7, "top_p": NaN, "transformers_version": "5.0"}`),
 		m.put("special_tokens_map.json", `{"eos_token": "<|endoftext|>", "additional_special_tokens": ["<|x|>"]}`),
 		m.put("chat_template.jinja", template),
-		m.edit("tokenizer_config.json", `{"add`, `{"model_max_length": 48, "chat_template": "old", "pad_token": "[PAD]", "extra": {"a": [1]}, "add_bos_token": true, "add`))
+		m.edit("tokenizer_config.json", `{"add`, `{"model_max_length": 48, "chat_template": "old", "pad_token": "[PAD]", "extra": {"a": [1]}, "length": Infinity, "add_bos_token": true, "add`))
 	run := filepath.Join(m.root, "run")
 	mustCall(t, "finetune", "--from", base, "--data", m.text(), "--window", "8", "--batch", "2", "--steps", "2", "--eval-every", "1", "--out", run, "--threads", "1")
 	adapted := filepath.Join(m.root, "adapted")
@@ -175,10 +175,10 @@ func TestExportKeeps(t *testing.T) {
 			if fmt.Sprint(config["eos_token_id"]) != "[279 278 277]" || fmt.Sprint(config["task_specific_params"]) != "map[text-generation:map[max_length:50]]" || config["_name_or_path"] != nil {
 				t.Errorf("%s, %s: config.json %v", from, format, config)
 			}
-			if fmt.Sprint(generation["eos_token_id"]) != "[279 278 277]" || generation["temperature"] != 0.7 || generation["transformers_version"] != nil {
+			if fmt.Sprint(generation["eos_token_id"]) != "[279 278 277]" || generation["temperature"] != 0.7 || generation["transformers_version"] != nil || generation["top_p"] != nil {
 				t.Errorf("%s, %s: generation_config.json %v", from, format, generation)
 			}
-			if tokens["model_max_length"] != 48. || tokens["chat_template"] != "old" || tokens["pad_token"] != "[PAD]" || fmt.Sprint(tokens["extra"]) != "map[a:[1]]" || tokens["add_bos_token"] != nil {
+			if tokens["model_max_length"] != 48. || tokens["chat_template"] != "old" || tokens["pad_token"] != "[PAD]" || fmt.Sprint(tokens["extra"]) != "map[a:[1]]" || tokens["add_bos_token"] != nil || tokens["length"] != nil {
 				t.Errorf("%s, %s: tokenizer_config.json %v", from, format, tokens)
 			}
 			if text := string(readFile(t, out, "chat_template.jinja")); text != template {

@@ -91,6 +91,12 @@ func TestForeignAdapters(t *testing.T) {
 			checkSaid(t, name, got, c.says...)
 		}
 	}
+	if r := sampled("--adapter", filepath.Join(m.root, "plain", "adapter_model.safetensors")); r != want {
+		t.Errorf("a file of adapters: %+v, want %+v", r, want)
+	}
+	checkSaid(t, "no adapter", sampled("--adapter", filepath.Join(m.root, "none")), "there is no folder", "holds no adapters")
+	checkSaid(t, "a model as an adapter", sampled("--adapter", base), "holds no adapters: adapter_config.json is missing")
+	checkSaid(t, "the folder above", sampled("--adapter", m.root), "holds no adapters", "there are some in ")
 	checkSaid(t, "an adapter as a model", generateFrom(filepath.Join(m.root, "plain")), "it has adapters", "name the folder of their model")
 }
 

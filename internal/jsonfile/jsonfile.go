@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -86,6 +87,12 @@ func decode(text []byte) []byte {
 		units = append(units, order(text[at:]))
 	}
 	return []byte(string(utf16.Decode(units)))
+}
+
+// Infinite reports whether a value is one of Python's names of numbers, as Clean leaves them. A file for other
+// programs leaves them out: few read them.
+func Infinite(value []byte) bool {
+	return slices.Contains([]string{`"NaN"`, `"Infinity"`, `"-Infinity"`}, string(value))
 }
 
 // quoteNumbers puts Python's names of numbers into quotation marks, outside texts.

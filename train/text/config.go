@@ -69,9 +69,10 @@ func (c *Config) StartFrom(dir string) error {
 	if err != nil {
 		return err
 	}
-	if c.Data.Tokenizer = dir; !filepath.IsAbs(dir) {
-		c.Data.Tokenizer = "." + string(filepath.Separator) + dir // a folder, whatever its name: bpe is a kind too
+	if dir = c.Tune.From; !filepath.IsAbs(dir) {
+		dir = "." + string(filepath.Separator) + dir // a folder, whatever its name: bpe is a kind too
 	}
+	c.Data.Tokenizer = dir
 	return nil
 }
 
