@@ -1,8 +1,13 @@
 package tune
 
 import (
+	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/bdia-go/bdia/internal/traintest"
+	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/pairs"
 )
 
@@ -31,5 +36,29 @@ func TestChosen(t *testing.T) {
 	c.Tune.LoRA.Rank = 4
 	if _, d := c.choice(pairs.Amount{Pairs: 9}); d.Clip == 0 {
 		t.Error("adapters are not clipped")
+	}
+}
+
+// TestFewPairs: a set of 112 pairs, for which a run used to have 3 steps, all of them warm-up, is learned, and the run
+// keeps what was chosen as numbers.
+func TestFewPairs(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	if err := c.StartFrom(traintest.GPTFolder(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	c.Pairs.Source, c.Pairs.Target = traintest.Sentences(t, 112)
+	r := create(t, c)
+	defer r.Close()
+	is := settings(r)
+	if s := is.Schedule; s.Steps < 100 || s.Warmup < 1 || s.Warmup*10 > s.Steps || s.LR == 0 || is.Pairs.BatchTokens == 0 || is.Pairs.Epochs == 0 {
+		t.Errorf("schedule %+v, pairs %+v", s, is.Pairs)
+	}
+	kept, err := train.ReadRun(filepath.Join(r.Dir, "bdia.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(any(is), kept.Config()); diff != "" {
+		t.Errorf("the run keeps other settings: %s", diff)
 	}
 }
