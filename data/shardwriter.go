@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -179,4 +180,23 @@ func (w *ShardWriter) Abort() {
 
 func shardPath(dir, name string, index int) string {
 	return filepath.Join(dir, fmt.Sprintf("%s-%05d.tokens", name, index))
+}
+
+// RemoveShards removes the set name in folder dir.
+func RemoveShards(dir, name string) error {
+	for i := 0; ; i++ {
+		err := os.Remove(shardPath(dir, name, i))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("data: %w", err)
+		}
+	}
+}
+
+// HasShards reports whether there is a set name in folder dir.
+func HasShards(dir, name string) bool {
+	_, err := os.Stat(shardPath(dir, name, 0))
+	return err == nil
 }

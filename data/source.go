@@ -1,18 +1,11 @@
 package data
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"unicode/utf8"
-
-	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Encoder is the part of a tokenizer that this package needs.
@@ -34,12 +27,24 @@ type SourceOptions struct {
 	SkipDirs []string
 	// MaxBytes limits the text in bytes; the last file is cut between characters. 0 means no limit.
 	MaxBytes int64
+	// TextKey is the key or the column that holds the text of JSON or of a table; empty: one with a known name, as
+	// text or content.
+	TextKey string
+	// AsText reads JSON and tables as they are, marks and all, as one text.
+	AsText bool
+	// SkipBad leaves out texts that are not UTF-8, and counts them. Otherwise the first is an EncodingError.
+	SkipBad bool
+	// Progress, if set, is called with the number of bytes looked at so far. Its error ends Open.
+	Progress func(bytes int64) error
 }
 
 // Validate returns an error for the first invalid option.
 func (o SourceOptions) Validate() error {
 	if o.MaxBytes < 0 {
 		return fmt.Errorf("data: MaxBytes %d is negative: give 0 for no limit", o.MaxBytes)
+	}
+	if o.AsText && o.TextKey != "" {
+		return fmt.Errorf("data: the text is under %q, and the file is the text: choose one of them", o.TextKey)
 	}
 	for _, e := range o.Extensions {
 		if len(e) < 2 || e[0] != '.' {
@@ -49,174 +54,53 @@ func (o SourceOptions) Validate() error {
 	return nil
 }
 
-// File is one file of a Source.
-type File struct {
-	Path string
-	Size int64 // bytes taken, from the start of the text
-}
-
-// Source is an ordered list of text files.
-type Source struct {
-	Files []File
-}
-
-// Open lists the text of path: the file itself, or the files of a folder and its sub-folders in lexical order. Gzip
-// files are unpacked. In a folder, hidden files and folders, links, empty files and binary files (a zero byte in the
-// first 8 KiB) are left out. A path without text is ErrNoText.
-func Open(path string, opts SourceOptions) (*Source, error) {
-	if err := opts.Validate(); err != nil {
-		return nil, err
-	}
-	root, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return nil, fmt.Errorf("data: open text: %w", err)
-	}
-	src := &Source{}
-	left := opts.MaxBytes
-	seen := 0
-	err = filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := d.Name()
-		if d.IsDir() {
-			if p != root && (strings.HasPrefix(name, ".") || slices.Contains(opts.SkipDirs, name)) {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if p != root && !opts.takes(name) {
-			return nil
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
-		seen++
-		size, err := textSize(p, left)
-		if err != nil || size == 0 {
-			return err
-		}
-		src.Files = append(src.Files, File{p, size})
-		if opts.MaxBytes > 0 {
-			// A file cut at the limit may end a few bytes before it: stop there too.
-			if left -= size; left < utf8.UTFMax {
-				return fs.SkipAll
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("data: list the text of %s: %w", path, err)
-	}
-	if len(src.Files) == 0 {
-		if info, err := os.Stat(root); err == nil && !info.IsDir() {
-			return nil, fmt.Errorf("data: %w in %s: it is empty, binary or no ordinary file: give another path", ErrNoText, path)
-		}
-		return nil, fmt.Errorf("data: %w in %s: of the files there %d qualify by name and those are empty or binary: give another path or other extensions",
-			ErrNoText, path, seen)
-	}
-	return src, nil
-}
-
 // takes reports whether a file in a folder has one of the extensions. A compressed file qualifies with or without its
 // .gz.
 func (o SourceOptions) takes(name string) bool {
-	if strings.HasPrefix(name, ".") {
-		return false
-	}
 	has := func(name string) bool { return slices.Contains(o.Extensions, filepath.Ext(name)) }
 	return len(o.Extensions) == 0 || has(name) || has(strings.TrimSuffix(name, ".gz"))
 }
 
-// textSize returns the number of bytes to take of a file: 0 for a binary file, else its size. With limit > 0 it is at
-// most limit, less the beginning of a character that limit would cut.
-func textSize(path string, limit int64) (int64, error) {
-	f, err := openText(path)
-	if err != nil {
-		return 0, err
-	}
-	defer f.Close()
-	head := make([]byte, 8<<10)
-	n, err := io.ReadFull(f, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
-		return 0, err
-	}
-	if bytes.IndexByte(head[:n], 0) >= 0 {
-		return 0, nil
-	}
-	size, err := f.size(int64(n), limit)
-	if err != nil || limit <= 0 || size <= limit {
-		return size, err
-	}
-	again, err := openText(path)
-	if err != nil {
-		return 0, err
-	}
-	defer again.Close()
-	tail := make([]byte, min(limit, utf8.UTFMax-1))
-	if _, err := io.CopyN(io.Discard, again, limit-int64(len(tail))); err != nil {
-		return 0, err
-	}
-	if _, err := io.ReadFull(again, tail); err != nil {
-		return 0, err
-	}
-	for i := len(tail) - 1; i >= 0; i-- {
-		if utf8.RuneStart(tail[i]) {
-			if !utf8.FullRune(tail[i:]) {
-				return limit - int64(len(tail)-i), nil
-			}
-			break
-		}
-	}
-	return limit, nil
+// File is one file of a Source.
+type File struct {
+	Path      string // in an archive: its path, and the one within
+	Size      int64  // bytes of text taken, from the start
+	Documents int64  // texts in it: rows of JSON or of a table, or one
+
+	archive string // path of the zip archive around it
+	entry   int    // number of the file there; below 0: there is no archive
+	form    form
+	key     string // TextKey
 }
 
-// textFile is an open file of text, unpacked, with its byte order mark.
-type textFile struct {
-	*textfile.Reader
-	file *os.File
+// Source is an ordered list of text files.
+type Source struct {
+	Files   []File
+	Found   int64     // files that were seen, those that were left out as well
+	LeftOut []LeftOut // what was not used, or not as it was
+	Notes   []string  // what else a user should know, a sentence each
+
+	skipBad bool
 }
 
-func openText(path string) (*textFile, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// Add appends the files of another source, and what is known of them.
+func (s *Source) Add(other *Source) {
+	s.Files = append(s.Files, other.Files...)
+	s.Found += other.Found
+	s.skipBad = s.skipBad || other.skipBad
+	for _, l := range other.LeftOut {
+		(*tally)(&s.LeftOut).count(l.Count, l.What, l.Reason, l.First, l.Kept)
 	}
-	return &textFile{textfile.New(f, textfile.Options{KeepMark: true}), f}, nil
+	for _, n := range other.Notes {
+		s.note(n)
+	}
 }
 
-// Read reads the text. The error of damaged data names the file.
-func (t *textFile) Read(p []byte) (int, error) {
-	n, err := t.Reader.Read(p)
-	if errors.Is(err, textfile.ErrDamaged) {
-		err = fmt.Errorf("%s: %w", t.file.Name(), err)
+// note adds a note, once.
+func (s *Source) note(text string) {
+	if !slices.Contains(s.Notes, text) {
+		s.Notes = append(s.Notes, text)
 	}
-	return n, err
-}
-
-// Close closes the file.
-func (t *textFile) Close() error { return t.file.Close() }
-
-// size returns the length of the text in bytes, after n bytes have been read. In compressed text it stops counting
-// beyond limit, if limit > 0.
-func (t *textFile) size(n, limit int64) (int64, error) {
-	packed, err := t.Packed()
-	if err != nil {
-		return 0, err
-	}
-	if !packed {
-		info, err := t.file.Stat()
-		if err != nil {
-			return 0, err
-		}
-		return info.Size(), nil
-	}
-	var rest io.Reader = t
-	if limit > 0 {
-		rest = io.LimitReader(t, limit+1-n)
-	}
-	more, err := io.Copy(io.Discard, rest)
-	return n + more, err
 }
 
 // Bytes returns the number of bytes of text.
@@ -228,32 +112,85 @@ func (s *Source) Bytes() int64 {
 	return n
 }
 
-// Reader returns the text of all files as one stream, with nothing between files. It opens one file at a time;
-// reading to the end or Close closes it.
-func (s *Source) Reader() io.ReadCloser { return &sourceReader{files: s.Files} }
+// Documents returns the number of texts.
+func (s *Source) Documents() int64 {
+	var n int64
+	for _, f := range s.Files {
+		n += f.Documents
+	}
+	return n
+}
+
+// walk reads the documents of all files in order. It opens one file at a time.
+type walk struct {
+	files   []File
+	skipBad bool
+	opener  opener
+	current *documents
+}
+
+// next returns the next document, or io.EOF. The one before it ends.
+func (w *walk) next() (document, error) {
+	for {
+		if w.current == nil {
+			if len(w.files) == 0 {
+				return document{}, io.EOF
+			}
+			var err error
+			if w.current, err = openDocuments(&w.opener, &w.files[0], w.skipBad); err != nil {
+				return document{}, err
+			}
+			w.files = w.files[1:]
+		}
+		d, err := w.current.next()
+		if err != io.EOF {
+			return d, err
+		}
+		if err := w.closeFile(); err != nil {
+			return document{}, err
+		}
+	}
+}
+
+func (w *walk) closeFile() error {
+	if w.current == nil {
+		return nil
+	}
+	err := w.current.close()
+	w.current = nil
+	return err
+}
+
+func (w *walk) close() error {
+	err := w.closeFile()
+	w.opener.close()
+	return err
+}
+
+// Reader returns the text of all documents as one stream, with nothing between files and a line break after each row
+// of a file of rows. It opens one file at a time; reading to the end or Close closes it.
+func (s *Source) Reader() io.ReadCloser {
+	return &sourceReader{walk: walk{files: s.Files, skipBad: s.skipBad}}
+}
 
 type sourceReader struct {
-	files []File
-	f     *textFile
-	left  int64
+	walk walk
+	text io.Reader // of the document at hand
 }
 
 func (r *sourceReader) Read(p []byte) (int, error) {
 	for {
-		if r.f == nil {
-			if len(r.files) == 0 {
-				return 0, io.EOF
-			}
-			f, err := openText(r.files[0].Path)
+		if r.text == nil {
+			d, err := r.walk.next()
 			if err != nil {
-				return 0, fmt.Errorf("data: read text: %w", err)
+				r.Close()
+				return 0, err
 			}
-			r.f, r.left, r.files = f, r.files[0].Size, r.files[1:]
+			r.text = d.lines()
 		}
-		n, err := r.f.Read(p[:min(int64(len(p)), r.left)])
-		r.left -= int64(n)
-		if r.left == 0 || err == io.EOF {
-			err = r.Close()
+		n, err := r.text.Read(p)
+		if err == io.EOF {
+			r.text, err = nil, nil
 		}
 		if n > 0 || err != nil || len(p) == 0 {
 			return n, err
@@ -261,41 +198,59 @@ func (r *sourceReader) Read(p []byte) (int, error) {
 	}
 }
 
-func (r *sourceReader) Close() error {
-	if r.f == nil {
-		return nil
+func (r *sourceReader) Close() error { return r.walk.close() }
+
+// lines is the text, with a line break after a row.
+func (d document) lines() io.Reader {
+	if d.row {
+		return io.MultiReader(d.text, strings.NewReader("\n"))
 	}
-	err := r.f.Close()
-	r.f = nil
-	return err
+	return d.text
 }
 
 // EncodeOptions are the options of Encode.
 type EncodeOptions struct {
-	// Separator is put between two files: usually the end-of-text id, or no ids.
+	// Separator is put between two documents: usually the end-of-text id, or no ids. Without it rows of a file end
+	// in a line break.
 	Separator []int32
 	// Progress, if set, is called with the number of bytes read so far.
 	Progress func(bytes int64)
+	// Document, if set, is called before the ids of each document, with its place.
+	Document func(place string) error
 }
 
-// Encode encodes each file on its own and calls emit with the ids in pieces, in order. A piece is valid only during
+// Encode encodes each document on its own and calls emit with the ids in pieces, in order. A piece is valid only during
 // the call. emit may be a ShardWriter's Write. Memory does not grow with the text.
 func (s *Source) Encode(enc Encoder, opts EncodeOptions, emit func(ids []int32) error) error {
+	w := walk{files: s.Files, skipBad: s.skipBad}
+	defer w.close()
 	var done int64
-	for i, file := range s.Files {
+	for i := 0; ; i++ {
+		d, err := w.next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 		if i > 0 && len(opts.Separator) > 0 {
 			if err := emit(opts.Separator); err != nil {
 				return err
 			}
 		}
-		r := &sourceReader{files: []File{file}}
-		err := enc.EncodeStream(&countingReader{r, &done, opts.Progress}, emit)
-		r.Close()
-		if err != nil {
-			return fmt.Errorf("data: encode %s: %w", file.Path, err)
+		if opts.Document != nil {
+			if err := opts.Document(d.place); err != nil {
+				return err
+			}
+		}
+		text := d.text
+		if len(opts.Separator) == 0 {
+			text = d.lines()
+		}
+		if err := enc.EncodeStream(&countingReader{text, &done, opts.Progress}, emit); err != nil {
+			return fmt.Errorf("data: encode %s: %w", d.place, err)
 		}
 	}
-	return nil
 }
 
 type countingReader struct {

@@ -282,7 +282,7 @@ func TestFinetuneBadInput(t *testing.T) {
 		{[]string{"finetune", "--from", baseModel(t), "--data", bad, "--on-bad", "fatal"}, cli.ExitFailure, "line 2"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", table(t, 9), "--completion-column", "nope"}, cli.ExitFailure, "no column"},
 		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--header"}, cli.ExitUsage, "is for pairs"},
-		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--on-bad", "fatal"}, cli.ExitUsage, "is for pairs"},
+		{[]string{"finetune", "--from", baseModel(t), "--data", text, "--on-long", "fatal"}, cli.ExitUsage, "is for pairs"},
 		{finetune(t, "", "--lora-alpha", "4"), cli.ExitUsage, "--lora-rank"},
 		{finetune(t, "", "--lora-rank", "2", "--freeze", "4"), cli.ExitUsage, "leave some for adapters"},
 		{finetune(t, "", "--separator", "\xff"), cli.ExitUsage, "UTF-8"},

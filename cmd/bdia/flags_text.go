@@ -14,20 +14,34 @@ func textGroups(c *text.Config) []group {
 		{"Text", false, func(f *pflag.FlagSet) {
 			f.StringVar(&d.Path, "data", d.Path, "`file` or folder; go: the Go source of this machine")
 			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "auto, char, bpe, or a `folder` of one")
-			f.Float64Var(&d.ValFraction, "val-fraction", d.ValFraction, "`share` held out, at the end")
+			f.StringVar(&d.Val, "val", d.Val, "`file` or folder of text for validation")
+			f.Float64Var(&d.ValFraction, "val-fraction", d.ValFraction, "`share` held out, without --val")
 		}},
 		{modelHeading, false, func(f *pflag.FlagSet) { gptFlags(f, m); dropoutFlag(f) }},
 	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop); epochsFlag(f, &d.Epochs, "text") }),
-		group{"more of the text", true, func(f *pflag.FlagSet) { moreTextFlags(f, d) }},
+		group{moreText, true, func(f *pflag.FlagSet) {
+			openInt(f, &d.BPEVocab, 0, "bpe-vocab", "vocabulary of --tokenizer bpe")
+			moreTextFlags(f, d)
+		}},
 		group{moreModel, true, func(f *pflag.FlagSet) { moreGPTFlags(f, m) }})...)
 }
 
-// moreTextFlags say which text of a folder is read, and how.
+const moreText = "more of the text"
+
+// moreTextFlags say which text of a folder is read, how, and what of it is held out.
 func moreTextFlags(f *pflag.FlagSet, d *text.DataConfig) {
 	f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
-	openInt(f, &d.BPEVocab, 0, "bpe-vocab", "vocabulary of --tokenizer bpe")
 	f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents, as those tokens; otherwise they are ordinary text")
 	f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
+	readFlags(f, d)
+	f.StringVar(&d.Split, "split", d.Split, "end: hold out the end of the text, not documents or blocks spread over it")
+}
+
+// readFlags say how files are read.
+func readFlags(f *pflag.FlagSet, d *text.DataConfig) {
+	f.StringVar(&d.TextKey, "text-key", d.TextKey, "`key` or column of the text in JSON or a table (default text, content, document, body or the like)")
+	f.BoolVar(&d.AsText, "as-text", d.AsText, "read JSON and tables as they are, marks and all")
+	f.StringVar(&d.OnBad, "on-bad", d.OnBad, "`policy` for text that is not UTF-8: skip or fatal (default fatal)")
 }
 
 // epochsFlag is the length of a run in passes over what it learns.

@@ -10,6 +10,9 @@ import (
 	"github.com/bdia-go/bdia/train/tune"
 )
 
+// moreData is the heading of flags of pairs and text.
+const moreData = "more of the data"
+
 // textKind is --format of text.
 const textKind = "text"
 
@@ -22,7 +25,7 @@ func completionGroups(c *tune.Config) []group {
 			f.StringVar(&d.Source, "data", d.Source, "`file` of text or pairs, or folder of text")
 			f.StringVar(&d.Source, "prompts", d.Source, "`file` of prompts, one a line, perhaps .gz")
 			f.StringVar(&d.Target, "completions", d.Target, "`file` of their completions")
-			f.StringVar(&d.ValSource, "val", d.ValSource, "`file` of pairs for validation")
+			f.StringVar(&d.ValSource, "val", d.ValSource, "`file` of pairs, or of text, for validation")
 			f.StringVar((*string)(&t.Separator), "separator", string(t.Separator), "`text` between prompt and completion")
 		}},
 		learnGroup(t, &c.Model, &c.Method),
@@ -31,7 +34,7 @@ func completionGroups(c *tune.Config) []group {
 		batchFlag(f, &c.Loop)
 		epochsFlag(f, &d.Epochs, "data")
 	}),
-		group{"more of the pairs", true, func(f *pflag.FlagSet) {
+		group{moreData, true, func(f *pflag.FlagSet) {
 			moreCompletionFlags(f, d, t)
 			f.Var(&d.Split.Val, "val-fraction", valFraction)
 		}},
@@ -51,7 +54,7 @@ func moreCompletionFlags(f *pflag.FlagSet, d *pairs.DataConfig, t *tune.Settings
 	headerFlag(f, d)
 	f.StringVar(&d.ValTarget, "val-completions", d.ValTarget, "`file` of completions, if --val has prompts alone")
 	f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", t.LossOnPrompt, "pairs: learn prompts too")
-	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`policy` for pairs without text: skip or fatal")
+	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`policy` for pairs without text (default skip), or text that is not UTF-8 (default fatal): skip or fatal")
 	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`policy` for pairs longer than the window: skip, truncate or fatal")
 	f.BoolVar(&d.KeepDuplicates, "keep-duplicates", d.KeepDuplicates, "keep pairs that came before")
 }
@@ -63,10 +66,12 @@ func tunedTextGroups(c *text.Config) []group {
 		{"Model and data", false, func(f *pflag.FlagSet) {
 			fromFlag(f, t)
 			f.StringVar(&c.Data.Path, "data", c.Data.Path, "`file` of text or pairs, or folder of text")
+			f.StringVar(&c.Data.Val, "val", c.Data.Val, "`file` or folder of text for validation")
 			f.Float64Var(&c.Data.ValFraction, "val-fraction", c.Data.ValFraction, valFraction)
 		}},
 		learnGroup(t, &c.Model, &c.Method),
 	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) { batchFlag(f, &c.Loop); epochsFlag(f, &c.Data.Epochs, "data") }),
+		group{moreData, true, func(f *pflag.FlagSet) { moreTextFlags(f, &c.Data) }},
 		group{moreModel, true, func(f *pflag.FlagSet) { adapterFlags(f, t); tunedFlags(f, &c.Model) }})...)
 }
 

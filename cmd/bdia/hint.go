@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/export"
@@ -59,6 +61,8 @@ var hints = []func(error) string{
 	is(tune.ErrUntrained, "that is --from"),
 	is(tune.ErrAveraged, "that is --ema"),
 	is(text.ErrNoText, "that is --data"),
+	is(data.ErrNotUTF8, "or leave such text out with --on-bad skip"),
+	as(textKeyHint),
 	is(trainimages.ErrNoImages, "that is --data"),
 	as(func(e *trainimages.MovedError) string {
 		if e.Known {
@@ -87,6 +91,17 @@ func fetchHint(e *hub.NoModelError) string {
 		return "name the folder of a run or model"
 	}
 	return ""
+}
+
+// textKeyHint names the ways to read JSON and tables in which no text is known.
+func textKeyHint(e *data.KeysError) string {
+	const ways = "--text-key, or --as-text for the file as it is"
+	for _, key := range []string{"prompt", "completion", "instruction", "question", "answer", "messages", "conversations", "source", "target"} {
+		if slices.Contains(e.Keys, key) {
+			return "bdia finetune learns such pairs; a text alone is " + ways
+		}
+	}
+	return "that is " + ways
 }
 
 // updateHint names the flags of updates that can be.

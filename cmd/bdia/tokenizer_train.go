@@ -35,6 +35,7 @@ compressed by gzip.`,
 		f.IntVar(&o.MinFrequency, "min-frequency", 2, "fewest occurrences of a pair that is merged")
 		f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
 		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of each file or folder; 0 for all")
+		readFlags(f, &d)
 	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
@@ -54,18 +55,18 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tok
 	if err != nil {
 		return err
 	}
+	p := cli.NewProgress(cmd.ErrOrStderr())
+	defer p.Clear()
 	var src data.Source
 	for _, d.Path = range paths {
-		some, err := d.Open()
+		some, err := d.Open(cmd.Context())
 		if err != nil {
 			return err
 		}
-		src.Files = append(src.Files, some.Files...)
+		src.Add(some)
 	}
 	text := src.Reader()
 	defer text.Close()
-	p := cli.NewProgress(cmd.ErrOrStderr())
-	defer p.Clear()
 	o.Progress = func(done, total int) { p.Preparing("learning merges", int64(done), int64(total)) }
 	tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
 	if err != nil {

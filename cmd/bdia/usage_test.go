@@ -212,7 +212,7 @@ func TestWrongCalls(t *testing.T) {
 		{1, "train --out DIR/out --data DIR/latin1"},
 		{1, "train --out DIR/out --data DIR/short --context 16"},
 		{1, "train --out DIR/out --data DIR/text --context 1000"},
-		{1, "train --out DIR/out --data DIR/text --context 300"},
+		{1, "train --out DIR/out --data DIR/text --context 1300"},
 		{1, train + "--tokenizer DIR/missing"},
 		{1, "train --data DIR/text --out RUN"},
 		{1, "train --data DIR/text --out DIR"},

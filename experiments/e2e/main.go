@@ -182,7 +182,7 @@ func (o options) resultsFile() string { return filepath.Join(o.out, "results.jso
 func (o options) learnText(ctx context.Context) (string, error) {
 	dir := filepath.Join(o.out, "text")
 	cfg := text.Default()
-	cfg.Data = text.DataConfig{Path: filepath.Join(o.out, "text.txt"), Tokenizer: "bpe", BPEVocab: 4096, ValFraction: 0.02}
+	cfg.Data = text.DataConfig{Path: filepath.Join(o.out, "text.txt"), Tokenizer: "bpe", BPEVocab: 4096, ValFraction: 0.02, Split: text.SplitEnd}
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 4, 4, 192, 256
 	cfg.Method = variants[0].method

@@ -98,7 +98,7 @@ func compare(ctx context.Context, data, out string, steps, seeds int) error {
 // config is the setting that all variants share.
 func config(data string, steps int) text.Config {
 	cfg := text.Default()
-	cfg.Data = text.DataConfig{Path: data, Tokenizer: "char", MaxBytes: trainBytes + valBytes, ValFraction: float64(valBytes) / (trainBytes + valBytes)}
+	cfg.Data = text.DataConfig{Path: data, Tokenizer: "char", MaxBytes: trainBytes + valBytes, ValFraction: float64(valBytes) / (trainBytes + valBytes), Split: text.SplitEnd}
 	m := &cfg.Model
 	m.Layers, m.Heads, m.Width, m.Context = 6, 4, 128, 64
 	cfg.Schedule.LR, cfg.Schedule.Warmup, cfg.Schedule.Steps = 1e-3, 100, steps

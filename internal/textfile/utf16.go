@@ -43,11 +43,10 @@ func (r *Reader) decode() (bool, error) {
 		return false, nil
 	}
 	head, _ := r.text.Peek(min(r.text.Size(), 512)) // an error comes again after the text before it
-	most, few := len(head)/2*3/4, len(head)/2/16
-	switch even, odd := zeroBytes(head, 0), zeroBytes(head, 1); {
-	case odd > 1 && odd >= most && even <= few:
+	switch {
+	case isUTF16(head, 0):
 		r.from(unicode.LittleEndian)
-	case even > 1 && even >= most && odd <= few:
+	case isUTF16(head, 1):
 		r.from(unicode.BigEndian)
 	default:
 		return false, nil
@@ -55,17 +54,22 @@ func (r *Reader) decode() (bool, error) {
 	return true, nil
 }
 
+// isUTF16 reports whether head is UTF-16 with the low byte of each unit at low, 0 or 1: three quarters of the units
+// are letters and marks of ASCII, and hardly a low byte is zero.
+func isUTF16(head []byte, low int) bool {
+	units, ascii, zeros := len(head)/2, 0, 0
+	for i := range units {
+		switch b := head[2*i+low]; {
+		case b == 0:
+			zeros++
+		case head[2*i+1-low] == 0 && (b >= ' ' && b < 0x7f || b == '\n' || b == '\r' || b == '\t'):
+			ascii++
+		}
+	}
+	return ascii > 1 && ascii >= units*3/4 && zeros <= units/16
+}
+
 // from reads what is left as UTF-16.
 func (r *Reader) from(order unicode.Endianness) {
 	r.text = bufio.NewReaderSize(transform.NewReader(r.text, unicode.UTF16(order, unicode.IgnoreBOM).NewDecoder()), r.o.Buffer)
-}
-
-// zeroBytes counts the bytes 0 at every other place of b from first on.
-func zeroBytes(b []byte, first int) (n int) {
-	for i := first; i < len(b); i += 2 {
-		if b[i] == 0 {
-			n++
-		}
-	}
-	return n
 }

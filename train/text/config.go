@@ -78,15 +78,27 @@ func (c *Config) StartFrom(dir string) error {
 
 // DataConfig says which text is trained on.
 type DataConfig struct {
-	Path        string     `yaml:"path"`            // file or folder of text; "go" is the Go source of this machine
-	Extensions  Extensions `yaml:"extensions"`      // endings to take of a folder; empty takes all text
-	Tokenizer   string     `yaml:"tokenizer"`       // char, bpe, auto, or a folder with tokenizer files
-	BPEVocab    int        `yaml:"bpe_vocab"`       // vocabulary of a bpe tokenizer trained on the data; 0: open
-	Special     bool       `yaml:"special_tokens"`  // the spelling of a special token in the text stands for it
-	MaxBytes    int64      `yaml:"max_bytes"`       // use so many bytes of the text; 0 all
-	ValFraction float64    `yaml:"val_fraction"`    // share of the tokens, at the end, kept for validation
-	Epochs      float64    `yaml:"epochs,omitzero"` // passes over the text, which set the schedule's steps; 0: these count
+	Path        string     `yaml:"path"`              // file or folder of text; "go" is the Go source of this machine
+	Extensions  Extensions `yaml:"extensions"`        // endings to take of a folder; empty takes all text
+	Tokenizer   string     `yaml:"tokenizer"`         // char, bpe, auto, or a folder with tokenizer files
+	BPEVocab    int        `yaml:"bpe_vocab"`         // vocabulary of a bpe tokenizer trained on the data; 0: open
+	Special     bool       `yaml:"special_tokens"`    // the spelling of a special token in the text stands for it
+	MaxBytes    int64      `yaml:"max_bytes"`         // use so many bytes of the text; 0 all
+	ValFraction float64    `yaml:"val_fraction"`      // share of the tokens held out for validation, unless there is Val
+	Epochs      float64    `yaml:"epochs,omitzero"`   // passes over the text, which set the schedule's steps; 0: these count
+	Val         string     `yaml:"val,omitzero"`      // file or folder of validation text
+	Split       string     `yaml:"split,omitzero"`    // empty: documents, or blocks of few, are held out; SplitEnd: the end
+	TextKey     string     `yaml:"text_key,omitzero"` // key or column of the text in JSON or a table; empty: a known one
+	AsText      bool       `yaml:"as_text,omitzero"`  // JSON and tables are read as they are
+	OnBad       string     `yaml:"on_bad,omitzero"`   // text that is not UTF-8: SkipBad leaves it out; empty or FatalBad: an error
 }
+
+// Values of DataConfig.Split and OnBad.
+const (
+	SplitEnd = "end"
+	SkipBad  = "skip"
+	FatalBad = "fatal"
+)
 
 // Validate returns an error for the first invalid setting.
 func (d DataConfig) Validate() error {
@@ -97,6 +109,12 @@ func (d DataConfig) Validate() error {
 		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", d.Epochs)
 	case d.MaxBytes < 0:
 		return fmt.Errorf("train: %d bytes of text; give a positive number, or 0 for all", d.MaxBytes)
+	}
+	switch {
+	case d.Split != "" && d.Split != SplitEnd:
+		return fmt.Errorf("train: text is split by %q; use %s, or leave it out", d.Split, SplitEnd)
+	case d.OnBad != "" && d.OnBad != SkipBad && d.OnBad != FatalBad:
+		return fmt.Errorf("train: cannot treat bad text by %q; use %s or %s", d.OnBad, SkipBad, FatalBad)
 	}
 	return tokenizer.CheckChoice(d.Tokenizer, d.BPEVocab)
 }

@@ -34,5 +34,5 @@ func Example() {
 	defer run.Close()
 	sum, err := run.Train(context.Background(), nil)
 	fmt.Printf("loss %.2f, then %.2f, %v\n", sum.FirstVal.Loss, sum.LastVal.Loss, err)
-	// Output: loss 2.12, then 0.80, <nil>
+	// Output: loss 2.12, then 0.81, <nil>
 }

@@ -75,7 +75,7 @@ func TestCreateAfterFailure(t *testing.T) {
 		says   []string
 	}{
 		{"training text too short", context.Background(), func(c *Config) { c.Model.Context = 4000 }, nil, data.ErrTooShort, []string{"train: training text", "4000"}},
-		{"validation text too short", context.Background(), func(c *Config) { c.Data.ValFraction = 0.001 }, nil, data.ErrTooShort, []string{"train: validation text"}},
+		{"validation text too short", context.Background(), func(c *Config) { c.Model.Context = 2500 }, nil, data.ErrTooShort, []string{"train: validation text"}},
 		{"too short for a bpe, then char", context.Background(), func(c *Config) {
 			c.Data.Tokenizer, c.Data.BPEVocab, c.Model.Context = "bpe", 300, 3900
 		}, char, data.ErrTooShort, []string{"text"}},

@@ -15,20 +15,31 @@ import (
 
 const (
 	dataDir   = "data"
-	shardName = "text"
+	shardName = "text"  // tokens to train on; of a text without valName: all tokens
+	valName   = "val"   // tokens that are held out
+	wholeName = "whole" // all tokens, while they are divided
 
 	promptTokens = 16 // that a sample of text continues
 )
 
-// open maps the token shards and cuts off the validation text.
+// open maps the token shards. A run without a set of held-out tokens holds out the end of its tokens.
 func (t *Task) open(dir string) (err error) {
-	t.shards, err = data.OpenShards(filepath.Join(dir, dataDir), shardName,
-		data.OpenOptions{VocabSize: t.Tokenizer.VocabSize(), Fingerprint: tokenizer.Fingerprint(t.Tokenizer)})
+	dir = filepath.Join(dir, dataDir)
+	o := data.OpenOptions{VocabSize: t.Tokenizer.VocabSize(), Fingerprint: tokenizer.Fingerprint(t.Tokenizer)}
+	all, err := data.OpenShards(dir, shardName, o)
 	if err != nil {
 		return err
 	}
-	if t.train, t.val, err = data.Split(t.shards, t.Settings.Data.ValFraction); err != nil {
-		t.shards.Close()
+	t.shards = []*data.Shards{all}
+	if !data.HasShards(dir, valName) {
+		t.train, t.val, err = data.Split(all, t.Settings.Data.ValFraction)
+	} else if val, e := data.OpenShards(dir, valName, o); e != nil {
+		err = e
+	} else {
+		t.shards, t.train, t.val = append(t.shards, val), all, val
+	}
+	if err != nil {
+		t.Close()
 	}
 	return err
 }
@@ -37,7 +48,13 @@ func (t *Task) open(dir string) (err error) {
 func (t *Task) Open(context.Context, train.Progress) error { return nil }
 
 // Close lets go of the tokens.
-func (t *Task) Close() error { return t.shards.Close() }
+func (t *Task) Close() error {
+	var err error
+	for _, s := range t.shards {
+		err = errors.Join(err, s.Close())
+	}
+	return err
+}
 
 // Save writes the tokenizer's files, and what the model that the run started from says to other programs.
 func (t *Task) Save(dir string) error {
@@ -86,7 +103,7 @@ func (t *Task) windows() (w windows, err error) {
 	if w.batches, err = data.NewSampler(t.train, T, cfg.Loop.Seed); err != nil {
 		return w, fmt.Errorf("train: training text: %w", err)
 	}
-	if cfg.Data.ValFraction > 0 {
+	if cfg.Data.ValFraction > 0 || t.val.Len() > 0 {
 		if w.val, err = data.NewSequential(t.val, T, n); err != nil {
 			return w, fmt.Errorf("train: validation text: %w", err)
 		}
@@ -113,7 +130,7 @@ func (d DataConfig) reader(tok tokenizer.Tokenizer) tokenizer.Tokenizer {
 var ErrNoText = errors.New("no text; name a file or folder")
 
 // Open lists the text that d names.
-func (d DataConfig) Open() (*data.Source, error) {
+func (d DataConfig) Open(ctx context.Context) (*data.Source, error) {
 	if d.Path == "" {
 		return nil, fmt.Errorf("train: %w", ErrNoText)
 	}
@@ -122,7 +139,9 @@ func (d DataConfig) Open() (*data.Source, error) {
 			return data.GoSource(d.MaxBytes)
 		}
 	}
-	return data.Open(d.Path, data.SourceOptions{Extensions: d.Extensions, MaxBytes: d.MaxBytes})
+	o := data.SourceOptions{Extensions: d.Extensions, MaxBytes: d.MaxBytes, TextKey: d.TextKey, AsText: d.AsText, SkipBad: d.OnBad == SkipBad}
+	o.Progress = func(int64) error { return ctx.Err() }
+	return data.Open(d.Path, o)
 }
 
 // makeTokenizer loads the tokenizer that d asks for, or trains it on the text.
@@ -134,27 +153,4 @@ func makeTokenizer(ctx context.Context, d DataConfig, src *data.Source, progress
 	defer text.Close()
 	r := data.NewProgressReader(ctx, text, func(n int64) { progress("reading the vocabulary", n, src.Bytes()) })
 	return tokenizer.Learn(ctx, d.Tokenizer, d.BPEVocab, r, func(done, total int) { progress("learning merges", int64(done), int64(total)) })
-}
-
-// encode writes the text as token shards, files separated by the end-of-text
-// token where the tokenizer has one.
-func encode(ctx context.Context, dir string, src *data.Source, tok tokenizer.Tokenizer, progress train.Progress) error {
-	w, err := data.CreateShards(dir, shardName, data.ShardOptions{VocabSize: tok.VocabSize(), Fingerprint: tokenizer.Fingerprint(tok)})
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	o := data.EncodeOptions{Progress: func(n int64) { progress("encoding", n, src.Bytes()) }}
-	if id, ok := tokenizer.EndOfText(tok); ok {
-		o.Separator = []int32{id}
-	}
-	if err := src.Encode(tok, o, func(ids []int32) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		return w.Write(ids)
-	}); err != nil {
-		return err
-	}
-	return w.Close()
 }

@@ -24,8 +24,9 @@ type Task struct {
 	Settings  Config
 	Tokenizer tokenizer.Tokenizer // after Prepare or Reopen
 
-	shards     *data.Shards
+	shards     []*data.Shards
 	train, val data.Tokens
+	texts      texts // after Prepare
 }
 
 // New returns the task of the settings c.
@@ -59,12 +60,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := c.Tune.Identify(progress); err != nil {
 		return err
 	}
-	src, err := c.Data.Open()
-	if err != nil {
-		return err
-	}
-	c.chooseTokenizer(src.Bytes())
-	tok, err := makeTokenizer(ctx, c.Data, src, progress)
+	texts, tok, err := c.prepare(ctx, progress)
 	if err != nil {
 		return err
 	}
@@ -76,10 +72,11 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := cmp.Or(c.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {
 		return err
 	}
-	if err := encode(ctx, filepath.Join(dir, dataDir), src, c.Data.reader(tok), progress); err != nil {
+	e := &encoder{ctx, filepath.Join(dir, dataDir), c.Data.reader(tok), progress}
+	if err := texts.encode(e, c.Data, c.window); err != nil {
 		return err
 	}
-	t.Tokenizer = tok
+	t.Tokenizer, t.texts = tok, texts
 	if err := t.open(dir); err != nil {
 		return err
 	}
