@@ -98,7 +98,7 @@ func (c Config) choice(a Amount) (passes float64, d train.Choice) {
 		passes = math.Round(min(20, max(3, 250/math.Sqrt(float64(a.Pairs)))))
 		return passes, train.Choice{LR: train.Readable(min(5e-4, 0.0256/float64(c.Seq2Seq.Width))), Warmup: 0.05, Patience: 5}
 	}
-	passes = math.Round(min(60, max(10, 3000/math.Sqrt(float64(a.Pairs)))))
+	passes = math.Round(min(30, max(10, 4000/math.Sqrt(float64(a.Pairs)))))
 	return passes, train.Choice{LR: train.Readable(min(2e-3, 0.256/float64(c.Seq2Seq.Width))), Warmup: 0.1, Patience: 5}
 }
 
