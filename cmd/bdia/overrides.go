@@ -132,5 +132,15 @@ func (o overrides) dropout(shares ...*float64) error {
 	return nil
 }
 
+// ofNewModel refuses flags of a model that learns from nothing, beside the one that --from names.
+func (o overrides) ofNewModel(names ...string) error {
+	for _, name := range names {
+		if o.has(name) {
+			return cli.Usage(fmt.Errorf("--%s is of a new model, and the one in %s has its own; leave out --%[1]s or --from", name, o["from"]))
+		}
+	}
+	return nil
+}
+
 // checkEngine reports a device that this machine does not have.
 func checkEngine(e backend.Options) error { return cli.Usage(e.Validate()) }

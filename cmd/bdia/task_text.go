@@ -32,6 +32,9 @@ func (v textView) sizes() []group { return textSizes(&v.Settings) }
 func (v textView) expand(o overrides) error {
 	c := &v.Settings
 	if dir, ok := o["from"]; ok {
+		if err := o.ofNewModel("preset", "layers", "heads", "width", "context", "mlp", "gelu", "untied", "no-bias"); err != nil {
+			return err
+		}
 		if err := c.StartFrom(dir); err != nil {
 			return err
 		}

@@ -37,6 +37,9 @@ func (v translationView) expand(o overrides) error {
 		return cli.Usage(fmt.Errorf("--source %s is one side of the translations; name the other with --target, or a table of both with --data", name))
 	}
 	if dir, ok := o["from"]; ok {
+		if err := o.ofNewModel("preset", "layers", "heads", "width", "context", "mlp", "gelu", "untied", "no-bias", "shared", "sinusoidal", "separate"); err != nil {
+			return err
+		}
 		if err := c.StartFrom(dir); err != nil {
 			return err
 		}

@@ -65,6 +65,9 @@ func (c Config) SampleLength() int { return c.Tune.SampleLength(c.Model) }
 // StartFrom makes the model the one of the folder dir, and reads the text with the tokenizer there (see
 // tune.Settings.StartFrom).
 func (c *Config) StartFrom(dir string) error {
+	if c.Tune.LoRA.Alpha == 0 { // settings of a run from nothing
+		c.Tune = DefaultTuned().Tune
+	}
 	err := c.Tune.StartFrom(dir, &c.Model)
 	if err != nil {
 		return err

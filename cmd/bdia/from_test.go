@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -43,5 +44,28 @@ func TestTranslationGoesOn(t *testing.T) {
 	bad := call("train", "translation", "--from", from, "--tokenizer", "bpe", "--bpe-vocab", "300", "--source", paths[0], "--target", paths[1], "--out", filepath.Join(tmp, "bad"))
 	if bad.code != 1 || !strings.Contains(bad.err, "do not belong together") {
 		t.Errorf("another vocabulary: exit %d, %s", bad.code, bad.err)
+	}
+	if bad := call("train", "translation", "--from", from, "--layers", "3", "--source", paths[0], "--target", paths[1]); bad.code != 2 || !strings.Contains(bad.err, "--layers") {
+		t.Errorf("sizes beside a model: exit %d, %s", bad.code, bad.err)
+	}
+}
+
+// TestTextGoesOn: train text --from is finetune on text: the same settings, hence the same weights.
+func TestTextGoesOn(t *testing.T) {
+	t.Parallel()
+	from, tmp := baseModel(t), t.TempDir()
+	path := write(t, tmp, "more.txt", strings.Repeat("The river finds the morning, and the letter keeps the road. ", 80))
+	flags := []string{"--from", from, "--data", path, "--steps", "3", "--batch", "2", "--eval-every", "2", "--threads", "1"}
+	var weights []string
+	for i, command := range [][]string{{"train", "text"}, {"finetune"}} {
+		dir := filepath.Join(tmp, strconv.Itoa(i))
+		mustCall(t, append(append(command, flags...), "--out", dir)...)
+		weights = append(weights, string(readFile(t, dir, "model.safetensors")))
+	}
+	if weights[0] != weights[1] {
+		t.Error("train text --from and finetune learn other weights")
+	}
+	if bad := call(append([]string{"train", "text", "--width", "32"}, flags...)...); bad.code != 2 || !strings.Contains(bad.err, "--width") {
+		t.Errorf("sizes beside a model: exit %d, %s", bad.code, bad.err)
 	}
 }
