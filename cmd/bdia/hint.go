@@ -63,6 +63,7 @@ var hints = []func(error) string{
 	is(text.ErrNoText, "that is --data"),
 	is(data.ErrNotUTF8, "or leave such text out with --on-bad skip"),
 	as(textKeyHint),
+	as(moreHint),
 	is(trainimages.ErrNoImages, "that is --data"),
 	as(func(e *trainimages.MovedError) string {
 		if e.Known {
@@ -91,6 +92,14 @@ func fetchHint(e *hub.NoModelError) string {
 		return "name the folder of a run or model"
 	}
 	return ""
+}
+
+// moreHint says how a run that has learned its text learns another one.
+func moreHint(e *train.ChangeError) string {
+	if e.Setting != "data.path" {
+		return ""
+	}
+	return fmt.Sprintf("bdia finetune --from RUN/best --data %v learns more text from where the run ended", e.To)
 }
 
 // textKeyHint names the ways to read JSON and tables in which no text is known.

@@ -26,6 +26,15 @@ func cafes(n int) string {
 	return b.String()
 }
 
+// TestMoreText: a run that has learned its text names the command that learns more.
+func TestMoreText(t *testing.T) {
+	t.Parallel()
+	r := call("train", "--resume", trainedRun(t), "--data", "more/")
+	if r.code != cli.ExitUsage || !strings.Contains(r.err, "bdia finetune --from RUN/best --data more/") {
+		t.Errorf("exit code %d: %s", r.code, r.err)
+	}
+}
+
 // windows1252 and encodedUTF16 are text in other encodings.
 func windows1252(t *testing.T, text string) string {
 	t.Helper()

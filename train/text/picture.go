@@ -17,6 +17,10 @@ func (t *Task) Picture(samples int) (train.Picture, error) {
 		t.texts.describe(&p)
 	}
 	trained, held := t.texts.parts()
+	if t.texts.src == nil {
+		trained, held = t.train.Len(), t.val.Len()
+		p.Counts = []train.Count{{What: "tokens", Read: trained + held, Used: trained + held}}
+	}
 	p.Parts = []train.Part{{Name: "train", Samples: trained, Unit: "tokens", Losses: max(t.train.Len()-1, 0)}}
 	if t.val.Len() > 0 {
 		p.Parts = append(p.Parts, train.Part{Name: "val", Samples: held, Unit: "tokens", Losses: max(t.val.Len()-1, 0)})
