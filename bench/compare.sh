@@ -4,14 +4,15 @@
 #
 #   bench/compare.sh 'PEER COMMAND' [gpt|vit [ROUNDS [SETTING ...]]]
 #
-# PEER COMMAND is called with: the model, --layers N --heads N --width N --batch N,
+# PEER COMMAND is a program of your own, for example in PyTorch; none is in this
+# repository. It is called with: the model, --layers N --heads N --width N --batch N,
 # for gpt --seq N --vocab N, for vit --mlp N, --steps N --mode store|checkpoint,
 # and prints one JSON object with seconds_per_step, peak_mb and mb_before_step. The
 # settings are passed to both. Machines are noisy: the two alternate, medians
 # count, and the ratio is what to quote.
 set -euo pipefail
 usage="usage: bench/compare.sh 'PEER COMMAND' [gpt|vit [ROUNDS [SETTING ...]]]"
-peer=${1:?$usage}
+peer=${1:?$usage; PEER COMMAND is a program of your own, see the top of this file}
 model=${2:-gpt}
 rounds=${3:-3}
 case $model in

@@ -4,7 +4,8 @@
 #
 #   bench/gemm.sh 'PEER COMMAND' [ROUNDS]
 #
-# PEER COMMAND is called with the number of threads and prints lines of
+# PEER COMMAND is a program of your own, for example in PyTorch; none is in this
+# repository. It is called with the number of threads and prints lines of
 # "LAYOUT M N K GFLOPS". Of each shape the best of all rounds counts, on both
 # sides: whatever else runs on the machine only ever takes time away.
 set -euo pipefail

@@ -90,7 +90,7 @@ func TestCompareForms(t *testing.T) {
 			t.Fatal(err)
 		}
 		write(t, filepath.Join(dir, name), "metrics.jsonl", records)
-		write(t, filepath.Join(dir, name), "bdia.yaml", settings)
+		write(t, filepath.Join(dir, name), "bdia.yaml", settings+"engine: {threads: 1}\n") // memory is planned by threads
 	}
 	losses := func(last string) string {
 		return `{"step":0,"time":"2026-01-01T00:00:00.000Z","val/loss":4}
