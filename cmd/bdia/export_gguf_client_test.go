@@ -29,9 +29,9 @@ func TestClientLlamaRun(t *testing.T) {
 	text := write(t, dir, "text", strings.Repeat(prose(4), 200))
 	var questions []question
 	var want [][]int32
-	for _, kind := range []string{"char", "bpe"} {
+	for kind, vocab := range map[string]string{"char": autoWord, "bpe": "320"} {
 		run := filepath.Join(dir, kind)
-		mustCall(t, "train", "--data", text, "--out", run, "--tokenizer", kind, "--bpe-vocab", "320", "--layers", "2", "--heads", "2", "--width", "64",
+		mustCall(t, "train", "--data", text, "--out", run, "--tokenizer", kind, "--bpe-vocab", vocab, "--layers", "2", "--heads", "2", "--width", "64",
 			"--context", "256", "--batch", "4", "--steps", "200", "--lr", "5e-3", "--eval-every", "0", "--threads", "2")
 		var m generate.Prompt
 		out := mustCall(t, "generate", run, "--prompt", prompt, "--greedy", "--ignore-eos", "--max-tokens", "200", "--grid", "none", "--json").out

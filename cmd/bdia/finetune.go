@@ -81,13 +81,6 @@ func (o overrides) tuned() (train.Task, error) {
 	case kind != "" && kind != textKind && !slices.Contains(pairs.Formats(), pairs.Format(kind)):
 		return nil, cli.Usage(fmt.Errorf("--format %s; use text, csv, tsv, jsonl or json", kind))
 	}
-	if !file && (o["lora-rank"] == "" || o["lora-rank"] == "0") {
-		for _, name := range []string{"lora-alpha", "lora-dropout", "lora-targets"} {
-			if o.has(name) {
-				return nil, cli.Usage(fmt.Errorf("--%s is for adapters, and there are none; ask for them with --lora-rank", name))
-			}
-		}
-	}
 	ofPairs := kind != "" && kind != textKind || data == "" || o.has("prompts")
 	if !ofPairs && kind == "" {
 		what, err := kindOf(data)

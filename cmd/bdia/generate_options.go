@@ -32,7 +32,7 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 	if o.from, err = folderOf(args, o.from); err != nil {
 		return err
 	}
-	given := func(names ...string) (list []string) {
+	flags := func(names ...string) (list []string) {
 		for _, name := range names {
 			if f.Changed(name) {
 				list = append(list, "--"+name)
@@ -40,17 +40,17 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 		}
 		return list
 	}
-	if list := given("prompt", "prompt-ids", "input"); len(list) > 1 {
+	if list := flags("prompt", "prompt-ids", "input"); len(list) > 1 {
 		return fmt.Errorf("%s; give one of them", strings.Join(list, " and "))
 	}
 	if o.beam = o.search.Beam != 0; o.beam {
-		if list := given("temperature", "greedy", "top-k", "top-p", "min-p", "repetition-penalty", "seed", "no-cache"); len(list) > 0 {
+		if list := flags("temperature", "greedy", "top-k", "top-p", "min-p", "repetition-penalty", "seed", "no-cache"); len(list) > 0 {
 			return fmt.Errorf("%s is for sampling, and --beam searches; give one of them", list[0])
 		}
 		if err := o.search.Validate(); err != nil {
 			return err
 		}
-	} else if list := given("length-penalty", "n-best"); len(list) > 0 {
+	} else if list := flags("length-penalty", "n-best"); len(list) > 0 {
 		return fmt.Errorf("%s is for a search; give --beam too", list[0])
 	}
 	if f.Changed("prompt-ids") && o.promptIDs == "" {
@@ -70,7 +70,14 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 			return fmt.Errorf("--grid: %w", err)
 		}
 	}
-	return o.Validate()
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	return given(f).refuse([]idle{
+		{!o.beam && o.Temperature == 0, "is for choices by chance, and the likeliest token is taken", []string{"top-k", "top-p", "min-p", "seed"}},
+		{o.input == "", "is for the prompts of --input", []string{"batch"}},
+		{o.promptIDs != "", "is for prompts in words, and --prompt-ids are tokens", []string{"verbatim"}},
+	})
 }
 
 // parseIDs reads tokens as 1,2,3.

@@ -71,6 +71,9 @@ func (o overrides) settle(t train.Task) (train.Task, error) {
 	if err := t.Validate(); err != nil {
 		return t, cli.Usage(err)
 	}
+	if err := o.refuse(idleOf(t)); err != nil {
+		return t, err
+	}
 	return t, checkEngine(t.Common().Engine)
 }
 

@@ -244,8 +244,8 @@ func TestTranslationFlags(t *testing.T) {
 		want func(*trainpairs.Config)
 	}{
 		{"", func(*trainpairs.Config) {}},
-		{"--data a.csv --val-fraction 0.1 --tokenizer char --bpe-vocab 500 --epochs 3", func(c *trainpairs.Config) {
-			c.Pairs.Source, c.Pairs.Split.Val, c.Pairs.Tokenizer, c.Pairs.BPEVocab, c.Pairs.Epochs = "a.csv", 0.1, "char", 500, 3
+		{"--data a.csv --val-fraction 0.1 --bpe-vocab 500 --epochs 3", func(c *trainpairs.Config) {
+			c.Pairs.Source, c.Pairs.Split.Val, c.Pairs.BPEVocab, c.Pairs.Epochs = "a.csv", 0.1, 500, 3
 		}},
 		{"--source a --target b --val-source c --val-target d --on-long truncate --max-ratio 3 --separate --steps 9", func(c *trainpairs.Config) {
 			c.Pairs.Source, c.Pairs.Target, c.Pairs.ValSource, c.Pairs.ValTarget = "a", "b", "c", "d"

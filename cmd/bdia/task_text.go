@@ -7,6 +7,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/text"
 )
@@ -45,6 +46,9 @@ func (v textView) expand(o overrides) error {
 	}
 	if o.has("steps") {
 		c.Data.Epochs = 0
+	}
+	if size, ok := o["bpe-vocab"]; ok && size != autoWord && c.Data.Tokenizer == text.AutoTokenizer {
+		c.Data.Tokenizer = tokenizer.KindBPE // which --tokenizer may change
 	}
 	return o.dropout(&m.EmbeddingDropout, &m.AttentionDropout, &m.ResidualDropout)
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/images"
+	"github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+// idle are flags that do nothing when other settings hold. A user who gives one hears why, for example: --momentum is for
+// sgd, and the optimiser is adamw.
+type idle struct {
+	when  bool
+	why   string // behind the flag
+	flags []string
+}
+
+// refuse returns an error for the first flag of o that does nothing. A value that asks for nothing, such as 0, may stand.
+func (o overrides) refuse(list []idle) error {
+	for _, i := range list {
+		for _, name := range i.flags {
+			if v := o[name]; i.when && o.has(name) && v != "0" && v != "false" && v != autoWord {
+				return cli.Usage(fmt.Errorf("--%s %s", name, i.why))
+			}
+		}
+	}
+	return nil
+}
+
+// idleOf lists the flags that do nothing with the settings of t.
+func idleOf(t train.Task) []idle {
+	list := idleOfAll(t.Common())
+	switch t := t.(type) {
+	case *text.Task:
+		return append(list, idleOfText(&t.Settings)...)
+	case *images.Task:
+		return append(list, idleOfImages(&t.Settings)...)
+	case *pairs.Task:
+		d := &t.Settings.Pairs
+		return append(append(list, idleOfPairs(d)...), idleOfVocabulary(d.Tokenizer))
+	case *tune.Task:
+		return append(append(list, idleOfPairs(&t.Settings.Pairs)...), idleOfAdapters(&t.Settings.Tune))
+	}
+	return list
+}
+
+func idleOfAll(c *train.Common) []idle {
+	kind := c.Optimizer.Name
+	return []idle{
+		{kind != "sgd", "is for sgd, and the optimiser is " + kind, []string{"momentum"}},
+		{kind == "sgd", "is for adamw and set-adam, and the optimiser is sgd", []string{"beta1", "beta2", "eps"}},
+		{c.Schedule.Kind == "constant", "is for the schedules cosine and linear, and this one is constant", []string{"final-lr"}},
+		{c.Loop.SampleEvery == 0, "is for samples, and there are none; ask for them with --sample-every", []string{"sample-tokens"}},
+	}
+}
+
+func idleOfText(c *text.Config) []idle {
+	d := &c.Data
+	info, err := os.Stat(d.Path)
+	return []idle{
+		idleOfVocabulary(d.Tokenizer),
+		idleOfAdapters(&c.Tune),
+		{d.Tokenizer == tokenizer.KindChar, "is for tokenizers with special tokens, and char has none", []string{"special-tokens"}},
+		{d.Val != "", "is for a part of --data that is held out, and --val names other text", []string{"val-fraction", "split"}},
+		{d.Val == "" && d.ValFraction == 0, "is for text that is held out, and there is none", []string{"split", "patience"}},
+		{c.Loop.EvalEvery == 0, "counts evaluations, and there is one, at the end; ask for more with --eval-every", []string{"patience"}},
+		{err == nil && !info.IsDir(), "chooses files of a folder, and --data is a file", []string{"extensions"}},
+	}
+}
+
+func idleOfImages(c *images.Config) []idle {
+	d := &c.Images
+	return []idle{
+		{c.Augment.RandOps == 0, "is for RandAugment; ask for that with --rand-ops", []string{"rand-magnitude"}},
+		{d.Test != "", "is for a part of --data that is held out, and --test names other images", []string{"val-fraction"}},
+		{d.Test != "" && d.Subset == 0, "draws images to hold out or to learn; --test holds out others, and without --subset all are learned", []string{"split-seed"}},
+	}
+}
+
+func idleOfPairs(d *pairs.DataConfig) []idle {
+	return []idle{
+		{d.ValSource != "", "is for pairs that are held out of the others, and validation has its own files", []string{"val-fraction"}},
+		{d.Split.Test == 0 && (d.ValSource != "" || d.Split.Val == 0), "draws pairs to hold out, and none are", []string{"pair-seed"}},
+		{d.ValSource == "" && d.Split.Val == 0, "is for pairs that are held out, and there are none", []string{"patience"}},
+	}
+}
+
+// idleOfVocabulary is the size of a vocabulary that is not learned.
+func idleOfVocabulary(kind string) idle {
+	return idle{kind != tokenizer.KindBPE && kind != text.AutoTokenizer, "is for --tokenizer bpe, and the tokenizer is " + kind, []string{"bpe-vocab"}}
+}
+
+func idleOfAdapters(s *tune.Settings) idle {
+	return idle{s.LoRA.Rank == 0, "is for adapters, and there are none; ask for them with --lora-rank", []string{"lora-alpha", "lora-dropout", "lora-targets"}}
+}
