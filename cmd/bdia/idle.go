@@ -13,15 +13,16 @@ import (
 	"github.com/bdia-go/bdia/train/tune"
 )
 
-// idle are flags that do nothing when other settings hold. A user who gives one hears why, for example: --momentum is for
-// sgd, and the optimiser is adamw.
+// idle are flags that do nothing when other settings hold. A user who gives one hears why, for example: --momentum is
+// for sgd, and the optimiser is adamw.
 type idle struct {
 	when  bool
 	why   string // behind the flag
 	flags []string
 }
 
-// refuse returns an error for the first flag of o that does nothing. A value that asks for nothing, such as 0, may stand.
+// refuse returns an error for the first flag of o that does nothing. A value that asks for nothing, such as 0, may
+// stand.
 func (o overrides) refuse(list []idle) error {
 	for _, i := range list {
 		for _, name := range i.flags {
