@@ -3,6 +3,7 @@ package convert
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/format/safetensors"
@@ -159,6 +160,11 @@ func fits(f Tensors, name string, want []int, hint string) error {
 	info, ok := f.Info(name)
 	switch {
 	case !ok:
+		for _, other := range f.Names() {
+			if strings.HasSuffix(other, "."+name) {
+				return fmt.Errorf("convert: %w: tensor %s is missing, and there is %.120q; save the weights without this prefix", ErrMismatch, name, other)
+			}
+		}
 		return fmt.Errorf("convert: %w: tensor %s is missing; is this %s?", ErrMismatch, name, hint)
 	case !slices.Equal(info.Shape, want):
 		return fmt.Errorf("convert: %w: tensor %s has shape %v, the configuration asks for %v", ErrMismatch, name, info.Shape, want)

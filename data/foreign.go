@@ -5,9 +5,12 @@ import (
 	"strings"
 )
 
-// foreign says what a file is that is no text, and how to get text of it, by its first bytes. An empty name is none
-// that is known.
-func foreign(head []byte) (name, remedy string) {
+// foreign says what a file is that is no text, and how to get text of it, by its first bytes or its ending. An empty
+// name is none that is known.
+func foreign(path string, head []byte) (name, remedy string) {
+	if strings.HasSuffix(strings.ToLower(path), ".ipynb") {
+		return "Jupyter notebook", "write it as text, for example with nbconvert"
+	}
 	for _, f := range []struct {
 		at                  int
 		magic, name, remedy string

@@ -167,7 +167,7 @@ func (l *lister) take(f File) error {
 	if err != nil {
 		return d.wrong(err)
 	}
-	name, remedy := foreign(head)
+	name, remedy := foreign(f.Path, head)
 	switch {
 	case len(head) == 0:
 		l.leave(f.Path, reasonEmpty, l.or("it is empty", ""))

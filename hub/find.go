@@ -220,7 +220,8 @@ func missing(path string) error {
 	name := strings.TrimSuffix(filepath.ToSlash(path), "/")
 	switch url := hubURL.FindString(name); {
 	case url != "":
-		e.Hub = strings.Join(strings.Split(name[len(url):]+"/", "/")[:2], "/")
+		e.Hub = strings.TrimSuffix(strings.Join(strings.Split(name[len(url):]+"/", "/")[:2], "/"), "/")
+		e.Hub = onHub[e.Hub] + e.Hub
 	case onHub[name] != "":
 		e.Hub = onHub[name] + name
 	case hubName.MatchString(name) && !has(".", filepath.Dir(filepath.FromSlash(name))) && !slices.Contains(localNames, filepath.Dir(name)):

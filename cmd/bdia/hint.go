@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -187,10 +189,27 @@ func as[E error](text func(E) string) func(error) string {
 // which c lacks.
 func explain(c *cobra.Command, err error) string {
 	text := cli.OneLine(err)
-	if h := hint(err); h != "" && fits(c, h) {
+	h := hint(err)
+	if (h == "" || !fits(c, h)) && errors.Is(err, fs.ErrNotExist) {
+		h = addressHint(c)
+	}
+	if h != "" && fits(c, h) {
 		text += "; " + h
 	}
 	return text
+}
+
+// addressHint says what to do with the address of a file that c was given in place of a path; empty: there is none.
+func addressHint(c *cobra.Command) (hint string) {
+	if c == nil {
+		return ""
+	}
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if v := f.Value.String(); strings.HasPrefix(v, "http://") || strings.HasPrefix(v, "https://") {
+			hint = fmt.Sprintf("bdia downloads nothing: fetch it first, for example with curl -LO %s", v)
+		}
+	})
+	return hint
 }
 
 // fits reports whether c has the flags that a hint names. A hint that begins with a command names that one's.

@@ -151,6 +151,7 @@ func TestWrongFolders(t *testing.T) {
 		"distilgpt2":               fetch("distilbert/distilgpt2", "distilgpt2"),
 		"microsoft/DialoGPT-small": fetch("microsoft/DialoGPT-small", "DialoGPT-small"),
 		"https://huggingface.co/openai-community/gpt2": fetch("openai-community/gpt2", "gpt2"),
+		"https://huggingface.co/gpt2":                  fetch("openai-community/gpt2", "gpt2"),
 		"nothing/of/the/kind":                          {"there is no folder nothing/of/the/kind", "name the folder of a run or model"},
 		"runs":                                         {"runs holds no model", "there are runs/", "runs/char", "runs/word"},
 		"runs/chra":                                    {"there is no folder runs/chra; there is runs/char"},
@@ -173,6 +174,10 @@ func TestWrongFolders(t *testing.T) {
 		checkSaid(t, path+", fine-tuned", call("finetune", "--from", path, "--data", "notes.txt", "--out", "none"), says...)
 	}
 	checkSaid(t, "eval", call("eval", "runs/chra"), "there is runs/char")
+	for _, command := range []string{"train text --data", "train images --data", "train translation --data", "finetune --from model --data"} {
+		args := append(strings.Fields(command), "https://example.org/input.csv")
+		checkSaid(t, command, call(args...), "bdia downloads nothing", "curl -LO https://example.org/input.csv")
+	}
 	checkSaid(t, "resume", call("train", "resume", "runs/chra"), "there is runs/char")
 	if r := callWith(t.Context(), "hello", "tokenizer", "encode", "model/vocab.json"); r.code != cli.ExitOK {
 		t.Errorf("%+v", r)

@@ -222,7 +222,7 @@ func TestForeignModels(t *testing.T) {
 		{"compiled blocks", []func(string){m.named(func(s string) string { return strings.Replace(s, "h.1.", "h.1._orig_mod.", 1) })}, nil},
 		{"fsdp", []func(string){m.named(prefixed("_fsdp_wrapped_module."))}, nil},
 		{"twice a name", []func(string){m.with(floatTensor{"module.ln_f.bias", []int{16}, zero})}, []string{"ln_f.bias", "module.ln_f.bias", "which of them is meant"}},
-		{"other prefix", []func(string){m.named(prefixed("gpt."))}, []string{"wte.weight is missing"}},
+		{"other prefix", []func(string){m.named(prefixed("gpt."))}, []string{"wte.weight is missing", `there is "gpt.wte.weight"`, "without this prefix"}},
 		// 02, 03: buffers
 		{"mask", []func(string){m.with(floatTensor{"h.0.attn.bias", []int{1, 1, 4, 4}, zero}, floatTensor{"h.0.attn.masked_bias", []int{}, zero})}, nil},
 		{"empty tensor", []func(string){m.with(floatTensor{"h.0.attn.masked_bias", []int{0}, zero})}, nil},

@@ -112,6 +112,7 @@ func TestTextsAsTheyAre(t *testing.T) {
 		{name: "empty", files: map[string]string{"a.txt": ""}, fails: []string{"a.txt", "it is empty"}},
 		{name: "short", files: map[string]string{"a.txt": "to be"}, fails: []string{"5 tokens", "context of 16 needs at least 17"}},
 		{name: "PDF", files: map[string]string{"a.pdf": "%PDF-1.7 ..."}, fails: []string{"a.pdf", "pdftotext"}},
+		{name: "a notebook among texts", files: map[string]string{"a.txt": plain, "b.ipynb": `{"cells": []}`}, docs: 1, shows: []string{"of Jupyter notebook", "nbconvert"}},
 		{name: "a folder with all kinds", files: map[string]string{"a.txt": plain, ".hidden": plain, "b.pdf": "%PDF-1.7", "c.bin": "\x00\x00\x00\x00", "d.txt": "", "e.html": "<!DOCTYPE html><p>" + plain,
 			"meta.json": `{"id": 3}`, "Thumbs.db": "x", ".git/x": "x", "f.zip": zipped(t, map[string]string{"in/g.txt": plain, "__MACOSX/g": "x"})}, docs: 3,
 			shows: []string{"3 files hidden", "1 file of PDF", "1 file binary", "1 file empty", "1 file of HTML, read with its marks", "1 file without a text among their keys", "1 folder hidden"}},

@@ -158,7 +158,15 @@ func other(r io.ReaderAt, size int64) (string, error) {
 	if size == 0 || head[0] == '<' || head[0] == '.' || head[0] == 0xef || head[0] <= ' ' {
 		return jsonfile.Other(head), nil
 	}
+	if printable(head) {
+		return fmt.Sprintf("it is a text, which begins with %q; fetch the file again", head[:min(len(head), 40)]), nil
+	}
 	return "", nil
+}
+
+// printable reports whether head is a line of ASCII or more. A header that long would be of 2^61 bytes.
+func printable(head []byte) bool {
+	return len(head) >= 8 && !slices.ContainsFunc(head, func(b byte) bool { return b != '\n' && b != '\r' && b != '\t' && (b < ' ' || b > '~') })
 }
 
 func readAt(r io.ReaderAt, p []byte, off int64) error {

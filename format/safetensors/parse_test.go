@@ -60,6 +60,7 @@ func TestParseRefuses(t *testing.T) {
 		"empty file":         {nil, "it is empty"},
 		"seven bytes":        {make([]byte, 7), "too short"},
 		"LFS pointer":        {[]byte("version https://git-lfs.github.com/spec/v1\n"), "LFS"},
+		"error of a hub":     {[]byte(`{"error":"Repository not found"}`), `it is a text, which begins with "{\"error`},
 		"huge header":        {bytes.Repeat([]byte{0xff}, 64), "over the limit"},
 		"header past end":    {raw(`{}`, 0)[:9], "fetch the file again"},
 		"no object":          {raw(`[]`, 0), "begin with '{'"},
