@@ -10,7 +10,6 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -31,13 +30,16 @@ func main() {
 // run executes the command line args and returns the exit code. The end of ctx is a Ctrl-C.
 func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot()
-	root.SetArgs(args)
+	full, err := fullArgs(args)
+	root.SetArgs(full)
 	root.SetIn(in)
 	checked := &cli.Output{W: out}
 	root.SetOut(checked)
 	root.SetErr(errOut)
 	cli.CheckBuiltins(root)
-	err := root.ExecuteContext(ctx)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if err == nil {
 		err = checked.Err()
 	}
@@ -82,13 +84,11 @@ func printError(w io.Writer, text string, code int) {
 
 // called returns the command that args call, or nil.
 func called(root *cobra.Command, args []string) *cobra.Command {
-	c, rest, err := root.Find(args)
-	if err == nil && c.CommandPath() == "bdia train" {
-		var command string
-		if command, err = commandFor(rest); err == nil {
-			c, _, err = root.Find(strings.Fields(command))
-		}
+	args, err := fullArgs(args)
+	if err != nil {
+		return nil
 	}
+	c, _, err := root.Find(args)
 	if err != nil {
 		return nil
 	}

@@ -42,19 +42,10 @@ names, or a text: bdia train --data input.txt is bdia train text --data input.tx
 	c.AddCommand(newTrainText(), newTrainImages(), newTrainTranslation(), newResume())
 	c.SetFlagErrorFunc(otherFlag)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-			return cli.KnownCommand(cmd, args)
-		}
-		if slices.Equal(args, []string{"--help"}) || slices.Equal(args, []string{"-h"}) {
+		if len(args) > 0 && strings.HasPrefix(args[0], "-") { // --help
 			return cmd.Help()
 		}
-		command, err := commandFor(args)
-		if err != nil {
-			return err
-		}
-		root := cmd.Root()
-		root.SetArgs(append(strings.Fields(command), args...))
-		return root.ExecuteContext(cmd.Context())
+		return cli.KnownCommand(cmd, args)
 	}
 	c.ValidArgsFunction = func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		command, _ := commandFor(args)
@@ -67,6 +58,23 @@ names, or a text: bdia train --data input.txt is bdia train text --data input.tx
 		return nil, cobra.ShellCompDirectiveDefault
 	}
 	return c
+}
+
+// fullArgs returns args with the command that flags behind train are for: "train --data x" becomes "train text --data x".
+// Cobra cannot find it: in "train --flip --task image" it takes --task as the value of --flip, and image as a command.
+func fullArgs(args []string) ([]string, error) {
+	if len(args) == 0 || args[0] != "train" || len(args) > 1 && !strings.HasPrefix(args[1], "-") {
+		return args, nil
+	}
+	flags := args[1:]
+	if slices.Equal(flags, []string{"--help"}) || slices.Equal(flags, []string{"-h"}) {
+		return args, nil
+	}
+	command, err := commandFor(flags)
+	if err != nil {
+		return args, err
+	}
+	return append(strings.Fields(command), flags...), nil
 }
 
 // commandFor names the command that flags without one are for: "train images", for example.

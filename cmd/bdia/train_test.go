@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
 
 // TestCommandFor: flags without a command are for the task that they name.
@@ -31,6 +33,12 @@ func TestCommandFor(t *testing.T) {
 		if got, err := commandFor(strings.Fields(args)); err != nil || got != want {
 			t.Errorf("bdia train %s: %q, %v, want %q", args, got, err, want)
 		}
+	}
+	imageRun(t)
+	// A flag without a value before --task.
+	r := call("train", "--data", photos(), "--dry-run", "--task", "image", "--image", "8")
+	if r.code != cli.ExitOK || !strings.Contains(r.out, "images of 8 pixels") {
+		t.Errorf("exit %d: %s%s", r.code, r.out, r.err)
 	}
 	for _, args := range []string{"--task sound", "--preset tiny", "--preset images/huge"} {
 		if got, err := commandFor(strings.Fields(args)); err == nil {
