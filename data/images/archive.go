@@ -94,7 +94,7 @@ func (t *tree) openTar(ctx context.Context, in io.ReaderAt, size int64) error {
 				f.name = l.name
 				t.member(f)
 			} else if !litter(l.name) {
-				t.leave("links", "that lead nowhere", path.Join(t.path, l.name))
+				t.leave("links", "leading nowhere", path.Join(t.path, l.name))
 			}
 		}
 	}
@@ -135,7 +135,7 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size, maxMemory int6
 		case m.Flags&1 != 0:
 			return fmt.Errorf("images: %s: %w: %s is encrypted; unpack the archive with its password", t.path, ErrCorrupt, name)
 		case m.Mode()&fs.ModeSymlink != 0:
-			t.leave("links", "in a zip archive, which are not followed", where)
+			t.leave("links", "in a zip archive, not followed", where)
 			continue
 		case m.Method != zip.Store && m.Method != zip.Deflate:
 			t.ledger.files++

@@ -52,6 +52,7 @@ func inspect(b []byte, reading Reading) (f format, width, height int, err error)
 
 // decode writes an image file as planes (3,size,size). Its errors do not name the file.
 func decode(b []byte, size int, planes []uint8, reading Reading) (facts, error) {
+	b = mended(b, reading)
 	f, w, h, err := inspect(b, reading)
 	if err != nil {
 		return facts{}, err

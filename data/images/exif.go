@@ -3,6 +3,7 @@ package images
 import (
 	"bytes"
 	"encoding/binary"
+	"iter"
 )
 
 // orientation returns the EXIF orientation of an image file, 1 to 8; 1 is as stored. It reads headers only, and
@@ -37,26 +38,34 @@ func orientation(f format, b []byte) int {
 
 // jpegOrientation looks for EXIF in the segments before the picture.
 func jpegOrientation(b []byte) int {
-	for at := 2; len(b)-at >= 4 && b[at] == 0xff; {
-		marker := b[at+1]
-		if marker == 0xff { // a fill byte
-			at++
-			continue
+	for marker, data := range segments(b) {
+		if exif, ok := bytes.CutPrefix(data, []byte("Exif\x00\x00")); marker == 0xe1 && ok {
+			return tiffOrientation(exif)
 		}
-		if marker == 0x01 || marker >= 0xd0 && marker <= 0xd7 { // without length
-			at += 2
-			continue
-		}
-		n := int(binary.BigEndian.Uint16(b[at+2:]))
-		if marker == 0xda || marker == 0xd9 || n < 2 || n > len(b)-at-2 {
-			return 1
-		}
-		if data, ok := bytes.CutPrefix(b[at+4:at+2+n], []byte("Exif\x00\x00")); marker == 0xe1 && ok {
-			return tiffOrientation(data)
-		}
-		at += 2 + n
 	}
 	return 1
+}
+
+// segments are the segments of a JPEG file before its picture, as far as they are whole: their markers and contents.
+func segments(b []byte) iter.Seq2[byte, []byte] {
+	return func(yield func(byte, []byte) bool) {
+		for at := 2; len(b)-at >= 4 && b[at] == 0xff; {
+			marker := b[at+1]
+			if marker == 0xff { // a fill byte
+				at++
+				continue
+			}
+			if marker == 0x01 || marker >= 0xd0 && marker <= 0xd7 { // without length
+				at += 2
+				continue
+			}
+			n := int(binary.BigEndian.Uint16(b[at+2:]))
+			if marker == 0xda || marker == 0xd9 || n < 2 || n > len(b)-at-2 || !yield(marker, b[at+4:at+2+n]) {
+				return
+			}
+			at += 2 + n
+		}
+	}
 }
 
 // tiffOrientation reads tag 274 of the first directory of a TIFF file, which EXIF is.

@@ -150,7 +150,7 @@ func (t *tree) add(f file) {
 
 // other counts a file that is no image.
 func (t *tree) other(f file) {
-	t.leave("files", "that are no images", f.where())
+	t.leave("files", "other than images", f.where())
 	if dir := path.Dir(f.name); t.others[dir] == "" {
 		t.others[dir] = f.where()
 	}

@@ -28,7 +28,7 @@ func (t *tree) mnist(maxMemory int64) (train, test *part, err error) {
 		}
 		key := strings.NewReplacer("idx1", "", "idx3", "", "images", "", "labels", "").Replace(name)
 		if kind[key] != nil { // compressed and not
-			t.leave("files", "that are there a second time", f.where())
+			t.leave("files", "found a second time", f.where())
 			continue
 		}
 		if kind[key] = f; !slices.Contains(keys, key) {

@@ -150,9 +150,9 @@ func (l *layout) readTable(f *file, names map[string]int) ([]string, error) {
 			class := strings.TrimSpace(fields[label])
 			switch i, ok := lookUp(names, path.Dir(f.name), fields[image]); {
 			case !ok:
-				l.leave("rows", "of images that are not there", fmt.Sprintf("%s: %q", place, fields[image]))
+				l.leave("rows", "naming a missing image", fmt.Sprintf("%s: %q", place, fields[image]))
 			case i < 0:
-				l.leave("rows", "of images of which there are several of the same name", fmt.Sprintf("%s: %q", place, fields[image]))
+				l.leave("rows", "naming an image of which there are several", fmt.Sprintf("%s: %q", place, fields[image]))
 			case classes[i] != "" && classes[i] != class:
 				l.leave("rows", "with another label than an earlier one", fmt.Sprintf("%s: %q", place, fields[image]))
 			default:

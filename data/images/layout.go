@@ -390,7 +390,7 @@ func (l *layout) imageless(above string, classes []string) {
 		name, _, _ := strings.Cut(rest, "/")
 		if ok && name != "" && name != "." && name != path.Base(above) && !seen[name] && !slices.Contains(classes, name) {
 			seen[name] = true
-			l.leave("folders", "without images beside the class folders, and so no classes", path.Join(l.path, above, name))
+			l.leave("folders", "without images beside the class folders, and so no class", path.Join(l.path, above, name))
 		}
 	}
 }

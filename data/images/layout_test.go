@@ -132,9 +132,9 @@ func TestNothingVanishes(t *testing.T) {
 		t.Errorf("%d images, want 3 cats, 3 dogs, one without ending and one linked", d.Train.Len())
 	}
 	got := told(d)
-	for _, want := range []string{"2 images of the format HEIC, which is not read: convert them to PNG or JPEG (a.heic)", "1 images of the format SVG",
-		"1 links that lead nowhere (broken.png)", "1 links to a folder that they lie in", "5 files hidden, or made by the system", "2 files that are no images",
-		"1 folders without images beside the class folders, and so no classes (birds)", "1 files that are archives among other files"} {
+	for _, want := range []string{"2 images of the format HEIC, which is not read: convert to PNG or JPEG (a.heic)", "1 images of the format SVG",
+		"1 links leading nowhere (broken.png)", "1 links back to a folder above", "5 files hidden, or made by the system", "2 files other than images",
+		"1 folders without images beside the class folders, and so no class (birds)", "1 archives among other files"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it does not say %q:\n%s", want, got)
 		}
@@ -275,7 +275,7 @@ func TestLabelsInTables(t *testing.T) {
 		says               string
 	}{
 		"kaggle":    {"train/a.png train/b.png train/c.png test/z.png", "labels.csv", "id,breed\na,cat\nb,dog\nc,dog\n", "1 images without a label in labels.csv (z.png)"},
-		"file name": {"x/a.png x/b.png x/c.png", "x/metadata.csv", "\ufefffile_name,label\r\na.png,cat\r\nb.png,dog\r\nc.png,dog\r\nd.png,dog\r\n", `1 rows of images that are not there`},
+		"file name": {"x/a.png x/b.png x/c.png", "x/metadata.csv", "\ufefffile_name,label\r\na.png,cat\r\nb.png,dog\r\nc.png,dog\r\nd.png,dog\r\n", `1 rows naming a missing image`},
 		"semicolon": {"a.png b.png c.png", "data.csv", "Label;Image Path\ncat;photos\\a.png\ndog;./b.png\ndog;b/c.png\n", "The labels are those in data.csv"},
 		"tabs":      {"images/a.png images/b.png images/c.png", "train.tsv", "image\tcategory\na.png\tcat\nb.png\tdog\nc.png\tdog\nc.png\tcat\na.png\t\n", "1 rows with another label"},
 	} {

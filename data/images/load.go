@@ -83,7 +83,7 @@ func firstSize(samples []sample, o Options) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		_, w, h, err := inspect(b, o.Reading)
+		_, w, h, err := inspect(mended(b, o.Reading), o.Reading)
 		if err == nil {
 			return min(w, h, maxSize), nil
 		}

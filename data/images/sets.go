@@ -105,16 +105,16 @@ func (t *tree) countRest() {
 		base := path.Base(f.name)
 		switch {
 		case isArchive(base):
-			t.leave("files", "that are archives among other files: unpack them", f.where())
+			t.leave("archives", "among other files: unpack first", f.where())
 		case f.image() && binary:
 			t.leave("images", "beside CIFAR's files, which are taken", f.where())
 		case f.image() && idx:
 			t.leave("images", "beside MNIST's files, which are taken", f.where())
 		case (isBinary(base) || isNames(base)) && !binary, isIdx(base) && binary:
-			t.leave("files", "that are no images", f.where())
+			t.leave("files", "other than images", f.where())
 		}
 	}
 	for _, f := range t.tables {
-		t.leave("files", "that are no images", f.where())
+		t.leave("files", "other than images", f.where())
 	}
 }

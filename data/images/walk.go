@@ -63,7 +63,7 @@ func (t *tree) entry(ctx context.Context, root, rel string, e fs.DirEntry, above
 	var err error
 	if linked {
 		if info, err = os.Stat(at); err != nil {
-			t.leave("links", "that lead nowhere", at)
+			t.leave("links", "leading nowhere", at)
 			return nil
 		}
 		links++
@@ -74,9 +74,9 @@ func (t *tree) entry(ctx context.Context, root, rel string, e fs.DirEntry, above
 	case info.Mode().IsRegular():
 		t.add(file{root: root, name: rel, size: info.Size()})
 	case !info.IsDir():
-		t.leave("files", "that are no ordinary files", at)
+		t.leave("files", "of a special kind, such as a pipe", at)
 	case linked && (links > maxLinks || slices.ContainsFunc(above, func(a os.FileInfo) bool { return os.SameFile(a, info) })):
-		t.leave("links", "to a folder that they lie in, or through too many links", at)
+		t.leave("links", "back to a folder above, or through too many links", at)
 	default:
 		return t.walk(ctx, root, rel, append(slices.Clip(above), info), links)
 	}
@@ -124,7 +124,7 @@ func (t *tree) leaveForeign() {
 
 // unreadable is the reason to leave out images of a format.
 func unreadable(format string) string {
-	return fmt.Sprintf("of the format %s, which is not read: convert them to PNG or JPEG", format)
+	return fmt.Sprintf("of the format %s, which is not read: convert to PNG or JPEG", format)
 }
 
 // noImages is the error of a path without images. what says so in words.

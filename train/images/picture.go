@@ -2,6 +2,7 @@ package images
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/train"
@@ -42,7 +43,7 @@ func (t *Task) Picture(samples int) (train.Picture, error) {
 		}
 	}
 	if n := t.set.Skipped; n > 0 {
-		p.LeftOut = append(p.LeftOut, train.LeftOut{What: "images", Reason: "that cannot be decoded", Count: int64(n), First: t.set.Corrupt[0]})
+		p.LeftOut = append(p.LeftOut, train.LeftOut{What: "images", Reason: "that cannot be decoded", Count: int64(n), First: strings.TrimPrefix(t.set.Corrupt[0], "images: ")})
 	}
 	if n := t.set.Idle(); n > 0 {
 		p.LeftOut = append(p.LeftOut, train.LeftOut{What: "images", Reason: "beyond the balanced subset", Count: n})
@@ -96,6 +97,14 @@ func (t *Task) sampleOf(s *images.Set, i int) train.Sample {
 	return train.Sample{Place: s.Place(i), Pieces: []train.Piece{{Text: seen + " → "}, {Text: s.Classes()[s.Label(i)], Counts: true}}}
 }
 
+// imagesAre begins a sentence on n images.
+func imagesAre(n int) string {
+	if n == 1 {
+		return "1 image is"
+	}
+	return fmt.Sprintf("%d images are", n)
+}
+
 // remarks are what a user should know of the images.
 func (t *Task) remarks(learned, held *images.Set, classes []train.Class, bytes int64) (notes []string) {
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
@@ -105,13 +114,13 @@ func (t *Task) remarks(learned, held *images.Set, classes []train.Class, bytes i
 		turned, animated, transparent = turned+a, animated+b, transparent+c
 	}
 	if turned > 0 {
-		note("%d images are turned upright by their EXIF orientation.", turned)
+		note("%s turned upright by EXIF orientation.", imagesAre(turned))
 	}
 	if animated > 0 {
-		note("%d images are animations, of which the first picture is taken.", animated)
+		note("%s animated; the first picture is taken.", imagesAre(animated))
 	}
 	if transparent > 0 {
-		note("%d images are transparent in places; they lie on white.", transparent)
+		note("%s transparent in places, and shown on white.", imagesAre(transparent))
 	}
 	least, most := classes[0], classes[0]
 	for _, c := range classes {
