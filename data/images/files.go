@@ -93,16 +93,16 @@ type tree struct {
 	*ledger
 	path    string
 	reading Reading
-	files   []file            // in the order of their names
-	tables  []file            // that may have labels
-	others  map[string]string // the first file of each folder that is no image
-	storage string            // the first file in a format that is not read, and the format
+	files   []file          // in the order of their names
+	tables  []file          // that may have labels
+	others  map[string]bool // folders of files that are no images
+	storage string          // the first file in a format that is not read, and the format
 	kind    string
 	close   func() error
 }
 
 func newTree(p string, l *ledger, reading Reading) *tree {
-	return &tree{ledger: l, path: p, reading: reading, others: map[string]string{}}
+	return &tree{ledger: l, path: p, reading: reading, others: map[string]bool{}}
 }
 
 // add takes a file, or counts it as left out.
@@ -151,9 +151,7 @@ func (t *tree) add(f file) {
 // other counts a file that is no image.
 func (t *tree) other(f file) {
 	t.leave("files", "other than images", f.where())
-	if dir := path.Dir(f.name); t.others[dir] == "" {
-		t.others[dir] = f.where()
-	}
+	t.others[path.Dir(f.name)] = true
 }
 
 // has reports whether kind holds for the name of some file of t.

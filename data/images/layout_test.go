@@ -127,6 +127,11 @@ func TestNothingVanishes(t *testing.T) {
 			t.Skip(err)
 		}
 	}
+	for _, empty := range []string{"fish/tropical", "cat/nothing", ".empty"} {
+		if err := os.MkdirAll(filepath.Join(dir, empty), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
 	d := open(t, dir, Options{})
 	if d.Train.Len() != 8 {
 		t.Errorf("%d images, want 3 cats, 3 dogs, one without ending and one linked", d.Train.Len())
@@ -134,7 +139,7 @@ func TestNothingVanishes(t *testing.T) {
 	got := told(d)
 	for _, want := range []string{"2 images of the format HEIC, which is not read: convert to PNG or JPEG (a.heic)", "1 images of the format SVG",
 		"1 links leading nowhere (broken.png)", "1 links back to a folder above", "5 files hidden, or made by the system", "2 files other than images",
-		"1 folders without images beside the class folders, and so no class (birds)", "1 archives among other files"} {
+		"1 folders without images beside the class folders, and so no class (birds)", "2 folders with nothing inside (nothing)", "1 archives among other files"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it does not say %q:\n%s", want, got)
 		}

@@ -41,6 +41,9 @@ func (t *tree) walk(ctx context.Context, root, rel string, above []os.FileInfo, 
 		}
 		return err
 	}
+	if len(entries) == 0 && t.reading.latest() && !litter(rel) {
+		t.leave("folders", "with nothing inside", filepath.Join(root, filepath.FromSlash(rel)))
+	}
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return err
