@@ -60,8 +60,9 @@ names, or a text: bdia train --data input.txt is bdia train text --data input.tx
 	return c
 }
 
-// fullArgs returns args with the command that flags behind train are for: "train --data x" becomes "train text --data x".
-// Cobra cannot find it: in "train --flip --task image" it takes --task as the value of --flip, and image as a command.
+// fullArgs returns args with the command that flags behind train are for: "train --data x" becomes "train text --data
+// x". Cobra cannot find it: in "train --flip --task image" it takes --task as the value of --flip, and image as a
+// command.
 func fullArgs(args []string) ([]string, error) {
 	if len(args) == 0 || args[0] != "train" || len(args) > 1 && !strings.HasPrefix(args[1], "-") {
 		return args, nil
