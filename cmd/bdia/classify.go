@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,7 @@ type classifyOptions struct {
 	top, batch int
 	gamma      float64
 	csv        string
+	asJSON     bool
 	engine     backend.Options
 }
 
@@ -24,6 +26,8 @@ func (o classifyOptions) validate() error {
 	switch {
 	case o.top < 1:
 		return fmt.Errorf("--top %d; show at least one class", o.top)
+	case o.asJSON && o.csv != "":
+		return errors.New("--json and --csv; give one of them")
 	case o.batch < 1 || o.batch > 1<<12:
 		return fmt.Errorf("--batch %d; give a number from 1 to %d", o.batch, 1<<12)
 	case !(o.gamma > -1 && o.gamma < 1):
@@ -51,6 +55,7 @@ Images that cannot be read are named and left out; then the exit code is 1.`,
 	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.IntVar(&o.top, "top", 5, "classes to show")
 		f.StringVar(&o.csv, "csv", "", "write CSV to this `file`; - for standard output")
+		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each image")
 		f.Float64Var(&o.gamma, "gamma", 0, "inference `gamma` (see eval); 0 for the ordinary transformer")
 		f.IntVar(&o.batch, "batch", 32, "images at a time")
 		engineFlags(f, &o.engine)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -16,9 +17,12 @@ type answer struct {
 	shares  []float32
 }
 
-// answers returns what shows answers on w, for people, or as CSV where a file
-// or a folder of images was given; finish completes it.
+// answers returns what shows answers on w, for people, or as JSON, or as CSV for a file or a folder of images; finish
+// completes it.
 func answers(w io.Writer, o classifyOptions, folders bool) (show func(answer) error, finish func() error, err error) {
+	if o.asJSON {
+		return func(a answer) error { return printAnswerJSON(w, a) }, func() error { return nil }, nil
+	}
 	if o.csv == "" && !folders {
 		return func(a answer) error { return printAnswer(w, a) }, func() error { return nil }, nil
 	}
@@ -60,4 +64,20 @@ func printAnswer(w io.Writer, a answer) error {
 		}
 	}
 	return nil
+}
+
+// printAnswerJSON prints a line.
+func printAnswerJSON(w io.Writer, a answer) error {
+	type class struct {
+		Class       string  `json:"class"`
+		Probability float32 `json:"probability"`
+	}
+	line := struct {
+		Image   string  `json:"image"`
+		Classes []class `json:"classes"`
+	}{Image: a.path}
+	for i, name := range a.classes {
+		line.Classes = append(line.Classes, class{name, a.shares[i]})
+	}
+	return json.NewEncoder(w).Encode(line)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -54,14 +55,15 @@ func stepsFlag(f *pflag.FlagSet, s *optim.Schedule) {
 // scheduleFlags are the rest of optimiser and schedule.
 func scheduleFlags(f *pflag.FlagSet, c *train.Common) {
 	o, s := &c.Optimizer, &c.Schedule
+	sgd, set := optim.DefaultSGD(), optim.DefaultSETAdam()
 	f.StringVar(&s.Kind, "schedule", s.Kind, "`shape` after the warm-up: cosine, linear or constant")
 	openInt(f, &s.Warmup, train.Auto, "warmup", "steps of linear warm-up")
 	f.Float64Var(&s.Final, "final-lr", s.Final, "`share` of the learning rate left at the last step")
-	f.Float64Var(&o.Decay, "weight-decay", o.Decay, "decoupled weight `decay`, of matrices only")
-	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment")
-	f.Float64Var(&o.Beta2, "beta2", o.Beta2, "`decay` of the second moment")
-	f.Float64Var(&o.Eps, "eps", o.Eps, "`epsilon` of the optimiser")
-	f.Float64Var(&o.Momentum, "momentum", o.Momentum, "momentum of sgd")
+	f.Float64Var(&o.Decay, "weight-decay", o.Decay, fmt.Sprintf("decoupled weight `decay`, of matrices only; %v with set-adam, %v with sgd, if it is not given", set.Decay, sgd.Decay))
+	f.Float64Var(&o.Beta1, "beta1", o.Beta1, "`decay` of the first moment, of adamw and set-adam")
+	f.Float64Var(&o.Beta2, "beta2", o.Beta2, fmt.Sprintf("`decay` of the second moment, of adamw and set-adam; %v with set-adam, if it is not given", set.Beta2))
+	f.Float64Var(&o.Eps, "eps", o.Eps, fmt.Sprintf("`epsilon` of adamw and set-adam; %v with set-adam, if it is not given", set.Eps))
+	f.Float64Var(&o.Momentum, "momentum", o.Momentum, fmt.Sprintf("momentum of sgd; %v, if it is not given", sgd.Momentum))
 	stateFlag(f, o)
 }
 

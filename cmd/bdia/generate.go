@@ -18,11 +18,12 @@ const maxPrompts = 1 << 10
 func newGenerate() *cobra.Command {
 	o := generateOptions{Options: generate.DefaultOptions(), search: generate.DefaultSearch()}
 	c := &cobra.Command{
-		Use:   "generate RUN",
+		Use:   "generate RUN [TEXT]",
 		Short: "Continue a text with a trained model",
 		Long: `Continue a text with the model in a run directory, in its best/ folder, or in a
-Hugging Face GPT-2 folder. The text goes to standard output as it is made, up to
---max-tokens, the token for the end of a text, or a text of --stop, which is left out.
+Hugging Face GPT-2 folder. TEXT is the prompt; so is --prompt. The text goes to standard
+output as it is made, up to --max-tokens, the token for the end of a text, or a text of
+--stop, which is left out.
 
 With --input, each line of a file is continued, by itself, and gives a line: the new
 text alone, with its line breaks as spaces; an empty one for an empty line.
@@ -30,12 +31,12 @@ text alone, with its line breaks as spaces; an empty one for an empty line.
 With --beam, the likeliest text is looked for instead of sampled; see bdia translate.
 With --n-best, each text is a line of three columns between tabs: number of the
 prompt, score, text.`,
-		Example: `  bdia generate runs/quickstart --prompt "func main() {"
+		Example: `  bdia generate runs/quickstart "func main() {"
   bdia generate runs/shakespeare/best --greedy --max-tokens 100
   echo "To be" | bdia generate runs/shakespeare --prompt -
   bdia generate --from gpt2 --prompt-ids 464,2068 --print-ids --greedy
   bdia generate runs/e2e --input test.txt --output texts.txt --beam 10 --length-penalty 0.8`,
-		Args: cli.Arguments(0, 1, "one run or model folder"),
+		Args: cli.Arguments(0, 2, "one run or model folder, and one text, in quotation marks if it has spaces"),
 	}
 	cli.Group(c, "Text", func(f *pflag.FlagSet) {
 		f.StringVar(&o.from, "from", "", "`folder` of the model, if it is not the argument")

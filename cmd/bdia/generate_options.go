@@ -28,6 +28,15 @@ type generateOptions struct {
 // settle completes o from the flags and arguments, and refuses what does not go
 // together.
 func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
+	if len(args) == 2 {
+		if f.Changed("prompt") {
+			return fmt.Errorf("the prompt is %q, and --prompt %q; give one of them", args[1], o.prompt)
+		}
+		if err := f.Set("prompt", args[1]); err != nil {
+			return err
+		}
+		args = args[:1]
+	}
 	var err error
 	if o.from, err = folderOf(args, o.from); err != nil {
 		return err

@@ -194,6 +194,7 @@ func TestClassify(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(imageRun(t), "best")
 	one := filepath.Join(photos(), "red", "03.png")
+	checkKeys(t, "bdia classify", object(t, mustCall(t, "classify", dir, one, "--json")))
 	r := mustCall(t, "classify", dir, one, "--top", "2")
 	if lines := strings.Split(r.out, "\n"); lines[0] != one || !strings.HasSuffix(lines[1], "%  red") || len(lines) != 4 {
 		t.Errorf("classify prints\n%s", r.out)

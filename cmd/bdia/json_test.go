@@ -71,4 +71,10 @@ func TestJSONKeys(t *testing.T) {
 	checkKeys(t, "bdia plan", object(t, mustCall(t, "plan", "--preset", "nano", "--json")))
 	checkKeys(t, "bdia generate", object(t, mustCall(t, "generate", run, "--json", "--max-tokens", "3")))
 	checkKeys(t, "bdia export", object(t, mustCall(t, "export", run, "--format", "gguf", "--out", filepath.Join(dir, "x.gguf"), "--json")))
+	checkKeys(t, "bdia tokenizer train", object(t, mustCall(t, "tokenizer", "train", data, "--vocab", "300", "-o", filepath.Join(dir, "tok"), "--json")))
+	quick := object(t, mustCall(t, "quickstart", data, "--seconds", "0.2", "-o", filepath.Join(dir, "quick"), "--threads", "1", "--json"))
+	for key := range documentedKeys(t, "bdia train") {
+		delete(quick, key)
+	}
+	checkKeys(t, "bdia quickstart", quick)
 }

@@ -19,6 +19,7 @@ func newQuickstart() *cobra.Command {
 	var out string
 	var seconds float64
 	var engine backend.Options
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "quickstart [FILE_OR_FOLDER]",
 		Short: "Train a small GPT reversibly for about two minutes and check that it was exact",
@@ -33,6 +34,7 @@ reverse walk of this very run is exact.`,
 		f.Float64Var(&seconds, "seconds", 120, "about how long to train")
 		f.StringVar(&out, "out", "", "run `folder` (default runs/quickstart-DATE-TIME)")
 		engineFlags(f, &engine)
+		f.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -49,7 +51,7 @@ reverse walk of this very run is exact.`,
 		}
 		p := cli.NewProgress(cmd.ErrOrStderr())
 		return inNewDir(out, "quickstart", p, func(dir string) error {
-			return quickstart(cmd.Context(), cmd.OutOrStdout(), p, t, dir, seconds)
+			return quickstart(cmd.Context(), cmd.OutOrStdout(), p, t, dir, seconds, asJSON)
 		})
 	}
 	return c
@@ -66,7 +68,7 @@ func quickTask() *text.Task {
 	return text.New(c)
 }
 
-func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, t *text.Task, out string, seconds float64) error {
+func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, t *text.Task, out string, seconds float64, asJSON bool) error {
 	fmt.Fprintln(p.W, "Reading text and learning a vocabulary ...")
 	r, err := train.Create(ctx, out, t, p.Preparing)
 	if err != nil {
@@ -79,10 +81,21 @@ func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, t *text.Task,
 	}
 	return trainRun(ctx, r, p, func(r *train.Run, end outcome) error {
 		if end.Interrupted {
-			printSummary(w, r, end.Summary)
-			return nil
+			return (&runOptions{asJSON: asJSON}).report(w)(r, end)
 		}
-		return quickReport(ctx, w, r, t, end.Summary)
+		q, err := quickRun(ctx, r, t)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			err = q.printJSON(w, end)
+		} else {
+			err = q.print(w, end.Summary)
+		}
+		if err == nil && !q.report.Exact() {
+			err = errMismatch
+		}
+		return err
 	})
 }
 

@@ -32,45 +32,58 @@ func sampleOf(r *train.Run, t *text.Task) (string, error) {
 	return generate.Text(l.model, l.tok, ids, o)
 }
 
-// quickReport prints what r, a run of t, shows.
-func quickReport(ctx context.Context, w io.Writer, r *train.Run, t *text.Task, sum train.Summary) error {
-	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
-		sum.Steps, cli.Seconds(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
+// quick is what a quickstart shows of its run.
+type quick struct {
+	run    *train.Run
+	task   *text.Task
+	sample string
+	store  backend.Usage  // of ordinary back-propagation
+	report *verify.Report // on the next batch
+}
 
-	text, err := sampleOf(r, t)
-	if err != nil {
-		return err
+// quickRun samples from r, a run of t, plans what it would have taken otherwise, and checks that it is exact.
+func quickRun(ctx context.Context, r *train.Run, t *text.Task) (quick, error) {
+	q := quick{run: r, task: t}
+	var err error
+	if q.sample, err = sampleOf(r, t); err != nil {
+		return q, err
 	}
-	fmt.Fprintf(w, "\nIt writes:\n%s\n", cli.Indent(text))
-
 	modes, err := train.PlanModes(t)
 	if err != nil {
-		return err
+		return q, err
 	}
-	store := modes[bdia.Store.String()]
-	fmt.Fprintln(w, "\nPeak memory, by component:")
-	cli.MemoryTable(w, []string{"this run", "ordinary"}, []backend.Usage{sum.Peak, store})
-	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much.\n  This run's peak was %s.\n",
-		float64(store.Total)/float64(sum.Peak.Total), asPlanned(sum))
-
+	q.store = modes[bdia.Store.String()]
 	next, err := subjectOfRun(ctx, r, false)
 	if err != nil {
-		return err
+		return q, err
 	}
-	report, err := next.check(verify.NoFault)
-	if err != nil {
-		return err
-	}
+	q.report, err = next.check(verify.NoFault)
+	return q, err
+}
+
+// printJSON prints q for machines.
+func (q quick) printJSON(w io.Writer, end outcome) error {
+	j := summaryJSON(q.run, end)
+	j["sample"], j["ordinary_peak_bytes"], j["exact"] = q.sample, q.store.Total, q.report.Exact()
+	return cli.PrintJSON(w, j)
+}
+
+// print prints q for people.
+func (q quick) print(w io.Writer, sum train.Summary) error {
+	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
+		sum.Steps, cli.Seconds(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
+	fmt.Fprintf(w, "\nIt writes:\n%s\n", cli.Indent(q.sample))
+	fmt.Fprintln(w, "\nPeak memory, by component:")
+	cli.MemoryTable(w, []string{"this run", "ordinary"}, []backend.Usage{sum.Peak, q.store})
+	fmt.Fprintf(w, "  Ordinary back-propagation would have needed %.1f times as much.\n  This run's peak was %s.\n",
+		float64(q.store.Total)/float64(sum.Peak.Total), asPlanned(sum))
 	fmt.Fprintln(w, "\nExactness of this run's reverse walk, on its next batch:")
-	printReport(w, report, false)
+	printReport(w, q.report, false)
 	prompt := ""
-	if t.Settings.Data.Path == "go" {
+	if q.task.Settings.Data.Path == "go" {
 		prompt = " --prompt \"func \""
 	}
-	fmt.Fprintf(w, "\nThe run, with its loss curve in loss.png, is in %s.\nGo on with:\n", r.Dir)
-	fmt.Fprintf(w, "  bdia generate %s%s\n  bdia train resume %s --steps %d\n", r.Dir, prompt, r.Dir, 2*sum.Steps)
-	if !report.Exact() {
-		return errMismatch
-	}
-	return nil
+	fmt.Fprintf(w, "\nThe run, with its loss curve in loss.png, is in %s.\nGo on with:\n", q.run.Dir)
+	_, err := fmt.Fprintf(w, "  bdia generate %s%s\n  bdia train resume %s --steps %d\n", q.run.Dir, prompt, q.run.Dir, 2*sum.Steps)
+	return err
 }

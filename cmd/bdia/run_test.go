@@ -85,6 +85,14 @@ func TestGenerate(t *testing.T) {
 	if again := mustCall(t, args...); again != first {
 		t.Errorf("the same seed gives %q, then %q", first.out, again.out)
 	}
+	for _, short := range [][]string{{"generate", dir, "The house"}, {"generate", dir, "-p", "The house"}, {"generate", "--from", dir, "-p", "The house"}} {
+		if r := mustCall(t, append(short, args[4:]...)...); r != first {
+			t.Errorf("%v: %q, want %q", short, r.out, first.out)
+		}
+	}
+	if r := call("generate", dir, "The", "house"); r.code != cli.ExitUsage || !strings.Contains(r.err, "quotation marks") {
+		t.Errorf("two texts: %+v", r)
+	}
 	if other := mustCall(t, append(args, "--seed", "8")...); other == first {
 		t.Error("another seed gives the same text")
 	}
@@ -352,7 +360,7 @@ func TestQuickstart(t *testing.T) {
 	cfg.Data.Path, cfg.Data.BPEVocab, cfg.Engine.Threads = notes, 300, 1
 	cfg.Model.Layers, cfg.Model.Width, cfg.Model.Context, cfg.Loop.Batch = 4, 16, 16, 4
 	var out, errOut bytes.Buffer
-	if err := quickstart(t.Context(), &out, cli.NewProgress(&errOut), task, run, 0.3); err != nil {
+	if err := quickstart(t.Context(), &out, cli.NewProgress(&errOut), task, run, 0.3, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"Loss on held-out text", "It writes:\n  | ", "this run       ordinary", "as planned to the byte",

@@ -19,6 +19,7 @@ func newTokenizerTrain() *cobra.Command {
 	d := text.DataConfig{Tokenizer: "bpe"}
 	o := tokenizer.TrainOptions{VocabSize: 4096}
 	var out string
+	var asJSON bool
 	c := &cobra.Command{
 		Use:   "train TEXT...",
 		Short: "Learn a byte-level BPE vocabulary from files or folders",
@@ -36,6 +37,7 @@ compressed by gzip.`,
 		f.Var(&d.Extensions, "extensions", "`endings` to take of a folder, as in .go,.md")
 		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of each file or folder; 0 for all")
 		readFlags(f, &d)
+		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
@@ -44,16 +46,31 @@ compressed by gzip.`,
 		if err := o.Validate(); err != nil {
 			return cli.Usage(err)
 		}
-		return trainTokenizer(cmd, args, d, o, out)
+		learned, err := trainTokenizer(cmd, args, d, o, out)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			return cli.PrintJSON(cmd.OutOrStdout(), learned)
+		}
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s tokens learned from %s of text, in %s\n", cli.Count(int64(learned.Vocab)), cli.Bytes(learned.Bytes), out)
+		return err
 	}
 	return c
 }
 
+// madeTokenizer is what was learned.
+type madeTokenizer struct {
+	Out   string `json:"out"`
+	Vocab int    `json:"vocab"`
+	Bytes int64  `json:"text_bytes"`
+}
+
 // trainTokenizer learns the text of paths, opened as d says.
-func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tokenizer.TrainOptions, out string) error {
+func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tokenizer.TrainOptions, out string) (v madeTokenizer, err error) {
 	dir, err := emptyDir(out)
 	if err != nil {
-		return err
+		return v, err
 	}
 	p := cli.NewProgress(cmd.ErrOrStderr())
 	defer p.Clear()
@@ -61,7 +78,7 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tok
 	for _, d.Path = range paths {
 		some, err := d.Open(cmd.Context())
 		if err != nil {
-			return err
+			return v, err
 		}
 		src.Add(some)
 	}
@@ -70,16 +87,14 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tok
 	o.Progress = func(done, total int) { p.Preparing("learning merges", int64(done), int64(total)) }
 	tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
 	if err != nil {
-		return err
+		return v, err
 	}
 	if err = os.MkdirAll(out, 0o777); err == nil {
 		err = tok.Save(out)
 	}
 	if err != nil {
 		dir.remove()
-		return err
+		return v, err
 	}
-	p.Clear()
-	fmt.Fprintf(cmd.OutOrStdout(), "%s tokens learned from %s of text, in %s\n", cli.Count(int64(tok.VocabSize())), cli.Bytes(src.Bytes()), out)
-	return nil
+	return madeTokenizer{out, tok.VocabSize(), src.Bytes()}, nil
 }

@@ -135,6 +135,9 @@ func TestCompletion(t *testing.T) {
 	if r := mustCall(t, "__complete", "train", "images", "--preset", ""); strings.Contains(r.out, "gpt2") || !strings.Contains(r.out, "vit-s\n") {
 		t.Errorf("completion of --preset of images offers %q", r.out)
 	}
+	if r := mustCall(t, "__complete", "plan", "--preset", ""); !strings.Contains(r.out, "gpt2\n") || !strings.Contains(r.out, "images/tiny\n") {
+		t.Errorf("completion of plan's --preset offers %q", r.out)
+	}
 	if r := mustCall(t, "__complete", "finetune", "--grid", ""); !strings.HasPrefix(r.out, "auto\n") {
 		t.Errorf("completion of finetune's --grid: %q", r.out)
 	}

@@ -81,12 +81,20 @@ func (h *helpAll) Set(text string) error {
 	return h.c.Flags().Set("help", text)
 }
 
+// letters are short names of flags, the same in all commands.
+var letters = map[string]string{"out": "o", "output": "o", "prompt": "p"}
+
 // addGroup adds flags in the order in which add defines them, each marked.
 func addGroup(c *cobra.Command, heading string, add func(*pflag.FlagSet), mark func(*pflag.Flag)) {
 	f := pflag.NewFlagSet(heading, pflag.ContinueOnError)
 	f.SortFlags = false
 	add(f)
-	f.VisitAll(mark)
+	f.VisitAll(func(flag *pflag.Flag) {
+		mark(flag)
+		if letter := letters[flag.Name]; letter != "" && c.Flags().ShorthandLookup(letter) == nil {
+			flag.Shorthand = letter
+		}
+	})
 	c.Flags().SortFlags = false
 	c.Flags().AddFlagSet(f)
 }
