@@ -2,7 +2,7 @@
 // ways - the ordinary ViT, with dropout, BDIA, and RevViT - and compares accuracy,
 // loss, memory and time over several seeds.
 //
-//	go run ./experiments/cifar -data cifar-10-binary.tar.gz
+//	go run ./experiments/cifar --data cifar-10-binary.tar.gz
 //
 // Runs that are in the output folder already are continued or, when complete,
 // only read; so the program can be stopped and started again. It prints a table
@@ -54,7 +54,7 @@ func main() {
 	cfg.Schedule.LR, cfg.Schedule.Warmup = 1e-3, 100
 	cfg.Loop.Batch, cfg.Loop.Clip, cfg.Loop.Patience, cfg.Loop.EvalEvery, cfg.Loop.LogEvery = 128, 0, 0, 0, 1
 	flag.StringVar(&cfg.Images.Path, "data", "", "CIFAR-10, as package data/images reads it")
-	flag.StringVar(&cfg.Images.Test, "test", "", "its test set, if -data has none")
+	flag.StringVar(&cfg.Images.Test, "test", "", "its test set, if --data has none")
 	flag.IntVar(&cfg.Images.Subset, "images", 10_000, "training images, as many of each class; 0 for all")
 	flag.Float64Var(&cfg.Images.Epochs, "epochs", 30, "passes over them")
 	preset := flag.String("preset", "tiny", "size of the model")
@@ -114,7 +114,7 @@ func compare(ctx context.Context, cfg trainimages.Config, names []string, seeds 
 		fmt.Printf("| %s | %d |", name, len(all))
 		for i := range headings {
 			mean, deviation := spread(all, i)
-			fmt.Printf(" %.4g ± %.2g |", mean, deviation)
+			fmt.Printf(" %.3f ± %.3f |", mean, deviation)
 		}
 		fmt.Printf(" %.1f MiB |\n", float64(peak.Total)/(1<<20))
 	}

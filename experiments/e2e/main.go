@@ -3,7 +3,7 @@
 // then fine-tuned in four ways: plain, with dropout, by low-rank adapters, and
 // with BDIA.
 //
-//	go run ./experiments/e2e -text input.txt,train.en.gz,eng_-french.csv -e2e data/e2e
+//	go run ./experiments/e2e --text input.txt,train.en.gz,eng_-french.csv --e2e data/e2e
 //
 // Each fine-tuned model writes a text for every distinct meaning representation of
 // the test set, by beam search, and the texts are scored as the challenge does. The
@@ -72,10 +72,10 @@ func main() {
 	var o options
 	text := flag.String("text", "", "files to learn first, with commas between: plain text, perhaps .gz, or the first column of a .csv")
 	sizes := flag.String("pairs", "500,4000,all", "how many pairs to fine-tune on")
-	steps := flag.String("steps", "300,600,1200", "steps of fine-tuning, for each of -pairs")
+	steps := flag.String("steps", "300,600,1200", "steps of fine-tuning, for each of --pairs")
 	limit := flag.Duration("for", 0, "stop after so long, as 9m; 0 for no limit")
 	flag.StringVar(&o.e2e, "e2e", "", "folder with trainset.csv, devset.csv, testset.csv and testset_w_refs.csv")
-	flag.StringVar(&o.out, "out", "runs/e2e", "folder of the runs and results")
+	flag.StringVar(&o.out, "out", "runs/e2e-ways", "folder of the runs and results")
 	flag.IntVar(&o.pretrain, "pretrain", 1500, "steps of learning text first")
 	flag.IntVar(&o.seeds, "seeds", 1, "runs of each way")
 	flag.IntVar(&o.jobs, "jobs", 2, "runs side by side")

@@ -1,7 +1,7 @@
 // Command regularisation trains one small GPT on little text in four ways -
 // plain, BDIA, dropout, and BDIA with dropout - and compares how they over-fit.
 //
-//	go run ./experiments/regularisation -data input.txt
+//	go run ./experiments/regularisation --data input.txt
 //
 // The text is cut at 76,000 bytes: 60,000 to train on, 16,000 held out. Each run
 // takes some minutes on two cores. Runs that are in the output folder already
