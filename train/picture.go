@@ -80,7 +80,7 @@ func LengthsOf(what, unit string, ns []int) Lengths {
 		return l
 	}
 	slices.Sort(ns)
-	at := func(percent int) int { return ns[(len(ns)-1)*percent/100] }
+	at := func(percent int) int { return ns[max(0, (len(ns)*percent+99)/100-1)] }
 	l.Min, l.Median, l.P90, l.P99, l.Max = at(0), at(50), at(90), at(99), at(100)
 	return l
 }

@@ -29,6 +29,12 @@ var learnable = map[string]struct {
 	"completion":  {tune.Name, nil, completionsInCharacters},
 }
 
+// lenients are settings that show what there is in data that a run could not learn from, the strictest first.
+var lenients = []overrides{
+	{"val-fraction": "0"},
+	{"val-fraction": "0", "context": "8", "window": "8", "on-bad": "skip", "on-corrupt": "skip"},
+}
+
 // look completes one, of the input that it names. The error is what would stop a run.
 func (o inspection) look(ctx context.Context, one *inspected, p *cli.Progress) (err error) {
 	if one.Task, err = o.kind(one.Path); err != nil {
@@ -43,7 +49,7 @@ func (o inspection) look(ctx context.Context, one *inspected, p *cli.Progress) (
 	given := o.settings(*one)
 	stops := o.create(ctx, one, given, p)
 	if stops != nil && ctx.Err() == nil { // what there is, all the same
-		for _, lenient := range []overrides{{"val-fraction": "0"}, {"val-fraction": "0", "context": "8", "window": "8", "on-bad": "skip", "on-corrupt": "skip"}} {
+		for _, lenient := range lenients {
 			with := maps.Clone(given)
 			t, err := o.taskFor(one.Task, with)
 			if err != nil {

@@ -36,10 +36,17 @@ func TestInspect(t *testing.T) {
 		"chats.jsonl":   strings.Repeat(`{"messages":[{"role":"user","content":"Hello"},{"role":"assistant","content":"Hi \ud83d\ude00"}]}`+"\n", 3),
 		"languages.tsv": strings.Repeat("source\ttarget\n", 1) + "one\tun\ntwo\tdeux\nthree\ttrois\n",
 		"empty.jsonl":   "",
+		"notes/a.txt":   prose(20),
+		"notes/b.md":    "# Words\n\n" + prose(9),
+		"notes/c.txt":   "",
+		"short.txt":     "One line.\n",
 	} {
+		if dir := filepath.Dir(name); dir != "." {
+			os.MkdirAll(dir, 0o755)
+		}
 		write(t, ".", name, text)
 	}
-	for _, name := range []string{"answers.csv", "latin1.csv", "chats.jsonl", "languages.tsv", "empty.jsonl", "missing.csv"} {
+	for _, name := range []string{"notes", "short.txt", "answers.csv", "latin1.csv", "chats.jsonl", "languages.tsv", "empty.jsonl", "missing.csv"} {
 		args := []string{"inspect", name, "--samples", "1"}
 		if name == "languages.tsv" {
 			args = append(args, "--task", "translation")
@@ -47,7 +54,7 @@ func TestInspect(t *testing.T) {
 		r := call(args...)
 		transcript := "$ bdia " + strings.Join(args, " ") + "\n" + r.out + r.err
 		transcripts[strings.TrimSuffix(name, filepath.Ext(name))] = transcript
-		if bad := name == "latin1.csv" || name == "empty.jsonl" || name == "missing.csv"; bad != (r.code == cli.ExitFailure) || !bad && r.code != cli.ExitOK {
+		if bad := name == "latin1.csv" || name == "empty.jsonl" || name == "missing.csv" || name == "short.txt"; bad != (r.code == cli.ExitFailure) || !bad && r.code != cli.ExitOK {
 			t.Errorf("%s: exit code %d\n%s", name, r.code, transcript)
 		}
 	}
@@ -81,6 +88,7 @@ func TestPreviews(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	write(t, ".", "answers.csv", questions(60))
+	write(t, ".", "text", prose(100))
 	if err := writeImages("photos", 4); err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +98,7 @@ func TestPreviews(t *testing.T) {
 	for _, args := range [][]string{
 		{"finetune", "--from", model, "--data", "answers.csv", "--grid", "9", "--steps", "12"},
 		translation,
+		append([]string{"train", "--data", "text"}, tiny("--steps", "20")...),
 		append([]string{"train", "--data", "photos", "--val-fraction", "0.5"}, tinyViT()...),
 	} {
 		r := mustCall(t, append(args, "--dry-run", "--threads", "1")...)

@@ -51,8 +51,6 @@ func (s *shower) data(samples int) error {
 	s.Clear()
 	if s.picture != nil {
 		cli.PrintPicture(s.w, *s.picture, cli.Columns(s.w))
-	} else {
-		viewOf(s.r.Task).printData(s.w)
 	}
 	v, c := viewOf(s.r.Task), s.r.Common()
 	grid := c.Method.Grid.String()

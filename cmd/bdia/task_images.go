@@ -87,14 +87,6 @@ func (v imageView) model() string {
 
 func (v imageView) batch() string { return cli.Count(int64(v.Settings.Loop.Batch)) + " images" }
 
-func (v imageView) printData(w io.Writer) {
-	held := 0
-	if val := v.Set(false); val != nil {
-		held = val.Len()
-	}
-	fmt.Fprintf(w, "Images: %s to train on, %s held out\n", cli.Count(int64(v.Set(true).Len())), cli.Count(int64(held)))
-}
-
 func (v imageView) printScores(w io.Writer, sum train.Summary) {
 	fmt.Fprintf(w, "  validation loss  %.4f\n", sum.LastVal.Loss)
 	fmt.Fprintf(w, "  accuracy         %.2f%%, best %.2f%% at step %d\n", 100*sum.LastVal.Accuracy, 100*sum.BestVal.Accuracy, sum.BestStep)

@@ -73,10 +73,6 @@ func (v textView) batch() string {
 	return cli.Count(int64(v.Settings.Loop.Batch*v.Settings.SampleLength())) + " tokens"
 }
 
-func (v textView) printData(w io.Writer) {
-	fmt.Fprintf(w, "Text: %s tokens to train on, %s held out\n", cli.Count(v.Tokens(true).Len()), cli.Count(v.Tokens(false).Len()))
-}
-
 func (v textView) printScores(w io.Writer, sum train.Summary) { printLosses(w, sum) }
 func (v textView) autoGrid() bool                             { return v.Settings.Tune.AutoGrid }
 func (v textView) printNotes(io.Writer)                       {}

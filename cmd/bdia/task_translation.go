@@ -94,7 +94,6 @@ func pairBatch(d pairs.DataConfig, l train.LoopConfig, of string) string {
 	return text
 }
 
-func (v translationView) printData(w io.Writer)                      { printPairs(w, &v.Sets) }
 func (v translationView) printScores(w io.Writer, sum train.Summary) { printLosses(w, sum) }
 func (v translationView) printNotes(io.Writer)                       {}
 func (v translationView) addJSON(j map[string]any, _ train.Summary)  { addPairs(j, &v.Sets) }

@@ -65,7 +65,6 @@ func (v tuneView) model() string { return gptText(v.Settings.Model) }
 
 func (v tuneView) batch() string { return pairBatch(v.Settings.Pairs, v.Settings.Loop, "") }
 
-func (v tuneView) printData(w io.Writer)                      { printPairs(w, &v.Sets) }
 func (v tuneView) printScores(w io.Writer, sum train.Summary) { printLosses(w, sum) }
 func (v tuneView) autoGrid() bool                             { return v.Settings.Tune.AutoGrid }
 func (v tuneView) printNotes(io.Writer)                       {}

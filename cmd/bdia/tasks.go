@@ -30,8 +30,6 @@ type view interface {
 	// model and batch describe the model, and the data of a step.
 	model() string
 	batch() string
-	// printData says what a run learns from.
-	printData(w io.Writer)
 	// printScores tells what the evaluations of a run measured, printNotes and addJSON what is told of this task only.
 	printScores(w io.Writer, sum train.Summary)
 	printNotes(w io.Writer)

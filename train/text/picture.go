@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/data"
@@ -26,6 +27,7 @@ func (t *Task) Picture(samples int) (train.Picture, error) {
 		p.Parts = append(p.Parts, train.Part{Name: "val", Samples: held, Unit: "tokens", Losses: max(t.val.Len()-1, 0)})
 	}
 	p.Notes = append(t.texts.notes(t.Settings.Data), t.vocabulary()...)
+	samples = min(samples, max(1, int(t.train.Len()/t.sampleTokens())))
 	for i := range samples {
 		s, err := t.sample(i, samples)
 		if err != nil {
@@ -142,10 +144,15 @@ func (t *Task) vocabulary() []string {
 	return []string{fmt.Sprintf("Each character is a token; there are %d different ones.%s", n, once)}
 }
 
-// sample returns window i of n that are spread over the training text.
+// readable are the tokens of a sample at least: of shorter ones a reader sees too little.
+const readable = 320
+
+// sampleTokens are the tokens of a sample of the picture.
+func (t *Task) sampleTokens() int64 { return int64(max(t.Settings.SampleLength(), readable)) }
+
+// sample returns piece i of n that are spread over the training text.
 func (t *Task) sample(i, n int) (train.Sample, error) {
-	T := int64(t.Settings.SampleLength())
-	ids := make([]int32, min(T, t.train.Len()))
+	ids := make([]int32, min(t.sampleTokens(), t.train.Len()))
 	from := (t.train.Len() - int64(len(ids))) * int64(i) / int64(max(n, 1))
 	if err := t.train.Read(ids, from); err != nil {
 		return train.Sample{}, err
@@ -154,5 +161,23 @@ func (t *Task) sample(i, n int) (train.Sample, error) {
 	if err != nil {
 		return train.Sample{}, err
 	}
-	return train.Sample{Pieces: []train.Piece{{Text: string(text), Counts: true}}}, nil
+	return train.Sample{Place: t.texts.place(from), Pieces: []train.Piece{{Text: string(text), Counts: true}}}, nil
+}
+
+// place names the document that token at of the training text is in, if that is known.
+func (t *texts) place(at int64) string {
+	for _, r := range t.held.Ranges {
+		if r.From > at {
+			break
+		}
+		at += r.To - r.From
+	}
+	i, found := slices.BinarySearch(t.documents.starts, at)
+	if !found {
+		i--
+	}
+	if i < 0 || t.documents.stride != 1 || i >= len(t.documents.names) {
+		return ""
+	}
+	return t.documents.names[i]
 }

@@ -10,7 +10,7 @@ import (
 
 // Bounds of a sample on the terminal.
 const (
-	mostLines   = 6   // of a piece
+	mostLines   = 12  // of a piece
 	mostLetters = 360 // of a piece
 )
 
@@ -61,7 +61,7 @@ func clipped(text string, columns int) (lines []string) {
 		lines = append(screen(string(letters[:half]), columns, mostLines/2), left)
 		return append(lines, tail(screen(string(letters[n-half:])+ends, columns, mostLetters), mostLines/2)...)
 	}
-	if lines = screen(string(letters)+ends, columns, mostLetters); len(lines) > mostLines {
+	if lines = screen(string(letters)+ends, columns, mostLetters); len(lines) > mostLines+1 {
 		kept := mostLines / 2
 		left = fmt.Sprintf("... %d lines ...", len(lines)-2*kept)
 		lines = append(append(lines[:kept:kept], left), tail(lines, kept)...)
