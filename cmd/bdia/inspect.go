@@ -26,27 +26,41 @@ func newInspect() *cobra.Command {
 many of them can be used, what is left out and why, lengths, classes, and samples as
 the model sees them. Behind ">" is what it learns to say, behind "|" what it only
 reads. DATA is a file, a folder or an archive of text, of pairs or of images, which
-its content tells, or the folder of a run.
+its content tells, or the folder of a run. Parallel files are named with --source and
+--target.
 
 Lengths are in characters, or in tokens of the model of --from. What would stop a run
 is told as a problem; then the exit code is 1.`,
 		Example: `  bdia inspect notes/
   bdia inspect answers.csv --from gpt2 --samples 5
   bdia inspect photos.zip --json
+  bdia inspect --source train.en.gz --target train.fr.gz
   bdia inspect runs/e2e`,
-		Args: cli.Arguments(1, math.MaxInt, "a file or folder of data, or more of them"),
 	}
 	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.StringVar(&o.from, "from", "", "`folder` of the model that is to learn; it gives the tokens")
 		f.StringVar(&o.task, "task", "", "`what` it is: text, images, translation or completion (default: its content tells)")
+		f.StringVar(&o.source, "source", "", "`file` of sources, a line each, or of prompts")
+		f.StringVar(&o.target, "target", "", "`file` of their targets, or of completions")
 		f.IntVar(&o.samples, "samples", 3, "samples to show")
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	})
 	cli.Choices(c, map[string][]string{"task": {"text", "images", "translation", "completion"}})
 	completions(c)
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if o.source != "" || o.target != "" {
+			return cli.Arguments(0, 0, "")(cmd, args)
+		}
+		return cli.Arguments(1, math.MaxInt, "a file or folder of data, or more of them")(cmd, args)
+	}
 	c.RunE = func(cmd *cobra.Command, args []string) error {
-		if o.samples < 0 {
+		switch {
+		case o.samples < 0:
 			return cli.Usage(fmt.Errorf("--samples %d; give a number from 0 on", o.samples))
+		case (o.source == "") != (o.target == ""):
+			return cli.Usage(errors.New("--source and --target are the two halves of pairs; name both"))
+		case o.source != "":
+			args = []string{o.source}
 		}
 		return o.run(cmd, args)
 	}
@@ -55,17 +69,19 @@ is told as a problem; then the exit code is 1.`,
 
 // inspection says how data are inspected.
 type inspection struct {
-	task, from string
-	samples    int
-	asJSON     bool
+	task, from     string
+	source, target string // parallel files
+	samples        int
+	asJSON         bool
 }
 
 // inspected is what is known of one input.
 type inspected struct {
-	Path  string         `json:"path"`
-	Task  string         `json:"task"`
-	Data  *train.Picture `json:"data"`            // nil: there is no picture
-	Error string         `json:"error,omitempty"` // what would stop a run
+	Path   string         `json:"path"`
+	Target string         `json:"target,omitempty"` // of parallel files, the one of the targets
+	Task   string         `json:"task"`
+	Data   *train.Picture `json:"data"`            // nil: there is no picture
+	Error  string         `json:"error,omitempty"` // what would stop a run
 }
 
 // run shows every input.
@@ -74,7 +90,7 @@ func (o inspection) run(cmd *cobra.Command, paths []string) error {
 	all := []inspected{}
 	bad := false
 	for i, path := range paths {
-		one := inspected{Path: path}
+		one := inspected{Path: path, Target: o.target}
 		err := o.look(cmd.Context(), &one, p)
 		p.Clear()
 		if cmd.Context().Err() != nil || cli.IsUsage(err) {
@@ -90,7 +106,7 @@ func (o inspection) run(cmd *cobra.Command, paths []string) error {
 			fmt.Fprintln(w)
 		}
 		columns := cli.Columns(w)
-		cli.Row(w, columns, "Data", strings.TrimSuffix(path+": "+one.Task, ": "))
+		cli.Row(w, columns, "Data", strings.TrimSuffix(strings.TrimSuffix(path+" and "+one.Target, " and ")+": "+one.Task, ": "))
 		if one.Data != nil {
 			cli.PrintPicture(w, *one.Data, columns)
 		}

@@ -17,6 +17,9 @@ import (
 
 // kind says what is at path: the word of a task, or a run.
 func (o inspection) kind(path string) (string, error) {
+	if o.source != "" && o.task == "" {
+		return o.pairs(), nil
+	}
 	if o.task != "" {
 		if _, ok := learnable[o.task]; !ok {
 			return "", cli.Usage(fmt.Errorf("unknown task %q; use %s", o.task, joinOr(slices.Sorted(maps.Keys(learnable)))))
@@ -27,64 +30,51 @@ func (o inspection) kind(path string) (string, error) {
 	switch {
 	case path == "go" && errors.Is(err, fs.ErrNotExist):
 		return "text", nil
+	case errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("there is no file or folder %s, and bdia downloads nothing", path)
 	case err != nil:
 		return "", err
-	case info.IsDir():
-		if _, err := os.Stat(filepath.Join(path, configName)); err == nil {
-			return aRun, nil
-		}
-		return folderKind(path)
-	case isArchive(path):
+	case info.IsDir() && holds(path, configName):
+		return aRun, nil
+	case info.IsDir() && holds(path, "config.json") && (holds(path, "*.safetensors") || holds(path, "pytorch_model*.bin")):
+		return "", fmt.Errorf("%s is the folder of a model, and no data; inspect data as this model reads them with --from %[1]s", path)
+	}
+	switch of, err := ofImages(path); {
+	case err != nil:
+		return "", err
+	case isImage(path):
+		return "", fmt.Errorf("%s is one image; name a folder or an archive that has a folder of images for each class", path)
+	case of:
 		return "images", nil
+	case info.IsDir() || ends(path, archiveEndings):
+		return "text", nil
 	}
 	what, err := kindOf(path)
 	switch {
 	case err != nil:
 		return "", err
 	case what == pairs.KindPairs:
-		if kind, err := convert.KindOf(o.from); o.from != "" && err == nil && kind == convert.Seq2Seq {
-			return "translation", nil
+		if o.from == "" {
+			return "completion", nil
 		}
-		return "completion", nil
+		return o.pairs(), nil
 	}
 	return "text", nil
 }
 
-// isArchive reports a file that holds images, by its name.
-func isArchive(path string) bool {
-	path = strings.ToLower(path)
-	for _, ending := range []string{".tar", ".tar.gz", ".tgz", ".zip", ".bin"} {
-		if strings.HasSuffix(path, ending) {
-			return true
-		}
+// pairs says what pairs are to the model of --from; without one, translations.
+func (o inspection) pairs() string {
+	if kind, err := convert.KindOf(o.from); o.from != "" && err == nil && kind != convert.Seq2Seq {
+		return "completion"
 	}
-	return false
+	return "translation"
 }
 
-// mostEntries is how many files of a folder are looked at to say what it holds.
-const mostEntries = 2000
-
-// folderKind says whether most files of a folder are images.
-func folderKind(dir string) (string, error) {
-	found, all := 0, 0
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() || strings.HasPrefix(d.Name(), "."):
-			return nil
-		}
-		switch strings.ToLower(filepath.Ext(path)) {
-		case ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".bin":
-			found++
-		}
-		if all++; all == mostEntries {
-			return fs.SkipAll
-		}
-		return nil
-	})
-	if 2*found > all {
-		return "images", err
-	}
-	return "text", err
+// holds reports whether a folder has a file of a name, which may have stars.
+func holds(dir, name string) bool {
+	found, err := filepath.Glob(filepath.Join(globbed.Replace(dir), name))
+	return err == nil && len(found) > 0
 }
+
+// globbed is a path for filepath.Glob to take as it is.
+var globbed = strings.NewReplacer("*", `\*`, "?", `\?`, "[", `\[`)

@@ -31,7 +31,7 @@ func translationsInCharacters() inCharacters {
 // lookAtPairs takes the picture of pairs in characters.
 func (o inspection) lookAtPairs(ctx context.Context, one *inspected, in inCharacters, p *cli.Progress) error {
 	c, sides := in.config, in.sides
-	c.Source = one.Path
+	c.Source, c.Target = one.Path, one.Target
 	tok := letters{}
 	sides.Losses = func(_, target int) int { return target }
 	sides.Pieces = func(source, target []int32) ([]train.Piece, error) {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/images"
@@ -48,6 +50,11 @@ func (o inspection) look(ctx context.Context, one *inspected, p *cli.Progress) (
 	}
 	given := o.settings(*one)
 	stops := o.create(ctx, one, given, p)
+	if errors.As(stops, new(*data.KeysError)) && o.task == "" { // a folder of tables may be one of pairs
+		if _, err := kindOf(one.Path); err != nil {
+			return err
+		}
+	}
 	if stops != nil && ctx.Err() == nil { // what there is, all the same
 		for _, lenient := range lenients {
 			with := maps.Clone(given)
@@ -72,6 +79,12 @@ func (o inspection) look(ctx context.Context, one *inspected, p *cli.Progress) (
 // settings are the flags of a run that would learn one.
 func (o inspection) settings(one inspected) overrides {
 	given := overrides{"data": one.Path}
+	switch {
+	case one.Target != "" && one.Task == "completion":
+		given = overrides{"prompts": one.Path, "completions": one.Target}
+	case one.Target != "":
+		given = overrides{"source": one.Path, "target": one.Target}
+	}
 	if o.from != "" {
 		given["from"] = o.from
 	} else {

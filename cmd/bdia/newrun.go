@@ -82,18 +82,18 @@ func (o *runOptions) train(cmd *cobra.Command, t train.Task) error {
 	if err := v.needData(); err != nil {
 		return err
 	}
-	p := cli.NewProgress(cmd.ErrOrStderr())
+	p, path := cli.NewProgress(cmd.ErrOrStderr()), dataPath(v)
 	if o.dry {
-		return o.rehearse(cmd, t, p)
+		return otherData(path, o.rehearse(cmd, t, p))
 	}
-	return inNewDir(o.out, v.words().prefix, p, func(dir string) error {
+	return otherData(path, inNewDir(o.out, v.words().prefix, p, func(dir string) error {
 		r, err := train.Create(cmd.Context(), dir, t, p.Preparing)
 		if err != nil {
 			return err
 		}
 		defer r.Close()
 		return trainRun(cmd.Context(), r, p, o.report(cmd.OutOrStdout()))
-	})
+	}))
 }
 
 // report returns a function that tells on w how a run ended.
