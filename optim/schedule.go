@@ -14,6 +14,9 @@ type Schedule struct {
 	Steps  int     `yaml:"steps"`  // length of the run
 }
 
+// maxSteps are the steps of the longest run.
+const maxSteps = 1_000_000_000
+
 // Validate returns an error for the first invalid setting.
 func (s Schedule) Validate() error {
 	switch {
@@ -27,6 +30,8 @@ func (s Schedule) Validate() error {
 		return fmt.Errorf("optim: a warm-up of %d steps; the number must not be negative", s.Warmup)
 	case s.Steps < 1:
 		return fmt.Errorf("optim: a run of %d steps; it must have at least 1", s.Steps)
+	case s.Steps > maxSteps:
+		return fmt.Errorf("optim: a run of %d steps; it must have at most %d", s.Steps, maxSteps)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package train
 
-import "slices"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Pictured is a Task that shows its data. They are open (see Task).
 type Pictured interface {
@@ -17,6 +20,25 @@ type Picture struct {
 	Classes []Class   `json:"classes,omitempty"`
 	Samples []Sample  `json:"samples"`
 	Notes   []string  `json:"notes"` // what a user should know, a sentence each: which columns were taken, for example
+}
+
+// MarshalJSON writes p with lists for lists that are nil.
+func (p Picture) MarshalJSON() ([]byte, error) {
+	type picture Picture
+	p.Counts, p.LeftOut, p.Parts = listed(p.Counts), listed(p.LeftOut), listed(p.Parts)
+	p.Lengths, p.Samples, p.Notes = listed(p.Lengths), slices.Clone(listed(p.Samples)), listed(p.Notes)
+	for i := range p.Samples {
+		p.Samples[i].Pieces = listed(p.Samples[i].Pieces)
+	}
+	return json.Marshal(picture(p))
+}
+
+// listed is list, or an empty one.
+func listed[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
 }
 
 // Count says how many things of a kind were read, and how many of them are used.

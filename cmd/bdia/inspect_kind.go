@@ -20,6 +20,9 @@ func (o inspection) kind(path string) (string, error) {
 	if o.source != "" && o.task == "" {
 		return o.pairs(), nil
 	}
+	if o.source != "" && learnable[o.task].pairs == nil {
+		return "", cli.Usage(fmt.Errorf("--task %s, but --source and --target are pairs; use completion or translation", o.task))
+	}
 	if o.task != "" {
 		if _, ok := learnable[o.task]; !ok {
 			return "", cli.Usage(fmt.Errorf("unknown task %q; use %s", o.task, joinOr(slices.Sorted(maps.Keys(learnable)))))

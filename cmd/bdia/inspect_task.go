@@ -21,14 +21,15 @@ const aRun = "run"
 
 // learnable are the data that inspect shows, by what it calls them.
 var learnable = map[string]struct {
-	name  string              // of the task that learns them
-	flags overrides           // of a run without a model
-	pairs func() inCharacters // how pairs are shown without a model; nil: a run prepares them
+	name   string              // of the task that learns them
+	flags  overrides           // of a run without a model
+	pairs  func() inCharacters // how pairs are shown without a model; nil: a run prepares them
+	halves [2]string           // flags of the two files of pairs
 }{
-	"text":        {text.Name, overrides{"tokenizer": tokenizer.KindChar}, nil},
-	"images":      {images.Name, nil, nil},
-	"translation": {trainpairs.Name, nil, translationsInCharacters},
-	"completion":  {tune.Name, nil, completionsInCharacters},
+	"text":        {text.Name, overrides{"tokenizer": tokenizer.KindChar}, nil, [2]string{}},
+	"images":      {images.Name, nil, nil, [2]string{}},
+	"translation": {trainpairs.Name, nil, translationsInCharacters, [2]string{"source", "target"}},
+	"completion":  {tune.Name, nil, completionsInCharacters, [2]string{"prompts", "completions"}},
 }
 
 // lenients are settings that show what there is in data that a run could not learn from, the strictest first.
@@ -79,11 +80,8 @@ func (o inspection) look(ctx context.Context, one *inspected, p *cli.Progress) (
 // settings are the flags of a run that would learn one.
 func (o inspection) settings(one inspected) overrides {
 	given := overrides{"data": one.Path}
-	switch {
-	case one.Target != "" && one.Task == "completion":
-		given = overrides{"prompts": one.Path, "completions": one.Target}
-	case one.Target != "":
-		given = overrides{"source": one.Path, "target": one.Target}
+	if of := learnable[one.Task]; one.Target != "" {
+		given = overrides{of.halves[0]: one.Path, of.halves[1]: one.Target}
 	}
 	if o.from != "" {
 		given["from"] = o.from

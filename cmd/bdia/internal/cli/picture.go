@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/train"
@@ -90,19 +92,26 @@ func counted(what string, n int64) string {
 // mostClasses is how many classes are named.
 const mostClasses = 12
 
-// classText names classes with their sizes: of training, and held out.
+// classText names classes with their sizes: of training, and held out. Of many it names the first, the smallest and the
+// largest.
 func classText(classes []train.Class) string {
 	var texts []string
-	for i, c := range classes {
-		if i == mostClasses {
-			texts = append(texts, "and others")
-			break
-		}
-		text := fmt.Sprintf("%s %s", c.Name, Count(c.Train))
-		if c.Val > 0 {
-			text += "+" + Count(c.Val)
-		}
-		texts = append(texts, text)
+	for _, c := range classes[:min(len(classes), mostClasses)] {
+		texts = append(texts, oneClass(c))
 	}
-	return fmt.Sprintf("%d (train+held out): %s", len(classes), strings.Join(texts, ", "))
+	text := fmt.Sprintf("%s (train+held out): %s", Count(int64(len(classes))), strings.Join(texts, ", "))
+	if more := len(classes) - mostClasses; more > 0 {
+		by := func(a, b train.Class) int { return cmp.Compare(a.Train, b.Train) }
+		text += fmt.Sprintf(" and %s more; the smallest is %s, the largest %s", Count(int64(more)), oneClass(slices.MinFunc(classes, by)), oneClass(slices.MaxFunc(classes, by)))
+	}
+	return text
+}
+
+// oneClass is a class with its sizes.
+func oneClass(c train.Class) string {
+	text := fmt.Sprintf("%s %s", c.Name, Count(c.Train))
+	if c.Val > 0 {
+		text += "+" + Count(c.Val)
+	}
+	return text
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -89,5 +90,18 @@ func TestLongSample(t *testing.T) {
 	}
 	if got, want := clipped("a\nb", 40), []string{"a", "b"}; !cmp.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestManyClasses: of many classes the first, the smallest and the largest are named.
+func TestManyClasses(t *testing.T) {
+	t.Parallel()
+	var classes []train.Class
+	for i := range 1000 {
+		classes = append(classes, train.Class{Name: fmt.Sprint("c", i), Train: int64(500 + (i*7)%1000), Val: 50})
+	}
+	text := classText(classes)
+	if want := " and 988 more; the smallest is c0 500+50, the largest c857 1,499+50"; !strings.HasSuffix(text, want) || !strings.HasPrefix(text, "1,000 (train+held out): c0 500+50, c1 507+50, ") {
+		t.Errorf("%s, want the end %s", text, want)
 	}
 }
