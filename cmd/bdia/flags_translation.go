@@ -19,7 +19,7 @@ func translationGroups(c *pairs.Config) []group {
 			f.StringVar(&d.ValTarget, "val-target", d.ValTarget, "`file` of their translations")
 			f.StringVar(&c.From.Dir, "from", c.From.Dir, "`folder` of the model that the run starts from")
 			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "char, bpe, or a `folder` of one")
-			openInt(f, &d.BPEVocab, 0, "bpe-vocab", "vocabulary of --tokenizer bpe")
+			f.IntVar(&d.BPEVocab, "bpe-vocab", d.BPEVocab, "vocabulary of --tokenizer bpe")
 		}},
 		{modelHeading, false, func(f *pflag.FlagSet) { seq2seqFlags(f, m); dropoutFlag(f) }},
 	}, append(commonGroups(&c.Common, func(f *pflag.FlagSet) {

@@ -1,38 +1,21 @@
 package pairs
 
 import (
-	"context"
-	"io"
 	"math"
 
-	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/pairs"
-	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
 
-// Assume closes what is open as it is without data: a BPE of 8000 tokens, batches of 4096, 2000 steps.
+// Assume closes what is open as it is without data: batches of 4096 tokens, 2000 steps.
 func (c *Config) Assume() {
 	c.Pairs.Assume()
-	if c.Pairs.Tokenizer == tokenizer.KindBPE {
-		train.Fill(&c.Pairs.BPEVocab, 8000)
-	}
 	c.Choose(train.Choice{LR: 2e-3, Steps: 2000, Warmup: 0.2})
 }
 
 // Assume closes what is open of c as it is without data.
 func (c *DataConfig) Assume() {
 	train.Fill(&c.BatchTokens, 4096)
-}
-
-// vocabFor returns the size of a BPE vocabulary for so many bytes of sentences: a token for about every 250 bytes, from
-// 1024 to 8192 (a power of two).
-func vocabFor(bytes int64) int {
-	vocab := 1024
-	for vocab < 8192 && int64(vocab)*2*250 <= bytes {
-		vocab *= 2
-	}
-	return vocab
 }
 
 // Amount is how much there is to train on.
@@ -98,25 +81,6 @@ func (c Config) choice(a Amount) (passes float64, d train.Choice) {
 		passes = math.Round(min(20, max(3, 250/math.Sqrt(float64(a.Pairs)))))
 		return passes, train.Choice{LR: train.Readable(min(5e-4, 0.0256/float64(c.Seq2Seq.Width))), Warmup: 0.05, Patience: 5}
 	}
-	passes = math.Round(min(30, max(10, 4000/math.Sqrt(float64(a.Pairs)))))
+	passes = math.Round(min(20, max(10, 4000/math.Sqrt(float64(a.Pairs)))))
 	return passes, train.Choice{LR: train.Readable(min(2e-3, 0.256/float64(c.Seq2Seq.Width))), Warmup: 0.1, Patience: 5}
-}
-
-// chooseVocabulary closes the size of a vocabulary that is made of the sentences.
-func (c *DataConfig) chooseVocabulary(ctx context.Context) error {
-	if c.BPEVocab != 0 || c.Tokenizer != tokenizer.KindBPE {
-		return nil
-	}
-	r, err := pairs.NewReader(c.textOptions())
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	text := data.NewProgressReader(ctx, r.Text(pairs.Train, true, true), func(int64) {})
-	n, err := io.Copy(io.Discard, text)
-	if err != nil {
-		return err
-	}
-	c.BPEVocab = vocabFor(n)
-	return nil
 }

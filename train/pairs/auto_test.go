@@ -19,9 +19,4 @@ func TestChosen(t *testing.T) {
 	if n := (Amount{Pairs: 1, Tokens: 9000, Longest: 9000}).BatchTokens(4096); n != 9000 {
 		t.Errorf("a batch of %d for a pair of 9000", n)
 	}
-	for bytes, want := range map[int64]int{0: 1024, 500_000: 1024, 520_000: 2048, 4_000_000: 8192, 1 << 40: 8192} {
-		if got := vocabFor(bytes); got != want {
-			t.Errorf("%d bytes: a vocabulary of %d, want %d", bytes, got, want)
-		}
-	}
 }

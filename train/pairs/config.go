@@ -20,14 +20,14 @@ type Config struct {
 	train.Common `yaml:",inline"`
 }
 
-// Default returns the settings of a run that names nothing but its data: the tiny model. The size of the vocabulary,
-// the batch, the rate and the length of the run are open (see train.Assumer), and Prepare chooses them from the pairs.
+// Default returns the settings of a run that names nothing but its data: the tiny model. The batch, the rate and the
+// length of the run are open (see train.Assumer), and Prepare chooses them from the pairs.
 func Default() Config {
 	m, _ := model.Seq2SeqPreset("tiny")
 	o, _ := optim.Default("adamw")
 	o.Beta2 = 0.98
 	c := Config{
-		Pairs:   DataConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, Tokenizer: tokenizer.KindBPE},
+		Pairs:   DataConfig{Split: pairs.Split{Val: 0.02, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip, Tokenizer: tokenizer.KindBPE, BPEVocab: 8000},
 		Seq2Seq: m,
 		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.01},
 			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, TensorBoard: true}},
@@ -56,7 +56,7 @@ type DataConfig struct {
 	OnLong      pairs.Policy `yaml:"on_long"`      // skip, truncate or fatal: sentences longer than the model's positions
 	Tokenizer   string       `yaml:"tokenizer"`    // char, bpe, or a folder with tokenizer files
 	Separate    bool         `yaml:"separate"`     // a tokenizer for each language; folders: source/ and target/
-	BPEVocab    int          `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data; 0: open
+	BPEVocab    int          `yaml:"bpe_vocab"`    // vocabulary of a bpe tokenizer trained on the data
 	BatchTokens int          `yaml:"batch_tokens"` // positions of a batch at most, padding and both sides included; 0: open
 	Epochs      float64      `yaml:"epochs"`       // length of the run, which sets the schedule's steps; 0: these count
 }

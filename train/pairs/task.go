@@ -68,7 +68,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := cmp.Or(c.From.identify(progress), c.Pairs.Absolute()); err != nil {
 		return err
 	}
-	if err := t.makeTokenizers(ctx, &c.Pairs, progress); err != nil {
+	if err := t.makeTokenizers(ctx, c.Pairs, progress); err != nil {
 		return err
 	}
 	if err := t.adoptVocabularies(); err != nil {

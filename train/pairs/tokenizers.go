@@ -13,7 +13,7 @@ import (
 
 // makeTokenizers makes the tokenizers that c asks for, from the sentences of
 // training where they have to be trained.
-func (p *Sets) makeTokenizers(ctx context.Context, c *DataConfig, progress train.Progress) (err error) {
+func (p *Sets) makeTokenizers(ctx context.Context, c DataConfig, progress train.Progress) (err error) {
 	if c.Tokenizer != tokenizer.KindChar && c.Tokenizer != tokenizer.KindBPE {
 		if !c.Separate {
 			p.Source, err = tokenizer.Load(c.Tokenizer)
@@ -21,9 +21,6 @@ func (p *Sets) makeTokenizers(ctx context.Context, c *DataConfig, progress train
 			return err
 		}
 		p.Source, p.Target, err = hub.LoadTokenizers(c.Tokenizer)
-		return err
-	}
-	if err := c.chooseVocabulary(ctx); err != nil {
 		return err
 	}
 	learn := func(source, target bool) (tokenizer.Tokenizer, error) {
