@@ -12,10 +12,11 @@ import (
 	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
-// Char gives each character (Unicode code point) one id, in ascending order of
-// code points.
+// Char gives each character (Unicode code point) one id: in ascending order of
+// code points, and after them the ones that Extend has added.
 type Char struct {
 	runes []rune
+	skips bool                 // characters that are not there are left out
 	ascii [utf8.RuneSelf]int32 // id or -1
 	ids   map[rune]int32
 }
@@ -72,6 +73,35 @@ func NewChar(text io.Reader) (*Char, error) {
 	}
 	slices.Sort(runes)
 	return newChar(runes), nil
+}
+
+// Extend returns c with the given characters as well. The old ones keep their ids;
+// the new ones, which c lacks, follow in their order.
+func (c *Char) Extend(more []rune) *Char {
+	e := newChar(append(slices.Clone(c.runes), more...))
+	e.skips = c.skips
+	return e
+}
+
+// Skipping returns c as it reads a text in which it leaves out the characters that it lacks.
+func (c *Char) Skipping() *Char {
+	s := *c
+	s.skips = true
+	return &s
+}
+
+// Has reports whether r is in the vocabulary.
+func (c *Char) Has(r rune) bool { return c.id(r) >= 0 }
+
+// id returns the id of r, or -1.
+func (c *Char) id(r rune) int32 {
+	if r >= 0 && r < utf8.RuneSelf {
+		return c.ascii[r]
+	}
+	if id, ok := c.ids[r]; ok {
+		return id
+	}
+	return -1
 }
 
 func newChar(runes []rune) *Char {
@@ -143,11 +173,9 @@ func (c *Char) EncodeStream(r io.Reader, emit func(ids []int32) error) error {
 // encode appends to ids the ids of text, as far as eachRune goes.
 func (c *Char) encode(ids []int32, text []byte, base int64, final bool) ([]int32, int, error) {
 	n, err := eachRune(text, base, final, func(r rune, at int64) error {
-		id := int32(-1)
-		if r < utf8.RuneSelf {
-			id = c.ascii[r]
-		} else if k, ok := c.ids[r]; ok {
-			id = k
+		id := c.id(r)
+		if id < 0 && c.skips {
+			return nil
 		}
 		if id < 0 {
 			return &UnknownError{r, at}
@@ -215,10 +243,11 @@ func parseChars(b []byte) (*Char, error) {
 	if len(runes) == 0 {
 		return nil, fmt.Errorf("%w: no characters", ErrFormat)
 	}
-	for i := 1; i < len(runes); i++ {
-		if runes[i] <= runes[i-1] {
-			return nil, fmt.Errorf("%w: character %d, %q, is not above the one before it", ErrFormat, i, runes[i])
+	c := newChar(runes)
+	for i, r := range runes {
+		if c.id(r) != int32(i) {
+			return nil, fmt.Errorf("%w: character %d, %q, is there twice", ErrFormat, c.id(r), r)
 		}
 	}
-	return newChar(runes), nil
+	return c, nil
 }

@@ -46,6 +46,33 @@ func TestChar(t *testing.T) {
 	}
 }
 
+// TestCharExtend: new characters follow the old ones, and come back from the file; Skipping leaves out what is not there.
+func TestCharExtend(t *testing.T) {
+	t.Parallel()
+	old := newTestChar(t, "bda")
+	c := old.Extend([]rune("éc"))
+	if got := string(c.runes); got != "abdéc" || old.VocabSize() != 3 || old.Has('c') || !c.Has('é') || c.Has(-1) {
+		t.Fatalf("vocabulary %q, before %q", got, string(old.runes))
+	}
+	dir := t.TempDir()
+	if err := c.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	back, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids := mustEncode(t, back, []byte("écab")); !slices.Equal(ids, []int32{3, 4, 0, 1}) || Fingerprint(back) != Fingerprint(c) {
+		t.Errorf("ids %v", ids)
+	}
+	if ids := mustEncode(t, old.Skipping(), []byte("écab 日")); !slices.Equal(ids, []int32{0, 1}) {
+		t.Errorf("without what is not there: %v", ids)
+	}
+	if _, err := parseChars([]byte(`{"version":1,"chars":"aba"}`)); !errors.Is(err, ErrFormat) {
+		t.Errorf("a character twice: %v", err)
+	}
+}
+
 func TestCharShakespeare(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(testkit.SharedPath(t, "data", "tinyshakespeare", "input.txt"))

@@ -11,7 +11,7 @@ import (
 func completions(c *cobra.Command) {
 	cli.Choices(c, map[string][]string{
 		"preset": presetNames(), "format": {"lines", "tsv", "csv", "jsonl"}, "task": taskWords(),
-		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "on-corrupt": {"fatal", "skip"},
+		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "on-corrupt": {"fatal", "skip"}, "on-unknown": {"extend", "skip", "fatal"},
 		"memory": {"reversible", "store", "recompute"}, "optimizer": optim.Names(), "schedule": {"cosine", "linear", "constant"},
 		"gelu": {"tanh", "erf"}, "update": {"auto", "now", "end"}, "isa": {"portable", "avx2", "avx512"},
 		"model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),

@@ -35,6 +35,7 @@ func moreTextFlags(f *pflag.FlagSet, d *text.DataConfig) {
 	f.BoolVar(&d.Special, "special-tokens", d.Special, "read special tokens spelt in the text, such as <|endoftext|> between documents, as those tokens; otherwise they are ordinary text")
 	f.Int64Var(&d.MaxBytes, "max-bytes", d.MaxBytes, "use so many bytes of the text; 0 for all")
 	readFlags(f, d)
+	f.StringVar(&d.OnUnknown, "on-unknown", d.OnUnknown, "`policy` for characters that the model's tokenizer lacks: extend it, skip them, or fatal (default extend if all weights learn, otherwise fatal)")
 	f.StringVar(&d.Split, "split", d.Split, "end: hold out the end of the text, not documents or blocks spread over it")
 }
 

@@ -69,3 +69,30 @@ func TestTextGoesOn(t *testing.T) {
 		t.Errorf("sizes beside a model: exit %d, %s", bad.code, bad.err)
 	}
 }
+
+// TestNewCharactersGoOn: text with characters that the model lacks is learned by all weights, and refused with the place
+// and the remedies otherwise.
+func TestNewCharactersGoOn(t *testing.T) {
+	t.Parallel()
+	from, tmp := trainedRun(t), t.TempDir()
+	path := write(t, tmp, "more.txt", strings.Repeat("the hat sat on the mat\n", 40)+"naïve 日記\n")
+	flags := []string{"finetune", "--from", from, "--data", path, "--steps", "2", "--batch", "2", "--threads", "1"}
+	dir := filepath.Join(tmp, "run")
+	mustCall(t, append(flags, "--out", dir)...)
+	if got := mustCall(t, "generate", dir, "--prompt", "日記", "--max-tokens", "3", "--threads", "1"); !strings.HasPrefix(got.out, "日記") {
+		t.Errorf("generated %q", got.out)
+	}
+	mustCall(t, "train", "resume", dir, "--steps", "3")
+	for _, c := range []struct{ args, says string }{
+		{"--on-unknown fatal", "--on-unknown extend gives the model new tokens"},
+		{"--lora-rank 2", "frozen blocks and adapters cannot learn new ones; --on-unknown skip leaves them out"},
+	} {
+		got := call(append(append(flags, "--out", filepath.Join(tmp, "no")), strings.Fields(c.args)...)...)
+		if got.code != 1 || !strings.Contains(got.err, "more.txt, line 41") || !strings.Contains(got.err, c.says) {
+			t.Errorf("%s: exit %d: %s", c.args, got.code, got.err)
+		}
+	}
+	if got := mustCall(t, append(flags, "--on-unknown", "skip", "--lora-rank", "2", "--dry-run")...); !strings.Contains(got.out+got.err, "that the tokenizer lacks") {
+		t.Errorf("what is left out is not counted: %s%s", got.out, got.err)
+	}
+}

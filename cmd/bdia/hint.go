@@ -65,6 +65,7 @@ var hints = []func(error) string{
 	is(text.ErrNoText, "that is --data"),
 	is(data.ErrNotUTF8, "or leave such text out with --on-bad skip"),
 	as(textKeyHint),
+	as(unknownHint),
 	as(moreHint),
 	is(trainimages.ErrNoImages, "that is --data"),
 	as(func(e *trainimages.MovedError) string {
@@ -113,6 +114,14 @@ func textKeyHint(e *data.KeysError) string {
 		}
 	}
 	return "that is " + ways
+}
+
+// unknownHint names the ways to treat characters that a tokenizer lacks.
+func unknownHint(e *text.UnknownError) string {
+	if e.Fixed {
+		return "--on-unknown skip leaves them out; without --lora-rank and --freeze the model gets them"
+	}
+	return "--on-unknown extend gives the model new tokens, --on-unknown skip leaves them out"
 }
 
 // updateHint names the flags of updates that can be.

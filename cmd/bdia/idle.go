@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -68,6 +69,7 @@ func idleOfText(c *text.Config) []idle {
 		idleOfVocabulary(d.Tokenizer),
 		idleOfAdapters(&c.Tune),
 		{d.Tokenizer == tokenizer.KindChar, "is for tokenizers with special tokens, and char has none", []string{"special-tokens"}},
+		{slices.Contains([]string{tokenizer.KindChar, tokenizer.KindBPE, text.AutoTokenizer}, d.Tokenizer), "is for a tokenizer that has not learned the text, and this one does", []string{"on-unknown"}},
 		{d.Val != "", "is for a part of --data that is held out, and --val names other text", []string{"val-fraction", "split"}},
 		{d.Val == "" && d.ValFraction == 0, "is for text that is held out, and there is none", []string{"split", "patience"}},
 		{c.Loop.EvalEvery == 0, "counts evaluations, and there is one, at the end; ask for more with --eval-every", []string{"patience"}},

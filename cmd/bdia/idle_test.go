@@ -21,7 +21,7 @@ import (
 // before the flag is the one that they are for.
 var otherValues = map[string]string{
 	"memory": "store", "gamma": "0.25", "grid": "11", "optimizer": "sgd", "schedule": "linear", "update": "end", "isa": "portable", "gelu": "erf",
-	"tokenizer": "char", "split": "end", "on-bad": "fatal", "on-long": "fatal", "on-corrupt": "skip", "preset": "nano", "dropout": "0.25",
+	"tokenizer": "char", "split": "end", "on-bad": "fatal", "on-unknown": "skip --tokenizer folder", "on-long": "fatal", "on-corrupt": "skip", "preset": "nano", "dropout": "0.25",
 	"source": "a.txt --target b.txt", "target": "b.txt --source a.txt", "val-source": "c.txt --val-target d.txt --source a.txt --target b.txt",
 	"val-target": "d.txt --val-source c.txt --source a.txt --target b.txt", "format": "csv", "source-column": "2 --data a.csv", "target-column": "3 --data a.csv",
 	"prompts": "a.txt --completions b.txt", "completions": "b.txt --prompts a.txt", "prompt-column": "2 --data a.csv", "completion-column": "3 --data a.csv",
@@ -117,6 +117,7 @@ func TestIdleFlags(t *testing.T) {
 		"train text --data FILE --sample-tokens 9":                             "ask for them with --sample-every",
 		"train text --data FILE --tokenizer char --bpe-vocab 300":              "the tokenizer is char",
 		"train text --data FILE --tokenizer char --special-tokens":             "char has none",
+		"train text --data FILE --on-unknown skip":                             "--on-unknown is for a tokenizer that has not learned the text",
 		"train text --data FILE --val FILE --val-fraction 0.2":                 "--val names other text",
 		"train text --data FILE --val FILE --split end":                        "--val names other text",
 		"train text --data FILE --val-fraction 0 --split end":                  "there is none",

@@ -94,6 +94,8 @@ type DataConfig struct {
 	TextKey     string     `yaml:"text_key,omitzero"` // key or column of the text in JSON or a table; empty: a known one
 	AsText      bool       `yaml:"as_text,omitzero"`  // JSON and tables are read as they are
 	OnBad       string     `yaml:"on_bad,omitzero"`   // text that is not UTF-8: SkipBad leaves it out; empty or FatalBad: an error
+
+	OnUnknown string `yaml:"on_unknown,omitzero"` // characters that the tokenizer of a folder lacks: see ExtendUnknown
 }
 
 // Values of DataConfig.Split and OnBad.
@@ -118,6 +120,9 @@ func (d DataConfig) Validate() error {
 		return fmt.Errorf("train: text is split by %q; use %s, or leave it out", d.Split, SplitEnd)
 	case d.OnBad != "" && d.OnBad != SkipBad && d.OnBad != FatalBad:
 		return fmt.Errorf("train: cannot treat bad text by %q; use %s or %s", d.OnBad, SkipBad, FatalBad)
+	}
+	if !slices.Contains([]string{"", ExtendUnknown, SkipUnknown, FatalUnknown}, d.OnUnknown) {
+		return fmt.Errorf("train: cannot treat unknown characters by %q; use %s, %s or %s", d.OnUnknown, ExtendUnknown, SkipUnknown, FatalUnknown)
 	}
 	return tokenizer.CheckChoice(d.Tokenizer, d.BPEVocab)
 }

@@ -15,6 +15,7 @@ type texts struct {
 	documents documents    // of src
 	held      data.Held
 	once      int // characters that are there once
+	unknown   []data.Character
 }
 
 // documents are the places of documents in a stream of tokens.
@@ -173,19 +174,23 @@ func (c *Config) prepare(ctx context.Context, progress train.Progress) (t texts,
 		return t, nil, err
 	}
 	c.chooseTokenizer(t.src.Bytes())
-	learned := t.src
+	all := t.src
 	if c.Data.Val != "" {
 		d := c.Data
 		d.Path, d.MaxBytes = c.Data.Val, 0
 		if t.val, err = d.Open(ctx); err != nil {
 			return t, nil, err
 		}
-		if c.Data.Tokenizer == tokenizer.KindChar { // it has the characters of both
-			learned = &data.Source{}
-			learned.Add(t.src)
-			learned.Add(t.val)
-		}
+		all = &data.Source{}
+		all.Add(t.src)
+		all.Add(t.val)
 	}
-	tok, err = makeTokenizer(ctx, c.Data, learned, progress)
+	learned := t.src
+	if c.Data.Tokenizer == tokenizer.KindChar { // it has the characters of both
+		learned = all
+	}
+	if tok, err = makeTokenizer(ctx, c.Data, learned, progress); err == nil {
+		tok, err = t.meet(ctx, c, all, tok, progress)
+	}
 	return t, tok, err
 }

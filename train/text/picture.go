@@ -27,6 +27,7 @@ func (t *Task) Picture(samples int) (train.Picture, error) {
 		p.Parts = append(p.Parts, train.Part{Name: "val", Samples: held, Unit: "tokens", Losses: max(t.val.Len()-1, 0)})
 	}
 	p.Notes = append(t.texts.notes(t.Settings.Data), t.vocabulary()...)
+	t.texts.newcomers(t.Settings, &p)
 	samples = min(samples, max(1, int(t.train.Len()/t.sampleTokens())))
 	for i := range samples {
 		s, err := t.sample(i, samples)
@@ -100,7 +101,7 @@ func (t *texts) parts() (trained, held int64) {
 // notes say what was taken, and what is held out.
 func (t *texts) notes(c DataConfig) []string {
 	if t.src == nil {
-		return []string{}
+		return []string{"The run has begun: its tokens are known, and not which documents they were."}
 	}
 	notes := append([]string{}, t.src.Notes...)
 	switch {

@@ -121,15 +121,17 @@ func TestUnknownCharacter(t *testing.T) {
 	t.Parallel()
 	cfg := tinyConfig()
 	cfg.Schedule.Steps = 1
+	cfg.Data.Path = traintest.TextFile(t, "\n"+traintest.Text(1000))
 	first := create(t, cfg)
 	cfg.Data.Tokenizer = first.Dir
-	cfg.Data.Path = traintest.TextFile(t, traintest.Text(500)+"Ω"+traintest.Text(500))
+	cfg.Data.Path = traintest.TextFile(t, "\n\n"+traintest.Text(500)+"Ω"+traintest.Text(500))
 	_, err := train.Create(context.Background(), t.TempDir(), New(cfg), nil)
-	var unknown *tokenizer.UnknownError
-	if !errors.As(err, &unknown) || unknown.Rune != 'Ω' || unknown.Offset != 500 {
+	var unknown *UnknownError
+	if !errors.As(err, &unknown) || !errors.Is(err, tokenizer.ErrUnknown) || len(unknown.Characters) != 1 ||
+		unknown.Characters[0] != (data.Character{Rune: 'Ω', Count: 1, Place: cfg.Data.Path + ", line 3"}) {
 		t.Errorf("error %v", err)
 	}
-	traintest.OneLine(t, err, "Ω", "500")
+	traintest.OneLine(t, err, "Ω", "text.txt, line 3")
 }
 
 func TestLocked(t *testing.T) {

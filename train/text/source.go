@@ -119,7 +119,11 @@ func (t *Task) windows() (w windows, err error) {
 // reader returns tok as it reads the text. In a text to learn from, unlike in a
 // prompt, a special token is ordinary text unless the settings say otherwise: a
 // manual of language models must not be cut at the place that names one.
+// Characters that tok lacks are left out if the settings say so.
 func (d DataConfig) reader(tok tokenizer.Tokenizer) tokenizer.Tokenizer {
+	if c, ok := tok.(*tokenizer.Char); ok && d.OnUnknown == SkipUnknown {
+		return c.Skipping()
+	}
 	if d.Special {
 		return tok
 	}

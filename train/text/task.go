@@ -66,7 +66,10 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	}
 	if c.Tune.From == "" {
 		c.Model.Vocab = tok.VocabSize()
-	} else if reached, err := tokenizer.Limit(tok, c.Model.Vocab); err == nil { // else Belongs says it
+	} else {
+		c.grow(tok, len(texts.unknown))
+	}
+	if reached, err := tokenizer.Limit(tok, c.Model.Vocab); err == nil { // else Belongs says it
 		tok = reached
 	}
 	if err := cmp.Or(c.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {

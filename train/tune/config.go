@@ -16,12 +16,13 @@ import (
 
 // Settings say which trained language model a run starts from, and what of it learns.
 type Settings struct {
-	From     string           `yaml:"from"`      // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
-	Base     string           `yaml:"base"`      // fingerprint of the weights there, by Prepare; empty: they are not checked
-	Window   int              `yaml:"window"`    // most tokens of a sample; 0: the model's context
-	Freeze   int              `yaml:"freeze"`    // first blocks that do not learn; above 0, tokens and positions do not either
-	LoRA     model.LoRAConfig `yaml:"lora"`      // adapters that learn instead of the weights; rank 0: none
-	AutoGrid bool             `yaml:"auto_grid"` // before its first step a run takes a coarser grid than the method's if the model needs one
+	From     string           `yaml:"from"`           // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
+	Base     string           `yaml:"base"`           // fingerprint of the weights there, by Prepare; empty: they are not checked
+	Window   int              `yaml:"window"`         // most tokens of a sample; 0: the model's context
+	Freeze   int              `yaml:"freeze"`         // first blocks that do not learn; above 0, tokens and positions do not either
+	LoRA     model.LoRAConfig `yaml:"lora"`           // adapters that learn instead of the weights; rank 0: none
+	Grown    int              `yaml:"grown,omitzero"` // tokens that the model has more than the one there: new characters
+	AutoGrid bool             `yaml:"auto_grid"`      // before its first step a run takes a coarser grid than the method's if the model needs one
 
 	// For prompts and completions.
 	Separator    Separator `yaml:"separator"`      // follows every prompt
@@ -47,6 +48,8 @@ func DefaultSettings() Settings {
 var (
 	// ErrUntrained is the error of frozen blocks or adapters in a run that begins with initial weights.
 	ErrUntrained = fmt.Errorf("train: %w: frozen blocks or adapters, and a model that has learned nothing yet; name a trained one to start from", train.ErrCombination)
+	// ErrNewTokens is the error of frozen blocks or adapters in a run that has new tokens to learn.
+	ErrNewTokens = fmt.Errorf("train: %w: frozen blocks or adapters, and new tokens, which the embedding has to learn; train all weights", train.ErrCombination)
 	// ErrAveraged is the error of adapters in a run that averages weights.
 	ErrAveraged = fmt.Errorf("train: %w: an average of weights, and adapters; leave out the average", train.ErrCombination)
 )
@@ -56,6 +59,10 @@ func (t Settings) Validate(m model.GPTConfig, l train.LoopConfig) error {
 	switch {
 	case t.Window < 0 || t.Window > m.Context:
 		return fmt.Errorf("train: samples of %d tokens; the model has a context of %d", t.Window, m.Context)
+	case t.Grown < 0 || t.Grown >= m.Vocab:
+		return fmt.Errorf("train: the model of %d tokens has %d more than the one that it started from", m.Vocab, t.Grown)
+	case t.Grown > 0 && !t.LearnsTokens():
+		return ErrNewTokens
 	case t.Freeze < 0 || t.Freeze > m.Layers:
 		return fmt.Errorf("train: %d frozen blocks; the model has %d", t.Freeze, m.Layers)
 	case t.From == "" && (t.Freeze > 0 || t.LoRA.Rank > 0):
@@ -69,6 +76,9 @@ func (t Settings) Validate(m model.GPTConfig, l train.LoopConfig) error {
 	}
 	return t.LoRA.ValidateFor(m, t.Freeze)
 }
+
+// LearnsTokens reports whether the rows of tokens learn, as they do unless blocks are frozen or adapters learn instead.
+func (t Settings) LearnsTokens() bool { return t.Freeze == 0 && t.LoRA.Rank == 0 }
 
 // SampleLength is the most tokens of a sample of text for the model m.
 func (t Settings) SampleLength(m model.GPTConfig) int {

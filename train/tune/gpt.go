@@ -75,12 +75,18 @@ func (g *GPT) Record(prefix string, s train.Score) []metric.Field {
 // Unit is tokens.
 func (g *GPT) Unit() string { return "tokens" }
 
-// readBase fills the model with the weights that the run started from.
+// readBase fills the model with the weights that the run started from. Rows of new tokens are made of the old ones (see
+// convert.Grow).
 func (g *GPT) readBase() error {
 	t := g.Settings
 	err := hub.CheckBase(t.From, t.Base)
 	if err == nil {
-		err = hub.ReadWeights(t.From, g.ReadWeights)
+		err = hub.ReadWeights(t.From, func(f convert.Tensors) error {
+			if t.Grown > 0 {
+				f = convert.Grow(f, g.Config.Vocab)
+			}
+			return g.ReadWeights(f)
+		})
 	}
 	if errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("train: the model that this run started from is not there any more; put it back, or name its folder in %s, as tune.from: %w", hub.RunFile, err)
