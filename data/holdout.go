@@ -104,7 +104,9 @@ func blocks(total, want, least int64) (ranges []Range) {
 	return ranges
 }
 
-// Cut writes the tokens in ranges, which are in order, to held and all others to rest.
+// Cut writes the tokens in ranges, which are in order, to held and all others to rest. What stands on both sides of a
+// range meets in rest, so a window of training text may run across that place: between documents of a tokenizer with an
+// end-of-text token that token is there; characters have none, and blocks are cut anywhere.
 func Cut(t Tokens, ranges []Range, rest, held *ShardWriter) error {
 	at := int64(0)
 	for _, r := range append(slices.Clone(ranges), Range{t.Len(), t.Len()}) {
