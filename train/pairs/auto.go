@@ -22,6 +22,7 @@ func (c *DataConfig) Assume() {
 type Amount struct {
 	Pairs   int
 	Tokens  int64 // of both sides, ends included
+	Targets int64 // tokens of targets, ends included
 	Longest int   // positions of the longest pair, with its ends
 }
 
@@ -32,6 +33,7 @@ func (p *Sets) Amount() (a Amount) {
 	for i := range a.Pairs {
 		n, m := set.Lengths(i)
 		a.Tokens += int64(n + m)
+		a.Targets += int64(m + 1)
 		a.Longest = max(a.Longest, n+m+2)
 	}
 	return a

@@ -134,7 +134,7 @@ func (c *Config) choose(tokens int64) {
 	case !tuned:
 		d.LR = train.Readable(min(3e-3, 0.4/float64(c.Model.Width)))
 	default:
-		d.LR, d.Clip = tune.Rate(c.Model.Width, c.Tune.LoRA.Rank > 0, tokens/100), tune.Clip(c.Tune.LoRA.Rank > 0)
+		d.LR, d.Clip = tune.Rate(c.Model.Width, c.Tune.LoRA.Rank > 0, tokens), tune.Clip(c.Tune.LoRA.Rank > 0)
 	}
 	c.Choose(d)
 }
@@ -149,7 +149,7 @@ func batchFor(tokens int64, T int) int {
 func (c *Config) passes(tokens int64, work float64) float64 {
 	most, n := 20.0, float64(tokens)
 	if c.Tune.From != "" {
-		most = tune.Passes(tokens / 100)
+		most = tune.Passes(tokens)
 	}
 	step := float64(c.Loop.Batch * c.SampleLength())
 	p := min(most, work/(parameters(c.Model)*n))
