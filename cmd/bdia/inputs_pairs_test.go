@@ -120,7 +120,7 @@ func TestPairInputs(t *testing.T) {
 			"\"q\" -> \"a\"\n\"s\" -> \"c\"\n1 with a quotation mark that has no end: line 3: double a mark that is part of the text, or close its field\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
 		{"lines.csv", "prompt,completion\r\n\"one\r\n\r\ntwo\",a\r\n", nil, "\"one\\n\\ntwo\" -> \"a\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
 		{"ragged.csv", "prompt,completion\nq,a,extra\nr\ns,c\n", nil,
-			"\"q\" -> \"a\"\n\"s\" -> \"c\"\n1 with a column missing: line 3: it has 1 of the columns 1 and 2\n1 with more fields than the header: line 2: it has 3 fields, the header 2\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
+			"\"s\" -> \"c\"\n1 with a column missing: line 3: it has 1 of the columns 1 and 2\n1 with more fields than the header: line 2: it has 3 fields, the header 2; put text with the delimiter in it in quotation marks\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
 		{"spaced.csv", "prompt, completion\n\"q, r\", \"a, b\"\ns, \"t\" u\n", nil,
 			"\"q, r\" -> \"a, b\"\n\"s\" -> \" \\\"t\\\" u\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n"},
 		{"sep.csv", "sep=;\r\nprompt;completion\r\nq;a\r\n", nil, "\"q\" -> \"a\"\n# columns \"prompt\" (1) and \"completion\" (2), by the header\n# fields are separated as its first line says, by semicolons\n"},

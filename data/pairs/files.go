@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/bdia-go/bdia/internal/textfile"
 )
@@ -116,7 +117,9 @@ type row struct {
 	reason  Reason
 	sides   [2]string
 	origin  string // the source sentence that decides the pair's part; empty: its own
-	extra   string // more than the pair is in the row, and how much; the pair is used
+	whole   string // all that is asked in its conversation, which decides if most conversations begin alike; empty: origin
+	begins  bool   // it is the first pair of a conversation
+
 }
 
 // rows reads the rows of open files; after the last one it returns io.EOF.
@@ -201,7 +204,11 @@ func (in *input) line() (string, error) {
 	if err != nil {
 		return "", in.wrong(err)
 	}
-	return string(textfile.Trim(line)), nil
+	text := strings.TrimRight(string(textfile.Trim(line)), "\r") // some programs write CR CR LF
+	if strings.Contains(text, "\r") && !strings.Contains(string(line), "\n") && in.Lines() == 1 {
+		return "", in.wrong(fmt.Errorf("%w: its lines end in CR alone, as on old Macs: write them with LF, for example with tr '\\r' '\\n'", ErrFormat))
+	}
+	return text, nil
 }
 
 // wrong adds the file's name to an error from reading it.

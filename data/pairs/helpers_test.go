@@ -58,7 +58,7 @@ func readAll(r *Reader) (all []Pair, err error) {
 // undrawn are pairs without their draws.
 func undrawn(all []Pair) []Pair {
 	for i := range all {
-		all[i].Draw = 0
+		all[i].Draw, all[i].Whole = 0, 0
 	}
 	return all
 }

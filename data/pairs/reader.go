@@ -75,6 +75,7 @@ type Pair struct {
 	Part           Part
 	Line           int     // in the file, from 1; the first line of a row with line breaks
 	Draw           float64 // decides its part (see Split.Draw): equal for all pairs of a source or of a conversation
+	Whole          float64 // decides instead, if most conversations begin alike (see Draws)
 }
 
 // Reader reads pairs one by one. Its memory does not grow with the text, except to
@@ -82,6 +83,7 @@ type Pair struct {
 type Reader struct {
 	o      Options
 	cuts   Cuts
+	whole  bool // Pair.Whole decides the part
 	rows   rows
 	inputs []*input
 	seen   map[[16]byte]struct{}
@@ -101,7 +103,7 @@ func NewReader(o Options) (*Reader, error) {
 		return r, err
 	}
 	defer r.Close()
-	var draws []float64
+	var draws Draws
 	for {
 		p, err := r.Next()
 		if err == io.EOF {
@@ -110,11 +112,12 @@ func NewReader(o Options) (*Reader, error) {
 		if err != nil {
 			return nil, err
 		}
-		draws = append(draws, p.Draw)
+		draws.Add(p)
 	}
 	again, err := openReader(o)
 	if err == nil {
-		again.cuts = o.Split.Cut(draws)
+		again.whole = draws.Alike()
+		again.cuts = o.Split.Cut(draws.Chosen())
 	}
 	return again, err
 }
@@ -156,7 +159,7 @@ func (r *Reader) Next() (Pair, error) {
 			break
 		}
 		r.report.Read++
-		if w.origin != "" && w.origin == w.sides[0] {
+		if w.begins {
 			r.report.Conversations++
 		}
 		p := Pair{Source: w.sides[0], Target: w.sides[1], Line: w.line}
@@ -166,18 +169,19 @@ func (r *Reader) Next() (Pair, error) {
 		reason, ok := r.look(w, p)
 		if ok {
 			p.Draw = r.o.Split.Draw(cmp.Or(w.origin, p.Source))
+			p.Whole = r.o.Split.Draw(cmp.Or(w.whole, w.origin, p.Source))
 			p.Part = r.cuts.Part(p.Draw)
-			r.report.Kept[p.Part]++
-			if w.extra != "" {
-				r.report.count(MoreFields, p, w.extra)
+			if r.whole {
+				p.Part = r.cuts.Part(p.Whole)
 			}
+			r.report.Kept[p.Part]++
 			return p, nil
 		}
 		if r.o.OnBad == Fatal {
 			r.err = r.fatal(w, reason, p)
 		}
 		if reason == NotUTF8 && w.missing == "" {
-			w.missing = fmt.Sprintf("byte 0x%02x", firstInvalid(p.Source, p.Target))
+			w.missing = fmt.Sprintf("byte 0x%02x%s", firstInvalid(p.Source, p.Target), r.ofFile(p))
 		}
 		r.report.count(reason, p, w.missing)
 	}
@@ -187,6 +191,8 @@ func (r *Reader) Next() (Pair, error) {
 // fatal is the error of a row that is no pair of texts, or nil of one that is just not wanted.
 func (r *Reader) fatal(w row, reason Reason, p Pair) error {
 	switch {
+	case reason == Unlearned:
+		return nil
 	case reason == OpenQuote:
 		return fmt.Errorf("pairs: %s: line %d: %w: a quotation mark has no end: %s, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
 	case w.missing != "":
@@ -196,6 +202,17 @@ func (r *Reader) fatal(w row, reason Reason, p Pair) error {
 			r.inputs[0].path, w.line, ErrText, clip(p.Source), clip(p.Target))
 	}
 	return nil
+}
+
+// ofFile says in which of two files a pair is not UTF-8; empty: there is one file.
+func (r *Reader) ofFile(p Pair) string {
+	if len(r.inputs) < 2 {
+		return ""
+	}
+	if utf8.ValidString(p.Source) {
+		return " of " + r.inputs[1].path
+	}
+	return " of " + r.inputs[0].path
 }
 
 // firstInvalid is the first byte that is not UTF-8.

@@ -124,6 +124,7 @@ func (j *records) begin(t *talk, r row) row {
 	}
 	j.talk = *t
 	j.talk.separator = j.separator
+	j.talk.begin()
 	if !j.talk.next(&r) {
 		j.talk = talk{}
 		return row{line: r.line, reason: NoAnswer, missing: fmt.Sprintf("none of its %d messages is of role %q", turns, assistant)}

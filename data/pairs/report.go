@@ -24,7 +24,9 @@ const (
 	NoAnswer                 // none of its messages is the assistant's
 	LongTalk                 // it has over 1000 messages
 	OpenQuote                // a quotation mark has no end
-	MoreFields               // a row has more fields than the header, but the pair was kept
+	MoreFields               // a row has more fields than the header
+	Repeated                 // a row is the header again
+	Unlearned                // a turn is marked as one that is not learned
 	numReasons
 )
 
@@ -33,11 +35,11 @@ func (r Reason) String() string {
 	return [numReasons]string{"with a column missing", "not UTF-8", "empty", "too short", "too long", "of too different lengths", "duplicate",
 		"that the tokenizer cannot encode", "of too many tokens", "truncated",
 		"not a JSON object", "with messages that cannot be read", "without an answer of the assistant", "of too many messages",
-		"with a quotation mark that has no end", "with more fields than the header"}[r]
+		"with a quotation mark that has no end", "with more fields than the header", "equal to the header", "marked as not to be learned"}[r]
 }
 
 // Kept reports whether pairs with this reason are used all the same.
-func (r Reason) Kept() bool { return r == Truncated || r == MoreFields }
+func (r Reason) Kept() bool { return r == Truncated }
 
 // maxExamples is the number of example pairs kept for each reason, maxExample the
 // length of a kept sentence in bytes.
@@ -61,6 +63,7 @@ type Report struct {
 	Notes         []string          // which columns or keys were taken, for example
 	Read          int               // pairs
 	Conversations int               // that some of them are from
+	Alike         bool              // these nearly all begin alike, so that all that is asked decides their part (see Draws)
 	Kept          [Test + 1]int     // of each part
 	Why           [numReasons]Tally // by Reason
 

@@ -204,6 +204,7 @@ func foreign(path string, head []byte) error {
 		{"7z\xbc\xaf", "packed by 7-zip", "unpack it"},
 		{"SQLite format 3", "a database of SQLite", "write its table as CSV"},
 		{"%PDF", "a PDF file", "take its text out first"},
+		{"version https://git-lfs", "a pointer of Git LFS, not the data", "fetch the data with git lfs pull"},
 	} {
 		if bytes.HasPrefix(head, []byte(k.magic)) {
 			return fmt.Errorf("pairs: %s: %w: it is %s: %s", path, ErrFormat, k.name, k.mend)

@@ -107,6 +107,29 @@ func (s Split) Draw(source string) float64 {
 	return rng.Key{Seed: s.Seed, Step: le.Uint32(h[0:]), Sample: le.Uint32(h[4:]), Block: forSplit, Site: rng.SiteData}.Float64(le.Uint32(h[8:]))
 }
 
+// Draws are the draws of all pairs. Conversations that begin alike are of one part, so that none of them is learned and
+// measured. If nearly all of them do, as the ones of a bot with one greeting, what is asked in all turns decides: at
+// least ten times as many conversations as first questions, or one first question.
+type Draws struct{ first, whole []float64 }
+
+// Add appends the draws of a pair.
+func (d *Draws) Add(p Pair) { d.first, d.whole = append(d.first, p.Draw), append(d.whole, p.Whole) }
+
+// Chosen returns a copy of the draws that decide, in the order of the pairs.
+func (d *Draws) Chosen() []float64 {
+	if d.Alike() {
+		return slices.Clone(d.whole)
+	}
+	return slices.Clone(d.first)
+}
+
+// Alike reports conversations that nearly all begin alike.
+func (d *Draws) Alike() bool {
+	distinct := func(draws []float64) int { return len(slices.Compact(slices.Sorted(slices.Values(draws)))) }
+	first, whole := distinct(d.first), distinct(d.whole)
+	return 10*first <= whole || first == 1 && whole > 1
+}
+
 // Cuts says which draws belong to which part. The zero value puts all into training.
 type Cuts struct{ val, test float64 } // draws below belong to it
 

@@ -3,6 +3,7 @@ package pairs
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -16,7 +17,7 @@ type table struct {
 	line    int      // lines taken from the queue
 	ahead   []record // rows that were read ahead
 	columns columns
-	width   int // fields of the header; 0: there is none
+	header  []string // nil: there is none
 }
 
 // record is a row of a table in fields.
@@ -74,7 +75,7 @@ func newTable(f Files, format Format, in *input) (*table, error) {
 	}
 	t.columns.notes = append(t.columns.notes, notes...)
 	if header {
-		t.width, sample = len(sample[0].fields), sample[1:]
+		t.header, sample = slices.Clone(sample[0].fields), sample[1:]
 	}
 	t.ahead = sample
 	return t, nil
@@ -148,11 +149,13 @@ func (t *table) next() (row, error) {
 	switch {
 	case w.open:
 		r.missing, r.reason = "double a mark that is part of the text, or close its field", OpenQuote
+	case t.header != nil && slices.Equal(w.fields, t.header):
+		r.missing, r.reason = "files were joined", Repeated
+	case t.header != nil && len(w.fields) > len(t.header) && strings.Join(w.fields[len(t.header):], "") != "":
+		r.missing = fmt.Sprintf("it has %d fields, the header %d; put text with the delimiter in it in quotation marks", len(w.fields), len(t.header))
+		r.reason = MoreFields
 	default:
 		t.columns.pick(&r, w.fields)
-		if t.width > 0 && len(w.fields) > t.width {
-			r.extra = fmt.Sprintf("it has %d fields, the header %d", len(w.fields), t.width)
-		}
 	}
 	return r, nil
 }

@@ -14,6 +14,14 @@ type message struct {
 	Content content `json:"content"`
 	From    string  `json:"from"`
 	Value   content `json:"value"`
+
+	Weight json.RawMessage `json:"weight"` // of OpenAI: 0 is not learned
+	Train  json.RawMessage `json:"train"`  // of axolotl: false is not learned
+}
+
+// unlearned reports a turn that is marked as one that is not learned.
+func (m message) unlearned() bool {
+	return string(m.Weight) == "0" || string(m.Weight) == "0.0" || string(m.Train) == "false"
 }
 
 // content is the text of a message: a string, or OpenAI's list of its parts,
@@ -66,7 +74,8 @@ func readTurns(list json.RawMessage) ([]message, error) {
 		if role == "" {
 			return nil, fmt.Errorf("message %d has no role", i+1)
 		}
-		turns[i] = message{Role: cmp.Or(roles[strings.ToLower(role)], role), Content: cmp.Or(t.Content, t.Value)}
+		t.Role, t.Content = cmp.Or(roles[strings.ToLower(role)], role), cmp.Or(t.Content, t.Value)
+		turns[i] = t
 	}
 	return turns, nil
 }
@@ -80,6 +89,18 @@ type talk struct {
 	given     int    // first turns that are not learned: a prompt in messages
 	said      strings.Builder
 	first     string // the first source. Later sources begin with it, so all must go to one part
+	asked     string // all that the others say, for conversations that begin alike
+}
+
+// begin notes what is asked in the conversation.
+func (t *talk) begin() {
+	var all strings.Builder
+	for _, turn := range t.turns {
+		if turn.Role != assistant {
+			fmt.Fprintf(&all, "%s:%s\n", turn.Role, turn.Content)
+		}
+	}
+	t.asked = all.String()
 }
 
 // next sets the sentences of r to the next pair: everything said before and the
@@ -94,8 +115,12 @@ func (t *talk) next(r *row) (ok bool) {
 			gap = t.separator
 			if ok = t.given <= 0; ok {
 				r.sides = [2]string{t.said.String() + assistant + ":", text}
+				r.begins = t.first == ""
 				t.first = cmp.Or(t.first, r.sides[0])
-				r.origin = t.first
+				r.origin, r.whole = t.first, t.asked
+				if turn.unlearned() {
+					r.missing, r.reason = "by its weight", Unlearned
+				}
 			}
 		}
 		t.given--

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/train"
@@ -46,7 +47,7 @@ type encoder struct {
 	dir     string // of the sets
 	options pairs.EncodeOptions
 	writers [pairs.Test + 1]*pairs.Writer
-	draws   []float64             // of the pairs read
+	draws   pairs.Draws           // of the pairs read
 	from    []int32               // the lines that they are from
 	sources [][16]byte            // halves of the hashes of their sources, if they are compared
 	learned map[[16]byte]struct{} // the ones in training
@@ -98,7 +99,8 @@ func (w *encoder) training(ctx context.Context, c DataConfig, read func(pairs.Op
 	defer all.Abort()
 	encode := w.options
 	encode.Kept = func(p pairs.Pair) {
-		w.draws, w.from = append(w.draws, p.Draw), append(w.from, int32(min(p.Line, math.MaxInt32)))
+		w.draws.Add(p)
+		w.from = append(w.from, int32(min(p.Line, math.MaxInt32)))
 		if c.ValSource != "" {
 			w.sources = append(w.sources, half(p.Source))
 		}
@@ -111,11 +113,13 @@ func (w *encoder) training(ctx context.Context, c DataConfig, read func(pairs.Op
 	if err := all.Close(); err != nil {
 		return err
 	}
-	return w.share(ctx, split.Cut(append([]float64(nil), w.draws...)))
+	draws := w.draws.Chosen()
+	w.Report.Alike = w.draws.Alike()
+	return w.share(ctx, draws, split.Cut(slices.Clone(draws)))
 }
 
 // share gives all pairs to their parts.
-func (w *encoder) share(ctx context.Context, cuts pairs.Cuts) error {
+func (w *encoder) share(ctx context.Context, draws []float64, cuts pairs.Cuts) error {
 	all, err := pairs.Open(w.dir, everything, pairs.OpenOptions{})
 	if err != nil {
 		return err
@@ -135,7 +139,7 @@ func (w *encoder) share(ctx context.Context, cuts pairs.Cuts) error {
 		if err != nil {
 			return err
 		}
-		part := cuts.Part(w.draws[i])
+		part := cuts.Part(draws[i])
 		if err := w.writers[part].Add(source[:n], target[:m]); err != nil {
 			return err
 		}

@@ -133,12 +133,23 @@ func (p *Sets) notes(c DataConfig, s Sides) []string {
 	case p.Val != nil || c.Split.Val == 0 || p.sets[pairs.Train] == nil:
 	case held == nil:
 		notes = append(notes, fmt.Sprintf("nothing is held out: there is only one %s", s.Source))
-	case c.Split.Val == pairs.AutoShare:
-		notes = append(notes, fmt.Sprintf("held out are 10 %% of the %ss, but at least 20 or a third, by their hash; no %s is on both sides", s.Source, s.Source))
 	default:
-		notes = append(notes, fmt.Sprintf("held out are %.4g %% of the %ss, by their hash; no %s is on both sides", 100*float64(c.Split.Val), s.Source, s.Source))
+		notes = append(notes, heldOut(c.Split.Val, p.Report != nil && p.Report.Alike, s.Source))
 	}
 	return notes
+}
+
+// heldOut says what is held out of the sources, or of conversations that begin alike.
+func heldOut(share pairs.Share, alike bool, source string) string {
+	how := fmt.Sprintf("%.4g %% of", 100*float64(share))
+	rest := ","
+	if share == pairs.AutoShare {
+		how, rest = "10 % of", ", but at least 20 or a third,"
+	}
+	if alike {
+		return fmt.Sprintf("held out are %s the conversations%s by a hash of what is asked in them; nearly all begin alike, and no conversation is on both sides", how, rest)
+	}
+	return fmt.Sprintf("held out are %s the %ss%s by their hash; no %s is on both sides", how, source, rest, source)
 }
 
 // sample is pair i of training as the model sees it.
