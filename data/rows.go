@@ -225,7 +225,6 @@ type listRows struct {
 	depth  int // lists that are open: 0 or 1
 	object bool
 	number int64
-	err    error
 }
 
 func newListRows(t texts, path string, r io.Reader) *listRows {

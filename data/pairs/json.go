@@ -220,8 +220,8 @@ func (j *jsonList) element() error {
 
 // end reads what follows the list.
 func (j *jsonList) end() error {
-	if j.key != "" {
-		first := j.key
+	first := j.key
+	if first != "" {
 		j.note(fmt.Sprintf("the list under %q", clip(first)))
 		more, err := j.find()
 		if err != nil {
@@ -239,6 +239,9 @@ func (j *jsonList) end() error {
 	}
 	c, err := j.peek()
 	if err == nil && c != 0 {
+		if c == '{' && first != "" { // objects, a line each
+			return j.wrong("the key %q of its objects is none that is known, for a conversation \"messages\" or \"conversations\": rename it", clip(first))
+		}
 		err = j.wrong("there is %q after the end of the list", c)
 	}
 	if err == nil {

@@ -85,10 +85,15 @@ func TestLineEndsOfOthers(t *testing.T) {
 		t.Errorf("%s, error %v", got, err)
 	}
 	for file, want := range map[string]string{
-		write(t, "b.csv", "prompt,completion\rone,un\rtwo,deux\r"):                                       "CR alone",
-		write(t, "c.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"): "git lfs pull",
+		write(t, "b.csv", "prompt,completion\rone,un\rtwo,deux\r"):                                        "CR alone",
+		write(t, "c.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"):  "git lfs pull",
+		write(t, "d.jsonl", "{\"segments\": [{\"text\": \"a\"}]}\n{\"segments\": [{\"text\": \"b\"}]}\n"): `the key "segments"`,
 	} {
-		if _, err := NewReader(Options{Files: Files{Source: file}}); err == nil || !strings.Contains(err.Error(), want) {
+		r, err := NewReader(Options{Files: Files{Source: file}})
+		if err == nil {
+			_, err = readAll(r)
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", file, err, want)
 		}
 	}
