@@ -141,7 +141,7 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size, maxMemory int6
 			t.ledger.files++
 			t.leave("files", fmt.Sprintf("compressed by method %d of zip, which is not read: unpack the archive", m.Method), where)
 			continue
-		case m.UncompressedSize64 > 1040*m.CompressedSize64+1024: // more than deflate can do
+		case m.CompressedSize64 > uint64(size), m.UncompressedSize64 > 1040*m.CompressedSize64+1024: // more than deflate can do
 			return corrupt(fmt.Errorf("%s has %d bytes of %d compressed ones", name, m.UncompressedSize64, m.CompressedSize64))
 		}
 		f := file{root: t.path, name: name, in: in, size: int64(m.UncompressedSize64)}
@@ -154,7 +154,7 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size, maxMemory int6
 	}
 	for i := range t.files {
 		f := &t.files[i]
-		if f.open == nil || f.image() {
+		if f.open == nil || f.image() || isArchive(f.name) {
 			continue
 		}
 		b, err := f.bytes(maxMemory)
