@@ -92,11 +92,13 @@ type texts struct {
 
 func (t *texts) keys() []string { return t.first }
 
-// Reasons for a row to be left out.
+// Reasons for a row to be left out, or to be used and counted.
 const (
 	notJSON  = "not JSON"
 	noText   = "without a text"
 	halfChar = "with half a UTF-16 pair, which is read as U+FFFD"
+	// moreFields is a reason to look at a row that is used: its text may be cut at a comma.
+	moreFields = "with more fields than the header"
 )
 
 // read sets the text of r to the one in a JSON value.
@@ -122,12 +124,13 @@ func (t *texts) read(value []byte, r *row) {
 			r.bad, r.detail = notJSON, err.Error()
 			return
 		}
+		keys := slices.Sorted(maps.Keys(object)) // so that every reading finds the same one
 		if t.first == nil {
-			t.first = slices.Sorted(maps.Keys(object))
+			t.first = keys
 		}
-		key, ok := keyOf(slices.Collect(maps.Keys(object)), t.key)
+		key, ok := keyOf(keys, t.key)
 		if !ok {
-			r.bad, r.detail = noText, "its keys are "+quoted(slices.Sorted(maps.Keys(object)))
+			r.bad, r.detail = noText, "its keys are "+quoted(keys)
 			return
 		}
 		t.take(key, object[key], r)
@@ -325,6 +328,9 @@ func (l *listRows) open() (r row, found bool, err error) {
 	return r, false, whole(err)
 }
 
+// maxDepth is how deep lists and objects may be nested, as encoding/json has it.
+const maxDepth = 10_000
+
 // skip reads to the end of what d opened.
 func skip(d *json.Decoder, open json.Delim) error {
 	for depth := 1; depth > 0; {
@@ -334,7 +340,9 @@ func skip(d *json.Decoder, open json.Delim) error {
 		}
 		switch t {
 		case json.Delim('['), json.Delim('{'):
-			depth++
+			if depth++; depth > maxDepth {
+				return fmt.Errorf("lists and objects are nested more than %d deep", maxDepth)
+			}
 		case json.Delim(']'), json.Delim('}'):
 			depth--
 		}
@@ -419,7 +427,9 @@ func (t *tableRows) next() (row, error) {
 	case fields[t.column] == "":
 		r.bad = noText
 	default:
-		r.text = fields[t.column]
+		if r.text = fields[t.column]; len(fields) > len(t.header) {
+			r.detail = moreFields
+		}
 	}
 	return r, nil
 }
