@@ -97,8 +97,8 @@ func ReadingOf(dir string) (images.Reading, error) {
 	if err != nil {
 		return 0, err
 	}
-	if own, ok := t.(*Task); ok && own.Settings.Images.Reading == 0 {
-		return images.FirstReading, nil
+	if own, ok := t.(*Task); ok {
+		return cmp.Or(own.Settings.Images.Reading, images.FirstReading), nil
 	}
 	return images.LatestReading, nil
 }

@@ -39,3 +39,15 @@ func TestOpenHeldOut(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestReadingOf: a run keeps the version of how images are read that it began with.
+func TestReadingOf(t *testing.T) {
+	t.Parallel()
+	for asked, kept := range map[images.Reading]images.Reading{0: images.LatestReading, images.FirstReading: images.FirstReading} {
+		cfg := tinyImageConfig()
+		cfg.Images.Reading = asked
+		if got, err := ReadingOf(create(t, cfg).Dir); err != nil || got != kept {
+			t.Errorf("version %d: %d, %v", asked, got, err)
+		}
+	}
+}
