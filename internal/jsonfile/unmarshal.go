@@ -179,9 +179,7 @@ func under(key string, err error) error {
 	return fmt.Errorf("%s: %w", key, err)
 }
 
-// Whole returns the whole number that JSON holds: 32, 32.0, 3.2e1 or "32".
-func Whole(text []byte) (int64, bool) { return whole(text) }
-
+// whole returns the whole number that JSON holds: 32, 32.0, 3.2e1 or "32".
 func whole(text []byte) (int64, bool) {
 	if n, err := strconv.ParseInt(unquote(text), 10, 64); err == nil {
 		return n, true
