@@ -86,7 +86,7 @@ func WeightsDir(dir string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return c.Base, CheckBase(c.Base, run.Base)
+	return c.Base, CheckBase(c.Base, run.Base, baseSetting)
 }
 
 // Fingerprint identifies the weights of the model folder dir, which it reads to the end.
@@ -99,16 +99,16 @@ func Fingerprint(dir string) (string, error) {
 	return w.Fingerprint()
 }
 
-// CheckBase fails with ErrBase if the weights in dir have another fingerprint than base.
-// An empty base is not checked.
-func CheckBase(dir, base string) error {
+// CheckBase fails with ErrBase if the weights in dir have another fingerprint than base, which the run keeps under the
+// given setting. An empty base is not checked.
+func CheckBase(dir, base, setting string) error {
 	if base == "" {
 		return nil
 	}
 	is, err := Fingerprint(dir)
 	if err == nil && is != base {
-		err = fmt.Errorf("%s: %w: put those back, or start a new run; if they are only stored in another way, remove tune.base from the run's %s",
-			dir, ErrBase, RunFile)
+		err = fmt.Errorf("%s: %w: put those back, or start a new run; if they are only stored in another way, remove %s from the run's %s",
+			dir, ErrBase, setting, RunFile)
 	}
 	return err
 }

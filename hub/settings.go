@@ -73,7 +73,7 @@ func parseSettings(text string) (Settings, error) {
 	if err != nil {
 		return Settings{}, err
 	}
-	s := Settings{Task: "text", Grid: bdia.DefaultGrid, Separator: "\n", Base: values["tune.base"]}
+	s := Settings{Task: "text", Grid: bdia.DefaultGrid, Separator: "\n", Base: values[baseSetting]}
 	if v, ok := values["task"]; ok {
 		s.Task = v
 	}
@@ -96,6 +96,9 @@ type block struct {
 	indent   int             // of the section's keys; 0: none was seen yet
 	scalar   int             // indentation of the wanted scalar on the line above; -1: it was none
 }
+
+// baseSetting is where a language model's run keeps the fingerprint of what it started from.
+const baseSetting = "tune.base"
 
 // scalars returns the wanted scalars by section and key, "tune.base" for example.
 func scalars(text string) (map[string]string, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/hub"
 )
 
 // Progress hears how far a preparation is.
@@ -130,6 +131,19 @@ var Unmeasured = Score{Loss: math.NaN()}
 // by loss.
 func (s Score) better(st checkpoint.State) bool {
 	return s.Accuracy > st.BestAccuracy || s.Accuracy == st.BestAccuracy && s.Loss < st.BestLoss
+}
+
+// Identify notes the fingerprint of the weights in the folder that a new run starts from, if there is one, and makes
+// the folder absolute.
+func Identify(from, fingerprint *string, progress Progress) (err error) {
+	if *from == "" {
+		return nil
+	}
+	progress("reading the model", 0, 1)
+	if *fingerprint, err = hub.Fingerprint(*from); err != nil {
+		return err
+	}
+	return Absolute(from)
 }
 
 // Absolute makes paths absolute, so that a run finds its files again from any folder. Empty ones stay.

@@ -5,7 +5,6 @@ import (
 
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/train"
 )
 
 // From says which trained encoder-decoder a run starts from.
@@ -26,18 +25,6 @@ func (c *Config) StartFrom(dir string) error {
 	c.Seq2Seq, c.From.Dir = m, dir
 	c.Pairs.Tokenizer, c.Pairs.Separate = dir, f.Source != f.Target
 	return nil
-}
-
-// identify notes which weights a new run starts from, and where they are.
-func (f *From) identify(progress train.Progress) (err error) {
-	if f.Dir == "" {
-		return nil
-	}
-	progress("reading the model", 0, 1)
-	if f.Base, err = hub.Fingerprint(f.Dir); err != nil {
-		return err
-	}
-	return train.Absolute(&f.Dir)
 }
 
 // adoptVocabularies sets the vocabularies of the model to the ones of the tokenizers. A trained model keeps its own.
@@ -62,7 +49,7 @@ func (t *translation) Initialise(seed uint64) error {
 		t.Init(seed)
 		return nil
 	}
-	if err := hub.CheckBase(from.Dir, from.Base); err != nil {
+	if err := hub.CheckBase(from.Dir, from.Base, "from.base"); err != nil {
 		return err
 	}
 	return t.ReadModel(from.Dir)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/cpufeat"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/model"
@@ -341,4 +342,29 @@ func TestPlanOfPairs(t *testing.T) {
 	if err != nil || n < cfg.Pairs.BatchTokens || u.Total > budget {
 		t.Errorf("%d tokens in %d bytes, which %d take: %v", n, budget, cfg.Pairs.BatchTokens, err)
 	}
+}
+
+// TestFromChanged: a run that has not begun refuses other weights than the ones that it was made to start from, and
+// names its setting for them.
+func TestFromChanged(t *testing.T) {
+	t.Parallel()
+	first := create(t, tinyPairConfig(t))
+	traintest.Trained(t, first, traintest.Listener{})
+	c := tinyPairConfig(t)
+	if err := c.StartFrom(first.Dir); err != nil {
+		t.Fatal(err)
+	}
+	r := create(t, c)
+	seeded := tinyPairConfig(t)
+	seeded.Loop.Seed++
+	other := create(t, seeded)
+	traintest.Trained(t, other, traintest.Listener{})
+	if err := os.WriteFile(filepath.Join(first.Dir, train.WeightsFile), []byte(traintest.Read(t, filepath.Join(other.Dir, train.WeightsFile))), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := r.Train(t.Context(), traintest.Listener{})
+	if !errors.Is(err, hub.ErrBase) {
+		t.Fatal(err)
+	}
+	traintest.OneLine(t, err, first.Dir, "from.base", "start a new run")
 }

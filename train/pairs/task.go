@@ -65,7 +65,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if c.Pairs.Source == "" {
 		return fmt.Errorf("train: %w", ErrNoPairs)
 	}
-	if err := cmp.Or(c.From.identify(progress), c.Pairs.Absolute()); err != nil {
+	if err := cmp.Or(train.Identify(&c.From.Dir, &c.From.Base, progress), c.Pairs.Absolute()); err != nil {
 		return err
 	}
 	if err := t.makeTokenizers(ctx, c.Pairs, progress); err != nil {

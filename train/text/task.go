@@ -57,7 +57,7 @@ func (t *Task) Epochs() float64 { return t.Settings.Data.Epochs }
 // Prepare makes the tokenizer, encodes the text to token shards in dir and sets the vocabulary.
 func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress) error {
 	c := &t.Settings
-	if err := c.Tune.Identify(progress); err != nil {
+	if err := train.Identify(&c.Tune.From, &c.Tune.Base, progress); err != nil {
 		return err
 	}
 	texts, tok, err := c.prepare(ctx, progress)

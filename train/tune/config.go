@@ -104,18 +104,6 @@ func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 	return nil
 }
 
-// Identify notes which weights a new run starts from, and where they are.
-func (t *Settings) Identify(progress train.Progress) (err error) {
-	if t.From == "" {
-		return nil
-	}
-	progress("reading the model", 0, 1)
-	if t.Base, err = hub.Fingerprint(t.From); err != nil {
-		return err
-	}
-	return train.Absolute(&t.From)
-}
-
 // SaveOrigin writes into dir what the model that the run started from says to other programs.
 func (t Settings) SaveOrigin(dir string) error {
 	if t.From == "" {

@@ -79,7 +79,7 @@ func (g *GPT) Unit() string { return "tokens" }
 // convert.Grow).
 func (g *GPT) readBase() error {
 	t := g.Settings
-	err := hub.CheckBase(t.From, t.Base)
+	err := hub.CheckBase(t.From, t.Base, "tune.base")
 	if err == nil {
 		err = hub.ReadWeights(t.From, func(f convert.Tensors) error {
 			if t.Grown > 0 {

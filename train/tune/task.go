@@ -94,7 +94,7 @@ func (t *Task) Fixed() any {
 // steps by epochs.
 func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress) error {
 	c := &t.Settings
-	if err := c.Tune.Identify(progress); err != nil {
+	if err := train.Identify(&c.Tune.From, &c.Tune.Base, progress); err != nil {
 		return err
 	}
 	if c.Pairs.Source == "" {
