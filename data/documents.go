@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -75,7 +76,7 @@ type documents struct {
 	skipBad bool
 	read    int64 // rows
 	taken   int64 // bytes
-	seen    tally
+	seen    tally.List
 	done    bool
 }
 
@@ -143,7 +144,7 @@ func (d *documents) next() (document, error) {
 		var encoding *EncodingError
 		if errors.As(err, &encoding) && d.skipBad && d.file.form == jsonLines {
 			d.read++
-			d.seen.count(1, "rows", reasonNotUTF8, encoding.place(), false)
+			d.seen.Count(1, "rows", reasonNotUTF8, encoding.place(), false)
 			continue
 		}
 		if err != nil {
@@ -158,11 +159,11 @@ func (d *documents) next() (document, error) {
 			if r.detail != "" {
 				place += ": " + r.detail
 			}
-			d.seen.count(1, "rows", r.bad, place, false)
+			d.seen.Count(1, "rows", r.bad, place, false)
 			continue
 		}
 		if r.detail != "" {
-			d.seen.count(1, "rows", r.detail, place, true)
+			d.seen.Count(1, "rows", r.detail, place, true)
 		}
 		if d.left > 0 && int64(len(text)) > d.left {
 			text = text[:d.left-cut([]byte(text), d.left)]
@@ -214,8 +215,8 @@ const (
 
 // count adds what c has changed.
 func (d *documents) count(c *cleaner) {
-	d.seen.count(c.ends, "line ends", lineEnds, d.file.Path, true)
-	d.seen.count(c.zeros, "zero bytes", zeroBytes, d.file.Path, true)
+	d.seen.Count(c.ends, "line ends", lineEnds, d.file.Path, true)
+	d.seen.Count(c.zeros, "zero bytes", zeroBytes, d.file.Path, true)
 	c.ends, c.zeros = 0, 0
 }
 

@@ -82,7 +82,7 @@ func (l *lister) leave(path, reason, more string) {
 	if more != "" {
 		path += ": " + more
 	}
-	(*tally)(&l.src.LeftOut).count(1, "files", reason, path, false)
+	l.src.LeftOut.Count(1, "files", reason, path, false)
 }
 
 // nothing is the error for a path without text.
@@ -116,7 +116,7 @@ func (l *lister) visit(p string, d fs.DirEntry, err error) error {
 		switch {
 		case p == l.root:
 		case strings.HasPrefix(name, ".") || name == "__MACOSX":
-			(*tally)(&l.src.LeftOut).count(1, "folders", reasonHidden, p, false)
+			l.src.LeftOut.Count(1, "folders", reasonHidden, p, false)
 			return fs.SkipDir
 		case slices.Contains(l.o.SkipDirs, name):
 			return fs.SkipDir
@@ -131,7 +131,7 @@ func (l *lister) visit(p string, d fs.DirEntry, err error) error {
 			l.leave(p, "linked to nothing", "")
 			return nil
 		case info.IsDir():
-			(*tally)(&l.src.LeftOut).count(1, "links", "to folders", p, false)
+			l.src.LeftOut.Count(1, "links", "to folders", p, false)
 			return nil
 		}
 		if real, err = filepath.EvalSymlinks(p); err != nil {
@@ -216,20 +216,19 @@ func (l *lister) add(d *documents, utf16, html bool) error {
 	if err != nil {
 		return err
 	}
-	counts := (*tally)(&l.src.LeftOut)
 	if f.Documents == 0 {
 		l.without(d)
 		return nil
 	}
 	l.src.Found++
 	for _, s := range d.seen {
-		counts.count(s.Count, s.What, s.Reason, s.First, s.Kept)
+		l.src.LeftOut.Count(s.Count, s.What, s.Reason, s.First, s.Kept)
 	}
 	if utf16 {
-		counts.count(1, "files", "of UTF-16, decoded", f.Path, true)
+		l.src.LeftOut.Count(1, "files", "of UTF-16, decoded", f.Path, true)
 	}
 	if html {
-		counts.count(1, "files", "of HTML, read with its marks", f.Path, true)
+		l.src.LeftOut.Count(1, "files", "of HTML, read with its marks", f.Path, true)
 	}
 	switch r := d.rows.(type) {
 	case *lineRows:

@@ -6,15 +6,6 @@ import (
 	"strings"
 )
 
-// LeftOut counts the things of a Source that were not used, or not as they were, for one reason.
-type LeftOut struct {
-	What   string // a plural: files, rows, line ends
-	Reason string // fits behind a number and What: "hidden"
-	Count  int64
-	First  string // place of the first, and more about it
-	Kept   bool   // they are used, but changed
-}
-
 // ErrNotUTF8 is wrapped by errors about text in another encoding than UTF-8 or UTF-16.
 var ErrNotUTF8 = errors.New("not UTF-8")
 
@@ -84,21 +75,4 @@ func quoted(names []string) string {
 		list = append(list, fmt.Sprintf("%.40q", n))
 	}
 	return strings.Join(list, ", ")
-}
-
-// tally counts by reason.
-type tally []LeftOut
-
-// count adds n things. An entry keeps the place of its first.
-func (t *tally) count(n int64, what, reason, first string, kept bool) {
-	if n == 0 {
-		return
-	}
-	for i := range *t {
-		if l := &(*t)[i]; l.What == what && l.Reason == reason {
-			l.Count += n
-			return
-		}
-	}
-	*t = append(*t, LeftOut{what, reason, n, first, kept})
 }

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/bdia-go/bdia/data/tally"
 )
 
 // Encoder is the part of a tokenizer that this package needs.
@@ -76,9 +78,9 @@ type File struct {
 // Source is an ordered list of text files.
 type Source struct {
 	Files   []File
-	Found   int64     // files that were seen, those that were left out as well
-	LeftOut []LeftOut // what was not used, or not as it was
-	Notes   []string  // what else a user should know, a sentence each
+	Found   int64      // files that were seen, those that were left out as well
+	LeftOut tally.List // what was not used, or not as it was
+	Notes   []string   // what else a user should know, a sentence each
 
 	skipBad bool
 }
@@ -89,7 +91,7 @@ func (s *Source) Add(other *Source) {
 	s.Found += other.Found
 	s.skipBad = s.skipBad || other.skipBad
 	for _, l := range other.LeftOut {
-		(*tally)(&s.LeftOut).count(l.Count, l.What, l.Reason, l.First, l.Kept)
+		s.LeftOut.Count(l.Count, l.What, l.Reason, l.First, l.Kept)
 	}
 	for _, n := range other.Notes {
 		s.note(n)

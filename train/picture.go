@@ -3,6 +3,8 @@ package train
 import (
 	"encoding/json"
 	"slices"
+
+	"github.com/bdia-go/bdia/data/tally"
 )
 
 // Pictured is a Task that shows its data. They are open (see Task).
@@ -13,13 +15,13 @@ type Pictured interface {
 
 // Picture is what a run learns from, as it was read. Nothing is left out of a run that is not counted here.
 type Picture struct {
-	Counts  []Count   `json:"counts"`   // what was read, from the largest things to the smallest: files, then pairs, for example
-	LeftOut []LeftOut `json:"left_out"` // what was not used, or not as it was, by its reason
-	Parts   []Part    `json:"parts"`    // what is trained on, and what is held out
-	Lengths []Lengths `json:"lengths"`
-	Classes []Class   `json:"classes,omitempty"`
-	Samples []Sample  `json:"samples"`
-	Notes   []string  `json:"notes"` // what a user should know, a sentence each: which columns were taken, for example
+	Counts  []Count    `json:"counts"`   // what was read, from the largest things to the smallest: files, then pairs, for example
+	LeftOut tally.List `json:"left_out"` // what was not used, or not as it was, by its reason
+	Parts   []Part     `json:"parts"`    // what is trained on, and what is held out
+	Lengths []Lengths  `json:"lengths"`
+	Classes []Class    `json:"classes,omitempty"`
+	Samples []Sample   `json:"samples"`
+	Notes   []string   `json:"notes"` // what a user should know, a sentence each: which columns were taken, for example
 }
 
 // MarshalJSON writes p with lists for lists that are nil.
@@ -46,15 +48,6 @@ type Count struct {
 	What string `json:"what"` // a plural: files, documents, pairs, images
 	Read int64  `json:"read"`
 	Used int64  `json:"used"`
-}
-
-// LeftOut counts the things that were left out, or changed, for one reason.
-type LeftOut struct {
-	What   string `json:"what"`   // a plural, as in Count
-	Reason string `json:"reason"` // fits behind a number and What: "not UTF-8", "with a column missing"
-	Count  int64  `json:"count"`
-	First  string `json:"first"` // place of the first, and more about it: "notes/a.txt, line 3: byte 0xe9"
-	Kept   bool   `json:"kept"`  // they are used all the same, changed: truncated, for example
 }
 
 // Part is the data of one use.

@@ -9,7 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
-	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/hub"
 )
 
@@ -74,7 +74,7 @@ func classify(cmd *cobra.Command, dir string, args []string, o classifyOptions) 
 	if _, err := hub.Find(dir); err != nil {
 		return err
 	}
-	paths, folders, err := findImages(args, func(o images.LeftOut) {
+	paths, folders, err := findImages(args, func(o tally.LeftOut) {
 		fmt.Fprintf(cmd.ErrOrStderr(), "left out: %d %s %s; the first is %s\n", o.Count, o.What, o.Reason, o.First)
 	})
 	if err != nil {

@@ -6,13 +6,14 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 )
 
 // findImages lists the images that args name. folders reports whether one of them is a folder. leftOut hears of the
 // files that are passed over.
-func findImages(args []string, leftOut func(images.LeftOut)) (paths []string, folders bool, err error) {
+func findImages(args []string, leftOut func(tally.LeftOut)) (paths []string, folders bool, err error) {
 	for _, arg := range args {
 		info, err := os.Stat(arg)
 		if err != nil {

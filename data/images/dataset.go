@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/bdia-go/bdia/data/tally"
 )
 
 // DamagedError is the error of one image that cannot be decoded. OnCorrupt Skip leaves
@@ -127,13 +129,13 @@ type Dataset struct {
 // was understood, a sentence each.
 // FilesUsed counts the files with images of the two sets. Idle counts the images that Options.Samples leaves out.
 // OwnVal reports that the data set has a validation set, so that none was drawn from the training images.
-func (d *Dataset) Files() int64       { return d.files }
-func (d *Dataset) FilesUsed() int64   { return d.filesUsed }
-func (d *Dataset) Idle() int64        { return d.idle }
-func (d *Dataset) OwnVal() bool       { return d.ownVal }
-func (d *Dataset) LeftOut() []LeftOut { return slices.Clone(d.leftOut) }
-func (d *Dataset) Unused() []Unused   { return slices.Clone(d.unused) }
-func (d *Dataset) Notes() []string    { return slices.Clone(d.notes) }
+func (d *Dataset) Files() int64        { return d.files }
+func (d *Dataset) FilesUsed() int64    { return d.filesUsed }
+func (d *Dataset) Idle() int64         { return d.idle }
+func (d *Dataset) OwnVal() bool        { return d.ownVal }
+func (d *Dataset) LeftOut() tally.List { return slices.Clone(d.leftOut) }
+func (d *Dataset) Unused() []Unused    { return slices.Clone(d.unused) }
+func (d *Dataset) Notes() []string     { return slices.Clone(d.notes) }
 
 // Close closes the archives of sets that are not in memory. These sets cannot be used
 // afterwards.

@@ -316,7 +316,7 @@ func (l *layout) splits(tops []*top) (train, val *part, err error) {
 		switch {
 		case t == learned || t == held && val != nil:
 		case len(t.subs) == 0 || t == held:
-			l.count(LeftOut{What: "images", Reason: "without a class folder, in " + t.name, Count: int64(len(t.images)), First: l.images[t.images[0]].where()})
+			l.leftOut.Count(int64(len(t.images)), "images", "without a class folder, in "+t.name, l.images[t.images[0]].where(), false)
 		default:
 			l.unused = append(l.unused, Unused{t.name, int64(len(t.images))})
 		}

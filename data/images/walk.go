@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/bdia-go/bdia/data/tally"
 )
 
 // Links lead at most so deep: into a linked folder, within it through another, and so on.
@@ -89,7 +91,7 @@ func (t *tree) entry(ctx context.Context, root, rel string, e fs.DirEntry, above
 // Find lists the images at path for ReadFile: the file itself, or the image files of a folder and its sub-folders in
 // lexical order, without hidden ones. Links are followed. If there are no images, the error is ErrNoImages. leftOut
 // counts the images of formats that are not read.
-func Find(path string) (found []string, leftOut []LeftOut, err error) {
+func Find(path string) (found []string, leftOut tally.List, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, nil, fmt.Errorf("images: %w", err)
@@ -112,7 +114,7 @@ func Find(path string) (found []string, leftOut []LeftOut, err error) {
 	if len(found) == 0 {
 		return nil, nil, t.noImages("it has no image files")
 	}
-	return found, slices.DeleteFunc(l.leftOut, func(o LeftOut) bool { return o.What == "files" }), nil
+	return found, slices.DeleteFunc(l.leftOut, func(o tally.LeftOut) bool { return o.What == "files" }), nil
 }
 
 // leaveForeign counts and removes the images of formats that are not read.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -33,21 +34,19 @@ func (t *Task) Picture(samples int) (train.Picture, error) {
 	read := used + int64(t.set.Skipped) + t.set.Idle()
 	for _, u := range t.set.Unused() {
 		read += u.Images
-		p.LeftOut = append(p.LeftOut, train.LeftOut{What: "images", Reason: "in a set that is not used", Count: u.Images, First: u.Name})
+		p.LeftOut = append(p.LeftOut, tally.LeftOut{What: "images", Reason: "in a set that is not used", Count: u.Images, First: u.Name})
 		p.Notes = append(p.Notes, fmt.Sprintf("The folder %s, of %d images, is neither learned nor measured.", u.Name, u.Images))
 	}
 	for _, l := range t.set.LeftOut() {
-		p.LeftOut = append(p.LeftOut, train.LeftOut(l))
+		p.LeftOut = append(p.LeftOut, l)
 		if l.What == "images" && !l.Kept {
 			read += l.Count
 		}
 	}
 	if n := t.set.Skipped; n > 0 {
-		p.LeftOut = append(p.LeftOut, train.LeftOut{What: "images", Reason: "that cannot be decoded", Count: int64(n), First: strings.TrimPrefix(t.set.Corrupt[0], "images: ")})
+		p.LeftOut.Count(int64(n), "images", "that cannot be decoded", strings.TrimPrefix(t.set.Corrupt[0], "images: "), false)
 	}
-	if n := t.set.Idle(); n > 0 {
-		p.LeftOut = append(p.LeftOut, train.LeftOut{What: "images", Reason: "beyond the balanced subset", Count: n})
-	}
+	p.LeftOut.Count(t.set.Idle(), "images", "beyond the balanced subset", "", false)
 	p.Counts = []train.Count{{What: "files", Read: t.set.Files(), Used: t.set.FilesUsed()}, {What: "images", Read: read, Used: used}}
 	p.Classes = classesOf(learned, held)
 	p.Lengths = sizesOf(learned)

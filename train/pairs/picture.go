@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
@@ -21,7 +22,7 @@ type Sides struct {
 
 // Picture describes the pairs of c with up to so many samples, evenly taken from training.
 func (p *Sets) Picture(c DataConfig, samples int, s Sides) (train.Picture, error) {
-	pic := train.Picture{Counts: p.counts(c), LeftOut: []train.LeftOut{}, Samples: []train.Sample{}, Notes: p.notes(c, s)}
+	pic := train.Picture{Counts: p.counts(c), Notes: p.notes(c, s)}
 	for _, r := range []*pairs.Report{p.Report, p.Val} {
 		if r != nil {
 			pic.LeftOut = append(pic.LeftOut, leftOut(r)...)
@@ -89,7 +90,7 @@ func (p *Sets) counts(c DataConfig) []train.Count {
 }
 
 // leftOut are the pairs of r that were left out or changed.
-func leftOut(r *pairs.Report) (all []train.LeftOut) {
+func leftOut(r *pairs.Report) (all tally.List) {
 	for why, t := range r.Why {
 		if t.Count == 0 {
 			continue
@@ -101,7 +102,7 @@ func leftOut(r *pairs.Report) (all []train.LeftOut) {
 		case t.First[0].Source != "" || t.First[0].Target != "":
 			first += fmt.Sprintf(": %q, %q", t.First[0].Source, t.First[0].Target)
 		}
-		all = append(all, train.LeftOut{What: "pairs", Reason: pairs.Reason(why).String(), Count: int64(t.Count), First: first, Kept: pairs.Reason(why).Kept()})
+		all = append(all, tally.LeftOut{What: "pairs", Reason: pairs.Reason(why).String(), Count: int64(t.Count), First: first, Kept: pairs.Reason(why).Kept()})
 	}
 	return all
 }

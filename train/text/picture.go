@@ -13,7 +13,7 @@ import (
 
 // Picture describes the text. Of a run that goes on, only its tokens are known.
 func (t *Task) Picture(samples int) (train.Picture, error) {
-	p := train.Picture{Counts: []train.Count{}, LeftOut: []train.LeftOut{}, Lengths: []train.Lengths{}, Samples: []train.Sample{}}
+	var p train.Picture
 	if t.texts.src != nil {
 		t.texts.describe(&p)
 	}
@@ -53,9 +53,7 @@ func (t *texts) describe(p *train.Picture) {
 		n = both.Documents()
 		p.Counts[1].Read, p.Counts[1].Used = n, n
 	}
-	for _, l := range out {
-		p.LeftOut = append(p.LeftOut, train.LeftOut(l))
-	}
+	p.LeftOut = append(p.LeftOut, out...)
 	if d := t.documents; d.stride == 1 && len(d.starts) > 1 {
 		lengths := make([]int, len(d.starts))
 		for i, from := range d.starts {

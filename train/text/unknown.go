@@ -114,8 +114,7 @@ func (t *texts) newcomers(c Config, p *train.Picture) {
 		for _, u := range t.unknown {
 			n += u.Count
 		}
-		p.LeftOut = append(p.LeftOut, train.LeftOut{What: "characters", Reason: "that the tokenizer lacks", Count: n,
-			First: fmt.Sprintf("%s: %q; %s in all", t.unknown[0].Place, t.unknown[0].Rune, kinds(len(t.unknown)))})
+		p.LeftOut.Count(n, "characters", "that the tokenizer lacks", fmt.Sprintf("%s: %q; %s in all", t.unknown[0].Place, t.unknown[0].Rune, kinds(len(t.unknown))), false)
 		return
 	}
 	p.Notes = append(p.Notes, fmt.Sprintf("New to the tokenizer: %s, %s.", kinds(len(t.unknown)), characters(t.unknown)))

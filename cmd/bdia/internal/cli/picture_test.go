@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -16,7 +17,7 @@ func TestPicture(t *testing.T) {
 	t.Parallel()
 	p := train.Picture{
 		Counts: []train.Count{{What: "files", Read: 1, Used: 1}, {What: "pairs", Read: 1204, Used: 1190}},
-		LeftOut: []train.LeftOut{
+		LeftOut: tally.List{
 			{What: "pairs", Reason: "with a column missing", Count: 14, First: "answers.csv, line 17: 1 column of 2"},
 			{What: "pairs", Reason: "of more tokens than the context, cut at the end", Count: 1, First: "answers.csv, line 903: 1,311 tokens", Kept: true},
 		},
