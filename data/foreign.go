@@ -3,6 +3,8 @@ package data
 import (
 	"bytes"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // foreign says what a file is that is no text, and how to get text of it, by its first bytes or its ending. An empty
@@ -11,29 +13,26 @@ func foreign(path string, head []byte) (name, remedy string) {
 	if strings.HasSuffix(strings.ToLower(path), ".ipynb") {
 		return "Jupyter notebook", "write it as text, for example with nbconvert"
 	}
-	for _, f := range []struct {
-		at                  int
-		magic, name, remedy string
-	}{
-		{0, "%PDF-", "PDF", "convert it to text, for example with pdftotext"},
-		{0, `{\rtf`, "RTF", "save it as plain text"},
-		{0, "\xd0\xcf\x11\xe0", "old Office", "save it as plain text in UTF-8"},
-		{0, "PK\x03\x04", "zip", "unpack it"},
-		{0, "PAR1", "Parquet", `write it as JSON lines, for example by pandas.read_parquet("in.parquet").to_json("out.jsonl", orient="records", lines=True)`},
-		{0, "ARROW1", "Arrow", "write it as JSON lines"},
-		{0, "\x28\xb5\x2f\xfd", "zstd", "unpack it, or pack it with gzip"},
-		{0, "BZh", "bzip2", "unpack it, or pack it with gzip"},
-		{0, "\xfd7zXZ", "xz", "unpack it, or pack it with gzip"},
-		{0, "7z\xbc\xaf", "7-zip", "unpack it"},
-		{0, "Rar!", "RAR", "unpack it"},
-		{257, "ustar", "tar", "unpack it"},
-		{0, "SQLite format 3", "SQLite", "write its text as JSON lines"},
-	} {
-		if len(head) > f.at && bytes.HasPrefix(head[f.at:], []byte(f.magic)) {
-			return f.name, f.remedy
-		}
-	}
-	return "", ""
+	name = textfile.Foreign(head)
+	return name, remedies[name]
+}
+
+// remedies say how to get text of other formats.
+var remedies = map[string]string{
+	textfile.PDF:       "convert it to text, for example with pdftotext",
+	textfile.RTF:       "save it as plain text",
+	textfile.OldOffice: "save it as plain text in UTF-8",
+	textfile.Zip:       "unpack it",
+	textfile.Parquet:   `write it as JSON lines, for example by pandas.read_parquet("in.parquet").to_json("out.jsonl", orient="records", lines=True)`,
+	textfile.Arrow:     "write it as JSON lines",
+	textfile.Zstd:      "unpack it, or pack it with gzip",
+	textfile.Bzip2:     "unpack it, or pack it with gzip",
+	textfile.XZ:        "unpack it, or pack it with gzip",
+	textfile.SevenZip:  "unpack it",
+	textfile.RAR:       "unpack it",
+	textfile.Tar:       "unpack it",
+	textfile.SQLite:    "write its text as JSON lines",
+	textfile.LFS:       "fetch the data with git lfs pull",
 }
 
 // office names a document that is a zip archive, by the names of the files in it.

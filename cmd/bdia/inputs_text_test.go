@@ -112,6 +112,7 @@ func TestTextsAsTheyAre(t *testing.T) {
 		{name: "empty", files: map[string]string{"a.txt": ""}, fails: []string{"a.txt", "it is empty"}},
 		{name: "short", files: map[string]string{"a.txt": "to be"}, fails: []string{"5 tokens", "context of 16 needs at least 17"}},
 		{name: "PDF", files: map[string]string{"a.pdf": "%PDF-1.7 ..."}, fails: []string{"a.pdf", "pdftotext"}},
+		{name: "a pointer of Git LFS", files: map[string]string{"a.txt": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"}, fails: []string{"a.txt", "git lfs pull"}},
 		{name: "a notebook among texts", files: map[string]string{"a.txt": plain, "b.ipynb": `{"cells": []}`}, docs: 1, shows: []string{"of Jupyter notebook", "nbconvert"}},
 		{name: "a folder with all kinds", files: map[string]string{"a.txt": plain, ".hidden": plain, "b.pdf": "%PDF-1.7", "c.bin": "\x00\x00\x00\x00", "d.txt": "", "e.html": "<!DOCTYPE html><p>" + plain,
 			"meta.json": `{"id": 3}`, "Thumbs.db": "x", ".git/x": "x", "f.zip": zipped(t, map[string]string{"in/g.txt": plain, "__MACOSX/g": "x"})}, docs: 3,

@@ -192,23 +192,27 @@ func foreign(path string, head []byte) error {
 			return err
 		}
 	}
-	for _, k := range []struct{ magic, name, mend string }{
-		{"PAR1", "a Parquet file", `write it as JSON lines, for example by pandas.read_parquet("in.parquet").to_json("out.jsonl", orient="records", lines=True)`},
-		{"ARROW1", "an Arrow file", "write it as JSON lines: to_json of the datasets library does"},
-		{"\xff\xff\xff\xff", "an Arrow file", "write it as JSON lines: to_json of the datasets library does"},
-		{"PK\x03\x04", "a workbook or a zip archive", "save its sheet as CSV UTF-8, or unpack it"},
-		{"\xd0\xcf\x11\xe0", "an old workbook", "save its sheet as CSV UTF-8"},
-		{"\x28\xb5\x2f\xfd", "packed by zstd", "unpack it with zstd -d, or pack it with gzip"},
-		{"BZh", "packed by bzip2", "unpack it, or pack it with gzip"},
-		{"\xfd7zXZ", "packed by xz", "unpack it, or pack it with gzip"},
-		{"7z\xbc\xaf", "packed by 7-zip", "unpack it"},
-		{"SQLite format 3", "a database of SQLite", "write its table as CSV"},
-		{"%PDF", "a PDF file", "take its text out first"},
-		{"version https://git-lfs", "a pointer of Git LFS, not the data", "fetch the data with git lfs pull"},
-	} {
-		if bytes.HasPrefix(head, []byte(k.magic)) {
-			return fmt.Errorf("pairs: %s: %w: it is %s: %s", path, ErrFormat, k.name, k.mend)
-		}
+	f, known := others[textfile.Foreign(head)]
+	if !known {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("pairs: %s: %w: it is %s: %s", path, ErrFormat, f.name, f.mend)
+}
+
+// others are formats that are no tables of text, and how to make them such.
+var others = map[string]struct{ name, mend string }{
+	textfile.Parquet:   {"a Parquet file", `write it as JSON lines, for example by pandas.read_parquet("in.parquet").to_json("out.jsonl", orient="records", lines=True)`},
+	textfile.Arrow:     {"an Arrow file", "write it as JSON lines: to_json of the datasets library does"},
+	textfile.Zip:       {"a workbook or a zip archive", "save its sheet as CSV UTF-8, or unpack it"},
+	textfile.OldOffice: {"an old workbook", "save its sheet as CSV UTF-8"},
+	textfile.Zstd:      {"packed by zstd", "unpack it with zstd -d, or pack it with gzip"},
+	textfile.Bzip2:     {"packed by bzip2", "unpack it, or pack it with gzip"},
+	textfile.XZ:        {"packed by xz", "unpack it, or pack it with gzip"},
+	textfile.SevenZip:  {"packed by 7-zip", "unpack it"},
+	textfile.RAR:       {"packed by RAR", "unpack it"},
+	textfile.Tar:       {"a tar archive", "unpack it"},
+	textfile.SQLite:    {"a database of SQLite", "write its table as CSV"},
+	textfile.PDF:       {"a PDF file", "take its text out first"},
+	textfile.RTF:       {"an RTF document", "save it as plain text"},
+	textfile.LFS:       {"a pointer of Git LFS, not the data", "fetch the data with git lfs pull"},
 }
