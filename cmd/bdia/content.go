@@ -12,6 +12,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/bdia-go/bdia/data/images"
 )
 
 // content counts the files of a path, or of an archive, by what their names say.
@@ -23,26 +25,10 @@ type content struct {
 // mostEntries is how many files are looked at to say what a folder or an archive holds.
 const mostEntries = 2000
 
-// imageEndings are of single images, and of binary files of many.
-var imageEndings = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".bin"}
-
 // isImage reports a file that is one image.
 func isImage(path string) bool {
 	info, err := os.Stat(path)
-	return err == nil && !info.IsDir() && ends(path, imageEndings[:len(imageEndings)-1])
-}
-
-// archiveEndings are of files of files.
-var archiveEndings = []string{".tar", ".tar.gz", ".tgz", ".zip"}
-
-// ends reports whether a name has one of the endings.
-func ends(name string, endings []string) bool {
-	for _, ending := range endings {
-		if strings.HasSuffix(strings.ToLower(name), ending) {
-			return true
-		}
-	}
-	return false
+	return err == nil && !info.IsDir() && images.IsImage(path)
 }
 
 // add counts a file. The error fs.SkipAll says that enough were seen.
@@ -52,9 +38,9 @@ func (c *content) add(name string) error {
 		return nil
 	}
 	switch {
-	case ends(base, imageEndings), strings.Contains(base, "-ubyte"):
+	case images.IsImage(base), images.IsMany(base):
 		c.images++
-	case ends(base, archiveEndings):
+	case images.IsArchive(base):
 		if c.archives++; c.archive == "" {
 			c.archive = name
 		}
@@ -85,7 +71,7 @@ func ofImages(name string) (bool, error) {
 // contentOf looks at the names of the files of a folder or an archive.
 func contentOf(name string) (c content, err error) {
 	if info, err := os.Stat(name); err != nil || !info.IsDir() {
-		if err == nil && ends(name, archiveEndings) {
+		if err == nil && images.IsArchive(name) {
 			err = c.unpack(name)
 		} else if err == nil {
 			err = c.add(name)
@@ -110,7 +96,7 @@ func (c *content) enough(err error) error {
 
 // unpack counts the files of an archive.
 func (c *content) unpack(name string) error {
-	if ends(name, []string{".zip"}) {
+	if strings.HasSuffix(strings.ToLower(name), ".zip") {
 		z, err := zip.OpenReader(name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -132,7 +118,7 @@ func (c *content) unpack(name string) error {
 	}
 	defer f.Close()
 	var in io.Reader = f
-	if !ends(name, []string{".tar"}) {
+	if !strings.HasSuffix(strings.ToLower(name), ".tar") {
 		if in, err = gzip.NewReader(f); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}

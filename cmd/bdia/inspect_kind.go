@@ -12,6 +12,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/data/pairs"
 )
 
@@ -49,7 +50,7 @@ func (o inspection) kind(path string) (string, error) {
 		return "", fmt.Errorf("%s is one image; name a folder or an archive that has a folder of images for each class", path)
 	case of:
 		return "images", nil
-	case info.IsDir() || ends(path, archiveEndings):
+	case info.IsDir() || images.IsArchive(path):
 		return "text", nil
 	}
 	what, err := kindOf(path)

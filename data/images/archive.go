@@ -154,7 +154,7 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size, maxMemory int6
 	}
 	for i := range t.files {
 		f := &t.files[i]
-		if f.open == nil || f.image() || isArchive(f.name) {
+		if f.open == nil || f.image() || IsArchive(f.name) {
 			continue
 		}
 		b, err := f.bytes(maxMemory)

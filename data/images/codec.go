@@ -43,7 +43,7 @@ func formatError(b []byte) error {
 	case bytes.HasPrefix(bytes.TrimSpace(b[:min(len(b), 64)]), []byte("<")):
 		return errors.New("it is text, perhaps a web page")
 	}
-	if link := string(b); len(b) < 256 && isImage(link) && strings.Contains(link, "/") && !strings.ContainsAny(link, "\n\x00") {
+	if link := string(b); len(b) < 256 && IsImage(link) && strings.Contains(link, "/") && !strings.ContainsAny(link, "\n\x00") {
 		return fmt.Errorf("it has only the text %q: perhaps a symbolic link that Git or an archive made a file", link)
 	}
 	return errors.New("neither PNG, JPEG, WebP, BMP, GIF nor TIFF")

@@ -119,7 +119,7 @@ func (t *tree) add(f file) {
 	case litter(f.name):
 		t.leave("files", "hidden, or made by the system", f.where())
 		return
-	case isImage(base), isBinary(base), isNames(base), isIdx(base), isArchive(base):
+	case IsImage(base), isBinary(base), isNames(base), isIdx(base), IsArchive(base):
 		t.files = append(t.files, f)
 		return
 	case isTable(base):
@@ -162,7 +162,7 @@ func (t *tree) has(kind func(name string) bool) bool {
 // image reports whether f is an image, of a format that may not be read.
 func (f *file) image() bool {
 	base := path.Base(f.name)
-	return f.foreign != "" || !isBinary(base) && !isNames(base) && !isIdx(base) && !isArchive(base)
+	return f.foreign != "" || !isBinary(base) && !isNames(base) && !isIdx(base) && !IsArchive(base)
 }
 
 func (t *tree) sorted() *tree {
@@ -183,7 +183,7 @@ func openTree(ctx context.Context, p string, l *ledger, o Options, progress func
 		return t.sorted(), t.openFolder(ctx)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("images: %w: %s is no ordinary file or folder", ErrNoImages, p)
-	case isArchive(base):
+	case IsArchive(base):
 		return t, t.openArchive(ctx, info.Size(), o.MaxMemory, progress)
 	case isBinary(base):
 		t.openBeside(one, cifar10Names, cifar100Names)
@@ -192,7 +192,7 @@ func openTree(ctx context.Context, p string, l *ledger, o Options, progress func
 		return nil, storageError(p, storageOf(base))
 	case isPickle(base) && len(one.head()) > 1 && one.head()[0] == 0x80:
 		return nil, storageError(p, "")
-	case isImage(base):
+	case IsImage(base):
 		return nil, fmt.Errorf("images: %w: %s is one image; give the folder that holds the class folders", ErrNoImages, p)
 	}
 	return nil, fmt.Errorf("images: %w: %s is no folder of images, .bin, .zip, .tar, .tar.gz or .tgz", ErrNoImages, p)

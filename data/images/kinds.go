@@ -129,10 +129,17 @@ func ending(name string, endings []string) string {
 	return endings[i]
 }
 
-func isImage(name string) bool   { return ending(name, imageEndings) != "" }
-func isBinary(name string) bool  { return ending(name, binaryEndings) != "" }
-func isArchive(name string) bool { return ending(name, archiveEndings) != "" }
-func isTable(name string) bool   { return ending(name, tableEndings) != "" }
+// IsImage reports the name of a file that is one image.
+func IsImage(name string) bool { return ending(name, imageEndings) != "" }
+
+// IsArchive reports the name of an archive that Open looks into.
+func IsArchive(name string) bool { return ending(name, archiveEndings) != "" }
+
+// IsMany reports the name of a file of many images: one of CIFAR's or MNIST's.
+func IsMany(name string) bool { return isBinary(name) || isIdx(name) }
+
+func isBinary(name string) bool { return ending(name, binaryEndings) != "" }
+func isTable(name string) bool  { return ending(name, tableEndings) != "" }
 
 // isNames reports the name of a list of CIFAR's classes.
 func isNames(base string) bool { return base == cifar10Names || base == cifar100Names }
@@ -149,7 +156,7 @@ func firstUseful(name string) bool {
 	if strings.HasPrefix(base, ".") || hidden(name) || strings.HasSuffix(strings.ToLower(base), ".zip") {
 		return false
 	}
-	return ending(base, firstEndings) != "" || isBinary(base) || isNames(base) || isArchive(base)
+	return ending(base, firstEndings) != "" || isBinary(base) || isNames(base) || IsArchive(base)
 }
 
 // hidden reports whether a folder or a file of the path starts with a dot.

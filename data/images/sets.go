@@ -18,7 +18,7 @@ func (d *Dataset) list(ctx context.Context, p string, o Options, progress func(s
 	if t.close != nil {
 		d.close = append(d.close, t.close)
 	}
-	if t.has(isArchive) && !t.has(isBinary) && !slices.ContainsFunc(t.files, func(f file) bool { return f.image() || isIdx(f.name) }) {
+	if t.has(IsArchive) && !t.has(isBinary) && !slices.ContainsFunc(t.files, func(f file) bool { return f.image() || isIdx(f.name) }) {
 		return d.listArchives(ctx, t, o, progress)
 	}
 	train, val, err = t.sets(o.MaxMemory)
@@ -33,7 +33,7 @@ func (d *Dataset) listArchives(ctx context.Context, t *tree, o Options, progress
 	found := map[role]string{}
 	var all []string
 	for _, f := range t.files {
-		if !isArchive(f.name) {
+		if !IsArchive(f.name) {
 			continue
 		}
 		if f.in != nil || f.open != nil {
@@ -50,7 +50,7 @@ func (d *Dataset) listArchives(ctx context.Context, t *tree, o Options, progress
 	}
 	learned := found[trainRole]
 	if learned == "" && len(all) == 1 && o.Reading.latest() {
-		learned = t.files[slices.IndexFunc(t.files, func(f file) bool { return isArchive(f.name) })].where()
+		learned = t.files[slices.IndexFunc(t.files, func(f file) bool { return IsArchive(f.name) })].where()
 	}
 	if learned == "" {
 		return nil, nil, fmt.Errorf("images: %w in %s: it holds the archives %s; give one of them, or name them train and val", ErrNoImages, t.path, quoted(all))
@@ -104,7 +104,7 @@ func (t *tree) countRest() {
 	for _, f := range t.files {
 		base := path.Base(f.name)
 		switch {
-		case isArchive(base):
+		case IsArchive(base):
 			t.leave("archives", "among other files: unpack first", f.where())
 		case f.image() && binary:
 			t.leave("images", "beside CIFAR's files, which are taken", f.where())
