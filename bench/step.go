@@ -9,6 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/meter"
+	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -87,9 +88,7 @@ func TimeStep(ctx context.Context, t train.Synthetic, steps int) (Step, error) {
 	slices.Sort(times)
 	r := Step{Memory: cfg.Method.Memory.String(), Threads: threads(cfg.Engine), ISA: isa.String(), Steps: steps,
 		SecondsPerStep: times[len(times)/2], PeakArenaBytes: be.Peak().Total, PeakRSSMB: peakRSS(), RSSBeforeMB: before, Operations: m.Ops()}
-	for _, p := range s.Params() {
-		r.Params += p.Value.Len()
-	}
+	r.Params = int(tensor.Elements(s.Params()))
 	for _, op := range r.Operations {
 		r.MatrixFLOPs += op.MatrixFLOPs / int64(steps)
 	}

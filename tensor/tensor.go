@@ -158,3 +158,11 @@ type Param struct {
 	// Embedding marks look-up tables, which SET-Adam updates as plain Adam does.
 	Embedding bool
 }
+
+// Elements adds up the numbers of parameters.
+func Elements(params []*Param) (n int64) {
+	for _, p := range params {
+		n += int64(p.Value.Len())
+	}
+	return n
+}

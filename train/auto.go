@@ -5,7 +5,6 @@ import (
 	"math"
 	"reflect"
 	"strconv"
-	"strings"
 )
 
 // Auto is the value of a setting that a run chooses from its data (see Assumer). Settings of which 0 means nothing else
@@ -45,30 +44,10 @@ func Settled(t Task) error {
 	closed := reflect.New(is.Type())
 	closed.Elem().Set(is)
 	closed.Interface().(Assumer).Assume()
-	if name := firstDifference(is, closed.Elem(), ""); name != "" {
-		return &OpenError{name}
+	if open := difference(is, closed.Elem(), "", true); open != nil {
+		return &OpenError{open.Setting}
 	}
 	return nil
-}
-
-// firstDifference names the first setting that two structures have differently.
-func firstDifference(a, b reflect.Value, section string) string {
-	for i := range a.NumField() {
-		f := a.Type().Field(i)
-		if reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
-			continue
-		}
-		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
-		switch {
-		case f.Type.Kind() != reflect.Struct:
-			return section + key
-		case key == "":
-			return firstDifference(a.Field(i), b.Field(i), section)
-		default:
-			return firstDifference(a.Field(i), b.Field(i), section+key+".")
-		}
-	}
-	return ""
 }
 
 // Choice is what a task chooses for the open settings of its Common.

@@ -90,7 +90,7 @@ func (r *Run) forecast(ctx context.Context, memory backend.Usage) (f Forecast, e
 	if err != nil {
 		return f, err
 	}
-	f.Parameters, f.Trainable, f.Unit = elements(l.Params()), elements(l.Trainable()), Unit(l)
+	f.Parameters, f.Trainable, f.Unit = tensor.Elements(l.Params()), tensor.Elements(l.Trainable()), Unit(l)
 	if f.Losses, err = lossesOf(ctx, l, steps); err != nil {
 		return f, err
 	}
@@ -224,14 +224,6 @@ func (s *Session) timeEvaluation(ctx context.Context, training bool) (all time.D
 		all += time.Duration(batches * float64(time.Since(began)))
 	}
 	return all, nil
-}
-
-// elements adds up the numbers of parameters.
-func elements(params []*tensor.Param) (n int64) {
-	for _, p := range params {
-		n += int64(p.Value.Len())
-	}
-	return n
 }
 
 // tell lets an Observer that asks for it hear the forecast. It fails only when ctx is done: what stops a measurement

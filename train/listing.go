@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // Setting is one setting of a task, as bdia.yaml has it.
@@ -52,5 +53,5 @@ func Parameters(t Synthetic) (all, trainable int64, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	return elements(l.Params()), elements(l.Trainable()), nil
+	return tensor.Elements(l.Params()), tensor.Elements(l.Trainable()), nil
 }

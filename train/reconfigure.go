@@ -94,8 +94,8 @@ func Unchanged(from, to Task) error {
 			return &EpochsError{was, is, a.Schedule.Steps}
 		}
 	}
-	if err := difference(reflect.ValueOf(from.Fixed()), reflect.ValueOf(to.Fixed()), ""); err != nil {
-		return err
+	if c := difference(reflect.ValueOf(from.Fixed()), reflect.ValueOf(to.Fixed()), "", false); c != nil {
+		return c
 	}
 	for _, c := range []*ChangeError{{"loop.ema", a.Loop.EMA, b.Loop.EMA}, {"optimizer.name", a.Optimizer.Name, b.Optimizer.Name},
 		{"optimizer.state_bits", a.Optimizer.StateBits, b.Optimizer.StateBits}} {
@@ -106,17 +106,17 @@ func Unchanged(from, to Task) error {
 	return nil
 }
 
-// difference is the first setting that two structs have differently, Common left out, or nil.
-func difference(from, to reflect.Value, section string) error {
+// difference is the first setting that two structs have differently, or nil. Settings of Common count if common is set.
+func difference(from, to reflect.Value, section string, common bool) *ChangeError {
 	for _, f := range reflect.VisibleFields(from.Type()) {
 		a, b := from.FieldByIndex(f.Index), to.FieldByIndex(f.Index)
-		if f.Anonymous || isCommon(from.Type(), f) || reflect.DeepEqual(a.Interface(), b.Interface()) {
+		if f.Anonymous || !common && isCommon(from.Type(), f) || reflect.DeepEqual(a.Interface(), b.Interface()) {
 			continue
 		}
 		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		name := section + key
 		if a.Kind() == reflect.Struct {
-			return difference(a, b, name+".")
+			return difference(a, b, name+".", common)
 		}
 		return &ChangeError{name, a.Interface(), b.Interface()}
 	}

@@ -53,18 +53,10 @@ func (g *GPT) Notes() []string {
 		return nil
 	}
 	notes := []string{"Starting from " + g.Settings.From}
-	if learned, all := count(g.Trainable()), count(g.Params()); learned != all {
+	if learned, all := tensor.Elements(g.Trainable()), tensor.Elements(g.Params()); learned != all {
 		notes = append(notes, fmt.Sprintf("Learned are %d numbers beside the model's %d (%.2g%%)", learned, all, 100*float64(learned)/float64(all)))
 	}
 	return notes
-}
-
-// count adds up the elements of parameters.
-func count(params []*tensor.Param) (n int64) {
-	for _, p := range params {
-		n += int64(p.Value.Len())
-	}
-	return n
 }
 
 // Record records the loss and the perplexity.
