@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/internal/spell"
 )
 
 // NoModelError is the error for a path that leads to no model. It wraps ErrNoModel, and fs.ErrNotExist if nothing is
@@ -213,7 +214,7 @@ func missing(path string) error {
 	e := &NoModelError{Path: path, Missing: true}
 	dir, base := filepath.Split(filepath.Clean(path))
 	for _, near := range modelsIn(cmp.Or(filepath.Clean(dir), ".")) {
-		if distance(strings.ToLower(base), strings.ToLower(filepath.Base(near))) <= max(1, len(base)/4) && len(e.Near) < maxNear {
+		if spell.Distance(strings.ToLower(base), strings.ToLower(filepath.Base(near))) <= max(1, len(base)/4) && len(e.Near) < maxNear {
 			e.Near = append(e.Near, near)
 		}
 	}
@@ -235,30 +236,3 @@ func missing(path string) error {
 
 // localNames are folders of people's own, which are no organisation's on the Hub.
 var localNames = []string{"runs", "run", "out", "output", "outputs", "model", "models", "checkpoints", "tmp", "data"}
-
-// distance is the number of letters to add, drop, replace or swap with a neighbour that make b of a.
-func distance(a, b string) int {
-	x, y := []rune(a), []rune(b)
-	if len(x) > 256 || len(y) > 256 {
-		return len(x) + len(y)
-	}
-	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := range x {
-		row[0] = i + 1
-		for j := range y {
-			swap := 1
-			if x[i] == y[j] {
-				swap = 0
-			}
-			row[j+1] = min(last[j+1]+1, row[j]+1, last[j]+swap)
-			if i > 0 && j > 0 && x[i] == y[j-1] && x[i-1] == y[j] {
-				row[j+1] = min(row[j+1], before[j-1]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return last[len(y)]
-}

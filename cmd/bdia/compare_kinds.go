@@ -10,29 +10,30 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/data"
-	"github.com/bdia-go/bdia/train"
-	"github.com/bdia-go/bdia/train/images"
-	"github.com/bdia-go/bdia/train/pairs"
 	"github.com/bdia-go/bdia/train/text"
-	"github.com/bdia-go/bdia/train/tune"
 )
 
 const textTask = text.Name
 
-// comparableKind names the runs with comparable losses, for the run of t in dir: its task and vocabulary, or classes.
-func comparableKind(t train.Task, dir string) string {
-	name := "Text"
-	switch t := t.(type) {
-	case *text.Task:
-		name += fmt.Sprintf(", vocabulary of %d tokens", t.Settings.Model.Vocab)
-	case *tune.Task:
-		name = fmt.Sprintf("Completions of prompts, vocabulary of %d tokens", t.Settings.Model.Vocab)
-	case *pairs.Task:
-		name = fmt.Sprintf("Translation, vocabularies of %d and %d tokens", t.Settings.Seq2Seq.SourceVocab, t.Settings.Seq2Seq.TargetVocab)
-	case *images.Task:
-		return fmt.Sprintf("Images, %d classes", t.Settings.ViT.Classes)
-	}
-	return name + "\x00" + vocabulary(dir)
+func (v textView) kind(dir string) string {
+	return ofVocabulary(dir, "Text, vocabulary of %d tokens", v.Settings.Model.Vocab)
+}
+
+func (v tuneView) kind(dir string) string {
+	return ofVocabulary(dir, "Completions of prompts, vocabulary of %d tokens", v.Settings.Model.Vocab)
+}
+
+func (v translationView) kind(dir string) string {
+	return ofVocabulary(dir, "Translation, vocabularies of %d and %d tokens", v.Settings.Seq2Seq.SourceVocab, v.Settings.Seq2Seq.TargetVocab)
+}
+
+func (v imageView) kind(string) string {
+	return fmt.Sprintf("Images, %d classes", v.Settings.ViT.Classes)
+}
+
+// ofVocabulary is a kind of the vocabulary in dir.
+func ofVocabulary(dir, format string, sizes ...any) string {
+	return fmt.Sprintf(format, sizes...) + "\x00" + vocabulary(dir)
 }
 
 // vocabularyFiles are tokenizers' files, of which the first that a folder has tells its vocabulary.

@@ -8,7 +8,6 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
-	"github.com/bdia-go/bdia/train/images"
 	"github.com/bdia-go/bdia/train/pairs"
 	"github.com/bdia-go/bdia/train/text"
 	"github.com/bdia-go/bdia/train/tune"
@@ -36,21 +35,7 @@ func (o overrides) refuse(list []idle) error {
 }
 
 // idleOf lists the flags that do nothing with the settings of t.
-func idleOf(t train.Task) []idle {
-	list := idleOfAll(t.Common())
-	switch t := t.(type) {
-	case *text.Task:
-		return append(list, idleOfText(&t.Settings)...)
-	case *images.Task:
-		return append(list, idleOfImages(&t.Settings)...)
-	case *pairs.Task:
-		d := &t.Settings.Pairs
-		return append(append(list, idleOfPairs(d)...), idleOfVocabulary(d.Tokenizer))
-	case *tune.Task:
-		return append(append(list, idleOfPairs(&t.Settings.Pairs)...), idleOfAdapters(&t.Settings.Tune))
-	}
-	return list
-}
+func idleOf(t train.Task) []idle { return append(idleOfAll(t.Common()), viewOf(t).idle()...) }
 
 func idleOfAll(c *train.Common) []idle {
 	kind := c.Optimizer.Name
@@ -62,8 +47,8 @@ func idleOfAll(c *train.Common) []idle {
 	}
 }
 
-func idleOfText(c *text.Config) []idle {
-	d := &c.Data
+func (v textView) idle() []idle {
+	c, d := &v.Settings, &v.Settings.Data
 	info, err := os.Stat(d.Path)
 	return []idle{
 		idleOfVocabulary(d.Tokenizer),
@@ -77,13 +62,22 @@ func idleOfText(c *text.Config) []idle {
 	}
 }
 
-func idleOfImages(c *images.Config) []idle {
-	d := &c.Images
+func (v imageView) idle() []idle {
+	c, d := &v.Settings, &v.Settings.Images
 	return []idle{
 		{c.Augment.RandOps == 0, "is for RandAugment; ask for that with --rand-ops", []string{"rand-magnitude"}},
 		{d.Test != "", "is for a part of --data that is held out, and --test names other images", []string{"val-fraction"}},
 		{d.Test != "" && d.Subset == 0, "draws images to hold out or to learn; --test holds out others, and without --subset all are learned", []string{"split-seed"}},
 	}
+}
+
+func (v translationView) idle() []idle {
+	d := &v.Settings.Pairs
+	return append(idleOfPairs(d), idleOfVocabulary(d.Tokenizer))
+}
+
+func (v tuneView) idle() []idle {
+	return append(idleOfPairs(&v.Settings.Pairs), idleOfAdapters(&v.Settings.Tune))
 }
 
 func idleOfPairs(d *pairs.DataConfig) []idle {

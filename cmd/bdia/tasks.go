@@ -27,6 +27,10 @@ type view interface {
 	needData() error
 	// paths are the settings that a run keeps as absolute paths.
 	paths() []*string
+	// idle lists the flags that do nothing with the settings.
+	idle() []idle
+	// kind names the runs with losses that compare with the ones of the run in dir.
+	kind(dir string) string
 	// model and batch describe the model, and the data of a step.
 	model() string
 	batch() string

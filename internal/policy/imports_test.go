@@ -24,6 +24,7 @@ var rules = []rule{
 	{"internal/cpufeat", "", "golang.org/x/sys"},
 	{"internal/mmap", "", "golang.org/x/sys"},
 	{"internal/half", "", ""},
+	{"internal/spell", "", ""},
 	{"internal/atomicfile", "", ""},
 	{"internal/textfile", "", "golang.org/x/text"},
 	{"internal/jsonfile", "", ""},
@@ -60,7 +61,7 @@ var rules = []rule{
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/rng metric model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/half internal/jsonfile internal/textfile model nn tensor tokenizer", ""},
-	{"hub", ". backend checkpoint convert internal/atomicfile internal/bytesize internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
+	{"hub", ". backend checkpoint convert internal/atomicfile internal/bytesize internal/spell internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"generate", ". backend data/pairs hub internal/cpufeat internal/rng kernel model tokenizer", ""},
 	{"train", ". backend checkpoint convert data data/tally format/safetensors hub internal/textfile metric model optim tensor", "github.com/goccy/go-yaml"},
 	{"train/pairs", ". backend convert data data/pairs data/tally eval generate hub internal/rng metric model optim tokenizer train verify", ""},

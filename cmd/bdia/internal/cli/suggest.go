@@ -1,6 +1,10 @@
 package cli
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/bdia-go/bdia/internal/spell"
+)
 
 // Nearest returns the name of list that a user probably meant by word, or nothing. "bacth" means "batch", and "optim"
 // means "optimizer" where nothing else begins so.
@@ -9,7 +13,7 @@ func Nearest(word string, list []string) string {
 	best, least := "", 1+allowed(word)
 	var begun []string
 	for _, name := range list {
-		if d := distance(word, strings.ToLower(name)); d < least {
+		if d := spell.Distance(word, strings.ToLower(name)); d < least {
 			best, least = name, d
 		}
 		if len(word) >= 3 && strings.HasPrefix(name, word) {
@@ -31,29 +35,6 @@ func allowed(word string) int {
 		return 1
 	}
 	return 2
-}
-
-// distance is the number of letters to insert, remove, replace or swap with the next one to turn a into b.
-func distance(a, b string) int {
-	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, last, row = last, row, before
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
 }
 
 // meant is "did you mean NAME? " for an error, or nothing.
