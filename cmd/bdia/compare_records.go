@@ -121,17 +121,20 @@ func (r *comparedRun) summarise() {
 	}
 }
 
-// describe completes r by the settings of its run, if there are some: a loop of one's own has none.
+// describe completes r by the settings of its run, if there are some that bdia knows: a loop of one's own has none.
 func (r *comparedRun) describe(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(r.dir, configName)); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	t, err := readRun(r.dir)
+	if errors.Is(err, train.ErrOwn) { // of a program, which knows what its settings mean
+		return nil
+	}
 	if err != nil {
 		return err
 	}
 	r.Task, r.settings = t.Name(), train.Settings(t)
-	r.kind = comparableKind(t, r.dir)
+	r.kind = viewOf(t).kind(r.dir)
 	if s, ok := t.(train.Synthetic); ok {
 		if all, trainable, err := train.Parameters(s); err == nil {
 			r.Parameters, r.Trainable = all, trainable

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -134,5 +135,25 @@ func TestCompareForms(t *testing.T) {
 	row := report.Groups[0].Rows[0]
 	if got := row.Numbers["best_val_loss"]; len(report.Groups) != 3 || len(row.Runs) != 2 || math.Abs(got.Mean-3.1) > 1e-9 || math.Abs(got.SD-math.Sqrt(0.02)) > 1e-9 {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestCompareOwn: the run of a program with its own loop or Learner has records, and they are compared.
+func TestCompareOwn(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i, settings := range []string{"", "task: own\n"} {
+		run := filepath.Join(dir, fmt.Sprint("run", i))
+		if err := os.Mkdir(run, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		write(t, run, "metrics.jsonl", `{"step":0,"val/loss":3}`+"\n"+`{"step":10,"val/loss":2.5}`+"\n")
+		if settings != "" {
+			write(t, run, "bdia.yaml", settings)
+		}
+	}
+	got := mustCall(t, "compare", filepath.Join(dir, "run0"), filepath.Join(dir, "run1"))
+	if strings.Count(got.out, "2.5000") != 4 || got.err != "" {
+		t.Errorf("%s%s", got.out, got.err)
 	}
 }
