@@ -91,19 +91,23 @@ func taskSwitchesOf(s *source) (lines []int) {
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
 		var asked []ast.Node
+		cases := func(body *ast.BlockStmt) {
+			for _, c := range body.List {
+				for _, e := range c.(*ast.CaseClause).List {
+					asked = append(asked, e)
+				}
+			}
+		}
 		switch n := n.(type) {
 		case *ast.TypeSwitchStmt:
 			asked = append(asked, n.Assign)
+			cases(n.Body)
 		case *ast.SwitchStmt:
 			if n.Tag != nil {
 				asked = append(asked, n.Tag)
 				break
 			}
-			for _, c := range n.Body.List {
-				for _, e := range c.(*ast.CaseClause).List {
-					asked = append(asked, e)
-				}
-			}
+			cases(n.Body)
 		default:
 			return true
 		}
@@ -125,6 +129,7 @@ func TestTaskSwitchesOf(t *testing.T) {
 		`switch r.Task { case "text": }`:                1,
 		`switch { case c.Task == TaskText: case ok: }`:  1,
 		`switch t := r.Task.(type) { case nil: _ = t }`: 1,
+		`switch t := t.(type) { case *text.Task: }`:     1,
 		`switch kind { case "task": }`:                  0,
 		`switch { case len(tasks) > 0: }`:               0,
 		`if r.Task == nil { }`:                          0,
