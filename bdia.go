@@ -97,6 +97,7 @@ type Stack struct {
 	Frozen int
 
 	draw   func(gammas []float32, first, K, B int, pass backend.Pass)
+	stop   stopper
 	pass   backend.Pass
 	states []tensor.Tensor // buffers of x_k, see Memory.slot
 	gammas tensor.Tensor   // (K,B)
@@ -156,7 +157,7 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 }
 
 // Forward runs the blocks on x_0 and returns x_K. It fails with a RangeError if a
-// state is beyond the range in which the grid is exact.
+// state is beyond the range in which the grid is exact, and when it is stopped (SetStop).
 func (s *Stack) Forward() (tensor.Tensor, error) {
 	K := len(s.blocks)
 	if s.opt.Grid != NoGrid {
@@ -170,6 +171,9 @@ func (s *Stack) Forward() (tensor.Tensor, error) {
 		s.observe(k + 1)
 		if !s.keepsTape(k) {
 			s.be.Release(s.tapes[k])
+		}
+		if err := s.stop.asked(); err != nil {
+			return s.x(k + 1), err
 		}
 	}
 	return s.x(K), s.checkRange()
@@ -203,12 +207,12 @@ func (s *Stack) Grad() tensor.Tensor { return s.g }
 
 // Reverse walks the stack back from dloss/dx_K, in Grad, and hands each block's
 // parameter gradients to sink. A Reversible stack holds only two states, the side
-// information and one block's intermediates at a time.
+// information and one block's intermediates at a time. It fails only when it is stopped (SetStop).
 //
 // With g_{k+1} = dloss/dx_{k+1}, and gamma_0 = 0:
 //
 //	g_k = ((1-gamma_k) g_{k+1} + J_kᵀ((1+gamma_k) g_{k+1})) + gamma_{k+1} g_{k+2}
-func (s *Stack) Reverse(sink Sink) {
+func (s *Stack) Reverse(sink Sink) error {
 	K := len(s.blocks)
 	pending := s.x(K) // gamma_{k+1} g_{k+2}; x_K itself is not needed any more
 	s.be.Zero(pending)
@@ -229,7 +233,11 @@ func (s *Stack) Reverse(sink Sink) {
 		s.g, s.h = s.h, s.g
 		sink.Close(block.Params())
 		s.be.Release(s.tapes[k])
+		if err := s.stop.asked(); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // x returns the buffer of state x_k.

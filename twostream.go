@@ -32,6 +32,7 @@ type TwoStream struct {
 	// it and again when Reverse has rebuilt it.
 	Observe func(j int, y tensor.Tensor)
 
+	stop   stopper
 	pass   backend.Pass
 	states []tensor.Tensor  // buffers of y_j, see state
 	h      tensor.Tensor    // B_j(y_{j+1}), then its gradient
@@ -90,8 +91,7 @@ func (s *TwoStream) state(j int) tensor.Tensor {
 }
 
 // Forward runs the branches on y_0 = y_1 and returns the mean of the streams at
-// the end. The error is always nil; it makes TwoStream usable in place of a
-// Stack.
+// the end. It fails only when it is stopped (SetStop).
 func (s *TwoStream) Forward() (tensor.Tensor, error) {
 	n := len(s.blocks)
 	s.be.Copy(s.state(1), s.state(0))
@@ -105,6 +105,9 @@ func (s *TwoStream) Forward() (tensor.Tensor, error) {
 		if !s.memory.keepsTape(j, n) {
 			s.be.Release(s.tapes[j])
 		}
+		if err := s.stop.asked(); err != nil {
+			return s.state(j + 2), err
+		}
 	}
 	out := s.g[1] // not in use before Reverse
 	mean(s.be, out, s.state(n), s.state(n+1))
@@ -116,10 +119,11 @@ func (s *TwoStream) Forward() (tensor.Tensor, error) {
 func (s *TwoStream) Grad() tensor.Tensor { return s.g[0] }
 
 // Reverse walks the branches back from the gradient in Grad, and hands each one's
-// parameter gradients to sink. With g_j = dloss/dy_j:
+// parameter gradients to sink. It fails only when it is stopped (SetStop). With
+// g_j = dloss/dy_j:
 //
 //	g_{j+1} += J_jᵀ g_{j+2}, g_j = g_{j+2}
-func (s *TwoStream) Reverse(sink Sink) {
+func (s *TwoStream) Reverse(sink Sink) error {
 	n := len(s.blocks)
 	s.be.Scale(s.g[0], 0.5)
 	s.be.Copy(s.g[1], s.g[0])
@@ -140,8 +144,12 @@ func (s *TwoStream) Reverse(sink Sink) {
 		s.be.Add(dx, dx, s.h)
 		sink.Close(block.Params())
 		s.be.Release(s.tapes[j])
+		if err := s.stop.asked(); err != nil {
+			return err
+		}
 	}
 	s.be.Add(s.g[0], s.g[0], s.g[1])
+	return nil
 }
 
 // Infer runs the branches on x (B,T,C) in place, without training.

@@ -139,6 +139,9 @@ func (m *GPT) Init(seed uint64) {
 	m.head.Norm.Init()
 }
 
+// SetStop sets a function that is asked between the blocks of MicroStep (see bdia.Stack.SetStop).
+func (m *GPT) SetStop(stop func() error) { m.Stack.SetStop(stop) }
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the tokens of the whole batch, of which b may be a part.
 // MicroStep returns the loss of every token in nats (Size*T), 0 for backend.Ignore, in memory that the model's next
@@ -161,7 +164,9 @@ func (m *GPT) MicroStep(b Batch, pass backend.Pass, scale float32, sink bdia.Sin
 	if err != nil {
 		return nil, err
 	}
-	m.Stack.Reverse(sink)
+	if err := m.Stack.Reverse(sink); err != nil {
+		return nil, err
+	}
 	if dx0 := m.Stack.Grad(); !m.embedding.Token.Frozen {
 		m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
 		m.embeddingBackward(dx0, ids)

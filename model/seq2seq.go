@@ -172,6 +172,12 @@ func (m *Seq2Seq) Init(seed uint64) {
 // CountLosses returns how many losses b has: its targets other than backend.Ignore.
 func (m *Seq2Seq) CountLosses(b PairBatch) int { return countLosses(b.Target) }
 
+// SetStop sets a function that is asked between the blocks of MicroStep, in both stacks (see bdia.Stack.SetStop).
+func (m *Seq2Seq) SetStop(stop func() error) {
+	m.Encoder.SetStop(stop)
+	m.Decoder.SetStop(stop)
+}
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the target tokens of the whole batch, of which b may be a
 // part. MicroStep returns the loss of every target in nats (B*T), label smoothing included, 0 for backend.Ignore, in
@@ -204,12 +210,16 @@ func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink 
 	if err != nil {
 		return nil, err
 	}
-	m.Decoder.Reverse(sink)
+	if err := m.Decoder.Reverse(sink); err != nil {
+		return nil, err
+	}
 	m.be.Copy(dy0, m.Decoder.Grad())
 	m.be.Release(top)
 
 	m.norm.Backward(m.Encoder.Grad(), m.Encoded.Grad, xK, stats)
-	m.Encoder.Reverse(sink)
+	if err := m.Encoder.Reverse(sink); err != nil {
+		return nil, err
+	}
 	dx0 := m.Encoder.Grad()
 	m.drop.Apply(dx0, pass, m.Encoder.FirstBlock, backend.SiteEmbedding)
 	m.drop.Apply(dy0, pass, m.Decoder.FirstBlock, backend.SiteEmbedding)

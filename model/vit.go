@@ -15,7 +15,8 @@ type Stack interface {
 	Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor
 	Forward() (tensor.Tensor, error)
 	Grad() tensor.Tensor
-	Reverse(sink bdia.Sink)
+	Reverse(sink bdia.Sink) error
+	SetStop(stop func() error)
 	MaxAbs() float64
 	Drift(report func(k int, rms, largest float64)) error
 }
@@ -141,6 +142,9 @@ func (m *ViT) Init(seed uint64) {
 // CountLosses returns how many losses b has: one for each image.
 func (m *ViT) CountLosses(b ImageBatch) int { return b.Size }
 
+// SetStop sets a function that is asked between the blocks of MicroStep (see bdia.Stack.SetStop).
+func (m *ViT) SetStop(stop func() error) { m.Stack.SetStop(stop) }
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the images of the whole batch, of which b may be a part.
 // MicroStep returns the loss of every image in nats (Size), in memory that the model's next pass overwrites (see
@@ -164,7 +168,9 @@ func (m *ViT) MicroStep(b ImageBatch, pass backend.Pass, scale float32, sink bdi
 	if err != nil {
 		return nil, err
 	}
-	m.Stack.Reverse(sink)
+	if err := m.Stack.Reverse(sink); err != nil {
+		return nil, err
+	}
 	dx0 := m.Stack.Grad()
 	m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
 	m.embedding.Backward(dx0, patches, ids)
