@@ -39,6 +39,33 @@ type State struct {
 	// BestAccuracy is the validation accuracy of the best evaluation, for tasks
 	// that measure it.
 	BestAccuracy float64 `json:"best_accuracy,omitempty"`
+
+	// Window is what the next record of the training loss is the mean of, so far.
+	Window Window `json:"window,omitzero"`
+	// Records says for each file of records how far it had come, by its slash-separated name in the run directory.
+	// Resuming cuts the file to that and goes on. Without it, as in an old run, the steps in the records decide.
+	Records map[string]RecordMark `json:"records,omitempty"`
+
+	// Planned is the step of the latest checkpoint that the settings asked for, and not a signal or a clock: a run that
+	// rewinds goes back to it, so that an interrupted run goes back as far as any other.
+	Planned int `json:"planned,omitempty"`
+	// Skipped counts steps left out since they diverged, SkippedInRow the latest of them, and Rewinds how often the run
+	// went back to a checkpoint. Each rewind halves the learning rate.
+	Skipped      int `json:"skipped,omitempty"`
+	SkippedInRow int `json:"skipped_in_row,omitempty"`
+	Rewinds      int `json:"rewinds,omitempty"`
+}
+
+// Window is the sum of the training losses of so many steps.
+type Window struct {
+	Steps  int     `json:"steps"`
+	Losses float64 `json:"losses"`
+}
+
+// RecordMark is the size of a file of records in bytes, and the SHA-256 of these bytes in hexadecimal digits.
+type RecordMark struct {
+	Size   int64  `json:"size"`
+	SHA256 string `json:"sha256"`
 }
 
 // stateJSON is State with a BestLoss that may be null, since JSON has no infinity.
@@ -50,7 +77,8 @@ type stateJSON struct {
 // Validate returns an error for the first impossible field.
 func (s State) Validate() error {
 	switch {
-	case s.Step < 0, s.Tokens < 0, s.BestStep < 0, s.BadEvals < 0:
+	case s.Step < 0, s.Tokens < 0, s.BestStep < 0, s.BadEvals < 0, s.Window.Steps < 0, s.Planned < 0,
+		s.Skipped < 0, s.SkippedInRow < 0, s.Rewinds < 0:
 		return fmt.Errorf("checkpoint: state: negative counter in %+v", s)
 	case s.BestStep > s.Step:
 		return fmt.Errorf("checkpoint: state: best_step %d is after step %d", s.BestStep, s.Step)
@@ -60,6 +88,15 @@ func (s State) Validate() error {
 		return fmt.Errorf("checkpoint: state: best_accuracy is %v", s.BestAccuracy)
 	case s.Elapsed < 0, math.IsNaN(s.Elapsed), math.IsInf(s.Elapsed, 0):
 		return fmt.Errorf("checkpoint: state: elapsed is %v", s.Elapsed)
+	case math.IsNaN(s.Window.Losses), math.IsInf(s.Window.Losses, 0):
+		return fmt.Errorf("checkpoint: state: the losses of the window are %v", s.Window.Losses)
+	case s.Planned > s.Step:
+		return fmt.Errorf("checkpoint: state: planned checkpoint %d is after step %d", s.Planned, s.Step)
+	}
+	for name, m := range s.Records {
+		if m.Size < 0 {
+			return fmt.Errorf("checkpoint: state: records %.80q of %d bytes", name, m.Size)
+		}
 	}
 	return nil
 }

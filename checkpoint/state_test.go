@@ -19,6 +19,8 @@ func TestStateRoundTrip(t *testing.T) {
 		{BestLoss: math.Inf(1)},
 		{Step: 12, Tokens: 1<<62 + 1, BestLoss: 0.1 + 0.2, BestStep: 8, BadEvals: 2, Elapsed: 1.0 / 3,
 			Seed: math.MaxUint64, EvalDue: true},
+		{Step: 7, BestLoss: 1, Window: Window{Steps: 2, Losses: 0.1 + 0.7}, Planned: 6, Skipped: 4, SkippedInRow: 1, Rewinds: 3,
+			Records: map[string]RecordMark{"metrics.jsonl": {Size: 123, SHA256: "ab"}}},
 	} {
 		var b bytes.Buffer
 		if err := WriteState(&b, want); err != nil {
@@ -72,8 +74,11 @@ func TestStateRefuses(t *testing.T) {
 		`{"version":1,"step":-1}`:              "negative",
 		`{"version":1,"step":1,"best_step":2}`: "after step 1",
 		`{"version":1,"elapsed":-1}`:           "elapsed",
-		`{"version":1,"best_loss":1e999}`:      "1e999",
-		strings.Repeat(" ", maxState+1):        "is larger than 1 MiB",
+		`{"version":1,"planned":1}`:            "after step 0",
+		`{"version":1,"rewinds":-1}`:           "negative",
+		`{"version":1,"records":{"a":{"size":-1}}}`: `"a"`,
+		`{"version":1,"best_loss":1e999}`:           "1e999",
+		strings.Repeat(" ", maxState+1):             "is larger than 1 MiB",
 	} {
 		path := filepath.Join(t.TempDir(), "state.json")
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
