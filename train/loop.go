@@ -183,6 +183,7 @@ func (l *loop) run(ctx context.Context) error {
 		return err
 	}
 	l.window.since = time.Now()
+	l.sum.Stopped = l.StoppedEarly()
 	for step := st.Step + 1; step <= l.Common().Schedule.Steps && !l.sum.Stopped && !l.sum.Interrupted; step++ {
 		if ctx.Err() != nil {
 			l.sum.Interrupted = true
@@ -223,7 +224,7 @@ func (l *loop) after(ctx context.Context, step int) error {
 			return fmt.Errorf("%w%s", err, l.intact())
 		}
 		st.EvalDue = false
-		l.sum.Stopped = c.Patience > 0 && st.BadEvals >= c.Patience && !last
+		l.sum.Stopped = l.StoppedEarly()
 	}
 	if every(step, c.SampleEvery) {
 		if err := l.sample(step); err != nil {

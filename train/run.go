@@ -102,8 +102,18 @@ func Open(dir string) (*Run, error) {
 // Common returns the settings that every run has.
 func (r *Run) Common() *Common { return r.Task.Common() }
 
-// Done reports whether all steps are done, and the evaluation of the last one.
-func (r *Run) Done() bool { return r.State.Step >= r.Common().Schedule.Steps && !r.State.EvalDue }
+// Done reports whether nothing is left to do: all steps are done, or validation no longer improved, and the last
+// evaluation is done.
+func (r *Run) Done() bool {
+	return !r.State.EvalDue && (r.State.Step >= r.Common().Schedule.Steps || r.StoppedEarly())
+}
+
+// StoppedEarly reports whether the run ended before its last step, since the latest evaluations brought nothing better:
+// as many as the settings have patience for. A longer patience, or none (0), lets it go on.
+func (r *Run) StoppedEarly() bool {
+	c := r.Common()
+	return c.Loop.Patience > 0 && r.State.BadEvals >= c.Loop.Patience && r.State.Step < c.Schedule.Steps
+}
 
 // Close lets go of the data.
 func (r *Run) Close() error { return r.Task.Close() }

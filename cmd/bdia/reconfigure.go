@@ -32,6 +32,12 @@ func reconfigure(ctx context.Context, r *train.Run, o overrides) error {
 	if n := r.State.Step; n >= t.Common().Schedule.Steps && !r.State.EvalDue {
 		return cli.Usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", r.Dir, n))
 	}
+	if early := *r; !r.State.EvalDue {
+		if early.Task = t; early.StoppedEarly() {
+			return cli.Usage(fmt.Errorf("%s stopped early at step %d: no better validation in %d evaluations; to go on, ask for more with --patience, or --patience 0 for all steps",
+				r.Dir, r.State.Step, r.State.BadEvals))
+		}
+	}
 	if v, ok := viewOf(r.Task).(imageView); ok {
 		if err := v.move(ctx, t); err != nil {
 			return err

@@ -226,3 +226,25 @@ func TestReconfigureFails(t *testing.T) {
 		t.Errorf("%d steps in memory, and %d were saved", is, was.Schedule.Steps)
 	}
 }
+
+// TestStoppedStays: a run that stopped early is done. It trains on only with more patience, as one that had it before.
+func TestStoppedStays(t *testing.T) {
+	t.Parallel()
+	cfg := tinyConfig()
+	cfg.Data.Path = traintest.TextFile(t, traintest.Text(3000))
+	cfg.Schedule.LR, cfg.Loop.Patience, cfg.Loop.EvalEvery = 1e-12, 2, 2
+	r := create(t, cfg)
+	first := traintest.Trained(t, r, traintest.Listener{})
+	r = traintest.Open(t, r.Dir)
+	if again := traintest.Trained(t, r, traintest.Listener{}); !again.Stopped || again.Steps != first.Steps || !r.Done() {
+		t.Errorf("stopped at step %d; trained again %+v, done %v", first.Steps, again, r.Done())
+	}
+	cfg = *settings(r)
+	cfg.Loop.Patience = 0
+	if err := r.Reconfigure(New(cfg)); err != nil {
+		t.Fatal(err)
+	}
+	if on := traintest.Trained(t, r, traintest.Listener{}); on.Stopped || on.Steps != cfg.Schedule.Steps || !r.Done() {
+		t.Errorf("without patience %+v, done %v", on, r.Done())
+	}
+}
