@@ -53,9 +53,9 @@ type Epochal interface {
 
 // Reconfigure gives the run the settings of t, a task of the same kind, and saves them. What weights, data and the
 // optimiser's state depend on has to stay (ChangeError, EpochsError). It fails with checkpoint.ErrLocked while the run
-// is being trained.
+// is being trained, and with ErrNoState if the run has weights and no state.
 func (r *Run) Reconfigure(t Task) error {
-	if err := Unchanged(r.Task, t); err != nil {
+	if err := cmp.Or(lost(r.Dir), Unchanged(r.Task, t)); err != nil {
 		return err
 	}
 	if err := cmp.Or(Settled(t), t.Validate()); err != nil {

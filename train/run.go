@@ -71,7 +71,8 @@ func firstState(c Common) checkpoint.State {
 	return checkpoint.State{BestLoss: math.Inf(1), Seed: c.Loop.Seed}
 }
 
-// readState reads the state of the run in dir, which may have been stopped before its first checkpoint.
+// readState reads the state of the run in dir, which may have been stopped before its first checkpoint. A run that has
+// lost its state looks the same, and can be measured; only lost tells it apart.
 func readState(dir string, c Common) (checkpoint.State, error) {
 	st, err := checkpoint.ReadState(filepath.Join(dir, checkpoint.StateFile))
 	if errors.Is(err, os.ErrNotExist) {

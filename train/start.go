@@ -45,8 +45,11 @@ func Start(dir string, build func(be backend.Backend) (Learner, error), o Option
 	if err := checkpoint.Settle(dir); err != nil {
 		return nil, err
 	}
-	var err error
-	if r.State, err = readState(dir, o.Common); err != nil {
+	err := lost(dir)
+	if err == nil {
+		r.State, err = readState(dir, o.Common)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if err := r.compare(); err != nil {

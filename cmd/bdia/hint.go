@@ -51,6 +51,9 @@ var hints = []func(error) string{
 		return "name it with --out"
 	}),
 	as(updateHint),
+	as(func(e *train.LostStateError) string {
+		return fmt.Sprintf("bdia finetune, bdia train images and bdia train translation start a new run with --from %s", e.Dir)
+	}),
 	as(func(e *train.StateError) string { return "the settings of a run are in its bdia.yaml" }),
 	as(func(e *train.EpochsError) string {
 		if n := e.Want(); n > 0 {
