@@ -76,6 +76,20 @@ func (c *Config) chooseTokenizer(bytes int64) {
 	c.Data.closeTokenizer(kind, vocab)
 }
 
+// Bounds of a vocabulary of open size.
+const (
+	leastVocab = 257 // bytes, and the end-of-text token
+	timesUsed  = 50  // that a token of a BPE is used on average, at least; it is 150 and more in ordinary text
+)
+
+// repeats reports a text that the BPE of open size has joined to so few tokens that they are seen too seldom: a line
+// that comes thousands of times, for example.
+func (d DataConfig) repeats(tokens int64, tok tokenizer.Tokenizer) bool {
+	n := tok.VocabSize()
+	open := d.BPEVocab == 0 && (d.Tokenizer == AutoTokenizer || d.Tokenizer == tokenizer.KindBPE)
+	return open && tok.Kind() == tokenizer.KindBPE && n > leastVocab && tokens < timesUsed*int64(n)
+}
+
 // sizes are the models of texts: the last one that a text has enough tokens for. Wider ones would learn less within
 // smallWork.
 var sizes = []struct {

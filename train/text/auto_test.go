@@ -1,8 +1,11 @@
 package text
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/internal/traintest"
+	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -76,5 +79,39 @@ func TestChosen(t *testing.T) {
 	c.choose(100_000)
 	if c.Loop.Batch%3 != 0 {
 		t.Errorf("a batch of %d in micro-batches of 3", c.Loop.Batch)
+	}
+}
+
+// TestRepetitive: a text above the bounds of a BPE that repeats itself is read in small tokens, and long enough.
+func TestRepetitive(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, text, tokenizer string
+		kind                  string
+		vocab                 int
+	}{
+		{"one letter", strings.Repeat("a", 210_000), AutoTokenizer, tokenizer.KindChar, 1},
+		{"a long word a line", strings.Repeat(strings.Repeat("chorus", 60)+"\n", 600), AutoTokenizer, tokenizer.KindChar, 7},
+		{"and a BPE was asked for", strings.Repeat("a", 210_000), tokenizer.KindBPE, tokenizer.KindBPE, 257},
+		{"a sentence a line", strings.Repeat("The same sentence, every time.\n", 7_000), AutoTokenizer, tokenizer.KindBPE, 0},
+	} {
+		of := Default()
+		of.Data.Path, of.Data.Tokenizer = traintest.TextFile(t, c.text), c.tokenizer
+		task := New(of)
+		if err := task.Prepare(t.Context(), t.TempDir(), func(string, int64, int64) {}); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		tok := task.Tokenizer
+		if d := task.Settings.Data; tok.Kind() != c.kind || d.Tokenizer != c.kind || c.vocab > 0 && tok.VocabSize() != c.vocab {
+			t.Errorf("%s: a %s of %d, settings %+v", c.name, tok.Kind(), tok.VocabSize(), d)
+		}
+		p, err := task.Picture(1)
+		if said := strings.Contains(strings.Join(p.Notes, " "), "repeats itself"); err != nil || said != (c.vocab > 0) {
+			t.Errorf("%s: %v, %q", c.name, err, p.Notes)
+		}
+		if err := task.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -16,6 +16,7 @@ type texts struct {
 	held      data.Held
 	once      int // characters that are there once
 	unknown   []data.Character
+	joined    int64 // tokens that a BPE would have made of src, which repeats itself; 0: it does not
 }
 
 // documents are the places of documents in a stream of tokens.

@@ -133,14 +133,18 @@ func (t *texts) notes(c DataConfig) []string {
 // vocabulary says which tokens the text is made of.
 func (t *Task) vocabulary() []string {
 	n := t.Tokenizer.VocabSize()
+	var notes []string
+	if t.texts.joined > 0 {
+		notes = []string{fmt.Sprintf("The text repeats itself: a byte-level BPE would make only %d tokens of it, so it is read in smaller ones.", t.texts.joined)}
+	}
 	if t.Tokenizer.Kind() != tokenizer.KindChar {
-		return []string{fmt.Sprintf("The tokenizer has %d tokens.", n)}
+		return append(notes, fmt.Sprintf("The tokenizer has %d tokens.", n))
 	}
 	once := ""
 	if t.texts.once > 0 {
 		once = fmt.Sprintf(" In the text only once: %d.", t.texts.once)
 	}
-	return []string{fmt.Sprintf("Each character is a token; there are %d different ones.%s", n, once)}
+	return append(notes, fmt.Sprintf("Each character is a token; there are %d different ones.%s", n, once))
 }
 
 // readable are the tokens of a sample at least: of shorter ones a reader sees too little.

@@ -60,23 +60,15 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := train.Identify(&c.Tune.From, &c.Tune.Base, progress); err != nil {
 		return err
 	}
-	texts, tok, err := c.prepare(ctx, progress)
+	asked := c.Data
+	texts, tok, err := c.encode(ctx, dir, progress)
+	if joined := texts.documents.total; err == nil && asked.repeats(joined, tok) {
+		c.Data.Tokenizer, c.Data.BPEVocab = asked.Tokenizer, asked.BPEVocab
+		c.Data.closeTokenizer(tokenizer.KindChar, leastVocab)
+		texts, tok, err = c.encode(ctx, dir, progress)
+		texts.joined = joined
+	}
 	if err != nil {
-		return err
-	}
-	if c.Tune.From == "" {
-		c.Model.Vocab = tok.VocabSize()
-	} else {
-		c.grow(tok, len(texts.unknown))
-	}
-	if reached, err := tokenizer.Limit(tok, c.Model.Vocab); err == nil { // else Belongs says it
-		tok = reached
-	}
-	if err := cmp.Or(c.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {
-		return err
-	}
-	e := &encoder{ctx, filepath.Join(dir, dataDir), c.Data.reader(tok), progress}
-	if err := texts.encode(e, c.Data, c.window); err != nil {
 		return err
 	}
 	t.Tokenizer, t.texts = tok, texts
@@ -89,6 +81,27 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 		t.Close()
 	}
 	return err
+}
+
+// encode makes the tokenizer of the text and writes its tokens in dir.
+func (c *Config) encode(ctx context.Context, dir string, progress train.Progress) (texts, tokenizer.Tokenizer, error) {
+	t, tok, err := c.prepare(ctx, progress)
+	if err != nil {
+		return t, nil, err
+	}
+	if c.Tune.From == "" {
+		c.Model.Vocab = tok.VocabSize()
+	} else {
+		c.grow(tok, len(t.unknown))
+	}
+	if reached, err := tokenizer.Limit(tok, c.Model.Vocab); err == nil { // else Belongs says it
+		tok = reached
+	}
+	if err := cmp.Or(c.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {
+		return t, nil, err
+	}
+	e := &encoder{ctx, filepath.Join(dir, dataDir), c.Data.reader(tok), progress}
+	return t, tok, t.encode(e, c.Data, c.window)
 }
 
 // Reopen opens the tokenizer and the tokens of the run in dir.
