@@ -117,7 +117,7 @@ func openDocuments(o *opener, f *File, skipBad bool) (*documents, error) {
 func (d *documents) form(text *bufio.Reader, head []byte) (err error) {
 	f := d.file
 	if f.form == jsonLines {
-		d.rows = &lineRows{texts: texts{key: f.key}, path: f.Path, r: text}
+		d.rows = &lineRows{texts: texts{key: f.key}, lines: lines{path: f.Path, r: text}}
 		return nil
 	}
 	d.clean = newCleaner(f.Path, text)

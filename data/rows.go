@@ -3,7 +3,6 @@ package data
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"maps"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -97,8 +95,6 @@ const (
 	notJSON  = "not JSON"
 	noText   = "without a text"
 	halfChar = "with half a UTF-16 pair, which is read as U+FFFD"
-	// moreFields is a reason to look at a row that is used: its text may be cut at a comma.
-	moreFields = "with more fields than the header"
 )
 
 // read sets the text of r to the one in a JSON value.
@@ -169,23 +165,46 @@ func keyOf(names []string, asked string) (string, bool) {
 	return "", false
 }
 
+// lines reads a text line by line.
+type lines struct {
+	path string
+	r    *bufio.Reader
+	line int64 // lines that were read
+	long []byte
+}
+
+// following returns the next line with its end, until the next call, or io.EOF.
+func (l *lines) following() ([]byte, error) {
+	line, err := l.r.ReadSlice('\n')
+	if err == bufio.ErrBufferFull {
+		for l.long = l.long[:0]; err == bufio.ErrBufferFull; line, err = l.r.ReadSlice('\n') {
+			if l.long = append(l.long, line...); len(l.long) > MaxDocument {
+				return nil, tooLong(l.path, l.line+1)
+			}
+		}
+		l.long = append(l.long, line...)
+		line = l.long
+	}
+	if err != nil && (err != io.EOF || len(line) == 0) {
+		return nil, err
+	}
+	l.line++
+	return line, nil
+}
+
 // lineRows are JSON values, one a line.
 type lineRows struct {
 	texts
-	path string
-	r    *bufio.Reader
-	line int64
-	at   int64 // bytes before the next line
-	long []byte
+	lines
+	at int64 // bytes before the next line
 }
 
 func (l *lineRows) next() (row, error) {
 	for {
-		line, err := l.read()
-		if err != nil && (err != io.EOF || len(line) == 0) {
+		line, err := l.following()
+		if err != nil {
 			return row{}, err
 		}
-		l.line++
 		start := l.at
 		l.at += int64(len(line))
 		if len(bytes.TrimSpace(line)) == 0 {
@@ -198,21 +217,6 @@ func (l *lineRows) next() (row, error) {
 		l.texts.read(line, &r)
 		return r, nil
 	}
-}
-
-// read returns the next line with its end.
-func (l *lineRows) read() ([]byte, error) {
-	line, err := l.r.ReadSlice('\n')
-	if err != bufio.ErrBufferFull {
-		return line, err
-	}
-	for l.long = l.long[:0]; err == bufio.ErrBufferFull; line, err = l.r.ReadSlice('\n') {
-		if l.long = append(l.long, line...); len(l.long) > MaxDocument {
-			return nil, tooLong(l.path, l.line+1)
-		}
-	}
-	l.long = append(l.long, line...)
-	return l.long, err
 }
 
 func tooLong(path string, line int64) error {
@@ -356,91 +360,6 @@ func whole(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
-}
-
-// tableRows are a column of a table.
-type tableRows struct {
-	path   string
-	bound  *bounded
-	csv    *csv.Reader
-	header []string
-	column int
-	name   string
-}
-
-// newTableRows reads the header of a table that begins with head, and finds the column.
-func newTableRows(path, key string, head []byte, r io.Reader) (*tableRows, error) {
-	bound := &bounded{r: r, left: MaxDocument}
-	t := &tableRows{path: path, bound: bound, csv: csv.NewReader(bound)}
-	t.csv.Comma, t.csv.LazyQuotes, t.csv.FieldsPerRecord = commaOf(path, key, head), true, -1
-	var err error
-	if t.header, err = t.csv.Read(); err != nil && err != io.EOF {
-		return nil, t.wrong(err)
-	}
-	name, ok := keyOf(t.header, key)
-	t.name, t.column = name, slices.Index(t.header, name)
-	if n, err := strconv.Atoi(key); !ok && err == nil && n >= 1 && n <= len(t.header) {
-		t.name, t.column, ok = t.header[n-1], n-1, true
-	}
-	if !ok {
-		t.column = -1
-	}
-	return t, nil
-}
-
-// commaOf returns what stands between fields, by the name of the file and by its first line.
-func commaOf(path, key string, head []byte) rune {
-	name := strings.TrimSuffix(strings.ToLower(path), ".gz")
-	if strings.HasSuffix(name, ".tsv") || strings.HasSuffix(name, ".tab") {
-		return '\t'
-	}
-	line, _, _ := strings.Cut(string(head), "\n")
-	best, most := ',', 0
-	for _, c := range ",;\t|" {
-		names := strings.Split(strings.ReplaceAll(strings.TrimSpace(line), `"`, ""), string(c))
-		n := len(names)
-		if _, ok := keyOf(names, key); ok {
-			n += 1000
-		}
-		if n > most {
-			best, most = c, n
-		}
-	}
-	return best
-}
-
-func (t *tableRows) keys() []string { return t.header }
-
-func (t *tableRows) next() (row, error) {
-	t.bound.left = MaxDocument
-	fields, err := t.csv.Read()
-	if err != nil {
-		return row{}, t.wrong(err)
-	}
-	line, _ := t.csv.FieldPos(0)
-	r := row{line: int64(line)}
-	switch {
-	case t.column < 0:
-		r.bad = noText
-	case t.column >= len(fields):
-		r.bad, r.detail = noText, fmt.Sprintf("it has %d of the %d columns", len(fields), len(t.header))
-	case fields[t.column] == "":
-		r.bad = noText
-	default:
-		if r.text = fields[t.column]; len(fields) > len(t.header) {
-			r.detail = moreFields
-		}
-	}
-	return r, nil
-}
-
-// wrong adds the file's name to an error of its table.
-func (t *tableRows) wrong(err error) error {
-	var bad *EncodingError
-	if err == io.EOF || errors.As(err, &bad) {
-		return err
-	}
-	return fmt.Errorf("data: %s: %w", t.path, err)
 }
 
 // bounded is a reader that fails after a number of bytes.

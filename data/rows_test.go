@@ -2,6 +2,7 @@ package data
 
 import (
 	"compress/gzip"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -25,19 +26,43 @@ func TestKeysAlike(t *testing.T) {
 	}
 }
 
-// TestMoreFields: rows whose text may have been cut at a delimiter are counted.
-func TestMoreFields(t *testing.T) {
+// TestTables: rows of tables that may not be what they seem are left out and counted, as rows of pairs are, and the
+// others are read.
+func TestTables(t *testing.T) {
 	t.Parallel()
-	root := tree(t, map[string]string{"a.csv": "id,text\n1,whole\n2,Hello, world\n3,\"a, b\"\n4,one, two, three\n"})
-	s, err := Open(root, SourceOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if s.Documents() != 4 || len(s.LeftOut) != 1 {
-		t.Fatalf("%d documents, left out %+v", s.Documents(), s.LeftOut)
-	}
-	if l := s.LeftOut[0]; l.What != "rows" || l.Reason != moreFields || l.Count != 2 || !l.Kept || !strings.Contains(l.First, "line 3") {
-		t.Errorf("%+v", l)
+	for _, c := range []struct{ name, text, want, left string }{
+		{"more fields", "id,text\n1,whole\n2,Hello, world\n3,\"a, b\"\n4,one, two, three\n5,trailing,,\n", "whole|a, b|trailing", "2 with more fields than the header, line 3"},
+		{"one column", "text\nHello, world\n\"quoted, too\"\nplain\n", "Hello, world|quoted, too|plain", ""},
+		{"open mark", "id,text\n1,\"never closed\n2,two\n3,\"three\"\n4,four\n", "two|three|four", "1 with a quotation mark that has no end, line 2"},
+		{"mark within", "id,text\n1,a 5\" pipe\n2,\"he said \"\"no\"\"\"\n", "a 5\" pipe|he said \"no\"", ""},
+		{"over lines", "id,text\n1,\"two\n\nlines\"\n2,one\n", "two\n\nlines|one", ""},
+		{"joined", "id,text\n1,a\nid,text\n2,b\n", "a|b", "1 equal to the header, line 3"},
+		{"of Excel", "sep=;\nid;text\n1;a, b\n", "a, b", ""},
+		{"of Windows", "id,text\r\n1,\"a\r\nb\"\r\n", "a\nb", ""},
+	} {
+		root := tree(t, map[string]string{"a.csv": c.text})
+		s, err := Open(root, SourceOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		for range 2 { // the text is read again with the same result
+			text, err := io.ReadAll(s.Reader())
+			if want := strings.ReplaceAll(c.want, "|", "\n") + "\n"; err != nil || string(text) != want {
+				t.Errorf("%s: %q, %v", c.name, text, err)
+			}
+		}
+		left := ""
+		for _, l := range s.LeftOut {
+			if !l.Kept {
+				_, place, _ := strings.Cut(l.First, "a.csv, ")
+				place, _, _ = strings.Cut(place, ":")
+				left += fmt.Sprintf("%d %s, %s", l.Count, l.Reason, place)
+			}
+		}
+		if left != c.left {
+			t.Errorf("%s: left out %q, want %q", c.name, left, c.left)
+		}
 	}
 }
 

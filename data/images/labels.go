@@ -2,13 +2,14 @@ package images
 
 import (
 	"bytes"
-	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/delimited"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 const maxTableBytes = 1 << 26 // of a table of labels
@@ -115,13 +116,22 @@ func (l *layout) readTable(f *file, names map[string]int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	b = bytes.TrimPrefix(b, []byte("\ufeff"))
-	line, _, _ := bytes.Cut(b, []byte("\n"))
-	r := csv.NewReader(bytes.NewReader(b))
-	r.FieldsPerRecord, r.LazyQuotes, r.ReuseRecord = -1, true, true
+	text := textfile.New(bytes.NewReader(b), textfile.Options{})
+	r := delimited.NewReader(func() (string, error) {
+		line, err := text.Line()
+		return string(textfile.Trim(line)), err
+	}, textfile.MaxLine)
+	commas := []byte(",;\t|")
+	if r.Declared() {
+		commas = []byte{r.Comma}
+	}
+	head, _ := r.Peek(1, 1) // an error comes again, if it is a table
 	image, label := -1, -1
-	for _, r.Comma = range ",;\t" {
-		if image, label = columns(strings.Split(string(line), string(r.Comma))); image >= 0 && label >= 0 {
+	for _, r.Comma = range commas {
+		if names := delimited.Rows(head, r.Comma); len(names) > 0 {
+			image, label = columns(names[0])
+		}
+		if image >= 0 && label >= 0 {
 			break
 		}
 	}
@@ -131,19 +141,17 @@ func (l *layout) readTable(f *file, names map[string]int) ([]string, error) {
 	classes := make([]string, len(l.images))
 	found := false
 	for row := 1; ; row++ {
-		fields, err := r.Read()
-		if errors.Is(err, io.EOF) {
+		record, err := r.Read()
+		if err == io.EOF {
 			break
 		}
-		at, _ := 0, 0
-		if err == nil && len(fields) > 0 {
-			at, _ = r.FieldPos(0)
-		}
-		place := fmt.Sprintf("%s, line %d", f.where(), at)
+		fields, place := record.Fields, fmt.Sprintf("%s, line %d", f.where(), record.Line)
 		switch {
 		case err != nil:
 			return nil, fmt.Errorf("images: %s: %w: %v", f.where(), ErrCorrupt, err)
 		case row == 1:
+		case record.Open:
+			l.leave("rows", "with a quotation mark that has no end", place)
 		case len(fields) <= max(image, label) || strings.TrimSpace(fields[label]) == "":
 			l.leave("rows", "without a label", place)
 		default:

@@ -272,6 +272,15 @@ func TestMNIST(t *testing.T) {
 	}
 }
 
+// utf16le is ASCII text in UTF-16, as programs of Windows write it.
+func utf16le(text string) string {
+	b := []byte{0xff, 0xfe}
+	for _, c := range []byte(text) {
+		b = append(b, c, 0)
+	}
+	return string(b)
+}
+
 // TestLabelsInTables: flat folders get their classes from a table beside them.
 func TestLabelsInTables(t *testing.T) {
 	t.Parallel()
@@ -282,6 +291,9 @@ func TestLabelsInTables(t *testing.T) {
 		"kaggle":    {"train/a.png train/b.png train/c.png test/z.png", "labels.csv", "id,breed\na,cat\nb,dog\nc,dog\n", "1 images without a label in labels.csv (z.png)"},
 		"file name": {"x/a.png x/b.png x/c.png", "x/metadata.csv", "\ufefffile_name,label\r\na.png,cat\r\nb.png,dog\r\nc.png,dog\r\nd.png,dog\r\n", `1 rows naming a missing image`},
 		"semicolon": {"a.png b.png c.png", "data.csv", "Label;Image Path\ncat;photos\\a.png\ndog;./b.png\ndog;b/c.png\n", "The labels are those in data.csv"},
+		"open mark": {"a.png b.png c.png d.png", "labels.csv", "filename,label,note\nd.png,dog,\"5 inches\na.png,cat,\nb.png,dog,\nc.png,dog,5\" wide\n", "1 rows with a quotation mark that has no end"},
+		"of Excel":  {"a.png b.png c.png", "labels.csv", "sep=|\nfilename|label\na.png|cat\nb.png|dog\n\"c.png\"|dog\n", "The labels are those in labels.csv"},
+		"UTF-16":    {"a.png b.png c.png", "labels.csv", utf16le("filename\tlabel\r\na.png\tcat\r\nb.png\tdog\r\nc.png\tdog\r\n"), "The labels are those in labels.csv"},
 		"tabs":      {"images/a.png images/b.png images/c.png", "train.tsv", "image\tcategory\na.png\tcat\nb.png\tdog\nc.png\tdog\nc.png\tcat\na.png\t\n", "1 rows with another label"},
 	} {
 		files := gives(t, c.files)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/delimited"
 )
 
 // Header says whether the first line of a table names its columns.
@@ -98,12 +100,12 @@ func joined(source, more string) string {
 
 // findColumns says where the sides are in the rows of a table, of which it gets the first ones, and whether the first
 // is a header.
-func findColumns(f Files, format Format, sample []record) (c columns, header bool, err error) {
-	sample = slices.DeleteFunc(slices.Clone(sample), func(r record) bool { return r.open })
+func findColumns(f Files, format Format, sample []delimited.Record) (c columns, header bool, err error) {
+	sample = slices.DeleteFunc(slices.Clone(sample), func(r delimited.Record) bool { return r.Open })
 	if len(sample) == 0 {
 		return columns{choice: choice{0, 1, -1}}, false, nil // there is nothing to read
 	}
-	first, rest := sample[0].fields, sample[1:]
+	first, rest := sample[0].Fields, sample[1:]
 	h := f.Header
 	if h == headerOld {
 		h = map[Format]Header{CSV: HeaderYes, TSV: HeaderNone}[format]
@@ -136,9 +138,9 @@ func isNameOf(header []string, asked string) bool {
 // finder looks for the columns of a table.
 type finder struct {
 	file  string
-	names []string // the header; nil: there is none
-	first []string // the first row, the header or not
-	rows  []record // some rows after the header
+	names []string           // the header; nil: there is none
+	first []string           // the first row, the header or not
+	rows  []delimited.Record // some rows after the header
 }
 
 func (t finder) find(asked [2]string) (c choice, notes []string, err error) {
@@ -260,10 +262,10 @@ func (t finder) counts(i int) bool {
 	}
 	start := 0
 	for k, r := range t.rows {
-		if i >= len(r.fields) {
+		if i >= len(r.Fields) {
 			return false
 		}
-		n, err := strconv.Atoi(strings.TrimSpace(r.fields[i]))
+		n, err := strconv.Atoi(strings.TrimSpace(r.Fields[i]))
 		if k == 0 {
 			start = n
 		}
@@ -301,7 +303,7 @@ func (t finder) notes(c choice, how string) []string {
 
 // isHeader reports whether a first row names columns: it has a known name, or is nothing but names while most rows
 // after it are not.
-func isHeader(first []string, rest []record) bool {
+func isHeader(first []string, rest []delimited.Record) bool {
 	all := len(first) > 1
 	for _, cell := range first {
 		if isKnown(cell) {
@@ -317,7 +319,7 @@ func isHeader(first []string, rest []record) bool {
 	}
 	texts := 0
 	for _, r := range rest {
-		if slices.ContainsFunc(r.fields, func(cell string) bool { return !isName(cell) }) {
+		if slices.ContainsFunc(r.Fields, func(cell string) bool { return !isName(cell) }) {
 			texts++
 		}
 	}

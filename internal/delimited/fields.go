@@ -1,4 +1,5 @@
-package pairs
+// Package delimited reads tables in text: rows of fields with a character between them, as in CSV and TSV.
+package delimited
 
 import "strings"
 
@@ -100,9 +101,9 @@ func closes(rest string, comma byte) bool {
 	return false
 }
 
-// quotedTabs reports TSV in which fields are in quotation marks as in CSV: one has doubled marks inside, and none
-// begins with a mark without ending with one.
-func quotedTabs(lines []string) bool {
+// QuotedTabs reports lines of TSV in which fields are in quotation marks as in CSV: one has doubled marks inside, and
+// none begins with a mark without ending with one.
+func QuotedTabs(lines []string) bool {
 	doubled := false
 	for _, line := range lines {
 		for field := range strings.SplitSeq(line, "\t") {
@@ -122,39 +123,8 @@ func quotedTabs(lines []string) bool {
 	return doubled
 }
 
-// delimiters are what may stand between fields, the likeliest first.
-var delimiters = []struct {
-	comma byte
-	name  string
-}{{',', "comma"}, {';', "semicolon"}, {'\t', "tab"}, {'|', "pipe"}}
-
-// delimiterOf returns the character that stands between the fields of these lines: the one that makes known names of
-// the first line, else the one that gives the most rows an equal number of fields.
-func delimiterOf(lines []string) byte {
-	best, most := delimiters[0].comma, 0.
-	for _, d := range delimiters {
-		rows := rowsOf(lines, d.comma)
-		if len(rows) == 0 || len(rows[0]) < 2 {
-			continue
-		}
-		if _, ok, _ := choose(rows[0], -1, -1); ok {
-			return d.comma
-		}
-		equal := 0
-		for _, row := range rows {
-			if len(row) == len(rows[0]) {
-				equal++
-			}
-		}
-		if share := float64(equal) / float64(len(rows)); share > most {
-			best, most = d.comma, share
-		}
-	}
-	return best
-}
-
-// rowsOf takes lines apart. A row that is not complete is left out.
-func rowsOf(lines []string, comma byte) (rows [][]string) {
+// Rows takes lines apart. A row that is not complete is left out.
+func Rows(lines []string, comma byte) (rows [][]string) {
 	f := fields{comma: comma}
 	state := complete
 	for _, line := range lines {
