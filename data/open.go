@@ -29,6 +29,38 @@ const (
 // read; what it leaves out, it counts: hidden files, links to folders, empty and binary files, and other formats than
 // text. A path without text is ErrNoText.
 func Open(path string, opts SourceOptions) (*Source, error) {
+	l, err := newLister(path, opts)
+	if err != nil {
+		return nil, err
+	}
+	err = l.list(path)
+	var encoding *EncodingError
+	switch {
+	case errors.As(err, &encoding):
+		return nil, encoding
+	case err != nil && err != fs.SkipAll:
+		return nil, err
+	case len(l.src.Files) == 0:
+		return nil, l.nothing(path)
+	}
+	return l.src, nil
+}
+
+// HasRows reports whether Open would find JSON or a table at path, with keys or columns: it looks at the beginnings of
+// files alone. Errors are the ones of looking.
+func HasRows(path string, opts SourceOptions) (bool, error) {
+	l, err := newLister(path, opts)
+	if err != nil {
+		return false, err
+	}
+	l.sniff = true
+	if err := l.list(path); err != nil && err != fs.SkipAll {
+		return false, err
+	}
+	return l.rows, nil
+}
+
+func newLister(path string, opts SourceOptions) (*lister, error) {
 	if err := opts.Validate(); err != nil {
 		return nil, err
 	}
@@ -36,31 +68,28 @@ func Open(path string, opts SourceOptions) (*Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data: open text: %w", err)
 	}
-	l := &lister{o: opts, src: &Source{skipBad: opts.SkipBad}, root: root, left: opts.MaxBytes, seen: map[string]bool{}}
+	return &lister{o: opts, src: &Source{skipBad: opts.SkipBad}, root: root, left: opts.MaxBytes, seen: map[string]bool{}}, nil
+}
+
+// list looks at the file, or at the files of the folder, that path names.
+func (l *lister) list(path string) error {
 	defer l.opener.close()
-	info, err := os.Stat(root)
-	if err != nil {
-		return nil, fmt.Errorf("data: open text: %w", err)
-	}
+	info, err := os.Stat(l.root)
 	switch {
+	case err != nil:
+		return fmt.Errorf("data: open text: %w", err)
 	case info.IsDir():
-		err = filepath.WalkDir(root, l.visit)
+		err = filepath.WalkDir(l.root, l.visit)
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("data: %w in %s: it is no ordinary file: give another path", ErrNoText, path)
+		return fmt.Errorf("data: %w in %s: it is no ordinary file: give another path", ErrNoText, path)
 	default:
 		l.single = true
-		err = l.take(File{Path: root, entry: -1})
+		err = l.take(File{Path: l.root, entry: -1})
 	}
-	var encoding *EncodingError
-	switch {
-	case errors.As(err, &encoding):
-		return nil, encoding
-	case err != nil && err != fs.SkipAll:
-		return nil, fmt.Errorf("data: list the text of %s: %w", path, err)
-	case len(l.src.Files) == 0:
-		return nil, l.nothing(path)
+	if err != nil && err != fs.SkipAll && !errors.As(err, new(*EncodingError)) {
+		err = fmt.Errorf("data: list the text of %s: %w", path, err)
 	}
-	return l.src, nil
+	return err
 }
 
 // lister looks at files.
@@ -74,6 +103,9 @@ type lister struct {
 	seen   map[string]bool // files by their real path, if links were met
 	opener opener
 	why    error // the first that was left out for its keys
+
+	sniff bool // stop at the first file with rows, and read none
+	rows  bool // there was one
 }
 
 // leave counts a file that is left out.
@@ -179,6 +211,12 @@ func (l *lister) take(f File) error {
 		return nil
 	case isBinary(head):
 		l.leave(f.Path, reasonBinary, l.or("it is binary", ""))
+		return nil
+	}
+	if l.sniff {
+		if l.rows = formOf(f.Path, head) != plain; l.rows {
+			return fs.SkipAll
+		}
 		return nil
 	}
 	if f.form, f.key = plain, l.o.TextKey; !l.o.AsText {

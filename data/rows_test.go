@@ -88,3 +88,20 @@ func TestDeepJSON(t *testing.T) {
 		t.Errorf("%d MiB for brackets", n>>20)
 	}
 }
+
+// TestHasRows: JSON and tables are known by their beginnings, in folders and archives too.
+func TestHasRows(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{"plain/a.txt": "One.\nTwo.\n", "mixed/a.txt": "One.\n", "mixed/b.jsonl": "{\"text\": \"Two.\"}\n", "c.csv": "id,text\n1,Three.\n"})
+	for name, want := range map[string]bool{"plain": false, "plain/a.txt": false, "mixed": true, "mixed/b.jsonl": true, "c.csv": true} {
+		if got, err := HasRows(filepath.Join(dir, name), SourceOptions{}); err != nil || got != want {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	if got, err := HasRows(filepath.Join(dir, "mixed"), SourceOptions{Extensions: []string{".txt"}}); err != nil || got {
+		t.Errorf("other endings: %v, %v", got, err)
+	}
+	if _, err := HasRows(filepath.Join(dir, "none"), SourceOptions{}); err == nil {
+		t.Error("no error of a missing file")
+	}
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
@@ -40,6 +41,8 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 	var t train.Task
 	name := architecture // in errors
 	switch a, known := architectures[architecture]; {
+	case !known:
+		return nil, cli.Usage(fmt.Errorf("--model %q; use gpt, vit or revvit", architecture))
 	case len(args) == 1 && (o.has("preset") || o.has("model")):
 		return nil, cli.Usage(errors.New("a run says what the model is; leave out --preset and --model"))
 	case len(args) == 1:
@@ -53,17 +56,14 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 		if err != nil {
 			return nil, err
 		}
-		if known && o.has("model") {
+		if o.has("model") {
 			task = a.task
+			maps.Copy(set, a.flags)
 		}
 		name, t, set["preset"] = o["preset"], newTask(task), o["preset"]
-	case !known:
-		return nil, cli.Usage(fmt.Errorf("--model %q; use gpt, vit or revvit", architecture))
 	default:
 		t = newTask(a.task)
-		for flag, value := range a.flags {
-			set[flag] = value
-		}
+		maps.Copy(set, a.flags)
 	}
 	own := flagSet(viewOf(t).flags())
 	for _, s := range benchSizes {

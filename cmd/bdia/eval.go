@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"math"
 
 	"github.com/spf13/cobra"
@@ -70,13 +69,9 @@ With --stride, windows overlap, and each counts the tokens that none before it h
 		if err := o.validate(); err != nil {
 			return cli.Usage(err)
 		}
-		if o.text != "" && cmd.Flags().Changed("split") {
-			return cli.Usage(errors.New("--text is another text than the run's, and --split a part of that; give one of them"))
-		}
-		for _, name := range []string{"beam", "length-penalty"} {
-			if o.source == "" && cmd.Flags().Changed(name) {
-				return cli.Usage(fmt.Errorf("--%s is for translating --source; give that too", name))
-			}
+		o.given = given(cmd.Flags())
+		if err := o.given.refuse(o.idle()); err != nil {
+			return err
 		}
 		if o.source != "" {
 			return evalTranslations(cmd, args, o, asJSON)

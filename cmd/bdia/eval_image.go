@@ -58,6 +58,12 @@ func (v imageView) imagesOf(ctx context.Context, c *classifier, o evalOptions) (
 		if err != nil {
 			return nil, 0, nil, err
 		}
+		if d.Val == nil {
+			if err := o.given.refuse([]idle{{true, "is for images in parts, such as train/ and val/, and " + o.data + " has none", []string{"split"}}}); err != nil {
+				d.Close()
+				return nil, 0, nil, err
+			}
+		}
 		if set = d.Val; set == nil || o.split == "train" {
 			set = d.Train
 		}

@@ -31,6 +31,8 @@ type evalOptions struct {
 	source     string // to be translated
 	references []string
 	search     generate.TranslateOptions
+
+	given overrides // the flags
 }
 
 func (o evalOptions) validate() error {
@@ -43,23 +45,14 @@ func (o evalOptions) validate() error {
 	if o.stride < 0 {
 		return fmt.Errorf("--stride %d: give a positive number, or 0 for windows that do not overlap", o.stride)
 	}
-	if o.special && o.text == "" {
-		return errors.New("--special-tokens is for the text of --text")
-	}
 	if (o.text != "" || o.stride > 0) && (o.gammas != "" || o.data != "" || o.source != "") {
 		return errors.New("--text and --stride are for language models; leave out --gamma, --data and --source")
 	}
 	if o.lora != "" && (o.gammas != "" || o.data != "" || o.source != "") {
 		return errors.New("--adapter is for language models; leave out --gamma, --data and --source")
 	}
-	if o.onCorrupt != "" && o.data == "" {
-		return errors.New("--on-corrupt is for the images of --data; give that too")
-	}
 	if err := (images.Options{OnCorrupt: o.onCorrupt}).Validate(); err != nil {
 		return err
-	}
-	if o.figure != "" && o.gammas == "" {
-		return errors.New("--figure is drawn of --gamma; give that too")
 	}
 	if (o.source == "") != (len(o.references) == 0) {
 		return errors.New("translations are scored with both --source and --references")

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
@@ -40,18 +39,8 @@ func evaluateRun(ctx context.Context, dir string, o evalOptions, p *cli.Progress
 	}
 	defer r.Close()
 	e := viewOf(r.Task).(evaluated)
-	for _, asked := range []struct {
-		given     bool
-		what, err string
-	}{
-		{o.split == "test", "test", "--split test is for runs of translations"},
-		{o.stride > 0, "stride", "--stride is for text"},
-		{o.lora != "", "adapter", "--adapter is for language models"},
-		{o.data != "", "data", "--data is for runs of images"},
-	} {
-		if asked.given && !slices.Contains(e.evaluates(), asked.what) {
-			return nil, cli.Usage(errors.New(asked.err))
-		}
+	if err := o.given.refuse(o.idleOf(e)); err != nil {
+		return nil, err
 	}
 	return e.evaluate(ctx, r, o, p)
 }

@@ -75,6 +75,9 @@ func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (
 	if !ok || v.Settings.ViT.TwoStream {
 		return sweepRun{}, cli.Usage(fmt.Errorf("%s: a gamma is for vision transformers of one residual stream", dir))
 	}
+	if err := o.given.refuse(o.idleOf(v)); err != nil {
+		return sweepRun{}, err
+	}
 	c, err := loadClassifier(o.dir(r), v.Settings.Loop.SamplesAtOnce(), 0.5, o.engine)
 	if err != nil {
 		return sweepRun{}, err

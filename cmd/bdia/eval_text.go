@@ -110,6 +110,9 @@ func (l *loaded) encode(ctx context.Context, o evalOptions, p *cli.Progress) (da
 		return nil, err
 	}
 	tok := l.tok
+	if err := o.given.refuse([]idle{idleOfSpecial(tok.Kind())}); err != nil {
+		return nil, err
+	}
 	if !o.special {
 		tok = tokenizer.Raw(tok)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/hub"
 )
@@ -63,6 +64,9 @@ the run's held-out data, else of random tokens or pixels.`,
 		if err != nil {
 			return cli.Usage(err)
 		}
+		if err := given(cmd.Flags()).refuse(idleOfExport(o)); err != nil {
+			return err
+		}
 		r, err := runExport(cmd, from, folder, o)
 		if err != nil {
 			return err
@@ -89,8 +93,6 @@ func checkExport(o export.Options) error {
 		return errors.New("--out -: an export is not written to standard output; name a file or folder, ./- for one of that name")
 	case at < 0:
 		return fmt.Errorf("--format %q is not known; there are %s", o.Format, strings.Join(export.FormatNames(), ", "))
-	case o.NoCache && o.Format != "onnx":
-		return errors.New("--no-cache is for --format onnx")
 	case o.DType != "" && !slices.Contains(formats[at].DTypes, o.DType):
 		return fmt.Errorf("--dtype %s; format %s has %s", o.DType, o.Format, strings.Join(formats[at].DTypes, ", "))
 	}
@@ -103,6 +105,9 @@ func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Opt
 	folder.WithoutText = true
 	f, err := openFolder(from, folder)
 	if err != nil {
+		return nil, err
+	}
+	if err := given(cmd.Flags()).refuse([]idle{{f.Kind != convert.GPT2, "is for language models, and " + from + " is another model", []string{"no-cache"}}}); err != nil {
 		return nil, err
 	}
 	if full, err := filepath.Abs(from); err == nil {

@@ -103,12 +103,16 @@ func expandPreset[M any](o overrides, task string, m *M, get func(name string) (
 	return cli.Usage(err)
 }
 
-// addSizes gives c the flags of models of every task that need no data.
-func addSizes(c *cobra.Command) {
+// addSizes gives c the flags of models of every task that need no data. The ones of without do nothing in c: they are
+// not shown, and c refuses them.
+func addSizes(c *cobra.Command, without ...string) {
 	cli.Group(c, sizeHeading, func(f *pflag.FlagSet) { taskFlag(f); presetFlag(f, presetNames()) })
 	for _, t := range fromScratch {
 		task := newTask(t.name)
 		train.Assume(task) // there are no data
 		addGroups(c, viewOf(task).sizes())
+	}
+	for _, name := range without {
+		c.Flags().Lookup(name).Hidden = true
 	}
 }

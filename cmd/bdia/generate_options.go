@@ -82,11 +82,7 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	return given(f).refuse([]idle{
-		{!o.beam && o.Temperature == 0, "is for choices by chance, and the likeliest token is taken", []string{"top-k", "top-p", "min-p", "seed"}},
-		{o.input == "", "is for the prompts of --input", []string{"batch"}},
-		{o.promptIDs != "", "is for prompts in words, and --prompt-ids are tokens", []string{"verbatim"}},
-	})
+	return given(f).refuse(o.idle())
 }
 
 // parseIDs reads tokens as 1,2,3.

@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/pairs"
@@ -14,25 +16,29 @@ import (
 )
 
 // idle are flags that do nothing when other settings hold. A user who gives one hears why, for example: --momentum is
-// for sgd, and the optimiser is adamw.
+// for sgd, and the optimiser is adamw. A flag that asks for what happens anyway is not idle, as --best for the folder
+// best/. Nor is one that happens to find nothing to do in the data, as --top 5 for three classes.
 type idle struct {
 	when  bool
 	why   string // behind the flag
 	flags []string
 }
 
-// refuse returns an error for the first flag of o that does nothing. A value that asks for nothing, such as 0, may
-// stand.
+// refuse returns an error of usage for the first flag of o that does nothing. A value that asks for nothing, such as 0,
+// may stand.
 func (o overrides) refuse(list []idle) error {
 	for _, i := range list {
 		for _, name := range i.flags {
-			if v := o[name]; i.when && o.has(name) && v != "0" && v != "false" && v != autoWord {
+			if i.when && o.has(name) && !slices.Contains(nothing, o[name]) {
 				return cli.Usage(fmt.Errorf("--%s %s", name, i.why))
 			}
 		}
 	}
 	return nil
 }
+
+// nothing are the values of flags that ask for nothing.
+var nothing = []string{"", "0", "false", "none", autoWord}
 
 // idleOf lists the flags that do nothing with the settings of t.
 func idleOf(t train.Task) []idle { return append(idleOfAll(t.Common()), viewOf(t).idle()...) }
@@ -49,16 +55,16 @@ func idleOfAll(c *train.Common) []idle {
 
 func (v textView) idle() []idle {
 	c, d := &v.Settings, &v.Settings.Data
-	info, err := os.Stat(d.Path)
 	return []idle{
 		idleOfVocabulary(d.Tokenizer),
 		idleOfAdapters(&c.Tune),
-		{d.Tokenizer == tokenizer.KindChar, "is for tokenizers with special tokens, and char has none", []string{"special-tokens"}},
+		idleOfSpecial(d.Tokenizer),
+		idleOfFiles("--data", d.Path),
+		idleOfRows(d, d.Path, d.Val),
 		{slices.Contains([]string{tokenizer.KindChar, tokenizer.KindBPE, text.AutoTokenizer}, d.Tokenizer), "is for a tokenizer that has not learned the text, and this one does", []string{"on-unknown"}},
 		{d.Val != "", "is for a part of --data that is held out, and --val names other text", []string{"val-fraction", "split"}},
 		{d.Val == "" && d.ValFraction == 0, "is for text that is held out, and there is none", []string{"split", "patience"}},
 		{c.Loop.EvalEvery == 0, "counts evaluations, and there is one, at the end; ask for more with --eval-every", []string{"patience"}},
-		{err == nil && !info.IsDir(), "chooses files of a folder, and --data is a file", []string{"extensions"}},
 	}
 }
 
@@ -86,6 +92,30 @@ func idleOfPairs(d *pairs.DataConfig) []idle {
 		{d.Split.Test == 0 && (d.ValSource != "" || d.Split.Val == 0), "draws pairs to hold out, and none are", []string{"pair-seed"}},
 		{d.ValSource == "" && d.Split.Val == 0, "is for pairs that are held out, and there are none", []string{"patience"}},
 	}
+}
+
+// idleOfSpecial is for text that a kind of tokenizer reads.
+func idleOfSpecial(kind string) idle {
+	return idle{kind == tokenizer.KindChar, "is for tokenizers with special tokens, and char has none", []string{"special-tokens"}}
+}
+
+// idleOfFiles is for text at paths that what names: no folder and no archive.
+func idleOfFiles(what string, paths ...string) idle {
+	single := func(path string) bool { return isFile(path) && !strings.EqualFold(filepath.Ext(path), ".zip") }
+	files := !slices.ContainsFunc(paths, func(path string) bool { return !single(path) })
+	return idle{files, "chooses files of a folder, and " + what + " is a file", []string{"extensions"}}
+}
+
+// idleOfRows is for text at paths, read as d says: without JSON and tables.
+func idleOfRows(d *text.DataConfig, paths ...string) idle {
+	plain := d.TextKey != "" || d.AsText
+	for _, path := range paths {
+		if path != "" && plain {
+			rows, err := data.HasRows(path, data.SourceOptions{Extensions: d.Extensions})
+			plain = err == nil && !rows // Open says what is wrong
+		}
+	}
+	return idle{plain && paths[0] != "", "is for JSON and tables, and the text is plain", []string{"text-key", "as-text"}}
 }
 
 // idleOfVocabulary is the size of a vocabulary that is not learned.

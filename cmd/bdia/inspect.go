@@ -54,6 +54,7 @@ is told as a problem; then the exit code is 1.`,
 		return cli.Arguments(1, math.MaxInt, "a file or folder of data, or more of them")(cmd, args)
 	}
 	c.RunE = func(cmd *cobra.Command, args []string) error {
+		o.given = given(cmd.Flags())
 		switch {
 		case o.samples < 0:
 			return cli.Usage(fmt.Errorf("--samples %d; give a number from 0 on", o.samples))
@@ -73,6 +74,7 @@ type inspection struct {
 	source, target string // parallel files
 	samples        int
 	asJSON         bool
+	given          overrides // the flags
 }
 
 // inspected is what is known of one input.

@@ -40,6 +40,12 @@ var lenients = []overrides{
 
 // look completes one, of the input that it names. The error is what would stop a run.
 func (o inspection) look(ctx context.Context, one *inspected, p *cli.Progress) (err error) {
+	if holds(one.Path, configName) {
+		run := idle{true, "is for data, and " + one.Path + " is a run; leave it out", []string{"task", "from"}}
+		if err := o.given.refuse([]idle{run}); err != nil {
+			return err
+		}
+	}
 	if one.Task, err = o.kind(one.Path); err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ pairs are taken to be of the length that takes most.`,
 	cli.Rare(c, moreModel, func(f *pflag.FlagSet) {
 		f.String("lora-targets", "", "`layers` with adapters: of qkv, proj, fc1 and fc2, or all")
 	})
-	addSizes(c)
+	addSizes(c, "seed")
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		set := given(cmd.Flags())
@@ -65,6 +65,9 @@ pairs are taken to be of the length that takes most.`,
 		}
 		t, err := planned(cmd, set, args)
 		if err != nil {
+			return err
+		}
+		if err := set.refuse(o.idle(t)); err != nil {
 			return err
 		}
 		if o.only, o.others = modes, true; set.has("memory") {
@@ -100,8 +103,12 @@ func (o planOptions) plan(cmd *cobra.Command, t train.Synthetic) error {
 	}
 	fits := true
 	if o.budget != "" {
-		if fits, err = o.planBudget(w, t, out); err != nil {
+		batch, err := o.planBudget(w, t, out)
+		if err != nil {
 			return err
+		}
+		if fits = batch > 0; fits { // this one is timed
+			t.SetBatch(batch)
 		}
 	} else if err := o.planModes(w, t, out); err != nil {
 		return err

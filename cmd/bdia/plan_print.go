@@ -77,9 +77,9 @@ func printPlan(w io.Writer, o planOptions, usages map[string]backend.Usage) {
 	}
 }
 
-// planBudget prints the largest batch of each mode that fits into the budget, and reports whether the run's own mode
-// does.
-func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]any) (fits bool, err error) {
+// planBudget prints the largest batch of each mode that fits into the budget, and returns the one of the run's own
+// mode; 0: none fits.
+func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]any) (largest int, err error) {
 	plans, limit := map[string]usageJSON{}, o.limit
 	out["budget_bytes"], out["modes"] = limit, plans
 	if !o.asJSON {
@@ -89,11 +89,11 @@ func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]a
 	for _, mode := range o.only {
 		batch, u, err := train.LargestBatch(t, mode, limit)
 		if err != nil {
-			return false, err
+			return 0, err
 		}
 		own := mode == t.Common().Method.Memory
 		if own && batch > 0 {
-			fits, use = true, fmt.Sprintf("Use --%s %d.\n", batchFlagOf(t), batch)
+			largest, use = batch, fmt.Sprintf("Use %s %d.\n", viewOf(t).words().size, batch)
 		}
 		j := usageOf(u)
 		j.Batch = &batch
@@ -109,15 +109,7 @@ func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]a
 	if !o.asJSON {
 		fmt.Fprint(w, use)
 	}
-	return fits, nil
-}
-
-// batchFlagOf names the flag of the batches of t.
-func batchFlagOf(t train.Synthetic) string {
-	if t.Common().Loop.Batch == 0 {
-		return "batch-tokens"
-	}
-	return "batch"
+	return largest, nil
 }
 
 // planTime measures a step of the run on random samples.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"strings"
 
@@ -37,7 +38,9 @@ func newScoreBLEU() *cobra.Command {
 	})
 	s.metric = func() (score.Metric, error) {
 		o.EffectiveOrder = o.EffectiveOrder || s.sentences
-		return score.NewBLEU(o)
+		m, err := score.NewBLEU(o)
+		alone := idle{o.Smoothing == "exp" || o.Smoothing == "none", "is for --smooth floor and add-k, and it is " + o.Smoothing, []string{"smooth-value"}}
+		return m, cmp.Or(given(c.Flags()).refuse([]idle{alone}), err)
 	}
 	cli.Choices(c, map[string][]string{"tokenize": score.Tokenizers(), "smooth": score.Smoothings()})
 	return c
@@ -62,10 +65,13 @@ func newScoreTER() *cobra.Command {
 	c, s := scoreCommand("ter", "TER: edits of words and shifts that make the reference", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.Normalized, "normalized", false, "cut punctuation off words")
 		f.BoolVar(&o.NoPunct, "no-punct", false, "delete punctuation")
-		f.BoolVar(&o.AsianSupport, "asian-support", false, "treat Chinese and Japanese punctuation and characters too")
+		f.BoolVar(&o.AsianSupport, "asian-support", false, "with --normalized or --no-punct: Chinese and Japanese too")
 		f.BoolVar(&o.CaseSensitive, "case-sensitive", false, "heed case")
 	})
-	s.metric = func() (score.Metric, error) { return score.NewTER(o), nil }
+	s.metric = func() (score.Metric, error) {
+		alone := idle{!o.Normalized && !o.NoPunct, "adds to --normalized and --no-punct; give one of them too", []string{"asian-support"}}
+		return score.NewTER(o), given(c.Flags()).refuse([]idle{alone})
+	}
 	return c
 }
 

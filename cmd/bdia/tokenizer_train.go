@@ -46,6 +46,9 @@ compressed by gzip.`,
 		if err := o.Validate(); err != nil {
 			return cli.Usage(err)
 		}
+		if err := given(cmd.Flags()).refuse([]idle{idleOfFiles("the text", args...), idleOfRows(&d, args...)}); err != nil {
+			return err
+		}
 		learned, err := trainTokenizer(cmd, args, d, o, out)
 		if err != nil {
 			return err

@@ -68,6 +68,9 @@ Face do the same. A sentence's translation does not depend on the others.`,
 				return cli.Usage(err)
 			}
 		}
+		if err := given(cmd.Flags()).refuse([]idle{idleOfBeam(o.Beam, o.asJSON)}); err != nil {
+			return err
+		}
 		return runTranslate(cmd, args[0], args[1:], o)
 	}
 	return c

@@ -36,7 +36,7 @@ something between the two passes, which has to be found.`,
 		f.BoolVar(&o.encoder, "encoder", false, "translation: check the encoder's states")
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	})
-	addSizes(c)
+	addSizes(c, ofSteps...)
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains(faultNames(), fault) {
@@ -51,14 +51,6 @@ something between the two passes, which has to be found.`,
 	return c
 }
 
-// checkEncoder refuses --encoder for a model of t that has none.
-func (o overrides) checkEncoder(t train.Task) error {
-	if _, ok := viewOf(t).(translationView); o.has("encoder") && !ok {
-		return cli.Usage(fmt.Errorf("--encoder is for task translation; this is task %s", t.Name()))
-	}
-	return nil
-}
-
 // verified is the run that args name, or the model that the flags of cmd describe.
 func verified(cmd *cobra.Command, args []string, encoder bool) (subject, error) {
 	g := given(cmd.Flags())
@@ -69,7 +61,7 @@ func verified(cmd *cobra.Command, args []string, encoder bool) (subject, error) 
 		}
 		t, err := g.settle(small(newTask(name)))
 		if err == nil {
-			err = g.checkEncoder(t)
+			err = g.refuse(idleOfCheck(t, g))
 		}
 		if err != nil {
 			return subject{}, err
@@ -84,7 +76,7 @@ func verified(cmd *cobra.Command, args []string, encoder bool) (subject, error) 
 	if g.has("batch") {
 		r.Common().Loop.MicroBatch = 0
 	}
-	if err := g.checkEncoder(r.Task); err != nil {
+	if err := g.refuse(idleOfCheck(r.Task, g)); err != nil {
 		return subject{}, err
 	}
 	if _, err := g.changed(r.Task); err != nil {
