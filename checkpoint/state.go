@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/bdia-go/bdia/internal/recordfile"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -63,10 +64,7 @@ type Window struct {
 }
 
 // RecordMark is the size of a file of records in bytes, and the SHA-256 of these bytes in hexadecimal digits.
-type RecordMark struct {
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
-}
+type RecordMark = recordfile.Mark
 
 // stateJSON is State with a BestLoss that may be null, since JSON has no infinity.
 type stateJSON struct {

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/bdia-go/bdia/internal/recordfile"
 )
 
 // A TensorBoard event file is a sequence of TFRecords, each the length of its
@@ -44,10 +46,7 @@ func maskedCRC(b []byte) uint32 {
 
 // Events writes a TensorBoard event file of scalars. TensorBoard keeps values
 // as float32.
-type Events struct {
-	f    *os.File
-	size int64 // bytes of complete records
-}
+type Events struct{ file *recordfile.File }
 
 // CreateEvents makes a new event file, named by the time now and the host, in
 // folder dir, creating dir if necessary. With lastStep >= 0, for a resumed run,
@@ -66,7 +65,7 @@ func CreateEvents(dir string, lastStep int, now time.Time) (*Events, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metric: create events: %w", err)
 	}
-	w := &Events{f: f}
+	w := &Events{file: f}
 	err = w.write(protowire.AppendString(protowire.AppendTag(eventHead(now, 0), 3, protowire.BytesType), fileVersion))
 	if err == nil && lastStep >= 0 {
 		start := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)
@@ -80,14 +79,28 @@ func CreateEvents(dir string, lastStep int, now time.Time) (*Events, error) {
 	return w, nil
 }
 
+// OpenEvents opens the event file at path to go on after mark. It fails with an error if the file is not what it was
+// then.
+func OpenEvents(path string, mark Mark) (*Events, error) {
+	f, err := recordfile.Open(path, mark)
+	if err != nil {
+		return nil, fmt.Errorf("metric: continue events: %w", err)
+	}
+	return &Events{file: f}, nil
+}
+
 // createNew creates path, or path.2, path.3, ... if path exists from the same
 // second.
-func createNew(path string) (*os.File, error) {
+func createNew(path string) (*recordfile.File, error) {
 	name := path
 	for i := 2; ; i++ {
 		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		if err == nil {
+			f.Close()
+			return recordfile.OpenAt(name, 0)
+		}
 		if !errors.Is(err, fs.ErrExist) {
-			return f, err
+			return nil, err
 		}
 		name = fmt.Sprintf("%s.%d", path, i)
 	}
@@ -116,21 +129,17 @@ func (w *Events) Record(step int, now time.Time, fields ...Field) error {
 	return w.write(protowire.AppendBytes(e, summary))
 }
 
-// write appends one TFRecord. A failed write is overwritten by the next.
+// write appends one TFRecord, which waits in memory where the disk refuses it.
 func (w *Events) write(event []byte) error {
 	b := binary.LittleEndian.AppendUint64(nil, uint64(len(event)))
 	b = binary.LittleEndian.AppendUint32(b, maskedCRC(b))
 	b = append(b, event...)
 	b = binary.LittleEndian.AppendUint32(b, maskedCRC(event))
-	if _, err := w.f.WriteAt(b, w.size); err != nil {
-		return fmt.Errorf("metric: write event: %w", err)
-	}
-	w.size += int64(len(b))
-	return nil
+	return writeError(w.file, w.file.Append(b))
 }
 
 // Close closes the file.
-func (w *Events) Close() error { return w.f.Close() }
+func (w *Events) Close() error { return writeError(w.file, w.file.Close()) }
 
 // Event is one event of a TensorBoard file, with the fields that this package
 // writes.

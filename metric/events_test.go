@@ -79,7 +79,7 @@ func TestEventBytes(t *testing.T) {
 	if err != nil {
 		t.Fatalf("a second file in the same second: %v", err)
 	}
-	if second.f.Name() == w.f.Name() {
+	if second.file.Name() == w.file.Name() {
 		t.Error("a second file took the name of the first")
 	}
 	second.Close()
@@ -140,7 +140,7 @@ func TestEventsKeepNonFinite(t *testing.T) {
 	if err := errors.Join(w.Record(0, testTime, fields...), w.Close()); err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(w.f.Name())
+	b, err := os.ReadFile(w.file.Name())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func ExampleRun() {
 	}
 	defer os.RemoveAll(dir)
 	for _, part := range []struct{ checkpoint, to int }{{-1, 5}, {3, 6}} {
-		r, err := metric.OpenRun(dir, part.checkpoint, nil, false)
+		r, err := metric.OpenRun(dir, metric.Start{After: part.checkpoint})
 		if err != nil {
 			panic(err)
 		}
@@ -29,7 +29,7 @@ func ExampleRun() {
 			panic(err)
 		}
 	}
-	series, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	series, _, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	if err != nil {
 		panic(err)
 	}

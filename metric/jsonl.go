@@ -7,10 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"strconv"
 	"time"
+
+	"github.com/bdia-go/bdia/internal/recordfile"
 )
 
 // maxLine is the longest record that can be read, in bytes.
@@ -20,44 +23,53 @@ const maxLine = 1 << 20
 // "time" (RFC 3339, UTC, milliseconds) and the values in the order given. JSON
 // has no NaN or infinities, so they are the strings "NaN", "+Inf" and "-Inf".
 type JSONL struct {
-	f    *os.File
-	size int64 // bytes of whole records
+	file *recordfile.File
 	buf  []byte
 }
 
 // OpenJSONL opens the record file path to continue after lastStep. It cuts the
 // file before the first record of a later step, before a record of lastStep for
 // which again (if not nil) is true, and before an incomplete last line. lastStep
-// -1 empties the file. A file with anything but records is ErrCorrupt and left
-// unchanged.
-func OpenJSONL(path string, lastStep int, again func([]Field) bool) (*JSONL, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+// -1 empties the file. Lines within that are no records stay, and are counted. A
+// file without any record is ErrCorrupt and left unchanged.
+func OpenJSONL(path string, lastStep int, again func([]Field) bool) (*JSONL, Damage, error) {
+	size, bad, err := keptRecords(path, lastStep, again)
 	if err != nil {
-		return nil, fmt.Errorf("metric: open records: %w", err)
+		return nil, bad, fmt.Errorf("metric: continue records %s: %w", path, err)
 	}
-	var size int64
-	if lastStep >= 0 {
-		err = scanRecords(f, func(r record, end int64) bool {
-			if r.step > int64(lastStep) || r.step == int64(lastStep) && again != nil && again(r.fields) {
-				return false
-			}
-			size = end
-			return true
-		})
+	f, err := recordfile.OpenAt(path, size)
+	if err != nil {
+		return nil, bad, fmt.Errorf("metric: open records: %w", err)
 	}
-	if err == nil {
-		err = f.Truncate(size)
+	return &JSONL{file: f}, bad, nil
+}
+
+// keptRecords is where the records of steps up to lastStep end in the file at path.
+func keptRecords(path string, lastStep int, again func([]Field) bool) (size int64, bad Damage, err error) {
+	if lastStep < 0 {
+		return 0, bad, nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, bad, nil
 	}
 	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("metric: continue records %s: %w", path, err)
+		return 0, bad, err
 	}
-	return &JSONL{f: f, size: size}, nil
+	defer f.Close()
+	bad, err = scanRecords(f, func(r record, end int64) bool {
+		if r.step > int64(lastStep) || r.step == int64(lastStep) && again != nil && again(r.fields) {
+			return false
+		}
+		size = end
+		return true
+	})
+	return size, bad, err
 }
 
 // Record writes one record. A negative step, an empty name and the names "step"
-// and "time" are errors. After a failed write the next record overwrites the
-// incomplete one.
+// and "time" are errors. A record that the disk refuses is a WriteError; it waits
+// in memory and is written before the next one.
 func (w *JSONL) Record(step int, now time.Time, fields ...Field) error {
 	if step < 0 {
 		return fmt.Errorf("metric: record of step %d: steps are not negative", step)
@@ -80,11 +92,7 @@ func (w *JSONL) Record(step int, now time.Time, fields ...Field) error {
 	}
 	b = append(b, "}\n"...)
 	w.buf = b
-	if _, err := w.f.WriteAt(b, w.size); err != nil {
-		return fmt.Errorf("metric: record of step %d: %w", step, err)
-	}
-	w.size += int64(len(b))
-	return nil
+	return writeError(w.file, w.file.Append(b))
 }
 
 func appendValue(b []byte, v float64) []byte {
@@ -95,7 +103,7 @@ func appendValue(b []byte, v float64) []byte {
 }
 
 // Close closes the file.
-func (w *JSONL) Close() error { return w.f.Close() }
+func (w *JSONL) Close() error { return writeError(w.file, w.file.Close()) }
 
 // Point is one measurement: X is usually the step, Y the value.
 type Point struct{ X, Y float64 }
@@ -106,18 +114,25 @@ type Series struct {
 	Points []Point
 }
 
+// Damage counts the lines of a record file that are no records.
+type Damage struct {
+	Lines int   // left out
+	First int   // number of the first one
+	Err   error // what is wrong with it
+}
+
 // ReadSeries reads a record file: one Series for each name, in order of first
 // appearance, its points in order of the file. An incomplete last line is
-// skipped; any other line that is not a record is ErrCorrupt.
-func ReadSeries(path string) ([]Series, error) {
+// skipped. Other lines that are no records are left out and counted. A file
+// without any record is ErrCorrupt.
+func ReadSeries(path string) (all []Series, bad Damage, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("metric: read records: %w", err)
+		return nil, bad, fmt.Errorf("metric: read records: %w", err)
 	}
 	defer f.Close()
-	var all []Series
 	index := map[string]int{}
-	err = scanRecords(f, func(r record, _ int64) bool {
+	bad, err = scanRecords(f, func(r record, _ int64) bool {
 		for _, v := range r.fields {
 			i, ok := index[v.Name]
 			if !ok {
@@ -130,9 +145,9 @@ func ReadSeries(path string) ([]Series, error) {
 		return true
 	})
 	if err != nil {
-		return nil, fmt.Errorf("metric: read records %s: %w", path, err)
+		return nil, bad, fmt.Errorf("metric: read records %s: %w", path, err)
 	}
-	return all, nil
+	return all, bad, nil
 }
 
 type record struct {
@@ -141,28 +156,51 @@ type record struct {
 }
 
 // scanRecords calls f with each whole line's record and the position after it,
-// until f returns false.
-func scanRecords(r io.Reader, f func(r record, end int64) bool) error {
+// until f returns false. It fails with ErrCorrupt if no line is a record.
+func scanRecords(r io.Reader, f func(r record, end int64) bool) (bad Damage, err error) {
 	br := bufio.NewReaderSize(r, maxLine)
 	var end int64
+	good := 0
 	for line := 1; ; line++ {
-		b, err := br.ReadSlice('\n')
-		if err == io.EOF {
-			return nil // the rest is an incomplete line
+		b, n, rerr := wholeLine(br)
+		if rerr == io.EOF && n <= maxLine {
+			break // the rest is an incomplete line
 		}
-		if errors.Is(err, bufio.ErrBufferFull) {
-			return fmt.Errorf("%w: line %d is longer than %d bytes", ErrCorrupt, line, maxLine)
+		if rerr != nil && rerr != io.EOF {
+			return bad, rerr
 		}
-		if err != nil {
-			return err
-		}
-		end += int64(len(b))
+		end += n
 		rec, err := parseRecord(b)
-		if err != nil {
-			return fmt.Errorf("%w: line %d is not a record: %w: move the file away or mend the line", ErrCorrupt, line, err)
+		if n > maxLine {
+			err = fmt.Errorf("longer than %d bytes", maxLine)
 		}
+		if err != nil {
+			if bad.Lines++; bad.Lines == 1 {
+				bad.First, bad.Err = line, err
+			}
+			if rerr != nil {
+				break
+			}
+			continue
+		}
+		good++
 		if !f(rec, end) {
-			return nil
+			break
+		}
+	}
+	if good == 0 && bad.Lines > 0 {
+		return bad, fmt.Errorf("%w: line %d is not a record: %w, and no other line is: move the file away", ErrCorrupt, bad.First, bad.Err)
+	}
+	return bad, nil
+}
+
+// wholeLine returns the next line and its length. Of a line beyond maxLine it returns only the end.
+func wholeLine(br *bufio.Reader) (b []byte, n int64, err error) {
+	for {
+		b, err = br.ReadSlice('\n')
+		n += int64(len(b))
+		if !errors.Is(err, bufio.ErrBufferFull) {
+			return b, n, err
 		}
 	}
 }

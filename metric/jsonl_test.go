@@ -27,7 +27,7 @@ func readFile(t testing.TB, path string) string {
 func TestRecordLines(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "metrics.jsonl")
-	w, err := OpenJSONL(path, -1, nil)
+	w, _, err := OpenJSONL(path, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestResumeDropsLaterRecords(t *testing.T) {
 		if err := os.WriteFile(path, []byte(sample), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		w, err := OpenJSONL(path, lastStep, nil)
+		w, _, err := OpenJSONL(path, lastStep, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,7 +97,7 @@ func TestResumeDropsRecordsToMakeAgain(t *testing.T) {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	w, err := OpenJSONL(path, 4, func(f []Field) bool { return f[0].Name == "val" })
+	w, _, err := OpenJSONL(path, 4, func(f []Field) bool { return f[0].Name == "val" })
 	if err == nil {
 		err = w.Close()
 	}
@@ -112,9 +112,9 @@ func TestReadSeries(t *testing.T) {
 	if err := os.WriteFile(path, []byte(sample), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	got, err := ReadSeries(path)
-	if err != nil {
-		t.Fatal(err)
+	got, bad, err := ReadSeries(path)
+	if err != nil || bad.Lines > 0 {
+		t.Fatal(bad, err)
 	}
 	want := []Series{
 		{Name: "loss", Points: []Point{{0, 4}, {10, 3}, {10, 2.5}, {20, math.Inf(-1)}}},
@@ -131,7 +131,6 @@ func TestForeignFileIsLeftAlone(t *testing.T) {
 	for name, text := range map[string]string{
 		"prose": "Dear diary\n", "array": "[1]\n", "no step": `{"loss":1}` + "\n", "negative step": `{"step":-1}` + "\n",
 		"fractional step": `{"step":1.5}` + "\n", "step as text": `{"step":"1"}` + "\n", "two objects": `{"step":1}{"step":2}` + "\n",
-		"broken line within": `{"step":1}` + "\n" + `{"step":2,"lo` + "\n" + `{"step":3}` + "\n",
 		"zero bytes":         "\x00\x00\n", "empty line": "\n", "huge number": `{"step":1,"x":1e999}` + "\n",
 		"endless line": strings.Repeat("x", maxLine+1),
 	} {
@@ -139,18 +138,47 @@ func TestForeignFileIsLeftAlone(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenJSONL(path, 100, nil); !errors.Is(err, ErrCorrupt) {
+		if _, _, err := OpenJSONL(path, 100, nil); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: open: error %v", name, err)
 		}
-		if _, err := ReadSeries(path); !errors.Is(err, ErrCorrupt) {
+		if _, _, err := ReadSeries(path); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: read: error %v", name, err)
 		}
 		if got := readFile(t, path); got != text {
 			t.Errorf("%s: the file was changed", name)
 		}
 	}
-	if _, err := ReadSeries(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
+	if _, _, err := ReadSeries(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent file: error %v", err)
+	}
+}
+
+// TestDamagedLines: lines that are no records are counted, and neither stop reading nor resuming.
+func TestDamagedLines(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 2*maxLine)
+	text := `{"step":1,"v":1}` + "\n" + `{"step":2,"v"2}` + "\n" + `{"step":3,"v":3}` + "\n" + long + "\n" + `{"step":4,"v":4}` + "\n" + `{"step":5,"v":5}` + "\n"
+	path := filepath.Join(t.TempDir(), "metrics.jsonl")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	series, bad, err := ReadSeries(path)
+	if err != nil || bad.Lines != 2 || bad.First != 2 || bad.Err == nil {
+		t.Errorf("%+v, %v", bad, err)
+	}
+	if d := cmp.Diff([]Series{{"v", []Point{{1, 1}, {3, 3}, {4, 4}, {5, 5}}}}, series); d != "" {
+		t.Error(d)
+	}
+	w, bad, err := OpenJSONL(path, 4, nil)
+	if err != nil || bad.Lines != 2 {
+		t.Fatal(bad, err)
+	}
+	if err := errors.Join(w.Record(5, testTime, Field{"v", 6}), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Replace(text, `{"step":5,"v":5}`, `{"step":5,"time":"2023-11-14T22:13:20.500Z","v":6}`, 1)
+	if got := readFile(t, path); got != want {
+		t.Errorf("%d bytes, want %d", len(got), len(want))
 	}
 }
 
@@ -158,7 +186,7 @@ func FuzzScanRecords(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte("{\"step\":1,\"a\":-0.5e3}\n{}"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		err := scanRecords(bytes.NewReader(b), func(r record, end int64) bool {
+		_, err := scanRecords(bytes.NewReader(b), func(r record, end int64) bool {
 			if r.step < 0 || end > int64(len(b)) || b[end-1] != '\n' {
 				t.Errorf("record %+v ends at %d", r, end)
 			}
@@ -174,11 +202,11 @@ func TestRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	open := func(lastStep int) *Run {
-		r, err := OpenRun(dir, lastStep, nil, true)
+		r, err := OpenRun(dir, Start{After: lastStep, TensorBoard: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.now = func() time.Time { return testTime }
+		r.Now = func() time.Time { return testTime }
 		return r
 	}
 	record := func(r *Run, steps ...int) {
@@ -194,7 +222,7 @@ func TestRun(t *testing.T) {
 	// steps are those of the records, eventSteps those of the newest event file.
 	check := func(files int, steps, eventSteps []int64) {
 		t.Helper()
-		series, err := ReadSeries(filepath.Join(dir, JSONLName))
+		series, _, err := ReadSeries(filepath.Join(dir, JSONLName))
 		if err != nil || len(series) != 1 {
 			t.Fatalf("series %v, error %v", series, err)
 		}
@@ -229,7 +257,7 @@ func TestRun(t *testing.T) {
 	check(1, []int64{1}, []int64{1})
 
 	plain := t.TempDir()
-	r, err := OpenRun(plain, -1, nil, false)
+	r, err := OpenRun(plain, Start{After: -1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +265,7 @@ func TestRun(t *testing.T) {
 	if entries, err := os.ReadDir(plain); err != nil || len(entries) != 1 {
 		t.Errorf("without TensorBoard: %v, error %v", entries, err)
 	}
-	if _, err := OpenRun(filepath.Join(plain, "absent"), -1, nil, true); !errors.Is(err, os.ErrNotExist) {
+	if _, err := OpenRun(filepath.Join(plain, "absent"), Start{After: -1, TensorBoard: true}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent folder: error %v", err)
 	}
 }

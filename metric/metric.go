@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/bdia-go/bdia/internal/recordfile"
 )
 
 // ErrCorrupt is wrapped by errors about a metrics or event file that this
@@ -26,37 +30,129 @@ type Field struct {
 // JSONLName is the name of the record file in a run directory.
 const JSONLName = "metrics.jsonl"
 
-// Run records the measurements of one run. Each record is on disk when Record
-// returns. A Run is for one goroutine.
-type Run struct {
-	jsonl  *JSONL
-	events *Events // nil: no TensorBoard
-	now    func() time.Time
+// tensorBoardDir is the folder of event files in a run directory.
+const tensorBoardDir = "tensorboard"
+
+// Mark is how far a file of records had come: its size in bytes and their SHA-256.
+type Mark = recordfile.Mark
+
+// WriteError is the error of a record that a disk refuses. The record waits in memory, and is written before the next
+// one. Only when too many wait is it lost.
+type WriteError struct {
+	File    string
+	Waiting int // bytes
+	Lost    int // records
+	Err     error
 }
 
-// OpenRun continues the records in the existing folder dir after lastStep.
-// Later records are dropped, because the resumed run makes them again; so is a
-// record of lastStep for which again (if not nil) is true. lastStep -1 starts
-// with no records. With tensorBoard, events go to dir/tensorboard.
-func OpenRun(dir string, lastStep int, again func([]Field) bool, tensorBoard bool) (*Run, error) {
-	jsonl, err := OpenJSONL(filepath.Join(dir, JSONLName), lastStep, again)
-	if err != nil {
+// Error says which file is behind.
+func (e *WriteError) Error() string {
+	return fmt.Sprintf("metric: %v: %d bytes of records wait in memory, %d records are lost", e.Err, e.Waiting, e.Lost)
+}
+
+// Unwrap returns the error of the disk.
+func (e *WriteError) Unwrap() error { return e.Err }
+
+// writeError is err, of writing to f, with what waits.
+func writeError(f *recordfile.File, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &WriteError{File: f.Name(), Waiting: f.Waiting(), Lost: f.Lost(), Err: err}
+}
+
+// Run records the measurements of one run. Each record is in its files when Record
+// returns, unless that fails. A Run is for one goroutine.
+type Run struct {
+	// Notes say what OpenRun found changed or damaged.
+	Notes []string
+	// Now tells the time of records; it is time.Now at first.
+	Now func() time.Time
+
+	dir    string
+	jsonl  *JSONL
+	events *Events // nil: no TensorBoard
+}
+
+// Start says where the records of a run begin or go on.
+type Start struct {
+	// After is the last step whose records stay; -1: none do. Later ones are dropped, because a resumed run makes them
+	// again, and so is a record of this step for which Again (if not nil) is true.
+	After int
+	Again func([]Field) bool
+	// Marks say how far files had come at the checkpoint, by names relative to the run directory (see Run.Marks). A file
+	// that still begins with what its mark says is cut to it. Another one, or one without a mark, is cut by its steps.
+	Marks map[string]Mark
+	// TensorBoard lets events go to the folder tensorboard. They go on in the file that has a mark, else in a new one.
+	TensorBoard bool
+}
+
+// OpenRun begins or goes on with the records in the existing folder dir.
+func OpenRun(dir string, from Start) (*Run, error) {
+	r := &Run{dir: dir, Now: time.Now}
+	if from.After < 0 {
+		from.Marks = nil
+	}
+	if err := r.openJSONL(from); err != nil {
 		return nil, err
 	}
-	r := &Run{jsonl: jsonl, now: time.Now}
-	if tensorBoard {
-		sub := filepath.Join(dir, "tensorboard")
-		if lastStep < 0 {
-			err = removeEvents(sub)
-		}
-		if err == nil {
-			r.events, err = CreateEvents(sub, lastStep, r.now())
-		}
-		if err != nil {
-			return nil, errors.Join(err, jsonl.Close())
+	if from.TensorBoard {
+		if err := r.openEvents(from); err != nil {
+			return nil, errors.Join(err, r.jsonl.Close())
 		}
 	}
 	return r, nil
+}
+
+// note adds to the notes.
+func (r *Run) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// openJSONL opens the record file at its mark, or by its steps.
+func (r *Run) openJSONL(from Start) error {
+	path := filepath.Join(r.dir, JSONLName)
+	if mark, ok := from.Marks[JSONLName]; ok {
+		f, err := recordfile.Open(path, mark)
+		if err == nil {
+			r.jsonl = &JSONL{file: f}
+			return nil
+		}
+		if !errors.Is(err, recordfile.ErrMark) {
+			return fmt.Errorf("metric: open records: %w", err)
+		}
+		r.note("%s: %v; its records of steps up to %d stay", path, err, from.After)
+	}
+	jsonl, bad, err := OpenJSONL(path, from.After, from.Again)
+	if err != nil {
+		return err
+	}
+	if bad.Lines > 0 {
+		r.note("%s: %d lines that are no records are left out, the first of them line %d (%v)", path, bad.Lines, bad.First, bad.Err)
+	}
+	r.jsonl = jsonl
+	return nil
+}
+
+// openEvents opens the event file that has a mark, or a new one.
+func (r *Run) openEvents(from Start) (err error) {
+	dir := filepath.Join(r.dir, tensorBoardDir)
+	for name, mark := range from.Marks {
+		if path.Dir(name) != tensorBoardDir || !strings.HasPrefix(path.Base(name), eventPrefix) {
+			continue
+		}
+		if r.events, err = OpenEvents(filepath.Join(dir, path.Base(name)), mark); err == nil {
+			return nil
+		}
+		r.note("%s: %v; events go on in a new file", name, err)
+	}
+	if from.After < 0 {
+		if err := removeEvents(dir); err != nil {
+			return err
+		}
+	}
+	r.events, err = CreateEvents(dir, from.After, r.Now())
+	return err
 }
 
 // removeEvents removes the event files of an earlier run.
@@ -73,23 +169,49 @@ func removeEvents(dir string) error {
 	return nil
 }
 
-// Record writes the values measured at step, in the order given.
+// Record writes the values measured at step, in the order given. The error of a disk is a
+// WriteError, or several that are joined.
 func (r *Run) Record(step int, fields ...Field) error {
-	now := r.now()
-	if err := r.jsonl.Record(step, now, fields...); err != nil {
-		return err
+	now := r.Now()
+	err := r.jsonl.Record(step, now, fields...)
+	if r.events != nil && (err == nil || errors.As(err, new(*WriteError))) {
+		err = errors.Join(err, r.events.Record(step, now, fields...))
 	}
+	return err
+}
+
+// Marks says how far each file has come, by its name relative to the run directory.
+// Before a checkpoint that keeps them, call Sync.
+func (r *Run) Marks() map[string]Mark {
+	marks := map[string]Mark{}
+	for _, f := range r.files() {
+		if name, err := filepath.Rel(r.dir, f.Name()); err == nil {
+			marks[filepath.ToSlash(name)] = f.Mark()
+		}
+	}
+	return marks
+}
+
+// files are the files that are written.
+func (r *Run) files() []*recordfile.File {
 	if r.events == nil {
-		return nil
+		return []*recordfile.File{r.jsonl.file}
 	}
-	return r.events.Record(step, now, fields...)
+	return []*recordfile.File{r.jsonl.file, r.events.file}
+}
+
+// Sync writes what waits and makes all records durable.
+func (r *Run) Sync() (err error) {
+	for _, f := range r.files() {
+		err = errors.Join(err, writeError(f, f.Sync()))
+	}
+	return err
 }
 
 // Close closes the files.
-func (r *Run) Close() error {
-	err := r.jsonl.Close()
-	if r.events != nil {
-		err = errors.Join(err, r.events.Close())
+func (r *Run) Close() (err error) {
+	for _, f := range r.files() {
+		err = errors.Join(err, writeError(f, f.Close()))
 	}
 	return err
 }

@@ -179,12 +179,20 @@ func ClipGlobalNorm(be backend.Backend, params []*tensor.Param, limit float64) (
 // NotFinite returns the first of params with a value that is infinite or NaN, or so large
 // that its square is; nil if there is none.
 func NotFinite(be backend.Backend, params []*tensor.Param) *tensor.Param {
-	value := func(p *tensor.Param) tensor.Tensor { return p.Value }
-	if !bad(sumSquares(be, params, value)) {
+	return firstBad(be, params, func(p *tensor.Param) tensor.Tensor { return p.Value })
+}
+
+// GradNotFinite returns the first of params with such a value in its gradient; nil if there is none.
+func GradNotFinite(be backend.Backend, params []*tensor.Param) *tensor.Param {
+	return firstBad(be, params, func(p *tensor.Param) tensor.Tensor { return p.Grad })
+}
+
+func firstBad(be backend.Backend, params []*tensor.Param, of func(*tensor.Param) tensor.Tensor) *tensor.Param {
+	if !bad(sumSquares(be, params, of)) {
 		return nil
 	}
 	for i, p := range params {
-		if bad(sumSquares(be, params[i:i+1], value)) {
+		if bad(sumSquares(be, params[i:i+1], of)) {
 			return p
 		}
 	}

@@ -65,6 +65,8 @@ type LoopConfig struct {
 	SaveEvery    int     `yaml:"save_every"`    // steps between checkpoints; 0: at evaluations
 	LogEvery     int     `yaml:"log_every"`     // steps between records of the training loss
 	TensorBoard  bool    `yaml:"tensorboard"`   // write TensorBoard event files
+
+	OnDivergence OnDivergence `yaml:"on_divergence,omitzero"` // empty or stop, skip or rewind
 }
 
 // Sizes beyond these are taken for mistakes: no machine has memory for them, and they keep every sum of sizes within
@@ -122,6 +124,11 @@ func (l LoopConfig) Validate() error {
 		if n.v < 0 {
 			return fmt.Errorf("train: %s is %d; it must not be negative", n.name, n.v)
 		}
+	}
+	switch l.OnDivergence {
+	case "", StopDiverged, SkipDiverged, RewindDiverged:
+	default:
+		return fmt.Errorf("train: on_divergence is %q; use stop, skip or rewind", l.OnDivergence)
 	}
 	switch l.Update {
 	case WhenAuto, WhenEnd:

@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"time"
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
@@ -15,7 +14,7 @@ func (l *loop) first(ctx context.Context) error {
 		l.sum.FirstVal = l.sum.LastVal
 		return err
 	}
-	l.watch(l.State.Step)
+	l.evaluating(l.State.Step)
 	val, ok, err := l.s.evaluate(ctx, false)
 	if l.broken(ctx, err) {
 		return nil
@@ -36,9 +35,9 @@ func (l *loop) first(ctx context.Context) error {
 
 // evaluate measures the model and reports whether it is the best yet.
 func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
-	paused := time.Now()
-	defer func() { l.window.since = l.window.since.Add(time.Since(paused)) }()
-	l.watch(step)
+	paused := l.now()
+	defer func() { l.window.since = l.window.since.Add(l.since(paused)) }()
+	l.evaluating(step)
 	var fields []metric.Field
 	train, ok, err := l.s.evaluate(ctx, true)
 	if err != nil {
@@ -66,8 +65,8 @@ func (l *loop) evaluate(ctx context.Context, step int) (best bool, err error) {
 	return best, l.keep(step, fields)
 }
 
-// watch tells an Observer that hears it that an evaluation begins.
-func (l *loop) watch(step int) {
+// evaluating tells an Observer that hears it that an evaluation begins.
+func (l *loop) evaluating(step int) {
 	if w, ok := l.obs.(Watcher); ok {
 		w.Evaluating(step)
 	}

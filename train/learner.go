@@ -23,7 +23,7 @@ type Learner interface {
 	Size(step int) (samples, losses int, err error)
 	// MicroStep trains on n samples of the batch of pass.Step, from number pass.Sample on, and hands the gradients of scale
 	// times the sum of their losses to sink. It returns the losses, in nats, valid until the next call. It fails before
-	// any gradient reaches sink.
+	// any gradient reaches sink, or when a Stopper was told to stop.
 	MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) (losses []float32, err error)
 }
 
@@ -53,6 +53,14 @@ type Recorder interface {
 // Sampler lets the model write something.
 type Sampler interface {
 	Sample() (string, error)
+}
+
+// Stopper is a model that can be stopped within a MicroStep, so that a long one need not be waited for. Models with a
+// bdia.Stack pass the function on to it.
+type Stopper interface {
+	// SetStop sets a function to ask between blocks. MicroStep fails with its error; gradients that reached the sink by
+	// then are worthless.
+	SetStop(stop func() error)
 }
 
 // Noter tells what a user should know of how a run begins.

@@ -22,10 +22,13 @@ type Summary struct {
 	LastTrain   Score // on training samples, without gamma and dropout
 	BestVal     Score
 	BestStep    int
-	Interrupted bool    // by the context
-	Stopped     bool    // early, since validation no longer improved
-	Seconds     float64 // of this process: steps, evaluations and checkpoints
-	Elapsed     float64 // seconds of the whole run, of all processes, to its latest step, evaluation or checkpoint
+	Interrupted bool     // by the context
+	Skipped     int      // steps that were left out since they diverged, by all processes
+	Rewinds     int      // how often the run went back to a checkpoint since it diverged
+	Warnings    []string // what went wrong beside the training, once for each kind: a figure that could not be written, say
+	Stopped     bool     // early, since validation no longer improved
+	Seconds     float64  // of this process: steps, evaluations and checkpoints
+	Elapsed     float64  // seconds of the whole run, of all processes, to its latest step, evaluation or checkpoint
 	Planned     backend.Usage
 	Peak        backend.Usage // of the real arena
 	MaxAbs      float64       // largest |x| of the residual stream
@@ -38,20 +41,19 @@ type loop struct {
 	s       *Session
 	be      backend.Backend
 	obs     Observer
+	watch   Clock
 	metrics *metric.Run
 	sum     Summary
+	warned  map[string]bool // kinds of warnings
 	started time.Time
 	before  float64 // seconds trained by earlier processes
 	saved   int     // step of the latest checkpoint; 0: there is none
+	overdue postponed
+	kept    checkpoint.State // as the latest checkpoint has it, or the beginning
 
 	figureDue  bool // there are records that the figure does not show
 	nextFigure time.Time
-	window     struct {
-		steps  int
-		losses float64
-		units  int // tokens or images
-		since  time.Time
-	}
+	window     openWindow
 }
 
 // Train runs the remaining steps of r. A run that starts from a trained model is put
@@ -74,8 +76,11 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 		return Summary{}, err
 	}
 	st := r.State
-	l := &loop{Run: r, obs: obs, sum: Summary{Steps: st.Step, Before: st.Step, Saved: st.Step, Elapsed: st.Elapsed,
+	l := &loop{Run: r, obs: obs, watch: realClock{}, warned: map[string]bool{}, sum: Summary{Steps: st.Step, Before: st.Step, Saved: st.Step, Elapsed: st.Elapsed,
 		LastVal: Unmeasured, FirstVal: Unmeasured, LastTrain: Unmeasured, BestVal: bestScore(st), BestStep: st.BestStep}}
+	if r.Clock != nil {
+		l.watch = r.Clock
+	}
 	if l.sum.Calibration, err = r.fit(ctx, obs); err != nil {
 		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 			l.sum.Interrupted, err = true, nil
@@ -105,19 +110,23 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	if err := r.load(l.s); err != nil {
 		return l.sum, err
 	}
+	if st.Planned == 0 && st.Records == nil { // an earlier version's
+		r.State.Planned = st.Step
+	}
+	l.s.slower = slower(st)
+	l.started, l.before, l.saved, l.kept = l.now(), st.Elapsed, st.Step, st
 	if err := l.openRecords(); err != nil {
 		return l.sum, err
 	}
-	if l.metrics != nil {
-		defer func() { err = cmp.Or(err, l.metrics.Close()) }()
-	}
 	err = l.run(ctx)
 	if err == nil && l.figureDue {
-		err = l.figure()
+		l.figure()
 	}
+	err = cmp.Or(err, l.closeRecords())
 	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, bestScore(r.State), r.State.BestStep
+	l.sum.Skipped, l.sum.Rewinds = r.State.Skipped, r.State.Rewinds
 	l.sum.Peak, l.sum.Saved = be.Peak(), l.saved
-	l.sum.Seconds, l.sum.Elapsed = time.Since(l.started).Seconds(), r.State.Elapsed
+	l.sum.Seconds, l.sum.Elapsed = l.since(l.started).Seconds(), r.State.Elapsed
 	return l.sum, err
 }
 
@@ -164,128 +173,4 @@ func (r *Run) fit(ctx context.Context, obs Observer) (*Calibration, error) {
 		err = saveConfig(r.Dir, r.Task)
 	}
 	return c, err
-}
-
-// run is the loop: steps, and what happens between them.
-func (l *loop) run(ctx context.Context) error {
-	st := &l.State
-	if st.Step == 0 {
-		for _, n := range abilities[Noter](l.s.Learner) {
-			for _, note := range n.Notes() {
-				l.obs.Note(note)
-			}
-		}
-	}
-	l.started, l.before = time.Now(), st.Elapsed
-	l.obs.Start(st.Step+1, l.Common().Schedule.Steps, l.sum.Planned)
-	l.saved = st.Step
-	if err := l.first(ctx); err != nil {
-		return err
-	}
-	l.window.since = time.Now()
-	l.sum.Stopped = l.StoppedEarly()
-	for step := st.Step + 1; step <= l.Common().Schedule.Steps && !l.sum.Stopped && !l.sum.Interrupted; step++ {
-		if ctx.Err() != nil {
-			l.sum.Interrupted = true
-			break
-		}
-		r, err := l.s.Step(step)
-		if err != nil {
-			return fmt.Errorf("%w%s", err, l.intact())
-		}
-		st.Step, st.Tokens = step, st.Tokens+int64(r.Losses)
-		if err := l.record(step, r); err != nil {
-			return err
-		}
-		st.EvalDue = step == l.Common().Schedule.Steps || every(step, l.Common().Loop.EvalEvery)
-		if err := l.after(ctx, step); err != nil {
-			return err
-		}
-	}
-	if l.sum.Interrupted && st.Step > l.saved {
-		return l.saveAt(st.Step, false)
-	}
-	return nil
-}
-
-// after does what follows a step: it evaluates, samples and saves. An evaluation
-// that ctx breaks off leaves no trace but EvalDue, by which the process that goes on
-// begins here.
-func (l *loop) after(ctx context.Context, step int) error {
-	c, st := l.Common().Loop, &l.State
-	last, best := step == l.Common().Schedule.Steps, false
-	if st.EvalDue {
-		var err error
-		best, err = l.evaluate(ctx, step)
-		if l.broken(ctx, err) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%w%s", err, l.intact())
-		}
-		st.EvalDue = false
-		l.sum.Stopped = l.StoppedEarly()
-	}
-	if every(step, c.SampleEvery) {
-		if err := l.sample(step); err != nil {
-			return err
-		}
-	}
-	if best || last || l.sum.Stopped || every(step, c.SaveEvery) || c.SaveEvery == 0 && every(step, c.EvalEvery) {
-		return l.saveAt(step, best)
-	}
-	return nil
-}
-
-// broken notes that the run is interrupted where err is ctx's end.
-func (l *loop) broken(ctx context.Context, err error) bool {
-	l.sum.Interrupted = err != nil && errors.Is(err, ctx.Err())
-	return l.sum.Interrupted
-}
-
-// clock brings the time of the run up to date.
-func (l *loop) clock() { l.State.Elapsed = l.before + time.Since(l.started).Seconds() }
-
-func every(step, n int) bool { return n > 0 && step%n == 0 }
-
-// intact says in an error where the run can go on.
-func (l *loop) intact() string {
-	if l.saved == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (the checkpoint of step %d in %s is intact)", l.saved, l.Dir)
-}
-
-// sample lets the model write something.
-func (l *loop) sample(step int) error {
-	s, ok := ability[Sampler](l.s.Learner)
-	if !ok {
-		return nil
-	}
-	text, err := s.Sample()
-	if err == nil {
-		l.obs.Sampled(step, text)
-	}
-	return err
-}
-
-// saveAt writes a checkpoint and brings the run's figure up to date.
-func (l *loop) saveAt(step int, best bool) error {
-	if err := l.s.Finite(step); err != nil {
-		return fmt.Errorf("%w%s", err, l.intact())
-	}
-	l.clock()
-	if l.Dir == "" {
-		return nil
-	}
-	if err := l.Run.save(l.s, best); err != nil {
-		return err
-	}
-	l.saved = step
-	l.obs.Saved(step, l.Dir)
-	l.figureDue = l.Figure != nil
-	if !l.figureDue || time.Now().Before(l.nextFigure) {
-		return nil
-	}
-	return l.figure()
 }

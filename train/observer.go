@@ -26,6 +26,17 @@ type Watcher interface {
 	Evaluating(step int)
 }
 
+// Warner is an Observer that hears what goes wrong beside the training, which goes on: a figure that cannot be written,
+// or a checkpoint that the disk refuses for now. Of each kind it hears once, of an overdue checkpoint once a minute.
+type Warner interface {
+	Warn(text string)
+}
+
+// Rescued is an Observer that hears of steps that diverged, when the run goes on after them (see OnDivergence).
+type Rescued interface {
+	Rescued(r Rescue)
+}
+
 // Quiet is an Observer that hears nothing.
 type Quiet struct{}
 

@@ -342,7 +342,7 @@ func sameBytes(t *testing.T, got, want string) {
 // losses are the recorded training losses of the run in dir.
 func losses(t *testing.T, dir string) (points []metric.Point) {
 	t.Helper()
-	all, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	all, _, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,6 +28,9 @@ type Run struct {
 	// Figure, unless nil, draws what the run in dir has measured. Train calls it after checkpoints, but no more often
 	// than its share of the time allows, and at the end. For example, plot.Run of package metric/plot.
 	Figure func(dir string) error
+
+	// Clock, unless nil, tells Train the time, in place of the machine's clock.
+	Clock Clock
 }
 
 // ErrExists is wrapped by Create's error for a folder that holds a run already.

@@ -39,6 +39,9 @@ type Session struct {
 	be      backend.Backend
 	options Options
 	sink    Sink
+	updater *updateNow     // the last sink
+	slower  float64        // factor of the learning rate
+	stop    func() error   // asked between blocks; nil: nothing is
 	once    bool           // the sink takes one micro-batch a step
 	ranger  Ranger         // nil: the range is not measured
 	average *optim.Average // of the weights; nil: there is none
@@ -59,11 +62,13 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{Learner: l, Optimizer: opt, be: be, options: o, once: o.Loop.microBatches() == 1}
+	s := &Session{Learner: l, Optimizer: opt, be: be, options: o, once: o.Loop.microBatches() == 1, updater: &updateNow{be: be, opt: opt}, slower: 1}
 	s.ranger, _ = ability[Ranger](l)
-	s.sink = UpdateNow(be, opt)
+	s.sink = s.updater
 	if o.Loop.Clip > 0 {
 		s.sink = Clip(be, l.Trainable(), o.Loop.Clip, s.sink)
+	} else {
+		s.sink = Finite(be, s.sink)
 	}
 	if o.Through != nil {
 		if s.sink = o.Through(be, s.sink); s.sink == nil {
@@ -117,6 +122,27 @@ func (s *Session) evaluate(ctx context.Context, training bool) (score Score, ok 
 	return score, ok, err
 }
 
+// SetStop sets a function that is asked during a step, as long as no parameter has changed: between blocks, if the
+// model knows how (see Stopper), and between micro-batches. Step then fails with its error, and can be run again with
+// the same bits. A session with a sink of Options.Through, which may wait for other machines, asks between steps only.
+func (s *Session) SetStop(stop func() error) {
+	if s.options.Through != nil {
+		return
+	}
+	s.stop = stop
+	for _, m := range abilities[Stopper](s.Learner) {
+		m.SetStop(s.stopped)
+	}
+}
+
+// stopped asks whether to end the step at hand.
+func (s *Session) stopped() error {
+	if s.stop == nil || s.updater.began {
+		return nil
+	}
+	return s.stop()
+}
+
 // StepResult is what one optimiser step measured.
 type StepResult struct {
 	Loss     float64 // mean over the batch in nats, a token or an image, before the update
@@ -127,9 +153,10 @@ type StepResult struct {
 }
 
 // Step runs optimiser step number step (1, 2, ...). On failure no parameter has
-// changed.
+// changed, with one exception: if gradients turn out not to be finite in the midst of
+// updates in the reverse walk, the parameters that came before have (see Changed).
 func (s *Session) Step(step int) (StepResult, error) {
-	r := StepResult{LR: s.options.Schedule.At(step)}
+	r := StepResult{LR: s.options.Schedule.At(step) * s.slower}
 	samples, losses, err := s.Learner.Size(step)
 	if err != nil {
 		return r, err
@@ -149,6 +176,9 @@ func (s *Session) Step(step int) (StepResult, error) {
 	s.sink.Begin(step, r.LR)
 	var sum float64
 	for first := 0; first < samples; first += micro {
+		if err := s.stopped(); err != nil {
+			return r, err
+		}
 		pass := backend.Pass{Train: true, Seed: s.options.Loop.Seed, Step: step, Sample: first}
 		each, err := s.Learner.MicroStep(pass, min(micro, samples-first), float32(1/float64(losses)), s.sink)
 		if err != nil {
@@ -163,6 +193,9 @@ func (s *Session) Step(step int) (StepResult, error) {
 	}
 	return r, err
 }
+
+// Changed reports whether the latest step has changed parameters, although it failed.
+func (s *Session) Changed() bool { return s.updater.began }
 
 // Finite fails if the update of a step has left weights that are not finite,
 // which its loss, taken before, does not show: such weights must not replace a

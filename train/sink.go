@@ -34,19 +34,23 @@ type Sink interface {
 func UpdateNow(be backend.Backend, opt optim.Optimizer) Sink { return &updateNow{be: be, opt: opt} }
 
 type updateNow struct {
-	be   backend.Backend
-	opt  optim.Optimizer
-	step int
-	lr   float64
+	be    backend.Backend
+	opt   optim.Optimizer
+	step  int
+	lr    float64
+	began bool // parameters of this step have changed
 }
 
-func (s *updateNow) Begin(step int, lr float64) { s.step, s.lr = step, lr }
+func (s *updateNow) Begin(step int, lr float64) { s.step, s.lr, s.began = step, lr, false }
 
 // Open gives the parameters cleared gradients in the arena, above whatever is there; the caller releases them after
 // Close.
 func (s *updateNow) Open(params []*tensor.Param) { bdia.AllocGrads(s.be, params) }
 
-func (s *updateNow) Close(params []*tensor.Param) { s.opt.Update(params, s.step, s.lr) }
+func (s *updateNow) Close(params []*tensor.Param) {
+	s.began = true
+	s.opt.Update(params, s.step, s.lr)
+}
 
 func (s *updateNow) End() (float64, error) { return 0, nil }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/metric"
 )
 
 func newCompare() *cobra.Command {
@@ -90,6 +91,10 @@ func readRuns(cmd *cobra.Command, dirs []string) (all []comparedRun, err error) 
 				fmt.Fprintf(cmd.ErrOrStderr(), "bdia: left out: %s\n", cli.OneLine(err))
 			}
 			continue
+		}
+		if r.bad.Lines > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "bdia: %s: %d lines are no records and are left out, the first of them line %d (%v)\n",
+				filepath.Join(dir, metric.JSONLName), r.bad.Lines, r.bad.First, r.bad.Err)
 		}
 		all = append(all, r)
 	}

@@ -34,7 +34,9 @@ type comparedRun struct {
 	Speed       any     `json:"per_second,omitempty"` // of Unit, the median
 	Unit        string  `json:"unit,omitempty"`
 	Seconds     float64 `json:"seconds"`
+	BadLines    int     `json:"record_lines_left_out,omitempty"`
 
+	bad             metric.Damage
 	dir             string
 	kind            string // what losses can be compared within
 	settings        []train.Setting
@@ -44,14 +46,14 @@ type comparedRun struct {
 
 // readRecords reads what the run in dir recorded, and its settings if it has some.
 func readRecords(ctx context.Context, dir string) (comparedRun, error) {
-	series, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	series, bad, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	if errors.Is(err, os.ErrNotExist) {
 		return comparedRun{}, fmt.Errorf("%s: there is no %s; name the folder of a run that bdia train made", dir, metric.JSONLName)
 	}
 	if err != nil {
 		return comparedRun{}, err
 	}
-	r := comparedRun{Run: filepath.Base(filepath.Clean(dir)), dir: dir, kind: "runs without settings"}
+	r := comparedRun{Run: filepath.Base(filepath.Clean(dir)), dir: dir, kind: "runs without settings", BadLines: bad.Lines, bad: bad}
 	for _, s := range series {
 		unit, isRate := strings.CutSuffix(s.Name, "_per_second")
 		switch {

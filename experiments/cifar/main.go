@@ -133,7 +133,7 @@ func run(ctx context.Context, dir string, cfg trainimages.Config) (m measures, a
 	if planned, err = train.Plan(r.Task.(train.Synthetic)); err != nil {
 		return m, nil, planned, err
 	}
-	all, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	all, _, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	if err != nil {
 		return m, nil, planned, err
 	}

@@ -118,7 +118,7 @@ func run(ctx context.Context, dir string, cfg text.Config) ([]metric.Series, bac
 		return nil, planned, err
 	}
 	defer r.Close()
-	series, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	series, _, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	return series, planned, err
 }
 

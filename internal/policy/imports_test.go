@@ -31,8 +31,9 @@ var rules = []rule{
 	{"internal/delimited", "", ""},
 	{"internal/bytesize", "", ""},
 	{"internal/idfile", "internal/atomicfile", ""},
+	{"internal/recordfile", "", ""},
 	{"internal/policy", "", ""},
-	{"metric", "", "google.golang.org/protobuf"},
+	{"metric", "internal/recordfile", "google.golang.org/protobuf"},
 	{"metric/plot", "internal/atomicfile metric", "gonum.org/v1/plot"},
 	{"score", "internal/textfile", ""},
 	{"tokenizer", "internal/atomicfile internal/jsonfile internal/textfile", ""},
@@ -46,7 +47,7 @@ var rules = []rule{
 	{"data", "data/tally internal/atomicfile internal/delimited internal/idfile internal/mmap internal/rng internal/textfile", ""},
 	{"data/images", "data/tally internal/delimited internal/rng internal/textfile", "golang.org/x/image"},
 	{"data/pairs", "internal/delimited internal/idfile internal/mmap internal/rng internal/textfile", ""},
-	{"checkpoint", "internal/atomicfile internal/textfile", "golang.org/x/sys"},
+	{"checkpoint", "internal/atomicfile internal/recordfile internal/textfile", "golang.org/x/sys"},
 
 	{"kernel", "internal/cpufeat internal/rng", ""},
 	{"backend", "internal/rng tensor", ""},
@@ -69,7 +70,7 @@ var rules = []rule{
 	{"train/images", ". backend convert data/images data/tally eval hub internal/rng metric model optim train verify", ""},
 	{"train/tune", ". backend checkpoint convert data/pairs eval generate hub internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},
 	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune verify", ""},
-	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model optim tensor tokenizer train", ""},
+	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model optim tensor tokenizer train", "github.com/google/go-cmp"},
 	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/onnxeval internal/rng internal/textfile model tokenizer", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }

@@ -10,13 +10,15 @@ import (
 
 // Diary is an Observer that writes everything down.
 type Diary struct {
-	Lines   []string
-	Samples []string
-	Losses  []float64
-	Vals    map[int]float64
-	Best    int // step of the best evaluation
-	Memory  backend.Usage
-	Hook    func(step int)
+	Lines    []string
+	Samples  []string
+	Losses   []float64
+	Warnings []string
+	Rescues  []train.Rescue
+	Vals     map[int]float64
+	Best     int // step of the best evaluation
+	Memory   backend.Usage
+	Hook     func(step int)
 }
 
 func (d *Diary) note(format string, args ...any) {
@@ -56,6 +58,12 @@ func (d *Diary) Evaluated(step int, val, train train.Score, best bool) {
 
 // Saved writes the step.
 func (d *Diary) Saved(step int, _ string) { d.note("save %d", step) }
+
+// Warn keeps the warning.
+func (d *Diary) Warn(text string) { d.Warnings = append(d.Warnings, text) }
+
+// Rescued keeps what was done about a step that diverged.
+func (d *Diary) Rescued(r train.Rescue) { d.Rescues = append(d.Rescues, r) }
 
 // Sampled keeps the text.
 func (d *Diary) Sampled(step int, text string) {

@@ -5,8 +5,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
@@ -49,23 +53,52 @@ func SameState(t testing.TB, got, want checkpoint.State) {
 	}
 }
 
-// SameMetrics compares the records but for the speed.
+// SameMetrics compares the records and the event files, line by line, but for times and speeds.
 func SameMetrics(t testing.TB, got, want string) {
 	t.Helper()
-	read := func(dir string) map[string][]metric.Point {
-		all, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	if d := cmp.Diff(recordLines(t, want), recordLines(t, got)); d != "" {
+		t.Errorf("records of the resumed run differ from the uninterrupted one's: %s", d)
+	}
+	if d := cmp.Diff(eventLines(t, want), eventLines(t, got)); d != "" {
+		t.Errorf("event files of the resumed run differ from the uninterrupted one's: %s", d)
+	}
+}
+
+// timed matches what differs between runs: times and speeds.
+var timed = regexp.MustCompile(`"(time|[a-z]+_per_second)":("[^"]*"|[^,}]*)`)
+
+// recordLines are the lines of metrics.jsonl, without times and speeds.
+func recordLines(t testing.TB, dir string) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, metric.JSONLName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(timed.ReplaceAllString(string(text), `"$1":`), "\n")
+}
+
+// eventLines are the events of every event file, without times and speeds.
+func eventLines(t testing.TB, dir string) (files [][]metric.Event) {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "tensorboard", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		f, err := os.Open(name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		m := map[string][]metric.Point{}
-		for _, s := range all {
-			if !strings.HasSuffix(s.Name, "_per_second") {
-				m[s.Name] = s.Points
-			}
+		events, err := metric.ReadEvents(f)
+		f.Close()
+		if err != nil {
+			t.Fatal(err)
 		}
-		return m
+		for i := range events {
+			events[i].WallTime = 0
+			events[i].Fields = slices.DeleteFunc(events[i].Fields, func(f metric.Field) bool { return strings.HasSuffix(f.Name, "_per_second") })
+		}
+		files = append(files, events)
 	}
-	if g, w := read(got), read(want); !reflect.DeepEqual(g, w) {
-		t.Errorf("metrics of the resumed run\n%v\nof the uninterrupted one\n%v", g, w)
-	}
+	return files
 }

@@ -16,7 +16,7 @@ func ExampleRun() {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	records, err := metric.OpenRun(dir, -1, nil, false)
+	records, err := metric.OpenRun(dir, metric.Start{After: -1})
 	if err != nil {
 		panic(err)
 	}

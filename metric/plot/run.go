@@ -9,7 +9,7 @@ import (
 // Run draws the loss curves of the run in dir from its records, as loss.png and loss.svg in dir. If the run measured
 // an accuracy, that is drawn below.
 func Run(dir string) error {
-	all, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+	all, _, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
 	if err != nil {
 		return err
 	}

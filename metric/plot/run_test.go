@@ -20,7 +20,7 @@ func TestRun(t *testing.T) {
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	r, err := metric.OpenRun(dir, -1, nil, false)
+	r, err := metric.OpenRun(dir, metric.Start{After: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -281,7 +281,7 @@ func TestImageRun(t *testing.T) {
 			t.Errorf("the weights in %s come to %+v, want %+v", filepath.Base(dir), got, want)
 		}
 	}
-	all, err := metric.ReadSeries(filepath.Join(r.Dir, metric.JSONLName))
+	all, _, err := metric.ReadSeries(filepath.Join(r.Dir, metric.JSONLName))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,125 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// run is the loop: steps, and what happens between them.
+func (l *loop) run(ctx context.Context) error {
+	st := &l.State
+	if st.Step == 0 {
+		for _, n := range abilities[Noter](l.s.Learner) {
+			for _, note := range n.Notes() {
+				l.obs.Note(note)
+			}
+		}
+	}
+	l.obs.Start(st.Step+1, l.Common().Schedule.Steps, l.sum.Planned)
+	if err := l.rescue(ctx, l.first(ctx)); err != nil {
+		return err
+	}
+	if l.window.since = l.now(); !l.overdue.due {
+		l.kept = *st // with how a trained model scored before
+	}
+	l.s.SetStop(ctx.Err)
+	l.sum.Stopped = l.StoppedEarly()
+	for st.Step < l.Common().Schedule.Steps && !l.sum.Stopped && !l.sum.Interrupted {
+		if ctx.Err() != nil {
+			l.sum.Interrupted = true
+			break
+		}
+		if err := l.rescue(ctx, l.step(ctx, st.Step+1)); err != nil {
+			return err
+		}
+	}
+	if l.sum.Interrupted && (st.Step > l.saved || st.Step > 0 && st.Rewinds != l.kept.Rewinds) {
+		return l.located(l.saveAt(ctx, save{step: st.Step, last: true}))
+	}
+	return nil
+}
+
+// step does a step and what follows it. A step that ctx breaks off leaves no trace.
+func (l *loop) step(ctx context.Context, step int) error {
+	st := &l.State
+	r, err := l.s.Step(step)
+	if l.broken(ctx, err) {
+		return nil
+	}
+	if err != nil {
+		return &stepError{step, r, err}
+	}
+	st.Step, st.Tokens, st.SkippedInRow = step, st.Tokens+int64(r.Losses), 0
+	if err := l.record(step, r); err != nil {
+		return err
+	}
+	return l.finish(ctx, step)
+}
+
+// finish does what follows a step that was done or left out.
+func (l *loop) finish(ctx context.Context, step int) error {
+	l.State.EvalDue = step == l.Common().Schedule.Steps || every(step, l.Common().Loop.EvalEvery)
+	if err := l.after(ctx, step); err != nil {
+		return err
+	}
+	return l.catchUp(ctx)
+}
+
+// after does what follows a step: it evaluates, samples and saves. An evaluation
+// that ctx breaks off leaves no trace but EvalDue, by which the process that goes on
+// begins here.
+func (l *loop) after(ctx context.Context, step int) error {
+	c, st := l.Common().Loop, &l.State
+	last, best := step == l.Common().Schedule.Steps, false
+	if st.EvalDue {
+		var err error
+		best, err = l.evaluate(ctx, step)
+		if l.broken(ctx, err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		st.EvalDue = false
+		l.sum.Stopped = l.StoppedEarly()
+	}
+	if every(step, c.SampleEvery) {
+		if err := l.sample(step); err != nil {
+			return err
+		}
+	}
+	if best || last || l.sum.Stopped || every(step, c.SaveEvery) || c.SaveEvery == 0 && every(step, c.EvalEvery) {
+		return l.saveAt(ctx, save{step: step, best: best, planned: true, last: last || l.sum.Stopped})
+	}
+	return nil
+}
+
+// broken notes that the run is interrupted where err is ctx's end.
+func (l *loop) broken(ctx context.Context, err error) bool {
+	l.sum.Interrupted = err != nil && errors.Is(err, ctx.Err())
+	return l.sum.Interrupted
+}
+
+func every(step, n int) bool { return n > 0 && step%n == 0 }
+
+// intact says in an error where the run can go on.
+func (l *loop) intact() string {
+	if l.saved == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (the checkpoint of step %d in %s is intact)", l.saved, l.Dir)
+}
+
+// sample lets the model write something.
+func (l *loop) sample(step int) error {
+	s, ok := ability[Sampler](l.s.Learner)
+	if !ok {
+		return nil
+	}
+	text, err := s.Sample()
+	if err == nil {
+		l.obs.Sampled(step, text)
+	}
+	return err
+}
