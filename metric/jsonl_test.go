@@ -131,7 +131,7 @@ func TestForeignFileIsLeftAlone(t *testing.T) {
 	for name, text := range map[string]string{
 		"prose": "Dear diary\n", "array": "[1]\n", "no step": `{"loss":1}` + "\n", "negative step": `{"step":-1}` + "\n",
 		"fractional step": `{"step":1.5}` + "\n", "step as text": `{"step":"1"}` + "\n", "two objects": `{"step":1}{"step":2}` + "\n",
-		"zero bytes":         "\x00\x00\n", "empty line": "\n", "huge number": `{"step":1,"x":1e999}` + "\n",
+		"zero bytes": "\x00\x00\n", "empty line": "\n", "huge number": `{"step":1,"x":1e999}` + "\n",
 		"endless line": strings.Repeat("x", maxLine+1),
 	} {
 		path := filepath.Join(t.TempDir(), "metrics.jsonl")
