@@ -75,6 +75,12 @@ type Backend interface {
 	// norm of a list of tensors takes one call each and one DownloadScalar.
 	AddSquares(sum, t tensor.Tensor)
 
+	// Digest writes the digests of the parts of x, of any element type but F64, to sums (parts,2), int32: the low and
+	// the high half of the sum over i of bits(x[i])*w(i) mod 2^64. Here i counts the elements of the part, bits is an
+	// element as an unsigned number, and w(i) = (2i+1)*0x9e3779b9 mod 2^32. So one flipped bit, or any other change of
+	// one element, changes the digest. For example, sums (B,2) of x (B,T,C) are the digests of the samples.
+	Digest(sums, x tensor.Tensor)
+
 	// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t]. x (B,T,C), ids (B,T),
 	// wte (V,C), wpe (>=T,C). Ids must be below V.
 	Embed(x, ids, wte, wpe tensor.Tensor)

@@ -98,6 +98,10 @@ func (d *deferred) AddSquares(sum, t tensor.Tensor) {
 	d.later(func() { d.Backend.AddSquares(sum, t) })
 }
 
+func (d *deferred) Digest(sums, x tensor.Tensor) {
+	d.later(func() { d.Backend.Digest(sums, x) })
+}
+
 func (d *deferred) Embed(x, ids, wte, wpe tensor.Tensor) {
 	d.later(func() { d.Backend.Embed(x, ids, wte, wpe) })
 }

@@ -57,6 +57,7 @@ var checks = map[string]func(e *env){
 	"one-hot":           oneHotTest,
 	"impossible class":  impossibleClassTest,
 	"whole tensors":     wholeTest,
+	"digests":           digestTest,
 	"dropout":           dropoutTest,
 	"dropout streams":   dropoutStreamsTest,
 	"dropped samples":   dropSamplesTest,

@@ -46,6 +46,7 @@ type jobs struct {
 	gelu          geluJob
 	geluBackward  geluBackwardJob
 	squares       squaresJob
+	digest        digestJob
 	adamW         adamWJob
 	adamW8        adamW8Job
 	setAdam       setAdamJob

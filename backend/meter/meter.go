@@ -114,6 +114,10 @@ func (b *Backend) AddSquares(sum, t tensor.Tensor) {
 	b.measure("sum of squares", 0, func() { b.Backend.AddSquares(sum, t) }, t)
 }
 
+func (b *Backend) Digest(sums, x tensor.Tensor) {
+	b.measure("digest", 0, func() { b.Backend.Digest(sums, x) }, x)
+}
+
 func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
 	b.measure("embedding", 0, func() { b.Backend.Embed(x, ids, wte, wpe) }, x, x)
 }

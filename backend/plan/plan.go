@@ -47,6 +47,7 @@ func (*Backend) Add(_, _, _ tensor.Tensor)                                {}
 func (*Backend) Scale(tensor.Tensor, float32)                             {}
 func (*Backend) Lerp(_, _ tensor.Tensor, _ float32)                       {}
 func (*Backend) AddSquares(_, _ tensor.Tensor)                            {}
+func (*Backend) Digest(_, _ tensor.Tensor)                                {}
 func (*Backend) Embed(_, _, _, _ tensor.Tensor)                           {}
 func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                   {}
 func (*Backend) Linear(_, _, _, _ tensor.Tensor)                          {}
