@@ -96,17 +96,18 @@ type Stack struct {
 	// above them, and their states are not kept.
 	Frozen int
 
-	draw   func(gammas []float32, first, K, B int, pass backend.Pass)
-	stop   stopper
-	pass   backend.Pass
-	states []tensor.Tensor // buffers of x_k, see Memory.slot
-	gammas tensor.Tensor   // (K,B)
-	peaks  tensor.Tensor   // (K+1,B) largest |x_k| of each sample, as bits
-	side   SideInfo
-	h      tensor.Tensor  // h_k(x_k), then dh, then dloss/dx_k
-	g      tensor.Tensor  // dloss/dx_{k+1}
-	tapes  []backend.Mark // [k]: top of the arena under block k's tape
-	host   struct {
+	draw    func(gammas []float32, first, K, B int, pass backend.Pass)
+	stop    stopper
+	pass    backend.Pass
+	states  []tensor.Tensor // buffers of x_k, see Memory.slot
+	gammas  tensor.Tensor   // (K,B)
+	peaks   tensor.Tensor   // (K+1,B) largest |x_k| of each sample, as bits
+	side    SideInfo
+	digests digests        // of a checked pass, see SetCheck
+	h       tensor.Tensor  // h_k(x_k), then dh, then dloss/dx_k
+	g       tensor.Tensor  // dloss/dx_{k+1}
+	tapes   []backend.Mark // [k]: top of the arena under block k's tape
+	host    struct {
 		gammas []float32
 		peaks  []int32
 	}
@@ -146,6 +147,7 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	s.gammas = s.be.Alloc(backend.Data, tensor.F32, tensor.Shape{K, B})
 	s.peaks = s.be.Alloc(backend.Data, tensor.I32, tensor.Shape{K + 1, B})
 	s.be.Zero(s.peaks)
+	s.digests.begin(s.be, K+1, B)
 	if len(s.host.gammas) != K*B { // micro-batches of several sizes share the memory
 		s.host.gammas, s.host.peaks = slices.Grow(s.host.gammas[:0], K*B)[:K*B], slices.Grow(s.host.peaks[:0], (K+1)*B)[:(K+1)*B]
 		clear(s.host.gammas)
@@ -163,12 +165,15 @@ func (s *Stack) Forward() (tensor.Tensor, error) {
 	if s.opt.Grid != NoGrid {
 		s.be.Quantise(s.x(0), s.peaks.Index(0), int(s.opt.Grid))
 	}
-	s.observe(0)
+	s.computed(0)
 	for k, block := range s.blocks {
 		s.tapes[k] = s.be.Mark()
 		block.Forward(s.h, s.x(k), s.pass)
+		if k > 0 {
+			s.digests.take(left, k-1, s.x(k-1))
+		}
 		s.step(k)
-		s.observe(k + 1)
+		s.computed(k + 1)
 		if !s.keepsTape(k) {
 			s.be.Release(s.tapes[k])
 		}
@@ -207,7 +212,8 @@ func (s *Stack) Grad() tensor.Tensor { return s.g }
 
 // Reverse walks the stack back from dloss/dx_K, in Grad, and hands each block's
 // parameter gradients to sink. A Reversible stack holds only two states, the side
-// information and one block's intermediates at a time. It fails only when it is stopped (SetStop).
+// information and one block's intermediates at a time. It fails when it is stopped
+// (SetStop), and when a checked pass finds a state changed (SetCheck).
 //
 // With g_{k+1} = dloss/dx_{k+1}, and gamma_0 = 0:
 //
@@ -218,6 +224,7 @@ func (s *Stack) Reverse(sink Sink) error {
 	s.be.Zero(pending)
 	for k := K - 1; k >= s.Frozen; k-- {
 		block, gamma := s.blocks[k], s.gammas.Index(k)
+		s.digests.take(found, k, s.x(k))
 		if !s.keepsTape(k) {
 			s.tapes[k] = s.be.Mark()
 			block.Forward(s.h, s.x(k), s.pass)
@@ -237,7 +244,7 @@ func (s *Stack) Reverse(sink Sink) error {
 			return err
 		}
 	}
-	return nil
+	return s.digests.compare(s.Frozen, K, s.pass)
 }
 
 // x returns the buffer of state x_k.
@@ -248,6 +255,11 @@ func (s *Stack) x(k int) tensor.Tensor {
 // keepsTape reports whether block k's intermediates are kept after the forward pass.
 func (s *Stack) keepsTape(k int) bool {
 	return k >= s.Frozen && (s.opt.Memory == Store || !s.DropTape && s.opt.Memory.keepsTape(k, len(s.blocks)))
+}
+
+func (s *Stack) computed(k int) {
+	s.digests.take(computed, k, s.x(k))
+	s.observe(k)
 }
 
 func (s *Stack) observe(k int) {
@@ -267,20 +279,4 @@ func (s *Stack) MaxAbs() float64 {
 		m = max(m, uint32(p))
 	}
 	return float64(math.Float32frombits(m))
-}
-
-// checkRange reads the peaks back and fails at the first state of the pass beyond the
-// exact range of the grid.
-func (s *Stack) checkRange() error {
-	if s.opt.Grid == NoGrid {
-		return nil
-	}
-	s.be.DownloadInts(s.host.peaks, s.peaks)
-	limit, B := s.opt.Grid.Limit(), s.peaks.Shape[1]
-	for i, bits := range s.host.peaks {
-		if v := float64(math.Float32frombits(uint32(bits))); !(v < limit) {
-			return &RangeError{Step: s.pass.Step, Block: i / B, Sample: s.pass.Sample + i%B, Value: v, Limit: limit}
-		}
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package bdia_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -39,6 +40,7 @@ type outcome struct {
 	grads map[string][]float32
 	up    [][]float32 // states x_0..x_K of the first micro-batch
 	dx0   []float32
+	sums  []uint64 // digests of the states, of all micro-batches
 }
 
 // keepAll is a Sink with a gradient for every parameter, over all passes.
@@ -119,6 +121,7 @@ func (c trial) run(t *testing.T) outcome {
 			nn.Normal(be, p, 0.3, 19, i)
 		}
 	}
+	m.SetCheck(true)
 	sink := newKeepAll(be, m.Trainable())
 	out := outcome{grads: map[string][]float32{}}
 	if c.parts == nil {
@@ -141,6 +144,7 @@ func (c trial) run(t *testing.T) outcome {
 		if err := testkit.AddTo(&out.loss)(m.MicroStep(part, pass, float32(1/float64(c.samples*T)), sink)); err != nil {
 			t.Fatal(err)
 		}
+		out.digests(m)
 		if out.up == nil {
 			out.up = states
 		}
@@ -172,6 +176,16 @@ func checkGrid(t *testing.T, k int, x []float32, grid bdia.Grid) {
 	}
 }
 
+// digests adds the digests of the latest pass.
+func (a *outcome) digests(m interface{ AppendDigests(sums []uint64) []uint64 }) {
+	for k, sum := range m.AppendDigests(nil) {
+		if k == len(a.sums) {
+			a.sums = append(a.sums, 0)
+		}
+		a.sums[k] += sum
+	}
+}
+
 // equal fails unless a and b agree in every bit.
 func (a outcome) equal(t *testing.T, b outcome) {
 	t.Helper()
@@ -185,6 +199,9 @@ func (a outcome) equal(t *testing.T, b outcome) {
 		if len(a.up[k]) == len(b.up[k]) {
 			testkit.EqualBits(t, fmt.Sprintf("x_%d", k), a.up[k], b.up[k])
 		}
+	}
+	if b.sums != nil && !slices.Equal(a.sums, b.sums) {
+		t.Errorf("digests of states %x, want %x", a.sums, b.sums)
 	}
 	if b.dx0 != nil {
 		testkit.EqualBits(t, "dloss/dx_0", a.dx0, b.dx0)

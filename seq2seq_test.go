@@ -76,6 +76,7 @@ func (c pairTrial) run(t *testing.T) outcome {
 	for i, p := range m.Params() {
 		nn.Normal(be, p, 0.3, 17, i)
 	}
+	m.SetCheck(true)
 	sink := newKeepAll(be, m.Params())
 	out := outcome{grads: map[string][]float32{}}
 	if c.parts == nil {
@@ -99,6 +100,7 @@ func (c pairTrial) run(t *testing.T) outcome {
 		if err := testkit.AddTo(&out.loss)(m.MicroStep(cut(all, first, first+n), pass, 1.0/16, sink)); err != nil {
 			t.Fatal(err)
 		}
+		out.digests(m)
 		first += n
 	}
 	if want := len(c.parts) * (c.model.EncoderLayers + c.model.DecoderLayers + 1); sink.opened != want || sink.closed != want {

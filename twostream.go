@@ -32,12 +32,13 @@ type TwoStream struct {
 	// it and again when Reverse has rebuilt it.
 	Observe func(j int, y tensor.Tensor)
 
-	stop   stopper
-	pass   backend.Pass
-	states []tensor.Tensor  // buffers of y_j, see state
-	h      tensor.Tensor    // B_j(y_{j+1}), then its gradient
-	g      [2]tensor.Tensor // dloss/dy_j for the latest even and odd j
-	tapes  []backend.Mark   // [j]: top of the arena under B_j's tape
+	stop    stopper
+	pass    backend.Pass
+	states  []tensor.Tensor  // buffers of y_j, see state
+	h       tensor.Tensor    // B_j(y_{j+1}), then its gradient
+	digests digests          // of a checked pass, see SetCheck
+	g       [2]tensor.Tensor // dloss/dy_j for the latest even and odd j
+	tapes   []backend.Mark   // [j]: top of the arena under B_j's tape
 }
 
 // ValidateTwoStream returns an error for a choice that a TwoStream does not
@@ -79,6 +80,7 @@ func (s *TwoStream) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	for _, t := range []*tensor.Tensor{&s.h, &s.g[0], &s.g[1]} {
 		*t = s.be.Alloc(backend.Activation, tensor.F32, shape)
 	}
+	s.digests.begin(s.be, len(s.blocks)+2, shape[0])
 	return s.state(0)
 }
 
@@ -95,13 +97,14 @@ func (s *TwoStream) state(j int) tensor.Tensor {
 func (s *TwoStream) Forward() (tensor.Tensor, error) {
 	n := len(s.blocks)
 	s.be.Copy(s.state(1), s.state(0))
-	s.observe(0)
-	s.observe(1)
+	s.computed(0)
+	s.computed(1)
 	for j, block := range s.blocks {
 		s.tapes[j] = s.be.Mark()
 		block.Forward(s.h, s.state(j+1), s.pass)
+		s.digests.take(left, j, s.state(j))
 		s.be.Add(s.state(j+2), s.state(j), s.h)
-		s.observe(j + 2)
+		s.computed(j + 2)
 		if !s.memory.keepsTape(j, n) {
 			s.be.Release(s.tapes[j])
 		}
@@ -129,6 +132,7 @@ func (s *TwoStream) Reverse(sink Sink) error {
 	s.be.Copy(s.g[1], s.g[0])
 	for j := n - 1; j >= 0; j-- {
 		block, x := s.blocks[j], s.state(j+1)
+		s.digests.take(found, j+1, x)
 		if !s.memory.keepsTape(j, n) {
 			s.tapes[j] = s.be.Mark()
 			block.Forward(s.h, x, s.pass)
@@ -149,7 +153,11 @@ func (s *TwoStream) Reverse(sink Sink) error {
 		}
 	}
 	s.be.Add(s.g[0], s.g[0], s.g[1])
-	return nil
+	kept := 1
+	if s.memory == Reversible {
+		kept = n // the others have been rebuilt, and rounded
+	}
+	return s.digests.compare(kept, n+1, s.pass)
 }
 
 // Infer runs the branches on x (B,T,C) in place, without training.
@@ -198,6 +206,11 @@ func (s *TwoStream) Drift(report func(k int, rms, largest float64)) error {
 		}
 	}
 	return nil
+}
+
+func (s *TwoStream) computed(j int) {
+	s.digests.take(computed, j, s.state(j))
+	s.observe(j)
 }
 
 func (s *TwoStream) observe(j int) {

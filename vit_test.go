@@ -64,6 +64,7 @@ func (c vitTrial) run(t *testing.T) outcome {
 	t.Helper()
 	be := newCPU(t, cpu.Options{Threads: c.threads, ISA: c.isa})
 	m := newViT(t, be, c.model, c.opt)
+	m.SetCheck(true)
 	sink := newKeepAll(be, m.Params())
 	out := outcome{grads: map[string][]float32{}}
 	b, first := newImages(c.model, vitSamples), 0
@@ -86,6 +87,7 @@ func (c vitTrial) run(t *testing.T) outcome {
 		if err := testkit.AddTo(&out.loss)(m.MicroStep(part, pass, 0.25, sink)); err != nil {
 			t.Fatal(err)
 		}
+		out.digests(m)
 		if out.up == nil {
 			out.up = states
 		}

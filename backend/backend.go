@@ -190,6 +190,9 @@ const CodeGroup = 2048
 // CodeGroups returns the number of groups of n elements; the last may be short.
 func CodeGroups(n int) int { return (n + CodeGroup - 1) / CodeGroup }
 
+// DigestOf is the digest that Digest has written as the two halves that words begins with.
+func DigestOf(words []int32) uint64 { return uint64(uint32(words[0])) | uint64(uint32(words[1]))<<32 }
+
 // Law is the rule by which Advance and Retreat move a state: |gamma| = 2^-Planes on a
 // grid of 2^-Bits, or no grid when Bits is NoGrid. For example, {Planes: 1, Bits: 9} is
 // the paper's gamma of ±0.5 on a grid of 2^-9.

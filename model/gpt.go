@@ -142,11 +142,19 @@ func (m *GPT) Init(seed uint64) {
 // SetStop sets a function that is asked between the blocks of MicroStep (see bdia.Stack.SetStop).
 func (m *GPT) SetStop(stop func() error) { m.Stack.SetStop(stop) }
 
+// SetCheck makes the passes of MicroStep checked ones, or no longer (see bdia.Stack.SetCheck).
+func (m *GPT) SetCheck(on bool) { m.Stack.SetCheck(on) }
+
+// AppendDigests appends the digests of the states of the latest checked MicroStep to sums (see
+// bdia.Stack.AppendDigests).
+func (m *GPT) AppendDigests(sums []uint64) []uint64 { return m.Stack.AppendDigests(sums) }
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the tokens of the whole batch, of which b may be a part.
 // MicroStep returns the loss of every token in nats (Size*T), 0 for backend.Ignore, in memory that the model's next
 // pass overwrites (see AddLosses). It fails, before any gradient reaches sink, when the model cannot take b
-// (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+// (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange). Afterwards a checked
+// pass can fail (bdia.ErrCorrupt).
 func (m *GPT) MicroStep(b Batch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err

@@ -178,12 +178,24 @@ func (m *Seq2Seq) SetStop(stop func() error) {
 	m.Decoder.SetStop(stop)
 }
 
+// SetCheck makes the passes of MicroStep checked ones in both stacks, or no longer (see bdia.Stack.SetCheck).
+func (m *Seq2Seq) SetCheck(on bool) {
+	m.Encoder.SetCheck(on)
+	m.Decoder.SetCheck(on)
+}
+
+// AppendDigests appends the digests of the encoder's states, and then of the decoder's, of the latest checked MicroStep
+// to sums (see bdia.Stack.AppendDigests).
+func (m *Seq2Seq) AppendDigests(sums []uint64) []uint64 {
+	return m.Decoder.AppendDigests(m.Encoder.AppendDigests(sums))
+}
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the target tokens of the whole batch, of which b may be a
 // part. MicroStep returns the loss of every target in nats (B*T), label smoothing included, 0 for backend.Ignore, in
 // memory that the model's next pass overwrites (see AddLosses). It fails, before any gradient reaches sink, when the
 // model cannot take b (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range
-// (bdia.ErrRange).
+// (bdia.ErrRange). Afterwards a checked pass can fail (bdia.ErrCorrupt).
 func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err
@@ -211,14 +223,14 @@ func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink 
 		return nil, err
 	}
 	if err := m.Decoder.Reverse(sink); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("model: decoder: %w", err)
 	}
 	m.be.Copy(dy0, m.Decoder.Grad())
 	m.be.Release(top)
 
 	m.norm.Backward(m.Encoder.Grad(), m.Encoded.Grad, xK, stats)
 	if err := m.Encoder.Reverse(sink); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("model: encoder: %w", err)
 	}
 	dx0 := m.Encoder.Grad()
 	m.drop.Apply(dx0, pass, m.Encoder.FirstBlock, backend.SiteEmbedding)

@@ -17,6 +17,8 @@ type Stack interface {
 	Grad() tensor.Tensor
 	Reverse(sink bdia.Sink) error
 	SetStop(stop func() error)
+	SetCheck(on bool)
+	AppendDigests(sums []uint64) []uint64
 	MaxAbs() float64
 	Drift(report func(k int, rms, largest float64)) error
 }
@@ -145,11 +147,19 @@ func (m *ViT) CountLosses(b ImageBatch) int { return b.Size }
 // SetStop sets a function that is asked between the blocks of MicroStep (see bdia.Stack.SetStop).
 func (m *ViT) SetStop(stop func() error) { m.Stack.SetStop(stop) }
 
+// SetCheck makes the passes of MicroStep checked ones, or no longer (see bdia.Stack.SetCheck).
+func (m *ViT) SetCheck(on bool) { m.Stack.SetCheck(on) }
+
+// AppendDigests appends the digests of the states of the latest checked MicroStep to sums (see
+// bdia.Stack.AppendDigests).
+func (m *ViT) AppendDigests(sums []uint64) []uint64 { return m.Stack.AppendDigests(sums) }
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the images of the whole batch, of which b may be a part.
 // MicroStep returns the loss of every image in nats (Size), in memory that the model's next pass overwrites (see
 // AddLosses). It fails, before any gradient reaches sink, when the model cannot take b (ErrBatch), the loss is not
-// finite (ErrDiverged) or a state left the exact range (bdia.ErrRange).
+// finite (ErrDiverged) or a state left the exact range (bdia.ErrRange). Afterwards a checked pass can fail
+// (bdia.ErrCorrupt).
 func (m *ViT) MicroStep(b ImageBatch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err
