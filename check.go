@@ -132,19 +132,19 @@ func (d *digests) appendTo(sums []uint64) []uint64 {
 	return sums
 }
 
-// SetCheck makes the passes that Begin allocates from now on checked ones, or no longer. A checked pass takes a digest of
-// every state x_k when Forward has computed it, when Forward has no more use for it, and when Reverse is about to use it,
-// rebuilt or kept. If they differ, Reverse fails with a CorruptionError at its end, after the gradients have reached the
-// sink.
+// SetCheck makes the passes that Begin allocates from now on checked ones, or no longer. A checked pass takes a digest
+// of every state x_k when Forward has computed it, when Forward has no more use for it, and when Reverse is about to
+// use it, rebuilt or kept. If they differ, Reverse fails with a CorruptionError at its end, after the gradients have
+// reached the sink.
 //
-// Every flipped bit of a state or of the side information is found, and every difference between Forward and Reverse in a
-// kernel, or a weight, by which a state is rebuilt. Not checked are x_K, gradients, and what Reverse does not come to:
-// the states below frozen first blocks are compared within Forward only.
+// Every flipped bit of a state or of the side information is found, and every difference between Forward and Reverse
+// in a kernel, or a weight, by which a state is rebuilt. Not checked are x_K, gradients, and what Reverse does not
+// come to: the states below frozen first blocks are compared within Forward only.
 func (s *Stack) SetCheck(on bool) { s.digests.on = on }
 
-// AppendDigests appends the digests of x_0 to x_K of the latest checked pass to sums, added up over its samples. They do
-// not depend on the memory mode, and those of micro-batches add up to the digests of the whole batch. Of a pass that
-// was not checked, or did not end, it appends nothing of use.
+// AppendDigests appends the digests of x_0 to x_K of the latest checked pass to sums, added up over its samples. They
+// do not depend on the memory mode, and those of micro-batches add up to the digests of the whole batch. Of a pass
+// that was not checked, or did not end, it appends nothing of use.
 func (s *Stack) AppendDigests(sums []uint64) []uint64 { return s.digests.appendTo(sums) }
 
 // SetCheck makes the passes that Begin allocates from now on checked ones (see Stack.SetCheck). Stored states are

@@ -153,8 +153,8 @@ func (m *GPT) AppendDigests(sums []uint64) []uint64 { return m.Stack.AppendDiges
 // sink. For the gradients of the mean loss, scale is 1 over the tokens of the whole batch, of which b may be a part.
 // MicroStep returns the loss of every token in nats (Size*T), 0 for backend.Ignore, in memory that the model's next
 // pass overwrites (see AddLosses). It fails, before any gradient reaches sink, when the model cannot take b
-// (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange). Afterwards a checked
-// pass can fail (bdia.ErrCorrupt).
+// (ErrBatch), the loss is not finite (ErrDiverged) or a state left the exact range (bdia.ErrRange). Afterwards a
+// checked pass can fail (bdia.ErrCorrupt).
 func (m *GPT) MicroStep(b Batch, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
 	if err := m.check(b, true); err != nil {
 		return nil, err
