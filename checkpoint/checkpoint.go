@@ -28,11 +28,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 const (
@@ -75,7 +76,7 @@ func (t *Txn) save(write func(t *Txn) error) error {
 // Begin starts a transaction on dir, creating dir if necessary. It first cleans
 // up after an interrupted one (see Recover).
 func Begin(dir string) (*Txn, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	d, err := openDir(dir)
@@ -247,7 +248,7 @@ func (t *Txn) fail(err error) error {
 type file struct {
 	t    *Txn
 	name string
-	f    *os.File // nil once closed
+	f    *disk.File // nil once closed
 	buf  *bufio.Writer
 	size int64
 }

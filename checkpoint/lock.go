@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 const lockFile = ".lock"
@@ -24,10 +26,10 @@ var held sync.Map
 // by this or another process, fails with ErrLocked until unlock is called or
 // the process ends, even by a crash. The file DIR/.lock stays behind, unlocked.
 func Lock(dir string) (unlock func(), err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := disk.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
+	f, err := disk.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: lock: %w", err)
 	}
@@ -45,7 +47,7 @@ func Lock(dir string) (unlock func(), err error) {
 	// The process number is only for the message above, so a failed write does
 	// not matter.
 	if f.Truncate(0) == nil {
-		f.WriteString(strconv.Itoa(os.Getpid()) + "\n")
+		f.Write([]byte(strconv.Itoa(os.Getpid()) + "\n"))
 	}
 	held.Store(f, true)
 	return sync.OnceFunc(func() { held.Delete(f); f.Close() }), nil

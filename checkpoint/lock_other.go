@@ -2,8 +2,8 @@
 
 package checkpoint
 
-import "os"
+import "github.com/bdia-go/bdia/internal/disk"
 
 // tryLock always succeeds: these systems have no lock that ends with its
 // process.
-func tryLock(*os.File) error { return nil }
+func tryLock(*disk.File) error { return nil }

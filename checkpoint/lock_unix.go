@@ -3,13 +3,13 @@
 package checkpoint
 
 import (
-	"os"
-
 	"golang.org/x/sys/unix"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // tryLock locks f until it is closed, or returns ErrLocked at once.
-func tryLock(f *os.File) error {
+func tryLock(f *disk.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		switch err {

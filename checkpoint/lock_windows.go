@@ -1,15 +1,15 @@
 package checkpoint
 
 import (
-	"os"
-
 	"golang.org/x/sys/windows"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // tryLock locks f until it is closed, or returns ErrLocked at once. The locked
 // byte is after the process number, so that other processes can read the
 // number.
-func tryLock(f *os.File) error {
+func tryLock(f *disk.File) error {
 	at := windows.Overlapped{Offset: 1 << 16}
 	err := windows.LockFileEx(windows.Handle(f.Fd()),
 		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)

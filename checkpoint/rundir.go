@@ -6,19 +6,19 @@ import (
 	"io/fs"
 	"os"
 
-	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // runDir is an open run directory with the operations that change it. os.Root
 // keeps every access inside the directory, even through symbolic links.
 type runDir struct {
 	path string
-	root *os.Root
+	root disk.Root
 	hook func(op, name string) error // called before each change; set by tests only
 }
 
 func openDir(path string) (*runDir, error) {
-	root, err := os.OpenRoot(path)
+	root, err := disk.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -41,14 +41,14 @@ func (d *runDir) mkdirAll(name string) error {
 	return d.root.MkdirAll(name, 0o755)
 }
 
-func (d *runDir) create(name string) (*os.File, error) {
+func (d *runDir) create(name string) (*disk.File, error) {
 	if err := d.before("create", name); err != nil {
 		return nil, err
 	}
 	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
 }
 
-func (d *runDir) write(f *os.File, name string, p []byte) (int, error) {
+func (d *runDir) write(f *disk.File, name string, p []byte) (int, error) {
 	if err := d.before("write", name); err != nil {
 		return 0, err
 	}
@@ -68,12 +68,7 @@ func (d *runDir) sync(name string) error {
 	if err := d.before("sync", name); err != nil {
 		return err
 	}
-	f, err := d.root.Open(name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return atomicfile.SyncFolder(f)
+	return d.root.SyncFolder(name)
 }
 
 func (d *runDir) rename(from, to string) error {

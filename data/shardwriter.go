@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/idfile"
 )
 
@@ -151,7 +152,7 @@ func (w *ShardWriter) Close() error {
 			return fmt.Errorf("data: replace shard set %s: %w", w.name, err)
 		}
 	}
-	for i := len(w.shards); os.Remove(shardPath(w.dir, w.name, i)) == nil; i++ {
+	for i := len(w.shards); disk.Remove(shardPath(w.dir, w.name, i)) == nil; i++ {
 		// Remove the rest of a longer old set.
 	}
 	return nil
@@ -185,7 +186,7 @@ func shardPath(dir, name string, index int) string {
 // RemoveShards removes the set name in folder dir.
 func RemoveShards(dir, name string) error {
 	for i := 0; ; i++ {
-		err := os.Remove(shardPath(dir, name, i))
+		err := disk.Remove(shardPath(dir, name, i))
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

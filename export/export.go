@@ -8,14 +8,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // Format is an output format.
@@ -144,14 +145,14 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 		return nil, err
 	}
 	parent := filepath.Dir(filepath.Clean(o.Out))
-	if err := os.MkdirAll(parent, 0o777); err != nil {
+	if err := disk.MkdirAll(parent, 0o777); err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	temporary, err := os.MkdirTemp(parent, ".bdia-export-")
+	temporary, err := disk.MkdirTemp(parent, ".bdia-export-")
 	if err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	defer os.RemoveAll(temporary)
+	defer disk.RemoveAll(temporary)
 	j := &job{Options: o, ctx: ctx, folder: f, sample: sample, path: filepath.Join(temporary, filepath.Base(filepath.Clean(o.Out))),
 		report: &Report{From: f.Dir, Format: format.Name, Out: o.Out, Grid: f.Grid.String(), Sample: sample.What}}
 	j.Name = cmp.Or(o.Name, nameOf(f.Dir))
@@ -161,7 +162,7 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 	}
 	j.notePrompt()
 	if !j.oneFile() {
-		if err := os.WriteFile(filepath.Join(j.path, cardFile), []byte(j.card()), 0o666); err != nil {
+		if err := createFile(j.path, cardFile, func(w io.Writer) error { _, err := io.WriteString(w, j.card()); return err }); err != nil {
 			return nil, fmt.Errorf("export: %w", err)
 		}
 	}

@@ -3,7 +3,6 @@ package export
 import (
 	"errors"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // hfTypes are the types of weights by their names in Options.DType.
@@ -22,7 +22,7 @@ func writeHF(j *job) error {
 	if err := j.load(); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(j.path, 0o777); err != nil {
+	if err := disk.MkdirAll(j.path, 0o777); err != nil {
 		return err
 	}
 	weights, err := convert.OpenWeights(j.folder.Weights)
@@ -140,7 +140,7 @@ func weightTypes(dir string) (string, error) {
 
 // createFile writes the file name in the folder dir.
 func createFile(dir, name string, write func(io.Writer) error) (err error) {
-	f, err := os.Create(filepath.Join(dir, name))
+	f, err := disk.Create(filepath.Join(dir, name))
 	if err != nil {
 		return err
 	}

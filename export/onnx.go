@@ -3,12 +3,12 @@ package export
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/onnx"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/onnxeval"
 )
 
@@ -44,7 +44,7 @@ func writeONNX(j *job) error {
 				ErrOptions, float64(size)/(1<<30), j.Out)
 		}
 	} else {
-		if err := os.MkdirAll(filepath.Join(j.path, "onnx"), 0o777); err != nil {
+		if err := disk.MkdirAll(filepath.Join(j.path, "onnx"), 0o777); err != nil {
 			return err
 		}
 		if err := j.describe(convert.Form{}); err != nil {

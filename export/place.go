@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // Force replaces only the results of earlier exports: a file by a file, and a folder by a
@@ -165,17 +166,17 @@ func (o Options) place(path, temporary string, sources []string) error {
 	}
 	before, moved := temporary+"-before", false
 	if o.Force {
-		err := os.Rename(o.Out, before)
+		err := disk.Rename(o.Out, before)
 		if moved = err == nil; !moved && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
 	if err := atomicfile.Move(path, o.Out); err != nil {
 		err = fmt.Errorf("export: %s: %w", o.Out, err)
-		if moved && os.Rename(before, o.Out) != nil {
+		if moved && disk.Rename(before, o.Out) != nil {
 			err = fmt.Errorf("%w; the earlier export is in %s", err, before)
 		}
 		return err
 	}
-	return os.RemoveAll(before)
+	return disk.RemoveAll(before)
 }

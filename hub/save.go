@@ -11,6 +11,7 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -95,7 +96,7 @@ func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 			return fmt.Errorf("%s holds %s, which does not go together with a saved model; %w", dir, name, ErrOther)
 		}
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir, 0o777); err != nil {
 		return err
 	}
 	unlock, err := checkpoint.Lock(dir)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -61,7 +62,7 @@ func SaveTokenizers(dir string, source, target tokenizer.Tokenizer) error {
 	}
 	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: source, targetDir: target} {
 		sub := filepath.Join(dir, name)
-		if err := os.MkdirAll(sub, 0o777); err != nil {
+		if err := disk.MkdirAll(sub, 0o777); err != nil {
 			return err
 		}
 		if err := tok.Save(sub); err != nil {

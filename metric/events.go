@@ -17,6 +17,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/recordfile"
 )
 
@@ -57,7 +58,7 @@ func CreateEvents(dir string, lastStep int, now time.Time) (*Events, error) {
 		host = "localhost"
 	}
 	host = strings.NewReplacer("/", "_", `\`, "_").Replace(host)
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("metric: create events: %w", err)
 	}
 	path := filepath.Join(dir, fmt.Sprintf("%s%d.%s", eventPrefix, now.Unix(), host))
@@ -94,7 +95,7 @@ func OpenEvents(path string, mark Mark) (*Events, error) {
 func createNew(path string) (*recordfile.File, error) {
 	name := path
 	for i := 2; ; i++ {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+		f, err := disk.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 		if err == nil {
 			f.Close()
 			return recordfile.OpenAt(name, 0)

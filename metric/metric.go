@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/recordfile"
 )
 
@@ -162,7 +162,7 @@ func removeEvents(dir string) error {
 		return fmt.Errorf("metric: remove old events: %w", err)
 	}
 	for _, f := range old {
-		if err := os.Remove(f); err != nil {
+		if err := disk.Remove(f); err != nil {
 			return fmt.Errorf("metric: remove old events: %w", err)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -31,7 +32,7 @@ const (
 // weights. All files change together or none does.
 func (r *Run) save(s *Session, best bool) error {
 	if best {
-		if err := os.MkdirAll(r.BestDir(), 0o777); err != nil {
+		if err := disk.MkdirAll(r.BestDir(), 0o777); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
 		if err := cmp.Or(r.Task.Save(r.BestDir()), saveBeside(s, r.BestDir())); err != nil {

@@ -6,8 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // answer is what a model makes of one image: its likeliest classes first.
@@ -28,7 +29,7 @@ func answers(w io.Writer, o classifyOptions, folders bool) (show func(answer) er
 	}
 	closeFile := func() error { return nil }
 	if o.csv != "" && o.csv != "-" {
-		f, err := os.Create(o.csv)
+		f, err := disk.Create(o.csv)
 		if err != nil {
 			return nil, nil, err
 		}

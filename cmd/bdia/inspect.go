@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -129,10 +129,10 @@ func (o inspection) run(cmd *cobra.Command, paths []string) error {
 
 // inTemporary calls do with a folder that is removed after it.
 func inTemporary(do func(dir string) error) error {
-	dir, err := os.MkdirTemp("", "bdia-inspect-")
+	dir, err := disk.MkdirTemp("", "bdia-inspect-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer disk.RemoveAll(dir)
 	return do(dir)
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // note counts lines of a kind.
@@ -32,7 +33,7 @@ type lineWriter struct {
 
 // lateFile is a file that keeps what it held until something else is written.
 type lateFile struct {
-	*os.File
+	*disk.File
 	begun bool
 }
 
@@ -70,7 +71,7 @@ func (w *lineWriter) open(cmd *cobra.Command, in *lineInput, path string) (err e
 	if in != nil && in.is(path) {
 		return cli.Usage(fmt.Errorf("%s is the input; write to another file", path))
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
+	f, err := disk.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666)
 	if err != nil {
 		return err
 	}

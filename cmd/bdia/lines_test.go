@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // TestLinesAsTheyCome: lines that are there are given together, without waiting for
@@ -38,7 +40,7 @@ func TestLinesAsTheyCome(t *testing.T) {
 // comes after it.
 func TestLinesLost(t *testing.T) {
 	t.Parallel()
-	f, err := os.Open(write(t, t.TempDir(), "read-only", ""))
+	f, err := disk.OpenFile(write(t, t.TempDir(), "read-only", ""), os.O_RDONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

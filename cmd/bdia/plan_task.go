@@ -3,12 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/images"
 	"github.com/bdia-go/bdia/train/pairs"
@@ -32,11 +32,11 @@ func planned(cmd *cobra.Command, o overrides, args []string) (train.Synthetic, e
 		train.Assume(t)
 		return t.(train.Synthetic), nil
 	}
-	dir, err := os.MkdirTemp("", "bdia-plan-")
+	dir, err := disk.MkdirTemp("", "bdia-plan-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer disk.RemoveAll(dir)
 	p := cli.NewProgress(cmd.ErrOrStderr())
 	defer p.Clear()
 	r, err := train.Create(cmd.Context(), dir, t, p.Preparing)

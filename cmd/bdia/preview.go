@@ -3,12 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -98,11 +98,11 @@ func (o *runOptions) rehearse(cmd *cobra.Command, t train.Task, p *cli.Progress)
 			return err
 		}
 	}
-	dir, err := os.MkdirTemp("", "bdia-dry-run-")
+	dir, err := disk.MkdirTemp("", "bdia-dry-run-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer disk.RemoveAll(dir)
 	defer p.Clear()
 	r, err := train.Create(cmd.Context(), dir, t, p.Preparing)
 	if err != nil {

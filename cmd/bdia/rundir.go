@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -35,13 +36,13 @@ func claimDir(out, prefix string) (newDir, error) {
 	if out != "" {
 		return emptyDir(out)
 	}
-	if err := os.MkdirAll(runsDir, 0o777); err != nil {
+	if err := disk.MkdirAll(runsDir, 0o777); err != nil {
 		return newDir{}, err
 	}
 	base := filepath.Join(runsDir, prefix+"-"+time.Now().Format("20060102-150405"))
 	d := newDir{path: base}
 	for i := 2; ; i++ {
-		if err := os.Mkdir(d.path, 0o777); !errors.Is(err, fs.ErrExist) {
+		if err := disk.Mkdir(d.path, 0o777); !errors.Is(err, fs.ErrExist) {
 			return d, err
 		}
 		d.path = base + "-" + strconv.Itoa(i)
@@ -68,15 +69,15 @@ func emptyDir(path string) (newDir, error) {
 // remove takes back what was written.
 func (d newDir) remove() {
 	if !d.existed {
-		os.RemoveAll(d.path)
+		disk.RemoveAll(d.path)
 		if filepath.Dir(d.path) == runsDir {
-			os.Remove(runsDir) // succeeds if nothing else is in it
+			disk.Remove(runsDir) // succeeds if nothing else is in it
 		}
 		return
 	}
 	entries, _ := os.ReadDir(d.path)
 	for _, e := range entries {
-		os.RemoveAll(filepath.Join(d.path, e.Name()))
+		disk.RemoveAll(filepath.Join(d.path, e.Name()))
 	}
 }
 

@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train/text"
 )
@@ -92,7 +92,7 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tok
 	if err != nil {
 		return v, err
 	}
-	if err = os.MkdirAll(out, 0o777); err == nil {
+	if err = disk.MkdirAll(out, 0o777); err == nil {
 		err = tok.Save(out)
 	}
 	if err != nil {

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/idfile"
 	"github.com/bdia-go/bdia/internal/mmap"
 )
@@ -130,7 +130,7 @@ func Open(dir, name string, o OpenOptions) (*Set, error) {
 
 // Remove removes the set name in folder dir. It must not be open.
 func Remove(dir, name string) error {
-	if err := os.Remove(setPath(dir, name)); err != nil {
+	if err := disk.Remove(setPath(dir, name)); err != nil {
 		return fmt.Errorf("pairs: %w", err)
 	}
 	return nil

@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // MaxFile is the largest size of a file in bytes. Larger models have their tensors
@@ -71,7 +72,7 @@ func create(path string, m *Model, limit int64) (err error) {
 func pad(n int64) int64 { return (n + 4095) &^ 4095 }
 
 func createFile(path string, write func(w *bufio.Writer) error) (err error) {
-	f, err := os.Create(path)
+	f, err := disk.Create(path)
 	if err != nil {
 		return err
 	}

@@ -18,12 +18,9 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"runtime"
-	"syscall"
-)
 
-// fsync is a variable so that tests see what is synced, and when.
-var fsync = (*os.File).Sync
+	"github.com/bdia-go/bdia/internal/disk"
+)
 
 // Write replaces the file at path by one that holds b.
 func Write(path string, b []byte) error {
@@ -40,9 +37,9 @@ func Write(path string, b []byte) error {
 
 // File is a new file that is not yet in its place. It is for one goroutine.
 type File struct {
-	path string   // its place
-	temp string   // its name until Commit; empty after Commit or Abort
-	f    *os.File // nil once closed
+	path string     // its place
+	temp string     // its name until Commit; empty after Commit or Abort
+	f    *disk.File // nil once closed
 }
 
 // Create starts a new file for path in the folder of path. Nothing changes at
@@ -50,7 +47,7 @@ type File struct {
 func Create(path string) (*File, error) {
 	dir, name := filepath.Split(path)
 	temp := dir + "." + name + "." + rand.Text() + ".tmp"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := disk.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, bare(err)
 	}
@@ -59,6 +56,9 @@ func Create(path string) (*File, error) {
 
 // Write appends b. After Close it fails.
 func (f *File) Write(b []byte) (int, error) {
+	if f.f == nil {
+		return 0, fs.ErrClosed
+	}
 	n, err := f.f.Write(b)
 	return n, bare(err)
 }
@@ -67,7 +67,7 @@ func (f *File) Write(b []byte) (int, error) {
 // After Close it opens the file again.
 func (f *File) WriteAt(b []byte, offset int64) (n int, err error) {
 	if f.f == nil {
-		if f.f, err = os.OpenFile(f.temp, os.O_WRONLY, 0); err != nil {
+		if f.f, err = disk.OpenFile(f.temp, os.O_WRONLY, 0); err != nil {
 			return 0, bare(err)
 		}
 	}
@@ -81,7 +81,7 @@ func (f *File) Close() error {
 	if f.f == nil {
 		return nil
 	}
-	err := cmp.Or(bare(fsync(f.f)), bare(f.f.Close()))
+	err := cmp.Or(bare(f.f.Sync()), bare(f.f.Close()))
 	f.f = nil
 	return err
 }
@@ -106,7 +106,7 @@ func (f *File) Abort() {
 		f.f = nil
 	}
 	if f.temp != "" {
-		os.Remove(f.temp)
+		disk.Remove(f.temp)
 		f.temp = ""
 	}
 }
@@ -136,7 +136,7 @@ func Move(from, to string) error {
 
 // Remove removes the file at path durably. A missing file is not an error.
 func Remove(path string) error {
-	if err := os.Remove(path); err != nil {
+	if err := disk.Remove(path); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
@@ -158,7 +158,7 @@ func Clean(dir, pattern string) error {
 			return err
 		}
 		if left {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			if err := disk.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return bare(err)
 			}
 		}
@@ -166,39 +166,35 @@ func Clean(dir, pattern string) error {
 	return nil
 }
 
-// SyncFolder makes the names in an open folder durable, where the system can do
-// so: Windows and some network file systems cannot.
-func SyncFolder(f *os.File) error {
-	if runtime.GOOS == "windows" {
-		return nil
+// MkdirAll makes the folder dir and the folders above it, durably.
+func MkdirAll(dir string) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return bare(disk.MkdirAll(dir, 0o777)) // a file in the way is an error
 	}
-	err := fsync(f)
-	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
-		return nil
+	if above := filepath.Dir(dir); above != dir {
+		if err := MkdirAll(above); err != nil {
+			return err
+		}
 	}
-	return err
+	if err := disk.Mkdir(dir, 0o777); err != nil && !errors.Is(err, fs.ErrExist) {
+		return bare(err)
+	}
+	return syncFolderOf(dir)
 }
 
 func syncFolderOf(path string) error { return syncFolder(filepath.Dir(path)) }
 
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return bare(err)
-	}
-	defer f.Close()
-	return bare(SyncFolder(f))
-}
+func syncFolder(path string) error { return bare(disk.SyncFolder(path)) }
 
 func syncFile(path string) error {
-	f, err := os.OpenFile(path, os.O_RDWR, 0) // Windows syncs only what may be written
+	f, err := disk.OpenFile(path, os.O_RDWR, 0) // Windows syncs only what may be written
 	if err != nil {
 		return bare(err)
 	}
-	return cmp.Or(bare(fsync(f)), bare(f.Close()))
+	return cmp.Or(bare(f.Sync()), bare(f.Close()))
 }
 
-func rename(from, to string) error { return bare(os.Rename(from, to)) }
+func rename(from, to string) error { return bare(disk.Rename(from, to)) }
 
 // bare drops the operation and the names of files.
 func bare(err error) error {

@@ -5,11 +5,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // names lists the files of a folder.
@@ -186,29 +187,25 @@ func TestMove(t *testing.T) {
 // failed sync of content keeps the old file; a file system that cannot sync folders
 // does not matter.
 func TestSyncs(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("folders cannot be synced here")
-	}
-	defer func() { fsync = (*os.File).Sync }()
+	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "a")
 	check(t, Write(path, []byte("old")))
 	var synced []string
-	fsync = func(f *os.File) error {
-		name := "file"
-		if info, err := f.Stat(); err != nil {
-			return err
-		} else if info.IsDir() {
-			name = "folder of " + strings.Join(names(t, f.Name()), " ")
+	stop := disk.Tap(dir, func(op disk.Op) error {
+		switch op.Kind {
+		case disk.Sync:
+			name := "file"
+			if b, err := os.ReadFile(path); err == nil {
+				name += " beside " + string(b)
+			}
 			synced = append(synced, name)
-			return &fs.PathError{Op: "sync", Path: f.Name(), Err: syscall.EINVAL}
+		case disk.Names:
+			synced = append(synced, "folder of "+strings.Join(names(t, op.Path), " "))
+			return syscall.EINVAL
 		}
-		if b, err := os.ReadFile(path); err == nil {
-			name += " beside " + string(b)
-		}
-		synced = append(synced, name)
 		return nil
-	}
+	})
 	expect := func(want ...string) {
 		t.Helper()
 		if !slices.Equal(synced, want) {
@@ -228,12 +225,23 @@ func TestSyncs(t *testing.T) {
 	expect("file beside new", "folder of a")
 	check(t, Remove(path))
 	expect("folder of ")
-	check(t, os.Mkdir(path, 0o777))
+	check(t, MkdirAll(path))
+	expect("folder of a")
+	check(t, MkdirAll(path))
+	expect()
 	check(t, os.WriteFile(filepath.Join(path, "x"), nil, 0o666))
 	check(t, Move(path, filepath.Join(dir, "b")))
 	expect("folder of x", "file", "folder of b")
-
-	fsync = func(f *os.File) error { return &fs.PathError{Op: "sync", Path: f.Name(), Err: syscall.EIO} }
+	check(t, MkdirAll(filepath.Join(path, "c", "d")))
+	expect("folder of a b", "folder of c", "folder of d")
+	check(t, os.RemoveAll(path))
+	stop()
+	defer disk.Tap(dir, func(op disk.Op) error {
+		if op.Kind == disk.Sync {
+			return syscall.EIO
+		}
+		return nil
+	})()
 	if err := Write(path, []byte("newer")); err != syscall.EIO {
 		t.Errorf("error %v", err)
 	}

@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"os"
 	"strings"
 
 	"github.com/bdia-go/bdia/internal/atomicfile"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // bufferBytes is the size of a Writer's buffer.
@@ -19,7 +19,7 @@ func Prepare(dir, name, pattern string) error {
 	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, `/\*?[`) {
 		return fmt.Errorf("set name %q: give a plain file name such as \"train\"", name)
 	}
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := disk.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("create a set: %w", err)
 	}
 	if err := atomicfile.Clean(dir, pattern); err != nil {

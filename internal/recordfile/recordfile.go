@@ -14,6 +14,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // Mark is a size of a file in bytes, and the SHA-256 of these bytes in hexadecimal digits.
@@ -30,7 +32,7 @@ const maxWaiting = 4 << 20
 
 // File is a file of records, for one goroutine.
 type File struct {
-	f       *os.File
+	f       *disk.File
 	size    int64 // of what was written
 	sum     hash.Hash
 	waiting []byte // whole records that the disk has refused so far
@@ -54,7 +56,7 @@ func OpenAt(path string, size int64) (*File, error) {
 }
 
 func open(path string, size int64, check func(sum string) error) (*File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := disk.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func open(path string, size int64, check func(sum string) error) (*File, error) 
 // removeEmpty removes the file at path if it has no bytes.
 func removeEmpty(path string) {
 	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
-		os.Remove(path)
+		disk.Remove(path)
 	}
 }
 
