@@ -146,7 +146,7 @@ func (c *Config) choose(tokens int64) {
 	d := train.Choice{Warmup: 0.05, EvalEvery: train.Evaluations(c.Schedule.Steps, 20), Patience: 5}
 	switch {
 	case !tuned:
-		d.LR = train.Readable(min(3e-3, 0.4/float64(c.Model.Width)))
+		d.LR = train.Readable(min(2e-3, 0.4/float64(c.Model.Width)))
 	default:
 		d.LR, d.Clip = tune.Rate(c.Model.Width, c.Tune.LoRA.Rank > 0, tokens), tune.Clip(c.Tune.LoRA.Rank > 0)
 	}
