@@ -26,7 +26,7 @@ var base = sync.OnceValues(func() (string, error) {
 	if err := os.WriteFile(text, []byte(prose(400)), 0o666); err != nil {
 		return "", err
 	}
-	if r := call(append([]string{"train", "--data", text, "--tokenizer", "bpe", "--bpe-vocab", "300", "--out", dir}, tiny("--context", "64")...)...); r.code != cli.ExitOK {
+	if r := call(append([]string{"train", "--data", text, "--tokenizer", "bpe", "--bpe-vocab", "300", "--lr", "3e-3", "--out", dir}, tiny("--context", "64")...)...); r.code != cli.ExitOK {
 		return "", fmt.Errorf("training: %s", r.err)
 	}
 	return dir, nil
