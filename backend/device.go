@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/bytesize"
 )
 
 // Device is a Backend that owns memory and workers, for one goroutine at a time.
@@ -41,6 +43,9 @@ type Driver interface {
 	// Plan returns a backend without arithmetic for the arena of such a device: its
 	// Peak begins with what the device takes for itself.
 	Plan(o Options) Backend
+	// Fits returns a MemoryError if there is not the memory for an arena of so many bytes, with beside bytes of other
+	// memory of the program and ProgramBytes for the program itself.
+	Fits(o Options, arena, beside int64) error
 	// Open returns a device with an arena of so many bytes: the Peak of a Plan.
 	Open(o Options, bytes int64) (Device, error)
 }
@@ -106,6 +111,19 @@ func Open(o Options, bytes int64) (Device, error) {
 	return d.Open(o, bytes)
 }
 
+// ProgramBytes is about what a program takes beside arena and data: its code, Go's runtime, buffers, figures.
+const ProgramBytes = 40 << 20
+
+// Fits reports, before anything is taken, whether a device can have an arena of so many bytes while the program takes
+// beside bytes of other memory, such as decoded images: a MemoryError if not. ProgramBytes come on top.
+func Fits(o Options, arena, beside int64) error {
+	d, err := o.driver()
+	if err != nil {
+		return err
+	}
+	return d.Fits(o, arena, beside)
+}
+
 // Fit opens a device with an arena exactly as large as a program needs. It runs
 // build on a plan, then rehearse (which may be nil), opens a device of the peak that
 // they came to, and runs build again, on the device.
@@ -138,21 +156,28 @@ func Fit(o Options, build func(be Backend) error, rehearse func() error) (Device
 	return d, nil
 }
 
-// MemoryError says that a device has not the memory for an arena.
+// MemoryError says that there is not the memory for an arena, or for the data beside it.
 type MemoryError struct {
-	Device     string // its name in Options
-	Need, Free int64  // bytes; Free is 0 if the device does not tell
-	Err        error  // what the system said, or nil
+	Device string // its name in Options
+	Arena  int64  // bytes of it
+	Beside int64  // bytes of the program and its data, about
+	Free   int64  // bytes that the program may have in all; 0 if the device does not tell
+	Limit  string // what limits it, for example a file of the system; empty: it is not known
+	Err    error  // what the system said, or nil
 }
 
-// Error names both amounts and a way out.
+// Error names both amounts, what limits them, and a way out.
 func (e *MemoryError) Error() string {
+	const way = "; use smaller batches, micro-batches or models, or less data"
 	if e.Err != nil {
-		return fmt.Sprintf("%s: %d bytes of memory: %v; use a smaller batch or model", e.Device, e.Need, e.Err)
+		return fmt.Sprintf("%s: %d bytes of memory: %v%s", e.Device, e.Arena, e.Err, way)
 	}
-	const gib = 1 << 30
-	return fmt.Sprintf("%s: %.1f GiB of memory are needed and %.1f GiB are free; use a smaller batch or model",
-		e.Device, float64(e.Need)/gib, float64(e.Free)/gib)
+	var limit string
+	if e.Limit != "" {
+		limit = " by " + e.Limit
+	}
+	return fmt.Sprintf("%s: %s of memory are needed (%s arena, %s beside it) and %s are free%s%s",
+		e.Device, bytesize.Text(e.Arena+e.Beside), bytesize.Text(e.Arena), bytesize.Text(e.Beside), bytesize.Text(e.Free), limit, way)
 }
 
 // Unwrap returns what the system said.

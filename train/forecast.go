@@ -23,6 +23,7 @@ type Forecast struct {
 	Passes float64 // over the training data; 0: the task does not tell how much it has
 
 	Memory      backend.Usage // at the peak
+	Host        Host          // beside it, about
 	StepTime    time.Duration // of a step; 0: too short a run to measure
 	EvalTime    time.Duration // of an evaluation; 0: it was not measured, or nothing is held out
 	Evaluations int           // still to do
@@ -62,7 +63,7 @@ func (r *Run) Forecast(ctx context.Context, obs Observer) (f Forecast, err error
 	if _, err := r.fit(ctx, obs); err != nil {
 		return f, err
 	}
-	memory, err := r.Plan()
+	memory, err := r.room()
 	if err != nil {
 		return f, err
 	}
@@ -81,7 +82,7 @@ const (
 // forecast measures the run, which is planned to take so much memory.
 func (r *Run) forecast(ctx context.Context, memory backend.Usage) (f Forecast, err error) {
 	steps := r.Common().Schedule.Steps
-	f = Forecast{Steps: steps, Left: max(steps-r.State.Step, 0), Memory: memory, Evaluations: r.evaluations()}
+	f = Forecast{Steps: steps, Left: max(steps-r.State.Step, 0), Memory: memory, Host: HostOf(r.Task), Evaluations: r.evaluations()}
 	be, err := backend.NewPlan(r.Common().Engine)
 	if err != nil {
 		return f, err

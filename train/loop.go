@@ -31,6 +31,7 @@ type Summary struct {
 	Elapsed     float64  // seconds of the whole run, of all processes, to its latest step, evaluation or checkpoint
 	Planned     backend.Usage
 	Peak        backend.Usage // of the real arena
+	Host        Host          // beside it, about
 	MaxAbs      float64       // largest |x| of the residual stream
 	Calibration *Calibration  // of a run that this process has begun, from a trained model and on a grid; else nil
 }
@@ -87,7 +88,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 		}
 		return l.sum, err
 	}
-	if l.sum.Planned, err = r.Plan(); err != nil {
+	if l.sum.Planned, err = r.room(); err != nil {
 		return Summary{}, err
 	}
 	if err := l.tell(ctx); err != nil {
@@ -125,7 +126,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	err = cmp.Or(err, l.closeRecords())
 	l.sum.Steps, l.sum.BestVal, l.sum.BestStep = r.State.Step, bestScore(r.State), r.State.BestStep
 	l.sum.Skipped, l.sum.Rewinds = r.State.Skipped, r.State.Rewinds
-	l.sum.Peak, l.sum.Saved = be.Peak(), l.saved
+	l.sum.Peak, l.sum.Host, l.sum.Saved = be.Peak(), HostOf(r.Task), l.saved
 	l.sum.Seconds, l.sum.Elapsed = l.since(l.started).Seconds(), r.State.Elapsed
 	return l.sum, err
 }

@@ -13,6 +13,8 @@ import (
 	"unsafe"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/mmap"
+	"github.com/bdia-go/bdia/internal/sysmem"
 	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -94,12 +96,12 @@ func New(o Options) (*Backend, error) {
 	if least := ScratchBytes(o.Threads); o.ArenaBytes < least {
 		return nil, fmt.Errorf("cpu: an arena of %d bytes is too small; the threads alone need %d", o.ArenaBytes, least)
 	}
-	if most := available(); most > 0 && o.ArenaBytes > most {
-		return nil, &backend.MemoryError{Device: "cpu", Need: o.ArenaBytes, Free: most}
+	if err := fits(o.ArenaBytes, 0); err != nil {
+		return nil, err
 	}
-	mem, free, err := allocate(o.ArenaBytes)
+	mem, free, err := mmap.Memory(o.ArenaBytes)
 	if err != nil {
-		return nil, &backend.MemoryError{Device: "cpu", Need: o.ArenaBytes, Err: err}
+		return nil, &backend.MemoryError{Device: "cpu", Arena: o.ArenaBytes, Err: err}
 	}
 	b := &Backend{Arena: backend.NewArena(o.ArenaBytes), mem: mem, free: free, isa: kernel.ISA(level)}
 	threads := Threads(o.Threads)
@@ -110,6 +112,17 @@ func New(o Options) (*Backend, error) {
 	}
 	b.pool = newPool(b, scratch)
 	return b, nil
+}
+
+// fits reports an arena that the process may not take with as much memory beside it (backend.MemoryError): Linux would
+// grant it, and kill the process when it is used.
+func fits(arena, beside int64) error {
+	beside += backend.ProgramBytes
+	m := sysmem.Now()
+	if m.Free == 0 || arena+m.Left(beside) <= m.Free {
+		return nil
+	}
+	return &backend.MemoryError{Device: "cpu", Arena: arena, Beside: beside, Free: m.Free + min(m.Own, beside), Limit: m.From}
 }
 
 // ISA returns the name of the instruction set in use.

@@ -1,10 +1,12 @@
 package cpu
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/sysmem"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -20,7 +22,7 @@ func TestBadOptions(t *testing.T) {
 		"no arena":  {Options{Threads: 1}, "too small"},
 		"negative":  {Options{Threads: 1, ArenaBytes: -5}, "too small"},
 		"one short": {Options{Threads: 2, ArenaBytes: ScratchBytes(2) - 1}, "too small"},
-		"too large": {Options{Threads: 1, ArenaBytes: 1 << 60}, "use a smaller batch"},
+		"too large": {Options{Threads: 1, ArenaBytes: 1 << 60}, "use smaller batches"},
 	} {
 		b, err := New(c.o)
 		if err == nil {
@@ -29,6 +31,33 @@ func TestBadOptions(t *testing.T) {
 		} else if !strings.Contains(err.Error(), c.part) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestMemoryIsChecked: twice the memory that is free is refused before it is taken, as an arena and beside one.
+func TestMemoryIsChecked(t *testing.T) {
+	t.Parallel()
+	free := sysmem.Now().Free
+	if free == 0 {
+		t.Skip("this system does not tell")
+	}
+	b, err := New(Options{Threads: 1, ArenaBytes: 2 * free})
+	if err == nil {
+		b.Close()
+	}
+	for what, err := range map[string]error{
+		"an arena":      err,
+		"beside one":    backend.Fits(backend.Options{}, 1, 2*free),
+		"both together": backend.Fits(backend.Options{}, free, free),
+	} {
+		var memory *backend.MemoryError
+		if !errors.As(err, &memory) || memory.Arena+memory.Beside < 2*free || memory.Free <= 0 || memory.Limit == "" ||
+			!strings.Contains(err.Error(), memory.Limit) {
+			t.Errorf("twice the free memory as %s: %v", what, err)
+		}
+	}
+	if err := backend.Fits(backend.Options{}, 1, 1); err != nil {
+		t.Errorf("two bytes: %v", err)
 	}
 }
 

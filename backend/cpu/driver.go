@@ -33,6 +33,8 @@ var limits = backend.Limits{HeadWidth: kernel.MaxHeadDim, AttentionWeights: 1 <<
 // Limits returns the largest sizes that the kernels work with.
 func (b *Backend) Limits() backend.Limits { return limits }
 
+func (driver) Fits(o backend.Options, arena, beside int64) error { return fits(arena, beside) }
+
 func (driver) Open(o backend.Options, bytes int64) (backend.Device, error) {
 	b, err := New(Options{Threads: o.Threads, ISA: o.ISA, ArenaBytes: bytes})
 	if err != nil {

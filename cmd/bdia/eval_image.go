@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/eval"
@@ -54,7 +55,8 @@ func (v imageView) imagesOf(ctx context.Context, c *classifier, o evalOptions) (
 	}
 	if o.data != "" {
 		d, err := images.Open(ctx, o.data, images.Options{Size: c.Config.Image, Norm: images.Norm{Mean: c.Mean, Std: c.Std}, Classes: c.Labels, HeldOut: o.split != "train",
-			OnCorrupt: cmp.Or(o.onCorrupt, v.Settings.Images.OnCorrupt), Reading: c.reading, Threads: o.engine.Threads}, nil)
+			OnCorrupt: cmp.Or(o.onCorrupt, v.Settings.Images.OnCorrupt), Reading: c.reading, Threads: o.engine.Threads,
+			Fits: func(bytes int64) bool { return backend.Fits(o.engine, 0, bytes) == nil }}, nil)
 		if err != nil {
 			return nil, 0, nil, err
 		}

@@ -20,7 +20,7 @@ func printForecast(w io.Writer, columns int, f train.Forecast, advice []string) 
 	if f.Passes > 0 {
 		row("Passes", "%s over the data, %s %s in all", rounded(f.Passes), cli.Count(f.Losses), f.Unit)
 	}
-	row("Memory", "%s", cli.Bytes(f.Memory.Total))
+	row("Memory", "%s, beside which the process takes %s", cli.Bytes(f.Memory.Total), hostText(f.Host))
 	if f.StepTime > 0 {
 		text := fmt.Sprintf("about %s: %s a step", about(f.Total), short(f.StepTime))
 		if f.EvalTime > 0 {
@@ -117,6 +117,6 @@ func forecastOf(f train.Forecast) map[string]any {
 	}
 	memory := usageOf(f.Memory)
 	return map[string]any{"parameters": f.Parameters, "trainable": f.Trainable, "steps": f.Steps, "steps_left": f.Left,
-		"losses": f.Losses, "unit": f.Unit, "passes": passes, "planned_bytes": memory.TotalBytes, "components": memory.Components, "step_seconds": seconds(f.StepTime),
+		"losses": f.Losses, "unit": f.Unit, "passes": passes, "planned_bytes": memory.TotalBytes, "components": memory.Components, "host": hostOf(f.Host), "step_seconds": seconds(f.StepTime),
 		"eval_seconds": seconds(f.EvalTime), "evaluations": f.Evaluations, "seconds": seconds(f.Total)}
 }

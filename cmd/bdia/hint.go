@@ -34,7 +34,10 @@ import (
 //
 //	as(func(e *bdia.GridError) string { return fmt.Sprintf("use --grid %d", e.Fits) }),
 var hints = []func(error) string{
-	as(func(*backend.MemoryError) string { return "bdia plan --budget says what fits" }),
+	as(func(*backend.MemoryError) string {
+		return "that is --batch, or another --memory; bdia plan --budget says what fits"
+	}),
+	as(func(*backend.MemoryError) string { return "bdia plan --budget says what fits" }), // of other commands
 	as(func(*bdia.RangeError) string { return "a coarser grid is a smaller --grid" }),
 	as(optionsHint),
 	is(checkpoint.ErrLocked, "name it with --out"),
@@ -166,10 +169,10 @@ func otherCommand(e *convert.KindError) string {
 	return text
 }
 
-// hint returns the way out of err on the command line, or nothing.
-func hint(err error) string {
+// hint returns the way out of err on the command line, or nothing. It names no flags that c lacks.
+func hint(c *cobra.Command, err error) string {
 	for _, of := range hints {
-		if text := of(err); text != "" {
+		if text := of(err); text != "" && fits(c, text) {
 			return text
 		}
 	}
@@ -201,11 +204,11 @@ func as[E error](text func(E) string) func(error) string {
 // which c lacks.
 func explain(c *cobra.Command, err error) string {
 	text := cli.OneLine(err)
-	h := hint(err)
-	if (h == "" || !fits(c, h)) && errors.Is(err, fs.ErrNotExist) {
+	h := hint(c, err)
+	if h == "" && errors.Is(err, fs.ErrNotExist) {
 		h = addressHint(c)
 	}
-	if h != "" && fits(c, h) {
+	if h != "" {
 		text += "; " + h
 	}
 	return text

@@ -37,8 +37,11 @@ func TestHint(t *testing.T) {
 func TestHintsOfTypedErrors(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"cpu: 3.0 GiB of memory are needed and 2.0 GiB are free; use a smaller batch or model; bdia plan --budget says what fits": &backend.MemoryError{Device: "cpu", Need: 3 << 30, Free: 2 << 30},
-		"cpu: 7 bytes of memory: none left; use a smaller batch or model; bdia plan --budget says what fits":                      &backend.MemoryError{Device: "cpu", Need: 7, Err: errors.New("none left")},
+		"cpu: 3.0 GiB of memory are needed (2.5 GiB arena, 512.0 MiB beside it) and 2.0 GiB are free by /sys/fs/cgroup/memory.max; use smaller batches, " +
+			"micro-batches or models, or less data; that is --batch, or another --memory; bdia plan --budget says what fits": &backend.MemoryError{
+			Device: "cpu", Arena: 5 << 29, Beside: 1 << 29, Free: 2 << 30, Limit: "/sys/fs/cgroup/memory.max"},
+		"cpu: 7 bytes of memory: none left; use smaller batches, micro-batches or models, or less data; that is --batch, or another --memory; " +
+			"bdia plan --budget says what fits": &backend.MemoryError{Device: "cpu", Arena: 7, Err: errors.New("none left")},
 		"residual stream past the exactness limit at step 1, state x_2, sample 3: |x| = 5, limit 4; lower the learning rate, " +
 			"or use a coarser grid, of fewer bits; a coarser grid is a smaller --grid": &bdia.RangeError{Step: 1, Block: 2, Sample: 3, Value: 5, Limit: 4},
 	} {

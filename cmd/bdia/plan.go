@@ -26,6 +26,7 @@ type planOptions struct {
 	data, from    string
 	only          []bdia.Memory // modes to plan
 	others        bool          // and other models of these sizes
+	host          train.Host    // memory beside the arena
 }
 
 func newPlan() *cobra.Command {
@@ -63,13 +64,14 @@ pairs are taken to be of the length that takes most.`,
 		if err := o.parseBudget(); err != nil {
 			return cli.Usage(fmt.Errorf("--budget: %w", err))
 		}
-		t, err := planned(cmd, set, args)
+		t, host, err := planned(cmd, set, args)
 		if err != nil {
 			return err
 		}
 		if err := set.refuse(o.idle(t)); err != nil {
 			return err
 		}
+		o.host = host
 		if o.only, o.others = modes, true; set.has("memory") {
 			o.only, o.others = []bdia.Memory{t.Common().Method.Memory}, false
 		}
@@ -112,6 +114,10 @@ func (o planOptions) plan(cmd *cobra.Command, t train.Synthetic) error {
 		}
 	} else if err := o.planModes(w, t, out); err != nil {
 		return err
+	}
+	out["host"] = hostOf(o.host)
+	if !o.asJSON {
+		fmt.Fprintf(w, "Beside this arena the process takes %s.\n", hostText(o.host))
 	}
 	if o.timed && fits {
 		if err := o.planTime(cmd.Context(), w, t, out); err != nil {

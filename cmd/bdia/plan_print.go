@@ -145,3 +145,17 @@ func usageOf(u backend.Usage) usageJSON {
 	}
 	return j
 }
+
+// hostText says what a process takes beside the arena, and for what.
+func hostText(h train.Host) string {
+	text := "about " + cli.Bytes(h.Program+h.Tokenizers)
+	if h.Images > 0 {
+		text += fmt.Sprintf(", and %s for decoded images", cli.Bytes(h.Images))
+	}
+	return text
+}
+
+// hostOf is what a process takes beside the arena, for machines.
+func hostOf(h train.Host) map[string]any {
+	return map[string]any{"program_bytes": h.Program, "tokenizer_bytes": h.Tokenizers, "image_bytes": h.Images, "total_bytes": h.Total()}
+}

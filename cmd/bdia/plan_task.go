@@ -18,33 +18,34 @@ import (
 // someModel stands for the trained model that adapters and frozen blocks are of, if a plan names none.
 const someModel = "a trained model"
 
-// planned is the task that o describes, on top of the run that args name, if they do. Data are read into a folder of
+// planned is the task that o describes, on top of the run that args name, if they do, and what it takes beside the
+// arena. Data are read into a folder of
 // their own that is gone afterwards.
-func planned(cmd *cobra.Command, o overrides, args []string) (train.Synthetic, error) {
+func planned(cmd *cobra.Command, o overrides, args []string) (train.Synthetic, train.Host, error) {
 	t, err := o.planTask(args)
 	if err != nil {
-		return nil, err
+		return nil, train.Host{}, err
 	}
 	if t, err = o.settle(t); err != nil {
-		return nil, err
+		return nil, train.Host{}, err
 	}
 	if !o.has("data") {
 		train.Assume(t)
-		return t.(train.Synthetic), nil
+		return t.(train.Synthetic), train.HostOf(t), nil
 	}
 	dir, err := disk.MkdirTemp("", "bdia-plan-")
 	if err != nil {
-		return nil, err
+		return nil, train.Host{}, err
 	}
 	defer disk.RemoveAll(dir)
 	p := cli.NewProgress(cmd.ErrOrStderr())
 	defer p.Clear()
-	r, err := train.Create(cmd.Context(), dir, t, p.Preparing)
+	r, err := train.Create(train.PlanOnly(cmd.Context()), dir, t, p.Preparing)
 	if err != nil {
-		return nil, err
+		return nil, train.Host{}, err
 	}
 	defer r.Close()
-	return r.Task.(train.Synthetic).Clone(), nil
+	return r.Task.(train.Synthetic).Clone(), train.HostOf(r.Task), nil
 }
 
 // planTask is the task that o and args are of, with its defaults or the settings of a run.

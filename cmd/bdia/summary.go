@@ -33,7 +33,7 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		v.printScores(w, sum)
 		part = ""
 	}
-	fmt.Fprintf(w, "  peak memory      %s, %s\n", cli.Bytes(sum.Peak.Total), asPlanned(sum))
+	fmt.Fprintf(w, "  peak memory      %s, %s; of the process about %s\n", cli.Bytes(sum.Peak.Total), asPlanned(sum), cli.Bytes(sum.Peak.Total+sum.Host.Total()))
 	if grid := c.Method.Grid; grid != bdia.NoGrid {
 		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %.0f)\n", sum.MaxAbs, grid.Limit())
 	}
@@ -80,7 +80,7 @@ func summaryJSON(r *train.Run, end outcome) map[string]any {
 		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
 		"first_val_loss": cli.Number(sum.FirstVal.Loss), "val_loss": cli.Number(sum.LastVal.Loss), "best_val_loss": cli.Number(sum.BestVal.Loss),
 		"best_step": sum.BestStep, "train_eval_loss": cli.Number(sum.LastTrain.Loss), "seconds": sum.Elapsed, "process_seconds": sum.Seconds, "max_abs": sum.MaxAbs,
-		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total,
+		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total, "host": hostOf(sum.Host),
 	}
 	end.addJSON(j)
 	viewOf(r.Task).addJSON(j, sum)

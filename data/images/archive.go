@@ -14,9 +14,9 @@ import (
 	"strings"
 )
 
-// openArchive lists the archive of the tree, of size bytes. A compressed tar archive is unpacked into at most
-// maxMemory bytes; of others only the headers are read.
-func (t *tree) openArchive(ctx context.Context, size, maxMemory int64, progress func(string, int64, int64)) error {
+// openArchive lists the archive of the tree, of size bytes. A compressed tar archive is unpacked into memory, if it fits
+// by o; of others only the headers are read.
+func (t *tree) openArchive(ctx context.Context, size int64, o Options, progress func(string, int64, int64)) error {
 	var err error
 	switch e := ending(t.path, archiveEndings); e {
 	case ".tar", ".zip":
@@ -25,7 +25,7 @@ func (t *tree) openArchive(ctx context.Context, size, maxMemory int64, progress 
 			return fmt.Errorf("images: %w", err)
 		}
 		if e == ".zip" {
-			err = t.openZip(ctx, f, size, maxMemory)
+			err = t.openZip(ctx, f, size, o)
 		} else {
 			err = t.openTar(ctx, f, size)
 		}
@@ -36,11 +36,16 @@ func (t *tree) openArchive(ctx context.Context, size, maxMemory int64, progress 
 		t.close = f.Close
 		return nil
 	}
-	unpacked, err := unpack(ctx, t.path, size, maxMemory, progress)
+	u := &unpacked{}
+	if err = u.unpack(ctx, t.path, size, o, progress); err == nil {
+		err = t.openTar(ctx, u, u.size)
+	}
 	if err != nil {
+		u.Close()
 		return err
 	}
-	return t.openTar(ctx, bytes.NewReader(unpacked), int64(len(unpacked)))
+	t.close, t.unpacked = u.Close, u.size
+	return nil
 }
 
 // openTar lists an archive of size bytes. The files stay where they are.
@@ -114,8 +119,8 @@ func (t *tree) member(f file) {
 }
 
 // openZip lists an archive of size bytes. Compressed images are unpacked one by one when they are read; compressed
-// files of many images at once, into memory, of which there are at most maxMemory bytes.
-func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size, maxMemory int64) error {
+// files of many images at once, into memory, if they fit by o.
+func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size int64, o Options) error {
 	corrupt := func(err error) error {
 		return fmt.Errorf("images: %s: %w: %v; make or download the archive again", t.path, ErrCorrupt, err)
 	}
@@ -157,22 +162,25 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size, maxMemory int6
 		if f.open == nil || f.image() || IsArchive(f.name) {
 			continue
 		}
-		b, err := f.bytes(maxMemory)
+		if most := o.MaxMemory - t.unpacked; f.size > most || o.Fits != nil && !o.Fits(t.unpacked+f.size) {
+			return largeError(f.where(), min(most, f.size-1))
+		}
+		b, err := f.bytes(f.size)
 		if err != nil {
 			return err
 		}
-		maxMemory -= f.size
+		t.unpacked += f.size
 		f.open, f.in = nil, bytes.NewReader(b)
 	}
 	t.sorted()
 	return nil
 }
 
-// unpack returns the bytes of a gzip file, at most limit.
-func unpack(ctx context.Context, p string, size, limit int64, progress func(string, int64, int64)) ([]byte, error) {
+// unpack reads a gzip file of size bytes, if the result fits by o.
+func (u *unpacked) unpack(ctx context.Context, p string, size int64, o Options, progress func(string, int64, int64)) error {
 	f, err := os.Open(p)
 	if err != nil {
-		return nil, fmt.Errorf("images: %w", err)
+		return fmt.Errorf("images: %w", err)
 	}
 	defer f.Close()
 	corrupt := func(err error) error {
@@ -180,25 +188,37 @@ func unpack(ctx context.Context, p string, size, limit int64, progress func(stri
 	}
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		return nil, corrupt(err)
+		return corrupt(err)
 	}
-	var all bytes.Buffer
 	for {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
-		n, err := io.CopyN(&all, z, 4<<20)
-		if int64(all.Len()) > limit {
-			return nil, fmt.Errorf("images: %s: %w: it unpacks to more than %d bytes of memory; unpack it on disk, or allow more memory", p, ErrTooLarge, limit)
+		if u.full() {
+			if o.Fits != nil && !o.Fits(u.size+unpackedPiece) {
+				return largeError(p, u.size)
+			}
+			if done, err := f.Seek(0, io.SeekCurrent); err == nil && progress != nil {
+				progress("unpacking", done, size)
+			}
+			if err := u.grow(); err != nil {
+				return fmt.Errorf("images: %s: memory to unpack it: %w; unpack it on disk", p, err)
+			}
 		}
-		if done, err := f.Seek(0, io.SeekCurrent); err == nil && progress != nil {
-			progress("unpacking", done, size)
+		n, err := z.Read(u.rest())
+		if u.size += int64(n); u.size > o.MaxMemory {
+			return largeError(p, o.MaxMemory)
 		}
 		if err == io.EOF {
-			return all.Bytes(), nil
+			return nil
 		}
-		if err != nil || n == 0 {
-			return nil, corrupt(err)
+		if err != nil {
+			return corrupt(err)
 		}
 	}
+}
+
+// largeError is the error of an archive that does not fit into the memory that is free for it.
+func largeError(path string, most int64) error {
+	return fmt.Errorf("images: %s: %w: it unpacks to more than the %d bytes of memory that are free for it; unpack it on disk, or allow more memory", path, ErrTooLarge, most)
 }

@@ -41,10 +41,10 @@ const (
 	Skip  OnCorrupt = "skip"  // leave it out and count it; the first few are named
 )
 
-const (
-	maxSamples       = 1 << 28
-	defaultMaxMemory = 1 << 30
-)
+const maxSamples = 1 << 28
+
+// DefaultMaxMemory is the limit of Options.MaxMemory that stands for 0, in bytes.
+const DefaultMaxMemory = 1 << 30
 
 // Options are the options of Open. The zero value takes all images, in their own size.
 type Options struct {
@@ -80,6 +80,9 @@ type Options struct {
 	// is decoded again whenever it is read. A compressed archive is unpacked into
 	// memory, and it is an error if it exceeds the limit.
 	MaxMemory int64
+	// Fits, if not nil, reports whether so many bytes in all may be taken for pixels and unpacked archives. What does not
+	// fit is treated as beyond MaxMemory.
+	Fits func(bytes int64) bool
 	// Threads is the number of threads that decode images; 0 means one for each
 	// processor.
 	Threads int
@@ -109,6 +112,14 @@ func (o Options) Validate() error {
 	return o.Reading.Validate()
 }
 
+// beside returns o for data beside which so many bytes are taken.
+func (o Options) beside(bytes int64) Options {
+	if all := o.Fits; all != nil {
+		o.Fits = func(more int64) bool { return all(bytes + more) }
+	}
+	return o
+}
+
 // Dataset is a training set and a validation set of the same classes.
 type Dataset struct {
 	Train *Set // nil: see Options.HeldOut
@@ -120,6 +131,7 @@ type Dataset struct {
 
 	ledger
 	filesUsed, idle int64
+	unpacked        int64 // bytes of archives in memory
 	ownVal          bool
 	close           []func() error
 }
@@ -137,6 +149,17 @@ func (d *Dataset) LeftOut() tally.List { return slices.Clone(d.leftOut) }
 func (d *Dataset) Unused() []Unused    { return slices.Clone(d.unused) }
 func (d *Dataset) Notes() []string     { return slices.Clone(d.notes) }
 
+// Bytes returns the memory that decoded images and unpacked archives take.
+func (d *Dataset) Bytes() int64 {
+	n := d.unpacked
+	for _, s := range []*Set{d.Train, d.Val} {
+		if s != nil {
+			n += s.Bytes()
+		}
+	}
+	return n
+}
+
 // Close closes the archives of sets that are not in memory. These sets cannot be used
 // afterwards.
 func (d *Dataset) Close() error {
@@ -144,7 +167,7 @@ func (d *Dataset) Close() error {
 	for _, c := range d.close {
 		all = append(all, c())
 	}
-	d.close = nil
+	d.close, d.unpacked = nil, 0
 	return errors.Join(all...)
 }
 
@@ -161,7 +184,7 @@ func Open(ctx context.Context, path string, o Options, progress func(what string
 		return nil, err
 	}
 	if o.MaxMemory == 0 {
-		o.MaxMemory = defaultMaxMemory
+		o.MaxMemory = DefaultMaxMemory
 	}
 	o.Threads = threadsOf(o.Threads)
 	d := &Dataset{}

@@ -99,6 +99,8 @@ type tree struct {
 	storage string          // the first file in a format that is not read, and the format
 	kind    string
 	close   func() error
+
+	unpacked int64 // bytes of an archive in memory
 }
 
 func newTree(p string, l *ledger, reading Reading) *tree {
@@ -184,7 +186,7 @@ func openTree(ctx context.Context, p string, l *ledger, o Options, progress func
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("images: %w: %s is no ordinary file or folder", ErrNoImages, p)
 	case IsArchive(base):
-		return t, t.openArchive(ctx, info.Size(), o.MaxMemory, progress)
+		return t, t.openArchive(ctx, info.Size(), o, progress)
 	case isBinary(base):
 		t.openBeside(one, cifar10Names, cifar100Names)
 		return t, nil

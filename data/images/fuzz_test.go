@@ -94,7 +94,7 @@ func FuzzZip(f *testing.F) {
 	f.Add(zipOf(f, map[string][]byte{"train/a/a.png": nil, "../b/a.png": nil, "x.csv": []byte("id,label\na,b")}, zip.Store))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		files := newTree("a.zip", &ledger{}, LatestReading)
-		if files.openZip(context.Background(), bytes.NewReader(b), int64(len(b)), 1<<20) == nil {
+		if files.openZip(context.Background(), bytes.NewReader(b), int64(len(b)), Options{MaxMemory: 1 << 20}) == nil {
 			fuzzed(t, files)
 		}
 	})

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 )
 
@@ -37,5 +39,35 @@ func TestZipInZip(t *testing.T) {
 	d := open(t, file1(t, "x.zip", zipOf(t, files, zip.Deflate)), Options{MaxMemory: memory})
 	if out := d.LeftOut(); d.Train.Len() != 2 || len(out) != 1 || out[0].What != "archives" || out[0].Count != 1 {
 		t.Errorf("%d images, and left out %v", d.Train.Len(), out)
+	}
+}
+
+// TestMemoryThatFits: images and archives that do not fit into memory are treated as beyond MaxMemory, and both count.
+func TestMemoryThatFits(t *testing.T) {
+	t.Parallel()
+	files := map[string][]byte{}
+	for i := range 8 {
+		files[fmt.Sprintf("%c/%d.png", 'a'+i%2, i)] = pngOf(t, pattern(4, 4, i))
+	}
+	archive := gzipOf(t, tarOf(t, files))
+	pixels := int64(8 * 3 * 4 * 4)
+	var asked []int64
+	upTo := func(most int64) Options {
+		asked = nil
+		return Options{Fits: func(bytes int64) bool { asked = append(asked, bytes); return bytes <= most }}
+	}
+	want, _ := all(t, open(t, folder(t, files), Options{}).Train)
+	for _, most := range []int64{pixels - 1, pixels} {
+		d := open(t, folder(t, files), upTo(most))
+		if got, _ := all(t, d.Train); !slices.Equal(got, want) || (d.Bytes() == pixels) != (most == pixels) || !slices.Equal(asked, []int64{pixels}) {
+			t.Errorf("%d bytes: %d taken, asked for %d; the same images: %v", most, d.Bytes(), asked, slices.Equal(got, want))
+		}
+	}
+	if _, err := Open(context.Background(), file1(t, "x.tgz", archive), upTo(unpackedPiece-1), nil); !errors.Is(err, ErrTooLarge) {
+		t.Errorf("an archive that does not fit: %v", err)
+	}
+	d := open(t, file1(t, "x.tgz", archive), upTo(unpackedPiece))
+	if got, _ := all(t, d.Train); !slices.Equal(got, want) || d.Bytes() != pixels || len(asked) != 2 || asked[1] <= pixels {
+		t.Errorf("an archive that fits: %d bytes at last, asked for %d; the archive counts beside the pixels, until they are decoded", d.Bytes(), asked)
 	}
 }

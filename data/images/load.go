@@ -15,7 +15,7 @@ const maxNamed = 10
 
 // load decodes both parts (val may be nil) into the sets of d.
 func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progress func(string, int64, int64)) (err error) {
-	l := loader{Options: o, left: o.MaxMemory, progress: progress}
+	l := loader{Options: o.beside(d.unpacked), left: o.MaxMemory, progress: progress}
 	if l.Size == 0 {
 		if l.Size, err = firstSize(train.samples, o); err != nil {
 			return err
@@ -137,6 +137,7 @@ func (s *sums) norm(n int64) (norm Norm) {
 type loader struct {
 	Options
 	left     int64 // bytes of pixels that still fit into MaxMemory
+	taken    int64 // bytes of pixels
 	total    int64 // images of all parts
 	progress func(string, int64, int64)
 	done     int64
@@ -160,9 +161,11 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 		hash = make([]digest, len(p.samples))
 	)
 	l.sums = sums{}
-	if bytes := int64(len(p.samples)) * int64(size); bytes <= min(l.left, math.MaxInt) {
-		set.pixels = make([]uint8, bytes)
-		l.left -= bytes
+	if bytes := int64(len(p.samples)) * int64(size); bytes <= min(l.left, math.MaxInt) && (l.Fits == nil || l.Fits(l.taken+bytes)) {
+		if err := set.take(bytes); err != nil {
+			return nil, err
+		}
+		l.left, l.taken = l.left-bytes, l.taken+bytes
 	}
 	err := parallel(len(p.samples), l.Threads, func() func(i int) error {
 		scratch := make([]uint8, size)

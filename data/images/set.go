@@ -3,7 +3,10 @@ package images
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
+
+	"github.com/bdia-go/bdia/internal/mmap"
 )
 
 // Norm is the mean and standard deviation of each channel (red, green, blue), with
@@ -167,8 +170,23 @@ func btoi(b bool) int {
 	return 0
 }
 
+// take makes room for so many bytes of pixels, outside Go's heap, which would grow to twice as much while images are
+// decoded. The memory is given back when s is no longer used.
+func (s *Set) take(bytes int64) error {
+	if s.pixels = []uint8{}; bytes == 0 {
+		return nil
+	}
+	mem, free, err := mmap.Memory(bytes)
+	if err != nil {
+		return fmt.Errorf("images: memory for %d decoded images: %w", len(s.samples), err)
+	}
+	s.pixels = mem
+	runtime.AddCleanup(s, func(free func()) { free() }, free)
+	return nil
+}
+
 // planes returns image i as (3,S,S): a slice of the set's memory, or scratch with
-// the decoded image.
+// the decoded image. The slice is good as long as s is in use.
 func (s *Set) planes(i int, scratch []uint8) ([]uint8, error) {
 	if s.pixels != nil {
 		n := 3 * s.size * s.size
@@ -193,6 +211,7 @@ func (s *Set) Fill(first, n int, pixels []float32, labels []int32) error {
 	if s.pixels != nil {
 		threads = 1 // a look-up in memory
 	}
+	defer runtime.KeepAlive(s)
 	return parallel(n, threads, func() func(i int) error {
 		var scratch []uint8
 		if s.pixels == nil {

@@ -11,10 +11,11 @@ import (
 
 // list finds the sets at a path; with only one, val is nil.
 func (d *Dataset) list(ctx context.Context, p string, o Options, progress func(string, int64, int64)) (train, val *part, err error) {
-	t, err := openTree(ctx, p, &d.ledger, o, progress)
+	t, err := openTree(ctx, p, &d.ledger, o.beside(d.unpacked), progress)
 	if err != nil {
 		return nil, nil, err
 	}
+	d.unpacked += t.unpacked
 	if t.close != nil {
 		d.close = append(d.close, t.close)
 	}

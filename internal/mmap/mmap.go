@@ -1,4 +1,4 @@
-// Package mmap maps files into memory for reading.
+// Package mmap maps files into memory for reading, and takes memory outside Go's heap.
 package mmap
 
 import (

@@ -32,3 +32,16 @@ func TestOpen(t *testing.T) {
 		t.Errorf("no file: %v", err)
 	}
 }
+
+func TestMemory(t *testing.T) {
+	t.Parallel()
+	mem, free, err := Memory(1 << 20)
+	if err != nil || len(mem) != 1<<20 || mem[0] != 0 || mem[len(mem)-1] != 0 {
+		t.Fatalf("%d bytes: %v", len(mem), err)
+	}
+	mem[len(mem)-1] = 1
+	free()
+	if _, _, err := Memory(1 << 62); err == nil {
+		t.Error("2^62 bytes: no error")
+	}
+}

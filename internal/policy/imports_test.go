@@ -23,6 +23,7 @@ var rules = []rule{
 	{"internal/rng", "", ""},
 	{"internal/cpufeat", "", "golang.org/x/sys"},
 	{"internal/mmap", "", "golang.org/x/sys"},
+	{"internal/sysmem", "", "golang.org/x/sys"},
 	{"internal/half", "", ""},
 	{"internal/spell", "", ""},
 	{"internal/disk", "", ""},
@@ -46,16 +47,16 @@ var rules = []rule{
 	{"internal/golden", "format/safetensors internal/testkit", ""},
 	{"data/tally", "", ""},
 	{"data", "data/tally internal/atomicfile internal/delimited internal/disk internal/idfile internal/mmap internal/rng internal/textfile", ""},
-	{"data/images", "data/tally internal/delimited internal/rng internal/textfile", "golang.org/x/image"},
+	{"data/images", "data/tally internal/delimited internal/mmap internal/rng internal/textfile", "golang.org/x/image"},
 	{"data/pairs", "internal/delimited internal/disk internal/idfile internal/mmap internal/rng internal/textfile", ""},
 	{"checkpoint", "internal/disk internal/recordfile internal/textfile", "golang.org/x/sys"},
 
 	{"kernel", "internal/cpufeat internal/rng", ""},
-	{"backend", "internal/rng tensor", ""},
+	{"backend", "internal/bytesize internal/rng tensor", ""},
 	{"backend/plan", "backend tensor", ""},
 	{"backend/meter", "backend tensor", ""},
 	{"backend/backendtest", "backend internal/rng internal/testkit tensor", ""},
-	{"backend/cpu", "backend backend/plan internal/cpufeat internal/rng kernel tensor", "golang.org/x/sys"},
+	{"backend/cpu", "backend backend/plan internal/cpufeat internal/mmap internal/rng internal/sysmem kernel tensor", ""},
 
 	{".", "backend internal/rng tensor", ""}, // the method
 	{"nn", "backend internal/rng tensor", ""},
@@ -85,7 +86,7 @@ const testModules = "github.com/google/go-cmp github.com/ardanlabs/jinja"
 // restricted are packages of the standard library that few may import.
 var restricted = map[string]string{
 	"C":            "", // no cgo
-	"unsafe":       "kernel backend/cpu",
+	"unsafe":       "kernel backend/cpu internal/mmap",
 	"testing":      "backend/backendtest internal/golden internal/testkit internal/traintest",
 	"math/rand":    "", // randomness is counter-based: internal/rng
 	"math/rand/v2": "",

@@ -43,9 +43,19 @@ func (t *Task) open(ctx context.Context, heldOut bool, progress train.Progress) 
 			return &MovedError{p, c.Learned != (images.Fingerprint{})}
 		}
 	}
-	t.set, err = images.Open(ctx, c.Path, images.Options{Size: t.Settings.ViT.Image, Val: c.Test, ValFraction: c.ValFraction, Samples: c.Subset,
+	o := images.Options{Size: t.Settings.ViT.Image, Val: c.Test, ValFraction: c.ValFraction, Samples: c.Subset,
 		Seed: c.SplitSeed, Norm: t.Settings.Pixels, HeldOut: heldOut, Classes: t.classes, OnCorrupt: c.OnCorrupt, Reading: t.reading(),
-		Threads: t.Settings.Engine.Threads}, progress)
+		Threads: t.Settings.Engine.Threads}
+	if heldOut { // nothing is trained
+		ctx = train.PlanOnly(ctx)
+	}
+	least := New(t.Settings)
+	train.Fill(&least.Settings.Loop.Batch, max(1, t.Settings.Loop.MicroBatch))
+	if err := train.Fits(ctx, least); err != nil {
+		return err
+	}
+	o.Fits = train.Beside(ctx, least)
+	t.set, err = images.Open(ctx, c.Path, o, progress)
 	if err != nil {
 		t.set = nil
 		return err
@@ -56,6 +66,18 @@ func (t *Task) open(ctx context.Context, heldOut bool, progress train.Progress) 
 		return err
 	}
 	return nil
+}
+
+// Host is what the decoded images take: of a run that is not open, as many as it learned.
+func (t *Task) Host() train.Host {
+	if t.set != nil {
+		return train.Host{Images: t.set.Bytes()}
+	}
+	c, side := t.Settings.Images, int64(t.Settings.ViT.Image)
+	if n := int64(c.Learned.Images+c.Held.Images) * 3 * side * side; n <= images.DefaultMaxMemory {
+		return train.Host{Images: n}
+	}
+	return train.Host{}
 }
 
 // reading is how the images are read: as they were when the run began.

@@ -39,9 +39,12 @@ func (p *Sets) Amount() (a Amount) {
 	return a
 }
 
+// LeastTokens are the tokens of the smallest batch that a run chooses.
+const LeastTokens = 512
+
 // BatchTokens returns the tokens of a batch, of which a pass has some 64: from 512, or the longest pair, to most.
 func (a Amount) BatchTokens(most int) int {
-	return max(a.Longest, int(min(int64(most), max(512, a.Tokens/64))))
+	return max(a.Longest, int(min(int64(most), max(LeastTokens, a.Tokens/64))))
 }
 
 // Settle closes the open settings of c and o by the amount of data: the tokens of a batch, at most so many, the length

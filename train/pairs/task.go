@@ -80,6 +80,11 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 		return err
 	}
 	t.Special = SpecialTokens(*m)
+	least := New(*c)
+	train.Fill(&least.Settings.Pairs.BatchTokens, LeastTokens)
+	if err := train.Fits(ctx, least); err != nil {
+		return err
+	}
 	e := Encoding{Source: tokenizer.Raw(t.Source), Target: tokenizer.Raw(t.Target), SourcePositions: m.SourceContext, TargetPositions: m.TargetContext}
 	if err := t.Encode(ctx, dir, c.Pairs, e, progress); err != nil {
 		return err
@@ -96,6 +101,16 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 		t.Close()
 	}
 	return err
+}
+
+// Host is what the tokenizers take. Pairs are mapped files.
+func (t *Task) Host() train.Host {
+	m := t.Settings.Seq2Seq
+	n := m.SourceVocab
+	if !m.Shared {
+		n += m.TargetVocab
+	}
+	return train.Host{Tokenizers: int64(n) * train.TokenBytes}
 }
 
 // Reopen opens the tokenizers and the sets of the run in dir.

@@ -100,8 +100,24 @@ func (c *Config) encode(ctx context.Context, dir string, progress train.Progress
 	if err := cmp.Or(c.Validate(), c.Tune.Belongs(tok, c.Model, c.Data.Tokenizer)); err != nil {
 		return t, nil, err
 	}
+	if err := c.fits(ctx); err != nil {
+		return t, nil, err
+	}
 	e := &encoder{ctx, filepath.Join(dir, dataDir), c.Data.reader(tok), progress}
 	return t, tok, t.encode(e, c.Data, c.window)
+}
+
+// fits reports settings that this machine has not the memory for, however little text there is.
+func (c *Config) fits(ctx context.Context) error {
+	least := New(*c)
+	fillSizes(&least.Settings.Model, sizeFor(0))
+	train.Fill(&least.Settings.Loop.Batch, max(1, c.Loop.MicroBatch))
+	return train.Fits(ctx, least)
+}
+
+// Host is what the tokenizer takes. Tokens are mapped files.
+func (t *Task) Host() train.Host {
+	return train.Host{Tokenizers: int64(t.Settings.Model.Vocab) * train.TokenBytes}
 }
 
 // Reopen opens the tokenizer and the tokens of the run in dir.

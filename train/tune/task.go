@@ -109,6 +109,11 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	}
 	e := trainpairs.Encoding{Source: prompts, Target: tokenizer.Raw(t.Target), Positions: c.Tune.SampleLength(c.Model) + 1,
 		KeepSpace: true, Separator: (*string)(&c.Tune.Separator)}
+	least := New(*c)
+	train.Fill(&least.Settings.Pairs.BatchTokens, trainpairs.LeastTokens)
+	if err := train.Fits(ctx, least); err != nil {
+		return err
+	}
 	if err := t.Encode(ctx, dir, c.Pairs, e, progress); errors.Is(err, pairs.ErrColumns) {
 		return &ColumnsError{err}
 	} else if err != nil {
@@ -137,6 +142,11 @@ func (e *ColumnsError) Error() string { return e.Err.Error() }
 
 // Unwrap returns Err.
 func (e *ColumnsError) Unwrap() error { return e.Err }
+
+// Host is what the tokenizer takes. Pairs are mapped files.
+func (t *Task) Host() train.Host {
+	return train.Host{Tokenizers: int64(t.Settings.Model.Vocab) * train.TokenBytes}
+}
 
 // Reopen opens the tokenizer and the sets of the run in dir.
 func (t *Task) Reopen(dir string) error {

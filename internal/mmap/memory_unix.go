@@ -1,6 +1,6 @@
 //go:build unix
 
-package cpu
+package mmap
 
 import (
 	"math"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// allocate maps n bytes of zeroed, page-aligned memory outside Go's heap, so
-// that the garbage collector neither scans nor counts it.
-func allocate(n int64) (mem []byte, free func(), err error) {
+// Memory takes n > 0 bytes of zeroed memory outside Go's heap, aligned to a page. So the garbage collector neither
+// scans nor counts it, and does not let other memory grow with it. It must not be used after free.
+func Memory(n int64) (mem []byte, free func(), err error) {
 	if n > math.MaxInt {
 		return nil, nil, unix.ENOMEM
 	}

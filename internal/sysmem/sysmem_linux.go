@@ -1,0 +1,90 @@
+package sysmem
+
+import (
+	"io/fs"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// now asks the kernel.
+func now() Memory {
+	return read(os.DirFS("/"), func(resource int) uint64 {
+		var r unix.Rlimit
+		if unix.Getrlimit(resource, &r) != nil {
+			return math.MaxUint64
+		}
+		return r.Cur
+	})
+}
+
+// read tells the memory of the process by the files below root, Linux's /proc and /sys, and by its resource limits. It
+// is needed because Linux grants a mapping of any size and kills the program that fills it.
+func read(root fs.FS, rlimit func(resource int) uint64) Memory {
+	var m Memory
+	status := table(text(root, "proc/self/status"))
+	m.Own = kib(status["RssAnon"]) + kib(status["RssShmem"])
+	meminfo := table(text(root, "proc/meminfo"))
+	if free := kib(meminfo["MemAvailable"]); free > 0 { // else it is an old kernel
+		m.limit(free+kib(meminfo["SwapFree"]), "MemAvailable in /proc/meminfo")
+	}
+	for _, g := range groups(root) {
+		if g.version == 1 {
+			g.limitV1(&m, root)
+		} else {
+			g.limitV2(&m, root)
+		}
+	}
+	for _, r := range []struct {
+		resource int
+		used     string // in status
+		name     string
+	}{
+		{unix.RLIMIT_AS, "VmSize", "the limit of virtual memory (ulimit -v)"},
+		{unix.RLIMIT_DATA, "VmData", "the limit of data (ulimit -d)"},
+	} {
+		if most := rlimit(r.resource); most < math.MaxInt64 {
+			m.limit(int64(most)-kib(status[r.used]), r.name)
+		}
+	}
+	return m
+}
+
+// text is the contents of a file; empty if it cannot be read.
+func text(root fs.FS, name string) string {
+	b, err := fs.ReadFile(root, name)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// table reads lines such as "SwapFree: 2 kB" and "inactive_file 8192".
+func table(text string) map[string]string {
+	t := map[string]string{}
+	for line := range strings.Lines(text) {
+		if at := strings.IndexAny(line, " \t"); at >= 0 {
+			t[strings.TrimSuffix(line[:at], ":")] = strings.TrimSpace(line[at:])
+		}
+	}
+	return t
+}
+
+// kib is the bytes of a value such as "2 kB"; 0 of another.
+func kib(value string) int64 {
+	number, ok := strings.CutSuffix(value, " kB")
+	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 50)
+	if !ok || err != nil || n < 0 {
+		return 0
+	}
+	return n << 10
+}
+
+// number is the value of a file or a table's entry; false for "max" and for what is no number.
+func number(value string) (int64, bool) {
+	n, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+	return n, err == nil && n >= 0
+}
