@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// openArchive lists the archive of the tree, of size bytes. A compressed tar archive is unpacked into memory, if it fits
-// by o; of others only the headers are read.
+// openArchive lists the archive of the tree, of size bytes. A compressed tar archive is unpacked into memory, if it
+// fits by o; of others only the headers are read.
 func (t *tree) openArchive(ctx context.Context, size int64, o Options, progress func(string, int64, int64)) error {
 	var err error
 	switch e := ending(t.path, archiveEndings); e {
