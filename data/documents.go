@@ -1,63 +1,16 @@
 package data
 
 import (
-	"archive/zip"
 	"bufio"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
-
-// opener opens the files of a Source. It keeps the last archive open.
-type opener struct {
-	path string
-	zip  *zip.ReadCloser
-}
-
-// open opens a file, or an entry of an archive.
-func (o *opener) open(f *File) (io.ReadCloser, error) {
-	if f.entry < 0 {
-		return os.Open(f.Path)
-	}
-	if err := o.archive(f.archive); err != nil {
-		return nil, err
-	}
-	if f.entry >= len(o.zip.File) {
-		return nil, fmt.Errorf("%s: the archive has changed", f.archive)
-	}
-	r, err := o.zip.File[f.entry].Open()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Path, err)
-	}
-	return r, nil
-}
-
-// archive opens the archive at path, if it is not the one that is open.
-func (o *opener) archive(path string) error {
-	if o.zip != nil && o.path == path {
-		return nil
-	}
-	o.close()
-	z, err := zip.OpenReader(path)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	o.path, o.zip = path, z
-	return nil
-}
-
-func (o *opener) close() {
-	if o.zip != nil {
-		o.zip.Close()
-		o.zip = nil
-	}
-}
 
 // document is a text of a file.
 type document struct {

@@ -6,11 +6,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // Reasons for a file to be left out.
@@ -24,7 +25,7 @@ const (
 )
 
 // Open lists the text of path: the file itself, or the files of a folder and its sub-folders in lexical order, and the
-// files of zip archives. Gzip files are unpacked, and UTF-16 is decoded. Lines of JSON, lists in JSON and tables hold a
+// files of zip and tar archives. Gzip files are unpacked, and UTF-16 is decoded. Lines of JSON, lists in JSON and tables hold a
 // document in each row, under TextKey. Links to files are followed. Every text is read once, so what Open lists can be
 // read; what it leaves out, it counts: hidden files, links to folders, empty and binary files, and other formats than
 // text. A path without text is ErrNoText.
@@ -176,7 +177,7 @@ func (l *lister) visit(p string, d fs.DirEntry, err error) error {
 		l.leave(p, reasonHidden, "")
 	case !d.Type().IsRegular():
 		l.leave(p, "of another kind: devices, pipes", "")
-	case !l.o.takes(name) && !strings.EqualFold(filepath.Ext(name), ".zip"):
+	case !l.o.takes(name) && !IsArchive(name):
 		l.leave(p, reasonEnding, "")
 	case l.seen[real]:
 		l.leave(p, reasonAgain, "")
@@ -204,8 +205,10 @@ func (l *lister) take(f File) error {
 	case len(head) == 0:
 		l.leave(f.Path, reasonEmpty, l.or("it is empty", ""))
 		return nil
-	case name == "zip" && f.entry < 0:
-		return l.archive(f.Path)
+	case name == textfile.Zip && f.entry < 0:
+		return l.zip(f.Path)
+	case (name == textfile.Tar || isTar(f.Path)) && f.entry < 0:
+		return l.tar(f.Path)
 	case name != "":
 		l.leave(f.Path, "of "+name, l.or("it is a file of "+name+": "+remedy, remedy))
 		return nil
@@ -368,39 +371,4 @@ func unfinished(text []byte) int64 {
 		}
 	}
 	return 0
-}
-
-// archive looks at the files of a zip archive.
-func (l *lister) archive(archive string) error {
-	if err := l.opener.archive(archive); err != nil {
-		return err
-	}
-	files := l.opener.zip.File
-	var names []string
-	for _, f := range files {
-		names = append(names, f.Name)
-	}
-	if name := office(names); name != "" {
-		const remedy = "save it as plain text"
-		l.leave(archive, "of "+name, l.or("it is a file of "+name+": "+remedy, remedy))
-		return nil
-	}
-	l.single = false
-	for i, name := range names {
-		p := archive + "/" + name
-		switch base := path.Base(name); {
-		case strings.HasSuffix(name, "/"):
-		case strings.HasPrefix(base, ".") || strings.HasPrefix(name, "__MACOSX/") || slices.Contains(litter, strings.ToLower(base)):
-			l.leave(p, reasonHidden, "")
-		case files[i].Flags&1 != 0:
-			l.leave(p, "encrypted", "")
-		case !l.o.takes(base):
-			l.leave(p, reasonEnding, "")
-		default:
-			if err := l.take(File{Path: p, archive: archive, entry: i}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

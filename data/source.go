@@ -69,7 +69,8 @@ type File struct {
 	Size      int64  // bytes of text taken, from the start
 	Documents int64  // texts in it: rows of JSON or of a table, or one
 
-	archive string // path of the zip archive around it
+	archive string // path of the archive around it
+	tar     bool   // which is a tar archive
 	entry   int    // number of the file there; below 0: there is no archive
 	form    form
 	key     string // TextKey

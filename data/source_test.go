@@ -1,8 +1,11 @@
 package data
 
 import (
+	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -279,6 +282,61 @@ func TestGoRootsAreAbsolute(t *testing.T) {
 	for _, r := range goRoots() {
 		if !filepath.IsAbs(r) {
 			t.Errorf("root %q", r)
+		}
+	}
+}
+
+// TestTar: the files of tar archives are read like those of a folder, packed or not, also in another order.
+func TestTar(t *testing.T) {
+	t.Parallel()
+	var plain, packed bytes.Buffer
+	w := tar.NewWriter(&plain)
+	add := func(h tar.Header, text string) {
+		h.Mode, h.Size = 0o644, int64(len(text))
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(tar.Header{Name: "./set/", Typeflag: tar.TypeDir}, "")
+	add(tar.Header{Name: "./set/b.txt"}, "bee\n")
+	add(tar.Header{Name: "./set/._b.txt"}, "mac")
+	add(tar.Header{Name: "set/link.txt", Linkname: "b.txt", Typeflag: tar.TypeSymlink}, "")
+	add(tar.Header{Name: "set/rows.jsonl"}, "{\"text\":\"row one\"}\n{\"text\":\"row two\"}\n")
+	add(tar.Header{Name: "set/a.txt"}, "ant\n")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	z := gzip.NewWriter(&packed)
+	if _, err := z.Write(plain.Bytes()); err != nil || z.Close() != nil {
+		t.Fatal(err)
+	}
+	for name, archive := range map[string][]byte{"a.tar": plain.Bytes(), "a.tar.gz": packed.Bytes(), "A.TGZ": packed.Bytes()} {
+		root := tree(t, map[string]string{name: string(archive)})
+		for _, path := range []string{root, filepath.Join(root, name)} {
+			s, err := Open(path, SourceOptions{Extensions: []string{".txt", ".jsonl"}})
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+				continue
+			}
+			text, err := io.ReadAll(s.Reader())
+			if want := "bee\nrow one\nrow two\nant\n"; err != nil || string(text) != want {
+				t.Errorf("%s: %q, %v", path, text, err)
+			}
+			if got := fmt.Sprint(s.LeftOut); !strings.Contains(got, "hidden") || !strings.Contains(got, "link.txt") || s.Documents() != 4 {
+				t.Errorf("%s: %d documents, left out %s", path, s.Documents(), got)
+			}
+			slices.Reverse(s.Files)
+			text, err = io.ReadAll(s.Reader())
+			if want := "ant\nrow one\nrow two\nbee\n"; err != nil || string(text) != want {
+				t.Errorf("%s: in another order %q, %v", path, text, err)
+			}
+		}
+		half := tree(t, map[string]string{name: string(archive[:len(archive)/3])})
+		if _, err := Open(filepath.Join(half, name), SourceOptions{}); err == nil || !strings.Contains(err.Error(), name) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("a third of %s: %v", name, err)
 		}
 	}
 }

@@ -78,6 +78,9 @@ func dataNames(t train.Task) (names []string) {
 	paths := view.paths()
 	if text, ok := view.(textView); ok {
 		paths = []*string{&text.Settings.Data.Path}
+		for i := range text.Settings.Data.More {
+			paths = append(paths, &text.Settings.Data.More[i])
+		}
 	}
 	for _, path := range paths {
 		if *path != "" && *path != from {

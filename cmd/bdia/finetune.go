@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -82,12 +83,16 @@ func (o overrides) tuned() (train.Task, error) {
 		return nil, cli.Usage(fmt.Errorf("--format %s; use text, csv, tsv, jsonl or json", kind))
 	}
 	ofPairs := kind != "" && kind != textKind || data == "" || o.has("prompts")
-	if !ofPairs && kind == "" {
-		what, err := kindOf(data)
+	paths := strings.Split(data, "\n")
+	for i := 0; i < len(paths) && !ofPairs && kind == ""; i++ {
+		what, err := kindOf(paths[i])
 		if err != nil {
 			return nil, err
 		}
 		ofPairs = what == pairs.KindPairs
+	}
+	if ofPairs && len(paths) > 1 {
+		return nil, cli.Usage(fmt.Errorf("--data is given %d times, which is for text; join files of pairs to one, or read them as they are with --format text", len(paths)))
 	}
 	if ofPairs {
 		return tune.New(tune.Default()), nil

@@ -53,7 +53,12 @@ func table(t *testing.T, n int) string {
 
 // finetune are the flags of a fine-tuning that takes an instant.
 func finetune(t *testing.T, out string, more ...string) []string {
-	return append([]string{"finetune", "--from", baseModel(t), "--data", table(t, 60), "--out", out, "--val-fraction", "0.2", "--steps", "4",
+	return finetuneOn(t, table(t, 60), out, more...)
+}
+
+// finetuneOn is finetune on the pairs of a file.
+func finetuneOn(t *testing.T, data, out string, more ...string) []string {
+	return append([]string{"finetune", "--from", baseModel(t), "--data", data, "--out", out, "--val-fraction", "0.2", "--steps", "4",
 		"--batch-tokens", "300", "--warmup", "1", "--lr", "1e-3", "--threads", "1"}, more...)
 }
 
@@ -100,7 +105,7 @@ func TestFinetuneSpecial(t *testing.T) {
 	pairs := write(t, t.TempDir(), "pairs.csv", "mr,ref\nThe house "+spelt+" x,The garden.\nThe house "+spelt+" x,The road.\n")
 	for separator, special := range map[string]int{"\n": 0, " " + spelt: 1, spelt + "\n" + spelt: 2} {
 		dir := filepath.Join(t.TempDir(), "run")
-		mustCall(t, finetune(t, dir, "--data", pairs, "--val-fraction", "0", "--separator", separator, "--steps", "1")...)
+		mustCall(t, finetuneOn(t, pairs, dir, "--val-fraction", "0", "--separator", separator, "--steps", "1")...)
 		r, err := train.Open(dir)
 		if err != nil {
 			t.Fatal(err)
@@ -257,7 +262,7 @@ func TestFinetuneConversations(t *testing.T) {
 	}
 	b.WriteString("no JSON\n")
 	dir := filepath.Join(t.TempDir(), "run")
-	r := object(t, mustCall(t, finetune(t, dir, "--data", write(t, t.TempDir(), "chats.jsonl", b.String()), "--json")...))
+	r := object(t, mustCall(t, finetuneOn(t, write(t, t.TempDir(), "chats.jsonl", b.String()), dir, "--json")...))
 	p := r["pairs"].(map[string]any)
 	if p["read"] != 81. || p["left_out"] != 1. || p["train"].(float64)+p["val"].(float64) != 80 || int(p["val"].(float64))%2 != 0 {
 		t.Errorf("pairs %v", p)

@@ -12,7 +12,7 @@ func textGroups(c *text.Config) []group {
 	d, m := &c.Data, &c.Model
 	return append([]group{
 		{"Text", false, func(f *pflag.FlagSet) {
-			f.StringVar(&d.Path, "data", d.Path, "`file` or folder; go: the Go source of this machine")
+			pathsFlag(f, &d.Path, &d.More, "data", "`file` or folder, repeatable; go: the Go source here")
 			f.StringVar(&c.Tune.From, "from", c.Tune.From, "`folder` of the model to go on with")
 			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "auto, char, bpe, or a `folder` of one")
 			f.StringVar(&d.Val, "val", d.Val, "`file` or folder of text for validation")

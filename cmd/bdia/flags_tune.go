@@ -22,7 +22,7 @@ func completionGroups(c *tune.Config) []group {
 	return append([]group{
 		{"Model and data", false, func(f *pflag.FlagSet) {
 			fromFlag(f, t)
-			f.StringVar(&d.Source, "data", d.Source, "`file` of text or pairs, or folder of text")
+			pathsFlag(f, &d.Source, new([]string), "data", "`file` of pairs, or file or folder of text, repeatable")
 			f.StringVar(&d.Source, "prompts", d.Source, "`file` of prompts, one a line, perhaps .gz")
 			f.StringVar(&d.Target, "completions", d.Target, "`file` of their completions")
 			f.StringVar(&d.ValSource, "val", d.ValSource, "`file` of pairs, or of text, for validation")
@@ -65,7 +65,7 @@ func tunedTextGroups(c *text.Config) []group {
 	return append([]group{
 		{"Model and data", false, func(f *pflag.FlagSet) {
 			fromFlag(f, t)
-			f.StringVar(&c.Data.Path, "data", c.Data.Path, "`file` of text or pairs, or folder of text")
+			pathsFlag(f, &c.Data.Path, &c.Data.More, "data", "`file` of pairs, or file or folder of text, repeatable")
 			f.StringVar(&c.Data.Val, "val", c.Data.Val, "`file` or folder of text for validation")
 			f.Float64Var(&c.Data.ValFraction, "val-fraction", c.Data.ValFraction, valFraction)
 		}},

@@ -105,6 +105,9 @@ func fetchHint(e *hub.NoModelError) string {
 
 // moreHint says how a run that has learned its text learns another one.
 func moreHint(e *train.ChangeError) string {
+	if e.Setting == "data.more" {
+		return "bdia finetune --from RUN/best --data TEXT learns more text from where the run ended"
+	}
 	if e.Setting != "data.path" {
 		return ""
 	}

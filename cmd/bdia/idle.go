@@ -2,9 +2,7 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data"
@@ -55,12 +53,13 @@ func idleOfAll(c *train.Common) []idle {
 
 func (v textView) idle() []idle {
 	c, d := &v.Settings, &v.Settings.Data
+	paths := append([]string{d.Path}, d.More...)
 	return []idle{
 		idleOfVocabulary(d.Tokenizer),
 		idleOfAdapters(&c.Tune),
 		idleOfSpecial(d.Tokenizer),
-		idleOfFiles("--data", d.Path),
-		idleOfRows(d, d.Path, d.Val),
+		idleOfFiles("--data", paths...),
+		idleOfRows(d, append(paths, d.Val)...),
 		{slices.Contains([]string{tokenizer.KindChar, tokenizer.KindBPE, text.AutoTokenizer}, d.Tokenizer), "is for a tokenizer that has not learned the text, and this one does", []string{"on-unknown"}},
 		{d.Val != "", "is for a part of --data that is held out, and --val names other text", []string{"val-fraction", "split"}},
 		{d.Val == "" && d.ValFraction == 0, "is for text that is held out, and there is none", []string{"split", "patience"}},
@@ -101,7 +100,7 @@ func idleOfSpecial(kind string) idle {
 
 // idleOfFiles is for text at paths that what names: no folder and no archive.
 func idleOfFiles(what string, paths ...string) idle {
-	single := func(path string) bool { return isFile(path) && !strings.EqualFold(filepath.Ext(path), ".zip") }
+	single := func(path string) bool { return isFile(path) && !data.IsArchive(path) }
 	files := !slices.ContainsFunc(paths, func(path string) bool { return !single(path) })
 	return idle{files, "chooses files of a folder, and " + what + " is a file", []string{"extensions"}}
 }

@@ -193,3 +193,38 @@ three"`+"\n")}, docs: 12, shows: []string{`column "text"`}},
 		})
 	}
 }
+
+// TestSeveralTexts: --data may be given several times, with files, folders and archives. The run keeps them in their
+// order, goes on with the same, and with no others.
+func TestSeveralTexts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first := write(t, dir, "first.txt", prose(900))
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"b", "a"} {
+		write(t, dir, filepath.Join("folder", name+".txt"), "FOLDER "+name+" "+prose(900))
+	}
+	archive := write(t, dir, "more.zip", zipped(t, map[string]string{"in.txt": "ARCHIVE " + prose(900)}))
+	run := filepath.Join(dir, "run")
+	flags := []string{"--data", first, "--data", filepath.Join(dir, "folder"), "--data", archive}
+	r := mustCall(t, append(append([]string{"train", "text"}, tiny(flags...)...), "--steps", "2", "--out", run)...)
+	if !strings.Contains(r.err, "4 files, 4 documents") {
+		t.Errorf("it says:\n%s", r.err)
+	}
+	yaml := string(must(os.ReadFile(filepath.Join(run, "bdia.yaml"))))
+	if want := fmt.Sprintf("  path: %s\n  more:\n  - %s\n  - %s\n", first, filepath.Join(dir, "folder"), archive); !strings.Contains(yaml, want) {
+		t.Errorf("settings\n%s\nlack\n%s", yaml, want)
+	}
+	mustCall(t, append([]string{"train", "resume", run, "--steps", "3"}, flags...)...)
+	if r := call("train", "resume", run, "--steps", "4", "--data", first); r.code != cli.ExitUsage || !strings.Contains(r.err, "data.more") {
+		t.Errorf("other texts: exit code %d: %s", r.code, r.err)
+	}
+	pairs := write(t, dir, "pairs.csv", "prompt,completion\na,b\nc,d\n")
+	if r := call("finetune", "--from", run, "--data", first, "--data", pairs); r.code != cli.ExitUsage || !strings.Contains(r.err, "2 times") {
+		t.Errorf("pairs: exit code %d: %s", r.code, r.err)
+	}
+	limited := filepath.Join(dir, "limited")
+	mustCall(t, append(append([]string{"train", "text"}, tiny(flags...)...), "--steps", "2", "--warmup", "0", "--out", limited, "--max-bytes", "1000")...)
+}

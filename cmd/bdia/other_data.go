@@ -3,14 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/images"
 )
 
-// dataPath is what --data names of v; empty: nothing, or v has no such flag.
+// dataPath is what --data names of v; empty: nothing, several texts, or v has no such flag.
 func dataPath(v view) string {
-	if flag := flagSet(v.flags()).Lookup("data"); flag != nil {
+	if flag := flagSet(v.flags()).Lookup("data"); flag != nil && !strings.Contains(flag.Value.String(), "\n") {
 		return flag.Value.String()
 	}
 	return ""

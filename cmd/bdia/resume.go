@@ -36,8 +36,10 @@ the learning rate. Its data, its sizes and the kind of its optimiser stay.`,
 	common[1].heading = "Training" // of a run nothing is auto
 	addGroups(c, common)
 	cli.Group(c, "Run", func(f *pflag.FlagSet) { configFlag(f); o.jsonFlag(f) })
-	addHidden(c)
 	f := c.Flags()
+	pathsFlag(f, new(string), new([]string), "data", "") // of any task
+	f.Lookup("data").Hidden = true
+	addHidden(c)
 	f.VisitAll(forgetDefault)
 	for flag, p := range map[string]*string{"resume": &run, "out": &o.out, "task": new(string)} {
 		f.StringVar(p, flag, "", "")

@@ -2,6 +2,7 @@ package text
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -82,6 +83,7 @@ func (c *Config) StartFrom(dir string) error {
 // DataConfig says which text is trained on.
 type DataConfig struct {
 	Path        string     `yaml:"path"`              // file or folder of text; "go" is the Go source of this machine
+	More        []string   `yaml:"more,omitzero"`     // files and folders of text that follows, in this order
 	Extensions  Extensions `yaml:"extensions"`        // endings to take of a folder; empty takes all text
 	Tokenizer   string     `yaml:"tokenizer"`         // char, bpe, auto, or a folder with tokenizer files
 	BPEVocab    int        `yaml:"bpe_vocab"`         // vocabulary of a bpe tokenizer trained on the data; 0: open
@@ -112,6 +114,8 @@ func (d DataConfig) Validate() error {
 		return fmt.Errorf("train: validation fraction is %v; it must be at least 0 and below 1", d.ValFraction)
 	case !(d.Epochs >= 0 && d.Epochs <= 1e6):
 		return fmt.Errorf("train: %v epochs; give a number up to 1e6, or 0 to count steps", d.Epochs)
+	case len(d.More) > 0 && (d.Path == "" || slices.Contains(d.More, "")):
+		return errors.New("train: one of the texts has no name; give a file or folder")
 	case d.MaxBytes < 0:
 		return fmt.Errorf("train: %d bytes of text; give a positive number, or 0 for all", d.MaxBytes)
 	}

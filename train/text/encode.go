@@ -178,7 +178,7 @@ func (c *Config) prepare(ctx context.Context, progress train.Progress) (t texts,
 	all := t.src
 	if c.Data.Val != "" {
 		d := c.Data
-		d.Path, d.MaxBytes = c.Data.Val, 0
+		d.Path, d.More, d.MaxBytes = c.Data.Val, nil, 0
 		if t.val, err = d.Open(ctx); err != nil {
 			return t, nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"unicode/utf8"
 
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/model"
@@ -133,11 +134,32 @@ func (d DataConfig) reader(tok tokenizer.Tokenizer) tokenizer.Tokenizer {
 // ErrNoText is wrapped by the error of settings that name no text.
 var ErrNoText = errors.New("no text; name a file or folder")
 
-// Open lists the text that d names.
+// Open lists the text that d names: of Path, then of More, up to MaxBytes in all.
 func (d DataConfig) Open(ctx context.Context) (*data.Source, error) {
 	if d.Path == "" {
 		return nil, fmt.Errorf("train: %w", ErrNoText)
 	}
+	src, err := d.open(ctx)
+	for _, d.Path = range d.More {
+		if err != nil {
+			break
+		}
+		one := d
+		if d.MaxBytes > 0 {
+			if one.MaxBytes -= src.Bytes(); one.MaxBytes < utf8.UTFMax { // nothing, or a cut character
+				break
+			}
+		}
+		var more *data.Source
+		if more, err = one.open(ctx); err == nil {
+			src.Add(more)
+		}
+	}
+	return src, err
+}
+
+// open lists the text of Path.
+func (d DataConfig) open(ctx context.Context) (*data.Source, error) {
 	if d.Path == "go" {
 		if _, err := os.Stat("go"); err != nil {
 			return data.GoSource(d.MaxBytes)
