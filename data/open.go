@@ -25,10 +25,10 @@ const (
 )
 
 // Open lists the text of path: the file itself, or the files of a folder and its sub-folders in lexical order, and the
-// files of zip and tar archives. Gzip files are unpacked, and UTF-16 is decoded. Lines of JSON, lists in JSON and tables hold a
-// document in each row, under TextKey. Links to files are followed. Every text is read once, so what Open lists can be
-// read; what it leaves out, it counts: hidden files, links to folders, empty and binary files, and other formats than
-// text. A path without text is ErrNoText.
+// files of zip and tar archives. Gzip files are unpacked, and UTF-16 is decoded. Lines of JSON, lists in JSON and
+// tables hold a document in each row, under TextKey. Links to files are followed. Every text is read once, so what
+// Open lists can be read; what it leaves out, it counts: hidden files, links to folders, empty and binary files, and
+// other formats than text. A path without text is ErrNoText.
 func Open(path string, opts SourceOptions) (*Source, error) {
 	l, err := newLister(path, opts)
 	if err != nil {

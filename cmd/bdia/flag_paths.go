@@ -10,7 +10,7 @@ import (
 type pathsValue struct {
 	first *string
 	more  *[]string
-	given bool // on the command line, whose first value takes the place of the old ones
+	given bool // on the command line: the first value takes the place of the old ones
 }
 
 // pathsFlag defines such a flag.
