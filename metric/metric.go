@@ -72,6 +72,8 @@ type Run struct {
 	dir    string
 	jsonl  *JSONL
 	events *Events // nil: no TensorBoard
+
+	certificates *certificates // nil: there are none
 }
 
 // Start says where the records of a run begin or go on.
@@ -85,6 +87,8 @@ type Start struct {
 	Marks map[string]Mark
 	// TensorBoard lets events go to the folder tensorboard. They go on in the file that has a mark, else in a new one.
 	TensorBoard bool
+	// Certificates lets Certify write certificates, which go on after the step After.
+	Certificates bool
 }
 
 // OpenRun begins or goes on with the records in the existing folder dir.
@@ -99,6 +103,11 @@ func OpenRun(dir string, from Start) (*Run, error) {
 	if from.TensorBoard {
 		if err := r.openEvents(from); err != nil {
 			return nil, errors.Join(err, r.jsonl.Close())
+		}
+	}
+	if from.Certificates {
+		if err := r.openCertificates(from); err != nil {
+			return nil, errors.Join(err, r.Close())
 		}
 	}
 	return r, nil
@@ -194,10 +203,14 @@ func (r *Run) Marks() map[string]Mark {
 
 // files are the files that are written.
 func (r *Run) files() []*recordfile.File {
-	if r.events == nil {
-		return []*recordfile.File{r.jsonl.file}
+	files := []*recordfile.File{r.jsonl.file}
+	if r.events != nil {
+		files = append(files, r.events.file)
 	}
-	return []*recordfile.File{r.jsonl.file, r.events.file}
+	if r.certificates != nil {
+		files = append(files, r.certificates.file)
+	}
+	return files
 }
 
 // Sync writes what waits and makes all records durable.

@@ -1,0 +1,220 @@
+package metric
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/bdia-go/bdia/internal/recordfile"
+)
+
+// CertificateName is the name of the file of certificates in a run directory.
+const CertificateName = "certificate.jsonl"
+
+// Certificate says what one step computed, in digests of bits (see backend.Digest). Two runs that compute the same have
+// the same certificates, whatever the number of threads, the instruction set, the split into micro-batches or the
+// memory mode.
+type Certificate struct {
+	Step   int
+	Loss   float64  // mean over the batch
+	States []uint64 // of x_0 to x_K, added up over the samples; of an encoder-decoder first the encoder's
+	Blocks []Digest // of the parameters after the step, in the order of the model
+	// Hash chains the certificates: the SHA-256, its first 16 bytes in hexadecimal digits, of the hash of the certificate
+	// before and of this line without its hash. So one hash stands for a run up to its step.
+	Hash string
+}
+
+// Digest is the digest of what has a name, such as the parameters of "blocks.3".
+type Digest struct {
+	Name string
+	Sum  uint64
+}
+
+// Certify appends c to the certificates, and completes its Hash. The error of a disk is a WriteError.
+func (r *Run) Certify(c *Certificate) error {
+	w := r.certificates
+	w.buf = c.append(w.buf[:0])
+	c.Hash = chained(w.last, w.buf)
+	w.last = c.Hash
+	w.buf = append(append(append(w.buf, `,"hash":"`...), c.Hash...), "\"}\n"...)
+	return writeError(w.file, w.file.Append(w.buf))
+}
+
+// append appends the line of c without its hash.
+func (c *Certificate) append(b []byte) []byte {
+	b = strconv.AppendInt(append(b, `{"step":`...), int64(c.Step), 10)
+	b = appendValue(append(b, `,"loss":`...), c.Loss)
+	b = append(b, `,"states":[`...)
+	for i, sum := range c.States {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendSum(b, sum)
+	}
+	b = append(b, `],"blocks":{`...)
+	for i, d := range c.Blocks {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(strconv.AppendQuote(b, d.Name), ':')
+		b = appendSum(b, d.Sum)
+	}
+	return append(b, '}')
+}
+
+// appendSum appends sum as 16 hexadecimal digits in quotation marks.
+func appendSum(b []byte, sum uint64) []byte {
+	const digits = "0123456789abcdef"
+	b = append(b, '"')
+	for shift := 60; shift >= 0; shift -= 4 {
+		b = append(b, digits[sum>>shift&15])
+	}
+	return append(b, '"')
+}
+
+// chained is the hash of a line that follows the hash before.
+func chained(before string, line []byte) string {
+	h := sha256.New()
+	io.WriteString(h, before)
+	h.Write(line)
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// certificates is the file that Certify writes.
+type certificates struct {
+	file *recordfile.File
+	last string // hash
+	buf  []byte
+}
+
+// openCertificates opens the file at its mark, or by its steps.
+func (r *Run) openCertificates(from Start) error {
+	w := &certificates{}
+	path := filepath.Join(r.dir, CertificateName)
+	var size int64
+	err := eachCertificate(path, func(c Certificate, end int64) bool {
+		if c.Step > from.After {
+			return false
+		}
+		w.last, size = c.Hash, end
+		return true
+	})
+	if errors.Is(err, ErrCorrupt) {
+		r.note("%v; certificates go on after step %d", err, from.After)
+		err = nil
+	}
+	if err == nil || errors.Is(err, os.ErrNotExist) {
+		w.file, err = recordfile.OpenAt(path, size)
+	}
+	if err != nil {
+		return fmt.Errorf("metric: open certificates: %w", err)
+	}
+	r.certificates = w
+	return nil
+}
+
+// EachCertificate calls f with the certificates of the run in dir, in order, until it returns false. It fails with
+// os.ErrNotExist if there are none, and with ErrCorrupt at a line that is not as it was written.
+func EachCertificate(dir string, f func(c Certificate) bool) error {
+	return eachCertificate(filepath.Join(dir, CertificateName), func(c Certificate, _ int64) bool { return f(c) })
+}
+
+// eachCertificate is EachCertificate with the position after each line.
+func eachCertificate(path string, f func(c Certificate, end int64) bool) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return fmt.Errorf("metric: read certificates: %w", err)
+	}
+	defer file.Close()
+	r := bufio.NewReaderSize(file, maxLine)
+	last, end := "", int64(0)
+	for line := 1; ; line++ {
+		b, err := r.ReadSlice('\n')
+		if err == io.EOF {
+			return nil // the rest is an incomplete line
+		}
+		end += int64(len(b))
+		var c Certificate
+		if err == nil {
+			c, err = parseCertificate(b, last)
+		}
+		if err != nil {
+			return fmt.Errorf("metric: %s: %w: line %d: %w", path, ErrCorrupt, line, err)
+		}
+		if last = c.Hash; !f(c, end) {
+			return nil
+		}
+	}
+}
+
+// parseCertificate reads one line, which follows the hash before.
+func parseCertificate(line []byte, before string) (Certificate, error) {
+	c, err := decodeCertificate(line)
+	if err != nil {
+		return c, err
+	}
+	if text := c.append(nil); !bytes.HasPrefix(line, text) || c.Hash != chained(before, text) {
+		return c, errors.New("its hash is of another line, or of other lines before it")
+	}
+	return c, nil
+}
+
+// decodeCertificate reads the values of a line.
+func decodeCertificate(line []byte) (c Certificate, err error) {
+	var j struct {
+		Step   int
+		Loss   json.RawMessage
+		States []string
+		Blocks orderedSums
+		Hash   string
+	}
+	if err := json.Unmarshal(line, &j); err != nil {
+		return c, err
+	}
+	c = Certificate{Step: j.Step, Blocks: j.Blocks, Hash: j.Hash}
+	if c.Loss, err = strconv.ParseFloat(string(bytes.Trim(j.Loss, `"`)), 64); err != nil {
+		return c, err
+	}
+	for _, s := range j.States {
+		sum, err := strconv.ParseUint(s, 16, 64)
+		if err != nil {
+			return c, err
+		}
+		c.States = append(c.States, sum)
+	}
+	return c, nil
+}
+
+// orderedSums is a JSON object of sums that keeps its order.
+type orderedSums []Digest
+
+func (o *orderedSums) UnmarshalJSON(text []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if tok, err := dec.Token(); err != nil || tok != json.Delim('{') {
+		return errors.New("no JSON object")
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		var value string
+		if err := dec.Decode(&value); err != nil {
+			return err
+		}
+		sum, err := strconv.ParseUint(value, 16, 64)
+		if err != nil {
+			return err
+		}
+		*o = append(*o, Digest{fmt.Sprint(key), sum})
+	}
+	return nil
+}
