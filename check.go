@@ -54,7 +54,9 @@ func (e *CorruptionError) Unwrap() error { return ErrCorrupt }
 // digests are what a checked pass remembers of its states: eight bytes of each sample of each.
 type digests struct {
 	be   backend.Backend
-	on   bool
+	room bool          // passes have the memory for digests
+	on   bool          // and take them
+	took bool          // the pass at hand does
 	sums tensor.Tensor // (moments,K+1,B,2)
 	host []int32       // the same
 }
@@ -67,10 +69,12 @@ const (
 	moments
 )
 
+func (d *digests) set(on bool) { d.room, d.on = true, on }
+
 // begin allocates the digests of so many states of B samples.
 func (d *digests) begin(be backend.Backend, states, B int) {
-	d.be, d.sums, d.host = be, tensor.Tensor{}, d.host[:0]
-	if !d.on {
+	d.be, d.took = be, d.on
+	if !d.room {
 		return
 	}
 	d.sums = be.Alloc(backend.Data, tensor.I32, tensor.Shape{moments, states, B, 2})
@@ -80,7 +84,7 @@ func (d *digests) begin(be backend.Backend, states, B int) {
 
 // take takes the digest of x_k.
 func (d *digests) take(moment, k int, x tensor.Tensor) {
-	if d.sums.Valid() {
+	if d.took {
 		d.be.Digest(d.sums.Index(moment).Index(k), x)
 	}
 }
@@ -88,7 +92,7 @@ func (d *digests) take(moment, k int, x tensor.Tensor) {
 // compare fails with a CorruptionError for the first state that changed: in the forward pass, which left all but the
 // last two, or until the reverse walk found it, of states [first,end).
 func (d *digests) compare(first, end int, pass backend.Pass) error {
-	if !d.sums.Valid() {
+	if !d.took {
 		return nil
 	}
 	d.be.DownloadInts(d.host, d.sums)
@@ -118,7 +122,7 @@ func (d *digests) differ(moment, k int) int {
 
 // appendTo appends the digest of each state to sums: of all samples together.
 func (d *digests) appendTo(sums []uint64) []uint64 {
-	if !d.sums.Valid() {
+	if !d.took {
 		return sums
 	}
 	B := d.sums.Shape[2]
@@ -140,7 +144,9 @@ func (d *digests) appendTo(sums []uint64) []uint64 {
 // Every flipped bit of a state or of the side information is found, and every difference between Forward and Reverse
 // in a kernel, or a weight, by which a state is rebuilt. Not checked are x_K, gradients, and what Reverse does not
 // come to: the states below frozen first blocks are compared within Forward only.
-func (s *Stack) SetCheck(on bool) { s.digests.on = on }
+//
+// From the first call on, on or off, every pass has the memory for its digests, so that all passes take the same.
+func (s *Stack) SetCheck(on bool) { s.digests.set(on) }
 
 // AppendDigests appends the digests of x_0 to x_K of the latest checked pass to sums, added up over its samples. They
 // do not depend on the memory mode, and those of micro-batches add up to the digests of the whole batch. Of a pass
@@ -149,7 +155,7 @@ func (s *Stack) AppendDigests(sums []uint64) []uint64 { return s.digests.appendT
 
 // SetCheck makes the passes that Begin allocates from now on checked ones (see Stack.SetCheck). Stored states are
 // compared. In memory Reversible only the last one that is kept is: the inverse rounds, so that rebuilt states differ.
-func (s *TwoStream) SetCheck(on bool) { s.digests.on = on }
+func (s *TwoStream) SetCheck(on bool) { s.digests.set(on) }
 
 // AppendDigests appends the digests of y_0, y_1, ... of the latest checked pass to sums (see Stack.AppendDigests).
 func (s *TwoStream) AppendDigests(sums []uint64) []uint64 { return s.digests.appendTo(sums) }

@@ -42,6 +42,9 @@ func (a *Average) Update(step int) {
 	}
 }
 
+// Values lists the average, in the order of the parameters.
+func (a *Average) Values() []tensor.Tensor { return a.values }
+
 // Swap exchanges the parameters' values and the average, without moving memory,
 // so that the model computes with the average until the next Swap.
 func (a *Average) Swap() {

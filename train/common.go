@@ -28,13 +28,17 @@ func DefaultCommon(steps int) Common {
 	o, _ := optim.Default("adamw")
 	return Common{Method: bdia.DefaultOptions(), Optimizer: o,
 		Schedule: optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.1, Warmup: steps / 20, Steps: steps},
-		Loop:     LoopConfig{Update: WhenAuto, Seed: 1, EvalEvery: max(1, steps/10), LogEvery: 10}}
+		Loop:     LoopConfig{Update: WhenAuto, Seed: 1, EvalEvery: max(1, steps/10), LogEvery: 10, CheckEvery: DefaultCheckEvery}}
 }
 
 // Validate returns an error for the first invalid setting.
 func (c Common) Validate() error {
 	return cmp.Or(c.Optimizer.Validate(), c.Schedule.Validate(), c.Loop.Validate(), c.validateEngine())
 }
+
+// DefaultCheckEvery is how many steps apart a new run checks memory: so seldom that it costs less than 0.5 % of the
+// time.
+const DefaultCheckEvery = 10
 
 // ErrCombination is wrapped by errors about choices that exclude each other.
 var ErrCombination = errors.New("impossible combination")
@@ -50,21 +54,23 @@ const (
 
 // LoopConfig describes the loop around the steps.
 type LoopConfig struct {
-	Batch        int     `yaml:"batch"`         // samples of a step; 0: as many pairs as its tokens allow
-	MicroBatch   int     `yaml:"micro_batch"`   // samples at a time; 0: the whole batch
-	Update       When    `yaml:"update"`        // auto, now or end
-	EMA          float64 `yaml:"ema"`           // decay of a moving average of the weights, which is then what is evaluated; 0: none
-	Clip         float64 `yaml:"clip"`          // largest global gradient norm; 0: no clipping
-	Seed         uint64  `yaml:"seed"`          // of weights, data order, augmentation, gamma and dropout
-	EvalEvery    int     `yaml:"eval_every"`    // steps between evaluations; 0: at the end only
-	EvalSamples  int     `yaml:"eval_samples"`  // most windows, images or pairs of an evaluation; 0: all
-	EvalTrain    bool    `yaml:"eval_train"`    // evaluate on what is trained on as well
-	Patience     int     `yaml:"patience"`      // stop after so many evaluations without a better one; 0: never
-	SampleEvery  int     `yaml:"sample_every"`  // steps between samples of text; 0: never
-	SampleTokens int     `yaml:"sample_tokens"` // length of a sample
-	SaveEvery    int     `yaml:"save_every"`    // steps between checkpoints; 0: at evaluations
-	LogEvery     int     `yaml:"log_every"`     // steps between records of the training loss
-	TensorBoard  bool    `yaml:"tensorboard"`   // write TensorBoard event files
+	Batch        int     `yaml:"batch"`                // samples of a step; 0: as many pairs as its tokens allow
+	MicroBatch   int     `yaml:"micro_batch"`          // samples at a time; 0: the whole batch
+	Update       When    `yaml:"update"`               // auto, now or end
+	EMA          float64 `yaml:"ema"`                  // decay of a moving average of the weights, which is then what is evaluated; 0: none
+	Clip         float64 `yaml:"clip"`                 // largest global gradient norm; 0: no clipping
+	Seed         uint64  `yaml:"seed"`                 // of weights, data order, augmentation, gamma and dropout
+	EvalEvery    int     `yaml:"eval_every"`           // steps between evaluations; 0: at the end only
+	EvalSamples  int     `yaml:"eval_samples"`         // most windows, images or pairs of an evaluation; 0: all
+	EvalTrain    bool    `yaml:"eval_train"`           // evaluate on what is trained on as well
+	Patience     int     `yaml:"patience"`             // stop after so many evaluations without a better one; 0: never
+	SampleEvery  int     `yaml:"sample_every"`         // steps between samples of text; 0: never
+	SampleTokens int     `yaml:"sample_tokens"`        // length of a sample
+	SaveEvery    int     `yaml:"save_every"`           // steps between checkpoints; 0: at evaluations
+	CheckEvery   int     `yaml:"check_every,omitzero"` // steps between checks of memory (see Checker); 0: never
+	Certificate  bool    `yaml:"certificate,omitzero"` // record digests of every step, which is checked too
+	LogEvery     int     `yaml:"log_every"`            // steps between records of the training loss
+	TensorBoard  bool    `yaml:"tensorboard"`          // write TensorBoard event files
 
 	OnDivergence OnDivergence `yaml:"on_divergence,omitzero"` // empty or stop, skip or rewind
 }
@@ -120,7 +126,7 @@ func (l LoopConfig) Validate() error {
 		name string
 		v    int
 	}{{"eval_every", l.EvalEvery}, {"eval_samples", l.EvalSamples}, {"patience", l.Patience}, {"sample_every", l.SampleEvery},
-		{"sample_tokens", l.SampleTokens}, {"save_every", l.SaveEvery}, {"log_every", l.LogEvery}} {
+		{"sample_tokens", l.SampleTokens}, {"save_every", l.SaveEvery}, {"log_every", l.LogEvery}, {"check_every", l.CheckEvery}} {
 		if n.v < 0 {
 			return fmt.Errorf("train: %s is %d; it must not be negative", n.name, n.v)
 		}

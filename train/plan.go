@@ -54,6 +54,8 @@ func PlanOf(build func(be backend.Backend) (Learner, error), o Options) (backend
 
 // rehearse runs what takes memory: the largest steps, and what a run does beside them.
 func (s *Session) rehearse() error {
+	s.rehearsing = true
+	defer func() { s.rehearsing = false }()
 	steps := []int{1}
 	if p, ok := ability[Planner](s.Learner); ok {
 		var err error

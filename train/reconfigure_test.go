@@ -33,7 +33,7 @@ func TestSameYAML(t *testing.T) {
 		if err := os.WriteFile(path, []byte(want), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		task, err := train.ReadConfig(path, nil)
+		task, err := train.ReadRun(path)
 		if err != nil {
 			t.Error(err)
 			continue

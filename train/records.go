@@ -15,7 +15,7 @@ func (l *loop) openRecords() (err error) {
 	if l.Dir == "" {
 		return nil
 	}
-	from := metric.Start{After: l.State.Step, Marks: l.State.Records, TensorBoard: l.Common().Loop.TensorBoard}
+	from := metric.Start{After: l.State.Step, Marks: l.State.Records, TensorBoard: l.Common().Loop.TensorBoard, Certificates: l.Common().Loop.Certificate}
 	if l.State.Step == 0 {
 		from.After = -1 // start the records afresh
 	}
@@ -80,7 +80,19 @@ func (l *loop) record(step int, r StepResult) error {
 	speed := rate(w.units, l.since(w.since))
 	l.clock()
 	l.obs.Step(step, r, speed)
+	if err := l.certify(); err != nil {
+		return err
+	}
 	return l.recordWindow(step, r, speed)
+}
+
+// certify records the certificate of the latest step.
+func (l *loop) certify() error {
+	c := l.s.Certificate()
+	if c == nil || l.metrics == nil {
+		return nil
+	}
+	return l.tolerate(l.metrics.Certify(c))
 }
 
 // recordWindow records the window that ends at step, if one does.

@@ -156,6 +156,7 @@ func momentType(m optim.Moment) safetensors.DType {
 // load fills the session from the run's latest checkpoint, or as a run begins if it has
 // none yet.
 func (r *Run) load(s *Session) error {
+	s.forget()
 	if err := named(s); err != nil && r.Dir != "" {
 		return err
 	}

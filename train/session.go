@@ -2,8 +2,10 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
@@ -45,6 +47,12 @@ type Session struct {
 	once    bool           // the sink takes one micro-batch a step
 	ranger  Ranger         // nil: the range is not measured
 	average *optim.Average // of the weights; nil: there is none
+
+	guard      *guard     // nil: nothing is checked
+	checkers   []Checker  // of states
+	certify    *certifier // nil: there are no certificates
+	rehearsing bool       // every step is checked
+	corrupt    error      // memory has changed: nothing goes on
 }
 
 // NewSession allocates the optimiser of l, which is on be. Weights are unspecified until Init. It fails with
@@ -64,7 +72,18 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 	}
 	s := &Session{Learner: l, Optimizer: opt, be: be, options: o, once: o.Loop.microBatches() == 1, updater: &updateNow{be: be, opt: opt}, slower: 1}
 	s.ranger, _ = ability[Ranger](l)
+	if o.Loop.EMA > 0 {
+		s.average = optim.NewAverage(be, l.Trainable(), o.Loop.EMA)
+	}
 	s.sink = s.updater
+	if o.Loop.CheckEvery > 0 || o.Loop.Certificate {
+		s.checkers = abilities[Checker](l)
+		s.guard = newGuard(s, s.sink)
+		s.sink = s.guard
+	}
+	if o.Loop.Certificate {
+		s.certify = newCertifier(s.guard)
+	}
 	if o.Loop.Clip > 0 {
 		s.sink = Clip(be, l.Trainable(), o.Loop.Clip, s.sink)
 	} else {
@@ -78,9 +97,6 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 	if !o.updatesNow() {
 		s.sink = Accumulate(be, l.Trainable(), o.Loop.microBatches(), s.sink)
 	}
-	if o.Loop.EMA > 0 {
-		s.average = optim.NewAverage(be, l.Trainable(), o.Loop.EMA)
-	}
 	return s, nil
 }
 
@@ -89,6 +105,7 @@ func (s *Session) Params() []*tensor.Param { return s.Learner.Params() }
 
 // Init gives the model the weights with which a run begins (see Initialiser).
 func (s *Session) Init() error {
+	s.forget()
 	if i, ok := ability[Initialiser](s.Learner); ok {
 		if err := i.Initialise(s.options.Loop.Seed); err != nil {
 			return err
@@ -155,7 +172,22 @@ type StepResult struct {
 // Step runs optimiser step number step (1, 2, ...). On failure no parameter has
 // changed, with one exception: if gradients turn out not to be finite in the midst of
 // updates in the reverse walk, the parameters that came before have (see Changed).
+//
+// A checked step, which the settings ask for, and the one after it fail with bdia.ErrCorrupt if memory has changed.
+// Then weights are suspect: later steps, and Finite, fail with the same error.
 func (s *Session) Step(step int) (StepResult, error) {
+	if s.corrupt != nil {
+		return StepResult{}, s.corrupt
+	}
+	r, err := s.step(step)
+	if errors.Is(err, bdia.ErrCorrupt) {
+		s.corrupt = err
+	}
+	return r, err
+}
+
+// step is Step of sound memory.
+func (s *Session) step(step int) (StepResult, error) {
 	r := StepResult{LR: s.options.Schedule.At(step) * s.slower}
 	samples, losses, err := s.Learner.Size(step)
 	if err != nil {
@@ -173,6 +205,7 @@ func (s *Session) Step(step int) (StepResult, error) {
 		return r, fmt.Errorf("train: %w: step %d has %d samples, more than the batch of %d that micro-batches of %d were planned for; set the batch to the samples of a step, or to 0",
 			ErrCombination, step, samples, s.options.Loop.Batch, micro)
 	}
+	s.check(step)
 	s.sink.Begin(step, r.LR)
 	var sum float64
 	for first := 0; first < samples; first += micro {
@@ -186,12 +219,24 @@ func (s *Session) Step(step int) (StepResult, error) {
 		}
 		sum = model.AddLosses(sum, each)
 		r.MaxAbs = max(r.MaxAbs, maxAbs(s.ranger))
+		if s.certify != nil {
+			s.certify.add(s.checkers)
+		}
 	}
 	r.Loss = sum / float64(losses)
-	if r.GradNorm, err = s.sink.End(); err == nil && s.average != nil {
+	if r.GradNorm, err = s.sink.End(); err != nil {
+		return r, err
+	}
+	if s.average != nil {
 		s.average.Update(step)
 	}
-	return r, err
+	if s.guard != nil {
+		s.guard.finish()
+	}
+	if s.certify != nil {
+		s.certify.end(r.Loss, s.guard)
+	}
+	return r, nil
 }
 
 // Changed reports whether the latest step has changed parameters, although it failed.
@@ -199,8 +244,14 @@ func (s *Session) Changed() bool { return s.updater.began }
 
 // Finite fails if the update of a step has left weights that are not finite,
 // which its loss, taken before, does not show: such weights must not replace a
-// checkpoint.
+// checkpoint. It fails, too, if memory has changed: in a step, or since one that was checked.
 func (s *Session) Finite(step int) error {
+	if s.corrupt == nil && s.guard != nil {
+		s.corrupt = s.guard.verify()
+	}
+	if s.corrupt != nil {
+		return s.corrupt
+	}
 	if p := optim.NotFinite(s.be, s.Learner.Trainable()); p != nil {
 		return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
 			p.Name, step, model.ErrDiverged)

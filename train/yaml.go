@@ -49,6 +49,7 @@ func ReadRun(path string) (Task, error) {
 		t, err := New(name)
 		if err == nil {
 			Assume(t)
+			t.Common().Loop.CheckEvery = 0
 		}
 		return t, err
 	})

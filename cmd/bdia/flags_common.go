@@ -95,6 +95,8 @@ func loopFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 	f.IntVar(&l.SampleTokens, "sample-tokens", l.SampleTokens, "length of a sample")
 	f.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; 0 for at evaluations")
 	f.IntVar(&l.LogEvery, "log-every", l.LogEvery, "steps between records of the training loss")
+	f.IntVar(&l.CheckEvery, "check-every", l.CheckEvery, "steps between checks that no bit has changed in memory; 0 for never")
+	f.BoolVar(&l.Certificate, "certificate", l.Certificate, "write digests of every step to certificate.jsonl, and check every step")
 	f.BoolVar(&l.TensorBoard, "tensorboard", l.TensorBoard, "write TensorBoard event files")
 }
 

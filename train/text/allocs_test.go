@@ -14,5 +14,7 @@ func TestStepAllocates(t *testing.T) {
 		cfg := withMemory(tinyConfig(), memory)
 		cfg.Engine.Threads = 2
 		traintest.StepAllocates(t, New(cfg))
+		cfg.Loop.CheckEvery, cfg.Loop.Certificate = 1, true
+		traintest.StepAllocates(t, New(cfg))
 	}
 }
