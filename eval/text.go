@@ -2,10 +2,10 @@ package eval
 
 import (
 	"context"
-	"math"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 )
@@ -86,7 +86,7 @@ func Text(ctx context.Context, m *model.GPT, tok Decoder, w *Windows, grid bdia.
 	r.Loss, r.FloatLoss = onGrid/float64(r.Tokens), inFloat/float64(r.Tokens)
 	r.GridMinFloat = r.Loss - r.FloatLoss
 	r.Perplexity = metric.Perplexity(r.Loss)
-	r.WordPerplexity = finite(math.Exp(onGrid / float64(size.words)))
+	r.WordPerplexity = finite(pmath.Exp(onGrid / float64(size.words)))
 	r.BitsPerByte = metric.BitsPerByte(r.Loss, r.Tokens, size.bytes)
 	return r, nil
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/internal/rng"
 )
 
@@ -106,7 +107,7 @@ func (s *sampler) draw(logits []float32, best int32, i int) int32 {
 // weight returns the probability of a token relative to the likeliest, so 1 for
 // that one.
 func (s *sampler) weight(logit float32) float64 {
-	return math.Exp(float64(logit-s.best) / s.o.Temperature)
+	return pmath.Exp(float64(logit-s.best) / s.o.Temperature)
 }
 
 // probability returns the weight of the token of rank j.

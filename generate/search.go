@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/kernel"
 )
 
@@ -195,7 +196,7 @@ func (b *beam) step(logits []float32, n int) error {
 
 // finish adds a finished hypothesis of n tokens, the end included.
 func (b *beam) finish(ids []int32, logProb float64, n int) {
-	b.finished = append(b.finished, Hypothesis{ids, logProb, logProb / math.Pow(float64(n), b.LengthPenalty)})
+	b.finished = append(b.finished, Hypothesis{ids, logProb, logProb / pmath.Pow(float64(n), b.LengthPenalty)})
 }
 
 // top appends the likeliest tokens of a row to dst, enough for Beam that are not the
@@ -242,5 +243,5 @@ func logSumExp(row []float32) float64 {
 	for x := range slices.Chunk(row, chunk) {
 		sum += float64(isa.ExpSum(exp[:len(x)], x, 1, largest))
 	}
-	return float64(largest) + math.Log(sum)
+	return float64(largest) + pmath.Log(sum)
 }

@@ -1,6 +1,10 @@
 package metric
 
-import "math"
+import (
+	"math"
+
+	"github.com/bdia-go/bdia/internal/pmath"
+)
 
 // topK is the number of guesses in top-5 accuracy.
 const topK = 5
@@ -57,9 +61,9 @@ func (c *Classification) Add(logits []float32, label int) {
 	top := float64(logits[best])
 	var sum float64
 	for _, v := range logits {
-		sum += math.Exp(float64(v) - top)
+		sum += pmath.Exp(float64(v) - top)
 	}
-	c.LossSum += math.Log(sum) + (top - float64(logits[label]))
+	c.LossSum += pmath.Log(sum) + (top - float64(logits[label]))
 }
 
 // Loss returns the mean negative log-likelihood in nats.
@@ -89,9 +93,9 @@ func Softmax(dst, logits []float32) {
 	}
 	var sum float64
 	for _, v := range logits {
-		sum += math.Exp(float64(v) - top)
+		sum += pmath.Exp(float64(v) - top)
 	}
 	for i, v := range logits {
-		dst[i] = float32(math.Exp(float64(v)-top) / sum)
+		dst[i] = float32(pmath.Exp(float64(v)-top) / sum)
 	}
 }

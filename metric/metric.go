@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/internal/disk"
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/internal/recordfile"
 )
 
@@ -230,7 +231,7 @@ func (r *Run) Close() (err error) {
 }
 
 // Perplexity returns exp(nats), where nats is the mean loss per token.
-func Perplexity(nats float64) float64 { return math.Exp(nats) }
+func Perplexity(nats float64) float64 { return pmath.Exp(nats) }
 
 // BitsPerByte returns the loss in bits per byte of text, for comparing models
 // with different tokenizers: lossNats is the mean loss per token, over tokens

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -110,10 +111,10 @@ func normal(host []float32, key rng.Key, first int, std float64) {
 		w := key.At(uint32(first + i/2))
 		u1 := (float64(uint64(w[0])<<32|uint64(w[1])) + 1) * 0x1p-64
 		u2 := float64(uint64(w[2])<<32|uint64(w[3])) * 0x1p-64
-		r := std * math.Sqrt(-2*math.Log(u1))
-		host[i] = float32(r * math.Cos(2*math.Pi*u2))
+		r := std * math.Sqrt(-2*pmath.Log(u1))
+		host[i] = float32(r * pmath.Cos(2*math.Pi*u2))
 		if i+1 < len(host) {
-			host[i+1] = float32(r * math.Sin(2*math.Pi*u2))
+			host[i+1] = float32(r * pmath.Sin(2*math.Pi*u2))
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -52,11 +53,11 @@ func NewSequence(be backend.Backend, prefix string, token *tensor.Param, context
 // Sinusoid is channel c of C of position t (Vaswani et al., section 3.5): sines of the
 // even channels, cosines of the odd ones.
 func Sinusoid(t, c, C int) float64 {
-	angle := float64(t) * math.Pow(10000, -float64(c&^1)/float64(C))
+	angle := float64(t) * pmath.Pow(10000, -float64(c&^1)/float64(C))
 	if c%2 == 1 {
-		return math.Cos(angle)
+		return pmath.Cos(angle)
 	}
-	return math.Sin(angle)
+	return pmath.Sin(angle)
 }
 
 // Init draws initial positions of standard deviation 0.02. It leaves the table of tokens to its owner.

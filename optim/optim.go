@@ -7,6 +7,7 @@ import (
 	"math"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -159,7 +160,7 @@ func decayOf(p *tensor.Param, decay float64) float32 {
 // biasCorrection returns 1-beta^step for the beta that the moments decay with,
 // which is rounded to float32: 0.999 taken exactly would be off by 5e-6.
 func biasCorrection(beta float32, step int) float32 {
-	return float32(1 - math.Pow(float64(beta), float64(step)))
+	return float32(1 - pmath.Pow(float64(beta), float64(step)))
 }
 
 // ClipGlobalNorm scales the gradients of params so that the norm of all of them

@@ -3,6 +3,8 @@ package optim
 import (
 	"fmt"
 	"math"
+
+	"github.com/bdia-go/bdia/internal/pmath"
 )
 
 // Schedule gives the learning rate of each step.
@@ -47,9 +49,9 @@ func (s Schedule) At(step int) float64 {
 	}
 	switch s.Kind {
 	case "linear":
-		return s.LR * (s.Final + (1-s.Final)*left)
+		return s.LR * (s.Final + float64((1-s.Final)*left))
 	case "cosine":
-		return s.LR * (s.Final + (1-s.Final)*0.5*(1-math.Cos(math.Pi*left)))
+		return s.LR * (s.Final + float64((1-s.Final)*0.5*(1-pmath.Cos(math.Pi*left))))
 	}
 	return s.LR
 }

@@ -3,6 +3,8 @@ package images
 import (
 	"fmt"
 	"math"
+
+	"github.com/bdia-go/bdia/internal/pmath"
 )
 
 // Augment sets the augmentation of training images. The zero value changes
@@ -97,7 +99,7 @@ func (a Augment) erasure(size int, seed uint64, epoch, image uint32) box {
 	}
 	for range 10 {
 		area := draw.between(0.02, 0.33) * float64(size*size)
-		ratio := math.Exp(draw.between(math.Log(0.3), math.Log(3.3)))
+		ratio := pmath.Exp(draw.between(pmath.Log(0.3), pmath.Log(3.3)))
 		h, w := int(math.RoundToEven(math.Sqrt(area*ratio))), int(math.RoundToEven(math.Sqrt(area/ratio)))
 		if h < size && w < size {
 			x, y := draw.below(size-w+1), draw.below(size-h+1)

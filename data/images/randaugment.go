@@ -1,6 +1,10 @@
 package images
 
-import "math"
+import (
+	"math"
+
+	"github.com/bdia-go/bdia/internal/pmath"
+)
 
 // RandAugment: Cubuk et al., "RandAugment: Practical Automated Data Augmentation
 // with a Reduced Search Space", NeurIPS 2020. The 14 operations and their
@@ -65,7 +69,8 @@ func (p picture) pixels(share float64) float64 { return math.Trunc(share * float
 
 // rotate turns by degrees counter-clockwise around the centre.
 func (p picture) rotate(degrees float64) {
-	sin, cos := math.Sincos(degrees * (math.Pi / 180))
+	angle := float64(degrees * (math.Pi / 180))
+	sin, cos := pmath.Sin(angle), pmath.Cos(angle)
 	c := float64(p.size) / 2
 	p.affine([6]float64{cos, -sin, c - float64(cos*c) + float64(sin*c), sin, cos, c - float64(sin*c) - float64(cos*c)})
 }

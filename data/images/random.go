@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/internal/rng"
 )
 
@@ -51,8 +52,8 @@ func (s *stream) below(n int) int {
 // normal returns a draw of the standard normal distribution (Box and Muller,
 // 1958).
 func (s *stream) normal() float64 {
-	r := math.Sqrt(-2 * math.Log(1-s.float64()))
-	return r * math.Cos(2*math.Pi*s.float64())
+	r := math.Sqrt(-2 * pmath.Log(1-s.float64()))
+	return r * pmath.Cos(2*math.Pi*s.float64())
 }
 
 // logGamma returns the logarithm of a draw of Gamma(alpha,1): Marsaglia and Tsang, "A
@@ -69,17 +70,16 @@ func (s *stream) logGamma(alpha float64) float64 {
 		}
 		v = v * v * v
 		u := 1 - s.float64() // in (0,1]
-		if math.Log(u) < 0.5*x*x+d*(1-v+math.Log(v)) {
-			return math.Log(d*v) + math.Log(1-s.float64())/alpha
+		if pmath.Log(u) < float64(0.5*x*x)+float64(d*(1-v+pmath.Log(v))) {
+			return pmath.Log(d*v) + pmath.Log(1-s.float64())/alpha
 		}
 	}
 }
 
-// beta returns a draw of Beta(alpha,alpha), rounded to 16 bits to hide differences
-// between platforms in the last bit of a logarithm.
+// beta returns a draw of Beta(alpha,alpha), rounded to 16 bits.
 func (s *stream) beta(alpha float64) float32 {
 	a, b := s.logGamma(alpha), s.logGamma(alpha)
-	return float32(math.RoundToEven(0x1p16/(1+math.Exp(b-a))) * 0x1p-16)
+	return float32(math.RoundToEven(0x1p16/(1+pmath.Exp(b-a))) * 0x1p-16)
 }
 
 // shuffle is a pseudorandom permutation of 0..n-1 that computes any single place

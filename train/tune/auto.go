@@ -3,6 +3,7 @@ package tune
 import (
 	"math"
 
+	"github.com/bdia-go/bdia/internal/pmath"
 	"github.com/bdia-go/bdia/train"
 	trainpairs "github.com/bdia-go/bdia/train/pairs"
 )
@@ -19,8 +20,8 @@ func Rate(width int, adapters bool, tokens int64) float64 {
 	if adapters {
 		return train.Readable(min(1e-2, 1/float64(width)))
 	}
-	few := min(2.5, max(0.2, math.Pow(float64(tokens)/25_000, 0.75)))
-	return train.Readable(min(5e-3, few*1e-3*math.Pow(128/float64(width), 1.25)))
+	few := min(2.5, max(0.2, pmath.Pow(float64(tokens)/25_000, 0.75)))
+	return train.Readable(min(5e-3, few*1e-3*pmath.Pow(128/float64(width), 1.25)))
 }
 
 // Passes returns how often fine-tuning goes through so many tokens that have losses: 22 times through 5,000, 8 times
