@@ -65,6 +65,7 @@ func TimeStep(ctx context.Context, t train.Synthetic, steps int) (Step, error) {
 	if err := s.Init(); err != nil {
 		return Step{}, err
 	}
+	s.SetStop(ctx.Err)
 	const warm = 2
 	var times []float64
 	losses := 0 // of a step

@@ -166,6 +166,7 @@ func (r *Run) measure(ctx context.Context, memory backend.Usage) (step, eval tim
 		err = s.Init()
 	}
 	if err == nil {
+		s.SetStop(ctx.Err)
 		step, err = r.timeSteps(ctx, s)
 	}
 	if err == nil {

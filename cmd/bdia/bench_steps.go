@@ -12,18 +12,25 @@ import (
 )
 
 // measure measures the machine with the threads and instruction set of e.
-func measure(e backend.Options) (bench.Machine, error) {
-	m, err := bench.MeasureMachine(e)
-	return m, cli.Usage(err)
+func measure(ctx context.Context, e backend.Options) (bench.Machine, error) {
+	return cli.AtOnce(ctx, func() (bench.Machine, error) {
+		m, err := bench.MeasureMachine(e)
+		return m, cli.Usage(err)
+	})
+}
+
+// timeStep times steps of t, until ctx is done.
+func timeStep(ctx context.Context, t train.Synthetic, steps int) (bench.Step, error) {
+	return cli.AtOnce(ctx, func() (bench.Step, error) { return bench.TimeStep(ctx, t, steps) })
 }
 
 // benchMode measures the steps of t as it is.
 func benchMode(ctx context.Context, w io.Writer, t train.Synthetic, steps int, asJSON bool) error {
-	step, err := bench.TimeStep(ctx, t, steps)
+	step, err := timeStep(ctx, t, steps)
 	if err != nil {
 		return err
 	}
-	machine, err := measure(t.Common().Engine)
+	machine, err := measure(ctx, t.Common().Engine)
 	if err != nil {
 		return err
 	}
@@ -37,7 +44,7 @@ func benchMode(ctx context.Context, w io.Writer, t train.Synthetic, steps int, a
 
 // benchAll measures kernels and the steps of every mode.
 func benchAll(ctx context.Context, w io.Writer, t train.Synthetic, steps int, asJSON bool) error {
-	machine, err := measure(t.Common().Engine)
+	machine, err := measure(ctx, t.Common().Engine)
 	if err != nil {
 		return err
 	}
@@ -48,13 +55,13 @@ func benchAll(ctx context.Context, w io.Writer, t train.Synthetic, steps int, as
 		fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of fused multiply-adds, %.1f GB/s copied\n\n", machine.ISA, machine.Threads, machine.GFLOPS, machine.Bandwidth)
 		fmt.Fprintf(w, "  %-22s %-26s %10s %12s %10s\n", "kernel", "shape", "time", "rate", "of limit")
 	}
-	kernels, err := bench.MeasureKernels(ctx, machine, report)
+	kernels, err := cli.AtOnce(ctx, func() ([]bench.Kernel, error) { return bench.MeasureKernels(ctx, machine, report) })
 	if err != nil {
 		return err
 	}
 	var all []bench.Step
 	for _, mode := range modes {
-		step, err := bench.TimeStep(ctx, train.WithMemory(t, mode), steps)
+		step, err := timeStep(ctx, train.WithMemory(t, mode), steps)
 		if err != nil {
 			return err
 		}

@@ -94,6 +94,7 @@ func loopFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 	f.IntVar(&l.SampleEvery, "sample-every", l.SampleEvery, "steps between samples of text; 0 for never")
 	f.IntVar(&l.SampleTokens, "sample-tokens", l.SampleTokens, "length of a sample")
 	f.IntVar(&l.SaveEvery, "save-every", l.SaveEvery, "steps between checkpoints; 0 for at evaluations")
+	f.StringVar((*string)(&l.OnDivergence), "on-divergence", string(l.OnDivergence), "`what` to do when a step diverges: stop, skip (leave it out) or rewind (to the last checkpoint, at half the rate)")
 	f.IntVar(&l.LogEvery, "log-every", l.LogEvery, "steps between records of the training loss")
 	f.IntVar(&l.CheckEvery, "check-every", l.CheckEvery, "steps between checks that no bit has changed in memory; 0 for never")
 	f.BoolVar(&l.Certificate, "certificate", l.Certificate, "write digests of every step to certificate.jsonl, and check every step")

@@ -22,6 +22,7 @@ import (
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 	trainimages "github.com/bdia-go/bdia/train/images"
 	trainpairs "github.com/bdia-go/bdia/train/pairs"
@@ -39,6 +40,7 @@ var hints = []func(error) string{
 	}),
 	as(func(*backend.MemoryError) string { return "bdia plan --budget says what fits" }), // of other commands
 	as(func(*bdia.RangeError) string { return "a coarser grid is a smaller --grid" }),
+	is(model.ErrDiverged, "--on-divergence rewind goes back to a checkpoint and on at a lower rate"),
 	as(optionsHint),
 	is(checkpoint.ErrLocked, "name it with --out"),
 	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),

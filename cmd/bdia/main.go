@@ -47,6 +47,11 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	switch code {
 	case cli.ExitOK, cli.ExitStopped:
 		return code
+	}
+	if errors.Is(err, cli.ErrUnsaved) { // it has been said
+		return code
+	}
+	switch code {
 	case cli.ExitInterrupted:
 		text = "interrupted"
 	default:
@@ -66,7 +71,7 @@ func exitCode(err error) int {
 		return cli.ExitOK
 	case errors.Is(err, cli.ErrStopped):
 		return cli.ExitStopped
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), errors.Is(err, cli.ErrUnsaved):
 		return cli.ExitInterrupted
 	case cli.IsUsage(err):
 		return cli.ExitUsage
@@ -106,8 +111,9 @@ Hugging Face's layout.
 
 Start with: bdia quickstart
 
-Exit codes: 0 done; 1 failed; 2 called wrongly; 3 stopped by Ctrl-C or a signal
-and saved, so that the run can go on; 130 stopped with nothing to save: what was
+Exit codes: 0 done; 1 failed; 2 called wrongly; 3 stopped by Ctrl-C, SIGTERM,
+SIGHUP or SIGUSR1, or since nobody reads its lines any more, and saved, so that the
+run can go on; 130 stopped with nothing to save, or by a second Ctrl-C: what was
 written by then stays.`,
 		Version:       version(),
 		SilenceErrors: true,

@@ -124,6 +124,8 @@ func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*t
 		return err
 	}
 	r.Figure = plot.Run
+	ctx, cancel := p.WhileRead(ctx)
+	defer cancel()
 	sum, err := r.Train(ctx, shown)
 	p.Clear()
 	if errors.Is(err, tune.ErrGrid) {
@@ -135,7 +137,10 @@ func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*t
 	if err := report(r, outcome{sum, shown.preview}); err != nil {
 		return err
 	}
-	if sum.Interrupted {
+	switch {
+	case sum.Interrupted && sum.Saved == 0:
+		return cli.ErrUnsaved
+	case sum.Interrupted:
 		return cli.ErrStopped
 	}
 	return nil

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 )
@@ -115,7 +114,7 @@ func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]a
 // planTime measures a step of the run on random samples.
 func (o planOptions) planTime(ctx context.Context, w io.Writer, t train.Synthetic, out map[string]any) error {
 	const steps = 3
-	step, err := bench.TimeStep(ctx, t, steps)
+	step, err := timeStep(ctx, t, steps)
 	if err != nil {
 		return err
 	}

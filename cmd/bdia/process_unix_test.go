@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
@@ -49,7 +50,7 @@ func longRun(t *testing.T, steps string, more ...string) (dir string, args []str
 // TestStoppedProcess: a signal stops a run with an exit code of its own, and the run goes on from there.
 func TestStoppedProcess(t *testing.T) {
 	t.Parallel()
-	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGUSR1} {
 		if signal.Ignored(s) { // under nohup, by the program too
 			continue
 		}
@@ -83,10 +84,10 @@ func TestStoppedProcess(t *testing.T) {
 	}
 }
 
-// TestReaderGone: when nobody reads what a run says, as behind "2>&1 | head", it goes on to its end.
+// TestReaderGone: when nobody reads what a run says, as behind "2>&1 | head", it saves and stops, and goes on from there.
 func TestReaderGone(t *testing.T) {
 	t.Parallel()
-	dir, args := longRun(t, "300")
+	dir, args := longRun(t, "1000000")
 	c := program(args...)
 	var out bytes.Buffer
 	c.Stdout = &out
@@ -99,15 +100,81 @@ func TestReaderGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.Close()
-	if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
-		t.Fatal(err)
+	lines := bufio.NewScanner(r)
+	for lines.Scan() && !strings.Contains(lines.Text(), "step       1/") {
 	}
 	r.Close()
-	if code := ended(t, c.Wait()); code != cli.ExitOK || !strings.Contains(out.String(), "Done: 300 steps") {
+	if code := ended(t, c.Wait()); code != cli.ExitStopped || !strings.Contains(out.String(), "saved") {
 		t.Errorf("exit code %d: %s", code, out.String())
 	}
 	if r := mustCall(t, "eval", dir); !strings.Contains(r.out, "loss") {
 		t.Errorf("the run left nothing: %+v", r)
+	}
+}
+
+// TestStoppedBeforeTheFirstStep: exit code 130, the word "saved" is not said, and the prepared folder goes on.
+func TestStoppedBeforeTheFirstStep(t *testing.T) {
+	t.Parallel()
+	dir, args := longRun(t, "30")
+	c := program(args...)
+	var out bytes.Buffer
+	c.Stdout = &out
+	errOut, err := c.StderrPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(errOut)
+	for lines.Scan() && !strings.Contains(lines.Text(), "Model") { // shown before the first step
+	}
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, errOut)
+	code, text := ended(t, c.Wait()), out.String()
+	if strings.Contains(text, "Interrupted after") { // the machine was quick
+		t.Skip(text)
+	}
+	if code != cli.ExitInterrupted || !strings.Contains(text, "Interrupted before step 1") || strings.Contains(text, "saved") {
+		t.Errorf("exit code %d: %q", code, text)
+	}
+	if r := mustCall(t, "train", "resume", dir); !strings.Contains(r.out, "Done: 30 steps") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// TestHearsCtrlC: commands that compute for long end at once, with exit code 130.
+func TestHearsCtrlC(t *testing.T) {
+	t.Parallel()
+	trainedRun(t)
+	big := []string{"--layers", "4", "--width", "512", "--heads", "8", "--context", "512", "--batch", "64"}
+	for name, args := range map[string][]string{
+		"verify": append([]string{"verify"}, big...),
+		"bench":  {"bench", "--layers", "4", "--width", "512", "--heads", "8", "--seq", "512", "--batch", "64"},
+		"plan":   append([]string{"plan", "--time"}, big...),
+		"encode": {"tokenizer", "encode", trainedRun(t), "-"},
+	} {
+		c := program(args...)
+		in, err := c.StdinPipe() // nothing comes
+		if err == nil {
+			err = c.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(300 * time.Millisecond)
+		began := time.Now()
+		if err := c.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		code := ended(t, c.Wait())
+		in.Close()
+		if code != cli.ExitInterrupted {
+			t.Errorf("%s: exit code %d", name, code)
+		}
+		t.Logf("%s: %v from the signal to the end", name, time.Since(began))
 	}
 }
 

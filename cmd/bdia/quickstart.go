@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/bench"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/text"
@@ -101,7 +100,7 @@ func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, t *text.Task,
 
 // fitSteps gives r, a run of t, as many steps as take about so many seconds here.
 func fitSteps(ctx context.Context, r *train.Run, t *text.Task, seconds float64) error {
-	step, err := bench.TimeStep(ctx, t, 5)
+	step, err := timeStep(ctx, t, 5)
 	if err != nil {
 		return err
 	}

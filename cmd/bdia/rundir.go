@@ -90,7 +90,7 @@ func inNewDir(out, prefix string, p *cli.Progress, run func(dir string) error) e
 		return err
 	}
 	err = run(d.path)
-	if err != nil && !p.Started() && !errors.Is(err, cli.ErrStopped) {
+	if err != nil && !p.Started() && !errors.Is(err, cli.ErrStopped) && !errors.Is(err, cli.ErrUnsaved) {
 		p.Clear()
 		if !errors.Is(err, checkpoint.ErrLocked) && !errors.Is(err, train.ErrExists) {
 			d.remove()

@@ -28,6 +28,9 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 	default:
 		fmt.Fprintf(w, "Done: %s.\n", doneText(sum))
 	}
+	if sum.Skipped+sum.Rewinds > 0 {
+		fmt.Fprintf(w, "  diverged         %d steps left out, %d times back to a checkpoint\n", sum.Skipped, sum.Rewinds)
+	}
 	part := " --split train"
 	if !math.IsNaN(sum.LastVal.Loss) { // something is held out
 		v.printScores(w, sum)
@@ -77,7 +80,9 @@ func asPlanned(sum train.Summary) string {
 func summaryJSON(r *train.Run, end outcome) map[string]any {
 	sum := end.Summary
 	j := map[string]any{
-		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "stopped_early": sum.Stopped,
+		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "saved_step": sum.Saved,
+		"skipped_steps": sum.Skipped, "rewinds": sum.Rewinds, "warnings": append([]string{}, sum.Warnings...),
+		"stopped_early":  sum.Stopped,
 		"first_val_loss": cli.Number(sum.FirstVal.Loss), "val_loss": cli.Number(sum.LastVal.Loss), "best_val_loss": cli.Number(sum.BestVal.Loss),
 		"best_step": sum.BestStep, "train_eval_loss": cli.Number(sum.LastTrain.Loss), "seconds": sum.Elapsed, "process_seconds": sum.Seconds, "max_abs": sum.MaxAbs,
 		"planned_bytes": sum.Planned.Total, "peak_bytes": sum.Peak.Total, "host": hostOf(sum.Host),

@@ -53,13 +53,13 @@ itself. With --raw it is ordinary text, as in training.`,
 			return err
 		}
 		defer done()
+		in = untilDone{cmd.Context(), in}
 		w := bufio.NewWriter(cmd.OutOrStdout())
 		var n int64
 		var line []byte
 		if err := tok.EncodeStream(in, func(ids []int32) error {
-			n += int64(len(ids))
-			if count {
-				return nil
+			if n += int64(len(ids)); count {
+				return cmd.Context().Err()
 			}
 			for _, id := range ids {
 				line = append(strconv.AppendInt(line[:0], int64(id), 10), '\n')
@@ -67,7 +67,7 @@ itself. With --raw it is ordinary text, as in training.`,
 					return err
 				}
 			}
-			return nil
+			return cmd.Context().Err()
 		}); err != nil {
 			return err
 		}

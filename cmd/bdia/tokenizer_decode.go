@@ -31,7 +31,7 @@ func newTokenizerDecode() *cobra.Command {
 			}
 			defer done()
 			w := bufio.NewWriter(cmd.OutOrStdout())
-			return cmp.Or(decode(w, in, tok), w.Flush())
+			return cmp.Or(decode(w, untilDone{cmd.Context(), in}, tok), w.Flush())
 		},
 	}
 }

@@ -105,15 +105,19 @@ type checkOptions struct{ drift, encoder, asJSON bool }
 func (o checkOptions) check(cmd *cobra.Command, s subject, fault verify.Fault) error {
 	w := cmd.OutOrStdout()
 	if o.drift || s.twoStream {
-		return printDrift(w, o.asJSON, s)
+		points, err := cli.AtOnce(cmd.Context(), s.points)
+		if err != nil {
+			return err
+		}
+		return printDrift(w, o.asJSON, s, points)
 	}
-	report, err := s.check(fault)
+	report, err := cli.AtOnce(cmd.Context(), func() (*verify.Report, error) { return s.check(fault) })
 	if err != nil {
 		return err
 	}
 	var beside []driftPoint // what RevViT's inverse does to the same model
 	if s.beside != nil {
-		if beside, err = s.beside.points(); err != nil {
+		if beside, err = cli.AtOnce(cmd.Context(), s.beside.points); err != nil {
 			return err
 		}
 	}

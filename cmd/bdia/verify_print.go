@@ -63,11 +63,7 @@ func printRevViT(w io.Writer, points []driftPoint) {
 }
 
 // printDrift prints the growth of the error without a grid.
-func printDrift(w io.Writer, asJSON bool, target subject) error {
-	points, err := target.points()
-	if err != nil {
-		return err
-	}
+func printDrift(w io.Writer, asJSON bool, target subject, points []driftPoint) error {
 	if asJSON {
 		return cli.PrintJSON(w, map[string]any{"drift": points})
 	}

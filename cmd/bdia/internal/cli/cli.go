@@ -3,12 +3,10 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
 	"syscall"
 
@@ -25,8 +23,11 @@ const (
 	exitPipe        = 141 // the reader of the output has gone, as a signal of the system says it
 )
 
-// ErrStopped ends a command that a signal has stopped, and that has saved its work and said so.
-var ErrStopped = errors.New("stopped and saved")
+// Errors that end a command which a signal has stopped, and which has said so.
+var (
+	ErrStopped = errors.New("stopped and saved")
+	ErrUnsaved = errors.New("stopped with nothing to save") // what was prepared stays
+)
 
 // usageError marks an error of how the program was called.
 type usageError struct{ error }
@@ -74,39 +75,14 @@ func IsTerminal(w any) bool {
 
 // file returns the file that w is or writes to, or nil.
 func file(w any) *os.File {
-	if o, ok := w.(*Output); ok {
+	switch o := w.(type) {
+	case *Output:
 		w = o.W
+	case *listened:
+		w = o.w
 	}
 	f, _ := w.(*os.File)
 	return f
-}
-
-// Interruptible returns a context that the first Ctrl-C ends, or the end of the terminal, so that commands can save and
-// leave. A second Ctrl-C stops the process at once. When nobody reads errOut any more, as behind "| head", the command
-// goes on in silence. The function gives the signals back.
-func Interruptible(errOut io.Writer) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
-		signal.Notify(signals, syscall.SIGHUP)
-	}
-	pipe := make(chan os.Signal, 1) // heard by nobody, but a write to a closed pipe is an error then, and no end
-	signal.Notify(pipe, syscall.SIGPIPE)
-	go func() {
-		for s := range signals {
-			switch {
-			case ctx.Err() == nil:
-				cancel()
-				if IsTerminal(errOut) {
-					fmt.Fprintln(errOut, "\nStopping; Ctrl-C again stops at once.")
-				}
-			case s != syscall.SIGHUP: // a closing terminal may send it more than once
-				os.Exit(ExitInterrupted)
-			}
-		}
-	}()
-	return ctx, func() { signal.Stop(pipe); signal.Stop(signals); close(signals); cancel() }
 }
 
 // OneLine returns the text of err on one line. Errors that were joined are parted by semicolons. It leaves out the

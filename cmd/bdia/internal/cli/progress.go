@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -186,6 +187,18 @@ func (p *Progress) Saved(int, string) {}
 // Sampled prints a sample of text.
 func (p *Progress) Sampled(step int, text string) {
 	p.println(fmt.Sprintf("%s  writes:\n%s", p.at(step), Indent(text)))
+}
+
+// Warn prints what goes wrong beside the training.
+func (p *Progress) Warn(text string) { p.println("warning: " + OneLine(errors.New(text))) }
+
+// Rescued prints how a run goes on after a step that diverged.
+func (p *Progress) Rescued(r train.Rescue) {
+	line := fmt.Sprintf("%s  diverged and is left out, %d so far", p.at(r.Step), r.Skipped)
+	if r.Action == train.RewindDiverged {
+		line = fmt.Sprintf("%s  diverged; on from step %d at a learning rate of 1/%d", p.at(r.Step), r.To, 1<<r.Rewinds)
+	}
+	p.println(line + " (" + OneLine(r.Err) + ")")
 }
 
 // println prints above the bar.

@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"syscall"
+)
+
+// Interruptible returns a context that the first signal to stop ends, so that commands can save and leave: Ctrl-C
+// (SIGINT), SIGTERM, SIGHUP when the terminal ends, SIGUSR1 before the time of a job is up. A second Ctrl-C or SIGTERM
+// stops the process at once. When nobody reads errOut any more, as behind "| head", writing to it is no end of the
+// process. The function gives the signals back.
+func Interruptible(errOut io.Writer) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, moreSignals...)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		signal.Notify(signals, syscall.SIGHUP)
+	}
+	pipe := make(chan os.Signal, 1) // heard by nobody, but a write to a closed pipe is an error then, and no end
+	signal.Notify(pipe, syscall.SIGPIPE)
+	go func() {
+		urgent := 0
+		for s := range signals {
+			if s == os.Interrupt || s == syscall.SIGTERM {
+				urgent++
+			}
+			switch {
+			case ctx.Err() == nil:
+				cancel()
+				if IsTerminal(errOut) {
+					fmt.Fprintln(errOut, "\nStopping; Ctrl-C again stops at once.")
+				}
+			case urgent > 1: // the others may come more than once, or before SIGTERM
+				os.Exit(ExitInterrupted)
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(pipe); signal.Stop(signals); close(signals); cancel() }
+}
+
+// AtOnce calls f and returns what it returns, or the error of ctx as soon as that is done. Then f may go on for a while,
+// until the program ends; what it comes to is not used.
+func AtOnce[T any](ctx context.Context, f func() (T, error)) (T, error) {
+	type result struct {
+		v   T
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		v, err := f()
+		done <- result{v, err}
+	}()
+	select {
+	case r := <-done:
+		return r.v, r.err
+	case <-ctx.Done():
+		return *new(T), ctx.Err()
+	}
+}
+
+// WhileRead returns a context that ends with ctx, or when the reader of p's lines has gone, as behind "2>&1 | head".
+func (p *Progress) WhileRead(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	p.W = &listened{p.W, cancel}
+	return ctx, cancel
+}
+
+// listened is a writer that says when nobody reads it any more.
+type listened struct {
+	w    io.Writer
+	gone func()
+}
+
+// Write writes b to l.w, and hides that its reader has gone.
+func (l *listened) Write(b []byte) (int, error) {
+	n, err := l.w.Write(b)
+	if slices.ContainsFunc(brokenPipes, func(e error) bool { return errors.Is(err, e) }) {
+		l.gone()
+		return len(b), nil
+	}
+	return n, err
+}
