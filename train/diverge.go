@@ -26,7 +26,8 @@ const (
 	// updates in the reverse walk have begun, and after an evaluation.
 	SkipDiverged OnDivergence = "skip"
 	// RewindDiverged goes back to the latest planned checkpoint, or to the beginning, and on from there at half the
-	// learning rate, at most MaxRewinds times.
+	// learning rate, at most MaxRewinds times. The step right after that checkpoint would diverge again, whatever the
+	// rate, so it is left out.
 	RewindDiverged OnDivergence = "rewind"
 )
 
@@ -73,17 +74,23 @@ func (l *loop) rescue(ctx context.Context, err error) error {
 		}
 		var failed *stepError
 		fresh := errors.As(err, &failed) && failed.step == st.Step+1 // a step, and nothing that follows one
+		again := fresh && failed.step == st.Planned+1                // with the checkpoint's weights: it would diverge again
+		leave := fresh && (mode == SkipDiverged || again)
+		back := !leave || l.s.Changed()
 		switch {
-		case mode == SkipDiverged && fresh && !l.s.Changed():
-			if st.SkippedInRow >= MaxSkips {
-				return fmt.Errorf("%d steps in a row were left out: %w", MaxSkips, l.located(err))
-			}
-			err = l.skip(ctx, failed)
-		case st.Rewinds >= MaxRewinds:
+		case back && st.Rewinds >= MaxRewinds:
 			return fmt.Errorf("the run went back %d times: %w", MaxRewinds, l.located(err))
-		default:
-			err = l.rewind(ctx, err)
+		case leave && (again || !back) && st.SkippedInRow >= MaxSkips:
+			return fmt.Errorf("%d steps in a row were left out: %w", MaxSkips, l.located(err))
 		}
+		var next error
+		if back {
+			next = l.rewind(ctx, err)
+		}
+		if next == nil && (again || !back) {
+			next = l.skip(ctx, failed)
+		}
+		err = next
 	}
 	return nil
 }

@@ -20,7 +20,7 @@ import (
 // otherValues are values of flags that differ from the defaults, with flags that have to stand beside, if any. A command
 // before the flag is the one that they are for.
 var otherValues = map[string]string{
-	"memory": "store", "gamma": "0.25", "grid": "11", "optimizer": "sgd", "schedule": "linear", "update": "end", "isa": "portable", "gelu": "erf",
+	"memory": "store", "gamma": "0.25", "grid": "11", "optimizer": "sgd", "schedule": "linear", "update": "end", "on-divergence": "skip", "isa": "portable", "gelu": "erf",
 	"tokenizer": "char", "split": "end", "on-bad": "fatal", "on-unknown": "skip --tokenizer folder", "on-long": "fatal", "on-corrupt": "skip", "preset": "nano", "dropout": "0.25",
 	"source": "a.txt --target b.txt", "target": "b.txt --source a.txt", "val-source": "c.txt --val-target d.txt --source a.txt --target b.txt",
 	"val-target": "d.txt --val-source c.txt --source a.txt --target b.txt", "format": "csv", "source-column": "2 --data a.csv", "target-column": "3 --data a.csv",

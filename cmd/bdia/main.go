@@ -111,10 +111,9 @@ Hugging Face's layout.
 
 Start with: bdia quickstart
 
-Exit codes: 0 done; 1 failed; 2 called wrongly; 3 stopped by Ctrl-C, SIGTERM,
-SIGHUP or SIGUSR1, or since nobody reads its lines any more, and saved, so that the
-run can go on; 130 stopped with nothing to save, or by a second Ctrl-C: what was
-written by then stays.`,
+Exit codes: 0 done; 1 failed; 2 called wrongly; 3 stopped by Ctrl-C or a signal
+(SIGTERM, SIGHUP, SIGUSR1) and saved, so that the run can go on; 130 stopped with
+nothing to save, or by a second Ctrl-C: what was written by then stays.`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,

@@ -45,7 +45,7 @@ func Interruptible(errOut io.Writer) (context.Context, func()) {
 	return ctx, func() { signal.Stop(pipe); signal.Stop(signals); close(signals); cancel() }
 }
 
-// AtOnce calls f and returns what it returns, or the error of ctx as soon as that is done. Then f may go on for a while,
+// AtOnce calls f and returns what it returns, or the error of ctx as soon as that is done. Then f may go on for a time,
 // until the program ends; what it comes to is not used.
 func AtOnce[T any](ctx context.Context, f func() (T, error)) (T, error) {
 	type result struct {
