@@ -47,7 +47,7 @@ func SameFile(t testing.TB, name, got, want string) {
 func SameState(t testing.TB, got, want checkpoint.State) {
 	t.Helper()
 	got.Elapsed, want.Elapsed = 0, 0
-	got.Version, want.Version = 0, 0 // of the program that wrote it
+	got.Version, want.Version = 0, 0     // of the program that wrote it
 	got.Records, want.Records = nil, nil // records have times in them
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("state of the resumed run %+v, of the uninterrupted one %+v", got, want)
