@@ -25,7 +25,7 @@ func (c *continuer) lines(cmd *cobra.Command, in *lineInput) (err error) {
 		return err
 	}
 	defer func() { err = w.close(err) }()
-	p := cli.NewProgress(cmd.ErrOrStderr())
+	p := cli.NewProgress(cmd)
 	defer p.Clear()
 	began := time.Now()
 	err = in.chunks(c.o.batch, func(lines []string) error {

@@ -49,6 +49,7 @@ With --stride, windows overlap, and each counts the tokens that none before it h
 		f.StringVar(&o.source, "source", "", "`file` of sentences to translate and score")
 		f.StringArrayVar(&o.references, "references", nil, "`file` of their translations; may be repeated")
 		f.BoolVar(&asJSON, "json", false, "print JSON")
+		cli.QuietFlag(f)
 	})
 	cli.Rare(c, "more of data, search and inference", func(f *pflag.FlagSet) {
 		f.BoolVar(&o.special, "special-tokens", false, "special tokens spelt in --text, such as <|endoftext|>, are those tokens")
@@ -82,7 +83,7 @@ With --stride, windows overlap, and each counts the tokens that none before it h
 		if len(args) > 1 {
 			return cli.Usage(errors.New("several runs are compared with --gamma only; name one"))
 		}
-		p := cli.NewProgress(cmd.ErrOrStderr())
+		p := cli.NewProgress(cmd)
 		report, err := evaluateRun(cmd.Context(), args[0], o, p)
 		p.Clear()
 		if err != nil {

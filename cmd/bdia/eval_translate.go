@@ -67,7 +67,7 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 		return err
 	}
 	defer t.be.Close()
-	p := cli.NewProgress(cmd.ErrOrStderr())
+	p := cli.NewProgress(cmd)
 	defer p.Clear()
 	began := time.Now()
 	results, err := t.Lines(cmd.Context(), in.name, 1, lines, func(done int) { p.Lines("translated", "sentences", done, len(lines), began) })

@@ -44,6 +44,7 @@ prompt, score, text.`,
 		f.StringVar(&o.input, "input", "", "`file` with a prompt a line; - for standard input")
 		f.StringVar(&o.output, "output", "", "`file` for the texts; - for standard output")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each prompt")
+		cli.QuietFlag(f)
 	})
 	cli.Group(c, "Choice of tokens", func(f *pflag.FlagSet) {
 		f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate at most")

@@ -61,8 +61,8 @@ func (o planOptions) idle(t train.Synthetic) []idle {
 		{true, "changes nothing that bdia plan prints; leave it out", []string{"seed"}},
 		{!o.timed, "changes the time of a step and not its memory; measure it with --time", []string{
 			"isa", "gelu", "dropout", "embedding-dropout", "attention-dropout", "residual-dropout", "stochastic-depth", "label-smoothing"}},
-		{o.budget != "", "is what --budget looks for; give one of them", []string{size}},
-		{o.budget != "" && size == "batch", "is for a batch of a given size, and --budget looks for the largest", []string{"micro-batch"}},
+		{o.budget != "" && !o.timed, "is what --budget looks for; give one of them", []string{size}},
+		{o.budget != "" && !o.timed && size == "batch", "is for a batch of a given size, and --budget looks for the largest", []string{"micro-batch"}},
 		{o.data != "", "comes from --data", []string{"vocab", "classes"}},
 	}
 }

@@ -44,6 +44,7 @@ is told as a problem; then the exit code is 1.`,
 		f.StringVar(&o.target, "target", "", "`file` of their targets, or of completions")
 		f.IntVar(&o.samples, "samples", 3, "samples to show")
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
+		cli.QuietFlag(f)
 	})
 	cli.Choices(c, map[string][]string{"task": {"text", "images", "translation", "completion"}})
 	completions(c)
@@ -88,7 +89,7 @@ type inspected struct {
 
 // run shows every input.
 func (o inspection) run(cmd *cobra.Command, paths []string) error {
-	w, p := cmd.OutOrStdout(), cli.NewProgress(cmd.ErrOrStderr())
+	w, p := cmd.OutOrStdout(), cli.NewProgress(cmd)
 	all := []inspected{}
 	bad := false
 	for i, path := range paths {

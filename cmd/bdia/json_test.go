@@ -70,6 +70,19 @@ func TestJSONKeys(t *testing.T) {
 	checkKeys(t, "bdia verify", object(t, mustCall(t, "verify", run, "--json")))
 	checkKeys(t, "bdia plan", object(t, mustCall(t, "plan", "--preset", "nano", "--json")))
 	checkKeys(t, "bdia generate", object(t, mustCall(t, "generate", run, "--json", "--max-tokens", "3")))
+	checkKeys(t, "bdia translate", object(t, mustCall(t, "translate", translatorRun(t), "one", "--json")))
+	checkKeys(t, "bdia classify", object(t, mustCall(t, "classify", imageRun(t), filepath.Join(photos(), "red", "00.png"), "--json")))
+	for _, metric := range []string{"bleu", "chrf", "ter"} {
+		checkKeys(t, "bdia score", object(t, mustCall(t, "score", metric, "--hypotheses", data, "--references", data, "--json")))
+	}
+	checkKeys(t, "bdia score e2e", object(t, mustCall(t, "score", "e2e", "--hypotheses", data, "--references", data, "--json")))
+	checkKeys(t, "bdia bench --memory", object(t, mustCall(t, strings.Fields("bench --memory store --layers 2 --heads 2 --width 16 --seq 8 --vocab 11 --batch 1 --steps 1 --json")...)))
+	checkKeys(t, "bdia tokenizer encode", object(t, mustCall(t, "tokenizer", "encode", run, data, "--json")))
+	decoded := object(t, callWith(t.Context(), "3,4 5\n", "tokenizer", "decode", run, "--json"))
+	checkKeys(t, "bdia tokenizer decode", decoded)
+	if decoded["tokens"] != 3.0 {
+		t.Errorf("decoded %v", decoded)
+	}
 	checkKeys(t, "bdia export", object(t, mustCall(t, "export", run, "--format", "gguf", "--out", filepath.Join(dir, "x.gguf"), "--json")))
 	checkKeys(t, "bdia tokenizer train", object(t, mustCall(t, "tokenizer", "train", data, "--vocab", "300", "-o", filepath.Join(dir, "tok"), "--json")))
 	quick := object(t, mustCall(t, "quickstart", data, "--seconds", "0.2", "-o", filepath.Join(dir, "quick"), "--threads", "1", "--json"))

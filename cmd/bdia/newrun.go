@@ -65,6 +65,7 @@ func (o *runOptions) addFlags(c *cobra.Command, dir string) {
 		f.BoolVar(&o.dry, "dry-run", false, "show the data and what the run will take, then stop")
 		o.jsonFlag(f)
 	})
+	cli.Rare(c, moreLoop, cli.QuietFlag)
 }
 
 func (o *runOptions) jsonFlag(f *pflag.FlagSet) {
@@ -82,7 +83,7 @@ func (o *runOptions) train(cmd *cobra.Command, t train.Task) error {
 	if err := v.needData(); err != nil {
 		return err
 	}
-	p, path := cli.NewProgress(cmd.ErrOrStderr()), dataPath(v)
+	p, path := cli.NewProgress(cmd), dataPath(v)
 	if o.dry {
 		return otherData(path, o.rehearse(cmd, t, p))
 	}

@@ -58,6 +58,7 @@ pairs are taken to be of the length that takes most.`,
 		f.String("lora-targets", "", "`layers` with adapters: of qkv, proj, fc1 and fc2, or all")
 	})
 	addSizes(c, "seed")
+	cli.Rare(c, moreTraining, cli.QuietFlag)
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		set := given(cmd.Flags())
@@ -105,12 +106,8 @@ func (o planOptions) plan(cmd *cobra.Command, t train.Synthetic) error {
 	}
 	fits := true
 	if o.budget != "" {
-		batch, err := o.planBudget(w, t, out)
-		if err != nil {
+		if fits, err = o.planBudget(w, t, out); err != nil {
 			return err
-		}
-		if fits = batch > 0; fits { // this one is timed
-			t.SetBatch(batch)
 		}
 	} else if err := o.planModes(w, t, out); err != nil {
 		return err

@@ -76,9 +76,9 @@ func printPlan(w io.Writer, o planOptions, usages map[string]backend.Usage) {
 	}
 }
 
-// planBudget prints the largest batch of each mode that fits into the budget, and returns the one of the run's own
-// mode; 0: none fits.
-func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]any) (largest int, err error) {
+// planBudget prints the largest batch of each mode that fits into the budget, and reports whether the run's own mode
+// does.
+func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]any) (fits bool, err error) {
 	plans, limit := map[string]usageJSON{}, o.limit
 	out["budget_bytes"], out["modes"] = limit, plans
 	if !o.asJSON {
@@ -88,11 +88,11 @@ func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]a
 	for _, mode := range o.only {
 		batch, u, err := train.LargestBatch(t, mode, limit)
 		if err != nil {
-			return 0, err
+			return false, err
 		}
 		own := mode == t.Common().Method.Memory
 		if own && batch > 0 {
-			largest, use = batch, fmt.Sprintf("Use %s %d.\n", viewOf(t).words().size, batch)
+			fits, use = true, fmt.Sprintf("Use %s %d.\n", viewOf(t).words().size, batch)
 		}
 		j := usageOf(u)
 		j.Batch = &batch
@@ -108,7 +108,7 @@ func (o planOptions) planBudget(w io.Writer, t train.Synthetic, out map[string]a
 	if !o.asJSON {
 		fmt.Fprint(w, use)
 	}
-	return largest, nil
+	return fits, nil
 }
 
 // planTime measures a step of the run on random samples.

@@ -38,7 +38,7 @@ func planned(cmd *cobra.Command, o overrides, args []string) (train.Synthetic, t
 		return nil, train.Host{}, err
 	}
 	defer disk.RemoveAll(dir)
-	p := cli.NewProgress(cmd.ErrOrStderr())
+	p := cli.NewProgress(cmd)
 	defer p.Clear()
 	r, err := train.Create(train.PlanOnly(cmd.Context()), dir, t, p.Preparing)
 	if err != nil {

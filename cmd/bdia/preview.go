@@ -86,6 +86,11 @@ func trainingText(c *train.Common) string {
 func (s *shower) Forecast(f train.Forecast) {
 	s.Progress.Forecast(f)
 	s.forecast = &f
+	if s.Quiet() && s.w == s.W {
+		for _, note := range advice(s.r, f) {
+			s.Note(note)
+		}
+	}
 	if s.w != nil {
 		printForecast(s.w, cli.Columns(s.w), f, advice(s.r, f))
 	}

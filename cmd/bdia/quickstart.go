@@ -34,6 +34,7 @@ reverse walk of this very run is exact.`,
 		f.StringVar(&out, "out", "", "run `folder` (default runs/quickstart-DATE-TIME)")
 		engineFlags(f, &engine)
 		f.BoolVar(&asJSON, "json", false, "print the report as JSON")
+		cli.QuietFlag(f)
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -48,7 +49,7 @@ reverse walk of this very run is exact.`,
 		if err := checkEngine(engine); err != nil {
 			return err
 		}
-		p := cli.NewProgress(cmd.ErrOrStderr())
+		p := cli.NewProgress(cmd)
 		return inNewDir(out, "quickstart", p, func(dir string) error {
 			return quickstart(cmd.Context(), cmd.OutOrStdout(), p, t, dir, seconds, asJSON)
 		})

@@ -36,6 +36,7 @@ the learning rate. Its data, its sizes and the kind of its optimiser stay.`,
 	common[1].heading = "Training" // of a run nothing is auto
 	addGroups(c, common)
 	cli.Group(c, "Run", func(f *pflag.FlagSet) { configFlag(f); o.jsonFlag(f) })
+	cli.Rare(c, moreLoop, cli.QuietFlag)
 	f := c.Flags()
 	pathsFlag(f, new(string), new([]string), "data", "") // of any task
 	f.Lookup("data").Hidden = true
@@ -100,5 +101,5 @@ func (o *runOptions) resume(cmd *cobra.Command, dir string) error {
 		return err
 	}
 	printStretched(cmd.ErrOrStderr(), r.State.Step, was, r.Common().Schedule)
-	return trainRun(cmd.Context(), r, cli.NewProgress(cmd.ErrOrStderr()), o.report(cmd.OutOrStdout()))
+	return trainRun(cmd.Context(), r, cli.NewProgress(cmd), o.report(cmd.OutOrStdout()))
 }

@@ -6,12 +6,15 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 )
@@ -359,8 +362,10 @@ func TestQuickstart(t *testing.T) {
 	cfg := &task.Settings
 	cfg.Data.Path, cfg.Data.BPEVocab, cfg.Engine.Threads = notes, 300, 1
 	cfg.Model.Layers, cfg.Model.Width, cfg.Model.Context, cfg.Loop.Batch = 4, 16, 16, 4
-	var out, errOut bytes.Buffer
-	if err := quickstart(t.Context(), &out, cli.NewProgress(&errOut), task, run, 0.3, false); err != nil {
+	var out bytes.Buffer
+	c := &cobra.Command{}
+	c.SetErr(io.Discard)
+	if err := quickstart(t.Context(), &out, cli.NewProgress(c), task, run, 0.3, false); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"Loss on held-out text", "It writes:\n  | ", "this run       ordinary", "as planned to the byte",
@@ -384,5 +389,17 @@ func TestMemoryModesAgree(t *testing.T) {
 	weights = append(weights, readFile(t, trainedRun(t), "model.safetensors"))
 	if !slices.EqualFunc(weights[1:], weights[:2], bytes.Equal) {
 		t.Error("store, recompute and reversible give different weights")
+	}
+}
+
+// TestQuiet: with -q a run says how it ended, and on standard error only what the user should know.
+func TestQuiet(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := write(t, dir, "a.txt", prose(200))
+	args := append([]string{"train", "text", "--data", text, "--out", filepath.Join(dir, "run"), "-q"}, tiny()...)
+	r := mustCall(t, args...)
+	if strings.Contains(r.err, "step ") || strings.Contains(r.err, "Sample") || !strings.Contains(r.err, "steps are few") || !strings.Contains(r.out, "Done: 6 steps") {
+		t.Errorf("train -q prints %q, %q", r.out, r.err)
 	}
 }

@@ -3,10 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/checkpoint"
@@ -29,7 +30,7 @@ func TestNewDirOfAnother(t *testing.T) {
 		"failed by itself":  {errors.New("no text"), false},
 	} {
 		dir := filepath.Join(t.TempDir(), "run")
-		err := inNewDir(dir, "", cli.NewProgress(io.Discard), func(dir string) error {
+		err := inNewDir(dir, "", cli.NewProgress(&cobra.Command{}), func(dir string) error {
 			if err := os.Mkdir(dir, 0o777); err != nil {
 				t.Fatal(err)
 			}

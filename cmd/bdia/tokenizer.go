@@ -2,12 +2,13 @@ package main
 
 import (
 	"bufio"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,7 @@ func newTokenizer() *cobra.Command {
 }
 
 func newTokenizerEncode() *cobra.Command {
-	var count, raw bool
+	var count, raw, asJSON bool
 	c := &cobra.Command{
 		Use:   "encode TOKENIZER [FILE]",
 		Short: "Print the token ids of a file, or of standard input, one a line",
@@ -40,6 +41,7 @@ itself. With --raw it is ordinary text, as in training.`,
 	}
 	c.Flags().BoolVar(&count, "count", false, "print only how many ids there are")
 	c.Flags().BoolVar(&raw, "raw", false, "special tokens spelt in the text are ordinary text")
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		tok, err := loadTokenizer(args[0])
 		if err != nil {
@@ -55,28 +57,47 @@ itself. With --raw it is ordinary text, as in training.`,
 		defer done()
 		in = untilDone{cmd.Context(), in}
 		w := bufio.NewWriter(cmd.OutOrStdout())
-		var n int64
-		var line []byte
-		if err := tok.EncodeStream(in, func(ids []int32) error {
-			if n += int64(len(ids)); count {
-				return cmd.Context().Err()
-			}
-			for _, id := range ids {
-				line = append(strconv.AppendInt(line[:0], int64(id), 10), '\n')
-				if _, err := w.Write(line); err != nil {
-					return err
-				}
-			}
-			return cmd.Context().Err()
-		}); err != nil {
-			return err
-		}
-		if count {
-			fmt.Fprintln(w, n)
-		}
-		return w.Flush()
+		return cmp.Or(encode(cmd.Context(), w, in, tok, count, asJSON), w.Flush())
 	}
 	return c
+}
+
+// encode prints the token ids of the text of in, or only how many there are: a line each, or an object.
+func encode(ctx context.Context, w io.Writer, in io.Reader, tok tokenizer.Tokenizer, count, asJSON bool) error {
+	before, between, after := "", "", "\n" // each id
+	if asJSON {
+		before, between, after = `{"ids":[`, ",", ""
+	}
+	var n int64
+	err := tok.EncodeStream(in, func(ids []int32) error {
+		for _, id := range ids {
+			n++
+			if count {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "%s%d%s", before, id, after); err != nil {
+				return err
+			}
+			before = between
+		}
+		return ctx.Err()
+	})
+	switch {
+	case err != nil && asJSON && before == between && !count: // an error is a line of its own
+		_, _ = fmt.Fprintln(w)
+		return err
+	case err != nil:
+		return err
+	case asJSON && count:
+		_, err = fmt.Fprintf(w, "{\"tokens\":%d}\n", n)
+	case asJSON && n == 0:
+		_, err = fmt.Fprintln(w, `{"ids":[],"tokens":0}`)
+	case asJSON:
+		_, err = fmt.Fprintf(w, "],\"tokens\":%d}\n", n)
+	case count:
+		_, err = fmt.Fprintln(w, n)
+	}
+	return err
 }
 
 // loadTokenizer loads the tokenizer in a folder, which a model folder names too in each way that hub.Find knows.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 )
 
 func newTokenizerDecode() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	c := &cobra.Command{
 		Use:     "decode TOKENIZER [FILE]",
 		Short:   "Print the text of token ids, with spaces or commas between them, of a file or standard input",
 		Example: "  echo 15496 995 | bdia tokenizer decode tokenizers/gpt2\n  bdia generate gpt2 --print-ids | bdia tokenizer decode gpt2",
@@ -30,42 +32,65 @@ func newTokenizerDecode() *cobra.Command {
 				return err
 			}
 			defer done()
-			w := bufio.NewWriter(cmd.OutOrStdout())
-			return cmp.Or(decode(w, untilDone{cmd.Context(), in}, tok), w.Flush())
+			in = untilDone{cmd.Context(), in}
+			if asJSON {
+				var text bytes.Buffer
+				n, err := decode(&text, in, tok)
+				if err != nil {
+					return err
+				}
+				return cli.PrintJSON(cmd.OutOrStdout(), map[string]any{"text": text.String(), "tokens": n})
+			}
+			w := &endedLine{w: bufio.NewWriter(cmd.OutOrStdout())}
+			_, err = decode(w, in, tok)
+			return cmp.Or(err, w.end())
 		},
 	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return c
 }
 
-// decode writes the text of the token ids that in lists. It ends the last line.
-func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) error {
+// endedLine is a text that ends its last line.
+type endedLine struct {
+	w    *bufio.Writer
+	open bool
+}
+
+func (e *endedLine) Write(text []byte) (int, error) {
+	if len(text) > 0 {
+		e.open = text[len(text)-1] != '\n'
+	}
+	return e.w.Write(text)
+}
+
+func (e *endedLine) end() error {
+	if e.open {
+		e.w.WriteByte('\n')
+	}
+	return e.w.Flush()
+}
+
+// decode writes the text of the token ids that in lists, and counts them.
+func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) (n int, err error) {
 	words := bufio.NewScanner(spaced{in})
 	words.Split(bufio.ScanWords)
-	n, open := 1, false
-	for ; words.Scan(); n++ {
+	for n = 1; words.Scan(); n++ {
 		id, err := strconv.ParseInt(words.Text(), 10, 32)
 		if err != nil {
-			return fmt.Errorf("%q, number %d of the ids, is not a token id", words.Text(), n)
+			return n, fmt.Errorf("%q, number %d of the ids, is not a token id", words.Text(), n)
 		}
 		text, err := tok.Decode([]int32{int32(id)})
 		if err != nil {
-			return fmt.Errorf("number %d of the ids: %w", n, err)
+			return n, fmt.Errorf("number %d of the ids: %w", n, err)
 		}
 		if _, err := w.Write(text); err != nil {
-			return err
-		}
-		if len(text) > 0 {
-			open = text[len(text)-1] != '\n'
-		}
-	}
-	if open && words.Err() == nil {
-		if _, err := io.WriteString(w, "\n"); err != nil {
-			return err
+			return n, err
 		}
 	}
 	if errors.Is(words.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("number %d of the ids has no end in %d characters; put spaces, line breaks or commas between ids", n, bufio.MaxScanTokenSize)
+		return n, fmt.Errorf("number %d of the ids has no end in %d characters; put spaces, line breaks or commas between ids", n, bufio.MaxScanTokenSize)
 	}
-	return words.Err()
+	return n - 1, words.Err()
 }
 
 // spaced reads commas as spaces.

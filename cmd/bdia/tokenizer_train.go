@@ -38,6 +38,7 @@ compressed by gzip.`,
 		f.Int64Var(&d.MaxBytes, "max-bytes", 0, "use so many bytes of each file or folder; 0 for all")
 		readFlags(f, &d)
 		f.BoolVar(&asJSON, "json", false, "print JSON")
+		cli.QuietFlag(f)
 	})
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if out == "" {
@@ -75,7 +76,7 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tok
 	if err != nil {
 		return v, err
 	}
-	p := cli.NewProgress(cmd.ErrOrStderr())
+	p := cli.NewProgress(cmd)
 	defer p.Clear()
 	var src data.Source
 	for _, d.Path = range paths {

@@ -49,6 +49,7 @@ Face do the same. A sentence's translation does not depend on the others.`,
 		f.StringVar((*string)(&o.policies.OnLong), "on-long", string(o.policies.OnLong), "`policy` for sentences longer than the model: skip, truncate or fatal")
 		f.StringVar((*string)(&o.policies.OnBad), "on-bad", string(o.policies.OnBad), "`policy` for lines not in UTF-8 or with unknown characters: skip or fatal")
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each line")
+		cli.QuietFlag(f)
 	})
 	cli.Group(c, "Search", func(f *pflag.FlagSet) {
 		f.IntVar(&o.Beam, "beam", o.Beam, "hypotheses to follow at a time; 1 takes the likeliest token each time")
@@ -84,7 +85,7 @@ func runTranslate(cmd *cobra.Command, dir string, sentences []string, o translat
 	if _, err := hub.Find(dir); err != nil {
 		return err
 	}
-	p := cli.NewProgress(cmd.ErrOrStderr())
+	p := cli.NewProgress(cmd)
 	in, err := openLines(cmd, sentences, o.input)
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func TestClock(t *testing.T) {
 
 // TestDumbTerminal: a terminal that shows escape sequences gets plain lines.
 func TestDumbTerminal(t *testing.T) {
-	if !animated(true, "xterm") || animated(true, "dumb") || animated(false, "xterm") {
-		t.Error("a bar is drawn on terminals only, and not on TERM=dumb")
+	if !animated(true, "xterm", true) || !animated(true, "", false) || animated(true, "dumb", true) || animated(true, "", true) || animated(false, "xterm", true) {
+		t.Error("a bar is drawn on terminals only, and not with TERM=dumb or TERM=")
 	}
 }

@@ -82,7 +82,7 @@ func (h *helpAll) Set(text string) error {
 }
 
 // letters are short names of flags, the same in all commands.
-var letters = map[string]string{"out": "o", "output": "o", "prompt": "p"}
+var letters = map[string]string{"out": "o", "output": "o", "prompt": "p", quiet: "q"}
 
 // addGroup adds flags in the order in which add defines them, each marked.
 func addGroup(c *cobra.Command, heading string, add func(*pflag.FlagSet), mark func(*pflag.Flag)) {

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/train"
 )
@@ -23,10 +26,11 @@ const (
 // Progress is the train.Observer of the command line: one line with a bar on a
 // terminal, a plain line now and then elsewhere.
 type Progress struct {
-	W         io.Writer
-	Unit      string // that speed is counted in: tokens or images
-	EvalEvery int    // steps between evaluations, for the time that is left; 0: at the end only
+	W         io.Writer // of all but notes; with --quiet, it discards
+	Unit      string    // that speed is counted in: tokens or images
+	EvalEvery int       // steps between evaluations, for the time that is left; 0: at the end only
 
+	notes   io.Writer
 	columns func() int // width of the terminal; nil if W is none
 	latest  time.Time  // line drawn
 	drawn   bool       // a bar is on the screen
@@ -38,17 +42,38 @@ type Progress struct {
 	passes      float64 // over the data, of the whole run; 0: not known
 }
 
-// NewProgress returns the progress line that is written to w.
-func NewProgress(w io.Writer) *Progress {
-	p := &Progress{W: w, Unit: "tokens"}
-	if animated(IsTerminal(w), os.Getenv("TERM")) {
+// QuietFlag adds --quiet, which every NewProgress heeds.
+func QuietFlag(f *pflag.FlagSet) {
+	f.Bool(quiet, false, "print no progress, only warnings and results")
+}
+
+const quiet = "quiet"
+
+// NewProgress returns the progress line of c, on its standard error.
+func NewProgress(c *cobra.Command) *Progress {
+	if silent, err := c.Flags().GetBool(quiet); err == nil && silent {
+		return &Progress{W: io.Discard, notes: c.ErrOrStderr()}
+	}
+	return newProgress(c.ErrOrStderr())
+}
+
+func newProgress(w io.Writer) *Progress {
+	p := &Progress{W: w, notes: w, Unit: "tokens"}
+	kind, set := os.LookupEnv("TERM")
+	if animated(IsTerminal(w), kind, set) {
 		p.columns = func() int { return terminalColumns(w) }
 	}
 	return p
 }
 
-// animated reports whether a bar is drawn: on terminals that understand escape sequences.
-func animated(terminal bool, kind string) bool { return terminal && kind != "dumb" }
+// animated reports whether a bar is drawn: on terminals that understand escape sequences. A kind of terminal that is
+// set but empty is a dumb one.
+func animated(terminal bool, kind string, set bool) bool {
+	return terminal && kind != "dumb" && (kind != "" || !set)
+}
+
+// Quiet reports whether notes alone are printed.
+func (p *Progress) Quiet() bool { return p.W == io.Discard }
 
 // Started reports whether training has begun.
 func (p *Progress) Started() bool { return !p.began.IsZero() }
@@ -70,8 +95,11 @@ func (p *Progress) Preparing(what string, done, total int64) {
 	}
 }
 
-// Note prints a line.
-func (p *Progress) Note(text string) { p.println(text) }
+// Note prints a line, with --quiet too.
+func (p *Progress) Note(text string) {
+	p.Clear()
+	fmt.Fprintln(p.notes, text)
+}
 
 // Forecast tells the bar how long an evaluation takes, until it knows better, and how often the data are passed.
 func (p *Progress) Forecast(f train.Forecast) {

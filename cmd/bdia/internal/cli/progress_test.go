@@ -16,7 +16,7 @@ import (
 // terminalProgress is a progress on a made-up terminal.
 func terminalProgress(columns int) (*Progress, *bytes.Buffer) {
 	var screen bytes.Buffer
-	p := NewProgress(&screen)
+	p := newProgress(&screen)
 	p.columns = func() int { return columns }
 	return p, &screen
 }
@@ -72,7 +72,7 @@ func TestProgressOnTerminal(t *testing.T) {
 func TestProgressElsewhere(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	p := NewProgress(&log)
+	p := newProgress(&log)
 	p.Preparing("encoding", 1, 4)
 	p.Preparing("encoding", 4, 4)
 	p.Start(1, 40, backend.Usage{Total: 1 << 20})
@@ -93,7 +93,7 @@ func TestProgressElsewhere(t *testing.T) {
 func TestProgressOfLines(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	p := NewProgress(&b)
+	p := newProgress(&b)
 	p.Lines("translated", "sentences", 3, 0, time.Now().Add(-time.Hour))
 	p.Lines("translated", "sentences", 3, 12, time.Now())
 	p.Lines("translated", "sentences", 3, 12, time.Now().Add(-time.Hour))
