@@ -34,11 +34,11 @@ func (m *Mover) Read(dst tensor.Tensor, f Tensors, name string, from int) error 
 	return eachPiece(dst, func(part tensor.Tensor, at int) error {
 		first, last := from+at, from+at+part.Len()
 		if file, ok := f.(*safetensors.File); ok && dst.DType == tensor.U8 {
-			codes, err := file.Bytes(name)
-			if err != nil {
+			m.codes = slices.Grow(m.codes[:0], part.Len())[:part.Len()]
+			if err := file.ReadBytes(name, m.codes, first); err != nil {
 				return err
 			}
-			m.be.UploadBytes(part, codes[first:last])
+			m.be.UploadBytes(part, m.codes)
 			f.Forget(name, first, last)
 			return nil
 		}

@@ -124,7 +124,8 @@ func OpenShards(dir, name string, opts OpenOptions) (*Shards, error) {
 }
 
 // add opens shard number index.
-func (s *Shards) add(path string, index int, opts OpenOptions) error {
+func (s *Shards) add(path string, index int, opts OpenOptions) (err error) {
+	defer mmap.Lost(mmap.Reading(), &err)
 	b, unmap, err := mmap.Open(path)
 	if err != nil {
 		return err
@@ -170,10 +171,19 @@ func (s *Shards) Fingerprint() [32]byte { return s.first.vocab.Fingerprint }
 
 // Read fills dst with the tokens from offset on, across shards. An id outside
 // the vocabulary is ErrCorrupt, with its position.
-func (s *Shards) Read(dst []int32, offset int64) error {
+func (s *Shards) Read(dst []int32, offset int64) (err error) {
 	if err := checkRange(len(dst), offset, s.total); err != nil {
 		return err
 	}
+	if err = s.read(dst, offset); errors.Is(err, mmap.ErrLost) {
+		err = fmt.Errorf("data: tokens of %s at position %d: %w", s.name, offset, err)
+	}
+	return err
+}
+
+// read is Read within the range.
+func (s *Shards) read(dst []int32, offset int64) (err error) {
+	defer mmap.Lost(mmap.Reading(), &err)
 	i := sort.Search(len(s.shards), func(i int) bool { return s.shards[i].start > offset }) - 1
 	width, vocab := s.first.width, s.first.vocab.Size
 	for ; len(dst) > 0; i++ {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/idfile"
@@ -138,7 +139,8 @@ func Remove(dir, name string) error {
 
 func setPath(dir, name string) string { return filepath.Join(dir, name+setEnding) }
 
-func (s *Set) open(o OpenOptions) error {
+func (s *Set) open(o OpenOptions) (err error) {
+	defer mmap.Lost(mmap.Reading(), &err)
 	b, unmap, err := mmap.Open(s.path)
 	if err != nil {
 		return err
@@ -168,7 +170,7 @@ func (s *Set) parse(b []byte, o OpenOptions) (err error) {
 		return fmt.Errorf("%w: its bytes do not match their checksum: write the set anew", ErrCorrupt)
 	}
 	cut := s.h.tokens * int64(s.h.width)
-	s.tokens, s.lengths = b[:cut], b[cut:]
+	s.tokens, s.lengths = b[:cut], slices.Clone(b[cut:]) // lengths are read without an error
 	s.starts = make([]int64, s.h.pairs)
 	var at int64
 	for i := range s.starts {
@@ -214,7 +216,13 @@ func (s *Set) Target(dst []int32, i int) (int, error) {
 }
 
 // read fills dst with the tokens of pair i that start at position at.
-func (s *Set) read(dst []int32, at int64, v Vocabulary, i int) (int, error) {
+func (s *Set) read(dst []int32, at int64, v Vocabulary, i int) (n int, err error) {
+	defer func() {
+		if errors.Is(err, mmap.ErrLost) {
+			n, err = 0, fmt.Errorf("pairs: %s: pair %d: %w", s.path, i, err)
+		}
+	}()
+	defer mmap.Lost(mmap.Reading(), &err)
 	b := s.tokens[at*int64(s.h.width):]
 	if bad := idfile.Decode(dst, b, s.h.width, v.Size); bad >= 0 {
 		return 0, fmt.Errorf("pairs: %s: %w: token %d of pair %d is outside the vocabulary of %d: write the set anew",

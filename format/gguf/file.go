@@ -1,6 +1,7 @@
 package gguf
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -87,7 +88,7 @@ func (f *File) Info(name string) (Info, bool) {
 // float32, except that Q8_0 rounds each product once. The error says that no
 // such tensor exists (fs.ErrNotExist), that it has fewer elements, or that the
 // file is closed (fs.ErrClosed).
-func (f *File) ReadFloat32(name string, from int, dst []float32) error {
+func (f *File) ReadFloat32(name string, from int, dst []float32) (err error) {
 	i, ok := f.byName[name]
 	if !ok {
 		return fmt.Errorf("gguf: %s: tensor %q: %w", f.path, name, fs.ErrNotExist)
@@ -100,6 +101,12 @@ func (f *File) ReadFloat32(name string, from int, dst []float32) error {
 	if from < 0 || from > t.Elems()-len(dst) || from%elems != 0 {
 		return fmt.Errorf("gguf: %s: tensor %q: elements %d to %d wanted of %v%v", f.path, name, from, from+len(dst), t.Type, t.Shape)
 	}
+	defer func() {
+		if errors.Is(err, mmap.ErrLost) {
+			err = fmt.Errorf("gguf: %s: tensor %q: %w", f.path, name, err)
+		}
+	}()
+	defer mmap.Lost(mmap.Reading(), &err)
 	start := f.header.dataStart + t.Offset
 	decode(dst, t.Type, f.data[start : start+t.Size][from/elems*bytes:])
 	return nil

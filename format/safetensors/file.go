@@ -3,6 +3,7 @@ package safetensors
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -24,8 +25,9 @@ type File struct {
 }
 
 // Open checks the header of the file at path and maps the file. Errors of the
-// format wrap ErrCorrupt. The file must not be cut short in place while it is
-// open; replacing it by a rename is safe.
+// format wrap ErrCorrupt. A file that is cut short in place while it is open is an
+// error of the reading methods; the slices of Bytes then must not be read.
+// Replacing it by a rename is safe.
 func Open(path string) (*File, error) {
 	data, unmap, err := mmap.Open(path)
 	if err != nil {
@@ -105,11 +107,13 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 
 // ReadFloat32At is ReadFloat32 for part of a tensor: it reads len(dst) elements,
 // starting with number from.
-func (f *File) ReadFloat32At(name string, dst []float32, from int) error {
+func (f *File) ReadFloat32At(name string, dst []float32, from int) (err error) {
 	t, src, err := f.tensor(name)
 	if err != nil {
 		return err
 	}
+	defer func() { err = f.named(name, err) }()
+	defer mmap.Lost(mmap.Reading(), &err)
 	if n := t.Elems(); from < 0 || from > n || len(dst) > n-from {
 		return fmt.Errorf("safetensors: %s: tensor %q: shape %v has %d elements, want %d from %d on", f.path, name, t.Shape, n, len(dst), from)
 	}
@@ -139,6 +143,29 @@ func (f *File) ReadFloat32At(name string, dst []float32, from int) error {
 		return fmt.Errorf("safetensors: %s: tensor %q: %v is not a float type this can read (F32, F16, BF16, F64)", f.path, name, t.DType)
 	}
 	return nil
+}
+
+// ReadBytes fills dst with bytes of a tensor, as they are in the file, starting with byte from.
+func (f *File) ReadBytes(name string, dst []byte, from int) (err error) {
+	_, src, err := f.tensor(name)
+	if err != nil {
+		return err
+	}
+	if from < 0 || from > len(src) || len(dst) > len(src)-from {
+		return fmt.Errorf("safetensors: %s: tensor %q: it has %d bytes, want %d from %d on", f.path, name, len(src), len(dst), from)
+	}
+	defer func() { err = f.named(name, err) }()
+	defer mmap.Lost(mmap.Reading(), &err)
+	copy(dst, src[from:])
+	return nil
+}
+
+// named gives an error of the map its place.
+func (f *File) named(name string, err error) error {
+	if errors.Is(err, mmap.ErrLost) {
+		return fmt.Errorf("safetensors: %s: tensor %q: %w", f.path, name, err)
+	}
+	return err
 }
 
 // Forget releases the memory of elements from..to-1 of a tensor, which the

@@ -1,3 +1,5 @@
+//go:build unix
+
 package text
 
 import (
@@ -5,68 +7,34 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/internal/mmap"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/train"
 )
 
-// TestLostState: a run with weights and without a state does not begin again at step 0 over them, whatever part of it
-// is gone, and nothing in it changes.
-func TestLostState(t *testing.T) {
+// TestTokensCutWhileTraining: tokens that are cut while a run learns them are an error that names the file and the
+// checkpoint, where the kernel would end the process.
+func TestTokensCutWhileTraining(t *testing.T) {
 	t.Parallel()
-	cfg := tinyConfig()
-	cfg.Data.Path = traintest.TextFile(t, traintest.Text(3000))
-	done := create(t, cfg)
-	traintest.Trained(t, done, traintest.Listener{})
-	for name, lose := range map[string][]string{
-		"all of state/":        {"state"},
-		"state.json":           {"state/state.json"},
-		"state/ and weights":   {"state", "model.safetensors"},
-		"all but the moments":  {"state/state.json", "model.safetensors", "best"},
-		"all but config, best": {"state", "model.safetensors", "metrics.jsonl"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := filepath.Join(t.TempDir(), "run")
-			if err := os.CopyFS(dir, os.DirFS(done.Dir)); err != nil {
-				t.Fatal(err)
-			}
-			for _, gone := range lose {
-				if err := os.RemoveAll(filepath.Join(dir, gone)); err != nil {
-					t.Fatal(err)
-				}
-			}
-			before := listing(t, dir)
-			r := traintest.Open(t, dir)
-			_, err := r.Train(context.Background(), nil)
-			for what, err := range map[string]error{"Train": err, "Reconfigure": r.Reconfigure(New(*settings(r)))} {
-				if !errors.Is(err, train.ErrNoState) {
-					t.Errorf("%s: error %v is not train.ErrNoState", what, err)
-				}
-				traintest.OneLine(t, err, dir, "state/state.json", "start a new run")
-			}
-			if after := listing(t, dir); after != before {
-				t.Errorf("the refused run has changed:\n%s\nbefore\n%s", after, before)
-			}
-		})
+	c := tinyConfig()
+	c.Loop.SaveEvery = 2
+	c.Data.Path = traintest.TextFile(t, traintest.Text(40_000))
+	r := create(t, c)
+	shards, err := filepath.Glob(filepath.Join(r.Dir, dataDir, shardName+"-*"))
+	if err != nil || len(shards) != 1 {
+		t.Fatalf("shards %q, %v", shards, err)
 	}
-}
-
-// TestKilledBeforeTheFirstCheckpoint: records and figures alone are no checkpoint, and the run begins again.
-func TestKilledBeforeTheFirstCheckpoint(t *testing.T) {
-	t.Parallel()
-	cfg := tinyConfig()
-	cfg.Data.Path = traintest.TextFile(t, traintest.Text(3000))
-	want := create(t, cfg)
-	traintest.Trained(t, want, traintest.Listener{})
-	r := create(t, cfg)
-	traintest.Trained(t, r, traintest.Listener{})
-	for _, gone := range []string{"state", "model.safetensors", "best"} {
-		if err := os.RemoveAll(filepath.Join(r.Dir, gone)); err != nil {
-			t.Fatal(err)
+	_, err = r.Train(context.Background(), traintest.Listener{OnStep: func(step int, _ train.StepResult) {
+		if step == 4 {
+			if err := os.Truncate(shards[0], 200); err != nil {
+				t.Error(err)
+			}
 		}
+	}})
+	if !errors.Is(err, mmap.ErrLost) || !strings.Contains(err.Error(), shardName) || !strings.Contains(err.Error(), "the checkpoint of step 4") {
+		t.Errorf("%v", err)
 	}
-	traintest.Trained(t, traintest.Open(t, r.Dir), traintest.Listener{})
-	traintest.SameFiles(t, r.Dir, want.Dir)
 }
