@@ -254,7 +254,11 @@ func WriteAdapter(w io.Writer, be backend.Backend, m *model.GPT) error {
 // adapter_model.safetensors. A missing, misshapen or unknown tensor is
 // ErrMismatch. Embeddings and head, which PEFT stores with adapters at times, are
 // not loaded: see CheckSaved.
-func ReadAdapter(be backend.Backend, m *model.GPT, f Tensors) error {
+func ReadAdapter(be backend.Backend, m *model.GPT, in Tensors) error {
+	f, err := bare(in)
+	if err != nil {
+		return err
+	}
 	prefix := peftPrefix
 	if !slices.ContainsFunc(f.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) }) {
 		prefix = peftBarePrefix

@@ -29,11 +29,15 @@ func savedName(name string) string {
 // CheckSaved compares the weights of the base model that lie among the adapters in dir with those in base, its
 // folder. If they differ by more than the rounding to the other's type, the adapters need them: ErrMismatch.
 func CheckSaved(dir, base string) error {
-	f, err := safetensors.Open(filepath.Join(dir, AdapterFile))
+	in, err := safetensors.Open(filepath.Join(dir, AdapterFile))
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer in.Close()
+	f, err := bare(in)
+	if err != nil {
+		return err
+	}
 	if !slices.ContainsFunc(f.Names(), func(name string) bool { return savedName(name) != "" }) {
 		return nil
 	}

@@ -278,6 +278,25 @@ func TestBadAdapter(t *testing.T) {
 	}
 }
 
+// TestWrappedAdapter: names with what training loops put around the model, or around PEFT's, are the same adapters.
+func TestWrappedAdapter(t *testing.T) {
+	t.Parallel()
+	be, m := adapted(t, 0, model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"qkv"}})
+	file := writeAdapter(t, be, m)
+	for _, to := range []string{"base_model.model._orig_mod.transformer.", "module.base_model.model.transformer.", "_orig_mod.base_model.model.module.transformer."} {
+		wrapped := rename(t, file, func(n string) string { return strings.Replace(n, "base_model.model.transformer.", to, 1) })
+		for _, p := range m.Adapters() {
+			be.Zero(p.Value)
+		}
+		if err := ReadAdapter(be, m, openBytes(t, wrapped)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(writeAdapter(t, be, m), file) {
+			t.Errorf("adapters under %s are not what was written", to)
+		}
+	}
+}
+
 // TestAdapterLayers: adapters of other blocks than the first, where there are tensors
 // for all, are not merged into all.
 func TestAdapterLayers(t *testing.T) {

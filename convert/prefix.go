@@ -15,8 +15,11 @@ var wrappers = regexp.MustCompile(`(^|\.)(_orig_mod|_forward_module|_fsdp_wrappe
 // outer are names that wrap a whole model, in any number and order.
 var outer = []string{"module.", "model.", "_model.", "state_dict."}
 
-// bareName is the name of a tensor without wrappers around the model or its parts.
+// bareName is the name of a tensor without wrappers around the model, its parts, or the adapters of it.
 func bareName(name string) string {
+	if _, rest, ok := strings.Cut(name, peftBarePrefix); ok {
+		return peftBarePrefix + bareName(rest)
+	}
 	for wrappers.MatchString(name) {
 		name = wrappers.ReplaceAllString(name, "$1")
 	}

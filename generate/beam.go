@@ -12,13 +12,13 @@ import (
 
 // Beam returns the NBest likeliest continuations of prompt, best first, found by beam
 // search (see Search). A continuation has at most maxTokens tokens, or fewer if the
-// context is full earlier, and then the token end. With a negative end it has no end
+// context is full earlier, and then one of the tokens ends. Without ends it has no end
 // token and always the full length. Only ids below vocab, the tokenizer's, are used.
 // States are rounded to grid; bdia.NoGrid leaves them unrounded. It fails if the prompt
 // is empty, has ids that the model does not have or fills the context, and with
 // ErrNotFinite.
-func Beam(m *model.GPT, prompt []int32, vocab int, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([]Hypothesis, error) {
-	best, err := BeamEach(context.Background(), m, [][]int32{prompt}, vocab, end, maxTokens, o, grid)
+func Beam(m *model.GPT, prompt []int32, vocab int, ends []int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([]Hypothesis, error) {
+	best, err := BeamEach(context.Background(), m, [][]int32{prompt}, vocab, ends, maxTokens, o, grid)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,7 @@ func Beam(m *model.GPT, prompt []int32, vocab int, end int32, maxTokens int, o S
 // BeamEach is Beam for several prompts at a time, which is faster than one after
 // another. The results are the same as for each prompt alone. If ctx is done, it stops
 // with the context's error.
-func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, end int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
+func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, ends []int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
 	V, T := m.Config.Vocab, m.Config.Context
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -36,8 +36,8 @@ func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, e
 	if maxTokens < 1 {
 		return nil, fmt.Errorf("generate: %d tokens; ask for at least 1", maxTokens)
 	}
-	if vocab < 1 || vocab > V || int(end) >= V {
-		return nil, fmt.Errorf("generate: %d tokens and the end %d for a model of %d ids; %w", vocab, end, V, hub.ErrMismatch)
+	if vocab < 1 || vocab > V || slices.ContainsFunc(ends, func(id int32) bool { return id < 0 || int(id) >= V }) {
+		return nil, fmt.Errorf("generate: %d tokens and the ends %d for a model of %d ids; %w", vocab, ends, V, hub.ErrMismatch)
 	}
 	starts, positions := make([]Start, len(prompts)), 1
 	for i, prompt := range prompts {
@@ -66,7 +66,7 @@ func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, e
 			}
 		}
 	}
-	s := Search{SearchOptions: o, End: end, Text: append(slices.Repeat([]bool{true}, vocab), make([]bool, V-vocab)...)}
+	s := Search{SearchOptions: o, Ends: ends, Text: append(slices.Repeat([]bool{true}, vocab), make([]bool, V-vocab)...)}
 	return s.Run(until{d, ctx}, starts)
 }
 

@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,10 +52,10 @@ func TestBeam(t *testing.T) {
 	V := m.Config.Vocab
 	for _, prompt := range [][]int32{{3}, {4, 1}, {0, 11, 5}} {
 		for _, beam := range []int{1, 2, 5} {
-			for _, end := range []int32{-1, 2, 9} {
-				name := fmt.Sprintf("%v beam %d end %d", prompt, beam, end)
+			for _, ends := range [][]int32{nil, {2}, {9}, {9, 2}} {
+				name := fmt.Sprintf("%v beam %d ends %d", prompt, beam, ends)
 				o := SearchOptions{Beam: beam, LengthPenalty: 0.8, NBest: beam}
-				got, err := Beam(m, prompt, 12, end, 4, o, bdia.DefaultGrid)
+				got, err := Beam(m, prompt, 12, ends, 4, o, bdia.DefaultGrid)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -63,17 +64,18 @@ func TestBeam(t *testing.T) {
 				for i := range d.texts {
 					d.texts[i] = slices.Clone(prompt[:len(prompt)-1])
 				}
-				s := Search{SearchOptions: o, End: end, Text: slices.Repeat([]bool{true}, V)}
+				s := Search{SearchOptions: o, Ends: ends, Text: slices.Repeat([]bool{true}, V)}
 				if want := mustRun(t, s, d, Start{prompt[len(prompt)-1], most})[0]; !reflect.DeepEqual(got, want) {
 					t.Errorf("%s: %v, without a cache %v", name, got, want)
 				}
 				for i, h := range got {
-					if end < 0 && len(h.IDs) != most || len(h.IDs) > most || slices.Contains(h.IDs, end) || i > 0 && h.Score > got[i-1].Score {
+					if ends == nil && len(h.IDs) != most || len(h.IDs) > most || slices.ContainsFunc(h.IDs, func(id int32) bool { return slices.Contains(ends, id) }) || i > 0 && h.Score > got[i-1].Score {
 						t.Errorf("%s: hypothesis %d is %v", name, i, h)
 					}
 					ids, want := h.IDs, 0.0
-					if end >= 0 {
-						ids = append(slices.Clone(ids), end)
+					if ends != nil {
+						row := logits(m, append(slices.Clone(prompt), ids...))
+						ids = append(slices.Clone(ids), slices.MaxFunc(ends, func(a, b int32) int { return cmp.Compare(row[a], row[b]) }))
 					}
 					for n, id := range ids {
 						row := logits(m, append(slices.Clone(prompt), ids[:n]...))
@@ -93,24 +95,24 @@ func TestBeamEach(t *testing.T) {
 	t.Parallel()
 	m := newModel(t)
 	prompts := [][]int32{{3}, {4, 1}, {0, 11, 5, 2, 8}, {9, 9, 9}, {4}}
-	for _, end := range []int32{-1, 2} {
+	for _, ends := range [][]int32{nil, {2}} {
 		o := SearchOptions{Beam: 3, LengthPenalty: 0.8, NBest: 2}
-		got, err := BeamEach(t.Context(), m, prompts, 12, end, 4, o, bdia.DefaultGrid)
+		got, err := BeamEach(t.Context(), m, prompts, 12, ends, 4, o, bdia.DefaultGrid)
 		if err != nil || len(got) != len(prompts) {
 			t.Fatal(len(got), err)
 		}
 		for i, prompt := range prompts {
-			if want, err := Beam(m, prompt, 12, end, 4, o, bdia.DefaultGrid); err != nil || !reflect.DeepEqual(got[i], want) {
+			if want, err := Beam(m, prompt, 12, ends, 4, o, bdia.DefaultGrid); err != nil || !reflect.DeepEqual(got[i], want) {
 				t.Errorf("%v: %v together, %v alone, %v", prompt, got[i], want, err)
 			}
 		}
 	}
-	if got, err := BeamEach(t.Context(), m, nil, 12, 2, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); err != nil || len(got) != 0 {
+	if got, err := BeamEach(t.Context(), m, nil, 12, []int32{2}, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); err != nil || len(got) != 0 {
 		t.Errorf("%v, %v of no prompts", got, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := BeamEach(ctx, m, prompts, 12, 2, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); !errors.Is(err, context.Canceled) {
+	if _, err := BeamEach(ctx, m, prompts, 12, []int32{2}, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v after the end of the context", err)
 	}
 }
@@ -121,7 +123,7 @@ func TestBeamOne(t *testing.T) {
 	m := newModel(t)
 	o := DefaultOptions()
 	o.Temperature, o.MaxTokens = 0, 4
-	got, err := Beam(m, []int32{7, 3}, 12, -1, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid)
+	got, err := Beam(m, []int32{7, 3}, 12, nil, 4, SearchOptions{1, 1, 1}, bdia.DefaultGrid)
 	if want := tokens(t, m, []int32{7, 3}, o); err != nil || !slices.Equal(got[0].IDs, want) {
 		t.Errorf("%v, %v, greedily %v", got, err, want)
 	}
@@ -142,7 +144,7 @@ func TestBeamRoom(t *testing.T) {
 			if m.Init(1); on == planner {
 				err = RehearseBeam(m, 2, n, 20, o, bdia.NoGrid)
 			} else {
-				_, err = BeamEach(t.Context(), m, [][]int32{make([]int32, n), make([]int32, n)}, 12, 3, 20, o, bdia.NoGrid)
+				_, err = BeamEach(t.Context(), m, [][]int32{make([]int32, n), make([]int32, n)}, 12, []int32{3}, 20, o, bdia.NoGrid)
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -159,14 +161,17 @@ func TestBeamErrors(t *testing.T) {
 	m := newModel(t)
 	o := SearchOptions{2, 1, 1}
 	for says, f := range map[string]func() error{
-		"is empty":                     func() error { _, err := Beam(m, nil, 12, 0, 4, o, bdia.NoGrid); return err },
-		"0 tokens":                     func() error { _, err := Beam(m, []int32{1}, 12, 0, 0, o, bdia.NoGrid); return err },
-		"leaves no room":               func() error { _, err := Beam(m, make([]int32, 6), 12, 0, 4, o, bdia.NoGrid); return err },
-		"is 12; the":                   func() error { _, err := Beam(m, []int32{12}, 12, 0, 4, o, bdia.NoGrid); return err },
-		"the end 12 for a model of 12": func() error { _, err := Beam(m, []int32{1}, 12, 12, 4, o, bdia.NoGrid); return err },
-		"0 tokens and":                 func() error { _, err := Beam(m, []int32{1}, 0, 0, 4, o, bdia.NoGrid); return err },
-		"13 tokens and":                func() error { _, err := Beam(m, []int32{1}, 13, 0, 4, o, bdia.NoGrid); return err },
-		"beam of 0":                    func() error { _, err := Beam(m, []int32{1}, 12, 0, 4, SearchOptions{}, bdia.NoGrid); return err },
+		"is empty":                        func() error { _, err := Beam(m, nil, 12, []int32{0}, 4, o, bdia.NoGrid); return err },
+		"0 tokens":                        func() error { _, err := Beam(m, []int32{1}, 12, []int32{0}, 0, o, bdia.NoGrid); return err },
+		"leaves no room":                  func() error { _, err := Beam(m, make([]int32, 6), 12, []int32{0}, 4, o, bdia.NoGrid); return err },
+		"is 12; the":                      func() error { _, err := Beam(m, []int32{12}, 12, []int32{0}, 4, o, bdia.NoGrid); return err },
+		"the ends [12] for a model of 12": func() error { _, err := Beam(m, []int32{1}, 12, []int32{12}, 4, o, bdia.NoGrid); return err },
+		"0 tokens and":                    func() error { _, err := Beam(m, []int32{1}, 0, []int32{0}, 4, o, bdia.NoGrid); return err },
+		"13 tokens and":                   func() error { _, err := Beam(m, []int32{1}, 13, []int32{0}, 4, o, bdia.NoGrid); return err },
+		"beam of 0": func() error {
+			_, err := Beam(m, []int32{1}, 12, []int32{0}, 4, SearchOptions{}, bdia.NoGrid)
+			return err
+		},
 	} {
 		if err := f(); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("error %v, want %q", err, says)

@@ -89,7 +89,7 @@ func TestPrompts(t *testing.T) {
 	t.Parallel()
 	m, tok := newModel(t), letters(t, 12)
 	for _, search := range []*SearchOptions{nil, {Beam: 2, NBest: 2, LengthPenalty: 1}} {
-		p := &Prompts{Model: m, Context: m.Config.Context, Vocabulary: tok, Encoder: tok, Search: search, End: -1,
+		p := &Prompts{Model: m, Context: m.Config.Context, Vocabulary: tok, Encoder: tok, Search: search,
 			Options: Options{MaxTokens: 3, Temperature: 1, TopP: 1, RepetitionPenalty: 1, Seed: 3, Samples: []int{7}, Grid: bdia.DefaultGrid}} // the numbers of lines count
 		var all []*Prompt
 		for i, line := range []string{"ab\r\n", "", "cde", "z", "abcdef"} {

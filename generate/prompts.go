@@ -44,7 +44,7 @@ type Prompts struct {
 	Encoder    Encoder        // of prompts; nil if they come as tokens only
 	Options    Options        // but Samples, which are the numbers of lines; a search uses MaxTokens and Grid only
 	Search     *SearchOptions // nil: sample
-	End        int32          // token that ends the texts of a search; negative: none
+	Ends       []int32        // tokens that end the texts of a search
 }
 
 // FolderPrompts returns Prompts for the language model in a folder, which has a tokenizer: prompts are encoded as
@@ -60,7 +60,7 @@ func FolderPrompts(f *hub.Folder, o Options) (*Prompts, error) {
 	if f.Tokenizer == nil {
 		return nil, fmt.Errorf("%s: %w", f.Dir, tokenizer.ErrNotFound)
 	}
-	p := &Prompts{Context: f.GPTInfo.Config.Context, Vocabulary: f.Tokenizer, Encoder: f.Tokenizer, Options: o, End: -1}
+	p := &Prompts{Context: f.GPTInfo.Config.Context, Vocabulary: f.Tokenizer, Encoder: f.Tokenizer, Options: o}
 	if f.Separator != nil {
 		encoder, err := hub.NewPrompts(f.Tokenizer, *f.Separator)
 		if err != nil {
@@ -69,9 +69,8 @@ func FolderPrompts(f *hub.Folder, o Options) (*Prompts, error) {
 		p.Encoder = encoder
 	}
 	p.Options.Grid = f.Grid
-	if ends := f.GPTInfo.StopIDs(); len(ends) > 0 { // a search ends at the first
-		p.End, p.Options.StopIDs = ends[0], append(slices.Clip(o.StopIDs), ends...)
-	}
+	p.Ends = f.GPTInfo.StopIDs()
+	p.Options.StopIDs = append(slices.Clip(o.StopIDs), p.Ends...)
 	return p, nil
 }
 
@@ -142,7 +141,7 @@ func (p *Prompts) Continue(ctx context.Context, prompts []*Prompt, emit func(tex
 
 // searchFor searches for the likeliest continuations.
 func (p *Prompts) searchFor(ctx context.Context, ids [][]int32, prompts []*Prompt, emit func(text []byte) error) error {
-	best, err := BeamEach(ctx, p.Model, ids, p.Vocabulary.VocabSize(), p.End, p.Options.MaxTokens, *p.Search, p.Options.Grid)
+	best, err := BeamEach(ctx, p.Model, ids, p.Vocabulary.VocabSize(), p.Ends, p.Options.MaxTokens, *p.Search, p.Options.Grid)
 	if err != nil {
 		return err
 	}

@@ -68,8 +68,8 @@ type Hypothesis struct {
 
 // Search is beam search as in fairseq. Each step ranks all continuations of a source's
 // hypotheses by log-probability; of equals, the better hypothesis and then the lowest
-// id comes first. Among the first Beam continuations, those with the end token are
-// finished. The first Beam continuations without it go on. The search is over with Beam
+// id comes first. Among the first Beam continuations, those with an end token are
+// finished; a text ends in one way, by the likeliest of its end tokens. The first Beam continuations without it go on. The search is over with Beam
 // finished hypotheses ("first come, first served", Kasai et al., arXiv 2204.05424), so
 // a beam of 1 is greedy. A hypothesis of Most tokens must end next; without an end
 // token it is finished as it is. Finished hypotheses are ordered by Score.
@@ -77,8 +77,8 @@ type Hypothesis struct {
 // Log-probabilities are summed in float64, in the order of positions.
 type Search struct {
 	SearchOptions
-	End  int32  // the token that ends a hypothesis; negative for none
-	Text []bool // (V): the tokens that a hypothesis may have; the entry of End is ignored
+	Ends []int32 // the tokens that end a hypothesis; none: it is as long as it may be
+	Text []bool  // (V): the tokens that a hypothesis may have; the entries of Ends are ignored
 }
 
 // Run returns the NBest hypotheses of each source, best first, or fewer if no more
@@ -166,7 +166,12 @@ func (b *beam) step(logits []float32, n int) error {
 			return fmt.Errorf("generate: %w after token %d; are the weights damaged, or of a run that diverged?", ErrNotFinite, n)
 		}
 		b.likely = b.top(b.likely[:0], row, n == b.most)
+		ended := false
 		for _, id := range b.likely {
+			if b.ends(id) && ended {
+				continue
+			}
+			ended = ended || b.ends(id)
 			b.ranked = append(b.ranked, continuation{r, id, p.logProb + (float64(row[id]) - total)})
 		}
 	}
@@ -175,13 +180,13 @@ func (b *beam) step(logits []float32, n int) error {
 	for rank, c := range b.ranked {
 		text := b.live[c.parent].ids
 		switch {
-		case c.id != b.End && len(next) < b.Beam:
+		case !b.ends(c.id) && len(next) < b.Beam:
 			next = append(next, path{append(slices.Clip(text), c.id), c.logProb, c.parent})
-		case c.id == b.End && rank < b.Beam && len(b.finished) < b.Beam:
+		case b.ends(c.id) && rank < b.Beam && len(b.finished) < b.Beam:
 			b.finish(text, c.logProb, n+1)
 		}
 	}
-	if b.End < 0 && n+1 == b.most { // there is no end token to wait for
+	if len(b.Ends) == 0 && n+1 == b.most { // there is no end token to wait for
 		for _, p := range next {
 			b.finish(p.ids, p.logProb, n+1)
 		}
@@ -199,13 +204,16 @@ func (b *beam) finish(ids []int32, logProb float64, n int) {
 	b.finished = append(b.finished, Hypothesis{ids, logProb, logProb / pmath.Pow(float64(n), b.LengthPenalty)})
 }
 
-// top appends the likeliest tokens of a row to dst, enough for Beam that are not the
-// end; or, if end is set, only the end.
+// ends reports whether a token ends a hypothesis.
+func (b *beam) ends(id int32) bool { return slices.Contains(b.Ends, id) }
+
+// top appends the likeliest tokens of a row to dst, enough for Beam that are no
+// end; or, if end is set, only the ends.
 func (b *beam) top(dst []int32, row []float32, end bool) []int32 {
 	if end {
-		return append(dst, b.End)
+		return likeliest(dst, row, len(b.Ends), b.ends)
 	}
-	return likeliest(dst, row, b.Beam+1, func(id int32) bool { return b.Text[id] || id == b.End })
+	return likeliest(dst, row, b.Beam+len(b.Ends), func(id int32) bool { return b.Text[id] || b.ends(id) })
 }
 
 // likeliest appends the k likeliest tokens of a row to dst, which is empty: likeliest

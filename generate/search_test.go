@@ -91,7 +91,7 @@ func definition(s Search, d *table, start Start) []Hypothesis {
 				row[v] = d.logit(0, append([]int32{start.Begin}, e.ids...), int32(v))
 			}
 			for v, l := range row {
-				if int32(v) == s.End || s.Text[v] && n < start.Most {
+				if int32(v) == s.Ends[0] || s.Text[v] && n < start.Most {
 					every = append(every, entry{append(slices.Clip(e.ids), int32(v)), e.logProb + (float64(l) - logSumExp(row))})
 				}
 			}
@@ -100,10 +100,10 @@ func definition(s Search, d *table, start Start) []Hypothesis {
 		live = nil
 		for rank, e := range every {
 			last := e.ids[n]
-			if last != s.End && len(live) < s.Beam {
+			if last != s.Ends[0] && len(live) < s.Beam {
 				live = append(live, e)
 			}
-			if last == s.End && rank < s.Beam && len(finished) < s.Beam {
+			if last == s.Ends[0] && rank < s.Beam && len(finished) < s.Beam {
 				finished = append(finished, Hypothesis{e.ids[:n], e.logProb, e.logProb / math.Pow(float64(n+1), s.LengthPenalty)})
 			}
 		}
@@ -118,7 +118,7 @@ func TestSearchIsItsDefinition(t *testing.T) {
 	for beam := 1; beam <= 7; beam++ {
 		for vocab := 2; vocab <= 12; vocab += 5 {
 			for seed := range uint64(20) {
-				s := Search{SearchOptions{beam, float64(seed%4) / 2, beam}, int32(seed) % int32(vocab), all(vocab)}
+				s := Search{SearchOptions{beam, float64(seed%4) / 2, beam}, []int32{int32(seed) % int32(vocab)}, all(vocab)}
 				s.Text[(seed+1)%uint64(vocab)] = seed%3 > 0
 				start := Start{Begin: 1, Most: int(seed % 8)}
 				got := mustRun(t, s, newTable(vocab, beam, seed), start)[0]
@@ -168,7 +168,7 @@ func TestGreedySearch(t *testing.T) {
 			text = append(text, id)
 		}
 		for _, penalty := range []float64{0, 1, -3} {
-			s := Search{SearchOptions{1, penalty, 1}, end, all(vocab)}
+			s := Search{SearchOptions{1, penalty, 1}, []int32{end}, all(vocab)}
 			got := mustRun(t, s, newTable(vocab, 1, seed), Start{Begin: 0, Most: most})[0][0]
 			if !slices.Equal(got.IDs, text[1:]) {
 				t.Errorf("seed %d, penalty %v: %v, want %v", seed, penalty, got.IDs, text[1:])
@@ -188,7 +188,7 @@ func TestSearchIsExhaustive(t *testing.T) {
 	const vocab, most, end = 4, 4, 2
 	texts := 1 + 3 + 9 + 27 + 81
 	for _, penalty := range []float64{0, 0.6, 1, 2, -1} {
-		s := Search{SearchOptions{texts, penalty, texts}, end, all(vocab)}
+		s := Search{SearchOptions{texts, penalty, texts}, []int32{end}, all(vocab)}
 		got := mustRun(t, s, newTable(vocab, texts, 77), Start{Begin: 1, Most: most})[0]
 		seen, sum := map[string]bool{}, 0.0
 		for i, h := range got {
@@ -221,7 +221,7 @@ func TestSearchIsExhaustive(t *testing.T) {
 func TestSearchTogether(t *testing.T) {
 	t.Parallel()
 	const vocab = 11
-	s := Search{SearchOptions{4, 1, 4}, 5, all(vocab)}
+	s := Search{SearchOptions{4, 1, 4}, []int32{5}, all(vocab)}
 	seeds, starts := []uint64{3, 1, 4, 1, 5, 9}, []Start{{1, 9}, {1, 0}, {2, 3}, {1, 20}, {7, 1}, {1, 9}}
 	d := newTable(vocab, s.Beam, seeds...)
 	together := mustRun(t, s, d, starts...)
@@ -245,7 +245,7 @@ func TestSearchTogether(t *testing.T) {
 // where nothing is text.
 func TestSearchText(t *testing.T) {
 	t.Parallel()
-	s := Search{SearchOptions{3, 1, 3}, 0, []bool{false, true, false, true, false}}
+	s := Search{SearchOptions{3, 1, 3}, []int32{0}, []bool{false, true, false, true, false}}
 	for _, h := range mustRun(t, s, newTable(5, 3, 8), Start{Begin: 2, Most: 6})[0] {
 		for _, id := range h.IDs {
 			if id != 1 && id != 3 {
@@ -278,7 +278,7 @@ func (d broken) Next(dst []float32, ids []int32) error {
 // token out is none.
 func TestSearchNotFinite(t *testing.T) {
 	t.Parallel()
-	s := Search{SearchOptions{2, 1, 1}, 3, all(6)}
+	s := Search{SearchOptions{2, 1, 1}, []int32{3}, all(6)}
 	start := []Start{{Begin: 1, Most: 4}}
 	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
 		_, err := s.Run(broken{newTable(6, 2, 1), float32(bad), nil}, start)
@@ -311,6 +311,38 @@ func TestSearchOptions(t *testing.T) {
 	} {
 		if err := o.Validate(); err == nil || !strings.HasPrefix(err.Error(), "generate: ") || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: error %v, want %q", o, err, says)
+		}
+	}
+}
+
+// TestSearchEnds: of several end tokens each ends a text, once; the score is the likeliest one's.
+func TestSearchEnds(t *testing.T) {
+	t.Parallel()
+	const vocab, most = 6, 3
+	for seed := range uint64(20) {
+		both := mustRun(t, Search{SearchOptions{4, 0, 4}, []int32{2, 4}, all(vocab)}, newTable(vocab, 4, seed), Start{1, most})[0]
+		seen := map[string]bool{}
+		for _, h := range both {
+			text := fmt.Sprint(h.IDs)
+			if seen[text] || slices.Contains(h.IDs, 2) || slices.Contains(h.IDs, 4) {
+				t.Errorf("seed %d: %v among %v", seed, h, both)
+			}
+			seen[text] = true
+			d, sum := newTable(vocab, 4, seed), 0.0
+			for n := 0; n <= len(h.IDs); n++ {
+				row := make([]float32, vocab)
+				for v := range row {
+					row[v] = d.logit(0, append([]int32{1}, h.IDs[:n]...), int32(v))
+				}
+				next := max(row[2], row[4])
+				if n < len(h.IDs) {
+					next = row[h.IDs[n]]
+				}
+				sum += float64(next) - logSumExp(row)
+			}
+			if math.Abs(sum-h.LogProb) > 1e-9 {
+				t.Errorf("seed %d: %v has log-probability %v", seed, h, sum)
+			}
 		}
 	}
 }

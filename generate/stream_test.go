@@ -73,7 +73,7 @@ func TestVocabulary(t *testing.T) {
 				continue
 			}
 			for _, beam := range []int{1, 3} {
-				best, err := Beam(m, prompt, 4, -1, 3, SearchOptions{beam, 1, beam}, bdia.DefaultGrid)
+				best, err := Beam(m, prompt, 4, nil, 3, SearchOptions{beam, 1, beam}, bdia.DefaultGrid)
 				if err != nil {
 					t.Fatal(err)
 				}

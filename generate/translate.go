@@ -61,7 +61,7 @@ func NewTranslator(m *model.Seq2Seq, special pairs.Special, targetTokens int, gr
 	if s := max(special.Begin, special.End); int(s) >= V || targetTokens < 1 || targetTokens > V {
 		return nil, fmt.Errorf("generate: %d tokens and the special token %d for a model of %d target ids; %w", targetTokens, s, V, hub.ErrMismatch)
 	}
-	t := &Translator{model: m, special: special, grid: grid, options: o, search: Search{SearchOptions: o.SearchOptions, End: special.End, Text: make([]bool, V)}}
+	t := &Translator{model: m, special: special, grid: grid, options: o, search: Search{SearchOptions: o.SearchOptions, Ends: []int32{special.End}, Text: make([]bool, V)}}
 	for id := range targetTokens {
 		t.search.Text[id] = int32(id) != special.Begin && int32(id) != special.Pad
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -60,7 +61,7 @@ func openContinuer(o generateOptions) (*continuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &continuer{loaded: l, o: o, Prompts: &generate.Prompts{Vocabulary: noText(l.cfg.Vocab), Context: l.cfg.Context, Options: o.Options, End: -1}}
+	c := &continuer{loaded: l, o: o, Prompts: &generate.Prompts{Vocabulary: noText(l.cfg.Vocab), Context: l.cfg.Context, Options: o.Options}}
 	if l.tok != nil {
 		c.Vocabulary, c.Encoder = l.tok, l.tok
 	}
@@ -79,31 +80,31 @@ func openContinuer(o generateOptions) (*continuer, error) {
 		}
 	}
 	c.Options.Grid = l.grid
-	return c, c.findEnd()
+	return c, c.findEnds()
 }
 
-// findEnd settles what ends a text. A search ends hypotheses with a token.
-func (c *continuer) findEnd() error {
+// findEnds settles what ends a text. A search ends hypotheses with a token.
+func (c *continuer) findEnds() error {
 	if c.tok != nil && !c.o.pastEnd {
-		if ends := c.GPTInfo.StopIDs(); len(ends) > 0 { // a search ends at the first
-			c.End, c.Options.StopIDs = ends[0], ends
-		}
+		c.Ends = c.GPTInfo.StopIDs()
+		c.Options.StopIDs = c.Ends
 	}
-	stop := c.Options.Stop
-	if !c.o.beam || len(stop) == 0 {
+	if !c.o.beam {
 		return nil
 	}
-	if len(stop) > 1 || c.tok == nil {
-		return cli.Usage(errors.New("a search has one end; give --stop once"))
+	for _, stop := range c.Options.Stop {
+		if c.tok == nil {
+			return cli.Usage(errors.New("a search ends at tokens, and the model has no tokenizer for --stop"))
+		}
+		ids, err := c.tok.Encode([]byte(stop))
+		if err != nil {
+			return fmt.Errorf("--stop: %w", err)
+		}
+		if len(ids) != 1 {
+			return cli.Usage(fmt.Errorf("a search can only end at a token, and --stop %q is %d of them", stop, len(ids)))
+		}
+		c.Ends = append(slices.Clip(c.Ends), ids[0])
 	}
-	ids, err := c.tok.Encode([]byte(stop[0]))
-	if err != nil {
-		return fmt.Errorf("--stop: %w", err)
-	}
-	if len(ids) != 1 {
-		return cli.Usage(fmt.Errorf("a search can only end at a token, and --stop %q is %d of them", stop[0], len(ids)))
-	}
-	c.End = ids[0]
 	return nil
 }
 

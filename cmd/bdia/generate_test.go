@@ -259,7 +259,6 @@ func TestGenerateWrongCalls(t *testing.T) {
 		"RUN --greedy --temperature 0.5":  "--greedy is temperature 0",
 		"RUN --beam 2 --top-k 3":          "--top-k is for sampling",
 		"RUN --beam 2 --stop ab":          "a search can only end at a token",
-		"RUN --beam 2 --stop a --stop b":  "a search has one end",
 		"RUN --batch 0":                   "--batch 0: give 1 to 1024",
 		"RUN --min-p 2":                   "min-p is 2",
 		"RUN --repetition-penalty 0":      "the repetition penalty is 0",

@@ -118,7 +118,7 @@ func (o options) write(ctx context.Context, r *train.Run, path string) (err erro
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("stopped while writing texts (%w); run again to go on", err)
 		}
-		all, err := generate.BeamEach(ctx, m.GPT, some, task.Target.VocabSize(), end, maxTokens, search, folder.Grid)
+		all, err := generate.BeamEach(ctx, m.GPT, some, task.Target.VocabSize(), []int32{end}, maxTokens, search, folder.Grid)
 		if err != nil {
 			return err
 		}
