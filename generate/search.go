@@ -69,10 +69,11 @@ type Hypothesis struct {
 // Search is beam search as in fairseq. Each step ranks all continuations of a source's
 // hypotheses by log-probability; of equals, the better hypothesis and then the lowest
 // id comes first. Among the first Beam continuations, those with an end token are
-// finished; a text ends in one way, by the likeliest of its end tokens. The first Beam continuations without it go on. The search is over with Beam
-// finished hypotheses ("first come, first served", Kasai et al., arXiv 2204.05424), so
-// a beam of 1 is greedy. A hypothesis of Most tokens must end next; without an end
-// token it is finished as it is. Finished hypotheses are ordered by Score.
+// finished; a text ends in one way, by the likeliest of its end tokens. The first Beam
+// continuations without it go on. The search is over with Beam finished hypotheses
+// ("first come, first served", Kasai et al., arXiv 2204.05424), so a beam of 1 is
+// greedy. A hypothesis of Most tokens must end next; without an end token it is finished
+// as it is. Finished hypotheses are ordered by Score.
 //
 // Log-probabilities are summed in float64, in the order of positions.
 type Search struct {
