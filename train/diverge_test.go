@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/internal/traintest"
+	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/train"
@@ -71,6 +72,7 @@ func moodyRun(t *testing.T, dir string, mood func(m *moody, step int) trouble, c
 	t.Helper()
 	o := train.Options{Common: train.DefaultCommon(9)}
 	o.Engine.Threads, o.Loop.EvalEvery, o.Loop.SaveEvery, o.Loop.LogEvery, o.Loop.TensorBoard = 1, 4, 2, 2, true
+	o.Loop.Certificate, o.Loop.CheckEvery = true, 1
 	change(&o.Loop)
 	r, err := train.Start(dir, func(be backend.Backend) (train.Learner, error) {
 		c := model.GPTConfig{Vocab: 13, Context: 8, Layers: 4, Heads: 2, Width: 24, ResidualDropout: 0.1}
@@ -168,7 +170,7 @@ func TestDivergence(t *testing.T) {
 				}
 				r = moodyRun(t, r.Dir, mood, change)
 				traintest.Trained(t, r, nil)
-				for _, name := range []string{train.WeightsFile, traintest.OptimizerFile, "best/" + train.WeightsFile} {
+				for _, name := range []string{train.WeightsFile, traintest.OptimizerFile, "best/" + train.WeightsFile, metric.CertificateName} {
 					traintest.SameFile(t, name, r.Dir, whole.Dir)
 				}
 				traintest.SameState(t, r.State, whole.State)

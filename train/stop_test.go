@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/internal/traintest"
+	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/train"
 )
@@ -60,7 +61,7 @@ func TestBrokenOffStep(t *testing.T) {
 				t.Fatalf("%+v, %v; want to stop after step %d", sum, err, done)
 			}
 			traintest.Trained(t, moodyRun(t, dir, calm, change), nil)
-			for _, name := range []string{train.WeightsFile, traintest.OptimizerFile, "best/" + train.WeightsFile} {
+			for _, name := range []string{train.WeightsFile, traintest.OptimizerFile, "best/" + train.WeightsFile, metric.CertificateName} {
 				traintest.SameFile(t, name, dir, whole.Dir)
 			}
 			traintest.SameMetrics(t, dir, whole.Dir)
