@@ -43,6 +43,7 @@ func (k Kind) String() string {
 type Op struct {
 	Kind   Kind
 	Path   string // absolute
+	File   int64  // of Open, Write, Cut and Sync: the open file, a number of its own
 	To     string // of Move: the new name
 	Flag   int    // of Open: as for os.OpenFile
 	Offset int64  // of Write, and the new size of Cut

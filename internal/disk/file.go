@@ -4,14 +4,19 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"sync/atomic"
 )
 
 // File is an open file, like os.File. It is for one goroutine.
 type File struct {
 	f    *os.File
 	path string
+	id   int64
 	at   int64 // where the next Write or Read goes
 }
+
+// opened counts the files that were opened.
+var opened atomic.Int64
 
 // Create is os.Create.
 func Create(path string) (*File, error) {
@@ -20,14 +25,15 @@ func Create(path string) (*File, error) {
 
 // OpenFile is os.OpenFile, for writing and without os.O_APPEND.
 func OpenFile(path string, flag int, perm fs.FileMode) (*File, error) {
-	if err := before(Op{Kind: Open, Path: path, Flag: flag}); err != nil {
+	id := opened.Add(1)
+	if err := before(Op{Kind: Open, Path: path, File: id, Flag: flag}); err != nil {
 		return nil, named("open", path, err)
 	}
 	f, err := os.OpenFile(path, flag, perm)
 	if err != nil {
 		return nil, err
 	}
-	return &File{f: f, path: path}, nil
+	return &File{f: f, path: path, id: id}, nil
 }
 
 // Name returns the path with which the file was opened.
@@ -62,7 +68,7 @@ func (f *File) WriteAt(b []byte, offset int64) (int, error) {
 }
 
 func (f *File) write(b []byte, offset int64, write func([]byte) (int, error)) (n int, err error) {
-	if err := before(Op{Kind: Write, Path: f.path, Offset: offset, Data: b}); err != nil {
+	if err := before(Op{Kind: Write, Path: f.path, File: f.id, Offset: offset, Data: b}); err != nil {
 		var short *Short
 		if errors.As(err, &short) {
 			n, _ = write(b[:min(short.N, len(b))])
@@ -75,7 +81,7 @@ func (f *File) write(b []byte, offset int64, write func([]byte) (int, error)) (n
 
 // Truncate is os.File's.
 func (f *File) Truncate(size int64) error {
-	if err := before(Op{Kind: Cut, Path: f.path, Offset: size}); err != nil {
+	if err := before(Op{Kind: Cut, Path: f.path, File: f.id, Offset: size}); err != nil {
 		return named("truncate", f.path, err)
 	}
 	return f.f.Truncate(size)
@@ -83,7 +89,7 @@ func (f *File) Truncate(size int64) error {
 
 // Sync makes the file's bytes durable.
 func (f *File) Sync() error {
-	if err := before(Op{Kind: Sync, Path: f.path}); err != nil {
+	if err := before(Op{Kind: Sync, Path: f.path, File: f.id}); err != nil {
 		return named("sync", f.path, err)
 	}
 	return f.f.Sync()

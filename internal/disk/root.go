@@ -33,14 +33,15 @@ func (r Root) path(name string) string { return filepath.Join(r.Name(), name) }
 
 // OpenFile is os.OpenFile, for writing and without os.O_APPEND.
 func (r Root) OpenFile(name string, flag int, perm fs.FileMode) (*File, error) {
-	if err := before(Op{Kind: Open, Path: r.path(name), Flag: flag}); err != nil {
+	id := opened.Add(1)
+	if err := before(Op{Kind: Open, Path: r.path(name), File: id, Flag: flag}); err != nil {
 		return nil, named("open", name, err)
 	}
 	f, err := r.root.OpenFile(name, flag, perm)
 	if err != nil {
 		return nil, err
 	}
-	return &File{f: f, path: r.path(name)}, nil
+	return &File{f: f, path: r.path(name), id: id}, nil
 }
 
 // Rename is os.Rename.
