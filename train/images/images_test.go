@@ -3,10 +3,6 @@ package images
 import (
 	"context"
 	"errors"
-	"fmt"
-	"image"
-	"image/color"
-	"image/png"
 	"math"
 	"os"
 	"path/filepath"
@@ -40,37 +36,11 @@ func tinyImageConfig() Config {
 	return c
 }
 
-// stripes are the classes of imageFolder, which differ in the direction of their
-// stripes.
-var stripes = []string{"across", "diagonal", "upright"}
+// stripes are the classes of imageFolder.
+var stripes = traintest.Stripes
 
 // imageFolder writes a folder of n images of 8x8 pixels for each class.
-func imageFolder(t testing.TB, n int) string {
-	t.Helper()
-	dir := t.TempDir()
-	for class, name := range stripes {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		for i := range n {
-			m := image.NewNRGBA(image.Rect(0, 0, 8, 8))
-			for y := range 8 {
-				for x := range 8 {
-					at := []int{y, x + y, x}[class]
-					m.Set(x, y, color.NRGBA{uint8(at / 2 % 2 * 200), uint8(60 + 7*i%150), uint8(i * 37), 255})
-				}
-			}
-			f, err := os.Create(filepath.Join(dir, name, fmt.Sprintf("%03d.png", i)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := errors.Join(png.Encode(f, m), f.Close()); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	return dir
-}
+var imageFolder = traintest.ImageFolder
 
 // twoStream makes cfg a RevViT.
 func twoStream(m bdia.Memory) func(*Config) {
