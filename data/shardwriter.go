@@ -152,10 +152,7 @@ func (w *ShardWriter) Close() error {
 			return fmt.Errorf("data: replace shard set %s: %w", w.name, err)
 		}
 	}
-	for i := len(w.shards); disk.Remove(shardPath(w.dir, w.name, i)) == nil; i++ {
-		// Remove the rest of a longer old set.
-	}
-	return nil
+	return removeShards(w.dir, w.name, len(w.shards)) // the rest of a longer old set
 }
 
 // complete gives shard i its header.
@@ -184,11 +181,20 @@ func shardPath(dir, name string, index int) string {
 }
 
 // RemoveShards removes the set name in folder dir.
-func RemoveShards(dir, name string) error {
-	for i := 0; ; i++ {
+func RemoveShards(dir, name string) error { return removeShards(dir, name, 0) }
+
+// removeShards removes the shards of a set from index from on, durably.
+func removeShards(dir, name string, from int) error {
+	for i := from; ; i++ {
 		err := disk.Remove(shardPath(dir, name, i))
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+			err = nil
+			if i > from {
+				err = disk.SyncFolder(dir)
+			}
+			if err == nil {
+				return nil
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("data: %w", err)

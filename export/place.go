@@ -19,13 +19,11 @@ import (
 
 // exportFiles are the names of the files that exports write, by folder.
 var exportFiles = map[string][]string{
-	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors", cardFile}, tokenizerFiles...),
+	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors", cardFile}, hub.TokenizerFiles()...),
 	"onnx":   {"model.onnx", "model.onnx_data", "encoder_model.onnx", "encoder_model.onnx_data", "decoder_model.onnx", "decoder_model.onnx_data"},
-	"source": tokenizerFiles,
-	"target": tokenizerFiles,
+	"source": hub.TokenizerFiles(),
+	"target": hub.TokenizerFiles(),
 }
-
-var tokenizerFiles = []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json", "chat_template.jinja"}
 
 // PlaceError is the error for a path that must not be written to.
 type PlaceError struct {

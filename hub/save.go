@@ -11,7 +11,6 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/internal/atomicfile"
-	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -96,7 +95,7 @@ func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 			return fmt.Errorf("%s holds %s, which does not go together with a saved model; %w", dir, name, ErrOther)
 		}
 	}
-	if err := disk.MkdirAll(dir, 0o777); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return err
 	}
 	unlock, err := checkpoint.Lock(dir)

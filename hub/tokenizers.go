@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/bdia-go/bdia/internal/disk"
+	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -17,6 +17,11 @@ const (
 	sourceDir = "source"
 	targetDir = "target"
 )
+
+// TokenizerFiles lists the names of the files that tokenizers are saved in.
+func TokenizerFiles() []string {
+	return []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json", "chat_template.jinja"}
+}
 
 // SpecialTokens is the number of special tokens at the end of each vocabulary of an
 // encoder-decoder: begin, end and padding.
@@ -62,7 +67,7 @@ func SaveTokenizers(dir string, source, target tokenizer.Tokenizer) error {
 	}
 	for name, tok := range map[string]tokenizer.Tokenizer{sourceDir: source, targetDir: target} {
 		sub := filepath.Join(dir, name)
-		if err := disk.MkdirAll(sub, 0o777); err != nil {
+		if err := atomicfile.MkdirAll(sub); err != nil {
 			return err
 		}
 		if err := tok.Save(sub); err != nil {

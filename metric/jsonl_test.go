@@ -206,7 +206,7 @@ func TestRun(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Now = func() time.Time { return testTime }
+		r.now = func() time.Time { return testTime }
 		return r
 	}
 	record := func(r *Run, steps ...int) {

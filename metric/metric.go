@@ -66,11 +66,9 @@ func writeError(f *recordfile.File, err error) error {
 // returns, unless that fails. A Run is for one goroutine.
 type Run struct {
 	// Notes say what OpenRun found changed or damaged.
-	Notes []string
-	// Now tells the time of records; it is time.Now at first.
-	Now func() time.Time
-
+	Notes  []string
 	dir    string
+	now    func() time.Time
 	jsonl  *JSONL
 	events *Events // nil: no TensorBoard
 
@@ -90,11 +88,16 @@ type Start struct {
 	TensorBoard bool
 	// Certificates lets Certify write certificates, which go on after the step After.
 	Certificates bool
+	// Now tells the time of records; nil: time.Now.
+	Now func() time.Time
 }
 
 // OpenRun begins or goes on with the records in the existing folder dir.
 func OpenRun(dir string, from Start) (*Run, error) {
-	r := &Run{dir: dir, Now: time.Now}
+	r := &Run{dir: dir, now: time.Now}
+	if from.Now != nil {
+		r.now = from.Now
+	}
 	if from.After < 0 {
 		from.Marks = nil
 	}
@@ -161,7 +164,7 @@ func (r *Run) openEvents(from Start) (err error) {
 			return err
 		}
 	}
-	r.events, err = CreateEvents(dir, from.After, r.Now())
+	r.events, err = CreateEvents(dir, from.After, r.now())
 	return err
 }
 
@@ -182,7 +185,7 @@ func removeEvents(dir string) error {
 // Record writes the values measured at step, in the order given. The error of a disk is a
 // WriteError, or several that are joined.
 func (r *Run) Record(step int, fields ...Field) error {
-	now := r.Now()
+	now := r.now()
 	err := r.jsonl.Record(step, now, fields...)
 	if r.events != nil && (err == nil || errors.As(err, new(*WriteError))) {
 		err = errors.Join(err, r.events.Record(step, now, fields...))

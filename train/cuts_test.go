@@ -96,20 +96,40 @@ type stopped struct{}
 func (stopped) Now() time.Time                      { return time.Unix(1700000000, 0) }
 func (stopped) Wait(context.Context, time.Duration) {}
 
-// goOn does in dir what a user does after a fault: it goes on with the run that is there, or begins it there again.
-func goOn(dir string, task func() train.Task) error {
+// notBegun is the step of a run that is none yet.
+const notBegun = -1
+
+// goOn does in dir what a user does after a fault: it goes on with the run that is there, or begins it there again. It
+// returns the step from which it goes on. kept hears of each step that is promised to last; step 0 is the new run.
+func goOn(dir string, task func() train.Task, kept func(step int)) (from int, err error) {
 	r, err := train.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		from = notBegun
 		r, err = train.Create(context.Background(), dir, task(), nil)
 	}
 	if err != nil {
-		return err
+		return from, err
 	}
 	defer r.Close()
+	if from != notBegun {
+		from = r.State.Step
+	}
+	kept(r.State.Step)
 	r.Clock = stopped{}
-	_, err = r.Train(context.Background(), nil)
-	return err
+	_, err = r.Train(context.Background(), listener{kept: kept})
+	return from, err
 }
+
+// listener hears of checkpoints.
+type listener struct {
+	train.Quiet
+	kept func(step int)
+}
+
+func (l listener) Saved(step int, _ string) { l.kept(step) }
+
+// nobody does not listen.
+func nobody(int) {}
 
 // content is what a run directory holds: the bytes of every file.
 func content(t *testing.T, dir string) map[string]string {
@@ -187,7 +207,14 @@ func TestPowerCuts(t *testing.T) {
 				t.Fatal(err)
 			}
 			whole := filepath.Join(dir, "run")
-			err = goOn(whole, task)
+			promised := []int{} // by operation: the latest step that was promised before it
+			latest := notBegun
+			_, err = goOn(whole, task, func(step int) {
+				for len(promised) <= recording.Len() {
+					promised = append(promised, latest)
+				}
+				latest = step
+			})
 			if recording.Stop(); err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +231,10 @@ func TestPowerCuts(t *testing.T) {
 						return
 					}
 					cut := filepath.Join(place, "run")
-					err := goOn(cut, task)
+					from, err := goOn(cut, task, nobody)
+					if n < len(promised) && from < promised[n] {
+						err = fmt.Errorf("it goes on from step %d, though %d was saved", from, promised[n])
+					}
 					if err == nil {
 						if d := sameContent(t, cut, want); d != "" {
 							err = errors.New(d)

@@ -153,7 +153,7 @@ func (r *Run) begin() (unlock func(), err error) {
 	if unlock, err = checkpoint.Lock(r.Dir); err != nil {
 		return nil, err
 	}
-	if err = cmp.Or(checkpoint.Recover(r.Dir), lost(r.Dir)); err == nil {
+	if err = cmp.Or(checkpoint.Recover(r.Dir), clean(r.Dir), lost(r.Dir)); err == nil {
 		r.State, err = readState(r.Dir, *r.Common())
 	}
 	if err != nil {

@@ -15,7 +15,7 @@ func (l *loop) openRecords() (err error) {
 	if l.Dir == "" {
 		return nil
 	}
-	from := metric.Start{After: l.State.Step, Marks: l.State.Records, TensorBoard: l.Common().Loop.TensorBoard, Certificates: l.Common().Loop.Certificate}
+	from := metric.Start{After: l.State.Step, Marks: l.State.Records, TensorBoard: l.Common().Loop.TensorBoard, Certificates: l.Common().Loop.Certificate, Now: l.now}
 	if l.State.Step == 0 {
 		from.After = -1 // start the records afresh
 	}
@@ -25,7 +25,6 @@ func (l *loop) openRecords() (err error) {
 	if l.metrics, err = metric.OpenRun(l.Dir, from); err != nil {
 		return err
 	}
-	l.metrics.Now = l.now
 	for _, note := range l.metrics.Notes {
 		l.warn(note, errors.New(note))
 	}

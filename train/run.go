@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // Names inside a run directory; see docs/formats.md.
@@ -46,13 +47,22 @@ func Create(ctx context.Context, dir string, t Task, progress Progress) (*Run, e
 	if err := t.Validate(); err != nil {
 		return nil, err
 	}
+	if err := atomicfile.MkdirAll(dir); err != nil {
+		return nil, fmt.Errorf("train: make folder %s: %w", dir, err)
+	}
 	unlock, err := checkpoint.Lock(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
+	if err := checkpoint.Recover(dir); err != nil {
+		return nil, err
+	}
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
 		return nil, fmt.Errorf("train: %s: %w", dir, ErrExists)
+	}
+	if err := clearUnfinished(dir); err != nil {
+		return nil, err
 	}
 	if err := t.Prepare(ctx, dir, progress); err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/internal/disk"
+	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
 // Start begins a run of your own Learner in the folder dir, or resumes the one there. With an empty dir the run keeps
@@ -40,7 +40,7 @@ func Start(dir string, build func(be backend.Backend) (Learner, error), o Option
 	if dir == "" {
 		return r, nil
 	}
-	if err := disk.MkdirAll(dir, 0o777); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	if err := checkpoint.Settle(dir); err != nil {

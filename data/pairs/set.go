@@ -1,6 +1,7 @@
 package pairs
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -131,7 +132,7 @@ func Open(dir, name string, o OpenOptions) (*Set, error) {
 
 // Remove removes the set name in folder dir. It must not be open.
 func Remove(dir, name string) error {
-	if err := disk.Remove(setPath(dir, name)); err != nil {
+	if err := cmp.Or(disk.Remove(setPath(dir, name)), disk.SyncFolder(dir)); err != nil {
 		return fmt.Errorf("pairs: %w", err)
 	}
 	return nil

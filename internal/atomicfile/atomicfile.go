@@ -18,6 +18,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 
 	"github.com/bdia-go/bdia/internal/disk"
 )
@@ -153,11 +154,11 @@ func Clean(dir, pattern string) error {
 		return bare(err)
 	}
 	for _, e := range entries {
-		left, err := path.Match("."+pattern+".*.tmp", e.Name())
+		match, err := path.Match("."+pattern+".*.tmp", e.Name())
 		if err != nil {
 			return err
 		}
-		if left {
+		if match && Left(e.Name()) {
 			if err := disk.Remove(filepath.Join(dir, e.Name())); err != nil {
 				return bare(err)
 			}
@@ -166,10 +167,31 @@ func Clean(dir, pattern string) error {
 	return nil
 }
 
-// MkdirAll makes the folder dir and the folders above it, durably.
+// CleanTree removes the hidden files that interrupted writers left in dir and in the folders below it. No writer may be
+// at work.
+func CleanTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && Left(d.Name()) {
+			err = disk.Remove(path)
+		}
+		return bare(err)
+	})
+}
+
+// Left reports whether name is the hidden name of a file that is being written, or that an interrupted writer left.
+func Left(name string) bool { return hidden.MatchString(name) }
+
+// hidden matches the names that Create makes.
+var hidden = regexp.MustCompile(`^\..+\.[A-Z2-7]{26}\.tmp$`)
+
+// MkdirAll makes the folder dir and the folders above it, durably. The name of a folder that exists is made durable
+// too: the process that made it may have died before that.
 func MkdirAll(dir string) error {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
-		return bare(disk.MkdirAll(dir, 0o777)) // a file in the way is an error
+		if err := disk.MkdirAll(dir, 0o777); err != nil {
+			return bare(err) // a file is in the way
+		}
+		return syncFolderOf(dir)
 	}
 	if above := filepath.Dir(dir); above != dir {
 		if err := MkdirAll(above); err != nil {

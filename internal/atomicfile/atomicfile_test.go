@@ -228,7 +228,7 @@ func TestSyncs(t *testing.T) {
 	check(t, MkdirAll(path))
 	expect("folder of a")
 	check(t, MkdirAll(path))
-	expect()
+	expect("folder of a")
 	check(t, os.WriteFile(filepath.Join(path, "x"), nil, 0o666))
 	check(t, Move(path, filepath.Join(dir, "b")))
 	expect("folder of x", "file", "folder of b")

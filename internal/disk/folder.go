@@ -99,7 +99,7 @@ func MkdirTemp(dir, prefix string) (string, error) {
 }
 
 // SyncFolder makes the names in a folder durable, where the system can do so: Windows and some network file systems
-// cannot.
+// cannot, nor can a process that may not read the folder.
 func SyncFolder(path string) error {
 	return syncFolder(path, func() (*os.File, error) { return os.Open(path) })
 }
@@ -108,6 +108,9 @@ func syncFolder(path string, open func() (*os.File, error)) error {
 	err := before(Op{Kind: Names, Path: path})
 	if err == nil && runtime.GOOS != "windows" {
 		f, oerr := open()
+		if errors.Is(oerr, fs.ErrPermission) {
+			return nil
+		}
 		if oerr != nil {
 			return oerr
 		}

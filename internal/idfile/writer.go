@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/internal/atomicfile"
-	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // bufferBytes is the size of a Writer's buffer.
@@ -19,7 +18,7 @@ func Prepare(dir, name, pattern string) error {
 	if name == "" || strings.HasPrefix(name, ".") || strings.ContainsAny(name, `/\*?[`) {
 		return fmt.Errorf("set name %q: give a plain file name such as \"train\"", name)
 	}
-	if err := disk.MkdirAll(dir, 0o777); err != nil {
+	if err := atomicfile.MkdirAll(dir); err != nil {
 		return fmt.Errorf("create a set: %w", err)
 	}
 	if err := atomicfile.Clean(dir, pattern); err != nil {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/bdia-go/bdia/internal/disk"
 )
@@ -37,6 +38,7 @@ type File struct {
 	sum     hash.Hash
 	waiting []byte // whole records that the disk has refused so far
 	lost    int    // records that did not even find memory
+	named   bool   // the folder was synced since the file was opened, which may have made it
 }
 
 // Open opens the file at path, or makes it, and cuts it to mark. It fails with ErrMark if the file does not begin with
@@ -142,7 +144,12 @@ func (w *File) Sync() error {
 	if err := w.f.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
-	return nil
+	if w.named {
+		return nil
+	}
+	err := disk.SyncFolder(filepath.Dir(w.f.Name()))
+	w.named = err == nil
+	return err
 }
 
 // Mark is the mark of what was written. What still waits is not in it.
