@@ -1,199 +1,25 @@
 package train_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
-	"time"
 
-	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/internal/faultfs"
-	"github.com/bdia-go/bdia/internal/traintest"
-	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
-	"github.com/bdia-go/bdia/train/images"
-	"github.com/bdia-go/bdia/train/pairs"
-	"github.com/bdia-go/bdia/train/text"
-	"github.com/bdia-go/bdia/train/tune"
 )
-
-// tinyRun makes the task of a run of a fraction of a second, on data that lie beside it.
-type tinyRun struct {
-	name string
-	task func(t *testing.T) func() train.Task
-}
-
-// tinyRuns are runs of every kind, with evaluations, best weights, records and event files.
-var tinyRuns = []tinyRun{
-	{"text", func(t *testing.T) func() train.Task {
-		path := traintest.TextFile(t, traintest.Text(1500))
-		return func() train.Task {
-			c := text.Default()
-			c.Data.Path, c.Data.Tokenizer = path, "char"
-			c.Model = model.GPTConfig{Vocab: 13, Context: 8, Layers: 2, Heads: 2, Width: 8, ResidualDropout: 0.1}
-			c.Common = short(c.Common)
-			c.Loop.EMA = 0.8
-			return text.New(c)
-		}
-	}},
-	{"image", func(t *testing.T) func() train.Task {
-		path := traintest.ImageFolder(t, 4)
-		return func() train.Task {
-			c := images.Default()
-			c.Images.Path, c.Images.ValFraction, c.Images.Epochs = path, 0.25, 0
-			c.ViT = model.ViTConfig{Image: 8, Patch: 4, Classes: 3, Layers: 2, Heads: 2, Width: 8, GELU: c.ViT.GELU}
-			c.Common = short(c.Common)
-			return images.New(c)
-		}
-	}},
-	{"translation", func(t *testing.T) func() train.Task {
-		source, target := traintest.Sentences(t, 40)
-		return func() train.Task {
-			c := pairs.Default()
-			c.Pairs.Source, c.Pairs.Target = source, target
-			c.Pairs.BPEVocab, c.Pairs.BatchTokens, c.Pairs.Split.Val, c.Pairs.Epochs = 270, 60, 0.1, 0
-			c.Seq2Seq = model.Seq2SeqConfig{SourceVocab: 40, TargetVocab: 40, SourceContext: 24, TargetContext: 20, EncoderLayers: 1, DecoderLayers: 1, Heads: 2, Width: 8, MLP: 8, Shared: true}
-			c.Common = short(c.Common)
-			c.Loop.Batch = 0
-			return pairs.New(c)
-		}
-	}},
-	{"LoRA", func(t *testing.T) func() train.Task {
-		from := traintest.GPTFolder(t, nil)
-		source, target := traintest.Sentences(t, 40)
-		return func() train.Task {
-			c := tune.Default()
-			if err := c.StartFrom(from); err != nil {
-				panic(err)
-			}
-			c.Pairs.Source, c.Pairs.Target = source, target
-			c.Pairs.BatchTokens, c.Pairs.Split.Val, c.Pairs.Epochs = 60, 0.1, 0
-			c.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 4, Targets: model.Targets{"all"}}
-			c.Common = short(c.Common)
-			c.Loop.Batch = 0
-			return tune.New(c)
-		}
-	}},
-}
-
-// short is c for a run of 6 steps: records at each, a checkpoint at every other, evaluations at every third.
-func short(c train.Common) train.Common {
-	c.Schedule = optim.Schedule{Kind: "cosine", LR: 1e-2, Final: 0.1, Warmup: 2, Steps: 6}
-	c.Loop = train.LoopConfig{Batch: 3, Update: train.WhenAuto, Seed: 7, EvalEvery: 3, EvalSamples: 2, SaveEvery: 2, LogEvery: 1, TensorBoard: true}
-	c.Engine.Threads = 1
-	return c
-}
-
-// stopped is a clock that stands still, so that runs have the same times in their records.
-type stopped struct{}
-
-func (stopped) Now() time.Time                      { return time.Unix(1700000000, 0) }
-func (stopped) Wait(context.Context, time.Duration) {}
-
-// notBegun is the step of a run that is none yet.
-const notBegun = -1
-
-// goOn does in dir what a user does after a fault: it goes on with the run that is there, or begins it there again. It
-// returns the step from which it goes on. kept hears of each step that is promised to last; step 0 is the new run.
-func goOn(dir string, task func() train.Task, kept func(step int)) (from int, err error) {
-	r, err := train.Open(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		from = notBegun
-		r, err = train.Create(context.Background(), dir, task(), nil)
-	}
-	if err != nil {
-		return from, err
-	}
-	defer r.Close()
-	if from != notBegun {
-		from = r.State.Step
-	}
-	kept(r.State.Step)
-	r.Clock = stopped{}
-	_, err = r.Train(context.Background(), listener{kept: kept})
-	return from, err
-}
-
-// listener hears of checkpoints.
-type listener struct {
-	train.Quiet
-	kept func(step int)
-}
-
-func (l listener) Saved(step int, _ string) { l.kept(step) }
-
-// nobody does not listen.
-func nobody(int) {}
-
-// content is what a run directory holds: the bytes of every file.
-func content(t *testing.T, dir string) map[string]string {
-	t.Helper()
-	files := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.Name() == ".lock" { // which names the process
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		if name = filepath.ToSlash(name); d.IsDir() {
-			files[name+"/"] = ""
-			return nil
-		}
-		b, err := os.ReadFile(path)
-		files[name] = string(b)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-// sameContent reports where what dir holds differs from want: one line, or nothing.
-func sameContent(t *testing.T, dir string, want map[string]string) string {
-	t.Helper()
-	got := content(t, dir)
-	for name, text := range want {
-		switch have, ok := got[name]; {
-		case !ok:
-			return name + " is missing"
-		case have != text:
-			return name + " differs"
-		}
-		delete(got, name)
-	}
-	for name := range got {
-		return name + " is left over"
-	}
-	return ""
-}
-
-// scratch is a folder for many small runs: in memory if the system has such a place, since each of their writes is
-// synced.
-func scratch(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "bdia-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
 
 // TestPowerCuts cuts the power while runs are made and trained: at operations spread over the whole run, under each
 // rule of durability. Every run goes on from what is left, and ends with the bytes of one that was not cut: weights,
 // moments, best weights, state, records and events, and not a file more or less.
 func TestPowerCuts(t *testing.T) {
 	t.Parallel()
-	cuts := 240
+	cuts := 350 // 70 under each rule
 	if testing.Short() {
 		cuts = 10
 	}
@@ -236,7 +62,7 @@ func TestPowerCuts(t *testing.T) {
 						err = fmt.Errorf("it goes on from step %d, though %d was saved", from, promised[n])
 					}
 					if err == nil {
-						if d := sameContent(t, cut, want); d != "" {
+						if d := difference(content(t, cut), want); d != "" {
 							err = errors.New(d)
 						}
 					}
@@ -251,4 +77,79 @@ func TestPowerCuts(t *testing.T) {
 			resumed.Wait()
 		})
 	}
+}
+
+// faults are what goes wrong with an operation: for a moment, or for good.
+var faults = []faultfs.Fault{
+	{Err: syscall.ENOSPC},
+	{Err: syscall.EIO, Short: true},
+	{Err: syscall.EACCES, Lasting: true},
+	{Err: syscall.ENOSPC, Short: true, Lasting: true},
+	{Err: syscall.EACCES},
+	{Err: syscall.EIO, Lasting: true},
+}
+
+// TestFaults lets every operation of a run fail, in one way or another. Either the run ends with an error of one line;
+// then it goes on as if nothing had been. Or it gets over the fault, and has trained the same weights.
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for _, run := range tinyRuns {
+		t.Run(run.name, func(t *testing.T) {
+			t.Parallel()
+			task, dir := run.task(t), scratch(t)
+			whole := filepath.Join(dir, "run")
+			count := faultfs.Inject(dir, faultfs.Fault{At: -1})
+			_, err := goOn(whole, task, nobody)
+			if count.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			want := content(t, whole)
+			every := 1
+			if testing.Short() {
+				every = count.Count()/10 + 1
+			}
+			failed, survived := 0, 0
+			for n := 0; n < count.Count(); n += every {
+				fault := faults[n/every%len(faults)]
+				fault.At = n
+				place := filepath.Join(dir, fmt.Sprint(n))
+				hit, ok, err := fails(t, place, task, fault, want)
+				if err != nil {
+					t.Errorf("%v (short %v, lasting %v) at %s: %v", fault.Err, fault.Short, fault.Lasting, hit, err)
+				}
+				if ok {
+					survived++
+				} else {
+					failed++
+				}
+				os.RemoveAll(place)
+			}
+			t.Logf("%d faults ended the run, %d did not", failed, survived)
+		})
+	}
+}
+
+// fails makes a run in place with a fault, and lets it go on without one.
+func fails(t *testing.T, place string, task func() train.Task, fault faultfs.Fault, want map[string]string) (hit string, survived bool, err error) {
+	dir := filepath.Join(place, "run")
+	x := faultfs.Inject(place, fault)
+	_, failed := goOn(dir, task, nobody)
+	x.Stop()
+	if op := x.Hit(); op != nil {
+		hit = op.String()
+	}
+	if failed != nil && strings.Contains(failed.Error(), "\n") {
+		return hit, false, fmt.Errorf("an error of several lines: %q", failed)
+	}
+	if _, err := goOn(dir, task, nobody); err != nil {
+		return hit, failed == nil, fmt.Errorf("after %v: it does not go on: %w", failed, err)
+	}
+	got := content(t, dir)
+	if failed == nil { // a checkpoint may have been left out, and with it best weights and the times of records
+		got, want = numbers(got), numbers(want)
+	}
+	if d := difference(got, want); d != "" {
+		return hit, failed == nil, fmt.Errorf("after %v: %s", failed, d)
+	}
+	return hit, failed == nil, nil
 }

@@ -1,7 +1,7 @@
 package train
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"io/fs"
 	"os"
@@ -59,7 +59,7 @@ func clearUnfinished(dir string) error {
 	entries, err := os.ReadDir(dir)
 	for _, e := range entries {
 		if !checkpoint.Own(e.Name()) {
-			err = errors.Join(err, disk.RemoveAll(filepath.Join(dir, e.Name())))
+			err = cmp.Or(err, disk.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}
 	return err

@@ -28,6 +28,7 @@ var scratch string
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
+		dieWhenTold()
 		main()
 	}
 	flag.Parse()

@@ -99,7 +99,7 @@ func (s *shower) Forecast(f train.Forecast) {
 // rehearse shows what a run of t would learn and take. It leaves nothing behind.
 func (o *runOptions) rehearse(cmd *cobra.Command, t train.Task, p *cli.Progress) (err error) {
 	if o.out != "" {
-		if _, err := emptyDir(o.out); err != nil {
+		if _, err := unusedDir(o.out); err != nil {
 			return err
 		}
 	}

@@ -30,11 +30,11 @@ type newDir struct {
 }
 
 // claimDir chooses the folder of a new run: out, which must be empty if it
-// exists, or runs/PREFIX-DATE-TIME. It makes the latter, so that two commands of
+// exists or hold what an interrupted start left, or runs/PREFIX-DATE-TIME. It makes the latter, so that two commands of
 // the same second get two folders.
 func claimDir(out, prefix string) (newDir, error) {
 	if out != "" {
-		return emptyDir(out)
+		return unusedDir(out)
 	}
 	if err := disk.MkdirAll(runsDir, 0o777); err != nil {
 		return newDir{}, err
@@ -47,6 +47,14 @@ func claimDir(out, prefix string) (newDir, error) {
 		}
 		d.path = base + "-" + strconv.Itoa(i)
 	}
+}
+
+// unusedDir is the folder path, which must be empty, not exist yet, or hold what an interrupted start left.
+func unusedDir(path string) (newDir, error) {
+	if train.Unfinished(path) {
+		return newDir{path: path, existed: true}, checkpoint.Settle(path)
+	}
+	return emptyDir(path)
 }
 
 // emptyDir is the folder path, which must be empty or not exist yet.
@@ -114,6 +122,7 @@ func folderOf(args []string, from string) (string, error) {
 
 // isRun returns an error if dir is not the directory of a run.
 func isRun(dir string) error {
+	checkpoint.Settle(dir) // its settings may still wait to be put in place; if they cannot be, train.Open says why
 	if _, err := os.Stat(filepath.Join(dir, configName)); !errors.Is(err, fs.ErrNotExist) && !isFile(dir) {
 		return nil
 	}

@@ -1,8 +1,8 @@
 package text
 
 import (
+	"cmp"
 	"context"
-	"errors"
 
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -146,7 +146,7 @@ func (t *texts) divide(e *encoder, share float64, window func(tokens int64) int6
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, all.Close(), data.RemoveShards(e.dir, wholeName)) }()
+	defer func() { err = cmp.Or(err, all.Close(), data.RemoveShards(e.dir, wholeName)) }()
 	if t.held, err = data.HoldOut(t.documents.starts, all.Len(), share, window(all.Len())); err != nil {
 		return err
 	}
@@ -164,9 +164,11 @@ func (t *texts) divide(e *encoder, share float64, window func(tokens int64) int6
 		return err
 	}
 	if len(t.held.Ranges) > 0 { // the text has more than a few tokens
-		err = held.Close()
+		if err := held.Close(); err != nil {
+			return err
+		}
 	}
-	return errors.Join(err, rest.Close())
+	return rest.Close()
 }
 
 // prepare opens the texts that the settings name, and makes their tokenizer.
