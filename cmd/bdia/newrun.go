@@ -121,6 +121,9 @@ func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*t
 		return err
 	}
 	shown := &shower{Progress: p, r: r, w: p.W}
+	if p.Quiet() {
+		shown.w = nil
+	}
 	if err := shown.data(1); err != nil {
 		return err
 	}

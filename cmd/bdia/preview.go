@@ -86,7 +86,7 @@ func trainingText(c *train.Common) string {
 func (s *shower) Forecast(f train.Forecast) {
 	s.Progress.Forecast(f)
 	s.forecast = &f
-	if s.Quiet() && s.w == s.W {
+	if s.Quiet() && s.w == nil {
 		for _, note := range advice(s.r, f) {
 			s.Note(note)
 		}

@@ -31,6 +31,7 @@ type Progress struct {
 	EvalEvery int       // steps between evaluations, for the time that is left; 0: at the end only
 
 	notes   io.Writer
+	silent  bool       // but for notes
 	columns func() int // width of the terminal; nil if W is none
 	latest  time.Time  // line drawn
 	drawn   bool       // a bar is on the screen
@@ -52,7 +53,7 @@ const quiet = "quiet"
 // NewProgress returns the progress line of c, on its standard error.
 func NewProgress(c *cobra.Command) *Progress {
 	if silent, err := c.Flags().GetBool(quiet); err == nil && silent {
-		return &Progress{W: io.Discard, notes: c.ErrOrStderr()}
+		return &Progress{W: io.Discard, notes: c.ErrOrStderr(), silent: true}
 	}
 	return newProgress(c.ErrOrStderr())
 }
@@ -73,7 +74,7 @@ func animated(terminal bool, kind string, set bool) bool {
 }
 
 // Quiet reports whether notes alone are printed.
-func (p *Progress) Quiet() bool { return p.W == io.Discard }
+func (p *Progress) Quiet() bool { return p.silent }
 
 // Started reports whether training has begun.
 func (p *Progress) Started() bool { return !p.began.IsZero() }
