@@ -2,17 +2,22 @@ package images
 
 import "testing"
 
-// TestChosen: a small set gets small batches and more passes, and what is set stays.
+// TestChosen: a small set gets small batches, and more passes where there would be few steps; what is set stays.
 func TestChosen(t *testing.T) {
 	t.Parallel()
-	for _, n := range []int{1, 20, 200, 2000, 50_000} {
+	for _, want := range []struct{ images, batch, epochs, steps, warmup int }{
+		{1, 16, 100, 7, 2}, {20, 16, 100, 125, 42}, {100, 16, 32, 200, 67}, {200, 16, 20, 250, 83},
+		{1000, 80, 20, 250, 83}, {2000, 128, 20, 313, 100}, {50_000, 128, 20, 7813, 100},
+	} {
 		c := Default()
-		c.choose(n)
+		c.choose(want.images)
 		if err := c.Validate(); err != nil {
-			t.Errorf("%d images: %v", n, err)
+			t.Errorf("%d images: %v", want.images, err)
 		}
-		if b := c.Loop.Batch; b < 16 || b > 128 || n >= 200 && c.Schedule.Steps < 500 || c.Schedule.Warmup*10 > c.Schedule.Steps {
-			t.Errorf("%d images: batches of %d, %+v", n, b, c.Schedule)
+		got := want
+		got.batch, got.epochs, got.steps, got.warmup = c.Loop.Batch, int(c.Images.Epochs), c.Schedule.Steps, c.Schedule.Warmup
+		if got != want {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
 	c := Default()
