@@ -3,12 +3,14 @@ package metric
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -217,4 +219,54 @@ func (o *orderedSums) UnmarshalJSON(text []byte) error {
 		*o = append(*o, Digest{fmt.Sprint(key), sum})
 	}
 	return nil
+}
+
+// Difference is the first thing that two certificates of a step have differently.
+type Difference struct {
+	Step int    `json:"step"`
+	What string `json:"what"` // for example "state 3", "loss" or "parameters of blocks.2"
+	A    string `json:"a"`
+	B    string `json:"b"`
+}
+
+// Differ returns the first difference of two certificates of a step, in the order in which a step computes: states, the
+// loss, updated parameters. It returns nil if there is none. A state k that differs, with k-1 that does not, was computed
+// otherwise by block k-1; state 0 by the embedding.
+func (c *Certificate) Differ(other *Certificate) *Difference {
+	for k := range max(len(c.States), len(other.States)) {
+		if a, b := stateText(c.States, k), stateText(other.States, k); a != b {
+			return &Difference{c.Step, fmt.Sprint("state ", k), a, b}
+		}
+	}
+	if math.Float64bits(c.Loss) != math.Float64bits(other.Loss) {
+		return &Difference{c.Step, "loss", fmt.Sprint(c.Loss), fmt.Sprint(other.Loss)}
+	}
+	for i := range max(len(c.Blocks), len(other.Blocks)) {
+		var a, b Digest
+		if i < len(c.Blocks) {
+			a = c.Blocks[i]
+		}
+		if i < len(other.Blocks) {
+			b = other.Blocks[i]
+		}
+		if a != b {
+			return &Difference{c.Step, "parameters of " + cmp.Or(a.Name, b.Name), a.text(), b.text()}
+		}
+	}
+	return nil
+}
+
+// stateText is the digest of state k as the file has it; "none" without one.
+func stateText(states []uint64, k int) string {
+	if k >= len(states) {
+		return "none"
+	}
+	return fmt.Sprintf("%016x", states[k])
+}
+
+func (d Digest) text() string {
+	if d.Name == "" {
+		return "none"
+	}
+	return fmt.Sprintf("%016x", d.Sum)
 }

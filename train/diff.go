@@ -1,0 +1,160 @@
+package train
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/bdia-go/bdia/metric"
+)
+
+// RunDiff is how two runs differ. Where nothing differs, all of it is empty.
+type RunDiff struct {
+	Settings []SettingDiff `json:"settings,omitempty"`
+	// Records is the first difference of what they recorded, times and speed left out, and Certificates the first of
+	// digests, which name the block. A run that recorded fewer steps differs at the first that it lacks.
+	Records      *metric.Difference `json:"records,omitempty"`
+	Certificates *metric.Difference `json:"certificates,omitempty"`
+	// Certified says that both runs have certificates.
+	Certified bool `json:"certified"`
+}
+
+// SettingDiff is a setting of two runs. A run that lacks it has an empty value.
+type SettingDiff struct {
+	Name string `json:"name"`
+	A    string `json:"a"`
+	B    string `json:"b"`
+}
+
+// Same reports whether nothing differs.
+func (d *RunDiff) Same() bool {
+	return len(d.Settings) == 0 && d.Records == nil && d.Certificates == nil
+}
+
+// Diff compares the runs in folders a and b. It reads only.
+func Diff(a, b string) (*RunDiff, error) {
+	d := &RunDiff{}
+	var err error
+	if d.Settings, err = diffSettings(a, b); err != nil {
+		return nil, err
+	}
+	if d.Records, err = diffRecords(a, b); err != nil {
+		return nil, err
+	}
+	err = d.diffCertificates(a, b)
+	return d, err
+}
+
+// diffSettings lists the settings that two runs have differently, in the order of bdia.yaml.
+func diffSettings(a, b string) (list []SettingDiff, err error) {
+	var of [2][]Setting
+	for i, dir := range []string{a, b} {
+		t, err := ReadRun(filepath.Join(dir, configFile))
+		if err != nil {
+			return nil, err
+		}
+		of[i] = append([]Setting{{"task", t.Name()}}, Settings(t)...)
+	}
+	values := map[string]string{}
+	for _, s := range of[1] {
+		values[s.Name] = s.Value
+	}
+	for _, s := range of[0] {
+		other := values[s.Name]
+		delete(values, s.Name)
+		if s.Value != other {
+			list = append(list, SettingDiff{s.Name, s.Value, other})
+		}
+	}
+	for _, s := range of[1] {
+		if v, only := values[s.Name]; only && v != "" {
+			list = append(list, SettingDiff{s.Name, "", v})
+		}
+	}
+	return list, nil
+}
+
+// diffRecords returns the first difference of what two runs recorded.
+func diffRecords(a, b string) (first *metric.Difference, err error) {
+	var of [2]map[string][]metric.Point
+	var names []string
+	for i, dir := range []string{a, b} {
+		series, _, err := metric.ReadSeries(filepath.Join(dir, metric.JSONLName))
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // none before the first record
+			return nil, err
+		}
+		of[i] = map[string][]metric.Point{}
+		for _, s := range series {
+			if strings.HasSuffix(s.Name, "_per_second") {
+				continue
+			}
+			if of[0][s.Name] == nil && of[1][s.Name] == nil {
+				names = append(names, s.Name)
+			}
+			of[i][s.Name] = s.Points
+		}
+	}
+	for _, name := range names {
+		if d := diffPoints(name, of[0][name], of[1][name]); d != nil && (first == nil || d.Step < first.Step) {
+			first = d
+		}
+	}
+	return first, nil
+}
+
+// diffPoints returns the first difference of two series of one name.
+func diffPoints(name string, a, b []metric.Point) *metric.Difference {
+	for i := range max(len(a), len(b)) {
+		switch {
+		case i >= len(a) || i < len(b) && b[i].X < a[i].X:
+			return &metric.Difference{Step: int(b[i].X), What: name, A: "none", B: fmt.Sprint(b[i].Y)}
+		case i >= len(b) || a[i].X < b[i].X:
+			return &metric.Difference{Step: int(a[i].X), What: name, A: fmt.Sprint(a[i].Y), B: "none"}
+		case math.Float64bits(a[i].Y) != math.Float64bits(b[i].Y):
+			return &metric.Difference{Step: int(a[i].X), What: name, A: fmt.Sprint(a[i].Y), B: fmt.Sprint(b[i].Y)}
+		}
+	}
+	return nil
+}
+
+// diffCertificates finds the first difference of certificates, if both runs have them.
+func (d *RunDiff) diffCertificates(a, b string) error {
+	for _, dir := range []string{a, b} {
+		if _, err := os.Stat(filepath.Join(dir, metric.CertificateName)); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+	}
+	d.Certified = true
+	var err error
+	nextA, stopA := iter.Pull(certificatesOf(a, &err))
+	defer stopA()
+	nextB, stopB := iter.Pull(certificatesOf(b, &err))
+	defer stopB()
+	x, moreA := nextA()
+	y, moreB := nextB()
+	for (moreA || moreB) && err == nil && d.Certificates == nil {
+		switch {
+		case !moreA || moreB && y.Step < x.Step:
+			d.Certificates = &metric.Difference{Step: y.Step, What: "certificate", A: "none", B: y.Hash}
+		case !moreB || x.Step < y.Step:
+			d.Certificates = &metric.Difference{Step: x.Step, What: "certificate", A: x.Hash, B: "none"}
+		default:
+			d.Certificates = x.Differ(&y)
+			x, moreA = nextA()
+			y, moreB = nextB()
+		}
+	}
+	return err
+}
+
+// certificatesOf gives the certificates of the run in dir. An error ends them.
+func certificatesOf(dir string, err *error) iter.Seq[metric.Certificate] {
+	return func(yield func(metric.Certificate) bool) {
+		*err = cmp.Or(*err, metric.EachCertificate(dir, yield))
+	}
+}
