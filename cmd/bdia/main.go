@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		text = explain(called(root, args), err)
 	}
 	fmt.Fprintf(errOut, "bdia: %s\n", text)
-	if slices.Contains(args, "--json") && !errors.Is(err, errMismatch) && !errors.Is(err, errProblem) { // the report says it
+	if slices.Contains(args, "--json") && !errors.Is(err, errMismatch) && !errors.Is(err, errDiffer) && !errors.Is(err, errProblem) { // the report says it
 		printError(checked, text, code)
 	}
 	return code
@@ -121,7 +121,7 @@ nothing to save, or by a second Ctrl-C: what was written by then stays.`,
 	}
 	cli.Setup(root)
 	root.AddCommand(newQuickstart(), newInspect(), newTrain(), newFinetune(), newEval(), newGenerate(), newTranslate(), newClassify(),
-		newCompare(), newVerify(), newPlan(), newBench(), newTokenizer(), newScore(), newExport())
+		newCompare(), newDiff(), newVerify(), newPlan(), newBench(), newTokenizer(), newScore(), newExport())
 	return root
 }
 

@@ -16,6 +16,7 @@ import (
 func newVerify() *cobra.Command {
 	var fault string
 	var o checkOptions
+	var step int
 	c := &cobra.Command{
 		Use:   "verify [RUN]",
 		Short: "Check bit for bit that the reverse walk is exact",
@@ -23,7 +24,8 @@ func newVerify() *cobra.Command {
 rebuilt state and every gradient bit for bit, of a run on its next batch, or of a new
 model on random samples. Exit code 1 if anything differs. For vision transformers, the
 error of RevViT, reversible in floating point only, is printed too. --fault damages
-something between the two passes, which has to be found.`,
+something between the two passes, which has to be found.
+--replay RUN --step N computes a step again, and compares it with the run's records.`,
 		Example: `  bdia verify runs/quickstart
   bdia verify --preset vit-paper
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json
@@ -36,11 +38,22 @@ something between the two passes, which has to be found.`,
 		f.BoolVar(&o.encoder, "encoder", false, "translation: check the encoder's states")
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	})
+	cli.Rare(c, "replay of a step", func(f *pflag.FlagSet) {
+		f.Bool("replay", false, "compute --step of the run again, from the nearest checkpoint, and compare it with the run's certificate or loss")
+		f.IntVar(&step, "step", 0, "`number` of the step to replay")
+	})
 	addSizes(c, ofSteps...)
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains(faultNames(), fault) {
 			return cli.Usage(fmt.Errorf("unknown fault %q; use %s", fault, strings.Join(faultNames(), ", ")))
+		}
+		g := given(cmd.Flags())
+		if err := g.checkReplay(args); err != nil {
+			return err
+		}
+		if g.has("replay") {
+			return replayStep(cmd, g, args[0], step, o.asJSON)
 		}
 		s, err := verified(cmd, args, o.encoder)
 		if err != nil {
