@@ -29,8 +29,8 @@ type Certificate struct {
 	Loss   float64  // mean over the batch
 	States []uint64 // of x_0 to x_K, added up over the samples; of an encoder-decoder first the encoder's
 	Blocks []Digest // of the parameters after the step, in the order of the model
-	// Hash chains the certificates: the SHA-256, its first 16 bytes in hexadecimal digits, of the hash of the certificate
-	// before and of this line without its hash. So one hash stands for a run up to its step.
+	// Hash chains the certificates: the SHA-256, its first 16 bytes in hexadecimal digits, of the hash of the
+	// certificate before and of this line without its hash. So one hash stands for a run up to its step.
 	Hash string
 }
 
@@ -229,9 +229,9 @@ type Difference struct {
 	B    string `json:"b"`
 }
 
-// Differ returns the first difference of two certificates of a step, in the order in which a step computes: states, the
-// loss, updated parameters. It returns nil if there is none. A state k that differs, with k-1 that does not, was computed
-// otherwise by block k-1; state 0 by the embedding.
+// Differ returns the first difference of two certificates of a step, in the order in which a step computes: states,
+// the loss, updated parameters. It returns nil if there is none. A state k that differs, with k-1 that does not, was
+// computed otherwise by block k-1; state 0 by the embedding.
 func (c *Certificate) Differ(other *Certificate) *Difference {
 	for k := range max(len(c.States), len(other.States)) {
 		if a, b := stateText(c.States, k), stateText(other.States, k); a != b {

@@ -156,7 +156,7 @@ var flips = []struct {
 // step promises, it has to find each time; the other rates are for docs/reliability.md (go test -v).
 func TestFlipsInMemory(t *testing.T) {
 	t.Parallel()
-	each, last := 60, 2*DefaultCheckEvery+2
+	each := 60
 	if testing.Short() {
 		each = 10
 	}
@@ -164,14 +164,14 @@ func TestFlipsInMemory(t *testing.T) {
 		for kind, f := range flips {
 			t.Run(fmt.Sprintf("%s/check every %d", f.name, every), func(t *testing.T) {
 				t.Parallel()
-				o := ownOptions()
+				o, last := ownOptions(), 2*every+2
 				o.Schedule.Steps, o.Loop.CheckEvery, o.Loop.EMA = last, every, 0.9
 				r := newFlipRun(t, o, f.frozen)
 				found, otherwise := 0, 0
 				for i := range each {
 					key := rng.Key{Seed: 11, Step: uint32(i), Block: uint32(kind), Sample: uint32(every)}
 					r.begin(t)
-					err := r.damaged(1+i%(2*DefaultCheckEvery), last, key, f.within, f.target)
+					err := r.damaged(1+i%(2*every), last, key, f.within, f.target)
 					switch {
 					case errors.Is(err, bdia.ErrCorrupt):
 						found++
@@ -186,7 +186,7 @@ func TestFlipsInMemory(t *testing.T) {
 						t.Errorf("flip %d is not found", i)
 					}
 				}
-				t.Logf("%d of %d found, %d more stop the run by their size", found, each, otherwise)
+				t.Logf("%s, check every %d: %d of %d found, %d more stop the run by their size", f.name, every, found, each, otherwise)
 			})
 		}
 	}

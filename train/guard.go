@@ -23,7 +23,8 @@ type guard struct {
 	sums    tensor.Tensor // (2,n,2): sealed, and now
 	host    []int32       // the same
 	step    int
-	params  int // tensors[:params] are the values of trainable parameters
+	fresh   bool // the tensors have just got their values: nothing is sealed
+	params  int  // tensors[:params] are the values of trainable parameters
 }
 
 // guarded is one tensor.
@@ -37,7 +38,7 @@ type guarded struct {
 
 // newGuard returns a guard of what s trains, before next. It allocates the digests.
 func newGuard(s *Session, next Sink) *guard {
-	g := &guard{Sink: next, be: s.be, checked: s.checked, of: map[*tensor.Param][]int{}, average: s.average}
+	g := &guard{Sink: next, fresh: true, be: s.be, checked: s.checked, of: map[*tensor.Param][]int{}, average: s.average}
 	trainable := s.Learner.Trainable()
 	add := func(name string, frozen bool, value func() tensor.Tensor) int {
 		g.tensors = append(g.tensors, guarded{name: name, frozen: frozen, value: value})
@@ -81,8 +82,9 @@ func ownerOf(moment string, params []*tensor.Param) (owner *tensor.Param) {
 	return owner
 }
 
-// forget breaks all seals: the tensors get other values.
+// forget breaks all seals: the tensors get other values, which the next step seals when it begins.
 func (g *guard) forget() {
+	g.fresh = true
 	for i := range g.tensors {
 		g.tensors[i].sealed = false
 	}
@@ -93,10 +95,11 @@ func (g *guard) Begin(step int, lr float64) {
 	for i := range g.tensors {
 		t := &g.tensors[i]
 		t.taken = false
-		if t.frozen && !t.sealed {
+		if g.fresh || t.frozen && !t.sealed {
 			g.seal(i)
 		}
 	}
+	g.fresh = false
 	g.Sink.Begin(step, lr)
 }
 
