@@ -223,6 +223,9 @@ func (s *Stack) Reverse(sink Sink) error {
 	pending := s.x(K) // gamma_{k+1} g_{k+2}; x_K itself is not needed any more
 	s.be.Zero(pending)
 	for k := K - 1; k >= s.Frozen; k-- {
+		if err := s.stop.asked(); err != nil {
+			return err
+		}
 		block, gamma := s.blocks[k], s.gammas.Index(k)
 		s.digests.take(found, k, s.x(k))
 		if !s.keepsTape(k) {
@@ -240,9 +243,6 @@ func (s *Stack) Reverse(sink Sink) error {
 		s.g, s.h = s.h, s.g
 		sink.Close(block.Params())
 		s.be.Release(s.tapes[k])
-		if err := s.stop.asked(); err != nil {
-			return err
-		}
 	}
 	return s.digests.compare(s.Frozen, K, s.pass)
 }

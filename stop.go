@@ -10,10 +10,10 @@ func (s stopper) asked() error {
 	return s()
 }
 
-// SetStop sets a function that is asked after each block, in Forward and in Reverse. Its error ends the pass, which
-// returns it; nil goes on. For example, the method Err of a context lets a long step end soon. Without a function, as
-// at first, nothing is asked.
+// SetStop sets a function that is asked after each block in Forward, and before each one in Reverse. Its error ends the
+// pass, which returns it; nil goes on. For example, the method Err of a context lets a long step end soon. Without a
+// function, as at first, nothing is asked.
 func (s *Stack) SetStop(stop func() error) { s.stop = stop }
 
-// SetStop sets a function that is asked after each branch (see Stack.SetStop).
+// SetStop sets a function that is asked at each branch (see Stack.SetStop).
 func (s *TwoStream) SetStop(stop func() error) { s.stop = stop }

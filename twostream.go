@@ -131,6 +131,9 @@ func (s *TwoStream) Reverse(sink Sink) error {
 	s.be.Scale(s.g[0], 0.5)
 	s.be.Copy(s.g[1], s.g[0])
 	for j := n - 1; j >= 0; j-- {
+		if err := s.stop.asked(); err != nil {
+			return err
+		}
 		block, x := s.blocks[j], s.state(j+1)
 		s.digests.take(found, j+1, x)
 		if !s.memory.keepsTape(j, n) {
@@ -148,9 +151,6 @@ func (s *TwoStream) Reverse(sink Sink) error {
 		s.be.Add(dx, dx, s.h)
 		sink.Close(block.Params())
 		s.be.Release(s.tapes[j])
-		if err := s.stop.asked(); err != nil {
-			return err
-		}
 	}
 	s.be.Add(s.g[0], s.g[0], s.g[1])
 	kept := 1
