@@ -11,7 +11,11 @@
 //     DIR/.journal. This one rename decides: from here on the new checkpoint
 //     counts.
 //  3. Every file is renamed into place, the folders are synced, the journal is
-//     removed and its removal synced, and .pending is deleted.
+//     removed and its removal synced, and .pending is deleted. If the files that
+//     they replace are kept (Txn.Keep), these are renamed and synced first.
+//
+// A manifest lists the sums of a checkpoint's files (Manifest), so that damage,
+// and a mixture of two checkpoints, is found when they are read.
 //
 // If Recover finds a journal, it finishes step 3; if not, it deletes .pending.
 // The sync after the journal's removal matters: a journal that came back after
@@ -51,6 +55,9 @@ type Txn struct {
 	asked  int64 // the same, with failed writes included
 	expect int64
 	err    error // the first failure
+
+	listings []listing
+	keep     *keeping // nil: what is replaced goes
 }
 
 // Save runs write in a transaction on dir and commits it. If write or the
@@ -159,17 +166,12 @@ func (t *Txn) Commit() error {
 	if t.err != nil {
 		return t.err
 	}
-	for _, f := range t.files {
-		if err := f.Close(); err != nil {
-			return err
-		}
+	entries, err := t.entries()
+	if err != nil {
+		return t.fail(err)
 	}
-	if len(t.files) == 0 {
+	if len(entries) == 0 {
 		return nil
-	}
-	var entries []entry
-	for _, f := range t.files {
-		entries = append(entries, entry{Name: f.name, Size: f.size})
 	}
 	if err := t.prepare(entries); err != nil {
 		return t.fail(err)
@@ -177,14 +179,37 @@ func (t *Txn) Commit() error {
 	d := t.d
 	t.d = nil // after the journal, do not abort
 	defer d.close()
-	err := d.sync(".")
+	err = d.sync(".")
 	if err == nil {
 		err = d.finish(entries)
+	}
+	if err == nil && t.keep != nil {
+		err = t.keep.prune(d, t.step())
 	}
 	if err != nil {
 		return fmt.Errorf("checkpoint: %s: %w; the new checkpoint is complete and will be put in place when the directory is next opened", d.path, bare(err))
 	}
 	return nil
+}
+
+// entries closes the files, completes them by manifests and by what is kept, and returns what the journal has to list.
+func (t *Txn) entries() (entries []entry, err error) {
+	for _, f := range t.files {
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+	}
+	if err := t.list(); err != nil {
+		return nil, err
+	}
+	t.dropSame()
+	if entries, err = t.retire(); err != nil {
+		return nil, err
+	}
+	for _, f := range t.files {
+		entries = append(entries, entry{Name: f.name, Size: f.size})
+	}
+	return entries, nil
 }
 
 // prepare does everything that may fail, the journal included.
@@ -197,12 +222,23 @@ func (t *Txn) prepare(entries []entry) error {
 			return err
 		}
 	}
-	for _, dir := range parents(entries) {
+	pending := slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.From != "" })
+	for _, dir := range parents(pending) {
 		if err := t.d.sync(path.Join(pendingDir, dir)); err != nil {
 			return err
 		}
 	}
 	return t.d.writeJournal(entries)
+}
+
+// step is the step of the transaction's manifest.
+func (t *Txn) step() int {
+	for _, l := range t.listings {
+		if l.prefix == "" {
+			return l.m.Step
+		}
+	}
+	return 0
 }
 
 // Abort drops the transaction's files; the directory keeps its old ones. After
@@ -251,6 +287,7 @@ type file struct {
 	f    *disk.File // nil once closed
 	buf  *bufio.Writer
 	size int64
+	sum  hasher // of what was written
 }
 
 // Write buffers p.
@@ -301,6 +338,7 @@ type rawFile struct{ *file }
 func (r rawFile) Write(p []byte) (int, error) {
 	n, err := r.t.d.write(r.f, path.Join(pendingDir, r.name), p)
 	r.size += int64(n)
+	r.sum.Write(p[:n])
 	r.t.wrote += int64(n)
 	r.t.asked += int64(len(p))
 	if err != nil {

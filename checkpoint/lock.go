@@ -4,19 +4,104 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/bdia-go/bdia/internal/disk"
 )
 
-const lockFile = ".lock"
+const (
+	lockFile = ".lock"
+	// onlyFile exists while a process writes in a directory of a file system without locks.
+	onlyFile = ".lock-only"
+)
 
-// ErrLocked is wrapped by Lock's error for a directory that is already locked.
+// ErrLocked is wrapped by the errors for a directory that is already locked.
 var ErrLocked = errors.New("another process is writing this run")
+
+// LockedError is the error of a directory that another process writes.
+type LockedError struct {
+	Dir   string
+	By    Holder
+	Stays string // the file to remove if that process has ended; empty: its lock ends with it
+}
+
+// Error names the process.
+func (e *LockedError) Error() string {
+	text := fmt.Sprintf("checkpoint: %s: %v%s; wait for it to end, or write to another folder", e.Dir, ErrLocked, e.By.in())
+	if e.Stays != "" {
+		text += fmt.Sprintf("; if it has ended, remove %s", filepath.Join(e.Dir, e.Stays))
+	}
+	return text
+}
+
+// Unwrap makes errors.Is(err, ErrLocked) true.
+func (e *LockedError) Unwrap() error { return ErrLocked }
+
+// Holder is the process that has locked a directory.
+type Holder struct {
+	PID   int       // 0: not known
+	Host  string    // empty: not known
+	Since time.Time // zero: not known
+}
+
+// in describes the process in brackets, or is empty.
+func (h Holder) in() string {
+	if h.PID == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(" (process %d", h.PID)
+	if h.Host != "" {
+		text += " on " + h.Host
+	}
+	if !h.Since.IsZero() {
+		text += ", since " + h.Since.UTC().Format("2006-01-02 15:04:05 UTC")
+	}
+	return text + ")"
+}
+
+// thisProcess is this process, as a lock file names it: its number, its host and the time in a line each. Earlier
+// versions wrote the number alone.
+func thisProcess() string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("%d\n%s\n%s\n", os.Getpid(), host, time.Now().UTC().Format(time.RFC3339))
+}
+
+// readHolder reads a lock file.
+func readHolder(r io.Reader) (h Holder) {
+	text, _ := io.ReadAll(io.LimitReader(r, 512))
+	lines := strings.SplitN(string(text), "\n", 4)
+	for i, line := range lines {
+		line = strings.TrimSpace(line)
+		switch i {
+		case 0:
+			h.PID, _ = strconv.Atoi(line)
+		case 1:
+			h.Host = strings.Map(func(r rune) rune {
+				if strconv.IsPrint(r) {
+					return r
+				}
+				return -1
+			}, line)
+		case 2:
+			h.Since, _ = time.Parse(time.RFC3339, line)
+		}
+	}
+	return h
+}
+
+// lock is a lock that this process holds.
+type lock struct {
+	dir  string
+	f    *disk.File // locked
+	only string     // the file that stands for the lock; empty: f is locked
+	note string
+}
 
 // held keeps lock files reachable: the garbage collector closes unreachable
 // files, which would release the lock of a caller that dropped unlock.
@@ -25,7 +110,19 @@ var held sync.Map
 // Lock reserves dir for one writer, creating dir if necessary. A second Lock,
 // by this or another process, fails with ErrLocked until unlock is called or
 // the process ends, even by a crash. The file DIR/.lock stays behind, unlocked.
+//
+// On a file system without locks a file that only one process can make stands
+// for the lock. A crash leaves it; on the same host that is noticed, on another
+// one the error says which file to remove.
 func Lock(dir string) (unlock func(), err error) {
+	l, err := takeLock(dir)
+	if err != nil {
+		return nil, err
+	}
+	return sync.OnceFunc(l.release), nil
+}
+
+func takeLock(dir string) (*lock, error) {
 	if err := disk.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
@@ -33,22 +130,99 @@ func Lock(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: lock: %w", err)
 	}
-	if err := tryLock(f); err != nil {
+	l := &lock{dir: dir, f: f}
+	switch err := tryLock(f); {
+	case errors.Is(err, ErrLocked):
 		defer f.Close()
-		if !errors.Is(err, ErrLocked) {
-			return nil, fmt.Errorf("checkpoint: %s: lock: %w", dir, err)
+		return nil, &LockedError{Dir: dir, By: readHolder(f)}
+	case noLocks(err):
+		if lerr := l.takeOnly(); lerr != nil {
+			f.Close()
+			return nil, lerr
 		}
-		who, _ := io.ReadAll(io.LimitReader(f, 32))
-		if pid, perr := strconv.Atoi(strings.TrimSpace(string(who))); perr == nil {
-			return nil, fmt.Errorf("checkpoint: %s: %w (process %d); wait for it to end, or write to another folder", dir, err, pid)
-		}
-		return nil, fmt.Errorf("checkpoint: %s: %w; wait for it to end, or write to another folder", dir, err)
+		l.note = fmt.Sprintf("%s is on a file system without locks (%v): the file %s keeps a second process out. If a crash leaves it behind, remove it.",
+			dir, err, onlyFile)
+	case err != nil:
+		f.Close()
+		return nil, fmt.Errorf("checkpoint: %s: lock: %w", dir, err)
 	}
-	// The process number is only for the message above, so a failed write does
+	// What the file says is only for the message above, so a failed write does
 	// not matter.
 	if f.Truncate(0) == nil {
-		f.Write([]byte(strconv.Itoa(os.Getpid()) + "\n"))
+		f.Write([]byte(thisProcess()))
 	}
 	held.Store(f, true)
-	return sync.OnceFunc(func() { held.Delete(f); f.Close() }), nil
+	return l, nil
+}
+
+// takeOnly makes the file that stands for a lock. One of a process of this host that has ended is replaced.
+func (l *lock) takeOnly() error {
+	path := filepath.Join(l.dir, onlyFile)
+	for try := 0; ; try++ {
+		f, err := disk.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err == nil {
+			_, err = f.Write([]byte(thisProcess()))
+			if cerr := f.Close(); err == nil {
+				err = cerr
+			}
+			l.only = path
+		}
+		if !errors.Is(err, fs.ErrExist) {
+			if err != nil {
+				return fmt.Errorf("checkpoint: lock: %w", err)
+			}
+			return nil
+		}
+		by := Holder{}
+		if old, err := os.Open(path); err == nil {
+			by = readHolder(old)
+			old.Close()
+		}
+		host, _ := os.Hostname()
+		if try > 0 || by.PID == 0 || by.Host != host || alive(by.PID) {
+			return &LockedError{Dir: l.dir, By: by, Stays: onlyFile}
+		}
+		if err := disk.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("checkpoint: lock: %w", err)
+		}
+	}
+}
+
+// again makes sure that the lock file in d is still the locked one. If somebody removed it, it is made and locked again.
+func (l *lock) again(d *runDir) error {
+	is, err := l.f.Stat()
+	if err != nil {
+		return fmt.Errorf("checkpoint: lock: %w", err)
+	}
+	if at, err := d.root.Stat(lockFile); err == nil && os.SameFile(is, at) {
+		return nil
+	}
+	f, err := d.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("checkpoint: %s: lock again, since %s was removed: %w", d.path, lockFile, bare(err))
+	}
+	if err := tryLock(f); err != nil && !noLocks(err) {
+		defer f.Close()
+		if errors.Is(err, ErrLocked) {
+			return &LockedError{Dir: d.path, By: readHolder(f)}
+		}
+		return fmt.Errorf("checkpoint: %s: lock again, since %s was removed: %w", d.path, lockFile, err)
+	}
+	if f.Truncate(0) == nil {
+		f.Write([]byte(thisProcess()))
+	}
+	held.Delete(l.f)
+	l.f.Close()
+	l.f = f
+	held.Store(f, true)
+	return nil
+}
+
+// release lets go of the lock.
+func (l *lock) release() {
+	held.Delete(l.f)
+	if l.only != "" {
+		disk.Remove(l.only)
+	}
+	l.f.Close()
 }

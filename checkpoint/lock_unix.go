@@ -3,6 +3,8 @@
 package checkpoint
 
 import (
+	"errors"
+
 	"golang.org/x/sys/unix"
 
 	"github.com/bdia-go/bdia/internal/disk"
@@ -21,3 +23,16 @@ func tryLock(f *disk.File) error {
 		return err
 	}
 }
+
+// noLocks reports that a file system has no locks, as some network file systems.
+func noLocks(err error) bool {
+	for _, none := range []error{unix.ENOSYS, unix.ENOTSUP, unix.EOPNOTSUPP, unix.ENOLCK} {
+		if errors.Is(err, none) {
+			return true
+		}
+	}
+	return false
+}
+
+// alive reports whether a process of this host is there, as far as can be told.
+func alive(pid int) bool { return unix.Kill(pid, 0) != unix.ESRCH }

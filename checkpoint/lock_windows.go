@@ -1,6 +1,8 @@
 package checkpoint
 
 import (
+	"errors"
+
 	"golang.org/x/sys/windows"
 
 	"github.com/bdia-go/bdia/internal/disk"
@@ -17,4 +19,19 @@ func tryLock(f *disk.File) error {
 		return ErrLocked
 	}
 	return err
+}
+
+// noLocks reports that a file system has no locks.
+func noLocks(err error) bool {
+	return errors.Is(err, windows.ERROR_NOT_SUPPORTED) || errors.Is(err, windows.ERROR_INVALID_FUNCTION)
+}
+
+// alive reports whether a process of this host is there, as far as can be told.
+func alive(pid int) bool {
+	h, err := windows.OpenProcess(windows.PROCESS_QUERY_LIMITED_INFORMATION, false, uint32(pid))
+	if err != nil {
+		return !errors.Is(err, windows.ERROR_INVALID_PARAMETER)
+	}
+	windows.CloseHandle(h)
+	return true
 }

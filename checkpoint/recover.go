@@ -10,12 +10,14 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 )
 
 // entry is one file of a transaction in the journal.
 type entry struct {
 	Name string `json:"name"`
 	Size int64  `json:"size"`
+	From string `json:"from,omitempty"` // the name of the file that moves there; empty: it is a pending file
 }
 
 type journal struct {
@@ -24,7 +26,8 @@ type journal struct {
 }
 
 const (
-	journalVersion = 1
+	journalVersion = 1 // of a journal without moves
+	movesVersion   = 2
 	maxJournal     = 1 << 20 // bytes
 )
 
@@ -86,12 +89,23 @@ func (d *runDir) recover() error {
 // finish puts the journal's files in place: step 3 of the package comment. It
 // checks all files before it moves the first.
 func (d *runDir) finish(entries []entry) error {
-	var moves []string
+	var keep, place []entry // what is still to do
 	for _, e := range entries {
-		st, err := d.root.Lstat(path.Join(pendingDir, e.Name))
-		if err == nil {
-			moves = append(moves, e.Name)
-		} else if errors.Is(err, fs.ErrNotExist) {
+		from := path.Join(pendingDir, e.Name)
+		if e.From != "" {
+			// The file may have been replaced since it moved, so its new place decides.
+			if st, err := d.root.Lstat(e.Name); err == nil && st.Mode().IsRegular() && st.Size() == e.Size {
+				continue
+			}
+			from = e.From
+		}
+		st, err := d.root.Lstat(from)
+		switch {
+		case err == nil && e.From != "":
+			keep = append(keep, e)
+		case err == nil:
+			place = append(place, entry{Name: e.Name, From: from})
+		case errors.Is(err, fs.ErrNotExist):
 			st, err = d.root.Lstat(e.Name) // already moved before the interruption
 		}
 		if err != nil {
@@ -101,15 +115,15 @@ func (d *runDir) finish(entries []entry) error {
 			return fmt.Errorf("%s is not the file of %d bytes that the journal lists", e.Name, e.Size)
 		}
 	}
-	for _, name := range moves {
-		if err := d.rename(path.Join(pendingDir, name), name); err != nil {
+	// All folders are synced, also those of files that an interrupted process moved.
+	moved := slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.From == "" })
+	if len(moved) > 0 {
+		if err := d.move(keep, moved); err != nil {
 			return err
 		}
 	}
-	for _, dir := range parents(entries) {
-		if err := d.sync(dir); err != nil {
-			return err
-		}
+	if err := d.move(place, entries); err != nil {
+		return err
 	}
 	if err := d.remove(journalFile); err != nil {
 		return err
@@ -120,9 +134,28 @@ func (d *runDir) finish(entries []entry) error {
 	return d.removeAll(pendingDir)
 }
 
+// move renames files, then makes the names in the folders of all entries durable.
+func (d *runDir) move(files, all []entry) error {
+	for _, e := range files {
+		if err := d.rename(e.From, e.Name); err != nil {
+			return err
+		}
+	}
+	for _, dir := range parents(all) {
+		if err := d.sync(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeJournal makes the journal appear whole, in one rename.
 func (d *runDir) writeJournal(entries []entry) error {
-	text, err := json.Marshal(journal{journalVersion, entries})
+	version := journalVersion
+	if slices.ContainsFunc(entries, func(e entry) bool { return e.From != "" }) {
+		version = movesVersion // which an older program refuses
+	}
+	text, err := json.Marshal(journal{version, entries})
 	if err != nil {
 		return err
 	}
@@ -168,12 +201,16 @@ func parseJournal(text []byte) ([]entry, error) {
 	if err := decodeStrict(text, &j); err != nil {
 		return nil, fmt.Errorf("%s: %w", journalFile, err)
 	}
-	if j.Version != journalVersion {
-		return nil, fmt.Errorf("%s has version %d, this program knows %d", journalFile, j.Version, journalVersion)
+	if j.Version < journalVersion || j.Version > movesVersion {
+		return nil, fmt.Errorf("%s has version %d, this program knows %d to %d", journalFile, j.Version, journalVersion, movesVersion)
 	}
 	seen := map[string]bool{}
 	for _, e := range j.Files {
-		if err := checkName(e.Name); err != nil {
+		err := checkName(e.Name)
+		if err == nil && e.From != "" {
+			err = checkName(e.From)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", journalFile, err)
 		}
 		if e.Size < 0 || seen[e.Name] {

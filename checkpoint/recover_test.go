@@ -234,7 +234,7 @@ func TestRecoverRefuses(t *testing.T) {
 	for name, text := range map[string]string{
 		"empty":          ``,
 		"not JSON":       `{"version":1`,
-		"other version":  `{"version":2,"files":[]}`,
+		"other version":  `{"version":3,"files":[]}`,
 		"unknown key":    `{"version":1,"files":[],"x":1}`,
 		"trailing":       `{"version":1,"files":[]} x`,
 		"outside":        `{"version":1,"files":[{"name":"../x","size":1}]}`,

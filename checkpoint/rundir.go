@@ -14,6 +14,7 @@ import (
 type runDir struct {
 	path string
 	root disk.Root
+	held bool                        // by a Folder, which closes it
 	hook func(op, name string) error // called before each change; set by tests only
 }
 
@@ -25,7 +26,12 @@ func openDir(path string) (*runDir, error) {
 	return &runDir{path: path, root: root}, nil
 }
 
-func (d *runDir) close() { d.root.Close() }
+// close closes the directory after a transaction.
+func (d *runDir) close() {
+	if !d.held {
+		d.root.Close()
+	}
+}
 
 func (d *runDir) before(op, name string) error {
 	if d.hook == nil {

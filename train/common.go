@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -66,13 +67,17 @@ type LoopConfig struct {
 	Patience     int     `yaml:"patience"`             // stop after so many evaluations without a better one; 0: never
 	SampleEvery  int     `yaml:"sample_every"`         // steps between samples of text; 0: never
 	SampleTokens int     `yaml:"sample_tokens"`        // length of a sample
-	SaveEvery    int     `yaml:"save_every"`           // steps between checkpoints; 0: at evaluations
+	SaveEvery    int     `yaml:"save_every"`           // steps between checkpoints; 0: at evaluations, or by SaveInterval
 	CheckEvery   int     `yaml:"check_every,omitzero"` // steps between checks of memory (see Checker); 0: never
 	Certificate  bool    `yaml:"certificate,omitzero"` // record digests of every step, which is checked too
 	LogEvery     int     `yaml:"log_every"`            // steps between records of the training loss
 	TensorBoard  bool    `yaml:"tensorboard"`          // write TensorBoard event files
 
 	OnDivergence OnDivergence `yaml:"on_divergence,omitzero"` // empty or stop, skip or rewind
+	// SaveInterval is the time between checkpoints, if SaveEvery is 0; 0: checkpoints are by steps.
+	SaveInterval time.Duration `yaml:"save_interval,omitzero"`
+	// Keep is how many checkpoints are kept beside the best weights, with the latest; 0 is 1.
+	Keep int `yaml:"keep,omitzero"`
 }
 
 // Sizes beyond these are taken for mistakes: no machine has memory for them, and they keep every sum of sizes within
@@ -126,7 +131,7 @@ func (l LoopConfig) Validate() error {
 		name string
 		v    int
 	}{{"eval_every", l.EvalEvery}, {"eval_samples", l.EvalSamples}, {"patience", l.Patience}, {"sample_every", l.SampleEvery},
-		{"sample_tokens", l.SampleTokens}, {"save_every", l.SaveEvery}, {"log_every", l.LogEvery}, {"check_every", l.CheckEvery}} {
+		{"sample_tokens", l.SampleTokens}, {"save_every", l.SaveEvery}, {"keep", l.Keep}, {"log_every", l.LogEvery}, {"check_every", l.CheckEvery}} {
 		if n.v < 0 {
 			return fmt.Errorf("train: %s is %d; it must not be negative", n.name, n.v)
 		}

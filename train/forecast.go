@@ -56,6 +56,7 @@ func (r *Run) Forecast(ctx context.Context, obs Observer) (f Forecast, err error
 		return f, err
 	}
 	defer unlock()
+	r.tell(obs)
 	defer planned(&err)
 	if err := r.Task.Open(ctx, obs.Preparing); err != nil {
 		return f, err

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
 )
 
@@ -72,6 +71,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 		return Summary{}, err
 	}
 	defer unlock()
+	r.tell(obs)
 	defer planned(&err)
 	if err := r.Task.Open(ctx, obs.Preparing); err != nil {
 		return Summary{}, err
@@ -143,26 +143,6 @@ func planned(err *error) {
 	}
 }
 
-// begin locks the folder of the run and takes the state from it: another process may have trained since the run was
-// opened, or an earlier Train failed after its latest checkpoint. A run without a folder begins at the beginning.
-func (r *Run) begin() (unlock func(), err error) {
-	if r.Dir == "" {
-		r.State = firstState(*r.Common())
-		return func() {}, nil
-	}
-	if unlock, err = checkpoint.Lock(r.Dir); err != nil {
-		return nil, err
-	}
-	if err = cmp.Or(checkpoint.Recover(r.Dir), clean(r.Dir), lost(r.Dir)); err == nil {
-		r.State, err = readState(r.Dir, *r.Common())
-	}
-	if err != nil {
-		unlock()
-		return nil, err
-	}
-	return unlock, nil
-}
-
 // fit lets the task measure its model before the first step, and saves what it changed.
 func (r *Run) fit(ctx context.Context, obs Observer) (*Calibration, error) {
 	f, ok := r.Task.(Fitter)
@@ -171,7 +151,7 @@ func (r *Run) fit(ctx context.Context, obs Observer) (*Calibration, error) {
 	}
 	c, changed, err := f.Fit(ctx, r.State, obs)
 	if err == nil && changed {
-		err = saveConfig(r.Dir, r.Task)
+		err = saveConfig(r.Dir, r.Task, r.held.Save)
 	}
 	return c, err
 }

@@ -29,12 +29,21 @@ func (e *LostStateError) Error() string {
 // Unwrap makes errors.Is(err, ErrNoState) true.
 func (e *LostStateError) Unwrap() error { return ErrNoState }
 
-// lost fails with a LostStateError if dir has files of a checkpoint and no state. Records alone are no such files: a
-// process that is killed before its first checkpoint leaves them, and the run begins anew.
+// lost fails with a LostStateError if dir has files of a checkpoint and no state, and no older checkpoint to go on
+// from. Records alone are no such files: a process that is killed before its first checkpoint leaves them, and the run
+// begins anew.
 func lost(dir string) error {
 	if dir == "" {
 		return nil
 	}
+	if steps, err := checkpoint.Kept(dir); err != nil || len(steps) > 0 {
+		return err
+	}
+	return noState(dir)
+}
+
+// noState fails with a LostStateError if dir has files of a checkpoint and no state.
+func noState(dir string) error {
 	if _, err := os.Lstat(filepath.Join(dir, filepath.FromSlash(checkpoint.StateFile))); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

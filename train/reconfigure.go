@@ -70,12 +70,12 @@ func (r *Run) change(t Task) error {
 	if reflect.DeepEqual(is.Interface(), to.Interface()) {
 		return nil
 	}
-	unlock, err := checkpoint.Lock(r.Dir)
+	folder, err := checkpoint.Hold(r.Dir)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	if err := saveConfig(r.Dir, t); err != nil {
+	defer folder.Close()
+	if err := saveConfig(r.Dir, t, folder.Save); err != nil {
 		return err
 	}
 	is.Set(to)

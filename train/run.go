@@ -1,13 +1,16 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/internal/atomicfile"
@@ -32,6 +35,8 @@ type Run struct {
 
 	// Clock, unless nil, tells Train the time, in place of the machine's clock.
 	Clock Clock
+
+	held *held // while it trains; nil: it has no folder
 }
 
 // ErrExists is wrapped by Create's error for a folder that holds a run already.
@@ -50,14 +55,11 @@ func Create(ctx context.Context, dir string, t Task, progress Progress) (*Run, e
 	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("train: make folder %s: %w", dir, err)
 	}
-	unlock, err := checkpoint.Lock(dir)
+	folder, err := checkpoint.Hold(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer unlock()
-	if err := checkpoint.Recover(dir); err != nil {
-		return nil, err
-	}
+	defer folder.Close()
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
 		return nil, fmt.Errorf("train: %s: %w", dir, ErrExists)
 	}
@@ -69,14 +71,30 @@ func Create(ctx context.Context, dir string, t Task, progress Progress) (*Run, e
 	}
 	r := &Run{Dir: dir, Task: t, State: firstState(*t.Common())}
 	// The files by which Open knows a run come last, when nothing else can fail.
-	if err = t.Save(dir); err == nil {
-		err = saveConfig(r.Dir, r.Task)
-	}
-	if err != nil {
+	if err := r.first(folder); err != nil {
 		t.Close()
 		return nil, err
 	}
 	return r, nil
+}
+
+// first commits the settings of a new run and what stands beside the weights, with a manifest of them and of the data.
+func (r *Run) first(folder *checkpoint.Folder) error {
+	text, err := marshal(r.Task)
+	if err != nil {
+		return err
+	}
+	data := map[string]checkpoint.Sum{}
+	if err := sumInto(data, r.Dir, dataFiles(r.Dir)); err != nil {
+		return err
+	}
+	return folder.Save(func(t *checkpoint.Txn) error {
+		if err := t.Fill(r.Task.Save); err != nil {
+			return err
+		}
+		t.Manifest("", 0, data)
+		return t.Write(configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
+	})
 }
 
 // firstState is the state of a run that has not begun.
@@ -87,11 +105,41 @@ func firstState(c Common) checkpoint.State {
 // readState reads the state of the run in dir, which may have been stopped before its first checkpoint. A run that has
 // lost its state looks the same, and can be measured; only lost tells it apart.
 func readState(dir string, c Common) (checkpoint.State, error) {
-	st, err := checkpoint.ReadState(filepath.Join(dir, checkpoint.StateFile))
+	st, err := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(checkpoint.StateFile)))
 	if errors.Is(err, os.ErrNotExist) {
 		return firstState(c), nil
 	}
 	return st, err
+}
+
+// look reads the state of the run in dir without holding the folder. If the state is damaged, it is the one of an older
+// checkpoint, from which Train goes on.
+func look(dir string, c Common) (st checkpoint.State, err error) {
+	err = checkpoint.Read(dir, func() error {
+		m, err := checkpoint.ReadManifest(dir)
+		if err == nil && m.Step > 0 {
+			err = m.Compare(dir, checkpoint.StateFile)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		st, err = readState(dir, c)
+		return err
+	})
+	if err == nil {
+		return st, nil
+	}
+	if !errors.Is(err, checkpoint.ErrDamaged) {
+		return st, err
+	}
+	steps, kerr := checkpoint.Kept(dir)
+	if len(steps) == 0 {
+		if noState(dir) != nil {
+			return firstState(c), nil // it can be measured; Train refuses it
+		}
+		return st, cmp.Or(kerr, err)
+	}
+	return readState(filepath.Join(dir, filepath.FromSlash(checkpoint.KeptName(steps[0]))), c)
 }
 
 // Open opens an existing run. Its task has to be registered: import train/text, for example. Close it.
@@ -104,11 +152,11 @@ func Open(dir string) (*Run, error) {
 		return nil, err
 	}
 	r := &Run{Dir: dir, Task: t}
-	if r.State, err = readState(dir, *t.Common()); err != nil {
+	if r.State, err = look(dir, *t.Common()); err != nil {
 		return nil, err
 	}
 	if err := t.Reopen(dir); err != nil {
-		return nil, err
+		return nil, cmp.Or(asWritten(dir), err)
 	}
 	return r, nil
 }
@@ -144,13 +192,35 @@ func (r *Run) options() Options {
 	return Options{Common: *r.Common(), Baseline: ok && s.StartsFrom() != ""}
 }
 
-// saveConfig writes the settings of t to bdia.yaml in dir.
-func saveConfig(dir string, t Task) error {
+// saveConfig writes the settings of t to bdia.yaml in dir, and their sum to its manifest. The caller holds the folder.
+func saveConfig(dir string, t Task, save func(func(*checkpoint.Txn) error) error) error {
 	text, err := marshal(t)
 	if err != nil {
 		return err
 	}
-	return checkpoint.Save(dir, func(t *checkpoint.Txn) error {
+	m, err := checkpoint.ReadManifest(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, checkpoint.ErrDamaged) {
+		return err
+	}
+	return save(func(t *checkpoint.Txn) error {
+		if m != nil {
+			t.Manifest("", m.Step, m.Files)
+		}
 		return t.Write(configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
 	})
+}
+
+// asWritten compares the files that Reopen reads with the manifest, so that its error can name the one that is damaged.
+func asWritten(dir string) error {
+	m, err := checkpoint.ReadManifest(dir)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, name := range m.Names() {
+		if !strings.HasSuffix(name, ".safetensors") && !edited(name) {
+			names = append(names, name)
+		}
+	}
+	return compareAll(m, dir, names)
 }

@@ -2,15 +2,19 @@ package train
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
-	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -29,17 +33,17 @@ const (
 )
 
 // save makes the session's state the run's latest checkpoint and, with best, its best
-// weights. All files change together or none does.
+// weights. All files change together or none does. What the run has learned from damaged
+// data is not saved.
 func (r *Run) save(s *Session, best bool) error {
-	if best {
-		if err := disk.MkdirAll(r.BestDir(), 0o777); err != nil {
-			return fmt.Errorf("train: %w", err)
-		}
-		if err := cmp.Or(r.Task.Save(r.BestDir()), saveBeside(s, r.BestDir())); err != nil {
-			return err
-		}
+	if err := r.held.data.Wait(); err != nil {
+		return fmt.Errorf("train: what the run has learned since the latest checkpoint is not saved: %w", err)
 	}
-	return checkpoint.Save(r.Dir, func(t *checkpoint.Txn) error {
+	others, err := r.others()
+	if err != nil {
+		return err
+	}
+	return r.held.Save(func(t *checkpoint.Txn) error {
 		t.Expect(s.checkpointBytes(best))
 		if err := s.InUse(func() error { return writeModel(t, best, s.folder()) }); err != nil {
 			return err
@@ -52,8 +56,41 @@ func (r *Run) save(s *Session, best bool) error {
 		if err := t.Write(optimizerFile, s.writeOptimizer); err != nil {
 			return err
 		}
+		if best {
+			for _, name := range beside(s, others) {
+				if err := t.Copy(name, bestDir+"/"+name); err != nil {
+					return err
+				}
+			}
+			t.Manifest(bestDir+"/", r.State.Step, nil)
+		}
+		t.Manifest("", r.State.Step, others)
+		t.Keep(r.Common().Loop.Keep, 0, stays)
 		return t.Write(checkpoint.StateFile, func(w io.Writer) error { return checkpoint.WriteState(w, r.State) })
 	})
+}
+
+// others are the sums of the files that the manifest lists and no checkpoint writes.
+func (r *Run) others() (map[string]checkpoint.Sum, error) {
+	m, err := r.held.Manifest()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return r.held.sums, nil
+	case err != nil:
+		return nil, err
+	}
+	return m.Files, nil
+}
+
+// beside lists, of the files in a manifest, those that stand beside the weights in every model folder of the run.
+func beside(s *Session, listed map[string]checkpoint.Sum) (names []string) {
+	own := s.folder().Files()
+	for _, name := range slices.Sorted(maps.Keys(listed)) {
+		if !stays(name) && !strings.HasPrefix(name, "state/") && !slices.ContainsFunc(own, func(f File) bool { return f.Name == name }) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // saveBeside writes into dir the files that a Learner has beside the weights.
@@ -64,6 +101,41 @@ func saveBeside(s *Session, dir string) error {
 		}
 	}
 	return nil
+}
+
+// commitBeside commits the files of saveBeside to the folder of a run that begins, and to its manifest.
+func (r *Run) commitBeside(s *Session) error {
+	if len(abilities[Saver](s.Learner)) == 0 {
+		return nil
+	}
+	others, err := r.others()
+	if err != nil {
+		return err
+	}
+	return r.held.Save(func(t *checkpoint.Txn) error {
+		t.Manifest("", 0, others)
+		return t.Fill(func(dir string) error { return saveBeside(s, dir) })
+	})
+}
+
+// adopt takes the sums of the files that no checkpoint writes, for the first manifest of a run that has none. It fails
+// if data do not match the checksums that they carry.
+func (r *Run) adopt(s *Session) error {
+	if _, err := r.held.Manifest(); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if c, ok := r.Task.(Checker); ok {
+		if err := c.CheckData(r.Dir); err != nil {
+			return err
+		}
+	}
+	names, err := r.held.Names(func(dir string) error { return cmp.Or(r.Task.Save(dir), saveBeside(s, dir)) })
+	if err != nil {
+		return err
+	}
+	names = append(append(names, dataFiles(r.Dir)...), configFile)
+	r.held.sums = map[string]checkpoint.Sum{}
+	return sumInto(r.held.sums, r.Dir, names)
 }
 
 // folder is how the model is stored.
@@ -157,14 +229,16 @@ func momentType(m optim.Moment) safetensors.DType {
 // none yet.
 func (r *Run) load(s *Session) error {
 	s.forget()
-	if err := named(s); err != nil && r.Dir != "" {
-		return err
+	if r.Dir != "" {
+		if err := cmp.Or(named(s), r.adopt(s)); err != nil {
+			return err
+		}
 	}
 	if r.State.Step == 0 {
 		if err := s.Init(); err != nil || r.Dir == "" {
 			return err
 		}
-		return saveBeside(s, r.Dir)
+		return r.commitBeside(s)
 	}
 	if err := s.InUse(func() error { return s.folder().ReadModel(r.Dir) }); err != nil {
 		return err

@@ -48,7 +48,7 @@ func Start(dir string, build func(be backend.Backend) (Learner, error), o Option
 	}
 	err := lost(dir)
 	if err == nil {
-		r.State, err = readState(dir, o.Common)
+		r.State, err = look(dir, o.Common)
 	}
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func possible(method bdia.Options) error {
 func (r *Run) compare() error {
 	path := filepath.Join(r.Dir, configFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return saveConfig(r.Dir, r.Task)
+		return saveConfig(r.Dir, r.Task, func(write func(*checkpoint.Txn) error) error { return checkpoint.Save(r.Dir, write) })
 	}
 	is, err := hub.ReadSettings(r.Dir)
 	if err != nil {

@@ -67,6 +67,12 @@ type Fitter interface {
 	Fit(ctx context.Context, st checkpoint.State, obs Observer) (c *Calibration, changed bool, err error)
 }
 
+// Checker is a Task with data in the run's folder that carry checksums.
+type Checker interface {
+	// CheckData reads the data in dir and compares their checksums.
+	CheckData(dir string) error
+}
+
 // Starter is a Task that may begin with the weights of another model. Its first evaluation then counts as the best so
 // far.
 type Starter interface {

@@ -54,6 +54,23 @@ func (p *Sets) Map(dir string) error {
 	return nil
 }
 
+// CheckData reads the sets of the run in dir and compares their checksums.
+func (p *Sets) CheckData(dir string) error {
+	for part := range p.sets {
+		s, err := pairs.Open(filepath.Join(dir, dataDir), pairs.Part(part).String(), pairs.OpenOptions{Checksum: true})
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Close lets go of the sets.
 func (p *Sets) Close() error {
 	var err error

@@ -165,8 +165,8 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// TestDamagedRun damages one file of a trained run; going on is refused with one
-// line that names the file, and everything else stays as it was.
+// TestDamagedRun damages one file of a trained run without a manifest; going on is
+// refused with one line that names the file, and everything else stays as it was.
 func TestDamagedRun(t *testing.T) {
 	t.Parallel()
 	cfg := tinyConfig()
@@ -250,6 +250,9 @@ func TestDamagedRun(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "copy")
 			if err := os.CopyFS(dir, os.DirFS(r.Dir)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(filepath.Join(dir, checkpoint.ManifestFile)); err != nil { // as an earlier version wrote it
 				t.Fatal(err)
 			}
 			path := filepath.Join(dir, tc.file)

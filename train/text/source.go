@@ -45,6 +45,24 @@ func (t *Task) open(dir string) (err error) {
 	return err
 }
 
+// CheckData reads the tokens of the run in dir and compares their checksums.
+func (t *Task) CheckData(dir string) error {
+	dir = filepath.Join(dir, dataDir)
+	for _, name := range []string{shardName, valName} {
+		if !data.HasShards(dir, name) {
+			continue
+		}
+		s, err := data.OpenShards(dir, name, data.OpenOptions{Checksum: true})
+		if err == nil {
+			err = s.Close()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Open does nothing: the tokens are open.
 func (t *Task) Open(context.Context, train.Progress) error { return nil }
 

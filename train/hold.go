@@ -1,0 +1,254 @@
+package train
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/bdia-go/bdia/checkpoint"
+)
+
+// Where a run's data are, in its folder.
+const dataDir = "data"
+
+// held is what a process knows of the folder of a run that it trains.
+type held struct {
+	*checkpoint.Folder
+	data  *checkpoint.Check         // of the files that no checkpoint writes; nil: none is listed
+	sums  map[string]checkpoint.Sum // of files that no checkpoint writes, if there is no manifest yet
+	notes []string                  // for the user
+}
+
+// begin takes the folder of the run, sees whether its checkpoint is whole, and reads the state: another process may have
+// trained since the run was opened, or an earlier Train failed after its latest checkpoint. If the checkpoint is damaged
+// it puts an older one in its place. It fails before the first step if no checkpoint could be written. A run without a
+// folder begins at the beginning.
+func (r *Run) begin() (end func(), err error) {
+	if r.Dir == "" {
+		r.State = firstState(*r.Common())
+		return func() {}, nil
+	}
+	folder, err := checkpoint.Hold(r.Dir)
+	if err != nil {
+		return nil, err
+	}
+	r.held = &held{Folder: folder}
+	end = func() {
+		r.held.data.Stop()
+		r.held = nil
+		folder.Close()
+	}
+	r.held.note(folder.Note())
+	if err := cmp.Or(clean(r.Dir), r.examine(), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir)); err != nil {
+		end()
+		return nil, err
+	}
+	return end, nil
+}
+
+// note keeps a text for the user.
+func (h *held) note(text string) {
+	if text != "" {
+		h.notes = append(h.notes, text)
+	}
+}
+
+// tell tells obs what was noted.
+func (r *Run) tell(obs Observer) {
+	if r.held == nil {
+		return
+	}
+	for _, text := range r.held.notes {
+		obs.Note(text)
+	}
+	r.held.notes = nil
+}
+
+// examine compares the files of the run with its manifest, those of the checkpoint at once and the data in the
+// background, and reads the state.
+func (r *Run) examine() (err error) {
+	m, err := checkpoint.ReadManifest(r.Dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if err := noState(r.Dir); err != nil {
+			return r.fallBack(err, nil)
+		}
+		if r.State, err = readState(r.Dir, *r.Common()); err == nil && r.State.Step > 0 {
+			r.held.note(fmt.Sprintf("%s has no %s: an earlier version wrote it, so that its files cannot be compared with what was written. The next checkpoint adds it.",
+				r.Dir, checkpoint.ManifestFile))
+		}
+		return err
+	case errors.Is(err, checkpoint.ErrDamaged):
+		return r.fallBack(err, nil)
+	case err != nil:
+		return err
+	}
+	var now, later []string
+	for _, name := range m.Names() {
+		switch {
+		case edited(name):
+			if err := m.Compare(r.Dir, name); err != nil {
+				r.held.note(editedNote(err))
+			}
+		case strings.HasPrefix(name, dataDir+"/"):
+			later = append(later, name)
+		default:
+			now = append(now, name)
+		}
+	}
+	damage := cmp.Or(noState(r.Dir), compareAll(m, r.Dir, now))
+	if damage == nil {
+		damage = listsState(m, r.Dir)
+	}
+	switch {
+	case errors.Is(damage, checkpoint.ErrDamaged), errors.Is(damage, ErrNoState):
+		err = r.fallBack(damage, m)
+	case damage != nil: // a state of another version
+		err = damage
+	default:
+		r.State, err = readState(r.Dir, *r.Common())
+	}
+	if err != nil {
+		return err
+	}
+	if len(later) > 0 {
+		r.held.data = m.Check(r.Dir, later...)
+	}
+	return nil
+}
+
+// compareAll compares files with their manifest, several at a time.
+func compareAll(m *checkpoint.Manifest, dir string, names []string) error {
+	errs := make([]error, len(names))
+	var all sync.WaitGroup
+	for i, name := range names {
+		all.Go(func() { errs[i] = m.Compare(dir, name) })
+	}
+	all.Wait()
+	return cmp.Or(errs...)
+}
+
+// listsState fails if m has no state, or the state is of another step, and dir has one.
+func listsState(m *checkpoint.Manifest, dir string) error {
+	st, err := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(checkpoint.StateFile)))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, ok := m.Files[checkpoint.StateFile]; !ok || st.Step != m.Step {
+		return &checkpoint.DamagedError{Dir: dir, File: checkpoint.ManifestFile, Step: st.Step, Reason: fmt.Sprintf("is of step %d and not of the same checkpoint as %s", m.Step, checkpoint.StateFile)}
+	}
+	return nil
+}
+
+// edited reports a text file that people edit by hand: a change is told, and is no damage.
+func edited(name string) bool { return checkpoint.Editable(name) }
+
+// editedNote says that a file is not as it was written.
+func editedNote(err error) string {
+	var d *checkpoint.DamagedError
+	if !errors.As(err, &d) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s %s: it was edited or is damaged, and is used as it is.", filepath.Join(d.Dir, filepath.FromSlash(d.File)), d.Reason)
+}
+
+// fallBack puts the newest older checkpoint that is whole in the place of the latest, which is damaged, and reads its
+// state. Sums of data are carried on from m, the manifest of the damaged one, if it could be read.
+func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
+	steps, err := checkpoint.Kept(r.Dir)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		dir := filepath.Join(r.Dir, filepath.FromSlash(checkpoint.KeptName(step)))
+		old, err := checkpoint.ReadManifest(dir)
+		if err == nil {
+			err = compareAll(old, dir, old.Names())
+		}
+		if err == nil {
+			err = listsState(old, dir)
+		}
+		if err != nil {
+			r.held.note(fmt.Sprintf("the checkpoint of step %d is no way out: %v", step, err))
+			continue
+		}
+		if err := r.restore(old, m); err != nil {
+			return err
+		}
+		if r.State, err = readState(r.Dir, *r.Common()); err != nil {
+			return err
+		}
+		r.held.note(fmt.Sprintf("%v. The run goes on from the checkpoint of step %d.", firstPart(damage), step))
+		return nil
+	}
+	if errors.Is(damage, ErrNoState) {
+		return damage
+	}
+	return fmt.Errorf("train: %w; %s has no older checkpoint that is whole", damage, r.Dir)
+}
+
+// firstPart is what an error says of the damage, without the way out.
+func firstPart(err error) string {
+	text, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "checkpoint: "), "; put a copy")
+	return text
+}
+
+// restore makes a copy of the kept checkpoint of old the run's latest.
+func (r *Run) restore(old, damaged *checkpoint.Manifest) error {
+	others := map[string]checkpoint.Sum{}
+	if damaged != nil {
+		for name, sum := range damaged.Files {
+			if stays(name) {
+				others[name] = sum
+			}
+		}
+	} else if err := sumInto(others, r.Dir, append(dataFiles(r.Dir), configFile)); err != nil {
+		return err
+	}
+	return r.held.Save(func(t *checkpoint.Txn) error {
+		for _, name := range old.Names() {
+			if err := t.Copy(checkpoint.KeptName(old.Step)+"/"+name, name); err != nil {
+				return err
+			}
+		}
+		t.Manifest("", old.Step, others)
+		return nil
+	})
+}
+
+// stays reports a file that belongs to the run and not to a checkpoint of it: settings and data.
+func stays(name string) bool { return name == configFile || strings.HasPrefix(name, dataDir+"/") }
+
+// dataFiles lists the files of a run's data.
+func dataFiles(dir string) (names []string) {
+	entries, _ := os.ReadDir(filepath.Join(dir, dataDir)) // a run of images has none
+	for _, e := range entries {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
+			names = append(names, dataDir+"/"+e.Name())
+		}
+	}
+	return names
+}
+
+// sumInto adds the sums of files below dir; one that is not there has none.
+func sumInto(sums map[string]checkpoint.Sum, dir string, names []string) error {
+	for _, name := range names {
+		s, err := checkpoint.SumFile(filepath.Join(dir, filepath.FromSlash(name)))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		sums[name] = s
+	}
+	return nil
+}
