@@ -167,6 +167,11 @@ func (e *DamagedError) Error() string {
 // Unwrap makes errors.Is(err, ErrDamaged) true.
 func (e *DamagedError) Unwrap() error { return ErrDamaged }
 
+// Note says it of a file that is used all the same (see Editable).
+func (e *DamagedError) Note() string {
+	return fmt.Sprintf("%s %s: it was edited or is damaged, and is used as it is.", filepath.Join(e.Dir, filepath.FromSlash(e.File)), e.Reason)
+}
+
 // Compare reads the named file of m, which lies in dir, and compares it with its sum (DamagedError). A file that
 // cannot be read is damaged too.
 func (m *Manifest) Compare(dir, name string) error {
@@ -260,10 +265,13 @@ func Read(dir string, read func() error) error {
 	}
 }
 
-// commits changes with every checkpoint that is committed in dir; it is empty during one.
+// commits changes with every checkpoint that is committed in dir, a run directory or a folder of one; it is empty
+// during a commit.
 func commits(dir string) string {
-	if _, err := os.Lstat(filepath.Join(dir, journalFile)); err == nil {
-		return ""
+	for _, home := range []string{dir, filepath.Join(dir, ".."), filepath.Join(dir, "..", "..")} {
+		if _, err := os.Lstat(filepath.Join(home, journalFile)); err == nil {
+			return ""
+		}
 	}
 	text, err := textfile.ReadFile(filepath.Join(dir, ManifestFile), maxManifest)
 	return fmt.Sprint(string(text), err)

@@ -12,6 +12,7 @@
 package hub
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ type Options struct {
 // Folder describes a model folder: everything but the weights.
 type Folder struct {
 	Dir  string       // the folder with config.json; with Options.Best the folder of the best weights
-	Run  string       // the run directory that Dir is, or is the best/ of; empty: Dir is no run's
+	Run  string       // the run directory that Dir is, or is the best/ or an older checkpoint of; empty: Dir is no run's
 	Kind convert.Kind // of the model
 	// Grid is the grid of the run's activations, bdia.NoGrid for a folder of other software.
 	Grid bdia.Grid
@@ -60,6 +61,9 @@ type Folder struct {
 	Weights string
 	// Adapter is the folder of the adapters to merge into the weights: Options.Adapter, or Dir; empty: there are none.
 	Adapter string
+
+	// Notes tell of text files that are not as they were written: edited by hand, or damaged.
+	Notes []string
 }
 
 var (
@@ -99,7 +103,9 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err := checkpoint.Settle(home); err != nil {
 		return nil, err
 	}
-	if err := f.describe(o); err != nil {
+	// A damaged file may not be read, or describe another model: that it is damaged says more.
+	describe := f.describe(o)
+	if err := cmp.Or(f.compareBeside(), describe); err != nil {
 		return nil, err
 	}
 	run, err := ReadSettings(f.Run)
@@ -194,8 +200,8 @@ const RunFile = "bdia.yaml"
 // bestDir is the folder of a run's best weights.
 const bestDir = "best"
 
-// RunOf returns the run directory that dir is, or that dir is the best/ folder of; it is
-// empty for another folder.
+// RunOf returns the run directory that dir is, or that dir is the best/ folder or an older
+// checkpoint of; it is empty for another folder.
 func RunOf(dir string) string {
 	has := func(dir string) bool {
 		_, err := os.Stat(filepath.Join(dir, RunFile))
@@ -204,10 +210,16 @@ func RunOf(dir string) string {
 	if has(dir) {
 		return dir
 	}
-	if abs, err := filepath.Abs(dir); err == nil && filepath.Base(abs) == bestDir {
-		if home := filepath.Join(dir, ".."); has(home) {
-			return home
-		}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return ""
+	}
+	home, ok := stepFolder(abs, dir)
+	if !ok && filepath.Base(abs) == bestDir {
+		home, ok = filepath.Join(dir, ".."), true
+	}
+	if ok && has(home) {
+		return home
 	}
 	return ""
 }

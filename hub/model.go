@@ -61,7 +61,7 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 			if err := convert.CheckSaved(f.Adapter, f.Weights); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}
-			return convert.AddAdapter(be, m, f.Adapter)
+			return intact(f.Adapter, isAdapter, func() error { return convert.AddAdapter(be, m, f.Adapter) })
 		},
 		merge: merge, load: LoadGPT}, rehearse)
 	if err != nil {
@@ -195,15 +195,19 @@ func LoadSeq2Seq(be backend.Backend, m *model.Seq2Seq, dir string) error {
 	return ReadWeights(dir, func(f convert.Tensors) error { return convert.ReadSeq2Seq(be, m, f) })
 }
 
-// ReadWeights calls read with the weights in the folder dir. Its errors name the file.
+// ReadWeights calls read with the weights in the folder dir, and again if a trainer has replaced them meanwhile. Its
+// errors name the file. Weights that are not the ones in the folder's manifest are checkpoint.ErrDamaged: the files are
+// compared in the background, and what was read is good only if ReadWeights succeeds.
 func ReadWeights(dir string, read func(convert.Tensors) error) error {
-	w, err := convert.OpenWeights(dir)
-	if err != nil {
-		return err
-	}
-	defer w.Close()
-	if err := read(w); err != nil {
-		return fmt.Errorf("%s: %w", w.Path(), err)
-	}
-	return nil
+	return intact(dir, isWeights, func() error {
+		w, err := convert.OpenWeights(dir)
+		if err != nil {
+			return err
+		}
+		defer w.Close()
+		if err := read(w); err != nil {
+			return fmt.Errorf("%s: %w", w.Path(), err)
+		}
+		return nil
+	})
 }

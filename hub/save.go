@@ -88,7 +88,7 @@ var ErrOther = errors.New("choose another folder")
 // others are files that do not go together with a single file of weights.
 var others = []string{RunFile, convert.AdapterConfigFile, weightsFile + ".index.json"}
 
-// save writes a model folder; the tokenizers first, which alone make no model.
+// save writes a model folder: its files change together or not at all, and a manifest lists them.
 func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 	for _, name := range others {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
@@ -103,19 +103,25 @@ func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 		return err
 	}
 	defer unlock()
-	switch {
-	case f.Tokenizer != nil:
-		err = f.Tokenizer.Save(dir)
-	case f.Source != nil:
-		err = SaveTokenizers(dir, f.Source, f.Target)
-	}
-	if err != nil {
-		return err
-	}
 	return checkpoint.Save(dir, func(t *checkpoint.Txn) error {
+		if err := t.Fill(f.saveTokenizers); err != nil {
+			return err
+		}
 		if err := t.Write(configFile, config); err != nil {
 			return err
 		}
+		t.Manifest("", 0, nil)
 		return t.Write(weightsFile, weights)
 	})
+}
+
+// saveTokenizers writes the tokenizers' files, if the model has any.
+func (f *Folder) saveTokenizers(dir string) error {
+	switch {
+	case f.Tokenizer != nil:
+		return f.Tokenizer.Save(dir)
+	case f.Source != nil:
+		return SaveTokenizers(dir, f.Source, f.Target)
+	}
+	return nil
 }

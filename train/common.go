@@ -29,7 +29,7 @@ func DefaultCommon(steps int) Common {
 	o, _ := optim.Default("adamw")
 	return Common{Method: bdia.DefaultOptions(), Optimizer: o,
 		Schedule: optim.Schedule{Kind: "cosine", LR: 1e-3, Final: 0.1, Warmup: steps / 20, Steps: steps},
-		Loop:     LoopConfig{Update: WhenAuto, Seed: 1, EvalEvery: max(1, steps/10), LogEvery: 10, CheckEvery: DefaultCheckEvery}}
+		Loop:     LoopConfig{Update: WhenAuto, Seed: 1, EvalEvery: max(1, steps/10), LogEvery: 10, CheckEvery: DefaultCheckEvery, Keep: 2}}
 }
 
 // Validate returns an error for the first invalid setting.
@@ -135,6 +135,12 @@ func (l LoopConfig) Validate() error {
 		if n.v < 0 {
 			return fmt.Errorf("train: %s is %d; it must not be negative", n.name, n.v)
 		}
+	}
+	switch {
+	case l.SaveInterval < 0:
+		return fmt.Errorf("train: save_interval is %v; it must not be negative", l.SaveInterval)
+	case l.SaveInterval > 0 && l.SaveEvery > 0:
+		return fmt.Errorf("train: %w: a checkpoint every %d steps and every %v; choose one of them", ErrCombination, l.SaveEvery, l.SaveInterval)
 	}
 	switch l.OnDivergence {
 	case "", StopDiverged, SkipDiverged, RewindDiverged:

@@ -22,6 +22,7 @@ type held struct {
 	data  *checkpoint.Check         // of the files that no checkpoint writes; nil: none is listed
 	sums  map[string]checkpoint.Sum // of files that no checkpoint writes, if there is no manifest yet
 	notes []string                  // for the user
+	whole bool                      // the latest checkpoint was compared with its manifest, and not yet read
 }
 
 // begin takes the folder of the run, sees whether its checkpoint is whole, and reads the state: another process may have
@@ -91,9 +92,10 @@ func (r *Run) examine() (err error) {
 	var now, later []string
 	for _, name := range m.Names() {
 		switch {
-		case edited(name):
-			if err := m.Compare(r.Dir, name); err != nil {
-				r.held.note(editedNote(err))
+		case checkpoint.Editable(name):
+			var changed *checkpoint.DamagedError
+			if errors.As(m.Compare(r.Dir, name), &changed) {
+				r.held.note(changed.Note())
 			}
 		case strings.HasPrefix(name, dataDir+"/"):
 			later = append(later, name)
@@ -116,10 +118,31 @@ func (r *Run) examine() (err error) {
 	if err != nil {
 		return err
 	}
+	r.held.whole = true
 	if len(later) > 0 {
 		r.held.data = m.Check(r.Dir, later...)
 	}
 	return nil
+}
+
+// whole fails if the checkpoint to load, which a run goes back to, is not as it was written. One that begin has just
+// compared is not read again.
+func (r *Run) whole() error {
+	if r.held.whole {
+		r.held.whole = false
+		return nil
+	}
+	m, err := checkpoint.ReadManifest(r.Dir)
+	if err != nil {
+		return nil // an earlier version's
+	}
+	var names []string
+	for _, name := range m.Names() {
+		if !stays(name) && !checkpoint.Editable(name) {
+			names = append(names, name)
+		}
+	}
+	return compareAll(m, r.Dir, names)
 }
 
 // compareAll compares files with their manifest, several at a time.
@@ -146,18 +169,6 @@ func listsState(m *checkpoint.Manifest, dir string) error {
 		return &checkpoint.DamagedError{Dir: dir, File: checkpoint.ManifestFile, Step: st.Step, Reason: fmt.Sprintf("is of step %d and not of the same checkpoint as %s", m.Step, checkpoint.StateFile)}
 	}
 	return nil
-}
-
-// edited reports a text file that people edit by hand: a change is told, and is no damage.
-func edited(name string) bool { return checkpoint.Editable(name) }
-
-// editedNote says that a file is not as it was written.
-func editedNote(err error) string {
-	var d *checkpoint.DamagedError
-	if !errors.As(err, &d) {
-		return err.Error()
-	}
-	return fmt.Sprintf("%s %s: it was edited or is damaged, and is used as it is.", filepath.Join(d.Dir, filepath.FromSlash(d.File)), d.Reason)
 }
 
 // fallBack puts the newest older checkpoint that is whole in the place of the latest, which is damaged, and reads its

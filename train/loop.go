@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
 )
 
@@ -46,8 +47,9 @@ type loop struct {
 	sum     Summary
 	warned  map[string]bool // kinds of warnings
 	started time.Time
-	before  float64 // seconds trained by earlier processes
-	saved   int     // step of the latest checkpoint; 0: there is none
+	before  float64   // seconds trained by earlier processes
+	saved   int       // step of the latest checkpoint; 0: there is none
+	savedAt time.Time // when this process saved it, or began
 	overdue postponed
 	kept    checkpoint.State // as the latest checkpoint has it, or the beginning
 

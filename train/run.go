@@ -218,7 +218,7 @@ func asWritten(dir string) error {
 	}
 	var names []string
 	for _, name := range m.Names() {
-		if !strings.HasSuffix(name, ".safetensors") && !edited(name) {
+		if !strings.HasSuffix(name, ".safetensors") && !checkpoint.Editable(name) {
 			names = append(names, name)
 		}
 	}

@@ -65,7 +65,7 @@ func (r *Run) save(s *Session, best bool) error {
 			t.Manifest(bestDir+"/", r.State.Step, nil)
 		}
 		t.Manifest("", r.State.Step, others)
-		t.Keep(r.Common().Loop.Keep, 0, stays)
+		t.Keep(r.Common().Loop.Keep, r.State.Planned, stays)
 		return t.Write(checkpoint.StateFile, func(w io.Writer) error { return checkpoint.WriteState(w, r.State) })
 	})
 }
@@ -124,7 +124,7 @@ func (r *Run) adopt(s *Session) error {
 	if _, err := r.held.Manifest(); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if c, ok := r.Task.(Checker); ok {
+	if c, ok := r.Task.(DataChecker); ok {
 		if err := c.CheckData(r.Dir); err != nil {
 			return err
 		}
@@ -230,7 +230,7 @@ func momentType(m optim.Moment) safetensors.DType {
 func (r *Run) load(s *Session) error {
 	s.forget()
 	if r.Dir != "" {
-		if err := cmp.Or(named(s), r.adopt(s)); err != nil {
+		if err := cmp.Or(named(s), r.adopt(s), r.whole()); err != nil {
 			return err
 		}
 	}

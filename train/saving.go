@@ -92,7 +92,7 @@ func (l *loop) write(w save) error {
 	if l.overdue.due {
 		l.say(fmt.Sprintf("the checkpoint of step %d is saved", w.step))
 	}
-	l.saved, l.overdue = w.step, postponed{}
+	l.saved, l.savedAt, l.overdue = w.step, l.now(), postponed{}
 	l.kept = *st
 	l.obs.Saved(w.step, l.Dir)
 	return nil

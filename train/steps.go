@@ -16,6 +16,7 @@ func (l *loop) run(ctx context.Context) error {
 			}
 		}
 	}
+	l.savedAt = l.now()
 	l.obs.Start(st.Step+1, l.Common().Schedule.Steps, l.sum.Planned)
 	if err := l.rescue(ctx, l.first(ctx)); err != nil {
 		return err
@@ -89,10 +90,18 @@ func (l *loop) after(ctx context.Context, step int) error {
 			return err
 		}
 	}
-	if best || last || l.sum.Stopped || every(step, c.SaveEvery) || c.SaveEvery == 0 && every(step, c.EvalEvery) {
-		return l.saveAt(ctx, save{step: step, best: best, planned: true, last: last || l.sum.Stopped})
+	atEvaluations := c.SaveEvery == 0 && c.SaveInterval == 0
+	planned := best || last || l.sum.Stopped || every(step, c.SaveEvery) || atEvaluations && every(step, c.EvalEvery)
+	if planned || l.timed() {
+		return l.saveAt(ctx, save{step: step, best: best, planned: planned, last: last || l.sum.Stopped})
 	}
 	return nil
+}
+
+// timed reports that the latest checkpoint is as old as the settings allow. One that the disk refuses is left to catchUp.
+func (l *loop) timed() bool {
+	every := l.Common().Loop.SaveInterval
+	return every > 0 && !l.overdue.due && l.since(l.savedAt) >= every
 }
 
 // broken notes that the run is interrupted where err is ctx's end.

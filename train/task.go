@@ -67,8 +67,8 @@ type Fitter interface {
 	Fit(ctx context.Context, st checkpoint.State, obs Observer) (c *Calibration, changed bool, err error)
 }
 
-// Checker is a Task with data in the run's folder that carry checksums.
-type Checker interface {
+// DataChecker is a Task with data in the run's folder that carry checksums.
+type DataChecker interface {
 	// CheckData reads the data in dir and compares their checksums.
 	CheckData(dir string) error
 }

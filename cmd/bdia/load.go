@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -26,6 +27,11 @@ func openFolder(dir string, o hub.Options) (*hub.Folder, error) {
 	}
 	if err == nil && f.Run != "" {
 		_, err = readRun(f.Run)
+	}
+	if err == nil {
+		for _, note := range f.Notes {
+			fmt.Fprintln(os.Stderr, "Note:", note)
+		}
 	}
 	return f, err
 }

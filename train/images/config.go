@@ -31,7 +31,7 @@ func Default() Config {
 		Augment: images.DefaultAugment(),
 		ViT:     m,
 		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.01},
-			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, LogEvery: 10, CheckEvery: train.DefaultCheckEvery, TensorBoard: true}},
+			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, LogEvery: 10, CheckEvery: train.DefaultCheckEvery, TensorBoard: true, Keep: 2}},
 	}
 	c.OpenLoop()
 	return c

@@ -32,7 +32,7 @@ func Default() Config {
 	c := Config{
 		Data: DataConfig{Tokenizer: AutoTokenizer, ValFraction: 0.1},
 		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.1},
-			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, EvalSamples: 256, SampleTokens: 200, LogEvery: 10, CheckEvery: train.DefaultCheckEvery, TensorBoard: true}},
+			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, EvalSamples: 256, SampleTokens: 200, LogEvery: 10, CheckEvery: train.DefaultCheckEvery, TensorBoard: true, Keep: 2}},
 	}
 	c.OpenLoop()
 	return c

@@ -1,0 +1,92 @@
+package hub
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/convert"
+)
+
+// manifestOf reads the manifest of a model folder; nil: it has none, or other software's file of that name.
+func manifestOf(dir string) (*checkpoint.Manifest, error) {
+	m, err := checkpoint.ReadManifest(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, checkpoint.ErrDamaged) && RunOf(dir) == "" {
+		return nil, nil
+	}
+	return m, err
+}
+
+// intact calls read, which reads files in the folder dir, and meanwhile compares the listed files that pick picks with
+// the folder's manifest (checkpoint.ErrDamaged). Both are done again if a trainer has saved meanwhile.
+func intact(dir string, pick func(name string) bool, read func() error) error {
+	return checkpoint.Read(dir, func() error {
+		m, err := manifestOf(dir)
+		if err != nil {
+			return err
+		}
+		if m == nil {
+			return read()
+		}
+		var names []string
+		for _, name := range m.Names() {
+			if pick(name) {
+				names = append(names, name)
+			}
+		}
+		check := m.Check(dir, names...)
+		err = read()
+		return cmp.Or(check.Wait(), err)
+	})
+}
+
+// isWeights reports a file of a model's weights.
+func isWeights(name string) bool {
+	return !strings.Contains(name, "/") && name != convert.AdapterFile &&
+		(strings.HasSuffix(name, ".safetensors") || strings.HasSuffix(name, ".safetensors.index.json"))
+}
+
+func isAdapter(name string) bool { return name == convert.AdapterFile }
+
+// isBeside reports a file that stands beside the weights.
+func isBeside(name string) bool {
+	return !strings.HasSuffix(name, ".safetensors") && !strings.HasPrefix(name, "state/") && !strings.HasPrefix(name, "data/")
+}
+
+// compareBeside compares the files beside the weights with the folder's manifest. A change of a file that people edit
+// becomes a note.
+func (f *Folder) compareBeside() error {
+	m, err := manifestOf(f.Dir)
+	if m == nil || err != nil {
+		return err
+	}
+	for _, name := range m.Names() {
+		if !isBeside(name) {
+			continue
+		}
+		err := m.Compare(f.Dir, name)
+		var damage *checkpoint.DamagedError
+		if checkpoint.Editable(name) && errors.As(err, &damage) {
+			f.Notes = append(f.Notes, damage.Note())
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stepFolder reports a folder of an older checkpoint of a run, and returns the run's.
+func stepFolder(abs, dir string) (run string, ok bool) {
+	var step int
+	kept := filepath.Base(filepath.Dir(abs)) == checkpoint.KeptDir
+	if _, err := fmt.Sscanf(filepath.Base(abs), "step-%d", &step); err != nil || !kept {
+		return "", false
+	}
+	return filepath.Join(dir, "..", ".."), true
+}
