@@ -49,7 +49,7 @@ func ReadRun(path string) (Task, error) {
 		t, err := New(name)
 		if err == nil {
 			Assume(t)
-			t.Common().Loop.CheckEvery = 0
+			t.Common().Loop.CheckEvery, t.Common().Loop.Keep = 0, 0
 		}
 		return t, err
 	})

@@ -38,7 +38,7 @@ func hostileSize(b []byte) []byte {
 	return replace(`"n_head": 2`, `"n_head": 16384`)(b)
 }
 
-// TestDamagedRuns damages a file of a run and demands of every command that
+// TestDamagedRuns damages a file of a run without manifest and demands of every command that
 // reads it one clear line and exit code 1.
 func TestDamagedRuns(t *testing.T) {
 	t.Parallel()
@@ -78,7 +78,7 @@ func TestDamagedRuns(t *testing.T) {
 		{"settings of another depth", "bdia.yaml", replace("layers: 4", "layers: 3"), "eval RUN|train --resume RUN --steps 7"},
 		{"settings of another width", "bdia.yaml", replace("width: 16", "width: 32"), "eval RUN|verify RUN|train --resume RUN --steps 7"},
 	} {
-		dir := copyRun(t)
+		dir := unlisted(t, copyRun(t))
 		path := filepath.Join(dir, filepath.FromSlash(c.file))
 		if c.damage == nil {
 			if err := os.Remove(path); err != nil {

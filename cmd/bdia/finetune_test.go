@@ -336,7 +336,7 @@ func TestFinetuneResume(t *testing.T) {
 // unbegun makes the run in dir one that was stopped before its first step.
 func unbegun(t *testing.T, dir string) {
 	t.Helper()
-	for _, name := range []string{"state", "best", "model.safetensors"} {
+	for _, name := range []string{"state", "best", "checkpoints", "manifest.json", "model.safetensors"} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}

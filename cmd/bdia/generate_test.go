@@ -56,7 +56,7 @@ func TestGenerateIDs(t *testing.T) {
 // are written that have a text.
 func TestGenerateFewerTokens(t *testing.T) {
 	t.Parallel()
-	dir := copyRun(t)
+	dir := unlisted(t, copyRun(t))
 	write(t, dir, "chars.json", `{"version":1,"chars":"\n .T"}`) // of 24
 	long := write(t, t.TempDir(), "prompts", "T.\n T T.\n")
 	for _, args := range []string{"--temperature 9 --top-k 0", "--greedy", "--beam 3", "--print-ids --prompt-ids 23,5", "--temperature 9 --input " + long} {

@@ -423,6 +423,7 @@ func TestDamagedImageRuns(t *testing.T) {
 		if err := os.CopyFS(dir, os.DirFS(run)); err != nil {
 			t.Fatal(err)
 		}
+		unlisted(t, dir)
 		path := filepath.Join(dir, filepath.FromSlash(c.file))
 		old := readFile(t, path)
 		if err := os.Remove(path); err != nil {

@@ -145,3 +145,15 @@ func copyRun(t *testing.T) string {
 	}
 	return dir
 }
+
+// unlisted takes from the run in dir its manifests and older checkpoints, which an earlier version did not write, and
+// returns dir.
+func unlisted(t *testing.T, dir string) string {
+	t.Helper()
+	for _, name := range []string{"manifest.json", "best/manifest.json", "checkpoints"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

@@ -166,6 +166,7 @@ func TestWrongPairCalls(t *testing.T) {
 	if err := os.CopyFS(foreign, os.DirFS(filepath.Join(trained, "best"))); err != nil {
 		t.Fatal(err)
 	}
+	unlisted(t, foreign)
 	write(t, foreign, "chars.json", `{"version":1,"chars":" eno"}`)
 	var b strings.Builder
 	for _, c := range []struct {
