@@ -87,12 +87,12 @@ var ErrOther = errors.New("another process has written here")
 
 // MovedError is the error of Save for a directory that is not at its path any more: somebody has renamed or removed it.
 type MovedError struct {
-	Path  string // where it was
-	Now   string // where it is, if the system tells
+	Path  string // its old path
+	Now   string // its new path, if the system tells
 	Saved bool   // the transaction was committed there
 }
 
-// Error says where the files are.
+// Error names the folder with the checkpoint.
 func (e *MovedError) Error() string {
 	text := fmt.Sprintf("checkpoint: %s was moved or deleted while a process was writing it", e.Path)
 	at := ""
@@ -100,17 +100,20 @@ func (e *MovedError) Error() string {
 		at = ", " + e.Now
 	}
 	if e.Saved {
-		return text + "; the checkpoint is saved in the folder where it is now" + at + ": go on there"
+		return text + "; the checkpoint is saved in the folder at its new place" + at + ": go on there"
 	}
 	return text + "; the checkpoint could not be saved"
 }
 
 // Save is the function Save on the directory. It fails with a MovedError if the directory is not at its path any more,
-// after it tried to save into it where it is; and with ErrLocked or ErrOther if somebody removed the lock and
+// after it tried to save into it at its new place; and with ErrLocked or ErrOther if somebody removed the lock and
 // another process is at work.
 func (f *Folder) Save(write func(t *Txn) error) error {
 	moved := f.moved()
 	if err := f.alone(); err != nil {
+		if moved != nil && !errors.Is(err, ErrLocked) && !errors.Is(err, ErrOther) {
+			return moved
+		}
 		return err
 	}
 	t, err := begin(f.d)

@@ -35,9 +35,14 @@ func Kept(dir string) ([]int, error) {
 		return nil, err
 	}
 	defer d.close()
-	return d.kept()
+	steps, err := d.kept()
+	return slices.DeleteFunc(steps, func(step int) bool { // a commit that was not made leaves an empty folder
+		_, err := d.root.Lstat(path.Join(KeptName(step), ManifestFile))
+		return errors.Is(err, fs.ErrNotExist)
+	}), err
 }
 
+// kept lists the steps of all folders of KeptDir.
 func (d *runDir) kept() (steps []int, err error) {
 	entries, err := fs.ReadDir(d.root.FS(), KeptDir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -216,8 +221,7 @@ func (d *runDir) discard(folder string) error {
 	return d.removeAll(gone)
 }
 
-// prune removes kept checkpoints: the ones beyond the newest n-1, and those of steps that the run has gone back
-// behind.
+// prune removes kept checkpoints: all but the newest n-1, and the ones of later steps than now.
 func (k *keeping) prune(d *runDir, now int) error {
 	steps, err := d.kept()
 	if err != nil {

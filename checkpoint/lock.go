@@ -188,7 +188,8 @@ func (l *lock) takeOnly() error {
 	}
 }
 
-// again makes sure that the lock file in d is still the locked one. If somebody removed it, it is made and locked again.
+// again makes sure that the lock file in d is still the locked one. If somebody removed it, it is made and locked
+// again.
 func (l *lock) again(d *runDir) error {
 	is, err := l.f.Stat()
 	if err != nil {

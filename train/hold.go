@@ -25,10 +25,10 @@ type held struct {
 	whole bool                      // the latest checkpoint was compared with its manifest, and not yet read
 }
 
-// begin takes the folder of the run, sees whether its checkpoint is whole, and reads the state: another process may have
-// trained since the run was opened, or an earlier Train failed after its latest checkpoint. If the checkpoint is damaged
-// it puts an older one in its place. It fails before the first step if no checkpoint could be written. A run without a
-// folder begins at the beginning.
+// begin takes the folder of the run, sees whether its checkpoint is whole, and reads the state: another process may
+// have trained since the run was opened, or an earlier Train failed after its latest checkpoint. If the checkpoint is
+// damaged it puts an older one in its place. It fails before the first step if no checkpoint could be written. A run
+// without a folder begins at the beginning.
 func (r *Run) begin() (end func(), err error) {
 	if r.Dir == "" {
 		r.State = firstState(*r.Common())

@@ -98,7 +98,8 @@ func (l *loop) after(ctx context.Context, step int) error {
 	return nil
 }
 
-// timed reports that the latest checkpoint is as old as the settings allow. One that the disk refuses is left to catchUp.
+// timed reports that the latest checkpoint is as old as the settings allow. One that the disk refuses is left to
+// catchUp.
 func (l *loop) timed() bool {
 	every := l.Common().Loop.SaveInterval
 	return every > 0 && !l.overdue.due && l.since(l.savedAt) >= every

@@ -1,0 +1,161 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// heldFolder is a folder with a checkpoint that this process holds.
+func heldFolder(t *testing.T) (*Folder, string) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	writeTree(t, dir, besideFiles)
+	f, err := Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	if err := f.Save(checkpointOf(t, dir, 10, 2)); err != nil {
+		t.Fatal(err)
+	}
+	return f, dir
+}
+
+// TestMovedFolder: a checkpoint goes to the folder at its new place, and the error says so.
+func TestMovedFolder(t *testing.T) {
+	t.Parallel()
+	f, dir := heldFolder(t)
+	to := dir + "2"
+	if err := os.Rename(dir, to); err != nil {
+		t.Skip("an open folder cannot be renamed here:", err)
+	}
+	err := f.Save(checkpointOf(t, to, 20, 2))
+	var moved *MovedError
+	if !errors.As(err, &moved) || !moved.Saved || moved.Path != dir || moved.Now != "" && moved.Now != to || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %v", err)
+	}
+	if newest(t, to) != 20 {
+		t.Error("the checkpoint is not there")
+	}
+	if _, err := os.Stat(dir); err == nil {
+		t.Error("the old path is there again")
+	}
+	if err := os.RemoveAll(to); err != nil {
+		t.Fatal(err)
+	}
+	err = f.Save(func(x *Txn) error { return x.Write("a", newManifest(1).write) })
+	if !errors.As(err, &moved) || moved.Saved || !strings.Contains(err.Error(), "could not be saved") {
+		t.Errorf("deleted: error %v", err)
+	}
+}
+
+// TestLockRemoved: a lock file that somebody removed is made again; a process that was quicker is found.
+func TestLockRemoved(t *testing.T) {
+	t.Parallel()
+	f, dir := heldFolder(t)
+	remove := func() {
+		if err := os.Remove(filepath.Join(dir, lockFile)); err != nil {
+			t.Skip("an open lock cannot be removed here:", err)
+		}
+	}
+	remove()
+	if err := f.Save(checkpointOf(t, dir, 20, 2)); err != nil {
+		t.Error(err)
+	}
+	if _, err := Lock(dir); !errors.Is(err, ErrLocked) {
+		t.Errorf("it is not locked again: %v", err)
+	}
+	remove()
+	unlock, err := Lock(dir) // another process
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Save(checkpointOf(t, dir, 30, 2)); !errors.Is(err, ErrLocked) {
+		t.Errorf("beside another process: %v", err)
+	}
+	if err := Save(dir, checkpointOf(t, dir, 25, 2)); err != nil { // which saves
+		t.Fatal(err)
+	}
+	unlock()
+	if err := f.Save(checkpointOf(t, dir, 30, 2)); !errors.Is(err, ErrOther) {
+		t.Errorf("after another process: %v", err)
+	}
+	if newest(t, dir) != 25 {
+		t.Error("the other process's checkpoint is gone")
+	}
+}
+
+// TestHolder: the error names process and host, also of a lock file of an earlier version.
+func TestHolder(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	unlock, err := Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	host, _ := os.Hostname()
+	_, err = Lock(dir)
+	var locked *LockedError
+	if !errors.As(err, &locked) || locked.By.PID != os.Getpid() || locked.By.Host != host || locked.By.Since.IsZero() ||
+		!strings.Contains(err.Error(), fmt.Sprintf("process %d on %s, since ", os.Getpid(), host)) {
+		t.Errorf("error %v", err)
+	}
+	if h := readHolder(strings.NewReader("4711\n")); h.PID != 4711 || h.in() != " (process 4711)" {
+		t.Errorf("an earlier version's lock is of %+v", h)
+	}
+	for _, text := range []string{"", "x", "\x00\n\n\n", strings.Repeat("9", 600)} {
+		if h := readHolder(strings.NewReader(text)); h.PID != 0 && h.PID < 4711 || strings.Contains(h.in(), "\n") {
+			t.Errorf("%q is of %+v", text, h)
+		}
+	}
+}
+
+// TestWithoutLocks: on a file system without locks a file keeps the second process out, and a process of this host that
+// has died does not.
+func TestWithoutLocks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, second := &lock{dir: dir}, &lock{dir: dir}
+	if err := first.takeOnly(); err != nil {
+		t.Fatal(err)
+	}
+	err := second.takeOnly()
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "remove "+filepath.Join(dir, onlyFile)) {
+		t.Errorf("error %v", err)
+	}
+	host, _ := os.Hostname()
+	for text, free := range map[string]bool{
+		fmt.Sprintf("%d\n%s\n", 1<<30, host):     true,
+		fmt.Sprintf("%d\n%s\n", 1<<30, host+"x"): false,
+		"":                                       false,
+	} {
+		writeTree(t, dir, tree{onlyFile: text})
+		if err := second.takeOnly(); (err == nil) != free {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+// TestRehearse: a place where no checkpoint can be written is found, and a rehearsal leaves nothing.
+func TestRehearse(t *testing.T) {
+	t.Parallel()
+	f, dir := heldFolder(t)
+	before := readTree(t, dir)
+	if err := f.Rehearse(".", "state", "best", KeptDir); err != nil {
+		t.Fatal(err)
+	}
+	if after := readTree(t, dir); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("it leaves %v of %v", after, before)
+	}
+	if err := errors.Join(os.Mkdir(dir+"-elsewhere", 0o755), os.Symlink(dir+"-elsewhere", filepath.Join(dir, "best"))); err != nil {
+		t.Skip("no links here:", err)
+	}
+	if err := f.Rehearse(".", "best"); err == nil || !strings.Contains(err.Error(), "best") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("a folder that is a link outside: %v", err)
+	}
+}

@@ -1,0 +1,231 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// stepFiles are the files of a checkpoint of a step.
+func stepFiles(step int) tree {
+	return tree{
+		"config.json":                 "{}",
+		"model.safetensors":           strings.Repeat(fmt.Sprint("weights ", step, " "), 9000),
+		"state/optimizer.safetensors": fmt.Sprint("moments ", step),
+		"state/state.json":            fmt.Sprint("state ", step),
+	}
+}
+
+// besideFiles stand in the folder and are in the manifest.
+var besideFiles = tree{"chars.json": "abc", "data/text.tokens": "tokens", "bdia.yaml": "task: text"}
+
+// checkpointOf is the transaction that saves the checkpoint of a step.
+func checkpointOf(t *testing.T, dir string, step, keep int) func(*Txn) error {
+	return func(x *Txn) error {
+		others := map[string]Sum{}
+		for name := range besideFiles {
+			sum, err := SumFile(filepath.Join(dir, filepath.FromSlash(name)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			others[name] = sum
+		}
+		x.Manifest("", step, others)
+		x.Keep(keep, 0, func(name string) bool { return name == "bdia.yaml" || strings.HasPrefix(name, "data/") })
+		files := stepFiles(step)
+		for _, name := range slices.Sorted(maps.Keys(files)) {
+			if err := x.Write(name, func(w io.Writer) error { _, err := io.WriteString(w, files[name]); return err }); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// newest returns the step of the whole checkpoint in dir, or fails.
+func newest(t *testing.T, dir string) int {
+	t.Helper()
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range m.Names() {
+		if err := m.Compare(dir, name); err != nil {
+			t.Error(err)
+		}
+	}
+	want := fmt.Sprint("state ", m.Step)
+	if b, err := os.ReadFile(filepath.Join(dir, "state", "state.json")); err != nil || string(b) != want {
+		t.Errorf("state %q, %v; want %q", b, err, want)
+	}
+	return m.Step
+}
+
+// TestKeep: every checkpoint is whole, as many older ones as asked for are, and they are model folders of their own.
+func TestKeep(t *testing.T) {
+	t.Parallel()
+	for keep, want := range map[int][]int{0: nil, 1: nil, 2: {30}, 3: {30, 20}, 9: {30, 20, 10}} {
+		dir := t.TempDir()
+		writeTree(t, dir, besideFiles)
+		for step := 10; step <= 40; step += 10 {
+			if err := Save(dir, checkpointOf(t, dir, step, keep)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if step := newest(t, dir); step != 40 {
+			t.Errorf("the newest is of step %d", step)
+		}
+		kept, err := Kept(dir)
+		if err != nil || !slices.Equal(kept, want) {
+			t.Errorf("keep %d: kept %v, %v; want %v", keep, kept, err, want)
+		}
+		for _, step := range kept {
+			at := filepath.Join(dir, filepath.FromSlash(KeptName(step)))
+			if newest(t, at) != step {
+				t.Errorf("%s is of another step", at)
+			}
+			if _, err := os.Stat(filepath.Join(at, "data")); !errors.Is(err, fs.ErrNotExist) {
+				t.Error("data are kept twice")
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, KeptDir)); (err == nil) != (len(want) > 0) {
+			t.Errorf("keep %d: the folder of kept checkpoints: %v", keep, err)
+		}
+		// A run that went back behind its older checkpoints has none of the future.
+		if err := Save(dir, checkpointOf(t, dir, 15, keep)); err != nil {
+			t.Fatal(err)
+		}
+		kept, err = Kept(dir)
+		if err != nil || slices.ContainsFunc(kept, func(step int) bool { return step > 15 }) {
+			t.Errorf("keep %d: after going back %v, %v", keep, kept, err)
+		}
+	}
+}
+
+// TestKeepInterrupted stops a commit with moves before each of its operations: the folder then has the old checkpoint or
+// the new one, whole, and after the next save both are.
+func TestKeepInterrupted(t *testing.T) {
+	t.Parallel()
+	stop, every := errors.New("stop"), 1
+	if testing.Short() {
+		every = 5
+	}
+	for at := 0; ; at += every {
+		dir := t.TempDir()
+		writeTree(t, dir, besideFiles)
+		for step := 10; step <= 20; step += 10 {
+			if err := Save(dir, checkpointOf(t, dir, step, 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		d, err := openDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		d.hook = func(string, string) error {
+			if n++; n > at {
+				return stop
+			}
+			return nil
+		}
+		x, err := begin(d)
+		if err == nil {
+			err = x.save(checkpointOf(t, dir, 30, 2))
+		}
+		if err := Recover(dir); err != nil {
+			t.Fatalf("operation %d: %v", at, err)
+		}
+		step := newest(t, dir)
+		kept, kerr := Kept(dir)
+		if kerr != nil || len(kept) == 0 || kept[0] != step-10 {
+			t.Errorf("operation %d: newest %d, kept %v, %v", at, step, kept, kerr)
+		}
+		newest(t, filepath.Join(dir, filepath.FromSlash(KeptName(step-10))))
+		if err := Save(dir, checkpointOf(t, dir, 40, 2)); err != nil {
+			t.Fatal(err)
+		}
+		if newest(t, dir) != 40 || newest(t, filepath.Join(dir, filepath.FromSlash(KeptName(step)))) != step {
+			t.Errorf("operation %d: the next save", at)
+		}
+		if err == nil {
+			if at < 20 {
+				t.Errorf("only %d operations", at)
+			}
+			return
+		}
+	}
+}
+
+// TestManifestRefuses: a manifest of a newer version, one that is none, and one that names files outside.
+func TestManifestRefuses(t *testing.T) {
+	t.Parallel()
+	const sum = `{"size":1,"hash":"00000000000000000000000000000000"}`
+	for text, want := range map[string]error{
+		`{"version":2,"something":"else"}`:                                               ErrVersion,
+		`{"version":1,"hash":"xxh3-128","files":{"a":` + sum + `}}`:                      nil,
+		`{"version":1,"hash":"xxh3-128","files":{"a":` + sum + `},"more":1}`:             ErrDamaged,
+		`{"version":1,"hash":"md5","files":{"a":` + sum + `}}`:                           ErrDamaged,
+		`{"version":1,"hash":"xxh3-128","files":{}}`:                                     ErrDamaged,
+		`{"version":1,"step":-1,"hash":"xxh3-128","files":{"a":` + sum + `}}`:            ErrDamaged,
+		`{"version":1,"hash":"xxh3-128","files":{"../a":` + sum + `}}`:                   ErrDamaged,
+		`{"version":1,"hash":"xxh3-128","files":{"/a":` + sum + `}}`:                     ErrDamaged,
+		`{"version":1,"hash":"xxh3-128","files":{"a":{"size":1,"hash":"00"}}}`:           ErrDamaged,
+		`{"version":1,"hash":"xxh3-128","files":{"a":{"size":-1,"hash":"` + sum + `"}}}`: ErrDamaged,
+		`{"icons":[]}`: ErrDamaged,
+		`no JSON`:      ErrDamaged,
+	} {
+		dir := t.TempDir()
+		writeTree(t, dir, tree{ManifestFile: text})
+		if _, err := ReadManifest(dir); !errors.Is(err, want) || err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error %v, want %v", text, err, want)
+		}
+	}
+	if _, err := ReadManifest(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no manifest: %v", err)
+	}
+}
+
+// TestCompare: each way in which a file can differ from its manifest.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeTree(t, dir, besideFiles)
+	if err := Save(dir, checkpointOf(t, dir, 10, 1)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Check(dir, m.Names()...).Wait(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "model.safetensors")
+	old, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, damage := range map[string]func() error{
+		"has other bytes":            func() error { b := slices.Clone(old); b[len(b)/2] ^= 4; return os.WriteFile(path, b, 0o644) },
+		"bytes and was written with": func() error { return os.WriteFile(path, old[1:], 0o644) },
+		"is missing":                 func() error { return os.Remove(path) },
+		"cannot be read":             func() error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
+	} {
+		if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, old, 0o644), damage()); err != nil {
+			t.Fatal(err)
+		}
+		err := m.Check(dir, m.Names()...).Wait()
+		var d *DamagedError
+		if !errors.As(err, &d) || d.File != "model.safetensors" || d.Step != 10 || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q: %v", want, err)
+		}
+	}
+}
