@@ -16,6 +16,7 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/internal/disk"
 )
 
@@ -145,15 +146,18 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 		return nil, err
 	}
 	parent := filepath.Dir(filepath.Clean(o.Out))
-	if err := disk.MkdirAll(parent, 0o777); err != nil {
-		return nil, fmt.Errorf("export: %w", err)
+	if err := atomicfile.MkdirAll(parent); err != nil {
+		return nil, fmt.Errorf("export: make folder %s: %w", parent, err)
 	}
-	temporary, err := disk.MkdirTemp(parent, ".bdia-export-")
+	h, err := hide(o.Out)
 	if err != nil {
+		return nil, err
+	}
+	defer h.close()
+	if err := disk.MkdirAll(filepath.Dir(h.path()), 0o777); err != nil {
 		return nil, fmt.Errorf("export: %w", err)
 	}
-	defer disk.RemoveAll(temporary)
-	j := &job{Options: o, ctx: ctx, folder: f, sample: sample, path: filepath.Join(temporary, filepath.Base(filepath.Clean(o.Out))),
+	j := &job{Options: o, ctx: ctx, folder: f, sample: sample, path: h.path(),
 		report: &Report{From: f.Dir, Format: format.Name, Out: o.Out, Grid: f.Grid.String(), Sample: sample.What}}
 	j.Name = cmp.Or(o.Name, nameOf(f.Dir))
 	defer j.close()
@@ -167,7 +171,7 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 		}
 	}
 	if j.report.Bytes, err = sizeOf(j.path); err == nil {
-		if err = o.place(j.path, temporary, sources); err == nil {
+		if err = o.place(h, sources); err == nil {
 			err = j.writeBeside()
 		}
 	}

@@ -156,25 +156,27 @@ func notExported(dir string) (other string, err error) {
 	return other, err
 }
 
-// place renames path to o.Out durably. An earlier export there is kept until then, beside
-// the folder temporary, and restored if the rename fails.
-func (o Options) place(path, temporary string, sources []string) error {
+// place renames the new export to o.Out durably. An earlier one there is kept until then, and put back if that fails.
+func (o Options) place(h *hidden, sources []string) error {
 	if err := o.mayWrite(sources); err != nil { // again, since the export took a while
 		return err
 	}
-	before, moved := temporary+"-before", false
+	if err := atomicfile.SyncTree(h.path()); err != nil {
+		return fmt.Errorf("export: %s: %w", o.Out, err)
+	}
+	moved := false
 	if o.Force {
-		err := disk.Rename(o.Out, before)
+		err := disk.Rename(o.Out, h.before())
 		if moved = err == nil; !moved && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	if err := atomicfile.Move(path, o.Out); err != nil {
+	if err := atomicfile.Move(h.path(), o.Out); err != nil {
 		err = fmt.Errorf("export: %s: %w", o.Out, err)
-		if moved && disk.Rename(before, o.Out) != nil {
-			err = fmt.Errorf("%w; the earlier export is in %s", err, before)
+		if moved && !exists(o.Out) && disk.Rename(h.before(), o.Out) != nil {
+			err = fmt.Errorf("%w; the earlier export is in %s, and the next export puts it back", err, h.before())
 		}
 		return err
 	}
-	return disk.RemoveAll(before)
+	return nil
 }

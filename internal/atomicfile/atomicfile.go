@@ -112,10 +112,9 @@ func (f *File) Abort() {
 	}
 }
 
-// Move renames from, a file or a folder of files, to the name to, after syncing
-// its contents. Both lie on the same disk. A file at to is replaced.
-func Move(from, to string) error {
-	err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
+// SyncTree makes path, a file or a folder of files, durable with all that is below it. Its own name is not.
+func SyncTree(path string) error {
+	return bare(filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -125,10 +124,12 @@ func Move(from, to string) error {
 			return syncFile(path)
 		}
 		return nil
-	})
-	if err != nil {
-		return bare(err)
-	}
+	}))
+}
+
+// Move renames from to the name to, durably; first call SyncTree on it. Both lie on the same disk. A file at to is
+// replaced.
+func Move(from, to string) error {
 	if err := rename(from, to); err != nil {
 		return err
 	}

@@ -113,6 +113,7 @@ func TestFailures(t *testing.T) {
 	for name, err := range map[string]error{
 		"absent folder":              Write(filepath.Join(dir, "absent", "a"), nil),
 		"a folder in the way":        Write(filepath.Join(dir, "folder"), nil),
+		"nothing to sync":            SyncTree(filepath.Join(dir, "absent")),
 		"nothing to move":            Move(filepath.Join(dir, "absent"), filepath.Join(dir, "b")),
 		"move over a folder":         Move(dir, filepath.Join(dir, "folder")),
 		"remove a folder that lasts": Remove(filepath.Join(dir, "folder")),
@@ -230,6 +231,7 @@ func TestSyncs(t *testing.T) {
 	check(t, MkdirAll(path))
 	expect("folder of a")
 	check(t, os.WriteFile(filepath.Join(path, "x"), nil, 0o666))
+	check(t, SyncTree(path))
 	check(t, Move(path, filepath.Join(dir, "b")))
 	expect("folder of x", "file", "folder of b")
 	check(t, MkdirAll(filepath.Join(path, "c", "d")))

@@ -75,7 +75,7 @@ var rules = []rule{
 	{"train/tune", ". backend checkpoint convert data/pairs eval generate hub internal/pmath internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},
 	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune verify", ""},
 	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model optim tensor tokenizer train", "github.com/google/go-cmp"},
-	{"export", ". backend convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/disk internal/onnxeval internal/rng internal/textfile model tokenizer", ""},
+	{"export", ". backend checkpoint convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/disk internal/onnxeval internal/rng internal/textfile model tokenizer", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }
 
