@@ -92,10 +92,7 @@ func classify(cmd *cobra.Command, dir string, args []string, o classifyOptions) 
 		return err
 	}
 	unreadable, err := c.classify(cmd.Context(), paths, o, show, func(err error) { fmt.Fprintf(cmd.ErrOrStderr(), "left out: %v\n", err) })
-	if closing := finish(); err == nil {
-		err = closing
-	}
-	if err != nil {
+	if err := finish(err); err != nil {
 		return err
 	}
 	if unreadable > 0 {

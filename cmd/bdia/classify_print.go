@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-
-	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // answer is what a model makes of one image: its likeliest classes first.
@@ -20,20 +18,20 @@ type answer struct {
 
 // answers returns what shows answers on w, for people, or as JSON, or as CSV for a file or a folder of images; finish
 // completes it.
-func answers(w io.Writer, o classifyOptions, folders bool) (show func(answer) error, finish func() error, err error) {
+func answers(w io.Writer, o classifyOptions, folders bool) (show func(answer) error, finish func(error) error, err error) {
 	if o.asJSON {
-		return func(a answer) error { return printAnswerJSON(w, a) }, func() error { return nil }, nil
+		return func(a answer) error { return printAnswerJSON(w, a) }, func(err error) error { return err }, nil
 	}
 	if o.csv == "" && !folders {
-		return func(a answer) error { return printAnswer(w, a) }, func() error { return nil }, nil
+		return func(a answer) error { return printAnswer(w, a) }, func(err error) error { return err }, nil
 	}
-	closeFile := func() error { return nil }
+	closeFile := func(error) error { return nil }
 	if o.csv != "" && o.csv != "-" {
-		f, err := disk.Create(o.csv)
+		f, err := createOutput(o.csv)
 		if err != nil {
 			return nil, nil, err
 		}
-		w, closeFile = f, f.Close
+		w, closeFile = f, f.close
 	}
 	table := csv.NewWriter(w)
 	header := []string{"image"}
@@ -48,9 +46,10 @@ func answers(w io.Writer, o classifyOptions, folders bool) (show func(answer) er
 		}
 		return table.Write(row)
 	}
-	finish = func() error {
+	finish = func(err error) error {
 		table.Flush()
-		return cmp.Or(table.Error(), closeFile())
+		err = cmp.Or(err, table.Error())
+		return cmp.Or(err, closeFile(err))
 	}
 	return show, finish, table.Write(header)
 }
