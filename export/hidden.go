@@ -14,8 +14,8 @@ import (
 )
 
 // hiddenPrefix begins the name of the folder in which an export is written: .bdia-export-NAME beside the export NAME.
-// It holds a lock, the new export, and with Options.Force the earlier one until the new one is in place. After a kill it
-// stays, unlocked. The next export in the folder puts the earlier one back if there is none, and removes the rest.
+// It holds a lock, the new export, and with Options.Force the earlier one until the new one is in place. After a kill
+// it stays, unlocked. The next export in the folder puts the earlier one back if there is none, and removes the rest.
 const hiddenPrefix = ".bdia-export-"
 
 // hidden is such a folder, which is locked.

@@ -10,8 +10,8 @@ import (
 	"github.com/bdia-go/bdia/internal/disk"
 )
 
-// output is a file that a command writes. A new one grows as lines come. One that exists and holds something stays as it
-// is until the new content is whole.
+// output is a file that a command writes. A new one grows as lines come. One that exists and holds something stays as
+// it is until the new content is whole.
 type output struct {
 	path  string
 	whole *atomicfile.File // nil: it grows
