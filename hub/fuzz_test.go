@@ -1,0 +1,21 @@
+package hub
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
+)
+
+// FuzzFolder: whatever a run's bdia.yaml, config.json and adapter_config.json hold, the folder is described or there is
+// an error.
+func FuzzFolder(f *testing.F) {
+	f.Add("task: completion\nmethod:\n  grid: 7\ntune:\n  separator: \"\\n\"\n", `{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":4,"n_positions":4,"vocab_size":5}`, "{}")
+	f.Add("task: [", `{"architecture":"vit_tiny_patch16_224","num_classes":2}`, `{"base_model_name_or_path":"../x","peft_type":"LORA"}`)
+	f.Fuzz(func(t *testing.T, settings, config, adapter string) {
+		dir := testkit.Folder(t, map[string][]byte{RunFile: []byte(settings), "config.json": []byte(config), "adapter_config.json": []byte(adapter)})
+		_, err := ReadSettings(dir)
+		testkit.Refused(t, err)
+		_, err = Open(dir, Options{WithoutText: true})
+		testkit.Refused(t, err)
+	})
+}

@@ -1,0 +1,16 @@
+package metric
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
+)
+
+// FuzzCertificates: whatever certificate.jsonl holds, it is read up to its first line that is not as it was written.
+func FuzzCertificates(f *testing.F) {
+	f.Add([]byte(`{"step":1,"states":["00"],"hash":"x"}` + "\n"))
+	f.Add([]byte("{\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		testkit.Refused(t, EachCertificate(testkit.Folder(t, map[string][]byte{CertificateName: b}), func(Certificate) bool { return true }))
+	})
+}
