@@ -3,6 +3,7 @@ package convert
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/format/safetensors"
@@ -10,9 +11,13 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
+// longText is longer than what an error quotes.
+var longText = strings.Repeat("x", 50_000)
+
 // FuzzPreprocessor: whatever is beside config.json, a vision transformer's normalisation is usable or an error.
 func FuzzPreprocessor(f *testing.F) {
 	f.Add([]byte(`{"image_mean":[0.5,0.5,0.5],"image_std":[0.5,0.5,0.5],"size":{"height":224,"width":224}}`))
+	f.Add([]byte(`{"image_mean":"` + longText + `"}`))
 	f.Add([]byte(`{"image_mean":0.5,"image_std":[1e-300],"do_normalize":false}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		v, err := ReadViTConfig(testkit.Folder(t, map[string][]byte{"config.json": []byte(hfsOwn), "preprocessor_config.json": text}))
@@ -28,6 +33,7 @@ func FuzzPreprocessor(f *testing.F) {
 // FuzzGeneration: generation_config.json and tokenizer_config.json, whatever they hold, are read or an error.
 func FuzzGeneration(f *testing.F) {
 	f.Add([]byte(`{"eos_token_id":[1,2],"temperature":0.7,"max_length":null}`))
+	f.Add([]byte(`{"eos_token_id":"` + longText + `"}`))
 	f.Add([]byte(`{"eos_token_id":-1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		info := GPT2Info{Config: model.GPTConfig{Vocab: 7, Context: 4, Layers: 1, Heads: 1, Width: 4}}
@@ -45,6 +51,8 @@ func FuzzGeneration(f *testing.F) {
 func FuzzShards(f *testing.F) {
 	shard := tensorsOf(f, safetensors.Info{Name: "a", DType: safetensors.F32, Shape: []int{2}})
 	f.Add([]byte(`{"weight_map":{"a":"x-00001-of-00001.safetensors"}}`), shard)
+	f.Add([]byte(`{"weight_map":{"`+longText+`":"x-00001-of-00001.safetensors"}}`), shard)
+	f.Add([]byte(`{"weight_map":{"a":"`+longText+`"}}`), shard)
 	f.Add([]byte(`{"weight_map":{"a":"../x","b":"/etc/passwd"}}`), []byte("not tensors"))
 	f.Fuzz(func(t *testing.T, index, shard []byte) {
 		w, err := OpenWeights(testkit.Folder(t, map[string][]byte{"model.safetensors.index.json": index, "x-00001-of-00001.safetensors": shard}))
@@ -91,6 +99,7 @@ func FuzzGPT2Weights(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(good.Bytes(), []byte(`{}`))
+	f.Add(good.Bytes(), []byte(`{"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["`+longText+`"]}`))
 	f.Add(bytes.Replace(good.Bytes(), []byte("wte"), []byte("xte"), 1), []byte(`{"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["c_proj"]}`))
 	f.Fuzz(func(t *testing.T, weights, adapter []byte) {
 		dir := testkit.Folder(t, map[string][]byte{"model.safetensors": weights, "adapter_config.json": adapter, "adapter_model.safetensors": weights})

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/internal/testkit"
@@ -39,6 +40,9 @@ func FuzzText(f *testing.F) {
 		[]byte("id\ttext\n1\ta\n"), z.Bytes(), tape.Bytes(), g.Bytes(), []byte("<p>a</p>")} {
 		f.Add(b, uint8(i))
 	}
+	long := strings.Repeat("x", 50_000)
+	f.Add([]byte(`{"`+long+`":"a"}`), uint8(2))
+	f.Add([]byte(long+",b\n1,2\n"), uint8(4))
 	f.Fuzz(func(t *testing.T, b []byte, kind uint8) {
 		name := textNames[int(kind)%len(textNames)]
 		path := testkit.Folder(t, map[string][]byte{name: b}) + "/" + name

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/internal/testkit"
@@ -10,6 +11,10 @@ import (
 // an error.
 func FuzzFolder(f *testing.F) {
 	f.Add("task: completion\nmethod:\n  grid: 7\ntune:\n  separator: \"\\n\"\n", `{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":4,"n_positions":4,"vocab_size":5}`, "{}")
+	long := strings.Repeat("x", 50_000)
+	f.Add("task: "+long+"\n", `{"model_type":"`+long+`"}`, "{}")
+	f.Add(long+": 1\n", `{"architecture":"`+long+`"}`, `{"base_model_name_or_path":"`+long+`","peft_type":"LORA"}`)
+	f.Add("tune:\n  separator: \"\\"+long, `{"model_type":"gpt2","activation_function":"`+long+`"}`, "{}")
 	f.Add("task: [", `{"architecture":"vit_tiny_patch16_224","num_classes":2}`, `{"base_model_name_or_path":"../x","peft_type":"LORA"}`)
 	f.Fuzz(func(t *testing.T, settings, config, adapter string) {
 		dir := testkit.Folder(t, map[string][]byte{RunFile: []byte(settings), "config.json": []byte(config), "adapter_config.json": []byte(adapter)})

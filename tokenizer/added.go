@@ -37,11 +37,11 @@ func checkAdded(vocab map[string]int32, added []AddedToken) error {
 		id, ok := vocab[t.Content]
 		switch {
 		case t.Content == "" || seen[t.Content]:
-			return fmt.Errorf("%w: the added token %q is empty or occurs twice", ErrFormat, t.Content)
+			return fmt.Errorf("%w: the added token %.80q is empty or occurs twice", ErrFormat, t.Content)
 		case len(t.Content) > maxAdded:
 			return fmt.Errorf("%w: the added token %.20q... has %d bytes, at most %d are supported", ErrFormat, t.Content, len(t.Content), maxAdded)
 		case ok && id != t.ID:
-			return fmt.Errorf("%w: the added token %q has id %d, but %d in the vocabulary", ErrFormat, t.Content, t.ID, id)
+			return fmt.Errorf("%w: the added token %.80q has id %d, but %d in the vocabulary", ErrFormat, t.Content, t.ID, id)
 		}
 		seen[t.Content] = true
 	}

@@ -78,7 +78,7 @@ func newBPE(vocab map[string]int32, added []AddedToken, merges [][2]string) (*BP
 	taken := make([]bool, n)
 	put := func(s string, id int32) error {
 		if id < 0 || int(id) >= n {
-			return fmt.Errorf("%w: token %q has id %d, but %d tokens must have the ids 0 to %d without holes", ErrFormat, s, id, n, n-1)
+			return fmt.Errorf("%w: token %.80q has id %d, but %d tokens must have the ids 0 to %d without holes", ErrFormat, s, id, n, n-1)
 		}
 		if taken[id] && names[id] != s {
 			return fmt.Errorf("%w: tokens %q and %q both have id %d", ErrFormat, min(s, names[id]), max(s, names[id]), id)
@@ -102,7 +102,7 @@ func newBPE(vocab map[string]int32, added []AddedToken, merges [][2]string) (*BP
 		if literal[s] {
 			b.text = append(b.text, s...)
 		} else if b.text, ok = appendUnspelt(b.text, s); !ok || s == "" {
-			return nil, fmt.Errorf("%w: token %q (id %d) is not spelt in GPT-2's byte alphabet", ErrFormat, s, id)
+			return nil, fmt.Errorf("%w: token %.80q (id %d) is not spelt in GPT-2's byte alphabet", ErrFormat, s, id)
 		}
 		b.ends[id] = len(b.text)
 	}
@@ -112,7 +112,7 @@ func newBPE(vocab map[string]int32, added []AddedToken, merges [][2]string) (*BP
 	for c, r := range alphabet {
 		id, ok := vocab[string(r)]
 		if !ok {
-			return nil, fmt.Errorf("%w: the vocabulary lacks the token %q of the byte 0x%02x", ErrFormat, string(r), c)
+			return nil, fmt.Errorf("%w: the vocabulary lacks the token %.80q of the byte 0x%02x", ErrFormat, string(r), c)
 		}
 		b.bytes[c] = id
 	}

@@ -137,7 +137,7 @@ func (s *settings) tokens(vocab vocabulary) ([]AddedToken, error) {
 	switch strings.TrimSuffix(s.class, "Fast") {
 	case "", "GPT2Tokenizer", "CodeGenTokenizer", "PreTrainedTokenizer":
 	default:
-		return nil, fmt.Errorf("%w: the tokenizer is of class %s; only GPT-2's is supported", ErrFormat, s.class)
+		return nil, fmt.Errorf("%w: the tokenizer is of class %.80s; only GPT-2's is supported", ErrFormat, s.class)
 	}
 	list := map[string]AddedToken{}
 	for digits, t := range s.decoder {
@@ -146,14 +146,14 @@ func (s *settings) tokens(vocab vocabulary) ([]AddedToken, error) {
 			return nil, fmt.Errorf("%w: added_tokens_decoder: %q is not an id", ErrFormat, digits)
 		}
 		if _, ok := list[t.Content]; ok {
-			return nil, fmt.Errorf("%w: added_tokens_decoder: the token %q occurs twice", ErrFormat, t.Content)
+			return nil, fmt.Errorf("%w: added_tokens_decoder: the token %.80q occurs twice", ErrFormat, t.Content)
 		}
 		t.ID = int32(id)
 		list[t.Content] = t
 	}
 	for content, id := range s.added {
 		if t, ok := list[content]; ok && t.ID != id {
-			return nil, fmt.Errorf("%w: the added token %q has id %d, but %d in %s", ErrFormat, content, t.ID, id, addedFile)
+			return nil, fmt.Errorf("%w: the added token %.80q has id %d, but %d in %s", ErrFormat, content, t.ID, id, addedFile)
 		} else if !ok {
 			list[content] = AddedToken{ID: id, Content: content, Normalized: true}
 		}

@@ -36,10 +36,10 @@ func (v *vocabulary) UnmarshalJSON(b []byte) error {
 		number, _ := value.(json.Number)
 		id, err := strconv.ParseInt(string(number), 10, 32)
 		if err != nil {
-			return fmt.Errorf("the id of token %q is not an integer", key)
+			return fmt.Errorf("the id of token %.80q is not an integer", key)
 		}
 		if _, ok := (*v)[key.(string)]; ok {
-			return fmt.Errorf("token %q occurs twice in the vocabulary", key)
+			return fmt.Errorf("token %.80q occurs twice in the vocabulary", key)
 		}
 		if len(*v) == maxVocab {
 			return fmt.Errorf("the vocabulary has more than %d tokens", maxVocab)
@@ -95,7 +95,7 @@ func (l *mergeList) UnmarshalJSON(b []byte) error {
 func (m *mergePair) parse(s string) error {
 	left, right, ok := strings.Cut(s, " ")
 	if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-		return fmt.Errorf("merge %q is not two tokens with a space between", s)
+		return fmt.Errorf("merge %.80q is not two tokens with a space between", s)
 	}
 	*m = mergePair{left, right}
 	return nil
@@ -173,7 +173,7 @@ func parseTokenizerJSON(text []byte) (*BPE, error) {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if k := kind.Model.Type; k != "BPE" && k != "" {
-		return nil, fmt.Errorf("%w: the model is of type %q; only byte-level BPE as in GPT-2 is supported", ErrFormat, k)
+		return nil, fmt.Errorf("%w: the model is of type %.80q; only byte-level BPE as in GPT-2 is supported", ErrFormat, k)
 	}
 	var j tokenizerJSON
 	if err := jsonfile.Unmarshal(text, &j); err != nil {
