@@ -4,16 +4,18 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"iter"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
 )
 
-// RunDiff is how two runs differ. Where nothing differs, all of it is empty.
+// RunDiff is how two runs differ. Where nothing differs, it is empty.
 type RunDiff struct {
 	Settings []SettingDiff `json:"settings,omitempty"`
 	// Records is the first difference of what they recorded, times and speed left out, and Certificates the first of
@@ -22,6 +24,8 @@ type RunDiff struct {
 	Certificates *metric.Difference `json:"certificates,omitempty"`
 	// Certified says that both runs have certificates.
 	Certified bool `json:"certified"`
+	// Files are the weights and moments of the latest checkpoints that differ, by the manifests, if both are of one step.
+	Files []string `json:"files,omitempty"`
 }
 
 // SettingDiff is a setting of two runs. A run that lacks it has an empty value.
@@ -31,9 +35,9 @@ type SettingDiff struct {
 	B    string `json:"b"`
 }
 
-// Same reports whether nothing differs.
+// Same reports whether the runs computed the same. Their settings may differ, for example in threads.
 func (d *RunDiff) Same() bool {
-	return len(d.Settings) == 0 && d.Records == nil && d.Certificates == nil
+	return d.Records == nil && d.Certificates == nil && len(d.Files) == 0
 }
 
 // Diff compares the runs in folders a and b. It reads only.
@@ -46,8 +50,34 @@ func Diff(a, b string) (*RunDiff, error) {
 	if d.Records, err = diffRecords(a, b); err != nil {
 		return nil, err
 	}
+	if d.Files, err = diffFiles(a, b); err != nil {
+		return nil, err
+	}
 	err = d.diffCertificates(a, b)
 	return d, err
+}
+
+// diffFiles lists the tensors' files of the latest checkpoints that have other sums, if these are of one step.
+func diffFiles(a, b string) (list []string, err error) {
+	var of [2]*checkpoint.Manifest
+	for i, dir := range []string{a, b} {
+		of[i], err = checkpoint.ReadManifest(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, nil // an earlier version's, or before the first checkpoint
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if of[0].Step != of[1].Step {
+		return nil, nil
+	}
+	for _, name := range of[0].Names() {
+		if other, ok := of[1].Files[name]; strings.HasSuffix(name, ".safetensors") && (!ok || other != of[0].Files[name]) {
+			list = append(list, name)
+		}
+	}
+	return list, nil
 }
 
 // diffSettings lists the settings that two runs have differently, in the order of bdia.yaml.

@@ -25,7 +25,8 @@ func newDiff() *cobra.Command {
 first step with another value in metrics.jsonl, times and speeds left out. If both have
 certificates (--certificate), the first step with another digest is named, and what
 differs there: "state 3" was computed otherwise by block 2, if state 2 is equal; state 0
-is the embedding. Exit code 1 if anything differs.`,
+is the embedding. Weights and moments of checkpoints of the same step are compared too.
+Exit code 1 if what the runs computed differs; settings may, such as the number of threads.`,
 		Example: `  bdia diff runs/one runs/two
   bdia diff runs/one runs/two --json`,
 		Args: cli.Arguments(2, 2, "two runs"),
@@ -73,5 +74,8 @@ func printDiff(w io.Writer, d *train.RunDiff) {
 	part("records", d.Records)
 	if d.Certified {
 		part("certificates", d.Certificates)
+	}
+	for _, name := range d.Files {
+		fmt.Fprintf(w, "  %s: differs\n", name)
 	}
 }
