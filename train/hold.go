@@ -128,7 +128,7 @@ func (r *Run) examine() (err error) {
 // whole fails if the checkpoint to load, which a run goes back to, is not as it was written. One that begin has just
 // compared is not read again.
 func (r *Run) whole() error {
-	if r.held.whole {
+	if r.held != nil && r.held.whole {
 		r.held.whole = false
 		return nil
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
 )
 
@@ -49,12 +50,16 @@ func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (*Repla
 
 // before is the run as it was at its latest checkpoint before a step, or at the beginning, which has no folder.
 func (r *Run) before(step int) (*Run, error) {
-	older, err := filepath.Glob(filepath.Join(r.Dir, "checkpoints", "step-*"))
+	steps, err := checkpoint.Kept(r.Dir)
 	if err != nil {
 		return nil, err
 	}
+	dirs := []string{r.Dir}
+	for _, step := range steps {
+		dirs = append(dirs, filepath.Join(r.Dir, filepath.FromSlash(checkpoint.KeptName(step))))
+	}
 	best := &Run{Task: r.Task, State: firstState(*r.Common())}
-	for _, dir := range append(older, r.Dir) {
+	for _, dir := range dirs {
 		st, err := readState(dir, *r.Common())
 		if err != nil {
 			if dir == r.Dir {

@@ -15,7 +15,7 @@ import (
 func TestReplayAndDiff(t *testing.T) {
 	t.Parallel()
 	was, dir := trainedRun(t), copyRun(t)
-	if r := mustCall(t, "verify", "--replay", dir, "--step", "4", "--threads", "2"); !strings.Contains(r.out, "Equal") || !strings.Contains(r.out, "again from the beginning") {
+	if r := mustCall(t, "verify", "--replay", dir, "--step", "4", "--threads", "2"); !strings.Contains(r.out, "Equal") || !strings.Contains(r.out, "again from the checkpoint of step 3") {
 		t.Errorf("replay:\n%s", r.out)
 	}
 	if r := mustCall(t, "diff", was, dir); r.out != "  records: equal\n" {
