@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		text = explain(called(root, args), err)
 	}
 	fmt.Fprintf(errOut, "bdia: %s\n", text)
-	if slices.Contains(args, "--json") && !errors.Is(err, errMismatch) && !errors.Is(err, errDiffer) && !errors.Is(err, errProblem) { // the report says it
+	if slices.Contains(args, "--json") && !errors.Is(err, errMismatch) && !errors.Is(err, errFiles) && !errors.Is(err, errDiffer) && !errors.Is(err, errProblem) { // the report says it
 		printError(checked, text, code)
 	}
 	return code

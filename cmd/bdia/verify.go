@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 func newVerify() *cobra.Command {
 	var fault string
+	var files bool
 	var o checkOptions
 	var step int
 	c := &cobra.Command{
@@ -25,7 +27,8 @@ rebuilt state and every gradient bit for bit, of a run on its next batch, or of 
 model on random samples. Exit code 1 if anything differs. For vision transformers, the
 error of RevViT, reversible in floating point only, is printed too. --fault damages
 something between the two passes, which has to be found.
---replay RUN --step N computes a step again, and compares it with the run's records.`,
+--replay RUN --step N computes a step again, and compares it with the run's records.
+--files RUN compares the files of a run or a saved model with its manifest.`,
 		Example: `  bdia verify runs/quickstart
   bdia verify --preset vit-paper
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json
@@ -38,7 +41,8 @@ something between the two passes, which has to be found.
 		f.BoolVar(&o.encoder, "encoder", false, "translation: check the encoder's states")
 		f.BoolVar(&o.asJSON, "json", false, "print JSON")
 	})
-	cli.Rare(c, "replay of a step", func(f *pflag.FlagSet) {
+	cli.Rare(c, "replay of a step, files", func(f *pflag.FlagSet) {
+		f.BoolVar(&files, "files", false, "compare the files of a run or a saved model with its manifest")
 		f.Bool("replay", false, "compute --step of the run again, from the nearest checkpoint, and compare it with the run's certificate or loss")
 		f.IntVar(&step, "step", 0, "`number` of the step to replay")
 	})
@@ -47,6 +51,12 @@ something between the two passes, which has to be found.
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains(faultNames(), fault) {
 			return cli.Usage(fmt.Errorf("unknown fault %q; use %s", fault, strings.Join(faultNames(), ", ")))
+		}
+		if files {
+			if len(args) != 1 {
+				return cli.Usage(errors.New("--files needs the folder of a run or a saved model"))
+			}
+			return verifyFiles(cmd.OutOrStdout(), args[0], o.asJSON)
 		}
 		g := given(cmd.Flags())
 		if err := g.checkReplay(args); err != nil {

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+)
+
+// errFiles makes the exit code of a check that found a damaged file.
+var errFiles = errors.New("files are damaged or missing")
+
+// fileCheck is what was found of one file.
+type fileCheck struct {
+	File   string `json:"file"`   // slash-separated, in the folder
+	State  string `json:"state"`  // ok, damaged, missing, edited or not listed
+	Reason string `json:"reason"` // of damage
+}
+
+// verifyFiles compares every file of a run directory, its best/ and its older checkpoints, or of an export, with the
+// manifests.
+func verifyFiles(w io.Writer, dir string, asJSON bool) error {
+	if err := checkpoint.Settle(dir); err != nil {
+		return err
+	}
+	folders := []string{".", "best"}
+	steps, err := checkpoint.Kept(dir)
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		folders = append(folders, checkpoint.KeptName(step))
+	}
+	var list []fileCheck
+	for _, folder := range folders {
+		more, err := checkFolder(dir, folder)
+		if err != nil && (folder == "." || !errors.Is(err, fs.ErrNotExist)) {
+			if errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("%s has no %s, so that its files cannot be compared: an earlier version wrote it, or other software; the next checkpoint of a run adds one",
+					dir, checkpoint.ManifestFile)
+			}
+			return err
+		}
+		list = append(list, more...)
+	}
+	bad := slices.ContainsFunc(list, func(f fileCheck) bool { return f.State == "damaged" || f.State == "missing" })
+	if asJSON {
+		err = cli.PrintJSON(w, map[string]any{"files": list, "whole": !bad})
+	} else {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, f := range list {
+			fmt.Fprintf(t, "%s\t%s\t%s\n", f.State, f.File, f.Reason)
+		}
+		err = t.Flush()
+	}
+	if err == nil && bad {
+		err = errFiles
+	}
+	return err
+}
+
+// checkFolder compares the files of one folder, a name below dir, with its manifest, and lists those that are not in it.
+func checkFolder(dir, folder string) (list []fileCheck, err error) {
+	at := filepath.Join(dir, filepath.FromSlash(folder))
+	m, err := checkpoint.ReadManifest(at)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range m.Names() {
+		f := fileCheck{File: path.Join(folder, name), State: "ok"}
+		var damage *checkpoint.DamagedError
+		if errors.As(m.Compare(at, name), &damage) {
+			f.State, f.Reason = "damaged", "it "+damage.Reason
+			switch {
+			case damage.Reason == "is missing":
+				f.State = "missing"
+			case checkpoint.Editable(name):
+				f.State = "edited"
+			}
+		}
+		list = append(list, f)
+	}
+	err = filepath.WalkDir(at, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(at, p)
+		name := filepath.ToSlash(rel)
+		switch {
+		case err != nil || name == ".":
+			return err
+		case strings.HasPrefix(e.Name(), "."), folder == "." && e.IsDir() && (name == "best" || name == checkpoint.KeptDir):
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+		case !e.IsDir() && name != checkpoint.ManifestFile && m.Files[name] == (checkpoint.Sum{}):
+			list = append(list, fileCheck{File: path.Join(folder, name), State: "not listed"})
+		}
+		return nil
+	})
+	slices.SortStableFunc(list, func(a, b fileCheck) int { return cmp.Compare(a.File, b.File) })
+	return list, err
+}
