@@ -68,7 +68,7 @@ func verifyFiles(w io.Writer, dir string, asJSON bool) error {
 	return err
 }
 
-// checkFolder compares the files of one folder, a name below dir, with its manifest, and lists those that are not in it.
+// checkFolder compares the files of one folder, a name below dir, with its manifest, and lists the ones that it lacks.
 func checkFolder(dir, folder string) (list []fileCheck, err error) {
 	at := filepath.Join(dir, filepath.FromSlash(folder))
 	m, err := checkpoint.ReadManifest(at)
