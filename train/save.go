@@ -104,8 +104,9 @@ func saveBeside(s *Session, dir string) error {
 }
 
 // commitBeside commits the files of saveBeside to the folder of a run that begins, and to its manifest.
+// A run that is only read gets none.
 func (r *Run) commitBeside(s *Session) error {
-	if len(abilities[Saver](s.Learner)) == 0 {
+	if r.held == nil || len(abilities[Saver](s.Learner)) == 0 {
 		return nil
 	}
 	others, err := r.others()
