@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/recordfile"
 )
 
@@ -97,30 +98,104 @@ type certificates struct {
 	buf  []byte
 }
 
-// openCertificates opens the file at its mark, or by its steps.
+// openCertificates opens the file at its mark, or by its steps. A file that was changed or damaged is set aside.
 func (r *Run) openCertificates(from Start) error {
-	w := &certificates{}
 	path := filepath.Join(r.dir, CertificateName)
-	var size int64
-	err := eachCertificate(path, func(c Certificate, end int64) bool {
-		if c.Step > from.After {
-			return false
-		}
-		w.last, size = c.Hash, end
-		return true
-	})
-	if errors.Is(err, ErrCorrupt) {
-		r.note("%v; certificates go on after step %d", err, from.After)
-		err = nil
-	}
-	if err == nil || errors.Is(err, os.ErrNotExist) {
-		w.file, err = recordfile.OpenAt(path, size)
+	w, err := continueCertificates(path, from)
+	if errors.Is(err, recordfile.ErrMark) || errors.Is(err, ErrCorrupt) {
+		w, err = r.setAside(path, err)
 	}
 	if err != nil {
 		return fmt.Errorf("metric: open certificates: %w", err)
 	}
 	r.certificates = w
 	return nil
+}
+
+// continueCertificates opens the file at path to go on after the certificates that stay.
+func continueCertificates(path string, from Start) (*certificates, error) {
+	mark, marked := from.Marks[CertificateName]
+	last, size, err := "", int64(0), error(nil)
+	if !marked && from.After >= 0 {
+		last, size, err = keptCertificates(path, from.After)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w := &certificates{last: last}
+	if !marked {
+		w.file, err = recordfile.OpenAt(path, size)
+		return w, err
+	}
+	if w.file, err = recordfile.Open(path, mark); err != nil {
+		return nil, err
+	}
+	if w.last, err = lastHash(path); err != nil {
+		return nil, errors.Join(err, w.file.Close())
+	}
+	return w, nil
+}
+
+// keptCertificates is the hash of the last certificate in the file at path of the steps up to after, and where it ends.
+func keptCertificates(path string, after int) (last string, size int64, err error) {
+	err = eachCertificate(path, func(c Certificate, end int64) bool {
+		if c.Step > after {
+			return false
+		}
+		last, size = c.Hash, end
+		return true
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return last, size, err
+}
+
+// lastHash is the hash in the last line of the file at path, or empty without a line.
+func lastHash(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() == 0 {
+		return "", err
+	}
+	from := max(0, info.Size()-maxLine)
+	b, err := io.ReadAll(io.NewSectionReader(f, from, maxLine))
+	if err != nil {
+		return "", err
+	}
+	b = bytes.TrimSuffix(b, []byte("\n"))
+	c, err := decodeCertificate(b[bytes.LastIndexByte(b, '\n')+1:])
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: its last line: %w", path, ErrCorrupt, err)
+	}
+	return c.Hash, nil
+}
+
+// setAside renames the file at path, which why says is not as it was, and begins a new one.
+func (r *Run) setAside(path string, why error) (*certificates, error) {
+	to := path + ".damaged"
+	for i := 2; ; i++ {
+		if _, err := os.Lstat(to); errors.Is(err, os.ErrNotExist) {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		to = fmt.Sprintf("%s.damaged.%d", path, i)
+	}
+	switch err := disk.Rename(path, to); {
+	case err == nil:
+		r.note("%s: %v; it is kept as %s, and certificates begin anew", path, why, filepath.Base(to))
+	case errors.Is(err, os.ErrNotExist):
+		r.note("%s: %v; certificates begin anew", path, why)
+	default:
+		return nil, err
+	}
+	file, err := recordfile.OpenAt(path, 0)
+	return &certificates{file: file}, err
 }
 
 // EachCertificate calls f with the certificates of the run in dir, in order, until it returns false. It fails with

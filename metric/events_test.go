@@ -153,6 +153,33 @@ func TestEventsKeepNonFinite(t *testing.T) {
 	}
 }
 
+// TestEventsBeginAnew: a run that begins anew removes earlier event files and nothing else, whatever its folder is named.
+func TestEventsBeginAnew(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "k[1]")
+	old, other := filepath.Join(dir, tensorBoardDir, eventPrefix+"1"), filepath.Join(dir, tensorBoardDir, "notes")
+	if err := os.MkdirAll(filepath.Dir(old), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{old, other} {
+		if err := os.WriteFile(path, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := OpenRun(dir, Start{After: -1, TensorBoard: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, gone := os.Stat(old)
+	_, stays := os.Stat(other)
+	if !errors.Is(gone, os.ErrNotExist) || stays != nil {
+		t.Errorf("the old events: %v, another file: %v", gone, stays)
+	}
+}
+
 // FuzzParseEvent reads arbitrary bytes as the inside of a record: the checksums
 // of whole files would keep a fuzzer out.
 func FuzzParseEvent(f *testing.F) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -82,7 +83,8 @@ type Start struct {
 	After int
 	Again func([]Field) bool
 	// Marks say how far files had come at the checkpoint, by names relative to the run directory (see Run.Marks). A file
-	// that still begins with what its mark says is cut to it. Another one, or one without a mark, is cut by its steps.
+	// that still begins with what its mark says is cut to it. Another one, or one without a mark, is cut by its steps;
+	// certificates that were changed or damaged are set aside, as certificate.jsonl.damaged.
 	Marks map[string]Mark
 	// TensorBoard lets events go to the folder tensorboard. They go on in the file that has a mark, else in a new one.
 	TensorBoard bool
@@ -170,12 +172,15 @@ func (r *Run) openEvents(from Start) (err error) {
 
 // removeEvents removes the event files of an earlier run.
 func removeEvents(dir string) error {
-	old, err := filepath.Glob(filepath.Join(dir, eventPrefix+"*"))
-	if err != nil {
+	old, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("metric: remove old events: %w", err)
 	}
 	for _, f := range old {
-		if err := disk.Remove(f); err != nil {
+		if !strings.HasPrefix(f.Name(), eventPrefix) {
+			continue
+		}
+		if err := disk.Remove(filepath.Join(dir, f.Name())); err != nil {
 			return fmt.Errorf("metric: remove old events: %w", err)
 		}
 	}
