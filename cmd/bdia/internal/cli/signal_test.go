@@ -36,3 +36,18 @@ func TestHangUp(t *testing.T) {
 		}
 	}
 }
+
+// TestSignalTwice: one SIGTERM that arrives twice, as schedulers send it, leaves the time to save; one that is sent again
+// later does not.
+func TestSignalTwice(t *testing.T) {
+	var i insistence
+	first := time.Now()
+	for _, tc := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, false}, {0, false}, {10 * time.Millisecond, false}, {999 * time.Millisecond, false}, {time.Second, true}, {time.Hour, true}} {
+		if got := i.again(first.Add(tc.after)); got != tc.want {
+			t.Errorf("%v after the first: %v", tc.after, got)
+		}
+	}
+}

@@ -9,12 +9,13 @@ import (
 	"os/signal"
 	"slices"
 	"syscall"
+	"time"
 )
 
 // Interruptible returns a context that the first signal to stop ends, so that commands can save and leave: Ctrl-C
 // (SIGINT), SIGTERM, SIGHUP when the terminal ends, SIGUSR1 before the time of a job is up. A second Ctrl-C or SIGTERM
-// stops the process at once. When nobody reads errOut any more, as behind "| head", writing to it is no end of the
-// process. The function gives the signals back.
+// stops the process at once, if it comes a second or more after the first. When nobody reads errOut any more, as behind
+// "| head", writing to it is no end of the process. The function gives the signals back.
 func Interruptible(errOut io.Writer) (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 4)
@@ -26,23 +27,37 @@ func Interruptible(errOut io.Writer) (context.Context, func()) {
 	pipe := make(chan os.Signal, 1) // heard by nobody, but a write to a closed pipe is an error then, and no end
 	signal.Notify(pipe, syscall.SIGPIPE)
 	go func() {
-		urgent := 0
+		var urgent insistence
 		for s := range signals {
-			if s == os.Interrupt || s == syscall.SIGTERM {
-				urgent++
-			}
+			again := (s == os.Interrupt || s == syscall.SIGTERM) && urgent.again(time.Now())
 			switch {
 			case ctx.Err() == nil:
 				cancel()
 				if IsTerminal(errOut) {
 					fmt.Fprintln(errOut, "\nStopping; Ctrl-C again stops at once.")
 				}
-			case urgent > 1: // the others may come more than once, or before SIGTERM
+			case again: // the others may come more than once, or before SIGTERM
 				os.Exit(ExitInterrupted)
 			}
 		}
 	}()
 	return ctx, func() { signal.Stop(pipe); signal.Stop(signals); close(signals); cancel() }
+}
+
+// apart is the least time between two signals that somebody meant to send. Schedulers and process managers send one
+// signal twice, to the process and to its group.
+const apart = time.Second
+
+// insistence knows when the first Ctrl-C or SIGTERM came.
+type insistence struct{ first time.Time }
+
+// again reports whether a signal at now is a second one; for example not 10 ms after the first.
+func (i *insistence) again(now time.Time) bool {
+	if i.first.IsZero() {
+		i.first = now
+		return false
+	}
+	return now.Sub(i.first) >= apart
 }
 
 // AtOnce calls f and returns what it returns, or the error of ctx as soon as that is done. Then f may go on for a time,
