@@ -12,7 +12,10 @@ import (
 type saveValue struct{ l *train.LoopConfig }
 
 // Type names the value in the help.
-func (saveValue) Type() string { return "int" }
+func (saveValue) Type() string { return "steps" }
+
+// Kind says what values are possible.
+func (saveValue) Kind() string { return "a number of steps, or a time above 0 as 90s, 10m or 1h30m" }
 
 func (v saveValue) String() string {
 	switch {
@@ -33,5 +36,5 @@ func (v saveValue) Set(text string) error {
 		v.l.SaveEvery, v.l.SaveInterval = 0, d
 		return nil
 	}
-	return errors.New("give a number of steps, or a time as 90s, 10m or 1h30m")
+	return errors.New("give " + v.Kind())
 }

@@ -44,7 +44,7 @@ func otherValue(command string, flag *pflag.Flag) string {
 	switch flag.Value.Type() {
 	case "bool":
 		return fmt.Sprint(flag.DefValue == "false")
-	case "int", "int64", "uint64":
+	case "int", "int64", "uint64", "steps":
 		return "7"
 	case "float64", "share":
 		return "0.25"

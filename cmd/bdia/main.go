@@ -113,7 +113,8 @@ Start with: bdia quickstart
 
 Exit codes: 0 done; 1 failed; 2 called wrongly; 3 stopped by Ctrl-C or a signal
 (SIGTERM, SIGHUP, SIGUSR1) and saved, so that the run can go on; 130 stopped with
-nothing to save, or by a second Ctrl-C: what was written by then stays.`,
+nothing to save, or by a second Ctrl-C: what was written by then stays; 141 the
+reader of the output has gone, as behind "| head".`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
