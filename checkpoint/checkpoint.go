@@ -183,11 +183,11 @@ func (t *Txn) Commit() error {
 	if err == nil {
 		err = d.finish(entries)
 	}
-	if err == nil && t.keep != nil {
-		err = t.keep.prune(d, t.step())
-	}
 	if err != nil {
 		return fmt.Errorf("checkpoint: %s: %w; the new checkpoint is complete and will be put in place when the directory is next opened", d.path, bare(err))
+	}
+	if t.keep != nil {
+		t.keep.prune(d, t.step())
 	}
 	return nil
 }
@@ -227,6 +227,9 @@ func (t *Txn) prepare(entries []entry) error {
 		if err := t.d.sync(path.Join(pendingDir, dir)); err != nil {
 			return err
 		}
+	}
+	if err := t.d.sync("."); err != nil { // the name of the pending folder, before the journal's
+		return err
 	}
 	return t.d.writeJournal(entries)
 }

@@ -120,15 +120,16 @@ func (f *Folder) Save(write func(t *Txn) error) error {
 	if err == nil {
 		err = t.save(write)
 	}
+	// After an error too: the journal may have been written, and some of its files put in place.
+	is, unread := f.readManifest()
+	if unread == nil {
+		f.manifest = is
+	}
 	if moved != nil {
 		moved.Saved = err == nil
 		return moved
 	}
-	if err != nil {
-		return err
-	}
-	f.manifest, err = f.readManifest()
-	return err
+	return cmp.Or(err, unread)
 }
 
 // alone fails if another process may write here. A lock file that was removed is made and locked again.

@@ -3,10 +3,15 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/faultfs"
 )
 
 // heldFolder is a folder with a checkpoint that this process holds.
@@ -157,5 +162,71 @@ func TestRehearse(t *testing.T) {
 	}
 	if err := f.Rehearse(".", "best"); err == nil || !strings.Contains(err.Error(), "best") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("a folder that is a link outside: %v", err)
+	}
+}
+
+// TestSaveAgain: after a fault at any operation of a commit the same process saves the next checkpoint.
+func TestSaveAgain(t *testing.T) {
+	t.Parallel()
+	every := 1
+	if testing.Short() {
+		every = 4
+	}
+	for at := 0; ; at += every {
+		dir := t.TempDir()
+		writeTree(t, dir, besideFiles)
+		f, err := Hold(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for step := 10; step <= 20; step += 10 {
+			if err := f.Save(checkpointOf(t, dir, step, 2)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		faults := faultfs.Inject(dir, faultfs.Fault{At: at, Err: syscall.EIO})
+		f.Save(checkpointOf(t, dir, 30, 2))
+		faults.Stop()
+		if err := f.Save(checkpointOf(t, dir, 40, 2)); err != nil {
+			t.Errorf("after a fault at operation %d: %v", at, err)
+		}
+		if step := newest(t, dir); step != 40 {
+			t.Errorf("after a fault at operation %d: the newest is of step %d", at, step)
+		}
+		f.Close()
+		if faults.Hit() == nil {
+			break
+		}
+	}
+}
+
+// TestKeepEdited: a file that was edited by hand is kept as it is now, with the checkpoint that it stands beside.
+func TestKeepEdited(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	writeTree(t, dir, tree{"config.json": "{}"})
+	sum, err := SumFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := 10; step <= 30; step += 10 {
+		err := Save(dir, func(x *Txn) error {
+			x.Manifest("", step, map[string]Sum{"config.json": sum})
+			x.Keep(3, 0, false, func(string) bool { return false })
+			return x.Write("state/state.json", func(w io.Writer) error { _, err := fmt.Fprint(w, "state ", step); return err })
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeTree(t, dir, tree{"config.json": fmt.Sprintf(`{"edited": %d}`, step)})
+	}
+	kept, err := Kept(dir)
+	if err != nil || !slices.Equal(kept, []int{20, 10}) {
+		t.Fatalf("kept %v, %v", kept, err)
+	}
+	for _, step := range kept {
+		if at := filepath.Join(dir, filepath.FromSlash(KeptName(step))); newest(t, at) != step {
+			t.Errorf("%s is of another step", at)
+		}
 	}
 }

@@ -73,15 +73,17 @@ func (t *Txn) Manifest(prefix string, step int, others map[string]Sum) {
 }
 
 // Keep makes Commit keep older checkpoints in KeptDir: the one that it replaces moves there, with a copy of the files
-// that did not change, except for those that leave reports. Of all, the newest n-1 stay, and the one of step hold.
-// The transaction needs a Manifest of the prefix "".
-func (t *Txn) Keep(n, hold int, leave func(name string) bool) {
-	t.keep = &keeping{n, hold, leave}
+// that did not change, except for those that leave reports. Of all, the newest n-1 stay, and the one of step hold. If the
+// replaced one is abandoned, since the run went back to an earlier one, it is not kept. The transaction needs a Manifest
+// of the prefix "".
+func (t *Txn) Keep(n, hold int, abandoned bool, leave func(name string) bool) {
+	t.keep = &keeping{n, hold, abandoned, leave}
 }
 
 type keeping struct {
-	n, hold int
-	leave   func(name string) bool
+	n, hold   int
+	abandoned bool
+	leave     func(name string) bool
 }
 
 // list writes the manifests.
@@ -150,7 +152,7 @@ func (d *runDir) manifest(folder string) (*Manifest, error) {
 // retire returns the moves by which the checkpoint that the transaction replaces is kept, and adds to the transaction
 // what has to be copied. A checkpoint that is not whole, or has no manifest, is not kept.
 func (t *Txn) retire() (moves []entry, err error) {
-	if t.keep == nil || t.keep.n < 2 && t.keep.hold == 0 {
+	if t.keep == nil || t.keep.abandoned || t.keep.n < 2 && t.keep.hold == 0 {
 		return nil, nil
 	}
 	old, err := t.d.manifest(".")
@@ -163,8 +165,14 @@ func (t *Txn) retire() (moves []entry, err error) {
 		if t.keep.leave(name) {
 			continue
 		}
-		stands.Files[name] = old.Files[name]
-		if info, err := t.d.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() != old.Files[name].Size {
+		sum := old.Files[name]
+		if Editable(name) { // as it is now: perhaps edited by hand, or gone
+			if sum, err = t.d.sumOf(name); err != nil {
+				continue
+			}
+		}
+		stands.Files[name] = sum
+		if info, err := t.d.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() != sum.Size {
 			return nil, nil
 		}
 	}
@@ -173,7 +181,7 @@ func (t *Txn) retire() (moves []entry, err error) {
 	}
 	for _, name := range stands.Names() {
 		if slices.ContainsFunc(t.files, func(f *file) bool { return f.name == name }) {
-			moves = append(moves, entry{Name: path.Join(to, name), Size: old.Files[name].Size, From: name})
+			moves = append(moves, entry{Name: path.Join(to, name), Size: stands.Files[name].Size, From: name})
 		} else if err := t.copy(name, path.Join(to, name)); err != nil {
 			return nil, err
 		}
@@ -221,12 +229,10 @@ func (d *runDir) discard(folder string) error {
 	return d.removeAll(gone)
 }
 
-// prune removes kept checkpoints: all but the newest n-1, and the ones of later steps than now.
-func (k *keeping) prune(d *runDir, now int) error {
-	steps, err := d.kept()
-	if err != nil {
-		return err
-	}
+// prune removes kept checkpoints: all but the newest n-1, and the ones of later steps than now. What it cannot remove
+// is left to the next commit.
+func (k *keeping) prune(d *runDir, now int) {
+	steps, _ := d.kept()
 	left := k.n - 1
 	for _, step := range steps {
 		if step == k.hold && step < now {
@@ -236,14 +242,12 @@ func (k *keeping) prune(d *runDir, now int) error {
 			left--
 			continue
 		}
-		if err := d.discard(KeptName(step)); err != nil {
-			return fmt.Errorf("checkpoint: %s: remove %s: %w", d.path, KeptName(step), bare(err))
-		}
+		d.discard(KeptName(step))
 	}
 	if len(steps) > 0 {
 		d.remove(KeptDir) // if it is empty
 	}
-	return nil
+	d.removeAll(pendingDir)
 }
 
 // Copy adds to the transaction, as the file to, a copy of the file from in the directory.

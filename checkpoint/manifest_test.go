@@ -38,7 +38,7 @@ func checkpointOf(t *testing.T, dir string, step, keep int) func(*Txn) error {
 			others[name] = sum
 		}
 		x.Manifest("", step, others)
-		x.Keep(keep, 0, func(name string) bool { return name == "bdia.yaml" || strings.HasPrefix(name, "data/") })
+		x.Keep(keep, 0, false, func(name string) bool { return name == "bdia.yaml" || strings.HasPrefix(name, "data/") })
 		files := stepFiles(step)
 		for _, name := range slices.Sorted(maps.Keys(files)) {
 			if err := x.Write(name, func(w io.Writer) error { _, err := io.WriteString(w, files[name]); return err }); err != nil {

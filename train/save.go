@@ -65,9 +65,18 @@ func (r *Run) save(s *Session, best bool) error {
 			t.Manifest(bestDir+"/", r.State.Step, nil)
 		}
 		t.Manifest("", r.State.Step, others)
-		t.Keep(r.Common().Loop.Keep, r.State.Planned, stays)
+		t.Keep(r.Common().Loop.Keep, r.State.Planned, r.abandons(), stays)
 		return t.Write(checkpoint.StateFile, func(w io.Writer) error { return checkpoint.WriteState(w, r.State) })
 	})
+}
+
+// abandons reports whether the checkpoint to replace is one that the run has gone back from: an interruption saved it.
+func (r *Run) abandons() bool {
+	if r.State.Rewinds == 0 {
+		return false
+	}
+	st, err := readState(r.Dir, *r.Common())
+	return err == nil && st.Rewinds < r.State.Rewinds && st.Planned < st.Step
 }
 
 // others are the sums of the files that the manifest lists and no checkpoint writes.
