@@ -73,9 +73,9 @@ func (t *Txn) Manifest(prefix string, step int, others map[string]Sum) {
 }
 
 // Keep makes Commit keep older checkpoints in KeptDir: the one that it replaces moves there, with a copy of the files
-// that did not change, except for those that leave reports. Of all, the newest n-1 stay, and the one of step hold. If the
-// replaced one is abandoned, since the run went back to an earlier one, it is not kept. The transaction needs a Manifest
-// of the prefix "".
+// that did not change, except for those that leave reports. Of all, the newest n-1 stay, and the one of step hold. A
+// replaced one that is abandoned, since the run went back to an earlier one, is not kept. The transaction needs a
+// Manifest of the prefix "".
 func (t *Txn) Keep(n, hold int, abandoned bool, leave func(name string) bool) {
 	t.keep = &keeping{n, hold, abandoned, leave}
 }
