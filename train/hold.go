@@ -22,6 +22,7 @@ type held struct {
 	data  *checkpoint.Check         // of the files that no checkpoint writes; nil: none is listed
 	sums  map[string]checkpoint.Sum // of files that no checkpoint writes, if there is no manifest yet
 	notes []string                  // for the user
+	fixed []string                  // of notes, those of what was damaged and is mended
 	whole bool                      // the latest checkpoint was compared with its manifest, and not yet read
 }
 
@@ -59,6 +60,12 @@ func (h *held) note(text string) {
 	}
 }
 
+// fix keeps a text on damage and how it was mended.
+func (h *held) fix(text string) {
+	h.note(text)
+	h.fixed = append(h.fixed, text)
+}
+
 // tell tells obs what was noted.
 func (r *Run) tell(obs Observer) {
 	if r.held == nil {
@@ -93,9 +100,8 @@ func (r *Run) examine() (err error) {
 	for _, name := range m.Names() {
 		switch {
 		case checkpoint.Editable(name):
-			var changed *checkpoint.DamagedError
-			if errors.As(m.Compare(r.Dir, name), &changed) {
-				r.held.note(changed.Note())
+			if err := r.edited(m, name); err != nil {
+				return err
 			}
 		case strings.HasPrefix(name, dataDir+"/"):
 			later = append(later, name)
@@ -103,7 +109,11 @@ func (r *Run) examine() (err error) {
 			now = append(now, name)
 		}
 	}
-	damage := cmp.Or(noState(r.Dir), compareAll(m, r.Dir, now))
+	damage, err := r.mend(m, now)
+	if err != nil {
+		return err
+	}
+	damage = cmp.Or(noState(r.Dir), damage)
 	if damage == nil {
 		damage = listsState(m, r.Dir)
 	}
@@ -147,13 +157,18 @@ func (r *Run) whole() error {
 
 // compareAll compares files with their manifest, several at a time.
 func compareAll(m *checkpoint.Manifest, dir string, names []string) error {
+	return cmp.Or(compareEach(m, dir, names)...)
+}
+
+// compareEach is compareAll with an error, or nil, for each file.
+func compareEach(m *checkpoint.Manifest, dir string, names []string) []error {
 	errs := make([]error, len(names))
 	var all sync.WaitGroup
 	for i, name := range names {
 		all.Go(func() { errs[i] = m.Compare(dir, name) })
 	}
 	all.Wait()
-	return cmp.Or(errs...)
+	return errs
 }
 
 // listsState fails if m has no state, or the state is of another step, and dir has one.
@@ -188,7 +203,7 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 			err = listsState(old, dir)
 		}
 		if err != nil {
-			r.held.note(fmt.Sprintf("the checkpoint of step %d is no way out: %v", step, err))
+			r.held.fix(fmt.Sprintf("the checkpoint of step %d is no way out: %v", step, err))
 			continue
 		}
 		if err := r.restore(old, m); err != nil {
@@ -197,7 +212,7 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 		if r.State, err = readState(r.Dir, *r.Common()); err != nil {
 			return err
 		}
-		r.held.note(fmt.Sprintf("%v. The run goes on from the checkpoint of step %d.", firstPart(damage), step))
+		r.held.fix(fmt.Sprintf("%v. The run goes on from the checkpoint of step %d.", firstPart(damage), step))
 		return nil
 	}
 	if errors.Is(damage, ErrNoState) {

@@ -1,0 +1,110 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/bdia-go/bdia/checkpoint"
+)
+
+// Mend does to the run in dir what Train does before its first step: it compares the latest checkpoint with its
+// manifest, and mends it if it is damaged. A file that another checkpoint of the run has with the same bytes is put
+// back; otherwise the newest older checkpoint that is whole becomes the latest. The notes say what was done; there are
+// none for a run that is whole. It fails with a checkpoint.DamagedError if nothing helps, and with checkpoint.ErrLocked
+// while the run is being trained.
+func Mend(dir string) (notes []string, err error) {
+	t, err := readTask(filepath.Join(dir, configFile))
+	if err != nil {
+		return nil, err
+	}
+	r := &Run{Dir: dir, Task: t}
+	end, err := r.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	return r.held.fixed, nil
+}
+
+// mend compares files of the latest checkpoint with m, its manifest, and puts back the damaged ones, if the run has a
+// copy of each. Otherwise nothing changes, and damage is the first of them.
+func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
+	copies := map[string]string{} // by the name of the damaged file
+	var texts []string
+	for i, bad := range compareEach(m, r.Dir, names) {
+		if bad == nil {
+			continue
+		}
+		twin, err := r.twin(names[i], m.Files[names[i]])
+		if twin == "" || err != nil {
+			return bad, err
+		}
+		copies[names[i]] = twin
+		texts = append(texts, fmt.Sprintf("%v. %s is a copy of it with the right bytes, and was put in its place.", firstPart(bad), twin))
+	}
+	if len(copies) == 0 {
+		return nil, nil
+	}
+	err = r.held.Save(func(t *checkpoint.Txn) error {
+		for _, name := range slices.Sorted(maps.Keys(copies)) {
+			if err := t.Copy(copies[name], name); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range texts {
+		r.held.fix(text)
+	}
+	return compareAll(m, r.Dir, names), nil
+}
+
+// twin is the slash-separated name of a file of another checkpoint of the run, the best or an older one, that has the
+// given bytes; empty: there is none.
+func (r *Run) twin(name string, want checkpoint.Sum) (string, error) {
+	steps, err := checkpoint.Kept(r.Dir)
+	if err != nil {
+		return "", err
+	}
+	folders := []string{bestDir}
+	for _, step := range steps {
+		folders = append(folders, checkpoint.KeptName(step))
+	}
+	for _, folder := range folders {
+		path := filepath.Join(r.Dir, filepath.FromSlash(folder), filepath.FromSlash(name))
+		if info, err := os.Stat(path); err != nil || info.Size() != want.Size {
+			continue
+		}
+		if sum, err := checkpoint.SumFile(path); err == nil && sum == want {
+			return folder + "/" + name, nil
+		}
+	}
+	return "", nil
+}
+
+// edited tells that a file that people edit is not as it was written. One that is missing is put back, if the run has a
+// copy of it.
+func (r *Run) edited(m *checkpoint.Manifest, name string) error {
+	var changed *checkpoint.DamagedError
+	if !errors.As(m.Compare(r.Dir, name), &changed) {
+		return nil
+	}
+	path := filepath.Join(r.Dir, filepath.FromSlash(name))
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		r.held.note(changed.Note())
+		return nil
+	}
+	damage, err := r.mend(m, []string{name})
+	if damage != nil {
+		r.held.note(fmt.Sprintf("%s is missing, and the run has no copy of it.", path))
+	}
+	return err
+}

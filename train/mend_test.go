@@ -1,0 +1,72 @@
+package train
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestMendFromCopies: a damaged or missing file of the latest checkpoint comes back from a checkpoint that has the same
+// bytes, and the run loses no step. Without a copy it goes back to the older checkpoint.
+func TestMendFromCopies(t *testing.T) {
+	t.Parallel()
+	o := ownOptions()
+	o.Loop.Keep = 2
+	done := filepath.Join(t.TempDir(), "run")
+	finish(t, start(t, done, o))
+	flip := func(b []byte) []byte { b = bytes.Clone(b); b[len(b)/2] ^= 1; return b }
+	gone := func([]byte) []byte { return nil }
+	for name, tc := range map[string]struct {
+		file   string
+		damage func([]byte) []byte
+		copies bool // best/ has it
+		step   int
+		note   string
+	}{
+		"weights that best/ has":     {WeightsFile, flip, true, 8, "has other bytes than were written. best/" + WeightsFile + " is a copy"},
+		"no weights":                 {WeightsFile, gone, true, 8, "is missing. best/" + WeightsFile},
+		"weights without a copy":     {WeightsFile, flip, false, 6, "goes on from the checkpoint of step 6"},
+		"moments, which best/ lacks": {optimizerFile, flip, true, 6, "goes on from the checkpoint of step 6"},
+		"no state":                   {"state/state.json", gone, true, 6, "The run goes on from the checkpoint of step 6"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "run")
+			if err := os.CopyFS(dir, os.DirFS(done)); err != nil {
+				t.Fatal(err)
+			}
+			sound, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(tc.file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !tc.copies {
+				if err := os.RemoveAll(filepath.Join(dir, bestDir)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := filepath.Join(dir, filepath.FromSlash(tc.file))
+			if damaged := tc.damage(sound); damaged == nil {
+				err = os.Remove(path)
+			} else {
+				err = os.WriteFile(path, damaged, 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := start(t, dir, o)
+			end, err := r.begin()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer end()
+			if notes := strings.Join(r.held.fixed, "\n"); r.State.Step != tc.step || !strings.Contains(notes, tc.note) {
+				t.Errorf("step %d: %s", r.State.Step, notes)
+			}
+			if is, err := os.ReadFile(path); err != nil || bytes.Equal(is, sound) != (tc.step == 8) {
+				t.Errorf("the file is as it was: %v, %v", bytes.Equal(is, sound), err)
+			}
+		})
+	}
+}
