@@ -63,7 +63,7 @@ type Window struct {
 	Losses float64 `json:"losses"`
 }
 
-// RecordMark is the size of a file of records in bytes, and the SHA-256 of these bytes in hexadecimal digits.
+// RecordMark is the size of a file of records in bytes, and the 128 bits of XXH3 of these bytes in hexadecimal digits.
 type RecordMark = recordfile.Mark
 
 // stateJSON is State with a BestLoss that may be null, since JSON has no infinity.

@@ -20,7 +20,7 @@ func TestStateRoundTrip(t *testing.T) {
 		{Step: 12, Tokens: 1<<62 + 1, BestLoss: 0.1 + 0.2, BestStep: 8, BadEvals: 2, Elapsed: 1.0 / 3,
 			Seed: math.MaxUint64, EvalDue: true},
 		{Step: 7, BestLoss: 1, Window: Window{Steps: 2, Losses: 0.1 + 0.7}, Planned: 6, Skipped: 4, SkippedInRow: 1, Rewinds: 3,
-			Records: map[string]RecordMark{"metrics.jsonl": {Size: 123, SHA256: "ab"}}},
+			Records: map[string]RecordMark{"metrics.jsonl": {Size: 123, Hash: "ab"}}},
 	} {
 		var b bytes.Buffer
 		if err := WriteState(&b, want); err != nil {

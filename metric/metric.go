@@ -35,7 +35,7 @@ const JSONLName = "metrics.jsonl"
 // tensorBoardDir is the folder of event files in a run directory.
 const tensorBoardDir = "tensorboard"
 
-// Mark is how far a file of records had come: its size in bytes and their SHA-256.
+// Mark is how far a file of records had come: its size in bytes and their XXH3-128.
 type Mark = recordfile.Mark
 
 // WriteError is the error of a record that a disk refuses. The record waits in memory, and is written before the next

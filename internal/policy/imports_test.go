@@ -35,7 +35,7 @@ var rules = []rule{
 	{"internal/delimited", "", ""},
 	{"internal/bytesize", "", ""},
 	{"internal/idfile", "internal/atomicfile", ""},
-	{"internal/recordfile", "internal/disk", ""},
+	{"internal/recordfile", "internal/disk", "github.com/zeebo/xxh3"},
 	{"internal/policy", "", ""},
 	{"metric", "internal/disk internal/pmath internal/recordfile", "google.golang.org/protobuf"},
 	{"metric/plot", "internal/atomicfile metric", "gonum.org/v1/plot"},

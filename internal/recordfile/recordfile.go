@@ -6,23 +6,23 @@
 package recordfile
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/bdia-go/bdia/internal/disk"
 )
 
-// Mark is a size of a file in bytes, and the SHA-256 of these bytes in hexadecimal digits.
+// Mark is a size of a file in bytes, and the 128 bits of XXH3 of these bytes in hexadecimal digits.
 type Mark struct {
-	Size   int64  `json:"size"`
-	SHA256 string `json:"sha256"`
+	Size int64  `json:"size"`
+	Hash string `json:"hash"`
 }
 
 // ErrMark is wrapped by the error of a file that does not begin with the bytes of a mark: it is too short, or changed.
@@ -34,18 +34,36 @@ const maxWaiting = 4 << 20
 // File is a file of records, for one goroutine.
 type File struct {
 	f       *disk.File
-	size    int64 // of what was written
-	sum     hash.Hash
-	waiting []byte // whole records that the disk has refused so far
-	lost    int    // records that did not even find memory
-	named   bool   // the folder was synced since the file was opened, which may have made it
+	written beginning
+	synced  beginning // durable: what the file was opened with, or the latest Sync that went well
+	unsure  bool      // a sync failed since: the disk may lack some of what follows synced, and not say so again
+	waiting []byte    // whole records that the disk has refused so far
+	lost    int       // records that did not even find memory
+	named   bool      // the folder was synced since the file was opened, which may have made it
+}
+
+// beginning is the first bytes of a file.
+type beginning struct {
+	size int64
+	hash xxh3.Hasher
+}
+
+// Write adds bytes that follow.
+func (b *beginning) Write(more []byte) (int, error) {
+	b.size += int64(len(more))
+	return b.hash.Write(more)
+}
+
+func (b *beginning) sum() string {
+	sum := b.hash.Sum128().Bytes()
+	return hex.EncodeToString(sum[:])
 }
 
 // Open opens the file at path, or makes it, and cuts it to mark. It fails with ErrMark if the file does not begin with
 // the bytes of mark; then it is left as it is.
 func Open(path string, mark Mark) (*File, error) {
 	return open(path, mark.Size, func(sum string) error {
-		if mark.Size > 0 && sum != mark.SHA256 {
+		if mark.Size > 0 && sum != mark.Hash {
 			return fmt.Errorf("%w: its first %d bytes have changed", ErrMark, mark.Size)
 		}
 		return nil
@@ -82,26 +100,21 @@ func removeEmpty(path string) {
 
 // goTo cuts the file to size bytes, if check likes their sum.
 func (w *File) goTo(size int64, check func(sum string) error) error {
-	sum := sha256.New()
-	switch n, err := io.Copy(sum, io.NewSectionReader(w.f, 0, size)); {
+	var kept beginning
+	switch n, err := io.Copy(&kept, io.NewSectionReader(w.f, 0, size)); {
 	case err != nil:
 		return err
 	case n < size:
 		return fmt.Errorf("%w: it has %d bytes of %d", ErrMark, n, size)
 	}
-	if err := check(hex.EncodeToString(sum.Sum(nil))); err != nil {
+	if err := check(kept.sum()); err != nil {
 		return err
 	}
 	if err := w.f.Truncate(size); err != nil {
 		return err
 	}
-	w.size, w.sum, w.waiting = size, sum, nil
+	w.written, w.synced = kept, kept
 	return nil
-}
-
-// Cut goes back to an earlier mark: what was appended since is forgotten.
-func (w *File) Cut(mark Mark) error {
-	return w.goTo(mark.Size, func(string) error { return nil })
 }
 
 // Append appends a whole record, after the ones that wait. When it fails the record waits too, and the next Append,
@@ -120,11 +133,10 @@ func (w *File) flush() error {
 	if len(w.waiting) == 0 {
 		return nil
 	}
-	if _, err := w.f.WriteAt(w.waiting, w.size); err != nil {
+	if _, err := w.f.WriteAt(w.waiting, w.written.size); err != nil {
 		return err
 	}
-	w.sum.Write(w.waiting)
-	w.size += int64(len(w.waiting))
+	w.written.Write(w.waiting)
 	w.waiting = w.waiting[:0]
 	return nil
 }
@@ -137,24 +149,58 @@ func (w *File) Waiting() int { return len(w.waiting) }
 func (w *File) Lost() int    { return w.lost }
 
 // Sync writes what waits and makes everything durable. A pipe or a device that cannot do so is no error.
+//
+// After it failed the next one writes everything since the latest Sync that went well again. A system may report only
+// once that bytes did not reach the disk.
 func (w *File) Sync() error {
 	if err := w.flush(); err != nil {
 		return err
 	}
+	if w.unsure {
+		if err := w.rewrite(); err != nil {
+			return err
+		}
+	}
 	if err := w.f.Sync(); err != nil && !errors.Is(err, fs.ErrInvalid) && !errors.Is(err, errors.ErrUnsupported) {
+		w.unsure = true
 		return err
 	}
-	if w.named {
-		return nil
+	w.unsure = false
+	if !w.named {
+		if err := disk.SyncFolder(filepath.Dir(w.f.Name())); err != nil {
+			return err
+		}
+		w.named = true
 	}
-	err := disk.SyncFolder(filepath.Dir(w.f.Name()))
-	w.named = err == nil
-	return err
+	w.synced = w.written
+	return nil
 }
 
-// Mark is the mark of what was written. What still waits is not in it.
+// rewrite writes what follows the durable bytes once more, as the system still has it. It fails with ErrMark if that is
+// not what was written.
+func (w *File) rewrite() error {
+	again := w.synced
+	buf := make([]byte, 1<<16)
+	for again.size < w.written.size {
+		b := buf[:min(int64(len(buf)), w.written.size-again.size)]
+		at := again.size
+		if _, err := w.f.ReadAt(b, at); err != nil {
+			return err
+		}
+		again.Write(b)
+		if _, err := w.f.WriteAt(b, at); err != nil {
+			return err
+		}
+	}
+	if again.sum() != w.written.sum() {
+		return fmt.Errorf("%w: the disk has lost records behind its first %d bytes", ErrMark, w.synced.size)
+	}
+	return nil
+}
+
+// Mark is the mark of what is durable: of the latest Sync that went well, or of the file as it was opened.
 func (w *File) Mark() Mark {
-	return Mark{Size: w.size, SHA256: hex.EncodeToString(w.sum.Sum(nil))}
+	return Mark{Size: w.synced.size, Hash: w.synced.sum()}
 }
 
 // Close writes what waits and closes the file.
