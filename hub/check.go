@@ -2,6 +2,7 @@ package hub
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,15 +11,28 @@ import (
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
+
+const maxManifest = 1 << 22 // bytes, as in package checkpoint
 
 // manifestOf reads the manifest of a model folder; nil: it has none, or other software's file of that name.
 func manifestOf(dir string) (*checkpoint.Manifest, error) {
 	m, err := checkpoint.ReadManifest(dir)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, checkpoint.ErrDamaged) && RunOf(dir) == "" {
+	if errors.Is(err, fs.ErrNotExist) || err != nil && RunOf(dir) == "" && (errors.Is(err, checkpoint.ErrDamaged) || !ours(dir)) {
 		return nil, nil
 	}
 	return m, err
+}
+
+// ours reports a manifest that this library wrote, of any version: it names the hash of its sums. For example
+// {"manifest_version":3,"version":3} is an extension's of a browser.
+func ours(dir string) bool {
+	text, err := textfile.ReadFile(filepath.Join(dir, checkpoint.ManifestFile), maxManifest)
+	var m struct {
+		Hash string `json:"hash"`
+	}
+	return err == nil && json.Unmarshal(text, &m) == nil && m.Hash != ""
 }
 
 // intact calls read, which reads files in the folder dir, and meanwhile compares the listed files that pick picks with
