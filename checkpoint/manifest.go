@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -140,6 +142,37 @@ func SumFile(path string) (Sum, error) {
 	}
 	defer f.Close()
 	return SumOf(f)
+}
+
+// WriteManifest lists the files that lie in the folder dir, and below it, in a manifest there: for a folder that is
+// complete and not yet at its place. The caller syncs it.
+func WriteManifest(dir string) error {
+	m := newManifest(0)
+	err := filepath.WalkDir(dir, func(at string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, at)
+		if err != nil {
+			return err
+		}
+		if name = filepath.ToSlash(name); name == ManifestFile {
+			return nil
+		}
+		m.Files[name], err = SumFile(at)
+		return cmp.Or(err, checkName(name))
+	})
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	f, err := disk.Create(filepath.Join(dir, ManifestFile))
+	if err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	if err := errors.Join(m.write(f), f.Close()); err != nil {
+		return fmt.Errorf("checkpoint: %w", err)
+	}
+	return nil
 }
 
 // ErrDamaged is wrapped by DamagedError.

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/internal/disk"
@@ -167,6 +168,9 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 	j.notePrompt()
 	if !j.oneFile() {
 		if err := createFile(j.path, cardFile, func(w io.Writer) error { _, err := io.WriteString(w, j.card()); return err }); err != nil {
+			return nil, fmt.Errorf("export: %w", err)
+		}
+		if err := checkpoint.WriteManifest(j.path); err != nil {
 			return nil, fmt.Errorf("export: %w", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/internal/disk"
@@ -19,7 +20,7 @@ import (
 
 // exportFiles are the names of the files that exports write, by folder.
 var exportFiles = map[string][]string{
-	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors", cardFile}, hub.TokenizerFiles()...),
+	".":      append([]string{"config.json", "generation_config.json", "preprocessor_config.json", "model.safetensors", cardFile, checkpoint.ManifestFile}, hub.TokenizerFiles()...),
 	"onnx":   {"model.onnx", "model.onnx_data", "encoder_model.onnx", "encoder_model.onnx_data", "decoder_model.onnx", "decoder_model.onnx_data"},
 	"source": hub.TokenizerFiles(),
 	"target": hub.TokenizerFiles(),

@@ -30,3 +30,22 @@ func TestVerifyFiles(t *testing.T) {
 		}
 	}
 }
+
+// TestVerifyExport: the files of an exported folder are compared too, and the folder is refused with a damaged one.
+func TestVerifyExport(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"hf", "onnx"} {
+		out := filepath.Join(t.TempDir(), "out")
+		mustCall(t, "export", "--from", trainedRun(t), "--format", format, "--out", out)
+		if r := mustCall(t, "verify", out, "--files"); !strings.Contains(r.out, "README.md") || !strings.Contains(r.out, "model.") {
+			t.Errorf("%s:\n%s", format, r.out)
+		}
+		name := map[string]string{"hf": "model.safetensors", "onnx": "model.onnx"}[format]
+		b := readFile(t, out, name)
+		b[len(b)-5] ^= 16
+		write(t, out, name, string(b))
+		if r := call("verify", out, "--files"); r.code != 1 || !strings.Contains(r.out, "damaged") {
+			t.Errorf("%s: exit code %d\n%s%s", format, r.code, r.out, r.err)
+		}
+	}
+}
