@@ -40,10 +40,10 @@ func TestVerifyExport(t *testing.T) {
 		if r := mustCall(t, "verify", out, "--files"); !strings.Contains(r.out, "README.md") || !strings.Contains(r.out, "model.") {
 			t.Errorf("%s:\n%s", format, r.out)
 		}
-		name := map[string]string{"hf": "model.safetensors", "onnx": "model.onnx"}[format]
+		name := map[string]string{"hf": "model.safetensors", "onnx": "onnx/model.onnx"}[format]
 		b := readFile(t, out, name)
 		b[len(b)-5] ^= 16
-		write(t, out, name, string(b))
+		write(t, filepath.Dir(filepath.Join(out, name)), filepath.Base(name), string(b))
 		if r := call("verify", out, "--files"); r.code != 1 || !strings.Contains(r.out, "damaged") {
 			t.Errorf("%s: exit code %d\n%s%s", format, r.code, r.out, r.err)
 		}
