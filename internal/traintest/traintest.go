@@ -173,8 +173,9 @@ func StepAllocates(t testing.TB, task train.Synthetic) {
 	}
 }
 
-// BenchmarkStep times steps of task on random samples.
+// BenchmarkStep times steps of task on random samples. Open settings are as they are without data.
 func BenchmarkStep(b *testing.B, task train.Synthetic) {
+	train.Assume(task)
 	s := NewSession(b, task, task.Random)
 	if _, err := s.Step(1); err != nil {
 		b.Fatal(err)
