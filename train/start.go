@@ -28,7 +28,8 @@ import (
 // The folder gets the settings, the weights, the best of them in best/, the state of the optimiser, and the records.
 // A run that is resumed may have another length, learning rate or engine, and another memory mode, which changes no
 // bits. Gamma, grid, seed, the decay of averaged weights and the optimiser have to stay (ChangeError; for an optimiser
-// of your own, Train fails with StateError). A folder with a run of another task is ErrExists.
+// of your own, Train fails with StateError). A folder with a run of another task is ErrExists, and one that another
+// process is writing checkpoint.ErrLocked.
 func Start(dir string, build func(be backend.Backend) (Learner, error), o Options) (*Run, error) {
 	if build == nil {
 		return nil, errors.New("train: Start without a function that builds the Learner")
@@ -73,7 +74,12 @@ func possible(method bdia.Options) error {
 func (r *Run) compare() error {
 	path := filepath.Join(r.Dir, configFile)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return saveConfig(r.Dir, r.Task, func(write func(*checkpoint.Txn) error) error { return checkpoint.Save(r.Dir, write) })
+		folder, err := checkpoint.Hold(r.Dir)
+		if err != nil {
+			return err
+		}
+		defer folder.Close()
+		return saveConfig(r.Dir, r.Task, folder.Save)
 	}
 	is, err := hub.ReadSettings(r.Dir)
 	if err != nil {

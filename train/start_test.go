@@ -9,6 +9,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 )
@@ -70,6 +71,21 @@ func TestStartCompares(t *testing.T) {
 	if _, err := Start(dir, ownLearner, ownOptions()); err == nil || strings.Contains(err.Error(), "\n") {
 		t.Errorf("settings that are none: %v", err)
 	}
+}
+
+// TestStartLocked: a run does not begin in a folder that another process is writing.
+func TestStartLocked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	unlock, err := checkpoint.Lock(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(dir, ownLearner, ownOptions()); !errors.Is(err, checkpoint.ErrLocked) {
+		t.Errorf("%v", err)
+	}
+	unlock()
+	finish(t, start(t, dir, ownOptions()))
 }
 
 // TestTrainAgain: Train takes the state from the folder, which another run may have changed; without a folder it begins
