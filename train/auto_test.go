@@ -71,14 +71,14 @@ func TestAssume(t *testing.T) {
 func TestReadRunIsSettled(t *testing.T) {
 	t.Parallel()
 	for settings, want := range map[string]string{
-		"task: text\n":                             "",
-		"task: text\nschedule:\n  lr: 0\n":         "schedule.lr",
-		"task: text\nloop:\n  patience: -1\n":      "loop.patience",
-		"task: text\nmodel:\n  layers: 0\n":        "model.layers",
-		"task: translation\nschedule:\n  steps: 0": "schedule.steps",
+		"task: text\n":                               "",
+		"task: text\nschedule:\n  lr: 0\n":           "schedule.lr",
+		"task: text\nloop:\n  patience: -1\n":        "loop.patience",
+		"task: text\nmodel:\n  layers: 0\n":          "model.layers",
+		"task: translation\nschedule:\n  steps: 0\n": "schedule.steps",
 	} {
 		path := filepath.Join(t.TempDir(), "bdia.yaml")
-		if err := os.WriteFile(path, []byte(settings), 0o666); err != nil {
+		if err := os.WriteFile(path, []byte(settings+"engine:\n  threads: 1\n"), 0o666); err != nil {
 			t.Fatal(err)
 		}
 		task, err := train.ReadRun(path)

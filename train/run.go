@@ -149,14 +149,14 @@ func Open(dir string) (*Run, error) {
 	}
 	t, err := readTask(filepath.Join(dir, configFile))
 	if err != nil {
-		return nil, err
+		return nil, edited(dir, err)
 	}
 	r := &Run{Dir: dir, Task: t}
 	if r.State, err = look(dir, *t.Common()); err != nil {
 		return nil, err
 	}
 	if err := t.Reopen(dir); err != nil {
-		return nil, cmp.Or(asWritten(dir), err)
+		return nil, edited(dir, cmp.Or(asWritten(dir), err))
 	}
 	return r, nil
 }
@@ -208,6 +208,18 @@ func saveConfig(dir string, t Task, save func(func(*checkpoint.Txn) error) error
 		}
 		return t.Write(configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
 	})
+}
+
+// edited adds to err that the settings of the run in dir are not as the run wrote them, if that is so.
+func edited(dir string, err error) error {
+	m, failed := checkpoint.ReadManifest(dir)
+	if failed != nil {
+		return err
+	}
+	if _, listed := m.Files[configFile]; !listed || m.Compare(dir, configFile) == nil {
+		return err
+	}
+	return fmt.Errorf("%w; %s is not as the run wrote it: it was edited or is damaged", err, configFile)
 }
 
 // asWritten compares the files that Reopen reads with the manifest, so that its error can name the one that is damaged.

@@ -28,24 +28,26 @@ const (
 // ReadConfig sets the settings that the YAML file at path names and returns the task with them: t, or one of defaults
 // if the file names another task. Unknown keys are errors, and settings of another task are ErrCombination. On an error
 // t keeps its settings. It does not validate.
-func ReadConfig(path string, t Task) (Task, error) { return readConfig(path, t, New) }
-
-// readConfig makes the task of a file that is not of t with fresh.
-func readConfig(path string, t Task, fresh func(name string) (Task, error)) (Task, error) {
+func ReadConfig(path string, t Task) (Task, error) {
 	text, err := readText(path)
 	if err != nil {
 		return nil, err
 	}
-	if t, err = readSettings(text, t, fresh); err != nil {
+	if t, err = readSettings(text, t, New); err != nil {
 		return nil, fmt.Errorf("train: %s: %w", path, err)
 	}
 	return t, nil
 }
 
 // ReadRun returns the settings of a run; path is its bdia.yaml. Settings that an older version did not write are what
-// they were then, and none is open (OpenError). It does not validate.
+// they were then, and none is open (OpenError). A file that is empty or ends too early is an error. It does not
+// validate.
 func ReadRun(path string) (Task, error) {
-	t, err := readConfig(path, nil, func(name string) (Task, error) {
+	text, err := readText(path)
+	if err != nil {
+		return nil, err
+	}
+	t, err := readSettings(text, nil, func(name string) (Task, error) {
 		t, err := New(name)
 		if err == nil {
 			Assume(t)
@@ -53,13 +55,28 @@ func ReadRun(path string) (Task, error) {
 		}
 		return t, err
 	})
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = cmp.Or(complete(text), Settled(t))
 	}
-	if err := Settled(t); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("train: %s: %w", path, err)
 	}
 	return t, nil
+}
+
+// lastSection is the last one of every run's settings.
+const lastSection = "engine"
+
+// complete fails if text, which has been read, lacks the last section of a run's settings.
+func complete(text []byte) error {
+	var sections map[string]any
+	if err := yaml.Unmarshal(text, &sections); err != nil {
+		return errors.New(yamlMessage(err))
+	}
+	if _, ok := sections[lastSection]; !ok {
+		return fmt.Errorf("it is empty or cut off: it lacks %s, the last section of a run's settings; put a copy of it back", lastSection)
+	}
+	return nil
 }
 
 // readTask reads a complete configuration. A file that names no task is of text, as the first version wrote it.

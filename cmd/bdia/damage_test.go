@@ -101,6 +101,27 @@ func TestDamagedRuns(t *testing.T) {
 	golden(t, "damage", b.String())
 }
 
+// TestSettingsCutOff: a run's bdia.yaml that is empty, of zeros or cut off is not taken for default settings, and the error
+// says that it is not as the run wrote it.
+func TestSettingsCutOff(t *testing.T) {
+	t.Parallel()
+	whole := readFile(t, copyRun(t), "bdia.yaml")
+	for name, text := range map[string][]byte{"empty": nil, "a comment": []byte("# gone\n"), "zeros": make([]byte, len(whole)),
+		"half": whole[:len(whole)/2], "between sections": whole[:bytes.Index(whole, []byte("engine:"))]} {
+		dir := copyRun(t)
+		if err := os.WriteFile(filepath.Join(dir, "bdia.yaml"), text, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		for _, command := range []string{"eval", "train resume"} {
+			r := call(append(strings.Fields(command), dir)...)
+			failure(t, name, cli.ExitFailure, r, dir, dir)
+			if !strings.Contains(r.err, "bdia.yaml is not as the run wrote it") {
+				t.Errorf("%s, %s: %s", name, command, r.err)
+			}
+		}
+	}
+}
+
 // readTree reads all files below dir.
 func readTree(t *testing.T, dir string) map[string]string {
 	t.Helper()
