@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,23 +13,50 @@ import (
 	"github.com/bdia-go/bdia/checkpoint"
 )
 
-// Mend does to the run in dir what Train does before its first step: it compares the latest checkpoint with its
-// manifest, and mends it if it is damaged. A file that another checkpoint of the run has with the same bytes is put
-// back; otherwise the newest older checkpoint that is whole becomes the latest. The notes say what was done; there are
-// none for a run that is whole. It fails with a checkpoint.DamagedError if nothing helps, and with checkpoint.ErrLocked
-// while the run is being trained.
+// Mend is the method Mend of the run in dir, for one that Open refuses since it is damaged.
 func Mend(dir string) (notes []string, err error) {
 	t, err := readTask(filepath.Join(dir, configFile))
 	if err != nil {
 		return nil, err
 	}
-	r := &Run{Dir: dir, Task: t}
+	return (&Run{Dir: dir, Task: t}).Mend()
+}
+
+// Mend does what Train does before its first step: it compares the latest checkpoint with its manifest, and mends it
+// if it is damaged. A file that another checkpoint of the run has with the same bytes is put back; otherwise the newest
+// older checkpoint that is whole becomes the latest, and State is the older one. The notes say what was done. A run that
+// is whole has none, and is not written. Mend fails with a checkpoint.DamagedError if nothing helps, and with
+// checkpoint.ErrLocked for a damaged run that is being trained.
+func (r *Run) Mend() (notes []string, err error) {
+	err = checkpoint.Read(r.Dir, r.damage)
+	if !errors.Is(err, checkpoint.ErrDamaged) && !errors.Is(err, ErrNoState) {
+		return nil, err
+	}
 	end, err := r.begin()
 	if err != nil {
 		return nil, err
 	}
 	defer end()
 	return r.held.fixed, nil
+}
+
+// damage compares the latest checkpoint with its manifest, if it has one. Files that people edit have only to be there.
+func (r *Run) damage() error {
+	m, err := checkpoint.ReadManifest(r.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noState(r.Dir)
+	}
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, name := range m.Names() {
+		_, err := os.Lstat(filepath.Join(r.Dir, filepath.FromSlash(name)))
+		if checkpoint.Editable(name) && errors.Is(err, fs.ErrNotExist) || !checkpoint.Editable(name) && !stays(name) {
+			names = append(names, name)
+		}
+	}
+	return cmp.Or(noState(r.Dir), compareAll(m, r.Dir, names), listsState(m, r.Dir))
 }
 
 // mend compares files of the latest checkpoint with m, its manifest, and puts back the damaged ones, if the run has a

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -43,6 +44,7 @@ var hints = []func(error) string{
 	is(model.ErrDiverged, "--on-divergence rewind goes back to a checkpoint and on at a lower rate"),
 	as(optionsHint),
 	is(checkpoint.ErrLocked, "name it with --out"),
+	as(damageHint),
 	as(func(*images.DamagedError) string { return "or leave such images out with --on-corrupt skip" }),
 	as(otherCommand),
 	as(fetchHint),
@@ -103,6 +105,28 @@ func fetchHint(e *hub.NoModelError) string {
 		return "name the folder of a run or model"
 	}
 	return ""
+}
+
+// damageHint names the other checkpoints of a run that is damaged.
+func damageHint(e *checkpoint.DamagedError) string {
+	run := hub.RunOf(e.Dir)
+	if run == "" {
+		return ""
+	}
+	var others []string
+	if _, err := checkpoint.ReadManifest(filepath.Join(run, "best")); err == nil {
+		others = append(others, filepath.Join(run, "best"))
+	}
+	steps, _ := checkpoint.Kept(run)
+	for _, step := range steps {
+		others = append(others, filepath.Join(run, filepath.FromSlash(checkpoint.KeptName(step))))
+	}
+	others = slices.DeleteFunc(others, func(dir string) bool { return dir == filepath.Clean(e.Dir) })
+	text := fmt.Sprintf("bdia verify %s --files compares all files", run)
+	if len(others) > 0 {
+		text += "; other checkpoints: " + strings.Join(others, ", ")
+	}
+	return text
 }
 
 // moreHint says how a run that has learned its text learns another one.

@@ -2,16 +2,19 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 )
 
-// reconfigure gives the run r the settings that o changes.
-func reconfigure(ctx context.Context, r *train.Run, o overrides) error {
+// reconfigure gives the run r the settings that o changes. A damaged run is mended before it is told how far it has
+// come: it may go on from an older checkpoint. Then w gets a note.
+func reconfigure(ctx context.Context, w io.Writer, r *train.Run, o overrides) error {
 	for _, name := range o.names() {
 		if o[name] == autoWord && name != "update" {
 			return cli.Usage(fmt.Errorf("--%s auto is for a run that begins; leave it out, or give a value", name))
@@ -29,6 +32,13 @@ func reconfigure(ctx context.Context, r *train.Run, o overrides) error {
 	if err != nil {
 		return err
 	}
+	if ends := (&train.Run{Task: t, State: r.State}).Done(); ends || t.Common().Schedule.Steps != r.Common().Schedule.Steps {
+		notes, err := r.Mend()
+		if err != nil {
+			return err
+		}
+		printNotes(w, notes)
+	}
 	if n := r.State.Step; n >= t.Common().Schedule.Steps && !r.State.EvalDue {
 		return cli.Usage(fmt.Errorf("%s has done its %d steps; to go on, ask for more with --steps", r.Dir, n))
 	}
@@ -44,6 +54,27 @@ func reconfigure(ctx context.Context, r *train.Run, o overrides) error {
 		}
 	}
 	return r.Reconfigure(t)
+}
+
+// openDamaged opens the run in dir to go on with it. One that cannot be opened since it is damaged is mended first.
+func openDamaged(w io.Writer, dir string) (*train.Run, error) {
+	r, err := openRun(dir)
+	if !errors.Is(err, checkpoint.ErrDamaged) {
+		return r, err
+	}
+	notes, err := train.Mend(dir)
+	if err != nil {
+		return nil, err
+	}
+	printNotes(w, notes)
+	return openRun(dir)
+}
+
+// printNotes prints a note a line.
+func printNotes(w io.Writer, notes []string) {
+	for _, note := range notes {
+		fmt.Fprintln(w, note)
+	}
 }
 
 // changed returns a task with the settings of t, a run's, that o changes, if they may change.

@@ -91,13 +91,13 @@ func (o *runOptions) resume(cmd *cobra.Command, dir string) error {
 	if o.out != "" {
 		return cli.Usage(errors.New("--resume goes on in the run's own folder; leave out --out"))
 	}
-	r, err := openRun(dir)
+	r, err := openDamaged(cmd.ErrOrStderr(), dir)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
 	was := r.Common().Schedule
-	if err := reconfigure(cmd.Context(), r, given(cmd.Flags())); err != nil {
+	if err := reconfigure(cmd.Context(), cmd.ErrOrStderr(), r, given(cmd.Flags())); err != nil {
 		return err
 	}
 	printStretched(cmd.ErrOrStderr(), r.State.Step, was, r.Common().Schedule)
