@@ -97,10 +97,10 @@ func (l *loop) rescue(ctx context.Context, err error) error {
 
 // located adds to err where the run can go on, if it does not say so.
 func (l *loop) located(err error) error {
-	if err == nil || strings.HasSuffix(err.Error(), l.intact()) {
+	if err == nil || strings.HasSuffix(err.Error(), l.intact(err)) {
 		return err
 	}
-	return fmt.Errorf("%w%s", err, l.intact())
+	return fmt.Errorf("%w%s", err, l.intact(err))
 }
 
 // skip leaves a step out. It counts as done.

@@ -203,7 +203,7 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 			err = listsState(old, dir)
 		}
 		if err != nil {
-			r.held.fix(fmt.Sprintf("the checkpoint of step %d is no way out: %v", step, err))
+			r.held.fix(fmt.Sprintf("the checkpoint of step %d is no way out: %v", step, found(err)))
 			continue
 		}
 		if err := r.restore(old, m); err != nil {
@@ -212,7 +212,7 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 		if r.State, err = readState(r.Dir, *r.Common()); err != nil {
 			return err
 		}
-		r.held.fix(fmt.Sprintf("%v. The run goes on from the checkpoint of step %d.", firstPart(damage), step))
+		r.held.fix(fmt.Sprintf("%v. The run goes on from the checkpoint of step %d.", found(damage), step))
 		return nil
 	}
 	if errors.Is(damage, ErrNoState) {
@@ -221,10 +221,17 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 	return fmt.Errorf("train: %w; %s has no older checkpoint that is whole", damage, r.Dir)
 }
 
-// firstPart is what an error says of the damage, without the way out.
-func firstPart(err error) string {
-	text, _, _ := strings.Cut(strings.TrimPrefix(err.Error(), "checkpoint: "), "; put a copy")
-	return text
+// found is what an error says of the damage, without the way out.
+func found(err error) string {
+	var damaged *checkpoint.DamagedError
+	var lost *LostStateError
+	switch {
+	case errors.As(err, &damaged):
+		return fmt.Sprintf("%s is damaged: it %s", filepath.Join(damaged.Dir, filepath.FromSlash(damaged.File)), damaged.Reason)
+	case errors.As(err, &lost):
+		return fmt.Sprintf("%s has %s and no %s", lost.Dir, lost.Found, checkpoint.StateFile)
+	}
+	return err.Error()
 }
 
 // restore makes a copy of the kept checkpoint of old the run's latest.

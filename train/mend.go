@@ -24,8 +24,8 @@ func Mend(dir string) (notes []string, err error) {
 
 // Mend does what Train does before its first step: it compares the latest checkpoint with its manifest, and mends it
 // if it is damaged. A file that another checkpoint of the run has with the same bytes is put back; otherwise the newest
-// older checkpoint that is whole becomes the latest, and State is the older one. The notes say what was done. A run that
-// is whole has none, and is not written. Mend fails with a checkpoint.DamagedError if nothing helps, and with
+// older checkpoint that is whole becomes the latest, and State is the older one. The notes say what was done. A run
+// that is whole has none, and is not written. Mend fails with a checkpoint.DamagedError if nothing helps, and with
 // checkpoint.ErrLocked for a damaged run that is being trained.
 func (r *Run) Mend() (notes []string, err error) {
 	err = checkpoint.Read(r.Dir, r.damage)
@@ -73,7 +73,7 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 			return bad, err
 		}
 		copies[names[i]] = twin
-		texts = append(texts, fmt.Sprintf("%v. %s is a copy of it with the right bytes, and was put in its place.", firstPart(bad), twin))
+		texts = append(texts, fmt.Sprintf("%v. %s is a copy of it with the right bytes, and was put in its place.", found(bad), twin))
 	}
 	if len(copies) == 0 {
 		return nil, nil

@@ -2,10 +2,14 @@ package train
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/checkpoint"
 )
 
 // TestMendFromCopies: a damaged or missing file of the latest checkpoint comes back from a checkpoint that has the same
@@ -29,7 +33,7 @@ func TestMendFromCopies(t *testing.T) {
 		"no weights":                 {WeightsFile, gone, true, 8, "is missing. best/" + WeightsFile},
 		"weights without a copy":     {WeightsFile, flip, false, 6, "goes on from the checkpoint of step 6"},
 		"moments, which best/ lacks": {optimizerFile, flip, true, 6, "goes on from the checkpoint of step 6"},
-		"no state":                   {"state/state.json", gone, true, 6, "The run goes on from the checkpoint of step 6"},
+		"no state":                   {"state/state.json", gone, true, 6, WeightsFile + " and no state/state.json. The run goes on from the checkpoint of step 6"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,5 +72,51 @@ func TestMendFromCopies(t *testing.T) {
 				t.Errorf("the file is as it was: %v, %v", bytes.Equal(is, sound), err)
 			}
 		})
+	}
+}
+
+// TestMovedIsNotIntact: after its folder was moved, a run does not say of the old place that the checkpoint there is
+// intact.
+func TestMovedIsNotIntact(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("an open folder cannot be moved")
+	}
+	dir := filepath.Join(t.TempDir(), "run")
+	_, err := start(t, dir, ownOptions()).Train(t.Context(), onStep{step: func(step int) {
+		if step == 5 {
+			if err := os.Rename(dir, dir+"-moved"); err != nil {
+				t.Error(err)
+			}
+		}
+	}})
+	var moved *checkpoint.MovedError
+	if !errors.As(err, &moved) || !moved.Saved || strings.Contains(err.Error(), "is intact") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestMissingSettings: a file that people edit and that is gone is not said to be edited and used.
+func TestMissingSettings(t *testing.T) {
+	t.Parallel()
+	dir, o := filepath.Join(t.TempDir(), "run"), ownOptions()
+	finish(t, start(t, dir, o))
+	m, err := checkpoint.ReadManifest(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "generation_config.json"
+	if m.Files[name], err = checkpoint.SumOf(strings.NewReader("{}")); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir, o)
+	end, err := r.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	r.held.notes = nil
+	if err := r.edited(m, name); err != nil || len(r.held.notes) != 1 || strings.Contains(r.held.notes[0], "edited") || !strings.Contains(r.held.notes[0], "is missing") {
+		t.Errorf("%v, notes %q", err, r.held.notes)
 	}
 }

@@ -48,7 +48,7 @@ func (l *loop) saveAt(ctx context.Context, w save) error {
 			break
 		}
 		if !passing(err) || enough || w.last && l.since(began) >= SaveWait {
-			return fmt.Errorf("%w%s", err, l.intact())
+			return fmt.Errorf("%w%s", err, l.intact(err))
 		}
 		l.postpone(w, err)
 		if !w.last {
@@ -114,7 +114,7 @@ func (l *loop) postpone(w save, err error) {
 		if w.last {
 			what = fmt.Sprintf("tried again every %v, for %v", RetryEvery, SaveWait)
 		}
-		text := fmt.Sprintf("the checkpoint of step %d is not saved: %v: %s%s", w.step, err, what, l.intact())
+		text := fmt.Sprintf("the checkpoint of step %d is not saved: %v: %s%s", w.step, err, what, l.intact(err))
 		if !l.warned["checkpoint"] {
 			l.warned["checkpoint"] = true
 			l.sum.Warnings = append(l.sum.Warnings, text)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/bdia-go/bdia/checkpoint"
 )
 
 // run is the loop: steps, and what happens between them.
@@ -113,9 +115,11 @@ func (l *loop) broken(ctx context.Context, err error) bool {
 
 func every(step, n int) bool { return n > 0 && step%n == 0 }
 
-// intact says in an error where the run can go on.
-func (l *loop) intact() string {
-	if l.saved == 0 {
+// intact says beside err where the run can go on. It does not know if the folder has moved or another process wrote
+// there.
+func (l *loop) intact(err error) string {
+	var moved *checkpoint.MovedError
+	if l.saved == 0 || errors.As(err, &moved) || errors.Is(err, checkpoint.ErrOther) {
 		return ""
 	}
 	return fmt.Sprintf(" (the checkpoint of step %d in %s is intact)", l.saved, l.Dir)
