@@ -20,6 +20,7 @@ const dataDir = "data"
 type held struct {
 	*checkpoint.Folder
 	data  *checkpoint.Check         // of the files that no checkpoint writes; nil: none is listed
+	ended chan error                // has the result of data when there is one; nil: no data are compared
 	sums  map[string]checkpoint.Sum // of files that no checkpoint writes, if there is no manifest yet
 	notes []string                  // for the user
 	fixed []string                  // of notes, those of what was damaged and is mended
@@ -130,9 +131,32 @@ func (r *Run) examine() (err error) {
 	}
 	r.held.whole = true
 	if len(later) > 0 {
-		r.held.data = m.Check(r.Dir, later...)
+		data, ended := m.Check(r.Dir, later...), make(chan error, 1)
+		r.held.data, r.held.ended = data, ended
+		go func() { ended <- data.Wait() }()
 	}
 	return nil
+}
+
+// polluted fails if the data are known to be damaged. It does not wait for the comparison.
+func (r *Run) polluted() error {
+	if r.held == nil {
+		return nil
+	}
+	select {
+	case err := <-r.held.ended:
+		return unsaved(err)
+	default:
+		return nil
+	}
+}
+
+// unsaved says what err, of the data, means for a run; nil stays nil.
+func unsaved(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("train: what the run has learned since the latest checkpoint is not saved: %w", err)
 }
 
 // whole fails if the checkpoint to load, which a run goes back to, is not as it was written. One that begin has just

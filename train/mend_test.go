@@ -2,6 +2,7 @@ package train
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -118,5 +119,28 @@ func TestMissingSettings(t *testing.T) {
 	r.held.notes = nil
 	if err := r.edited(m, name); err != nil || len(r.held.notes) != 1 || strings.Contains(r.held.notes[0], "edited") || !strings.Contains(r.held.notes[0], "is missing") {
 		t.Errorf("%v, notes %q", err, r.held.notes)
+	}
+}
+
+// TestDamagedDataEndTheRun: a run whose data are found damaged does no further step, and does not wait for the next
+// checkpoint to say so.
+func TestDamagedDataEndTheRun(t *testing.T) {
+	t.Parallel()
+	dir, o := filepath.Join(t.TempDir(), "run"), ownOptions()
+	o.Loop.EvalEvery, o.Loop.SaveEvery = 0, 4
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if _, err := start(t, dir, o).Train(ctx, cancelling{cancel: cancel, at: 4}); err != nil {
+		t.Fatal(err)
+	}
+	r, last := start(t, dir, o), 0
+	_, err := r.Train(t.Context(), onStep{step: func(step int) {
+		if last = step; step == 5 {
+			r.held.ended = make(chan error, 1)
+			r.held.ended <- &checkpoint.DamagedError{Dir: dir, File: "data/text-00000.tokens", Reason: "has other bytes than were written"}
+		}
+	}})
+	if !errors.Is(err, checkpoint.ErrDamaged) || last != 5 || !strings.Contains(err.Error(), "the checkpoint of step 4") {
+		t.Errorf("step %d: %v", last, err)
 	}
 }

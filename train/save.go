@@ -36,8 +36,8 @@ const (
 // weights. All files change together or none does. What the run has learned from damaged
 // data is not saved.
 func (r *Run) save(s *Session, best bool) error {
-	if err := r.held.data.Wait(); err != nil {
-		return fmt.Errorf("train: what the run has learned since the latest checkpoint is not saved: %w", err)
+	if err := unsaved(r.held.data.Wait()); err != nil {
+		return err
 	}
 	others, err := r.others()
 	if err != nil {

@@ -43,8 +43,12 @@ func (l *loop) run(ctx context.Context) error {
 	return nil
 }
 
-// step does a step and what follows it. A step that ctx breaks off leaves no trace.
+// step does a step and what follows it. A step that ctx breaks off leaves no trace. None is done on data that are known
+// to be damaged.
 func (l *loop) step(ctx context.Context, step int) error {
+	if err := l.polluted(); err != nil {
+		return err
+	}
 	st := &l.State
 	r, err := l.s.Step(step)
 	if l.broken(ctx, err) {
