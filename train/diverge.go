@@ -31,6 +31,9 @@ const (
 	RewindDiverged OnDivergence = "rewind"
 )
 
+// stops reports whether the run ends, as it does by default.
+func (o OnDivergence) stops() bool { return o == "" || o == StopDiverged }
+
 // Bounds of what a run does about divergence.
 const (
 	MaxSkips   = 5  // in a row
@@ -69,7 +72,7 @@ func diverged(err error) bool {
 func (l *loop) rescue(ctx context.Context, err error) error {
 	for err != nil {
 		mode, st := l.Common().Loop.OnDivergence, &l.State
-		if !diverged(err) || mode == "" || mode == StopDiverged {
+		if !diverged(err) || mode.stops() {
 			return l.located(err)
 		}
 		var failed *stepError

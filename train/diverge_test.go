@@ -159,6 +159,16 @@ func TestDivergence(t *testing.T) {
 					t.Errorf("went back to step %d, want %d", r.To, tc.to)
 				}
 			}
+			late := tc.skipped > 0 && tc.rewinds > 0 // the weights of before are not there to go on from
+			for _, step := range []int{4, 5, 6, 9} {
+				p, err := whole.Replay(context.Background(), step, nil)
+				if late && errors.Is(err, model.ErrDiverged) && p.Step == 4 {
+					continue
+				}
+				if err != nil || p.Difference != nil {
+					t.Fatalf("step %d again: %+v, %v", step, p, err)
+				}
+			}
 			for stop := 1; stop < 9; stop++ {
 				r := moodyRun(t, filepath.Join(t.TempDir(), "run"), mood, change)
 				ctx, obs := traintest.CancelAt(stop)

@@ -44,3 +44,15 @@ func (e *StateError) Error() string {
 
 // Unwrap makes errors.Is(err, convert.ErrMismatch) true.
 func (e *StateError) Unwrap() error { return convert.ErrMismatch }
+
+// RateError is the error of a replay of a run with settings that have changed since, such as the number of steps.
+type RateError struct {
+	Step    int
+	Was, Is float64 // its learning rate: as recorded, and by the settings
+}
+
+// Error says which step the settings do not fit.
+func (e *RateError) Error() string {
+	return fmt.Sprintf("train: the settings have changed since step %d, which had a learning rate of %v and would have %v now, so it cannot be replayed; put back the schedule of that time, such as its number of steps",
+		e.Step, e.Was, e.Is)
+}

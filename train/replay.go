@@ -30,7 +30,7 @@ type Replayed struct {
 
 // Replay computes the steps of the run up to the given one again, from the nearest checkpoint before it or from the
 // beginning, and compares them with the run's certificates; without any, with its recorded losses. It writes nothing.
-// each, if not nil, hears of every step.
+// It fails with a RateError if the settings are not the ones that the run had then. each, if not nil, hears of every step.
 func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (*Replayed, error) {
 	if last := r.Common().Schedule.Steps; step < 1 || step > last {
 		return nil, fmt.Errorf("train: step %d cannot be replayed; the run has steps 1 to %d", step, last)
@@ -109,6 +109,9 @@ func (p *replay) run(ctx context.Context, last int) error {
 	if err := p.load(p.s); err != nil {
 		return err
 	}
+	if err := p.sameRates(last); err != nil {
+		return err
+	}
 	p.res.Against = p.recorded.kind()
 	window := p.State.Window
 	for step := p.State.Step + 1; step <= max(last, p.recorded.end); step++ {
@@ -117,7 +120,7 @@ func (p *replay) run(ctx context.Context, last int) error {
 		}
 		p.s.slower = math.Ldexp(1, -p.recorded.rewinds(step, p.State.Rewinds))
 		res, err := p.s.Step(step)
-		skipped := diverged(err) && p.Common().Loop.OnDivergence == SkipDiverged && !p.s.Changed()
+		skipped := diverged(err) && !p.Common().Loop.OnDivergence.stops() && !p.s.Changed()
 		if err != nil && !skipped {
 			return err
 		}
@@ -130,11 +133,28 @@ func (p *replay) run(ctx context.Context, last int) error {
 		if mean, ok := p.recorded.losses[step]; ok && p.res.Against == againstLoss && window.Steps > 0 {
 			p.compareLoss(step, mean, window.Losses/float64(window.Steps))
 		}
-		if p.recorded.ends[step] {
+		if _, ok := p.recorded.rates[step]; ok {
 			window.Steps, window.Losses = 0, 0
 		}
 		if p.each != nil {
 			p.each(step)
+		}
+	}
+	return nil
+}
+
+// sameRates fails if the settings give another learning rate than the run recorded of the steps up to last.
+func (p *replay) sameRates(last int) error {
+	for step := p.State.Step + 1; step < last+maxWindow; step++ {
+		was, ok := p.recorded.rates[step]
+		if !ok {
+			continue
+		}
+		if is := p.Common().Schedule.At(step) * math.Ldexp(1, -p.recorded.back[step]); is != was {
+			return &RateError{Step: step, Was: was, Is: is}
+		}
+		if step >= last {
+			break
 		}
 	}
 	return nil
@@ -170,9 +190,9 @@ const (
 type records struct {
 	certificates map[int]*metric.Certificate
 	losses       map[int]float64
-	ends         map[int]bool // steps with a record, which end a window
-	back         map[int]int  // rewinds by the record of a step
-	end          int          // step of the first record of losses that the last step is in; 0: it is not needed
+	rates        map[int]float64 // learning rates of the steps with a record, which end a window
+	back         map[int]int     // rewinds by the record of a step
+	end          int             // step of the first record of losses that the last step is in; 0: it is not needed
 }
 
 func (r *records) kind() string {
@@ -188,7 +208,7 @@ func (r *records) kind() string {
 // rewinds is how often the run had gone back when it did a step: as the next record says, or as it was before.
 func (r *records) rewinds(step, before int) int {
 	for s := step; s < step+maxWindow; s++ {
-		if r.ends[s] {
+		if _, ok := r.rates[s]; ok {
 			return r.back[s]
 		}
 	}
@@ -201,7 +221,7 @@ const maxWindow = 1 << 16
 // recordedSteps reads what the run in dir recorded of the steps after from, up to last. Without a certificate of last,
 // the losses up to the first record that last is in count.
 func recordedSteps(dir string, from, last int) (*records, error) {
-	r := &records{certificates: map[int]*metric.Certificate{}, losses: map[int]float64{}, ends: map[int]bool{}, back: map[int]int{}}
+	r := &records{certificates: map[int]*metric.Certificate{}, losses: map[int]float64{}, rates: map[int]float64{}, back: map[int]int{}}
 	err := metric.EachCertificate(dir, func(c metric.Certificate) bool {
 		if c.Step > from && c.Step <= last {
 			r.certificates[c.Step] = &c
@@ -226,7 +246,7 @@ func recordedSteps(dir string, from, last int) (*records, error) {
 			}
 			switch s.Name {
 			case "lr":
-				r.ends[step] = true
+				r.rates[step] = p.Y
 			case "rewinds":
 				r.back[step] = int(p.Y)
 			case "train/loss":

@@ -3,6 +3,7 @@ package train_test
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -113,6 +114,18 @@ func TestReplay(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestReplayOfOtherSettings: a step that the run did with another schedule is told from one that it computed wrongly.
+func TestReplayOfOtherSettings(t *testing.T) {
+	t.Parallel()
+	r := traintest.Open(t, replayed(t, func(*text.Config) {}))
+	r.Common().Schedule.Steps = 16
+	_, err := r.Replay(context.Background(), 5, nil)
+	var changed *train.RateError
+	if !errors.As(err, &changed) || changed.Step != 3 || changed.Was >= changed.Is {
+		t.Errorf("%v", err)
 	}
 }
 
