@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/checkpoint"
@@ -97,9 +98,12 @@ func (f *Folder) compareBeside() error {
 
 // stepFolder reports a folder of an older checkpoint of a run, and returns the run's.
 func stepFolder(abs, dir string) (run string, ok bool) {
-	var step int
-	kept := filepath.Base(filepath.Dir(abs)) == checkpoint.KeptDir
-	if _, err := fmt.Sscanf(filepath.Base(abs), "step-%d", &step); err != nil || !kept {
+	home, name := filepath.Join(abs, "..", ".."), path.Join(filepath.Base(filepath.Dir(abs)), filepath.Base(abs))
+	if path.Dir(name) != checkpoint.KeptDir {
+		return "", false
+	}
+	steps, err := checkpoint.Kept(home)
+	if err != nil || !slices.ContainsFunc(steps, func(step int) bool { return checkpoint.KeptName(step) == name }) {
 		return "", false
 	}
 	return filepath.Join(dir, "..", ".."), true

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 )
 
@@ -21,7 +22,16 @@ func TestRunOf(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(run, RunFile), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for dir, want := range map[string]string{best: run, best + "/": run, run: run} {
+	step, junk := filepath.Join(run, "checkpoints", "step-5"), filepath.Join(run, "checkpoints", "step-5junk")
+	for _, dir := range []string{step, junk} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, checkpoint.ManifestFile), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for dir, want := range map[string]string{best: run, best + "/": run, run: run, step: run, junk: ""} {
 		if got := RunOf(dir); got != want {
 			t.Errorf("RunOf(%s) = %s, want %s", dir, got, want)
 		}

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia"
@@ -123,17 +123,17 @@ func (l *loop) skip(ctx context.Context, failed *stepError) error {
 func (l *loop) rewind(ctx context.Context, why error) error {
 	was := l.State
 	from := *l.Run
-	from.Dir = l.plannedDir()
-	st, err := firstState(*l.Common()), error(nil)
-	if from.Dir != "" {
+	st := firstState(*l.Common())
+	var err error
+	if from.Dir, err = l.plannedDir(); err == nil && from.Dir != "" {
 		st, err = readState(from.Dir, *l.Common())
 	}
 	if err != nil {
-		return fmt.Errorf("train: going back after %w: %w", why, err)
+		return fmt.Errorf("train: going back after %v: %w", why, err) // no divergence, after which it would try again
 	}
 	from.State = st
 	if err := l.restore(&from); err != nil {
-		return fmt.Errorf("train: going back to step %d after %w: %w", st.Step, why, err)
+		return fmt.Errorf("train: going back to step %d after %v: %w", st.Step, why, err)
 	}
 	st.Elapsed, st.Skipped, st.Rewinds = was.Elapsed, was.Skipped, was.Rewinds+1
 	l.State = st
@@ -159,19 +159,23 @@ func failedStep(err error, latest int) int {
 }
 
 // plannedDir is the folder of the latest planned checkpoint: the run's, or one of its older checkpoints if the run was
-// interrupted since. Empty: it is the beginning.
-func (l *loop) plannedDir() string {
-	if l.Dir == "" || l.State.Planned == 0 {
-		return ""
+// interrupted since. Empty: it is the beginning. It fails if the checkpoint is gone.
+func (l *loop) plannedDir() (string, error) {
+	planned := l.State.Planned
+	switch {
+	case l.Dir == "" || planned == 0:
+		return "", nil
+	case l.saved == planned:
+		return l.Dir, nil
 	}
-	if l.saved == l.State.Planned {
-		return l.Dir
+	steps, err := checkpoint.Kept(l.Dir)
+	if err != nil {
+		return "", err
 	}
-	older := filepath.Join(l.Dir, "checkpoints", fmt.Sprintf("step-%d", l.State.Planned))
-	if _, err := os.Stat(filepath.Join(older, filepath.FromSlash(checkpoint.StateFile))); err == nil {
-		return older
+	if !slices.Contains(steps, planned) {
+		return "", fmt.Errorf("the checkpoint of step %d is not in %s any more", planned, filepath.Join(l.Dir, checkpoint.KeptDir))
 	}
-	return l.Dir
+	return filepath.Join(l.Dir, filepath.FromSlash(checkpoint.KeptName(planned))), nil
 }
 
 // restore brings weights and optimiser to what the run from has.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -187,6 +189,24 @@ func TestDivergence(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPlannedCheckpointGone: a run cannot go back to a checkpoint that someone removed, and does not take another for it.
+func TestPlannedCheckpointGone(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	change := func(l *train.LoopConfig) { l.OnDivergence = train.RewindDiverged }
+	ctx, obs := traintest.CancelAt(7)
+	if sum, err := moodyRun(t, dir, at(trouble{}), change).Train(ctx, obs); err != nil || sum.Saved != 7 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, checkpoint.KeptDir)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := moodyRun(t, dir, at(trouble{forward: true}, 8), change).Train(context.Background(), nil)
+	if err == nil || !strings.Contains(err.Error(), "the checkpoint of step 6 is not in") {
+		t.Errorf("%v", err)
 	}
 }
 
