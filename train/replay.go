@@ -30,7 +30,8 @@ type Replayed struct {
 
 // Replay computes the steps of the run up to the given one again, from the nearest checkpoint before it or from the
 // beginning, and compares them with the run's certificates; without any, with its recorded losses. It writes nothing.
-// It fails with a RateError if the settings are not the ones that the run had then. each, if not nil, hears of every step.
+// It fails with a RateError if the settings are not the ones that the run had then. each, if not nil, hears of every
+// step.
 func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (*Replayed, error) {
 	if last := r.Common().Schedule.Steps; step < 1 || step > last {
 		return nil, fmt.Errorf("train: step %d cannot be replayed; the run has steps 1 to %d", step, last)
