@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -37,7 +38,8 @@ func ours(dir string) bool {
 }
 
 // intact calls read, which reads files in the folder dir, and meanwhile compares the listed files that pick picks with
-// the folder's manifest (checkpoint.ErrDamaged). Both are done again if a trainer has saved meanwhile.
+// the folder's manifest (checkpoint.ErrDamaged). Both are done again if a trainer has saved meanwhile. A file that is gone
+// from a folder that is no run's is for read to miss: other software may have written the weights anew, in several files.
 func intact(dir string, pick func(name string) bool, read func() error) error {
 	return checkpoint.Read(dir, func() error {
 		m, err := manifestOf(dir)
@@ -49,7 +51,7 @@ func intact(dir string, pick func(name string) bool, read func() error) error {
 		}
 		var names []string
 		for _, name := range m.Names() {
-			if pick(name) {
+			if pick(name) && (RunOf(dir) != "" || isThere(filepath.Join(dir, filepath.FromSlash(name)))) {
 				names = append(names, name)
 			}
 		}
@@ -107,4 +109,10 @@ func stepFolder(abs, dir string) (run string, ok bool) {
 		return "", false
 	}
 	return filepath.Join(dir, "..", ".."), true
+}
+
+// isThere reports whether there is a file at path.
+func isThere(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

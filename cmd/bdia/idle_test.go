@@ -164,6 +164,7 @@ var idleCases = map[string]string{
 	"verify --preset nano --optimizer sgd":                                   "--optimizer is for training, and bdia verify makes no step; leave it out",
 	"verify --preset nano --state-bits 8":                                    "--state-bits is for training",
 	"verify --preset nano --update end":                                      "--update is for training",
+	"verify RUN --step 2":                                                    "--step is for --replay",
 	"verify RUN --clip 1":                                                    "--clip is for training",
 	"verify RUN --encoder":                                                   "--encoder is for task translation; this is task text",
 	"verify RUN --float --fault side-bit":                                    "--fault is for the exact check, and --float measures the error",
