@@ -37,9 +37,9 @@ func ours(dir string) bool {
 	return err == nil && json.Unmarshal(text, &m) == nil && m.Hash != ""
 }
 
-// intact calls read, which reads files in the folder dir, and meanwhile compares the listed files that pick picks with
-// the folder's manifest (checkpoint.ErrDamaged). Both are done again if a trainer has saved meanwhile. A file that is gone
-// from a folder that is no run's is for read to miss: other software may have written the weights anew, in several files.
+// intact calls read, which reads files in the folder dir, and meanwhile compares the listed files that pick picks
+// with the folder's manifest (checkpoint.ErrDamaged). Both are done again if a trainer has saved meanwhile. In a folder
+// that is no run's, a file that is gone is for read to miss: other software may have split the weights.
 func intact(dir string, pick func(name string) bool, read func() error) error {
 	return checkpoint.Read(dir, func() error {
 		m, err := manifestOf(dir)
