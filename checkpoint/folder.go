@@ -175,14 +175,13 @@ func (f *Folder) Rehearse(folders ...string) error {
 }
 
 func (d *runDir) rehearse(folder string) (err error) {
-	_, missing := d.root.Lstat(folder)
 	if err := cmp.Or(d.mkdirAll(pendingDir), d.mkdirAll(folder)); err != nil {
 		return err
 	}
 	probe, there := path.Join(pendingDir, "probe"), path.Join(folder, ".probe")
 	defer func() {
-		if errors.Is(missing, fs.ErrNotExist) {
-			err = cmp.Or(err, d.remove(folder))
+		if folder != "." {
+			d.remove(folder) // if it is empty: made here, or by a rehearsal that was cut short
 		}
 		err = cmp.Or(err, d.removeAll(pendingDir))
 	}()

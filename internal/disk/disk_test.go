@@ -160,3 +160,21 @@ func TestAllocations(t *testing.T) {
 		t.Errorf("%g allocations", n)
 	}
 }
+
+// TestMkdirAllOfLinks: a link out of a Root is no folder in it, with a tap as without.
+func TestMkdirAllOfLinks(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink(t.TempDir(), filepath.Join(dir, "out")); err != nil {
+		t.Skip(err)
+	}
+	root, err := OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	without := root.MkdirAll("out", 0o777)
+	defer Tap(t.TempDir(), func(Op) error { return nil })()
+	if with := root.MkdirAll("out", 0o777); without == nil || with == nil {
+		t.Errorf("without a tap %v, with one %v", without, with)
+	}
+}

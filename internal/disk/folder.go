@@ -85,10 +85,13 @@ func mkdirAll(path string, stat func(string) (fs.FileInfo, error), mkdir func(st
 			return err
 		}
 	}
-	if err := mkdir(path); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+	err = mkdir(path)
+	if errors.Is(err, fs.ErrExist) { // made meanwhile, or a link to where it may not be
+		if info, err := stat(path); err == nil && info.IsDir() {
+			return nil
+		}
 	}
-	return nil
+	return err
 }
 
 // MkdirTemp makes a new folder in dir with a name that begins with prefix, as os.MkdirTemp does. An empty dir is the
