@@ -179,7 +179,7 @@ func (t *Txn) Commit() error {
 	d := t.d
 	t.d = nil // after the journal, do not abort
 	defer d.close()
-	err = d.sync(".")
+	err = d.root.SyncFolder(".")
 	if err == nil {
 		err = d.finish(entries)
 	}
@@ -224,11 +224,11 @@ func (t *Txn) prepare(entries []entry) error {
 	}
 	pending := slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.From != "" })
 	for _, dir := range parents(pending) {
-		if err := t.d.sync(path.Join(pendingDir, dir)); err != nil {
+		if err := t.d.root.SyncFolder(path.Join(pendingDir, dir)); err != nil {
 			return err
 		}
 	}
-	if err := t.d.sync("."); err != nil { // the name of the pending folder, before the journal's
+	if err := t.d.root.SyncFolder("."); err != nil { // the name of the pending folder, before the journal's
 		return err
 	}
 	return t.d.writeJournal(entries)
@@ -315,7 +315,7 @@ func (f *file) Close() error {
 	if err := f.buf.Flush(); err != nil {
 		return err
 	}
-	err := f.t.d.syncFile(f.f, path.Join(pendingDir, f.name))
+	err := f.f.Sync()
 	if cerr := f.f.Close(); err == nil {
 		err = cerr
 	}
@@ -339,7 +339,7 @@ type rawFile struct{ *file }
 
 // Write writes p through to the pending file.
 func (r rawFile) Write(p []byte) (int, error) {
-	n, err := r.t.d.write(r.f, path.Join(pendingDir, r.name), p)
+	n, err := r.f.Write(p)
 	r.size += int64(n)
 	r.sum.Write(p[:n])
 	r.t.wrote += int64(n)

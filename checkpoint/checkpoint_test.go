@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/disk"
 	diff "github.com/google/go-cmp/cmp"
 )
 
@@ -115,19 +116,27 @@ func oldDir(t *testing.T) string {
 	return dir
 }
 
+// hook calls f before each change in dir with the kind of operation and the slash-separated name that it changes. A
+// folder is synced as a file is.
+func hook(dir string, f func(op, name string) error) (stop func()) {
+	return disk.Tap(dir, func(op disk.Op) error {
+		path := op.Path
+		if op.Kind == disk.Move {
+			path = op.To
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		kind, _, _ := strings.Cut(op.Kind.String(), " ")
+		return f(kind, filepath.ToSlash(name))
+	})
+}
+
 // saveHooked is Save(dir, writeFiles) with a hook before each change.
-func saveHooked(t *testing.T, dir string, hook func(op, name string) error) error {
-	t.Helper()
-	d, err := openDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	d.hook = hook
-	txn, err := begin(d)
-	if err != nil {
-		return err
-	}
-	return txn.save(writeFiles)
+func saveHooked(dir string, f func(op, name string) error) error {
+	defer hook(dir, f)()
+	return Save(dir, writeFiles)
 }
 
 func TestSave(t *testing.T) {
@@ -165,7 +174,7 @@ func TestCrashAnywhere(t *testing.T) {
 	}
 	dir := oldDir(t)
 	var crashed, ops []string
-	err := saveHooked(t, dir, func(op, name string) error {
+	err := saveHooked(dir, func(op, name string) error {
 		crashed = append(crashed, snap(dir, fmt.Sprint(len(crashed))))
 		ops = append(ops, op+" "+name)
 		return nil
@@ -182,17 +191,13 @@ func TestCrashAnywhere(t *testing.T) {
 			want = newTree()
 			news++
 		}
-		d, err := openDir(c)
-		if err != nil {
-			t.Fatal(err)
-		}
 		var again []string
-		d.hook = func(op, name string) error {
+		stop := hook(c, func(string, string) error {
 			again = append(again, snap(c, fmt.Sprintf("%d-%d", i, len(again))))
 			return nil
-		}
-		err = d.recover()
-		d.close()
+		})
+		err = Recover(c)
+		stop()
 		if err != nil {
 			t.Fatalf("crash before %q: %v", ops[i], err)
 		}
@@ -218,7 +223,7 @@ func TestDiskFullAnywhere(t *testing.T) {
 	for n := 0; ; n++ {
 		dir := oldDir(t)
 		calls, journaled, failed := 0, false, ""
-		err := saveHooked(t, dir, func(op, name string) error {
+		err := saveHooked(dir, func(op, name string) error {
 			calls++
 			if calls > n && !strings.HasPrefix(op, "remove") {
 				failed = cmp.Or(failed, op+" "+name)
@@ -266,12 +271,8 @@ func TestDiskFullAnywhere(t *testing.T) {
 func TestDiskFullMessage(t *testing.T) {
 	t.Parallel()
 	dir := oldDir(t)
-	d, err := openDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	room := 2 << 20
-	d.hook = func(op, name string) error {
+	defer hook(dir, func(op, name string) error {
 		if op != "write" {
 			return nil
 		}
@@ -279,12 +280,8 @@ func TestDiskFullMessage(t *testing.T) {
 			return syscall.ENOSPC
 		}
 		return nil
-	}
-	txn, err := begin(d)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = txn.save(func(txn *Txn) error {
+	})()
+	err := Save(dir, func(txn *Txn) error {
 		txn.Expect(700 << 20)
 		out, err := txn.Create("model.safetensors")
 		if err != nil {
@@ -306,21 +303,22 @@ func TestDiskFullMessage(t *testing.T) {
 	}
 }
 
-// syncs counts calls of Sync, which fails with err.
-type syncs struct {
-	n   int
-	err error
-}
-
-func (s *syncs) Sync() error { s.n++; return s.err }
-
 // A file that is said to be synced was: the system is asked once, and its error is passed on.
 func TestSyncFile(t *testing.T) {
 	t.Parallel()
 	for _, want := range []error{nil, syscall.EIO} {
-		f := &syncs{err: want}
-		if err := new(runDir).syncFile(f, "f"); err != want || f.n != 1 {
-			t.Errorf("syncFile returns %v after %d calls of Sync, want %v after one", err, f.n, want)
+		dir, n := oldDir(t), 0
+		stop := hook(dir, func(op, name string) error {
+			if op != "sync" || name != pendingDir+"/f" {
+				return nil
+			}
+			n++
+			return want
+		})
+		err := Save(dir, func(txn *Txn) error { return txn.Write("f", func(io.Writer) error { return nil }) })
+		stop()
+		if !errors.Is(err, want) || n != 1 {
+			t.Errorf("Save returns %v after %d syncs of the file, want %v after one", err, n, want)
 		}
 	}
 }
@@ -329,7 +327,7 @@ func TestSyncFile(t *testing.T) {
 func TestSyncOrder(t *testing.T) {
 	t.Parallel()
 	var ops []string
-	if err := saveHooked(t, oldDir(t), func(op, name string) error {
+	if err := saveHooked(oldDir(t), func(op, name string) error {
 		ops = append(ops, op+" "+name)
 		return nil
 	}); err != nil {
@@ -374,7 +372,7 @@ func TestSyncOrder(t *testing.T) {
 	if i := last("remove " + journalFile); ops[i-1] != "sync ." || ops[i+1] != "sync ." {
 		t.Errorf("the journal's removal stands between %q and %q", ops[i-1], ops[i+1])
 	}
-	inOrder("remove "+journalFile, "removeall "+pendingDir)
+	inOrder("remove "+journalFile, "remove "+pendingDir)
 }
 
 func TestAbort(t *testing.T) {

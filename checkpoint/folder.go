@@ -181,7 +181,7 @@ func (d *runDir) rehearse(folder string) (err error) {
 	probe, there := path.Join(pendingDir, "probe"), path.Join(folder, ".probe")
 	defer func() {
 		if folder != "." {
-			d.remove(folder) // if it is empty: made here, or by a rehearsal that was cut short
+			d.root.Remove(folder) // if it is empty: made here, or by a rehearsal that was cut short
 		}
 		err = cmp.Or(err, d.removeAll(pendingDir))
 	}()
@@ -189,12 +189,12 @@ func (d *runDir) rehearse(folder string) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = d.write(out, probe, []byte("probe\n"))
+	_, err = out.Write([]byte("probe\n"))
 	if err = cmp.Or(err, out.Close()); err != nil {
 		return err
 	}
-	if err := d.rename(probe, there); err != nil {
+	if err := d.root.Rename(probe, there); err != nil {
 		return err
 	}
-	return d.remove(there)
+	return d.root.Remove(there)
 }

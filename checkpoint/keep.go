@@ -223,7 +223,7 @@ func (d *runDir) discard(folder string) error {
 	if err := d.removeAll(gone); err != nil {
 		return err
 	}
-	if err := d.rename(folder, gone); err != nil {
+	if err := d.root.Rename(folder, gone); err != nil {
 		return err
 	}
 	return d.removeAll(gone)
@@ -245,7 +245,7 @@ func (k *keeping) prune(d *runDir, now int) {
 		d.discard(KeptName(step))
 	}
 	if len(steps) > 0 {
-		d.remove(KeptDir) // if it is empty
+		d.root.Remove(KeptDir) // if it is empty
 	}
 	d.removeAll(pendingDir)
 }

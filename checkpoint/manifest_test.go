@@ -125,21 +125,15 @@ func TestKeepInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		d, err := openDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
 		n := 0
-		d.hook = func(string, string) error {
+		unhook := hook(dir, func(string, string) error {
 			if n++; n > at {
 				return stop
 			}
 			return nil
-		}
-		x, err := begin(d)
-		if err == nil {
-			err = x.save(checkpointOf(t, dir, 30, 2))
-		}
+		})
+		err := Save(dir, checkpointOf(t, dir, 30, 2))
+		unhook()
 		if err := Recover(dir); err != nil {
 			t.Fatalf("operation %d: %v", at, err)
 		}

@@ -125,10 +125,10 @@ func (d *runDir) finish(entries []entry) error {
 	if err := d.move(place, entries); err != nil {
 		return err
 	}
-	if err := d.remove(journalFile); err != nil {
+	if err := d.root.Remove(journalFile); err != nil {
 		return err
 	}
-	if err := d.sync("."); err != nil {
+	if err := d.root.SyncFolder("."); err != nil {
 		return err
 	}
 	return d.removeAll(pendingDir)
@@ -137,12 +137,12 @@ func (d *runDir) finish(entries []entry) error {
 // move renames files, then makes the names in the folders of all entries durable.
 func (d *runDir) move(files, all []entry) error {
 	for _, e := range files {
-		if err := d.rename(e.From, e.Name); err != nil {
+		if err := d.root.Rename(e.From, e.Name); err != nil {
 			return err
 		}
 	}
 	for _, dir := range parents(all) {
-		if err := d.sync(dir); err != nil {
+		if err := d.root.SyncFolder(dir); err != nil {
 			return err
 		}
 	}
@@ -167,9 +167,9 @@ func (d *runDir) writeJournal(entries []entry) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.write(f, tmp, text)
+	_, err = f.Write(text)
 	if err == nil {
-		err = d.syncFile(f, tmp)
+		err = f.Sync()
 	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
@@ -177,7 +177,7 @@ func (d *runDir) writeJournal(entries []entry) error {
 	if err != nil {
 		return err
 	}
-	return d.rename(tmp, journalFile)
+	return d.root.Rename(tmp, journalFile)
 }
 
 func (d *runDir) readJournal() ([]entry, error) {

@@ -159,7 +159,7 @@ func interrupted(t *testing.T) (after, before string) {
 	t.Helper()
 	dir := oldDir(t)
 	after, before = t.TempDir(), t.TempDir()
-	err := saveHooked(t, dir, func(op, name string) error {
+	err := saveHooked(dir, func(op, name string) error {
 		if op == "rename" && name == journalFile {
 			return os.CopyFS(before, os.DirFS(dir))
 		}

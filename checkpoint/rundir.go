@@ -14,8 +14,7 @@ import (
 type runDir struct {
 	path string
 	root disk.Root
-	held bool                        // by a Folder, which closes it
-	hook func(op, name string) error // called before each change; set by tests only
+	held bool // by a Folder, which closes it
 }
 
 func openDir(path string) (*runDir, error) {
@@ -33,62 +32,12 @@ func (d *runDir) close() {
 	}
 }
 
-func (d *runDir) before(op, name string) error {
-	if d.hook == nil {
-		return nil
-	}
-	return d.hook(op, name)
-}
-
 func (d *runDir) mkdirAll(name string) error {
-	if err := d.before("mkdir", name); err != nil {
-		return err
-	}
 	return d.root.MkdirAll(name, 0o755)
 }
 
 func (d *runDir) create(name string) (*disk.File, error) {
-	if err := d.before("create", name); err != nil {
-		return nil, err
-	}
 	return d.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-}
-
-func (d *runDir) write(f *disk.File, name string, p []byte) (int, error) {
-	if err := d.before("write", name); err != nil {
-		return 0, err
-	}
-	return f.Write(p)
-}
-
-// syncFile makes the bytes of file f durable.
-func (d *runDir) syncFile(f interface{ Sync() error }, name string) error {
-	if err := d.before("sync", name); err != nil {
-		return err
-	}
-	return f.Sync()
-}
-
-// sync makes the names in a folder durable.
-func (d *runDir) sync(name string) error {
-	if err := d.before("sync", name); err != nil {
-		return err
-	}
-	return d.root.SyncFolder(name)
-}
-
-func (d *runDir) rename(from, to string) error {
-	if err := d.before("rename", to); err != nil {
-		return err
-	}
-	return d.root.Rename(from, to)
-}
-
-func (d *runDir) remove(name string) error {
-	if err := d.before("remove", name); err != nil {
-		return err
-	}
-	return d.root.Remove(name)
 }
 
 // removeAll deletes a folder. If it does not exist, that is no error, even on a
@@ -96,9 +45,6 @@ func (d *runDir) remove(name string) error {
 func (d *runDir) removeAll(name string) error {
 	if _, err := d.root.Lstat(name); errors.Is(err, fs.ErrNotExist) {
 		return nil
-	}
-	if err := d.before("removeall", name); err != nil {
-		return err
 	}
 	return d.root.RemoveAll(name)
 }
