@@ -59,8 +59,8 @@ type stepError struct {
 
 func (e *stepError) Unwrap() error { return e.error }
 
-// slower is the factor of the learning rate of a run that went back.
-func slower(st checkpoint.State) float64 { return math.Ldexp(1, -st.Rewinds) }
+// slower is the factor of the learning rate of a run that went back so many times.
+func slower(rewinds int) float64 { return math.Ldexp(1, -rewinds) }
 
 // diverged reports whether err says that numbers left their range.
 func diverged(err error) bool {
@@ -137,7 +137,7 @@ func (l *loop) rewind(ctx context.Context, why error) error {
 	}
 	st.Elapsed, st.Skipped, st.Rewinds = was.Elapsed, was.Skipped, was.Rewinds+1
 	l.State = st
-	l.s.slower = slower(st)
+	l.s.slower = slower(st.Rewinds)
 	l.sum.Stopped = false
 	l.tellRescue(Rescue{Step: failedStep(why, was.Step), Action: RewindDiverged, To: st.Step, Err: why})
 	if err := errors.Join(l.closeRecords(), l.openRecords()); err != nil {
@@ -184,7 +184,7 @@ func (l *loop) restore(from *Run) error {
 		return from.load(l.s)
 	}
 	for _, m := range l.s.Optimizer.Moments() {
-		l.be.Zero(m.Value)
+		l.s.be.Zero(m.Value)
 	}
 	return l.s.Init()
 }

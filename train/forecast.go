@@ -153,20 +153,12 @@ func lossesOf(ctx context.Context, l Learner, steps int) (int64, error) {
 
 // measure times steps and an evaluation of a session of its own, with initial weights.
 func (r *Run) measure(ctx context.Context, memory backend.Usage) (step, eval time.Duration, err error) {
-	be, err := backend.Open(r.Common().Engine, memory.Total)
+	s, be, err := r.session(memory, r.options())
 	if err != nil {
 		return 0, 0, err
 	}
 	defer be.Close()
-	l, err := r.learner(be)
-	if err != nil {
-		return 0, 0, err
-	}
-	s, err := NewSession(be, l, r.options())
-	if err == nil {
-		err = s.Init()
-	}
-	if err == nil {
+	if err = s.Init(); err == nil {
 		s.SetStop(ctx.Err)
 		step, err = r.timeSteps(ctx, s)
 	}

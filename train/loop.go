@@ -40,7 +40,6 @@ type Summary struct {
 type loop struct {
 	*Run
 	s       *Session
-	be      backend.Backend
 	obs     Observer
 	watch   Clock
 	metrics *metric.Run
@@ -97,26 +96,19 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 		l.sum.Interrupted = true
 		return l.sum, nil
 	}
-	be, err := backend.Open(r.Common().Engine, l.sum.Planned.Total)
+	s, be, err := r.session(l.sum.Planned, r.options())
 	if err != nil {
 		return l.sum, err
 	}
 	defer be.Close()
-	l.be = be
-	learner, err := r.learner(be)
-	if err != nil {
-		return l.sum, err
-	}
-	if l.s, err = NewSession(be, learner, r.options()); err != nil {
-		return l.sum, err
-	}
+	l.s = s
 	if err := r.load(l.s); err != nil {
 		return l.sum, err
 	}
 	if st.Planned == 0 && st.Records == nil { // an earlier version's
 		r.State.Planned = st.Step
 	}
-	l.s.slower = slower(st)
+	l.s.slower = slower(st.Rewinds)
 	l.started, l.before, l.saved, l.kept = l.now(), st.Elapsed, st.Step, st
 	if err := l.openRecords(); err != nil {
 		return l.sum, err

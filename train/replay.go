@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
 )
@@ -32,7 +31,7 @@ type Replayed struct {
 // beginning, and compares them with the run's certificates; without any, with its recorded losses. It writes nothing.
 // It fails with a RateError if the settings are not the ones that the run had then. each, if not nil, hears of every
 // step.
-func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (*Replayed, error) {
+func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (res *Replayed, err error) {
 	if last := r.Common().Schedule.Steps; step < 1 || step > last {
 		return nil, fmt.Errorf("train: step %d cannot be replayed; the run has steps 1 to %d", step, last)
 	}
@@ -95,18 +94,12 @@ func (p *replay) run(ctx context.Context, last int) error {
 	if err != nil {
 		return err
 	}
-	be, err := backend.Open(o.Engine, usage.Total)
+	s, be, err := p.session(usage, o)
 	if err != nil {
 		return err
 	}
 	defer be.Close()
-	learner, err := p.learner(be)
-	if err != nil {
-		return err
-	}
-	if p.s, err = NewSession(be, learner, o); err != nil {
-		return err
-	}
+	p.s = s
 	if err := p.load(p.s); err != nil {
 		return err
 	}
@@ -119,7 +112,7 @@ func (p *replay) run(ctx context.Context, last int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p.s.slower = math.Ldexp(1, -p.recorded.rewinds(step, p.State.Rewinds))
+		p.s.slower = slower(p.recorded.rewinds(step, p.State.Rewinds))
 		res, err := p.s.Step(step)
 		skipped := diverged(err) && !p.Common().Loop.OnDivergence.stops() && !p.s.Changed()
 		if err != nil && !skipped {
@@ -151,7 +144,7 @@ func (p *replay) sameRates(last int) error {
 		if !ok {
 			continue
 		}
-		if is := p.Common().Schedule.At(step) * math.Ldexp(1, -p.recorded.back[step]); is != was {
+		if is := p.Common().Schedule.At(step) * slower(p.recorded.back[step]); is != was {
 			return &RateError{Step: step, Was: was, Is: is}
 		}
 		if step >= last {

@@ -100,6 +100,25 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 	return s, nil
 }
 
+// session allocates the model and the optimiser of the run on its device, with the memory of a plan. Close the device.
+func (r *Run) session(memory backend.Usage, o Options) (*Session, backend.Device, error) {
+	be, err := backend.Open(o.Engine, memory.Total)
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := r.learner(be)
+	if err != nil {
+		be.Close()
+		return nil, nil, err
+	}
+	s, err := NewSession(be, l, o)
+	if err != nil {
+		be.Close()
+		return nil, nil, err
+	}
+	return s, be, nil
+}
+
 // Params lists every parameter of the model.
 func (s *Session) Params() []*tensor.Param { return s.Learner.Params() }
 
