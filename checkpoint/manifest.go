@@ -69,13 +69,14 @@ func parseManifest(dir string, text []byte) (*Manifest, error) {
 		return nil, &DamagedError{Dir: dir, File: ManifestFile, Reason: fmt.Sprintf(format, args...)}
 	}
 	var v struct { // first, since another version may have other keys
-		Version int `json:"version"`
+		Version int    `json:"version"`
+		Hash    string `json:"hash"`
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
 		return bad("is no list of files (%v)", err)
 	}
 	if v.Version > manifestVersion {
-		return nil, fmt.Errorf("checkpoint: %s: %w %d, this program knows %d: use the program that wrote it", filepath.Join(dir, ManifestFile), ErrVersion, v.Version, manifestVersion)
+		return nil, &ManifestVersionError{Path: filepath.Join(dir, ManifestFile), Version: v.Version, Ours: v.Hash != ""}
 	}
 	if err := decodeStrict(text, m); err != nil {
 		return bad("is no list of files (%v)", err)
@@ -93,6 +94,21 @@ func parseManifest(dir string, text []byte) (*Manifest, error) {
 	}
 	return m, nil
 }
+
+// ManifestVersionError is the error of a manifest of a version that this program does not know.
+type ManifestVersionError struct {
+	Path    string
+	Version int
+	Ours    bool // it names the hash of its sums, as this library does; {"version":3} alone is other software's
+}
+
+// Error names the file and the versions.
+func (e *ManifestVersionError) Error() string {
+	return fmt.Sprintf("checkpoint: %s: %v %d, this program knows %d: use the program that wrote it", e.Path, ErrVersion, e.Version, manifestVersion)
+}
+
+// Unwrap makes errors.Is(err, ErrVersion) true.
+func (e *ManifestVersionError) Unwrap() error { return ErrVersion }
 
 // write writes m. The bytes depend only on m.
 func (m *Manifest) write(w io.Writer) error {

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -13,28 +12,17 @@ import (
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
-	"github.com/bdia-go/bdia/internal/textfile"
 )
 
-const maxManifest = 1 << 22 // bytes, as in package checkpoint
-
-// manifestOf reads the manifest of a model folder; nil: it has none, or other software's file of that name.
+// manifestOf reads the manifest of a model folder; nil: it has none, or other software's file of that name, for example
+// {"manifest_version":3,"version":3} of a browser's extension. In a run's folder every file of that name counts.
 func manifestOf(dir string) (*checkpoint.Manifest, error) {
 	m, err := checkpoint.ReadManifest(dir)
-	if errors.Is(err, fs.ErrNotExist) || err != nil && RunOf(dir) == "" && (errors.Is(err, checkpoint.ErrDamaged) || !ours(dir)) {
+	var newer *checkpoint.ManifestVersionError
+	if errors.Is(err, fs.ErrNotExist) || err != nil && RunOf(dir) == "" && !(errors.As(err, &newer) && newer.Ours) {
 		return nil, nil
 	}
 	return m, err
-}
-
-// ours reports a manifest that this library wrote, of any version: it names the hash of its sums. For example
-// {"manifest_version":3,"version":3} is an extension's of a browser.
-func ours(dir string) bool {
-	text, err := textfile.ReadFile(filepath.Join(dir, checkpoint.ManifestFile), maxManifest)
-	var m struct {
-		Hash string `json:"hash"`
-	}
-	return err == nil && json.Unmarshal(text, &m) == nil && m.Hash != ""
 }
 
 // intact calls read, which reads files in the folder dir, and meanwhile compares the listed files that pick picks
