@@ -7,6 +7,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/backendtest"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
@@ -25,20 +26,7 @@ func (f *flipper) observe(k int, x tensor.Tensor) {
 	if f.n--; f.n != 0 {
 		return
 	}
-	t := f.then(k, x)
-	bit := f.key.Uint64(0) % uint64(8*t.Bytes())
-	if t.DType == tensor.U8 {
-		host := make([]byte, t.Len())
-		f.be.DownloadBytes(host, t)
-		host[bit/8] ^= 1 << (bit % 8)
-		f.be.UploadBytes(t, host)
-		return
-	}
-	t.DType = tensor.I32
-	host := make([]int32, t.Len())
-	f.be.DownloadInts(host, t)
-	host[bit/32] ^= 1 << (bit % 32)
-	f.be.UploadInts(t, host)
+	backendtest.Flip(f.be, f.then(k, x), f.key.Uint64(0))
 }
 
 // TestCheckFindsEveryFlip: a bit of a state, or of the side information, that is turned over anywhere in a checked pass

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/backendtest"
 	"github.com/bdia-go/bdia/internal/rng"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
@@ -67,23 +68,6 @@ func (r *flipRun) begin(t *testing.T) {
 	if err := r.s.Init(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// flip turns over one bit of x.
-func (r *flipRun) flip(x tensor.Tensor, at uint64) {
-	bit := at % uint64(8*x.Bytes())
-	if x.DType == tensor.U8 {
-		host := make([]byte, x.Len())
-		r.be.DownloadBytes(host, x)
-		host[bit/8] ^= 1 << (bit % 8)
-		r.be.UploadBytes(x, host)
-		return
-	}
-	x.DType = tensor.I32
-	host := make([]int32, x.Len())
-	r.be.DownloadInts(host, x)
-	host[bit/32] ^= 1 << (bit % 32)
-	r.be.UploadInts(x, host)
 }
 
 // oneOf picks a tensor as memory would be hit: the larger, the likelier.
@@ -194,7 +178,7 @@ func TestFlipsInMemory(t *testing.T) {
 
 // damaged runs the steps up to last, with a flip in the step at.
 func (r *flipRun) damaged(at, last int, key rng.Key, within bool, target func(*flipRun, tensor.Tensor, uint64) tensor.Tensor) error {
-	flip := func(x tensor.Tensor) { r.flip(target(r, x, key.Uint64(0)), key.Uint64(1)) }
+	flip := func(x tensor.Tensor) { backendtest.Flip(r.be, target(r, x, key.Uint64(0)), key.Uint64(1)) }
 	for step := 1; step <= last; step++ {
 		switch {
 		case step == at && within:

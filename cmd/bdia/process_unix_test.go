@@ -40,6 +40,31 @@ func ended(t *testing.T, err error) int {
 	return cli.ExitOK
 }
 
+// signalled starts the program, sends it the signal after the first line on standard error with the text at, and
+// returns its exit code and its standard output.
+func signalled(t *testing.T, args []string, at string, s syscall.Signal) (code int, out string) {
+	t.Helper()
+	c := program(args...)
+	var b bytes.Buffer
+	c.Stdout = &b
+	errOut, err := c.StderrPipe()
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(errOut)
+	for lines.Scan() && !strings.Contains(lines.Text(), at) {
+	}
+	if err := c.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, errOut)
+	code = ended(t, c.Wait())
+	return code, b.String()
+}
+
 // longRun are the arguments of a run that a test stops.
 func longRun(t *testing.T, steps string, more ...string) (dir string, args []string) {
 	trainedRun(t)
@@ -55,27 +80,11 @@ func TestStoppedProcess(t *testing.T) {
 			continue
 		}
 		dir, args := longRun(t, "1000000", "--json")
-		c := program(args...)
-		var out bytes.Buffer
-		c.Stdout = &out
-		errOut, err := c.StderrPipe()
-		if err == nil {
-			err = c.Start()
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(errOut)
-		for lines.Scan() && !strings.Contains(lines.Text(), "step       1/") {
-		}
-		if err := c.Process.Signal(s); err != nil {
-			t.Fatal(err)
-		}
-		_, _ = io.Copy(io.Discard, errOut)
-		if code := ended(t, c.Wait()); code != cli.ExitStopped {
+		code, out := signalled(t, args, "step       1/", s)
+		if code != cli.ExitStopped {
 			t.Errorf("%v: exit code %d, want %d", s, code, cli.ExitStopped)
 		}
-		if m := object(t, result{out: out.String()}); m["interrupted"] != true {
+		if m := object(t, result{out: out}); m["interrupted"] != true {
 			t.Errorf("%v: summary %v", s, m)
 		}
 		if r := mustCall(t, "eval", dir); !strings.Contains(r.out, "loss") {
@@ -116,24 +125,7 @@ func TestReaderGone(t *testing.T) {
 func TestStoppedBeforeTheFirstStep(t *testing.T) {
 	t.Parallel()
 	dir, args := longRun(t, "30")
-	c := program(args...)
-	var out bytes.Buffer
-	c.Stdout = &out
-	errOut, err := c.StderrPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(errOut)
-	for lines.Scan() && !strings.Contains(lines.Text(), "Model") { // shown before the first step
-	}
-	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, errOut)
-	code, text := ended(t, c.Wait()), out.String()
+	code, text := signalled(t, args, "Model", syscall.SIGTERM) // shown before the first step
 	if strings.Contains(text, "Interrupted after") { // the machine was quick
 		t.Skip(text)
 	}
