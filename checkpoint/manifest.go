@@ -197,10 +197,11 @@ var ErrDamaged = errors.New("damaged")
 // DamagedError is the error of a file that is not the one that its manifest lists: bytes have changed, it is gone, or
 // it comes from another checkpoint.
 type DamagedError struct {
-	Dir    string // of the manifest
-	File   string // slash-separated name in it
-	Step   int    // of the checkpoint; 0: none
-	Reason string // what is wrong with it, for example "is missing"
+	Dir     string // of the manifest
+	File    string // slash-separated name in it
+	Step    int    // of the checkpoint; 0: none
+	Missing bool
+	Reason  string // what is wrong with it, for example "is missing"
 }
 
 // Error names the file and says what to do.
@@ -216,8 +217,11 @@ func (e *DamagedError) Error() string {
 // Unwrap makes errors.Is(err, ErrDamaged) true.
 func (e *DamagedError) Unwrap() error { return ErrDamaged }
 
-// Note says it of a file that is used all the same (see Editable).
+// Note says it of a file that is used all the same (see Editable), if it is there.
 func (e *DamagedError) Note() string {
+	if e.Missing {
+		return filepath.Join(e.Dir, filepath.FromSlash(e.File)) + " is missing."
+	}
 	return fmt.Sprintf("%s %s: it was edited or is damaged, and is used as it is.", filepath.Join(e.Dir, filepath.FromSlash(e.File)), e.Reason)
 }
 
@@ -235,7 +239,7 @@ func (m *Manifest) Compare(dir, name string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return bad("is missing")
+		return &DamagedError{Dir: dir, File: name, Step: m.Step, Missing: true, Reason: "is missing"}
 	case err == nil && info.Mode().IsRegular() && info.Size() != want.Size:
 		return bad("has %d bytes and was written with %d", info.Size(), want.Size)
 	}

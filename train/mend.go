@@ -95,16 +95,23 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 	return compareAll(m, r.Dir, names), nil
 }
 
-// twin is the slash-separated name of a file of another checkpoint of the run, the best or an older one, that has the
-// given bytes; empty: there is none.
-func (r *Run) twin(name string, want checkpoint.Sum) (string, error) {
-	steps, err := checkpoint.Kept(r.Dir)
-	if err != nil {
-		return "", err
-	}
+// OtherCheckpoints lists the slash-separated names of the folders in a run directory that may have a checkpoint beside
+// the latest: "best" first, then the older ones that are kept, newest first.
+func OtherCheckpoints(dir string) ([]string, error) {
+	steps, err := checkpoint.Kept(dir)
 	folders := []string{bestDir}
 	for _, step := range steps {
 		folders = append(folders, checkpoint.KeptName(step))
+	}
+	return folders, err
+}
+
+// twin is the slash-separated name of a file of another checkpoint of the run, the best or an older one, that has the
+// given bytes; empty: there is none.
+func (r *Run) twin(name string, want checkpoint.Sum) (string, error) {
+	folders, err := OtherCheckpoints(r.Dir)
+	if err != nil {
+		return "", err
 	}
 	for _, folder := range folders {
 		path := filepath.Join(r.Dir, filepath.FromSlash(folder), filepath.FromSlash(name))
@@ -125,14 +132,13 @@ func (r *Run) edited(m *checkpoint.Manifest, name string) error {
 	if !errors.As(m.Compare(r.Dir, name), &changed) {
 		return nil
 	}
-	path := filepath.Join(r.Dir, filepath.FromSlash(name))
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+	if !changed.Missing {
 		r.held.note(changed.Note())
 		return nil
 	}
 	damage, err := r.mend(m, []string{name})
 	if damage != nil {
-		r.held.note(fmt.Sprintf("%s is missing, and the run has no copy of it.", path))
+		r.held.note(fmt.Sprintf("%s is missing, and the run has no copy of it.", filepath.Join(r.Dir, filepath.FromSlash(name))))
 	}
 	return err
 }

@@ -114,14 +114,13 @@ func damageHint(e *checkpoint.DamagedError) string {
 		return ""
 	}
 	var others []string
-	if _, err := checkpoint.ReadManifest(filepath.Join(run, "best")); err == nil {
-		others = append(others, filepath.Join(run, "best"))
+	names, _ := train.OtherCheckpoints(run)
+	for _, name := range names {
+		dir := filepath.Join(run, filepath.FromSlash(name))
+		if _, err := checkpoint.ReadManifest(dir); err == nil && dir != filepath.Clean(e.Dir) {
+			others = append(others, dir)
+		}
 	}
-	steps, _ := checkpoint.Kept(run)
-	for _, step := range steps {
-		others = append(others, filepath.Join(run, filepath.FromSlash(checkpoint.KeptName(step))))
-	}
-	others = slices.DeleteFunc(others, func(dir string) bool { return dir == filepath.Clean(e.Dir) })
 	text := fmt.Sprintf("bdia verify %s --files compares all files", run)
 	if len(others) > 0 {
 		text += "; other checkpoints: " + strings.Join(others, ", ")

@@ -126,7 +126,7 @@ func TestStoppedBeforeTheFirstStep(t *testing.T) {
 	t.Parallel()
 	dir, args := longRun(t, "30")
 	code, text := signalled(t, args, "Model", syscall.SIGTERM) // shown before the first step
-	if strings.Contains(text, "Interrupted after") { // the machine was quick
+	if strings.Contains(text, "Interrupted after") {           // the machine was quick
 		t.Skip(text)
 	}
 	if code != cli.ExitInterrupted || !strings.Contains(text, "Interrupted before step 1") || strings.Contains(text, "saved") {

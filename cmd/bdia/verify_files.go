@@ -14,6 +14,7 @@ import (
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/train"
 )
 
 // errFiles makes the exit code of a check that found a damaged file.
@@ -32,16 +33,12 @@ func verifyFiles(w io.Writer, dir string, asJSON bool) error {
 	if err := checkpoint.Settle(dir); err != nil {
 		return err
 	}
-	folders := []string{".", "best"}
-	steps, err := checkpoint.Kept(dir)
+	others, err := train.OtherCheckpoints(dir)
 	if err != nil {
 		return err
 	}
-	for _, step := range steps {
-		folders = append(folders, checkpoint.KeptName(step))
-	}
 	var list []fileCheck
-	for _, folder := range folders {
+	for _, folder := range append([]string{"."}, others...) {
 		more, err := checkFolder(dir, folder)
 		if err != nil && (folder == "." || !errors.Is(err, fs.ErrNotExist)) {
 			if errors.Is(err, fs.ErrNotExist) {
@@ -81,7 +78,7 @@ func checkFolder(dir, folder string) (list []fileCheck, err error) {
 		if errors.As(m.Compare(at, name), &damage) {
 			f.State, f.Reason = "damaged", "it "+damage.Reason
 			switch {
-			case damage.Reason == "is missing":
+			case damage.Missing:
 				f.State = "missing"
 			case checkpoint.Editable(name):
 				f.State = "edited"
