@@ -1,5 +1,5 @@
 // Package disk is the seam through which the module writes files: functions like os's that open, write, cut, sync,
-// rename and remove, each of which first asks the taps of tests.
+// rename, link and remove, each of which first asks the taps of tests.
 //
 // A tap sees the operations under a folder before they happen, and may refuse one. Package faultfs builds on it: it
 // counts operations, lets one fail, and records all of them to replay a power cut. Without a tap an operation costs
@@ -32,11 +32,12 @@ const (
 	Move               // renames Op.Path to Op.To
 	Delete             // removes a file or an empty folder
 	Folder             // makes a folder
+	Link               // gives the file Op.Path the further name Op.To
 )
 
 // String returns the kind as a word, for example "write".
 func (k Kind) String() string {
-	return [...]string{"open", "write", "truncate", "sync", "sync folder", "rename", "remove", "mkdir"}[k]
+	return [...]string{"open", "write", "truncate", "sync", "sync folder", "rename", "remove", "mkdir", "link"}[k]
 }
 
 // Op is one operation.
@@ -44,7 +45,7 @@ type Op struct {
 	Kind   Kind
 	Path   string // absolute
 	File   int64  // of Open, Write, Cut and Sync: the open file, a number of its own
-	To     string // of Move: the new name
+	To     string // of Move and Link: the new name
 	Flag   int    // of Open: as for os.OpenFile
 	Offset int64  // of Write, and the new size of Cut
 	Data   []byte // of Write; valid until the tap returns
@@ -57,8 +58,8 @@ func (o Op) String() string {
 		return fmt.Sprintf("write %d bytes at %d of %s", len(o.Data), o.Offset, o.Path)
 	case Cut:
 		return fmt.Sprintf("truncate %s to %d bytes", o.Path, o.Offset)
-	case Move:
-		return fmt.Sprintf("rename %s to %s", o.Path, o.To)
+	case Move, Link:
+		return fmt.Sprintf("%s %s to %s", o.Kind, o.Path, o.To)
 	}
 	return o.Kind.String() + " " + o.Path
 }

@@ -67,10 +67,12 @@ func TestTap(t *testing.T) {
 	check(t, err)
 	check(t, f.Close())
 	check(t, root.Rename("p/q/f", "g"))
+	check(t, root.Link("g", "p/h"))
+	check(t, root.Remove("p/h"))
 	check(t, root.SyncFolder("p"))
 	check(t, root.RemoveAll("p"))
 	check(t, root.Remove("g"))
-	expect("mkdir R/p", "mkdir R/p/q", "open R/p/q/f", "rename R/p/q/f to R/g", "sync folder R/p", "remove R/p/q", "remove R/p", "remove R/g")
+	expect("mkdir R/p", "mkdir R/p/q", "open R/p/q/f", "rename R/p/q/f to R/g", "link R/g to R/p/h", "remove R/p/h", "sync folder R/p", "remove R/p/q", "remove R/p", "remove R/g")
 	stop()
 	check(t, Mkdir("run/z", 0o777))
 	expect()
@@ -105,7 +107,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: error %v", name, err)
 		}
 	}
-	for name, err := range map[string]error{"rename": Rename(old, old+"2"), "root": root.Rename("old", "old2")} {
+	for name, err := range map[string]error{"rename": Rename(old, old+"2"), "root": root.Rename("old", "old2"), "link": root.Link("old", "old2")} {
 		if !errors.Is(err, syscall.ENOSPC) || !errors.As(err, new(*os.LinkError)) {
 			t.Errorf("%s: error %v", name, err)
 		}

@@ -52,6 +52,14 @@ func (r Root) Rename(from, to string) error {
 	return r.root.Rename(from, to)
 }
 
+// Link is os.Link.
+func (r Root) Link(from, to string) error {
+	if err := before(Op{Kind: Link, Path: r.path(from), To: r.path(to)}); err != nil {
+		return &os.LinkError{Op: "link", Old: from, New: to, Err: err}
+	}
+	return r.root.Link(from, to)
+}
+
 // Remove is os.Remove.
 func (r Root) Remove(name string) error {
 	if err := before(Op{Kind: Delete, Path: r.path(name)}); err != nil {

@@ -187,6 +187,37 @@ func TestRules(t *testing.T) {
 		{"a tree that is removed", func(dir string) error {
 			return errors.Join(disk.MkdirAll(in(dir, "f/g"), 0o777), write(in(dir, "f/g/b"), "", true), disk.RemoveAll(in(dir, "f")))
 		}, map[Rule]string{Ordered: "a=old", Killed: "a=old"}},
+		{"a second name, and a new file in the place of the first", func(dir string) error {
+			root, err := disk.OpenRoot(dir)
+			if err != nil {
+				return err
+			}
+			defer root.Close()
+			return errors.Join(root.Mkdir("f", 0o777), disk.SyncFolder(dir), root.Link("a", "f/a"), disk.SyncFolder(in(dir, "f")),
+				write(in(dir, "b"), "new", true), root.Rename("b", "a"))
+		}, map[Rule]string{Strict: "a=old f/ f/a=old", Ordered: "a=new f/ f/a=old", Ext4: "a=new f/ f/a=old", Killed: "a=new f/ f/a=old"}},
+		{"a second name that is not synced, and a write to the file", func(dir string) error {
+			root, err := disk.OpenRoot(dir)
+			if err != nil {
+				return err
+			}
+			defer root.Close()
+			f, err := root.OpenFile("a", os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			_, err = f.WriteAt([]byte("OLD"), 0)
+			return errors.Join(err, root.Link("a", "b"))
+		}, map[Rule]string{Strict: "a=old", Ordered: "a=old b=old", Ext4: "a=OLD b=OLD", Killed: "a=OLD b=OLD"}},
+		{"a rename to another name of the same file", func(dir string) error {
+			root, err := disk.OpenRoot(dir)
+			if err != nil {
+				return err
+			}
+			defer root.Close()
+			return errors.Join(root.Link("a", "b"), root.Rename("a", "b"), root.Remove("a"))
+		}, map[Rule]string{Strict: "a=old", Ordered: "b=old", Killed: "b=old"}},
 		{"a file from outside", func(dir string) error {
 			out := filepath.Join(filepath.Dir(dir), filepath.Base(dir)+"-beside") // not below dir
 			return errors.Join(write(out, "", true), disk.Rename(out, in(dir, "b")))

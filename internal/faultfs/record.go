@@ -86,7 +86,7 @@ func (r *Recording) Replay(n int, rule Rule, to string) error {
 		}
 		w.apply(op)
 	}
-	if err := w.root.write(to, rule); err != nil {
+	if err := w.root.write(to, rule, map[*node]string{}); err != nil {
 		return fmt.Errorf("faultfs: replay: %w", err)
 	}
 	return nil

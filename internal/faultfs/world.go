@@ -147,6 +147,11 @@ func (w *world) apply(op disk.Op) {
 		}
 	case disk.Move:
 		w.move(op)
+	case disk.Link:
+		to, name := w.at(op.To)
+		if there != nil && there.names == nil && to != nil && to.names[name] == nil {
+			to.names[name] = there
+		}
 	case disk.Delete:
 		if there != nil && len(there.names) == 0 && folder != nil {
 			delete(folder.names, name)
@@ -170,6 +175,9 @@ func (w *world) move(op disk.Op) {
 	}
 	if to != nil {
 		if over := to.names[name]; over != nil {
+			if over == n { // two names of one file: both stay
+				return
+			}
 			if (over.names != nil) != (n.names != nil) || len(over.names) > 0 {
 				return
 			}
@@ -184,9 +192,13 @@ func (w *world) move(op disk.Op) {
 	}
 }
 
-// write lays out the tree at path, as it is after a cut under rule.
-func (n *node) write(path string, rule Rule) error {
+// write lays out the tree at path, as it is after a cut under rule. A file that has a path in laid gets one name more.
+func (n *node) write(path string, rule Rule, laid map[*node]string) error {
 	if n.names == nil {
+		if first, ok := laid[n]; ok && os.Link(first, path) == nil {
+			return nil
+		}
+		laid[n] = path
 		data := n.data
 		if rule <= Ext4 {
 			data = n.kept[rule]
@@ -201,7 +213,7 @@ func (n *node) write(path string, rule Rule) error {
 		return err
 	}
 	for name, child := range names {
-		if err := child.write(filepath.Join(path, name), rule); err != nil {
+		if err := child.write(filepath.Join(path, name), rule, laid); err != nil {
 			return err
 		}
 	}
