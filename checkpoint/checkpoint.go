@@ -11,8 +11,13 @@
 //     DIR/.journal. This one rename decides: from here on the new checkpoint
 //     counts.
 //  3. Every file is renamed into place, the folders are synced, the journal is
-//     removed and its removal synced, and .pending is deleted. If the files that
-//     they replace are kept (Txn.Keep), these are renamed and synced first.
+//     removed and its removal synced, and .pending is deleted.
+//
+// If the files that are replaced are kept (Txn.Keep), they get a second name in
+// step 1, by a hard link among the pending files. So every file of a checkpoint
+// has its name at every instant, and the older one or the newer one is under it.
+// On a file system without hard links the kept files are renamed and synced at
+// the beginning of step 3.
 //
 // A manifest lists the sums of a checkpoint's files (Manifest), so that damage,
 // and a mixture of two checkpoints, is found when they are read.
@@ -203,10 +208,11 @@ func (t *Txn) entries() (entries []entry, err error) {
 		return nil, err
 	}
 	t.dropSame()
+	n := len(t.files)
 	if entries, err = t.retire(); err != nil {
 		return nil, err
 	}
-	for _, f := range t.files {
+	for _, f := range slices.Concat(t.files[n:], t.files[:n]) { // what is kept comes first
 		entries = append(entries, entry{Name: f.name, Size: f.size})
 	}
 	return entries, nil

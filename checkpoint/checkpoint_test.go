@@ -121,7 +121,7 @@ func oldDir(t *testing.T) string {
 func hook(dir string, f func(op, name string) error) (stop func()) {
 	return disk.Tap(dir, func(op disk.Op) error {
 		path := op.Path
-		if op.Kind == disk.Move {
+		if op.Kind == disk.Move || op.Kind == disk.Link {
 			path = op.To
 		}
 		name, err := filepath.Rel(dir, path)

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -72,10 +73,10 @@ func (t *Txn) Manifest(prefix string, step int, others map[string]Sum) {
 	t.listings = append(t.listings, listing{prefix, m})
 }
 
-// Keep makes Commit keep older checkpoints in KeptDir: the one that it replaces moves there, with a copy of the files
-// that did not change, except for those that leave reports. Of all, the newest n-1 stay, and the one of step hold. A
-// replaced one that is abandoned, since the run went back to an earlier one, is not kept. The transaction needs a
-// Manifest of the prefix "".
+// Keep makes Commit keep older checkpoints in KeptDir: the files of the one that it replaces get a further name there,
+// and the ones that did not change are copied, except for those that leave reports. Of all, the newest n-1 stay, and
+// the one of step hold. A replaced one that is abandoned, since the run went back to an earlier one, is not kept. The
+// transaction needs a Manifest of the prefix "".
 func (t *Txn) Keep(n, hold int, abandoned bool, leave func(name string) bool) {
 	t.keep = &keeping{n, hold, abandoned, leave}
 }
@@ -149,8 +150,9 @@ func (d *runDir) manifest(folder string) (*Manifest, error) {
 	return parseManifest(d.path, text)
 }
 
-// retire returns the moves by which the checkpoint that the transaction replaces is kept, and adds to the transaction
-// what has to be copied. A checkpoint that is not whole, or has no manifest, is not kept.
+// retire keeps the checkpoint that the transaction replaces: it adds to the transaction what is linked or copied into
+// KeptDir. On a file system without hard links it returns the moves that do so; until the new files are in place, the
+// directory then lacks the old ones. A checkpoint that is not whole, or has no manifest, is not kept.
 func (t *Txn) retire() (moves []entry, err error) {
 	if t.keep == nil || t.keep.abandoned || t.keep.n < 2 && t.keep.hold == 0 {
 		return nil, nil
@@ -180,10 +182,13 @@ func (t *Txn) retire() (moves []entry, err error) {
 		return nil, err
 	}
 	for _, name := range stands.Names() {
-		if slices.ContainsFunc(t.files, func(f *file) bool { return f.name == name }) {
-			moves = append(moves, entry{Name: path.Join(to, name), Size: stands.Files[name].Size, From: name})
-		} else if err := t.copy(name, path.Join(to, name)); err != nil {
-			return nil, err
+		kept, size := path.Join(to, name), stands.Files[name].Size
+		if !slices.ContainsFunc(t.files, func(f *file) bool { return f.name == name }) {
+			if err := t.copy(name, kept); err != nil {
+				return nil, err
+			}
+		} else if !t.link(name, kept, size) {
+			moves = append(moves, entry{Name: kept, Size: size, From: name})
 		}
 	}
 	return moves, t.Write(path.Join(to, ManifestFile), stands.write)
@@ -212,6 +217,17 @@ func (t *Txn) copy(from, to string) error {
 	}
 	defer f.Close()
 	return t.Write(to, func(w io.Writer) error { _, err := io.Copy(w, f); return err })
+}
+
+// link adds the file from of the directory to the transaction under another name: the same file, until the transaction
+// replaces from. It reports whether that could be done.
+func (t *Txn) link(from, to string, size int64) bool {
+	pending := path.Join(pendingDir, to)
+	if cmp.Or(t.d.mkdirAll(path.Dir(pending)), t.d.root.Link(from, pending)) != nil {
+		return false
+	}
+	t.files = append(t.files, &file{t: t, name: to, size: size})
+	return true
 }
 
 // discard removes a folder by way of the pending files, so that a crash leaves the whole of it or nothing.

@@ -10,7 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
+
+	diff "github.com/google/go-cmp/cmp"
 )
 
 // stepFiles are the files of a checkpoint of a step.
@@ -109,10 +112,16 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// TestKeepInterrupted stops a commit with moves before each of its operations: the folder then has the old checkpoint or
-// the new one, whole, and after the next save both are.
+// TestKeepInterrupted stops a commit before each of its operations, on a file system with hard links and one without:
+// the folder then has the old checkpoint or the new one, whole, and after the next save both are.
 func TestKeepInterrupted(t *testing.T) {
 	t.Parallel()
+	t.Run("links", func(t *testing.T) { t.Parallel(); keepInterrupted(t, nil) })
+	t.Run("no links", func(t *testing.T) { t.Parallel(); keepInterrupted(t, syscall.EPERM) })
+}
+
+// keepInterrupted is TestKeepInterrupted with what the file system says to a hard link.
+func keepInterrupted(t *testing.T, link error) {
 	stop, every := errors.New("stop"), 1
 	if testing.Short() {
 		every = 5
@@ -126,9 +135,12 @@ func TestKeepInterrupted(t *testing.T) {
 			}
 		}
 		n := 0
-		unhook := hook(dir, func(string, string) error {
+		unhook := hook(dir, func(op, _ string) error {
 			if n++; n > at {
 				return stop
+			}
+			if op == "link" {
+				return link
 			}
 			return nil
 		})
@@ -154,6 +166,70 @@ func TestKeepInterrupted(t *testing.T) {
 				t.Errorf("only %d operations", at)
 			}
 			return
+		}
+	}
+}
+
+// TestKeepAtEveryInstant: while a commit keeps the checkpoint that it replaces, every file of the directory has its name,
+// and is the one of the older checkpoint or of the newer. Without hard links the kept files are away for a while.
+func TestKeepAtEveryInstant(t *testing.T) {
+	t.Parallel()
+	for _, links := range []bool{true, false} {
+		dir := t.TempDir()
+		writeTree(t, dir, besideFiles)
+		if err := Save(dir, checkpointOf(t, dir, 10, 2)); err != nil {
+			t.Fatal(err)
+		}
+		older, newer, away, n := stepFiles(10), stepFiles(20), 0, 0
+		unhook := hook(dir, func(op, _ string) error {
+			n++
+			is := readTree(t, dir)
+			for name := range older {
+				switch text, there := is[name]; {
+				case !there:
+					away++
+				case text != older[name] && text != newer[name]:
+					t.Errorf("operation %d: %s is neither of the older checkpoint nor of the newer", n, name)
+				}
+			}
+			if op == "link" && !links {
+				return syscall.EPERM
+			}
+			return nil
+		})
+		err := Save(dir, checkpointOf(t, dir, 20, 2))
+		unhook()
+		if err != nil || n < 40 || (away > 0) == links {
+			t.Errorf("links %v: %d operations, files were away %d times, error %v", links, n, away, err)
+		}
+		if newest(t, dir) != 20 || newest(t, filepath.Join(dir, filepath.FromSlash(KeptName(10)))) != 10 {
+			t.Errorf("links %v: the checkpoints are of other steps", links)
+		}
+	}
+}
+
+// TestEarlierJournal: a commit that an earlier version began, with moves, is completed from any of its states.
+func TestEarlierJournal(t *testing.T) {
+	t.Parallel()
+	const text = `{"version":2,"files":[{"name":"checkpoints/step-10/a","size":3,"from":"a"},{"name":"a","size":4},{"name":"checkpoints/step-10/b","size":1}]}`
+	for state, files := range map[string]tree{
+		"nothing moved":  {"a": "old", ".pending/a": "newa", ".pending/checkpoints/step-10/b": "b"},
+		"kept":           {"checkpoints/step-10/a": "old", ".pending/a": "newa", ".pending/checkpoints/step-10/b": "b"},
+		"kept, replaced": {"checkpoints/step-10/a": "old", "a": "newa", ".pending/checkpoints/step-10/b": "b"},
+		"all":            {"checkpoints/step-10/a": "old", "a": "newa", "checkpoints/step-10/b": "b"},
+	} {
+		dir := t.TempDir()
+		writeTree(t, dir, files)
+		writeTree(t, dir, tree{journalFile: text})
+		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(KeptName(10))), 0o755); err != nil { // made before the journal
+			t.Fatal(err)
+		}
+		if err := Recover(dir); err != nil {
+			t.Errorf("%s: %v", state, err)
+		}
+		want := tree{"checkpoints/step-10/a": "old", "a": "newa", "checkpoints/step-10/b": "b"}
+		if d := diff.Diff(want, readTree(t, dir)); d != "" {
+			t.Errorf("%s: %s", state, d)
 		}
 	}
 }
