@@ -13,7 +13,9 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/text"
 )
 
 // hearer hears what is noted and warned of, and stops the run at a checkpoint.
@@ -40,7 +42,7 @@ func (h *hearer) hears(name string) bool {
 
 // TestDamagedFiles flips one bit in the files of runs, a thousand in all. Resumed, a run fails, says which file is
 // damaged, or ends with the numbers of a run without damage. Files of best/ and of older checkpoints, which resuming
-// does not read, are found by their manifests.
+// does not read, are found by their manifests. The run of text has moments of 8 bits.
 func TestDamagedFiles(t *testing.T) {
 	t.Parallel()
 	flips := 250 // of each run
@@ -59,6 +61,9 @@ func damaged(t *testing.T, run tinyRun, flips int) {
 	dir := filepath.Join(scratch(t), "run")
 	task := run.task(t)()
 	task.Common().Loop.Keep = 2
+	if c, ok := task.Config().(*text.Config); ok { // moments of 8 bits, in matrices that are large enough for them
+		c.Model.Width, c.Optimizer.StateBits = 32, 8
+	}
 	r, err := train.Create(t.Context(), dir, task, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -99,8 +104,10 @@ func damaged(t *testing.T, run tinyRun, flips int) {
 	for i := range flips {
 		name := names[i%len(names)]
 		bytes := []byte(whole[name])
-		n := (flips + len(names) - 1) / len(names)
-		at := (2*(i/len(names)) + 1) * len(bytes) / (2 * n)
+		n, k := (flips+len(names)-1)/len(names), i/len(names)
+		parts := partsOf(t, name, whole[name])
+		part := parts[k%len(parts)]
+		at := part.from + (2*k+1)*(part.end-part.from)/(2*n)
 		bytes[at] ^= 1 << (i % 8)
 		files := maps.Clone(whole)
 		files[name] = string(bytes)
@@ -117,8 +124,56 @@ func damaged(t *testing.T, run tinyRun, flips int) {
 		default:
 			count["harmless "+filepath.Base(name)]++
 		}
+		if part.name != "" {
+			count[part.name]++
+		}
 	}
 	t.Log(fmt.Sprint(run.name, ": ", count))
+	if run.name == "text" && !testing.Short() && (count[inCodes] == 0 || count[inScales] == 0) {
+		t.Error("no flip is in moments of 8 bits, or none in their scales")
+	}
+}
+
+// Parts of the file of moments of 8 bits.
+const (
+	inCodes  = "in 8-bit codes"
+	inScales = "in their scales"
+)
+
+// part is a part of a file.
+type part struct {
+	name      string // "" if it is all of it
+	from, end int    // bytes
+}
+
+// partsOf are the parts of a file that flips take turns in: all of it, and of moments of 8 bits, beside 32-bit ones, the
+// codes and the scales of a matrix.
+func partsOf(t *testing.T, name, content string) []part {
+	t.Helper()
+	parts := []part{{end: len(content)}}
+	if path.Base(name) != "optimizer.safetensors" {
+		return parts
+	}
+	h, err := safetensors.Parse(strings.NewReader(content), int64(len(content)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, x := range h.Tensors {
+		kind := ""
+		switch {
+		case x.DType == safetensors.U8:
+			kind = inCodes
+		case strings.HasSuffix(x.Name, ".absmax"):
+			kind = inScales
+		}
+		if kind != "" && !found[kind] {
+			found[kind] = true
+			from := int(h.DataStart + x.Offset)
+			parts = append(parts, part{kind, from, from + int(x.Size)})
+		}
+	}
+	return parts
 }
 
 // listed reports whether the manifest of a folder that resuming does not read finds the file damaged.
