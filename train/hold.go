@@ -47,7 +47,11 @@ func (r *Run) begin() (end func(), err error) {
 		folder.Close()
 	}
 	r.held.note(folder.Note())
-	if err := cmp.Or(clean(r.Dir), r.examine(), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir)); err != nil {
+	err = cmp.Or(clean(r.Dir), r.examine(), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir))
+	if err == nil {
+		err = r.reread()
+	}
+	if err != nil {
 		end()
 		return nil, err
 	}

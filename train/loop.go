@@ -145,7 +145,7 @@ func (r *Run) fit(ctx context.Context, obs Observer) (*Calibration, error) {
 	}
 	c, changed, err := f.Fit(ctx, r.State, obs)
 	if err == nil && changed {
-		err = saveConfig(r.Dir, r.Task, r.held.Save)
+		err = r.saveConfig(r.Task, r.held.Save)
 	}
 	return c, err
 }

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 // Mend is the method Mend of the run in dir, for one that Open refuses since it is damaged.
 func Mend(dir string) (notes []string, err error) {
-	t, err := readTask(filepath.Join(dir, configFile))
+	t, _, err := readTask(filepath.Join(dir, configFile))
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +94,25 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 		r.held.fix(text)
 	}
 	return compareAll(m, r.Dir, names), nil
+}
+
+// reread takes care of what the task has read before the folder was held. The settings have to be the same still. After
+// a file was mended, the tokenizer, say, and the data are read again.
+func (r *Run) reread() error {
+	if r.settings == nil { // nothing was read
+		return nil
+	}
+	text, err := readText(filepath.Join(r.Dir, configFile))
+	if err == nil && !bytes.Equal(text, r.settings) {
+		return fmt.Errorf("train: %s: %w: %s is not what it was when this process read it; open the run again", r.Dir, checkpoint.ErrOther, configFile)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that is missing, edited has told
+		return err
+	}
+	if len(r.held.fixed) == 0 {
+		return nil
+	}
+	return cmp.Or(r.Task.Close(), r.Task.Reopen(r.Dir))
 }
 
 // OtherCheckpoints lists the slash-separated names of the folders in a run directory that may have a checkpoint beside

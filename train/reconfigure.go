@@ -75,7 +75,7 @@ func (r *Run) change(t Task) error {
 		return err
 	}
 	defer folder.Close()
-	if err := saveConfig(r.Dir, t, folder.Save); err != nil {
+	if err := r.saveConfig(t, folder.Save); err != nil {
 		return err
 	}
 	is.Set(to)

@@ -36,7 +36,8 @@ type Run struct {
 	// Clock, unless nil, tells Train the time, in place of the machine's clock.
 	Clock Clock
 
-	held *held // while it trains; nil: it has no folder
+	held     *held  // while it trains; nil: it has no folder
+	settings []byte // the text of bdia.yaml, as this process read or wrote it last; nil: it did neither
 }
 
 // ErrExists is wrapped by Create's error for a folder that holds a run already.
@@ -88,13 +89,17 @@ func (r *Run) first(folder *checkpoint.Folder) error {
 	if err := sumInto(data, r.Dir, dataFiles(r.Dir)); err != nil {
 		return err
 	}
-	return folder.Save(func(t *checkpoint.Txn) error {
+	err = folder.Save(func(t *checkpoint.Txn) error {
 		if err := t.Fill(r.Task.Save); err != nil {
 			return err
 		}
 		t.Manifest("", 0, data)
 		return t.Write(configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
 	})
+	if err == nil {
+		r.settings = text
+	}
+	return err
 }
 
 // firstState is the state of a run that has not begun.
@@ -147,11 +152,11 @@ func Open(dir string) (*Run, error) {
 	if err := checkpoint.Settle(dir); err != nil {
 		return nil, err
 	}
-	t, err := readTask(filepath.Join(dir, configFile))
+	t, text, err := readTask(filepath.Join(dir, configFile))
 	if err != nil {
 		return nil, edited(dir, err)
 	}
-	r := &Run{Dir: dir, Task: t}
+	r := &Run{Dir: dir, Task: t, settings: text}
 	if r.State, err = look(dir, *t.Common()); err != nil {
 		return nil, err
 	}
@@ -192,22 +197,26 @@ func (r *Run) options() Options {
 	return Options{Common: *r.Common(), Baseline: ok && s.StartsFrom() != ""}
 }
 
-// saveConfig writes the settings of t to bdia.yaml in dir, and their sum to its manifest. The caller holds the folder.
-func saveConfig(dir string, t Task, save func(func(*checkpoint.Txn) error) error) error {
+// saveConfig writes the settings of t to bdia.yaml, and their sum to the manifest. The caller holds the folder.
+func (r *Run) saveConfig(t Task, save func(func(*checkpoint.Txn) error) error) error {
 	text, err := marshal(t)
 	if err != nil {
 		return err
 	}
-	m, err := checkpoint.ReadManifest(dir)
+	m, err := checkpoint.ReadManifest(r.Dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, checkpoint.ErrDamaged) {
 		return err
 	}
-	return save(func(t *checkpoint.Txn) error {
+	err = save(func(t *checkpoint.Txn) error {
 		if m != nil {
 			t.Manifest("", m.Step, m.Files)
 		}
 		return t.Write(configFile, func(w io.Writer) error { _, err := w.Write(text); return err })
 	})
+	if err == nil {
+		r.settings = text
+	}
+	return err
 }
 
 // edited adds to err that the settings of the run in dir are not as the run wrote them, if that is so.

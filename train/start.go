@@ -79,7 +79,7 @@ func (r *Run) compare() error {
 			return err
 		}
 		defer folder.Close()
-		return saveConfig(r.Dir, r.Task, folder.Save)
+		return r.saveConfig(r.Task, folder.Save)
 	}
 	is, err := hub.ReadSettings(r.Dir)
 	if err != nil {
@@ -97,6 +97,9 @@ func (r *Run) compare() error {
 		err = kept.change(r.Task)
 	} else {
 		err = kept.Reconfigure(r.Task)
+	}
+	if err == nil {
+		r.settings, err = readText(path)
 	}
 	if err != nil {
 		return fmt.Errorf("train: %s: %w", r.Dir, err)

@@ -32,7 +32,7 @@ type Task interface {
 	// Prepare makes the data of a new run in dir, opens them, and completes the settings with what is known then: the
 	// vocabulary, for example, or the steps of so many epochs. progress is not nil.
 	Prepare(ctx context.Context, dir string, progress Progress) error
-	// Reopen finds the data that Prepare left in dir.
+	// Reopen finds the data that Prepare left in dir. After Close it may be called again: files there were mended.
 	Reopen(dir string) error
 	// Open makes the data ready to learn from, if that is still to do. progress may be nil.
 	Open(ctx context.Context, progress Progress) error

@@ -43,11 +43,16 @@ func ReadConfig(path string, t Task) (Task, error) {
 // they were then, and none is open (OpenError). A file that is empty or ends too early is an error. It does not
 // validate.
 func ReadRun(path string) (Task, error) {
-	text, err := readText(path)
-	if err != nil {
-		return nil, err
+	t, _, err := readRun(path)
+	return t, err
+}
+
+// readRun is ReadRun, which also returns the text.
+func readRun(path string) (t Task, text []byte, err error) {
+	if text, err = readText(path); err != nil {
+		return nil, nil, err
 	}
-	t, err := readSettings(text, nil, func(name string) (Task, error) {
+	t, err = readSettings(text, nil, func(name string) (Task, error) {
 		t, err := New(name)
 		if err == nil {
 			Assume(t)
@@ -59,9 +64,9 @@ func ReadRun(path string) (Task, error) {
 		err = cmp.Or(complete(text), Settled(t))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("train: %s: %w", path, err)
+		return nil, nil, fmt.Errorf("train: %s: %w", path, err)
 	}
-	return t, nil
+	return t, text, nil
 }
 
 // lastSection is the last one of every run's settings.
@@ -79,16 +84,17 @@ func complete(text []byte) error {
 	return nil
 }
 
-// readTask reads a complete configuration. A file that names no task is of text, as the first version wrote it.
-func readTask(path string) (Task, error) {
-	t, err := ReadRun(path)
+// readTask reads a complete configuration, and returns its text too. A file that names no task is of text, as the first
+// version wrote it.
+func readTask(path string) (Task, []byte, error) {
+	t, text, err := readRun(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := t.Validate(); err != nil {
-		return nil, fmt.Errorf("train: %s: %w", path, err)
+		return nil, nil, fmt.Errorf("train: %s: %w", path, err)
 	}
-	return t, nil
+	return t, text, nil
 }
 
 // defaultTask is the task of a file that names none.

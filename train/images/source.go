@@ -92,11 +92,14 @@ func (t *Task) reading() images.Reading {
 func (t *Task) Close() error {
 	if t.batches != nil {
 		t.batches.Close()
+		t.batches = nil
 	}
 	if t.set == nil {
 		return nil
 	}
-	return t.set.Close()
+	set := t.set
+	t.set = nil
+	return set.Close()
 }
 
 // Set returns the opened images that are learned, or those held out: nil where

@@ -72,6 +72,7 @@ func (t *Task) Close() error {
 	for _, s := range t.shards {
 		err = errors.Join(err, s.Close())
 	}
+	t.shards = nil
 	return err
 }
 

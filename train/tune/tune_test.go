@@ -208,7 +208,6 @@ func TestBaseChanged(t *testing.T) {
 				return
 			}
 			// The ways out, and runs of before there were fingerprints.
-			settings(r).Tune.Base = ""
 			file := filepath.Join(r.Dir, hub.RunFile)
 			text := regexp.MustCompile(`(?m)^  base: .*$`).ReplaceAllString(traintest.Read(t, file), `  base: ""`)
 			if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
@@ -220,6 +219,8 @@ func TestBaseChanged(t *testing.T) {
 			if err := os.WriteFile(weights, []byte(before), 0o666); err != nil {
 				t.Fatal(err)
 			}
+			r = traintest.Open(t, r.Dir) // with the settings as they were edited
+			settings(r).Schedule.Steps++
 			settings(r).Tune.Base = settings(create(t, cfg)).Tune.Base
 			if err := train(); err != nil {
 				t.Error(err)
