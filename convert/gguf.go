@@ -30,6 +30,7 @@ type GGUFOptions struct {
 	Tokenizer tokenizer.Tokenizer // becomes part of the file
 	// ChatTemplate is the template of conversations, in Jinja; empty: the file has none.
 	ChatTemplate string
+	Unsealed     bool // leave a place for the file's checksum, which gguf.Seal writes
 }
 
 // WriteGGUF writes a model and its tokenizer as a GGUF file of llama.cpp's
@@ -95,8 +96,11 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 }
 
 // ggufKeys returns the keys that describe the model.
-func ggufKeys(c model.GPTConfig, o GGUFOptions) []gguf.KV {
-	return []gguf.KV{
+func ggufKeys(c model.GPTConfig, o GGUFOptions) (keys []gguf.KV) {
+	if o.Unsealed {
+		keys = append(keys, gguf.Unsealed())
+	}
+	return append(keys, []gguf.KV{
 		{Key: "general.architecture", Value: "gpt2"},
 		{Key: "general.type", Value: "model"},
 		{Key: "general.name", Value: o.Name},
@@ -108,7 +112,7 @@ func ggufKeys(c model.GPTConfig, o GGUFOptions) []gguf.KV {
 		{Key: "gpt2.block_count", Value: uint32(c.Layers)},
 		{Key: "gpt2.attention.head_count", Value: uint32(c.Heads)},
 		{Key: "gpt2.attention.layer_norm_epsilon", Value: float32(c.Epsilon())},
-	}
+	}...)
 }
 
 // Kinds of tokens in a GGUF file.

@@ -25,10 +25,13 @@ func writeGGUF(j *job) error {
 	}
 	dtype := cmp.Or(j.DType, "f32")
 	err := createFile(filepath.Dir(j.path), filepath.Base(j.path), func(w io.Writer) error {
-		notes, err := convert.WriteGGUF(w, j.device, j.gpt, convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer, ChatTemplate: j.template()})
+		notes, err := convert.WriteGGUF(w, j.device, j.gpt, convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer, ChatTemplate: j.template(), Unsealed: true})
 		j.report.Notes = notes
 		return err
 	})
+	if err == nil {
+		err = gguf.Seal(j.path)
+	}
 	if err != nil {
 		return err
 	}

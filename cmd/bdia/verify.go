@@ -28,7 +28,8 @@ model on random samples. Exit code 1 if anything differs. For vision transformer
 error of RevViT, reversible in floating point only, is printed too. --fault damages
 something between the two passes, which has to be found.
 --replay RUN --step N computes a step again, and compares it with the run's records.
---files RUN compares the files of a run or a saved model with its manifest.`,
+--files RUN compares the files of a run or a saved model with its manifest, and an
+exported GGUF or ONNX file with the checksum in it.`,
 		Example: `  bdia verify runs/quickstart
   bdia verify --preset vit-paper
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json
@@ -54,9 +55,9 @@ something between the two passes, which has to be found.
 		}
 		if files {
 			if len(args) != 1 {
-				return cli.Usage(errors.New("--files needs the folder of a run or a saved model"))
+				return cli.Usage(errors.New("--files needs the folder of a run or a saved model, or an exported file"))
 			}
-			return verifyFiles(cmd.OutOrStdout(), args[0], o.asJSON)
+			return verifyFiles(cmd.Context(), cmd.OutOrStdout(), args[0], o.asJSON)
 		}
 		g := given(cmd.Flags())
 		if err := g.checkReplay(args); err != nil {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/format/gguf"
+	"github.com/bdia-go/bdia/format/onnx"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -28,26 +32,16 @@ type fileCheck struct {
 }
 
 // verifyFiles compares every file of a run directory, its best/ and its older checkpoints, or of an export, with the
-// manifests.
-func verifyFiles(w io.Writer, dir string, asJSON bool) error {
-	if err := checkpoint.Settle(dir); err != nil {
-		return err
-	}
-	others, err := train.OtherCheckpoints(dir)
+// manifests, or an export that is one file with the checksum in it. It prints the list.
+func verifyFiles(ctx context.Context, w io.Writer, path string, asJSON bool) error {
+	list, err := cli.AtOnce(ctx, func() ([]fileCheck, error) {
+		if isFile(path) {
+			return checkFile(path)
+		}
+		return checkRun(path)
+	})
 	if err != nil {
 		return err
-	}
-	var list []fileCheck
-	for _, folder := range append([]string{"."}, others...) {
-		more, err := checkFolder(dir, folder)
-		if err != nil && (folder == "." || !errors.Is(err, fs.ErrNotExist)) {
-			if errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("%s has no %s, so that its files cannot be compared: an earlier version wrote it, or other software; the next checkpoint of a run adds one",
-					dir, checkpoint.ManifestFile)
-			}
-			return err
-		}
-		list = append(list, more...)
 	}
 	bad := slices.ContainsFunc(list, func(f fileCheck) bool { return f.State == "damaged" || f.State == "missing" })
 	if asJSON {
@@ -63,6 +57,52 @@ func verifyFiles(w io.Writer, dir string, asJSON bool) error {
 		err = errFiles
 	}
 	return err
+}
+
+// checkFile compares an export that is one file with the checksum in it.
+func checkFile(path string) ([]fileCheck, error) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return nil, cmp.Or(err, fmt.Errorf("%s is neither a folder nor an ordinary file", path))
+	}
+	check := gguf.Check
+	if strings.HasSuffix(path, ".onnx") {
+		check = onnx.Check
+	}
+	f := fileCheck{File: filepath.Base(path), State: "ok"}
+	err := check(path)
+	switch {
+	case errors.Is(err, gguf.ErrNoSum):
+		return nil, fmt.Errorf("%s has no checksum in it, so that it cannot be compared: an earlier version wrote it, or other software; only GGUF and ONNX files of bdia export have one",
+			path)
+	case errors.Is(err, gguf.ErrChanged):
+		f.State, f.Reason = "damaged", "it has other bytes than were written; export it again"
+	case err != nil:
+		return nil, err
+	}
+	return []fileCheck{f}, nil
+}
+
+// checkRun compares the files of a run directory, its best/ and its older checkpoints, or of an export.
+func checkRun(dir string) (list []fileCheck, err error) {
+	if err := checkpoint.Settle(dir); err != nil {
+		return nil, err
+	}
+	others, err := train.OtherCheckpoints(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, folder := range append([]string{"."}, others...) {
+		more, err := checkFolder(dir, folder)
+		if err != nil && (folder == "." || !errors.Is(err, fs.ErrNotExist)) {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil, fmt.Errorf("%s has no %s, so that its files cannot be compared: an earlier version wrote it, or other software; the next checkpoint of a run adds one",
+					dir, checkpoint.ManifestFile)
+			}
+			return nil, err
+		}
+		list = append(list, more...)
+	}
+	return list, nil
 }
 
 // checkFolder compares the files of one folder, a name below dir, with its manifest, and lists the ones that it lacks.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -46,6 +47,46 @@ func TestVerifyExport(t *testing.T) {
 		write(t, filepath.Dir(filepath.Join(out, name)), filepath.Base(name), string(b))
 		if r := call("verify", out, "--files"); r.code != 1 || !strings.Contains(r.out, "damaged") {
 			t.Errorf("%s: exit code %d\n%s%s", format, r.code, r.out, r.err)
+		}
+	}
+}
+
+// TestVerifyExportedFile: an exported file carries its checksum, and every bit that flips in it is told: each of its head
+// and its tail, and others all along. A file of other software has none.
+func TestVerifyExportedFile(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"model.gguf", "model.onnx"} {
+		dir := t.TempDir()
+		out := filepath.Join(dir, name)
+		mustCall(t, "export", "--from", trainedRun(t), "--format", strings.TrimPrefix(filepath.Ext(name), "."), "--out", out, "--threads", "1")
+		if r := mustCall(t, "verify", out, "--files"); !strings.Contains(r.out, "ok") || !strings.Contains(r.out, name) {
+			t.Errorf("%s:\n%s", name, r.out)
+		}
+		whole := readFile(t, dir, name)
+		for at := 0; at < len(whole); at++ {
+			if at > 400 && at < len(whole)-400 && at%97 > 0 {
+				continue
+			}
+			b := slices.Clone(whole)
+			b[at] ^= 1 << (at % 8)
+			write(t, dir, name, string(b))
+			list, err := checkFile(out)
+			if err == nil && list[0].State != "damaged" {
+				t.Errorf("%s: a bit of byte %d of %d: %v", name, at, len(whole), list)
+			}
+		}
+		for _, b := range [][]byte{whole[:len(whole)-1], append(slices.Clone(whole), 0)} {
+			write(t, dir, name, string(b))
+			if list, err := checkFile(out); err == nil && list[0].State != "damaged" {
+				t.Errorf("%s with %d of %d bytes: %v", name, len(b), len(whole), list)
+			}
+		}
+		if r := call("verify", out, "--files", "--json"); r.code != 1 || strings.Contains(r.out, `"whole": true`) {
+			t.Errorf("%s: %+v", name, r)
+		}
+		write(t, dir, name, "GGUF of others")
+		if r := call("verify", out, "--files"); r.code != 1 || !strings.Contains(r.err, "no checksum") || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("%s: %+v", name, r)
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/bdia-go/bdia/internal/disk"
+	"github.com/bdia-go/bdia/internal/seal"
 )
 
 // MaxFile is the largest size of a file in bytes. Larger models have their tensors
@@ -30,8 +31,8 @@ type external struct {
 }
 
 // Create writes m to a new file at path, tensors piece by piece. If that would
-// exceed MaxFile, the larger tensors go to path+"_data". The same model gives the
-// same bytes.
+// exceed MaxFile, the larger tensors go to path+"_data". The metadata have a checksum
+// of the file at path (see Check). The same model gives the same bytes.
 func Create(path string, m *Model) error { return create(path, m, MaxFile) }
 
 // Size returns the size in bytes of a single file with all of m.
@@ -56,6 +57,9 @@ func create(path string, m *Model, limit int64) (err error) {
 		}
 	}
 	if err := createFile(path, func(w *bufio.Writer) error { return m.write(w, outside) }); err != nil {
+		return fmt.Errorf("onnx: %w", err)
+	}
+	if err := seal.Put(path, sumPlace); err != nil {
 		return fmt.Errorf("onnx: %w", err)
 	}
 	if len(outside) == 0 {
@@ -146,6 +150,7 @@ func (t Tensor) write(w io.Writer) error {
 // Field numbers of the messages, by message.
 const (
 	modelIR, modelProducer, modelVersion, modelGraph, modelOpset = 1, 2, 3, 7, 8
+	modelMetadata                                                = 14
 	opsetDomain, opsetVersion                                    = 1, 2
 	graphNode, graphName, graphTensor, graphInput, graphOutput   = 1, 2, 5, 11, 12
 	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttr            = 1, 2, 3, 4, 5
@@ -184,7 +189,8 @@ func (m *Model) modelHead(graph int64) []byte {
 }
 
 func modelTail() []byte {
-	return appendMessage(nil, modelOpset, appendInt(appendText(nil, opsetDomain, ""), opsetVersion, opset))
+	b := appendMessage(nil, modelOpset, appendInt(appendText(nil, opsetDomain, ""), opsetVersion, opset))
+	return append(b, sumEntry()...)
 }
 
 // tensorParts describes a tensor in the graph: its encoded bytes before the data,
