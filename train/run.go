@@ -64,7 +64,7 @@ func Create(ctx context.Context, dir string, t Task, progress Progress) (*Run, e
 	if _, err := os.Stat(filepath.Join(dir, configFile)); err == nil {
 		return nil, fmt.Errorf("train: %s: %w", dir, ErrExists)
 	}
-	if err := clearUnfinished(dir); err != nil {
+	if err := ClearUnfinished(dir); err != nil {
 		return nil, err
 	}
 	if err := t.Prepare(ctx, dir, progress); err != nil {

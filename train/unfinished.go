@@ -51,8 +51,8 @@ func only(dir string, known func(name string, folder bool) bool) bool {
 	})
 }
 
-// clearUnfinished removes what an interrupted Create left in dir, which is locked.
-func clearUnfinished(dir string) error {
+// ClearUnfinished removes what an interrupted Create left in dir, which is locked, if it is Unfinished.
+func ClearUnfinished(dir string) error {
 	if !Unfinished(dir) {
 		return nil
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/metric/plot"
 )
@@ -24,6 +25,7 @@ func compareFigures(groups []comparedGroup, path string) (files []string, err er
 		if len(groups) > 1 {
 			title = g.title
 		}
+		_ = atomicfile.CleanOf(file) // of an interrupted command; if it cannot, that does not hinder the new file
 		if err := plot.Panels(title, g.panels(), file); err != nil {
 			return files, err
 		}

@@ -8,10 +8,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data"
-	"github.com/bdia-go/bdia/internal/disk"
+	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/tokenizer"
+	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/text"
 )
 
@@ -72,7 +74,7 @@ type madeTokenizer struct {
 
 // trainTokenizer learns the text of paths, opened as d says.
 func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tokenizer.TrainOptions, out string) (v madeTokenizer, err error) {
-	dir, err := emptyDir(out)
+	dir, err := unusedDir(out)
 	if err != nil {
 		return v, err
 	}
@@ -93,12 +95,29 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tok
 	if err != nil {
 		return v, err
 	}
-	if err = disk.MkdirAll(out, 0o777); err == nil {
-		err = tok.Save(out)
-	}
-	if err != nil {
-		dir.remove()
+	if err := dir.save(tok); err != nil {
 		return v, err
 	}
 	return madeTokenizer{out, tok.VocabSize(), src.Bytes()}, nil
+}
+
+// save writes a tokenizer into d, and takes back what it wrote if it fails. While it writes, d is locked: so the same
+// command knows what it has left there when it was killed.
+func (d newDir) save(tok tokenizer.Tokenizer) error {
+	if err := atomicfile.MkdirAll(d.path); err != nil {
+		return pathError(d.path, err)
+	}
+	unlock, err := checkpoint.Lock(d.path)
+	if err != nil {
+		return err
+	}
+	if err = train.ClearUnfinished(d.path); err == nil {
+		err = tok.Save(d.path)
+	}
+	unlock()
+	if err != nil {
+		d.remove()
+		return err
+	}
+	return checkpoint.RemoveLock(d.path)
 }

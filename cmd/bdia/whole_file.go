@@ -30,6 +30,7 @@ func createOutput(path string) (*output, error) {
 		} else if err := f.Close(); err != nil {
 			return nil, err
 		}
+		_ = atomicfile.CleanOf(full) // if it cannot, that does not hinder the new file
 		f, err := atomicfile.Create(full)
 		if !errors.Is(err, fs.ErrPermission) { // a folder that takes no new files
 			return &output{path: path, whole: f}, pathError(path, err)

@@ -19,6 +19,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/bdia-go/bdia/internal/disk"
 )
@@ -161,6 +162,24 @@ func Clean(dir, pattern string) error {
 		}
 		if match && Left(e.Name()) {
 			if err := disk.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return bare(err)
+			}
+		}
+	}
+	return nil
+}
+
+// CleanOf removes the hidden files that interrupted writers of the file at path left beside it. No such writer may be at
+// work: its Commit would fail.
+func CleanOf(path string) error {
+	dir, name := filepath.Split(path)
+	entries, err := os.ReadDir(filepath.Clean(dir))
+	if err != nil {
+		return bare(err)
+	}
+	for _, e := range entries {
+		if rest, ok := strings.CutPrefix(e.Name(), "."+name+"."); ok && len(rest) == len(".tmp")+26 && Left(e.Name()) {
+			if err := disk.Remove(dir + e.Name()); err != nil {
 				return bare(err)
 			}
 		}
