@@ -169,8 +169,8 @@ func Clean(dir, pattern string) error {
 	return nil
 }
 
-// CleanOf removes the hidden files that interrupted writers of the file at path left beside it. No such writer may be at
-// work: its Commit would fail.
+// CleanOf removes the hidden files that interrupted writers of the file at path left beside it. No such writer may be
+// at work: its Commit would fail.
 func CleanOf(path string) error {
 	dir, name := filepath.Split(path)
 	entries, err := os.ReadDir(filepath.Clean(dir))
