@@ -11,7 +11,7 @@ import (
 // FuzzFolder: whatever a run's bdia.yaml, config.json, adapter_config.json and manifest.json hold, the folder is
 // described or there is an error.
 func FuzzFolder(f *testing.F) {
-	f.Add("task: completion\nmethod:\n  grid: 7\ntune:\n  separator: \"\\n\"\n", `{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":4,"n_positions":4,"vocab_size":5}`, "{}", "")
+	f.Add("task: completion\nmethod:\n  grid: 7\ntune:\n  separator: \"\\n\"\nengine:\n", `{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":4,"n_positions":4,"vocab_size":5}`, "{}", "")
 	long := strings.Repeat("x", 50_000)
 	f.Add("task: "+long+"\n", `{"model_type":"`+long+`"}`, "{}", "")
 	f.Add(long+": 1\n", `{"architecture":"`+long+`"}`, `{"base_model_name_or_path":"`+long+`","peft_type":"LORA"}`, `{"version":1,"hash":"xxh3-128","files":{"config.json":{"size":2,"hash":"00"}}}`)

@@ -67,6 +67,9 @@ func ReadSettings(run string) (Settings, error) {
 // wanted are the keys that are read, below their section.
 var wanted = map[string][]string{"": {"task"}, "method": {"grid"}, "tune": {"separator", "base"}}
 
+// lastSection is the last one of every run's settings. A file without it is empty, or was cut off.
+const lastSection = "engine"
+
 // parseSettings reads the wanted scalars. What is missing has the default of a new run.
 func parseSettings(text string) (Settings, error) {
 	values, err := scalars(text)
@@ -91,7 +94,7 @@ func parseSettings(text string) (Settings, error) {
 // block reads a file of settings line by line.
 type block struct {
 	values   map[string]string
-	sections map[string]bool // that were seen
+	sections map[string]bool // that were seen: the wanted ones, and the last
 	section  string          // the current one; empty between sections
 	indent   int             // of the section's keys; 0: none was seen yet
 	scalar   int             // indentation of the wanted scalar on the line above; -1: it was none
@@ -114,6 +117,9 @@ func scalars(text string) (map[string]string, error) {
 		if err := b.line(line); err != nil {
 			return nil, fmt.Errorf("line %d: %w", i+1, err)
 		}
+	}
+	if !b.sections[lastSection] {
+		return nil, fmt.Errorf("%w: it is empty or cut off: it lacks %s, the last section of a run's settings; put a copy of it back", ErrSettings, lastSection)
 	}
 	return b.values, nil
 }
@@ -157,6 +163,9 @@ func (b *block) top(text string) error {
 		return err
 	}
 	b.section, b.indent = key, 0
+	if key == lastSection {
+		b.sections[key] = true
+	}
 	if wanted[key] == nil || key == "" {
 		return b.key("", text, 0, wanted[""])
 	}

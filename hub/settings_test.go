@@ -30,7 +30,7 @@ func TestParseSettings(t *testing.T) {
 		"tune:\n  separator: a#b\n":                            sep("a#b"),
 		"tune:\n  separator: ''\n  base: \"\"":                 sep(""),
 	} {
-		if got, err := parseSettings(text); err != nil || got != want {
+		if got, err := parseSettings(text + "\nengine:\n  threads: 1\n"); err != nil || got != want {
 			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
 		}
 	}
@@ -43,10 +43,15 @@ func TestParseSettings(t *testing.T) {
 		"tune:\n  separator: \"\\xff\"", "tune:\n  separator: \"\\e\"", "tune:\n  separator: \"a\n    b\"", "tune:\n  separator: a\n    b", "tune:\n  separator: `a`",
 		"tune:\n  separator:\n    a", "task: text\u2028a", "task: \xff",
 	} {
-		if got, err := parseSettings(text); err == nil {
+		if got, err := parseSettings(text + "\nengine:\n"); err == nil {
 			t.Errorf("%q: %+v", text, got)
 		} else if !errors.Is(err, ErrSettings) && !strings.Contains(err.Error(), "grid") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"", "# gone\n", "task: completion\nmethod:\n  grid: \"7\"\n", "task: text\nloop:\n  engine:\n"} {
+		if got, err := parseSettings(text); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), "empty or cut off") {
+			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
@@ -150,11 +151,13 @@ func TestStartRefuses(t *testing.T) {
 		t.Errorf("clipping and updating now: %v", err)
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, configFile), nil, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Start(dir, ownLearner, ownOptions()); !errors.Is(err, ErrExists) {
-		t.Errorf("the folder of another run: %v", err)
+	for text, want := range map[string]error{"task: text\nengine:\n": ErrExists, "": hub.ErrSettings} {
+		if err := os.WriteFile(filepath.Join(dir, configFile), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Start(dir, ownLearner, ownOptions()); !errors.Is(err, want) {
+			t.Errorf("the folder of another run, with settings %q: %v", text, err)
+		}
 	}
 }
 

@@ -61,8 +61,8 @@ func TestSettingsOfRuns(t *testing.T) {
 }
 
 func FuzzSettings(f *testing.F) {
-	for _, text := range []string{"task: completion\nmethod:\n  grid: \"7\"\ntune:\n  separator: \"\\n\"\n  base: sha256:1\n", "task: completion\ntune:\n  separator: 'it''s' # a\n",
-		"task: completion\ntune:\n  lora:\n    rank: 2\n  separator: \" \"\n"} {
+	for _, text := range []string{"task: completion\nmethod:\n  grid: \"7\"\ntune:\n  separator: \"\\n\"\n  base: sha256:1\nengine:\n", "task: completion\ntune:\n  separator: 'it''s' # a\nengine:\n",
+		"task: completion\ntune:\n  lora:\n    rank: 2\n  separator: \" \"\nengine:\n"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) { sameSettings(t, text) })

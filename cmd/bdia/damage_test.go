@@ -112,10 +112,11 @@ func TestSettingsCutOff(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "bdia.yaml"), text, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		for _, command := range []string{"eval", "train resume"} {
+		for command, want := range map[string]string{"eval": "bdia.yaml is not as the run wrote it", "train resume": "bdia.yaml is not as the run wrote it",
+			"generate": "not as a run writes it"} {
 			r := call(append(strings.Fields(command), dir)...)
 			failure(t, name, cli.ExitFailure, r, dir, dir)
-			if !strings.Contains(r.err, "bdia.yaml is not as the run wrote it") {
+			if !strings.Contains(r.err, want) {
 				t.Errorf("%s, %s: %s", name, command, r.err)
 			}
 		}
