@@ -190,6 +190,14 @@ func (m *Seq2Seq) AppendDigests(sums []uint64) []uint64 {
 	return m.Decoder.AppendDigests(m.Encoder.AppendDigests(sums))
 }
 
+// Constants lists the tables of sinusoids, which nothing changes; of learned positions there are none.
+func (m *Seq2Seq) Constants() []*tensor.Param {
+	if !m.Config.Sinusoidal {
+		return nil
+	}
+	return []*tensor.Param{m.source.Constant("enc.sinusoids"), m.target.Constant("dec.sinusoids")}
+}
+
 // MicroStep runs one micro-batch forward and back and hands the gradients of scale times the sum of its losses to
 // sink. For the gradients of the mean loss, scale is 1 over the target tokens of the whole batch, of which b may be a
 // part. MicroStep returns the loss of every target in nats (B*T), label smoothing included, 0 for backend.Ignore, in

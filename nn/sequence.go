@@ -50,6 +50,11 @@ func NewSequence(be backend.Backend, prefix string, token *tensor.Param, context
 	return e
 }
 
+// Constant is the table of sinusoids, under a name, which nothing changes. Learned positions are a parameter instead.
+func (e *Sequence) Constant(name string) *tensor.Param {
+	return &tensor.Param{Name: name, Value: e.table}
+}
+
 // Sinusoid is channel c of C of position t (Vaswani et al., section 3.5): sines of the
 // even channels, cosines of the odd ones.
 func Sinusoid(t, c, C int) float64 {

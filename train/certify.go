@@ -4,12 +4,19 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // Checker finds states that change in memory, and tells their digests (see bdia.Stack.SetCheck). Models are Checkers.
 type Checker interface {
 	SetCheck(on bool)
 	AppendDigests(sums []uint64) []uint64
+}
+
+// Constant is a model with tensors that nothing changes and that are no parameters, such as a table of sinusoids.
+// Checked steps see whether they have changed in memory.
+type Constant interface {
+	Constants() []*tensor.Param
 }
 
 // certifier makes the certificates of steps.
@@ -102,6 +109,13 @@ func (s *Session) check(step int) {
 func (s *Session) forget() {
 	if s.guard != nil {
 		s.guard.forget()
+	}
+}
+
+// start seals weights that have just got their values.
+func (s *Session) start() {
+	if s.guard != nil {
+		s.guard.start()
 	}
 }
 

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,9 @@ func diverged(err error) bool {
 // err, and where the run can go on.
 func (l *loop) rescue(ctx context.Context, err error) error {
 	for err != nil {
+		if diverged(err) { // an evaluation too
+			err = cmp.Or(l.s.sound(), err)
+		}
 		mode, st := l.Common().Loop.OnDivergence, &l.State
 		if !diverged(err) || mode.stops() {
 			return l.located(err)
@@ -135,6 +139,7 @@ func (l *loop) rewind(ctx context.Context, why error) error {
 	if err := l.restore(&from); err != nil {
 		return fmt.Errorf("train: going back to step %d after %v: %w", st.Step, why, err)
 	}
+	l.s.start()
 	st.Elapsed, st.Skipped, st.Rewinds = was.Elapsed, was.Skipped, was.Rewinds+1
 	l.State = st
 	l.s.slower = slower(st.Rewinds)

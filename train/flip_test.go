@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -29,6 +30,9 @@ func newFlipRun(t *testing.T, o Options, frozen int) *flipRun {
 	build := func(be backend.Backend) (Learner, error) {
 		c := ownModel()
 		c.Layers = flipBlocks
+		if o.Optimizer.StateBits == 8 { // for which matrices have to be large enough
+			c.Width = 32
+		}
 		var err error
 		if r.m, err = model.NewGPT(be, c, o.Method); err != nil {
 			return nil, err
@@ -100,6 +104,21 @@ func (r *flipRun) moments() (all []tensor.Tensor) {
 	return all
 }
 
+// codes are the moments of 8 bits.
+func (r *flipRun) codes() []tensor.Tensor {
+	return slices.DeleteFunc(r.moments(), func(x tensor.Tensor) bool { return x.DType != tensor.U8 })
+}
+
+// scales are the factors of the groups of codes.
+func (r *flipRun) scales() (all []tensor.Tensor) {
+	for _, m := range r.s.Optimizer.Moments() {
+		if strings.HasSuffix(m.Name, ".absmax") {
+			all = append(all, m.Value)
+		}
+	}
+	return all
+}
+
 func (r *flipRun) frozen() (all []tensor.Tensor) {
 	for _, p := range r.m.Params() {
 		if !slices.Contains(r.m.Trainable(), p) {
@@ -115,25 +134,30 @@ var flips = []struct {
 	name   string
 	within bool
 	frozen int
+	bits   int  // of moments; 0: 32
 	sure   bool // with every step checked, each has to be found
 	target func(r *flipRun, x tensor.Tensor, at uint64) tensor.Tensor
 }{
-	{"a state, within a step", true, 0, true, func(_ *flipRun, x tensor.Tensor, _ uint64) tensor.Tensor { return x }},
-	{"side information, within a step", true, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
+	{"a state, within a step", true, 0, 0, true, func(_ *flipRun, x tensor.Tensor, _ uint64) tensor.Tensor { return x }},
+	{"side information, within a step", true, 0, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
 		return r.m.Stack.Side().Of(int(at % (flipBlocks - 2)))
 	}},
-	{"a weight, between steps", false, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
+	{"a weight, between steps", false, 0, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
 		return oneOf(valuesOf(r.m.Trainable()), at)
 	}},
-	{"a moment, between steps", false, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor { return oneOf(r.moments(), at) }},
-	{"an average, between steps", false, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
+	{"a moment, between steps", false, 0, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor { return oneOf(r.moments(), at) }},
+	{"an average, between steps", false, 0, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
 		return oneOf(r.s.average.Values(), at)
 	}},
-	{"a frozen weight, between steps", false, 3, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor { return oneOf(r.frozen(), at) }},
-	{"a weight, within a step", true, 0, false, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
+	{"a frozen weight, between steps", false, 3, 0, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor { return oneOf(r.frozen(), at) }},
+	{"a weight, within a step", true, 0, 0, false, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
 		return oneOf(valuesOf(r.m.Trainable()), at)
 	}},
-	{"a moment, within a step", true, 0, false, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor { return oneOf(r.moments(), at) }},
+	{"a moment, within a step", true, 0, 0, false, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor { return oneOf(r.moments(), at) }},
+	{"a moment of 8 bits, between steps", false, 0, 8, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor { return oneOf(r.codes(), at) }},
+	{"a scale of 8-bit moments, between steps", false, 0, 8, true, func(r *flipRun, _ tensor.Tensor, at uint64) tensor.Tensor {
+		return oneOf(r.scales(), at)
+	}},
 }
 
 // TestFlipsInMemory turns over single bits of a session's memory, and counts how many a step reports. What a checked
@@ -150,6 +174,9 @@ func TestFlipsInMemory(t *testing.T) {
 				t.Parallel()
 				o, last := ownOptions(), 2*every+2
 				o.Schedule.Steps, o.Loop.CheckEvery, o.Loop.EMA = last, every, 0.9
+				if f.bits > 0 {
+					o.Optimizer.StateBits = f.bits
+				}
 				r := newFlipRun(t, o, f.frozen)
 				found, otherwise := 0, 0
 				for i := range each {

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia"
@@ -18,7 +19,8 @@ type guard struct {
 	checked func(step int) bool
 	tensors []guarded
 	of      map[*tensor.Param][]int // a parameter's tensors
-	rest    []int                   // tensors of no parameter that is updated: compared at the end of a step
+	shared  []int                   // moments of no parameter, which any update may change
+	rest    []int                   // tensors that no update changes: compared at the end of a step
 	average *optim.Average
 	sums    tensor.Tensor // (2,n,2): sealed, and now
 	host    []int32       // the same
@@ -53,7 +55,7 @@ func newGuard(s *Session, next Sink) *guard {
 		if p := ownerOf(m.Name, trainable); p != nil {
 			g.of[p] = append(g.of[p], i)
 		} else {
-			g.rest = append(g.rest, i)
+			g.shared = append(g.shared, i)
 		}
 	}
 	if s.average != nil {
@@ -61,7 +63,11 @@ func newGuard(s *Session, next Sink) *guard {
 			g.rest = append(g.rest, add("average of "+p.Name, false, func() tensor.Tensor { return s.average.Values()[i] }))
 		}
 	}
-	for _, p := range s.Learner.Params() {
+	frozen := slices.Clone(s.Learner.Params())
+	for _, c := range abilities[Constant](s.Learner) {
+		frozen = append(frozen, c.Constants()...)
+	}
+	for _, p := range frozen {
 		if g.of[p] == nil {
 			g.rest = append(g.rest, add(p.Name, true, func() tensor.Tensor { return p.Value }))
 		}
@@ -82,7 +88,7 @@ func ownerOf(moment string, params []*tensor.Param) (owner *tensor.Param) {
 	return owner
 }
 
-// forget breaks all seals: the tensors get other values, which the next step seals when it begins.
+// forget breaks all seals: the tensors get other values, which start seals, at the latest when the next step begins.
 func (g *guard) forget() {
 	g.fresh = true
 	for i := range g.tensors {
@@ -90,16 +96,23 @@ func (g *guard) forget() {
 	}
 }
 
-func (g *guard) Begin(step int, lr float64) {
-	g.step = step
-	for i := range g.tensors {
-		t := &g.tensors[i]
-		t.taken = false
-		if g.fresh || t.frozen && !t.sealed {
-			g.seal(i)
-		}
+// start seals the tensors if they have just got their values.
+func (g *guard) start() {
+	if !g.fresh {
+		return
 	}
 	g.fresh = false
+	for i := range g.tensors {
+		g.seal(i)
+	}
+}
+
+func (g *guard) Begin(step int, lr float64) {
+	g.step = step
+	g.start()
+	for i := range g.tensors {
+		g.tensors[i].taken = false
+	}
 	g.Sink.Begin(step, lr)
 }
 
@@ -120,6 +133,9 @@ func (g *guard) look(i int) {
 
 // Close looks at the tensors of params before they are updated.
 func (g *guard) Close(params []*tensor.Param) {
+	for _, i := range g.shared {
+		g.look(i)
+	}
 	for _, p := range params {
 		for _, i := range g.of[p] {
 			g.look(i)
@@ -156,6 +172,26 @@ func (g *guard) compare() error {
 		}
 	}
 	return nil
+}
+
+// failed fails if a sealed tensor was not what it was in a step that diverged: that may be why. The seals of tensors that
+// the step has updated before are broken.
+func (g *guard) failed() error {
+	var updated []int
+	for i := range g.tensors {
+		switch t := &g.tensors[i]; {
+		case t.taken && !t.frozen:
+			updated = append(updated, i)
+		case t.sealed && !t.taken:
+			t.taken = true
+			g.be.Digest(g.sums.Index(1).RowRange(i, i+1), t.value())
+		}
+	}
+	err := g.compare()
+	for _, i := range updated {
+		g.tensors[i].sealed = false
+	}
+	return err
 }
 
 // verify fails if a tensor that is sealed between steps is not what it was.

@@ -105,6 +105,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	if err := r.load(l.s); err != nil {
 		return l.sum, err
 	}
+	l.s.start()
 	if st.Planned == 0 && st.Records == nil { // an earlier version's
 		r.State.Planned = st.Step
 	}

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -199,6 +200,9 @@ func (s *Session) Step(step int) (StepResult, error) {
 		return StepResult{}, s.corrupt
 	}
 	r, err := s.step(step)
+	if s.guard != nil && diverged(err) {
+		err = cmp.Or(s.guard.failed(), err)
+	}
 	if errors.Is(err, bdia.ErrCorrupt) {
 		s.corrupt = err
 	}
@@ -261,15 +265,20 @@ func (s *Session) step(step int) (StepResult, error) {
 // Changed reports whether the latest step has changed parameters, although it failed.
 func (s *Session) Changed() bool { return s.updater.began }
 
+// sound fails if memory has changed: in a step, or since one that was checked.
+func (s *Session) sound() error {
+	if s.corrupt == nil && s.guard != nil {
+		s.corrupt = s.guard.verify()
+	}
+	return s.corrupt
+}
+
 // Finite fails if the update of a step has left weights that are not finite,
 // which its loss, taken before, does not show: such weights must not replace a
 // checkpoint. It fails, too, if memory has changed: in a step, or since one that was checked.
 func (s *Session) Finite(step int) error {
-	if s.corrupt == nil && s.guard != nil {
-		s.corrupt = s.guard.verify()
-	}
-	if s.corrupt != nil {
-		return s.corrupt
+	if err := s.sound(); err != nil {
+		return err
 	}
 	if p := optim.NotFinite(s.be, s.Learner.Trainable()); p != nil {
 		return fmt.Errorf("train: %s has weights out of range after step %d, so that the next %w; lower the learning rate, lengthen the warm-up or clip gradients",
