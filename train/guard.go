@@ -174,8 +174,8 @@ func (g *guard) compare() error {
 	return nil
 }
 
-// failed fails if a sealed tensor was not what it was in a step that diverged: that may be why. The seals of tensors that
-// the step has updated before are broken.
+// failed fails if a sealed tensor was not what it was in a step that diverged: that may be why. The seals of tensors
+// that the step has updated before are broken.
 func (g *guard) failed() error {
 	var updated []int
 	for i := range g.tensors {
