@@ -27,11 +27,13 @@ func TestRunOf(t *testing.T) {
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, checkpoint.ManifestFile), nil, 0o666); err != nil {
-			t.Fatal(err)
+		for _, name := range []string{checkpoint.ManifestFile, RunFile} {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
-	for dir, want := range map[string]string{best: run, best + "/": run, run: run, step: run, junk: ""} {
+	for dir, want := range map[string]string{best: run, best + "/": run, run: run, step: run, junk: junk} {
 		if got := RunOf(dir); got != want {
 			t.Errorf("RunOf(%s) = %s, want %s", dir, got, want)
 		}

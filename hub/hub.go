@@ -203,23 +203,18 @@ const bestDir = "best"
 // RunOf returns the run directory that dir is, or that dir is the best/ folder or an older
 // checkpoint of; it is empty for another folder.
 func RunOf(dir string) string {
-	has := func(dir string) bool {
-		_, err := os.Stat(filepath.Join(dir, RunFile))
-		return err == nil
-	}
-	if has(dir) {
-		return dir
-	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return ""
 	}
-	home, ok := stepFolder(abs, dir)
-	if !ok && filepath.Base(abs) == bestDir {
-		home, ok = filepath.Join(dir, ".."), true
-	}
-	if ok && has(home) {
+	home, ok := stepFolder(abs, dir) // first, since it has settings of its own
+	switch {
+	case ok && has(home, RunFile):
 		return home
+	case has(dir, RunFile):
+		return dir
+	case filepath.Base(abs) == bestDir && has(filepath.Join(dir, ".."), RunFile):
+		return filepath.Join(dir, "..")
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"path/filepath"
 
 	"github.com/bdia-go/bdia/convert"
 )
@@ -44,6 +45,25 @@ func (e *StateError) Error() string {
 
 // Unwrap makes errors.Is(err, convert.ErrMismatch) true.
 func (e *StateError) Unwrap() error { return convert.ErrMismatch }
+
+// InRunError is the error of Open for the folder of a checkpoint in a run directory.
+type InRunError struct {
+	Dir  string // of the checkpoint
+	Run  string // the run directory
+	Data bool   // the run has data in its folder
+}
+
+// Error names the run directory, and says how an older checkpoint becomes a run of its own.
+func (e *InRunError) Error() string {
+	if filepath.Base(e.Dir) == bestDir {
+		return fmt.Sprintf("train: %s has the best weights of a run; name the run directory, %s", e.Dir, e.Run)
+	}
+	text := fmt.Sprintf("train: %s is an older checkpoint of a run; name the run directory, %s, which goes on from its latest; to go on from the older one, copy its folder to a new place", e.Dir, e.Run)
+	if e.Data {
+		text += ", and " + filepath.Join(e.Run, dataDir) + " into it"
+	}
+	return text
+}
 
 // RateError is the error of a replay of a run with settings that have changed since, such as the number of steps.
 type RateError struct {

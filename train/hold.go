@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -108,7 +109,7 @@ func (r *Run) examine() (err error) {
 			if err := r.edited(m, name); err != nil {
 				return err
 			}
-		case strings.HasPrefix(name, dataDir+"/"):
+		case isData(name):
 			later = append(later, name)
 		default:
 			now = append(now, name)
@@ -225,7 +226,7 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 		dir := filepath.Join(r.Dir, filepath.FromSlash(checkpoint.KeptName(step)))
 		old, err := checkpoint.ReadManifest(dir)
 		if err == nil {
-			err = compareAll(old, dir, old.Names())
+			err = compareAll(old, dir, slices.DeleteFunc(old.Names(), checkpoint.Editable))
 		}
 		if err == nil {
 			err = listsState(old, dir)
@@ -262,21 +263,32 @@ func found(err error) string {
 	return err.Error()
 }
 
-// restore makes a copy of the kept checkpoint of old the run's latest.
+// restore makes a copy of the kept checkpoint of old the run's latest. Settings and other files that people edit stay as
+// they are in the run's folder, for they may be newer; the ones that it lacks are copied too.
 func (r *Run) restore(old, damaged *checkpoint.Manifest) error {
+	names := append(slices.DeleteFunc(old.Names(), func(name string) bool { return !checkpoint.Editable(name) }), configFile)
+	if damaged == nil {
+		names = append(names, dataFiles(r.Dir)...)
+	}
 	others := map[string]checkpoint.Sum{}
+	if err := sumInto(others, r.Dir, names); err != nil {
+		return err
+	}
 	if damaged != nil {
 		for name, sum := range damaged.Files {
-			if stays(name) {
+			if _, there := others[name]; there || isData(name) {
 				others[name] = sum
 			}
 		}
-	} else if err := sumInto(others, r.Dir, append(dataFiles(r.Dir), configFile)); err != nil {
-		return err
 	}
 	return r.held.Save(func(t *checkpoint.Txn) error {
 		for _, name := range old.Names() {
-			if err := t.Copy(checkpoint.KeptName(old.Step)+"/"+name, name); err != nil {
+			from := checkpoint.KeptName(old.Step) + "/" + name
+			_, err := os.Lstat(filepath.Join(r.Dir, filepath.FromSlash(from)))
+			if _, there := others[name]; there || checkpoint.Editable(name) && errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err := t.Copy(from, name); err != nil {
 				return err
 			}
 		}
@@ -286,7 +298,10 @@ func (r *Run) restore(old, damaged *checkpoint.Manifest) error {
 }
 
 // stays reports a file that belongs to the run and not to a checkpoint of it: settings and data.
-func stays(name string) bool { return name == configFile || strings.HasPrefix(name, dataDir+"/") }
+func stays(name string) bool { return name == configFile || isData(name) }
+
+// isData reports a file of a run's data.
+func isData(name string) bool { return strings.HasPrefix(name, dataDir+"/") }
 
 // dataFiles lists the files of a run's data.
 func dataFiles(dir string) (names []string) {

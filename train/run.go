@@ -10,9 +10,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/atomicfile"
 )
 
@@ -147,8 +149,13 @@ func look(dir string, c Common) (st checkpoint.State, err error) {
 	return readState(filepath.Join(dir, filepath.FromSlash(checkpoint.KeptName(steps[0]))), c)
 }
 
-// Open opens an existing run. Its task has to be registered: import train/text, for example. Close it.
+// Open opens an existing run. Its task has to be registered: import train/text, for example. Close it. For the best
+// weights of a run and its older checkpoints it is an InRunError.
 func Open(dir string) (*Run, error) {
+	if run := hub.RunOf(dir); run != "" && run != dir {
+		_, err := os.Stat(filepath.Join(run, dataDir))
+		return nil, &InRunError{Dir: dir, Run: filepath.Clean(run), Data: err == nil}
+	}
 	if err := checkpoint.Settle(dir); err != nil {
 		return nil, err
 	}
@@ -161,7 +168,7 @@ func Open(dir string) (*Run, error) {
 		return nil, err
 	}
 	if err := t.Reopen(dir); err != nil {
-		return nil, edited(dir, cmp.Or(asWritten(dir), err))
+		return nil, edited(dir, withoutData(dir, cmp.Or(asWritten(dir), err)))
 	}
 	return r, nil
 }
@@ -229,6 +236,15 @@ func edited(dir string, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; %s is not as the run wrote it: it was edited or is damaged", err, configFile)
+}
+
+// withoutData adds to err, of a file that is missing, that dir is a copy of an older checkpoint, if it looks like one.
+func withoutData(dir string, err error) error {
+	m, failed := checkpoint.ReadManifest(dir)
+	if failed != nil || m.Step == 0 || slices.ContainsFunc(m.Names(), isData) || len(dataFiles(dir)) > 0 || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("%w; an older checkpoint is kept without its data: copy the folder %s of its run into %s", err, dataDir, dir)
 }
 
 // asWritten compares the files that Reopen reads with the manifest, so that its error can name the one that is damaged.

@@ -65,7 +65,7 @@ func (r *Run) save(s *Session, best bool) error {
 			t.Manifest(bestDir+"/", r.State.Step, nil)
 		}
 		t.Manifest("", r.State.Step, others)
-		t.Keep(r.Common().Loop.Keep, r.State.Planned, r.abandons(), stays)
+		t.Keep(r.Common().Loop.Keep, r.State.Planned, r.abandons(), isData)
 		return t.Write(checkpoint.StateFile, func(w io.Writer) error { return checkpoint.WriteState(w, r.State) })
 	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/hub"
@@ -27,7 +29,10 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 		return
 	}
 	defer r.Close()
-	c := r.Task.Common()
+	c, st := r.Task.Common(), r.State
+	if older, err := checkpoint.ReadState(filepath.Join(f.Dir, filepath.FromSlash(checkpoint.StateFile))); err == nil {
+		st = older
+	}
 	card := &export.Card{}
 	if s, ok := r.Task.(train.Starter); ok && s.StartsFrom() != "" {
 		card.Base = nameOfModel(s.StartsFrom())
@@ -47,10 +52,10 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 		method = fmt.Sprintf("BDIA, exactly reversible: gamma ±%v, grid 2^-%s, memory mode %s", c.Method.Gamma, c.Method.Grid, c.Method.Memory)
 	}
 	add("Method", method)
-	add("Steps", fmt.Sprintf("%s of %s", cli.Count(int64(r.State.Step)), viewOf(r.Task).batch()))
+	add("Steps", fmt.Sprintf("%s of %s", cli.Count(int64(st.Step)), viewOf(r.Task).batch()))
 	add("Optimiser", fmt.Sprintf("%s, learning rate %g, %s after %d steps of warm-up, weight decay %g", c.Optimizer.Name, c.Schedule.LR, c.Schedule.Kind, c.Schedule.Warmup, c.Optimizer.Decay))
 	add("Seed", fmt.Sprint(c.Loop.Seed))
-	if st := r.State; !math.IsInf(st.BestLoss, 0) {
+	if !math.IsInf(st.BestLoss, 0) {
 		add("Validation loss", fmt.Sprintf("%.4g at step %d, the best", st.BestLoss, st.BestStep))
 		if _, ok := r.Task.(*images.Task); ok {
 			add("Validation accuracy", fmt.Sprintf("%.4g at step %d", st.BestAccuracy, st.BestStep))
@@ -59,13 +64,9 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 	o.Card = card
 }
 
-// nameOfModel is the name of the model in a folder: of best/, the run's.
+// nameOfModel is the name of the model in a folder: of a checkpoint in a run directory, the run's.
 func nameOfModel(dir string) string {
-	dir = filepath.Clean(dir)
-	if run := hub.RunOf(dir); run != "" && filepath.Base(dir) == "best" {
-		dir = filepath.Dir(dir)
-	}
-	return filepath.Base(dir)
+	return filepath.Base(filepath.Clean(cmp.Or(hub.RunOf(dir), dir)))
 }
 
 // dataNames are the names of the files or folders that a task learns from, without their folders.

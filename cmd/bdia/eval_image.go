@@ -27,7 +27,7 @@ func (v imageView) evaluates() []string { return []string{"data"} }
 
 // evaluate measures the model of r on its images, or on others.
 func (v imageView) evaluate(ctx context.Context, r *train.Run, o evalOptions, _ *cli.Progress) (printer, error) {
-	c, err := loadClassifier(o.dir(r), v.Settings.Loop.SamplesAtOnce(), 0, o.engine)
+	c, err := loadClassifier(o.weights, v.Settings.Loop.SamplesAtOnce(), 0, o.engine)
 	if err != nil {
 		return nil, err
 	}

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
-	"github.com/bdia-go/bdia/train"
 )
 
 // evalOptions say what is evaluated.
@@ -18,6 +18,7 @@ type evalOptions struct {
 
 	split   string
 	best    bool
+	weights string // the folder that has them; set by folders
 	samples int
 	text    string // of one's own
 	special bool   // its spelling of a special token stands for it
@@ -66,21 +67,12 @@ func (o evalOptions) validate() error {
 	return checkEngine(o.engine)
 }
 
-// folders returns the run directory of dir, which may be its best/ folder, and the folder of the weights to measure:
-// the best ones, if dir or --best says so.
+// folders returns the run directory of dir, which may be its best/ folder or an older checkpoint of it, and the folder
+// of the weights to measure: dir, or with --best the best ones.
 func (o *evalOptions) folders(dir string) (run, weights string, err error) {
-	run = cmp.Or(hub.RunOf(dir), dir)
-	weights = run
-	if o.best = o.best || run != dir; o.best {
-		weights, err = hub.BestOf(run)
+	run, o.weights = cmp.Or(hub.RunOf(dir), dir), dir
+	if _, missing := os.Stat(dir); o.best || run != dir && missing != nil {
+		o.weights, err = hub.BestOf(run)
 	}
-	return run, weights, err
-}
-
-// dir is the folder of the weights to measure.
-func (o evalOptions) dir(r *train.Run) string {
-	if o.best {
-		return r.BestDir()
-	}
-	return r.Dir
+	return run, o.weights, err
 }

@@ -59,7 +59,7 @@ func (v translationView) evaluate(ctx context.Context, r *train.Run, o evalOptio
 	if err != nil {
 		return nil, err
 	}
-	f, err := openFolder(o.dir(r), hub.Options{Kind: convert.Seq2Seq})
+	f, err := openFolder(o.weights, hub.Options{Kind: convert.Seq2Seq})
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (v tuneView) evaluate(ctx context.Context, r *train.Run, o evalOptions, _ *
 	measure := func(m *model.GPT, grid bdia.Grid) (float64, int, error) {
 		return tune.Loss(ctx, m, set, o.samples, c.Tune.LossOnPrompt, grid)
 	}
-	l, err := loadRun(c.Model, o.engine, o.dir(r), o.lora, func(m *model.GPT) error { _, _, err := measure(m, c.Method.Grid); return err })
+	l, err := loadRun(c.Model, o.engine, o.weights, o.lora, func(m *model.GPT) error { _, _, err := measure(m, c.Method.Grid); return err })
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ var dataOf = map[convert.Kind]string{
 	convert.GPT2: "give a text with --text", convert.Seq2Seq: "give sentences with --source and --references", convert.ViT: "measure the run that it comes from",
 }
 
-// evaluateRun measures the run in dir, which may be its best/ folder.
+// evaluateRun measures the run in dir, which may be its best/ folder or an older checkpoint.
 func evaluateRun(ctx context.Context, dir string, o evalOptions, p *cli.Progress) (printer, error) {
 	dir, weights, err := o.folders(dir)
 	if err != nil {

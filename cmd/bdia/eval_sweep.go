@@ -78,7 +78,7 @@ func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (
 	if err := o.given.refuse(o.idleOf(v)); err != nil {
 		return sweepRun{}, err
 	}
-	c, err := loadClassifier(o.dir(r), v.Settings.Loop.SamplesAtOnce(), 0.5, o.engine)
+	c, err := loadClassifier(o.weights, v.Settings.Loop.SamplesAtOnce(), 0.5, o.engine)
 	if err != nil {
 		return sweepRun{}, err
 	}

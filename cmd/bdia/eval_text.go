@@ -54,7 +54,7 @@ func (v textView) evaluate(ctx context.Context, r *train.Run, o evalOptions, p *
 	if err != nil {
 		return nil, err
 	}
-	l, err := loadRun(c.Model, o.engine, o.dir(r), o.lora, func(m *model.GPT) error { return eval.RehearseText(m, w, c.Method.Grid) })
+	l, err := loadRun(c.Model, o.engine, o.weights, o.lora, func(m *model.GPT) error { return eval.RehearseText(m, w, c.Method.Grid) })
 	if err != nil {
 		return nil, err
 	}
