@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -143,6 +144,69 @@ func TestWithoutLocks(t *testing.T) {
 		if err := second.takeOnly(); (err == nil) != free {
 			t.Errorf("%q: %v", text, err)
 		}
+	}
+}
+
+// TestStaleLockIsTakenOnce: a process of this host has died and left the file that stands for a lock. Of two processes
+// that find it, one gets the lock, whatever the other does between two of its operations.
+func TestStaleLockIsTakenOnce(t *testing.T) {
+	t.Parallel()
+	host, _ := os.Hostname()
+	n := 0
+	for at := 0; at <= n; at++ { // at n, after all operations, nothing is tried
+		dir := t.TempDir()
+		stale := fmt.Sprintf("%d\n%s\n", 1<<30, host)
+		writeTree(t, dir, tree{onlyFile: stale})
+		first, second, meanwhile, seen := &lock{dir: dir}, &lock{dir: dir}, ErrLocked, 0
+		stop := hook(dir, func(string, string) error {
+			if seen++; seen == at+1 {
+				meanwhile = second.takeOnly()
+				seen = at + 1 // its operations do not count
+			}
+			return nil
+		})
+		err := first.takeOnly()
+		stop()
+		n = seen
+		if (err == nil) == (meanwhile == nil) || !errors.Is(cmp.Or(err, meanwhile), ErrLocked) {
+			t.Errorf("the second at operation %d: the first gets %v, the second %v", at, err, meanwhile)
+		}
+		holder := first
+		if err != nil {
+			holder = second
+		}
+		if is := readTree(t, dir); is[onlyFile] != holder.text || len(is) != 1 {
+			t.Errorf("the second at operation %d: the folder has %q", at, is)
+		}
+	}
+	if n < 6 {
+		t.Errorf("only %d operations", n)
+	}
+}
+
+// TestLockFileRemoved: on a file system without locks, a lock file that somebody removed is made again at the next save;
+// the one of another process is not touched.
+func TestLockFileRemoved(t *testing.T) {
+	t.Parallel()
+	f, dir := heldFolder(t)
+	if err := f.lock.takeOnly(); err != nil {
+		t.Fatal(err)
+	}
+	only := filepath.Join(dir, onlyFile)
+	if err := os.Remove(only); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Save(checkpointOf(t, dir, 20, 2)); err != nil || readTree(t, dir)[onlyFile] != f.lock.text {
+		t.Errorf("error %v, the lock file is %q", err, readTree(t, dir)[onlyFile])
+	}
+	const other = "4711\nelsewhere\n"
+	writeTree(t, dir, tree{onlyFile: other})
+	if err := f.Save(checkpointOf(t, dir, 30, 2)); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "process 4711 on elsewhere") {
+		t.Errorf("beside another process: %v", err)
+	}
+	f.lock.release()
+	if newest(t, dir) != 20 || readTree(t, dir)[onlyFile] != other {
+		t.Error("the other process has lost its lock")
 	}
 }
 

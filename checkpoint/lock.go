@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +20,8 @@ const (
 	lockFile = ".lock"
 	// onlyFile exists while a process writes in a directory of a file system without locks.
 	onlyFile = ".lock-only"
+	// freeFile exists while a process removes an onlyFile that a crash has left.
+	freeFile = onlyFile + "-free"
 )
 
 // ErrLocked is wrapped by the errors for a directory that is already locked.
@@ -100,6 +103,7 @@ type lock struct {
 	dir  string
 	f    *disk.File // locked
 	only string     // the file that stands for the lock; empty: f is locked
+	text string     // of that file
 	note string
 }
 
@@ -155,37 +159,105 @@ func takeLock(dir string) (*lock, error) {
 	return l, nil
 }
 
-// takeOnly makes the file that stands for a lock. One of a process of this host that has ended is replaced.
+// takeOnly makes the file that stands for a lock. One of a process of this host that has ended is removed first.
 func (l *lock) takeOnly() error {
-	path := filepath.Join(l.dir, onlyFile)
-	for try := 0; ; try++ {
-		f, err := disk.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err == nil {
-			_, err = f.Write([]byte(thisProcess()))
-			if cerr := f.Close(); err == nil {
-				err = cerr
-			}
-			l.only = path
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			if err != nil {
-				return fmt.Errorf("checkpoint: lock: %w", err)
-			}
-			return nil
-		}
-		by := Holder{}
-		if old, err := os.Open(path); err == nil {
-			by = readHolder(old)
-			old.Close()
-		}
-		host, _ := os.Hostname()
-		if try > 0 || by.PID == 0 || by.Host != host || alive(by.PID) {
-			return &LockedError{Dir: l.dir, By: by, Stays: onlyFile}
-		}
-		if err := disk.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("checkpoint: lock: %w", err)
+	root, err := disk.OpenRoot(l.dir)
+	if err != nil {
+		return fmt.Errorf("checkpoint: lock: %w", err)
+	}
+	defer root.Close()
+	if err = l.makeOnly(root); errors.Is(err, fs.ErrExist) {
+		if err = l.free(root); err == nil {
+			err = l.makeOnly(root)
 		}
 	}
+	return l.refused(root, err)
+}
+
+// refused words an error of makeOnly and free.
+func (l *lock) refused(root disk.Root, err error) error {
+	switch {
+	case err == nil || errors.Is(err, ErrLocked):
+		return err
+	case errors.Is(err, fs.ErrExist):
+		return &LockedError{Dir: l.dir, By: holderIn(root, onlyFile), Stays: onlyFile}
+	}
+	return fmt.Errorf("checkpoint: %s: lock: %w", l.dir, bare(err))
+}
+
+// makeOnly makes the file that stands for a lock; fs.ErrExist: it is there.
+func (l *lock) makeOnly(root disk.Root) error {
+	text := thisProcess()
+	err := writeNew(root, onlyFile, text)
+	if err == nil {
+		l.only, l.text = filepath.Join(l.dir, onlyFile), text
+	}
+	return err
+}
+
+// writeNew makes a file that one process alone can make.
+func writeNew(root disk.Root, name, text string) error {
+	f, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write([]byte(text))
+	if err = cmp.Or(err, f.Close()); err != nil {
+		root.Remove(name)
+	}
+	return err
+}
+
+// free removes the file that stands for a lock if a process of this host made it and has ended. A second file keeps
+// others from doing so at the same time: they could remove the file that the quicker one has made by then. So what is
+// read while the second one is there is what is removed.
+func (l *lock) free(root disk.Root) (err error) {
+	err = writeNew(root, freeFile, thisProcess())
+	if errors.Is(err, fs.ErrExist) {
+		return &LockedError{Dir: l.dir, By: holderIn(root, freeFile), Stays: freeFile}
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = cmp.Or(err, root.Remove(freeFile)) }()
+	if _, err := root.Lstat(onlyFile); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	by := holderIn(root, onlyFile)
+	host, _ := os.Hostname()
+	if by.PID == 0 || by.Host != host || alive(by.PID) {
+		return &LockedError{Dir: l.dir, By: by, Stays: onlyFile}
+	}
+	if err := root.Remove(onlyFile); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// holderIn reads a lock file; one that is gone tells nothing.
+func holderIn(root disk.Root, name string) Holder {
+	f, err := root.Open(name)
+	if err != nil {
+		return Holder{}
+	}
+	defer f.Close()
+	return readHolder(f)
+}
+
+// onlyAgain makes sure that the file that stands for the lock is this process's. If somebody removed it, it is made
+// again.
+func (l *lock) onlyAgain(root disk.Root) error {
+	if l.only == "" {
+		return nil
+	}
+	text, err := root.ReadFile(onlyFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = l.makeOnly(root)
+	case err == nil && string(text) != l.text:
+		err = fs.ErrExist
+	}
+	return l.refused(root, err)
 }
 
 // again makes sure that the lock file in d is still the locked one. If somebody removed it, it is made and locked
@@ -194,6 +266,9 @@ func (l *lock) again(d *runDir) error {
 	is, err := l.f.Stat()
 	if err != nil {
 		return fmt.Errorf("checkpoint: lock: %w", err)
+	}
+	if err := l.onlyAgain(d.root); err != nil {
+		return err
 	}
 	if at, err := d.root.Stat(lockFile); err == nil && os.SameFile(is, at) {
 		return nil
@@ -222,7 +297,7 @@ func (l *lock) again(d *runDir) error {
 // release lets go of the lock.
 func (l *lock) release() {
 	held.Delete(l.f)
-	if l.only != "" {
+	if text, err := os.ReadFile(l.only); l.only != "" && err == nil && string(text) == l.text { // not of another process
 		disk.Remove(l.only)
 	}
 	l.f.Close()
