@@ -263,8 +263,8 @@ func found(err error) string {
 	return err.Error()
 }
 
-// restore makes a copy of the kept checkpoint of old the run's latest. Settings and other files that people edit stay as
-// they are in the run's folder, for they may be newer; the ones that it lacks are copied too.
+// restore makes a copy of the kept checkpoint of old the run's latest. Settings and other files that people edit stay
+// as they are in the run's folder, for they may be newer; the ones that are missing there are copied too.
 func (r *Run) restore(old, damaged *checkpoint.Manifest) error {
 	names := append(slices.DeleteFunc(old.Names(), func(name string) bool { return !checkpoint.Editable(name) }), configFile)
 	if damaged == nil {
