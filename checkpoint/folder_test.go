@@ -184,8 +184,8 @@ func TestStaleLockIsTakenOnce(t *testing.T) {
 	}
 }
 
-// TestLockFileRemoved: on a file system without locks, a lock file that somebody removed is made again at the next save;
-// the one of another process is not touched.
+// TestLockFileRemoved: on a file system without locks, a lock file that somebody removed is made again at the next
+// save; the one of another process is not touched.
 func TestLockFileRemoved(t *testing.T) {
 	t.Parallel()
 	f, dir := heldFolder(t)

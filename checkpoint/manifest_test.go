@@ -170,8 +170,8 @@ func keepInterrupted(t *testing.T, link error) {
 	}
 }
 
-// TestKeepAtEveryInstant: while a commit keeps the checkpoint that it replaces, every file of the directory has its name,
-// and is the one of the older checkpoint or of the newer. Without hard links the kept files are away for a while.
+// TestKeepAtEveryInstant: while a commit keeps the checkpoint that it replaces, every file of the directory has its
+// name, and is the one of the older checkpoint or of the newer. Without hard links the kept files are away for a while.
 func TestKeepAtEveryInstant(t *testing.T) {
 	t.Parallel()
 	for _, links := range []bool{true, false} {
@@ -221,7 +221,8 @@ func TestEarlierJournal(t *testing.T) {
 		dir := t.TempDir()
 		writeTree(t, dir, files)
 		writeTree(t, dir, tree{journalFile: text})
-		if err := os.MkdirAll(filepath.Join(dir, filepath.FromSlash(KeptName(10))), 0o755); err != nil { // made before the journal
+		kept := filepath.Join(dir, filepath.FromSlash(KeptName(10)))
+		if err := os.MkdirAll(kept, 0o755); err != nil { // made before the journal
 			t.Fatal(err)
 		}
 		if err := Recover(dir); err != nil {

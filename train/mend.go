@@ -99,6 +99,14 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 // reread takes care of what the task has read before the folder was held. The settings have to be the same still. After
 // a file was mended, the tokenizer, say, and the data are read again.
 func (r *Run) reread() error {
+	if err := r.sameSettings(); err != nil || r.settings == nil || len(r.held.fixed) == 0 {
+		return err
+	}
+	return cmp.Or(r.Task.Close(), r.Task.Reopen(r.Dir))
+}
+
+// sameSettings fails if another process has changed bdia.yaml since this one read or wrote it.
+func (r *Run) sameSettings() error {
 	if r.settings == nil { // nothing was read
 		return nil
 	}
@@ -106,13 +114,10 @@ func (r *Run) reread() error {
 	if err == nil && !bytes.Equal(text, r.settings) {
 		return fmt.Errorf("train: %s: %w: %s is not what it was when this process read it; open the run again", r.Dir, checkpoint.ErrOther, configFile)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // of one that is missing, edited has told
-		return err
-	}
-	if len(r.held.fixed) == 0 {
+	if errors.Is(err, fs.ErrNotExist) { // edited tells
 		return nil
 	}
-	return cmp.Or(r.Task.Close(), r.Task.Reopen(r.Dir))
+	return err
 }
 
 // OtherCheckpoints lists the slash-separated names of the folders in a run directory that may have a checkpoint beside

@@ -53,7 +53,8 @@ type Epochal interface {
 
 // Reconfigure gives the run the settings of t, a task of the same kind, and saves them. What weights, data and the
 // optimiser's state depend on has to stay (ChangeError, EpochsError). It fails with checkpoint.ErrLocked while the run
-// is being trained, and with ErrNoState if the run has weights and no state.
+// is being trained, with checkpoint.ErrOther if another process has changed its settings since it was opened, and with
+// ErrNoState if the run has weights and no state.
 func (r *Run) Reconfigure(t Task) error {
 	if err := cmp.Or(lost(r.Dir), Unchanged(r.Task, t)); err != nil {
 		return err
@@ -75,6 +76,9 @@ func (r *Run) change(t Task) error {
 		return err
 	}
 	defer folder.Close()
+	if err := r.sameSettings(); err != nil {
+		return err
+	}
 	if err := r.saveConfig(t, folder.Save); err != nil {
 		return err
 	}
