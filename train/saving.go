@@ -29,6 +29,7 @@ type postponed struct {
 	due  bool
 	next time.Time // of the next try
 	told time.Time // when the user was told
+	last bool      // and that training is over
 }
 
 // saveAt writes a checkpoint and brings the run's figure up to date. If the disk refuses it for a reason that may pass,
@@ -106,10 +107,10 @@ func (l *loop) forgetBest(w save) {
 	}
 }
 
-// postpone notes that a checkpoint failed, and tells so once a minute at most.
+// postpone notes that a checkpoint failed, and tells so once a minute at most, and when training ends.
 func (l *loop) postpone(w save, err error) {
 	p := &l.overdue
-	if p.told.IsZero() || l.since(p.told) >= tellEvery {
+	if p.told.IsZero() || l.since(p.told) >= tellEvery || w.last && !p.last {
 		what := "training goes on, and the next try is in " + RetryEvery.String()
 		if w.last {
 			what = fmt.Sprintf("tried again every %v, for %v", RetryEvery, SaveWait)
@@ -120,7 +121,7 @@ func (l *loop) postpone(w save, err error) {
 			l.sum.Warnings = append(l.sum.Warnings, text)
 		}
 		l.say(text)
-		p.told = l.now()
+		p.told, p.last = l.now(), w.last
 	}
 	p.due, p.next = true, l.now().Add(RetryEvery)
 }

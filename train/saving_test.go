@@ -139,6 +139,29 @@ func TestFullDiskAtTheEnd(t *testing.T) {
 	}
 }
 
+// TestWaitingIsTold: a user who was just told that training goes on without a checkpoint hears when it is over and the
+// run waits for the disk.
+func TestWaitingIsTold(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "run")
+	full := false
+	r := moodyRun(t, dir, calm, func(*train.LoopConfig) {})
+	r.Clock = &testClock{now: time.Unix(1e9, 0), then: func(int) { full = false }}
+	defer disk.Tap(dir, func(op disk.Op) error {
+		if full && op.Kind == disk.Write && strings.Contains(op.Path, ".pending") {
+			return syscall.ENOSPC
+		}
+		return nil
+	})()
+	d := traintest.Diary{Hook: func(step int) { full = step >= 8 }}
+	if sum, err := r.Train(t.Context(), &d); err != nil || sum.Saved != 9 {
+		t.Fatalf("%+v, %v", sum, err)
+	}
+	if heard := strings.Join(d.Warnings, "\n"); !strings.Contains(heard, "training goes on") || !strings.Contains(heard, "tried again every") {
+		t.Errorf("heard %q", d.Warnings)
+	}
+}
+
 // TestOtherErrorsEnd: what waiting does not mend ends the run at once.
 func TestOtherErrorsEnd(t *testing.T) {
 	t.Parallel()

@@ -218,8 +218,8 @@ func (p *Progress) Sampled(step int, text string) {
 	p.println(fmt.Sprintf("%s  writes:\n%s", p.at(step), Indent(text)))
 }
 
-// Warn prints what goes wrong beside the training.
-func (p *Progress) Warn(text string) { p.println("warning: " + OneLine(errors.New(text))) }
+// Warn prints what goes wrong beside the training, with --quiet too.
+func (p *Progress) Warn(text string) { p.Note("warning: " + OneLine(errors.New(text))) }
 
 // Rescued prints how a run goes on after a step that diverged.
 func (p *Progress) Rescued(r train.Rescue) {

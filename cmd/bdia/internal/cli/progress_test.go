@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/train"
@@ -101,5 +102,23 @@ func TestProgressOfLines(t *testing.T) {
 	p.Lines("translated", "sentences", 3, 12, time.Now().Add(-30*time.Second))
 	if got, want := b.String(), "translated 3 of 12 sentences  0.1/s  ETA 1m30s\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestQuietWarns: --quiet silences progress and no warning.
+func TestQuietWarns(t *testing.T) {
+	t.Parallel()
+	var screen bytes.Buffer
+	c := &cobra.Command{}
+	QuietFlag(c.Flags())
+	c.SetErr(&screen)
+	if err := c.Flags().Set("quiet", "true"); err != nil {
+		t.Fatal(err)
+	}
+	p := NewProgress(c)
+	p.Start(1, 9, backend.Usage{})
+	p.Warn("the disk is full")
+	if got := screen.String(); got != "warning: the disk is full\n" {
+		t.Errorf("prints %q", got)
 	}
 }
