@@ -58,6 +58,9 @@ func Create(ctx context.Context, dir string, t Task, progress Progress) (*Run, e
 	if err := atomicfile.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("train: make folder %s: %w", dir, err)
 	}
+	if err := strange(dir); err != nil {
+		return nil, err
+	}
 	folder, err := checkpoint.Hold(dir)
 	if err != nil {
 		return nil, err

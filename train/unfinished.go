@@ -18,14 +18,22 @@ import (
 // Unfinished reports whether dir is the folder of a run that Create was interrupted in: it was locked for a run, has no
 // settings, and nothing but what Create writes before them. Create begins there again, and removes it first.
 func Unfinished(dir string) bool {
-	locked := false
+	locked, _, known := leftovers(dir)
+	return known && locked
+}
+
+// leftovers looks through dir: whether it was locked for a run, whether it has other files, and whether Create may have
+// written all of them before the settings.
+func leftovers(dir string) (locked, some, known bool) {
 	tokenizers := slices.Concat(hub.TokenizerFiles(), []string{convert.GenerationFile, convert.OriginFile})
-	ok := only(dir, func(name string, folder bool) bool {
+	known = only(dir, func(name string, folder bool) bool {
 		path := filepath.Join(dir, name)
-		switch {
-		case checkpoint.Own(name):
+		if checkpoint.Own(name) {
 			locked = true
 			return true
+		}
+		some = true
+		switch {
 		case !folder:
 			return atomicfile.Left(name) || slices.Contains(tokenizers, name)
 		case name == "source" || name == "target":
@@ -40,7 +48,16 @@ func Unfinished(dir string) bool {
 		}
 		return false
 	})
-	return ok && locked
+	return locked, some, known
+}
+
+// strange fails if dir has files that look like the ones of an interrupted Create and belong to somebody else, since no
+// run was begun there: a tokenizer, for example. Create would remove them.
+func strange(dir string) error {
+	if locked, some, known := leftovers(dir); some && known && !locked {
+		return fmt.Errorf("train: %s is not empty, and its files belong to no run; choose another folder", dir)
+	}
+	return nil
 }
 
 // only reports whether known holds for all entries of dir.

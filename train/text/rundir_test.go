@@ -38,6 +38,24 @@ func TestCreateRefusesARun(t *testing.T) {
 	}
 }
 
+// TestCreateRefusesATokenizer: files of somebody else that look like the ones of an interrupted Create stay, also when
+// it is tried again.
+func TestCreateRefusesATokenizer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "tokenizer.json")
+	if err := os.WriteFile(path, []byte("{}"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		_, err := train.Create(context.Background(), dir, New(tinyConfig()), nil)
+		traintest.OneLine(t, err, "train: ", dir, "choose another folder")
+		if _, err := os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // listing names every file below dir, with its time; not the lock, which is
 // touched by whoever takes it.
 func listing(t *testing.T, dir string) string {
