@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/checkpoint"
@@ -24,7 +25,7 @@ type RunDiff struct {
 	Certificates *metric.Difference `json:"certificates,omitempty"`
 	// Certified says that both runs have certificates.
 	Certified bool `json:"certified"`
-	// Files are the weights and moments of the latest checkpoints that differ, by the manifests, if both are of one step.
+	// Files are the weights and moments of the latest checkpoints that differ, if both are of one step.
 	Files []string `json:"files,omitempty"`
 }
 
@@ -40,7 +41,8 @@ func (d *RunDiff) Same() bool {
 	return d.Records == nil && d.Certificates == nil && len(d.Files) == 0
 }
 
-// Diff compares the runs in folders a and b. It reads only.
+// Diff compares the runs in folders a and b. It reads only. It fails with a checkpoint.DamagedError if weights or
+// moments that it compares are not as they were written.
 func Diff(a, b string) (*RunDiff, error) {
 	d := &RunDiff{}
 	var err error
@@ -57,11 +59,17 @@ func Diff(a, b string) (*RunDiff, error) {
 	return d, err
 }
 
-// diffFiles lists the tensors' files of the latest checkpoints that have other sums, if these are of one step.
+// diffFiles lists the tensors' files of the latest checkpoints that have other sums, if these are of one step. Files
+// that are listed are compared with their manifests first.
 func diffFiles(a, b string) (list []string, err error) {
 	var of [2]*checkpoint.Manifest
 	for i, dir := range []string{a, b} {
-		of[i], err = checkpoint.ReadManifest(dir)
+		err := checkpoint.Read(dir, func() (err error) {
+			if of[i], err = checkpoint.ReadManifest(dir); err != nil {
+				return err
+			}
+			return compareAll(of[i], dir, tensorFiles(of[i]))
+		})
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, nil // an earlier version's, or before the first checkpoint
 		}
@@ -72,12 +80,17 @@ func diffFiles(a, b string) (list []string, err error) {
 	if of[0].Step != of[1].Step {
 		return nil, nil
 	}
-	for _, name := range of[0].Names() {
-		if other, ok := of[1].Files[name]; strings.HasSuffix(name, ".safetensors") && (!ok || other != of[0].Files[name]) {
+	for _, name := range tensorFiles(of[0]) {
+		if of[1].Files[name] != of[0].Files[name] {
 			list = append(list, name)
 		}
 	}
 	return list, nil
+}
+
+// tensorFiles lists the files of weights and moments in a manifest.
+func tensorFiles(m *checkpoint.Manifest) []string {
+	return slices.DeleteFunc(m.Names(), func(name string) bool { return !strings.HasSuffix(name, ".safetensors") })
 }
 
 // diffSettings lists the settings that two runs have differently, in the order of bdia.yaml.

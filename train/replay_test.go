@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -166,5 +167,18 @@ func TestDiff(t *testing.T) {
 	d = diff(func(c *text.Config) { c.Loop.Certificate, c.Schedule.Kind = false, "constant" })
 	if d.Certified || d.Certificates != nil || d.Records == nil {
 		t.Errorf("without certificates: %+v", d)
+	}
+	damaged := replayed(t, func(*text.Config) {})
+	weights := filepath.Join(damaged, train.WeightsFile)
+	b, err := os.ReadFile(weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(weights, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := train.Diff(a, damaged); !errors.Is(err, checkpoint.ErrDamaged) {
+		t.Errorf("damaged weights: %v", err)
 	}
 }
