@@ -235,13 +235,13 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 			r.held.fix(fmt.Sprintf("the checkpoint of step %d is no way out: %v", step, found(err)))
 			continue
 		}
-		if err := r.restore(old, m); err != nil {
+		if err := r.restore(checkpoint.KeptName(step), old, m); err != nil {
 			return err
 		}
 		if r.State, err = readState(r.Dir, *r.Common()); err != nil {
 			return err
 		}
-		r.held.fix(fmt.Sprintf("%v. The run goes on from the checkpoint of step %d.", found(damage), step))
+		r.held.fix(fmt.Sprintf("%v. The run goes on from the checkpoint of step %d.", found(damage), old.Step))
 		return nil
 	}
 	if errors.Is(damage, ErrNoState) {
@@ -263,9 +263,9 @@ func found(err error) string {
 	return err.Error()
 }
 
-// restore makes a copy of the kept checkpoint of old the run's latest. Settings and other files that people edit stay
-// as they are in the run's folder, for they may be newer; the ones that are missing there are copied too.
-func (r *Run) restore(old, damaged *checkpoint.Manifest) error {
+// restore makes a copy of the checkpoint of old, kept in folder, the run's latest. Settings and other files that people
+// edit stay as they are in the run's folder, for they may be newer; the ones that are missing there are copied too.
+func (r *Run) restore(folder string, old, damaged *checkpoint.Manifest) error {
 	names := append(slices.DeleteFunc(old.Names(), func(name string) bool { return !checkpoint.Editable(name) }), configFile)
 	if damaged == nil {
 		names = append(names, dataFiles(r.Dir)...)
@@ -283,7 +283,7 @@ func (r *Run) restore(old, damaged *checkpoint.Manifest) error {
 	}
 	return r.held.Save(func(t *checkpoint.Txn) error {
 		for _, name := range old.Names() {
-			from := checkpoint.KeptName(old.Step) + "/" + name
+			from := folder + "/" + name
 			_, err := os.Lstat(filepath.Join(r.Dir, filepath.FromSlash(from)))
 			if _, there := others[name]; there || checkpoint.Editable(name) && errors.Is(err, fs.ErrNotExist) {
 				continue

@@ -76,6 +76,30 @@ func TestMendFromCopies(t *testing.T) {
 	}
 }
 
+// TestRenamedKept: an older checkpoint in a folder that was renamed is a way out, as what it is.
+func TestRenamedKept(t *testing.T) {
+	t.Parallel()
+	o := ownOptions()
+	o.Loop.Keep = 2
+	dir := filepath.Join(t.TempDir(), "run")
+	finish(t, start(t, dir, o))
+	if err := os.Rename(filepath.Join(dir, "checkpoints", "step-6"), filepath.Join(dir, "checkpoints", "step-7")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(filepath.Join(dir, "state", "state.json"), 0); err != nil {
+		t.Fatal(err)
+	}
+	r := start(t, dir, o)
+	end, err := r.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end()
+	if notes := strings.Join(r.held.fixed, "\n"); r.State.Step != 6 || !strings.Contains(notes, "from the checkpoint of step 6") {
+		t.Errorf("step %d: %s", r.State.Step, notes)
+	}
+}
+
 // TestMovedIsNotIntact: after its folder was moved, a run does not say of the old place that the checkpoint there is
 // intact.
 func TestMovedIsNotIntact(t *testing.T) {
