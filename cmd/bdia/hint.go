@@ -177,14 +177,6 @@ func optionsHint(e *bdia.OptionsError) string {
 	return "that is --memory store or recompute"
 }
 
-// longHint names the flags with which long pairs fit.
-func longHint(e *pairs.LongError) string {
-	if e.Together {
-		return "--on-long truncate drops the beginning of such prompts; a larger --window, up to the context of the model, keeps them"
-	}
-	return "--on-long truncate cuts their ends; a larger --context keeps them"
-}
-
 // takes names the command that uses a kind of model.
 var takes = map[convert.Kind]string{convert.GPT2: "generate", convert.ViT: "classify", convert.Seq2Seq: "translate"}
 

@@ -43,6 +43,7 @@ func (s *shower) data(samples int) error {
 		if err != nil {
 			return err
 		}
+		explainLong(s.r.Task, picture.Notes)
 		s.picture = &picture
 	}
 	if s.w == nil {

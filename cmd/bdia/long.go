@@ -1,0 +1,60 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/train"
+	trainpairs "github.com/bdia-go/bdia/train/pairs"
+	"github.com/bdia-go/bdia/train/tune"
+)
+
+// longWays names the flags with which long pairs are cut or kept.
+type longWays struct {
+	together bool // both sides are one text
+	cut      bool // they are cut already
+	fixed    bool // the model has no room for more
+}
+
+func (l longWays) String() string {
+	cut, keep := "--on-long truncate cuts their ends", "a larger --context keeps them"
+	if l.together {
+		cut, keep = "--on-long truncate drops the beginning of such prompts", "a larger --window, up to the context of the model, keeps them"
+	}
+	if l.fixed {
+		keep = "a model with a longer context, named with --from, keeps them"
+	}
+	if l.cut {
+		return keep
+	}
+	return cut + "; " + keep
+}
+
+// longHint names the flags with which long pairs fit, where none is short enough.
+func longHint(e *pairs.LongError) string { return longWays{together: e.Together}.String() }
+
+// explainLong adds to the notes on long pairs of t the flags with which they fit.
+func explainLong(t train.Task, notes []string) {
+	var sets *trainpairs.Sets
+	var ways longWays
+	switch t := t.(type) {
+	case *tune.Task:
+		c := t.Settings
+		sets, ways = &t.Sets, longWays{true, c.Pairs.OnLong == pairs.Truncate, c.Tune.SampleLength(c.Model) >= c.Model.Context}
+	case *trainpairs.Task:
+		c := t.Settings
+		sets, ways = &t.Sets, longWays{false, c.Pairs.OnLong == pairs.Truncate, c.From.Dir != ""}
+	default:
+		return
+	}
+	for _, r := range []*pairs.Report{sets.Report, sets.Val} {
+		if r == nil {
+			continue
+		}
+		for i, note := range notes {
+			if need := r.Need(); need.Long > 0 && strings.HasSuffix(note, need.String()) {
+				notes[i] += "; " + ways.String()
+			}
+		}
+	}
+}
