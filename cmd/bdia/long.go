@@ -5,8 +5,6 @@ import (
 
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/train"
-	trainpairs "github.com/bdia-go/bdia/train/pairs"
-	"github.com/bdia-go/bdia/train/tune"
 )
 
 // longWays names the flags with which long pairs are cut or kept.
@@ -35,19 +33,14 @@ func longHint(e *pairs.LongError) string { return longWays{together: e.Together}
 
 // explainLong adds to the notes on long pairs of t the flags with which they fit.
 func explainLong(t train.Task, notes []string) {
-	var sets *trainpairs.Sets
-	var ways longWays
-	switch t := t.(type) {
-	case *tune.Task:
-		c := t.Settings
-		sets, ways = &t.Sets, longWays{true, c.Pairs.OnLong == pairs.Truncate, c.Tune.SampleLength(c.Model) >= c.Model.Context}
-	case *trainpairs.Task:
-		c := t.Settings
-		sets, ways = &t.Sets, longWays{false, c.Pairs.OnLong == pairs.Truncate, c.From.Dir != ""}
-	default:
+	v, ok := viewOf(t).(interface {
+		long() ([]*pairs.Report, longWays)
+	})
+	if !ok {
 		return
 	}
-	for _, r := range []*pairs.Report{sets.Report, sets.Val} {
+	reports, ways := v.long()
+	for _, r := range reports {
 		if r == nil {
 			continue
 		}
@@ -57,4 +50,15 @@ func explainLong(t train.Task, notes []string) {
 			}
 		}
 	}
+}
+
+func (v tuneView) long() ([]*pairs.Report, longWays) {
+	c := v.Settings
+	full := c.Tune.SampleLength(c.Model) >= c.Model.Context
+	return []*pairs.Report{v.Report, v.Val}, longWays{together: true, cut: c.Pairs.OnLong == pairs.Truncate, fixed: full}
+}
+
+func (v translationView) long() ([]*pairs.Report, longWays) {
+	c := v.Settings
+	return []*pairs.Report{v.Report, v.Val}, longWays{cut: c.Pairs.OnLong == pairs.Truncate, fixed: c.From.Dir != ""}
 }

@@ -28,7 +28,7 @@ var errFiles = errors.New("files are damaged or missing")
 type fileCheck struct {
 	File   string `json:"file"`   // slash-separated, in the folder
 	State  string `json:"state"`  // ok, damaged, missing, edited or not listed
-	Reason string `json:"reason"` // of damage
+	Reason string `json:"reason"` // of damage, or why it is not listed
 }
 
 // verifyFiles compares every file of a run directory, its best/ and its older checkpoints, or of an export, with the
@@ -140,10 +140,11 @@ func checkFolder(dir, folder string) (list []fileCheck, err error) {
 				return fs.SkipDir
 			}
 		case !e.IsDir() && name != checkpoint.ManifestFile && m.Files[name] == (checkpoint.Sum{}):
-			list = append(list, fileCheck{File: path.Join(folder, name), State: "not listed"})
+			list = append(list, fileCheck{path.Join(folder, name), "not listed", notListed(name)})
 		}
 		return nil
 	})
+	list = compareRecords(at, folder, list)
 	slices.SortStableFunc(list, func(a, b fileCheck) int { return cmp.Compare(a.File, b.File) })
 	return list, err
 }

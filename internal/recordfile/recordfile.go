@@ -25,6 +25,26 @@ type Mark struct {
 	Hash string `json:"hash"`
 }
 
+// Compare fails with ErrMark if the file at path does not begin with the bytes of m. What follows them is not read.
+func (m Mark) Compare(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var b beginning
+	_, err = io.CopyN(&b, f, m.Size)
+	switch {
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: it has %d bytes, and had %d", ErrMark, b.size, m.Size)
+	case err != nil:
+		return err
+	case m.Size > 0 && b.sum() != m.Hash:
+		return fmt.Errorf("%w: its first %d bytes have changed", ErrMark, m.Size)
+	}
+	return nil
+}
+
 // ErrMark is wrapped by the error of a file that does not begin with the bytes of a mark: it is too short, or changed.
 var ErrMark = errors.New("the file is not as it was at the checkpoint")
 
