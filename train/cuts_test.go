@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,9 +20,9 @@ import (
 // moments, best weights, state, records and events, and not a file more or less.
 func TestPowerCuts(t *testing.T) {
 	t.Parallel()
-	cuts := 350 // 70 under each rule
+	cuts := 420 // 70 under each rule, and 70 that are drawn
 	if testing.Short() {
-		cuts = 10
+		cuts = 12
 	}
 	for _, run := range tinyRuns {
 		t.Run(run.name, func(t *testing.T) {
@@ -46,9 +47,10 @@ func TestPowerCuts(t *testing.T) {
 			}
 			want := content(t, whole)
 			t.Logf("%d operations", recording.Len())
+			rules := slices.Clone(faultfs.Rules)
 			var resumed sync.WaitGroup
 			for i := range cuts {
-				n, rule := recording.Len()*i/cuts, faultfs.Rules[i%len(faultfs.Rules)]
+				n, rule := recording.Len()*i/cuts, append(rules, faultfs.Some(i))[i%(len(rules)+1)]
 				resumed.Go(func() {
 					place := filepath.Join(dir, fmt.Sprint(i))
 					defer os.RemoveAll(place)

@@ -235,6 +235,66 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestSome: under Some every mixture of what was not synced is left by some seed, nothing else is, and a seed always
+// leaves the same.
+func TestSome(t *testing.T) {
+	t.Parallel()
+	in := func(dir, name string) string { return filepath.Join(dir, name) }
+	root := func(dir string, do func(disk.Root) error) error {
+		r, err := disk.OpenRoot(dir)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		return do(r)
+	}
+	half := strings.Repeat("x", sector)
+	for _, c := range []struct {
+		name string
+		do   func(dir string) error
+		want []string
+	}{
+		{"a file that is replaced as it should be", func(dir string) error {
+			return errors.Join(write(in(dir, "b"), "new", true), disk.Rename(in(dir, "b"), in(dir, "a")), disk.SyncFolder(dir))
+		}, []string{"a=new"}},
+		{"a rename", func(dir string) error { return disk.Rename(in(dir, "a"), in(dir, "b")) }, []string{"a=old", "a=old b=old", "b=old"}},
+		{"a rename into a folder", func(dir string) error {
+			return errors.Join(disk.Mkdir(in(dir, "f"), 0o777), disk.SyncFolder(dir), disk.Rename(in(dir, "a"), in(dir, "f/a")))
+		}, []string{"a=old f/", "a=old f/ f/a=old", "f/ f/a=old"}},
+		{"two names", func(dir string) error {
+			return root(dir, func(r disk.Root) error { return errors.Join(r.Link("a", "b"), r.Link("a", "c")) })
+		}, []string{"a=old", "a=old b=old", "a=old c=old", "a=old b=old c=old"}},
+		{"a new file", func(dir string) error { return write(in(dir, "b"), "t", false) }, []string{"a=old", "a=old b=", "a=old b=\x00", "a=old b=t"}},
+		{"two sectors", func(dir string) error {
+			return errors.Join(disk.Remove(in(dir, "a")), write(in(dir, "b"), "", true), disk.SyncFolder(dir), write(in(dir, "b"), half+"y", false))
+		}, []string{"b=", "b=" + half + "y", "b=" + half + "\x00", "b=" + strings.Repeat("\x00", sector) + "y", "b=" + strings.Repeat("\x00", sector+1)}},
+		{"a size that is cut, and a name that comes and goes", func(dir string) error {
+			f, err := disk.OpenFile(in(dir, "a"), os.O_RDWR, 0)
+			if err != nil {
+				return err
+			}
+			return errors.Join(f.Truncate(1), f.Close(), disk.Mkdir(in(dir, "f"), 0o777), disk.Remove(in(dir, "f")))
+		}, []string{"a=old", "a=o", "a=old f/", "a=o f/"}},
+	} {
+		r, _ := recorded(t, c.do)
+		seen := map[string]bool{}
+		for seed := range 200 {
+			is := after(t, r, r.Len(), Some(seed))
+			if again := after(t, r, r.Len(), Some(seed)); again != is {
+				t.Errorf("%s: seed %d leaves %q, then %q", c.name, seed, is, again)
+			}
+			if seen[is] = true; !slices.Contains(c.want, is) {
+				t.Errorf("%s: seed %d leaves %q", c.name, seed, is)
+			}
+		}
+		for _, want := range c.want {
+			if !seen[want] {
+				t.Errorf("%s: no seed leaves %q", c.name, want)
+			}
+		}
+	}
+}
+
 // TestInject lets each operation fail, in each way.
 func TestInject(t *testing.T) {
 	t.Parallel()

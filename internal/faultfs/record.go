@@ -13,20 +13,29 @@ import (
 // Rule says what survives a power cut; the package comment defines each.
 type Rule int
 
-// The rules of durability: three of power cuts, and two without one.
+// The rules of durability: three of power cuts, and two without one. Some makes more.
 const (
 	Strict Rule = iota
 	Ordered
 	Ext4
 	Killed
 	Torn
+	some // and all above
 )
 
-// Rules are all of them.
+// Some is the rule of power cuts under which any part of what was not synced survives, drawn by seed.
+func Some(seed int) Rule { return some + Rule(seed) }
+
+// Rules are all but the ones of Some.
 var Rules = []Rule{Strict, Ordered, Ext4, Killed, Torn}
 
-// String returns the name in lower case.
-func (r Rule) String() string { return [...]string{"strict", "ordered", "ext4", "killed", "torn"}[r] }
+// String returns the name in lower case, for example "some of seed 7".
+func (r Rule) String() string {
+	if r >= some {
+		return fmt.Sprintf("some of seed %d", r-some)
+	}
+	return [...]string{"strict", "ordered", "ext4", "killed", "torn"}[r]
+}
 
 // Recording has the operations under a folder, in order, and what was there before.
 type Recording struct {
@@ -86,7 +95,7 @@ func (r *Recording) Replay(n int, rule Rule, to string) error {
 		}
 		w.apply(op)
 	}
-	if err := w.root.write(to, rule, map[*node]string{}); err != nil {
+	if err := newLayout(rule).write(w.root, to); err != nil {
 		return fmt.Errorf("faultfs: replay: %w", err)
 	}
 	return nil

@@ -17,6 +17,20 @@ type node struct {
 
 	data []byte    // of a file
 	kept [3][]byte // what is left of data, under the rules Strict, Ordered and Ext4
+
+	late []*change // since the last sync
+}
+
+// change is a change of a folder or a file: a name in it, or its bytes.
+type change struct {
+	name string
+	node *node   // that has the name; nil: the name is gone
+	with *change // of a name that is gone by a rename: the new name, without which it is not; nil: there is none
+
+	data []byte // that is written
+	at   int    // where; without data the new size
+
+	synced bool
 }
 
 func newFolder() *node { return &node{names: map[string]*node{}} }
@@ -24,6 +38,10 @@ func newFolder() *node { return &node{names: map[string]*node{}} }
 // sync makes the bytes of a file, or the names of a folder, durable.
 func (n *node) sync() {
 	n.synced = maps.Clone(n.names)
+	for _, c := range n.late {
+		c.synced = true
+	}
+	n.late = nil
 	for rule := range n.kept {
 		n.kept[rule] = bytes.Clone(n.data)
 	}
@@ -42,8 +60,24 @@ func (n *node) clone() *node {
 	return &c
 }
 
+// set gives a name of a folder to a file or folder, or to nothing.
+func (n *node) set(name string, child *node, with *change) *change {
+	if child == nil {
+		delete(n.names, name)
+	} else {
+		n.names[name] = child
+	}
+	c := &change{name: name, node: child, with: with}
+	n.late = append(n.late, c)
+	return c
+}
+
 // put writes data at an offset, behind zeros if the file is shorter.
 func (n *node) put(data []byte, at int) {
+	if len(data) == 0 {
+		return
+	}
+	n.late = append(n.late, &change{data: data, at: at})
 	n.data = put(n.data, data, at)
 	if over := len(n.kept[Ext4]) - at; over > 0 {
 		n.kept[Ext4] = put(n.kept[Ext4], data[:min(over, len(data))], at)
@@ -59,6 +93,7 @@ func put(old, data []byte, at int) []byte {
 
 // cut changes the size. A smaller size is like a name: it survives under Ordered and Ext4.
 func (n *node) cut(size int) {
+	n.late = append(n.late, &change{at: size})
 	if size > len(n.data) {
 		n.data = put(n.data, nil, size)
 		return
@@ -130,7 +165,7 @@ func (w *world) apply(op disk.Op) {
 			return
 		case there == nil:
 			there = &node{}
-			folder.names[name] = there
+			folder.set(name, there, nil)
 		case op.Flag&os.O_TRUNC != 0:
 			there.cut(0)
 		}
@@ -150,15 +185,15 @@ func (w *world) apply(op disk.Op) {
 	case disk.Link:
 		to, name := w.at(op.To)
 		if there != nil && there.names == nil && to != nil && to.names[name] == nil {
-			to.names[name] = there
+			to.set(name, there, nil)
 		}
 	case disk.Delete:
 		if there != nil && len(there.names) == 0 && folder != nil {
-			delete(folder.names, name)
+			folder.set(name, nil, nil)
 		}
 	case disk.Folder:
 		if folder != nil && there == nil {
-			folder.names[name] = newFolder()
+			folder.set(name, newFolder(), nil)
 		}
 	}
 }
@@ -184,38 +219,11 @@ func (w *world) move(op disk.Op) {
 			n.kept[Ext4] = bytes.Clone(n.data)
 		}
 	}
-	if from != nil {
-		delete(from.names, old)
-	}
+	var with *change
 	if to != nil {
-		to.names[name] = n
+		with = to.set(name, n, nil)
 	}
-}
-
-// write lays out the tree at path, as it is after a cut under rule. A file that has a path in laid gets one name more.
-func (n *node) write(path string, rule Rule, laid map[*node]string) error {
-	if n.names == nil {
-		if first, ok := laid[n]; ok && os.Link(first, path) == nil {
-			return nil
-		}
-		laid[n] = path
-		data := n.data
-		if rule <= Ext4 {
-			data = n.kept[rule]
-		}
-		return os.WriteFile(path, data, 0o666)
+	if from != nil {
+		from.set(old, nil, with)
 	}
-	names := n.names
-	if rule == Strict {
-		names = n.synced
-	}
-	if err := os.MkdirAll(path, 0o777); err != nil {
-		return err
-	}
-	for name, child := range names {
-		if err := child.write(filepath.Join(path, name), rule, laid); err != nil {
-			return err
-		}
-	}
-	return nil
 }

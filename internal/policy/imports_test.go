@@ -28,7 +28,7 @@ var rules = []rule{
 	{"internal/pmath", "", ""},
 	{"internal/spell", "", ""},
 	{"internal/disk", "", ""},
-	{"internal/faultfs", "internal/disk", ""},
+	{"internal/faultfs", "internal/disk internal/rng", ""},
 	{"internal/atomicfile", "internal/disk", ""},
 	{"internal/textfile", "", "golang.org/x/text"},
 	{"internal/jsonfile", "", ""},
