@@ -220,6 +220,8 @@ func (t *Txn) entries() (entries []entry, err error) {
 
 // prepare does everything that may fail, the journal included.
 func (t *Txn) prepare(entries []entry) error {
+	folders := parents(entries)
+	missing := slices.ContainsFunc(folders, func(dir string) bool { _, err := t.d.root.Stat(dir); return err != nil })
 	for _, e := range entries {
 		if st, err := t.d.root.Stat(e.Name); err == nil && st.IsDir() {
 			return fmt.Errorf("%s is a folder in the way of a file", e.Name)
@@ -228,13 +230,20 @@ func (t *Txn) prepare(entries []entry) error {
 			return err
 		}
 	}
+	if missing { // a new folder must not be lost with the files that move into it
+		for _, dir := range folders {
+			if err := t.d.root.SyncFolder(dir); err != nil {
+				return err
+			}
+		}
+	}
 	pending := slices.DeleteFunc(slices.Clone(entries), func(e entry) bool { return e.From != "" })
 	for _, dir := range parents(pending) {
 		if err := t.d.root.SyncFolder(path.Join(pendingDir, dir)); err != nil {
 			return err
 		}
 	}
-	if err := t.d.root.SyncFolder("."); err != nil { // the name of the pending folder, before the journal's
+	if err := t.d.root.SyncFolder("."); err != nil { // the names of the folders, before the journal's
 		return err
 	}
 	return t.d.writeJournal(entries)

@@ -230,7 +230,8 @@ func (t *Txn) link(from, to string, size int64) bool {
 	return true
 }
 
-// discard removes a folder by way of the pending files, so that a crash leaves the whole of it or nothing.
+// discard removes a folder by way of the pending files, so that a crash or a power cut leaves the whole of it or
+// nothing.
 func (d *runDir) discard(folder string) error {
 	gone := path.Join(pendingDir, ".gone-"+path.Base(folder))
 	if err := d.mkdirAll(pendingDir); err != nil {
@@ -239,7 +240,7 @@ func (d *runDir) discard(folder string) error {
 	if err := d.removeAll(gone); err != nil {
 		return err
 	}
-	if err := d.root.Rename(folder, gone); err != nil {
+	if err := cmp.Or(d.root.Rename(folder, gone), d.root.SyncFolder(path.Dir(folder))); err != nil {
 		return err
 	}
 	return d.removeAll(gone)

@@ -134,9 +134,13 @@ func (d *runDir) finish(entries []entry) error {
 	return d.removeAll(pendingDir)
 }
 
-// move renames files, then makes the names in the folders of all entries durable.
+// move renames files, then makes the names in the folders of all entries durable. A folder that is missing, since an
+// earlier version did not make it durable, is made again.
 func (d *runDir) move(files, all []entry) error {
 	for _, e := range files {
+		if err := d.mkdirAll(path.Dir(e.Name)); err != nil {
+			return err
+		}
 		if err := d.root.Rename(e.From, e.Name); err != nil {
 			return err
 		}
