@@ -4,6 +4,7 @@ package checkpoint
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/unix"
 
@@ -22,6 +23,15 @@ func tryLock(f *disk.File) error {
 		}
 		return err
 	}
+}
+
+// shareLock locks f, which is open for reading, together with others that do so, or returns ErrLocked at once.
+func shareLock(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB)
+	if err == unix.EWOULDBLOCK {
+		return ErrLocked
+	}
+	return err
 }
 
 // noLocks reports that a file system has no locks, as some network file systems.

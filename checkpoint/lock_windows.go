@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"errors"
+	"os"
 
 	"golang.org/x/sys/windows"
 
@@ -15,6 +16,16 @@ func tryLock(f *disk.File) error {
 	at := windows.Overlapped{Offset: 1 << 16}
 	err := windows.LockFileEx(windows.Handle(f.Fd()),
 		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
+	if err == windows.ERROR_LOCK_VIOLATION {
+		return ErrLocked
+	}
+	return err
+}
+
+// shareLock locks f, which is open for reading, together with others that do so, or returns ErrLocked at once.
+func shareLock(f *os.File) error {
+	at := windows.Overlapped{Offset: 1 << 16}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &at)
 	if err == windows.ERROR_LOCK_VIOLATION {
 		return ErrLocked
 	}

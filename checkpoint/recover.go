@@ -11,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"syscall"
 )
 
 // entry is one file of a transaction in the journal.
@@ -52,21 +53,57 @@ func Recover(dir string) error {
 // put a committed checkpoint in place, Settle finishes that; otherwise, or
 // while a trainer holds the Lock, it changes nothing. If a running trainer
 // commits meanwhile, files that are opened one after the other may belong to
-// two checkpoints.
+// two checkpoints. In a folder that cannot be written it fails with an
+// UnsettledError.
 func Settle(dir string) error {
-	if _, err := os.Lstat(filepath.Join(dir, journalFile)); errors.Is(err, fs.ErrNotExist) {
+	unsettled := func() bool {
+		_, err := os.Lstat(filepath.Join(dir, journalFile))
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	if !unsettled() {
 		return nil
 	}
 	unlock, err := Lock(dir)
-	if errors.Is(err, ErrLocked) {
+	switch {
+	case errors.Is(err, ErrLocked):
 		return nil
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS):
+		if beingWritten(dir) || !unsettled() {
+			return nil
+		}
+		return &UnsettledError{Dir: dir, Err: err}
+	case err != nil:
 		return err
 	}
 	defer unlock()
 	return Recover(dir)
 }
+
+// beingWritten reports whether a process holds the lock of a directory that this one cannot write.
+func beingWritten(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, lockFile))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return errors.Is(shareLock(f), ErrLocked)
+}
+
+// UnsettledError is the error of a directory in which a trainer died while it put a checkpoint in place, and which
+// cannot be written. Its files may belong to two checkpoints.
+type UnsettledError struct {
+	Dir string
+	Err error // why it cannot be written
+}
+
+// Error says what to do.
+func (e *UnsettledError) Error() string {
+	return fmt.Sprintf("checkpoint: %s: an interrupted save has to be finished before the files are read, and they cannot be written (%v); "+
+		"open it once with the right to write, or copy it to where it can be written and open the copy", e.Dir, bare(e.Err))
+}
+
+// Unwrap returns Err.
+func (e *UnsettledError) Unwrap() error { return e.Err }
 
 func (d *runDir) recover() error {
 	entries, err := d.readJournal()

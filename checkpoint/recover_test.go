@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -208,6 +209,36 @@ func TestSettle(t *testing.T) {
 	for _, f := range []func(string) error{Settle, Recover} {
 		if err := f(filepath.Join(before, "absent")); err != nil {
 			t.Errorf("absent directory: %v", err)
+		}
+	}
+}
+
+// A folder that cannot be written, and in which a save was interrupted, is refused with what to do. While a trainer is
+// at work there, its save is not over, and that is for the reader to wait for.
+func TestSettleReadOnly(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{syscall.EROFS, syscall.EACCES} {
+		after, before := interrupted(t)
+		for _, dir := range []string{after, before} {
+			unlock, err := Lock(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			was := readTree(t, dir)
+			stop := hook(dir, func(string, string) error { return cause })
+			if err := Settle(dir); err != nil {
+				t.Errorf("while a trainer is at work: %v", err)
+			}
+			unlock()
+			err = Settle(dir)
+			stop()
+			var unsettled *UnsettledError
+			if is := errors.As(err, &unsettled); is != (dir == after) || is && (!errors.Is(err, cause) || strings.Contains(err.Error(), "\n")) {
+				t.Errorf("%v: error %v", cause, err)
+			}
+			if d := cmp.Diff(was, readTree(t, dir)); d != "" {
+				t.Error(d)
+			}
 		}
 	}
 }

@@ -122,9 +122,12 @@ func folderOf(args []string, from string) (string, error) {
 
 // isRun returns an error if dir is not the directory of a run.
 func isRun(dir string) error {
-	checkpoint.Settle(dir) // its settings may still wait to be put in place; if they cannot be, train.Open says why
+	unsettled := checkpoint.Settle(dir) // its settings may still wait to be put in place
 	if _, err := os.Stat(filepath.Join(dir, configName)); !errors.Is(err, fs.ErrNotExist) && !isFile(dir) {
-		return nil
+		return nil // if they wait, train.Open says why
+	}
+	if unsettled != nil {
+		return unsettled
 	}
 	if model, err := hub.Find(dir); err != nil && !nothingNear(err) || err == nil && isFile(dir) {
 		return cmp.Or(err, fmt.Errorf("%s is a file; name its folder, %s", dir, model))
