@@ -29,7 +29,7 @@ func ParseGrid(s string) (Grid, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 || n > maxGrid {
-		return 0, fmt.Errorf("bdia: grid %q is neither none nor a number of bits from 0 to %d", s, maxGrid)
+		return 0, fmt.Errorf("bdia: grid %.80q is neither none nor a number of bits from 0 to %d", s, maxGrid)
 	}
 	return Grid(n), nil
 }

@@ -374,7 +374,7 @@ func checkName(name string) error {
 	}
 	for elem := range strings.SplitSeq(name, "/") {
 		if elem[0] == '.' {
-			return fmt.Errorf("%q: names that begin with a dot are reserved", name)
+			return fmt.Errorf("%.80q: names that begin with a dot are reserved", name)
 		}
 	}
 	return nil

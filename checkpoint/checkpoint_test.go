@@ -16,6 +16,7 @@ import (
 
 	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/internal/disk"
+	"github.com/bdia-go/bdia/internal/testkit"
 	diff "github.com/google/go-cmp/cmp"
 )
 
@@ -487,8 +488,12 @@ func TestTensorsThroughTxn(t *testing.T) {
 func FuzzJournal(f *testing.F) {
 	f.Add([]byte(`{"version":1,"files":[{"name":"a/b","size":3},{"name":"c","size":0}]}`))
 	f.Add([]byte(`{"version":1,"files":[{"name":"../b","size":3}]}`))
+	for _, text := range testkit.Longer([]byte(`{"version":1,"files":[{"name":"a/b","size":3},{"name":"../c","size":0}],"x":1}`)) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		entries, err := parseJournal(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			return
 		}

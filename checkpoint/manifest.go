@@ -73,7 +73,7 @@ func parseManifest(dir string, text []byte) (*Manifest, error) {
 		Hash    string `json:"hash"`
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
-		return bad("is no list of files (%v)", err)
+		return bad("is no list of files (%v)", textfile.Brief(err))
 	}
 	if v.Version > manifestVersion {
 		return nil, &ManifestVersionError{Path: filepath.Join(dir, ManifestFile), Version: v.Version, Ours: v.Hash != ""}
@@ -89,7 +89,7 @@ func parseManifest(dir string, text []byte) (*Manifest, error) {
 			return bad("lists a file that cannot be (%v)", err)
 		}
 		if b, err := hex.DecodeString(s.Hash); s.Size < 0 || err != nil || len(b) != 16 {
-			return bad("has a sum of %s that cannot be", name)
+			return bad("has a sum of %.80s that cannot be", name)
 		}
 	}
 	return m, nil

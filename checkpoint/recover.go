@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // entry is one file of a transaction in the journal.
@@ -268,7 +270,7 @@ func decodeStrict(text []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return err
+		return textfile.Brief(err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return errors.New("text after the JSON value")

@@ -140,7 +140,7 @@ func parseState(text []byte) (State, error) {
 		Version int `json:"version"`
 	}
 	if err := json.Unmarshal(text, &v); err != nil {
-		return State{}, err
+		return State{}, textfile.Brief(err)
 	}
 	if v.Version != StateVersion {
 		return State{}, fmt.Errorf("%w %d, this program knows %d: resume with the program that wrote it", ErrVersion, v.Version, StateVersion)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 func TestStateRoundTrip(t *testing.T) {
@@ -105,8 +107,12 @@ func TestStateRefuses(t *testing.T) {
 
 func FuzzState(f *testing.F) {
 	f.Add([]byte(`{"version":1,"step":3,"best_loss":null,"best_step":1}`))
+	for _, text := range testkit.Longer([]byte(`{"version":1,"step":3,"best_loss":null,"best_step":1,"x":"y"}`)) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := parseState(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			return
 		}

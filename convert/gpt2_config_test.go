@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -150,8 +151,12 @@ func FuzzReadGPT2Config(f *testing.F) {
 	f.Add([]byte(`{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":1,"n_positions":1,"vocab_size":1,"n_inner":0}`))
 	f.Add([]byte(`{"model_type":"gpt2","n_embd":1e300}`))
 	f.Add([]byte(`[`))
+	for _, text := range testkit.Longer([]byte(theirs)) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		info, err := parseGPT2Info(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			return
 		}

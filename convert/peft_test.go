@@ -339,8 +339,12 @@ func FuzzAdapterConfig(f *testing.F) {
 	}
 	f.Add(good.Bytes())
 	f.Add([]byte(`{"peft_type": "LORA", "r": 1, "lora_alpha": 1, "target_modules": ["c_proj"], "layers_to_transform": [2]}`))
+	for _, text := range testkit.Longer(good.Bytes()) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := parseAdapterConfig(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			return
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 )
 
@@ -81,8 +82,12 @@ func FuzzSeq2SeqConfig(f *testing.F) {
 	}
 	f.Add(b.Bytes())
 	f.Add([]byte(`{"model_type": "bdia-seq2seq"}`))
+	for _, text := range testkit.Longer(b.Bytes()) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		info, err := parseSeq2SeqConfig(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			return
 		}

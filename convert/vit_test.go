@@ -466,8 +466,15 @@ func FuzzReadViTConfig(f *testing.F) {
 	f.Add([]byte(hfsOwn))
 	f.Add([]byte(`{"architecture":"bdia_revvit","num_classes":2,"model_args":{"embed_dim":7,"depth":1,"num_heads":7,"mlp_ratio":1.3,"patch_size":3,"img_size":9}}`))
 	f.Add([]byte(`{"architecture":"vit_tiny_patch16_224","num_classes":2,"global_pool":"avg","model_args":{"class_token":false,"act_layer":"gelu_tanh"}}`))
+	for _, text := range testkit.Longer([]byte(timmsOwn)) {
+		f.Add(text)
+	}
+	for _, text := range testkit.Longer([]byte(hfsOwn)) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		v, err := parseViTConfig(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			return
 		}

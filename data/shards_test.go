@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/internal/idfile"
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // writeShards writes ids in pieces of uneven length and fails the test on error.
@@ -344,6 +345,7 @@ func FuzzParseHeader(f *testing.F) {
 			idfile.Seal(b)
 		}
 		h, err := parseHeader(b, size)
+		testkit.Refused(t, err)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Errorf("error %v is not ErrCorrupt", err)
@@ -370,6 +372,7 @@ func FuzzOpenShards(f *testing.F) {
 			t.Fatal(err)
 		}
 		s, err := OpenShards(dir, "train", OpenOptions{})
+		testkit.Refused(t, err)
 		if err != nil {
 			return
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/recordfile"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // CertificateName is the name of the file of certificates in a run directory.
@@ -224,7 +225,7 @@ func eachCertificate(path string, f func(c Certificate, end int64) bool) error {
 			c, err = parseCertificate(b, last)
 		}
 		if err != nil {
-			return fmt.Errorf("metric: %s: %w: line %d: %w", path, ErrCorrupt, line, err)
+			return fmt.Errorf("metric: %s: %w: line %d: %w", path, ErrCorrupt, line, textfile.Brief(err))
 		}
 		if last = c.Hash; !f(c, end) {
 			return nil

@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // The vectors of Apache Beam's TFRecord test.
@@ -188,11 +190,13 @@ func FuzzParseEvent(f *testing.F) {
 		f.Add(b[12 : len(b)-4])
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if _, err := parseEvent(b); err != nil && !errors.Is(err, ErrCorrupt) {
-			t.Errorf("error %v is not ErrCorrupt", err)
-		}
-		if _, err := ReadEvents(bytes.NewReader(b)); err != nil && !errors.Is(err, ErrCorrupt) {
-			t.Errorf("error %v is not ErrCorrupt", err)
+		_, one := parseEvent(b)
+		_, all := ReadEvents(bytes.NewReader(b))
+		for _, err := range []error{one, all} {
+			testkit.Refused(t, err)
+			if err != nil && !errors.Is(err, ErrCorrupt) {
+				t.Errorf("error %v is not ErrCorrupt", err)
+			}
 		}
 	})
 }

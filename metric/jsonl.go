@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/internal/recordfile"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // maxLine is the longest record that can be read, in bytes.
@@ -176,7 +177,7 @@ func scanRecords(r io.Reader, f func(r record, end int64) bool) (bad Damage, err
 		}
 		if err != nil {
 			if bad.Lines++; bad.Lines == 1 {
-				bad.First, bad.Err = line, err
+				bad.First, bad.Err = line, textfile.Brief(err)
 			}
 			if rerr != nil {
 				break
@@ -228,13 +229,13 @@ func parseRecord(line []byte) (record, error) {
 		case json.Number:
 			if name == "step" {
 				if r.step, err = v.Int64(); err != nil || r.step < 0 {
-					return r, fmt.Errorf("step %s", v)
+					return r, fmt.Errorf("step %.40s", v)
 				}
 				continue
 			}
 			x, err := v.Float64()
 			if err != nil {
-				return r, err
+				return r, fmt.Errorf("%.40s is beyond the numbers of float64", v)
 			}
 			r.fields = append(r.fields, Field{name, x})
 		case string:

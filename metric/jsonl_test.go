@@ -13,6 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 func readFile(t testing.TB, path string) string {
@@ -185,6 +187,9 @@ func TestDamagedLines(t *testing.T) {
 func FuzzScanRecords(f *testing.F) {
 	f.Add([]byte(sample))
 	f.Add([]byte("{\"step\":1,\"a\":-0.5e3}\n{}"))
+	for _, text := range testkit.Longer([]byte("{\"step\":1,\"a\":-0.5e3}\n{\"a\":\"b\"}\n")) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		_, err := scanRecords(bytes.NewReader(b), func(r record, end int64) bool {
 			if r.step < 0 || end > int64(len(b)) || b[end-1] != '\n' {
@@ -192,6 +197,7 @@ func FuzzScanRecords(f *testing.F) {
 			}
 			return true
 		})
+		testkit.Refused(t, err)
 		if err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Errorf("error %v is not ErrCorrupt", err)
 		}

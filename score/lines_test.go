@@ -11,6 +11,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -100,8 +101,13 @@ func FuzzLines(f *testing.F) {
 	f.Add("a\n\xff\n", "\n\n\n", false)
 	f.Add("\x1f\x8b\x08\x00", "x", false)
 	f.Add("\x00s\x00q\n", "\x1b\x1b", true)
+	for _, text := range testkit.Longer("a b\nc\xff") {
+		f.Add(text, "a\n", false)
+		f.Add("a\nb", text, true)
+	}
 	f.Fuzz(func(t *testing.T, hyp, ref string, allowEmpty bool) {
 		got, err := read(allowEmpty, hyp, ref)
+		testkit.Refused(t, err)
 		if strings.Contains(hyp+ref, "\x00") { // UTF-16, perhaps
 			return
 		}

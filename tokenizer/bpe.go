@@ -81,7 +81,7 @@ func newBPE(vocab map[string]int32, added []AddedToken, merges [][2]string) (*BP
 			return fmt.Errorf("%w: token %.80q has id %d, but %d tokens must have the ids 0 to %d without holes", ErrFormat, s, id, n, n-1)
 		}
 		if taken[id] && names[id] != s {
-			return fmt.Errorf("%w: tokens %q and %q both have id %d", ErrFormat, min(s, names[id]), max(s, names[id]), id)
+			return fmt.Errorf("%w: tokens %.80q and %.80q both have id %d", ErrFormat, min(s, names[id]), max(s, names[id]), id)
 		}
 		names[id], taken[id] = s, true
 		return nil
@@ -133,10 +133,10 @@ func (b *BPE) setMerges(vocab map[string]int32, merges [][2]string) error {
 		right, ok2 := vocab[m[1]]
 		id, ok3 := vocab[m[0]+m[1]]
 		if !ok1 || !ok2 || !ok3 {
-			return fmt.Errorf("%w: merge %d, %q and %q, names a token that is not in the vocabulary, or makes one", ErrFormat, i+1, m[0], m[1])
+			return fmt.Errorf("%w: merge %d, %.80q and %.80q, names a token that is not in the vocabulary, or makes one", ErrFormat, i+1, m[0], m[1])
 		}
 		if b.ranks.get(left, right) != noRank {
-			return fmt.Errorf("%w: merge %d, %q and %q, occurs twice", ErrFormat, i+1, m[0], m[1])
+			return fmt.Errorf("%w: merge %d, %.80q and %.80q, occurs twice", ErrFormat, i+1, m[0], m[1])
 		}
 		b.merges[i] = merge{left, right, id}
 		b.ranks.put(left, right, int32(i))

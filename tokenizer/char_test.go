@@ -144,8 +144,12 @@ func TestCharSaveLoad(t *testing.T) {
 func FuzzChars(f *testing.F) {
 	f.Add([]byte(`{"version":1,"chars":"ab\u00e9"}`))
 	f.Add([]byte(`{"version":1,"chars":"ba"}`))
+	for _, text := range testkit.Longer([]byte(`{"version":1,"chars":"ab\u00e9","x":"y"}`)) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := parseChars(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			if !errors.Is(err, ErrFormat) {
 				t.Errorf("error without ErrFormat: %v", err)

@@ -143,7 +143,7 @@ func (s *settings) tokens(vocab vocabulary) ([]AddedToken, error) {
 	for digits, t := range s.decoder {
 		id, err := strconv.ParseInt(digits, 10, 32)
 		if err != nil {
-			return nil, fmt.Errorf("%w: added_tokens_decoder: %q is not an id", ErrFormat, digits)
+			return nil, fmt.Errorf("%w: added_tokens_decoder: %.80q is not an id", ErrFormat, digits)
 		}
 		if _, ok := list[t.Content]; ok {
 			return nil, fmt.Errorf("%w: added_tokens_decoder: the token %.80q occurs twice", ErrFormat, t.Content)
@@ -200,7 +200,7 @@ func (s *settings) assign(b *BPE) error {
 			continue // other programs add it; here nothing is padded, and nothing is unknown
 		}
 		if !ok {
-			return fmt.Errorf("%w: %s is %q, but the vocabulary does not have it; name one that it has in tokenizer_config.json, or null", ErrFormat, key, name.Content)
+			return fmt.Errorf("%w: %s is %.80q, but the vocabulary does not have it; name one that it has in tokenizer_config.json, or null", ErrFormat, key, name.Content)
 		}
 		b.roles[r] = id
 	}

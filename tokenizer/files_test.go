@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // write fills a new folder with files.
@@ -345,6 +347,7 @@ func TestMergeOrder(t *testing.T) {
 }
 
 func checkParsed(t *testing.T, b *BPE, err error) {
+	testkit.Refused(t, err)
 	if err != nil {
 		if !errors.Is(err, ErrFormat) {
 			t.Errorf("error without ErrFormat: %v", err)
@@ -360,6 +363,17 @@ func checkParsed(t *testing.T, b *BPE, err error) {
 func FuzzTokenizerJSON(f *testing.F) {
 	f.Add(saved(f)[tokenizerFile])
 	f.Add([]byte(`{"model":{"type":"WordPiece"}}`))
+	for _, text := range testkit.Longer([]byte(`{"version":"1.0","normalizer":{"type":"NFC"},"pre_tokenizer":{"type":"Metaspace"},"post_processor":{"type":"P"},"decoder":{"type":"D"},` +
+		`"added_tokens":[{"id":1,"content":"c"}],"model":{"type":"BPE","dropout":1,"unk_token":"u","continuing_subword_prefix":"p","vocab":{"a":0,"b":1,"c":3},"merges":["a b","d e"]}}`)) {
+		f.Add(text)
+		f.Add(bytes.Replace(bytes.Replace(text, []byte(`"normalizer"`), []byte(`"n"`), 1), []byte(`"pre_tokenizer"`), []byte(`"p"`), 1))
+	}
+	for _, text := range []string{`{"model":{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}}`, `{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["c d"]}}`,
+		`{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b","a b"]}}`, `{"added_tokens":[{"id":0,"content":"a"},{"id":0,"content":"b"}],"model":{"vocab":{"a":0},"merges":[]}}`} {
+		for _, longer := range testkit.Longer([]byte(text)) {
+			f.Add(longer)
+		}
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		b, err := parseTokenizerJSON(text)
 		checkParsed(t, b, err)
@@ -370,6 +384,13 @@ func FuzzVocabMerges(f *testing.F) {
 	files := saved(f)
 	f.Add(files[vocabFile], files[mergesFile])
 	f.Add([]byte(`{"a":0}`), []byte("a a\n"))
+	for _, vocab := range testkit.Longer([]byte(`{"a":0,"b":0,"c":2}`)) {
+		f.Add(vocab, []byte("#version: 0.2\na b\n"))
+	}
+	for _, merges := range testkit.Longer([]byte("#version: 0.2\na b\nc d\n")) {
+		f.Add([]byte(`{"a":0,"b":1,"ab":2}`), merges)
+		f.Add(files[vocabFile], merges)
+	}
 	f.Fuzz(func(t *testing.T, vocab, merges []byte) {
 		b, err := parsePair(vocab, merges, settings{})
 		checkParsed(t, b, err)
@@ -380,9 +401,14 @@ func FuzzSettings(f *testing.F) {
 	files := saved(f)
 	f.Add(files[configFile])
 	f.Add([]byte(`{"eos_token":{"content":"the"},"added_tokens_decoder":{"280":{"content":"<s>"}}}`))
+	for _, text := range testkit.Longer([]byte(`{"tokenizer_class":"X","eos_token":{"content":"the"},"pad_token":"p","added_tokens_decoder":{"280":{"content":"<s>"},"a":{}},"chat_template":"{{x}}"}`)) {
+		f.Add(text)
+		f.Add(bytes.Replace(text, []byte(`,"a":{}`), nil, 1))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s := settings{roles: map[string]*tokenName{}}
-		if s.parse(configFile, text) != nil {
+		if err := s.parse(configFile, text); err != nil {
+			testkit.Refused(t, err)
 			return
 		}
 		b, err := parsePair(files[vocabFile], files[mergesFile], s)

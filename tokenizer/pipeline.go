@@ -93,7 +93,7 @@ func (c *component) splitsWords() bool {
 // check returns an error if the pipeline differs from GPT-2's.
 func (j *tokenizerJSON) check() error {
 	if n := j.Normalizer.parts(); len(n) > 0 {
-		return fmt.Errorf("a normalizer (%s) is not supported", n[0].Type)
+		return fmt.Errorf("a normalizer (%.80s) is not supported", n[0].Type)
 	}
 	pre := j.PreTokenizer.parts()
 	regex := len(pre) == 2 && pre[0].splitsWords()
@@ -104,9 +104,9 @@ func (j *tokenizerJSON) check() error {
 	case len(pre) == 0:
 		return errors.New("there is no pre-tokenizer; only ByteLevel, GPT-2's, is supported")
 	case pre[0].Type != "ByteLevel":
-		return fmt.Errorf("the pre-tokenizer %s is not ByteLevel with GPT-2's word boundaries; others are not supported", pre[0].Type)
+		return fmt.Errorf("the pre-tokenizer %.80s is not ByteLevel with GPT-2's word boundaries; others are not supported", pre[0].Type)
 	case len(pre) > 1:
-		return fmt.Errorf("a pre-tokenizer %s together with ByteLevel is not supported", pre[1].Type)
+		return fmt.Errorf("a pre-tokenizer %.80s together with ByteLevel is not supported", pre[1].Type)
 	case pre[0].AddPrefixSpace == nil || *pre[0].AddPrefixSpace:
 		return errors.New("a pre-tokenizer with add_prefix_space is not supported")
 	case (pre[0].UseRegex == nil || *pre[0].UseRegex) == regex:
@@ -116,12 +116,12 @@ func (j *tokenizerJSON) check() error {
 		var single []struct{ SpecialToken any }
 		adds := p.Type == "TemplateProcessing" && (json.Unmarshal(p.Single, &single) != nil || len(single) != 1 || single[0].SpecialToken != nil)
 		if adds || p.Type != "ByteLevel" && p.Type != "TemplateProcessing" {
-			return fmt.Errorf("a post-processor that adds tokens (%s) is not supported; remove it from the file if the model is to do without them", p.Type)
+			return fmt.Errorf("a post-processor that adds tokens (%.80s) is not supported; remove it from the file if the model is to do without them", p.Type)
 		}
 	}
 	for _, d := range j.Decoder.parts() {
 		if d.Type != "ByteLevel" {
-			return fmt.Errorf("a decoder other than ByteLevel (%s) is not supported", d.Type)
+			return fmt.Errorf("a decoder other than ByteLevel (%.80s) is not supported", d.Type)
 		}
 	}
 	set := func(s *string) bool { return s != nil && *s != "" }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/tune"
 )
@@ -24,10 +25,13 @@ func sameSettings(t *testing.T, text string) (read bool) {
 		t.Fatal(err)
 	}
 	got, err := hub.ReadSettings(dir)
+	testkit.Refused(t, err)
+	one, rerr := train.ReadConfig(path, tune.New(tune.Default()))
+	testkit.Refused(t, rerr)
 	if err != nil {
 		return false
 	}
-	one, err := train.ReadConfig(path, tune.New(tune.Default()))
+	err = rerr
 	of, ok := one.(*tune.Task)
 	if err != nil || !ok || got.Task != tune.Name {
 		return true // not a run's settings, or of a task that has no separator
@@ -64,6 +68,9 @@ func FuzzSettings(f *testing.F) {
 	for _, text := range []string{"task: completion\nmethod:\n  grid: \"7\"\ntune:\n  separator: \"\\n\"\n  base: sha256:1\nengine:\n", "task: completion\ntune:\n  separator: 'it''s' # a\nengine:\n",
 		"task: completion\ntune:\n  lora:\n    rank: 2\n  separator: \" \"\nengine:\n"} {
 		f.Add(text)
+		for _, longer := range testkit.Longer(text) {
+			f.Add(longer)
+		}
 	}
 	f.Fuzz(func(t *testing.T, text string) { sameSettings(t, text) })
 }

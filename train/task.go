@@ -118,7 +118,7 @@ func New(name string) (Task, error) {
 	case name == ownName:
 		return nil, fmt.Errorf("task %q is %w", name, ErrOwn)
 	case !ok:
-		return nil, fmt.Errorf("train: unknown task %q; use %s", name, strings.Join(Tasks(), ", "))
+		return nil, fmt.Errorf("train: unknown task %.80q; use %s", name, strings.Join(Tasks(), ", "))
 	}
 	return create(), nil
 }

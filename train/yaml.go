@@ -257,12 +257,12 @@ func yamlMessage(err error) string {
 	var large *yaml.OverflowError
 	switch {
 	case errors.As(err, &wrong) && wrong.Token != nil:
-		return fmt.Sprintf("[%d:%d] %q is not %s", wrong.Token.Position.Line, wrong.Token.Position.Column, wrong.Token.Value, kindName(wrong.DstType))
+		return fmt.Sprintf("[%d:%d] %.80q is not %s", wrong.Token.Position.Line, wrong.Token.Position.Column, wrong.Token.Value, kindName(wrong.DstType))
 	case errors.As(err, &large) && large.Token != nil:
-		return fmt.Sprintf("[%d:%d] %s is out of range", large.Token.Position.Line, large.Token.Position.Column, large.SrcNum)
+		return fmt.Sprintf("[%d:%d] %.80s is out of range", large.Token.Position.Line, large.Token.Position.Column, large.SrcNum)
 	}
 	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+	return textfile.Brief(errors.New(line)).Error()
 }
 
 // kindName names a type of setting for people.

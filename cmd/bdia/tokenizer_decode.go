@@ -77,7 +77,7 @@ func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) (n int, err erro
 	for n = 1; words.Scan(); n++ {
 		id, err := strconv.ParseInt(words.Text(), 10, 32)
 		if err != nil {
-			return n, fmt.Errorf("%q, number %d of the ids, is not a token id", words.Text(), n)
+			return n, fmt.Errorf("%.80q, number %d of the ids, is not a token id", words.Text(), n)
 		}
 		text, err := tok.Decode([]int32{int32(id)})
 		if err != nil {

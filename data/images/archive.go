@@ -85,7 +85,7 @@ func (t *tree) openTar(ctx context.Context, in io.ReaderAt, size int64) error {
 		t.member(file{root: t.path, name: name, in: in, offset: offset, size: h.Size})
 		for key := range h.PAXRecords {
 			if strings.HasPrefix(key, "GNU.sparse.") && len(t.files) > before { // the archive does not have its bytes in one piece
-				return fmt.Errorf("images: %s: %w: %s is a sparse file; make the archive without --sparse", t.path, ErrCorrupt, name)
+				return fmt.Errorf("images: %s: %w: %.80s is a sparse file; make the archive without --sparse", t.path, ErrCorrupt, name)
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size int64, o Option
 		case strings.HasSuffix(m.Name, "/") || strings.HasSuffix(m.Name, `\`):
 			continue
 		case m.Flags&1 != 0:
-			return fmt.Errorf("images: %s: %w: %s is encrypted; unpack the archive with its password", t.path, ErrCorrupt, name)
+			return fmt.Errorf("images: %s: %w: %.80s is encrypted; unpack the archive with its password", t.path, ErrCorrupt, name)
 		case m.Mode()&fs.ModeSymlink != 0:
 			t.leave("links", "in a zip archive, not followed", where)
 			continue
@@ -147,7 +147,7 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size int64, o Option
 			t.leave("files", fmt.Sprintf("compressed by method %d of zip, which is not read: unpack the archive", m.Method), where)
 			continue
 		case m.CompressedSize64 > uint64(size), m.UncompressedSize64 > 1040*m.CompressedSize64+1024: // more than deflate can do
-			return corrupt(fmt.Errorf("%s has %d bytes of %d compressed ones", name, m.UncompressedSize64, m.CompressedSize64))
+			return corrupt(fmt.Errorf("%.80s has %d bytes of %d compressed ones", name, m.UncompressedSize64, m.CompressedSize64))
 		}
 		f := file{root: t.path, name: name, in: in, size: int64(m.UncompressedSize64)}
 		if m.Method == zip.Deflate {

@@ -26,8 +26,18 @@ type file struct {
 	foreign string      // format of an image that is not read
 }
 
-// where returns the path for errors; for an ordinary file, its own path.
-func (f *file) where() string { return filepath.Join(f.root, filepath.FromSlash(f.name)) }
+// path returns the path; for an ordinary file, its own path.
+func (f *file) path() string { return filepath.Join(f.root, filepath.FromSlash(f.name)) }
+
+// where returns the path for errors. Of a long name in an archive it is the end.
+func (f *file) where() string {
+	const most = 160
+	name := f.name
+	if (f.in != nil || f.open != nil) && len(name) > most {
+		name = "..." + strings.ToValidUTF8(name[len(name)-most:], "")
+	}
+	return filepath.Join(f.root, filepath.FromSlash(name))
+}
 
 // read fills dst with the bytes from offset on.
 func (f *file) read(dst []byte, offset int64) error {
@@ -38,7 +48,7 @@ func (f *file) read(dst []byte, offset int64) error {
 	case f.in != nil:
 		n, err = f.in.ReadAt(dst, f.offset+offset)
 	default:
-		o, failed := os.Open(f.where())
+		o, failed := os.Open(f.path())
 		if failed != nil {
 			return fmt.Errorf("images: %w", failed)
 		}

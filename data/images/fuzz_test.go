@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // Whatever the bytes, decoding gives an image or an error.
@@ -36,7 +38,8 @@ func FuzzDecode(f *testing.F) {
 			if _, w, h, err := inspect(mended(b, r), r); err == nil && w*h > 1<<20 {
 				t.Skip("slow")
 			}
-			_, _ = decode(b, 8, make([]byte, 3*64), r)
+			_, err := decode(b, 8, make([]byte, 3*64), r)
+			testkit.Refused(t, err)
 		}
 	})
 }
@@ -44,12 +47,17 @@ func FuzzDecode(f *testing.F) {
 // fuzzed opens a tree in memory and reads its first set.
 func fuzzed(t *testing.T, files *tree) {
 	train, val, err := files.sets(1 << 20)
-	if err != nil || checkClasses("path", train, val, nil) != nil {
+	if err == nil {
+		err = checkClasses("path", train, val, nil)
+	}
+	testkit.Refused(t, err)
+	if err != nil {
 		return
 	}
 	d := &Dataset{}
 	o := Options{Size: 2, OnCorrupt: Skip, MaxMemory: 1 << 20, Threads: 1}
 	if err := d.load(context.Background(), train, val, o, nil); err != nil {
+		testkit.Refused(t, err)
 		return
 	}
 	_, labels := all(t, d.Train)
@@ -65,9 +73,14 @@ func FuzzTar(f *testing.F) {
 	f.Add(tarOf(f, map[string][]byte{"a/a.png": pngOf(f, pattern(1, 1, 1)), "b/a.png": pngOf(f, pattern(1, 1, 2))}))
 	f.Add(tarOf(f, map[string][]byte{"train/a/a.png": nil, "test/b/a.png": nil}))
 	f.Add(tarOf(f, map[string][]byte{"test.bin": cifarRecords(false, 1)}))
+	for _, name := range testkit.Longer("train/a/b/c.png") {
+		f.Add(tarOf(f, map[string][]byte{name: pngOf(f, pattern(1, 1, 1)), "x" + name: nil, name + ".csv": []byte("id,label")}))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		files := newTree("a.tar", &ledger{}, LatestReading)
-		if files.openTar(context.Background(), bytes.NewReader(b), int64(len(b))) == nil {
+		err := files.openTar(context.Background(), bytes.NewReader(b), int64(len(b)))
+		testkit.Refused(t, err)
+		if err == nil {
 			fuzzed(t, files)
 		}
 	})
@@ -78,6 +91,9 @@ func FuzzCIFAR(f *testing.F) {
 	f.Add(cifarRecords(false, 1), []byte(nil))
 	f.Add(cifarRecords(true, 99), []byte(nil))
 	f.Add(cifarRecords(false, 1), []byte("a\r\nb\n"))
+	for _, names := range testkit.Longer("a\na\n") {
+		f.Add(cifarRecords(false, 1), []byte(names))
+	}
 	f.Fuzz(func(t *testing.T, b, names []byte) {
 		files := newTree("", &ledger{}, LatestReading)
 		files.files = []file{{name: "a.bin", in: bytes.NewReader(b), size: int64(len(b))}}
@@ -92,9 +108,14 @@ func FuzzCIFAR(f *testing.F) {
 func FuzzZip(f *testing.F) {
 	f.Add(zipOf(f, map[string][]byte{"a/a.png": pngOf(f, pattern(1, 1, 1)), "b/a.png": pngOf(f, pattern(1, 1, 2))}, zip.Deflate))
 	f.Add(zipOf(f, map[string][]byte{"train/a/a.png": nil, "../b/a.png": nil, "x.csv": []byte("id,label\na,b")}, zip.Store))
+	for _, name := range testkit.Longer("train/a/b/c.png") {
+		f.Add(zipOf(f, map[string][]byte{name: pngOf(f, pattern(1, 1, 1)), "x" + name: nil}, zip.Deflate))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		files := newTree("a.zip", &ledger{}, LatestReading)
-		if files.openZip(context.Background(), bytes.NewReader(b), int64(len(b)), Options{MaxMemory: 1 << 20}) == nil {
+		err := files.openZip(context.Background(), bytes.NewReader(b), int64(len(b)), Options{MaxMemory: 1 << 20})
+		testkit.Refused(t, err)
+		if err == nil {
 			fuzzed(t, files)
 		}
 	})
@@ -104,6 +125,9 @@ func FuzzZip(f *testing.F) {
 func FuzzLabels(f *testing.F) {
 	for _, table := range []string{"id,label\na,x\nb,y\n", "\ufefffilename;class\na.png;x\n\"b.png;y", "image\tcategory\n../a\t\n", "id,label\na"} {
 		f.Add([]byte(table))
+		for _, longer := range testkit.Longer([]byte(table)) {
+			f.Add(longer)
+		}
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		files := newTree("", &ledger{}, LatestReading)

@@ -158,11 +158,11 @@ func (l *layout) readTable(f *file, names map[string]int) ([]string, error) {
 			class := strings.TrimSpace(fields[label])
 			switch i, ok := lookUp(names, path.Dir(f.name), fields[image]); {
 			case !ok:
-				l.leave("rows", "naming a missing image", fmt.Sprintf("%s: %q", place, fields[image]))
+				l.leave("rows", "naming a missing image", fmt.Sprintf("%s: %.80q", place, fields[image]))
 			case i < 0:
-				l.leave("rows", "naming an image of which there are several", fmt.Sprintf("%s: %q", place, fields[image]))
+				l.leave("rows", "naming an image of which there are several", fmt.Sprintf("%s: %.80q", place, fields[image]))
 			case classes[i] != "" && classes[i] != class:
-				l.leave("rows", "with another label than an earlier one", fmt.Sprintf("%s: %q", place, fields[image]))
+				l.leave("rows", "with another label than an earlier one", fmt.Sprintf("%s: %.80q", place, fields[image]))
 			default:
 				classes[i], found = strings.Clone(class), true
 			}

@@ -34,7 +34,7 @@ func quoted(names []string) string {
 			all = append(all, fmt.Sprintf("and %d more", len(names)-i))
 			break
 		}
-		all = append(all, fmt.Sprintf("%q", n))
+		all = append(all, fmt.Sprintf("%.30q", n))
 	}
 	return strings.Join(all, ", ")
 }

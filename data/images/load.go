@@ -233,7 +233,7 @@ func (l *loader) load(ctx context.Context, p *part) (*Set, error) {
 	if l.Reading.latest() {
 		for k := range lost {
 			if !slices.ContainsFunc(set.samples, func(s sample) bool { return s.label == k }) {
-				return nil, fmt.Errorf("images: %w: of class %q no image can be decoded", ErrCorrupt, set.classes[k])
+				return nil, fmt.Errorf("images: %w: of class %.80q no image can be decoded", ErrCorrupt, set.classes[k])
 			}
 		}
 	}

@@ -45,7 +45,7 @@ func newPart(files []*file, class func(i int) string) *part {
 func (p *part) checkForeign(files []*file, class func(i int) string) error {
 	for i, f := range files {
 		if c := class(i); f.foreign != "" && c != "" && !slices.Contains(p.classes, c) {
-			return fmt.Errorf("images: %w: class %q has only images %s; the first is %s", ErrClasses, c, unreadable(f.foreign), f.where())
+			return fmt.Errorf("images: %w: class %.80q has only images %s; the first is %s", ErrClasses, c, unreadable(f.foreign), f.where())
 		}
 	}
 	return nil
@@ -60,7 +60,7 @@ func checkClasses(path string, train, val *part, want []string) error {
 		}
 	}
 	if len(train.classes) < 2 {
-		return fmt.Errorf("images: %s: %w: only %q; a classifier needs two or more class folders", path, ErrClasses, train.classes[0])
+		return fmt.Errorf("images: %s: %w: only %.80q; a classifier needs two or more class folders", path, ErrClasses, train.classes[0])
 	}
 	if val != nil {
 		return val.match(train.classes, "the validation set", "the training set")
@@ -83,7 +83,7 @@ func (p *part) match(want []string, own, other string) error {
 		var extra []string
 		for _, c := range side.has {
 			if !slices.Contains(side.without, c) {
-				extra = append(extra, fmt.Sprintf("%q", c))
+				extra = append(extra, fmt.Sprintf("%.30q", c))
 			}
 		}
 		if n := len(extra); n > 5 {
@@ -116,7 +116,7 @@ func (p *part) subset(n int, seed uint64) error {
 			want++
 		}
 		if have < want && err == nil {
-			err = fmt.Errorf("images: class %q has %d training images, but a balanced subset of %d needs %d of it; ask for fewer", p.classes[class], have, n, want)
+			err = fmt.Errorf("images: class %.80q has %d training images, but a balanced subset of %d needs %d of it; ask for fewer", p.classes[class], have, n, want)
 		}
 		return min(want, have)
 	})

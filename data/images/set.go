@@ -141,9 +141,9 @@ func (s *Set) Stored(i int) (width, height int) {
 // Place returns the path of image i for people, with its folder or archive.
 func (s *Set) Place(i int) string {
 	if at := s.samples[i]; at.file.record > 0 {
-		return fmt.Sprintf("%s#%d", at.file.where(), at.index)
+		return fmt.Sprintf("%s#%d", at.file.path(), at.index)
 	}
-	return s.samples[i].file.where()
+	return s.samples[i].file.path()
 }
 
 // Bytes returns the memory that the decoded images take; 0: they are decoded whenever they are read.

@@ -196,9 +196,9 @@ func (t finder) asked(name string) (int, error) {
 	n, err := strconv.Atoi(name)
 	switch {
 	case (err != nil || n < 1 || n > MaxLine) && t.names == nil:
-		return 0, fmt.Errorf("pairs: %s: %w: column %q: without a header, give a number from 1", t.file, ErrColumns, name)
+		return 0, fmt.Errorf("pairs: %s: %w: column %.80q: without a header, give a number from 1", t.file, ErrColumns, name)
 	case err != nil || n < 1 || n > MaxLine:
-		return 0, fmt.Errorf("pairs: %s: %w: no column %q among %s: give one of them, or a number from 1", t.file, ErrColumns, name, quotedList(t.names))
+		return 0, fmt.Errorf("pairs: %s: %w: no column %.80q among %s: give one of them, or a number from 1", t.file, ErrColumns, name, quotedList(t.names))
 	case t.names != nil && n > len(t.names):
 		return 0, fmt.Errorf("pairs: %s: %w: column %d, and there are %d: %s; give the right columns or format", t.file, ErrColumns, n, len(t.names), quotedList(t.names))
 	}

@@ -259,7 +259,7 @@ func (j *jsonList) value() error {
 		c, err := j.get()
 		if err == io.EOF {
 			if depth > 0 || quoted {
-				return j.wrong("%s has no end; is the file whole?", clip(string(bytes.TrimSpace(j.object))))
+				return j.wrong("%.80q has no end; is the file whole?", clip(string(bytes.TrimSpace(j.object))))
 			}
 			return nil
 		}

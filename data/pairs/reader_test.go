@@ -359,9 +359,18 @@ func FuzzReader(f *testing.F) {
 	f.Add(`{"n": [1], "data": [{"question": "a", "answer": true}], "x": {}}`+"\n", "")
 	f.Add("question;answer;id\n\"a\"\"b;\nc\"d;e;1\n\"f;g\n", "")
 	f.Add(",a b\n0|1|2\n1|2|3\n", "")
+	for _, text := range []string{"a\tb\nc\td\te\n", "en,fr\n\"x,\"\"y\",\"z\n\"\n", "question;answer;id\n\"a\"\"b;\n", `{"prompt": "a", "completion": {"b":1}}`,
+		`{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}`, `{"conversations": [{"from": "human", "value": "a"}]}`,
+		`[{"instruction": "a", "input": "b", "output": 1}]`, `{"n": [1], "data": [{"question": "a", "answer": true}], "x": {}}`} {
+		for _, longer := range testkit.Longer(text) {
+			f.Add(longer, "")
+			f.Add(longer+"\xff", "b\n")
+		}
+	}
 	f.Fuzz(func(t *testing.T, a, b string) {
 		for _, format := range Formats() {
 			all, err := fuzzRead(t, format, a, b)
+			testkit.Refused(t, err)
 			if strings.HasPrefix(a, "\x1f\x8b") {
 				continue
 			}
@@ -384,7 +393,7 @@ func FuzzSniff(f *testing.F) {
 			t.Errorf("format %q", format)
 		}
 		holdsText(head)
-		_ = foreign("fuzz", append([]byte{}, head...))
+		testkit.Refused(t, foreign("fuzz", append([]byte{}, head...)))
 	})
 }
 

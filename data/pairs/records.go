@@ -77,7 +77,7 @@ func (j *records) read(text []byte, line int) row {
 	if loneSurrogate(text) != "" {
 		for _, key := range append([]string{f.source, f.target, f.more, system, "history"}, talkKeys...) {
 			if half := loneSurrogate(object[key]); half != "" {
-				return missing(NotUTF8, "its %q has %s, half of a character", key, half)
+				return missing(NotUTF8, "its %.80q has %s, half of a character", key, half)
 			}
 		}
 	}
@@ -98,11 +98,11 @@ func (j *records) read(text []byte, line int) row {
 	for i, name := range []string{f.source, f.target} {
 		value, ok := object[name]
 		if !ok {
-			return missing(Incomplete, "it has no %q among %s", name, keysOf(object))
+			return missing(Incomplete, "it has no %.80q among %s", name, keysOf(object))
 		}
 		var why string
 		if r.sides[i], why = textOf(value); why != "" {
-			return missing(Incomplete, "its %q is %s", name, why)
+			return missing(Incomplete, "its %.80q is %s", name, why)
 		}
 	}
 	if f.more != "" {
@@ -173,14 +173,14 @@ func (j *records) promptAndAnswer(object map[string]json.RawMessage, f form) (*t
 		if !isList(value) {
 			text, why := textOf(value)
 			if why != "" {
-				return nil, &row{reason: Incomplete, missing: fmt.Sprintf("its %q is %s", keys[i], why)}
+				return nil, &row{reason: Incomplete, missing: fmt.Sprintf("its %.80q is %s", keys[i], why)}
 			}
 			sides[i] = []message{{Role: []string{user, assistant}[i], Content: content(text)}}
 			continue
 		}
 		var err error
 		if sides[i], err = readTurns(value); err != nil {
-			return nil, &row{reason: NoTalk, missing: fmt.Sprintf("its %q: %v", keys[i], err)}
+			return nil, &row{reason: NoTalk, missing: fmt.Sprintf("its %.80q: %v", keys[i], err)}
 		}
 	}
 	j.note(fmt.Sprintf("messages under %q and %q: a pair for each turn of the assistant in the second", keys[0], keys[1]))
@@ -281,7 +281,7 @@ func (j *records) lacks(object map[string]json.RawMessage) string {
 			name = j.asked[i]
 		}
 		if nameAt(slices.Collect(maps.Keys(object)), name) < 0 {
-			return fmt.Sprintf("it has no %q among %s", name, keysOf(object))
+			return fmt.Sprintf("it has no %.80q among %s", name, keysOf(object))
 		}
 	}
 	return "it lacks one of its sides"

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/internal/idfile"
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // past32 is more than 32 bits hold; where an int has no more, it is negative.
@@ -235,6 +236,7 @@ func FuzzSet(f *testing.F) {
 				_, err = s.Target(dst, i)
 			}
 		}
+		testkit.Refused(t, err)
 		if err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Errorf("error %v", err)
 		}

@@ -349,8 +349,16 @@ func TestWriterFails(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(sample(f, 64))
 	f.Add([]byte("GGUF" + u32(3) + u64(0) + u64(0)))
+	for _, kv := range []KV{{strings.Repeat("k", 1000), "v"}, {"k", []string{strings.Repeat("v", 1000)}}} {
+		b, err := appendHeader(nil, []KV{kv}, nil)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(append(b, b...))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		h, err := parse(b)
+		testkit.Refused(t, err)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) {
 				t.Errorf("%v wraps neither error of this package", err)

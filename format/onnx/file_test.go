@@ -14,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // sample has every part of a model.
@@ -265,8 +267,15 @@ func FuzzParse(f *testing.F) {
 	small.Tensors[0].Shape = []int{1, 3}
 	f.Add(inMemory(f, small))
 	f.Add(message(appendMessage(nil, graphNode, protowire.AppendTag(nil, 3, protowire.StartGroupType))))
+	for _, text := range testkit.Longer(inMemory(f, small)) {
+		f.Add(text)
+	}
+	long := strings.Repeat("x", maxName)
+	f.Add(message(appendMessage(nil, graphNode, Node{Name: long, Op: long, Inputs: []string{long}}.append(nil))))
+	f.Add(message(appendMessage(nil, graphNode, appendText(Node{Op: long}.append(nil), nodeDomain, long))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := parseOnly(b)
+		testkit.Refused(t, err)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrUnsupported) {
 				t.Errorf("%v wraps neither error of this package", err)

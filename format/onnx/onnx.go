@@ -169,7 +169,7 @@ func (m *Model) check() error {
 		case name == "" || len(name) > maxName || !utf8.ValidString(name):
 			return fmt.Errorf("%s %.64q: a name has 1 to %d bytes of UTF-8", what, name, maxName)
 		case defined[name]:
-			return fmt.Errorf("%s %q: a value of that name is there already", what, name)
+			return fmt.Errorf("%s %.80q: a value of that name is there already", what, name)
 		}
 		defined[name] = true
 		return nil
@@ -179,9 +179,9 @@ func (m *Model) check() error {
 			return err
 		}
 		if want, err := t.bytes(); err != nil {
-			return fmt.Errorf("tensor %q: %w", t.Name, err)
+			return fmt.Errorf("tensor %.80q: %w", t.Name, err)
 		} else if t.Fill == nil && int64(len(t.Data)) != want {
-			return fmt.Errorf("tensor %q: %d bytes of data for %v%v", t.Name, len(t.Data), t.Type, t.Shape)
+			return fmt.Errorf("tensor %.80q: %d bytes of data for %v%v", t.Name, len(t.Data), t.Type, t.Shape)
 		}
 	}
 	for _, v := range m.Inputs {
@@ -192,7 +192,7 @@ func (m *Model) check() error {
 	for i, n := range m.Nodes {
 		for _, in := range n.Inputs {
 			if in != "" && !defined[in] {
-				return fmt.Errorf("node %d (%s): input %.64q is not defined before it", i, n.Op, in)
+				return fmt.Errorf("node %d (%.80s): input %.64q is not defined before it", i, n.Op, in)
 			}
 		}
 		for _, out := range n.Outputs {

@@ -202,7 +202,7 @@ func (p *parser) node(b []byte) (n Node, err error) {
 		return nil
 	})
 	if err == nil && domain != "" && domain != "ai.onnx" {
-		err = fmt.Errorf("%w: operator %s of domain %q; only ONNX's own are supported", ErrUnsupported, n.Op, domain)
+		err = fmt.Errorf("%w: operator %.80s of domain %.80q; only ONNX's own are supported", ErrUnsupported, n.Op, domain)
 	}
 	return n, err
 }
@@ -236,7 +236,7 @@ func (p *parser) attr(b []byte) (a Attr, err error) {
 		a.Value = list
 	default:
 		if err == nil {
-			err = fmt.Errorf("%w: attribute %q of kind %d; numbers and lists of integers are supported", ErrUnsupported, a.Name, kind)
+			err = fmt.Errorf("%w: attribute %.80q of kind %d; numbers and lists of integers are supported", ErrUnsupported, a.Name, kind)
 		}
 	}
 	return a, err
@@ -279,7 +279,7 @@ func (p *parser) value(b []byte) (v Value, err error) {
 		case valueType:
 			return p.fields(f.bytes, "type", func(f field) error {
 				if f.number != typeTensor {
-					return fmt.Errorf("%w: value %q is not a tensor", ErrUnsupported, v.Name)
+					return fmt.Errorf("%w: value %.80q is not a tensor", ErrUnsupported, v.Name)
 				}
 				return p.fields(f.bytes, "tensor type", tensor)
 			})
@@ -319,7 +319,7 @@ func (p *parser) tensor(b []byte) (t Tensor, err error) {
 			outside[key] = value
 			return err
 		case 4, 5, 6, tensorSegment, 10, 11: // other fields of data
-			return fmt.Errorf("%w: tensor %q is not stored as raw data", ErrUnsupported, t.Name)
+			return fmt.Errorf("%w: tensor %.80q is not stored as raw data", ErrUnsupported, t.Name)
 		}
 		return nil
 	})

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 const sampleIndex = `{"metadata": {"total_size": 12, "x": [1, {"y": null}]}, "weight_map": {"a.weight": "m-1.safetensors", "b": "m-2.safetensors"}}`
@@ -46,8 +48,12 @@ func FuzzParseIndex(f *testing.F) {
 	f.Add([]byte(sampleIndex))
 	f.Add([]byte(`{"weight_map":{"a":"../x.safetensors"}}`))
 	f.Add([]byte(`{"a":[[[[`))
+	for _, text := range testkit.Longer([]byte(sampleIndex)) {
+		f.Add(text)
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m, err := ParseIndex(text)
+		testkit.Refused(t, err)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("%v", err)

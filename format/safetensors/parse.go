@@ -190,13 +190,13 @@ func (h *Header) checkTiling(total int64) error {
 	for _, t := range h.Tensors {
 		switch {
 		case t.Offset > end:
-			return corrupt("gap of %d bytes before tensor %q", t.Offset-end, t.Name)
+			return corrupt("gap of %d bytes before tensor %.80q", t.Offset-end, t.Name)
 		case t.Offset < end:
-			return corrupt("tensor %q overlaps its neighbour by %d bytes", t.Name, end-t.Offset)
+			return corrupt("tensor %.80q overlaps its neighbour by %d bytes", t.Name, end-t.Offset)
 		}
 		end += t.Size
 		if end > total {
-			return corrupt("tensor %q ends at byte %d of %d: fetch the file again", t.Name, end, total)
+			return corrupt("tensor %.80q ends at byte %d of %d: fetch the file again", t.Name, end, total)
 		}
 	}
 	if end != total {
@@ -242,7 +242,7 @@ func parseJSON(text []byte) (*Header, error) {
 
 func (r jsonReader) tensor(name string) (Info, error) {
 	t := Info{Name: name}
-	where := fmt.Sprintf("tensor %q", name)
+	where := fmt.Sprintf("tensor %.80q", name)
 	var offsets []int
 	seen := 0
 	err := r.object(where, func(key string) (err error) {
@@ -263,7 +263,7 @@ func (r jsonReader) tensor(name string) (Info, error) {
 		case "data_offsets":
 			offsets, err = r.ints("data_offsets of "+where, 2)
 		default:
-			return corrupt("%s: unknown key %q", where, key)
+			return corrupt("%s: unknown key %.80q", where, key)
 		}
 		return err
 	})
@@ -300,7 +300,7 @@ func (r jsonReader) object(where string, value func(key string) error) error {
 			return corrupt("%s: a name of %d bytes, at most %d", where, len(key), maxName)
 		}
 		if seen[key] {
-			return corrupt("%s: duplicate key %q", where, key)
+			return corrupt("%s: duplicate key %.80q", where, key)
 		}
 		seen[key] = true
 		if err := value(key); err != nil {

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // raw puts a length before header and n zero bytes after it.
@@ -166,8 +168,12 @@ func FuzzParse(f *testing.F) {
 	f.Add(raw(`{"b":{"dtype":"BF16","shape":[],"data_offsets":[0,2]},"a":{"dtype":"U8","shape":[0],"data_offsets":[2,2]}}`, 2))
 	f.Add(raw(`{"a":{"dtype":"U8","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0))
 	f.Add(bytes.Repeat([]byte{0xff}, 9))
+	for _, text := range testkit.Longer(`{"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},"__metadata__":{"k":"v"},"b":{"x":1}}`) {
+		f.Add(raw(text, 8))
+	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		h, err := Parse(bytes.NewReader(file), int64(len(file)))
+		testkit.Refused(t, err)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatalf("%v does not wrap ErrCorrupt", err)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // readerOf reads the lines of text, the last without an end.
@@ -106,6 +108,9 @@ func TestQuotedTabs(t *testing.T) {
 // FuzzRead: whatever the text, every line is in a row or empty, and reading ends.
 func FuzzRead(f *testing.F) {
 	f.Add("a,\"b\n1,2\n\"3,4\"\n", byte(','))
+	for _, text := range testkit.Longer("a,\"b\"c\n1,2,3\n\"3,4\"\n") {
+		f.Add(text, byte(','))
+	}
 	f.Fuzz(func(t *testing.T, text string, comma byte) {
 		r := readerOf(text, 50)
 		r.Comma = comma
@@ -115,6 +120,7 @@ func FuzzRead(f *testing.F) {
 			if err == io.EOF {
 				return
 			}
+			testkit.Refused(t, err)
 			if row.Line <= last || n > strings.Count(text, "\n") {
 				t.Fatalf("row %d is in line %d, after line %d", n, row.Line, last)
 			}

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf16"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 type settings struct {
@@ -115,13 +117,19 @@ func FuzzClean(f *testing.F) {
 	for _, s := range []string{`{"a": NaN}`, `["\\", -Infinity]`, "\ufeff{}", `{"a":"\"NaN"}`, utf16le("[1]"), `{,}`} {
 		f.Add([]byte(s))
 	}
+	for _, s := range []string{`{"a": NaN, "b": 1, "c": }`, `{"a": [nul], "b": Infinit}`, `{"name": {"x": 1}, "size": "y", "list": [1, "z"], "other": 3}`, `<p>text</p>`, `{"size": 1`} {
+		for _, longer := range testkit.Longer([]byte(s)) {
+			f.Add(longer)
+		}
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		clean, err := Clean(text)
+		testkit.Refused(t, err)
 		if err == nil && !json.Valid(clean) {
 			t.Errorf("%q became %q", text, clean)
 		}
 		if err == nil {
-			Unmarshal(clean, &settings{})
+			testkit.Refused(t, Unmarshal(clean, &settings{}))
 		}
 	})
 }

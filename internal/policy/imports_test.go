@@ -38,7 +38,7 @@ var rules = []rule{
 	{"internal/recordfile", "internal/disk", "github.com/zeebo/xxh3"},
 	{"internal/seal", "internal/disk", "github.com/zeebo/xxh3"},
 	{"internal/policy", "", ""},
-	{"metric", "internal/disk internal/pmath internal/recordfile", "google.golang.org/protobuf"},
+	{"metric", "internal/disk internal/pmath internal/recordfile internal/textfile", "google.golang.org/protobuf"},
 	{"metric/plot", "internal/atomicfile metric", "gonum.org/v1/plot"},
 	{"score", "internal/textfile", ""},
 	{"tokenizer", "internal/atomicfile internal/jsonfile internal/textfile", ""},

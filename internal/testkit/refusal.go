@@ -3,6 +3,7 @@ package testkit
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -31,4 +32,18 @@ func Folder(t testing.TB, files map[string][]byte) string {
 		}
 	}
 	return dir
+}
+
+// words are what Longer lengthens.
+var words = regexp.MustCompile(`[A-Za-z]+|[0-9]+`)
+
+// Longer returns copies of the text of a file, in each of which another word or number is 4,000 characters longer: seeds
+// for a fuzz target, of which a reader's error must not quote all.
+func Longer[T ~string | ~[]byte](text T) (all []T) {
+	const most = 200 // copies
+	for _, at := range words.FindAllStringIndex(string(text), most) {
+		head, tail := string(text)[:at[1]], string(text)[at[1]:]
+		all = append(all, T(head+strings.Repeat(head[at[1]-1:], 4000)+tail))
+	}
+	return all
 }
