@@ -80,10 +80,10 @@ func (f *File) Bytes(name string) ([]byte, error) {
 func (f *File) tensor(name string) (Info, []byte, error) {
 	i, ok := f.byName[name]
 	if !ok {
-		return Info{}, nil, fmt.Errorf("safetensors: %s: tensor %q: %w", f.path, name, fs.ErrNotExist)
+		return Info{}, nil, fmt.Errorf("safetensors: %s: tensor %.80q: %w", f.path, name, fs.ErrNotExist)
 	}
 	if f.data == nil {
-		return Info{}, nil, fmt.Errorf("safetensors: %s: tensor %q: %w", f.path, name, fs.ErrClosed)
+		return Info{}, nil, fmt.Errorf("safetensors: %s: tensor %.80q: %w", f.path, name, fs.ErrClosed)
 	}
 	t := f.header.Tensors[i]
 	start := f.header.DataStart + t.Offset
@@ -100,7 +100,7 @@ func (f *File) ReadFloat32(name string, dst []float32) error {
 		return err
 	}
 	if n := t.Elems(); n != len(dst) {
-		return fmt.Errorf("safetensors: %s: tensor %q: shape %v has %d elements, want %d", f.path, name, t.Shape, n, len(dst))
+		return fmt.Errorf("safetensors: %s: tensor %.80q: shape %v has %d elements, want %d", f.path, name, t.Shape, n, len(dst))
 	}
 	return f.ReadFloat32At(name, dst, 0)
 }
@@ -115,7 +115,7 @@ func (f *File) ReadFloat32At(name string, dst []float32, from int) (err error) {
 	defer func() { err = f.named(name, err) }()
 	defer mmap.Lost(mmap.Reading(), &err)
 	if n := t.Elems(); from < 0 || from > n || len(dst) > n-from {
-		return fmt.Errorf("safetensors: %s: tensor %q: shape %v has %d elements, want %d from %d on", f.path, name, t.Shape, n, len(dst), from)
+		return fmt.Errorf("safetensors: %s: tensor %.80q: shape %v has %d elements, want %d from %d on", f.path, name, t.Shape, n, len(dst), from)
 	}
 	src = src[from*t.DType.Size():]
 	switch t.DType {
@@ -136,11 +136,11 @@ func (f *File) ReadFloat32At(name string, dst []float32, from int) (err error) {
 			v := math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:]))
 			dst[i] = float32(v)
 			if math.IsInf(float64(dst[i]), 0) && !math.IsInf(v, 0) {
-				return fmt.Errorf("safetensors: %s: tensor %q: element %d, %g, is beyond float32", f.path, name, from+i, v)
+				return fmt.Errorf("safetensors: %s: tensor %.80q: element %d, %g, is beyond float32", f.path, name, from+i, v)
 			}
 		}
 	default:
-		return fmt.Errorf("safetensors: %s: tensor %q: %v is not a float type this can read (F32, F16, BF16, F64)", f.path, name, t.DType)
+		return fmt.Errorf("safetensors: %s: tensor %.80q: %v is not a float type this can read (F32, F16, BF16, F64)", f.path, name, t.DType)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (f *File) ReadBytes(name string, dst []byte, from int) (err error) {
 		return err
 	}
 	if from < 0 || from > len(src) || len(dst) > len(src)-from {
-		return fmt.Errorf("safetensors: %s: tensor %q: it has %d bytes, want %d from %d on", f.path, name, len(src), len(dst), from)
+		return fmt.Errorf("safetensors: %s: tensor %.80q: it has %d bytes, want %d from %d on", f.path, name, len(src), len(dst), from)
 	}
 	defer func() { err = f.named(name, err) }()
 	defer mmap.Lost(mmap.Reading(), &err)
@@ -163,7 +163,7 @@ func (f *File) ReadBytes(name string, dst []byte, from int) (err error) {
 // named gives an error of the map its place.
 func (f *File) named(name string, err error) error {
 	if errors.Is(err, mmap.ErrLost) {
-		return fmt.Errorf("safetensors: %s: tensor %q: %w", f.path, name, err)
+		return fmt.Errorf("safetensors: %s: tensor %.80q: %w", f.path, name, err)
 	}
 	return err
 }

@@ -52,7 +52,7 @@ func parseIndex(text []byte) (weights map[string]string, err error) {
 				return err
 			}
 			if !plainName(file) {
-				return corrupt("tensor %q is in %.64q, which is no .safetensors file of the same folder", name, file)
+				return corrupt("tensor %.80q is in %.64q, which is no .safetensors file of the same folder", name, file)
 			}
 			weights[name], shards[file] = file, true
 			if len(weights) > maxNames || len(shards) > maxShards {

@@ -223,7 +223,7 @@ func parseJSON(text []byte) (*Header, error) {
 		if name == metadataKey {
 			h.Metadata = map[string]string{}
 			return r.object(metadataKey, func(key string) (err error) {
-				h.Metadata[key], err = r.str(strconv.Quote(key) + " in " + metadataKey)
+				h.Metadata[key], err = r.str(fmt.Sprintf("%.80q in %s", key, metadataKey))
 				return err
 			})
 		}
