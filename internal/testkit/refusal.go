@@ -37,8 +37,8 @@ func Folder(t testing.TB, files map[string][]byte) string {
 // words are what Longer lengthens.
 var words = regexp.MustCompile(`[A-Za-z]+|[0-9]+`)
 
-// Longer returns copies of the text of a file, in each of which another word or number is 4,000 characters longer: seeds
-// for a fuzz target, of which a reader's error must not quote all.
+// Longer returns copies of the text of a file, in each of which another word or number is 4,000 characters longer. They
+// are seeds for a fuzz target: a reader's error must not quote all of them.
 func Longer[T ~string | ~[]byte](text T) (all []T) {
 	const most = 200 // copies
 	for _, at := range words.FindAllStringIndex(string(text), most) {
