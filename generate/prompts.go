@@ -3,13 +3,11 @@ package generate
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
-	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // Prompt is a text to continue, with its continuations.
@@ -30,18 +28,13 @@ type Continuation struct {
 	LogProb *float64 `json:"log_prob,omitempty"` // natural logarithm of its probability
 }
 
-// Encoder turns a prompt into tokens: a tokenizer, or hub.Prompts.
-type Encoder interface {
-	Encode(text []byte) ([]int32, error)
-}
-
 // Prompts continues several texts at a time: by sampling or, with Search, by beam search. FolderPrompts makes one for
 // the model of a folder.
 type Prompts struct {
 	Model      *model.GPT // for Continue
 	Context    int        // of the model
 	Vocabulary Vocabulary
-	Encoder    Encoder        // of prompts; nil if they come as tokens only
+	Encoder    hub.Encoder    // of prompts; nil if they come as tokens only
 	Options    Options        // but Samples, which are the numbers of lines; a search uses MaxTokens and Grid only
 	Search     *SearchOptions // nil: sample
 	Ends       []int32        // tokens that end the texts of a search
@@ -57,17 +50,11 @@ type Prompts struct {
 //	...
 //	p.Model = m.GPT
 func FolderPrompts(f *hub.Folder, o Options) (*Prompts, error) {
-	if f.Tokenizer == nil {
-		return nil, fmt.Errorf("%s: %w", f.Dir, tokenizer.ErrNotFound)
+	encoder, err := f.Prompts()
+	if err != nil {
+		return nil, err
 	}
-	p := &Prompts{Context: f.GPTInfo.Config.Context, Vocabulary: f.Tokenizer, Encoder: f.Tokenizer, Options: o}
-	if f.Separator != nil {
-		encoder, err := hub.NewPrompts(f.Tokenizer, *f.Separator)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.Dir, err)
-		}
-		p.Encoder = encoder
-	}
+	p := &Prompts{Context: f.GPTInfo.Config.Context, Vocabulary: f.Tokenizer, Encoder: encoder, Options: o}
 	p.Options.Grid = f.Grid
 	p.Ends = f.GPTInfo.StopIDs()
 	p.Options.StopIDs = append(slices.Clip(o.StopIDs), p.Ends...)

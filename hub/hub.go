@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -56,6 +57,9 @@ type Folder struct {
 
 	// Separator stands between a prompt and its completion, in a run that learned such pairs; else it is nil.
 	Separator *string
+	// Chat is the chat template by which a run learned prompts, as a user's first message; else it is nil. The token that
+	// ends an answer is one of GPTInfo.Ends.
+	Chat *chat.Template
 
 	// Weights is the folder of the weights: Dir, or the folder of the model that the adapters in Dir belong to.
 	Weights string
@@ -113,10 +117,27 @@ func Open(dir string, o Options) (*Folder, error) {
 		return nil, err
 	}
 	f.Grid = run.Grid
-	if run.Task == completion {
+	switch {
+	case run.Task == completion && run.Template && f.Tokenizer != nil:
+		err = f.openChat()
+	case run.Task == completion && !run.Template:
 		f.Separator = &run.Separator
 	}
+	if err != nil {
+		return nil, err
+	}
 	return f, nil
+}
+
+// openChat reads the chat template.
+func (f *Folder) openChat() (err error) {
+	if f.Chat, err = chat.New(f.Tokenizer); err != nil {
+		return fmt.Errorf("%s: %w", f.Dir, err)
+	}
+	if end := f.Chat.End(); !slices.Contains(f.GPTInfo.Ends, end) {
+		f.GPTInfo.Ends = append(f.GPTInfo.Ends, end)
+	}
+	return nil
 }
 
 // describe reads config.json, the adapters' description and the tokenizers.

@@ -38,16 +38,32 @@ func (p *Prompts) Encode(text []byte) ([]int32, error) {
 	return append(ids, p.ids...), err
 }
 
-// Encode returns the tokens of a prompt for a language model: with the separator after it
-// in a run that learned prompts and completions, else of the text as it is.
-func (f *Folder) Encode(prompt string) ([]int32, error) {
-	if f.Tokenizer == nil {
+// Encoder turns prompts into tokens.
+type Encoder interface {
+	Encode(text []byte) ([]int32, error)
+}
+
+// Prompts returns the encoder of prompts for the folder's language model. In a run that learned prompts and completions
+// it writes them as the run did: by the chat template, or with the separator behind. Else it takes the text as it is.
+func (f *Folder) Prompts() (Encoder, error) {
+	switch {
+	case f.Tokenizer == nil:
 		return nil, fmt.Errorf("%s: %w", f.Dir, tokenizer.ErrNotFound)
-	}
-	if f.Separator == nil {
-		return f.Tokenizer.Encode([]byte(prompt))
+	case f.Chat != nil:
+		return f.Chat, nil
+	case f.Separator == nil:
+		return f.Tokenizer, nil
 	}
 	p, err := NewPrompts(f.Tokenizer, *f.Separator)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Dir, err)
+	}
+	return p, nil
+}
+
+// Encode returns the tokens of a prompt for a language model (see Prompts).
+func (f *Folder) Encode(prompt string) ([]int32, error) {
+	p, err := f.Prompts()
 	if err != nil {
 		return nil, err
 	}

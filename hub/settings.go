@@ -13,8 +13,8 @@ import (
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
-// A run's bdia.yaml holds four scalars that a model needs: task, method.grid,
-// tune.separator and tune.base. They are read by hand, because a YAML library would be
+// A run's bdia.yaml holds five scalars that a model needs: task, method.grid,
+// tune.separator, tune.chat_template and tune.base. They are read by hand, because a YAML library would be
 // half of a program that only generates text. The reader takes the block form that runs
 // are written in,
 //
@@ -35,6 +35,7 @@ type Settings struct {
 	Task      string // what the run learned, "completion" for example; empty: there is no run
 	Grid      bdia.Grid
 	Separator string // between prompt and completion
+	Template  bool   // the model's own chat template writes both, in place of the separator
 	Base      string // fingerprint of the weights below the run's adapters; empty: not known
 }
 
@@ -65,7 +66,7 @@ func ReadSettings(run string) (Settings, error) {
 }
 
 // wanted are the keys that are read, below their section.
-var wanted = map[string][]string{"": {"task"}, "method": {"grid"}, "tune": {"separator", "base"}}
+var wanted = map[string][]string{"": {"task"}, "method": {"grid"}, "tune": {"separator", "base", "chat_template"}}
 
 // lastSection is the last one of every run's settings. A file without it is empty, or was cut off.
 const lastSection = "engine"
@@ -83,6 +84,7 @@ func parseSettings(text string) (Settings, error) {
 	if v, ok := values["tune.separator"]; ok {
 		s.Separator = v
 	}
+	s.Template = values["tune.chat_template"] == "true"
 	if v, ok := values["method.grid"]; ok {
 		if s.Grid, err = bdia.ParseGrid(v); err != nil {
 			return Settings{}, fmt.Errorf("method.grid: %w", err)

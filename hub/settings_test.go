@@ -21,14 +21,15 @@ func TestParseSettings(t *testing.T) {
 		"":                                     def,
 		"---\r\n# a run\r\n\r\ntask: text\r\n": def,
 		"task: completion # of prompts\nmethod:\n  gamma: \"0.5\"\n  grid: \"7\"\ntune:\n  from: /a\n  base: sha256:1\n  lora:\n    base: 3\n  separator: \" => \"\n": {
-			"completion", 7, " => ", "sha256:1"},
+			Task: "completion", Grid: 7, Separator: " => ", Base: "sha256:1"},
+		"task: completion\ntune:\n  chat_template: true\n":                              with(func(s *Settings) { s.Task, s.Template = "completion", true }),
 		"method: # how\n    grid: none\nother:\n  - {a: [1]}\n  text: |\n    grid: 3\n": with(func(s *Settings) { s.Grid = bdia.NoGrid }),
-		"method:\n  grid: 0 # bits\n":                          with(func(s *Settings) { s.Grid = 0 }),
-		"tune:\n  separator: 'it''s # one'\n":                  sep("it's # one"),
-		"tune:\n  separator: \"\\u2028\\x00\\\"\\\\\" # odd\n": sep("\u2028\x00\"\\"),
-		"tune:\n  separator: \"\"\n":                           sep(""),
-		"tune:\n  separator: a#b\n":                            sep("a#b"),
-		"tune:\n  separator: ''\n  base: \"\"":                 sep(""),
+		"method:\n  grid: 0 # bits\n":                                                   with(func(s *Settings) { s.Grid = 0 }),
+		"tune:\n  separator: 'it''s # one'\n":                                           sep("it's # one"),
+		"tune:\n  separator: \"\\u2028\\x00\\\"\\\\\" # odd\n":                          sep("\u2028\x00\"\\"),
+		"tune:\n  separator: \"\"\n":                                                    sep(""),
+		"tune:\n  separator: a#b\n":                                                     sep("a#b"),
+		"tune:\n  separator: ''\n  base: \"\"":                                          sep(""),
 	} {
 		if got, err := parseSettings(text + "\nengine:\n  threads: 1\n"); err != nil || got != want {
 			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)

@@ -71,6 +71,9 @@ func openContinuer(o generateOptions) (*continuer, error) {
 			return nil, err
 		}
 	}
+	if l.Chat != nil && !o.verbatim {
+		c.Encoder = l.Chat
+	}
 	if o.beam {
 		c.Search = &o.search
 	}

@@ -53,6 +53,7 @@ func moreCompletionFlags(f *pflag.FlagSet, d *pairs.DataConfig, t *tune.Settings
 	f.StringVar(&d.TargetColumn, "completion-column", d.TargetColumn, "`column` or key of the completions (default by known names, such as completion, answer, output)")
 	headerFlag(f, d)
 	f.StringVar(&d.ValTarget, "val-completions", d.ValTarget, "`file` of completions, if --val has prompts alone")
+	f.BoolVar(&t.ChatTemplate, "chat-template", t.ChatTemplate, "pairs and conversations are written by the model's own chat template, if it has one; without it or with --separator, as text")
 	f.BoolVar(&t.LossOnPrompt, "loss-on-prompt", t.LossOnPrompt, "pairs: learn prompts too")
 	f.StringVar((*string)(&d.OnBad), "on-bad", string(d.OnBad), "`policy` for pairs without text (default skip), or text that is not UTF-8 (default fatal): skip or fatal")
 	f.StringVar((*string)(&d.OnLong), "on-long", string(d.OnLong), "`policy` for pairs longer than the window: skip, truncate or fatal")

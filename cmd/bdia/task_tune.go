@@ -39,6 +39,9 @@ func (v tuneView) expand(o overrides) error {
 			return err
 		}
 	}
+	if o.has("separator") {
+		c.Tune.ChatTemplate = false
+	}
 	m := &c.Model
 	if err := expandPreset(o, textKind, m, model.GPTPreset); err != nil {
 		return err

@@ -24,6 +24,9 @@ type EncodeOptions struct {
 	// as one text; a pair takes one more than its tokens. Truncate then cuts the
 	// beginning of the source first, and after that the end of the target.
 	Positions int
+	// Joint, if set, encodes both sides of a pair as one text, in place of Source and Target, which have the vocabularies.
+	// A pair for which it fails is Refused.
+	Joint func(p Pair) (source, target []int32, err error)
 	// OnLong is the treatment of longer sentences: Skip, Truncate or Fatal.
 	OnLong Policy
 	// Kept, if set, is called with each pair just before emit.
@@ -92,7 +95,6 @@ func (r *Reader) Encode(ctx context.Context, o EncodeOptions, emit func(part Par
 }
 
 func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, target []int32) error) error {
-	var ids [2][]int32
 	cut, limit := false, ""
 	long := func() error {
 		switch o.OnLong {
@@ -103,19 +105,13 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 		}
 		return nil
 	}
-	for i, side := range []struct {
-		text string
-		enc  Encoder
-	}{{p.Source, o.Source}, {p.Target, o.Target}} {
-		tokens, err := side.enc.Encode([]byte(side.text))
-		if err != nil {
-			if r.o.OnBad == Fatal {
-				return fmt.Errorf("pairs: %s: line %d: %w: %w", r.o.Files.Source, p.Line, ErrText, err)
-			}
-			r.report.drop(NoTokens, p, err.Error())
-			return nil
+	ids, why, err := o.sides(p)
+	if err != nil {
+		if r.o.OnBad == Fatal {
+			return fmt.Errorf("pairs: %s: line %d: %w: %w", r.o.Files.Source, p.Line, ErrText, err)
 		}
-		ids[i] = tokens
+		r.report.drop(why, p, err.Error())
+		return nil
 	}
 	r.report.length(o, len(ids[0]), len(ids[1]))
 	for i, positions := range []int{o.SourcePositions, o.TargetPositions} {
@@ -150,4 +146,16 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 		o.Kept(p)
 	}
 	return emit(p.Part, ids[0], ids[1])
+}
+
+// sides are the tokens of both sides of a pair, or why they cannot be had.
+func (o EncodeOptions) sides(p Pair) (ids [2][]int32, why Reason, err error) {
+	if o.Joint != nil {
+		ids[0], ids[1], err = o.Joint(p)
+		return ids, Refused, err
+	}
+	if ids[0], err = o.Source.Encode([]byte(p.Source)); err == nil {
+		ids[1], err = o.Target.Encode([]byte(p.Target))
+	}
+	return ids, NoTokens, err
 }

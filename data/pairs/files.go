@@ -120,6 +120,7 @@ type row struct {
 	whole   string // all that is asked in its conversation, which decides if most conversations begin alike; empty: origin
 	begins  bool   // it is the first pair of a conversation
 
+	talk *Talk // nil: not asked for, or no conversation
 }
 
 // rows reads the rows of open files; after the last one it returns io.EOF.
@@ -141,8 +142,9 @@ func openFiles(f Files) ([]*input, error) {
 	return inputs, nil
 }
 
-// newRows reads the header of a file, if there is one. Separator is what follows "assistant:" in conversations.
-func newRows(f Files, format Format, separator string, inputs []*input) (rows, error) {
+// newRows reads the header of a file, if there is one. Separator is what follows "assistant:" in conversations. With
+// turns their rows have them.
+func newRows(f Files, format Format, separator string, turns bool, inputs []*input) (rows, error) {
 	switch format {
 	case Lines:
 		return &parallel{source: inputs[0], target: inputs[1]}, nil
@@ -151,6 +153,7 @@ func newRows(f Files, format Format, separator string, inputs []*input) (rows, e
 		if err != nil {
 			return nil, err
 		}
+		r.turns = turns
 		if format == JSON {
 			return newJSONList(r, inputs[0]), nil
 		}

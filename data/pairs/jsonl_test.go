@@ -14,7 +14,7 @@ func TestJSONL(t *testing.T) {
 
 {"completion": "deux", "prompt": "two"}
 `
-	want := []Pair{{"A dog.", "Un \"chien\".\nOui.", Train, 1, 0, 0}, {"two", "deux", Train, 3, 0, 0}}
+	want := []Pair{{"A dog.", "Un \"chien\".\nOui.", Train, 1, 0, 0, nil}, {"two", "deux", Train, 3, 0, 0, nil}}
 	for name, f := range map[string]Files{
 		"by name":  {Source: write(t, "a.jsonl", text)},
 		"packed":   {Source: write(t, "a.JSONL.gz", packed(t, "\ufeff"+strings.ReplaceAll(text, "\n", "\r\n")))},
@@ -37,9 +37,9 @@ func TestConversation(t *testing.T) {
 	text = strings.ReplaceAll(text, "\n ", " ") + "\n" + `{"prompt": "x", "completion": "y"}`
 	all, err := readAll(newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", text)}}))
 	want := []Pair{
-		{"system: Be short.\nuser: Hi!\nassistant:", "Hello.", Train, 1, 0, 0},
-		{"system: Be short.\nuser: Hi!\nassistant: Hello.\nuser: 2+2?\nassistant:", "4", Train, 1, 0, 0},
-		{"x", "y", Train, 2, 0, 0},
+		{"system: Be short.\nuser: Hi!\nassistant:", "Hello.", Train, 1, 0, 0, nil},
+		{"system: Be short.\nuser: Hi!\nassistant: Hello.\nuser: 2+2?\nassistant:", "4", Train, 1, 0, 0, nil},
+		{"x", "y", Train, 2, 0, 0, nil},
 	}
 	if err != nil || !slices.Equal(undrawn(all), want) {
 		t.Errorf("%+v, error %v", all, err)

@@ -53,6 +53,9 @@ type Options struct {
 	// Separator stands between the name of the assistant and what it says in the sources of conversations; empty: a
 	// space. It is the one that a model sees between a source and its target, so that all turns look the same.
 	Separator *string
+	// Turns gives pairs of conversations their Talk. Then a turn of the assistant that is nothing but calls of tools
+	// is an answer too.
+	Turns bool
 }
 
 // Validate returns an error for the first invalid option.
@@ -76,6 +79,7 @@ type Pair struct {
 	Line           int     // in the file, from 1; the first line of a row with line breaks
 	Draw           float64 // decides its part (see Split.Draw): equal for all pairs of a source or of a conversation
 	Whole          float64 // decides instead, if most conversations begin alike (see Draws)
+	Talk           *Talk   // the conversation up to the target; only with Options.Turns
 }
 
 // Reader reads pairs one by one. Its memory does not grow with the text, except to
@@ -145,7 +149,7 @@ func (r *Reader) begin(format Format) (err error) {
 	if r.o.Separator != nil {
 		separator = *r.o.Separator
 	}
-	r.rows, err = newRows(r.o.Files, format, separator, r.inputs)
+	r.rows, err = newRows(r.o.Files, format, separator, r.o.Turns, r.inputs)
 	return err
 }
 
@@ -162,7 +166,7 @@ func (r *Reader) Next() (Pair, error) {
 		if w.begins {
 			r.report.Conversations++
 		}
-		p := Pair{Source: w.sides[0], Target: w.sides[1], Line: w.line}
+		p := Pair{Source: w.sides[0], Target: w.sides[1], Line: w.line, Talk: w.talk}
 		if !r.o.KeepSpace {
 			p.Source, p.Target = strings.TrimSpace(p.Source), strings.TrimSpace(p.Target)
 		}

@@ -45,7 +45,7 @@ func TestRowsOverSeveralLines(t *testing.T) {
 	t.Parallel()
 	text := "en,fr\n\"one\r\ntwo\",un\n\n\"three\",\"trois,\n\nquatre\"\nfive,cinq\n"
 	all, err := readAll(newReader(t, Options{Files: Files{Source: write(t, "a.csv", text)}}))
-	want := []Pair{{"one\ntwo", "un", Train, 2, 0, 0}, {"three", "trois,\n\nquatre", Train, 5, 0, 0}, {"five", "cinq", Train, 8, 0, 0}}
+	want := []Pair{{"one\ntwo", "un", Train, 2, 0, 0, nil}, {"three", "trois,\n\nquatre", Train, 5, 0, 0, nil}, {"five", "cinq", Train, 8, 0, 0, nil}}
 	if err != nil || !slices.Equal(undrawn(all), want) {
 		t.Errorf("%+v, error %v", all, err)
 	}

@@ -18,6 +18,7 @@ import (
 type records struct {
 	asked     [2]string // keys of both sides; empty: they are found
 	separator string    // of a conversation, after "assistant:"
+	turns     bool      // rows of conversations get their turns
 	talk      talk      // the rest of the current conversation
 	notes     []string  // the forms seen
 	found     map[string]form
@@ -124,7 +125,7 @@ func (j *records) begin(t *talk, r row) row {
 	}
 	j.talk = *t
 	j.talk.separator = j.separator
-	j.talk.begin()
+	j.talk.begin(j.turns)
 	if !j.talk.next(&r) {
 		j.talk = talk{}
 		return row{line: r.line, reason: NoAnswer, missing: fmt.Sprintf("none of its %d messages is of role %q", turns, assistant)}
@@ -155,9 +156,21 @@ func (j *records) conversation(object map[string]json.RawMessage, f form) (*talk
 			turns = append([]message{{Role: system, Content: content(first)}}, turns...)
 		}
 		j.note(fmt.Sprintf("conversations under %q: a pair for each turn of the assistant", key))
-		return &talk{turns: turns}, nil
+		return &talk{turns: turns, tools: toolsOf(object)}, nil
 	}
 	return nil, nil
+}
+
+// toolsOf is the list of tools of a conversation, also if it is JSON in a text; nil: it has none.
+func toolsOf(object map[string]json.RawMessage) json.RawMessage {
+	list := object["tools"]
+	if text, why := textOf(list); why == "" && json.Valid([]byte(text)) {
+		list = json.RawMessage(text)
+	}
+	if len(list) == 0 || list[0] != '[' {
+		return nil
+	}
+	return list
 }
 
 // promptAndAnswer returns the turns of a prompt and a completion, if one of them is a list of messages.
@@ -184,7 +197,7 @@ func (j *records) promptAndAnswer(object map[string]json.RawMessage, f form) (*t
 		}
 	}
 	j.note(fmt.Sprintf("messages under %q and %q: a pair for each turn of the assistant in the second", keys[0], keys[1]))
-	return &talk{turns: append(sides[0], sides[1]...), given: len(sides[0])}, nil
+	return &talk{turns: append(sides[0], sides[1]...), given: len(sides[0]), tools: toolsOf(object)}, nil
 }
 
 // history returns an instruction after a system's text or earlier turns, as in LLaMA-Factory's files: "history":

@@ -27,6 +27,7 @@ const (
 	MoreFields               // a row has more fields than the header
 	Repeated                 // a row is the header again
 	Unlearned                // a turn is marked as one that is not learned
+	Refused                  // EncodeOptions.Joint refuses it
 	numReasons
 )
 
@@ -35,7 +36,8 @@ func (r Reason) String() string {
 	return [numReasons]string{"with a column missing", "not UTF-8", "empty", "too short", "too long", "of too different lengths", "duplicate",
 		"that the tokenizer cannot encode", "of too many tokens", "truncated",
 		"not a JSON object", "with messages that cannot be read", "without an answer of the assistant", "of too many messages",
-		"with a quotation mark that has no end", "with more fields than the header", "equal to the header", "marked as not to be learned"}[r]
+		"with a quotation mark that has no end", "with more fields than the header", "equal to the header", "marked as not to be learned",
+		"that the chat template refuses"}[r]
 }
 
 // Kept reports whether pairs with this reason are used all the same.
@@ -79,6 +81,7 @@ func (r *Report) count(why Reason, p Pair, detail string) {
 	}
 	if t.Count++; len(t.First) < maxExamples {
 		p.Source, p.Target = strings.Clone(clip(p.Source)), strings.Clone(clip(p.Target))
+		p.Talk = nil
 		t.First = append(t.First, p)
 	}
 }
@@ -115,8 +118,11 @@ func (r *Report) Err() error {
 
 // Advice is what to do about a report without kept pairs, or nothing.
 func (r *Report) Advice() string {
-	if 2*r.Why[NotUTF8].Count > r.Read {
+	switch {
+	case 2*r.Why[NotUTF8].Count > r.Read:
 		return ": convert the file to UTF-8, for example with iconv -f cp1252 -t utf-8"
+	case 2*r.Why[Refused].Count > r.Read:
+		return ": write the conversations as the model's chat template takes them, or train without the template"
 	}
 	return ""
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,28 @@ type message struct {
 
 	Weight json.RawMessage `json:"weight"` // of OpenAI: 0 is not learned
 	Train  json.RawMessage `json:"train"`  // of axolotl: false is not learned
+	Calls  json.RawMessage `json:"tool_calls"`
+
+	object json.RawMessage // all of it
+}
+
+// UnmarshalJSON reads a message and keeps it whole.
+func (m *message) UnmarshalJSON(b []byte) error {
+	type plain message
+	m.object = slices.Clone(b)
+	return json.Unmarshal(b, (*plain)(m))
+}
+
+// Talk is a conversation up to an answer of the assistant, which is its last turn.
+type Talk struct {
+	Turns []Turn
+	Tools json.RawMessage // that it may call, a list; nil: none
+}
+
+// Turn is a message of a conversation.
+type Turn struct {
+	Role, Content string
+	JSON          json.RawMessage // the message as its file has it; nil: it has no object of its own
 }
 
 // unlearned reports a turn that is marked as one that is not learned.
@@ -87,17 +110,23 @@ type talk struct {
 	turns     []message
 	separator string // between "assistant:" and what it says
 	given     int    // first turns that are not learned: a prompt in messages
+	tools     json.RawMessage
+	whole     []Turn // all turns, if rows get them
+	at        int    // how many of them were returned
 	said      strings.Builder
 	first     string // the first source. Later sources begin with it, so all must go to one part
 	asked     string // all that the others say, for conversations that begin alike
 }
 
-// begin notes what is asked in the conversation.
-func (t *talk) begin() {
+// begin notes what is asked in the conversation. With whole, its rows get their turns.
+func (t *talk) begin(whole bool) {
 	var all strings.Builder
 	for _, turn := range t.turns {
 		if turn.Role != assistant {
 			fmt.Fprintf(&all, "%s:%s\n", turn.Role, turn.Content)
+		}
+		if whole {
+			t.whole = append(t.whole, Turn{turn.Role, string(turn.Content), turn.object})
 		}
 	}
 	t.asked = all.String()
@@ -109,7 +138,7 @@ func (t *talk) begin() {
 func (t *talk) next(r *row) (ok bool) {
 	for len(t.turns) > 0 && !ok {
 		turn := t.turns[0]
-		t.turns = t.turns[1:]
+		t.turns, t.at = t.turns[1:], t.at+1
 		text, gap := string(turn.Content), " "
 		if turn.Role == assistant {
 			gap = t.separator
@@ -118,6 +147,12 @@ func (t *talk) next(r *row) (ok bool) {
 				r.begins = t.first == ""
 				t.first = cmp.Or(t.first, r.sides[0])
 				r.origin, r.whole = t.first, t.asked
+				if t.whole != nil {
+					r.talk = &Talk{t.whole[:t.at:t.at], t.tools}
+					if text == "" && len(turn.Calls) > 0 && turn.Calls[0] == '[' { // an answer that is nothing but calls of tools
+						r.sides[1] = string(turn.Calls)
+					}
+				}
 				if turn.unlearned() {
 					r.missing, r.reason = "by its weight", Unlearned
 				}

@@ -36,6 +36,9 @@ type Encoding struct {
 	Positions                        int     // most tokens of both together; 0: as many as there are
 	KeepSpace                        bool    // white space around a side is part of it
 	Separator                        *string // in conversations (see pairs.Options)
+	// Joint encodes both sides as one text, from the turns of conversations (see pairs.EncodeOptions); nil: each is
+	// encoded by itself.
+	Joint func(p pairs.Pair) (source, target []int32, err error)
 }
 
 // everything is the name of the set of all pairs, before it is known which of them are held out.
@@ -57,7 +60,7 @@ type encoder struct {
 func (p *Sets) Encode(ctx context.Context, dir string, c DataConfig, e Encoding, progress train.Progress) (err error) {
 	w := encoder{Sets: p, dir: filepath.Join(dir, dataDir), learned: map[[16]byte]struct{}{}}
 	w.options = pairs.EncodeOptions{Source: e.Source, Target: e.Target, SourcePositions: e.SourcePositions, TargetPositions: e.TargetPositions, Positions: e.Positions,
-		OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
+		Joint: e.Joint, OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
 	source, target := p.vocabularies()
 	for part := range w.writers {
 		if w.writers[part], err = pairs.Create(w.dir, pairs.Part(part).String(), source, target); err != nil {
@@ -66,7 +69,7 @@ func (p *Sets) Encode(ctx context.Context, dir string, c DataConfig, e Encoding,
 		defer w.writers[part].Abort()
 	}
 	read := func(o pairs.Options) (*pairs.Reader, error) {
-		o.KeepSpace, o.Separator = e.KeepSpace, e.Separator
+		o.KeepSpace, o.Separator, o.Turns = e.KeepSpace, e.Separator, e.Joint != nil
 		return pairs.NewReader(o)
 	}
 	if err := w.training(ctx, c, read); err != nil {

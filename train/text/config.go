@@ -70,6 +70,7 @@ func (c *Config) StartFrom(dir string) error {
 		c.Tune = DefaultTuned().Tune
 	}
 	err := c.Tune.StartFrom(dir, &c.Model)
+	c.Tune.ChatTemplate = false // of conversations
 	if err != nil {
 		return err
 	}

@@ -25,8 +25,9 @@ type Settings struct {
 	AutoGrid bool             `yaml:"auto_grid"`      // before its first step a run takes a coarser grid than the method's if the model needs one
 
 	// For prompts and completions.
-	Separator    Separator `yaml:"separator"`      // follows every prompt
-	LossOnPrompt bool      `yaml:"loss_on_prompt"` // prompts are learned too, not only their completions
+	Separator    Separator `yaml:"separator"`              // follows every prompt
+	LossOnPrompt bool      `yaml:"loss_on_prompt"`         // prompts are learned too, not only their completions
+	ChatTemplate bool      `yaml:"chat_template,omitzero"` // the model's own template writes them, in place of the separator
 }
 
 // Separator is the text between a prompt and its completion.
@@ -88,8 +89,9 @@ func (t Settings) SampleLength(m model.GPTConfig) int {
 	return m.Context
 }
 
-// StartFrom makes m the model of the folder dir: of Hugging Face, of a run, or its best. Dropout is what m has. A
-// folder with adapters beside another model is hub.ErrAdapters.
+// StartFrom makes m the model of the folder dir: of Hugging Face, of a run, or its best. Dropout is what m has. If the
+// model has a chat template, it writes prompts and completions. A folder with adapters beside another model is
+// hub.ErrAdapters.
 func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 	f, err := hub.Open(dir, hub.Options{Kind: convert.GPT2, WithoutText: true})
 	if err != nil {
@@ -101,6 +103,7 @@ func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 	of := f.GPTInfo.Config
 	of.EmbeddingDropout, of.AttentionDropout, of.ResidualDropout = m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout
 	*m, t.From = of, f.Dir
+	t.ChatTemplate = f.Tokenizer != nil && tokenizer.ChatTemplate(f.Tokenizer) != ""
 	return nil
 }
 

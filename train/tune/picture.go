@@ -39,6 +39,9 @@ func (t *Task) promptPieces(prompt []int32) ([]train.Piece, error) {
 	}
 	whole, err := trainpairs.Decoded(t.Source, prompt, false)
 	separator := string(t.Settings.Tune.Separator)
+	if t.template != nil {
+		separator = "" // the template writes what is between
+	}
 	if text, ok := strings.CutSuffix(whole.Text, separator); ok && separator != "" {
 		return []train.Piece{{Text: text}, {Text: separator}}, err
 	}

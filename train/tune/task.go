@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/hub"
@@ -63,6 +64,8 @@ func init() { train.Register(Name, func() train.Task { return New(Default()) }) 
 type Task struct {
 	Settings        Config
 	trainpairs.Sets // after Prepare or Reopen; both tokenizers are the model's
+
+	template *chat.Template // of the settings' ChatTemplate; nil: none
 }
 
 // New returns the task of the settings c.
@@ -103,12 +106,10 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := cmp.Or(c.Pairs.Absolute(), t.tokenizerOf(c.Tune.From)); err != nil {
 		return err
 	}
-	prompts, err := hub.NewPrompts(t.Source, string(c.Tune.Separator))
+	e, err := t.encoding()
 	if err != nil {
 		return err
 	}
-	e := trainpairs.Encoding{Source: prompts, Target: tokenizer.Raw(t.Target), Positions: c.Tune.SampleLength(c.Model) + 1,
-		KeepSpace: true, Separator: (*string)(&c.Tune.Separator)}
 	least := New(*c)
 	train.Fill(&least.Settings.Pairs.BatchTokens, trainpairs.LeastTokens)
 	if err := train.Fits(ctx, least); err != nil {
@@ -131,6 +132,34 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 		t.Close()
 	}
 	return err
+}
+
+// encoding says how prompts and completions become tokens.
+func (t *Task) encoding() (e trainpairs.Encoding, err error) {
+	c := &t.Settings
+	prompts, err := hub.NewPrompts(t.Source, string(c.Tune.Separator))
+	if err != nil {
+		return e, err
+	}
+	e = trainpairs.Encoding{Source: prompts, Target: tokenizer.Raw(t.Target), Positions: c.Tune.SampleLength(c.Model) + 1,
+		KeepSpace: true, Separator: (*string)(&c.Tune.Separator)}
+	if t.template != nil {
+		e.Joint = t.turn
+	}
+	return e, nil
+}
+
+// turn writes a pair by the model's template: the last turn of a conversation, or a question and its answer.
+func (t *Task) turn(p pairs.Pair) (source, target []int32, err error) {
+	talk := []chat.Message{{Role: "user", Content: p.Source}, {Role: "assistant", Content: p.Target}}
+	if p.Talk == nil {
+		return t.template.Turn(talk, nil)
+	}
+	talk = talk[:0]
+	for _, turn := range p.Talk.Turns {
+		talk = append(talk, chat.Message(turn))
+	}
+	return t.template.Turn(talk, p.Talk.Tools)
 }
 
 // ColumnsError is the error of a table in which the columns of prompts and completions are not found. It wraps
@@ -163,6 +192,12 @@ func (t *Task) tokenizerOf(dir string) error {
 		return err
 	}
 	t.Source, t.Target = tok, tok
+	if t.Settings.Tune.ChatTemplate {
+		if t.template, err = chat.New(tok); err != nil {
+			return fmt.Errorf("train: %s: %w: give it one that works, or train without", dir, err)
+		}
+		end = t.template.End()
+	}
 	t.Special = pairs.Special{SourceEnd: end, SourcePad: end, Begin: end, End: end, Pad: end}
 	return t.Settings.Tune.Belongs(tok, t.Settings.Model, dir)
 }
