@@ -138,6 +138,9 @@ func (l *loop) attribute(attr string) (any, bool) {
 	return nil, false
 }
 
+// iteration is what a turn of a loop counts, for its scope: as much as going through so many bytes.
+const iteration = 512
+
 func (s forStmt) exec(r *run) error {
 	over, err := r.value(s.over)
 	if err != nil {
@@ -161,6 +164,9 @@ func (s forStmt) exec(r *run) error {
 	}
 	for i, item := range items {
 		l.at = i
+		if err := r.work(iteration); err != nil {
+			return err
+		}
 		inner := &scope{outer: r.scope}
 		inner.set("loop", l)
 		if err := r.assign(inner, s.target, item, s.line); err != nil {

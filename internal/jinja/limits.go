@@ -10,7 +10,7 @@ import (
 const (
 	maxSource = 1 << 20  // bytes of a template
 	maxDepth  = 200      // levels of nesting: of brackets and tags, of macros that call macros, of lists in lists
-	maxSteps  = 20 << 20 // parts of the template that are evaluated
+	maxSteps  = 16 << 20 // parts of the template that are evaluated
 	maxMade   = 64 << 20 // bytes of values that are made
 	maxOutput = 8 << 20  // bytes that are written
 	perByte   = 64       // bytes of values for each byte of input; an eighth of it may be written
