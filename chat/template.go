@@ -82,8 +82,8 @@ func (t *Template) findEnd() error {
 // End is the token that ends an answer.
 func (t *Template) End() int32 { return t.end }
 
-// Prompt returns the tokens of a conversation up to where the assistant is to answer. Tools is nil, or a list of tools in
-// JSON.
+// Prompt returns the tokens of a conversation up to where the assistant is to answer. Tools is nil, or a list of tools
+// in JSON.
 func (t *Template) Prompt(talk []Message, tools []byte) ([]int32, error) {
 	values, mark, err := t.protected(talk, tools)
 	if err != nil {
@@ -101,9 +101,9 @@ func (t *Template) Encode(text []byte) ([]int32, error) {
 	return t.Prompt([]Message{{Role: "user", Content: string(text)}}, nil)
 }
 
-// Turn returns the tokens before the last message of a conversation, which is an answer of the assistant, and the tokens
-// of that answer without End, which comes behind it. Both are encoded as one text. A token with characters of both is
-// the answer's.
+// Turn returns the tokens before the last message of a conversation, which is an answer of the assistant, and the
+// tokens of that answer without End, which comes behind it. Both are encoded as one text. A token with characters of
+// both is the answer's.
 func (t *Template) Turn(talk []Message, tools []byte) (prompt, answer []int32, err error) {
 	before, whole, mark, err := t.turn(talk, tools)
 	if err != nil {

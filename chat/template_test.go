@@ -29,18 +29,7 @@ func withSpecial(t *testing.T, template string, special ...string) tokenizer.Tok
 		err = tok.Save(dir)
 	}
 	testkit.OK(t, err)
-	var file map[string]json.RawMessage
-	readJSON(t, filepath.Join(dir, "tokenizer.json"), &file)
-	var added []tokenizer.AddedToken
-	testkit.OK(t, json.Unmarshal(file["added_tokens"], &added))
-	for i, s := range special {
-		added = append(added, tokenizer.AddedToken{ID: int32(tok.VocabSize() + i), Content: s, Special: true})
-	}
-	file["added_tokens"], err = json.Marshal(added)
-	testkit.OK(t, err)
-	text, err := json.Marshal(file)
-	testkit.OK(t, err)
-	testkit.OK(t, os.WriteFile(filepath.Join(dir, "tokenizer.json"), text, 0o666))
+	testkit.AddSpecial(t, dir, tok.VocabSize(), special...)
 	testkit.OK(t, os.WriteFile(filepath.Join(dir, "chat_template.jinja"), []byte(template), 0o666))
 	loaded, err := tokenizer.Load(dir)
 	testkit.OK(t, err)

@@ -117,11 +117,11 @@ func Open(dir string, o Options) (*Folder, error) {
 		return nil, err
 	}
 	f.Grid = run.Grid
-	switch {
-	case run.Task == completion && run.Template && f.Tokenizer != nil:
-		err = f.openChat()
-	case run.Task == completion && !run.Template:
+	if run.Task == completion && !run.Template {
 		f.Separator = &run.Separator
+	}
+	if run.Task == completion && run.Template && f.Tokenizer != nil {
+		err = f.openChat()
 	}
 	if err != nil {
 		return nil, err

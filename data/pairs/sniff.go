@@ -137,8 +137,9 @@ func jsonFormat(head []byte) Format {
 	return JSON
 }
 
-// holdsList reports whether head begins with an object that has a list of objects which are no messages.
-func holdsList(head []byte) bool {
+// holdsList reports whether head begins with an object around a list of objects. An object with a conversation or with
+// texts of known names is a sample itself, whatever other lists it has, for example of tools.
+func holdsList(head []byte) (found bool) {
 	d := json.NewDecoder(bytes.NewReader(head))
 	if t, err := d.Token(); err != nil || t != json.Delim('{') {
 		return false
@@ -146,19 +147,19 @@ func holdsList(head []byte) bool {
 	for d.More() {
 		key, err := d.Token()
 		if err != nil {
-			return false
+			return found
 		}
 		name, _ := key.(string)
-		value := bytes.TrimLeft(head[d.InputOffset():], ": \t\r\n")
-		isList := len(value) > 0 && value[0] == '[' && bytes.HasPrefix(bytes.TrimSpace(value[1:]), []byte("{"))
-		if isList && !slices.Contains(talkKeys, name) && !isKnown(name) {
-			return true
-		}
-		if d.Decode(new(json.RawMessage)) != nil {
+		if slices.Contains(talkKeys, name) || isKnown(name) {
 			return false
 		}
+		value := bytes.TrimLeft(head[d.InputOffset():], ": \t\r\n")
+		found = found || len(value) > 0 && value[0] == '[' && bytes.HasPrefix(bytes.TrimSpace(value[1:]), []byte("{"))
+		if d.Decode(new(json.RawMessage)) != nil {
+			return found // head may end here
+		}
 	}
-	return false
+	return found
 }
 
 // holdsText reports whether the first JSON object in head has a text and no sides of a pair.

@@ -1,5 +1,5 @@
-// Package jinja renders the chat templates of language models: the part of Jinja2 that they use, in the environment that
-// Hugging Face's transformers renders them in (trim_blocks, lstrip_blocks, loop controls, the immutable sandbox, tojson
+// Package jinja renders the chat templates of language models: the part of Jinja2 that they use, in the environment of
+// Hugging Face's transformers (trim_blocks, lstrip_blocks, loop controls, the immutable sandbox, tojson
 // without HTML escapes, raise_exception, strftime_now, {% generation %}).
 //
 // Templates come with models that anybody may have published. So a rendering has limits of nesting, steps, memory and

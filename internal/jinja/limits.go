@@ -3,6 +3,7 @@ package jinja
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Limits of a rendering. What is allowed beside the fixed sizes is counted in bytes of input, the texts that the
@@ -41,13 +42,20 @@ type Error struct {
 	Raised bool   // the template itself said so, by raise_exception
 }
 
-// Error says what is wrong and where.
+// Error says what is wrong and where, in one line.
 func (e *Error) Error() string {
-	if e.Line == 0 || e.Raised {
-		return e.Text
+	text := strings.Join(strings.Fields(e.Text), " ") // a template may raise anything
+	if len(text) > maxError {
+		text = strings.ToValidUTF8(text[:maxError], "") + ".."
 	}
-	return fmt.Sprintf("line %d of the template: %s", e.Line, e.Text)
+	if e.Line == 0 || e.Raised {
+		return text
+	}
+	return fmt.Sprintf("line %d of the template: %s", e.Line, text)
 }
+
+// maxError is how many bytes of a text an error has.
+const maxError = 200
 
 // budget is what a rendering has left.
 type budget struct {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // messages are what templates are given in these tests.
@@ -130,10 +132,20 @@ func TestLanguage(t *testing.T) {
 func FuzzTemplate(f *testing.F) {
 	for _, s := range []string{"{% for m in messages %}{{ m.role ~ m['content'] | trim }}{% endfor %}", "{% macro f(a=1) -%} {{ a|tojson(indent=2) }} {%- endmacro %}{{ f() }}",
 		"{% set n = namespace(x=[]) %}{% set n.x = n.x + [1] %}{{ n.x[::-1] }}", "{{ 'a' * 3 if d.a is number else -d.b // 2 ** 3 }}", "{% raw %}{% endraw %}{# #}"} {
-		f.Add(s)
+		f.Add(s, `{"role": "user", "tools": [{"a": 1.5e3, "b": null}], "n": 123456789012345678901}`)
 	}
-	f.Fuzz(func(t *testing.T, source string) {
-		text, err := rendered(source)
+	f.Fuzz(func(t *testing.T, source, object string) {
+		template, err := Parse(source)
+		if err != nil {
+			testkit.Refused(t, err)
+			return
+		}
+		v, err := FromJSON([]byte(object))
+		if err != nil {
+			v = nil
+		}
+		text, err := template.Render(map[string]any{"messages": messages, "d": v}, day)
+		testkit.Refused(t, err)
 		if err == nil && len(text) > maxOutput+1<<20 {
 			t.Errorf("%d bytes", len(text))
 		}

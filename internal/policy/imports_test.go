@@ -42,7 +42,7 @@ var rules = []rule{
 	{"metric/plot", "internal/atomicfile metric", "gonum.org/v1/plot"},
 	{"score", "internal/textfile", ""},
 	{"tokenizer", "internal/atomicfile internal/jsonfile internal/textfile", ""},
-	{"internal/jinja", "", ""}, // no foreign one has limits, or keeps white space as Jinja2 does: see its package comment
+	{"internal/jinja", "internal/pmath", ""}, // no foreign one has limits, or keeps white space as Jinja2 does: see its package comment
 	{"chat", "internal/jinja tokenizer", ""},
 	{"format/safetensors", "internal/half internal/jsonfile internal/mmap", ""},
 	{"format/gguf", "internal/half internal/mmap internal/seal", ""},
@@ -77,7 +77,7 @@ var rules = []rule{
 	{"train/images", ". backend convert data/images data/tally eval hub internal/rng metric model optim train verify", ""},
 	{"train/tune", ". backend chat checkpoint convert data/pairs eval generate hub internal/pmath internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},
 	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune verify", ""},
-	{"internal/traintest", ". backend checkpoint convert internal/cpufeat metric model optim tensor tokenizer train", "github.com/google/go-cmp"},
+	{"internal/traintest", ". backend checkpoint convert internal/cpufeat internal/testkit metric model optim tensor tokenizer train", "github.com/google/go-cmp"},
 	{"export", ". backend checkpoint convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/disk internal/onnxeval internal/rng internal/textfile model tokenizer", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }

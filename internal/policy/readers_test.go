@@ -35,6 +35,7 @@ var readers = []reader{
 	{"tokenizer.json", "tokenizer FuzzTokenizerJSON", files("tokenizer/files.go tokenizer/pipeline.go tokenizer/tokenizer.go")},
 	{"vocab.json and merges.txt", "tokenizer FuzzVocabMerges", nil},
 	{"tokenizer_config.json, chat templates", "tokenizer FuzzSettings", files("tokenizer/config.go tokenizer/kept.go")},
+	{"chat templates, and JSON for them", "internal/jinja FuzzTemplate", files("internal/jinja/value.go")},
 	{"chars.json", "tokenizer FuzzChars", files("tokenizer/char.go")},
 	{"text, JSON lines, lists, tables, gzip, zip and tar of text", "data FuzzText", files("data/opener.go data/rows.go data/table.go data/documents.go data/characters.go")},
 	{"UTF-8 and UTF-16", "internal/textfile FuzzReader", files("internal/textfile")},
