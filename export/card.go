@@ -73,6 +73,10 @@ func (j *job) sizes() string {
 
 // promptForm says how prompts are written, if the run learned a form.
 func (j *job) promptForm(b *strings.Builder) {
+	if j.folder.Chat != nil {
+		b.WriteString("\n## Prompts\n\nThe model learned answers in conversations as its chat template writes them, and takes a prompt as a user's message. Use it\n" +
+			"with programs that apply the template, which is in what was written.\n")
+	}
 	s := j.folder.Separator
 	if s == nil {
 		return
@@ -88,6 +92,10 @@ func (j *job) promptForm(b *strings.Builder) {
 // use shows how other programs use what was written.
 func (j *job) use(b *strings.Builder) {
 	name, prompt := filepath.Base(filepath.Clean(j.Out)), "Once upon a time"
+	question := func() string { return strconv.Quote(prompt) } // in Python and JavaScript
+	if j.folder.Chat != nil {
+		question = func() string { return `[{"role": "user", "content": "Hello"}]` }
+	}
 	if s := j.folder.Separator; s != nil {
 		prompt += *s
 		if j.Talk {
@@ -108,13 +116,13 @@ func (j *job) use(b *strings.Builder) {
 			"its tokens, not text. llama.cpp reads it: export it to gguf.\n")
 	case j.Format == "hf" && kind == convert.GPT2:
 		heading("transformers")
-		fmt.Fprintf(b, "    from transformers import pipeline\n    generate = pipeline('text-generation', '%s')\n    print(generate(%s, max_new_tokens=100))\n", name, strconv.Quote(prompt))
+		fmt.Fprintf(b, "    from transformers import pipeline\n    generate = pipeline('text-generation', '%s')\n    print(generate(%s, max_new_tokens=100))\n", name, question())
 	case j.Format == "hf" && kind == convert.ViT:
 		heading("transformers")
 		fmt.Fprintf(b, "    from transformers import pipeline\n    classify = pipeline('image-classification', '%s')\n    print(classify('photo.jpg'))\n", name)
 	case j.Format == "onnx" && kind == convert.GPT2 && !j.NoCache && !j.oneFile():
 		heading("transformers.js")
-		fmt.Fprintf(b, "    import { env, pipeline } from '@huggingface/transformers'; env.localModelPath = '.';\n    const generate = await pipeline('text-generation', '%s', { dtype: 'fp32' });\n    console.log(await generate(%s, { max_new_tokens: 100 }));\n", name, strconv.Quote(prompt))
+		fmt.Fprintf(b, "    import { env, pipeline } from '@huggingface/transformers'; env.localModelPath = '.';\n    const generate = await pipeline('text-generation', '%s', { dtype: 'fp32' });\n    console.log(await generate(%s, { max_new_tokens: 100 }));\n", name, question())
 	case j.Format == "onnx" && kind == convert.ViT && !j.oneFile():
 		heading("transformers.js")
 		fmt.Fprintf(b, "    import { env, pipeline } from '@huggingface/transformers'; env.localModelPath = '.';\n    const classify = await pipeline('image-classification', '%s', { dtype: 'fp32' });\n    console.log(await classify('photo.jpg'));\n", name)

@@ -22,7 +22,9 @@ type EncodeOptions struct {
 	SourcePositions, TargetPositions int
 	// Positions, if not 0, is the number of positions of a model that reads both sides
 	// as one text; a pair takes one more than its tokens. Truncate then cuts the
-	// beginning of the source first, and after that the end of the target.
+	// beginning of the source first, and after that the end of the target. Of a
+	// conversation for Joint it leaves out the first questions with their answers,
+	// as many as it has to.
 	Positions int
 	// Joint, if set, encodes both sides of a pair as one text, in place of Source and Target, which have the vocabularies.
 	// A pair for which it fails is Refused.
@@ -114,6 +116,12 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 		return nil
 	}
 	r.report.length(o, len(ids[0]), len(ids[1]))
+	if whole := len(ids[0]) + len(ids[1]); o.Joint != nil && o.OnLong == Truncate && whole >= o.Positions && o.Positions > 0 && p.Talk != nil {
+		if shorter, ok := o.shorter(p); ok {
+			ids = shorter
+			r.report.count(Truncated, p, fmt.Sprintf("a conversation of %d tokens, over the limit of %d: its first messages are left out", whole, o.Positions-1))
+		}
+	}
 	for i, positions := range []int{o.SourcePositions, o.TargetPositions} {
 		most := MaxTokens
 		if positions > 0 {
@@ -158,4 +166,16 @@ func (o EncodeOptions) sides(p Pair) (ids [2][]int32, why Reason, err error) {
 		ids[1], err = o.Target.Encode([]byte(p.Target))
 	}
 	return ids, NoTokens, err
+}
+
+// shorter are the tokens of a conversation without as many of its first questions as it takes to be within the limit;
+// ok is false if the last question alone is not.
+func (o EncodeOptions) shorter(p Pair) (ids [2][]int32, ok bool) {
+	for p.Talk = p.Talk.shorter(); p.Talk != nil; p.Talk = p.Talk.shorter() {
+		source, target, err := o.Joint(p)
+		if err == nil && len(source)+len(target) < o.Positions {
+			return [2][]int32{source, target}, true
+		}
+	}
+	return ids, false
 }

@@ -36,6 +36,21 @@ type Talk struct {
 	Tools json.RawMessage // that it may call, a list; nil: none
 }
 
+// shorter is the talk without its first question and all up to the next, but with what the system says first; nil:
+// there is one question only.
+func (t *Talk) shorter() *Talk {
+	first := 0
+	for first < len(t.Turns) && t.Turns[first].Role != user && t.Turns[first].Role != assistant {
+		first++
+	}
+	for next := first + 1; next < len(t.Turns)-1; next++ {
+		if t.Turns[next].Role == user {
+			return &Talk{append(slices.Clone(t.Turns[:first]), t.Turns[next:]...), t.Tools}
+		}
+	}
+	return nil
+}
+
 // Turn is a message of a conversation.
 type Turn struct {
 	Role, Content string

@@ -82,3 +82,31 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestLongTalk: of a conversation that is too long, the first questions are left out, and what the system says stays.
+func TestLongTalk(t *testing.T) {
+	t.Parallel()
+	const line = `{"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}, {"role": "assistant", "content": "d"}, {"role": "user", "content": "e"}, {"role": "assistant", "content": "f"}]}`
+	for limit, want := range map[int]string{7: "Sa>b Sabc>d Sabcde>f", 6: "Sa>b Sabc>d Scde>f", 3: "Sa>b Sc>d Se>f", 2: "a>b c>d e>f"} {
+		r := newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", line)}, Turns: true})
+		var got []string
+		o := EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}, Positions: limit + 1, OnLong: Truncate, Joint: func(p Pair) (source, target []int32, err error) {
+			last := len(p.Talk.Turns) - 1
+			for _, turn := range p.Talk.Turns[:last] {
+				source = append(source, int32(turn.Content[0]))
+			}
+			return source, []int32{int32(p.Talk.Turns[last].Content[0])}, nil
+		}}
+		err := r.Encode(t.Context(), o, func(_ Part, source, target []int32) error {
+			text := ""
+			for _, id := range source {
+				text += string(rune(id))
+			}
+			got = append(got, text+">"+string(rune(target[0])))
+			return nil
+		})
+		if text := strings.Join(got, " "); err != nil || text != want {
+			t.Errorf("%d: %s, error %v; want %s", limit, text, err, want)
+		}
+	}
+}
