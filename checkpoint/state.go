@@ -55,6 +55,22 @@ type State struct {
 	Skipped      int `json:"skipped,omitempty"`
 	SkippedInRow int `json:"skipped_in_row,omitempty"`
 	Rewinds      int `json:"rewinds,omitempty"`
+
+	// Courses say with what the steps were done, the first ones first. Those of earlier versions are not known.
+	Courses []Course `json:"courses,omitempty"`
+}
+
+// Course is with what the steps after one were done, up to the next course.
+type Course struct {
+	After    int    `json:"after"`    // the step
+	Settings string `json:"settings"` // fingerprint of those that numbers depend on, without the schedule
+
+	Kind    string  `json:"kind"` // of the schedule of learning rates
+	LR      float64 `json:"lr"`
+	Final   float64 `json:"final"`
+	Warmup  int     `json:"warmup"`
+	Steps   int     `json:"steps"`
+	Rewinds int     `json:"rewinds,omitempty"` // each has halved the rate
 }
 
 // Window is the sum of the training losses of so many steps.

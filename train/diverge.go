@@ -136,12 +136,13 @@ func (l *loop) rewind(ctx context.Context, why error) error {
 		return fmt.Errorf("train: going back after %v: %w", why, err) // no divergence, after which it would try again
 	}
 	from.State = st
-	if err := l.restore(&from); err != nil {
+	if err := from.refill(l.s); err != nil {
 		return fmt.Errorf("train: going back to step %d after %v: %w", st.Step, why, err)
 	}
 	l.s.start()
 	st.Elapsed, st.Skipped, st.Rewinds = was.Elapsed, was.Skipped, was.Rewinds+1
 	l.State = st
+	l.keepCourse()
 	l.s.slower = slower(st.Rewinds)
 	l.sum.Stopped = false
 	l.tellRescue(Rescue{Step: failedStep(why, was.Step), Action: RewindDiverged, To: st.Step, Err: why})
@@ -183,15 +184,15 @@ func (l *loop) plannedDir() (string, error) {
 	return filepath.Join(l.Dir, filepath.FromSlash(checkpoint.KeptName(planned))), nil
 }
 
-// restore brings weights and optimiser to what the run from has.
-func (l *loop) restore(from *Run) error {
-	if from.State.Step > 0 {
-		return from.load(l.s)
+// refill brings the weights and the optimiser of s to what the run has.
+func (r *Run) refill(s *Session) error {
+	if r.State.Step > 0 {
+		return r.load(s)
 	}
-	for _, m := range l.s.Optimizer.Moments() {
-		l.s.be.Zero(m.Value)
+	for _, m := range s.Optimizer.Moments() {
+		s.be.Zero(m.Value)
 	}
-	return l.s.Init()
+	return s.Init()
 }
 
 // tellRescue lets an Observer that hears it hear how the run goes on.

@@ -65,6 +65,18 @@ func (e *InRunError) Error() string {
 	return text
 }
 
+// SettingsError is the error of a replay of a step that was done with other settings.
+type SettingsError struct {
+	Step  int
+	Until int // the last step that was done with them
+}
+
+// Error says which steps the settings do not fit.
+func (e *SettingsError) Error() string {
+	return fmt.Sprintf("train: step %d cannot be replayed: settings that numbers depend on, such as batch, clipping or dropout, were changed after step %d; put back the ones of that time",
+		e.Step, e.Until)
+}
+
 // RateError is the error of a replay of a run with settings that have changed since, such as the number of steps.
 type RateError struct {
 	Step    int

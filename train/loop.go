@@ -106,6 +106,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 		return l.sum, err
 	}
 	l.s.start()
+	r.keepCourse()
 	if st.Planned == 0 && st.Records == nil { // an earlier version's
 		r.State.Planned = st.Step
 	}

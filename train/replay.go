@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
@@ -21,6 +22,7 @@ type Replayed struct {
 	Against string // "certificate", "loss", or "nothing" if the run did not record the step
 	// Compared counts the steps that were compared, or with losses the records, each the mean of some steps.
 	Compared int
+	LeftOut  []int // steps that diverge, which the run left out for that
 	// Difference is the first difference, A as recorded and B as computed; nil: there is none.
 	Difference *metric.Difference
 	// Certificate is of the last step as computed.
@@ -29,7 +31,8 @@ type Replayed struct {
 
 // Replay computes the steps of the run up to the given one again, from the nearest checkpoint before it or from the
 // beginning, and compares them with the run's certificates; without any, with its recorded losses. It writes nothing.
-// It fails with a RateError if the settings are not the ones that the run had then. each, if not nil, hears of every
+// The run keeps with which schedule it did its steps. It fails with a SettingsError if other settings have changed
+// since, and for runs of earlier versions with a RateError if the schedule has. each, if not nil, hears of every
 // step.
 func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (res *Replayed, err error) {
 	if last := r.Common().Schedule.Steps; step < 1 || step > last {
@@ -39,7 +42,7 @@ func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (res *R
 	if err != nil {
 		return nil, err
 	}
-	p := &replay{Run: from, res: Replayed{From: from.State.Step, Folder: from.Dir}, each: each}
+	p := &replay{Run: from, latest: r.State, res: Replayed{From: from.State.Step, Folder: from.Dir}, each: each}
 	if p.recorded, err = recordedSteps(r.Dir, from.State.Step, step); err != nil {
 		return nil, err
 	}
@@ -78,6 +81,7 @@ func (r *Run) before(step int) (*Run, error) {
 type replay struct {
 	*Run
 	s        *Session
+	latest   checkpoint.State // of the run
 	res      Replayed
 	recorded *records
 	each     func(step int)
@@ -103,7 +107,7 @@ func (p *replay) run(ctx context.Context, last int) error {
 	if err := p.load(p.s); err != nil {
 		return err
 	}
-	if err := p.sameRates(last); err != nil {
+	if err := cmp.Or(p.sameSettings(max(last, p.recorded.end)), p.sameRates(last)); err != nil {
 		return err
 	}
 	p.res.Against = p.recorded.kind()
@@ -112,13 +116,18 @@ func (p *replay) run(ctx context.Context, last int) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		p.s.slower = slower(p.recorded.rewinds(step, p.State.Rewinds))
-		res, err := p.s.Step(step)
-		skipped := diverged(err) && !p.Common().Loop.OnDivergence.stops() && !p.s.Changed()
-		if err != nil && !skipped {
+		res, err := p.step(step)
+		skipped := diverged(err)
+		if skipped {
+			err = p.leaveOut(step, err)
+		}
+		if err != nil {
 			return err
 		}
-		if p.res.Step = step; !skipped {
+		if p.res.Step = step; p.res.Difference != nil && skipped {
+			return nil
+		}
+		if !skipped {
 			window.Steps++
 			window.Losses += res.Loss
 			p.res.Certificate = *p.s.Certificate()
@@ -137,11 +146,64 @@ func (p *replay) run(ctx context.Context, last int) error {
 	return nil
 }
 
-// sameRates fails if the settings give another learning rate than the run recorded of the steps up to last.
+// step computes a step with the schedule that the run had then.
+func (p *replay) step(step int) (StepResult, error) {
+	p.s.options.Schedule, p.s.slower = p.Common().Schedule, slower(p.recorded.rewinds(step, p.State.Rewinds))
+	if c := courseAt(p.latest, step); c != nil {
+		p.s.options.Schedule, p.s.slower = scheduleOf(c), slower(c.Rewinds)
+	}
+	return p.s.Step(step)
+}
+
+// leaveOut leaves out a step that diverges with why, as the run did. If parameters have changed in it, the ones before
+// it are computed again. It is a difference if the run has a certificate of the step, and an error if the run ends when
+// a step diverges.
+func (p *replay) leaveOut(step int, why error) error {
+	if p.recorded.certificates[step] != nil {
+		p.res.Difference = &metric.Difference{Step: step, What: "the step", A: "done", B: "left out: " + why.Error()}
+		return nil
+	}
+	if p.Common().Loop.OnDivergence.stops() {
+		return fmt.Errorf("train: step %d diverges when it is computed again: %w", step, why)
+	}
+	p.res.LeftOut = append(p.res.LeftOut, step)
+	if !p.s.Changed() {
+		return nil
+	}
+	if err := p.refill(p.s); err != nil {
+		return err
+	}
+	for before := p.State.Step + 1; before < step; before++ {
+		if slices.Contains(p.res.LeftOut, before) {
+			continue
+		}
+		if _, err := p.step(before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sameSettings fails if the run did one of the steps up to last with other settings than it has now.
+func (p *replay) sameSettings(last int) error {
+	is := numericSettings(p.Task)
+	for step := p.State.Step + 1; step <= last; step++ {
+		if c := courseAt(p.latest, step); c != nil && c.Settings != is {
+			until := step
+			for ; until < p.latest.Step && courseAt(p.latest, until+1).Settings == c.Settings; until++ {
+			}
+			return &SettingsError{Step: step, Until: until}
+		}
+	}
+	return nil
+}
+
+// sameRates fails if the settings give another learning rate than the run recorded of the steps up to last, of which
+// the schedule is not known.
 func (p *replay) sameRates(last int) error {
 	for step := p.State.Step + 1; step < last+maxWindow; step++ {
 		was, ok := p.recorded.rates[step]
-		if !ok {
+		if !ok || courseAt(p.latest, step) != nil {
 			continue
 		}
 		if is := p.Common().Schedule.At(step) * slower(p.recorded.back[step]); is != was {

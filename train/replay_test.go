@@ -118,15 +118,108 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestReplayOfOtherSettings: a step that the run did with another schedule is told from one that it computed wrongly.
+// TestReplayOfOtherSettings: steps are computed with the schedule that the run had then, whatever it is now. Of an
+// earlier version's run, which does not say, another rate is an error, and so is another batch of any run.
 func TestReplayOfOtherSettings(t *testing.T) {
 	t.Parallel()
 	r := traintest.Open(t, replayed(t, func(*text.Config) {}))
 	r.Common().Schedule.Steps = 16
-	_, err := r.Replay(context.Background(), 5, nil)
+	if p, err := r.Replay(t.Context(), 5, nil); err != nil || p.Difference != nil || p.Compared == 0 {
+		t.Errorf("%+v, %v", p, err)
+	}
+	courses := r.State.Courses
+	r.State.Courses = nil
+	_, err := r.Replay(t.Context(), 5, nil)
 	var changed *train.RateError
 	if !errors.As(err, &changed) || changed.Step != 3 || changed.Was >= changed.Is {
 		t.Errorf("%v", err)
+	}
+	r.State.Courses = courses
+	r.Common().Loop.Batch++
+	_, err = r.Replay(t.Context(), 5, nil)
+	var other *train.SettingsError
+	if !errors.As(err, &other) || other.Step != 1 || other.Until != 8 {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestReplayAcrossAChange: a run that was given another rate and length within the window of a record is replayed
+// through the change; given another batch, its earlier steps are not.
+func TestReplayAcrossAChange(t *testing.T) {
+	t.Parallel()
+	for _, certificates := range []bool{true, false} {
+		dir := replayed(t, func(c *text.Config) {
+			c.Loop.Certificate, c.Schedule.Steps, c.Loop.SaveEvery, c.Loop.Keep = certificates, 5, 5, 2
+		})
+		r := traintest.Open(t, dir)
+		longer := text.New(*r.Task.Config().(*text.Config))
+		longer.Settings.Schedule.Steps, longer.Settings.Schedule.LR = 9, 3e-2
+		if err := r.Reconfigure(longer); err != nil {
+			t.Fatal(err)
+		}
+		traintest.Trained(t, r, nil)
+		if err := os.RemoveAll(filepath.Join(dir, "checkpoints")); err != nil { // so that replays begin at the beginning
+			t.Fatal(err)
+		}
+		for _, step := range []int{2, 5, 6, 9} {
+			p, err := traintest.Open(t, dir).Replay(t.Context(), step, nil)
+			if err != nil || p.Difference != nil || p.Compared == 0 || p.From != 0 {
+				t.Fatalf("certificates %v, step %d: %v, %+v", certificates, step, err, p)
+			}
+		}
+		r = traintest.Open(t, dir)
+		wider := text.New(*r.Task.Config().(*text.Config))
+		wider.Settings.Schedule.Steps, wider.Settings.Loop.Batch = 12, 7
+		if err := r.Reconfigure(wider); err != nil {
+			t.Fatal(err)
+		}
+		traintest.Trained(t, r, nil)
+		var other *train.SettingsError
+		if _, err := traintest.Open(t, dir).Replay(t.Context(), 8, nil); !errors.As(err, &other) || other.Until != 9 {
+			t.Errorf("another batch: %v", err)
+		}
+		if p, err := traintest.Open(t, dir).Replay(t.Context(), 11, nil); err != nil || p.Difference != nil || p.From != 9 {
+			t.Errorf("after the change: %v, %+v", err, p)
+		}
+	}
+}
+
+// TestReplayOfDivergence: a run that left out a step after its updates had begun, and went back for it, is replayed as it
+// was; a step that the run ended at fails again.
+func TestReplayOfDivergence(t *testing.T) {
+	t.Parallel()
+	for _, certificates := range []bool{true, false} {
+		dir, mood := filepath.Join(t.TempDir(), "run"), at(trouble{gradient: 3}, 5)
+		change := func(l *train.LoopConfig) {
+			l.OnDivergence, l.Update, l.Certificate, l.LogEvery = train.SkipDiverged, train.WhenNow, certificates, 3
+		}
+		r := moodyRun(t, dir, mood, change)
+		if sum, err := r.Train(t.Context(), nil); err != nil || sum.Rewinds != 1 || sum.Skipped != 1 {
+			t.Fatalf("%+v, %v", sum, err)
+		}
+		for _, kept := range []bool{true, false} {
+			for _, step := range []int{3, 5, 6, 9} {
+				p, err := moodyRun(t, dir, mood, change).Replay(t.Context(), step, nil)
+				if err != nil || p.Difference != nil || p.Compared == 0 && step != 5 || (step >= 5 && p.From < 5) != slices.Equal(p.LeftOut, []int{5}) && certificates {
+					t.Errorf("certificates %v, checkpoints %v, step %d: %v, %+v", certificates, kept, step, err, p)
+				}
+			}
+			if err := os.RemoveAll(filepath.Join(dir, "checkpoints")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	stops := func(l *train.LoopConfig) { l.Update = train.WhenNow }
+	dir, mood := filepath.Join(t.TempDir(), "run"), at(trouble{gradient: 3}, 5)
+	if _, err := moodyRun(t, dir, mood, stops).Train(t.Context(), nil); !errors.Is(err, model.ErrDiverged) {
+		t.Fatal(err)
+	}
+	if _, err := moodyRun(t, dir, mood, stops).Replay(t.Context(), 5, nil); !errors.Is(err, model.ErrDiverged) || !strings.Contains(err.Error(), "step 5 diverges when it is computed again") {
+		t.Errorf("%v", err)
+	}
+	p, err := moodyRun(t, dir, at(trouble{forward: true}, 3), stops).Replay(t.Context(), 4, nil)
+	if err != nil || p.Difference == nil || p.Difference.Step != 3 {
+		t.Errorf("a step that the run has a certificate of: %v, %+v", err, p)
 	}
 }
 

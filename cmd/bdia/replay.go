@@ -70,6 +70,7 @@ type replayedJSON struct {
 	From       int                `json:"from"`
 	Against    string             `json:"against"`
 	Compared   int                `json:"compared"`
+	LeftOut    []int              `json:"left_out,omitempty"`
 	Equal      bool               `json:"equal"`
 	Difference *metric.Difference `json:"difference,omitempty"`
 	Loss       any                `json:"loss"`
@@ -78,7 +79,7 @@ type replayedJSON struct {
 }
 
 func jsonOfReplay(r *train.Replayed) replayedJSON {
-	j := replayedJSON{Step: r.Step, From: r.From, Against: r.Against, Compared: r.Compared, Equal: r.Difference == nil && r.Compared > 0,
+	j := replayedJSON{Step: r.Step, From: r.From, Against: r.Against, Compared: r.Compared, LeftOut: r.LeftOut, Equal: r.Difference == nil && r.Compared > 0,
 		Difference: r.Difference, Loss: cli.Number(r.Certificate.Loss), Blocks: map[string]string{}}
 	for _, sum := range r.Certificate.States {
 		j.States = append(j.States, fmt.Sprintf("%016x", sum))
@@ -97,6 +98,9 @@ func printReplay(w io.Writer, r *train.Replayed) {
 	}
 	fmt.Fprintf(w, "  steps %d to %d computed again from %s\n", r.From+1, r.Step, from)
 	fmt.Fprintf(w, "  loss of step %d             %v\n", r.Step, r.Certificate.Loss)
+	if len(r.LeftOut) > 0 {
+		fmt.Fprintf(w, "  left out, since they diverge: steps %v\n", r.LeftOut)
+	}
 	switch d := r.Difference; {
 	case r.Compared == 0:
 		fmt.Fprintln(w, "  Nothing to compare with: the run did not record these steps. --certificate records every step of a run.")
