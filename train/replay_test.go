@@ -178,7 +178,7 @@ func TestReplayAcrossAChange(t *testing.T) {
 		if _, err := traintest.Open(t, dir).Replay(t.Context(), 8, nil); !errors.As(err, &other) || other.Until != 9 {
 			t.Errorf("another batch: %v", err)
 		}
-		if p, err := traintest.Open(t, dir).Replay(t.Context(), 11, nil); err != nil || p.Difference != nil || p.From != 9 {
+		if p, err := traintest.Open(t, dir).Replay(t.Context(), 11, nil); err != nil || p.Difference != nil || p.From < 9 {
 			t.Errorf("after the change: %v, %+v", err, p)
 		}
 	}
