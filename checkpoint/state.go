@@ -56,7 +56,7 @@ type State struct {
 	SkippedInRow int `json:"skipped_in_row,omitempty"`
 	Rewinds      int `json:"rewinds,omitempty"`
 
-	// Courses say with what the steps were done, the first ones first. Those of earlier versions are not known.
+	// Courses say with what the steps were done, the first ones first. States of earlier versions are not known.
 	Courses []Course `json:"courses,omitempty"`
 }
 
