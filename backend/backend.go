@@ -27,6 +27,7 @@
 package backend
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/bdia-go/bdia/tensor"
@@ -81,8 +82,13 @@ type Backend interface {
 	// one element, changes the digest. For example, sums (B,2) of x (B,T,C) are the digests of the samples.
 	Digest(sums, x tensor.Tensor)
 
+	// TakeColumns copies columns at, at+1, ... of x (N,W) to y (N,n); AddColumns adds x (N,n) to
+	// columns at, at+1, ... of y (N,W).
+	TakeColumns(y, x tensor.Tensor, at int)
+	AddColumns(y, x tensor.Tensor, at int)
+
 	// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t]. x (B,T,C), ids (B,T),
-	// wte (V,C), wpe (>=T,C). Ids must be below V.
+	// wte (V,C), wpe (>=T,C) or none. Ids must be below V.
 	Embed(x, ids, wte, wpe tensor.Tensor)
 	// EmbedBackward adds the gradients of both tables; dwpe may be none.
 	EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor)
@@ -104,18 +110,37 @@ type Backend interface {
 	// they are none.
 	LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor)
 
+	// RMSNorm normalises heads of each row of x, of as many columns as w: y = x/sqrt(mean(x^2)+eps)*w.
+	// stats (rows,h.Count) keeps 1/sqrt(...). y, of the shape of x, may be x; its other columns stay.
+	RMSNorm(y, stats, x, w tensor.Tensor, h Heads, eps float32)
+	// RMSNormBackward writes dx (which may be dy) in the heads' columns and adds to dw, unless it is
+	// none: rows in ascending order, and in a row heads.
+	RMSNormBackward(dx, dw, dy, x, w, stats tensor.Tensor, h Heads)
+
+	// Rotate turns heads of x (B,T,W) in place by the angles of their positions, or back: channels i
+	// and i+D/2 of a head are a pair. table (>=T,D) holds the D/2 cosines of a position, then the sines.
+	// The row at [b,t] stands at position t, or with counts (B*T), int32, at counts[b*T+t]-1.
+	Rotate(x, table, counts tensor.Tensor, h Heads, back bool)
+
+	// GatedSiLU writes y = silu(g)*u. x (N,2M) holds g|u in each row, and y is (N,M).
+	GatedSiLU(y, x tensor.Tensor)
+	// GatedSiLUBackward writes dx from dy; dx may be x.
+	GatedSiLUBackward(dx, dy, x tensor.Tensor)
+
 	// GELU writes y = gelu(x); y may be x.
 	GELU(y, x tensor.Tensor, form GELUForm)
 	// GELUBackward writes dx = dy * gelu'(x); dx may be dy.
 	GELUBackward(dx, dy, x tensor.Tensor, form GELUForm)
 
 	// Attention writes softmax(q kᵀ/sqrt(D) + mask) v for every head. qkv
-	// (B,T,3C) holds q|k|v, head h in columns h*D..h*D+D-1 of each; out (B,T,C);
-	// lse (B,H,T) keeps the log of each softmax's denominator.
+	// (B,T,C+2G*D) holds q|k|v, head h in columns h*D..h*D+D-1 of each; out (B,T,C);
+	// lse (B,H,T) keeps the log of each softmax's denominator. Of H heads of queries,
+	// H/G neighbours share one of the G heads of keys and values. C is H*D here.
 	Attention(out, lse, qkv tensor.Tensor, spec AttentionSpec)
-	// AttentionBackward writes dqkv from dout.
+	// AttentionBackward writes dqkv from dout. The gradients of a head of keys and values are sums
+	// over its heads of queries in ascending order.
 	AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec AttentionSpec)
-	// CrossAttention is Attention to another sequence: q (B,T,C), and kv (B,S,2C),
+	// CrossAttention is Attention to another sequence: q (B,T,C), and kv (B,S,2G*D),
 	// which holds k|v. Causal, query t sees keys 0..t, it needs S = T.
 	CrossAttention(out, lse, q, kv tensor.Tensor, spec AttentionSpec)
 	// CrossAttentionBackward writes dq and dkv from dout.
@@ -230,12 +255,21 @@ func (f *GELUForm) UnmarshalText(text []byte) error {
 
 // AttentionSpec describes one attention call.
 type AttentionSpec struct {
-	Heads   int
+	Heads   int // H, of queries
+	KVHeads int // G, of keys and values; 0: as many
 	Causal  bool
+	Window  int           // a query sees the last Window of the keys that it would see; 0: all
 	Lengths tensor.Tensor // (B), int32: how many keys of each sample are seen, at least one; none: all. Not with Causal
 	Dropout float32       // of the attention weights
 	Draw    Draw          // keys the dropout
 }
+
+// KeyHeads returns the number of heads of keys and values.
+func (s AttentionSpec) KeyHeads() int { return cmp.Or(s.KVHeads, s.Heads) }
+
+// Heads are Count neighbouring heads of a row, the first of which begins in column At. An operation on heads takes
+// their width from its other operands. For example, {0, 1} beside a weight as wide as the row is the row itself.
+type Heads struct{ At, Count int }
 
 // Pass identifies one forward pass: what its random numbers are keyed by.
 type Pass struct {

@@ -22,6 +22,9 @@ const (
 	SiteAdapterProj   Site = 14
 	SiteAdapterFC1    Site = 15
 	SiteAdapterFC2    Site = 16
+	SiteAdapterKeys   Site = 17 // where queries, keys and values have adapters of their own; queries draw at SiteAdapterQKV
+	SiteAdapterValues Site = 18
+	SiteAdapterUp     Site = 19 // beside a gate, which draws at SiteAdapterFC1
 )
 
 // SiteOwn is the first of the numbers that this module never uses: a block of another

@@ -21,6 +21,7 @@ func TestSites(t *testing.T) {
 		10: {"cross", SiteCross}, 11: {"cross proj", SiteCrossProj}, 12: {"cross path", SiteCrossPath},
 		13: {"adapter qkv", SiteAdapterQKV}, 14: {"adapter proj", SiteAdapterProj},
 		15: {"adapter fc1", SiteAdapterFC1}, 16: {"adapter fc2", SiteAdapterFC2},
+		17: {"adapter keys", SiteAdapterKeys}, 18: {"adapter values", SiteAdapterValues}, 19: {"adapter up", SiteAdapterUp},
 	} {
 		if uint8(site.site) != want {
 			t.Errorf("site %s has the number %d, want %d", site.name, site.site, want)

@@ -48,9 +48,11 @@ type AttentionHead struct {
 	LDQ, LDK, LDOut int       // row strides in floats
 	Scale           float32   // 1/sqrt(D)
 	Causal          bool      // query t sees keys 0..t only; T, S and Seen are one
+	Window          int       // a query sees the last Window of these keys only; 0: all
 	Q, Out          []float32 // (T,D)
 	K, V            []float32 // (S,D)
 	LSE             []float32 // (T): log of the sum of exp(scale*score)
+	More            bool      // AttentionBackward adds to dK and dV, which other heads of queries share
 
 	// Dropout of the weights: Keep of 65536 survive; element (t,u) of head h is
 	// number (h*T+t)*(S rounded up to 64)+u of the sample's stream.
@@ -61,7 +63,7 @@ type AttentionHead struct {
 
 // check panics on impossible shapes and on slices that are too short.
 func (a *AttentionHead) check(scratch []float32) {
-	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || a.Seen < 1 || a.Seen > a.S || a.Causal && (a.S != a.T || a.Seen != a.S) ||
+	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || a.Window < 0 || a.Seen < 1 || a.Seen > a.S || a.Causal && (a.S != a.T || a.Seen != a.S) ||
 		len(a.LSE) != a.T || len(scratch) < ScratchFloats {
 		panic(fmt.Sprintf("kernel: attention of %d queries over %d of %d keys (causal: %v) with head width %d (limit %d) in scratch of %d floats",
 			a.T, a.Seen, a.S, a.Causal, a.D, MaxHeadDim, len(scratch)))
@@ -77,6 +79,37 @@ func (a *AttentionHead) view(q, rows, k0 int) scores {
 		t.n, t.seen, t.more = q+rows-k0, q+1-k0, 1
 	}
 	return t
+}
+
+// windowed reports whether queries do not see all earlier keys.
+func (a *AttentionHead) windowed() bool { return a.Window > 0 && a.Window < a.Seen }
+
+// first returns the first key that query q sees.
+func (a *AttentionHead) first(q int) int {
+	switch {
+	case !a.windowed():
+		return 0
+	case a.Causal:
+		return max(0, q+1-a.Window)
+	}
+	return a.Seen - a.Window
+}
+
+// until returns the end of the queries that see keys of the tile that starts at key k0.
+func (a *AttentionHead) until(k0 int) int {
+	if a.windowed() && a.Causal {
+		return min(a.T, k0+tile+a.Window-1)
+	}
+	return a.T
+}
+
+// hide gives the keys before the windows of queries q.. scores of which the weight is 0.
+func (a *AttentionHead) hide(t *scores, s []float32, q, k0 int) {
+	for r := range t.rows {
+		for u := range max(0, a.first(q+r)-k0) {
+			s[r*t.ld+u] = float32(math.Inf(-1))
+		}
+	}
 }
 
 // drop applies dropout to the weights p (or their gradient) of queries q.., for
@@ -110,19 +143,27 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 	rows, width := min(tile, a.T-q0), roundUp(a.D, 32)
 	kPanels, vPanels := cut(&scratch, tile*a.D), cut(&scratch, tile*width)
 	s, most, sum := cut(&scratch, strip*tileLD), cut(&scratch, rows), cut(&scratch, rows)
+	windowed := a.windowed()
 	for r := range rows {
-		most[r] = float32(math.Inf(-1))
+		most[r], sum[r] = float32(math.Inf(-1)), 0
+		if windowed {
+			clear(a.Out[(q0+r)*a.LDOut:][:a.D])
+		}
 	}
 	var before, partial [strip]float32
-	for k0 := 0; k0 < a.Seen && !(a.Causal && k0 > q0); k0 += tile {
+	for k0 := a.first(q0) / tile * tile; k0 < a.Seen && !(a.Causal && k0 > q0); k0 += tile {
 		keys := min(tile, a.Seen-k0)
 		k := isa.pack(kPanels, NT, a.K[k0*a.LDK:], a.LDK, a.D, keys)
 		v := isa.pack(vPanels, NN, a.V[k0*a.LDK:], a.LDK, keys, a.D)
+		rows := min(rows, a.until(k0)-q0)
 		for r := 0; r < rows; r += strip {
 			q, m := q0+r, min(strip, rows-r)
 			t, out := a.view(q, m, k0), a.Out[q*a.LDOut:]
 			k.product(isa, NT, m, t.n, 0, a.D, a.Q[q*a.LDQ:], a.LDQ, s, tileLD, false)
-			if k0 == 0 {
+			if windowed {
+				a.hide(&t, s, q, k0)
+			}
+			if k0 == 0 && !windowed {
 				isa.softmax(&t, s, most[r:], sum[r:])
 			} else {
 				// Rescale the sums so far to the new maximum.
@@ -138,7 +179,7 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 				isa.scaleRows(out, before[:m], a.LDOut, a.D)
 			}
 			isa.drop(a, &t, s, q, k0)
-			v.product(isa, NN, m, a.D, 0, t.n, s, tileLD, out, a.LDOut, k0 > 0)
+			v.product(isa, NN, m, a.D, 0, t.n, s, tileLD, out, a.LDOut, k0 > 0 || windowed)
 		}
 	}
 	for r := range rows {
@@ -153,14 +194,22 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 //
 //	dV = pᵀ·dOut, dp = dOut·Vᵀ, ds = softmax'(dp), dQ = ds·K, dK = dsᵀ·Q
 //
-// Keys that are not seen get gradients of 0.
+// Keys that are not seen get gradients of 0. With More, the chains of dV and dK go on from what is there: so the
+// gradients of keys and values that several heads of queries share are sums over these heads in the order of the calls.
 func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, scratch []float32) {
 	a.check(scratch)
 	width := roundUp(a.D, 32)
 	kPanels, vPanels, rowPanels := cut(&scratch, tile*a.D), cut(&scratch, tile*a.D), cut(&scratch, tile*width)
 	qPanels, outPanels := cut(&scratch, block*width), cut(&scratch, block*width)
 	s, d, delta := cut(&scratch, block*tileLD), cut(&scratch, block*tileLD), cut(&scratch, block)
-	for k0 := 0; k0 < a.Seen; k0 += tile {
+	windowed, unseen := a.windowed(), 0 // keys before all windows
+	if windowed {
+		unseen = a.first(0)
+		for t := range a.T {
+			clear(dQ[t*a.LDQ:][:a.D])
+		}
+	}
+	for k0 := unseen / tile * tile; k0 < a.Seen; k0 += tile {
 		keys, kAt := min(tile, a.Seen-k0), k0*a.LDK
 		k := isa.pack(kPanels, NT, a.K[kAt:], a.LDK, a.D, keys)
 		v := isa.pack(vPanels, NT, a.V[kAt:], a.LDK, a.D, keys)
@@ -169,8 +218,8 @@ func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, s
 		if a.Causal {
 			first = k0
 		}
-		for q0 := first; q0 < a.T; q0 = end {
-			end = min(a.T, q0+block, roundUp(q0+1, tile))
+		for q0 := first; q0 < a.until(k0); q0 = end {
+			end = min(a.until(k0), q0+block, roundUp(q0+1, tile))
 			rows := end - q0
 			q := isa.pack(qPanels, NN, a.Q[q0*a.LDQ:], a.LDQ, rows, a.D)
 			do := isa.pack(outPanels, NN, dOut[q0*a.LDOut:], a.LDOut, rows, a.D)
@@ -180,10 +229,13 @@ func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, s
 				t, s, d := a.view(at, m, k0), s[r*tileLD:], d[r*tileLD:]
 				k.product(isa, NT, m, t.n, 0, a.D, a.Q[at*a.LDQ:], a.LDQ, s, tileLD, false)
 				v.product(isa, NT, m, t.n, 0, a.D, dOut[at*a.LDOut:], a.LDOut, d, tileLD, false)
+				if windowed {
+					a.hide(&t, s, at, k0)
+				}
 				isa.drop(a, &t, d, at, k0)
 				isa.softmaxBackward(&t, s, d, a.LSE[at:], delta[r:])
 				isa.drop(a, &t, s, at, k0)
-				kRows.product(isa, NN, m, a.D, 0, t.n, d, tileLD, dQ[at*a.LDQ:], a.LDQ, k0 > 0)
+				kRows.product(isa, NN, m, a.D, 0, t.n, d, tileLD, dQ[at*a.LDQ:], a.LDQ, k0 > 0 || windowed)
 			}
 			n := a.view(q0, rows, k0).n
 			for u := 0; u < n; u += strip {
@@ -191,13 +243,18 @@ func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, s
 				if a.Causal {
 					r, started = max(0, k0+u-q0), k0+u < q0
 				}
-				do.product(isa, TN, m, a.D, r, rows-r, s[r*tileLD+u:], tileLD, dV[at:], a.LDK, started)
-				q.product(isa, TN, m, a.D, r, rows-r, d[r*tileLD+u:], tileLD, dK[at:], a.LDK, started)
+				do.product(isa, TN, m, a.D, r, rows-r, s[r*tileLD+u:], tileLD, dV[at:], a.LDK, started || a.More)
+				q.product(isa, TN, m, a.D, r, rows-r, d[r*tileLD+u:], tileLD, dK[at:], a.LDK, started || a.More)
 			}
 		}
 	}
-	for u := a.Seen; u < a.S; u++ {
-		clear(dK[u*a.LDK:][:a.D])
-		clear(dV[u*a.LDK:][:a.D])
+	if a.More {
+		return
+	}
+	for u := range a.S {
+		if u >= a.Seen || u < unseen/tile*tile {
+			clear(dK[u*a.LDK:][:a.D])
+			clear(dV[u*a.LDK:][:a.D])
+		}
 	}
 }

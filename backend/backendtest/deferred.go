@@ -134,6 +134,34 @@ func (d *deferred) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) 
 	d.later(func() { d.Backend.LayerNormBackward(dx, dw, db, dy, x, w, stats) })
 }
 
+func (d *deferred) TakeColumns(y, x tensor.Tensor, at int) {
+	d.later(func() { d.Backend.TakeColumns(y, x, at) })
+}
+
+func (d *deferred) AddColumns(y, x tensor.Tensor, at int) {
+	d.later(func() { d.Backend.AddColumns(y, x, at) })
+}
+
+func (d *deferred) RMSNorm(y, stats, x, w tensor.Tensor, h backend.Heads, eps float32) {
+	d.later(func() { d.Backend.RMSNorm(y, stats, x, w, h, eps) })
+}
+
+func (d *deferred) RMSNormBackward(dx, dw, dy, x, w, stats tensor.Tensor, h backend.Heads) {
+	d.later(func() { d.Backend.RMSNormBackward(dx, dw, dy, x, w, stats, h) })
+}
+
+func (d *deferred) Rotate(x, table, counts tensor.Tensor, h backend.Heads, back bool) {
+	d.later(func() { d.Backend.Rotate(x, table, counts, h, back) })
+}
+
+func (d *deferred) GatedSiLU(y, x tensor.Tensor) {
+	d.later(func() { d.Backend.GatedSiLU(y, x) })
+}
+
+func (d *deferred) GatedSiLUBackward(dx, dy, x tensor.Tensor) {
+	d.later(func() { d.Backend.GatedSiLUBackward(dx, dy, x) })
+}
+
 func (d *deferred) GELU(y, x tensor.Tensor, form backend.GELUForm) {
 	d.later(func() { d.Backend.GELU(y, x, form) })
 }

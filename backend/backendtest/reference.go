@@ -99,6 +99,7 @@ type attention struct {
 	T, seen   int
 	D         int
 	causal    bool
+	window    int                    // the last keys that count; 0: all
 	mask      func(t, u int) float64 // what multiplies the weight
 	q, k, v   []float64
 	out, dout []float64
@@ -116,6 +117,10 @@ func (a *attention) weights(t int) (p []float64, lse float64) {
 	p = make([]float64, n)
 	top, sum := math.Inf(-1), 0.0
 	for u := range p {
+		if a.window > 0 && u < n-a.window {
+			p[u] = math.Inf(-1)
+			continue
+		}
 		for d := range a.D {
 			p[u] += a.q[t*a.D+d] * a.k[u*a.D+d] / math.Sqrt(float64(a.D))
 		}

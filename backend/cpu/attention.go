@@ -9,7 +9,7 @@ import (
 )
 
 // heads is attention over all heads of all samples: forward, one task for each
-// tile of queries; backward, one for each head.
+// tile of queries; backward, one for each head of keys and values.
 type heads struct {
 	spec           backend.AttentionSpec
 	T, S, C, D     int
@@ -22,15 +22,27 @@ type heads struct {
 }
 
 func (h *heads) run(b *Backend, task int, scratch []float32) {
-	head, tile := task, 0
 	if h.tiles > 0 {
-		head, tile = task/h.tiles, task%h.tiles
+		a, _, _, _ := h.at(task / h.tiles)
+		b.isa.Attention(&a, task%h.tiles, scratch)
+		return
 	}
+	group := h.spec.Heads / h.spec.KeyHeads()
+	for i := range group {
+		a, q, k, out := h.at(task*group + i)
+		a.More = i > 0
+		b.isa.AttentionBackward(&a, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
+	}
+}
+
+// at returns a head of queries, counted over all samples, and where its columns begin.
+func (h *heads) at(head int) (a kernel.AttentionHead, q, k, out int) {
 	sample, index := head/h.spec.Heads, head%h.spec.Heads
 	col := index * h.D
-	q, k, out := sample*h.T*h.ldq+col, sample*h.S*h.ldk+col, sample*h.T*h.C+col
-	a := kernel.AttentionHead{T: h.T, S: h.S, D: h.D, Seen: h.S, LDQ: h.ldq, LDK: h.ldk, LDOut: h.C,
-		Scale: float32(1 / math.Sqrt(float64(h.D))), Causal: h.spec.Causal,
+	q, out = sample*h.T*h.ldq+col, sample*h.T*h.C+col
+	k = sample*h.S*h.ldk + index*h.spec.KeyHeads()/h.spec.Heads*h.D
+	a = kernel.AttentionHead{T: h.T, S: h.S, D: h.D, Seen: h.S, LDQ: h.ldq, LDK: h.ldk, LDOut: h.C,
+		Scale: float32(1 / math.Sqrt(float64(h.D))), Causal: h.spec.Causal, Window: h.spec.Window,
 		Q: h.q[q:], K: h.k[k:], V: h.v[k:], Out: h.out[out:], LSE: h.lse[head*h.T:][:h.T],
 		Keep: 1 << 16, Index: index}
 	if h.lengths != nil {
@@ -39,37 +51,36 @@ func (h *heads) run(b *Backend, task int, scratch []float32) {
 	if h.spec.Dropout > 0 {
 		a.Keep, a.Key = keepOf(h.spec.Dropout), key(h.spec.Draw, sample)
 	}
-	if h.tiles > 0 {
-		b.isa.Attention(&a, tile, scratch)
-		return
-	}
-	b.isa.AttentionBackward(&a, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
+	return a, q, k, out
 }
 
 // setHeads sets the fields that forward and backward of both kinds of attention
-// share, and returns the number of heads over all samples.
+// share, and returns the number of samples.
 func (b *Backend) setHeads(h heads, out, lse tensor.Tensor, spec backend.AttentionSpec) int {
 	B := out.Shape[0]
 	h.spec, h.T, h.C = spec, out.Shape[1], out.Shape[2]
 	h.D = h.C / spec.Heads
-	must(h.C > 0 && h.C%spec.Heads == 0 && lse.Len() == B*spec.Heads*h.T, "attention", out, lse)
+	must(h.C > 0 && h.C%spec.Heads == 0 && spec.Heads%spec.KeyHeads() == 0 && lse.Len() == B*spec.Heads*h.T, "attention", out, lse)
 	must(!spec.Lengths.Valid() || spec.Lengths.Len() == B && !spec.Causal, "attention to keys of some lengths", out, spec.Lengths)
 	h.out, h.lse, h.lengths = b.f32(out), b.f32(lse), b.i32(spec.Lengths)
 	b.jobs.heads = h
-	return B * spec.Heads
+	return B
 }
 
-// thirds returns the columns q, k and v of (B,T,3C).
-func (b *Backend) thirds(qkv tensor.Tensor, C int) (q, k, v []float32) {
+// parts returns the columns q, k and v of (B,T,C+2*KV).
+func (b *Backend) parts(qkv tensor.Tensor, C, KV int) (q, k, v []float32) {
 	q = b.f32(qkv)
-	return q, q[C:], q[2*C:]
+	return q, q[C:], q[C+KV:]
 }
+
+// keyWidth is the width of the keys of a row beside queries of width C.
+func keyWidth(C int, spec backend.AttentionSpec) int { return C * spec.KeyHeads() / spec.Heads }
 
 // Attention computes every head of every sample.
 func (b *Backend) Attention(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
 	n := b.setSelf(out, lse, qkv, spec)
 	b.jobs.heads.tiles = kernel.QueryTiles(b.jobs.heads.T)
-	b.pool.run(n*b.jobs.heads.tiles, &b.jobs.heads)
+	b.pool.run(n*spec.Heads*b.jobs.heads.tiles, &b.jobs.heads)
 }
 
 // AttentionBackward writes the gradient of qkv.
@@ -77,16 +88,18 @@ func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spe
 	must(dqkv.Len() == qkv.Len() && dout.Len() == out.Len(), "AttentionBackward", dqkv, dout, out)
 	n := b.setSelf(out, lse, qkv, spec)
 	h := &b.jobs.heads
-	h.dq, h.dk, h.dv = b.thirds(dqkv, h.C)
+	h.dq, h.dk, h.dv = b.parts(dqkv, h.C, keyWidth(h.C, spec))
 	h.dout = b.f32(dout)
-	b.pool.run(n, h)
+	b.pool.run(n*spec.KeyHeads(), h)
 }
 
 func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) int {
 	T, C := out.Shape[1], out.Shape[2]
-	must(qkv.Len() == 3*out.Len(), "Attention", out, qkv)
-	h := heads{S: T, ldq: 3 * C, ldk: 3 * C}
-	h.q, h.k, h.v = b.thirds(qkv, C)
+	KV := keyWidth(C, spec)
+	W := C + 2*KV
+	must(qkv.Len() == out.Shape[0]*T*W, "Attention", out, qkv)
+	h := heads{S: T, ldq: W, ldk: W}
+	h.q, h.k, h.v = b.parts(qkv, C, KV)
 	return b.setHeads(h, out, lse, spec)
 }
 
@@ -94,7 +107,7 @@ func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpe
 func (b *Backend) CrossAttention(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
 	n := b.setCross(out, lse, q, kv, spec)
 	b.jobs.heads.tiles = kernel.QueryTiles(b.jobs.heads.T)
-	b.pool.run(n*b.jobs.heads.tiles, &b.jobs.heads)
+	b.pool.run(n*spec.Heads*b.jobs.heads.tiles, &b.jobs.heads)
 }
 
 // CrossAttentionBackward writes the gradients of q and kv.
@@ -103,14 +116,15 @@ func (b *Backend) CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.T
 	n := b.setCross(out, lse, q, kv, spec)
 	h := &b.jobs.heads
 	h.dq, h.dk, h.dout = b.f32(dq), b.f32(dkv), b.f32(dout)
-	h.dv = h.dk[h.C:]
-	b.pool.run(n, h)
+	h.dv = h.dk[keyWidth(h.C, spec):]
+	b.pool.run(n*spec.KeyHeads(), h)
 }
 
 func (b *Backend) setCross(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) int {
 	S, C := kv.Shape[1], out.Shape[2]
-	must(q.Len() == out.Len() && kv.Shape == tensor.Shape{out.Shape[0], S, 2 * C}, "CrossAttention", out, q, kv)
-	h := heads{S: S, ldq: C, ldk: 2 * C, q: b.f32(q), k: b.f32(kv)}
-	h.v = h.k[C:]
+	KV := keyWidth(C, spec)
+	must(q.Len() == out.Len() && kv.Shape == tensor.Shape{out.Shape[0], S, 2 * KV}, "CrossAttention", out, q, kv)
+	h := heads{S: S, ldq: C, ldk: 2 * KV, q: b.f32(q), k: b.f32(kv)}
+	h.v = h.k[KV:]
 	return b.setHeads(h, out, lse, spec)
 }

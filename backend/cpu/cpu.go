@@ -61,6 +61,11 @@ type jobs struct {
 	embed         embedJob
 	scatter       scatter
 	heads         heads
+	rmsNorm       rmsNormJob
+	rmsNormBack   rmsNormBack
+	rotate        rotateJob
+	gate          gateJob
+	columns       columnsJob
 	samples       samples
 }
 

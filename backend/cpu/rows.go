@@ -127,14 +127,19 @@ type embedJob struct {
 func (j *embedJob) run(b *Backend, task int, _ []float32) {
 	lo, hi := rowsOf(task, len(j.ids))
 	for i := lo; i < hi; i++ {
-		b.isa.Add(j.x[i*j.C:][:j.C], j.wte[int(j.ids[i])*j.C:][:j.C], j.wpe[i%j.T*j.C:][:j.C])
+		x, token := j.x[i*j.C:][:j.C], j.wte[int(j.ids[i])*j.C:][:j.C]
+		if j.wpe == nil {
+			copy(x, token)
+		} else {
+			b.isa.Add(x, token, j.wpe[i%j.T*j.C:][:j.C])
+		}
 	}
 }
 
-// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t].
+// Embed writes x[b,t] = wte[ids[b,t]] + wpe[t], or without wpe the token alone.
 func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
 	C := x.Cols()
-	must(ids.Len() == x.Rows() && wte.Cols() == C && wpe.Cols() == C && wpe.Rows() >= ids.Cols(), "Embed", x, ids, wte, wpe)
+	must(ids.Len() == x.Rows() && wte.Cols() == C && (!wpe.Valid() || wpe.Cols() == C && wpe.Rows() >= ids.Cols()), "Embed", x, ids, wte, wpe)
 	b.jobs.embed = embedJob{x: b.f32(x), wte: b.f32(wte), wpe: b.f32(wpe), ids: b.i32(ids), T: ids.Cols(), C: C}
 	b.eachRow(x.Rows(), &b.jobs.embed)
 }

@@ -150,6 +150,42 @@ func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 	b.measure("layer norm backward", 0, func() { b.Backend.LayerNormBackward(dx, dw, db, dy, x, w, stats) }, dx, dy, x)
 }
 
+func (b *Backend) TakeColumns(y, x tensor.Tensor, at int) {
+	b.measure("take columns", 0, func() { b.Backend.TakeColumns(y, x, at) }, y, y)
+}
+
+func (b *Backend) AddColumns(y, x tensor.Tensor, at int) {
+	b.measure("add columns", 0, func() { b.Backend.AddColumns(y, x, at) }, x, x, x)
+}
+
+func (b *Backend) RMSNorm(y, stats, x, w tensor.Tensor, h backend.Heads, eps float32) {
+	part := heads(x, w.Len(), h)
+	b.measure("rms norm", 0, func() { b.Backend.RMSNorm(y, stats, x, w, h, eps) }, part, part)
+}
+
+func (b *Backend) RMSNormBackward(dx, dw, dy, x, w, stats tensor.Tensor, h backend.Heads) {
+	part := heads(x, w.Len(), h)
+	b.measure("rms norm backward", 0, func() { b.Backend.RMSNormBackward(dx, dw, dy, x, w, stats, h) }, part, part, part)
+}
+
+func (b *Backend) Rotate(x, table, counts tensor.Tensor, h backend.Heads, back bool) {
+	part := heads(x, table.Cols(), h)
+	b.measure("rotation", 0, func() { b.Backend.Rotate(x, table, counts, h, back) }, part, part)
+}
+
+// heads has the size of heads of width D of x.
+func heads(x tensor.Tensor, D int, h backend.Heads) tensor.Tensor {
+	return tensor.Tensor{Shape: tensor.Shape{x.Rows(), h.Count * D}}
+}
+
+func (b *Backend) GatedSiLU(y, x tensor.Tensor) {
+	b.measure("gated silu", 0, func() { b.Backend.GatedSiLU(y, x) }, y, x)
+}
+
+func (b *Backend) GatedSiLUBackward(dx, dy, x tensor.Tensor) {
+	b.measure("gated silu backward", 0, func() { b.Backend.GatedSiLUBackward(dx, dy, x) }, dx, dy, x)
+}
+
 func (b *Backend) GELU(y, x tensor.Tensor, form backend.GELUForm) {
 	b.measure("gelu", 0, func() { b.Backend.GELU(y, x, form) }, y, x)
 }

@@ -32,27 +32,36 @@ func (b *Backend) Limits() backend.Limits { return b.limits }
 
 // Every operation is accepted and none does anything.
 
-func (*Backend) Upload(tensor.Tensor, []float32)                          {}
-func (*Backend) Download([]float32, tensor.Tensor)                        {}
-func (*Backend) UploadInts(tensor.Tensor, []int32)                        {}
-func (*Backend) DownloadInts([]int32, tensor.Tensor)                      {}
-func (*Backend) UploadBytes(tensor.Tensor, []byte)                        {}
-func (*Backend) DownloadBytes([]byte, tensor.Tensor)                      {}
-func (*Backend) DownloadScalar(tensor.Tensor) float64                     { return 0 }
-func (*Backend) Sync()                                                    {}
-func (*Backend) Zero(tensor.Tensor)                                       {}
-func (*Backend) Copy(_, _ tensor.Tensor)                                  {}
-func (*Backend) CopyRows(_, _, _ tensor.Tensor)                           {}
-func (*Backend) Add(_, _, _ tensor.Tensor)                                {}
-func (*Backend) Scale(tensor.Tensor, float32)                             {}
-func (*Backend) Lerp(_, _ tensor.Tensor, _ float32)                       {}
-func (*Backend) AddSquares(_, _ tensor.Tensor)                            {}
-func (*Backend) Digest(_, _ tensor.Tensor)                                {}
-func (*Backend) Embed(_, _, _, _ tensor.Tensor)                           {}
-func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                   {}
-func (*Backend) Linear(_, _, _, _ tensor.Tensor)                          {}
-func (*Backend) LinearAdd(_, _, _ tensor.Tensor)                          {}
-func (*Backend) GELU(_, _ tensor.Tensor, _ backend.GELUForm)              {}
+func (*Backend) Upload(tensor.Tensor, []float32)                       {}
+func (*Backend) Download([]float32, tensor.Tensor)                     {}
+func (*Backend) UploadInts(tensor.Tensor, []int32)                     {}
+func (*Backend) DownloadInts([]int32, tensor.Tensor)                   {}
+func (*Backend) UploadBytes(tensor.Tensor, []byte)                     {}
+func (*Backend) DownloadBytes([]byte, tensor.Tensor)                   {}
+func (*Backend) DownloadScalar(tensor.Tensor) float64                  { return 0 }
+func (*Backend) Sync()                                                 {}
+func (*Backend) Zero(tensor.Tensor)                                    {}
+func (*Backend) Copy(_, _ tensor.Tensor)                               {}
+func (*Backend) CopyRows(_, _, _ tensor.Tensor)                        {}
+func (*Backend) Add(_, _, _ tensor.Tensor)                             {}
+func (*Backend) Scale(tensor.Tensor, float32)                          {}
+func (*Backend) Lerp(_, _ tensor.Tensor, _ float32)                    {}
+func (*Backend) AddSquares(_, _ tensor.Tensor)                         {}
+func (*Backend) Digest(_, _ tensor.Tensor)                             {}
+func (*Backend) Embed(_, _, _, _ tensor.Tensor)                        {}
+func (*Backend) EmbedBackward(_, _, _, _ tensor.Tensor)                {}
+func (*Backend) Linear(_, _, _, _ tensor.Tensor)                       {}
+func (*Backend) LinearAdd(_, _, _ tensor.Tensor)                       {}
+func (*Backend) TakeColumns(_, _ tensor.Tensor, _ int)                 {}
+func (*Backend) AddColumns(_, _ tensor.Tensor, _ int)                  {}
+func (*Backend) GatedSiLU(_, _ tensor.Tensor)                          {}
+func (*Backend) GatedSiLUBackward(_, _, _ tensor.Tensor)               {}
+func (*Backend) Rotate(_, _, _ tensor.Tensor, _ backend.Heads, _ bool) {}
+func (*Backend) GELU(_, _ tensor.Tensor, _ backend.GELUForm)           {}
+func (*Backend) RMSNorm(_, _, _, _ tensor.Tensor, _ backend.Heads, _ float32) {
+}
+func (*Backend) RMSNormBackward(_, _, _, _, _, _ tensor.Tensor, _ backend.Heads) {
+}
 func (*Backend) LinearBackwardInput(_, _, _ tensor.Tensor)                {}
 func (*Backend) GELUBackward(_, _, _ tensor.Tensor, _ backend.GELUForm)   {}
 func (*Backend) LinearBackwardWeight(_, _, _, _ tensor.Tensor)            {}
