@@ -28,6 +28,21 @@ func TestMemoryModesAgree(t *testing.T) {
 			})
 		}
 	}
+	for _, f := range model.Families() {
+		t.Run(string(f), func(t *testing.T) {
+			t.Parallel()
+			c := small(5)
+			c.family(f)
+			want := c.run(t)
+			want.lively(t)
+			for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {
+				c.opt.Memory = memory
+				c.run(t).equal(t, want)
+			}
+			c.parts = []int{1, 2}
+			c.run(t).equal(t, want)
+		})
+	}
 }
 
 // TestOptionsWithoutReversal: what only Store and Recompute can do, they do alike.
@@ -73,7 +88,11 @@ func TestPathsAgree(t *testing.T) {
 		"odd": func(c *trial) {
 			c.model.Context, c.model.Heads, c.model.Width, c.model.MLP, c.model.Vocab = 7, 3, 36, 0, 65
 		},
-		"deep": func(c *trial) { c.model.Layers = 48 },
+		"deep":    func(c *trial) { c.model.Layers = 48 },
+		"llama":   func(c *trial) { c.family(model.Llama) },
+		"qwen2":   func(c *trial) { c.family(model.Qwen2) },
+		"qwen3":   func(c *trial) { c.family(model.Qwen3) },
+		"mistral": func(c *trial) { c.family(model.Mistral) },
 		"no bias, erf": func(c *trial) {
 			c.model.NoBias, c.model.Untied, c.model.GELU = true, true, 1
 		},
@@ -121,15 +140,23 @@ func TestMicroBatchesAgree(t *testing.T) {
 // same bits.
 func TestAdaptersAgree(t *testing.T) {
 	t.Parallel()
-	for _, lora := range []model.LoRAConfig{{Rank: 3, Alpha: 5, Dropout: 0.2, Targets: model.Targets{"all"}}, {Rank: 1, Alpha: 1, Targets: model.Targets{"qkv", "fc2"}}} {
+	all := model.LoRAConfig{Rank: 3, Alpha: 5, Dropout: 0.2, Targets: model.Targets{"all"}}
+	for _, lora := range []struct {
+		model.Family
+		model.LoRAConfig
+	}{{model.GPT2, all}, {model.GPT2, model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"qkv", "fc2"}}},
+		{model.Llama, all}, {model.Qwen3, all}, {model.Mistral, model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"v_proj", "up_proj"}}}} {
 		for _, freeze := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%+v/frozen %d", lora, freeze), func(t *testing.T) {
 				t.Parallel()
-				c := small(5)
+				c, lora, family := small(5), lora.LoRAConfig, lora.Family
+				if family != model.GPT2 {
+					c.family(family)
+				}
 				c.samples, c.lora, c.freeze = 4, lora, freeze
 				want := c.run(t)
 				want.lively(t)
-				if n := len(want.grads); n != (5-freeze)*2*len(lora.Targets.Layers()) {
+				if n := len(want.grads); n != (5-freeze)*2*len(lora.Targets.Layers(c.model)) {
 					t.Errorf("%d tensors learn", n)
 				}
 				for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {

@@ -2,6 +2,7 @@ package bdia_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -53,7 +54,55 @@ func read(be backend.Backend, x tensor.Tensor) []float32 {
 
 func TestGoldenGPT(t *testing.T) {
 	t.Parallel()
-	g := golden.Open(t, "gpt_tiny_bdia_tied_tanh.safetensors")
+	goldenPaths(t, goldenFile{golden.Open(t, "gpt_tiny_bdia_tied_tanh.safetensors"), tinyGPT})
+}
+
+// TestGoldenFamilies: Llama's block and its kin's, with all that they differ in.
+func TestGoldenFamilies(t *testing.T) {
+	t.Parallel()
+	for file, c := range map[string]model.GPTConfig{
+		"llama": {Family: model.Llama, Layers: 4, Width: 64, MLP: 88, KVHeads: 2, HeadWidth: 16, Untied: true, Eps: 1e-5,
+			Rope: model.Rope{Theta: 5e5, Kind: model.RopeLlama3, Factor: 8, LowFreq: 1, HighFreq: 4, OriginalContext: 64}},
+		"qwen2":   {Family: model.Qwen2, Layers: 4, Width: 32, MLP: 88, KVHeads: 2, Eps: 1e-6, Rope: model.Rope{Theta: 1e6}},
+		"qwen3":   {Family: model.Qwen3, Layers: 4, Width: 32, MLP: 72, KVHeads: 1, HeadWidth: 16, Eps: 1e-6, Rope: model.Rope{Theta: 1e6}},
+		"mistral": {Family: model.Mistral, Layers: 3, Width: 32, MLP: 56, KVHeads: 2, Untied: true, Eps: 1e-5, Window: 5, Rope: model.Rope{Theta: 1e4}},
+	} {
+		c.Vocab, c.Context, c.Heads = 50, 16, 4
+		t.Run(file, func(t *testing.T) {
+			goldenPaths(t, goldenFile{golden.Open(t, "../llm/golden/"+file+"_tiny_bdia.safetensors"), c})
+		})
+	}
+}
+
+// goldenFile is a golden file of a language model.
+type goldenFile struct {
+	*golden.File
+	c model.GPTConfig
+}
+
+// of returns what the file has of one of our parameters, which families' files have under other names and in parts.
+func (g goldenFile) of(kind, name string) (all []float32) {
+	names := []string{name}
+	if g.c.Family != model.GPT2 {
+		name = strings.NewReplacer("blocks.", "model.layers.", "ln1.", "input_layernorm.", "ln2.", "post_attention_layernorm.", "lnf.", "model.norm.",
+			"wte.", "model.embed_tokens.", "head.", "lm_head.", "attn.proj", "self_attn.o_proj", "mlp.fc2", "mlp.down_proj", "attn.qnorm", "self_attn.q_norm",
+			"attn.knorm", "self_attn.k_norm", "attn.qkv", "self_attn.{q,k,v}_proj", "mlp.fc1", "mlp.{gate,up}_proj").Replace(name)
+		names = []string{name}
+		if before, rest, ok := strings.Cut(name, "{"); ok {
+			parts, after, _ := strings.Cut(rest, "}")
+			names = nil
+			for part := range strings.SplitSeq(parts, ",") {
+				names = append(names, before+part+after)
+			}
+		}
+	}
+	for _, n := range names {
+		all = append(all, g.F32(kind+n)...)
+	}
+	return all
+}
+
+func goldenPaths(t *testing.T, g goldenFile) {
 	for _, level := range cpufeat.Supported() {
 		for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
 			t.Run(fmt.Sprintf("%v/%v", level, memory), func(t *testing.T) {
@@ -65,15 +114,15 @@ func TestGoldenGPT(t *testing.T) {
 	}
 }
 
-func goldenGPT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Memory) {
+func goldenGPT(t *testing.T, g goldenFile, be backend.Backend, memory bdia.Memory) {
 	opt := bdia.DefaultOptions()
 	opt.Memory = memory
-	m, err := model.NewGPT(be, tinyGPT, opt)
+	m, err := model.NewGPT(be, g.c, opt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range m.Params() {
-		be.Upload(p.Value, g.F32("param."+p.Name))
+		be.Upload(p.Value, g.of("param.", p.Name))
 	}
 	batch := model.Batch{Size: 3, Inputs: g.I32("input.tokens"), Targets: g.I32("input.targets")}
 	tokens := float64(len(batch.Inputs))
@@ -84,8 +133,8 @@ func goldenGPT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Mem
 	m.Stack.Observe = func(k int, x tensor.Tensor) {
 		seen++
 		testkit.EqualBits(t, fmt.Sprintf("x_%d (visit %d)", k, seen), read(be, x), g.F32(fmt.Sprintf("x.%d", k)))
-		if side := m.Stack.Side(); memory == bdia.Reversible && k == tinyGPT.Layers {
-			for j := range tinyGPT.Layers - 2 {
+		if side := m.Stack.Side(); memory == bdia.Reversible && k == g.c.Layers {
+			for j := range g.c.Layers - 2 {
 				bits := make([]byte, side.Of(j).Len())
 				be.DownloadBytes(bits, side.Of(j))
 				if want := g.Bytes(fmt.Sprintf("s_packed.%d", j)); string(bits) != string(want) {
@@ -99,16 +148,16 @@ func goldenGPT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Mem
 	if err := testkit.AddTo(&sum)(m.MicroStep(batch, backend.Pass{Train: true}, float32(1/tokens), sink)); err != nil {
 		t.Fatal(err)
 	}
-	want := tinyGPT.Layers + 1
+	want := g.c.Layers + 1
 	if memory == bdia.Reversible {
-		want += tinyGPT.Layers - 2
+		want += g.c.Layers - 2
 	}
 	if seen != want {
 		t.Errorf("%d states were observed, want %d", seen, want)
 	}
 	testkit.Near(t, "loss", []float32{float32(sum / tokens)}, g.F32("loss"), 1e-5)
 	for name, grad := range sink.grads {
-		testkit.Near(t, "gradient of "+name, grad, g.F32("grad."+name), 1e-5)
+		testkit.Near(t, "gradient of "+name, grad, g.of("grad.", name), 1e-5)
 	}
 	if len(sink.grads) != len(m.Params()) {
 		t.Errorf("%d gradients for %d parameters", len(sink.grads), len(m.Params()))
@@ -124,7 +173,7 @@ func goldenGPT(t *testing.T, g *golden.File, be backend.Backend, memory bdia.Mem
 		t.Fatal(err)
 	}
 	testkit.Near(t, "inference loss", []float32{float32(sum / tokens)}, g.F32("infer.loss"), 1e-5)
-	logits := make([]float32, len(batch.Inputs)*tinyGPT.Vocab)
+	logits := make([]float32, len(batch.Inputs)*g.c.Vocab)
 	testkit.OK(t, m.Logits(logits, batch, bdia.DefaultGrid))
 	testkit.Near(t, "inference logits", logits, g.F32("infer.logits"), 1e-5)
 }

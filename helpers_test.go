@@ -34,6 +34,22 @@ func small(K int) trial {
 		EmbeddingDropout: 0.1, AttentionDropout: 0.2, ResidualDropout: 0.1}, opt: bdia.DefaultOptions(), threads: 1, samples: 3}
 }
 
+// family makes the model one of a family, with odd sizes and all that this has.
+func (c *trial) family(f model.Family) {
+	m := &c.model
+	m.Family, m.Heads, m.KVHeads, m.Rope = f, 6, 2, model.Rope{Theta: 1e4}
+	switch f {
+	case model.Llama:
+		m.Width, m.AttentionBias, m.MLPBias, m.Untied, m.KVHeads = 12, true, true, true, 0
+	case model.Qwen2:
+		m.Width, m.Window, m.FullLayers = 24, 2, 1
+	case model.Qwen3:
+		m.HeadWidth = 4 // 24 in all, and the width is 9
+	case model.Mistral:
+		m.HeadWidth, m.Width, m.Window, m.MLP = 2, 15, 3, 7 // 12 in all, below the width, as is the MLP
+	}
+}
+
 // outcome is all that a trial computed.
 type outcome struct {
 	loss  float64

@@ -2,12 +2,16 @@ package model
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/tensor"
 )
 
-// GPTConfig describes a GPT-2-like language model.
+// GPTConfig describes a language model: GPT-2's kind, or a Family's.
 type GPTConfig struct {
 	Vocab   int `yaml:"vocab"`   // V: number of token ids
 	Context int `yaml:"context"` // T: most positions
@@ -24,7 +28,36 @@ type GPTConfig struct {
 	EmbeddingDropout float64 `yaml:"embedding_dropout"` // of the sum of token and position
 	AttentionDropout float64 `yaml:"attention_dropout"` // of the attention weights
 	ResidualDropout  float64 `yaml:"residual_dropout"`  // of both outputs of a block
+
+	// What follows is for a Family, which in turn has no NoBias and no GELU.
+	Family        Family `yaml:"family,omitzero"`
+	KVHeads       int    `yaml:"kv_heads,omitzero"`       // heads of keys and values, which Heads share; 0: Heads
+	HeadWidth     int    `yaml:"head_width,omitzero"`     // 0: Width/Heads
+	Rope          Rope   `yaml:"rope,omitzero"`           // turns queries and keys by their positions
+	AttentionBias bool   `yaml:"attention_bias,omitzero"` // biases of all four products of attention
+	MLPBias       bool   `yaml:"mlp_bias,omitzero"`       // biases of the three of the MLP
+	Window        int    `yaml:"window,omitzero"`         // positions that one attends to at most, itself included; 0: all
+	FullLayers    int    `yaml:"full_layers,omitzero"`    // first blocks that attend to all positions in spite of Window
 }
+
+// Family is a kind of language model by the name that Hugging Face has for it. They share Llama's block: RMS norms,
+// queries and keys that turn by their positions in place of learned positions, and a gated SiLU.
+type Family string
+
+// The families.
+const (
+	GPT2    Family = ""      // none of them: GPT-2's block
+	Llama   Family = "llama" // Llama 2 and 3, TinyLlama, SmolLM
+	Qwen2   Family = "qwen2" // with biases of queries, keys and values; Qwen2.5 too
+	Qwen3   Family = "qwen3" // with norms of the heads of queries and keys
+	Mistral Family = "mistral"
+)
+
+// Families lists the families beside GPT2.
+func Families() []Family { return []Family{Llama, Qwen2, Qwen3, Mistral} }
+
+// String is the family's name: gpt2 for GPT2.
+func (f Family) String() string { return cmp.Or(string(f), "gpt2") }
 
 // GPT-2's sizes (Radford et al., "Language Models are Unsupervised Multitask
 // Learners", 2019) and a small one for a laptop.
@@ -56,20 +89,80 @@ func (c GPTConfig) Epsilon() float64 {
 	return cmp.Or(c.Eps, 1e-5)
 }
 
-// block returns the configuration of the blocks.
+// block returns the configuration of the blocks, without the rotation's table.
 func (c GPTConfig) block() nn.BlockConfig {
-	return nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Bias: !c.NoBias, GELU: c.GELU, Eps: float32(c.Epsilon()),
+	b := nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Eps: float32(c.Epsilon()),
 		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}
+	if c.Family == GPT2 {
+		b.Bias, b.GELU = !c.NoBias, c.GELU
+		return b
+	}
+	b.RMS, b.Gated, b.Separate = true, true, true
+	b.KVHeads, b.HeadWidth, b.HeadNorm = c.KVHeads, c.HeadWidth, c.Family == Qwen3
+	b.QKVBias, b.ProjBias, b.MLPBias = c.AttentionBias || c.Family == Qwen2, c.AttentionBias, c.MLPBias
+	return b
 }
+
+// blocks returns the configuration of each block, with the table by which it turns queries and keys.
+func (c GPTConfig) blocks(rotation tensor.Tensor) func(k int) nn.BlockConfig {
+	return func(k int) nn.BlockConfig {
+		b := c.block()
+		b.Rotation = rotation
+		if k >= c.FullLayers && c.Window < c.Context {
+			b.Window = c.Window
+		}
+		return b
+	}
+}
+
+// LoRATargets lists the names of the linear layers of a block that can have adapters.
+func (c GPTConfig) LoRATargets() []string { return c.block().LoRATargets() }
 
 // Validate returns an error for the first invalid setting.
 func (c GPTConfig) Validate() error {
 	return cmp.Or(
 		c.validateIDs(),
-		checkBlocks(c.Layers, c.Heads, c.Width, c.MLPWidth()),
+		c.validateFamily(),
+		checkBlocks(c.Layers, c.Heads, c.dividedWidth(), c.MLPWidth()),
+		inRange("width", c.Width, maxDim),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
 		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
 	)
+}
+
+// dividedWidth is what the heads divide: the width, unless they have a width of their own.
+func (c GPTConfig) dividedWidth() int {
+	if c.HeadWidth > 0 {
+		return min(c.Heads, maxDim) * min(c.HeadWidth, maxDim)
+	}
+	return c.Width
+}
+
+// validateFamily checks what only families have.
+func (c GPTConfig) validateFamily() error {
+	if c.Family == GPT2 {
+		only := GPTConfig{KVHeads: c.KVHeads, HeadWidth: c.HeadWidth, Rope: c.Rope, AttentionBias: c.AttentionBias, MLPBias: c.MLPBias, Window: c.Window, FullLayers: c.FullLayers}
+		if only != (GPTConfig{}) {
+			return errors.New("model: settings of a family (kv_heads, head_width, rope, attention_bias, mlp_bias, window, full_layers) without its name")
+		}
+		return nil
+	}
+	if !slices.Contains(Families(), c.Family) {
+		return fmt.Errorf("model: unknown family %.40q; there are %v", string(c.Family), Families())
+	}
+	if c.NoBias || c.GELU != 0 {
+		return fmt.Errorf("model: no_bias and gelu are for GPT-2's block, and the model is %s", c.Family)
+	}
+	head, keys := c.block().Head(), c.block().KeyHeads()
+	switch {
+	case c.KVHeads < 0 || c.HeadWidth < 0 || c.HeadWidth > maxDim || c.Window < 0 || c.FullLayers < 0:
+		return fmt.Errorf("model: kv_heads %d, head_width %d, window %d, full_layers %d; none may be negative or huge", c.KVHeads, c.HeadWidth, c.Window, c.FullLayers)
+	case keys < 1 || c.Heads%keys != 0:
+		return fmt.Errorf("model: %d heads cannot share %d heads of keys and values; their number must be a multiple", c.Heads, keys)
+	case head%2 != 0:
+		return fmt.Errorf("model: heads of width %d cannot turn; their width must be even", head)
+	}
+	return c.Rope.validate()
 }
 
 // validateOutside is Validate without what is inside blocks.
@@ -90,5 +183,5 @@ func (c GPTConfig) validateIDs() error {
 // Fits returns an error for the first size beyond the limits of a device. The configuration
 // is valid.
 func (c GPTConfig) Fits(l backend.Limits) error {
-	return checkLimits(l, c.Width, c.Heads, c.Context, c.AttentionDropout)
+	return checkLimits(l, c.dividedWidth(), c.Heads, c.Context, c.AttentionDropout)
 }

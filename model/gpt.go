@@ -12,7 +12,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// GPT is a GPT-2-like language model on one backend, with the block stack that
+// GPT is a language model on one backend, with the block stack that
 // trains it.
 type GPT struct {
 	Config GPTConfig
@@ -57,8 +57,14 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	if err := c.Fits(be.Limits()); err != nil {
 		return nil, err
 	}
+	var rotation tensor.Tensor
+	if c.Family != GPT2 {
+		frequencies, factor := c.Rope.Frequencies(c.block().Head())
+		rotation = nn.NewRotation(be, frequencies, c.Context, factor)
+	}
+	cfg := c.blocks(rotation)
 	return newGPT(be, c, opt, func(k int) bdia.Block {
-		return nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, c.block())
+		return nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, cfg(k))
 	})
 }
 
@@ -79,7 +85,11 @@ func NewGPTWith(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k 
 
 func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k int) bdia.Block) (*GPT, error) {
 	m := &GPT{Config: c, gptParts: &gptParts{be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}}
-	m.embedding = nn.NewEmbedding(be, c.Vocab, c.Context, c.Width)
+	positions := c.Context
+	if c.Family != GPT2 {
+		positions = 0 // queries and keys turn by theirs
+	}
+	m.embedding = nn.NewEmbedding(be, c.Vocab, positions, c.Width)
 	for k := range c.Layers {
 		b := block(k)
 		if b == nil {
@@ -94,15 +104,16 @@ func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k int)
 	m.embedding.Token.Tied = !c.Untied
 	m.head = nn.NewHead(be, "", c.block(), c.Vocab, tied)
 
-	m.outer = append([]*tensor.Param{m.embedding.Token, m.embedding.Position}, m.head.Norm.Params()...)
+	end := m.head.Norm.Params()
 	if c.Untied {
-		m.outer = append(m.outer, m.head.Logits.Weight)
+		end = append(end, m.head.Logits.Weight)
 	}
-	m.params = append(m.params, m.outer[:2]...)
+	m.outer = append(m.embedding.Params(), end...)
+	m.params = m.embedding.Params()
 	for _, b := range m.blocks {
 		m.params = append(m.params, b.Params()...)
 	}
-	m.params = append(m.params, m.outer[2:]...)
+	m.params = append(m.params, end...)
 	return m.WithOptions(opt)
 }
 
@@ -123,11 +134,13 @@ func (m *GPT) Params() []*tensor.Param { return m.params }
 // MaxAbs returns the largest |x| of the residual stream in the latest MicroStep on a grid.
 func (m *GPT) MaxAbs() float64 { return m.Stack.MaxAbs() }
 
-// Init draws GPT-2's initial weights from seed.
+// Init draws initial weights, GPT-2's, from seed.
 func (m *GPT) Init(seed uint64) {
 	const std = 0.02
 	nn.Normal(m.be, m.embedding.Token, std, seed, 0)
-	nn.Normal(m.be, m.embedding.Position, std, seed, 1)
+	if m.embedding.Position != nil {
+		nn.Normal(m.be, m.embedding.Position, std, seed, 1)
+	}
 	if m.Config.Untied {
 		nn.Normal(m.be, m.head.Logits.Weight, std, seed, 2)
 	}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -17,9 +18,17 @@ type LoRAConfig struct {
 	Targets Targets `yaml:"targets"` // layers that have one
 }
 
-// DefaultLoRA returns PEFT's defaults: rank 8, alpha 16, and for GPT-2 the
-// product that makes queries, keys and values.
-func DefaultLoRA() LoRAConfig { return LoRAConfig{Rank: 8, Alpha: 16, Targets: Targets{"qkv"}} }
+// DefaultLoRA returns PEFT's defaults for GPT-2: rank 8, alpha 16, and DefaultTargets.
+func DefaultLoRA() LoRAConfig { return LoRAConfig{Rank: 8, Alpha: 16, Targets: DefaultTargets(GPT2)} }
+
+// DefaultTargets are the layers that have adapters unless others are named, as in PEFT: for GPT-2 the product that makes
+// queries, keys and values, for a family queries and values.
+func DefaultTargets(f Family) Targets {
+	if f == GPT2 {
+		return Targets{"qkv"}
+	}
+	return Targets{"q_proj", "v_proj"}
+}
 
 // Validate returns an error for the first invalid setting.
 func (c LoRAConfig) Validate() error {
@@ -29,15 +38,13 @@ func (c LoRAConfig) Validate() error {
 	if s := float32(c.scale()); !(s > 0 && s <= math.MaxFloat32) {
 		return fmt.Errorf("model: alpha of the adapters is %v at rank %d; it must be positive, and alpha/rank at most %.2g", c.Alpha, c.Rank, math.MaxFloat32)
 	}
-	if err := checkProbability("dropout of the adapters", c.Dropout); err != nil {
-		return err
-	}
-	return c.Targets.validate()
+	return cmp.Or(checkProbability("dropout of the adapters", c.Dropout),
+		c.Targets.validate(append(GPTConfig{}.LoRATargets(), GPTConfig{Family: Llama}.LoRATargets()...)))
 }
 
 // ValidateFor is Validate for adapters beside a model of m with so many frozen blocks.
 func (c LoRAConfig) ValidateFor(m GPTConfig, frozen int) error {
-	if err := c.Validate(); err != nil {
+	if err := cmp.Or(c.Targets.validate(m.LoRATargets()), c.Validate()); err != nil {
 		return err
 	}
 	if c.Rank > m.Width {
@@ -69,7 +76,9 @@ func (m *GPT) Freeze(blocks int) error {
 	if err != nil {
 		return err
 	}
-	m.embedding.Token.Frozen, m.embedding.Position.Frozen = true, true
+	for _, p := range m.embedding.Params() {
+		p.Frozen = true
+	}
 	m.outer = trainable(m.outer)
 	for _, b := range first {
 		b.Freeze()
@@ -97,7 +106,7 @@ func (m *GPT) AddLoRA(c LoRAConfig) error {
 	}
 	m.outer, m.LoRA = nil, c
 	for _, b := range blocks {
-		b.AddLoRA(nn.LoRAConfig{Rank: c.Rank, Scale: float32(c.scale()), Dropout: float32(c.Dropout), Targets: c.Targets.Layers()})
+		b.AddLoRA(nn.LoRAConfig{Rank: c.Rank, Scale: float32(c.scale()), Dropout: float32(c.Dropout), Targets: c.Targets.Layers(m.Config)})
 		m.adapters = append(m.adapters, b.Params()...)
 	}
 	return nil

@@ -4,18 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/bdia-go/bdia/nn"
 )
 
-// Targets names the linear layers of a block that have adapters: some of nn.LoRATargets, for example {"qkv", "fc1"}, or
-// {"all"}. In YAML and as the value of a flag it is a text with commas, such as qkv,fc1.
+// Targets names the linear layers of a block that have adapters: some of GPTConfig.LoRATargets, for example {"qkv", "fc1"}
+// or {"q_proj", "v_proj"}, or {"all"}. In YAML and as the value of a flag it is a text with commas, such as qkv,fc1.
 type Targets []string
 
-// Layers lists the layers, {"all"} written out.
-func (t Targets) Layers() []string {
+// Layers lists the layers of a model, {"all"} written out.
+func (t Targets) Layers(c GPTConfig) []string {
 	if slices.Equal(t, Targets{"all"}) {
-		return nn.LoRATargets()
+		return c.LoRATargets()
 	}
 	return t
 }
@@ -53,13 +51,16 @@ func (t *Targets) UnmarshalYAML(read func(any) error) error {
 }
 
 // validate refuses an empty list, and names that are unknown or come twice.
-func (t Targets) validate() error {
-	list, known := t.Layers(), len(t) > 0
-	for i, name := range list {
-		known = known && slices.Contains(nn.LoRATargets(), name) && !slices.Contains(list[:i], name)
+func (t Targets) validate(names []string) error {
+	if slices.Equal(t, Targets{"all"}) {
+		return nil
+	}
+	known := len(t) > 0
+	for i, name := range t {
+		known = known && slices.Contains(names, name) && !slices.Contains(t[:i], name)
 	}
 	if known {
 		return nil
 	}
-	return fmt.Errorf("model: adapters at %.40q; give some of %s, with commas between, or all", t.String(), strings.Join(nn.LoRATargets(), ", "))
+	return fmt.Errorf("model: adapters at %.40q; give some of %s, with commas between, or all", t.String(), strings.Join(names, ", "))
 }

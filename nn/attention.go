@@ -7,23 +7,28 @@ import (
 
 // Attention is the attention branch of a pre-norm block:
 //
-//	a(x) = drop(proj(attention(qkv(norm(x)))))
+//	a(x) = drop(proj(attention(turn(qkv(norm(x))))))
 //
+// turn normalises the heads of queries and keys and turns them by their positions, as far as the configuration asks.
 // The caller adds a to x. It implements bdia.Block.
 type Attention struct {
 	be        backend.Backend
 	cfg       BlockConfig
 	index     int
 	norm      Norm
-	qkv, proj *Linear // (C+KV,C): rows q, k, v; (C,C)
+	qkv, proj *Linear  // (A+KV,C): rows q, k, v; (C,A)
+	q, k      *RMSNorm // of their heads; nil: they are not normalised
 	drop      branchDropout
 	params    []*tensor.Param
 
 	tape struct {
 		pass     backend.Pass
 		stats    tensor.Tensor // (2,B*T)
-		qkv      tensor.Tensor // (B,T,C+KV)
-		att, lse tensor.Tensor // (B,T,C), (B,H,T)
+		qkv      tensor.Tensor // (B,T,A+KV)
+		raw      tensor.Tensor // the same before q and k were normalised, if they are
+		qs, ks   tensor.Tensor // (B*T,H), (B*T,G): what their norms keep
+		n        tensor.Tensor // (B,T,C): where att is, which is done with when n is used
+		att, lse tensor.Tensor // (B,T,A), (B,H,T)
 	}
 }
 
@@ -33,11 +38,17 @@ func NewAttention(be backend.Backend, prefix string, index int, cfg BlockConfig)
 	C := cfg.Width
 	a := &Attention{be: be, cfg: cfg, index: index,
 		norm: NewNorm(be, prefix+"ln1", cfg),
-		qkv:  NewLinear(be, prefix+"attn.qkv", C, cfg.qkvWidth(), cfg.Bias),
-		proj: NewLinear(be, prefix+"attn.proj", C, C, cfg.Bias),
+		qkv:  NewLinear(be, prefix+"attn.qkv", C, cfg.qkvWidth(), cfg.Bias || cfg.QKVBias),
+		proj: NewLinear(be, prefix+"attn.proj", cfg.attWidth(), C, cfg.Bias || cfg.ProjBias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteAttentionProj, backend.SiteAttentionPath),
 	}
-	a.params = paramsOf(a.norm, a.qkv, a.proj)
+	a.params = paramsOf(a.norm, a.qkv)
+	if cfg.HeadNorm {
+		a.q = NewRMSNorm(be, prefix+"attn.qnorm", cfg.Head(), cfg.Eps)
+		a.k = NewRMSNorm(be, prefix+"attn.knorm", cfg.Head(), cfg.Eps)
+		a.params = append(a.params, a.q.Weight, a.k.Weight)
+	}
+	a.params = append(a.params, a.proj.Params()...)
 	return a
 }
 
@@ -46,9 +57,18 @@ func (a *Attention) Params() []*tensor.Param { return a.params }
 
 // linears lists the layers that take adapters.
 func (a *Attention) linears() []named {
+	if !a.cfg.Separate {
+		return []named{
+			{name: "qkv", Linear: a.qkv, site: backend.SiteAdapterQKV, init: 8, pass: &a.tape.pass},
+			{name: "proj", Linear: a.proj, site: backend.SiteAdapterProj, init: 9, pass: &a.tape.pass},
+		}
+	}
+	A, KV := a.cfg.attWidth(), a.cfg.KVWidth()
 	return []named{
-		{"qkv", a.qkv, backend.SiteAdapterQKV, 8, &a.tape.pass},
-		{"proj", a.proj, backend.SiteAdapterProj, 9, &a.tape.pass},
+		{"q_proj", a.qkv, backend.SiteAdapterQKV, 8, &a.tape.pass, 0, A},
+		{"k_proj", a.qkv, backend.SiteAdapterKeys, 12, &a.tape.pass, A, A + KV/2},
+		{"v_proj", a.qkv, backend.SiteAdapterValues, 13, &a.tape.pass, A + KV/2, A + KV},
+		{name: "o_proj", Linear: a.proj, site: backend.SiteAdapterProj, init: 9, pass: &a.tape.pass},
 	}
 }
 
@@ -56,6 +76,10 @@ func (a *Attention) linears() []named {
 // stream (1/sqrt(2K) in a model of K blocks); norms 1, biases 0.
 func (a *Attention) Init(seed uint64, residual float64) {
 	initBranch(a.be, a.norm, a.qkv, a.proj, residual, seed, 16*(a.index+1))
+	if a.q != nil {
+		a.q.Init()
+		a.k.Init()
+	}
 }
 
 // Forward writes a(x) to h. x and h are (B,T,C).
@@ -65,11 +89,12 @@ func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	t.pass = pass
 	t.stats = a.norm.Stats(B * T)
 	t.qkv = activation(be, tensor.Shape{B, T, a.cfg.qkvWidth()})
-	t.att, t.lse = activation(be, s), activation(be, tensor.Shape{B, a.cfg.Heads, T})
+	t.n, t.att = a.inAndOut(s)
+	t.lse = activation(be, tensor.Shape{B, a.cfg.Heads, T})
 
-	n := t.att
-	a.norm.Forward(n, t.stats, x)
-	a.qkv.Forward(t.qkv, n)
+	a.norm.Forward(t.n, t.stats, x)
+	a.qkv.Forward(t.qkv, t.n)
+	a.turn()
 	be.Attention(t.att, t.lse, t.qkv, a.spec())
 	a.proj.Forward(h, t.att)
 	a.drop.apply(h, h, pass)
@@ -85,22 +110,63 @@ func (a *Attention) Backward(g, x tensor.Tensor) {
 	a.be.Release(m)
 }
 
-// backward writes dx, which may be da, with buffers datt (B,T,C) and dqkv
-// (B,T,C+KV). The normalised input is made again where att was: it costs less than
+// inAndOut allocates memory that is both the input n (B,T,C) of the branch's products and the output att (B,T,A) of
+// attention, one after the other.
+func (a *Attention) inAndOut(s tensor.Shape) (n, att tensor.Tensor) {
+	rows, C, A := s[0]*s[1], s[2], a.cfg.attWidth()
+	both := activation(a.be, tensor.Shape{s[0], s[1], max(C, A)})
+	return both.Slice(0, rows*C).Reshape(s), both.Slice(0, rows*A).Reshape(tensor.Shape{s[0], s[1], A})
+}
+
+// turn normalises the heads of queries and keys, in which case it keeps them as they were, and turns them by their
+// positions.
+func (a *Attention) turn() {
+	t, q, k := &a.tape, a.queries(), a.keys(a.cfg.attWidth())
+	if a.q != nil {
+		t.raw = activation(a.be, t.qkv.Shape)
+		a.be.Copy(t.raw, t.qkv)
+		t.qs, t.ks = a.q.statsOf(q, t.qkv.Rows()), a.k.statsOf(k, t.qkv.Rows())
+		a.q.forward(t.qkv, t.qs, t.qkv, q)
+		a.k.forward(t.qkv, t.ks, t.qkv, k)
+	}
+	if r := a.cfg.Rotation; r.Valid() {
+		a.be.Rotate(t.qkv, r, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, false)
+	}
+}
+
+// turnBack turns the gradient of what turn has made into the gradient of what it was given.
+func (a *Attention) turnBack(dqkv tensor.Tensor) {
+	t, q, k := &a.tape, a.queries(), a.keys(a.cfg.attWidth())
+	if r := a.cfg.Rotation; r.Valid() {
+		a.be.Rotate(dqkv, r, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, true)
+	}
+	if a.q != nil {
+		a.q.backward(dqkv, dqkv, t.raw, t.qs, q)
+		a.k.backward(dqkv, dqkv, t.raw, t.ks, k)
+	}
+}
+
+// queries and keys are the heads in rows that begin with them; keys begin in a column here.
+func (a *Attention) queries() backend.Heads    { return backend.Heads{Count: a.cfg.Heads} }
+func (a *Attention) keys(at int) backend.Heads { return backend.Heads{At: at, Count: a.cfg.KeyHeads()} }
+
+// backward writes dx, which may be da, with buffers datt (B,T,A) and dqkv
+// (B,T,A+KV). The normalised input is made again where att was: it costs less than
 // it would to keep.
 func (a *Attention) backward(dx, da, x, datt, dqkv tensor.Tensor) {
 	t := &a.tape
 	da = a.drop.apply(dx, da, t.pass)
 	a.proj.Backward(datt, da, t.att)
 	a.be.AttentionBackward(dqkv, datt, t.att, t.lse, t.qkv, a.spec())
-	n := t.att
+	a.turnBack(dqkv)
+	n := t.n
 	a.norm.Forward(n, t.stats, x)
 	a.qkv.Backward(n, dqkv, n)
 	a.norm.Backward(dx, n, x, t.stats)
 }
 
 func (a *Attention) spec() backend.AttentionSpec {
-	spec := backend.AttentionSpec{Heads: a.cfg.Heads, Causal: a.cfg.Causal}
+	spec := backend.AttentionSpec{Heads: a.cfg.Heads, KVHeads: a.cfg.KVHeads, Window: a.cfg.Window, Causal: a.cfg.Causal}
 	if a.cfg.Lengths != nil {
 		spec.Lengths = *a.cfg.Lengths
 	}

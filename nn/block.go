@@ -1,11 +1,14 @@
 package nn
 
 import (
+	"cmp"
+
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// BlockConfig describes a pre-norm transformer block, from which every layer of it takes its shape.
+// BlockConfig describes a pre-norm transformer block, from which every layer of it takes its shape. GPT-2's and ViT's
+// leave out what stands below Lengths; Llama's and its kin's have RMS, Rotation, Gated and Separate.
 type BlockConfig struct {
 	Width, Heads, MLP int  // C, H, hidden width M
 	Causal            bool // a position attends to itself and to earlier ones
@@ -18,15 +21,51 @@ type BlockConfig struct {
 	// Lengths points to the lengths (B), int32, of samples with padding at their end, which attention does not see.
 	// The model sets them before each pass. It is nil for samples without padding.
 	Lengths *tensor.Tensor
+
+	RMS       bool          // norms divide by the root mean square, and have no bias
+	KVHeads   int           // G: heads of keys and values, each of which H/G heads of queries share; 0: H
+	HeadWidth int           // D; 0: C/H
+	HeadNorm  bool          // queries and keys are normalised, every head by itself
+	Rotation  tensor.Tensor // (positions,D): queries and keys turn by their positions' angles (see NewRotation); none: they do not
+	Window    int           // a position attends to so many at most, itself included; 0: to all
+	Gated     bool          // the MLP is fc2(silu(gate(x))*up(x)), the rows of fc1 being gate and up
+	QKVBias   bool          // biases of these layers alone
+	ProjBias  bool
+	MLPBias   bool
+	// Separate gives queries, keys, values, gate and up adapters of their own, under the names that these layers have in
+	// Llama.
+	Separate bool
 }
 
+// Head is the width D of a head.
+func (c BlockConfig) Head() int {
+	if c.HeadWidth > 0 {
+		return c.HeadWidth
+	}
+	return c.Width / max(1, c.Heads)
+}
+
+// KeyHeads is the number G of heads of keys and values.
+func (c BlockConfig) KeyHeads() int { return cmp.Or(c.KVHeads, c.Heads) }
+
 // KVWidth is the width KV of the keys and values of a position, all heads together.
-func (c BlockConfig) KVWidth() int { return 2 * c.Width }
+func (c BlockConfig) KVWidth() int { return 2 * c.KeyHeads() * c.Head() }
 
-// qkvWidth is the width C+KV of the queries, keys and values of a position.
-func (c BlockConfig) qkvWidth() int { return c.Width + c.KVWidth() }
+// attWidth is the width A of the queries of a position, all heads together: C unless HeadWidth says otherwise.
+func (c BlockConfig) attWidth() int { return c.Heads * c.Head() }
 
-// Block is the residual function of a pre-norm transformer block (GPT-2, ViT),
+// qkvWidth is the width A+KV of the queries, keys and values of a position.
+func (c BlockConfig) qkvWidth() int { return c.attWidth() + c.KVWidth() }
+
+// fc1Width is the width of what the MLP's first layer makes.
+func (c BlockConfig) fc1Width() int {
+	if c.Gated {
+		return 2 * c.MLP
+	}
+	return c.MLP
+}
+
+// Block is the residual function of a pre-norm transformer block (GPT-2, ViT, Llama),
 // of its two branches:
 //
 //	h(x) = a(x) + m(x+a(x))
@@ -74,7 +113,12 @@ func (b *Block) Backward(d, x tensor.Tensor) {
 	du := t.a
 	b.mlp.backward(du, d, t.u)
 	b.be.Add(d, d, du)
-	b.attention.backward(d, d, x, t.u, b.mlp.tape.buffer.Reshape(b.attention.tape.qkv.Shape))
+	att, qkv, buffer := b.attention.tape.att, b.attention.tape.qkv, b.mlp.tape.buffer
+	datt := t.u
+	if att.Len() > datt.Len() {
+		datt = buffer.Slice(qkv.Len(), buffer.Len())
+	}
+	b.attention.backward(d, d, x, datt.Slice(0, att.Len()).Reshape(att.Shape), buffer.Slice(0, qkv.Len()).Reshape(qkv.Shape))
 	b.be.Add(d, d, du)
 }
 

@@ -10,7 +10,7 @@ type Linear struct {
 	be     backend.Backend
 	Weight *tensor.Param // (out,in)
 	Bias   *tensor.Param // (out), or nil
-	LoRA   *LoRA         // or nil
+	LoRA   []*LoRA       // of all outputs, or of parts of them
 }
 
 // NewLinear allocates a layer named name.
@@ -28,8 +28,8 @@ func (l *Linear) Params() []*tensor.Param { return appendParams(nil, l.Weight, l
 // Forward writes y (N,out) from x (N,in).
 func (l *Linear) Forward(y, x tensor.Tensor) {
 	l.be.Linear(y, x, l.Weight.Value, valueOf(l.Bias))
-	if l.LoRA != nil {
-		l.LoRA.forward(y, x)
+	for _, a := range l.LoRA {
+		a.forward(y, x)
 	}
 }
 
@@ -39,12 +39,15 @@ func (l *Linear) Backward(dx, dy, x tensor.Tensor) {
 	if !l.Weight.Frozen {
 		l.be.LinearBackwardWeight(l.Weight.Grad, gradOf(l.Bias), dy, x)
 	}
-	if l.LoRA == nil {
+	if len(l.LoRA) == 0 {
 		l.be.LinearBackwardInput(dx, dy, l.Weight.Value)
 		return
 	}
 	m := l.be.Mark()
-	more := l.LoRA.backward(dy, x)
+	more := l.LoRA[0].backward(dy, x)
+	for _, a := range l.LoRA[1:] {
+		l.be.Add(more, more, a.backward(dy, x))
+	}
 	l.be.LinearBackwardInput(dx, dy, l.Weight.Value)
 	l.be.Add(dx, dx, more)
 	l.be.Release(m)
@@ -54,21 +57,28 @@ func (l *Linear) Backward(dx, dy, x tensor.Tensor) {
 type Embedding struct {
 	be       backend.Backend
 	Token    *tensor.Param // (V,C)
-	Position *tensor.Param // (context,C)
+	Position *tensor.Param // (context,C); nil: blocks tell positions apart
 }
 
-// NewEmbedding allocates both tables.
+// NewEmbedding allocates both tables; without context, the one of tokens.
 func NewEmbedding(be backend.Backend, vocab, context, C int) *Embedding {
-	e := &Embedding{be: be,
-		Token:    newParam(be, "wte.weight", tensor.Shape{vocab, C}, true),
-		Position: newParam(be, "wpe.weight", tensor.Shape{context, C}, true)}
-	e.Token.Embedding, e.Position.Embedding = true, true
+	e := &Embedding{be: be, Token: NewTable(be, "wte.weight", vocab, C)}
+	if context > 0 {
+		e.Position = NewTable(be, "wpe.weight", context, C)
+	}
 	return e
 }
 
+// Params lists the tables.
+func (e *Embedding) Params() []*tensor.Param { return appendParams(nil, e.Token, e.Position) }
+
 // Forward writes x (B,T,C) from ids (B,T). The first position is number at.
 func (e *Embedding) Forward(x, ids tensor.Tensor, at int) {
-	e.be.Embed(x, ids, e.Token.Value, e.Position.Value.RowRange(at, at+ids.Cols()))
+	positions := valueOf(e.Position)
+	if positions.Valid() {
+		positions = positions.RowRange(at, at+ids.Cols())
+	}
+	e.be.Embed(x, ids, e.Token.Value, positions)
 }
 
 // Backward adds the gradients of both tables from dx (B,T,C), unless they are
@@ -77,5 +87,5 @@ func (e *Embedding) Backward(dx, ids tensor.Tensor) {
 	if e.Token.Frozen {
 		return
 	}
-	e.be.EmbedBackward(e.Token.Grad, e.Position.Grad, dx, ids)
+	e.be.EmbedBackward(e.Token.Grad, gradOf(e.Position), dx, ids)
 }

@@ -24,13 +24,15 @@ type LoRA struct {
 	block   int
 	site    backend.Site
 	pass    *backend.Pass // of the latest forward pass of the branch
+	from    int           // the first output of W that it is beside
+	all     bool          // it is beside all of them
 }
 
 // LoRAConfig describes the adapters of a block.
 type LoRAConfig struct {
 	Rank           int
 	Scale, Dropout float32
-	Targets        []string // of LoRATargets
+	Targets        []string // of BlockConfig.LoRATargets
 }
 
 // named is a linear layer of a block that can have an adapter.
@@ -40,11 +42,31 @@ type named struct {
 	site backend.Site  // of the adapter's dropout
 	init int           // which of the block's initial draws is A's
 	pass *backend.Pass // of the latest forward pass of the branch
+
+	from, to int // which of its outputs the name means; 0, 0: all
+}
+
+// weight is W, or the rows of it that the name means.
+func (l named) weight() tensor.Tensor {
+	if l.to == 0 {
+		return l.Weight.Value
+	}
+	return l.Weight.Value.RowRange(l.from, l.to)
+}
+
+// adapter returns the layer's adapter; nil: it has none.
+func (l named) adapter() *LoRA {
+	for _, a := range l.LoRA {
+		if a.site == l.site {
+			return a
+		}
+	}
+	return nil
 }
 
 // LoRATargets lists the names of the linear layers of a Block that can have adapters.
-func LoRATargets() (names []string) {
-	for _, l := range slices.Concat((&Attention{}).linears(), (&MLP{}).linears()) {
+func (c BlockConfig) LoRATargets() (names []string) {
+	for _, l := range slices.Concat((&Attention{cfg: c}).linears(), (&MLP{cfg: c}).linears()) {
 		names = append(names, l.name)
 	}
 	return names
@@ -64,11 +86,15 @@ func (b *Block) AddLoRA(c LoRAConfig) {
 			continue
 		}
 		name, _ := strings.CutSuffix(l.Weight.Name, ".weight")
-		w := l.Weight.Value
-		l.LoRA = &LoRA{be: b.be, scale: c.Scale, dropout: c.Dropout, block: b.attention.index, site: l.site, pass: l.pass,
+		if b.attention.cfg.Separate {
+			name = name[:strings.LastIndexByte(name, '.')+1] + l.name
+		}
+		w := l.weight()
+		a := &LoRA{be: b.be, scale: c.Scale, dropout: c.Dropout, block: b.attention.index, site: l.site, pass: l.pass, from: l.from, all: l.to == 0,
 			A: newParam(b.be, name+".lora_a", tensor.Shape{c.Rank, w.Cols()}, true),
 			B: newParam(b.be, name+".lora_b", tensor.Shape{w.Rows(), c.Rank}, true)}
-		b.params = append(b.params, l.LoRA.A, l.LoRA.B)
+		l.LoRA = append(l.LoRA, a)
+		b.params = append(b.params, a.A, a.B)
 	}
 }
 
@@ -84,9 +110,9 @@ func (b *Block) Freeze() {
 // zero, so that they add nothing yet.
 func (b *Block) InitLoRA(seed uint64) {
 	for _, l := range b.linears() {
-		if l.LoRA != nil {
-			uniform(b.be, l.LoRA.A, seed, 16*(b.attention.index+1)+l.init)
-			Fill(b.be, l.LoRA.B, 0)
+		if a := l.adapter(); a != nil {
+			uniform(b.be, a.A, seed, 16*(b.attention.index+1)+l.init)
+			Fill(b.be, a.B, 0)
 		}
 	}
 }
@@ -95,16 +121,19 @@ func (b *Block) InitLoRA(seed uint64) {
 // them. It takes a buffer of the largest of these weights from the arena.
 func (b *Block) MergeLoRA() {
 	for _, l := range b.linears() {
-		if l.LoRA == nil {
+		a := l.adapter()
+		if a == nil {
 			continue
 		}
 		m := b.be.Mark()
-		w := l.Weight.Value
+		w := l.weight()
 		d := activation(b.be, w.Shape)
-		b.be.LinearBackwardInput(d, l.LoRA.B.Value, l.LoRA.A.Value)
-		b.be.Scale(d, l.LoRA.scale)
+		b.be.LinearBackwardInput(d, a.B.Value, a.A.Value)
+		b.be.Scale(d, a.scale)
 		b.be.Add(w, w, d)
 		b.be.Release(m)
+	}
+	for _, l := range b.linears() {
 		l.LoRA = nil
 	}
 	b.params = nil
@@ -113,17 +142,28 @@ func (b *Block) MergeLoRA() {
 // forward adds s B A drop(x) to y (N,out).
 func (a *LoRA) forward(y, x tensor.Tensor) {
 	m := a.be.Mark()
-	a.be.LinearAdd(y, a.low(a.drop(x)), a.B.Value)
+	if u := a.low(a.drop(x)); a.all {
+		a.be.LinearAdd(y, u, a.B.Value)
+	} else {
+		part := a.outputs(x.Rows())
+		a.be.Linear(part, u, a.B.Value, tensor.Tensor{})
+		a.be.AddColumns(y, part, a.from)
+	}
 	a.be.Release(m)
 }
 
 // backward adds the gradients of A and B and returns what the adapter adds to dx,
-// in memory from the arena. With u = s A drop(x) and du = s Bᵀ dy:
+// in memory from the arena. With u = s A drop(x) and du = s Bᵀ dy, dy being of its outputs:
 //
 //	dB += dyᵀ u, dA += duᵀ drop(x), dx = drop(Aᵀ du)
 func (a *LoRA) backward(dy, x tensor.Tensor) (dx tensor.Tensor) {
 	dx = activation(a.be, x.Shape)
 	m := a.be.Mark()
+	if !a.all {
+		part := a.outputs(x.Rows())
+		a.be.TakeColumns(part, dy, a.from)
+		dy = part
+	}
 	x = a.drop(x)
 	u := a.low(x)
 	a.be.LinearBackwardWeight(a.B.Grad, tensor.Tensor{}, dy, u)
@@ -137,6 +177,11 @@ func (a *LoRA) backward(dy, x tensor.Tensor) (dx tensor.Tensor) {
 		a.be.Dropout(dx, dx, a.dropout, a.draw())
 	}
 	return dx
+}
+
+// outputs allocates rows of the outputs that the adapter is beside.
+func (a *LoRA) outputs(rows int) tensor.Tensor {
+	return activation(a.be, tensor.Shape{rows, a.B.Value.Rows()})
 }
 
 // low returns s A x (N,r), in memory from the arena.
@@ -163,13 +208,18 @@ func (a *LoRA) draw() backend.Draw {
 	return backend.Draw{Pass: *a.pass, Block: a.block, Site: a.site}
 }
 
-// part is the adapter of outputs [from,to), for forward passes.
+// part is the adapter of outputs [from,to), for forward passes; nil if it is beside none of them. One that is not beside
+// all outputs is beside all of these or none.
 func (a *LoRA) part(from, to int) *LoRA {
-	if a == nil {
-		return nil
-	}
 	p := *a
-	p.B = &tensor.Param{Value: a.B.Value.RowRange(from, to)}
+	switch {
+	case a.all:
+		p.B = &tensor.Param{Value: a.B.Value.RowRange(from, to)}
+	case a.from < from || a.from >= to:
+		return nil
+	default:
+		p.from -= from
+	}
 	return &p
 }
 

@@ -9,21 +9,23 @@ import (
 //
 //	m(x) = drop(fc2(gelu(fc1(norm(x)))))
 //
+// or, gated, with silu(g)*u in place of gelu(f), f being g and u side by side.
 // The caller adds m to x. It implements bdia.Block.
 type MLP struct {
 	be       backend.Backend
 	cfg      BlockConfig
 	index    int
 	norm     Norm
-	fc1, fc2 *Linear // (M,C), (C,M)
+	fc1, fc2 *Linear // (M,C), gated (2M,C): rows gate, up; (C,M)
 	drop     branchDropout
 	params   []*tensor.Param
 
 	tape struct {
 		pass   backend.Pass
 		stats  tensor.Tensor // (2,B*T)
-		buffer tensor.Tensor // f and g, at least C+KV a row; free once Backward is done
-		f, g   tensor.Tensor // (B,T,M) before and after GELU
+		buffer tensor.Tensor // f and g, with room for what Block keeps there; free once Backward is done
+		f, g   tensor.Tensor // before and after the activation: (B,T,M), f gated (B,T,2M)
+		n      tensor.Tensor // (B,T,C): for Backward, where f was, or gated g
 	}
 }
 
@@ -33,8 +35,8 @@ func NewMLP(be backend.Backend, prefix string, index int, cfg BlockConfig) *MLP 
 	C := cfg.Width
 	b := &MLP{be: be, cfg: cfg, index: index,
 		norm: NewNorm(be, prefix+"ln2", cfg),
-		fc1:  NewLinear(be, prefix+"mlp.fc1", C, cfg.MLP, cfg.Bias),
-		fc2:  NewLinear(be, prefix+"mlp.fc2", cfg.MLP, C, cfg.Bias),
+		fc1:  NewLinear(be, prefix+"mlp.fc1", C, cfg.fc1Width(), cfg.Bias || cfg.MLPBias),
+		fc2:  NewLinear(be, prefix+"mlp.fc2", cfg.MLP, C, cfg.Bias || cfg.MLPBias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteMLP, backend.SiteMLPPath),
 	}
 	b.params = paramsOf(b.norm, b.fc1, b.fc2)
@@ -46,9 +48,17 @@ func (b *MLP) Params() []*tensor.Param { return b.params }
 
 // linears lists the layers that take adapters.
 func (b *MLP) linears() []named {
+	if !b.cfg.Separate {
+		return []named{
+			{name: "fc1", Linear: b.fc1, site: backend.SiteAdapterFC1, init: 10, pass: &b.tape.pass},
+			{name: "fc2", Linear: b.fc2, site: backend.SiteAdapterFC2, init: 11, pass: &b.tape.pass},
+		}
+	}
+	M := b.cfg.MLP
 	return []named{
-		{"fc1", b.fc1, backend.SiteAdapterFC1, 10, &b.tape.pass},
-		{"fc2", b.fc2, backend.SiteAdapterFC2, 11, &b.tape.pass},
+		{"gate_proj", b.fc1, backend.SiteAdapterFC1, 10, &b.tape.pass, 0, M},
+		{"up_proj", b.fc1, backend.SiteAdapterUp, 14, &b.tape.pass, M, 2 * M},
+		{name: "down_proj", Linear: b.fc2, site: backend.SiteAdapterFC2, init: 11, pass: &b.tape.pass},
 	}
 }
 
@@ -59,21 +69,42 @@ func (b *MLP) Init(seed uint64, residual float64) {
 
 // Forward writes m(x) to h. x and h are (B,T,C).
 func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
-	t, s := &b.tape, x.Shape
-	rows, C, M := x.Rows(), s[2], b.cfg.MLP
+	t := &b.tape
 	t.pass = pass
-	t.stats = b.norm.Stats(rows)
-	t.buffer = activation(b.be, tensor.Shape{rows, max(M+max(M, C), b.cfg.qkvWidth())})
-	t.f = t.buffer.Slice(0, rows*M).Reshape(tensor.Shape{s[0], s[1], M})
-	at := rows * max(M, C)
-	t.g = t.buffer.Slice(at, at+rows*M).Reshape(t.f.Shape)
-
+	t.stats = b.norm.Stats(x.Rows())
+	b.layOut(x.Shape)
 	n := h
 	b.norm.Forward(n, t.stats, x)
 	b.fc1.Forward(t.f, n)
-	b.be.GELU(t.g, t.f, b.cfg.GELU)
+	if b.cfg.Gated {
+		b.be.GatedSiLU(t.g, t.f)
+	} else {
+		b.be.GELU(t.g, t.f, b.cfg.GELU)
+	}
 	b.fc2.Forward(h, t.g)
 	b.drop.apply(h, h, pass)
+}
+
+// layOut allocates the buffer and places in it f, g and n. It has room for the gradients of qkv and of attention's output
+// where this is wider than x.
+func (b *MLP) layOut(s tensor.Shape) {
+	t, rows, C, M, F := &b.tape, s[0]*s[1], s[2], b.cfg.MLP, b.cfg.fc1Width()
+	f, g := max(F, C), M // widths; n lies in f
+	if b.cfg.Gated {
+		f, g = F, max(M, C) // n lies in g
+	}
+	W := b.cfg.qkvWidth()
+	if A := b.cfg.attWidth(); A > C {
+		W += A
+	}
+	t.buffer = activation(b.be, tensor.Shape{rows, max(f+g, W)})
+	part := func(from, width int) tensor.Tensor {
+		return t.buffer.Slice(rows*from, rows*(from+width)).Reshape(tensor.Shape{s[0], s[1], width})
+	}
+	t.f, t.g, t.n = part(0, F), part(f, M), part(0, C)
+	if b.cfg.Gated {
+		t.n = part(f, C)
+	}
 }
 
 // Backward turns g, holding dm, into dx = Jᵀ dm in place.
@@ -86,9 +117,14 @@ func (b *MLP) backward(dx, dm, x tensor.Tensor) {
 	t := &b.tape
 	dm = b.drop.apply(dx, dm, t.pass)
 	b.fc2.Backward(t.g, dm, t.g)
-	b.be.GELUBackward(t.g, t.g, t.f, b.cfg.GELU)
-	n := t.buffer.Slice(0, x.Len()).Reshape(x.Shape) // f is done with
+	df, n := t.g, t.n
+	if b.cfg.Gated {
+		df = t.f
+		b.be.GatedSiLUBackward(df, t.g, t.f)
+	} else {
+		b.be.GELUBackward(df, t.g, t.f, b.cfg.GELU)
+	}
 	b.norm.Forward(n, t.stats, x)
-	b.fc1.Backward(n, t.g, n)
+	b.fc1.Backward(n, df, n)
 	b.norm.Backward(dx, n, x, t.stats)
 }

@@ -12,23 +12,38 @@ import (
 // keys and values go to kv (N,T,KV). A causal Forward over all positions gives the same
 // bits: every sum runs over the same keys in the same order.
 func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
-	be, N, T, C := a.be, x.Shape[0], x.Shape[1], x.Shape[2]
-	toKV := a.qkv.part(C, a.cfg.qkvWidth())
+	be, N, T, A := a.be, x.Shape[0], x.Shape[1], a.cfg.attWidth()
+	toKV := a.qkv.part(A, a.cfg.qkvWidth())
 	a.tape.pass = backend.Pass{} // for adapters: nothing is dropped
-	n, stats := activation(be, x.Shape), a.norm.Stats(N*T)
-	q, lse := activation(be, x.Shape), activation(be, tensor.Shape{N, a.cfg.Heads, T})
+	n, att := a.inAndOut(x.Shape)
+	stats := a.norm.Stats(N * T)
+	q, lse := activation(be, tensor.Shape{N, T, A}), activation(be, tensor.Shape{N, a.cfg.Heads, T})
 	a.norm.Forward(n, stats, x)
-	a.qkv.part(0, C).Forward(q, n)
-	spec := backend.AttentionSpec{Heads: a.cfg.Heads, Causal: !seen.Valid(), Lengths: seen}
+	a.qkv.part(0, A).Forward(q, n)
+	a.turnNext(q, a.q, a.queries(), seen)
+	spec := backend.AttentionSpec{Heads: a.cfg.Heads, KVHeads: a.cfg.KVHeads, Window: a.cfg.Window, Causal: !seen.Valid(), Lengths: seen}
 	if spec.Causal {
 		toKV.Forward(kv, n)
+		a.turnNext(kv, a.k, a.keys(0), seen)
 	} else {
-		own := activation(be, tensor.Shape{N, a.cfg.KVWidth()})
+		own := activation(be, tensor.Shape{N, 1, a.cfg.KVWidth()})
 		toKV.Forward(own, n)
+		a.turnNext(own, a.k, a.keys(0), seen)
 		be.CopyRows(kv, own, pairs)
 	}
-	be.CrossAttention(n, lse, q, kv, spec)
-	a.proj.Forward(h, n)
+	be.CrossAttention(att, lse, q, kv, spec)
+	a.proj.Forward(h, att)
+}
+
+// turnNext normalises heads of queries or keys by norm, unless it is nil, and turns them by their positions: the last
+// ones seen, or all from the beginning.
+func (a *Attention) turnNext(x tensor.Tensor, norm *RMSNorm, heads backend.Heads, seen tensor.Tensor) {
+	if norm != nil {
+		norm.forward(x, norm.statsOf(heads, x.Rows()), x, heads)
+	}
+	if a.cfg.Rotation.Valid() {
+		a.be.Rotate(x, a.cfg.Rotation, seen, heads, false)
+	}
 }
 
 // Next writes h(x) at the next position of hypotheses, or of whole texts; see
@@ -44,7 +59,12 @@ func (b *Block) Next(h, x tensor.Tensor, kv KV, pairs, seen tensor.Tensor) {
 
 // part is the layer of l's outputs [from,to), for forward passes.
 func (l *Linear) part(from, to int) *Linear {
-	p := Linear{be: l.be, LoRA: l.LoRA.part(from, to), Weight: &tensor.Param{Value: l.Weight.Value.RowRange(from, to)}}
+	p := Linear{be: l.be, Weight: &tensor.Param{Value: l.Weight.Value.RowRange(from, to)}}
+	for _, a := range l.LoRA {
+		if a = a.part(from, to); a != nil {
+			p.LoRA = append(p.LoRA, a)
+		}
+	}
 	if l.Bias != nil {
 		p.Bias = &tensor.Param{Value: l.Bias.Value.Slice(from, to)}
 	}

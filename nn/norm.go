@@ -21,7 +21,55 @@ type Norm interface {
 
 // NewNorm allocates the norm of a configuration.
 func NewNorm(be backend.Backend, name string, cfg BlockConfig) Norm {
+	if cfg.RMS {
+		return NewRMSNorm(be, name, cfg.Width, cfg.Eps)
+	}
 	return NewLayerNorm(be, name, cfg.Width, cfg.Bias, cfg.Eps)
+}
+
+// RMSNorm divides rows of C by their root mean square: y = x/sqrt(mean(x^2)+eps) * weight
+// (Zhang and Sennrich, arXiv 1910.07467). Attention has it for heads within rows too.
+type RMSNorm struct {
+	be     backend.Backend
+	Weight *tensor.Param // (C)
+	Eps    float32
+}
+
+// NewRMSNorm allocates a layer named name.
+func NewRMSNorm(be backend.Backend, name string, C int, eps float32) *RMSNorm {
+	return &RMSNorm{be: be, Weight: newParam(be, name+".weight", tensor.Shape{C}, false), Eps: eps}
+}
+
+// Params lists the weight.
+func (l *RMSNorm) Params() []*tensor.Param { return []*tensor.Param{l.Weight} }
+
+// Init sets the weight to 1.
+func (l *RMSNorm) Init() { Fill(l.be, l.Weight, 1) }
+
+// wholeRow is a row as one head.
+var wholeRow = backend.Heads{Count: 1}
+
+// Stats allocates the reciprocal root mean square of each row (rows).
+func (l *RMSNorm) Stats(rows int) tensor.Tensor { return l.statsOf(wholeRow, rows) }
+
+// Forward writes y from x and keeps the reciprocal root mean squares of the rows in stats.
+func (l *RMSNorm) Forward(y, stats, x tensor.Tensor) { l.forward(y, stats, x, wholeRow) }
+
+// Backward adds the gradient of the weight, unless it is frozen, and writes dx, which may be dy.
+func (l *RMSNorm) Backward(dx, dy, x, stats tensor.Tensor) { l.backward(dx, dy, x, stats, wholeRow) }
+
+// statsOf, forward and backward are the same for heads of rows.
+
+func (l *RMSNorm) statsOf(h backend.Heads, rows int) tensor.Tensor {
+	return activation(l.be, tensor.Shape{rows, h.Count})
+}
+
+func (l *RMSNorm) forward(y, stats, x tensor.Tensor, h backend.Heads) {
+	l.be.RMSNorm(y, stats, x, l.Weight.Value, h, l.Eps)
+}
+
+func (l *RMSNorm) backward(dx, dy, x, stats tensor.Tensor, h backend.Heads) {
+	l.be.RMSNormBackward(dx, gradOf(l.Weight), dy, x, l.Weight.Value, stats, h)
 }
 
 // LayerNorm normalises rows of C: y = (x-mean)/sqrt(var+eps) * weight + bias

@@ -81,7 +81,7 @@ func TestSites(t *testing.T) {
 		}, slices.Concat(attention, []drawn{{backend.SiteCross, 2 * C}, {backend.SiteCrossProj, C}, {backend.SiteCrossPath, C}}, mlp)},
 		{"adapters", func(be backend.Backend, c nn.BlockConfig) bdia.Block {
 			b := nn.NewBlock(be, "", 4, c)
-			b.AddLoRA(nn.LoRAConfig{Rank: 2, Scale: 1, Dropout: 0.2, Targets: nn.LoRATargets()})
+			b.AddLoRA(nn.LoRAConfig{Rank: 2, Scale: 1, Dropout: 0.2, Targets: c.LoRATargets()})
 			return b
 		}, []drawn{{backend.SiteAdapterQKV, C}, attention[0], {backend.SiteAdapterProj, C}, attention[1], attention[2],
 			{backend.SiteAdapterFC1, C}, {backend.SiteAdapterFC2, M}, mlp[0], mlp[1]}},
@@ -143,7 +143,7 @@ func TestLayers(t *testing.T) {
 	cfg := nn.BlockConfig{Width: C, Heads: 4, MLP: M, Bias: true, Eps: 1e-5}
 	be := newCPU(t, 4)
 	block, adapted, decoder := nn.NewBlock(be, "", 1, cfg), nn.NewBlock(be, "", 2, cfg), nn.NewDecoderBlock(be, "", 3, cfg, &nn.Encoded{})
-	adapted.AddLoRA(nn.LoRAConfig{Rank: 16, Scale: 1, Targets: nn.LoRATargets()})
+	adapted.AddLoRA(nn.LoRAConfig{Rank: 16, Scale: 1, Targets: cfg.LoRATargets()})
 	patches, class := nn.NewPatchEmbedding(be, N, P, C, true), nn.NewClassHead(be, C, 64, 1e-5, 1)
 	learned, sinusoidal := nn.NewSequence(be, "", nn.NewTable(be, "wte.weight", 64, C), 32, false), nn.NewSequence(be, "", nn.NewTable(be, "wte.weight", 64, C), 32, true)
 	block.Init(1, residual)
