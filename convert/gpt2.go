@@ -131,14 +131,18 @@ var activations = map[string]backend.GELUForm{
 	"gelu_new": backend.GELUTanh, "gelu_pytorch_tanh": backend.GELUTanh, "gelu": backend.GELUErf,
 }
 
-// GPT2Info describes a GPT-2 in a model folder.
+// GPT2Info describes a language model, GPT-2 or of a family, in a model folder.
 type GPT2Info struct {
 	Config model.GPTConfig
-	End    *int32            // the token that ends a text and begins one; nil if there is none
+	Begin  *int32            // the token that begins a text, in a family; nil if there is none
+	End    *int32            // the token that ends a text, and in a GPT-2 begins one; nil if there is none
 	Ends   []int32           // all tokens at which a text ends, if there are several: End and others
 	DType  safetensors.DType // of the weights, when written; zero: F32
 	// Others are keys of config.json that mean nothing here. They are written again.
 	Others map[string]json.RawMessage
+	// Source is the config.json of a family that the model was read from, or that the run which made it started from. It
+	// is written again as it is, if it describes Config.
+	Source []byte
 }
 
 // StopIDs are the tokens at which a text ends: Ends, or End.
@@ -158,6 +162,9 @@ func WriteGPT2Config(w io.Writer, c model.GPTConfig) error {
 // WriteGPT2Info writes config.json.
 func WriteGPT2Info(w io.Writer, info GPT2Info) error {
 	c := info.Config
+	if c.Family != model.GPT2 {
+		return writeFamily(w, info)
+	}
 	activation := "gelu_new"
 	if c.GELU == backend.GELUErf {
 		activation = "gelu"
@@ -243,6 +250,13 @@ func ReadGPT2Info(path string) (GPT2Info, error) {
 
 // parseGPT2Info reads the text of a config.json.
 func parseGPT2Info(text []byte) (info GPT2Info, err error) {
+	kind, err := parseKind(text)
+	if err != nil {
+		return info, err
+	}
+	if family, ok := familyOf(kind.ModelType, kind.Architectures); ok {
+		return parseFamily(text, family)
+	}
 	var j gpt2JSON
 	if err := jsonfile.Decode(text, &j); err != nil {
 		return info, err

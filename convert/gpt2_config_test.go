@@ -49,7 +49,7 @@ func TestReadConfig(t *testing.T) {
 		is       error
 		says     string // empty: accepted
 	}{
-		{`"gpt2"`, `"llama"`, ErrUnsupported, `"llama"`},
+		{`"gpt2"`, `"gemma3"`, ErrUnsupported, `"gemma3"`},
 		{`"model_type": "gpt2",`, ``, nil, ``}, // its architecture says it
 		{`"gpt2"`, `"GPT2"`, nil, ``},
 		{`"gpt2"`, `"gpt_bigcode"`, ErrUnsupported, `"gpt_bigcode"`},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
+	"github.com/bdia-go/bdia/model"
 )
 
 // GenerationFile holds the settings with which transformers writes texts.
@@ -54,6 +55,9 @@ func ReadOthers(dir string, info *GPT2Info) (generation map[string]json.RawMessa
 		if len(info.Others) == 0 {
 			info.Others = origin.Others
 		}
+		if info.Config.Family != model.GPT2 {
+			info.Source, info.Begin = text, origin.Begin
+		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
@@ -79,10 +83,10 @@ func ReadOthers(dir string, info *GPT2Info) (generation map[string]json.RawMessa
 	return generation, nil
 }
 
-// WriteGeneration writes generation_config.json, which tells transformers the tokens at which a text ends, the first of
-// which begins one too. Others are keys that it has besides; theirs count.
-func WriteGeneration(w io.Writer, ends []int32, others map[string]json.RawMessage) error {
-	keys := map[string]any{"_from_model_config": true, "bos_token_id": ends[0], "eos_token_id": tokenIDs(ends)}
+// WriteGeneration writes generation_config.json, which tells transformers the tokens at which a text ends, and the one that
+// begins one; nil: the first of the ends does. Others are keys that it has besides; theirs count.
+func WriteGeneration(w io.Writer, ends []int32, begin *int32, others map[string]json.RawMessage) error {
+	keys := map[string]any{"_from_model_config": true, "bos_token_id": or(begin, ends[0]), "eos_token_id": tokenIDs(ends)}
 	if len(others) > 0 {
 		delete(keys, "_from_model_config") // since they say more than config.json
 	}

@@ -33,6 +33,9 @@ func FormOf(f Tensors) Form {
 	}
 	form := Form{DType: func(name string) safetensors.DType {
 		info, ok := f.Info(name)
+		if !ok {
+			info, ok = f.Info(bareName(name))
+		}
 		if !ok || info.DType == safetensors.F64 {
 			return safetensors.F32
 		}
@@ -105,21 +108,18 @@ func WriteGPT2(w io.Writer, be backend.Backend, m *model.GPT) error {
 
 // WriteGPT2As is WriteGPT2 in a form.
 func WriteGPT2As(w io.Writer, be backend.Backend, m *model.GPT, form Form) error {
+	prefix := form.prefix(m.Config)
 	var parts []part
-	for _, p := range gpt2Params(m) {
-		q := part{name: p.in(form.Prefix), shape: p.shape.Dims(), transposed: p.transposed}
-		if p.param != nil {
-			q.src = p.param.Value
-		}
-		parts = append(parts, q)
+	for _, p := range gptTensors(m) {
+		parts = append(parts, part{name: p.in(prefix), shape: p.shape.Dims(), transposed: p.transposed, src: p.value})
 	}
 	return form.write(w, be, parts)
 }
 
 // ReadGPT2 loads a model's parameters from Hugging Face's tensors, with or without
-// the prefix "transformer." and those that torch.compile and data parallelism put
+// the prefix "transformer." or "model." and those that torch.compile and data parallelism put
 // before names. A missing, misshapen or unknown tensor is
-// ErrMismatch. Two kinds of extra tensors are allowed: the masks in old files, and
+// ErrMismatch. Two kinds of extra tensors are allowed: the masks and angles in old files, and
 // a tied head that equals its table.
 func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	f, err := bare(f)
@@ -127,15 +127,16 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 		return err
 	}
 	prefix := FormOf(f).Prefix
-	if _, ok := f.Info(fmt.Sprintf("%sh.%d.ln_1.weight", prefix, m.Config.Layers)); ok {
+	names := namesOf(m.Config)
+	if _, ok := f.Info(prefix + fmt.Sprintf(names.norm, m.Config.Layers)); ok {
 		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
 	}
-	hint := fmt.Sprintf("a GPT-2 of %d blocks", m.Config.Layers)
-	params := gpt2Params(m)
+	hint := fmt.Sprintf("a %s of %d blocks", names.what, m.Config.Layers)
+	params := gptTensors(m)
 	known := map[string]bool{gpt2Head: true}
 	for _, p := range params {
 		known[p.in(prefix)] = true
-		if p.param == nil {
+		if !p.value.Valid() {
 			continue
 		}
 		if err := fits(f, p.in(prefix), p.shape.Dims(), hint); err != nil {
@@ -143,12 +144,12 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 		}
 	}
 	for _, name := range f.Names() {
-		if !known[name] && !strings.HasSuffix(name, ".attn.bias") && !strings.HasSuffix(name, ".attn.masked_bias") {
+		if !known[name] && !slices.ContainsFunc(names.ignored, func(end string) bool { return strings.HasSuffix(name, end) }) {
 			return fmt.Errorf("convert: %w: tensor %.80s is none of %s%s", ErrMismatch, name, hint, otherHeads[name])
 		}
 	}
 	if !m.Config.Untied {
-		if err := tiedHead(f, prefix+"wte.weight"); err != nil {
+		if err := tiedHead(f, prefix+names.table); err != nil {
 			return err
 		}
 	}
@@ -156,11 +157,11 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	for _, p := range params {
 		var err error
 		switch {
-		case p.param == nil:
+		case !p.value.Valid():
 		case p.transposed:
-			err = mover.ReadTransposed(p.param.Value, f, p.in(prefix))
+			err = mover.ReadTransposed(p.value, f, p.in(prefix))
 		default:
-			err = mover.Read(p.param.Value, f, p.in(prefix), 0)
+			err = mover.Read(p.value, f, p.in(prefix), 0)
 		}
 		if err != nil {
 			return err
@@ -208,36 +209,39 @@ func tiedHead(f Tensors, table string) error {
 // gpt2Head is the name of the head's weight.
 const gpt2Head = "lm_head.weight"
 
-// gpt2Param is one tensor of a file: shape as stored there, param nil for a bias
+// gptTensor is one tensor of a file: shape as stored there, no value for a bias
 // that the model does not have.
-type gpt2Param struct {
+type gptTensor struct {
 	hf         string
 	shape      tensor.Shape
 	transposed bool
-	param      *tensor.Param
+	value      tensor.Tensor
 }
 
 // in returns the name in a file with a prefix; the head's name never has it.
-func (p gpt2Param) in(prefix string) string {
+func (p gptTensor) in(prefix string) string {
 	if p.hf == gpt2Head {
 		return p.hf
 	}
 	return prefix + p.hf
 }
 
-// gpt2Params lists the tensors of m's file in order.
-func gpt2Params(m *model.GPT) []gpt2Param {
-	var list []gpt2Param
+// gptTensors lists the tensors of m's file in order.
+func gptTensors(m *model.GPT) []gptTensor {
+	if m.Config.Family != model.GPT2 {
+		return familyTensors(m)
+	}
+	var list []gptTensor
 	for _, p := range m.Params() {
 		hf, transposed := gpt2Name(p.Name)
 		s := p.Value.Shape
 		if transposed {
 			s[0], s[1] = s[1], s[0]
 		}
-		list = append(list, gpt2Param{hf, s, transposed, p})
+		list = append(list, gptTensor{hf, s, transposed, p.Value})
 		base, _ := strings.CutSuffix(hf, ".weight")
 		if m.Config.NoBias && (strings.HasPrefix(base, "h.") || base == "ln_f") {
-			list = append(list, gpt2Param{hf: base + ".bias", shape: tensor.Shape{p.Value.Shape[0]}})
+			list = append(list, gptTensor{hf: base + ".bias", shape: tensor.Shape{p.Value.Shape[0]}})
 		}
 	}
 	return list

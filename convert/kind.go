@@ -7,6 +7,7 @@ import (
 
 	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
+	"github.com/bdia-go/bdia/model"
 )
 
 // Kind is the kind of model in a folder.
@@ -14,7 +15,7 @@ type Kind string
 
 // The kinds of models.
 const (
-	GPT2    Kind = "gpt2"         // a language model in Hugging Face's layout
+	GPT2    Kind = "gpt2"         // a language model in Hugging Face's layout: a GPT-2, or of a family (model.Families)
 	ViT     Kind = "vit"          // a vision transformer, timm's or Hugging Face's
 	Seq2Seq Kind = "bdia-seq2seq" // an encoder-decoder of ours
 )
@@ -34,7 +35,16 @@ func KindOf(dir string) (Kind, error) {
 	if k := j.kind(); k != "" {
 		return k, nil
 	}
-	return "", fmt.Errorf("convert: %s: %w: model_type is %.40q; %s, %s, %s and timm's vision transformers are supported", path, ErrUnsupported, j.ModelType, GPT2, ViT, Seq2Seq)
+	return "", fmt.Errorf("convert: %s: %w: model_type is %.40q; %s, %s, %s, %s and timm's vision transformers are supported", path, ErrUnsupported, j.ModelType, GPT2, familyNames(), ViT, Seq2Seq)
+}
+
+// familyNames lists the families, with commas between.
+func familyNames() string {
+	var names []string
+	for _, f := range model.Families() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
 }
 
 // kindJSON has the fields of config.json that tell the kind.
@@ -48,6 +58,9 @@ func parseKind(text []byte) (j kindJSON, err error) { return j, jsonfile.Decode(
 
 // kind returns "" for an unknown model.
 func (j kindJSON) kind() Kind {
+	if _, ok := familyOf(j.ModelType, j.Architectures); ok {
+		return GPT2
+	}
 	switch k := Kind(strings.ToLower(j.ModelType)); {
 	case k == "" && len(j.Architectures) > 0 && strings.HasPrefix(j.Architectures[0], "GPT2"):
 		return GPT2

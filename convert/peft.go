@@ -34,12 +34,38 @@ type AdapterConfig struct {
 	Frozen int    // number of first blocks without adapters
 	Blocks int    // blocks of the model, if the file lists the blocks with adapters; else 0
 	Base   string // name or folder of the base model
+
+	Family model.Targets // of LoRA, if the model is of a family: an expression for names can mean layers of both kinds
 }
 
-// peftModules are PEFT's names of the layers that model.LoRAConfig can name. A
-// bare c_proj would mean both attention's and the MLP's.
-var peftModules = []struct{ target, module string }{
+// peftLayer is a layer that model.LoRAConfig can name, and the end of its path in PEFT's names.
+type peftLayer struct{ target, module string }
+
+// peftModules are GPT-2's layers. A bare c_proj would mean both attention's and the MLP's.
+var peftModules = []peftLayer{
 	{"qkv", "attn.c_attn"}, {"proj", "attn.c_proj"}, {"fc1", "mlp.c_fc"}, {"fc2", "mlp.c_proj"},
+}
+
+// peftFamily are the layers of a family.
+var peftFamily = []peftLayer{
+	{"q_proj", "self_attn.q_proj"}, {"k_proj", "self_attn.k_proj"}, {"v_proj", "self_attn.v_proj"}, {"o_proj", "self_attn.o_proj"},
+	{"gate_proj", "mlp.gate_proj"}, {"up_proj", "mlp.up_proj"}, {"down_proj", "mlp.down_proj"},
+}
+
+// peftModule is what target_modules calls a layer. Names of a family's layers need no path.
+func (l peftLayer) peftModule(c model.GPTConfig) string {
+	if c.Family != model.GPT2 {
+		return l.target
+	}
+	return l.module
+}
+
+// peftLayers lists the layers of a model.
+func peftLayers(c model.GPTConfig) []peftLayer {
+	if c.Family != model.GPT2 {
+		return peftFamily
+	}
+	return peftModules
 }
 
 // peftJSON is adapter_config.json. PEFT has defaults for missing keys.
@@ -115,9 +141,9 @@ func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 		return fmt.Errorf("convert: %s: the model has no adapters", AdapterConfigFile)
 	}
 	var modules []string
-	for _, p := range peftModules {
-		if slices.Contains(m.LoRA.Targets.Layers(), p.target) {
-			modules = append(modules, p.module)
+	for _, p := range peftLayers(m.Config) {
+		if slices.Contains(m.LoRA.Targets.Layers(m.Config), p.target) {
+			modules = append(modules, p.peftModule(m.Config))
 		}
 	}
 	list, err := json.Marshal(modules)
@@ -125,7 +151,7 @@ func WriteAdapterConfig(w io.Writer, m *model.GPT, base string) error {
 		return fmt.Errorf("convert: %s: %w", AdapterConfigFile, err)
 	}
 	j := peftJSON{PEFT: "LORA", Task: "CAUSAL_LM", Base: base, Rank: m.LoRA.Rank, Alpha: m.LoRA.Alpha, Dropout: m.LoRA.Dropout, Modules: list,
-		Bias: "none", Transposed: true, Inference: true, Init: anyValue("true"), Saved: anyValue("null"), RankPattern: anyValue("{}"), AlphaPattern: anyValue("{}")}
+		Bias: "none", Transposed: m.Config.Family == model.GPT2, Inference: true, Init: anyValue("true"), Saved: anyValue("null"), RankPattern: anyValue("{}"), AlphaPattern: anyValue("{}")}
 	for k := m.FrozenBlocks(); k > 0 && k < m.Config.Layers; k++ {
 		j.Layers = append(j.Layers, k)
 	}
@@ -157,11 +183,14 @@ func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
 	if v := j.variant(); v != "" {
 		return c, fmt.Errorf("%w: %s; only plain LoRA is supported: merge these adapters into their model with PEFT (merge_and_unload) and save that", ErrUnsupported, v)
 	}
-	targets, err := loraTargets(j.Modules)
+	targets, family, err := loraTargets(j.Modules)
 	if err != nil {
 		return c, err
 	}
-	c = AdapterConfig{Base: j.Base, LoRA: model.LoRAConfig{Rank: j.Rank, Alpha: j.Alpha, Dropout: j.Dropout, Targets: targets}}
+	if len(targets) == 0 {
+		targets = family
+	}
+	c = AdapterConfig{Base: j.Base, Family: family, LoRA: model.LoRAConfig{Rank: j.Rank, Alpha: j.Alpha, Dropout: j.Dropout, Targets: targets}}
 	for i, k := range j.Layers {
 		if k < 0 || k != j.Layers[0]+i {
 			return c, fmt.Errorf("%w: layers_to_transform has layer %d at place %d; layers from one on to the last are supported", ErrUnsupported, k, i)
@@ -171,40 +200,40 @@ func parseAdapterConfig(text []byte) (c AdapterConfig, err error) {
 	return c, c.LoRA.Validate()
 }
 
-// loraTargets returns the layers that target_modules lists. As in PEFT, a name
+// loraTargets returns the layers that target_modules lists, of a GPT-2 and of a family. As in PEFT, a name
 // means every module with a path that ends in it: "c_attn" means
 // transformer.h.0.attn.c_attn and so on.
-func loraTargets(text anyValue) (model.Targets, error) {
+func loraTargets(text anyValue) (targets, family model.Targets, err error) {
 	var names []string
 	var pattern string
 	switch {
 	case len(text) > 0 && text[0] == '"' && jsonfile.Unmarshal(text, &pattern) == nil:
-		var err error
 		if names, err = modulesLike(pattern); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	case len(text) == 0 || jsonfile.Unmarshal(text, &names) != nil || len(names) == 0:
-		return nil, fmt.Errorf("%w: target_modules is %.60q; a list of names, a regular expression or all-linear is supported", ErrUnsupported, text)
+		return nil, nil, fmt.Errorf("%w: target_modules is %.60q; a list of names, a regular expression or all-linear is supported", ErrUnsupported, text)
 	}
-	found := make([]bool, len(peftModules))
-	for _, name := range names {
-		known := false
-		for i, p := range peftModules {
-			if strings.HasSuffix("."+p.module, "."+name) {
-				found[i], known = true, true
+	known := map[string]bool{}
+	find := func(layers []peftLayer) (found model.Targets) {
+		for _, l := range layers {
+			of := func(name string) bool { return strings.HasSuffix("."+l.module, "."+name) }
+			if slices.ContainsFunc(names, of) {
+				found = append(found, l.target)
+			}
+			for _, name := range names {
+				known[name] = known[name] || of(name)
 			}
 		}
-		if !known {
-			return nil, fmt.Errorf("%w: target_modules has %.40q; attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj are supported", ErrUnsupported, name)
+		return found
+	}
+	targets, family = find(peftModules), find(peftFamily)
+	for _, name := range names {
+		if !known[name] {
+			return nil, nil, fmt.Errorf("%w: target_modules has %.40q; attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj are supported, and q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj", ErrUnsupported, name)
 		}
 	}
-	var targets model.Targets
-	for i, p := range peftModules {
-		if found[i] {
-			targets = append(targets, p.target)
-		}
-	}
-	return targets, nil
+	return targets, family, nil
 }
 
 // modulesLike returns the modules of a block that a target_modules matches which is a text: a regular expression for
@@ -216,10 +245,13 @@ func modulesLike(pattern string) (names []string, err error) {
 		return nil, fmt.Errorf("%w: target_modules is %.60q, which is no regular expression that is known here; write a list of names", ErrUnsupported, pattern)
 	}
 	const blocks = 64 // more than any GPT-2
-	for _, p := range peftModules {
-		matched := 0
+	for i, p := range slices.Concat(peftModules, peftFamily) {
+		matched, path := 0, gpt2Prefix+"h.%d.%s"
+		if i >= len(peftModules) {
+			path = familyPrefix + "layers.%d.%s"
+		}
 		for k := range blocks {
-			if all || whole.MatchString(fmt.Sprintf("%sh.%d.%s", gpt2Prefix, k, p.module)) {
+			if all || whole.MatchString(fmt.Sprintf(path, k, p.module)) {
 				matched++
 			}
 		}
@@ -232,7 +264,7 @@ func modulesLike(pattern string) (names []string, err error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%w: target_modules is %.60q, which is none of attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj", ErrUnsupported, pattern)
+		return nil, fmt.Errorf("%w: target_modules is %.60q, which is none of attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj, and none of a family's layers, q_proj for example", ErrUnsupported, pattern)
 	}
 	return names, nil
 }
@@ -245,7 +277,7 @@ func WriteAdapter(w io.Writer, be backend.Backend, m *model.GPT) error {
 	}
 	parts := make([]part, len(params))
 	for i, p := range params {
-		parts[i] = part{name: peftName(peftPrefix, p), shape: p.Value.Shape.Dims(), src: p.Value}
+		parts[i] = part{name: peftName(m.Config, peftPrefixOf(m.Config), p), shape: p.Value.Shape.Dims(), src: p.Value}
 	}
 	return Form{}.write(w, be, parts)
 }
@@ -263,10 +295,10 @@ func ReadAdapter(be backend.Backend, m *model.GPT, in Tensors) error {
 	if !slices.ContainsFunc(f.Names(), func(name string) bool { return strings.HasPrefix(name, prefix) }) {
 		prefix = peftBarePrefix
 	}
-	hint := fmt.Sprintf("the adapter of a GPT-2 of %d blocks", m.Config.Layers)
+	hint := fmt.Sprintf("the adapter of a %s of %d blocks", namesOf(m.Config).what, m.Config.Layers)
 	known := make(map[string]bool, len(m.Adapters()))
 	for _, p := range m.Adapters() {
-		name := peftName(prefix, p)
+		name := peftName(m.Config, prefix, p)
 		known[name] = true
 		if err := fits(f, name, p.Value.Shape.Dims(), hint); err != nil {
 			return err
@@ -279,7 +311,7 @@ func ReadAdapter(be backend.Backend, m *model.GPT, in Tensors) error {
 	}
 	mover := NewMover(be)
 	for _, p := range m.Adapters() {
-		if err := mover.Read(p.Value, f, peftName(prefix, p), 0); err != nil {
+		if err := mover.Read(p.Value, f, peftName(m.Config, prefix, p), 0); err != nil {
 			return err
 		}
 	}
@@ -292,10 +324,21 @@ const (
 	peftBarePrefix = "base_model.model."
 )
 
+// peftPrefixOf is the prefix in the file that is written for a model.
+func peftPrefixOf(c model.GPTConfig) string {
+	if c.Family != model.GPT2 {
+		return peftBarePrefix + familyPrefix
+	}
+	return peftPrefix
+}
+
 // peftName returns PEFT's name of an adapter's parameter. The layouts are the
 // same.
-func peftName(prefix string, p *tensor.Param) string {
+func peftName(c model.GPTConfig, prefix string, p *tensor.Param) string {
 	name := gpt2Names.Replace(p.Name)
+	if c.Family != model.GPT2 {
+		name = familyParts.Replace(p.Name)
+	}
 	if base, ok := strings.CutSuffix(name, ".lora_a"); ok {
 		return prefix + base + ".lora_A.weight"
 	}
@@ -312,6 +355,9 @@ func AddAdapter(be backend.Backend, m *model.GPT, dir string) error {
 	if c.Blocks > 0 && c.Blocks != m.Config.Layers {
 		return fmt.Errorf("convert: %s: %w: layers_to_transform ends with block %d of %d; layers from one on to the last are supported",
 			filepath.Join(dir, AdapterConfigFile), ErrUnsupported, c.Blocks-1, m.Config.Layers)
+	}
+	if m.Config.Family != model.GPT2 {
+		c.LoRA.Targets = c.Family
 	}
 	if c.Frozen > 0 {
 		err = m.Freeze(c.Frozen)

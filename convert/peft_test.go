@@ -190,7 +190,9 @@ func TestForeignAdapterConfig(t *testing.T) {
 		{`".*c_attn"`, "null", "qkv", 0, 0, ""},
 		{`".*\\.(attn\\.c_proj|c_fc)"`, "null", "proj,fc1", 0, 0, ""},
 		{`".*h\\.[0-5]\\..*c_attn"`, "null", "", 0, 0, "other layers"},
-		{`".*q_proj"`, "null", "", 0, 0, "none of"},
+		{`".*x_proj"`, "null", "", 0, 0, "none of"},
+		{`".*q_proj"`, "null", "q_proj", 0, 0, ""},
+		{`["v_proj", "q_proj", "mlp.down_proj"]`, "null", "q_proj,v_proj,down_proj", 0, 0, ""},
 		{`"(?<x>.*"`, "null", "", 0, 0, "no regular expression"},
 		{`["c_attn"]`, "[1, 3]", "", 0, 0, "layers_to_transform"},
 		{`["c_attn"]`, "[-1]", "", 0, 0, "layers_to_transform"},
@@ -203,6 +205,11 @@ func TestForeignAdapterConfig(t *testing.T) {
 			continue
 		}
 		want := AdapterConfig{LoRA: model.LoRAConfig{Rank: 16, Alpha: 32, Dropout: 0.1, Targets: strings.Split(tc.targets, ",")}, Frozen: tc.frozen, Blocks: tc.blocks, Base: "openai-community/gpt2"}
+		if strings.Contains(tc.modules, "all") {
+			want.Family = model.GPTConfig{Family: model.Llama}.LoRATargets()
+		} else if strings.Contains(tc.targets, "_proj") {
+			want.Family = want.LoRA.Targets
+		}
 		if err != nil || !reflect.DeepEqual(c, want) {
 			t.Errorf("%s, layers %s: %+v, %v; want %+v", tc.modules, tc.layers, c, err, want)
 		}

@@ -190,13 +190,13 @@ func TestBadFolders(t *testing.T) {
 func TestKindOf(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Kind{
-		theirs: GPT2, timmsOwn: ViT, hfsOwn: ViT, `{"model_type":"bdia-seq2seq"}`: Seq2Seq, `{"model_type":"llama"}`: "", `{}`: "", `[]`: "", "": "",
+		theirs: GPT2, timmsOwn: ViT, hfsOwn: ViT, `{"model_type":"bdia-seq2seq"}`: Seq2Seq, `{"model_type":"llama"}`: GPT2, `{"model_type":"gemma3"}`: "", `{"architectures":["Qwen3ForCausalLM"]}`: GPT2, `{}`: "", `[]`: "", "": "",
 	} {
 		got, err := KindOf(filepath.Dir(configFile(t, text)))
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%.40s: %q, %v", text, got, err)
 		}
-		if strings.Contains(text, "llama") && (!errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "gpt2, vit, bdia-seq2seq")) {
+		if strings.Contains(text, "gemma") && (!errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "gpt2, llama, qwen2, qwen3, mistral, vit, bdia-seq2seq")) {
 			t.Errorf("unknown model: %v", err)
 		}
 	}

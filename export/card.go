@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/model"
 )
 
 // Card is what a model card says beside what the model itself tells. It names no folders: a card is for others.
@@ -33,6 +34,9 @@ var kinds = map[convert.Kind]struct{ text, task string }{
 func (j *job) card() string {
 	var b strings.Builder
 	f, kind := j.folder, kinds[j.folder.Kind]
+	if family := f.GPTInfo.Config.Family; f.Kind == convert.GPT2 && family != model.GPT2 {
+		kind.text = fmt.Sprintf("A language model of the kind %s", family)
+	}
 	fmt.Fprintf(&b, "---\npipeline_tag: %s\ntags:\n- bdia\n---\n\n# %s\n\n%s, trained and written by [bdia](https://github.com/bdia-go/bdia).\n\n| | |\n|---|---|\n",
 		kind.task, oneLine(j.Name), kind.text)
 	row := func(name, value string) {

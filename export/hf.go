@@ -79,13 +79,13 @@ func (j *job) describe(form convert.Form) error {
 	switch f.Kind {
 	case convert.GPT2:
 		info := f.GPTInfo
-		info.DType = form.Of(form.Prefix + "wte.weight")
+		info.DType = form.OfTokens(info.Config)
 		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
 		if f.Tokenizer != nil && f.Tokenizer.Kind() == "char" {
 			j.note("transformers and transformers.js know no vocabulary of characters (chars.json): give them token ids, or train with a bpe tokenizer")
 		}
 		if ends := info.StopIDs(); len(ends) > 0 {
-			files[convert.GenerationFile] = func(w io.Writer) error { return convert.WriteGeneration(w, ends, f.Generation) }
+			files[convert.GenerationFile] = func(w io.Writer) error { return convert.WriteGeneration(w, ends, info.Begin, f.Generation) }
 		}
 	case convert.Seq2Seq:
 		info := f.Seq2SeqInfo

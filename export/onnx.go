@@ -30,6 +30,9 @@ func writeONNX(j *job) error {
 	if j.NoCache && j.folder.Kind != convert.GPT2 {
 		return fmt.Errorf("export: %w: leaving out the cache is for language models", ErrOptions)
 	}
+	if err := j.onlyGPT2(); err != nil {
+		return err
+	}
 	if err := j.load(); err != nil {
 		return err
 	}

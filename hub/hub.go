@@ -25,6 +25,7 @@ import (
 	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -199,8 +200,11 @@ func (f *Folder) describeGPT(o Options) (err error) {
 	if f.Tokenizer, err = tokenizer.Limit(f.Tokenizer, vocab); err != nil {
 		return fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; %w: put the tokenizer's files of this model there", f.Dir, n, vocab, ErrMismatch)
 	}
-	f.GPTInfo.End = tokenizer.EndID(f.Tokenizer)
-	if end := f.GPTInfo.End; end != nil { // the first of all
+	end := tokenizer.EndID(f.Tokenizer)
+	if end != nil || f.GPTInfo.Config.Family == model.GPT2 {
+		f.GPTInfo.End = end
+	}
+	if end != nil { // the first of all
 		f.GPTInfo.Ends = slices.Insert(slices.DeleteFunc(f.GPTInfo.Ends, func(id int32) bool { return id == *end }), 0, *end)
 	}
 	return nil

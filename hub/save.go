@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/internal/textfile"
+	"github.com/bdia-go/bdia/model"
 )
 
 // Save writes the model as a folder that Open reads, and Hugging Face's transformers:
@@ -57,7 +58,7 @@ func SaveOrigin(from, dir string) error {
 		if err != nil {
 			return err
 		}
-		if len(info.Others) == 0 && len(info.Ends) == 0 {
+		if len(info.Others) == 0 && len(info.Ends) == 0 && info.Config.Family == model.GPT2 {
 			path = ""
 		}
 	}

@@ -91,7 +91,7 @@ func learnGroup(t *tune.Settings, m *model.GPTConfig, method *bdia.Options) grou
 func adapterFlags(f *pflag.FlagSet, t *tune.Settings) {
 	f.Float64Var(&t.LoRA.Alpha, "lora-alpha", t.LoRA.Alpha, "adapters count `alpha`/rank times")
 	f.Float64Var(&t.LoRA.Dropout, "lora-dropout", t.LoRA.Dropout, "`share` dropped of adapters' inputs")
-	f.Var(listFlag{&t.LoRA.Targets}, "lora-targets", "`layers` with adapters: of qkv, proj, fc1 and fc2, with commas between, or all")
+	f.Var(listFlag{&t.LoRA.Targets}, "lora-targets", "`layers` with adapters, with commas between, or all: of qkv, proj, fc1 and fc2 for GPT-2, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj for the others")
 }
 
 // tunedFlags are the shares that are dropped, one by one.

@@ -66,7 +66,11 @@ func (v textView) model() string { return gptText(v.Settings.Model) }
 
 // gptText describes a language model.
 func gptText(m model.GPTConfig) string {
-	return fmt.Sprintf("GPT of %d blocks, width %d, %d heads, context %d, vocabulary %d", m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
+	kind := "GPT"
+	if m.Family != model.GPT2 {
+		kind = m.Family.String()
+	}
+	return fmt.Sprintf("%s of %d blocks, width %d, %d heads, context %d, vocabulary %d", kind, m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
 }
 
 func (v textView) batch() string {

@@ -47,8 +47,11 @@ func Sentences(t testing.TB, n int) (source, target string) {
 // weights change may change. Its vocabulary is larger than the tokenizer's.
 func GPTFolder(t testing.TB, change func(be backend.Backend, m *model.GPT)) string {
 	t.Helper()
-	return gptFolder(t, 32, change)
+	return gptFolder(t, smallGPT, change)
 }
+
+// smallGPT is the model of GPTFolder.
+var smallGPT = model.GPTConfig{Vocab: 275, Context: 32, Layers: 4, Heads: 2, Width: 24}
 
 // ChatTemplate is the template of ChatFolder: that of Qwen2, without its first system message.
 const ChatTemplate = `{% for m in messages %}{% if m.role == 'system' and not loop.first %}{{ raise_exception('the system speaks first') }}{% endif %}{{ '<|im_start|>' + m.role + '\n' + (m.content or '') }}{% for c in m.tool_calls or [] %}{{ c.function | tojson }}{% endfor %}{{ '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}`
@@ -56,14 +59,23 @@ const ChatTemplate = `{% for m in messages %}{% if m.role == 'system' and not lo
 // ChatFolder is GPTFolder of a model with a chat template, and its tokens <|im_start|> (270) and <|im_end|>.
 func ChatFolder(t testing.TB) string {
 	t.Helper()
-	dir := gptFolder(t, 96, nil)
+	c := smallGPT
+	c.Context = 96
+	dir := gptFolder(t, c, nil)
 	testkit.AddSpecial(t, dir, 270, "<|im_start|>", "<|im_end|>")
 	writeTo(t, filepath.Join(dir, "chat_template.jinja"), func(f *os.File) error { _, err := f.WriteString(ChatTemplate + "\n"); return err })
 	return dir
 }
 
-// gptFolder writes the folder of a small GPT-2 with so many positions.
-func gptFolder(t testing.TB, positions int, change func(be backend.Backend, m *model.GPT)) string {
+// FamilyFolder is GPTFolder for a small model of a family, with heads that share keys and values.
+func FamilyFolder(t testing.TB, f model.Family) string {
+	t.Helper()
+	return gptFolder(t, model.GPTConfig{Family: f, Vocab: 275, Context: 32, Layers: 4, Heads: 4, KVHeads: 2, HeadWidth: 8, Width: 24, MLP: 40, Untied: f == model.Mistral,
+		Rope: model.Rope{Theta: 1e4, Kind: model.RopeYarn, Factor: 2, BetaFast: 32, BetaSlow: 1, OriginalContext: 16}}, nil)
+}
+
+// gptFolder writes the folder of the model c.
+func gptFolder(t testing.TB, c model.GPTConfig, change func(be backend.Backend, m *model.GPT)) string {
 	t.Helper()
 	dir := t.TempDir()
 	tok, err := tokenizer.TrainBPE(context.Background(), strings.NewReader(Text(2000)), tokenizer.TrainOptions{VocabSize: 270})
@@ -78,7 +90,7 @@ func gptFolder(t testing.TB, positions int, change func(be backend.Backend, m *m
 		t.Fatal(err)
 	}
 	defer be.Close()
-	m, err := model.NewGPT(be, model.GPTConfig{Vocab: 275, Context: positions, Layers: 4, Heads: 2, Width: 24}, bdia.DefaultOptions())
+	m, err := model.NewGPT(be, c, bdia.DefaultOptions())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,8 @@ package text
 
 import (
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -28,14 +30,24 @@ var tunings = []variant{
 	{"micro-batches", func(c *Config) { c.Loop.MicroBatch = 2 }},
 }
 
+// familyTunings are ways to fine-tune the families that their names begin with.
+var familyTunings = []variant{
+	{"qwen3 all weights", func(*Config) {}},
+	{"llama adapters at queries and values", func(c *Config) { c.Tune.LoRA.Rank = 2 }},
+}
+
 // TestTuneText: text goes on from a model's weights in windows shorter than its
 // context, whatever way it is carried out.
 func TestTuneText(t *testing.T) {
 	t.Parallel()
-	from := traintest.GPTFolder(t, nil)
-	for _, tc := range tunings {
+	gpt2 := traintest.GPTFolder(t, nil)
+	for i, tc := range append(slices.Clone(tunings), familyTunings...) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
+			from := gpt2
+			if i >= len(tunings) {
+				from = traintest.FamilyFolder(t, model.Family(strings.Fields(tc.name)[0]))
+			}
 			cfg := tinyConfig()
 			cfg.Schedule.LR = 1e-3
 			if err := cfg.StartFrom(from); err != nil {

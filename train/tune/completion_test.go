@@ -55,6 +55,16 @@ var tunings = []variant{
 	}},
 }
 
+// familyTunings are ways to fine-tune the families that their names begin with.
+var familyTunings = []variant{
+	{"llama all weights", func(*Config) {}},
+	{"qwen2 adapters at queries and values", func(c *Config) { c.Tune.LoRA.Rank = 2 }},
+	{"qwen3 adapters", func(c *Config) {
+		c.Tune.LoRA = model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: model.Targets{"all"}}
+	}},
+	{"mistral blocks above", func(c *Config) { c.Tune.Freeze = 2 }},
+}
+
 // sameTuned fails unless the checkpoints of both runs hold the same bytes.
 func sameTuned(t *testing.T, got, want *train.Run) {
 	t.Helper()
@@ -72,10 +82,14 @@ func sameTuned(t *testing.T, got, want *train.Run) {
 // bytes and takes the memory that was planned.
 func TestCompletionBits(t *testing.T) {
 	t.Parallel()
-	from := traintest.GPTFolder(t, nil)
-	for i, tc := range tunings {
+	gpt2 := traintest.GPTFolder(t, nil)
+	for i, tc := range append(slices.Clone(tunings), familyTunings...) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
+			from := gpt2
+			if i >= len(tunings) {
+				from = traintest.FamilyFolder(t, model.Family(strings.Fields(tc.name)[0]))
+			}
 			cfg := tinyCompletionConfig(t, from)
 			tc.change(&cfg)
 			want := create(t, cfg)

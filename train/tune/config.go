@@ -4,6 +4,7 @@ package tune
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"unicode/utf8"
 
@@ -16,7 +17,7 @@ import (
 
 // Settings say which trained language model a run starts from, and what of it learns.
 type Settings struct {
-	From     string           `yaml:"from"`           // folder of a GPT-2 of Hugging Face or of a run; empty: initial weights are drawn
+	From     string           `yaml:"from"`           // folder of a language model of Hugging Face or of a run; empty: initial weights are drawn
 	Base     string           `yaml:"base"`           // fingerprint of the weights there, by Prepare; empty: they are not checked
 	Window   int              `yaml:"window"`         // most tokens of a sample; 0: the model's context
 	Freeze   int              `yaml:"freeze"`         // first blocks that do not learn; above 0, tokens and positions do not either
@@ -89,6 +90,10 @@ func (t Settings) SampleLength(m model.GPTConfig) int {
 	return m.Context
 }
 
+// DefaultWindow is the most tokens of a sample of a family's model, unless others are asked for. Its context can be a
+// hundred thousand tokens.
+const DefaultWindow = 2048
+
 // StartFrom makes m the model of the folder dir: of Hugging Face, of a run, or its best. Dropout is what m has. If the
 // model has a chat template, it writes prompts and completions. A folder with adapters beside another model is
 // hub.ErrAdapters.
@@ -101,6 +106,12 @@ func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 		return fmt.Errorf("train: %s %w, beside another model: %w; merge them first", dir, hub.ErrAdapters, convert.ErrUnsupported)
 	}
 	of := f.GPTInfo.Config
+	if slices.Equal(t.LoRA.Targets, model.DefaultTargets(m.Family)) {
+		t.LoRA.Targets = model.DefaultTargets(of.Family)
+	}
+	if t.Window == 0 && of.Family != model.GPT2 && of.Context > DefaultWindow {
+		t.Window = DefaultWindow
+	}
 	of.EmbeddingDropout, of.AttentionDropout, of.ResidualDropout = m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout
 	*m, t.From = of, f.Dir
 	t.ChatTemplate = f.Tokenizer != nil && tokenizer.ChatTemplate(f.Tokenizer) != ""

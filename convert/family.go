@@ -1,0 +1,304 @@
+package convert
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/bdia-go/bdia/internal/jsonfile"
+	"github.com/bdia-go/bdia/model"
+)
+
+// architectures are Hugging Face's names of the families' models.
+var architectures = map[model.Family]string{model.Llama: "LlamaForCausalLM", model.Qwen2: "Qwen2ForCausalLM",
+	model.Qwen3: "Qwen3ForCausalLM", model.Mistral: "MistralForCausalLM"}
+
+// familyOf returns the family that a config.json names, if it is one.
+func familyOf(modelType string, architecture []string) (model.Family, bool) {
+	f := model.Family(strings.ToLower(modelType))
+	if f == "" && len(architecture) > 0 {
+		for family, name := range architectures {
+			if name == architecture[0] {
+				return family, true
+			}
+		}
+	}
+	return f, slices.Contains(model.Families(), f)
+}
+
+// familyJSON is Hugging Face's config.json of a family. A key with a default of its own in a family is a pointer.
+type familyJSON struct {
+	Architectures []string  `json:"architectures"`
+	ModelType     string    `json:"model_type"`
+	Vocab         int       `json:"vocab_size"`
+	Width         int       `json:"hidden_size"`
+	MLP           int       `json:"intermediate_size"`
+	Layers        int       `json:"num_hidden_layers"`
+	Heads         int       `json:"num_attention_heads"`
+	KVHeads       *int      `json:"num_key_value_heads"`
+	HeadWidth     *int      `json:"head_dim,omitempty"`
+	Activation    string    `json:"hidden_act"`
+	Context       int       `json:"max_position_embeddings"`
+	Deviation     float64   `json:"initializer_range,omitempty"`
+	Eps           *float64  `json:"rms_norm_eps"`
+	Theta         *float64  `json:"rope_theta"`
+	Scaling       *ropeJSON `json:"rope_scaling"`
+	Parameters    *ropeJSON `json:"rope_parameters,omitempty"` // of transformers 5, in place of the two
+	AttentionBias bool      `json:"attention_bias"`
+	MLPBias       bool      `json:"mlp_bias"`
+	Dropout       float64   `json:"attention_dropout"`
+	Tied          bool      `json:"tie_word_embeddings"`
+	Begin         tokenIDs  `json:"bos_token_id"`
+	End           tokenIDs  `json:"eos_token_id"`
+	TorchType     string    `json:"torch_dtype"`
+
+	Window     anyValue `json:"sliding_window,omitempty"`
+	UseWindow  *bool    `json:"use_sliding_window,omitempty"`
+	FullLayers *int     `json:"max_window_layers,omitempty"`
+	LayerTypes []string `json:"layer_types,omitempty"`
+}
+
+// ropeJSON describes a rotation and its scaling.
+type ropeJSON struct {
+	Type            string  `json:"rope_type,omitempty"`
+	TypeOld         string  `json:"type,omitempty"`
+	Theta           float64 `json:"rope_theta,omitempty"`
+	Factor          float   `json:"factor,omitempty"`
+	LowFreq         float   `json:"low_freq_factor,omitempty"`
+	HighFreq        float   `json:"high_freq_factor,omitempty"`
+	OriginalContext int     `json:"original_max_position_embeddings,omitempty"`
+	BetaFast        float   `json:"beta_fast,omitempty"`
+	BetaSlow        float   `json:"beta_slow,omitempty"`
+	AttentionFactor float   `json:"attention_factor,omitempty"`
+	Truncate        *bool   `json:"truncate,omitempty"`
+	MScale          float   `json:"mscale,omitempty"`
+	MScaleAllDim    float   `json:"mscale_all_dim,omitempty"`
+}
+
+// float is written with a point: transformers 4 warns of "factor": 8.
+type float float64
+
+// MarshalJSON writes 8 as 8.0.
+func (f float) MarshalJSON() ([]byte, error) {
+	text, err := json.Marshal(float64(f))
+	if err == nil && !bytes.ContainsAny(text, ".e") {
+		text = append(text, ".0"...)
+	}
+	return text, err
+}
+
+// foreign are keys of models that are not the dense ones of a family, beside values that say no.
+var foreign = []string{"quantization_config", "auto_map", "num_experts", "num_local_experts", "vision_config", "text_config", "adapter", "partial_rotary_factor"}
+
+// foreignKey returns the first of them that a config.json has, with its value; "" if it has none.
+func foreignKey(text []byte) (string, error) {
+	keys, err := jsonfile.Unknown(text, struct{}{})
+	if err != nil {
+		return "", err
+	}
+	for _, key := range foreign {
+		if value, ok := keys[key]; ok && !slices.Contains([]string{"null", "{}", "[]", "0", "1", "1.0", "false"}, string(value)) {
+			var short bytes.Buffer
+			json.Compact(&short, value) // which is JSON
+			return fmt.Sprintf("%s is %.60s", key, short.String()), nil
+		}
+	}
+	return "", nil
+}
+
+// parseFamily reads the text of a family's config.json.
+func parseFamily(text []byte, family model.Family) (info GPT2Info, err error) {
+	clean, err := jsonfile.Clean(text)
+	if err != nil {
+		return info, err
+	}
+	var j familyJSON
+	if err := jsonfile.Unmarshal(clean, &j); err != nil {
+		return info, err
+	}
+	if key, err := foreignKey(clean); err != nil || key != "" {
+		return info, cmp.Or(err, fmt.Errorf("%w: %s; dense models of %v without remote code or quantised weights are supported", ErrUnsupported, key, model.Families()))
+	}
+	if a := cmp.Or(j.Activation, "silu"); a != "silu" {
+		return info, fmt.Errorf("%w: hidden_act is %.40q; silu is supported", ErrUnsupported, a)
+	}
+	c := model.GPTConfig{Family: family, Vocab: j.Vocab, Context: j.Context, Layers: j.Layers, Heads: j.Heads, Width: j.Width, MLP: j.MLP,
+		Untied: !j.Tied, Eps: or(j.Eps, 1e-6), AttentionDropout: j.Dropout, MLPBias: j.MLPBias && family == model.Llama}
+	c.AttentionBias = j.AttentionBias && (family == model.Llama || family == model.Qwen3)
+	c.KVHeads = or(j.KVHeads, map[model.Family]int{model.Llama: j.Heads, model.Mistral: 8, model.Qwen2: 32, model.Qwen3: 32}[family])
+	if c.HeadWidth = or(j.HeadWidth, 0); c.HeadWidth == 0 && family == model.Qwen3 {
+		c.HeadWidth = 128
+	}
+	if c.Rope, err = j.rope(); err != nil {
+		return info, err
+	}
+	if err := j.window(&c); err != nil {
+		return info, err
+	}
+	info.Config, info.Source = c, text
+	if begin := j.Begin.of(c.Vocab); len(begin) > 0 {
+		info.Begin = &begin[0]
+	}
+	if ends := j.End.of(c.Vocab); len(ends) > 0 {
+		info.End = &ends[0]
+		if len(ends) > 1 {
+			info.Ends = ends
+		}
+	}
+	if info.Others, err = otherKeys(text, j); err != nil {
+		return info, err
+	}
+	return info, c.Validate()
+}
+
+// or returns what p points to, or the value of a key that is missing.
+func or[T any](p *T, missing T) T {
+	if p == nil {
+		return missing
+	}
+	return *p
+}
+
+// rope returns the rotation.
+func (j familyJSON) rope() (r model.Rope, err error) {
+	s := ropeJSON{}
+	switch {
+	case j.Parameters != nil:
+		s = *j.Parameters
+	case j.Scaling != nil:
+		s = *j.Scaling
+	}
+	r.Theta = cmp.Or(s.Theta, or(j.Theta, 1e4))
+	switch kind := cmp.Or(s.Type, s.TypeOld, "default"); kind {
+	case "default":
+	case model.RopeLinear, model.RopeDynamic:
+		r.Kind, r.Factor = kind, float64(s.Factor)
+	case model.RopeLlama3:
+		r.Kind, r.Factor, r.LowFreq, r.HighFreq = kind, float64(s.Factor), float64(s.LowFreq), float64(s.HighFreq)
+		r.OriginalContext = cmp.Or(s.OriginalContext, j.Context)
+	case model.RopeYarn:
+		r.Kind, r.Factor, r.AttentionFactor = kind, float64(s.Factor), float64(s.AttentionFactor)
+		r.BetaFast, r.BetaSlow = float64(cmp.Or(s.BetaFast, 32)), float64(cmp.Or(s.BetaSlow, 1))
+		r.MScale, r.MScaleAllDim = float64(s.MScale), float64(s.MScaleAllDim)
+		r.OriginalContext, r.NoTruncate = cmp.Or(s.OriginalContext, j.Context), !or(s.Truncate, true)
+	default:
+		return r, fmt.Errorf("%w: the rotation's rope_type is %.40q; default, linear, dynamic, yarn and llama3 are supported", ErrUnsupported, kind)
+	}
+	return r, nil
+}
+
+// The two kinds of layer_types.
+const (
+	fullLayer   = "full_attention"
+	windowLayer = "sliding_attention"
+)
+
+// window sets the window, and the first blocks that have none.
+func (j familyJSON) window(c *model.GPTConfig) error {
+	switch c.Family {
+	case model.Llama:
+		return nil
+	case model.Mistral:
+		if len(j.Window) == 0 {
+			c.Window = 4096 // of the first Mistral
+		}
+	default:
+		if !or(j.UseWindow, false) {
+			return nil
+		}
+		c.FullLayers = or(j.FullLayers, 28)
+		if len(j.Window) == 0 {
+			c.Window = 4096
+		}
+	}
+	if len(j.Window) > 0 {
+		if err := jsonfile.Unmarshal(j.Window, &c.Window); err != nil {
+			return fmt.Errorf("sliding_window: %w", err)
+		}
+	}
+	for k, kind := range j.LayerTypes {
+		if kind != fullLayer && kind != windowLayer {
+			return fmt.Errorf("%w: layer_types has %.40q; %s and %s are supported", ErrUnsupported, kind, fullLayer, windowLayer)
+		}
+		if k == 0 || kind == fullLayer && k == c.FullLayers {
+			c.FullLayers = k
+		}
+		if kind == fullLayer {
+			if k > c.FullLayers {
+				return fmt.Errorf("%w: layer_types has %s after %s; layers without a window are supported before those with one", ErrUnsupported, fullLayer, windowLayer)
+			}
+			c.FullLayers = k + 1
+		}
+	}
+	if c.FullLayers = min(c.FullLayers, c.Layers); c.Window == 0 || c.FullLayers == c.Layers {
+		c.Window, c.FullLayers = 0, 0
+	}
+	return nil
+}
+
+// writeFamily writes config.json of a family: the one that the model was read from, byte for byte but for another type
+// of its weights, if it describes this model.
+func writeFamily(w io.Writer, info GPT2Info) error {
+	if len(info.Source) > 0 {
+		if of, err := parseFamily(info.Source, info.Config.Family); err == nil && sameModel(of.Config, info.Config) {
+			_, err := w.Write(withType(info.Source, torchType(info.DType)))
+			if err != nil {
+				err = fmt.Errorf("convert: config.json: %w", err)
+			}
+			return err
+		}
+	}
+	c := info.Config
+	head, keys, eps := c.HeadWidth, cmp.Or(c.KVHeads, c.Heads), c.Epsilon()
+	j := familyJSON{Architectures: []string{architectures[c.Family]}, ModelType: string(c.Family), Vocab: c.Vocab, Width: c.Width, MLP: c.MLPWidth(),
+		Layers: c.Layers, Heads: c.Heads, KVHeads: &keys, Activation: "silu", Context: c.Context, Deviation: 0.02, Eps: &eps, Theta: &c.Rope.Theta,
+		AttentionBias: c.AttentionBias, MLPBias: c.MLPBias, Dropout: c.AttentionDropout, Tied: !c.Untied, End: info.StopIDs(), TorchType: torchType(info.DType)}
+	if head == 0 && c.Family == model.Qwen3 {
+		head = c.Width / c.Heads
+	}
+	if head > 0 {
+		j.HeadWidth = &head
+	}
+	if info.Begin != nil {
+		j.Begin = tokenIDs{*info.Begin}
+	}
+	if r := c.Rope; r.Kind != "" {
+		j.Scaling = &ropeJSON{Type: r.Kind, Factor: float(r.Factor), LowFreq: float(r.LowFreq), HighFreq: float(r.HighFreq), OriginalContext: r.OriginalContext,
+			BetaFast: float(r.BetaFast), BetaSlow: float(r.BetaSlow), AttentionFactor: float(r.AttentionFactor), MScale: float(r.MScale), MScaleAllDim: float(r.MScaleAllDim)}
+		if r.NoTruncate {
+			j.Scaling.Truncate = new(bool)
+		}
+	}
+	if c.Family != model.Llama {
+		j.Window = anyValue("null")
+		if c.Window > 0 {
+			j.Window = anyValue(fmt.Sprint(c.Window))
+		}
+	}
+	if windowed := c.Window > 0; c.Family == model.Qwen2 || c.Family == model.Qwen3 {
+		j.UseWindow, j.FullLayers = &windowed, &c.FullLayers
+		if !windowed {
+			j.FullLayers = &c.Layers
+		}
+	}
+	return writeJSON(w, "config.json", withOthers{j, info.Others})
+}
+
+// sameModel reports whether two configurations are one model: dropout is how it learns.
+func sameModel(a, b model.GPTConfig) bool {
+	a.EmbeddingDropout, a.AttentionDropout, a.ResidualDropout = b.EmbeddingDropout, b.AttentionDropout, b.ResidualDropout
+	return a == b
+}
+
+// weightType is the key of the weights' type in a config.json: torch_dtype, or dtype from transformers 5 on.
+var weightType = regexp.MustCompile(`("(?:torch_)?dtype"\s*:\s*)"([^"]*)"`)
+
+// withType is the text of a config.json with another type of weights.
+func withType(text []byte, name string) []byte {
+	return weightType.ReplaceAll(text, []byte(`${1}"`+name+`"`))
+}

@@ -1,0 +1,70 @@
+package export
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/testkit"
+)
+
+// TestFamilies: a folder of a family goes back with its config.json and its tensors byte for byte, and into formats for
+// GPT-2's blocks it does not go.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"llama3-f32", "llama2-bf16-sharded", "qwen2-bf16", "qwen3-f32", "mistral-f16-window"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from := testkit.SharedPath(t, "llm", "hf_tiny", name)
+			f, err := hub.Open(from, hub.Options{WithoutText: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out := t.TempDir()
+			r, err := Write(t.Context(), f, RandomSample(f), Options{Format: "hf", Out: filepath.Join(out, "hf"), Device: backend.Options{Threads: 1}})
+			if err != nil || r.FloatFile != 0 {
+				t.Fatalf("%+v, %v", r, err)
+			}
+			config, err := os.ReadFile(filepath.Join(from, "config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(filepath.Join(out, "hf", "config.json")); err != nil || !bytes.Equal(got, config) {
+				t.Errorf("config.json: %v\n%s\nwant\n%s", err, got, config)
+			}
+			if got, want := fingerprint(t, filepath.Join(out, "hf")), fingerprint(t, from); got != want {
+				t.Errorf("weights: %s, want %s", got, want)
+			}
+			for _, format := range []string{"gguf", "onnx"} {
+				path := filepath.Join(out, "refused."+format)
+				_, err := Write(t.Context(), f, RandomSample(f), Options{Format: format, Out: path, Device: backend.Options{Threads: 1}})
+				if !errors.Is(err, convert.ErrUnsupported) {
+					t.Errorf("%s: error %v", format, err)
+				}
+				if _, err := os.Stat(path); err == nil {
+					t.Errorf("%s is there", path)
+				}
+			}
+		})
+	}
+}
+
+// fingerprint is the digest of the tensors in a folder.
+func fingerprint(t *testing.T, dir string) string {
+	t.Helper()
+	w, err := convert.OpenWeights(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	sum, err := w.Fingerprint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}

@@ -1,0 +1,169 @@
+package hub_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/golden"
+	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/model"
+)
+
+// ids opens a folder of a family without its tokenizer: these tests are of token ids.
+func ids(t *testing.T, from string) *hub.Folder {
+	t.Helper()
+	dir := t.TempDir()
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "tokenizer") && e.Name() != "reference.safetensors" {
+			text, err := os.ReadFile(filepath.Join(from, e.Name()))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, e.Name()), text, 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return mustOpen(t, dir, hub.Options{WithoutText: true})
+}
+
+// TestFamilies: folders of Hugging Face's give the logits and the greedy ids that its own library gives, in every type of
+// weights, in one file or several. Saved, a folder has its config.json byte for byte, but for the type of the weights.
+func TestFamilies(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"llama3-f32", "llama2-bf16-sharded", "qwen2-bf16", "qwen3-f32", "mistral-f16-window"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			from := testkit.SharedPath(t, "llm", "hf_tiny", name)
+			want := golden.Open(t, "../llm/hf_tiny/"+name+"/reference.safetensors")
+			f := ids(t, from)
+			inputs, prompt, greedy := want.I32("input_ids"), want.I32("greedy_prompt"), want.I32("greedy_ids")
+			batch, logits := model.Batch{Size: 1, Inputs: inputs}, make([]float32, len(want.F32("logits")))
+			o := generate.DefaultOptions()
+			o.Temperature, o.MaxTokens, o.Grid = 0, len(greedy), bdia.NoGrid
+			m, err := f.GPT(one, func(m *model.GPT) error { return m.Logits(logits, batch, bdia.NoGrid) },
+				func(m *model.GPT) error { return generate.Rehearse(m, len(prompt), o) },
+				func(m *model.GPT) error { o := o; o.NoCache = true; return generate.Rehearse(m, len(prompt), o) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			testkit.OK(t, m.Logits(logits, batch, bdia.NoGrid))
+			testkit.Near(t, "logits", logits, want.F32("logits"), 1e-4)
+			for _, o.NoCache = range []bool{false, true} {
+				var got []int32
+				testkit.OK(t, generate.Tokens(m.GPT, prompt, o, func(id int32) bool { got = append(got, id); return true }))
+				if !slices.Equal(got, greedy) {
+					t.Errorf("without cache %v: %v, want %v", o.NoCache, got, greedy)
+				}
+			}
+			saved(t, m, from, logits, batch)
+		})
+	}
+}
+
+// saved saves the model and reads it again.
+func saved(t *testing.T, m *hub.GPT, from string, logits []float32, batch model.Batch) {
+	t.Helper()
+	dir := t.TempDir()
+	testkit.OK(t, m.Save(dir))
+	config, err := os.ReadFile(filepath.Join(from, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, half := range []string{"bfloat16", "float16"} { // weights are saved in float32
+		config = bytes.Replace(config, []byte(`"torch_dtype": "`+half+`"`), []byte(`"torch_dtype": "float32"`), 1)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "config.json")); err != nil || !bytes.Equal(got, config) {
+		t.Errorf("config.json is %v\n%s\nwant\n%s", err, got, config)
+	}
+	again := make([]float32, len(logits))
+	m2, err := mustOpen(t, dir, hub.Options{WithoutText: true}).GPT(one, func(m *model.GPT) error { return m.Logits(again, batch, bdia.NoGrid) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m2.Close()
+	testkit.OK(t, m2.Logits(again, batch, bdia.NoGrid))
+	testkit.EqualBits(t, "logits of the saved model", again, logits)
+}
+
+// TestStory: a real trained Llama writes its published greedy text, token by token.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	f := ids(t, testkit.SharedPath(t, "llm", "stories260K", "hf"))
+	want := golden.Open(t, "../llm/stories260K/reference.safetensors")
+	greedy := want.I32("greedy_ids")
+	begin := f.GPTInfo.Begin
+	if begin == nil || *begin != greedy[0] {
+		t.Fatalf("texts begin with %v, want %d", begin, greedy[0])
+	}
+	o := generate.DefaultOptions()
+	o.Temperature, o.MaxTokens, o.Grid = 0, len(greedy)-1, bdia.NoGrid
+	m, err := f.GPT(one, func(m *model.GPT) error { return generate.Rehearse(m, 1, o) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	got := []int32{*begin}
+	testkit.OK(t, generate.Tokens(m.GPT, got, o, func(id int32) bool { got = append(got, id); return true }))
+	if !slices.Equal(got, greedy) {
+		t.Errorf("%v\nwant\n%v", got, greedy)
+	}
+}
+
+// TestFamilyRefused: what a folder has that is not supported is named.
+func TestFamilyRefused(t *testing.T) {
+	t.Parallel()
+	const config = `{"model_type": "llama", "vocab_size": 16, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2,
+"num_attention_heads": 2, "max_position_embeddings": 8, "pretraining_tp": 2, MORE "tie_word_embeddings": true}`
+	for more, want := range map[string]string{
+		``:                                         "",
+		`"hidden_act": "gelu",`:                    `hidden_act is "gelu"`,
+		`"quantization_config": {"bits": 4},`:      `quantization_config is {"bits":4}`,
+		`"auto_map": {"AutoModel": "x.Y"},`:        "auto_map is",
+		`"num_experts": 8,`:                        "num_experts is 8",
+		`"num_local_experts": 8,`:                  "num_local_experts is 8",
+		`"vision_config": {"a": 1},`:               "vision_config is",
+		`"rope_scaling": {"type": "longrope"},`:    `rope_type is "longrope"`,
+		`"rope_scaling": {"rope_type": "linear"},`: "factor is 0",
+		`"rope_parameters": {"rope_type": "default", "rope_theta": -1},`: "base of the rotation is -1",
+		`"partial_rotary_factor": 0.5,`:                                  "partial_rotary_factor is 0.5",
+		`"num_key_value_heads": 3,`:                                      "2 heads cannot share 3",
+		`"head_dim": 3,`:                                                 "width 3 cannot turn",
+		`"model_type": "qwen2", "num_key_value_heads": 2, "layer_types": ["sliding_attention"],`: "", // which count with use_sliding_window
+		`"model_type": "mistral", "layer_types": ["chunked_attention"],`:                         `layer_types has "chunked_attention"`,
+		`"model_type": "gemma2",`:                                                                            `model_type is "gemma2"; gpt2, llama, qwen2, qwen3, mistral`,
+		`"model_type": "mistral", "num_key_value_heads": 2,`:                                                 "",
+		`"model_type": "qwen3", "num_key_value_heads": 1,"head_dim": 8,`:                                     "",
+		`"model_type": "mistral", "sliding_window": null, "num_key_value_heads": 2,`: "",
+		`"rope_scaling": {"type": "yarn", "factor": 4.0},`:                                                   "",
+		`"rope_scaling": {"rope_type": "dynamic", "factor": 2},`:                                             "",
+		`"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4},`: "",
+	} {
+		dir := t.TempDir()
+		text := strings.Replace(config, "MORE", more, 1)
+		if strings.Contains(more, "model_type") {
+			text = strings.Replace(text, `"model_type": "llama", `, "", 1)
+		}
+		testkit.OK(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o666))
+		_, err := convert.KindOf(dir)
+		if err == nil {
+			_, err = convert.ReadGPT2Info(filepath.Join(dir, "config.json"))
+		}
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", more, err, want)
+		}
+	}
+}
