@@ -131,6 +131,9 @@ func parseFamily(text []byte, family model.Family) (info GPT2Info, err error) {
 		Untied: !j.Tied, Eps: or(j.Eps, 1e-6), AttentionDropout: j.Dropout, MLPBias: j.MLPBias && family == model.Llama}
 	c.AttentionBias = j.AttentionBias && (family == model.Llama || family == model.Qwen3)
 	c.KVHeads = or(j.KVHeads, map[model.Family]int{model.Llama: j.Heads, model.Mistral: 8, model.Qwen2: 32, model.Qwen3: 32}[family])
+	if c.KVHeads == 0 {
+		c.KVHeads = j.Heads
+	}
 	if c.HeadWidth = or(j.HeadWidth, 0); c.HeadWidth == 0 && family == model.Qwen3 {
 		c.HeadWidth = 128
 	}

@@ -49,8 +49,8 @@ var familyParts = strings.NewReplacer(
 	"mlp.fc2.", "mlp.down_proj.", "wte.", "embed_tokens.", "head.weight", "lm_head.weight",
 	"attn.q_proj.", "self_attn.q_proj.", "attn.k_proj.", "self_attn.k_proj.", "attn.v_proj.", "self_attn.v_proj.", "attn.o_proj.", "self_attn.o_proj.")
 
-// familyTensors lists the tensors of the file of a model of a family: queries, keys and values are rows of one parameter
-// here, and gate and up of another.
+// familyTensors lists the tensors of the file of a model of a family: queries, keys and values are rows of one
+// parameter here, and gate and up of another.
 func familyTensors(m *model.GPT) (list []gptTensor) {
 	c := m.Config
 	head := c.HeadWidth

@@ -154,6 +154,11 @@ func FuzzReadGPT2Config(f *testing.F) {
 	for _, text := range testkit.Longer([]byte(theirs)) {
 		f.Add(text)
 	}
+	const family = `,"vocab_size":9,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":3,"num_attention_heads":4,"max_position_embeddings":8`
+	f.Add([]byte(`{"model_type":"llama","rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4},"torch_dtype":"bfloat16"` + family + `}`))
+	f.Add([]byte(`{"model_type":"qwen2","num_key_value_heads":2,"use_sliding_window":true,"sliding_window":4,"layer_types":["full_attention","sliding_attention","sliding_attention"],"eos_token_id":[1,2]` + family + `}`))
+	f.Add([]byte(`{"model_type":"qwen3","num_key_value_heads":1,"attention_bias":true,"rope_parameters":{"rope_type":"yarn","factor":2.5,"truncate":false,"mscale":1}` + family + `}`))
+	f.Add([]byte(`{"model_type":"mistral","num_key_value_heads":4,"sliding_window":null,"bos_token_id":1` + family + `}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		info, err := parseGPT2Info(text)
 		testkit.Refused(t, err)
@@ -165,18 +170,20 @@ func FuzzReadGPT2Config(f *testing.F) {
 		if err := c.Validate(); err != nil {
 			t.Fatalf("accepted %+v: %v", c, err)
 		}
-		var b bytes.Buffer
-		if err := WriteGPT2Info(&b, info); err != nil {
-			t.Fatal(err)
-		}
-		read, err := parseGPT2Info(b.Bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		again := read.Config
-		c.Eps, c.MLP, again.MLP = c.Epsilon(), c.MLPWidth(), again.MLPWidth()
-		if again != c || (read.End == nil) != (info.End == nil) || info.End != nil && *read.End != *info.End {
-			t.Errorf("read %+v, written and read again %+v", info, read)
+		for _, info.Source = range [][]byte{info.Source, nil} { // as it was, and in our words
+			var b bytes.Buffer
+			if err := WriteGPT2Info(&b, info); err != nil {
+				t.Fatal(err)
+			}
+			read, err := parseGPT2Info(b.Bytes())
+			if err != nil {
+				t.Fatalf("%v: %s", err, b.Bytes())
+			}
+			again := read.Config
+			c.Eps, c.MLP, again.Eps, again.MLP = c.Epsilon(), c.MLPWidth(), again.Epsilon(), again.MLPWidth()
+			if again != c || (read.End == nil) != (info.End == nil) || info.End != nil && *read.End != *info.End {
+				t.Errorf("read %+v, written and read again %+v: %s", info, read, b.Bytes())
+			}
 		}
 	})
 }

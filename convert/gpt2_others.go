@@ -83,8 +83,8 @@ func ReadOthers(dir string, info *GPT2Info) (generation map[string]json.RawMessa
 	return generation, nil
 }
 
-// WriteGeneration writes generation_config.json, which tells transformers the tokens at which a text ends, and the one that
-// begins one; nil: the first of the ends does. Others are keys that it has besides; theirs count.
+// WriteGeneration writes generation_config.json, which tells transformers the tokens at which a text ends, and the one
+// that begins one; nil: the first of the ends does. Others are keys that it has besides; theirs count.
 func WriteGeneration(w io.Writer, ends []int32, begin *int32, others map[string]json.RawMessage) error {
 	keys := map[string]any{"_from_model_config": true, "bos_token_id": or(begin, ends[0]), "eos_token_id": tokenIDs(ends)}
 	if len(others) > 0 {

@@ -97,5 +97,8 @@ func otherKind(text []byte, want Kind) error {
 	if have := j.kind(); have != "" {
 		return &KindError{Have: have, Want: want}
 	}
+	if want == GPT2 {
+		return fmt.Errorf("%w: model_type is %.40q; %s, %s are supported", ErrUnsupported, j.ModelType, want, familyNames())
+	}
 	return fmt.Errorf("%w: model_type is %.40q; %s is supported", ErrUnsupported, j.ModelType, want)
 }

@@ -52,8 +52,8 @@ func able[A any](blocks []bdia.Block, first int, method string) ([]A, error) {
 	return list, nil
 }
 
-// PlainBlocks fails with ErrAbility for a model of a family, and for the first block that is not an nn.Block. Formats of
-// other programs, in which GPT-2's blocks are written, ask for it.
+// PlainBlocks fails with ErrAbility for a model of a family, and for the first block that is not an nn.Block. Formats
+// of other programs, in which GPT-2's blocks are written, ask for it.
 func (m *GPT) PlainBlocks() error {
 	if f := m.Config.Family; f != GPT2 {
 		return fmt.Errorf("model: %w: the model is a %s, and this format is written for GPT-2's blocks", ErrAbility, f)

@@ -21,8 +21,8 @@ type LoRAConfig struct {
 // DefaultLoRA returns PEFT's defaults for GPT-2: rank 8, alpha 16, and DefaultTargets.
 func DefaultLoRA() LoRAConfig { return LoRAConfig{Rank: 8, Alpha: 16, Targets: DefaultTargets(GPT2)} }
 
-// DefaultTargets are the layers that have adapters unless others are named, as in PEFT: for GPT-2 the product that makes
-// queries, keys and values, for a family queries and values.
+// DefaultTargets are the layers that have adapters unless others are named, as in PEFT: for GPT-2 the product that
+// makes queries, keys and values, for a family queries and values.
 func DefaultTargets(f Family) Targets {
 	if f == GPT2 {
 		return Targets{"qkv"}

@@ -9,8 +9,8 @@ import (
 	"github.com/bdia-go/bdia/nn"
 )
 
-// Rope says by which angles queries and keys turn (Su et al., RoFormer, arXiv 2104.09864), and how the angles are scaled
-// for texts longer than the model first learned.
+// Rope says by which angles queries and keys turn (Su et al., RoFormer, arXiv 2104.09864), and how the angles are
+// scaled for texts longer than the model first learned.
 type Rope struct {
 	Theta           float64 `yaml:"theta"`                     // base of the frequencies; 0: there is no rotation
 	Kind            string  `yaml:"kind,omitzero"`             // of scaling: linear, dynamic, yarn or llama3; empty: none

@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// Targets names the linear layers of a block that have adapters: some of GPTConfig.LoRATargets, for example {"qkv", "fc1"}
-// or {"q_proj", "v_proj"}, or {"all"}. In YAML and as the value of a flag it is a text with commas, such as qkv,fc1.
+// Targets names the linear layers of a block that have adapters: some of GPTConfig.LoRATargets, for example {"qkv",
+// "fc1"} or {"q_proj", "v_proj"}, or {"all"}. In YAML and as the value of a flag it is a text with commas, such as
+// qkv,fc1.
 type Targets []string
 
 // Layers lists the layers of a model, {"all"} written out.

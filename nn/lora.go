@@ -208,8 +208,8 @@ func (a *LoRA) draw() backend.Draw {
 	return backend.Draw{Pass: *a.pass, Block: a.block, Site: a.site}
 }
 
-// part is the adapter of outputs [from,to), for forward passes; nil if it is beside none of them. One that is not beside
-// all outputs is beside all of these or none.
+// part is the adapter of outputs [from,to), for forward passes; nil if it is beside none of them. One that is not
+// beside all outputs is beside all of these or none.
 func (a *LoRA) part(from, to int) *LoRA {
 	p := *a
 	switch {

@@ -85,8 +85,8 @@ func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	b.drop.apply(h, h, pass)
 }
 
-// layOut allocates the buffer and places in it f, g and n. It has room for the gradients of qkv and of attention's output
-// where this is wider than x.
+// layOut allocates the buffer and places in it f, g and n. It has room for the gradients of qkv and of attention's
+// output where this is wider than x.
 func (b *MLP) layOut(s tensor.Shape) {
 	t, rows, C, M, F := &b.tape, s[0]*s[1], s[2], b.cfg.MLP, b.cfg.fc1Width()
 	f, g := max(F, C), M // widths; n lies in f

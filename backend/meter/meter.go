@@ -85,6 +85,11 @@ func attention(out tensor.Tensor, S int, spec backend.AttentionSpec, products in
 	return 2 * products * B * pairs * C
 }
 
+// heads has the size of heads of width D of x.
+func heads(x tensor.Tensor, D int, h backend.Heads) tensor.Tensor {
+	return tensor.Tensor{Shape: tensor.Shape{x.Rows(), h.Count * D}}
+}
+
 // The operations, measured.
 
 func (b *Backend) Zero(t tensor.Tensor) { b.measure("zero", 0, func() { b.Backend.Zero(t) }, t) }
@@ -171,11 +176,6 @@ func (b *Backend) RMSNormBackward(dx, dw, dy, x, w, stats tensor.Tensor, h backe
 func (b *Backend) Rotate(x, table, counts tensor.Tensor, h backend.Heads, back bool) {
 	part := heads(x, table.Cols(), h)
 	b.measure("rotation", 0, func() { b.Backend.Rotate(x, table, counts, h, back) }, part, part)
-}
-
-// heads has the size of heads of width D of x.
-func heads(x tensor.Tensor, D int, h backend.Heads) tensor.Tensor {
-	return tensor.Tensor{Shape: tensor.Shape{x.Rows(), h.Count * D}}
 }
 
 func (b *Backend) GatedSiLU(y, x tensor.Tensor) {

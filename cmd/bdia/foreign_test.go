@@ -111,7 +111,7 @@ func TestForeignFolders(t *testing.T) {
 			remove("model.safetensors")(dir)
 			write(t, dir, "pytorch_model.bin", "PK")
 		}), []string{"pytorch_model.bin", "only safetensors are read", "python3 -c"}},
-		{folder("llama", edit("config.json", `"gpt2"`, `"llama"`)), []string{"unsupported model", `"llama"`, "gpt2"}},
+		{folder("gemma", edit("config.json", `"gpt2"`, `"gemma3"`)), []string{"unsupported model", `"gemma3"`, "gpt2"}},
 		{folder("integers", edit("model.safetensors", "BF16", "I16 ")), []string{"model.safetensors"}},
 		{folder("small", edit("config.json", `"vocab_size": 24`, `"vocab_size": 23`)), []string{"tokenizer has 24 tokens", "23"}},
 		{folder("deep", edit("config.json", `"n_layer": 4`, `"n_layer": 3`)), []string{"more than 3 blocks"}},

@@ -66,7 +66,7 @@ var rules = []rule{
 	{".", "backend internal/rng tensor", ""}, // the method
 	{"nn", "backend internal/pmath internal/rng tensor", ""},
 	{"optim", "backend internal/pmath tensor", ""},
-	{"model", ". backend nn tensor", ""},
+	{"model", ". backend internal/pmath nn tensor", ""},
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/pmath internal/rng metric model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/half internal/jsonfile internal/textfile model nn tensor tokenizer", ""},

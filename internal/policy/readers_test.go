@@ -24,7 +24,7 @@ var readers = []reader{
 	{"weights of vision transformers, of both names", "convert FuzzViTWeights", nil},
 	{"gguf", "format/gguf FuzzParse", files("format/gguf/file.go")},
 	{"onnx", "format/onnx FuzzParse", files("format/onnx/file.go")},
-	{"config.json of GPT-2", "convert FuzzReadGPT2Config", files("convert/gpt2.go")},
+	{"config.json of GPT-2", "convert FuzzReadGPT2Config", files("convert/gpt2.go convert/family.go")},
 	{"config.json of vision transformers", "convert FuzzReadViTConfig", files("convert/vit.go convert/kind.go")},
 	{"config.json of encoder-decoders", "convert FuzzSeq2SeqConfig", files("convert/seq2seq.go")},
 	{"preprocessor_config.json", "convert FuzzPreprocessor", nil},
