@@ -147,7 +147,7 @@ func TestFamilyRefused(t *testing.T) {
 		`"model_type": "gemma2",`:                                                                            `model_type is "gemma2"; gpt2, llama, qwen2, qwen3, mistral`,
 		`"model_type": "mistral", "num_key_value_heads": 2,`:                                                 "",
 		`"model_type": "qwen3", "num_key_value_heads": 1,"head_dim": 8,`:                                     "",
-		`"model_type": "mistral", "sliding_window": null, "num_key_value_heads": 2,`: "",
+		`"model_type": "mistral", "sliding_window": null, "num_key_value_heads": 2,`:                         "",
 		`"rope_scaling": {"type": "yarn", "factor": 4.0},`:                                                   "",
 		`"rope_scaling": {"rope_type": "dynamic", "factor": 2},`:                                             "",
 		`"rope_scaling": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4},`: "",
