@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/bdia-go/bdia/internal/jinja"
@@ -39,6 +40,7 @@ type Template struct {
 	special   special
 	end       int32
 	now       time.Time
+	left      sync.Map // whether it leaves out messages of a role, by the role
 }
 
 // New returns the template that the folder of tok has: chat_template.jinja, or chat_template in tokenizer_config.json,
@@ -85,6 +87,9 @@ func (t *Template) End() int32 { return t.end }
 // Prompt returns the tokens of a conversation up to where the assistant is to answer. Tools is nil, or a list of tools
 // in JSON.
 func (t *Template) Prompt(talk []Message, tools []byte) ([]int32, error) {
+	if err := t.check(talk); err != nil {
+		return nil, err
+	}
 	values, mark, err := t.protected(talk, tools)
 	if err != nil {
 		return nil, err
@@ -134,8 +139,48 @@ func (t *Template) Turn(talk []Message, tools []byte) (prompt, answer []int32, e
 	return ids[:n], ids[n:], nil
 }
 
+// check refuses a conversation with messages of a role that the template silently leaves out.
+func (t *Template) check(talk []Message) error {
+	for i, m := range talk {
+		if m.Role == "user" || m.Role == "assistant" {
+			continue
+		}
+		left, known := t.left.Load(m.Role)
+		if !known {
+			left = t.leavesOut(m.Role)
+			t.left.Store(m.Role, left)
+		}
+		if left.(bool) {
+			return fmt.Errorf("%w: it leaves out messages of role %.40q, as message %d is", ErrRefused, m.Role, i+1)
+		}
+	}
+	return nil
+}
+
+// leavesOut reports whether a message of a role is nowhere in what the template writes, wherever it stands.
+func (t *Template) leavesOut(role string) bool {
+	const said = "u5Vd0q" // is in no template
+	user, assistant, other := Message{Role: "user", Content: "Hello"}, Message{Role: "assistant", Content: "Hi"}, Message{Role: role, Content: said}
+	written := false
+	for _, talk := range [][]Message{{other, user}, {user, other}, {user, assistant, other}} {
+		values, _, err := t.protected(talk, nil)
+		if err != nil {
+			return false
+		}
+		text, err := t.render(values, len(talk), false)
+		if err == nil && strings.Contains(text, said) {
+			return false
+		}
+		written = written || err == nil
+	}
+	return written // else it says by itself what is wrong
+}
+
 // turn returns the texts before the last message and up to its end. What follows the last special token is left out.
 func (t *Template) turn(talk []Message, tools []byte) (before, whole string, mark rune, err error) {
+	if err := t.check(talk); err != nil {
+		return "", "", 0, err
+	}
 	values, mark, err := t.protected(talk, tools)
 	if err != nil {
 		return "", "", 0, err

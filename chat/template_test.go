@@ -160,6 +160,21 @@ func TestUnusable(t *testing.T) {
 	}
 }
 
+// TestLeftOut: a message of a role that the template passes over is not lost unseen.
+func TestLeftOut(t *testing.T) {
+	t.Parallel()
+	template, err := New(withSpecial(t, `{% for m in messages %}{% if m.role in ['user', 'assistant'] or m.role == 'system' and loop.first %}{{ m.content + '<|im_end|>' }}{% endif %}{% endfor %}`, "<|im_end|>"))
+	testkit.OK(t, err)
+	for role, want := range map[string]error{"system": nil, "critic": ErrRefused} {
+		if _, _, err := template.Turn([]Message{{Role: role, Content: "x"}, {Role: "user", Content: "y"}, {Role: "assistant", Content: "z"}}, nil); !errors.Is(err, want) {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+	if _, err := template.Prompt([]Message{{Role: "critic", Content: "x"}}, nil); err == nil || err.Error() != `the chat template refuses it: it leaves out messages of role "critic", as message 1 is` {
+		t.Error(err)
+	}
+}
+
 // TestRealTurns: for the templates of 27 models, the last answer of a conversation is what stands behind the prompt, and
 // where a template says itself what it generates, that.
 func TestRealTurns(t *testing.T) {

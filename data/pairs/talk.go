@@ -98,6 +98,9 @@ const (
 // roles are the names of ShareGPT's roles here.
 var roles = map[string]string{"human": user, "gpt": assistant, "chatgpt": assistant, "bot": assistant, "bing": assistant, "bard": assistant, "model": assistant}
 
+// templateRoles are the names that templates have for more roles of ShareGPT.
+var templateRoles = map[string]string{"function_call": assistant, "observation": "tool", "function_response": "tool"}
+
 // readTurns reads a list of messages.
 func readTurns(list json.RawMessage) ([]message, error) {
 	var turns []message
@@ -136,7 +139,10 @@ type talk struct {
 // begin notes what is asked in the conversation. With whole, its rows get their turns.
 func (t *talk) begin(whole bool) {
 	var all strings.Builder
-	for _, turn := range t.turns {
+	for i, turn := range t.turns {
+		if role, ok := templateRoles[turn.Role]; ok && whole {
+			t.turns[i].Role, turn.Role = role, role
+		}
 		if turn.Role != assistant {
 			fmt.Fprintf(&all, "%s:%s\n", turn.Role, turn.Content)
 		}

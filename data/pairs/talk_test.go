@@ -15,6 +15,7 @@ const talkLines = `{"messages": [{"role": "system", "content": "S"}, {"role": "u
 {"prompt": [{"role": "user", "content": "h"}], "completion": [{"role": "assistant", "content": "i"}]}
 {"instruction": "j", "output": "k", "history": [["l", "m"]]}
 {"prompt": "n", "completion": "o"}
+{"conversations": [{"from": "human", "value": "p"}, {"from": "function_call", "value": "q"}, {"from": "observation", "value": "r"}, {"from": "gpt", "value": "s"}]}
 `
 
 // TestTalk: with Turns, pairs of conversations have their messages up to the answer, in every shape of them.
@@ -38,7 +39,7 @@ func TestTalk(t *testing.T) {
 			got = append(got, fmt.Sprintf("%s%s", b.String(), p.Talk.Tools))
 		}
 		want := []string{`s:S u:a a: [{"type": "function"}]`, `s:S u:a a: t:1 a:b [{"type": "function"}]`, `s:T u:c a:d [{"type": "x"}]`,
-			"e\n\nf > g", "u:h a:i ", "u:l a:m u:j a:k ", "n > o"}
+			"e\n\nf > g", "u:h a:i ", "u:l a:m u:j a:k ", "n > o", "u:p a:q ", "u:p a:q t:r a:s "}
 		if !slices.Equal(got, want) {
 			t.Errorf("%q, want %q", got, want)
 		}
@@ -49,7 +50,7 @@ func TestTalk(t *testing.T) {
 	// Without, nothing changes: an answer without text is empty.
 	r := newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", talkLines)}})
 	all, err := readAll(r)
-	if err != nil || len(all) != 6 || all[0].Talk != nil || r.Report().Why[Empty].Count != 1 {
+	if err != nil || len(all) != 7 || all[0].Talk != nil || r.Report().Why[Empty].Count != 1 {
 		t.Errorf("%d pairs, %v, error %v", len(all), r.Report(), err)
 	}
 }
@@ -70,11 +71,11 @@ func TestRefused(t *testing.T) {
 	none := func(Part, []int32, []int32) error { return nil }
 	r := newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", talkLines)}, Turns: true})
 	err := r.Encode(t.Context(), options(false), none)
-	if got := r.Report().String(); err != nil || got != "7 pairs read, 6 kept; 1 that the chat template refuses (first in line 2: roles must alternate)" {
+	if got := r.Report().String(); err != nil || got != "9 pairs read, 8 kept; 1 that the chat template refuses (first in line 2: roles must alternate)" {
 		t.Errorf("%s, error %v", got, err)
 	}
 	r = newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", talkLines)}, Turns: true})
-	if err := r.Encode(t.Context(), options(true), none); !errors.Is(err, ErrNoPairs) || !strings.Contains(err.Error(), "7 that the chat template refuses (first in line 1: roles must alternate): write the conversations") {
+	if err := r.Encode(t.Context(), options(true), none); !errors.Is(err, ErrNoPairs) || !strings.Contains(err.Error(), "9 that the chat template refuses (first in line 1: roles must alternate): write the conversations") {
 		t.Errorf("%v", err)
 	}
 	r = newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", talkLines)}, Turns: true, OnBad: Fatal})

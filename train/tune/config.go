@@ -114,7 +114,8 @@ func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 	}
 	of.EmbeddingDropout, of.AttentionDropout, of.ResidualDropout = m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout
 	*m, t.From = of, f.Dir
-	t.ChatTemplate = f.Tokenizer != nil && tokenizer.ChatTemplate(f.Tokenizer) != ""
+	plain := f.Separator != nil // a run that left the template aside
+	t.ChatTemplate = !plain && f.Tokenizer != nil && tokenizer.ChatTemplate(f.Tokenizer) != ""
 	return nil
 }
 
