@@ -29,7 +29,7 @@ func (m Message) value() (*jinja.Dict, error) {
 	v, err := jinja.FromJSON(m.JSON)
 	object, ok := v.(*jinja.Dict)
 	if err != nil || !ok {
-		return nil, fmt.Errorf("%w: a message is no JSON object: %w", ErrRefused, err)
+		return nil, refused("a message is no JSON object: %w", err)
 	}
 	if _, named := object.Get("content"); !named && m.Content != "" {
 		d.Set("content", m.Content)
@@ -95,7 +95,7 @@ func (t *Template) protected(talk []Message, tools []byte) (c conversation, mark
 	}
 	if len(tools) > 0 {
 		if c.tools, err = jinja.FromJSON(tools); err != nil {
-			return c, 0, fmt.Errorf("%w: its tools: %w", ErrRefused, err)
+			return c, 0, refused("its tools: %w", err)
 		}
 	}
 	all := &jinja.List{Items: []any{&jinja.List{Items: c.messages}, c.tools}}
@@ -106,7 +106,7 @@ func (t *Template) protected(talk []Message, tools []byte) (c conversation, mark
 	}
 	for mark = firstMark; ; mark++ {
 		if mark > lastMark {
-			return c, 0, fmt.Errorf("%w: it has special tokens, and all of Unicode's noncharacters", ErrRefused)
+			return c, 0, refused("it has special tokens, and all of Unicode's noncharacters")
 		}
 		taken := false
 		each(all, func(s string) string { taken = taken || strings.ContainsRune(s, mark); return s })

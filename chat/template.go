@@ -27,10 +27,21 @@ var (
 	// ErrTemplate is wrapped by the error of a template that cannot be used: it cannot be read, or fails for a question
 	// with its answer.
 	ErrTemplate = errors.New("the chat template cannot be used")
-	// ErrRefused is wrapped by the error of a conversation that the template does not take, for example because roles
-	// have to alternate.
+	// ErrRefused is wrapped by a RefusedError.
 	ErrRefused = errors.New("the chat template refuses it")
 )
+
+// RefusedError is the error of a conversation that the template does not take, for example because roles have to
+// alternate.
+type RefusedError struct{ Err error } // why
+
+// Error says that it is refused and why.
+func (e *RefusedError) Error() string { return fmt.Sprintf("%v: %v", ErrRefused, e.Err) }
+
+// Unwrap returns ErrRefused and Err.
+func (e *RefusedError) Unwrap() []error { return []error{ErrRefused, e.Err} }
+
+func refused(format string, args ...any) error { return &RefusedError{fmt.Errorf(format, args...)} }
 
 // Template is a model's template of conversations with its tokenizer. Several goroutines may use it at once.
 type Template struct {
@@ -132,9 +143,9 @@ func (t *Template) Turn(talk []Message, tools []byte) (prompt, answer []int32, e
 	}
 	switch {
 	case n == 0:
-		return nil, nil, fmt.Errorf("%w: nothing stands before the answer", ErrRefused)
+		return nil, nil, refused("nothing stands before the answer")
 	case n == len(ids):
-		return nil, nil, fmt.Errorf("%w: nothing of the answer is left", ErrRefused)
+		return nil, nil, refused("nothing of the answer is left")
 	}
 	return ids[:n], ids[n:], nil
 }
@@ -151,7 +162,7 @@ func (t *Template) check(talk []Message) error {
 			t.left.Store(m.Role, left)
 		}
 		if left.(bool) {
-			return fmt.Errorf("%w: it leaves out messages of role %.40q, as message %d is", ErrRefused, m.Role, i+1)
+			return refused("it leaves out messages of role %.40q, as message %d is", m.Role, i+1)
 		}
 	}
 	return nil
@@ -192,7 +203,7 @@ func (t *Template) turn(talk []Message, tools []byte) (before, whole string, mar
 		return "", "", 0, err
 	}
 	if !strings.HasPrefix(whole, before) {
-		return "", "", 0, fmt.Errorf("%w: it writes a conversation in another way once it is answered", ErrRefused)
+		return "", "", 0, refused("it writes a conversation in another way once it is answered")
 	}
 	if at, spelling := t.special.last(whole[len(before):], mark); at >= 0 {
 		whole = whole[:len(before)+at+len(spelling)]
@@ -232,7 +243,7 @@ func (t *Template) render(values conversation, n int, prompt bool) (string, erro
 	}
 	text, err := t.jinja.Render(variables, t.now)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrRefused, err)
+		return "", refused("%w", err)
 	}
 	return text, nil
 }

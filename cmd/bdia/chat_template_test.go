@@ -27,7 +27,7 @@ func TestChatTemplate(t *testing.T) {
 		t.Errorf("the settings do not say so:\n%s", s)
 	}
 	shown := mustCall(t, "inspect", data, "--from", from, "--samples", "2").out
-	if !strings.Contains(shown, "<|im_start|>assistant") {
+	if !strings.Contains(shown, "<|im_start|>assistant") || !strings.Contains(shown, "written by the model's chat template") {
 		t.Errorf("the samples are not the template's:\n%s", shown)
 	}
 	ids := mustCall(t, "generate", run, "--prompt", "Hello", "--max-tokens", "1", "--greedy", "--json").out

@@ -109,6 +109,9 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 	}
 	ids, why, err := o.sides(p)
 	if err != nil {
+		if r.o.OnBad == Fatal && why == Refused {
+			return fmt.Errorf("pairs: %s: line %d: %w: the chat template refuses it: %w: mend it, or have bad ones skipped", r.o.Files.Source, p.Line, ErrText, err)
+		}
 		if r.o.OnBad == Fatal {
 			return fmt.Errorf("pairs: %s: line %d: %w: %w", r.o.Files.Source, p.Line, ErrText, err)
 		}

@@ -1,6 +1,7 @@
 package tune
 
 import (
+	"fmt"
 	"strings"
 
 	"github.com/bdia-go/bdia/train"
@@ -10,7 +11,7 @@ import (
 // Picture describes the prompts and their completions.
 func (t *Task) Picture(samples int) (train.Picture, error) {
 	all := t.Settings.Tune.LossOnPrompt
-	return t.Sets.Picture(t.Settings.Pairs, samples, trainpairs.Sides{Source: "prompt", Target: "completion", Both: "both",
+	p, err := t.Sets.Picture(t.Settings.Pairs, samples, trainpairs.Sides{Source: "prompt", Target: "completion", Both: "both",
 		Losses: func(prompt, completion int) int {
 			if all {
 				return prompt + completion
@@ -25,6 +26,10 @@ func (t *Task) Picture(samples int) (train.Picture, error) {
 			rest, err := trainpairs.Decoded(t.Target, completion, true)
 			return append(pieces, rest, train.Piece{Text: t.endName(), Counts: true}), err
 		}})
+	if t.template != nil {
+		p.Notes = append(p.Notes, fmt.Sprintf("written by the model's chat template; an answer ends with %q", t.endName()))
+	}
+	return p, err
 }
 
 // promptPieces are a prompt and the separator after it. If prompts are learned too, all but the first token counts.

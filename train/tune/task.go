@@ -152,14 +152,18 @@ func (t *Task) encoding() (e trainpairs.Encoding, err error) {
 // turn writes a pair by the model's template: the last turn of a conversation, or a question and its answer.
 func (t *Task) turn(p pairs.Pair) (source, target []int32, err error) {
 	talk := []chat.Message{{Role: "user", Content: p.Source}, {Role: "assistant", Content: p.Target}}
-	if p.Talk == nil {
-		return t.template.Turn(talk, nil)
+	var tools []byte
+	if p.Talk != nil {
+		talk, tools = talk[:0], p.Talk.Tools
+		for _, turn := range p.Talk.Turns {
+			talk = append(talk, chat.Message(turn))
+		}
 	}
-	talk = talk[:0]
-	for _, turn := range p.Talk.Turns {
-		talk = append(talk, chat.Message(turn))
+	source, target, err = t.template.Turn(talk, tools)
+	if no := new(chat.RefusedError); errors.As(err, &no) {
+		err = no.Err // the reason for which it is counted says the rest
 	}
-	return t.template.Turn(talk, p.Talk.Tools)
+	return source, target, err
 }
 
 // ColumnsError is the error of a table in which the columns of prompts and completions are not found. It wraps
