@@ -13,6 +13,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/zeebo/xxh3"
@@ -226,7 +227,8 @@ func (e *DamagedError) Note() string {
 }
 
 // Compare reads the named file of m, which lies in dir, and compares it with its sum (DamagedError). A file that
-// cannot be read is damaged too.
+// cannot be read is damaged too, unless it may be whole and only this process cannot open it: it belongs to another
+// user, or too many files are open. Then the error is the system's.
 func (m *Manifest) Compare(dir, name string) error {
 	bad := func(format string, args ...any) error {
 		return &DamagedError{Dir: dir, File: name, Step: m.Step, Reason: fmt.Sprintf(format, args...)}
@@ -244,6 +246,9 @@ func (m *Manifest) Compare(dir, name string) error {
 		return bad("has %d bytes and was written with %d", info.Size(), want.Size)
 	}
 	got, err := SumFile(path)
+	if shut(err) {
+		return fmt.Errorf("checkpoint: %w; nothing is known to be wrong with it: let this process read it and try again", err)
+	}
 	if err != nil {
 		return bad("cannot be read (%v)", bare(err))
 	}
@@ -251,6 +256,12 @@ func (m *Manifest) Compare(dir, name string) error {
 		return bad("has other bytes than were written")
 	}
 	return nil
+}
+
+// shut reports that err, of a file, tells nothing of what is in it.
+func shut(err error) bool {
+	return errors.Is(err, fs.ErrPermission) ||
+		slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
 }
 
 // Check compares files with their manifest on a goroutine of its own.

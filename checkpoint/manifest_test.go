@@ -300,3 +300,33 @@ func TestCompare(t *testing.T) {
 		}
 	}
 }
+
+// TestShut: a file that this process may not open is not damaged, so that no older checkpoint takes its place.
+func TestShut(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		syscall.EACCES: true, syscall.EPERM: true, syscall.EMFILE: true, syscall.ENFILE: true, syscall.EIO: false, syscall.EISDIR: false,
+	} {
+		if got := shut(&fs.PathError{Op: "open", Path: "model.safetensors", Err: err}); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+	if os.Getuid() <= 0 { // who may read everything, and Windows
+		return
+	}
+	dir := t.TempDir()
+	writeTree(t, dir, besideFiles)
+	if err := Save(dir, checkpointOf(t, dir, 10, 1)); err != nil {
+		t.Fatal(err)
+	}
+	m, err := ReadManifest(dir)
+	if err == nil {
+		err = os.Chmod(filepath.Join(dir, "model.safetensors"), 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Compare(dir, "model.safetensors"); !errors.Is(err, fs.ErrPermission) || errors.Is(err, ErrDamaged) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -153,9 +153,10 @@ func (r *Run) twin(name string, want checkpoint.Sum) (string, error) {
 // edited tells that a file that people edit is not as it was written. One that is missing is put back, if the run has a
 // copy of it.
 func (r *Run) edited(m *checkpoint.Manifest, name string) error {
+	err := m.Compare(r.Dir, name)
 	var changed *checkpoint.DamagedError
-	if !errors.As(m.Compare(r.Dir, name), &changed) {
-		return nil
+	if !errors.As(err, &changed) {
+		return err
 	}
 	if !changed.Missing {
 		r.held.note(changed.Note())

@@ -235,7 +235,7 @@ func edited(dir string, err error) error {
 	if failed != nil {
 		return err
 	}
-	if _, listed := m.Files[configFile]; !listed || m.Compare(dir, configFile) == nil {
+	if _, listed := m.Files[configFile]; !listed || !errors.Is(m.Compare(dir, configFile), checkpoint.ErrDamaged) {
 		return err
 	}
 	return fmt.Errorf("%w; %s is not as the run wrote it: it was edited or is damaged", err, configFile)

@@ -115,7 +115,8 @@ func checkFolder(dir, folder string) (list []fileCheck, err error) {
 	for _, name := range m.Names() {
 		f := fileCheck{File: path.Join(folder, name), State: "ok"}
 		var damage *checkpoint.DamagedError
-		if errors.As(m.Compare(at, name), &damage) {
+		err := m.Compare(at, name)
+		if errors.As(err, &damage) {
 			f.State, f.Reason = "damaged", "it "+damage.Reason
 			switch {
 			case damage.Missing:
@@ -123,6 +124,8 @@ func checkFolder(dir, folder string) (list []fileCheck, err error) {
 			case checkpoint.Editable(name):
 				f.State = "edited"
 			}
+		} else if err != nil {
+			return nil, err
 		}
 		list = append(list, f)
 	}
