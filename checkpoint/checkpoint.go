@@ -224,7 +224,7 @@ func (t *Txn) prepare(entries []entry) error {
 	missing := slices.ContainsFunc(folders, func(dir string) bool { _, err := t.d.root.Stat(dir); return err != nil })
 	for _, e := range entries {
 		if st, err := t.d.root.Stat(e.Name); err == nil && st.IsDir() {
-			return fmt.Errorf("%s is a folder in the way of a file", e.Name)
+			return fmt.Errorf("%s is a folder in the way of a file: move it away, and try again", e.Name)
 		}
 		if err := t.d.mkdirAll(path.Dir(e.Name)); err != nil {
 			return err

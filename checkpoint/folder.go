@@ -33,7 +33,7 @@ func Hold(dir string) (*Folder, error) {
 	}
 	d.held = true
 	f := &Folder{d: d, lock: l}
-	if err := d.recover(); err != nil {
+	if err := cmp.Or(f.Inside(lockFile), d.recover()); err != nil {
 		f.Close()
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/spell"
 )
 
@@ -123,7 +124,7 @@ func folderOfFile(path string) (string, error) {
 
 // begins reports whether the file at path begins with these bytes.
 func begins(path, magic string) bool {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return false
 	}

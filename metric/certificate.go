@@ -154,7 +154,7 @@ func keptCertificates(path string, after int) (last string, size int64, err erro
 
 // lastHash is the hash in the last line of the file at path, or empty without a line.
 func lastHash(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return "", err
 	}
@@ -207,7 +207,7 @@ func EachCertificate(dir string, f func(c Certificate) bool) error {
 
 // eachCertificate is EachCertificate with the position after each line.
 func eachCertificate(path string, f func(c Certificate, end int64) bool) error {
-	file, err := os.Open(path)
+	file, err := disk.OpenRegular(path)
 	if err != nil {
 		return fmt.Errorf("metric: read certificates: %w", err)
 	}

@@ -9,10 +9,10 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"strconv"
 	"time"
 
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/recordfile"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
@@ -50,7 +50,7 @@ func keptRecords(path string, lastStep int, again func([]Field) bool) (size int6
 	if lastStep < 0 {
 		return 0, bad, nil
 	}
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, bad, nil
 	}
@@ -127,7 +127,7 @@ type Damage struct {
 // skipped. Other lines that are no records are left out and counted. A file
 // without any record is ErrCorrupt.
 func ReadSeries(path string) (all []Series, bad Damage, err error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, bad, fmt.Errorf("metric: read records: %w", err)
 	}

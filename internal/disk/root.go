@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,11 +19,24 @@ func OpenRoot(path string) (Root, error) {
 	return Root{r}, err
 }
 
-// The methods that read are os.Root's.
+// Open opens a file or a folder for reading, as OpenRegular does.
+func (r Root) Open(name string) (*os.File, error) {
+	return openRegular(name, r.root.Stat, r.root.Open)
+}
+
+// ReadFile is os.ReadFile, of an ordinary file.
+func (r Root) ReadFile(name string) ([]byte, error) {
+	f, err := r.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// The other methods that read are os.Root's.
 
 func (r Root) Name() string                           { return r.root.Name() }
-func (r Root) Open(name string) (*os.File, error)     { return r.root.Open(name) }
-func (r Root) ReadFile(name string) ([]byte, error)   { return r.root.ReadFile(name) }
 func (r Root) Stat(name string) (fs.FileInfo, error)  { return r.root.Stat(name) }
 func (r Root) Lstat(name string) (fs.FileInfo, error) { return r.root.Lstat(name) }
 func (r Root) FS() fs.FS                              { return r.root.FS() }

@@ -6,14 +6,15 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // Open maps the whole of the regular file at path for reading; an empty file
 // gives no bytes. The bytes must not be used after unmap. Errors do not name the
 // path, since callers do.
 func Open(path string) (b []byte, unmap func() error, err error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, nil, bare(err)
 	}

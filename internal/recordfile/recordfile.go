@@ -100,6 +100,10 @@ func open(path string, size int64, check func(sum string) error) (*File, error) 
 	if err != nil {
 		return nil, err
 	}
+	if info, err := f.Stat(); err == nil && !info.Mode().IsRegular() {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, disk.ErrIrregular)
+	}
 	w := &File{f: f}
 	if err = w.goTo(size, check); err != nil {
 		f.Close()

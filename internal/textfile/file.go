@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // TooLargeError is the error of ReadFile for a file of more than Most bytes.
@@ -22,9 +24,19 @@ func (e *TooLargeError) Error() string {
 
 // ReadFile returns the content of the file at path as it is, without unpacking. It
 // is for files that are small and read whole, a configuration for example: more than
-// most bytes are a TooLargeError. Unlike others here, its errors name the file.
+// most bytes are a TooLargeError, and a pipe or a device is disk.ErrIrregular. Unlike others here, its errors name the
+// file.
 func ReadFile(path string, most int64) ([]byte, error) {
-	f, err := os.Open(path)
+	return readFile(path, most, disk.OpenRegular)
+}
+
+// ReadStream is ReadFile of what a user named, which may be a pipe.
+func ReadStream(path string, most int64) ([]byte, error) {
+	return readFile(path, most, os.Open)
+}
+
+func readFile(path string, most int64, open func(string) (*os.File, error)) ([]byte, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, err
 	}
