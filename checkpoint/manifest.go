@@ -12,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 	"time"
@@ -246,8 +247,8 @@ func (m *Manifest) Compare(dir, name string) error {
 		return bad("has %d bytes and was written with %d", info.Size(), want.Size)
 	}
 	got, err := SumFile(path)
-	if shut(err) {
-		return fmt.Errorf("checkpoint: %w; nothing is known to be wrong with it: let this process read it and try again", err)
+	if Shut(err) {
+		return fmt.Errorf("checkpoint: %w; nothing is known to be wrong with it, and nothing was changed: mend that, and try again", err)
 	}
 	if err != nil {
 		return bad("cannot be read (%v)", bare(err))
@@ -258,11 +259,17 @@ func (m *Manifest) Compare(dir, name string) error {
 	return nil
 }
 
-// shut reports that err, of a file, tells nothing of what is in it.
-func shut(err error) bool {
-	return errors.Is(err, fs.ErrPermission) ||
-		slices.ContainsFunc([]error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM}, func(e error) bool { return errors.Is(err, e) })
+// Shut reports that err, of a file, tells nothing of what is in it: another user owns it, too many files are open,
+// memory is short, or its server does not answer. An input/output error is not among them: a disk that has lost bytes
+// says so, and says it again.
+func Shut(err error) bool {
+	if runtime.GOOS == "windows" && (errors.Is(err, syscall.Errno(32)) || errors.Is(err, syscall.Errno(33))) { // another program holds it
+		return true
+	}
+	return errors.Is(err, fs.ErrPermission) || slices.ContainsFunc(shutErrors, func(e error) bool { return errors.Is(err, e) })
 }
+
+var shutErrors = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.EAGAIN, syscall.EINTR, syscall.ESTALE, syscall.ETIMEDOUT}
 
 // Check compares files with their manifest on a goroutine of its own.
 type Check struct {

@@ -305,9 +305,9 @@ func TestCompare(t *testing.T) {
 func TestShut(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]bool{
-		syscall.EACCES: true, syscall.EPERM: true, syscall.EMFILE: true, syscall.ENFILE: true, syscall.EIO: false, syscall.EISDIR: false,
+		syscall.EACCES: true, syscall.EPERM: true, syscall.EMFILE: true, syscall.ENFILE: true, syscall.ENOMEM: true, syscall.ESTALE: true, syscall.EIO: false, syscall.EISDIR: false,
 	} {
-		if got := shut(&fs.PathError{Op: "open", Path: "model.safetensors", Err: err}); got != want {
+		if got := Shut(&fs.PathError{Op: "open", Path: "model.safetensors", Err: err}); got != want {
 			t.Errorf("%v: %v", err, got)
 		}
 	}
