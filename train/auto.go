@@ -44,8 +44,8 @@ func Settled(t Task) error {
 	closed := reflect.New(is.Type())
 	closed.Elem().Set(is)
 	closed.Interface().(Assumer).Assume()
-	if open := difference(is, closed.Elem(), "", true); open != nil {
-		return &OpenError{open.Setting}
+	if open := differences(is, closed.Elem(), "", true); len(open) > 0 {
+		return &OpenError{open[0].Setting}
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (e *UpdateError) Unwrap() error { return ErrCombination }
 type StateError struct {
 	Path    string
 	Setting string // "optimizer", "state_bits" or "ema"
-	Was, Is string // in the checkpoint, and in the settings
+	Was, Is string // in the checkpoint, and in the settings; of ema "true" or "false"
 }
 
 // Error says what the checkpoint holds.
@@ -39,6 +39,9 @@ func (e *StateError) Error() string {
 		return fmt.Sprintf("train: %s: %v: it holds optimiser states of %s bits, not of %s; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
 	case optimizerKey:
 		return fmt.Sprintf("train: %s: %v: it holds the state of optimiser %q, not of %q; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
+	}
+	if e.Was == "false" {
+		return fmt.Sprintf("train: %s: %v: the weights of this run are not averaged, and its settings have a decay for that, which cannot begin later; set it to 0, or start a new run", e.Path, convert.ErrMismatch)
 	}
 	return fmt.Sprintf("train: %s: %v: the weights of this run are averaged, with a decay that its settings no longer have; put it back", e.Path, convert.ErrMismatch)
 }

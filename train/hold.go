@@ -48,15 +48,28 @@ func (r *Run) begin() (end func(), err error) {
 		folder.Close()
 	}
 	r.held.note(folder.Note())
-	err = cmp.Or(clean(r.Dir), r.examine(), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir))
+	r.held.note(r.edit)
+	r.edit = ""
+	err = cmp.Or(clean(r.Dir), r.examine(), folder.Inside(r.copied()...), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir))
 	if err == nil {
-		err = r.reread()
+		err = cmp.Or(r.sameSeed(r.State), r.reread())
 	}
 	if err != nil {
 		end()
 		return nil, err
 	}
 	return end, nil
+}
+
+// copied lists the files that checkpoints copy within the folder: what the manifest has beside weights, state and data.
+func (r *Run) copied() []string {
+	m, err := checkpoint.ReadManifest(r.Dir)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(m.Names(), func(name string) bool {
+		return stays(name) || strings.HasPrefix(name, "state/") || strings.HasSuffix(name, ".safetensors")
+	})
 }
 
 // note keeps a text for the user.
@@ -93,8 +106,7 @@ func (r *Run) examine() (err error) {
 			return r.fallBack(err, nil)
 		}
 		if r.State, err = readState(r.Dir, *r.Common()); err == nil && r.State.Step > 0 {
-			r.held.note(fmt.Sprintf("%s has no %s: an earlier version wrote it, so that its files cannot be compared with what was written. The next checkpoint adds it.",
-				r.Dir, checkpoint.ManifestFile))
+			r.held.note(unlisted(r.Dir, r.State))
 		}
 		return err
 	case errors.Is(err, checkpoint.ErrDamaged):
@@ -141,6 +153,17 @@ func (r *Run) examine() (err error) {
 		go func() { ended <- data.Wait() }()
 	}
 	return nil
+}
+
+// unlisted says of a run with state st that its manifest is not there. An earlier version wrote none, and no places of
+// records either.
+func unlisted(dir string, st checkpoint.State) string {
+	why := "an earlier version wrote it"
+	if st.Records != nil {
+		why = "the file is missing"
+	}
+	return fmt.Sprintf("%s has no %s: %s, so that its files cannot be compared with what was written. The next checkpoint adds it.",
+		dir, checkpoint.ManifestFile, why)
 }
 
 // polluted fails if the data are known to be damaged. It does not wait for the comparison.
@@ -230,6 +253,9 @@ func (r *Run) fallBack(damage error, m *checkpoint.Manifest) error {
 		}
 		if err == nil {
 			err = listsState(old, dir)
+		}
+		if checkpoint.Shut(err) {
+			return err
 		}
 		if err != nil {
 			r.held.fix(fmt.Sprintf("the checkpoint of step %d is no way out: %v", step, found(err)))

@@ -69,9 +69,15 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 		if bad == nil {
 			continue
 		}
+		if !errors.Is(bad, checkpoint.ErrDamaged) { // it may be whole
+			return nil, bad
+		}
 		twin, err := r.twin(names[i], m.Files[names[i]])
-		if twin == "" || err != nil {
-			return bad, err
+		if err != nil {
+			return nil, err
+		}
+		if twin == "" {
+			return bad, nil
 		}
 		copies[names[i]] = twin
 		texts = append(texts, fmt.Sprintf("%v. %s is a copy of it with the right bytes, and was put in its place.", found(bad), twin))
@@ -110,7 +116,7 @@ func (r *Run) sameSettings() error {
 	if r.settings == nil { // nothing was read
 		return nil
 	}
-	text, err := readText(filepath.Join(r.Dir, configFile))
+	text, err := readOwn(filepath.Join(r.Dir, configFile))
 	if err == nil && !bytes.Equal(text, r.settings) {
 		return fmt.Errorf("train: %s: %w: %s is not what it was when this process read it; open the run again", r.Dir, checkpoint.ErrOther, configFile)
 	}
@@ -143,28 +149,12 @@ func (r *Run) twin(name string, want checkpoint.Sum) (string, error) {
 		if info, err := os.Stat(path); err != nil || info.Size() != want.Size {
 			continue
 		}
-		if sum, err := checkpoint.SumFile(path); err == nil && sum == want {
+		switch sum, err := checkpoint.SumFile(path); {
+		case checkpoint.Shut(err):
+			return "", fmt.Errorf("train: a copy of %s: %w", name, err)
+		case err == nil && sum == want:
 			return folder + "/" + name, nil
 		}
 	}
 	return "", nil
-}
-
-// edited tells that a file that people edit is not as it was written. One that is missing is put back, if the run has a
-// copy of it.
-func (r *Run) edited(m *checkpoint.Manifest, name string) error {
-	err := m.Compare(r.Dir, name)
-	var changed *checkpoint.DamagedError
-	if !errors.As(err, &changed) {
-		return err
-	}
-	if !changed.Missing {
-		r.held.note(changed.Note())
-		return nil
-	}
-	damage, err := r.mend(m, []string{name})
-	if damage != nil {
-		r.held.note(fmt.Sprintf("%s is missing, and the run has no copy of it.", filepath.Join(r.Dir, filepath.FromSlash(name))))
-	}
-	return err
 }

@@ -79,6 +79,9 @@ func (r *Run) change(t Task) error {
 	if err := r.sameSettings(); err != nil {
 		return err
 	}
+	if r.edit, err = r.settingsEdited(); err != nil {
+		return err
+	}
 	if err := r.saveConfig(t, folder.Save); err != nil {
 		return err
 	}
@@ -98,10 +101,10 @@ func Unchanged(from, to Task) error {
 			return &EpochsError{was, is, a.Schedule.Steps}
 		}
 	}
-	if c := difference(reflect.ValueOf(from.Fixed()), reflect.ValueOf(to.Fixed()), "", false); c != nil {
-		return c
+	if all := differences(reflect.ValueOf(from.Fixed()), reflect.ValueOf(to.Fixed()), "", false); len(all) > 0 {
+		return all[0]
 	}
-	for _, c := range []*ChangeError{{"loop.ema", a.Loop.EMA, b.Loop.EMA}, {"optimizer.name", a.Optimizer.Name, b.Optimizer.Name},
+	for _, c := range []*ChangeError{{seedSetting, a.Loop.Seed, b.Loop.Seed}, {"loop.ema", a.Loop.EMA, b.Loop.EMA}, {"optimizer.name", a.Optimizer.Name, b.Optimizer.Name},
 		{"optimizer.state_bits", a.Optimizer.StateBits, b.Optimizer.StateBits}} {
 		if c.From != c.To {
 			return c
@@ -110,8 +113,8 @@ func Unchanged(from, to Task) error {
 	return nil
 }
 
-// difference is the first setting that two structs have differently, or nil. Settings of Common count if common is set.
-func difference(from, to reflect.Value, section string, common bool) *ChangeError {
+// differences are the settings that two structs have differently. Settings of Common count if common is set.
+func differences(from, to reflect.Value, section string, common bool) (all []*ChangeError) {
 	for _, f := range reflect.VisibleFields(from.Type()) {
 		a, b := from.FieldByIndex(f.Index), to.FieldByIndex(f.Index)
 		if f.Anonymous || !common && isCommon(from.Type(), f) || reflect.DeepEqual(a.Interface(), b.Interface()) {
@@ -120,11 +123,12 @@ func difference(from, to reflect.Value, section string, common bool) *ChangeErro
 		key, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		name := section + key
 		if a.Kind() == reflect.Struct {
-			return difference(a, b, name+".", common)
+			all = append(all, differences(a, b, name+".", common)...)
+			continue
 		}
-		return &ChangeError{name, a.Interface(), b.Interface()}
+		all = append(all, &ChangeError{name, a.Interface(), b.Interface()})
 	}
-	return nil
+	return all
 }
 
 // isCommon reports a field of an embedded Common.

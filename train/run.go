@@ -39,6 +39,7 @@ type Run struct {
 	Clock Clock
 
 	held     *held  // while it trains; nil: it has no folder
+	edit     string // a note of what was edited in bdia.yaml before this process changed it; empty: nothing
 	settings []byte // the text of bdia.yaml, as this process read or wrote it last; nil: it did neither
 }
 
@@ -163,6 +164,9 @@ func Open(dir string) (*Run, error) {
 		return nil, err
 	}
 	t, text, err := readTask(filepath.Join(dir, configFile))
+	if errors.As(err, new(*fs.PathError)) { // nothing is known of what is in it
+		return nil, err
+	}
 	if err != nil {
 		return nil, edited(dir, err)
 	}

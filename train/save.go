@@ -256,8 +256,9 @@ func (r *Run) load(s *Session) error {
 	if err := s.InUse(func() error { return s.folder().ReadModel(r.Dir) }); err != nil {
 		return err
 	}
-	if _, err := os.Stat(filepath.Join(r.Dir, filepath.FromSlash(trainedFile))); s.average == nil && err == nil {
-		return &StateError{Path: r.Dir, Setting: "ema"}
+	_, err := os.Stat(filepath.Join(r.Dir, filepath.FromSlash(trainedFile)))
+	if gone := errors.Is(err, fs.ErrNotExist); gone == (s.average != nil) {
+		return &StateError{Path: r.Dir, Setting: "ema", Was: fmt.Sprint(!gone), Is: fmt.Sprint(gone)}
 	}
 	if s.average != nil {
 		if err := readTrained(r.Dir, s.folder().ReadWeights); err != nil {

@@ -99,7 +99,7 @@ func (r *Run) compare() error {
 		err = kept.Reconfigure(r.Task)
 	}
 	if err == nil {
-		r.settings, err = readText(path)
+		r.settings, err = readOwn(path)
 	}
 	if err != nil {
 		return fmt.Errorf("train: %s: %w", r.Dir, err)

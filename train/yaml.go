@@ -29,7 +29,7 @@ const (
 // if the file names another task. Unknown keys are errors, and settings of another task are ErrCombination. On an error
 // t keeps its settings. It does not validate.
 func ReadConfig(path string, t Task) (Task, error) {
-	text, err := readText(path)
+	text, err := readText(path, textfile.ReadStream)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func ReadRun(path string) (Task, error) {
 
 // readRun is ReadRun, which also returns the text.
 func readRun(path string) (t Task, text []byte, err error) {
-	if text, err = readText(path); err != nil {
+	if text, err = readOwn(path); err != nil {
 		return nil, nil, err
 	}
 	t, err = readSettings(text, nil, func(name string) (Task, error) {
@@ -100,9 +100,12 @@ func readTask(path string) (Task, []byte, error) {
 // defaultTask is the task of a file that names none.
 const defaultTask = "text"
 
+// readOwn reads the settings of a run.
+func readOwn(path string) ([]byte, error) { return readText(path, textfile.ReadFile) }
+
 // readText reads a file that may be a configuration.
-func readText(path string) ([]byte, error) {
-	text, err := textfile.ReadFile(path, maxConfig)
+func readText(path string, read func(path string, most int64) ([]byte, error)) ([]byte, error) {
+	text, err := read(path, maxConfig)
 	switch {
 	case errors.As(err, new(*textfile.TooLargeError)):
 		return nil, fmt.Errorf("train: %w; is it a configuration?", err)

@@ -1,0 +1,150 @@
+package train_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/train"
+)
+
+// TestEditedSettings: a run tells what was edited in its settings since it wrote them, and does not go on with other
+// settings than can change. Nor does it let them pass when it is given further settings.
+func TestEditedSettings(t *testing.T) {
+	t.Parallel()
+	done := filepath.Join(scratch(t), "run")
+	stoppedAt(t, done, 4, tinyRuns[0].task(t)())
+	for name, tc := range map[string]struct {
+		from, to string
+		copies   bool
+		setting  string // of the error; empty: the run goes on, and says text
+		text     string
+	}{
+		"rate":                 {"\n  lr: 0.01", "\n  lr: 0.02", true, "", "bdia.yaml was edited, and is used as it is: schedule.lr is 0.02 and was 0.01."},
+		"space":                {"\n  seed: 7", "\n  seed:  7", true, "", "its settings are the same."},
+		"rate without a copy":  {"\n  lr: 0.01", "\n  lr: 0.02", false, "", "No checkpoint tells what it said before."},
+		"seed":                 {"\n  seed: 7", "\n  seed: 8", true, "loop.seed", ""},
+		"seed without a copy":  {"\n  seed: 7", "\n  seed: 8", false, "loop.seed", ""},
+		"heads":                {"\n  heads: 2", "\n  heads: 1", true, "model.heads", ""},
+		"epsilon of the norms": {"\n  eps: 0.0", "\n  eps: 1e-06", true, "model.eps", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(scratch(t), "run")
+			if err := os.CopyFS(dir, os.DirFS(done)); err != nil {
+				t.Fatal(err)
+			}
+			if !tc.copies {
+				if err := os.RemoveAll(filepath.Join(dir, checkpoint.KeptDir)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path := filepath.Join(dir, "bdia.yaml")
+			text, err := os.ReadFile(path)
+			if err != nil || strings.Count(string(text), tc.from+"\n") != 1 {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			if err := os.WriteFile(path, []byte(strings.Replace(string(text), tc.from+"\n", tc.to+"\n", 1)), 0o666); err != nil {
+				t.Fatal(err)
+			}
+			for _, further := range []bool{false, true} {
+				r, err := train.Open(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				if further {
+					to := r.Task.(train.Synthetic).Clone()
+					to.Common().Loop.Patience = 9
+					err = r.Reconfigure(to)
+				}
+				h := &hearer{}
+				if err == nil {
+					_, err = r.Train(t.Context(), h)
+				}
+				var change *train.ChangeError
+				if tc.setting == "" {
+					if err != nil || !strings.Contains(strings.Join(h.texts, "\n"), tc.text) {
+						t.Errorf("%v: %q", err, h.texts)
+					}
+					break
+				}
+				if !errors.As(err, &change) || change.Setting != tc.setting {
+					t.Errorf("error %v", err)
+				}
+				if _, err := r.Replay(t.Context(), 4, nil); tc.copies && !errors.As(err, &change) {
+					t.Errorf("replay: error %v", err)
+				}
+			}
+		})
+	}
+}
+
+// TestAveragesBegin: averages of weights cannot begin later, and the error says so.
+func TestAveragesBegin(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "run")
+	stoppedAt(t, dir, 4, tinyRuns[1].task(t)())
+	r, err := train.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if r.Common().Loop.EMA > 0 {
+		t.Fatal("the run has averages")
+	}
+	r.Common().Loop.EMA = 0.9
+	var state *train.StateError
+	if _, err := r.Train(t.Context(), nil); !errors.As(err, &state) || !strings.Contains(err.Error(), "cannot begin later") || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestManifestRemoved: a run of this version without its manifest is not said to be of an earlier one.
+func TestManifestRemoved(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "run")
+	stoppedAt(t, dir, 4, tinyRuns[0].task(t)())
+	if err := os.Remove(filepath.Join(dir, checkpoint.ManifestFile)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := train.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	h := &hearer{}
+	if _, err := r.Train(t.Context(), h); err != nil || !h.hears(checkpoint.ManifestFile) || strings.Contains(strings.Join(h.texts, "\n"), "earlier version") {
+		t.Errorf("%v: %q", err, h.texts)
+	}
+}
+
+// TestShutFile: a file that this process may not open ends training, and no older checkpoint takes its place.
+func TestShutFile(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() <= 0 { // who may open everything, and Windows
+		return
+	}
+	dir := filepath.Join(scratch(t), "run")
+	stoppedAt(t, dir, 4, tinyRuns[0].task(t)())
+	for _, name := range []string{"model.safetensors", checkpoint.StateFile, checkpoint.ManifestFile, "bdia.yaml"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.Chmod(path, 0); err != nil {
+			t.Fatal(err)
+		}
+		_, err := goOn(dir, nil, nobody)
+		if !errors.Is(err, fs.ErrPermission) || errors.Is(err, checkpoint.ErrDamaged) || strings.Contains(err.Error(), "edited") {
+			t.Errorf("%s: error %v", name, err)
+		}
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if st, err := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(checkpoint.StateFile))); err != nil || st.Step != 4 {
+			t.Errorf("%s: the run is at step %d, error %v", name, st.Step, err)
+		}
+	}
+}
