@@ -23,6 +23,9 @@ type Replayed struct {
 	// Compared counts the steps that were compared, or with losses the records, each the mean of some steps.
 	Compared int
 	LeftOut  []int // steps that diverge, which the run left out for that
+	// Uncertified counts the steps without a certificate, of a run that records certificates: they were lost, or the run
+	// began to record them later.
+	Uncertified int
 	// Difference is the first difference, A as recorded and B as computed; nil: there is none.
 	Difference *metric.Difference
 	// Certificate is of the last step as computed.
@@ -37,6 +40,12 @@ type Replayed struct {
 func (r *Run) Replay(ctx context.Context, step int, each func(step int)) (res *Replayed, err error) {
 	if last := r.Common().Schedule.Steps; step < 1 || step > last {
 		return nil, fmt.Errorf("train: step %d cannot be replayed; the run has steps 1 to %d", step, last)
+	}
+	if _, err := r.settingsEdited(); err != nil {
+		return nil, err
+	}
+	if err := r.sameSeed(r.State); err != nil {
+		return nil, err
 	}
 	from, err := r.before(step)
 	if err != nil {
@@ -132,6 +141,9 @@ func (p *replay) run(ctx context.Context, last int) error {
 			window.Losses += res.Loss
 			p.res.Certificate = *p.s.Certificate()
 			p.compare(p.recorded.certificates[step])
+			if step <= last && p.Common().Loop.Certificate && p.recorded.certificates[step] == nil {
+				p.res.Uncertified++
+			}
 		}
 		if mean, ok := p.recorded.losses[step]; ok && p.res.Against == againstLoss && window.Steps > 0 {
 			p.compareLoss(step, mean, window.Losses/float64(window.Steps))

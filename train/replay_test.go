@@ -275,3 +275,24 @@ func TestDiff(t *testing.T) {
 		t.Errorf("damaged weights: %v", err)
 	}
 }
+
+// TestReplayCertificatesCut: steps of a run with certificates that have none are counted.
+func TestReplayCertificatesCut(t *testing.T) {
+	t.Parallel()
+	dir := replayed(t, func(*text.Config) {})
+	path := filepath.Join(dir, metric.CertificateName)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(b), "\n")
+	for kept, want := range map[int]int{8: 0, 5: 1, 4: 2} {
+		if err := os.WriteFile(path, []byte(strings.Join(lines[:kept], "")), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		p, err := traintest.Open(t, dir).Replay(context.Background(), 6, nil)
+		if err != nil || p.From != 4 || p.Difference != nil || p.Compared == 0 || p.Uncertified != want {
+			t.Errorf("%d certificates: %+v, %v", kept, p, err)
+		}
+	}
+}

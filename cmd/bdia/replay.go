@@ -71,6 +71,7 @@ type replayedJSON struct {
 	Against    string             `json:"against"`
 	Compared   int                `json:"compared"`
 	LeftOut    []int              `json:"left_out,omitempty"`
+	Missing    int                `json:"missing_certificates,omitempty"`
 	Equal      bool               `json:"equal"`
 	Difference *metric.Difference `json:"difference,omitempty"`
 	Loss       any                `json:"loss"`
@@ -79,7 +80,7 @@ type replayedJSON struct {
 }
 
 func jsonOfReplay(r *train.Replayed) replayedJSON {
-	j := replayedJSON{Step: r.Step, From: r.From, Against: r.Against, Compared: r.Compared, LeftOut: r.LeftOut, Equal: r.Difference == nil && r.Compared > 0,
+	j := replayedJSON{Step: r.Step, From: r.From, Against: r.Against, Compared: r.Compared, LeftOut: r.LeftOut, Missing: r.Uncertified, Equal: r.Difference == nil && r.Compared > 0,
 		Difference: r.Difference, Loss: cli.Number(r.Certificate.Loss), Blocks: map[string]string{}}
 	for _, sum := range r.Certificate.States {
 		j.States = append(j.States, fmt.Sprintf("%016x", sum))
@@ -106,10 +107,13 @@ func printReplay(w io.Writer, r *train.Replayed) {
 		fmt.Fprintln(w, "  Nothing to compare with: the run did not record these steps. --certificate records every step of a run.")
 	case d != nil:
 		fmt.Fprintf(w, "  DIFFERENT at step %d: %s was %s, and is %s.\n", d.Step, d.What, d.A, d.B)
-		fmt.Fprintln(w, "  The run, or this machine, has computed it wrongly, if program and data are the same.")
+		fmt.Fprintln(w, "  The run, or this machine, has computed it wrongly, if program, data and settings are the same.")
 	case r.Against == "loss":
 		fmt.Fprintf(w, "  Equal: %d recorded losses agree to the bit.\n", r.Compared)
 	default:
 		fmt.Fprintf(w, "  Equal: the certificates of %d steps agree: every state, the loss, and every updated parameter.\n", r.Compared)
+	}
+	if r.Uncertified > 0 {
+		fmt.Fprintf(w, "  %d of the steps have no certificate: certificate.jsonl was cut short, or the run began to record later.\n", r.Uncertified)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/metric"
+	"github.com/bdia-go/bdia/train"
 )
 
 // TestReplayAndDiff: a step of a run is computed again and agrees; with a changed record it does not, and diff names the
@@ -20,6 +21,11 @@ func TestReplayAndDiff(t *testing.T) {
 	}
 	if r := mustCall(t, "diff", was, dir); r.out != "  records: equal\n" {
 		t.Errorf("diff of equal runs:\n%s", r.out)
+	}
+	var cut strings.Builder
+	printReplay(&cut, &train.Replayed{Step: 5, Against: "loss", Compared: 2, Uncertified: 5})
+	if !strings.Contains(cut.String(), "5 of the steps have no certificate: certificate.jsonl was cut short") {
+		t.Errorf("without certificates:\n%s", cut.String())
 	}
 	records := string(readFile(t, dir, metric.JSONLName))
 	i := strings.Index(records, `{"step":5`)
