@@ -24,13 +24,16 @@ func TestEditedSettings(t *testing.T) {
 		setting  string // of the error; empty: the run goes on, and says text
 		text     string
 	}{
-		"rate":                 {"\n  lr: 0.01", "\n  lr: 0.02", true, "", "bdia.yaml was edited, and is used as it is: schedule.lr is 0.02 and was 0.01."},
-		"space":                {"\n  seed: 7", "\n  seed:  7", true, "", "its settings are the same."},
-		"rate without a copy":  {"\n  lr: 0.01", "\n  lr: 0.02", false, "", "No checkpoint tells what it said before."},
-		"seed":                 {"\n  seed: 7", "\n  seed: 8", true, "loop.seed", ""},
-		"seed without a copy":  {"\n  seed: 7", "\n  seed: 8", false, "loop.seed", ""},
-		"heads":                {"\n  heads: 2", "\n  heads: 1", true, "model.heads", ""},
-		"epsilon of the norms": {"\n  eps: 0.0", "\n  eps: 1e-06", true, "model.eps", ""},
+		"rate":                  {"\n  lr: 0.01", "\n  lr: 0.02", true, "", "bdia.yaml was edited, and is used as it is: schedule.lr is 0.02 and was 0.01."},
+		"space":                 {"\n  seed: 7", "\n  seed:  7", true, "", "its settings are the same."},
+		"rate without a copy":   {"\n  lr: 0.01", "\n  lr: 0.02", false, "", "No checkpoint tells what it said before."},
+		"seed":                  {"\n  seed: 7", "\n  seed: 8", true, "loop.seed", ""},
+		"seed without a copy":   {"\n  seed: 7", "\n  seed: 8", false, "loop.seed", ""},
+		"heads":                 {"\n  heads: 2", "\n  heads: 1", true, "model.heads", ""},
+		"heads without a copy":  {"\n  heads: 2", "\n  heads: 1", false, "n_head of config.json", ""},
+		"gelu without a copy":   {"\n  gelu: tanh", "\n  gelu: erf", false, "activation_function of config.json", ""},
+		"biases without a copy": {"\n  no_bias: false", "\n  no_bias: true", false, "bdia_no_bias of config.json", ""},
+		"epsilon of the norms":  {"\n  eps: 0.0", "\n  eps: 1e-06", true, "model.eps", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -253,6 +253,9 @@ func (r *Run) load(s *Session) error {
 		}
 		return r.commitBeside(s)
 	}
+	if err := r.sameModel(s); err != nil {
+		return err
+	}
 	if err := s.InUse(func() error { return s.folder().ReadModel(r.Dir) }); err != nil {
 		return err
 	}
