@@ -41,7 +41,8 @@ func (e *StateError) Error() string {
 		return fmt.Sprintf("train: %s: %v: it holds the state of optimiser %q, not of %q; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
 	}
 	if e.Was == "false" {
-		return fmt.Sprintf("train: %s: %v: the weights of this run are not averaged, and its settings have a decay for that, which cannot begin later; set it to 0, or start a new run", e.Path, convert.ErrMismatch)
+		return fmt.Sprintf("train: %s: %v: averages of the weights cannot begin later, and %s, with the weights that are averaged, is not there; set the decay of the averages back to 0 if the run began without, else put the file back",
+			e.Path, convert.ErrMismatch, trainedFile)
 	}
 	return fmt.Sprintf("train: %s: %v: the weights of this run are averaged, with a decay that its settings no longer have; put it back", e.Path, convert.ErrMismatch)
 }
