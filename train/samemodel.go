@@ -16,8 +16,8 @@ var modelKeys = []string{"n_head", "num_heads", "attention_heads", "activation_f
 
 const maxModelText = 1 << 20 // bytes
 
-// sameModel fails if the model of s is not the one that the checkpoint's config.json describes: its settings were edited.
-// A config.json that was edited itself, and one without a manifest, is not compared.
+// sameModel fails if the model of s is not the one that the checkpoint's config.json describes: its settings were
+// edited. A config.json that was edited itself, and one without a manifest, is not compared.
 func (r *Run) sameModel(s *Session) error {
 	m, err := checkpoint.ReadManifest(r.Dir)
 	if err != nil || m.Files[ConfigFile] == (checkpoint.Sum{}) || m.Compare(r.Dir, ConfigFile) != nil {
