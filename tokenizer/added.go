@@ -48,22 +48,36 @@ func checkAdded(vocab map[string]int32, added []AddedToken) error {
 	return nil
 }
 
+// spelt is an added token as it is matched: a normalized one in its normal form.
+type spelt struct {
+	AddedToken
+	Spelt string
+}
+
 // pass holds the added tokens of one pass.
 type pass struct {
-	tokens  map[string]AddedToken
+	tokens  map[string]spelt
 	lengths [256][]int // by first byte: lengths of its tokens, longest first
 	longest int
 	lstrip  bool // some token has Lstrip
 }
 
-func newPass(tokens []AddedToken, normalized bool) pass {
-	p := pass{tokens: map[string]AddedToken{}}
+// newPass returns the first pass or, of normalized tokens, the second; normal returns the normal form of their spelling.
+func newPass(tokens []AddedToken, normalized bool, normal func(string) string) pass {
+	p := pass{tokens: map[string]spelt{}}
 	for _, t := range tokens {
 		if t.Normalized != normalized {
 			continue
 		}
-		p.tokens[t.Content] = t
-		l, n := &p.lengths[t.Content[0]], len(t.Content)
+		text := t.Content
+		if normalized {
+			text = normal(text)
+		}
+		if text == "" {
+			continue // no text has it
+		}
+		p.tokens[text] = spelt{t, text}
+		l, n := &p.lengths[text[0]], len(text)
 		if !slices.Contains(*l, n) {
 			*l = append(*l, n)
 		}
@@ -77,7 +91,7 @@ func newPass(tokens []AddedToken, normalized bool) pass {
 }
 
 // find returns the first match in text at or after byte from.
-func (p *pass) find(text []byte, from int) (start int, t AddedToken, ok bool) {
+func (p *pass) find(text []byte, from int) (start int, t spelt, ok bool) {
 	for start := from; start < len(text); start++ {
 		for _, n := range p.lengths[text[start]] {
 			if n > len(text)-start {
@@ -88,54 +102,41 @@ func (p *pass) find(text []byte, from int) (start int, t AddedToken, ok bool) {
 			}
 		}
 	}
-	return len(text), AddedToken{}, false
+	return len(text), spelt{}, false
 }
 
-// place is the state of one pass over a text that comes in parts.
-type place struct {
-	word bool // the character before the part belongs to a word
-	skip int  // a refused match hides others before this offset
+// passStage cuts the added tokens of one pass out of a text.
+type passStage struct {
+	c     *cutter
+	level int
+	next  stage
+	word  bool // the character before the part belongs to a word
+	skip  int  // a refused match hides others before this offset
+	open  bool // the next stage has the beginning of a piece
 }
 
-// cutter encodes a text that comes in parts. It may leave the end of a part,
-// which must come again at the start of the next.
-type cutter struct {
-	b      *BPE
-	s      *scratch
-	ids    []int32
-	places [2]place
-}
-
-// cut appends the ids of text and returns the number of bytes they cover. Text
-// is the whole text, or a stretch between the matches of the passes before
-// level. Unless final, cut leaves bytes at the end that later text could still
-// change.
-func (c *cutter) cut(level int, text []byte, final bool) (int, error) {
-	if level == len(c.places) {
-		return c.b.scan.words(text, final, func(word []byte) { c.ids = c.b.appendWord(c.ids, word, c.s) })
-	}
-	p, at := &c.b.passes[level], &c.places[level]
-	if p.longest == 0 {
-		return c.cut(level+1, text, final)
-	}
+// take leaves bytes at the end that later text could still make part of a match.
+func (p *passStage) take(text []byte, final bool) (int, error) {
+	b := p.c.b
+	pass := &b.passes[p.level]
 	done := 0          // bytes of text already encoded
 	limit := len(text) // where the next match may start
 	for {
-		start, t, ok := p.find(text, at.skip)
-		if !final && (!ok || len(text)-start < p.longest+utf8.UTFMax) { // a longer match, or one before, may appear
-			limit = max(at.skip, min(start, len(text)-p.longest+1))
+		start, t, ok := pass.find(text, p.skip)
+		if !final && (!ok || len(text)-start < pass.longest+utf8.UTFMax) { // a longer match, or one before, may appear
+			limit = max(p.skip, min(start, len(text)-pass.longest+1))
 			break
 		}
 		if !ok {
 			break
 		}
-		stop := start + len(t.Content)
-		before := at.word
+		stop := start + len(t.Spelt)
+		before := p.word
 		if start > 0 {
 			before = endsWord(text[:start])
 		}
-		if t.Special && c.b.raw || t.SingleWord && (before || startsWord(text[stop:])) {
-			at.skip = stop
+		if t.Special && b.raw || t.SingleWord && (before || startsWord(text[stop:])) {
+			p.skip = stop
 			continue
 		}
 		if t.Lstrip {
@@ -147,35 +148,40 @@ func (c *cutter) cut(level int, text []byte, final bool) (int, error) {
 				break
 			}
 		}
-		if start > done {
-			if _, err := c.cut(level+1, text[done:start], true); err != nil {
-				return done, err
-			}
-		}
-		if int(t.ID) >= len(c.b.ends) {
-			return done, &BeyondError{Token: t.Content, ID: t.ID, Vocab: len(c.b.ends)}
-		}
-		c.ids = append(c.ids, t.ID)
-		done, at.skip = stop, stop
-		for i := level + 1; i < len(c.places); i++ {
-			c.places[i] = place{}
-		}
-	}
-	if p.lstrip && !final {
-		limit = max(done, trimRight(text, limit))
-	}
-	if limit > done {
-		n, err := c.cut(level+1, text[done:limit], final)
-		if err != nil {
+		if _, err := p.hand(text[done:start], true); err != nil {
 			return done, err
 		}
-		done += n
+		if int(t.ID) >= len(b.ends) {
+			return done, &BeyondError{Token: t.Content, ID: t.ID, Vocab: len(b.ends)}
+		}
+		p.c.ids = append(p.c.ids, t.ID)
+		p.c.begun = true
+		done, p.skip = stop, stop
 	}
-	if done > 0 {
-		at.word = endsWord(text[:done])
+	if pass.lstrip && !final {
+		limit = max(done, trimRight(text, limit))
 	}
-	at.skip = max(0, at.skip-done)
+	n, err := p.hand(text[done:max(done, limit)], final)
+	if err != nil {
+		return done, err
+	}
+	if done += n; done > 0 {
+		p.word = endsWord(text[:done])
+	}
+	p.skip = max(0, p.skip-done)
+	if final {
+		p.word, p.skip = false, 0
+	}
 	return done, nil
+}
+
+// hand hands a part of a piece on, unless nothing is new about it.
+func (p *passStage) hand(text []byte, final bool) (int, error) {
+	if len(text) == 0 && !(final && p.open) {
+		return 0, nil
+	}
+	p.open = !final
+	return p.next.take(text, final)
 }
 
 // trimRight returns the start of the white space that ends at text[end]. An end

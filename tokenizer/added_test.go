@@ -131,18 +131,18 @@ func TestAddedMatchesDefinition(t *testing.T) {
 func cutInParts(t testing.TB, b *BPE, text []byte, end func(n int) int) []int32 {
 	t.Helper()
 	c := b.cutter()
-	defer c.close()
+	defer c.close(nil)
 	done, n := 0, 0
 	for n < len(text) {
 		n += 1 + end(len(text)-n)
 		n = min(n, len(text))
-		k, err := c.cut(0, text[done:n], false)
+		k, err := c.first.take(text[done:n], false)
 		if err != nil {
 			t.Fatal(err)
 		}
 		done += k
 	}
-	if k, err := c.cut(0, text[done:], true); err != nil || done+k != len(text) {
+	if k, err := c.first.take(text[done:], true); err != nil || done+k != len(text) {
 		t.Fatalf("%d bytes of %d, %v", done+k, len(text), err)
 	}
 	return slices.Clone(c.ids)

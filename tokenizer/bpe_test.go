@@ -77,8 +77,9 @@ func TestMergeLong(t *testing.T) {
 		for i := range word {
 			word[i] = "aaathesim12 "[r.IntN(12)]
 		}
-		short := b.mergeShort(nil, word, s)
-		if long := b.mergeLong(nil, word, s); !slices.Equal(long, short) {
+		s.ids = b.appendUnits(s.ids[:0], word, s)
+		long := b.mergeLong(nil, s)
+		if short := b.mergeShort(nil, s); !slices.Equal(long, short) {
 			t.Fatalf("%q: %v with the heap, %v without", word, long, short)
 		}
 	}
@@ -157,9 +158,9 @@ func TestWordsSettled(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 10))
 	for range 20000 {
 		text := randomText(r, 20)
-		all := fastWords(t, text)
-		var got []string
-		if _, err := newScanner().words(text[:r.IntN(len(text)+1)], false, func(w []byte) { got = append(got, string(w)) }); err != nil {
+		all := fastWords(t, newScanner(), text)
+		got, _, err := wordsOf(newScanner(), text[:r.IntN(len(text)+1)], false)
+		if err != nil {
 			t.Fatal(err)
 		}
 		if len(got) > len(all) || !slices.Equal(got, all[:len(got)]) {
@@ -221,11 +222,10 @@ func TestConcurrentEncode(t *testing.T) {
 func TestEncodeAllocates(t *testing.T) {
 	b := toyBPE(t)
 	text := bytes.Repeat([]byte("the thesis of 1234 strange-looking words, incomprehensibilities-of-them "+strings.Repeat("=", 200)+"\n"), 50)
-	s := newScratch()
-	var ids []int32
+	c := b.cutter()
 	encode := func() {
-		ids = ids[:0]
-		_, _ = b.scan.words(text, true, func(w []byte) { ids = b.appendWord(ids, w, s) })
+		c.ids = c.ids[:0]
+		_, _ = c.first.take(text, true)
 	}
 	encode()
 	if n := testing.AllocsPerRun(10, encode); n > 2 {

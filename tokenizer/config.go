@@ -64,7 +64,10 @@ type settings struct {
 	decoder map[string]AddedToken // by id, in digits
 	added   vocabulary            // added_tokens.json
 	prefix  bool                  // add_prefix_space
+	addBOS  *bool                 // add_bos_token
+	addEOS  *bool                 // add_eos_token
 	kept    kept
+	texts   map[string][]byte // of the files, by name
 }
 
 // maxSettings is the largest size of each file, in bytes.
@@ -74,7 +77,7 @@ const maxSettings = 8 << 20
 // added_tokens.json, those that dir has. Where the first two differ,
 // tokenizer_config.json counts.
 func readSettings(dir string) (settings, error) {
-	s := settings{roles: map[string]*tokenName{}}
+	s := settings{roles: map[string]*tokenName{}, texts: map[string][]byte{}}
 	for _, name := range []string{specialFile, configFile, addedFile} {
 		path := filepath.Join(dir, name)
 		text, err := readFile(path, maxSettings)
@@ -84,6 +87,7 @@ func readSettings(dir string) (settings, error) {
 		if err != nil {
 			return s, err
 		}
+		s.texts[name] = text
 		if name == addedFile {
 			err = jsonfile.Decode(text, &s.added)
 		} else {
@@ -103,7 +107,8 @@ func (s *settings) parse(name string, text []byte) error {
 		return err
 	}
 	s.keep(name, text, file)
-	values := map[string]any{"tokenizer_class": &s.class, "added_tokens_decoder": &s.decoder, "add_prefix_space": &s.prefix}
+	values := map[string]any{"tokenizer_class": &s.class, "added_tokens_decoder": &s.decoder, "add_prefix_space": &s.prefix,
+		"add_bos_token": &s.addBOS, "add_eos_token": &s.addEOS}
 	for _, key := range roleKeys {
 		if _, ok := file[key]; ok {
 			s.roles[key] = nil
@@ -124,8 +129,8 @@ func (s *settings) parse(name string, text []byte) error {
 }
 
 // check returns an error for settings that would change the ids.
-func (s *settings) check() error {
-	if s.prefix {
+func (s *settings) check(b *BPE) error {
+	if s.prefix && !b.chars { // another one has the space in its pipeline
 		return fmt.Errorf("%w: add_prefix_space is not supported: the ids would differ from the original's", ErrFormat)
 	}
 	return nil

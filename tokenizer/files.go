@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -173,24 +174,35 @@ func parseTokenizerJSON(text []byte) (*BPE, error) {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	if k := kind.Model.Type; k != "BPE" && k != "" {
-		return nil, fmt.Errorf("%w: the model is of type %.80q; only byte-level BPE as in GPT-2 is supported", ErrFormat, k)
+		return nil, fmt.Errorf("%w: the model is of type %.80q; only BPE is supported", ErrFormat, k)
 	}
 	var j tokenizerJSON
 	if err := jsonfile.Unmarshal(text, &j); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	if err := j.check(); err != nil {
+	pipe, level, err := j.pipeline()
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w: the ids would differ from the original's", ErrFormat, err)
 	}
-	return newFromPairs(j.Model.Vocab, j.AddedTokens, j.Model.Merges)
+	s := spec{vocab: j.Model.Vocab, added: j.AddedTokens, merges: j.Model.Merges.pairs(), fallback: j.Model.ByteFallback, pipe: pipe}
+	s.chars, s.ignoreMerges, s.fuse = !level, j.Model.IgnoreMerges, j.Model.FuseUnk
+	if j.Model.UnkToken != nil {
+		s.unknown = *j.Model.UnkToken
+	}
+	b, err := s.make()
+	if err == nil && b.unknown >= 0 && !b.whole {
+		b.pipe.gpt2 = false // whose unknown token stands for nothing
+	}
+	return b, err
 }
 
-func newFromPairs(vocab map[string]int32, added []AddedToken, merges []mergePair) (*BPE, error) {
-	list := make([][2]string, len(merges))
-	for i, m := range merges {
+// pairs returns the merges as pairs of spellings.
+func (l mergeList) pairs() [][2]string {
+	list := make([][2]string, len(l))
+	for i, m := range l {
 		list[i] = m
 	}
-	return newBPE(vocab, added, list)
+	return list
 }
 
 // parsePair reads vocab.json and merges.txt with the settings of the folder's
@@ -211,7 +223,7 @@ func parsePair(vocabText, mergesText []byte, s settings) (*BPE, error) {
 	if err != nil {
 		return nil, err
 	}
-	var merges []mergePair
+	var merges mergeList
 	n := 0
 	for line := range strings.Lines(string(mergesText)) {
 		n++
@@ -225,7 +237,7 @@ func parsePair(vocabText, mergesText []byte, s settings) (*BPE, error) {
 		}
 		merges = append(merges, m)
 	}
-	return newFromPairs(vocab, added, merges)
+	return newBPE(vocab, added, merges.pairs())
 }
 
 // loadBPE reads a tokenizer.json if merges is empty, else a vocabulary file and a
@@ -252,22 +264,30 @@ func loadBPE(dir, name, merges string) (*BPE, error) {
 		b, err = parsePair(text, list, s)
 	}
 	if err == nil {
-		err = s.check()
+		err = s.check(b)
 	}
 	if err == nil {
 		err = s.assign(b)
+	}
+	if err == nil {
+		err = b.setFrame(&s)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %s: %w", path, err)
 	}
 	b.kept = s.kept
-	return b, b.kept.readTemplate(dir)
+	if !b.pipe.gpt2 {
+		s.texts[name] = text
+		err = b.kept.carry(dir, s.texts)
+	}
+	return b, cmp.Or(err, b.kept.read(dir, templateFile))
 }
 
 // Save writes GPT-2's vocab.json and merges.txt, and for Hugging Face's libraries
-// tokenizer.json and tokenizer_config.json.
+// tokenizer.json and tokenizer_config.json. A tokenizer with another pipeline than
+// GPT-2's is written as it was read, byte for byte.
 func (b *BPE) Save(dir string) error {
-	if err := b.kept.write(dir); err != nil {
+	if err := b.kept.write(dir); err != nil || !b.pipe.gpt2 {
 		return err
 	}
 	empty := ""

@@ -1,9 +1,11 @@
 package tokenizer
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,7 +15,8 @@ import (
 )
 
 // kept is what a tokenizer's folder says to other programs, and nothing here: Save writes it again. That way an
-// export of a model that was fine-tuned has the chat template of the model that it was made from.
+// export of a model that was fine-tuned has the chat template of the model that it was made from. Of a tokenizer whose
+// pipeline is not GPT-2's, all files are kept.
 type kept struct {
 	keys  map[string]json.RawMessage // of tokenizer_config.json
 	files map[string][]byte          // by name
@@ -60,15 +63,23 @@ func (k *kept) file(name string, text []byte) {
 	k.files[name] = text
 }
 
-// readTemplate notes the template of conversations in dir, if it has a file of its own.
-func (k *kept) readTemplate(dir string) error {
-	text, err := readFile(filepath.Join(dir, templateFile), maxSettings)
+// read notes the named file of dir, if it is there.
+func (k *kept) read(dir, name string) error {
+	text, err := readFile(filepath.Join(dir, name), maxSettings)
 	if err == nil {
-		k.file(templateFile, text)
+		k.file(name, text)
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil
+}
+
+// carry notes the given files, and SentencePiece's model, from which other programs make the same tokenizer.
+func (k *kept) carry(dir string, texts map[string][]byte) error {
+	for name, text := range texts {
+		k.file(name, text)
+	}
+	return k.read(dir, modelFile)
 }
 
 // ChatTemplate returns the template of conversations that the tokenizer's folder has, in Jinja as in Hugging Face's
@@ -103,25 +114,50 @@ func WithChatTemplate(tok Tokenizer, template string) Tokenizer {
 	if !ok {
 		return tok
 	}
-	with, keys := *b, map[string]json.RawMessage{}
-	for key, value := range b.kept.keys {
-		keys[key] = value
-	}
-	with.kept = kept{keys: keys, files: b.kept.files}
+	with := *b
 	text, err := marshal(template)
 	if err != nil {
 		panic(fmt.Sprint("tokenizer: a text is no JSON: ", err))
 	}
-	with.kept.keys["chat_template"] = text
+	with.kept = kept{keys: maps.Clone(b.kept.keys), files: maps.Clone(b.kept.files)}
+	with.kept.set("chat_template", text)
+	delete(with.kept.files, templateFile) // which would win
+	if !b.pipe.gpt2 {
+		var config map[string]json.RawMessage
+		if text, ok := b.kept.files[configFile]; ok {
+			err = jsonfile.Decode(text, &config)
+		}
+		if config == nil {
+			config = map[string]json.RawMessage{}
+		}
+		config["chat_template"] = text
+		if text, err = marshal(config); err == nil {
+			with.kept.file(configFile, text)
+		}
+		if err != nil {
+			panic(fmt.Sprint("tokenizer: a file that was read is no JSON: ", err))
+		}
+	}
 	return &with
 }
 
-// write writes the files that were kept into dir.
+// write writes the files that were kept into dir, tokenizer.json last: Load reads it, so a folder with it is complete.
 func (k *kept) write(dir string) error {
-	for name, text := range k.files {
-		if err := writeFile(dir, name, text); err != nil {
+	names := slices.Collect(maps.Keys(k.files))
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(boolInt(a == tokenizerFile)-boolInt(b == tokenizerFile), strings.Compare(a, b))
+	})
+	for _, name := range names {
+		if err := writeFile(dir, name, k.files[name]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -34,13 +34,16 @@ func CheckChoice(name string, vocab int) error {
 	return nil
 }
 
-// Fingerprint tells tokenizers apart by what they decode.
+// Fingerprint tells tokenizers apart by what they decode, and ones of other pipelines than GPT-2's by their file too.
 func Fingerprint(tok Tokenizer) (sum [32]byte) {
 	h := sha256.New()
 	fmt.Fprintln(h, tok.Kind(), tok.VocabSize())
 	for id := range int32(tok.VocabSize()) {
 		text, _ := tok.Decode([]int32{id})
 		fmt.Fprintf(h, "%d %q\n", id, text)
+	}
+	if b, ok := tok.(*BPE); ok && !b.pipe.gpt2 {
+		h.Write(b.kept.files[tokenizerFile])
 	}
 	copy(sum[:], h.Sum(nil))
 	return sum

@@ -42,12 +42,20 @@ func Limit(tok Tokenizer, vocab int) (Tokenizer, error) {
 		for _, id := range b.bytes {
 			ok = ok && int(id) < vocab
 		}
+		ok = ok && int(b.unknown) < vocab
+		for _, id := range slices.Concat(b.pipe.before, b.pipe.after) {
+			ok = ok && int(id) < vocab
+		}
+		for c := 0; b.spare != nil && c < len(b.spare); c++ {
+			ok = ok && int(b.spare[c]) < vocab
+		}
 	}
 	if !ok {
 		return nil, fmt.Errorf("tokenizer: %w: it has %d tokens, and the model %d", ErrFormat, n, vocab)
 	}
 	limited := *b
 	limited.ends = b.ends[:vocab]
+	limited.index = b.index.below(b, vocab)
 	limited.added = slices.Clone(b.added)
 	limited.added = slices.DeleteFunc(limited.added, func(t AddedToken) bool { return int(t.ID) >= vocab })
 	for r, id := range limited.roles {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"unicode/utf8"
 )
 
 // noRank marks a pair that no merge joins.
@@ -73,7 +74,8 @@ type cacheSlot struct {
 type scratch struct {
 	seed  maphash.Seed
 	cache []cacheSlot
-	ids   []int32
+	lost  int64   // bytes of text that no token stands for
+	ids   []int32 // of the word at hand
 	ranks []int32
 	nodes []node
 	queue heap[uint64]
@@ -89,42 +91,116 @@ func newScratch() *scratch {
 
 // appendWord appends the ids of word to ids.
 func (b *BPE) appendWord(ids []int32, word []byte, s *scratch) []int32 {
-	switch {
-	case len(word) == 1:
-		return append(ids, b.bytes[word[0]])
-	case len(word) > longWordLen:
-		return b.mergeLong(ids, word, s)
-	case len(word) > cacheWord:
-		return b.mergeShort(ids, word, s)
+	if len(word) == 1 {
+		if id := b.bytes[word[0]]; id >= 0 {
+			return append(ids, id)
+		}
+	}
+	if len(word) > cacheWord {
+		return b.appendNew(ids, word, s)
 	}
 	slot := &s.cache[maphash.Bytes(s.seed, word)%cacheSlots]
 	if string(slot.word[:slot.len]) == string(word) {
 		return append(ids, slot.ids[:slot.n]...)
 	}
-	start := len(ids)
-	ids = b.mergeShort(ids, word, s)
-	if n := len(ids) - start; n <= cacheIDs {
+	start, lost := len(ids), s.lost
+	ids = b.appendNew(ids, word, s)
+	if n := len(ids) - start; n <= cacheIDs && s.lost == lost {
 		slot.len, slot.n = uint8(copy(slot.word[:], word)), uint8(n)
 		copy(slot.ids[:], ids[start:])
 	}
 	return ids
 }
 
-// longWordLen is the length, in bytes, from which mergeLong is faster than
+// appendNew appends the ids of a word that is not in the cache.
+func (b *BPE) appendNew(ids []int32, word []byte, s *scratch) []int32 {
+	if b.ignoreMerges {
+		if id, ok := b.index.find(b, word); ok {
+			return append(ids, id)
+		}
+	}
+	s.ids = b.appendUnits(s.ids[:0], word, s)
+	if len(s.ids) > longWordLen {
+		return b.mergeLong(ids, s)
+	}
+	return b.mergeShort(ids, s)
+}
+
+// appendUnits appends the tokens that word starts as: of its bytes or its characters. Text without a token becomes the
+// tokens of its bytes or the unknown token, or it is left out, as in Hugging Face's library.
+func (b *BPE) appendUnits(ids []int32, word []byte, s *scratch) []int32 {
+	if b.whole {
+		for _, c := range word {
+			ids = append(ids, b.bytes[c])
+		}
+		return ids
+	}
+	pending := false // an unknown token; others join it
+	for len(word) > 0 {
+		n := 1
+		if b.chars && word[0] >= utf8.RuneSelf {
+			_, n = utf8.DecodeRune(word)
+		}
+		char := word[:n]
+		word = word[n:]
+		var id int32
+		ok := true
+		if id = b.bytes[char[0]]; id < 0 {
+			id, ok = -1, false
+			if b.chars && n > 1 {
+				id, ok = b.index.find(b, char)
+			}
+		}
+		switch {
+		case ok && pending:
+			ids = append(ids, b.unknown)
+			pending = false
+			fallthrough
+		case ok:
+			ids = append(ids, id)
+		case b.hasSpare(char):
+			for _, c := range char {
+				ids = append(ids, b.spare[c])
+			}
+		default:
+			s.lost += int64(n)
+			if pending && !b.fuse {
+				ids = append(ids, b.unknown)
+			}
+			pending = b.unknown >= 0
+		}
+	}
+	if pending {
+		ids = append(ids, b.unknown)
+	}
+	return ids
+}
+
+// hasSpare reports whether every byte of char has a token for characters without one.
+func (b *BPE) hasSpare(char []byte) bool {
+	if b.spare == nil {
+		return false
+	}
+	for _, c := range char {
+		if b.spare[c] < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// longWordLen is the length, in units, from which mergeLong is faster than
 // mergeShort.
 const longWordLen = 96
 
-// mergeShort merges by searching all pairs for the lowest rank, again after
-// each merge.
-func (b *BPE) mergeShort(dst []int32, word []byte, s *scratch) []int32 {
-	ids, ranks := s.ids[:0], s.ranks[:0]
-	for i, c := range word {
-		ids = append(ids, b.bytes[c])
-		if i > 0 {
-			ranks = append(ranks, b.ranks.get(ids[i-1], ids[i]))
-		}
+// mergeShort merges the units in s.ids by searching all pairs for the lowest
+// rank, again after each merge.
+func (b *BPE) mergeShort(dst []int32, s *scratch) []int32 {
+	ids, ranks := s.ids, s.ranks[:0]
+	for i := 1; i < len(ids); i++ {
+		ranks = append(ranks, b.ranks.get(ids[i-1], ids[i]))
 	}
-	s.ids, s.ranks = ids, ranks
+	s.ranks = ranks
 	for {
 		at, low := 0, int32(noRank)
 		for i, r := range ranks {
@@ -155,16 +231,16 @@ type node struct{ id, prev, next int32 }
 // mergeLong does the same as mergeShort in O(n log n): a heap holds rank<<32 |
 // position of every pair that ever arose. Pairs that no longer exist are
 // skipped when they come up.
-func (b *BPE) mergeLong(dst []int32, word []byte, s *scratch) []int32 {
-	nodes := slices.Grow(s.nodes[:0], len(word))
-	s.queue.items = slices.Grow(s.queue.items[:0], len(word))
+func (b *BPE) mergeLong(dst []int32, s *scratch) []int32 {
+	nodes := slices.Grow(s.nodes[:0], len(s.ids))
+	s.queue.items = slices.Grow(s.queue.items[:0], len(s.ids))
 	offer := func(at int32) {
 		if r := b.ranks.get(nodes[at].id, nodes[nodes[at].next].id); r != noRank {
 			s.queue.push(uint64(r)<<32 | uint64(at))
 		}
 	}
-	for i, c := range word {
-		nodes = append(nodes, node{b.bytes[c], int32(i) - 1, int32(i) + 1})
+	for i, id := range s.ids {
+		nodes = append(nodes, node{id, int32(i) - 1, int32(i) + 1})
 	}
 	nodes[len(nodes)-1].next = -1
 	for i := range nodes[1:] {
@@ -191,8 +267,8 @@ func (b *BPE) mergeLong(dst []int32, word []byte, s *scratch) []int32 {
 		dst = append(dst, nodes[at].id)
 	}
 	s.nodes = nodes
-	if len(word) > chunk {
-		s.nodes, s.queue.items = nil, nil // rare: do not hold on to it
+	if len(s.ids) > chunk {
+		s.ids, s.nodes, s.queue.items = nil, nil, nil // rare: do not hold on to it
 	}
 	return dst
 }

@@ -4,13 +4,47 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
-// A tokenizer.json describes a pipeline: normalizer, pre-tokenizer, model,
-// post-processor, decoder. This package implements GPT-2's pipeline and accepts a
-// file if its pipeline has the same result.
+// A tokenizer.json describes a pipeline: normalizer, pre-tokenizer, model, post-processor, decoder. Each is a part, or a
+// sequence of parts, that is known by its name. A file with a part that is not known here is refused: its ids would
+// differ from the original's.
+
+// pipeline is what a text goes through, except for added tokens and the model.
+type pipeline struct {
+	gpt2   bool   // it is GPT-2's, which Save writes by itself
+	normal []step // before normalized added tokens are matched
+	words  []step // after that
+	frame         // of a text
+	decoder
+}
+
+// gpt2Pipeline returns GPT-2's.
+func gpt2Pipeline() pipeline {
+	return pipeline{gpt2: true, words: []step{splitStep{newScanner()}}}
+}
+
+// normalForm returns a text as the normalizer leaves it.
+func (p *pipeline) normalForm(text string) string {
+	var out collector
+	var s stage = &out
+	for i := len(p.normal) - 1; i >= 0; i-- {
+		s = p.normal[i].stage(nil, s)
+	}
+	_, _ = s.take([]byte(text), true) // a collector takes all
+	return string(out)
+}
+
+// collector is a stage that keeps text.
+type collector []byte
+
+func (c *collector) take(text []byte, _ bool) (int, error) {
+	*c = append(*c, text...)
+	return len(text), nil
+}
 
 // component is a part of the pipeline, of any type, with the fields that matter.
 type component struct {
@@ -18,10 +52,20 @@ type component struct {
 	AddPrefixSpace *bool           `json:"add_prefix_space,omitempty"`
 	TrimOffsets    *bool           `json:"trim_offsets,omitempty"`
 	UseRegex       *bool           `json:"use_regex,omitempty"`
-	Pattern        json.RawMessage `json:"pattern,omitempty"`  // of Split
+	Pattern        json.RawMessage `json:"pattern,omitempty"`  // of Split, Replace
 	Behavior       string          `json:"behavior,omitempty"` // of Split
 	Invert         bool            `json:"invert,omitempty"`   // of Split
-	Single         json.RawMessage `json:"single,omitempty"`   // of TemplateProcessing
+
+	Content     string          `json:"content,omitempty"`           // of Replace, Strip
+	Prepend     string          `json:"prepend,omitempty"`           // of Prepend
+	Start       int             `json:"start,omitempty"`             // of Strip
+	Stop        int             `json:"stop,omitempty"`              // of Strip
+	Individual  bool            `json:"individual_digits,omitempty"` // of Digits
+	Replacement *string         `json:"replacement,omitempty"`       // of Metaspace
+	Scheme      *string         `json:"prepend_scheme,omitempty"`    // of Metaspace
+	Split       *bool           `json:"split,omitempty"`             // of Metaspace
+	Single      json.RawMessage `json:"single,omitempty"`            // of TemplateProcessing
+	Special     json.RawMessage `json:"special_tokens,omitempty"`    // of TemplateProcessing
 
 	// A Sequence has its parts under one of these names.
 	PreTokenizers []component `json:"pretokenizers,omitempty"`
@@ -76,56 +120,169 @@ var wordPatterns = []string{
 	`'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`,
 }
 
-// splitsWords reports whether c is a Split into GPT-2's words.
-func (c *component) splitsWords() bool {
-	var pattern struct{ Regex string }
-	if c.Type != "Split" || json.Unmarshal(c.Pattern, &pattern) != nil {
-		return false
+// text returns the text or the regular expression that c looks for.
+func (c *component) text() (text, regex string, err error) {
+	var pattern struct {
+		String *string `json:"String"`
+		Regex  *string `json:"Regex"`
 	}
-	// The pattern matches all of a text, so there is nothing between matches for an
-	// inverted Removed to remove.
-	if c.Behavior != "Isolated" && !(c.Behavior == "Removed" && c.Invert) {
-		return false
-	}
-	return pattern.Regex == wordPatterns[0] || pattern.Regex == wordPatterns[1]
-}
-
-// check returns an error if the pipeline differs from GPT-2's.
-func (j *tokenizerJSON) check() error {
-	if n := j.Normalizer.parts(); len(n) > 0 {
-		return fmt.Errorf("a normalizer (%.80s) is not supported", n[0].Type)
-	}
-	pre := j.PreTokenizer.parts()
-	regex := len(pre) == 2 && pre[0].splitsWords()
-	if regex {
-		pre = pre[1:]
+	if err := jsonfile.Unmarshal(c.Pattern, &pattern); err != nil {
+		return "", "", fmt.Errorf("the pattern of %s: %w", c.Type, err)
 	}
 	switch {
-	case len(pre) == 0:
-		return errors.New("there is no pre-tokenizer; only ByteLevel, GPT-2's, is supported")
-	case pre[0].Type != "ByteLevel":
-		return fmt.Errorf("the pre-tokenizer %.80s is not ByteLevel with GPT-2's word boundaries; others are not supported", pre[0].Type)
-	case len(pre) > 1:
-		return fmt.Errorf("a pre-tokenizer %.80s together with ByteLevel is not supported", pre[1].Type)
-	case pre[0].AddPrefixSpace == nil || *pre[0].AddPrefixSpace:
-		return errors.New("a pre-tokenizer with add_prefix_space is not supported")
-	case (pre[0].UseRegex == nil || *pre[0].UseRegex) == regex:
-		return errors.New("a pre-tokenizer with use_regex that splits words differently from GPT-2 is not supported")
+	case pattern.String != nil && *pattern.String != "":
+		return *pattern.String, "", nil
+	case pattern.Regex != nil && *pattern.Regex != "":
+		return "", *pattern.Regex, nil
 	}
-	for _, p := range j.PostProcessor.parts() {
-		var single []struct{ SpecialToken any }
-		adds := p.Type == "TemplateProcessing" && (json.Unmarshal(p.Single, &single) != nil || len(single) != 1 || single[0].SpecialToken != nil)
-		if adds || p.Type != "ByteLevel" && p.Type != "TemplateProcessing" {
-			return fmt.Errorf("a post-processor that adds tokens (%.80s) is not supported; remove it from the file if the model is to do without them", p.Type)
+	return "", "", fmt.Errorf("%s has no pattern", c.Type)
+}
+
+// pipeline returns the steps that the file describes. level reports a byte-level vocabulary.
+func (j *tokenizerJSON) pipeline() (p pipeline, level bool, err error) {
+	if err = p.readNormalizer(j.Normalizer.parts()); err != nil {
+		return p, false, err
+	}
+	if level, err = p.readPreTokenizer(j.PreTokenizer.parts()); err != nil {
+		return p, false, err
+	}
+	if p.frame, err = readFrame(j.PostProcessor.parts()); err != nil {
+		return p, false, err
+	}
+	if p.decoder, err = readDecoder(j.Decoder.parts(), level); err != nil {
+		return p, false, err
+	}
+	p.gpt2 = level && p.isGPT2() && !j.Model.IgnoreMerges
+	return p, level, j.Model.check(level)
+}
+
+// isGPT2 reports GPT-2's words and nothing else.
+func (p *pipeline) isGPT2() bool {
+	if len(p.normal) > 0 || len(p.words) != 1 || !p.frame.empty() {
+		return false
+	}
+	s, _ := p.words[0].(splitStep)
+	_, ok := s.splitter.(scanner)
+	return ok
+}
+
+// readNormalizer reads the normalizer.
+func (p *pipeline) readNormalizer(parts []component) error {
+	for _, c := range parts {
+		switch c.Type {
+		case "NFC":
+			p.normal = append(p.normal, nfc{})
+		case "Prepend":
+			p.normal = append(p.normal, prepend{c.Prepend})
+		case "Replace":
+			from, regex, err := c.text()
+			if err != nil {
+				return err
+			}
+			if regex != "" {
+				return fmt.Errorf("a normalizer that replaces the regular expression %.80q is not supported", regex)
+			}
+			p.normal = append(p.normal, replace{from, c.Content})
+		default:
+			return fmt.Errorf("a normalizer (%.80s) is not supported", c.Type)
 		}
 	}
-	for _, d := range j.Decoder.parts() {
-		if d.Type != "ByteLevel" {
-			return fmt.Errorf("a decoder other than ByteLevel (%.80s) is not supported", d.Type)
+	return nil
+}
+
+// replaced reports whether the normalizer leaves no text with s.
+func (p *pipeline) replaced(s string) bool {
+	for _, n := range p.normal {
+		if r, ok := n.(replace); ok && r.from == s && !strings.Contains(r.to, s) {
+			return true
 		}
 	}
+	return false
+}
+
+// readPreTokenizer reads the pre-tokenizer.
+func (p *pipeline) readPreTokenizer(parts []component) (level bool, err error) {
+	for _, c := range parts {
+		if level {
+			return false, fmt.Errorf("a pre-tokenizer %.80s together with ByteLevel is not supported", c.Type)
+		}
+		var s step
+		switch c.Type {
+		case "ByteLevel":
+			level = true
+			if c.AddPrefixSpace == nil || *c.AddPrefixSpace {
+				return false, errors.New("a pre-tokenizer with add_prefix_space is not supported")
+			}
+			if c.UseRegex == nil || *c.UseRegex {
+				s = splitStep{newScanner()}
+			}
+		case "Digits":
+			s = digits{c.Individual}
+		case "Split":
+			s, err = p.readSplit(&c)
+		case "Metaspace":
+			err = p.readMetaspace(&c)
+		default:
+			err = fmt.Errorf("the pre-tokenizer %.80s is not supported", c.Type)
+		}
+		if err != nil {
+			return false, err
+		}
+		if s != nil {
+			p.words = append(p.words, s)
+		}
+	}
+	return level, nil
+}
+
+// readSplit reads a Split; nil: it never cuts.
+func (p *pipeline) readSplit(c *component) (step, error) {
+	text, regex, err := c.text()
+	switch {
+	case err != nil:
+		return nil, err
+	case regex == "" && p.replaced(text):
+		return nil, nil
+	case regex == "":
+		return nil, fmt.Errorf("a pre-tokenizer that splits at the text %.80q is not supported", text)
+	}
+	// A known pattern matches all of a text, so there is nothing between matches for an inverted Removed to remove.
+	if c.Behavior != "Isolated" && !(c.Behavior == "Removed" && c.Invert) {
+		return nil, fmt.Errorf("a pre-tokenizer Split with the behavior %.80s is not supported", c.Behavior)
+	}
+	s, err := parsePattern(regex)
+	if err != nil {
+		return nil, err
+	}
+	return splitStep{s}, nil
+}
+
+// readMetaspace reads a Metaspace.
+func (p *pipeline) readMetaspace(c *component) error {
+	m := metaspace{mark: mark, before: always}
+	if c.Replacement != nil && *c.Replacement != mark {
+		return fmt.Errorf("a Metaspace of %.80q is not supported, only of %q", *c.Replacement, mark)
+	}
+	if c.AddPrefixSpace != nil && !*c.AddPrefixSpace {
+		m.before = never
+	}
+	if c.Scheme != nil {
+		before, ok := map[string]int{"always": always, "first": first, "never": never}[*c.Scheme]
+		if !ok {
+			return fmt.Errorf("the prepend_scheme %.80q of Metaspace is not known", *c.Scheme)
+		}
+		m.before = before
+	}
+	p.words = append(p.words, m)
+	if c.Split == nil || *c.Split {
+		p.words = append(p.words, splitStep{markWords{}})
+	}
+	return nil
+}
+
+// check returns an error for a model that is used in a way that is not known here.
+func (m *modelJSON) check(level bool) error {
 	set := func(s *string) bool { return s != nil && *s != "" }
-	m := &j.Model
 	for _, c := range []struct {
 		bad  bool
 		what string
@@ -133,8 +290,7 @@ func (j *tokenizerJSON) check() error {
 		{m.Dropout != nil && *m.Dropout != 0, "dropout"},
 		{set(m.Prefix), "continuing_subword_prefix"},
 		{set(m.Suffix), "end_of_word_suffix"},
-		{m.ByteFallback, "byte_fallback"},
-		{m.IgnoreMerges, "ignore_merges"},
+		{m.ByteFallback && level, "byte_fallback beside ByteLevel"},
 	} {
 		if c.bad {
 			return fmt.Errorf("%s of the model is not supported", c.what)

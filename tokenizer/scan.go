@@ -95,8 +95,14 @@ func (s scanner) runEnd(text []byte, p int, c class) int {
 	return p
 }
 
-// wordEnd returns the end of the word that begins at text[p], p < len(text).
-func (s scanner) wordEnd(text []byte, p int) int {
+// wordEnd is a splitter's: a word never depends on more than the character after it.
+func (s scanner) wordEnd(text []byte, p int) (end, seen int) {
+	end = s.gpt2End(text, p)
+	return end, end
+}
+
+// gpt2End returns the end of the word that begins at text[p], p < len(text).
+func (s scanner) gpt2End(text []byte, p int) int {
 	c, n := s.classAt(text, p)
 	if c != space {
 		if text[p] == '\'' {
@@ -151,15 +157,22 @@ func contraction(t []byte) int {
 	return 0
 }
 
+// A splitter finds the words of a text.
+type splitter interface {
+	// wordEnd returns the end of the word that begins at text[p], p < len(text). To know it, the splitter has looked at
+	// the text up to seen and at most settled bytes more.
+	wordEnd(text []byte, p int) (end, seen int)
+}
+
 // words calls each with the words of text in order and returns the number of
 // bytes they cover. Unless final, it stops before a word that later text could
 // change. A word of more than MaxWord bytes is an error that wraps ErrLongWord.
-func (s scanner) words(text []byte, final bool, each func(word []byte)) (int, error) {
+func words(s splitter, text []byte, final bool, each func(word []byte) error) (int, error) {
 	p := 0
 	for p < len(text) {
-		end := s.wordEnd(text, p)
-		if !final && end > len(text)-settled {
-			if end-p > MaxWord+settled {
+		end, seen := s.wordEnd(text, p)
+		if !final && seen > len(text)-settled {
+			if seen-p > MaxWord+settled {
 				return p, longWord(text[p:])
 			}
 			break
@@ -167,12 +180,14 @@ func (s scanner) words(text []byte, final bool, each func(word []byte)) (int, er
 		if end-p > MaxWord {
 			return p, longWord(text[p:])
 		}
-		each(text[p:end])
+		if err := each(text[p:end]); err != nil {
+			return p, err
+		}
 		p = end
 	}
 	return p, nil
 }
 
 func longWord(text []byte) error {
-	return fmt.Errorf("tokenizer: %w: more than %d MiB from %q on; break it with spaces or newlines", ErrLongWord, MaxWord>>20, text[:16])
+	return fmt.Errorf("tokenizer: %w: more than %d MiB from %q on; break it with spaces or newlines", ErrLongWord, MaxWord>>20, text[:min(16, len(text))])
 }

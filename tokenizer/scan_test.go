@@ -71,13 +71,22 @@ func slowWords(text []byte) []string {
 	return words
 }
 
-func fastWords(t testing.TB, text []byte) []string {
+func fastWords(t testing.TB, s splitter, text []byte) []string {
 	t.Helper()
-	var words []string
-	if n, err := newScanner().words(text, true, func(w []byte) { words = append(words, string(w)) }); err != nil || n != len(text) {
+	list, n, err := wordsOf(s, text, true)
+	if err != nil || n != len(text) {
 		t.Fatalf("%q: %d bytes of %d, %v", text, n, len(text), err)
 	}
-	return words
+	return list
+}
+
+// wordsOf returns what words finds, and what it returns.
+func wordsOf(s splitter, text []byte, final bool) (list []string, n int, err error) {
+	n, err = words(s, text, final, func(w []byte) error {
+		list = append(list, string(w))
+		return nil
+	})
+	return list, n, err
 }
 
 func TestScannerMatchesPattern(t *testing.T) {
@@ -85,7 +94,7 @@ func TestScannerMatchesPattern(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 20000 {
 		text := randomText(r, 20)
-		if got, want := fastWords(t, text), slowWords(text); !slices.Equal(got, want) {
+		if got, want := fastWords(t, newScanner(), text), slowWords(text); !slices.Equal(got, want) {
 			t.Fatalf("%q: got %q, want %q", text, got, want)
 		}
 	}
@@ -127,7 +136,7 @@ func TestScannerWords(t *testing.T) {
 		"''s 'x":             "''|s| '|x",
 		"\x1c\x1d x":         "\x1c\x1d| x",
 	} {
-		if got := strings.Join(fastWords(t, []byte(text)), "|"); got != want {
+		if got := strings.Join(fastWords(t, newScanner(), []byte(text)), "|"); got != want {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
@@ -171,7 +180,7 @@ func (r *repeat) Read(p []byte) (int, error) {
 func FuzzScanner(f *testing.F) {
 	f.Add([]byte("I'll  go\n\n1st, don't!\u3000 \xff"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if got, want := fastWords(t, text), slowWords(text); !slices.Equal(got, want) {
+		if got, want := fastWords(t, newScanner(), text), slowWords(text); !slices.Equal(got, want) {
 			t.Fatalf("%q: got %q, want %q", text, got, want)
 		}
 	})

@@ -1,5 +1,5 @@
 // Package tokenizer turns text into ids and back: one id per character ([Char])
-// or GPT-2's byte-level byte pair encoding ([BPE]).
+// or byte pair encoding ([BPE]), GPT-2's and that of later language models.
 package tokenizer
 
 import (
@@ -93,10 +93,11 @@ const (
 	addedFile     = "added_tokens.json"
 	vocabFile     = "vocab.json"
 	mergesFile    = "merges.txt"
+	modelFile     = "tokenizer.model" // SentencePiece's
 )
 
 // Load reads the tokenizer in the folder dir: what Save wrote, a Hugging Face
-// tokenizer.json of a byte-level BPE with GPT-2's word boundaries, GPT-2's
+// tokenizer.json of a BPE (GPT-2's, Llama's, Qwen's, Mistral's and others), GPT-2's
 // vocab.json and merges.txt, or the same two under their first names,
 // encoder.json and vocab.bpe. If a folder has both tokenizer.json and vocab.json,
 // tokenizer.json is read, since only it states the word boundaries.
@@ -125,6 +126,9 @@ func Load(dir string) (Tokenizer, error) {
 		b, err = loadBPE(dir, vocabFile, mergesFile)
 	case has("encoder.json") && has("vocab.bpe"):
 		b, err = loadBPE(dir, "encoder.json", "vocab.bpe")
+	case has(modelFile):
+		err = fmt.Errorf("tokenizer: %w in %s that are read: of SentencePiece's %s, Hugging Face's transformers makes a %s, by AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)",
+			ErrNotFound, dir, modelFile, tokenizerFile)
 	default:
 		err = fmt.Errorf("tokenizer: %w in %s (wanted %s, %s, %s with %s, or encoder.json with vocab.bpe)",
 			ErrNotFound, dir, charsFile, tokenizerFile, vocabFile, mergesFile)

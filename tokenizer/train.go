@@ -133,7 +133,7 @@ func (t *trainer) add(token string) int32 {
 func (t *trainer) count(ctx context.Context, r io.Reader) error {
 	scan := newScanner()
 	index := map[string]int32{}
-	see := func(word []byte) {
+	see := func(word []byte) error {
 		i, ok := index[string(word)]
 		if !ok {
 			i = int32(len(t.words))
@@ -145,12 +145,13 @@ func (t *trainer) count(ctx context.Context, r io.Reader) error {
 			t.words = append(t.words, trainWord{ids: ids})
 		}
 		t.words[i].count++
+		return nil
 	}
 	return stream(r, func(text []byte, final bool) (int, error) {
 		if err := ctx.Err(); err != nil {
 			return 0, fmt.Errorf("tokenizer: counting words: %w", err)
 		}
-		return scan.words(text, final, see)
+		return words(scan, text, final, see)
 	})
 }
 

@@ -41,7 +41,7 @@ var rules = []rule{
 	{"metric", "internal/disk internal/pmath internal/recordfile internal/textfile", "google.golang.org/protobuf"},
 	{"metric/plot", "internal/atomicfile metric", "gonum.org/v1/plot"},
 	{"score", "internal/textfile", ""},
-	{"tokenizer", "internal/atomicfile internal/jsonfile internal/textfile", ""},
+	{"tokenizer", "internal/atomicfile internal/jsonfile internal/textfile", "golang.org/x/text"},
 	{"internal/jinja", "internal/pmath", ""}, // no foreign one has limits, or keeps white space as Jinja2 does: see its package comment
 	{"chat", "internal/jinja tokenizer", ""},
 	{"format/safetensors", "internal/half internal/jsonfile internal/mmap", ""},
@@ -86,7 +86,7 @@ var rules = []rule{
 var programs = []string{"cmd", "examples", "experiments"}
 
 // testModules may be imported by the tests of every package.
-const testModules = "github.com/google/go-cmp github.com/ardanlabs/jinja"
+const testModules = "github.com/google/go-cmp github.com/ardanlabs/jinja github.com/dlclark/regexp2/v2"
 
 // restricted are packages of the standard library that few may import.
 var restricted = map[string]string{

@@ -32,7 +32,7 @@ var readers = []reader{
 	{"adapter_config.json", "convert FuzzAdapterConfig", files("convert/peft.go")},
 	{"a run's bdia.yaml", "train FuzzSettings", files("train/yaml.go")},
 	{"a model folder", "hub FuzzFolder", files("hub/settings.go hub/find.go hub/save.go")},
-	{"tokenizer.json", "tokenizer FuzzTokenizerJSON", files("tokenizer/files.go tokenizer/pipeline.go tokenizer/tokenizer.go")},
+	{"tokenizer.json", "tokenizer FuzzTokenizerJSON", files("tokenizer/files.go tokenizer/pipeline.go tokenizer/frame.go tokenizer/tokenizer.go")},
 	{"vocab.json and merges.txt", "tokenizer FuzzVocabMerges", nil},
 	{"tokenizer_config.json, chat templates", "tokenizer FuzzSettings", files("tokenizer/config.go tokenizer/kept.go")},
 	{"chat templates, and JSON for them", "internal/jinja FuzzTemplate", files("internal/jinja/value.go")},
