@@ -62,7 +62,7 @@ type pass struct {
 	lstrip  bool // some token has Lstrip
 }
 
-// newPass returns the first pass or, of normalized tokens, the second; normal returns the normal form of their spelling.
+// newPass returns the first pass or, of normalized tokens, the second; normal makes the normal form of their spelling.
 func newPass(tokens []AddedToken, normalized bool, normal func(string) string) pass {
 	p := pass{tokens: map[string]spelt{}}
 	for _, t := range tokens {

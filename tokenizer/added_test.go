@@ -64,22 +64,27 @@ var (
 	wordAtStart = regexp.MustCompile(`^[\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}\x{200c}\x{200d}]`)
 )
 
-// slowCut is Hugging Face's AddedVocabulary taken literally.
-func slowCut(b *BPE, text string, normalized bool, rest func(string) []int32) []int32 {
+// slowCut is Hugging Face's AddedVocabulary taken literally. rest encodes a part of text, which begins at a byte of it.
+func slowCut(b *BPE, text string, normalized bool, rest func(part string, at int) []int32) []int32 {
 	var ids []int32
 	from, skip := 0, 0
 	white := func(r rune) bool { return unicode.Is(unicode.White_Space, r) }
 	for start := 0; start < len(text); start++ {
 		var t *AddedToken
+		length := 0 // of the token as it is matched
 		for i, a := range b.added {
-			if start >= skip && a.Normalized == normalized && strings.HasPrefix(text[start:], a.Content) && (t == nil || len(a.Content) > len(t.Content)) {
-				t = &b.added[i]
+			spelt := a.Content
+			if normalized {
+				spelt = b.pipe.normalForm(spelt)
+			}
+			if start >= skip && a.Normalized == normalized && strings.HasPrefix(text[start:], spelt) && len(spelt) > length {
+				t, length = &b.added[i], len(spelt)
 			}
 		}
 		if t == nil {
 			continue
 		}
-		at, stop := start, start+len(t.Content)
+		at, stop := start, start+length
 		skip = stop
 		if t.Special && b.raw {
 			continue
@@ -95,20 +100,20 @@ func slowCut(b *BPE, text string, normalized bool, rest func(string) []int32) []
 			skip = stop
 		}
 		if from < at {
-			ids = append(ids, rest(text[from:at])...)
+			ids = append(ids, rest(text[from:at], from)...)
 		}
 		ids = append(ids, t.ID)
 		from = stop
 	}
 	if from < len(text) {
-		ids = append(ids, rest(text[from:])...)
+		ids = append(ids, rest(text[from:], from)...)
 	}
 	return ids
 }
 
 func slowAdded(b *BPE, text []byte) []int32 {
-	return slowCut(b, string(text), false, func(part string) []int32 {
-		return slowCut(b, part, true, func(part string) []int32 { return slowEncode(b, []byte(part)) })
+	return slowCut(b, string(text), false, func(part string, _ int) []int32 {
+		return slowCut(b, part, true, func(part string, _ int) []int32 { return slowEncode(b, []byte(part)) })
 	})
 }
 

@@ -97,6 +97,9 @@ func (s spec) make() (*BPE, error) {
 	b := &BPE{ends: make([]int, len(names)), odd: map[int32]string{}, flags: s.flags, unknown: -1, pipe: s.pipe, pool: &sync.Pool{}}
 	literal := s.literal()
 	for id, name := range names {
+		if s.chars && name == "" {
+			return nil, fmt.Errorf("%w: the token with id %d is empty", ErrFormat, id)
+		}
 		spelt, ok := b.text, false
 		if !s.chars && !literal[name] {
 			if spelt, ok = appendUnspelt(b.text, name); name == "" || !ok && s.pipe.gpt2 {
@@ -274,6 +277,28 @@ func (b *BPE) setMerges(vocab map[string]int32, merges [][2]string) error {
 		b.ranks.put(left, right, int32(i))
 	}
 	return nil
+}
+
+// GPT2 reports GPT-2's pipeline: its words, no normalizer, and no tokens around a text.
+func (b *BPE) GPT2() bool { return b.pipe.gpt2 }
+
+// ByteLevel reports a vocabulary of bytes, spelt in GPT-2's alphabet. Another is one of characters, as SentencePiece's.
+func (b *BPE) ByteLevel() bool { return !b.chars }
+
+// Words returns the regular expressions that cut a text into words, one after the other; none for text that is merged
+// as a whole. For example, SmolLM's are \p{N}, and then GPT-2's.
+func (b *BPE) Words() (list []string) {
+	for _, s := range b.pipe.words {
+		switch s := s.(type) {
+		case digits:
+			list = append(list, s.regex())
+		case splitStep:
+			if s.regex != "" {
+				list = append(list, s.regex)
+			}
+		}
+	}
+	return list
 }
 
 // Kind returns "bpe".

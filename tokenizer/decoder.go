@@ -9,8 +9,8 @@ import (
 )
 
 // decoder says how tokens become text. The text of a byte-level vocabulary is the bytes of its tokens, one after the
-// other. Other vocabularies have ▁ in place of spaces, tokens such as <0x0A> of single bytes, and a space before the text
-// that is not part of it.
+// other. Other vocabularies have ▁ in place of spaces, tokens such as <0x0A> of single bytes, and a space before the
+// text that is not part of it.
 type decoder struct {
 	replace  []replace // in each token
 	bytes    bool      // tokens <0xNN> are bytes
@@ -19,7 +19,9 @@ type decoder struct {
 }
 
 // plain reports a decoder that only joins the bytes of tokens.
-func (d *decoder) plain() bool { return len(d.replace) == 0 && !d.bytes && len(d.strip) == 0 && !d.dropMark }
+func (d *decoder) plain() bool {
+	return len(d.replace) == 0 && !d.bytes && len(d.strip) == 0 && !d.dropMark
+}
 
 // readDecoder reads the decoder.
 func readDecoder(parts []component, level bool) (d decoder, err error) {
@@ -84,16 +86,20 @@ const maxStrip = 64
 //
 // gives the same text as tok.Decode(ids).
 type Decoder struct {
-	tok    interface{ Decode(ids []int32) ([]byte, error) }
-	b      *BPE // nil: the text of several tokens is their texts joined
-	n      int    // tokens so far
-	strip  int    // characters that may still be taken off
-	run    []byte // of tokens of bytes, held back
+	tok interface {
+		Decode(ids []int32) ([]byte, error)
+	}
+	b      *BPE      // nil: the text of several tokens is their texts joined
+	n      int       // tokens so far
+	strip  int       // characters that may still be taken off
+	run    []byte    // of tokens of bytes, held back
 	buffer [2][]byte // of a token in the making
 }
 
 // NewDecoder returns a Decoder for the start of a text.
-func NewDecoder(tok interface{ Decode(ids []int32) ([]byte, error) }) *Decoder {
+func NewDecoder(tok interface {
+	Decode(ids []int32) ([]byte, error)
+}) *Decoder {
 	d := &Decoder{tok: tok}
 	if b, ok := tok.(*BPE); ok && !b.pipe.decoder.plain() {
 		d.b, d.strip = b, len(b.pipe.decoder.strip)

@@ -5,6 +5,14 @@ import "unicode/utf8"
 // digits is the pre-tokenizer that parts numbers from other text, each by itself or in runs.
 type digits struct{ each bool }
 
+// regex matches a piece of numbers.
+func (d digits) regex() string {
+	if d.each {
+		return `\p{N}`
+	}
+	return `\p{N}+`
+}
+
 func (d digits) stage(_ *cutter, next stage) stage {
 	return &digitStage{digits: d, scanner: newScanner(), next: next}
 }

@@ -191,7 +191,7 @@ func parseTokenizerJSON(text []byte) (*BPE, error) {
 	}
 	b, err := s.make()
 	if err == nil && b.unknown >= 0 && !b.whole {
-		b.pipe.gpt2 = false // whose unknown token stands for nothing
+		b.pipe.gpt2 = false // GPT-2 has no unknown text
 	}
 	return b, err
 }

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/bdia-go/bdia/internal/testkit"
 )
@@ -352,9 +354,19 @@ func checkParsed(t *testing.T, b *BPE, err error) {
 		}
 		return
 	}
-	text := []byte("the thesis 12 don't\xff")
-	if back, err := b.Decode(mustEncode(t, b, text)); err != nil || !bytes.Equal(back, text) {
+	text := []byte("the thesis  12 don't\xff\n e\u0301 <s>")
+	ids := mustEncode(t, b, text)
+	back, err := b.Decode(ids)
+	if err != nil || b.GPT2() && b.whole && !bytes.Equal(back, text) {
 		t.Errorf("%q came back as %q, %v", text, back, err)
+	}
+	if got := streamIDs(t, b, iotest.OneByteReader(bytes.NewReader(text))); !slices.Equal(got, ids) {
+		t.Errorf("the stream gave %v, the whole %v", got, ids)
+	}
+	Missing(b)
+	b.Words()
+	for id := range int32(b.VocabSize()) {
+		b.Spelling(id)
 	}
 }
 
@@ -368,9 +380,12 @@ func FuzzTokenizerJSON(f *testing.F) {
 	}
 	for _, text := range []string{`{"model":{"type":"BPE","vocab":{"a":0,"b":0},"merges":[]}}`, `{"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":["c d"]}}`,
 		`{"model":{"type":"BPE","vocab":{"a":0,"b":1,"ab":2},"merges":["a b","a b"]}}`, `{"added_tokens":[{"id":0,"content":"a"},{"id":0,"content":"b"}],"model":{"vocab":{"a":0},"merges":[]}}`} {
-		for _, longer := range testkit.Longer([]byte(text)) {
+		for _, longer := range testkit.Longer([]byte(`{"pre_tokenizer":` + levelOnly + `,` + text[1:])) {
 			f.Add(longer)
 		}
+	}
+	for _, text := range smallFamilies(f) {
+		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		b, err := parseTokenizerJSON(text)
@@ -403,12 +418,16 @@ func FuzzSettings(f *testing.F) {
 		f.Add(text)
 		f.Add(bytes.Replace(text, []byte(`,"a":{}`), nil, 1))
 	}
+	f.Add([]byte(`{"tokenizer_class":"LlamaTokenizer","add_bos_token":true,"add_eos_token":true,"bos_token":"<s>","eos_token":"</s>"}`))
+	llama := sentence(f, false, nil)
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s := settings{roles: map[string]*tokenName{}}
 		if err := s.parse(configFile, text); err != nil {
 			testkit.Refused(t, err)
 			return
 		}
+		other := mustParse(t, llama)
+		checkParsed(t, other, cmp.Or(s.check(other), s.assign(other), other.setFrame(&s)))
 		b, err := parsePair(files[vocabFile], files[mergesFile], s)
 		if err == nil {
 			err = s.assign(b)

@@ -95,7 +95,7 @@ func (c *component) template() (f frame, err error) {
 	return f, nil
 }
 
-// setFrame makes what is around a text what the class of the tokenizer makes it in Hugging Face's library, and checks it.
+// setFrame checks what is around a text, and makes it what the tokenizer's class has there in Hugging Face's library.
 func (b *BPE) setFrame(s *settings) error {
 	for _, id := range slices.Concat(b.pipe.before, b.pipe.after) {
 		if id < 0 || int(id) >= len(b.ends) {
@@ -128,8 +128,8 @@ func (b *BPE) setFrame(s *settings) error {
 	return nil
 }
 
-// rebuilt are the classes that put their own tokens around a text, whatever tokenizer.json says: by add_bos_token, which
-// is true unless tokenizer_config.json says otherwise, and add_eos_token. The tokens are the ones of files without roles.
+// rebuilt are the classes that put their own tokens around a text, whatever tokenizer.json says: as add_bos_token (true
+// unless tokenizer_config.json says otherwise) and add_eos_token say. The tokens here are for files without roles.
 var rebuilt = map[string][2]string{
 	"LlamaTokenizer":     {"<s>", "</s>"},
 	"CodeLlamaTokenizer": {"<s>", "</s>"},

@@ -35,7 +35,7 @@ func (x *index) below(b *BPE, n int) index {
 	return newIndex(b, slices.DeleteFunc(slices.Clone(x.slots), func(id int32) bool { return id < 0 || int(id) >= n }))
 }
 
-// slot returns the slot of a token or the free one where it belongs.
+// slot returns the slot of a token, or the free one for it.
 func (x *index) slot(b *BPE, text []byte) *int32 {
 	for i := int(maphash.Bytes(x.seed, text)) & (len(x.slots) - 1); ; i = (i + 1) & (len(x.slots) - 1) {
 		id := x.slots[i]

@@ -15,8 +15,8 @@ import (
 )
 
 // kept is what a tokenizer's folder says to other programs, and nothing here: Save writes it again. That way an
-// export of a model that was fine-tuned has the chat template of the model that it was made from. Of a tokenizer whose
-// pipeline is not GPT-2's, all files are kept.
+// export of a model that was fine-tuned has the chat template of the model that it was made from. Of a tokenizer with
+// another pipeline than GPT-2's, all files are kept.
 type kept struct {
 	keys  map[string]json.RawMessage // of tokenizer_config.json
 	files map[string][]byte          // by name

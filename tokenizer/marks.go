@@ -2,12 +2,13 @@ package tokenizer
 
 import (
 	"bytes"
+	"slices"
 	"unicode/utf8"
 )
 
-// Tokenizers after SentencePiece merge a whole piece of text at a time, with ▁ in place of spaces. No token has, say, an
-// e and a ▁ behind it, so nothing is ever merged across the two, and the piece may be cut there: its words are merged one
-// by one, with the same tokens.
+// Tokenizers after SentencePiece merge a whole piece of text at a time, with ▁ in place of spaces. No token has, say,
+// an e and a ▁ behind it, so nothing is ever merged across the two, and the piece may be cut there: its words are
+// merged one by one, with the same tokens.
 
 // mark is SentencePiece's space.
 const mark = "▁"
@@ -22,6 +23,9 @@ func newMarkWords(b *BPE) (step, bool) {
 	m := markWords{joins: map[rune]bool{}}
 	if _, ok := b.character([]byte(mark)); !ok || b.ignoreMerges {
 		return nil, false
+	}
+	if b.unknown < 0 && (b.spare == nil || slices.Contains(b.spare[:], -1)) {
+		return nil, false // what is left out makes neighbours of the characters around it
 	}
 	for _, m := range b.merges {
 		if b.stands(m.left) || b.stands(m.right) {
@@ -40,7 +44,7 @@ func newMarkWords(b *BPE) (step, bool) {
 			m.joins[r] = true
 		}
 	}
-	return splitStep{m}, true
+	return splitStep{m, ""}, true
 }
 
 // wordEnd is a splitter's.
@@ -59,6 +63,9 @@ func (m markWords) wordEnd(text []byte, at int) (end, seen int) {
 }
 
 // splitStep makes a stage of a splitter.
-type splitStep struct{ splitter }
+type splitStep struct {
+	splitter
+	regex string // that it matches; empty: none
+}
 
 func (s splitStep) stage(_ *cutter, next stage) stage { return newWordStage(s.splitter, next) }

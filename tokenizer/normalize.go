@@ -2,9 +2,9 @@ package tokenizer
 
 import "bytes"
 
-// A normalizer changes text before it is cut into words. For example, Llama 2's puts ▁ before each piece and in place of
-// each space. Its steps change one part of a text after the other, and hold back the end of a part that depends on what
-// follows.
+// A normalizer changes text before it is cut into words. For example, Llama 2's puts ▁ before each piece and in place
+// of each space. Its steps change one part of a text after the other, and hold back the end of a part that depends on
+// what follows.
 
 // changer changes the text of one piece.
 type changer interface {

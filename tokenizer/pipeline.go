@@ -9,8 +9,8 @@ import (
 	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
-// A tokenizer.json describes a pipeline: normalizer, pre-tokenizer, model, post-processor, decoder. Each is a part, or a
-// sequence of parts, that is known by its name. A file with a part that is not known here is refused: its ids would
+// A tokenizer.json describes a pipeline: normalizer, pre-tokenizer, model, post-processor, decoder. Each is a part, or
+// a sequence of parts, that is known by its name. A file with a part that is not known here is refused: its ids would
 // differ from the original's.
 
 // pipeline is what a text goes through, except for added tokens and the model.
@@ -24,7 +24,7 @@ type pipeline struct {
 
 // gpt2Pipeline returns GPT-2's.
 func gpt2Pipeline() pipeline {
-	return pipeline{gpt2: true, words: []step{splitStep{newScanner()}}}
+	return pipeline{gpt2: true, words: []step{splitStep{newScanner(), wordPatterns[0]}}}
 }
 
 // normalForm returns a text as the normalizer leaves it.
@@ -214,7 +214,7 @@ func (p *pipeline) readPreTokenizer(parts []component) (level bool, err error) {
 				return false, errors.New("a pre-tokenizer with add_prefix_space is not supported")
 			}
 			if c.UseRegex == nil || *c.UseRegex {
-				s = splitStep{newScanner()}
+				s = splitStep{newScanner(), wordPatterns[0]}
 			}
 		case "Digits":
 			s = digits{c.Individual}
@@ -254,7 +254,7 @@ func (p *pipeline) readSplit(c *component) (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	return splitStep{s}, nil
+	return splitStep{s, regex}, nil
 }
 
 // readMetaspace reads a Metaspace.
@@ -275,7 +275,7 @@ func (p *pipeline) readMetaspace(c *component) error {
 	}
 	p.words = append(p.words, m)
 	if c.Split == nil || *c.Split {
-		p.words = append(p.words, splitStep{markWords{}})
+		p.words = append(p.words, splitStep{markWords{}, ""})
 	}
 	return nil
 }
