@@ -179,6 +179,9 @@ func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
 
 // ggufBPE returns the keys of a byte-level BPE.
 func ggufBPE(b *tokenizer.BPE, vocab int) (keys []gguf.KV, notes []string, err error) {
+	if !b.GPT2() {
+		return nil, nil, fmt.Errorf("%w: the tokenizer cuts text into words in another way than GPT-2's, which a GGUF file of GPT-2 cannot say; export to another format", ErrUnsupported)
+	}
 	n := b.VocabSize()
 	tokens, types := make([]string, vocab), make([]int32, vocab)
 	ids := make(map[string]int, vocab)

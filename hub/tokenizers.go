@@ -20,7 +20,8 @@ const (
 
 // TokenizerFiles lists the names of the files that tokenizers are saved in.
 func TokenizerFiles() []string {
-	return []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json", "chat_template.jinja"}
+	return []string{"chars.json", "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json",
+		"added_tokens.json", "chat_template.jinja", "tokenizer.model"}
 }
 
 // SpecialTokens is the number of special tokens at the end of each vocabulary of an
