@@ -216,6 +216,8 @@ type EncodeOptions struct {
 	// Separator is put between two documents: usually the end-of-text id, or no ids. Without it rows of a file end
 	// in a line break.
 	Separator []int32
+	// Before is put before each document, for example the token that begins a text.
+	Before []int32
 	// Progress, if set, is called with the number of bytes read so far.
 	Progress func(bytes int64)
 	// Document, if set, is called before the ids of each document, with its place.
@@ -243,6 +245,11 @@ func (s *Source) Encode(enc Encoder, opts EncodeOptions, emit func(ids []int32) 
 		}
 		if opts.Document != nil {
 			if err := opts.Document(d.place); err != nil {
+				return err
+			}
+		}
+		if len(opts.Before) > 0 {
+			if err := emit(opts.Before); err != nil {
 				return err
 			}
 		}

@@ -135,7 +135,7 @@ func (p *Prompts) searchFor(ctx context.Context, ids [][]int32, prompts []*Promp
 	for i, r := range prompts {
 		r.Continuations = []Continuation{}
 		for _, h := range best[i] {
-			text, err := p.Vocabulary.Decode(h.IDs)
+			text, err := tokenizer.DecodeAfter(p.Vocabulary, r.PromptIDs, h.IDs)
 			if err != nil {
 				return err
 			}

@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
-// Vocabulary turns tokens into text, for example a tokenizer.Tokenizer. The text of several tokens is their
-// texts joined. Ids from VocabSize on have no text.
+// Vocabulary turns tokens into text. The text of several tokens is their texts joined, or what a tokenizer.Decoder
+// makes of them if it is a tokenizer. Ids from VocabSize on have no text.
 type Vocabulary interface {
 	VocabSize() int
 	Decode(ids []int32) ([]byte, error)
@@ -48,8 +49,11 @@ func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(t
 func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit func(i int, text []byte) bool) ([]Written, error) {
 	o.Vocab = tok.VocabSize()
 	written, held := make([]Written, len(prompts)), make([]pieces, len(prompts))
-	for i := range prompts {
+	decoders := make([]*tokenizer.Decoder, len(prompts))
+	for i, prompt := range prompts {
 		written[i].Finish, held[i].stop = End, o.Stop
+		decoders[i] = tokenizer.NewDecoder(tok)
+		decoders[i].Continue(prompt)
 	}
 	hand := func(i int, text []byte) bool {
 		written[i].Text = append(written[i].Text, text...)
@@ -59,7 +63,7 @@ func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit
 	err := TokensEach(m, prompts, o, func(i int, id int32) bool {
 		w := &written[i]
 		w.IDs = append(w.IDs, id)
-		text, err := tok.Decode([]int32{id})
+		text, err := decoders[i].Append(nil, id)
 		if failed = cmp.Or(failed, err); failed != nil {
 			return false
 		}
@@ -79,17 +83,31 @@ func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit
 	if err = cmp.Or(err, failed); err != nil {
 		return written, err
 	}
-	for i, w := range written {
-		if rest := held[i].held; len(rest) > 0 && (w.Finish == End || w.Finish == Length) {
+	for i := range written {
+		w := &written[i]
+		if w.Finish != End && w.Finish != Length {
+			continue
+		}
+		rest, found := held[i].add(decoders[i].Rest(nil))
+		if found {
+			w.Finish = Stop
+		} else {
+			rest = append(rest, held[i].held...)
+		}
+		if len(rest) > 0 {
 			hand(i, rest)
 		}
 	}
 	return written, nil
 }
 
-// Text continues prompt and returns prompt and continuation as text.
+// Text continues prompt and returns prompt and continuation as text, without the tokens that begin any text.
 func Text(m *model.GPT, tok Vocabulary, prompt []int32, o Options) (string, error) {
-	text, err := tok.Decode(prompt)
+	begin := prompt
+	if t, ok := tok.(tokenizer.Tokenizer); ok {
+		begin = tokenizer.Unframed(t, prompt)
+	}
+	text, err := tok.Decode(begin)
 	if err != nil {
 		return "", err
 	}

@@ -11,22 +11,26 @@ import (
 // Prompts encodes prompts with a separator after them, as a run that learns prompts and
 // completions does. In a prompt the spelling of a special token is ordinary text, in the
 // separator it is that token: a separator with one is encoded apart, any other together
-// with the prompt.
+// with the prompt. The tokens that begin a text of the tokenizer come first.
 type Prompts struct {
-	raw  tokenizer.Tokenizer
+	tok  tokenizer.Tokenizer
 	text string  // the separator, or
 	ids  []int32 // its tokens
 }
 
+// TextPrompts returns the encoder of texts to continue, without a separator: in them the
+// spelling of a special token is that token.
+func TextPrompts(tok tokenizer.Tokenizer) *Prompts { return &Prompts{tok: tok} }
+
 // NewPrompts returns the encoder of prompts for a tokenizer and a separator, which may be
 // empty. It fails for a separator that the tokenizer cannot encode.
 func NewPrompts(tok tokenizer.Tokenizer, separator string) (*Prompts, error) {
-	p := &Prompts{raw: tokenizer.Raw(tok), text: separator}
+	p := &Prompts{tok: tokenizer.Raw(tok), text: separator}
 	ids, err := tok.Encode([]byte(separator))
 	if err != nil {
 		return nil, fmt.Errorf("the separator %s: %w", strconv.Quote(separator), err)
 	}
-	if plain, err := p.raw.Encode([]byte(separator)); err != nil || !slices.Equal(ids, plain) {
+	if plain, err := p.tok.Encode([]byte(separator)); err != nil || !slices.Equal(ids, plain) {
 		p.text, p.ids = "", ids
 	}
 	return p, nil
@@ -34,7 +38,7 @@ func NewPrompts(tok tokenizer.Tokenizer, separator string) (*Prompts, error) {
 
 // Encode returns the tokens of a prompt and of the separator.
 func (p *Prompts) Encode(text []byte) ([]int32, error) {
-	ids, err := p.raw.Encode(append(slices.Clip(text), p.text...))
+	ids, err := tokenizer.EncodePrompt(p.tok, append(slices.Clip(text), p.text...))
 	return append(ids, p.ids...), err
 }
 
@@ -52,7 +56,7 @@ func (f *Folder) Prompts() (Encoder, error) {
 	case f.Chat != nil:
 		return f.Chat, nil
 	case f.Separator == nil:
-		return f.Tokenizer, nil
+		return TextPrompts(f.Tokenizer), nil
 	}
 	p, err := NewPrompts(f.Tokenizer, *f.Separator)
 	if err != nil {

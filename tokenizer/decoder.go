@@ -86,9 +86,7 @@ const maxStrip = 64
 //
 // gives the same text as tok.Decode(ids).
 type Decoder struct {
-	tok interface {
-		Decode(ids []int32) ([]byte, error)
-	}
+	tok    vocabularyText
 	b      *BPE      // nil: the text of several tokens is their texts joined
 	n      int       // tokens so far
 	strip  int       // characters that may still be taken off
@@ -96,10 +94,13 @@ type Decoder struct {
 	buffer [2][]byte // of a token in the making
 }
 
-// NewDecoder returns a Decoder for the start of a text.
-func NewDecoder(tok interface {
+// vocabularyText is the part of a Tokenizer that a Decoder needs.
+type vocabularyText interface {
 	Decode(ids []int32) ([]byte, error)
-}) *Decoder {
+}
+
+// NewDecoder returns a Decoder for the start of a text.
+func NewDecoder(tok vocabularyText) *Decoder {
 	d := &Decoder{tok: tok}
 	if b, ok := tok.(*BPE); ok && !b.pipe.decoder.plain() {
 		d.b, d.strip = b, len(b.pipe.decoder.strip)
@@ -115,6 +116,23 @@ func (d *Decoder) Continue(ids []int32) {
 			d.n, d.strip = 1, 0
 		}
 	}
+}
+
+// DecodeAfter returns the text of ids that follow others, as a continuation follows a prompt.
+func DecodeAfter(tok vocabularyText, before, ids []int32) ([]byte, error) {
+	d := NewDecoder(tok)
+	if d.b == nil {
+		return tok.Decode(ids)
+	}
+	d.Continue(before)
+	var text []byte
+	for _, id := range ids {
+		var err error
+		if text, err = d.Append(text, id); err != nil {
+			return nil, err
+		}
+	}
+	return d.Rest(text), nil
 }
 
 // Append appends the text that is certain with the next token. Bytes that may be part of a character are held back.

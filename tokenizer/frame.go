@@ -23,6 +23,26 @@ func Around(tok Tokenizer) (before, after []int32) {
 	return nil, nil
 }
 
+// EncodePrompt returns the ids of a text that a model is to continue: the tokens that Around returns before it, unless
+// the text spells them itself, and its own.
+func EncodePrompt(tok Tokenizer, text []byte) ([]int32, error) {
+	ids, err := tok.Encode(text)
+	before, _ := Around(tok)
+	if err != nil || len(before) == 0 || len(ids) >= len(before) && slices.Equal(ids[:len(before)], before) {
+		return ids, err
+	}
+	return append(before, ids...), nil
+}
+
+// Unframed returns ids without the tokens that Around returns before a text, if they begin with these.
+func Unframed(tok Tokenizer, ids []int32) []int32 {
+	before, _ := Around(tok)
+	if len(ids) >= len(before) && slices.Equal(ids[:len(before)], before) {
+		return ids[len(before):]
+	}
+	return ids
+}
+
 func (f *frame) empty() bool { return len(f.before)+len(f.after) == 0 }
 
 // readFrame reads the post-processor.

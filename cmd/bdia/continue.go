@@ -63,7 +63,7 @@ func openContinuer(o generateOptions) (*continuer, error) {
 	}
 	c := &continuer{loaded: l, o: o, Prompts: &generate.Prompts{Vocabulary: noText(l.cfg.Vocab), Context: l.cfg.Context, Options: o.Options}}
 	if l.tok != nil {
-		c.Vocabulary, c.Encoder = l.tok, l.tok
+		c.Vocabulary, c.Encoder = l.tok, hub.TextPrompts(l.tok)
 	}
 	if l.Separator != nil && l.tok != nil && !o.verbatim {
 		c.separator = *l.Separator

@@ -117,7 +117,8 @@ func (l *loaded) encode(ctx context.Context, o evalOptions, p *cli.Progress) (da
 		tok = tokenizer.Raw(tok)
 	}
 	var ids []int32
-	encode := data.EncodeOptions{Progress: func(n int64) { p.Preparing("encoding", n, src.Bytes()) }}
+	before, _ := tokenizer.Around(tok) // as in training
+	encode := data.EncodeOptions{Before: before, Progress: func(n int64) { p.Preparing("encoding", n, src.Bytes()) }}
 	if err := src.Encode(tok, encode, func(more []int32) error { ids = append(ids, more...); return ctx.Err() }); err != nil {
 		return nil, err
 	}

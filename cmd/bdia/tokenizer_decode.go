@@ -74,12 +74,13 @@ func (e *endedLine) end() error {
 func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) (n int, err error) {
 	words := bufio.NewScanner(spaced{in})
 	words.Split(bufio.ScanWords)
+	decoder := tokenizer.NewDecoder(tok)
 	for n = 1; words.Scan(); n++ {
 		id, err := strconv.ParseInt(words.Text(), 10, 32)
 		if err != nil {
 			return n, fmt.Errorf("%.80q, number %d of the ids, is not a token id", words.Text(), n)
 		}
-		text, err := tok.Decode([]int32{int32(id)})
+		text, err := decoder.Append(nil, int32(id))
 		if err != nil {
 			return n, fmt.Errorf("number %d of the ids: %w", n, err)
 		}
@@ -90,7 +91,8 @@ func decode(w io.Writer, in io.Reader, tok tokenizer.Tokenizer) (n int, err erro
 	if errors.Is(words.Err(), bufio.ErrTooLong) {
 		return n, fmt.Errorf("number %d of the ids has no end in %d characters; put spaces, line breaks or commas between ids", n, bufio.MaxScanTokenSize)
 	}
-	return n - 1, words.Err()
+	_, err = w.Write(decoder.Rest(nil))
+	return n - 1, cmp.Or(words.Err(), err)
 }
 
 // spaced reads commas as spaces.

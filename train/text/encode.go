@@ -3,6 +3,7 @@ package text
 import (
 	"cmp"
 	"context"
+	"sync/atomic"
 
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -16,6 +17,7 @@ type texts struct {
 	held      data.Held
 	once      int // characters that are there once
 	unknown   []data.Character
+	lost      int64 // bytes for which the tokenizer has no token
 	joined    int64 // tokens that a BPE would have made of src, which repeats itself; 0: it does not
 }
 
@@ -59,6 +61,7 @@ type encoder struct {
 	ctx      context.Context
 	dir      string
 	tok      tokenizer.Tokenizer // as it reads the text
+	lost     atomic.Int64        // bytes for which it has no token
 	progress train.Progress
 }
 
@@ -75,7 +78,8 @@ func (e *encoder) write(name string, src *data.Source) (d documents, counts []in
 		return d, nil, err
 	}
 	defer w.Abort()
-	o := data.EncodeOptions{Progress: func(n int64) { e.progress("encoding", n, src.Bytes()) },
+	before, _ := tokenizer.Around(e.tok)
+	o := data.EncodeOptions{Before: before, Progress: func(n int64) { e.progress("encoding", n, src.Bytes()) },
 		Document: func(place string) error { d.add(w.Len(), place); return nil }}
 	if id, ok := tokenizer.EndOfText(e.tok); ok {
 		o.Separator = []int32{id}
@@ -83,7 +87,7 @@ func (e *encoder) write(name string, src *data.Source) (d documents, counts []in
 	if e.tok.Kind() == tokenizer.KindChar {
 		counts = make([]int64, e.tok.VocabSize())
 	}
-	err = src.Encode(e.tok, o, func(ids []int32) error {
+	err = src.Encode(tokenizer.CountLost(e.tok, &e.lost), o, func(ids []int32) error {
 		if err := e.ctx.Err(); err != nil {
 			return err
 		}
@@ -137,6 +141,7 @@ func (t *texts) encode(e *encoder, c DataConfig, window func(tokens int64) int64
 	case divide:
 		err = t.divide(e, c.ValFraction, window)
 	}
+	t.lost = e.lost.Load()
 	return err
 }
 

@@ -138,7 +138,11 @@ func (t *Task) vocabulary() []string {
 		notes = []string{fmt.Sprintf("The text repeats itself: a byte-level BPE would make only %d tokens of it, so it is read in smaller ones.", t.texts.joined)}
 	}
 	if t.Tokenizer.Kind() != tokenizer.KindChar {
-		return append(notes, fmt.Sprintf("The tokenizer has %d tokens.", n))
+		notes = append(notes, fmt.Sprintf("The tokenizer has %d tokens.", n))
+		if t.texts.lost > 0 {
+			notes = append(notes, fmt.Sprintf("It has none for %d bytes of the text, which are left out or read as unknown.", t.texts.lost))
+		}
+		return notes
 	}
 	once := ""
 	if t.texts.once > 0 {

@@ -103,7 +103,7 @@ func (c *Config) encode(ctx context.Context, dir string, progress train.Progress
 	if err := c.fits(ctx); err != nil {
 		return t, nil, err
 	}
-	e := &encoder{ctx, filepath.Join(dir, dataDir), c.Data.reader(tok), progress}
+	e := &encoder{ctx: ctx, dir: filepath.Join(dir, dataDir), tok: c.Data.reader(tok), progress: progress}
 	return t, tok, t.encode(e, c.Data, c.window)
 }
 
