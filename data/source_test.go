@@ -217,6 +217,14 @@ func TestEncode(t *testing.T) {
 	if !slices.Equal(got, want) || progress != 16 {
 		t.Errorf("ids %v after %d bytes, want %v", got, progress, want)
 	}
+	got, opts.Before = nil, []int32{1, 2}
+	if err := src.Encode(byteEncoder{}, opts, func(ids []int32) error { got = append(got, ids...); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	want = slices.Concat([]int32{1, 2}, want[:11], []int32{1, 2}, want[11:])
+	if !slices.Equal(got, want) {
+		t.Errorf("ids %v, want %v", got, want)
+	}
 	stop := errors.New("stop")
 	if err := src.Encode(byteEncoder{}, EncodeOptions{}, func([]int32) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("error %v", err)

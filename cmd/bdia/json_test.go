@@ -80,6 +80,7 @@ func TestJSONKeys(t *testing.T) {
 	checkKeys(t, "bdia tokenizer encode", object(t, mustCall(t, "tokenizer", "encode", run, data, "--json")))
 	decoded := object(t, callWith(t.Context(), "3,4 5\n", "tokenizer", "decode", run, "--json"))
 	checkKeys(t, "bdia tokenizer decode", decoded)
+	checkKeys(t, "bdia tokenizer info", object(t, mustCall(t, "tokenizer", "info", run, "--json")))
 	if decoded["tokens"] != 3.0 {
 		t.Errorf("decoded %v", decoded)
 	}

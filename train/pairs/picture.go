@@ -113,6 +113,9 @@ func (p *Sets) notes(c DataConfig, s Sides) []string {
 	if p.Report == nil {
 		return notes
 	}
+	if p.Lost > 0 {
+		notes = append(notes, fmt.Sprintf("the tokenizer has no token for %d bytes of the texts, which are left out or read as unknown", p.Lost))
+	}
 	for _, r := range []*pairs.Report{p.Report, p.Val} {
 		if r == nil {
 			continue

@@ -19,6 +19,7 @@ type Sets struct {
 	Source, Target tokenizer.Tokenizer // the same if they share a vocabulary
 	Report, Val    *pairs.Report       // what Encode read; Val of the files of validation; else nil
 	Leaked         int                 // pairs of these files with a source that is trained on too
+	Lost           int64               // bytes of the texts for which their tokenizer has no token
 	Special        pairs.Special       // tokens that the model has beside the texts
 
 	sets  [pairs.Test + 1]*pairs.Set // by part; nil: it has none

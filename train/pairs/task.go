@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/pairs"
@@ -85,10 +86,15 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := train.Fits(ctx, least); err != nil {
 		return err
 	}
-	e := Encoding{Source: tokenizer.Raw(t.Source), Target: tokenizer.Raw(t.Target), SourcePositions: m.SourceContext, TargetPositions: m.TargetContext}
+	var lost atomic.Int64
+	counted := func(tok tokenizer.Tokenizer) tokenizer.Tokenizer {
+		return tokenizer.CountLost(tokenizer.Raw(tok), &lost)
+	}
+	e := Encoding{Source: counted(t.Source), Target: counted(t.Target), SourcePositions: m.SourceContext, TargetPositions: m.TargetContext}
 	if err := t.Encode(ctx, dir, c.Pairs, e, progress); err != nil {
 		return err
 	}
+	t.Lost = lost.Load()
 	if err := t.Map(dir); err != nil {
 		return err
 	}

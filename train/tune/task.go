@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
@@ -106,7 +107,8 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := cmp.Or(c.Pairs.Absolute(), t.tokenizerOf(c.Tune.From)); err != nil {
 		return err
 	}
-	e, err := t.encoding()
+	var lost atomic.Int64
+	e, err := t.encoding(&lost)
 	if err != nil {
 		return err
 	}
@@ -120,6 +122,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	} else if err != nil {
 		return err
 	}
+	t.Lost = lost.Load()
 	if err := t.Map(dir); err != nil {
 		return err
 	}
@@ -134,14 +137,14 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	return err
 }
 
-// encoding says how prompts and completions become tokens.
-func (t *Task) encoding() (e trainpairs.Encoding, err error) {
+// encoding says how prompts and completions become tokens. Bytes without a token are added to lost.
+func (t *Task) encoding(lost *atomic.Int64) (e trainpairs.Encoding, err error) {
 	c := &t.Settings
-	prompts, err := hub.NewPrompts(t.Source, string(c.Tune.Separator))
+	prompts, err := hub.NewPrompts(tokenizer.CountLost(t.Source, lost), string(c.Tune.Separator))
 	if err != nil {
 		return e, err
 	}
-	e = trainpairs.Encoding{Source: prompts, Target: tokenizer.Raw(t.Target), Positions: c.Tune.SampleLength(c.Model) + 1,
+	e = trainpairs.Encoding{Source: prompts, Target: tokenizer.CountLost(tokenizer.Raw(t.Target), lost), Positions: c.Tune.SampleLength(c.Model) + 1,
 		KeepSpace: true, Separator: (*string)(&c.Tune.Separator)}
 	if t.template != nil {
 		e.Joint = t.turn
