@@ -20,7 +20,7 @@ import (
 func newTokenizer() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tokenizer",
-		Short: "Train or describe a tokenizer, or turn text into token ids and back",
+		Short: "Train or describe a tokenizer; text to token ids and back",
 		Args:  cli.KnownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

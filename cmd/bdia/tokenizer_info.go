@@ -29,7 +29,7 @@ func newTokenizerInfo() *cobra.Command {
 	var asJSON bool
 	c := &cobra.Command{
 		Use:     "info TOKENIZER",
-		Short:   "Print the size of a vocabulary, how text is cut into words, and special tokens",
+		Short:   "Describe a tokenizer: its size, words and special tokens",
 		Example: "  bdia tokenizer info SmolLM2-135M",
 		Args:    cli.Arguments(1, 1, "a tokenizer folder"),
 	}
