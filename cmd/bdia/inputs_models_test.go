@@ -283,7 +283,8 @@ func TestForeignModels(t *testing.T) {
 		{"pad named only", []func(string){m.edit("tokenizer_config.json", `{"add`, `{"pad_token":"[PAD]","add`)}, nil},
 		{"unk named only", []func(string){m.edit("tokenizer_config.json", `"unk_token":"<|endoftext|>"`, `"unk_token":{"content":"[UNK]"}`)}, nil},
 		{"length of 1e30", []func(string){m.edit("tokenizer_config.json", `{"add`, `{"model_max_length":1000000000000000019884624838656,"add`)}, nil},
-		{"normalizer", []func(string){m.edit("tokenizer.json", `"normalizer":null`, `"normalizer":{"type":"NFC"}`)}, []string{"a normalizer (NFC) is not supported"}},
+		{"composing", []func(string){m.edit("tokenizer.json", `"normalizer":null`, `"normalizer":{"type":"NFC"}`)}, nil},
+		{"normalizer", []func(string){m.edit("tokenizer.json", `"normalizer":null`, `"normalizer":{"type":"Lowercase"}`)}, []string{"a normalizer (Lowercase) is not supported"}},
 		{"tokenizer a page", []func(string){m.put("tokenizer.json", "<html></html>")}, []string{"tokenizer.json", "web page"}},
 		{"tokenizer of numbers", []func(string){m.edit("tokenizer_config.json", `{"add`, `{"tokenizer_class":7,"add`), m.edit("tokenizer_config.json", `,"tokenizer_class":"GPT2Tokenizer"`, "")}, []string{"tokenizer_class", "is 7, and must be a text"}},
 		// generation_config.json, as people have it
