@@ -8,6 +8,7 @@ import (
 
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // Prompt is a text to continue, with its continuations.
