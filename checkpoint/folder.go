@@ -132,6 +132,14 @@ func (f *Folder) Save(write func(t *Txn) error) error {
 	return cmp.Or(err, unread)
 }
 
+// Prune does what a commit with Keep does at its end, which a crash may have cut short: it removes kept checkpoints,
+// all but the newest n-1 and the one of step hold.
+func (f *Folder) Prune(n, hold int) {
+	if m, err := f.Manifest(); err == nil {
+		(&keeping{n: n, hold: hold}).prune(f.d, m.Step)
+	}
+}
+
 // alone fails if another process may write here. A lock file that was removed is made and locked again.
 func (f *Folder) alone() error {
 	if err := f.lock.again(f.d); err != nil {

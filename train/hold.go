@@ -58,6 +58,9 @@ func (r *Run) begin() (end func(), err error) {
 		end()
 		return nil, err
 	}
+	if r.State.Step > 0 {
+		folder.Prune(r.Common().Loop.Keep, r.State.Planned)
+	}
 	return end, nil
 }
 

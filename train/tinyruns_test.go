@@ -12,6 +12,7 @@ import (
 	"time"
 
 	_ "github.com/bdia-go/bdia/backend/cpu"
+	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
@@ -84,7 +85,7 @@ var tinyRuns = []tinyRun{
 // short is c for a run of 6 steps: records at each, a checkpoint at every other, evaluations at every third.
 func short(c train.Common) train.Common {
 	c.Schedule = optim.Schedule{Kind: "cosine", LR: 1e-2, Final: 0.1, Warmup: 2, Steps: 6}
-	c.Loop = train.LoopConfig{Batch: 3, Update: train.WhenAuto, Seed: 7, EvalEvery: 3, EvalSamples: 2, SaveEvery: 2, LogEvery: 1, TensorBoard: true}
+	c.Loop = train.LoopConfig{Batch: 3, Update: train.WhenAuto, Seed: 7, EvalEvery: 3, EvalSamples: 2, SaveEvery: 2, LogEvery: 1, Keep: 2, TensorBoard: true}
 	c.Engine.Threads = 1
 	return c
 }
@@ -160,7 +161,7 @@ func content(t *testing.T, dir string) map[string]string {
 func numbers(files map[string]string) map[string]string {
 	some := map[string]string{}
 	for name, text := range files {
-		if strings.HasSuffix(name, ".safetensors") && !strings.HasPrefix(name, traintest.Best) {
+		if strings.HasSuffix(name, ".safetensors") && !strings.HasPrefix(name, traintest.Best) && !strings.HasPrefix(name, checkpoint.KeptDir) {
 			some[name] = text
 		}
 	}
