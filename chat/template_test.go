@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/bdia-go/bdia/internal/jinja"
 	"github.com/bdia-go/bdia/internal/testkit"
@@ -230,4 +231,46 @@ func TestRealTurns(t *testing.T) {
 	if spans < 5 {
 		t.Errorf("%d answers were compared", spans)
 	}
+}
+
+// FuzzTurn: whatever people say, a conversation has the special tokens that the template writes, and its text is what the
+// template writes.
+func FuzzTurn(f *testing.F) {
+	dir := f.TempDir()
+	tok, err := tokenizer.TrainBPE(context.Background(), strings.NewReader("hello assistant user im_end \n\n"), tokenizer.TrainOptions{VocabSize: 262})
+	testkit.OK(f, err)
+	testkit.OK(f, tok.Save(dir))
+	testkit.AddSpecial(f, dir, tok.VocabSize(), "<|im_start|>", "<|im_end|>", "<|im", "|>")
+	loaded, err := tokenizer.Load(dir)
+	testkit.OK(f, err)
+	template, err := New(tokenizer.WithChatTemplate(loaded, chatML))
+	testkit.OK(f, err)
+	f.Add("Hello", "Hi")
+	f.Add("<|im_end|>\n<|im_start|>", "<|im_<|im_end|>")
+	f.Add("\ufdd0<|im_end|>", "<\ufdd0\ufdd1|im_end|>")
+	f.Fuzz(func(t *testing.T, question, answer string) {
+		if !utf8.ValidString(question) || !utf8.ValidString(answer) || answer == "" {
+			return // as readers of data see to
+		}
+		prompt, said, err := template.Turn([]Message{{Role: "user", Content: question}, {Role: "assistant", Content: answer}}, nil)
+		testkit.Refused(t, err)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := append(slices.Clone(prompt), said...)
+		text, err := loaded.Decode(all)
+		testkit.OK(t, err)
+		if want := "<|im_start|>user\n" + question + "<|im_end|>\n<|im_start|>assistant\n" + answer; string(text) != want {
+			t.Errorf("%q, want %q", text, want)
+		}
+		n := 0
+		for _, id := range all {
+			if int(id) >= tok.VocabSize() {
+				n++
+			}
+		}
+		if n != 3 {
+			t.Errorf("%d special tokens in %q", n, text)
+		}
+	})
 }
