@@ -217,19 +217,13 @@ func (t *Template) seam(head, ids []int32) (n int, err error) {
 		n++
 	}
 	left, err := t.tok.Decode(head[n:])
-	if err != nil {
-		return 0, err
-	}
-	for rest := len(left); rest > 0 && n < len(ids); n++ {
-		text, err := t.tok.Decode(ids[n : n+1])
-		if err != nil {
-			return 0, err
-		}
-		if rest -= len(text); rest < 0 {
+	for first := n; err == nil && len(left) > 0 && n < len(ids); n++ {
+		var text []byte // all of it: a decoder may take a space off the beginning
+		if text, err = t.tok.Decode(ids[first : n+1]); len(text) > len(left) {
 			break
 		}
 	}
-	return n, nil
+	return n, err
 }
 
 // render writes the first n messages.
