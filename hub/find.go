@@ -15,6 +15,7 @@ import (
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/spell"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // NoModelError is the error for a path that leads to no model. It wraps ErrNoModel, and fs.ErrNotExist if nothing is
@@ -138,7 +139,7 @@ func begins(path, magic string) bool {
 // refs/main names, or the only one; else it is empty.
 func snapshot(dir string) string {
 	root := filepath.Join(dir, "snapshots")
-	if main, err := os.ReadFile(filepath.Join(dir, "refs", "main")); err == nil && len(main) <= 64 {
+	if main, err := textfile.ReadFile(filepath.Join(dir, "refs", "main"), 64); err == nil {
 		name := strings.TrimSpace(string(main))
 		if at := filepath.Join(root, name); name != "" && !strings.ContainsAny(name, `/\`) && isModel(at) {
 			return at

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/internal/textfile"
 	"github.com/bdia-go/bdia/train/text"
 )
 
@@ -39,6 +39,8 @@ func ofVocabulary(dir, format string, sizes ...any) string {
 // vocabularyFiles are tokenizers' files, of which the first that a folder has tells its vocabulary.
 var vocabularyFiles = []string{"chars.json", "tokenizer.json", "vocab.json"}
 
+const maxVocabulary = 64 << 20 // bytes of a tokenizer's file
+
 // vocabulary tells tokenizers apart: a checksum of the files of the ones in dir and its folders.
 func vocabulary(dir string) string {
 	sum := sha256.New()
@@ -48,7 +50,7 @@ func vocabulary(dir string) string {
 			continue
 		}
 		for _, name := range vocabularyFiles {
-			if b, err := os.ReadFile(filepath.Join(folder, name)); err == nil {
+			if b, err := textfile.ReadFile(filepath.Join(folder, name), maxVocabulary); err == nil {
 				sum.Write(b)
 				break
 			}

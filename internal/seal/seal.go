@@ -53,7 +53,7 @@ func Put(path string, place Place) (err error) {
 // Check compares the file at path with the checksum in it. A file without one is ErrNone, and one that differs
 // ErrChanged.
 func Check(path string, place Place) error {
-	f, err := os.Open(path)
+	f, err := disk.OpenRegular(path)
 	if err != nil {
 		return err
 	}
