@@ -55,14 +55,18 @@ func newChatML(t *testing.T) *Template {
 func decoded(t *testing.T, template *Template, ids []int32) string {
 	t.Helper()
 	var b strings.Builder
-	for _, id := range ids {
-		text, err := template.tok.Decode([]int32{id})
+	for len(ids) > 0 {
+		n := 0
+		for n < len(ids) && !slices.Contains(slices.Collect(maps.Values(template.special.ids)), ids[n]) {
+			n++
+		}
+		text, err := template.tok.Decode(ids[:max(n, 1)])
 		testkit.OK(t, err)
-		if slices.Contains(slices.Collect(maps.Values(template.special.ids)), id) {
-			b.WriteString("[" + string(text) + "]")
-			continue
+		if n == 0 {
+			text = []byte("[" + string(text) + "]")
 		}
 		b.Write(text)
+		ids = ids[max(n, 1):]
 	}
 	return b.String()
 }
