@@ -9,13 +9,15 @@ import (
 	"github.com/bdia-go/bdia/backend"
 )
 
-// presetNames lists the names of presets by size, smallest first.
+// presetNames lists the names of presets by size, smallest first, and of one size by name.
 func presetNames[C any](presets map[string]C, size func(C) int) []string {
 	names := make([]string, 0, len(presets))
 	for n := range presets {
 		names = append(names, n)
 	}
-	slices.SortFunc(names, func(a, b string) int { return size(presets[a]) - size(presets[b]) })
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(size(presets[a])-size(presets[b]), strings.Compare(a, b))
+	})
 	return names
 }
 

@@ -60,13 +60,17 @@ func Families() []Family { return []Family{Llama, Qwen2, Qwen3, Mistral} }
 func (f Family) String() string { return cmp.Or(string(f), "gpt2") }
 
 // GPT-2's sizes (Radford et al., "Language Models are Unsupervised Multitask
-// Learners", 2019) and a small one for a laptop.
+// Learners", 2019), the smallest ones of SmolLM2 and Qwen3, with a context for training from nothing, and two small ones
+// for a laptop.
 var gptPresets = map[string]GPTConfig{
-	"nano":        {Vocab: 65, Context: 256, Layers: 6, Heads: 6, Width: 384},
-	"gpt2":        {Vocab: 50257, Context: 1024, Layers: 12, Heads: 12, Width: 768},
-	"gpt2-medium": {Vocab: 50257, Context: 1024, Layers: 24, Heads: 16, Width: 1024},
-	"gpt2-large":  {Vocab: 50257, Context: 1024, Layers: 36, Heads: 20, Width: 1280},
-	"gpt2-xl":     {Vocab: 50257, Context: 1024, Layers: 48, Heads: 25, Width: 1600},
+	"nano":         {Vocab: 65, Context: 256, Layers: 6, Heads: 6, Width: 384},
+	"llama-nano":   {Family: Llama, Vocab: 65, Context: 256, Layers: 6, Heads: 6, KVHeads: 2, Width: 384, MLP: 1024, Eps: 1e-5, Rope: Rope{Theta: 1e4}},
+	"smollm2-135m": {Family: Llama, Vocab: 49152, Context: 2048, Layers: 30, Heads: 9, KVHeads: 3, Width: 576, MLP: 1536, Eps: 1e-5, Rope: Rope{Theta: 1e5}},
+	"qwen3-0.6b":   {Family: Qwen3, Vocab: 151936, Context: 2048, Layers: 28, Heads: 16, KVHeads: 8, HeadWidth: 128, Width: 1024, MLP: 3072, Eps: 1e-6, Rope: Rope{Theta: 1e6}},
+	"gpt2":         {Vocab: 50257, Context: 1024, Layers: 12, Heads: 12, Width: 768},
+	"gpt2-medium":  {Vocab: 50257, Context: 1024, Layers: 24, Heads: 16, Width: 1024},
+	"gpt2-large":   {Vocab: 50257, Context: 1024, Layers: 36, Heads: 20, Width: 1280},
+	"gpt2-xl":      {Vocab: 50257, Context: 1024, Layers: 48, Heads: 25, Width: 1600},
 }
 
 // GPTPresets lists the names that GPTPreset knows, smallest model first.

@@ -87,7 +87,7 @@ func TestFits(t *testing.T) {
 // Face's checkpoints have them.
 func TestPresets(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200} {
+	for name, want := range map[string]int{"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200, "smollm2-135m": 134515008, "qwen3-0.6b": 596049920} {
 		c, err := model.GPTPreset(name)
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +111,7 @@ func TestPresets(t *testing.T) {
 		}
 	}
 	names := model.GPTPresets()
-	if !slices.Equal(names, []string{"nano", "gpt2", "gpt2-medium", "gpt2-large", "gpt2-xl"}) {
+	if !slices.Equal(names, []string{"llama-nano", "nano", "smollm2-135m", "gpt2", "gpt2-medium", "qwen3-0.6b", "gpt2-large", "gpt2-xl"}) {
 		t.Errorf("presets %v", names)
 	}
 	for _, name := range names {

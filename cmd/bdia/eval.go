@@ -26,7 +26,7 @@ word, and bits per byte. Of pairs: loss and perplexity; with --source and --refe
 BLEU and chrF of translating other text. Of images: loss, accuracy among one and five
 guesses, a table of the classes and the confusion matrix.
 
---text is a text of your own, which a Hugging Face GPT-2 folder can be measured on too.
+--text is a text of your own, which a Hugging Face folder can be measured on too.
 With --stride, windows overlap, and each counts the tokens that none before it has. With
 --gamma, images are classified with a fixed inference gamma (the paper's figure 1).`,
 		Example: `  bdia eval runs/shakespeare --best --split train --json

@@ -22,8 +22,8 @@ func newFinetune() *cobra.Command {
 	var run string
 	c := &cobra.Command{
 		Use:   "finetune",
-		Short: "Go on training a GPT-2 on text, or on prompts and their completions",
-		Long: `Go on training a language model (Hugging Face's GPT-2, a run, or its best/) on text, or
+		Short: "Go on training a language model on text, or on prompts and their completions",
+		Long: `Go on training a language model (a folder of Hugging Face's, a run, or its best/) on text, or
 on prompts and completions: a .csv or .tsv table, a .jsonl or .json file of {"prompt": ..,
 "completion": ..} or {"messages": [{"role": .., "content": ..}]}, or files of lines.
 --grid auto takes the finest grid that holds four times the model's states.`,

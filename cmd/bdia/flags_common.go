@@ -27,7 +27,7 @@ const (
 // methodFlags are the three choices of the method.
 func methodFlags(f *pflag.FlagSet, m *bdia.Options) {
 	f.TextVar(&m.Memory, "memory", m.Memory, "`mode`: reversible, store, recompute")
-	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`size` of the random coefficient; 0: none")
+	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`size` of the random gamma; 0: none")
 	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of activations, or none")
 }
 

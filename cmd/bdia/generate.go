@@ -21,7 +21,7 @@ func newGenerate() *cobra.Command {
 		Use:   "generate RUN [TEXT]",
 		Short: "Continue a text with a trained model",
 		Long: `Continue a text with the model in a run directory, in its best/ folder, or in a
-Hugging Face GPT-2 folder. TEXT is the prompt; so is --prompt. The text goes to standard
+Hugging Face folder of GPT-2, Llama, Qwen or Mistral. TEXT is the prompt; so is --prompt. The text goes to standard
 output as it is made, up to --max-tokens, the token for the end of a text, or a text of
 --stop, which is left out.
 

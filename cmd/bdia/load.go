@@ -46,7 +46,7 @@ type loaded struct {
 	model *model.GPT
 }
 
-// openDir opens the language model in a run directory, or in any Hugging Face GPT-2
+// openDir opens the language model in a run directory, or in any Hugging Face
 // folder, which without text need have no tokenizer. The adapters in lora, if it is not
 // empty, are merged into it.
 func openDir(dir, lora string, text bool) (*loaded, error) {

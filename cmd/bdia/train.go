@@ -18,7 +18,8 @@ func newTrain() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "train",
 		Short: "Train a language model on text, a classifier on images, or a translator",
-		Long: `Train a model that has learned nothing yet: a GPT-2-like language model on text, a
+		Long: `Train a model that has learned nothing yet: a language model of the kind of GPT-2 or
+Llama on text, a
 vision transformer on labelled images, or an encoder-decoder on sentences and their
 translations. The defaults are the paper's method: reversible memory, gamma 0.5,
 activations on a grid of 2^-9.

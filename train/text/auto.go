@@ -173,6 +173,9 @@ func (c *Config) passes(tokens int64, work float64) float64 {
 
 // parameters are about the parameters of m.
 func parameters(m model.GPTConfig) float64 {
-	w := float64(m.Width)
-	return float64(m.Layers)*w*(4*w+2*float64(m.MLPWidth())) + float64(m.Vocab+m.Context)*w
+	w, mlp, rows := float64(m.Width), 2*m.MLPWidth(), m.Vocab+m.Context
+	if m.Family != model.GPT2 {
+		mlp, rows = 3*m.MLPWidth(), m.Vocab
+	}
+	return float64(m.Layers)*w*(4*w+float64(mlp)) + float64(rows)*w
 }
