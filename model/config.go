@@ -60,8 +60,8 @@ func Families() []Family { return []Family{Llama, Qwen2, Qwen3, Mistral} }
 func (f Family) String() string { return cmp.Or(string(f), "gpt2") }
 
 // GPT-2's sizes (Radford et al., "Language Models are Unsupervised Multitask
-// Learners", 2019), the smallest ones of SmolLM2 and Qwen3, with a context for training from nothing, and two small ones
-// for a laptop.
+// Learners", 2019), the smallest ones of SmolLM2 and Qwen3, with a context for training from nothing, and two small
+// ones for a laptop.
 var gptPresets = map[string]GPTConfig{
 	"nano":         {Vocab: 65, Context: 256, Layers: 6, Heads: 6, Width: 384},
 	"llama-nano":   {Family: Llama, Vocab: 65, Context: 256, Layers: 6, Heads: 6, KVHeads: 2, Width: 384, MLP: 1024, Eps: 1e-5, Rope: Rope{Theta: 1e4}},
