@@ -99,8 +99,21 @@ func saved(t *testing.T, m *hub.GPT, from string, logits []float32, batch model.
 	testkit.EqualBits(t, "logits of the saved model", again, logits)
 }
 
-// TestStory: a real trained Llama writes its published greedy text, token by token.
+// TestStory: a real trained Llama writes its published greedy text.
 func TestStory(t *testing.T) {
+	t.Parallel()
+	o := generate.DefaultOptions()
+	o.Temperature, o.MaxTokens = 0, 160
+	text, err := generate.FromFolder(mustOpen(t, testkit.SharedPath(t, "llm", "stories260K", "hf"), hub.Options{}), one, "Once upon a time", o)
+	const published = "Once upon a time, there was a little girl named Lily. She loved to play outside in the park. One day, she saw a big, red ball. " +
+		"She wanted to play with it, but it was too high.\nLily's mom said, \"Lily, let's go to the park.\" Lily was sad and didn't know what to do."
+	if err != nil || !strings.HasPrefix(text, published) {
+		t.Errorf("%v: %q\nwant %q ...", err, text, published)
+	}
+}
+
+// TestStoryIDs: the same, token by token from the one that begins a text.
+func TestStoryIDs(t *testing.T) {
 	t.Parallel()
 	f := ids(t, testkit.SharedPath(t, "llm", "stories260K", "hf"))
 	want := golden.Open(t, "../llm/stories260K/reference.safetensors")
