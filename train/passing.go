@@ -15,5 +15,5 @@ func passing(err error) bool {
 
 // passingErrors are the errors of systems for that.
 var passingErrors = append(systemErrors, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO, syscall.ETIMEDOUT, syscall.EROFS, syscall.EBUSY,
-	syscall.EAGAIN, syscall.EINTR, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE, syscall.ENOLCK, syscall.ESTALE,
+	syscall.EAGAIN, syscall.EINTR, syscall.ENOMEM, syscall.ENFILE, syscall.ENOLCK, syscall.ESTALE,
 	syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ECONNRESET, syscall.ENODEV, syscall.ENXIO)

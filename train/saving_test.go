@@ -165,18 +165,20 @@ func TestWaitingIsTold(t *testing.T) {
 // TestOtherErrorsEnd: what waiting does not mend ends the run at once.
 func TestOtherErrorsEnd(t *testing.T) {
 	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "run")
-	r := moodyRun(t, dir, calm, func(*train.LoopConfig) {})
-	r.Clock = &testClock{now: time.Unix(1e9, 0)}
-	stop := disk.Tap(dir, func(op disk.Op) error {
-		if strings.HasSuffix(op.Path, train.WeightsFile) && op.Kind == disk.Write { // not the rehearsal's small file
-			return syscall.EFBIG
+	for _, errno := range []error{syscall.EFBIG, syscall.EMFILE} {
+		dir := filepath.Join(t.TempDir(), "run")
+		r := moodyRun(t, dir, calm, func(*train.LoopConfig) {})
+		r.Clock = &testClock{now: time.Unix(1e9, 0)}
+		stop := disk.Tap(dir, func(op disk.Op) error {
+			if strings.HasSuffix(op.Path, train.WeightsFile) && op.Kind == disk.Write { // not the rehearsal's small file
+				return errno
+			}
+			return nil
+		})
+		defer stop()
+		if sum, err := r.Train(t.Context(), nil); !errors.Is(err, errno) || sum.Steps != 2 {
+			t.Errorf("%v: %+v, %v", errno, sum, err)
 		}
-		return nil
-	})
-	defer stop()
-	if sum, err := r.Train(t.Context(), nil); !errors.Is(err, syscall.EFBIG) || sum.Steps != 2 {
-		t.Errorf("%+v, %v", sum, err)
 	}
 }
 
