@@ -123,12 +123,9 @@ func WithChatTemplate(tok Tokenizer, template string) Tokenizer {
 	with.kept.set("chat_template", text)
 	delete(with.kept.files, templateFile) // which would win
 	if !b.pipe.gpt2 {
-		var config map[string]json.RawMessage
-		if text, ok := b.kept.files[configFile]; ok {
-			err = jsonfile.Decode(text, &config)
-		}
-		if config == nil {
-			config = map[string]json.RawMessage{}
+		config := map[string]json.RawMessage{}
+		if text, ok := b.kept.files[configFile]; ok && jsonfile.Decode(text, &config) != nil || config == nil {
+			config = map[string]json.RawMessage{} // it is no object
 		}
 		config["chat_template"] = text
 		if text, err = marshal(config); err == nil {
