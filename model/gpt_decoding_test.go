@@ -22,6 +22,17 @@ func odd() model.GPTConfig {
 	return model.GPTConfig{Vocab: 37, Context: 75, Layers: 3, Heads: 3, Width: 39, MLP: 50}
 }
 
+// oddFamily is odd for a family: heads that share keys and values and are together not as wide as the model, and a
+// window for those that have one.
+func oddFamily(f model.Family) model.GPTConfig {
+	c := odd()
+	c.Family, c.Heads, c.KVHeads, c.HeadWidth, c.Rope = f, 6, 2, 8, model.Rope{Theta: 1e4}
+	if f == model.Mistral || f == model.Qwen2 {
+		c.Window, c.FullLayers = 9, 1
+	}
+	return c
+}
+
 // decode returns a decoding of m that holds n hypotheses of ids.
 func decode(t *testing.T, m *model.GPT, n, positions int, grid bdia.Grid, dst []float32, ids []int32) *model.GPTDecoding {
 	t.Helper()
@@ -41,7 +52,7 @@ func TestGPTDecoding(t *testing.T) {
 	t.Parallel()
 	wide := model.GPTConfig{Vocab: 130, Context: 40, Layers: 2, Heads: 2, Width: 64, Untied: true, NoBias: true}
 	for _, level := range cpufeat.Supported() {
-		for name, c := range map[string]model.GPTConfig{"odd": odd(), "wide": wide, "tiny": tiny()} {
+		for name, c := range map[string]model.GPTConfig{"odd": odd(), "wide": wide, "tiny": tiny(), "qwen3": oddFamily(model.Qwen3), "mistral": oddFamily(model.Mistral)} {
 			for _, grid := range []bdia.Grid{bdia.DefaultGrid, bdia.NoGrid} {
 				t.Run(fmt.Sprintf("%v %s grid %v", level, name, grid), func(t *testing.T) {
 					t.Parallel()
@@ -186,7 +197,15 @@ func TestGPTDecodingErrors(t *testing.T) {
 // have the bits of their whole texts.
 func TestGPTDecodingLengths(t *testing.T) {
 	t.Parallel()
-	c := odd()
+	for _, c := range []model.GPTConfig{odd(), oddFamily(model.Llama), oddFamily(model.Qwen2)} {
+		t.Run(c.Family.String(), func(t *testing.T) {
+			t.Parallel()
+			decodingLengths(t, c)
+		})
+	}
+}
+
+func decodingLengths(t *testing.T, c model.GPTConfig) {
 	m := newModel(t, newCPU(t, 2), c, bdia.DefaultOptions())
 	other := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions())
 	tokens, V := newBatch(c, 1).Inputs, c.Vocab
@@ -239,7 +258,15 @@ func TestGPTDecodingLengths(t *testing.T) {
 // TestGPTDecodingAdapters: adapters take part in cached keys and values.
 func TestGPTDecodingAdapters(t *testing.T) {
 	t.Parallel()
-	c := odd()
+	for _, c := range []model.GPTConfig{odd(), oddFamily(model.Qwen3)} {
+		t.Run(c.Family.String(), func(t *testing.T) {
+			t.Parallel()
+			decodingAdapters(t, c)
+		})
+	}
+}
+
+func decodingAdapters(t *testing.T, c model.GPTConfig) {
 	be := newCPU(t, 2)
 	m := newModel(t, be, c, bdia.DefaultOptions())
 	plain, got, want := make([]float32, c.Vocab), make([]float32, c.Vocab), make([]float32, c.Vocab)

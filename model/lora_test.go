@@ -67,10 +67,16 @@ func (d descend) Close(params []*tensor.Param) {
 // weights beside them have changed.
 func TestAdaptersAlone(t *testing.T) {
 	t.Parallel()
-	for _, targets := range []model.Targets{{"qkv"}, {"proj", "fc1"}, {"all"}} {
-		t.Run(targets.String(), func(t *testing.T) {
+	qwen3 := tiny()
+	qwen3.Family, qwen3.HeadWidth, qwen3.KVHeads, qwen3.Rope = model.Qwen3, 6, 1, model.Rope{Theta: 1e4}
+	for _, tc := range []struct {
+		c       model.GPTConfig
+		targets model.Targets
+	}{{tiny(), model.Targets{"qkv"}}, {tiny(), model.Targets{"proj", "fc1"}}, {tiny(), model.Targets{"all"}},
+		{qwen3, model.Targets{"q_proj", "v_proj"}}, {qwen3, model.Targets{"o_proj", "up_proj"}}, {qwen3, model.Targets{"all"}}} {
+		t.Run(tc.c.Family.String()+" "+tc.targets.String(), func(t *testing.T) {
 			t.Parallel()
-			c := tiny()
+			c, targets := tc.c, tc.targets
 			c.AttentionDropout = 0.1
 			be := newCPU(t, 2)
 			m := newModel(t, be, c, bdia.DefaultOptions())
@@ -129,7 +135,10 @@ func TestAdaptersAlone(t *testing.T) {
 			}
 			for i, p := range m.Params() {
 				merged := false
-				for _, target := range targets.Layers(tiny()) {
+				for _, target := range targets.Layers(c) {
+					if joined := map[string]string{"q_proj": "qkv", "k_proj": "qkv", "v_proj": "qkv", "o_proj": "proj", "gate_proj": "fc1", "up_proj": "fc1", "down_proj": "fc2"}[target]; joined != "" {
+						target = joined // of which it is a part
+					}
 					merged = merged || strings.Contains(p.Name, "."+target+".weight")
 				}
 				if same(read(be, p.Value), base[i]) == merged {

@@ -85,6 +85,13 @@ func TestSites(t *testing.T) {
 			return b
 		}, []drawn{{backend.SiteAdapterQKV, C}, attention[0], {backend.SiteAdapterProj, C}, attention[1], attention[2],
 			{backend.SiteAdapterFC1, C}, {backend.SiteAdapterFC2, M}, mlp[0], mlp[1]}},
+		{"adapters of parts", func(be backend.Backend, c nn.BlockConfig) bdia.Block {
+			c.Bias, c.RMS, c.Gated, c.Separate = false, true, true, true
+			b := nn.NewBlock(be, "", 4, c)
+			b.AddLoRA(nn.LoRAConfig{Rank: 2, Scale: 1, Dropout: 0.2, Targets: c.LoRATargets()})
+			return b
+		}, []drawn{{backend.SiteAdapterQKV, C}, {backend.SiteAdapterKeys, C}, {backend.SiteAdapterValues, C}, attention[0], {backend.SiteAdapterProj, C}, attention[1], attention[2],
+			{backend.SiteAdapterFC1, C}, {backend.SiteAdapterUp, C}, {backend.SiteAdapterFC2, M}, mlp[0], mlp[1]}},
 	} {
 		be := &draws{Backend: newCPU(t, 4), t: t, index: 4}
 		cfg := nn.BlockConfig{Width: C, Heads: 3, MLP: M, Bias: true, Eps: 1e-5, AttentionDropout: 0.1, ResidualDropout: 0.2, StochasticDepth: 0.3}
