@@ -227,15 +227,29 @@ func (t finder) wrong(why string) error {
 
 // quotedList names a few columns.
 func quotedList(names []string) string {
-	const most = 20
-	short := make([]string, 0, most)
-	for _, name := range names[:min(most, len(names))] {
-		short = append(short, strconv.Quote(clip(strings.TrimSpace(name))))
+	const most, longest = 20, 250 // names, bytes
+	list := ""
+	for i, name := range names {
+		q := quoted(name)
+		if i == most || len(list)+len(q) > longest {
+			return list + ", ..."
+		}
+		if i > 0 {
+			list += ", "
+		}
+		list += q
 	}
-	if len(names) > most {
-		short = append(short, "...")
+	return list
+}
+
+// quoted is the beginning of a text in quotation marks. A byte that is no text takes four.
+func quoted(s string) string {
+	const longest = 120 // bytes
+	s = clip(strings.TrimSpace(s))
+	for len(strconv.Quote(s)) > longest {
+		s = s[:len(s)*3/4]
 	}
-	return strings.Join(short, ", ")
+	return strconv.Quote(s)
 }
 
 // texts are the columns that can be texts: all but the ones that count the rows.
@@ -280,7 +294,7 @@ func (t finder) counts(i int) bool {
 func (t finder) notes(c choice, how string) []string {
 	name := func(i int) string {
 		if i < len(t.names) {
-			return fmt.Sprintf("%s (%d)", strconv.Quote(clip(strings.TrimSpace(t.names[i]))), i+1)
+			return fmt.Sprintf("%s (%d)", quoted(t.names[i]), i+1)
 		}
 		return strconv.Itoa(i + 1)
 	}

@@ -156,7 +156,7 @@ func (j *jsonList) find() (bool, error) {
 			return false, err
 		}
 		if c != ':' {
-			return false, j.wrong("there is no value of %q", clip(key))
+			return false, j.wrong("there is no value of %s", quoted(key))
 		}
 		if _, err = j.get(); err != nil {
 			return false, err
@@ -222,13 +222,13 @@ func (j *jsonList) element() error {
 func (j *jsonList) end() error {
 	first := j.key
 	if first != "" {
-		j.note(fmt.Sprintf("the list under %q", clip(first)))
+		j.note(fmt.Sprintf("the list under %s", quoted(first)))
 		more, err := j.find()
 		if err != nil {
 			return err
 		}
 		if more {
-			return j.wrong("there are two lists of objects, under %q and %q: put each in a file of its own", clip(first), clip(j.key))
+			return j.wrong("there are two lists of objects, under %s and %s: put each in a file of its own", quoted(first), quoted(j.key))
 		}
 		if c, err := j.peek(); err != nil || c != '}' {
 			return errors.Join(err, j.wrong("the object has no end; is the file whole?"))
@@ -240,7 +240,7 @@ func (j *jsonList) end() error {
 	c, err := j.peek()
 	if err == nil && c != 0 {
 		if c == '{' && first != "" { // objects, a line each
-			return j.wrong("the key %q of its objects is none that is known, for a conversation \"messages\" or \"conversations\": rename it", clip(first))
+			return j.wrong("the key %s of its objects is none that is known, for a conversation \"messages\" or \"conversations\": rename it", quoted(first))
 		}
 		err = j.wrong("there is %q after the end of the list", c)
 	}

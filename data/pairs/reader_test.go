@@ -348,6 +348,8 @@ func TestPublicSets(t *testing.T) {
 // Whatever the bytes, reading ends with pairs that are as promised or with one of
 // the errors, and compression changes nothing.
 func FuzzReader(f *testing.F) {
+	f.Add(strings.Repeat("\xf9", 69), "")
+	f.Add(strings.Repeat("a name of a column\t", 60)+"\n", "")
 	f.Add("a b\nc\n", "d\n\xef\xbb\xbfe\r\n")
 	f.Add("a\tb\nc\td\n\n", "")
 	f.Add("\ufeffen,fr\n\"x,\"\"y\",\"z\n\"\n", "")
