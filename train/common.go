@@ -39,7 +39,7 @@ func (c Common) Validate() error {
 
 // DefaultCheckEvery is how many steps apart a new run checks memory: so seldom that it costs less than 0.5 % of the
 // time.
-const DefaultCheckEvery = 20
+const DefaultCheckEvery = 40
 
 // ErrCombination is wrapped by errors about choices that exclude each other.
 var ErrCombination = errors.New("impossible combination")
