@@ -297,8 +297,10 @@ func (l *lock) again(d *runDir) error {
 // release lets go of the lock.
 func (l *lock) release() {
 	held.Delete(l.f)
-	if text, err := os.ReadFile(l.only); l.only != "" && err == nil && string(text) == l.text { // not of another process
-		disk.Remove(l.only)
+	if l.only != "" {
+		if text, err := os.ReadFile(l.only); err == nil && string(text) == l.text { // not of another process
+			disk.Remove(l.only)
+		}
 	}
 	l.f.Close()
 }

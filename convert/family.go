@@ -147,12 +147,7 @@ func parseFamily(text []byte, family model.Family) (info GPT2Info, err error) {
 	if begin := j.Begin.of(c.Vocab); len(begin) > 0 {
 		info.Begin = &begin[0]
 	}
-	if ends := j.End.of(c.Vocab); len(ends) > 0 {
-		info.End = &ends[0]
-		if len(ends) > 1 {
-			info.Ends = ends
-		}
-	}
+	info.endAt(j.End.of(c.Vocab))
 	if info.Others, err = otherKeys(text, j); err != nil {
 		return info, err
 	}

@@ -145,6 +145,16 @@ type GPT2Info struct {
 	Source []byte
 }
 
+// endAt sets the tokens at which a text ends.
+func (i *GPT2Info) endAt(ends []int32) {
+	if len(ends) > 0 {
+		i.End = &ends[0]
+	}
+	if len(ends) > 1 {
+		i.Ends = ends
+	}
+}
+
 // StopIDs are the tokens at which a text ends: Ends, or End.
 func (i GPT2Info) StopIDs() []int32 {
 	if len(i.Ends) == 0 && i.End != nil {
@@ -277,12 +287,7 @@ func parseGPT2Info(text []byte) (info GPT2Info, err error) {
 	if j.Inner != nil {
 		c.MLP = *j.Inner
 	}
-	if ends := j.End.of(c.Vocab); len(ends) > 0 {
-		info.End = &ends[0]
-		if len(ends) > 1 {
-			info.Ends = ends
-		}
-	}
+	info.endAt(j.End.of(c.Vocab))
 	if info.Others, err = otherKeys(text, j); err != nil {
 		return info, err
 	}

@@ -123,16 +123,5 @@ func checkSame(t *testing.T, what string, got, want *BPE) {
 }
 
 func BenchmarkGPT2Encode(b *testing.B) {
-	tok := loadGPT2(b)
-	text, err := os.ReadFile(testkit.SharedPath(b, "data", "tinyshakespeare", "input.txt"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(len(text)))
-	b.ReportAllocs()
-	c := tok.cutter()
-	for b.Loop() {
-		c.ids = c.ids[:0]
-		_, _ = c.first.take(text, true)
-	}
+	benchmark(b, loadGPT2(b))
 }

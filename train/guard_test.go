@@ -14,6 +14,27 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
+// inMemory is a Learner and the device of its latest copy, which a test changes behind its back.
+type inMemory struct {
+	Learner
+	be backend.Backend
+}
+
+// seen starts a run without a folder, the memory of which the test can change.
+func seen(t *testing.T, o Options) (*Run, *inMemory) {
+	t.Helper()
+	m := &inMemory{}
+	r, err := Start("", func(be backend.Backend) (l Learner, err error) {
+		m.be = be
+		m.Learner, err = ownLearner(be)
+		return m.Learner, err
+	}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, m
+}
+
 // TestCorruptionThatDiverges: a weight that changes so much in memory that the next step, or an evaluation, diverges is
 // told as what it is, and no step is left out for it, nor does the run go back.
 func TestCorruptionThatDiverges(t *testing.T) {
@@ -23,19 +44,10 @@ func TestCorruptionThatDiverges(t *testing.T) {
 			for _, evaluate := range []int{0, 5} {
 				o := ownOptions()
 				o.Loop.CheckEvery, o.Loop.EvalEvery, o.Loop.OnDivergence, o.Loop.Update = 1, evaluate, mode, update
-				var be backend.Backend
-				var m Learner
-				r, err := Start("", func(on backend.Backend) (l Learner, err error) {
-					be = on
-					m, err = ownLearner(on)
-					return m, err
-				}, o)
-				if err != nil {
-					t.Fatal(err)
-				}
+				r, m := seen(t, o)
 				sum, err := r.Train(t.Context(), onStep{step: func(step int) {
 					if step == 5 {
-						fillNaN(be, m.Trainable()[2].Value)
+						fillNaN(m.be, m.Trainable()[2].Value)
 					}
 				}})
 				var found *bdia.CorruptionError
@@ -53,17 +65,8 @@ func TestFlipBeforeTheFirstStep(t *testing.T) {
 	t.Parallel()
 	o := ownOptions()
 	o.Loop.CheckEvery = 1
-	var be backend.Backend
-	var m Learner
-	r, err := Start("", func(on backend.Backend) (l Learner, err error) {
-		be = on
-		m, err = ownLearner(on)
-		return m, err
-	}, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = r.Train(t.Context(), onEvaluation{func() { backendtest.Flip(be, m.Trainable()[1].Value, 77) }})
+	r, m := seen(t, o)
+	_, err := r.Train(t.Context(), onEvaluation{func() { backendtest.Flip(m.be, m.Trainable()[1].Value, 77) }})
 	var found *bdia.CorruptionError
 	if !errors.As(err, &found) || found.Tensor != m.Trainable()[1].Name || found.Step != 1 {
 		t.Errorf("%v", err)

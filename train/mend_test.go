@@ -61,11 +61,7 @@ func TestMendFromCopies(t *testing.T) {
 				t.Fatal(err)
 			}
 			r := start(t, dir, o)
-			end, err := r.begin()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer end()
+			begin(t, r)
 			if notes := strings.Join(r.held.fixed, "\n"); r.State.Step != tc.step || !strings.Contains(notes, tc.note) {
 				t.Errorf("step %d: %s", r.State.Step, notes)
 			}
@@ -74,6 +70,16 @@ func TestMendFromCopies(t *testing.T) {
 			}
 		})
 	}
+}
+
+// begin holds the folder of r until the test ends.
+func begin(t *testing.T, r *Run) {
+	t.Helper()
+	end, err := r.begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
 }
 
 // TestRenamedKept: an older checkpoint in a folder that was renamed is a way out, as what it is.
@@ -90,11 +96,7 @@ func TestRenamedKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := start(t, dir, o)
-	end, err := r.begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer end()
+	begin(t, r)
 	if notes := strings.Join(r.held.fixed, "\n"); r.State.Step != 6 || !strings.Contains(notes, "from the checkpoint of step 6") {
 		t.Errorf("step %d: %s", r.State.Step, notes)
 	}
@@ -135,11 +137,7 @@ func TestMissingSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := start(t, dir, o)
-	end, err := r.begin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer end()
+	begin(t, r)
 	r.held.notes = nil
 	if err := r.edited(m, name); err != nil || len(r.held.notes) != 1 || strings.Contains(r.held.notes[0], "edited") || !strings.Contains(r.held.notes[0], "is missing") {
 		t.Errorf("%v, notes %q", err, r.held.notes)

@@ -40,6 +40,15 @@ func (r *run) captured(s *scope, list []stmt) (string, error) {
 	return text, err
 }
 
+// printValue adds the text of v to the output.
+func (r *run) printValue(v any) error {
+	text, err := r.text(v)
+	if err != nil {
+		return err
+	}
+	return r.print(text)
+}
+
 // print writes a text. What a macro writes is counted again where that is written.
 func (r *run) print(text string) error {
 	if err := r.write(len(text)); err != nil {
@@ -56,11 +65,7 @@ func (p printStmt) exec(r *run) error {
 	if err != nil {
 		return err
 	}
-	text, err := r.text(v)
-	if err != nil {
-		return err
-	}
-	return r.print(text)
+	return r.printValue(v)
 }
 
 func (s ifStmt) exec(r *run) error {
@@ -310,11 +315,7 @@ func (s callStmt) exec(r *run) error {
 	if err != nil {
 		return err
 	}
-	text, err := r.text(v)
-	if err != nil {
-		return err
-	}
-	return r.print(text)
+	return r.printValue(v)
 }
 
 func (g group) exec(r *run) error { return r.body(g.body) }

@@ -274,15 +274,23 @@ func (p *parser) postfix(e expr) (expr, error) {
 				return nil, err
 			}
 		case p.is(tOp, "("):
-			args, err := p.args()
-			if err != nil {
+			var err error
+			if e, err = p.call(e, line); err != nil {
 				return nil, err
 			}
-			e = &callExpr{e, args, line}
 		default:
 			return e, nil
 		}
 	}
+}
+
+// call parses the arguments of a call of of.
+func (p *parser) call(of expr, line int) (expr, error) {
+	args, err := p.args()
+	if err != nil {
+		return nil, err
+	}
+	return &callExpr{of, args, line}, nil
 }
 
 // item parses what stands in a[..].
@@ -375,17 +383,15 @@ func (p *parser) filters(e expr, begun bool) (expr, error) {
 			}
 			e = f
 		case p.take(tName, "is"):
-			t, err := p.test(e, line)
-			if err != nil {
+			var err error
+			if e, err = p.test(e, line); err != nil {
 				return nil, err
 			}
-			e = t
 		case p.is(tOp, "("):
-			args, err := p.args()
-			if err != nil {
+			var err error
+			if e, err = p.call(e, line); err != nil {
 				return nil, err
 			}
-			e = &callExpr{e, args, line}
 		default:
 			return e, nil
 		}
