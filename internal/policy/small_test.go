@@ -54,7 +54,7 @@ func run(dir, text string) error {
 `
 
 // TestUsingModelsIsSmall checks that a program that opens a folder and generates text
-// needs neither YAML nor plots, and stays below 7 MB.
+// needs neither YAML nor plots, and stays below 8 MB.
 func TestUsingModelsIsSmall(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("go"); err != nil {
