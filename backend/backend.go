@@ -141,9 +141,9 @@ type Backend interface {
 	// over its heads of queries in ascending order.
 	AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spec AttentionSpec)
 	// CrossAttention is Attention to another sequence: q (B,T,C), and kv (B,S,2G*D),
-	// which holds k|v. Causal, query t sees keys 0..t, it needs S = T.
+	// which holds k|v. Causal, the queries are the last T of S positions: query t sees keys 0..S-T+t.
 	CrossAttention(out, lse, q, kv tensor.Tensor, spec AttentionSpec)
-	// CrossAttentionBackward writes dq and dkv from dout.
+	// CrossAttentionBackward writes dq and dkv from dout. Causal, it needs S = T.
 	CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.Tensor, spec AttentionSpec)
 
 	// Dropout writes y = x*mask/keep for samples of x's outermost dimension;

@@ -47,7 +47,7 @@ type AttentionHead struct {
 	Seen            int       // keys 0..Seen-1 are seen, at least one; the others have weight 0
 	LDQ, LDK, LDOut int       // row strides in floats
 	Scale           float32   // 1/sqrt(D)
-	Causal          bool      // query t sees keys 0..t only; T, S and Seen are one
+	Causal          bool      // query t sees keys 0..S-T+t only: queries are the last of S positions, and Seen is S
 	Window          int       // a query sees the last Window of these keys only; 0: all
 	Q, Out          []float32 // (T,D)
 	K, V            []float32 // (S,D)
@@ -63,22 +63,38 @@ type AttentionHead struct {
 
 // check panics on impossible shapes and on slices that are too short.
 func (a *AttentionHead) check(scratch []float32) {
-	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || a.Window < 0 || a.Seen < 1 || a.Seen > a.S || a.Causal && (a.S != a.T || a.Seen != a.S) ||
+	if a.D < 1 || a.D > MaxHeadDim || a.T < 1 || a.Window < 0 || a.Seen < 1 || a.Seen > a.S || a.Causal && (a.S < a.T || a.Seen != a.S) ||
 		len(a.LSE) != a.T || len(scratch) < ScratchFloats {
 		panic(fmt.Sprintf("kernel: attention of %d queries over %d of %d keys (causal: %v) with head width %d (limit %d) in scratch of %d floats",
 			a.T, a.Seen, a.S, a.Causal, a.D, MaxHeadDim, len(scratch)))
 	}
 }
 
+// past is the number of positions before the first query of causal attention.
+func (a *AttentionHead) past() int {
+	if a.Causal {
+		return a.S - a.T
+	}
+	return 0
+}
+
 // view returns the keys that a strip's queries q.. see in the tile that starts at
-// key k0.
+// key k0. Of causal attention the strip lies before the end of the tile, or behind it.
 func (a *AttentionHead) view(q, rows, k0 int) scores {
 	n := min(tile, a.Seen-k0)
 	t := scores{rows: rows, n: n, seen: n, ld: tileLD, scale: a.Scale}
-	if a.Causal && q < k0+tile {
-		t.n, t.seen, t.more = q+rows-k0, q+1-k0, 1
+	if p := q + a.past(); a.Causal && p < k0+tile {
+		t.n, t.seen, t.more = p+rows-k0, p+1-k0, 1
 	}
 	return t
+}
+
+// strip returns how many of the n queries q.. are a strip for the tile that starts at key k0.
+func (a *AttentionHead) strip(q, n, k0 int) int {
+	if left := k0 + tile - q - a.past(); a.Causal && left > 0 {
+		n = min(n, left)
+	}
+	return min(n, strip)
 }
 
 // windowed reports whether queries do not see all earlier keys.
@@ -90,7 +106,7 @@ func (a *AttentionHead) first(q int) int {
 	case !a.windowed():
 		return 0
 	case a.Causal:
-		return max(0, q+1-a.Window)
+		return max(0, a.past()+q+1-a.Window)
 	}
 	return a.Seen - a.Window
 }
@@ -98,7 +114,7 @@ func (a *AttentionHead) first(q int) int {
 // until returns the end of the queries that see keys of the tile that starts at key k0.
 func (a *AttentionHead) until(k0 int) int {
 	if a.windowed() && a.Causal {
-		return min(a.T, k0+tile+a.Window-1)
+		return min(a.T, k0+tile+a.Window-1-a.past())
 	}
 	return a.T
 }
@@ -151,13 +167,21 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 		}
 	}
 	var before, partial [strip]float32
-	for k0 := a.first(q0) / tile * tile; k0 < a.Seen && !(a.Causal && k0 > q0); k0 += tile {
+	end := a.Seen // of the keys that are seen
+	if a.Causal {
+		end = q0 + a.past() + rows
+	}
+	for k0 := a.first(q0) / tile * tile; k0 < end; k0 += tile {
 		keys := min(tile, a.Seen-k0)
 		k := isa.pack(kPanels, NT, a.K[k0*a.LDK:], a.LDK, a.D, keys)
 		v := isa.pack(vPanels, NN, a.V[k0*a.LDK:], a.LDK, keys, a.D)
-		rows := min(rows, a.until(k0)-q0)
-		for r := 0; r < rows; r += strip {
-			q, m := q0+r, min(strip, rows-r)
+		rows, r, m := min(rows, a.until(k0)-q0), 0, 0
+		if a.Causal {
+			r = max(0, k0-q0-a.past())
+		}
+		for ; r < rows; r += m {
+			q := q0 + r
+			m = a.strip(q, rows-r, k0)
 			t, out := a.view(q, m, k0), a.Out[q*a.LDOut:]
 			k.product(isa, NT, m, t.n, 0, a.D, a.Q[q*a.LDQ:], a.LDQ, s, tileLD, false)
 			if windowed {
@@ -198,6 +222,9 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 // gradients of keys and values that several heads of queries share are sums over these heads in the order of the calls.
 func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, scratch []float32) {
 	a.check(scratch)
+	if a.past() > 0 {
+		panic(fmt.Sprintf("kernel: gradients of causal attention of %d queries to %d keys; they are one", a.T, a.S))
+	}
 	width := roundUp(a.D, 32)
 	kPanels, vPanels, rowPanels := cut(&scratch, tile*a.D), cut(&scratch, tile*a.D), cut(&scratch, tile*width)
 	qPanels, outPanels := cut(&scratch, block*width), cut(&scratch, block*width)

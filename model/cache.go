@@ -16,7 +16,7 @@ type KVCache struct {
 	be     backend.Backend
 	blocks []nn.KV
 	spare  tensor.Tensor // (N,M,KV): takes one block's cache on Reorder; none for one hypothesis
-	seen   tensor.Tensor // (N): at+1, for the attention of the positions at hand; none for whole texts
+	seen   tensor.Tensor // (N): at+1, for the attention of the positions at hand; of a text's last T, (T); none for whole texts
 	pairs  tensor.Tensor // (N*M,2), or (1,2): row numbers for CopyRows
 	next   tensor.Tensor // (N,2): the part of pairs that puts the next keys and values in their place
 	host   []int32       // of seen
@@ -65,12 +65,21 @@ func (c *KVCache) uploadPairs() tensor.Tensor {
 
 func (c *KVCache) end() { copy(c.at, c.host) }
 
-// text is the memory of hypothesis i as a cache for a whole text of T tokens.
-func (c *KVCache) text(i, T int) *KVCache {
+// text is the memory of hypothesis i as a cache for T tokens of its text, after the first keep. With keep > 0 it
+// allocates.
+func (c *KVCache) text(i, keep, T int) *KVCache {
 	whole := &KVCache{be: c.be, blocks: make([]nn.KV, len(c.blocks))}
 	for k, kv := range c.blocks {
-		rows := kv.Self.Index(i).RowRange(0, T)
-		whole.blocks[k].Self = rows.Reshape(tensor.Shape{1, T, rows.Cols()})
+		rows := kv.Self.Index(i).RowRange(0, keep+T)
+		whole.blocks[k].Self = rows.Reshape(tensor.Shape{1, keep + T, rows.Cols()})
+	}
+	if keep > 0 {
+		seen := make([]int32, T)
+		for t := range seen {
+			seen[t] = int32(keep + t + 1)
+		}
+		whole.seen = c.be.Alloc(backend.Data, tensor.I32, tensor.Shape{T})
+		c.be.UploadInts(whole.seen, seen)
 	}
 	return whole
 }

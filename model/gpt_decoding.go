@@ -41,28 +41,60 @@ func (d *GPTDecoding) Prefill(dst []float32, ids []int32) error {
 }
 
 // Begin has the hypotheses from..to-1 begin, again if they had tokens already, with
-// ids (T), read at once, and writes the logits (V) of what may follow to dst, unless
+// ids (T), and writes the logits (V) of what may follow to dst, unless
 // that is nil. GPT.NextLogits gives the same bits. It fails when there is no room
 // for as many, or an id is none of the model's (ErrBatch).
 func (d *GPTDecoding) Begin(from, to int, dst []float32, ids []int32) error {
-	T := len(ids)
 	if N := d.ids.Len(); from < 0 || to <= from || to > N {
 		return fmt.Errorf("model: %w: a beginning for hypotheses %d to %d of %d", ErrBatch, from, to-1, N)
 	}
-	if T < 1 || T > d.capacity {
-		return fmt.Errorf("model: %w: a beginning of %d tokens; there is room for 1 to %d", ErrBatch, T, d.capacity)
+	if err := d.Extend(from, 0, dst, ids); err != nil {
+		return err
+	}
+	d.cache.share(from, to, len(ids))
+	return nil
+}
+
+// atOnce is the largest number of tokens of a text that are read at once. It limits the memory.
+const atOnce = 512
+
+// Extend has hypothesis i keep its first keep tokens and go on with ids (T), and writes the logits (V) of what may
+// follow to dst, unless that is nil. For example, a conversation goes on after the part that was read before.
+// GPT.NextLogits over all of it gives the same bits. It fails when hypothesis i has no keep tokens, when there is no
+// room for as many more, or an id is none of the model's (ErrBatch).
+func (d *GPTDecoding) Extend(i, keep int, dst []float32, ids []int32) error {
+	if i < 0 || i >= d.ids.Len() || keep < 0 || keep > d.At(i) {
+		return fmt.Errorf("model: %w: hypothesis %d of %d is to keep %d tokens", ErrBatch, i, d.ids.Len(), keep)
+	}
+	if T := len(ids); T < 1 || T > d.capacity-keep {
+		return fmt.Errorf("model: %w: a text goes on with %d tokens after %d; there is room for 1 to %d", ErrBatch, T, keep, d.capacity-keep)
 	}
 	if err := checkIDs("input", ids, 0, d.vocab()); err != nil {
 		return err
 	}
-	stack, err := d.over(d.cache.text(from, T))
+	for n := 0; len(ids) > 0; keep, ids = keep+n, ids[n:] {
+		n = min(len(ids), atOnce)
+		to := dst
+		if n < len(ids) {
+			to = nil
+		}
+		if err := d.read(i, keep, to, ids[:n]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read reads tokens ids of hypothesis i, after its first keep, at once.
+func (d *GPTDecoding) read(i, keep int, dst []float32, ids []int32) error {
+	mark, T := d.be.Mark(), len(ids)
+	defer d.be.Release(mark)
+	stack, err := d.over(d.cache.text(i, keep, T))
 	if err != nil {
 		return err
 	}
-	mark := d.be.Mark()
-	defer d.be.Release(mark)
-	d.run(dst, d.be.Alloc(backend.Data, tensor.I32, tensor.Shape{1, T}), ids, stack, []int32{0})
-	d.cache.share(from, to, T)
+	d.run(dst, d.be.Alloc(backend.Data, tensor.I32, tensor.Shape{1, T}), ids, stack, []int32{int32(keep)})
+	d.cache.share(i, i+1, keep+T)
 	return nil
 }
 

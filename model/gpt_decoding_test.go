@@ -94,6 +94,43 @@ func TestGPTDecoding(t *testing.T) {
 	}
 }
 
+// TestExtend: a text that goes on from any part of it that was kept has the bits of the whole text, also when it is
+// longer than what is read at once.
+func TestExtend(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]model.GPTConfig{"gpt2": odd(), "qwen3": oddFamily(model.Qwen3), "mistral": oddFamily(model.Mistral)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.Context = 620
+			m := newModel(t, newCPU(t, 2), c, bdia.DefaultOptions())
+			text, other := newBatch(c, 1).Inputs, slices.Clone(newBatch(c, 1).Inputs)
+			for i := range other {
+				other[i] = (other[i] + 3) % int32(c.Vocab)
+			}
+			want, got := make([]float32, c.Context*c.Vocab), make([]float32, c.Vocab)
+			testkit.OK(t, m.Logits(want, model.Batch{Size: 1, Inputs: text}, bdia.DefaultGrid))
+			d, err := m.Decode(2, c.Context, bdia.DefaultGrid)
+			testkit.OK(t, err)
+			defer d.Close()
+			for _, cut := range [][2]int{{1, 5}, {5, 6}, {3, 30}, {30, 300}, {255, 257}, {1, 600}, {100, 620}, {600, 620}} { // kept, until
+				keep, end := cut[0], cut[1]
+				testkit.OK(t, d.Extend(1, 0, nil, text[:keep]))
+				testkit.OK(t, d.Extend(1, keep, nil, other[keep:min(keep+20, c.Context)]))
+				testkit.OK(t, d.Extend(1, keep, got, text[keep:end]))
+				testkit.EqualBits(t, fmt.Sprintf("%d after %d", end-keep, keep), got, want[(end-1)*c.Vocab:end*c.Vocab])
+				if d.At(1) != end || d.At(0) != 0 {
+					t.Fatalf("%d and %d tokens", d.At(1), d.At(0))
+				}
+			}
+			for _, err := range []error{d.Extend(1, 0, nil, nil), d.Extend(1, 3, nil, text), d.Extend(0, 1, nil, text[:1]), d.Extend(2, 0, nil, text[:1]), d.Extend(1, -1, nil, text[:1])} {
+				if !errors.Is(err, model.ErrBatch) {
+					t.Errorf("error %v", err)
+				}
+			}
+		})
+	}
+}
+
 // TestGPTDecodingReorder: hypotheses that part, change places and become fewer have
 // the bits of their whole texts.
 func TestGPTDecodingReorder(t *testing.T) {

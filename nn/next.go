@@ -8,9 +8,10 @@ import (
 // Next writes a(x) at the next position of N hypotheses. Their keys and values so far are
 // in kv (N,M,KV), which gets the new ones: pairs (N,2) says to which of its N*M rows (see
 // backend.CopyRows). x and h are (N,1,C); seen (N) is how many positions each has with
-// the new one. Without seen, x and h (N,T,C) are texts from their beginning, and all their
-// keys and values go to kv (N,T,KV). A causal Forward over all positions gives the same
-// bits: every sum runs over the same keys in the same order.
+// the new one. Without pairs, x and h (N,T,C) are the last T of the M positions of texts: their
+// keys and values go to the last rows of kv (N,M,KV), which has the others. For M = T these are
+// whole texts; else N is 1, and seen (T) counts the positions up to each. A causal Forward over
+// all positions gives the same bits: every sum runs over the same keys in the same order.
 func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 	be, N, T, A := a.be, x.Shape[0], x.Shape[1], a.cfg.attWidth()
 	toKV := a.qkv.part(A, a.cfg.qkvWidth())
@@ -21,11 +22,16 @@ func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 	a.norm.Forward(n, stats, x)
 	a.qkv.part(0, A).Forward(q, n)
 	a.turnNext(q, a.q, a.queries(), seen)
-	spec := backend.AttentionSpec{Heads: a.cfg.Heads, KVHeads: a.cfg.KVHeads, Window: a.cfg.Window, Causal: !seen.Valid(), Lengths: seen}
+	spec := backend.AttentionSpec{Heads: a.cfg.Heads, KVHeads: a.cfg.KVHeads, Window: a.cfg.Window, Causal: !pairs.Valid()}
 	if spec.Causal {
-		toKV.Forward(kv, n)
-		a.turnNext(kv, a.k, a.keys(0), seen)
+		own := kv
+		if M := kv.Shape[1]; M > T {
+			own = kv.RowRange(M-T, M).Reshape(tensor.Shape{1, T, a.cfg.KVWidth()})
+		}
+		toKV.Forward(own, n)
+		a.turnNext(own, a.k, a.keys(0), seen)
 	} else {
+		spec.Lengths = seen
 		own := activation(be, tensor.Shape{N, 1, a.cfg.KVWidth()})
 		toKV.Forward(own, n)
 		a.turnNext(own, a.k, a.keys(0), seen)
@@ -36,7 +42,7 @@ func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 }
 
 // turnNext normalises heads of queries or keys by norm, unless it is nil, and turns them by their positions: the last
-// ones seen, or all from the beginning.
+// ones seen, or without seen all from the beginning.
 func (a *Attention) turnNext(x tensor.Tensor, norm *RMSNorm, heads backend.Heads, seen tensor.Tensor) {
 	if norm != nil {
 		norm.forward(x, norm.statsOf(heads, x.Rows()), x, heads)
@@ -46,7 +52,7 @@ func (a *Attention) turnNext(x tensor.Tensor, norm *RMSNorm, heads backend.Heads
 	}
 }
 
-// Next writes h(x) at the next position of hypotheses, or of whole texts; see
+// Next writes h(x) at the next position of hypotheses, or at the last ones of texts; see
 // Attention.Next. kv has no Cross. Forward over all positions gives the same bits.
 func (b *Block) Next(h, x tensor.Tensor, kv KV, pairs, seen tensor.Tensor) {
 	a := activation(b.be, x.Shape)

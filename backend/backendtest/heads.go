@@ -216,8 +216,8 @@ func (e *env) sameAsSelf(name string, q, kv, dout, out, dq, dkv tensor.Tensor, s
 	}
 }
 
-// wideWindowTest: a window that hides nothing, and groups of one head, change no bit. The next position of a text has
-// the bits of the whole text.
+// wideWindowTest: a window that hides nothing, and groups of one head, change no bit. The next position of a text, and
+// its last positions together, have the bits of the whole text.
 func wideWindowTest(e *env) {
 	const T, H, C, window = 530, 2, 16, 260
 	q, kv := e.normal(1, 1, T, C), e.normal(1, 1, T, 2*C)
@@ -232,5 +232,20 @@ func wideWindowTest(e *env) {
 		out, lse := e.empty(1, 1, C), e.empty(1, H, 1)
 		e.CrossAttention(out, lse, q.RowRange(t, t+1).Reshape(tensor.Shape{1, 1, C}), kv, backend.AttentionSpec{Heads: H, Window: window, Lengths: e.lengths(int32(t + 1))})
 		testkit.EqualBits(e.t, fmt.Sprint("position ", t), e.host(out), whole[t*C:][:C])
+	}
+	for _, w := range []int{0, window, 3} {
+		spec := backend.AttentionSpec{Heads: H, Causal: true, Window: w}
+		whole := run(spec)
+		for _, n := range []int{1, 5, 18, 19, 260, 273, 275, T - 1} { // of the last positions
+			out, lse := e.empty(1, n, C), e.empty(1, H, n)
+			e.CrossAttention(out, lse, q.RowRange(T-n, T).Reshape(tensor.Shape{1, n, C}), kv, spec)
+			testkit.EqualBits(e.t, fmt.Sprintf("the last %d positions, window %d", n, w), e.host(out), whole[(T-n)*C:T*C])
+		}
+		for s := 1; s < T; s += 97 { // before a row that nobody sees
+			n := min(s, 120)
+			out, lse := e.empty(1, n, C), e.empty(1, H, n)
+			e.CrossAttention(out, lse, q.RowRange(s-n, s).Reshape(tensor.Shape{1, n, C}), kv.RowRange(0, s).Reshape(tensor.Shape{1, s, 2 * C}), spec)
+			testkit.EqualBits(e.t, fmt.Sprintf("positions %d to %d, window %d", s-n, s, w), e.host(out), whole[(s-n)*C:s*C])
+		}
 	}
 }

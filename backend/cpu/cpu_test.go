@@ -129,7 +129,9 @@ func TestBadAttention(t *testing.T) {
 	mustPanic(t, "lengths", "lengths", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Lengths: e.lengths(1)}) })
 	mustPanic(t, "length 0", "0 of 5 keys", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Lengths: e.lengths(1, 0)}) })
 	mustPanic(t, "length 6", "6 of 5 keys", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Lengths: e.lengths(6, 1)}) })
-	mustPanic(t, "causal", "causal", func() { e.CrossAttention(out, lse, q, kv, backend.AttentionSpec{Heads: 2, Causal: true}) })
+	few, causal := e.zero(2, 2, 16), backend.AttentionSpec{Heads: 2, Causal: true}
+	mustPanic(t, "causal", "causal", func() { e.CrossAttention(out, lse, q, few, causal) })
+	mustPanic(t, "causal backward", "gradients of causal", func() { e.CrossAttentionBackward(q, kv, out, out, lse, q, kv, causal) })
 	mustPanic(t, "keys", "CrossAttention", func() {
 		e.CrossAttention(out, lse, q, kv.Reshape(tensor.Shape{1, 10, 16}), backend.AttentionSpec{Heads: 2})
 	})
