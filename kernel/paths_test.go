@@ -164,6 +164,54 @@ var kernels = []struct {
 		isa.LayerNormBackwardParams(o.vec(), nil, o.slice(rows*ld), o.slice(rows*ld), o.slice(rows), o.slice(rows), rows, ld)
 		return nil
 	}},
+	{"RMSNorm", func(isa ISA, o *operands) []float64 {
+		w, rows := o.vec(), 1+o.r.IntN(3)
+		isa.RMSNorm(o.slice(rows*o.n), o.slice(rows*o.n), w, o.slice(rows), 1e-5)
+		return nil
+	}},
+	{"RMSNormAlias", func(isa ISA, o *operands) []float64 {
+		x := o.slice(2 * o.n)
+		isa.RMSNorm(x, x, o.vec(), o.slice(2), 1e-6)
+		return nil
+	}},
+	{"RMSNormBackward", func(isa ISA, o *operands) []float64 {
+		w, rows := o.vec(), 1+o.r.IntN(3)
+		isa.RMSNormBackward(o.slice(rows*o.n), o.slice(rows*o.n), o.slice(rows*o.n), w, o.slice(rows))
+		return nil
+	}},
+	{"RMSNormBackwardAlias", func(isa ISA, o *operands) []float64 {
+		dy := o.slice(2 * o.n)
+		isa.RMSNormBackward(dy, dy, o.slice(2*o.n), o.vec(), o.slice(2))
+		return nil
+	}},
+	{"RMSNormBackwardWeight", func(isa ISA, o *operands) []float64 {
+		const rows = 6
+		ld := o.n + 5
+		isa.RMSNormBackwardWeight(o.vec(), o.slice(rows*ld), o.slice(rows*ld), o.slice(rows), ld)
+		return nil
+	}},
+	{"Rotate", func(isa ISA, o *operands) []float64 {
+		if o.n > 0 {
+			isa.Rotate(o.slice(2*o.n*o.r.IntN(4)), o.vec(), o.vec(), o.r.IntN(2) == 0)
+		}
+		return nil
+	}},
+	{"GatedSiLU", func(isa ISA, o *operands) []float64 { isa.GatedSiLU(o.vec(), o.vec(), o.vec()); return nil }},
+	{"GatedSiLUAlias", func(isa ISA, o *operands) []float64 {
+		g, u := o.vec(), o.vec()
+		isa.GatedSiLU(g, g, u)
+		isa.GatedSiLU(u, g, u)
+		return nil
+	}},
+	{"GatedSiLUBackward", func(isa ISA, o *operands) []float64 {
+		isa.GatedSiLUBackward(o.vec(), o.vec(), o.vec(), o.vec(), o.vec())
+		return nil
+	}},
+	{"GatedSiLUBackwardAlias", func(isa ISA, o *operands) []float64 {
+		g, u := o.vec(), o.vec()
+		isa.GatedSiLUBackward(g, u, o.vec(), g, u)
+		return nil
+	}},
 	{"ColumnSum", func(isa ISA, o *operands) []float64 {
 		isa.ColumnSum(o.vec(), o.slice(4*(o.n+3)), 4, o.n+3)
 		return nil

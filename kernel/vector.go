@@ -45,6 +45,9 @@ const (
 	opLayerNorm
 	opLayerNormNoBias
 	opLayerNormBackward
+	opRMSNorm
+	opRMSNormBackward
+	opRotate
 )
 
 // vecOp names an assembly kernel.
@@ -55,6 +58,8 @@ const (
 	opNormParamsNoBias
 	opNormParams4
 	opNormParams4NoBias
+	opRMSNormWeight
+	opRMSNormWeight4
 	opDot
 	opMax
 	opMin
@@ -63,6 +68,8 @@ const (
 	opGELUTanhBackward
 	opGELUErf
 	opGELUErfBackward
+	opGatedSiLU
+	opGatedSiLUBackward
 	opAdd
 	opScale
 	opQuantise

@@ -50,6 +50,12 @@ func rows512(op rowOp, a *byte) {
 		vecLayerNormNoBias512(a)
 	case opLayerNormBackward:
 		vecLayerNormBackward512(a)
+	case opRMSNorm:
+		vecRMSNorm512(a)
+	case opRMSNormBackward:
+		vecRMSNormBackward512(a)
+	case opRotate:
+		vecRotate512(a)
 	}
 }
 
@@ -63,6 +69,10 @@ func call512(op vecOp, a *byte) {
 		vecNormParams4512(a)
 	case opNormParams4NoBias:
 		vecNormParams4NoBias512(a)
+	case opRMSNormWeight:
+		vecRMSNormWeight512(a)
+	case opRMSNormWeight4:
+		vecRMSNormWeight4512(a)
 	case opDot:
 		vecDot512(a)
 	case opMax:
@@ -79,6 +89,10 @@ func call512(op vecOp, a *byte) {
 		vecGELUErf512(a)
 	case opGELUErfBackward:
 		vecGELUErfBackward512(a)
+	case opGatedSiLU:
+		vecGatedSiLU512(a)
+	case opGatedSiLUBackward:
+		vecGatedSiLUBackward512(a)
 	case opAdd:
 		vecAdd512(a)
 	case opScale:
@@ -152,6 +166,12 @@ func rows256(op rowOp, a *byte) {
 		vecLayerNormNoBias256(a)
 	case opLayerNormBackward:
 		vecLayerNormBackward256(a)
+	case opRMSNorm:
+		vecRMSNorm256(a)
+	case opRMSNormBackward:
+		vecRMSNormBackward256(a)
+	case opRotate:
+		vecRotate256(a)
 	}
 }
 
@@ -165,6 +185,10 @@ func call256(op vecOp, a *byte) {
 		vecNormParams4256(a)
 	case opNormParams4NoBias:
 		vecNormParams4NoBias256(a)
+	case opRMSNormWeight:
+		vecRMSNormWeight256(a)
+	case opRMSNormWeight4:
+		vecRMSNormWeight4256(a)
 	case opDot:
 		vecDot256(a)
 	case opMax:
@@ -181,6 +205,10 @@ func call256(op vecOp, a *byte) {
 		vecGELUErf256(a)
 	case opGELUErfBackward:
 		vecGELUErfBackward256(a)
+	case opGatedSiLU:
+		vecGatedSiLU256(a)
+	case opGatedSiLUBackward:
+		vecGatedSiLUBackward256(a)
 	case opAdd:
 		vecAdd256(a)
 	case opScale:

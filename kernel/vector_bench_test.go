@@ -49,6 +49,12 @@ func BenchmarkVector(b *testing.B) {
 		{"LayerNormBackwardParams", 2, func(isa ISA) {
 			isa.LayerNormBackwardParams(w, bias, s[1], s[2], mean, rstd, benchN/benchRow, benchRow)
 		}},
+		{"RMSNorm", 2, func(isa ISA) { isa.RMSNorm(s[0], s[1], w, rstd, 1e-5) }},
+		{"RMSNormBackward", 3, func(isa ISA) { isa.RMSNormBackward(s[0], s[1], s[2], w, rstd) }},
+		{"RMSNormBackwardWeight", 2, func(isa ISA) { isa.RMSNormBackwardWeight(w, s[1], s[2], rstd, benchRow) }},
+		{"Rotate", 2, func(isa ISA) { rows(func(i, j int) { isa.Rotate(s[0][i:j], w[:32], bias[:32], false) }) }},
+		{"GatedSiLU", 3, func(isa ISA) { isa.GatedSiLU(s[0], s[1], s[2]) }},
+		{"GatedSiLUBackward", 5, func(isa ISA) { isa.GatedSiLUBackward(s[0], s[4], s[1], s[2], s[3]) }},
 		{"ColumnSum", 1, func(isa ISA) { isa.ColumnSum(bias, s[1], benchN/benchRow, benchRow) }},
 		{"RowMax", 1, func(isa ISA) { rows(func(i, j int) { isa.RowMax(s[1][i:j]) }) }},
 		{"ExpSum", 2, func(isa ISA) { rows(func(i, j int) { isa.ExpSum(s[0][i:j], s[1][i:j], 0.1, 1) }) }},

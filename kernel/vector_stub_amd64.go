@@ -32,6 +32,20 @@ func vecNormParams4512(a *byte)
 //go:noescape
 func vecNormParams4NoBias512(a *byte)
 
+// vecRMSNormWeight512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	q := p2*f0; q = p1*q; p0 += q
+//
+//go:noescape
+func vecRMSNormWeight512(a *byte)
+
+// vecRMSNormWeight4512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as RMSNormWeight for 4 rows, ld bytes apart; f = rstds
+//
+//go:noescape
+func vecRMSNormWeight4512(a *byte)
+
 // vecDot512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	acc = fma(p1, p2, acc)
@@ -87,6 +101,20 @@ func vecGELUErf512(a *byte)
 //
 //go:noescape
 func vecGELUErfBackward512(a *byte)
+
+// vecGatedSiLU512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = silu(p1)*p2, as gatedSiLUGo
+//
+//go:noescape
+func vecGatedSiLU512(a *byte)
+
+// vecGatedSiLUBackward512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0, p1 = p2*p4*silu'(p3), p2*silu(p3), as gatedSiLUBackwardGo
+//
+//go:noescape
+func vecGatedSiLUBackward512(a *byte)
 
 // vecAdd512 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -312,6 +340,21 @@ func vecLayerNormNoBias512(a *byte)
 //go:noescape
 func vecLayerNormBackward512(a *byte)
 
+// vecRMSNorm512 works on rowArgs a, as ISA.RMSNorm.
+//
+//go:noescape
+func vecRMSNorm512(a *byte)
+
+// vecRMSNormBackward512 works on rowArgs a, as ISA.RMSNormBackward.
+//
+//go:noescape
+func vecRMSNormBackward512(a *byte)
+
+// vecRotate512 works on rowArgs a, as ISA.Rotate.
+//
+//go:noescape
+func vecRotate512(a *byte)
+
 // vecDraw512 works on keepArgs a:
 //
 //	for i < draws { w := Philox(ctr+i, key); bit j of keep[i] = half-word j of w <= last }
@@ -349,6 +392,20 @@ func vecNormParams4256(a *byte)
 //
 //go:noescape
 func vecNormParams4NoBias256(a *byte)
+
+// vecRMSNormWeight256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	q := p2*f0; q = p1*q; p0 += q
+//
+//go:noescape
+func vecRMSNormWeight256(a *byte)
+
+// vecRMSNormWeight4256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as RMSNormWeight for 4 rows, ld bytes apart; f = rstds
+//
+//go:noescape
+func vecRMSNormWeight4256(a *byte)
 
 // vecDot256 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -405,6 +462,20 @@ func vecGELUErf256(a *byte)
 //
 //go:noescape
 func vecGELUErfBackward256(a *byte)
+
+// vecGatedSiLU256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = silu(p1)*p2, as gatedSiLUGo
+//
+//go:noescape
+func vecGatedSiLU256(a *byte)
+
+// vecGatedSiLUBackward256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0, p1 = p2*p4*silu'(p3), p2*silu(p3), as gatedSiLUBackwardGo
+//
+//go:noescape
+func vecGatedSiLUBackward256(a *byte)
 
 // vecAdd256 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -629,6 +700,21 @@ func vecLayerNormNoBias256(a *byte)
 //
 //go:noescape
 func vecLayerNormBackward256(a *byte)
+
+// vecRMSNorm256 works on rowArgs a, as ISA.RMSNorm.
+//
+//go:noescape
+func vecRMSNorm256(a *byte)
+
+// vecRMSNormBackward256 works on rowArgs a, as ISA.RMSNormBackward.
+//
+//go:noescape
+func vecRMSNormBackward256(a *byte)
+
+// vecRotate256 works on rowArgs a, as ISA.Rotate.
+//
+//go:noescape
+func vecRotate256(a *byte)
 
 // vecDraw256 works on keepArgs a:
 //

@@ -418,6 +418,12 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 		if got := testing.AllocsPerRun(10, func() {
 			isa.LayerNorm(y, x, z, z, one[:], one[:], 1e-5)
 			isa.LayerNormBackward(y, x, x, z, one[:], one[:])
+			isa.RMSNorm(y, x, z, one[:], 1e-5)
+			isa.RMSNormBackward(y, x, x, z, one[:])
+			isa.RMSNormBackwardWeight(y, x, x, one[:], n)
+			isa.Rotate(y, x[:n/2], z[:n/2], true)
+			isa.GatedSiLU(y, x, z)
+			isa.GatedSiLUBackward(y, y, x, x, z)
 			isa.Attention(&head, 0, scratch)
 			isa.AttentionBackward(&head, grad, grad, grad, head.Out, scratch)
 			isa.ExpSum(y, x, 1, isa.RowMax(x))

@@ -30,6 +30,8 @@ type split struct {
 	x, n, h, dx, g, pending            tensor.Tensor // (B,T,C)
 	qkv, dqkv                          tensor.Tensor // (B,T,3C)
 	lse, stats, losses, gamma          tensor.Tensor
+	headW, dheadW, table               tensor.Tensor // (D), (D), (T,D)
+	gate, dgate                        tensor.Tensor // (B,T,3C/2), (B,T,3C)
 }
 
 const (
@@ -43,12 +45,14 @@ func newSplit(e *env) *split {
 		dwte: e.zero(V, C), dwpe: e.zero(T, C), dw: e.zero(C), db: e.zero(C), dqkvW: e.zero(3*C, C), dnw: e.zero(3 * C), dn: e.zero(C),
 		x: e.empty(B, T, C), n: e.empty(B, T, C), h: e.empty(B, T, C), dx: e.empty(B, T, C), g: e.empty(B, T, C), pending: e.normal(1, B, T, C),
 		qkv: e.empty(B, T, 3*C), dqkv: e.empty(B, T, 3*C), lse: e.empty(B, splitH, T), stats: e.empty(B, 2, T),
-		losses: e.empty(B, T), gamma: e.of(0.5, -0.5, 0.5)}
+		losses: e.empty(B, T), gamma: e.of(0.5, -0.5, 0.5),
+		headW: e.normal(1, C/splitH), dheadW: e.zero(C / splitH), table: e.normal(1, T, C/splitH), gate: e.empty(B, T, 3*C/2), dgate: e.empty(B, T, 3*C)}
 }
 
 func (s *split) results() map[string]tensor.Tensor {
 	return map[string]tensor.Tensor{"dwte": s.dwte, "dwpe": s.dwpe, "norm dw": s.dw, "norm db": s.db, "dqkv.weight": s.dqkvW,
-		"dqkv.bias": s.dnw, "x": s.x, "attention": s.h, "lse": s.lse, "dqkv": s.dqkv, "dx": s.dx, "losses": s.losses, "pending": s.pending}
+		"dqkv.bias": s.dnw, "x": s.x, "attention": s.h, "lse": s.lse, "dqkv": s.dqkv, "dx": s.dx, "losses": s.losses, "pending": s.pending,
+		"norm of heads dw": s.dheadW, "gate": s.gate, "dgate": s.dgate}
 }
 
 // run processes n samples from number b on.
@@ -78,4 +82,13 @@ func (s *split) run(b, n int) {
 	e.LayerNormBackward(dx, s.dw, s.db, nx, x, s.w, stats)
 	e.CompleteGrad(dx, part(s.pending), g, part(s.gamma))
 	e.EmbedBackward(s.dwte, s.dwpe, dx, ids)
+
+	heads := backend.Heads{At: splitC, Count: splitH}
+	turned, roots := e.clone(part(s.qkv)), e.empty(n*splitT, splitH)
+	e.RMSNorm(turned, roots, part(s.qkv), s.headW, heads, 1e-5)
+	e.Rotate(turned, s.table, tensor.Tensor{}, heads, false)
+	e.GatedSiLU(part(s.gate), turned)
+	e.GatedSiLUBackward(part(s.dgate), part(s.gate), turned)
+	e.Rotate(part(s.dgate), s.table, tensor.Tensor{}, heads, true)
+	e.RMSNormBackward(part(s.dgate), s.dheadW, part(s.dgate), part(s.qkv), s.headW, roots, heads)
 }

@@ -40,33 +40,31 @@ type Backend struct {
 // jobs holds the job of each operation. Each has a place of its own, so that setting one
 // up allocates nothing.
 type jobs struct {
-	copy          copyJob
-	copyRows      copyRows
-	add           addJob
-	scale         scaleJob
-	lerp          lerpJob
-	gelu          geluJob
-	geluBackward  geluBackwardJob
-	squares       squaresJob
-	digest        digestJob
-	adamW         adamWJob
-	adamW8        adamW8Job
-	setAdam       setAdamJob
-	sgd           sgdJob
-	linear        linear
-	layerNorm     layerNormJob
-	layerNormBack normBackward
-	pool          poolJob
-	crossEntropy  crossEntropyJob
-	embed         embedJob
-	scatter       scatter
-	heads         heads
-	rmsNorm       rmsNormJob
-	rmsNormBack   rmsNormBack
-	rotate        rotateJob
-	gate          gateJob
-	columns       columnsJob
-	samples       samples
+	copy         copyJob
+	copyRows     copyRows
+	add          addJob
+	scale        scaleJob
+	lerp         lerpJob
+	gelu         geluJob
+	geluBackward geluBackwardJob
+	squares      squaresJob
+	digest       digestJob
+	adamW        adamWJob
+	adamW8       adamW8Job
+	setAdam      setAdamJob
+	sgd          sgdJob
+	linear       linear
+	norm         norm
+	normBack     normBackward
+	pool         poolJob
+	crossEntropy crossEntropyJob
+	embed        embedJob
+	scatter      scatter
+	heads        heads
+	rotate       rotateJob
+	gate         gateJob
+	columns      columnsJob
+	samples      samples
 }
 
 var _ backend.Device = (*Backend)(nil)

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"github.com/bdia-go/bdia/backend"
-	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -12,76 +11,29 @@ type headRows struct {
 	cols, D int
 }
 
-// begin is where head i of a row begins.
-func (h headRows) begin(row, i int) int { return row*h.cols + h.At + i*h.D }
+// wholeRows are rows that are one head.
+func wholeRows(cols int) headRows { return headRows{backend.Heads{Count: 1}, cols, cols} }
+
+// begin is where the heads of a row begin.
+func (h headRows) begin(row int) int { return row*h.cols + h.At }
+
+// each calls f for all heads of the rows lo..hi, as many at a time as lie side by side: n of them that begin at element
+// at, the first being number k over all rows.
+func (h headRows) each(lo, hi int, f func(at, k, n int)) {
+	if h.Count*h.D == h.cols {
+		f(h.begin(lo), lo*h.Count, (hi-lo)*h.Count)
+		return
+	}
+	for row := lo; row < hi; row++ {
+		f(h.begin(row), row*h.Count, h.Count)
+	}
+}
 
 // headsOf returns heads of width D of the rows of x. They must lie within a row.
 func headsOf(op string, x tensor.Tensor, h backend.Heads, D int) headRows {
 	r := headRows{h, x.Cols(), D}
 	must(h.At >= 0 && h.Count > 0 && D > 0 && h.At+h.Count*D <= r.cols, op+" of heads", x)
 	return r
-}
-
-type rmsNormJob struct {
-	headRows
-	y, x, w, rstd []float32
-	eps           float32
-}
-
-func (j *rmsNormJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := rowsOf(task, len(j.rstd)/j.Count)
-	for row := lo; row < hi; row++ {
-		for i := range j.Count {
-			at := j.begin(row, i)
-			j.rstd[row*j.Count+i] = b.isa.RMSNorm(j.y[at:][:j.D], j.x[at:][:j.D], j.w, j.eps)
-		}
-	}
-}
-
-// RMSNorm normalises heads of the rows of x.
-func (b *Backend) RMSNorm(y, stats, x, w tensor.Tensor, h backend.Heads, eps float32) {
-	n := x.Rows()
-	must(y.Len() == x.Len() && stats.Len() == n*h.Count, "RMSNorm", y, stats, x, w)
-	b.jobs.rmsNorm = rmsNormJob{headRows: headsOf("RMSNorm", x, h, w.Len()), y: b.f32(y), x: b.f32(x), w: b.f32(w), rstd: b.f32(stats), eps: eps}
-	b.eachRow(n, &b.jobs.rmsNorm)
-}
-
-// rmsNormBack computes dw by bands of a head's columns (band is above 0), and then dx by rows.
-type rmsNormBack struct {
-	headRows
-	dx, dw, dy, x, w, rstd []float32
-	band                   int
-}
-
-func (j *rmsNormBack) run(b *Backend, task int, _ []float32) {
-	if j.band > 0 {
-		lo := task * j.band
-		hi := min(lo+j.band, j.D)
-		for k, rstd := range j.rstd {
-			at := j.begin(k/j.Count, k%j.Count)
-			kernel.RMSNormBackwardWeight(j.dw[lo:hi], j.dy[at+lo:at+hi], j.x[at+lo:at+hi], rstd)
-		}
-		return
-	}
-	lo, hi := rowsOf(task, len(j.rstd)/j.Count)
-	for k := lo * j.Count; k < hi*j.Count; k++ {
-		at := j.begin(k/j.Count, k%j.Count)
-		b.isa.RMSNormBackward(j.dx[at:][:j.D], j.dy[at:][:j.D], j.x[at:][:j.D], j.w, j.rstd[k])
-	}
-}
-
-// RMSNormBackward adds to dw, if it is given, then writes dx, which may be dy.
-func (b *Backend) RMSNormBackward(dx, dw, dy, x, w, stats tensor.Tensor, h backend.Heads) {
-	n, D := x.Rows(), w.Len()
-	must(dx.Len() == x.Len() && dy.Len() == x.Len() && (!dw.Valid() || dw.Len() == D) && stats.Len() == n*h.Count, "RMSNormBackward", dx, dw, dy, x, w, stats)
-	j := &b.jobs.rmsNormBack
-	*j = rmsNormBack{headRows: headsOf("RMSNormBackward", x, h, D), dx: b.f32(dx), dw: b.f32(dw), dy: b.f32(dy), x: b.f32(x), w: b.f32(w), rstd: b.f32(stats)}
-	if dw.Valid() {
-		j.band = b.band(D)
-		b.pool.run((D+j.band-1)/j.band, j)
-	}
-	j.band = 0
-	b.eachRow(n, j)
 }
 
 type rotateJob struct {
@@ -92,11 +44,7 @@ type rotateJob struct {
 	back     bool
 }
 
-func (j *rotateJob) run(_ *Backend, task int, _ []float32) {
-	turn := kernel.Rotate
-	if j.back {
-		turn = kernel.RotateBack
-	}
+func (j *rotateJob) run(b *Backend, task int, _ []float32) {
 	lo, hi := rowsOf(task, j.n)
 	for row := lo; row < hi; row++ {
 		position := row % j.T
@@ -104,9 +52,7 @@ func (j *rotateJob) run(_ *Backend, task int, _ []float32) {
 			position = int(j.counts[row]) - 1
 		}
 		angles := j.table[position*j.D:][:j.D]
-		for i := range j.Count {
-			turn(j.x[j.begin(row, i):][:j.D], angles[:j.D/2], angles[j.D/2:])
-		}
+		b.isa.Rotate(j.x[j.begin(row):][:j.Count*j.D], angles[:j.D/2], angles[j.D/2:], j.back)
 	}
 }
 
@@ -124,22 +70,16 @@ type gateJob struct {
 	M        int
 }
 
-// gateLen is the number of elements of which the gradient keeps the exponentials at a time.
-const gateLen = min(4096, kernel.ScratchFloats)
-
-func (j *gateJob) run(b *Backend, task int, scratch []float32) {
+func (j *gateJob) run(b *Backend, task int, _ []float32) {
 	lo, hi := rowsOf(task, len(j.y)/j.M)
 	for row := lo; row < hi; row++ {
 		y, x := j.y[row*j.M:][:j.M], j.x[2*row*j.M:][:2*j.M]
 		g, u := x[:j.M], x[j.M:]
 		if j.dx == nil {
 			b.isa.GatedSiLU(y, g, u)
-			continue
-		}
-		dx := j.dx[2*row*j.M:][:2*j.M]
-		for at := 0; at < j.M; at += gateLen {
-			end := min(at+gateLen, j.M)
-			b.isa.GatedSiLUBackward(dx[at:end], dx[j.M+at:j.M+end], y[at:end], g[at:end], u[at:end], scratch[:end-at])
+		} else {
+			dx := j.dx[2*row*j.M:][:2*j.M]
+			b.isa.GatedSiLUBackward(dx[:j.M], dx[j.M:], y, g, u)
 		}
 	}
 }

@@ -17,27 +17,6 @@ func rowsOf(task, n int) (lo, hi int) {
 	return lo, min(lo+rowsPerTask, n)
 }
 
-type layerNormJob struct {
-	y, x, w, bias, mean, rstd []float32
-	cols                      int
-	eps                       float32
-}
-
-func (j *layerNormJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := rowsOf(task, len(j.mean))
-	at, end := lo*j.cols, hi*j.cols
-	b.isa.LayerNorm(j.y[at:end], j.x[at:end], j.w, j.bias, j.mean[lo:hi], j.rstd[lo:hi], j.eps)
-}
-
-// LayerNorm normalises the rows of x.
-func (b *Backend) LayerNorm(y, stats, x, w, bias tensor.Tensor, eps float32) {
-	n, cols := x.Rows(), x.Cols()
-	must(y.Len() == x.Len() && w.Len() == cols && stats.Len() == 2*n && (!bias.Valid() || bias.Len() == cols), "LayerNorm", y, stats, x, w, bias)
-	st := b.f32(stats)
-	b.jobs.layerNorm = layerNormJob{y: b.f32(y), x: b.f32(x), w: b.f32(w), bias: b.f32(bias), mean: st[:n], rstd: st[n:], cols: cols, eps: eps}
-	b.eachRow(n, &b.jobs.layerNorm)
-}
-
 // poolJob pools the rows of one sample a task, or spreads their gradient.
 type poolJob struct {
 	rows         []float32 // (B,T,C)

@@ -18,6 +18,14 @@ var kernels = []kernel{
 	{name: "NormParams4NoBias", loop: "as NormParamsNoBias for 4 rows, ld bytes apart; f = means, rstds", ptrs: 3, start: rowsOf4, body: func(g *gen) {
 		normParams4(g, func(v) {})
 	}},
+	{name: "RMSNormWeight", loop: "q := p2*f0; q = p1*q; p0 += q", ptrs: 3, body: func(g *gen) {
+		dw, dy, x := g.load(0), g.load(1), g.load(2)
+		rmsNormWeight(g, 0, dw, dy, x)
+		g.store(dw, 0)
+	}},
+	{name: "RMSNormWeight4", loop: "as RMSNormWeight for 4 rows, ld bytes apart; f = rstds", ptrs: 3, start: rowsOf4, body: func(g *gen) {
+		fourRows(g, func(r int, dw, dy, x v) { rmsNormWeight(g, r, dw, dy, x) })
+	}},
 	{name: "Dot", loop: "acc = fma(p1, p2, acc)", ptrs: 3, accs: 1, body: func(g *gen) {
 		g.addMul(g.acc(0), g.load(1), g.load(2))
 	}},
@@ -52,6 +60,28 @@ var kernels = []kernel{
 		g.addMul(cdf, x, z2)
 		g.mul(cdf, g.load(1), cdf)
 		g.store(cdf, 0)
+	}},
+	{name: "GatedSiLU", loop: "p0 = silu(p1)*p2, as gatedSiLUGo", ptrs: 3, body: func(g *gen) {
+		x := g.load(1)
+		s := sigmoid(g, x)
+		g.mul(x, x, s)
+		g.mul(x, x, g.load(2))
+		g.store(x, 0)
+	}},
+	{name: "GatedSiLUBackward", loop: "p0, p1 = p2*p4*silu'(p3), p2*silu(p3), as gatedSiLUBackwardGo", ptrs: 5, body: func(g *gen) {
+		x := g.load(3)
+		s := sigmoid(g, x)
+		dy, t := g.load(2), g.tmp()
+		g.sub(t, g.k(cOne), s)
+		g.mul(t, x, t)
+		g.add(t, t, g.k(cOne))
+		g.mul(t, s, t)
+		g.mul(x, x, s)
+		g.mul(x, dy, x)
+		g.mul(dy, dy, g.load(4))
+		g.mul(dy, dy, t)
+		g.store(dy, 0)
+		g.store(x, 1)
 	}},
 	{name: "Add", loop: "p0 = p1 + p2", ptrs: 3, body: func(g *gen) {
 		a := g.load(1)
@@ -152,6 +182,16 @@ func geluTanh(g *gen) {
 	g.add(w, w, g.k(cOne))
 	g.div(x, x, w)
 	g.store(x, 0)
+}
+
+// sigmoid leaves 1/(1+exp(-x)) in a new temporary.
+func sigmoid(g *gen, x v) v {
+	s := g.tmp()
+	g.sub(s, g.k(cZero), x)
+	g.exp(s)
+	g.add(s, s, g.k(cOne))
+	g.div(s, g.k(cOne), s)
+	return s
 }
 
 // mulAdd2 sets d = fma(d, k[b], k[c]).

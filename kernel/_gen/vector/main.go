@@ -21,6 +21,8 @@ func main() {
 		}
 		s.softmax()
 		s.norm()
+		s.rmsNorm()
+		s.rotate()
 		s.draw()
 		s.peak()
 	}
