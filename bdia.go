@@ -79,7 +79,8 @@ type Stack struct {
 	be     backend.Backend
 	blocks []Block
 	opt    Options
-	law    backend.Law
+	gamma  course
+	laws   []backend.Law // [k]: of block k in the pass at hand
 
 	// Observe, if set, is called with every state x_k when Forward has computed it
 	// and again when Reverse has rebuilt it: for tests and verification.
@@ -96,7 +97,7 @@ type Stack struct {
 	// above them, and their states are not kept.
 	Frozen int
 
-	draw    func(gammas []float32, first, K, B int, pass backend.Pass)
+	draw    func(gammas []float32, first, B int, pass backend.Pass)
 	stop    stopper
 	pass    backend.Pass
 	states  []tensor.Tensor // buffers of x_k, see Memory.slot
@@ -121,12 +122,9 @@ func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
 	if len(blocks) == 0 {
 		return nil, fmt.Errorf("bdia: a stack needs at least one block")
 	}
-	law := backend.Law{Bits: backend.NoGrid} // for example |gamma| = 0.6: only the sum of all terms is rounded
-	if planes, ok := opt.Gamma.Planes(); ok {
-		law = backend.Law{Planes: planes, Bits: int(opt.Grid)}
-	}
-	return &Stack{be: be, blocks: blocks, opt: opt, law: law, draw: opt.Gamma.draw,
-		tapes: make([]backend.Mark, len(blocks))}, nil
+	gamma := newCourse(opt, len(blocks))
+	return &Stack{be: be, blocks: blocks, opt: opt, gamma: gamma, draw: gamma.draw,
+		laws: make([]backend.Law, len(blocks)), tapes: make([]backend.Mark, len(blocks))}, nil
 }
 
 // Begin allocates a pass over samples of the given shape (B,T,C) and returns x_0, for
@@ -140,7 +138,7 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 		s.states = append(s.states, s.be.Alloc(backend.States, tensor.F32, shape))
 	}
 	if s.opt.Memory == Reversible {
-		s.side = allocSideInfo(s.side, s.be, s.Frozen, K-2, s.law.Planes, shape)
+		s.side = allocSideInfo(s.side, s.be, s.Frozen, K-2, s.gamma, shape)
 	}
 	s.h = s.be.Alloc(backend.Activation, tensor.F32, shape)
 	s.g = s.be.Alloc(backend.Activation, tensor.F32, shape)
@@ -153,7 +151,10 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 		clear(s.host.gammas)
 		clear(s.host.peaks)
 	}
-	s.draw(s.host.gammas, s.FirstBlock, K, B, pass)
+	for k := range s.laws {
+		s.laws[k] = s.gamma.law(s.gamma.at(pass.Step, k))
+	}
+	s.draw(s.host.gammas, s.FirstBlock, B, pass)
 	s.be.Upload(s.gammas, s.host.gammas)
 	return s.x(0)
 }
@@ -198,8 +199,8 @@ func (s *Stack) step(k int) {
 		if prev := s.x(k - 1); prev != next {
 			s.be.Copy(next, prev)
 		}
-		s.be.Advance(next, cur, s.h, s.side.Of(k-1), s.gammas.Index(k), peak, s.law)
-		if s.law.Bits != int(s.opt.Grid) {
+		s.be.Advance(next, cur, s.h, s.side.under(s.laws[k], k-1), s.gammas.Index(k), peak, s.laws[k])
+		if s.laws[k].Bits != int(s.opt.Grid) {
 			s.be.Quantise(next, peak, int(s.opt.Grid))
 		}
 	}
@@ -233,7 +234,7 @@ func (s *Stack) Reverse(sink Sink) error {
 			block.Forward(s.h, s.x(k), s.pass)
 		}
 		if s.opt.Memory.rebuilds(k, K, s.Frozen) {
-			s.be.Retreat(s.x(k+1), s.x(k), s.h, s.side.Of(k-1), gamma, s.peaks.Index(k-1), s.law)
+			s.be.Retreat(s.x(k+1), s.x(k), s.h, s.side.under(s.laws[k], k-1), gamma, s.peaks.Index(k-1), s.laws[k])
 			s.observe(k - 1)
 		}
 		s.be.ScaleGrad(s.h, s.g, gamma)

@@ -53,12 +53,13 @@ func (g Gamma) Planes() (n int, reversible bool) {
 
 // draw fills gammas (K,B) for one pass: row k holds block k's value for each sample. first is the number of block 0
 // in the model. Row 0 is zero, since the first step is an Euler step. Outside training every row is zero.
-func (g Gamma) draw(gammas []float32, first, K, B int, pass backend.Pass) {
+func (c course) draw(gammas []float32, first, B int, pass backend.Pass) {
 	clear(gammas)
 	if !pass.Train {
 		return
 	}
-	for k := 1; k < K; k++ {
+	for k := 1; k < c.K; k++ {
+		g := c.at(pass.Step, k)
 		for b := range B {
 			key := rng.Key{Seed: pass.Seed, Step: uint32(pass.Step), Sample: uint32(pass.Sample + b),
 				Block: uint32(first + k), Site: rng.SiteGamma}

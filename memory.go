@@ -77,6 +77,7 @@ type Options struct {
 	Memory Memory `yaml:"memory"`
 	Gamma  Gamma  `yaml:"gamma"`
 	Grid   Grid   `yaml:"grid"`
+	Ramp   Ramp   `yaml:"ramp,omitzero"` // on the way to Gamma
 }
 
 // DefaultOptions returns the paper's choices: reversible, gamma 0.5, grid 2^-9.
@@ -96,11 +97,19 @@ func (o Options) Validate() error {
 	if o.Grid != NoGrid && (o.Grid < 0 || o.Grid > maxGrid) {
 		return fmt.Errorf("bdia: grid of %v bits; use none or 0 to %d bits", o.Grid, maxGrid)
 	}
+	if err := o.validateRamp(); err != nil {
+		return err
+	}
+	if o.Ramp.From != 0 && o.Ramp.Steps == 0 {
+		return fmt.Errorf("bdia: a ramp of gamma over 0 steps; say how many it takes")
+	}
 	if o.Memory != Reversible {
 		return nil
 	}
-	if _, ok := o.Gamma.Planes(); !ok || o.Grid == NoGrid {
-		return &OptionsError{Options: o}
+	for _, g := range []Gamma{o.Gamma, o.Ramp.From, o.Ramp.Lower} {
+		if _, ok := g.Planes(); !ok && (g != 0 || o.Gamma == 0) || o.Grid == NoGrid {
+			return &OptionsError{Options: o}
+		}
 	}
 	return nil
 }
@@ -120,5 +129,5 @@ func (e *OptionsError) Error() string {
 	case e.Grid == NoGrid:
 		return "bdia: reversible memory needs a grid; use one of 9 bits, or memory store or recompute"
 	}
-	return fmt.Sprintf("bdia: reversible memory needs gamma 0.5, 0.25, ... (a power of two), not %v; memory store and recompute take other values", e.Gamma)
+	return fmt.Sprintf("bdia: reversible memory needs gamma 0.5, 0.25, ... (a power of two), not %s; memory store and recompute take other values", e.GammaText())
 }

@@ -39,13 +39,24 @@ func TestValidateOptions(t *testing.T) {
 		{bdia.Options{Memory: bdia.Reversible, Gamma: 0.5, Grid: 40}, "grid of 40"},
 		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: -2}, "grid of -2"},
 		{bdia.Options{Memory: 3, Gamma: 0.5, Grid: 9}, "memory mode 3"},
+		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: 0.125, Steps: 1, Lower: 1.0 / 256}}, ""},
+		{bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9, Ramp: bdia.Ramp{From: 0.15, Steps: 9, Lower: 0.7}}, ""},
+		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Lower: 0.3}}, "not 0.3/0.5"},
+		{bdia.Options{Gamma: 0.25, Grid: 9, Ramp: bdia.Ramp{From: 1.0 / 512, Steps: 9}}, "not 0.001953125..0.25@9"},
+		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: 0.125}}, "over 0 steps"},
+		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Steps: 4}}, "over 4 steps from 0"},
+		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: 0.5, Steps: 4}}, "doubles"},
+		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: -0.25, Steps: 4}}, "doubles"},
+		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: bdia.Gamma(math.NaN()), Steps: 4}}, "doubles"},
+		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Lower: 1}}, "first half"},
+		{bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid, Ramp: bdia.Ramp{Lower: 0.25}}, "ends at 0"},
 	} {
 		err := c.o.Validate()
 		if (err == nil) != (c.part == "") || err != nil && (!strings.Contains(err.Error(), c.part) || !strings.HasPrefix(err.Error(), "bdia: ")) {
 			t.Errorf("%+v: error %v, want one with %q", c.o, err, c.part)
 		}
 		var of *bdia.OptionsError // only for choices that are possible one by one
-		if combined := slices.Contains([]string{"needs a grid", "power of two", "not 0.6"}, c.part); errors.As(err, &of) != combined || of != nil && of.Options != c.o {
+		if combined := slices.Contains([]string{"needs a grid", "power of two", "not 0.6", "not 0.3/0.5", "not 0.001953125..0.25@9"}, c.part); errors.As(err, &of) != combined || of != nil && of.Options != c.o {
 			t.Errorf("%+v: error %#v", c.o, err)
 		}
 		_, made := bdia.NewStack(plan.New(0), []bdia.Block{&grow{}}, c.o)

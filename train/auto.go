@@ -67,12 +67,16 @@ func (c *Common) OpenLoop() {
 	c.Loop.Clip, c.Loop.EvalEvery, c.Loop.Patience = Auto, Auto, Auto
 }
 
-// Choose gives the open settings of c their values. A run that updates in the reverse walk is not clipped.
+// Choose gives the open settings of c their values. A run that updates in the reverse walk is not clipped. A ramp of
+// gamma takes the whole run.
 func (c *Common) Choose(d Choice) {
 	s, l := &c.Schedule, &c.Loop
 	open(&s.LR, 0, d.LR)
 	open(&s.Steps, 0, max(1, d.Steps))
 	open(&s.Warmup, Auto, int(math.Round(d.Warmup*float64(s.Steps))))
+	if r := &c.Method.Ramp; r.From != 0 {
+		open(&r.Steps, 0, s.Steps)
+	}
 	if l.Update == WhenNow {
 		d.Clip = 0
 	}

@@ -35,7 +35,8 @@ func (*own) Save(string) error                               { return nil }
 // Fixed are the settings that the random draws and the states depend on.
 func (t *own) Fixed() any {
 	var f ownFixed
-	f.Method.Gamma, f.Method.Grid = t.options.Method.Gamma, t.options.Method.Grid
+	m := t.options.Method
+	f.Method.Gamma, f.Method.Grid, f.Method.Ramp = m.Gamma, m.Grid, m.Ramp
 	f.Loop.Seed = t.options.Loop.Seed
 	return f
 }
@@ -44,6 +45,7 @@ type ownFixed struct {
 	Method struct {
 		Gamma bdia.Gamma `yaml:"gamma"`
 		Grid  bdia.Grid  `yaml:"grid"`
+		Ramp  bdia.Ramp  `yaml:"ramp"`
 	} `yaml:"method"`
 	Loop struct {
 		Seed uint64 `yaml:"seed"`

@@ -66,6 +66,7 @@ func TestReplay(t *testing.T) {
 	}{
 		"certificates":    {func(*text.Config) {}, "certificate"},
 		"losses":          {func(c *text.Config) { c.Loop.Certificate = false }, "loss"},
+		"a ramp of gamma": {func(c *text.Config) { c.Method.Ramp.From = 0.125 }, "certificate"},
 		"average, stored": {func(c *text.Config) { c.Loop.EMA, c.Method.Memory = 0.9, bdia.Store }, "certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -47,9 +47,9 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 			o.Talk = f.Separator != nil && areTalks(p.Samples, *f.Separator)
 		}
 	}
-	method := fmt.Sprintf("memory mode %s, gamma %v", c.Method.Memory, c.Method.Gamma)
+	method := fmt.Sprintf("memory mode %s, gamma %s", c.Method.Memory, c.Method.GammaText())
 	if c.Method.Gamma != 0 && c.Method.Grid != bdia.NoGrid {
-		method = fmt.Sprintf("BDIA, exactly reversible: gamma ±%v, grid 2^-%s, memory mode %s", c.Method.Gamma, c.Method.Grid, c.Method.Memory)
+		method = fmt.Sprintf("BDIA, exactly reversible: gamma ±%s, grid 2^-%s, memory mode %s", c.Method.GammaText(), c.Method.Grid, c.Method.Memory)
 	}
 	add("Method", method)
 	add("Steps", fmt.Sprintf("%s of %s", cli.Count(int64(st.Step)), viewOf(r.Task).batch()))

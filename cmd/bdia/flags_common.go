@@ -27,9 +27,23 @@ const (
 // methodFlags are the three choices of the method.
 func methodFlags(f *pflag.FlagSet, m *bdia.Options) {
 	f.TextVar(&m.Memory, "memory", m.Memory, "`mode`: reversible, store, recompute")
-	f.TextVar(&m.Gamma, "gamma", m.Gamma, "`size` of the random gamma; 0: none")
+	f.Var(gammaValue{m}, "gamma", "`size` of random gamma, a ramp A..B, or 0")
 	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of activations, or none")
 }
+
+// gammaValue is a flag of the law of gamma.
+type gammaValue struct{ *bdia.Options }
+
+func (gammaValue) Type() string { return "size" }
+
+func (v gammaValue) String() string {
+	if v.Options == nil { // pflag asks a zero value too
+		return ""
+	}
+	return v.GammaText()
+}
+
+func (v gammaValue) Set(text string) error { return v.SetGamma(text) }
 
 // optimizerFlag names the optimiser.
 func optimizerFlag(f *pflag.FlagSet, o *optim.Config) {

@@ -60,7 +60,7 @@ func (s *shower) data(samples int) error {
 	}
 	cli.Row(s.w, cli.Columns(s.w), "Model", v.model())
 	cli.Row(s.w, cli.Columns(s.w), "Method", fmt.Sprintf("memory %s, gamma %s, grid %s; %s steps of %s",
-		c.Method.Memory, c.Method.Gamma, grid, cli.Count(int64(c.Schedule.Steps)), v.batch()))
+		c.Method.Memory, c.Method.GammaText(), grid, cli.Count(int64(c.Schedule.Steps)), v.batch()))
 	cli.Row(s.w, cli.Columns(s.w), "Training", trainingText(c))
 	return nil
 }

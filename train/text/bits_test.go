@@ -43,6 +43,7 @@ func TestSameBits(t *testing.T) {
 		{"adamw, clipped, gamma 0.25, untied", func(c *Config) {
 			c.Loop.Clip, c.Method.Gamma, c.Model.Untied = 0.1, 0.25, true
 		}},
+		{"a ramp of gamma, smaller in the first blocks", func(c *Config) { c.Method.Ramp = bdia.Ramp{From: 0.125, Steps: 4, Lower: 0.0625} }},
 		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 36, 8 }},
 		{"set-adam", func(c *Config) { c.Optimizer = traintest.Optimizer(t, "set-adam") }},
 		{"set-adam, clipped, no bias", func(c *Config) {
@@ -87,6 +88,9 @@ func TestOtherBits(t *testing.T) {
 	for _, v := range []variant{
 		{"seed", func(c *Config) { c.Loop.Seed++ }},
 		{"gamma", func(c *Config) { c.Method.Gamma = 0.25 }},
+		{"a ramp of gamma", func(c *Config) { c.Method.Ramp = bdia.Ramp{From: 0.25, Steps: 2} }},
+		{"a longer ramp of gamma", func(c *Config) { c.Method.Ramp = bdia.Ramp{From: 0.25, Steps: 4} }},
+		{"gamma of the first blocks", func(c *Config) { c.Method.Ramp.Lower = 0.25 }},
 		{"grid", func(c *Config) { c.Method.Grid = 10 }},
 		{"embedding dropout", func(c *Config) { c.Model.EmbeddingDropout = 0 }},
 		{"attention dropout", func(c *Config) { c.Model.AttentionDropout = 0 }},

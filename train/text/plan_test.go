@@ -20,6 +20,7 @@ func TestPlanIsPeak(t *testing.T) {
 		{"store", func(c *Config) { c.Method = traintest.NoGrid(bdia.Store, 0) }},
 		{"recompute", func(c *Config) { c.Method = traintest.NoGrid(bdia.Recompute, 0.5) }},
 		{"gamma 0.25, update end", func(c *Config) { c.Method.Gamma, c.Loop.Update = 0.25, train.WhenEnd }},
+		{"a ramp of gamma", func(c *Config) { c.Method.Ramp = bdia.Ramp{From: 0.125, Steps: 2} }},
 		{"gamma 0.6 on a grid", func(c *Config) { c.Method = bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9} }},
 		{"store, update now", func(c *Config) { c.Method.Memory, c.Loop.Update = bdia.Store, train.WhenNow }},
 		{"average", func(c *Config) { c.Loop.EMA = 0.9 }},

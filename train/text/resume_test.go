@@ -29,6 +29,7 @@ func TestResume(t *testing.T) {
 			c.Optimizer, c.Loop.MicroBatch, c.Loop.Clip = traintest.Optimizer(t, "set-adam"), 2, 0.5
 		}, []int{1, 7}},
 		{"states of 8 bits", func(c *Config) { c.Model.Width, c.Optimizer.StateBits = 48, 8 }, []int{2, 6}},
+		{"a ramp of gamma", func(c *Config) { c.Method.Ramp.From = 0.125 }, []int{2, 5}},
 		{"means of several steps, events", func(c *Config) { c.Loop.LogEvery, c.Loop.TensorBoard = 3, true }, []int{1, 5, 7}},
 		{"store, sgd, no evaluation before the end", func(c *Config) {
 			c.Method, c.Optimizer, c.Loop.EvalEvery = traintest.NoGrid(bdia.Store, 0), traintest.Optimizer(t, "sgd"), 0

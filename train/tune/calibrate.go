@@ -210,7 +210,7 @@ func gridless(dir string, err error) error {
 // that is too large for it.
 func reach(p *passes, l Calibrated, common train.Common, grid bdia.Grid) (most float64, err error) {
 	method := common.Method
-	method.Grid = grid
+	method.Grid, method.Ramp = grid, bdia.Ramp{} // states are largest with the largest gamma
 	m, err := l.Model().WithOptions(method)
 	if err != nil {
 		return 0, err
