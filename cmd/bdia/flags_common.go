@@ -27,7 +27,7 @@ const (
 // methodFlags are the three choices of the method.
 func methodFlags(f *pflag.FlagSet, m *bdia.Options) {
 	f.TextVar(&m.Memory, "memory", m.Memory, "`mode`: reversible, store, recompute")
-	f.Var(gammaValue{m}, "gamma", "`size` of random gamma, a ramp A..B, or 0")
+	f.Var(gammaValue{m}, "gamma", "`size` of gamma, a ramp A..B, or 0")
 	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of activations, or none")
 }
 
