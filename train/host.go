@@ -11,10 +11,11 @@ type Host struct {
 	Program    int64 // code, Go's runtime, buffers, figures
 	Tokenizers int64
 	Images     int64 // decoded ones, and archives that are unpacked
+	Lists      int64 // of files and pairs, and what making them takes
 }
 
 // Total is all of h.
-func (h Host) Total() int64 { return h.Program + h.Tokenizers + h.Images }
+func (h Host) Total() int64 { return h.Program + h.Tokenizers + h.Images + h.Lists }
 
 // Hoster is a Task with data in memory beside the arena.
 type Hoster interface {

@@ -147,7 +147,7 @@ func usageOf(u backend.Usage) usageJSON {
 
 // hostText says what a process takes beside the arena, and for what.
 func hostText(h train.Host) string {
-	text := "about " + cli.Bytes(h.Program+h.Tokenizers)
+	text := "about " + cli.Bytes(h.Program+h.Tokenizers+h.Lists)
 	if h.Images > 0 {
 		text += fmt.Sprintf(", and %s for decoded images", cli.Bytes(h.Images))
 	}
@@ -156,5 +156,5 @@ func hostText(h train.Host) string {
 
 // hostOf is what a process takes beside the arena, for machines.
 func hostOf(h train.Host) map[string]any {
-	return map[string]any{"program_bytes": h.Program, "tokenizer_bytes": h.Tokenizers, "image_bytes": h.Images, "total_bytes": h.Total()}
+	return map[string]any{"program_bytes": h.Program, "tokenizer_bytes": h.Tokenizers, "image_bytes": h.Images, "list_bytes": h.Lists, "total_bytes": h.Total()}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -38,24 +39,25 @@ func (t *tree) openArchive(ctx context.Context, size int64, o Options, progress 
 	}
 	u := &unpacked{}
 	if err = u.unpack(ctx, t.path, size, o, progress); err == nil {
+		t.unpacked = u.size
 		err = t.openTar(ctx, u, u.size)
 	}
 	if err != nil {
 		u.Close()
 		return err
 	}
-	t.close, t.unpacked = u.Close, u.size
+	t.close = u.Close
 	return nil
 }
 
 // openTar lists an archive of size bytes. The files stay where they are.
 func (t *tree) openTar(ctx context.Context, in io.ReaderAt, size int64) error {
-	section := io.NewSectionReader(in, 0, size)
+	section, at := io.NewSectionReader(in, 0, size), &place{t.path, in}
 	archive := tar.NewReader(section)
 	type link struct{ name, target string }
 	var links []link
 	for {
-		if err := ctx.Err(); err != nil {
+		if err := t.goOn(ctx); err != nil {
 			return err
 		}
 		h, err := archive.Next()
@@ -82,7 +84,7 @@ func (t *tree) openTar(ctx context.Context, in io.ReaderAt, size int64) error {
 		if err != nil {
 			return err
 		}
-		t.member(file{root: t.path, name: name, in: in, offset: offset, size: h.Size})
+		t.member(&file{place: at, name: name, offset: offset, size: h.Size})
 		for key := range h.PAXRecords {
 			if strings.HasPrefix(key, "GNU.sparse.") && len(t.files) > before { // the archive does not have its bytes in one piece
 				return fmt.Errorf("images: %s: %w: %.80s is a sparse file; make the archive without --sparse", t.path, ErrCorrupt, name)
@@ -90,14 +92,15 @@ func (t *tree) openTar(ctx context.Context, in io.ReaderAt, size int64) error {
 		}
 	}
 	if len(links) > 0 && t.reading.latest() {
-		targets := map[string]file{}
+		targets := map[string]*file{}
 		for _, f := range t.files {
 			targets[f.name] = f
 		}
 		for _, l := range links {
 			if f, ok := targets[l.target]; ok {
-				f.name = l.name
-				t.member(f)
+				again := *f
+				again.name = l.name
+				t.member(&again)
 			} else if !litter(l.name) {
 				t.leave("links", "leading nowhere", path.Join(t.path, l.name))
 			}
@@ -109,7 +112,7 @@ func (t *tree) openTar(ctx context.Context, in io.ReaderAt, size int64) error {
 
 // member takes a file of an archive. Nothing is unpacked to disk, so a name that leads out of the archive does no
 // harm, but it has no place among the class folders.
-func (t *tree) member(f file) {
+func (t *tree) member(f *file) {
 	if t.reading.latest() && (strings.HasPrefix(f.name, "/") || strings.HasPrefix(f.name, "../")) {
 		t.ledger.files++
 		t.leave("files", "with a name that leads out of the archive", path.Join(t.path, f.name))
@@ -124,12 +127,17 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size int64, o Option
 	corrupt := func(err error) error {
 		return fmt.Errorf("images: %s: %w: %v; make or download the archive again", t.path, ErrCorrupt, err)
 	}
-	archive, err := zip.NewReader(in, size)
+	archive, err := zip.NewReader(&headers{ReaderAt: in, tree: t}, size)
+	if errors.Is(err, ErrTooLarge) {
+		return err
+	}
 	if err != nil {
 		return corrupt(err)
 	}
-	for _, m := range archive.File {
-		if err := ctx.Err(); err != nil {
+	at := &place{t.path, in}
+	for i, m := range archive.File {
+		archive.File[i] = nil // it takes more than what is kept of it
+		if err := t.goOn(ctx); err != nil {
 			return err
 		}
 		name := path.Clean(strings.ReplaceAll(m.Name, `\`, "/"))
@@ -149,20 +157,20 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size int64, o Option
 		case m.CompressedSize64 > uint64(size), m.UncompressedSize64 > 1040*m.CompressedSize64+1024: // more than deflate can do
 			return corrupt(fmt.Errorf("%.80s has %d bytes of %d compressed ones", name, m.UncompressedSize64, m.CompressedSize64))
 		}
-		f := file{root: t.path, name: name, in: in, size: int64(m.UncompressedSize64)}
+		f := &file{place: at, name: strings.Clone(name), size: int64(m.UncompressedSize64)}
 		if m.Method == zip.Deflate {
-			f.in, f.open = nil, m.Open
-		} else if f.offset, err = m.DataOffset(); err != nil {
+			f.packed, f.sum = int64(m.CompressedSize64), m.CRC32
+		}
+		if f.offset, err = m.DataOffset(); err != nil {
 			return corrupt(err)
 		}
 		t.member(f)
 	}
-	for i := range t.files {
-		f := &t.files[i]
-		if f.open == nil || f.image() || IsArchive(f.name) {
+	for _, f := range t.files {
+		if f.packed == 0 || f.image() || IsArchive(f.name) {
 			continue
 		}
-		if most := o.MaxMemory - t.unpacked; f.size > most || o.Fits != nil && !o.Fits(t.unpacked+f.size) {
+		if most := o.MaxMemory - t.unpacked; f.size > most || o.Fits != nil && !o.Fits(t.taken()+f.size) {
 			return largeError(f.where(), min(most, f.size-1))
 		}
 		b, err := f.bytes(f.size)
@@ -170,7 +178,7 @@ func (t *tree) openZip(ctx context.Context, in io.ReaderAt, size int64, o Option
 			return err
 		}
 		t.unpacked += f.size
-		f.open, f.in = nil, bytes.NewReader(b)
+		f.place, f.packed, f.offset = &place{t.path, bytes.NewReader(b)}, 0, 0
 	}
 	t.sorted()
 	return nil

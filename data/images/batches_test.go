@@ -14,7 +14,7 @@ import (
 // classes.
 func synthetic(n, size, classes int) *Set {
 	s := &Set{classes: numbers(classes), size: size, norm: identity, table: identity.table(), threads: 1}
-	f := &file{name: "synthetic.bin", record: 1}
+	f := &file{name: "synthetic.bin", place: &place{}, records: &records{bytes: 1}}
 	for i := range n {
 		s.samples = append(s.samples, sample{f, int32(i), int32(i * 7 % classes)})
 		for p := range 3 * size * size {

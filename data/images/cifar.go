@@ -3,6 +3,7 @@ package images
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -23,8 +24,8 @@ const (
 // Either may be nil.
 func cifar(t *tree) (train, test *part, err error) {
 	var bins, names []*file
-	for i := range t.files {
-		switch f := &t.files[i]; {
+	for _, f := range t.files {
+		switch {
 		case isBinary(f.name):
 			bins = append(bins, f)
 		case path.Base(f.name) == cifar10Names, path.Base(f.name) == cifar100Names:
@@ -50,8 +51,12 @@ func cifar(t *tree) (train, test *part, err error) {
 	if !named {
 		classes = numbers(map[int64]int{cifar10Bytes: 10, cifar100Bytes: 100}[record])
 	}
+	layout := &records{bytes: record}
 	for _, f := range bins {
-		f.record = record
+		f.records = layout
+		if err := t.many(f.size / record); err != nil {
+			return nil, nil, err
+		}
 		to := &train
 		if strings.HasPrefix(path.Base(f.name), "test") {
 			to = &test
@@ -93,15 +98,15 @@ func numbers(n int) []string {
 // addRecords checks the labels of a file and appends its records.
 func (p *part) addRecords(f *file) error {
 	layout := "CIFAR-10"
-	if f.record == cifar100Bytes {
+	if f.records.bytes == cifar100Bytes {
 		layout = "CIFAR-100"
 	}
-	if f.size == 0 || f.size%f.record != 0 {
+	if f.size == 0 || f.size%f.records.bytes != 0 {
 		return fmt.Errorf("images: %s: %w: %d bytes are no whole number of %s records of %d bytes; the file is truncated or of another layout: download it again",
-			f.where(), ErrCorrupt, f.size, layout, f.record)
+			f.where(), ErrCorrupt, f.size, layout, f.records.bytes)
 	}
 	const chunk = 256 // records read at a time
-	n := f.size / f.record
+	n := f.size / f.records.bytes
 	if n > maxSamples {
 		return fmt.Errorf("images: %s: %w: %d records; at most %d", f.where(), ErrTooLarge, n, maxSamples)
 	}
@@ -109,18 +114,19 @@ func (p *part) addRecords(f *file) error {
 		return fmt.Errorf("images: %s: %w: record %d has %s %d, but there are %d classes; the file is mislabelled or of another layout",
 			f.where(), ErrCorrupt, record, what, label, classes)
 	}
-	buf := make([]byte, min(n, chunk)*f.record)
+	p.samples = slices.Grow(p.samples, int(n))
+	buf := make([]byte, min(n, chunk)*f.records.bytes)
 	for first := int64(0); first < n; first += chunk {
-		buf = buf[:min(n-first, chunk)*f.record]
-		if err := f.read(buf, first*f.record); err != nil {
+		buf = buf[:min(n-first, chunk)*f.records.bytes]
+		if err := f.read(buf, first*f.records.bytes); err != nil {
 			return err
 		}
-		for i, record := first, buf; len(record) > 0; i, record = i+1, record[f.record:] {
-			label, coarse := int(record[f.record-cifarPixels-1]), int(record[0])
+		for i, record := first, buf; len(record) > 0; i, record = i+1, record[f.records.bytes:] {
+			label, coarse := int(record[f.records.bytes-cifarPixels-1]), int(record[0])
 			if label >= len(p.classes) {
 				return mislabelled(i, "label", label, len(p.classes))
 			}
-			if f.record == cifar100Bytes && coarse >= coarseClasses {
+			if f.records.bytes == cifar100Bytes && coarse >= coarseClasses {
 				return mislabelled(i, "coarse label", coarse, coarseClasses)
 			}
 			p.samples = append(p.samples, sample{f, int32(i), int32(label)})

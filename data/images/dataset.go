@@ -80,8 +80,8 @@ type Options struct {
 	// is decoded again whenever it is read. A compressed archive is unpacked into
 	// memory, and it is an error if it exceeds the limit.
 	MaxMemory int64
-	// Fits, if not nil, reports whether so many bytes in all may be taken for pixels and unpacked archives. What does not
-	// fit is treated as beyond MaxMemory.
+	// Fits, if not nil, reports whether so many bytes in all may be taken for pixels, unpacked archives and lists of files.
+	// Pixels and archives that do not fit are treated as beyond MaxMemory; a list that does not fit is an error.
 	Fits func(bytes int64) bool
 	// Threads is the number of threads that decode images; 0 means one for each
 	// processor.
@@ -132,6 +132,7 @@ type Dataset struct {
 	ledger
 	filesUsed, idle int64
 	unpacked        int64 // bytes of archives in memory
+	listed          int64 // bytes of the lists of files
 	ownVal          bool
 	close           []func() error
 }
@@ -159,6 +160,9 @@ func (d *Dataset) Bytes() int64 {
 	}
 	return n
 }
+
+// Listed returns about what the lists of files and records take in memory, in bytes, also while they are made.
+func (d *Dataset) Listed() int64 { return d.listed }
 
 // Close closes the archives of sets that are not in memory. These sets cannot be used
 // afterwards.

@@ -185,7 +185,7 @@ func ReadFile(path string, size int, crop float64, reading Reading) ([]uint8, er
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("images: %s: %w: no ordinary file", path, ErrNoImages)
 	}
-	s := sample{file: &file{root: filepath.Dir(path), name: filepath.Base(path), size: info.Size()}}
+	s := sample{file: &file{place: &place{root: filepath.Dir(path)}, name: filepath.Base(path), size: info.Size()}}
 	planes := make([]uint8, 3*whole*whole)
 	if _, err := s.decode(whole, planes, reading, nil); err != nil || whole == size {
 		return planes, err

@@ -1,9 +1,12 @@
 package images
 
 import (
+	"archive/zip"
+	"compress/flate"
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"image"
 	"io"
 	"os"
@@ -11,19 +14,32 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 )
 
-// file is one file of a data set: an ordinary one, or a member of an archive.
+// file is one file of a data set: an ordinary one, or a member of an archive. A data set has millions of them, so what
+// they share is in their place.
 type file struct {
-	root    string                        // folder or archive
-	name    string                        // slash-separated path below it
-	in      io.ReaderAt                   // the archive, or bytes in memory; nil: an ordinary file
-	open    func() (io.ReadCloser, error) // a compressed member of an archive
-	offset  int64                         // of the file in the archive
+	*place
+	name    string // slash-separated path below the root
+	offset  int64  // of the file in the archive
 	size    int64
-	record  int64       // bytes of a record; 0: the file is one image
-	grey    image.Point // size of the grey images of MNIST's files; zero: records are CIFAR's
-	foreign string      // format of an image that is not read
+	packed  int64 // bytes in the archive, of a member compressed by deflate; else 0
+	records *records
+	foreign string // format of an image that is not read
+	sum     uint32 // CRC-32 of a compressed member; 0: not known
+}
+
+// place is where files lie.
+type place struct {
+	root string      // folder or archive
+	in   io.ReaderAt // the archive, or bytes in memory; nil: ordinary files
+}
+
+// records is how a file of many images is laid out.
+type records struct {
+	bytes int64       // of a record
+	grey  image.Point // size of the grey images of MNIST's files; zero: records are CIFAR's
 }
 
 // path returns the path; for an ordinary file, its own path.
@@ -33,7 +49,7 @@ func (f *file) path() string { return filepath.Join(f.root, filepath.FromSlash(f
 func (f *file) where() string {
 	const most = 160
 	name := f.name
-	if (f.in != nil || f.open != nil) && len(name) > most {
+	if f.in != nil && len(name) > most {
 		name = "..." + strings.ToValidUTF8(name[len(name)-most:], "")
 	}
 	return filepath.Join(f.root, filepath.FromSlash(name))
@@ -43,7 +59,7 @@ func (f *file) where() string {
 func (f *file) read(dst []byte, offset int64) error {
 	n, err := 0, error(nil)
 	switch {
-	case f.open != nil:
+	case f.packed > 0:
 		n, err = f.inflate(dst, offset)
 	case f.in != nil:
 		n, err = f.in.ReadAt(dst, f.offset+offset)
@@ -59,7 +75,7 @@ func (f *file) read(dst []byte, offset int64) error {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			return fmt.Errorf("images: %s: %w: it ends before byte %d; its size has changed", f.where(), ErrCorrupt, offset+int64(len(dst)))
 		}
-		if f.open != nil {
+		if f.packed > 0 {
 			return fmt.Errorf("images: %s: %w: %v", f.where(), ErrCorrupt, err)
 		}
 		return fmt.Errorf("images: read %s: %w", f.where(), err)
@@ -67,17 +83,24 @@ func (f *file) read(dst []byte, offset int64) error {
 	return nil
 }
 
-// inflate reads a compressed member.
+// inflaters are readers of compressed members, which take 40 kB each.
+var inflaters = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+
+// inflate reads a compressed member. Of a whole one the checksum is compared.
 func (f *file) inflate(dst []byte, offset int64) (int, error) {
-	r, err := f.open()
-	if err != nil {
+	r := inflaters.Get().(io.ReadCloser)
+	defer inflaters.Put(r)
+	if err := r.(flate.Resetter).Reset(io.NewSectionReader(f.in, f.offset, f.packed), nil); err != nil {
 		return 0, err
 	}
-	defer r.Close()
 	if _, err := io.CopyN(io.Discard, r, offset); err != nil {
 		return 0, err
 	}
-	return io.ReadFull(r, dst)
+	n, err := io.ReadFull(r, dst)
+	if err == nil && offset == 0 && int64(n) == f.size && f.sum != 0 && crc32.ChecksumIEEE(dst) != f.sum {
+		return 0, zip.ErrChecksum
+	}
+	return n, err
 }
 
 // head returns the first bytes, at most 16.
@@ -103,14 +126,17 @@ type tree struct {
 	*ledger
 	path    string
 	reading Reading
-	files   []file          // in the order of their names
-	tables  []file          // that may have labels
+	files   []*file         // in the order of their names
+	tables  []*file         // that may have labels
 	others  map[string]bool // folders of files that are no images
 	storage string          // the first file in a format that is not read, and the format
 	kind    string
 	close   func() error
 
-	unpacked int64 // bytes of an archive in memory
+	fits           func(bytes int64) bool // see Options.Fits
+	unpacked       int64                  // bytes of an archive in memory
+	entries, names int64                  // files seen, and bytes of the names of the ones listed
+	inFiles        int64                  // samples in files of many
 }
 
 func newTree(p string, l *ledger, reading Reading) *tree {
@@ -118,9 +144,10 @@ func newTree(p string, l *ledger, reading Reading) *tree {
 }
 
 // add takes a file, or counts it as left out.
-func (t *tree) add(f file) {
+func (t *tree) add(f *file) {
 	base := path.Base(f.name)
 	t.ledger.files++
+	t.names += int64(len(f.name))
 	if !t.reading.latest() {
 		if firstUseful(f.name) {
 			t.files = append(t.files, f)
@@ -161,14 +188,14 @@ func (t *tree) add(f file) {
 }
 
 // other counts a file that is no image.
-func (t *tree) other(f file) {
+func (t *tree) other(f *file) {
 	t.leave("files", "other than images", f.where())
 	t.others[path.Dir(f.name)] = true
 }
 
 // has reports whether kind holds for the name of some file of t.
 func (t *tree) has(kind func(name string) bool) bool {
-	return slices.ContainsFunc(t.files, func(f file) bool { return kind(f.name) })
+	return slices.ContainsFunc(t.files, func(f *file) bool { return kind(f.name) })
 }
 
 // image reports whether f is an image, of a format that may not be read.
@@ -178,7 +205,7 @@ func (f *file) image() bool {
 }
 
 func (t *tree) sorted() *tree {
-	slices.SortFunc(t.files, func(a, b file) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(t.files, func(a, b *file) int { return strings.Compare(a.name, b.name) })
 	return t
 }
 
@@ -189,7 +216,8 @@ func openTree(ctx context.Context, p string, l *ledger, o Options, progress func
 		return nil, fmt.Errorf("images: %w", err)
 	}
 	t := newTree(p, l, o.Reading)
-	one := file{root: filepath.Dir(p), name: filepath.Base(p), size: info.Size()}
+	t.fits = o.Fits
+	one := &file{place: &place{root: filepath.Dir(p)}, name: filepath.Base(p), size: info.Size()}
 	switch base := one.name; {
 	case info.IsDir():
 		return t.sorted(), t.openFolder(ctx)
@@ -211,12 +239,12 @@ func openTree(ctx context.Context, p string, l *ledger, o Options, progress func
 }
 
 // openBeside takes one file, and those with the given names in its folder.
-func (t *tree) openBeside(one file, names ...string) {
+func (t *tree) openBeside(one *file, names ...string) {
 	t.files = append(t.files, one)
 	t.ledger.files++
 	for _, name := range names {
 		if info, err := os.Stat(filepath.Join(one.root, name)); err == nil && info.Mode().IsRegular() {
-			t.files = append(t.files, file{root: one.root, name: name, size: info.Size()})
+			t.files = append(t.files, &file{place: one.place, name: name, size: info.Size()})
 			t.ledger.files++
 		}
 	}

@@ -19,8 +19,7 @@ func firstFolders(t *tree) (train, val *part, err error) {
 	var files []*file
 	var paths [][]string // their folders and name
 	shallow := 0         // least number of folders above an image
-	for i := range t.files {
-		f := &t.files[i]
+	for _, f := range t.files {
 		if ending(f.name, firstEndings) == "" {
 			continue
 		}

@@ -96,9 +96,9 @@ func FuzzCIFAR(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b, names []byte) {
 		files := newTree("", &ledger{}, LatestReading)
-		files.files = []file{{name: "a.bin", in: bytes.NewReader(b), size: int64(len(b))}}
+		files.files = []*file{{name: "a.bin", place: &place{in: bytes.NewReader(b)}, size: int64(len(b))}}
 		if len(names) > 0 {
-			files.files = append(files.files, file{name: cifar10Names, in: bytes.NewReader(names), size: int64(len(names))})
+			files.files = append(files.files, &file{name: cifar10Names, place: &place{in: bytes.NewReader(names)}, size: int64(len(names))})
 		}
 		fuzzed(t, files)
 	})
@@ -133,9 +133,9 @@ func FuzzLabels(f *testing.F) {
 		files := newTree("", &ledger{}, LatestReading)
 		png := pngOf(t, pattern(1, 1, 1))
 		for _, name := range []string{"a.png", "b.png"} {
-			files.add(file{name: name, in: bytes.NewReader(png), size: int64(len(png))})
+			files.add(&file{name: name, place: &place{in: bytes.NewReader(png)}, size: int64(len(png))})
 		}
-		files.add(file{name: "labels.csv", in: bytes.NewReader(b), size: int64(len(b))})
+		files.add(&file{name: "labels.csv", place: &place{in: bytes.NewReader(b)}, size: int64(len(b))})
 		fuzzed(t, files)
 	})
 }
@@ -149,8 +149,8 @@ func FuzzIdx(f *testing.F) {
 		if packed {
 			end = ".gz"
 		}
-		files.add(file{name: "train-images-idx3-ubyte" + end, in: bytes.NewReader(pixels), size: int64(len(pixels))})
-		files.add(file{name: "train-labels-idx1-ubyte" + end, in: bytes.NewReader(labels), size: int64(len(labels))})
+		files.add(&file{name: "train-images-idx3-ubyte" + end, place: &place{in: bytes.NewReader(pixels)}, size: int64(len(pixels))})
+		files.add(&file{name: "train-labels-idx1-ubyte" + end, place: &place{in: bytes.NewReader(labels)}, size: int64(len(labels))})
 		fuzzed(t, files)
 	})
 }

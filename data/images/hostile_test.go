@@ -57,9 +57,11 @@ func TestMemoryThatFits(t *testing.T) {
 		return Options{Fits: func(bytes int64) bool { asked = append(asked, bytes); return bytes <= most }}
 	}
 	want, _ := all(t, open(t, folder(t, files), Options{}).Train)
-	for _, most := range []int64{pixels - 1, pixels} {
-		d := open(t, folder(t, files), upTo(most))
-		if got, _ := all(t, d.Train); !slices.Equal(got, want) || (d.Bytes() == pixels) != (most == pixels) || !slices.Equal(asked, []int64{pixels}) {
+	for _, short := range []int64{1, 0} {
+		dir := folder(t, files)
+		most := pixels + open(t, dir, Options{}).Listed() - short
+		d := open(t, dir, upTo(most))
+		if got, _ := all(t, d.Train); !slices.Equal(got, want) || (d.Bytes() == pixels) != (short == 0) || !slices.Equal(asked, []int64{pixels + d.Listed()}) {
 			t.Errorf("%d bytes: %d taken, asked for %d; the same images: %v", most, d.Bytes(), asked, slices.Equal(got, want))
 		}
 	}
@@ -67,7 +69,7 @@ func TestMemoryThatFits(t *testing.T) {
 		t.Errorf("an archive that does not fit: %v", err)
 	}
 	d := open(t, file1(t, "x.tgz", archive), upTo(unpackedPiece))
-	if got, _ := all(t, d.Train); !slices.Equal(got, want) || d.Bytes() != pixels || len(asked) != 2 || asked[1] <= pixels {
+	if got, _ := all(t, d.Train); !slices.Equal(got, want) || d.Bytes() != pixels || len(asked) != 2 || asked[1] <= pixels+d.Listed() {
 		t.Errorf("an archive that fits: %d bytes at last, asked for %d; the archive counts beside the pixels, until they are decoded", d.Bytes(), asked)
 	}
 }

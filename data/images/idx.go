@@ -17,8 +17,7 @@ import (
 func (t *tree) mnist(maxMemory int64) (train, test *part, err error) {
 	pixels, labels := map[string]*file{}, map[string]*file{} // by what both names share
 	var keys []string
-	for i := range t.files {
-		f := &t.files[i]
+	for _, f := range t.files {
 		name := strings.TrimSuffix(strings.ToLower(f.name), ".gz")
 		kind := pixels
 		if strings.HasSuffix(name, "idx1-ubyte") {
@@ -53,7 +52,7 @@ func (t *tree) mnist(maxMemory int64) (train, test *part, err error) {
 			return nil, nil, fmt.Errorf("images: %s: %w: several sets of MNIST's layout, the second in %s; keep one of them in the folder", t.path, ErrClasses, p.name)
 		}
 		*to = &part{}
-		last, err := (*to).addIdx(p, l, maxMemory)
+		last, err := (*to).addIdx(t, p, l, maxMemory)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -68,7 +67,7 @@ func (t *tree) mnist(maxMemory int64) (train, test *part, err error) {
 }
 
 // addIdx appends the images of a pair of files and returns the largest label.
-func (p *part) addIdx(pixels, labels *file, maxMemory int64) (most int, err error) {
+func (p *part) addIdx(t *tree, pixels, labels *file, maxMemory int64) (most int, err error) {
 	for _, f := range []*file{pixels, labels} {
 		if strings.HasSuffix(strings.ToLower(f.name), ".gz") {
 			if err := f.gunzip(maxMemory); err != nil {
@@ -97,12 +96,16 @@ func (p *part) addIdx(pixels, labels *file, maxMemory int64) (most int, err erro
 	if number(0) != 0x801 || number(1) != n || labels.size != 8+n {
 		return 0, corrupt(labels, "it does not have a label for each of %d images", n)
 	}
+	if err := t.many(n); err != nil {
+		return 0, err
+	}
 	all := make([]byte, n)
 	if err := labels.read(all, 8); err != nil {
 		return 0, err
 	}
 	f := *pixels
-	f.offset, f.size, f.record, f.grey = f.offset+16, n*h*w, h*w, image.Pt(int(w), int(h))
+	f.offset, f.size, f.records = f.offset+16, n*h*w, &records{h * w, image.Pt(int(w), int(h))}
+	p.samples = slices.Grow(p.samples, len(all))
 	for i, label := range all {
 		p.samples = append(p.samples, sample{&f, int32(i), int32(label)})
 	}
@@ -126,6 +129,6 @@ func (f *file) gunzip(most int64) error {
 	if int64(len(b)) > most {
 		return fmt.Errorf("images: %s: %w: it unpacks to more than %d bytes of memory; unpack it on disk, or allow more memory", f.where(), ErrTooLarge, most)
 	}
-	f.in, f.open, f.offset, f.size = bytes.NewReader(b), nil, 0, int64(len(b))
+	f.place, f.packed, f.offset, f.size = &place{f.root, bytes.NewReader(b)}, 0, 0, int64(len(b))
 	return nil
 }

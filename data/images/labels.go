@@ -25,8 +25,7 @@ func (l *layout) flat() (train, val *part, err error) {
 	var used [2]*file // for training, and held out
 	var parts [2]*part
 	names := namesOf(l.images)
-	for i := range l.tables {
-		f := &l.tables[i]
+	for _, f := range l.tables {
 		classes, err := l.readTable(f, names)
 		if err != nil {
 			return nil, nil, err
@@ -65,7 +64,7 @@ func (l *layout) flat() (train, val *part, err error) {
 			l.leave("images", "without a label in "+strings.Join(files, " and "), f.where())
 		}
 	}
-	l.tables = slices.DeleteFunc(l.tables, func(f file) bool { return slices.Contains(files, f.name) })
+	l.tables = slices.DeleteFunc(l.tables, func(f *file) bool { return slices.Contains(files, f.name) })
 	return parts[0], parts[1], nil
 }
 

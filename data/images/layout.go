@@ -53,13 +53,17 @@ type layout struct {
 func (t *tree) classFolders() (train, val *part, err error) {
 	l := &layout{tree: t}
 	readable := false
-	for i := range t.files {
-		f := &t.files[i]
+	l.images, l.dirs = make([]*file, 0, len(t.files)), make([][]string, 0, len(t.files))
+	in, dirs := "", []string(nil) // images of one folder share their folders
+	for _, f := range t.files {
 		if !f.image() {
 			continue
 		}
 		l.images = append(l.images, f)
-		l.dirs = append(l.dirs, foldersOf(f.name))
+		if dir := f.name[:strings.LastIndexByte(f.name, '/')+1]; dir != in || dirs == nil {
+			in, dirs = dir, foldersOf(f.name)
+		}
+		l.dirs = append(l.dirs, dirs)
 		if readable = readable || f.foreign == ""; f.foreign != "" {
 			t.leave("images", unreadable(f.foreign), f.where())
 		}
@@ -84,7 +88,7 @@ func (t *tree) classFolders() (train, val *part, err error) {
 // foldersOf returns the folders of a slash-separated path.
 func foldersOf(name string) []string {
 	p := strings.Split(name, "/")
-	return p[:len(p)-1]
+	return slices.Clip(p[:len(p)-1])
 }
 
 // shared returns the first folder of all dirs if it is the same one and each has at least so many; else "".
@@ -217,8 +221,8 @@ func (l *layout) swap(tops []*top) bool {
 	if !found[trainRole] || len(found) < 2 || !slices.ContainsFunc(tops, func(t *top) bool { return t.role == noRole }) {
 		return false
 	}
-	for _, d := range l.dirs {
-		d[0], d[1] = d[1], d[0]
+	for i, d := range l.dirs {
+		l.dirs[i] = append([]string{d[1], d[0]}, d[2:]...)
 	}
 	l.swaps = true
 	l.note("Each class folder holds folders of the sets.")

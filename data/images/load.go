@@ -15,7 +15,7 @@ const maxNamed = 10
 
 // load decodes both parts (val may be nil) into the sets of d.
 func (d *Dataset) load(ctx context.Context, train, val *part, o Options, progress func(string, int64, int64)) (err error) {
-	l := loader{Options: o.beside(d.unpacked), left: o.MaxMemory, progress: progress}
+	l := loader{Options: o.beside(d.unpacked + d.listed), left: o.MaxMemory, progress: progress}
 	if l.Size == 0 {
 		if l.Size, err = firstSize(train.samples, o); err != nil {
 			return err
@@ -73,9 +73,9 @@ func filesOf(sets ...*Set) (n int64) {
 
 // firstSize returns the shorter side of the first image that can be decoded.
 func firstSize(samples []sample, o Options) (int, error) {
-	if f := samples[0].file; f.grey != (image.Point{}) {
-		return min(f.grey.X, f.grey.Y), nil
-	} else if f.record > 0 {
+	if f := samples[0].file; f.records != nil && f.records.grey != (image.Point{}) {
+		return min(f.records.grey.X, f.records.grey.Y), nil
+	} else if f.records != nil {
 		return cifarSize, nil
 	}
 	for _, s := range samples {

@@ -62,7 +62,7 @@ func TestCIFARBinaryIsThePNGs(t *testing.T) {
 		defer tree.close()
 		members := map[string]*file{}
 		for i := range tree.files {
-			members[tree.files[i].name] = &tree.files[i]
+			members[tree.files[i].name] = tree.files[i]
 		}
 		found := 0
 		for i, name := range names {

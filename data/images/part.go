@@ -18,8 +18,10 @@ type part struct {
 func newPart(files []*file, class func(i int) string) *part {
 	labels := map[string]int32{}
 	p := &part{named: true}
+	n := 0
 	for i := range files {
 		if c := class(i); c != "" && files[i].foreign == "" {
+			n++
 			if _, ok := labels[c]; !ok {
 				labels[c] = 0
 				p.classes = append(p.classes, c)
@@ -30,6 +32,7 @@ func newPart(files []*file, class func(i int) string) *part {
 	for i, c := range p.classes {
 		labels[c] = int32(i)
 	}
+	p.samples = make([]sample, 0, n)
 	for i, f := range files {
 		if c := class(i); c != "" && f.foreign == "" {
 			p.samples = append(p.samples, sample{f, 0, labels[c]})

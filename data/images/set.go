@@ -81,7 +81,7 @@ type sample struct {
 }
 
 func (s sample) name() string {
-	if s.file.record > 0 {
+	if s.file.records != nil {
 		return fmt.Sprintf("%s#%d", s.file.name, s.index)
 	}
 	return s.file.name
@@ -89,15 +89,15 @@ func (s sample) name() string {
 
 // decode writes the image as planes (3,size,size), and the hash of its file to content, unless that is nil.
 func (s sample) decode(size int, planes []uint8, reading Reading, content *digest) (facts, error) {
-	if s.file.record > 0 {
-		record := make([]byte, s.file.record)
-		if err := s.file.read(record, int64(s.index)*s.file.record); err != nil {
+	if s.file.records != nil {
+		record := make([]byte, s.file.records.bytes)
+		if err := s.file.read(record, int64(s.index)*s.file.records.bytes); err != nil {
 			return facts{}, err
 		}
 		if content != nil {
 			*content = digestOf(record)
 		}
-		return decodeRecord(record, s.file.grey, size, planes), nil
+		return decodeRecord(record, s.file.records.grey, size, planes), nil
 	}
 	b, err := s.file.bytes(maxFileBytes)
 	if err != nil {
@@ -140,7 +140,7 @@ func (s *Set) Stored(i int) (width, height int) {
 
 // Place returns the path of image i for people, with its folder or archive.
 func (s *Set) Place(i int) string {
-	if at := s.samples[i]; at.file.record > 0 {
+	if at := s.samples[i]; at.file.records != nil {
 		return fmt.Sprintf("%s#%d", at.file.path(), at.index)
 	}
 	return s.samples[i].file.path()

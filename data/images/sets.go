@@ -11,15 +11,15 @@ import (
 
 // list finds the sets at a path; with only one, val is nil.
 func (d *Dataset) list(ctx context.Context, p string, o Options, progress func(string, int64, int64)) (train, val *part, err error) {
-	t, err := openTree(ctx, p, &d.ledger, o.beside(d.unpacked), progress)
+	t, err := openTree(ctx, p, &d.ledger, o.beside(d.unpacked+d.listed), progress)
 	if err != nil {
 		return nil, nil, err
 	}
-	d.unpacked += t.unpacked
+	d.unpacked, d.listed = d.unpacked+t.unpacked, d.listed+t.listed()
 	if t.close != nil {
 		d.close = append(d.close, t.close)
 	}
-	if t.has(IsArchive) && !t.has(isBinary) && !slices.ContainsFunc(t.files, func(f file) bool { return f.image() || isIdx(f.name) }) {
+	if t.has(IsArchive) && !t.has(isBinary) && !slices.ContainsFunc(t.files, func(f *file) bool { return f.image() || isIdx(f.name) }) {
 		return d.listArchives(ctx, t, o, progress)
 	}
 	train, val, err = t.sets(o.MaxMemory)
@@ -37,7 +37,7 @@ func (d *Dataset) listArchives(ctx context.Context, t *tree, o Options, progress
 		if !IsArchive(f.name) {
 			continue
 		}
-		if f.in != nil || f.open != nil {
+		if f.in != nil {
 			return nil, nil, fmt.Errorf("images: %w in %s: it holds the archive %s; unpack it", ErrNoImages, t.path, f.name)
 		}
 		r := roleOfFile(path.Base(f.name), archiveEndings)
@@ -51,7 +51,7 @@ func (d *Dataset) listArchives(ctx context.Context, t *tree, o Options, progress
 	}
 	learned := found[trainRole]
 	if learned == "" && len(all) == 1 && o.Reading.latest() {
-		learned = t.files[slices.IndexFunc(t.files, func(f file) bool { return IsArchive(f.name) })].where()
+		learned = t.files[slices.IndexFunc(t.files, func(f *file) bool { return IsArchive(f.name) })].where()
 	}
 	if learned == "" {
 		return nil, nil, fmt.Errorf("images: %w in %s: it holds the archives %s; give one of them, or name them train and val", ErrNoImages, t.path, quoted(all))
@@ -89,8 +89,8 @@ func (t *tree) sets(maxMemory int64) (train, val *part, err error) {
 
 // cifarFiles reports whether the .bin files are CIFAR's: there are no images beside them, or they have CIFAR's names.
 func (t *tree) cifarFiles() bool {
-	images := slices.ContainsFunc(t.files, func(f file) bool { return f.image() })
-	return slices.ContainsFunc(t.files, func(f file) bool {
+	images := slices.ContainsFunc(t.files, func(f *file) bool { return f.image() })
+	return slices.ContainsFunc(t.files, func(f *file) bool {
 		base := strings.ToLower(path.Base(f.name))
 		return isBinary(base) && (!images || strings.HasPrefix(base, "data_batch") || base == "train.bin" || base == "test.bin" || base == "test_batch.bin")
 	})

@@ -24,7 +24,7 @@ func (t *tree) openFolder(ctx context.Context) error {
 	}
 	info, err := os.Stat(root)
 	if err == nil {
-		err = t.walk(ctx, root, "", []os.FileInfo{info}, 0)
+		err = t.walk(ctx, &place{root: root}, "", []os.FileInfo{info}, 0)
 	}
 	if err != nil {
 		return fmt.Errorf("images: list %s: %w", t.path, err)
@@ -33,24 +33,24 @@ func (t *tree) openFolder(ctx context.Context) error {
 	return nil
 }
 
-// walk lists the folder rel below root. above are the folders on the way to it.
-func (t *tree) walk(ctx context.Context, root, rel string, above []os.FileInfo, links int) error {
-	entries, err := os.ReadDir(filepath.Join(root, filepath.FromSlash(rel)))
+// walk lists the folder rel below the root of a place. above are the folders on the way to it.
+func (t *tree) walk(ctx context.Context, in *place, rel string, above []os.FileInfo, links int) error {
+	entries, err := os.ReadDir(filepath.Join(in.root, filepath.FromSlash(rel)))
 	if err != nil {
 		if rel != "" && litter(rel) { // lost+found, for example
-			t.leave("files", "hidden, or made by the system", filepath.Join(root, filepath.FromSlash(rel)))
+			t.leave("files", "hidden, or made by the system", filepath.Join(in.root, filepath.FromSlash(rel)))
 			return nil
 		}
 		return err
 	}
 	if len(entries) == 0 && t.reading.latest() && !litter(rel) {
-		t.leave("folders", "with nothing inside", filepath.Join(root, filepath.FromSlash(rel)))
+		t.leave("folders", "with nothing inside", filepath.Join(in.root, filepath.FromSlash(rel)))
 	}
 	for _, e := range entries {
-		if err := ctx.Err(); err != nil {
+		if err := t.goOn(ctx); err != nil {
 			return err
 		}
-		if err := t.entry(ctx, root, path.Join(rel, e.Name()), e, above, links); err != nil {
+		if err := t.entry(ctx, in, path.Join(rel, e.Name()), e, above, links); err != nil {
 			return err
 		}
 	}
@@ -58,11 +58,11 @@ func (t *tree) walk(ctx context.Context, root, rel string, above []os.FileInfo, 
 }
 
 // entry takes one entry of a folder.
-func (t *tree) entry(ctx context.Context, root, rel string, e fs.DirEntry, above []os.FileInfo, links int) error {
+func (t *tree) entry(ctx context.Context, in *place, rel string, e fs.DirEntry, above []os.FileInfo, links int) error {
 	if !t.reading.latest() && (hidden(rel) || !e.IsDir() && !e.Type().IsRegular()) {
 		return nil
 	}
-	at := filepath.Join(root, filepath.FromSlash(rel))
+	at := filepath.Join(in.root, filepath.FromSlash(rel))
 	linked := e.Type()&fs.ModeSymlink != 0
 	var info os.FileInfo
 	var err error
@@ -77,13 +77,13 @@ func (t *tree) entry(ctx context.Context, root, rel string, e fs.DirEntry, above
 	}
 	switch {
 	case info.Mode().IsRegular():
-		t.add(file{root: root, name: rel, size: info.Size()})
+		t.add(&file{place: in, name: rel, size: info.Size()})
 	case !info.IsDir():
 		t.leave("files", "of a special kind, such as a pipe", at)
 	case linked && (links > maxLinks || slices.ContainsFunc(above, func(a os.FileInfo) bool { return os.SameFile(a, info) })):
 		t.leave("links", "back to a folder above, or through too many links", at)
 	default:
-		return t.walk(ctx, root, rel, append(slices.Clip(above), info), links)
+		return t.walk(ctx, in, rel, append(slices.Clip(above), info), links)
 	}
 	return nil
 }
@@ -105,8 +105,8 @@ func Find(path string) (found []string, leftOut tally.List, err error) {
 		return nil, nil, err
 	}
 	t.leaveForeign()
-	for i := range t.files {
-		if f := &t.files[i]; f.image() {
+	for _, f := range t.files {
+		if f.image() {
 			found = append(found, f.where())
 		}
 	}
@@ -119,7 +119,7 @@ func Find(path string) (found []string, leftOut tally.List, err error) {
 
 // leaveForeign counts and removes the images of formats that are not read.
 func (t *tree) leaveForeign() {
-	t.files = slices.DeleteFunc(t.files, func(f file) bool {
+	t.files = slices.DeleteFunc(t.files, func(f *file) bool {
 		if f.foreign != "" {
 			t.leave("images", unreadable(f.foreign), f.where())
 		}

@@ -71,7 +71,7 @@ func (t *Task) open(ctx context.Context, heldOut bool, progress train.Progress) 
 // Host is what the decoded images take: of a run that is not open, as many as it learned.
 func (t *Task) Host() train.Host {
 	if t.set != nil {
-		return train.Host{Images: t.set.Bytes()}
+		return train.Host{Images: t.set.Bytes(), Lists: t.set.Listed()}
 	}
 	c, side := t.Settings.Images, int64(t.Settings.ViT.Image)
 	if n := int64(c.Learned.Images+c.Held.Images) * 3 * side * side; n <= images.DefaultMaxMemory {
