@@ -55,8 +55,8 @@ type headers struct {
 	read int64
 }
 
-// directoryFactor is how many times the bytes of a directory its entries take as archive/zip has them, with the room for
-// garbage.
+// directoryFactor is how many times the bytes of a directory its entries take as archive/zip has them, with the room
+// for garbage.
 const directoryFactor = 12
 
 // ReadAt reads the archive as long as what has been read fits into memory.
