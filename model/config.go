@@ -8,7 +8,6 @@ import (
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/nn"
-	"github.com/bdia-go/bdia/tensor"
 )
 
 // GPTConfig describes a language model: GPT-2's kind, or a Family's.
@@ -93,7 +92,7 @@ func (c GPTConfig) Epsilon() float64 {
 	return cmp.Or(c.Eps, 1e-5)
 }
 
-// block returns the configuration of the blocks, without the rotation's table.
+// block returns the configuration of the blocks, without the rotation.
 func (c GPTConfig) block() nn.BlockConfig {
 	b := nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Eps: float32(c.Epsilon()),
 		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}
@@ -107,8 +106,8 @@ func (c GPTConfig) block() nn.BlockConfig {
 	return b
 }
 
-// blocks returns the configuration of each block, with the table by which it turns queries and keys.
-func (c GPTConfig) blocks(rotation tensor.Tensor) func(k int) nn.BlockConfig {
+// blocks returns the configuration of each block, with the rotation of its queries and keys.
+func (c GPTConfig) blocks(rotation *nn.Rotation) func(k int) nn.BlockConfig {
 	return func(k int) nn.BlockConfig {
 		b := c.block()
 		b.Rotation = rotation

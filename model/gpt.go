@@ -27,6 +27,7 @@ type gptParts struct {
 	be        backend.Backend
 	embedding *nn.Embedding
 	drop      nn.Dropout
+	rotation  *nn.Rotation // of the blocks' queries and keys; nil: none
 	blocks    []bdia.Block
 	head      *nn.Head
 	outer     []*tensor.Param // outside the blocks, trainable
@@ -57,13 +58,13 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	if err := c.Fits(be.Limits()); err != nil {
 		return nil, err
 	}
-	var rotation tensor.Tensor
+	var rotation *nn.Rotation
 	if c.Family != GPT2 {
 		frequencies, factor := c.Rope.Frequencies(c.block().Head())
-		rotation = nn.NewRotation(be, frequencies, c.Context, factor)
+		rotation = nn.NewRotation(be, frequencies, factor)
 	}
 	cfg := c.blocks(rotation)
-	return newGPT(be, c, opt, func(k int) bdia.Block {
+	return newGPT(be, c, opt, rotation, func(k int) bdia.Block {
 		return nn.NewBlock(be, fmt.Sprintf("blocks.%d.", k), k, cfg(k))
 	})
 }
@@ -80,11 +81,11 @@ func NewGPTWith(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k 
 	if block == nil {
 		return nil, errors.New("model: NewGPTWith without a function that makes the blocks")
 	}
-	return newGPT(be, c, opt, block)
+	return newGPT(be, c, opt, nil, block)
 }
 
-func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, block func(k int) bdia.Block) (*GPT, error) {
-	m := &GPT{Config: c, gptParts: &gptParts{be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout))}}
+func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, rotation *nn.Rotation, block func(k int) bdia.Block) (*GPT, error) {
+	m := &GPT{Config: c, gptParts: &gptParts{be: be, drop: nn.NewDropout(be, float32(c.EmbeddingDropout)), rotation: rotation}}
 	positions := c.Context
 	if c.Family != GPT2 {
 		positions = 0 // queries and keys turn by theirs
@@ -304,6 +305,13 @@ func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) error {
 	return nil
 }
 
+// place brings the angles of T positions to the device, if queries and keys turn by them.
+func (m *GPT) place(T int) {
+	if m.rotation != nil {
+		m.rotation.Begin(T)
+	}
+}
+
 // infer returns x_K (B,T,C) of the ordinary transformer for ids (B,T).
 func (m *GPT) infer(ids tensor.Tensor, grid bdia.Grid) tensor.Tensor {
 	x := m.be.Alloc(backend.States, tensor.F32, tensor.Shape{ids.Shape[0], ids.Shape[1], m.Config.Width})
@@ -327,11 +335,12 @@ func (m *GPT) check(b Batch, targets bool) error {
 	return cmp.Or(checkIDs("input", b.Inputs, 0, m.Config.Vocab), checkIDs("target", b.Targets, backend.Ignore, m.Config.Vocab))
 }
 
-// upload brings a batch to the device, with room for a loss per token.
+// upload brings a batch to the device, with the angles of its positions, and with room for a loss per token.
 func (m *GPT) upload(b Batch) (ids, targets, losses tensor.Tensor) {
 	s := tensor.Shape{b.Size, len(b.Inputs) / b.Size}
 	ids = m.be.Alloc(backend.Data, tensor.I32, s)
 	m.be.UploadInts(ids, b.Inputs)
+	m.place(s[1])
 	if b.Targets == nil {
 		return ids, targets, losses
 	}

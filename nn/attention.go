@@ -129,17 +129,13 @@ func (a *Attention) turn() {
 		a.q.forward(t.qkv, t.qs, t.qkv, q)
 		a.k.forward(t.qkv, t.ks, t.qkv, k)
 	}
-	if r := a.cfg.Rotation; r.Valid() {
-		a.be.Rotate(t.qkv, r, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, false)
-	}
+	a.cfg.Rotation.turn(t.qkv, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, false)
 }
 
 // turnBack turns the gradient of what turn has made into the gradient of what it was given.
 func (a *Attention) turnBack(dqkv tensor.Tensor) {
 	t, q, k := &a.tape, a.queries(), a.keys(a.cfg.attWidth())
-	if r := a.cfg.Rotation; r.Valid() {
-		a.be.Rotate(dqkv, r, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, true)
-	}
+	a.cfg.Rotation.turn(dqkv, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, true)
 	if a.q != nil {
 		a.q.backward(dqkv, dqkv, t.raw, t.qs, q)
 		a.k.backward(dqkv, dqkv, t.raw, t.ks, k)

@@ -26,7 +26,7 @@ type BlockConfig struct {
 	KVHeads   int           // G: heads of keys and values, each of which H/G heads of queries share; 0: H
 	HeadWidth int           // D; 0: C/H
 	HeadNorm  bool          // queries and keys are normalised, every head by itself
-	Rotation  tensor.Tensor // (positions,D): queries and keys turn by their positions' angles (see NewRotation); none: they do not
+	Rotation  *Rotation     // turns queries and keys by the angles of their positions; nil: they are not turned
 	Window    int           // a position attends to so many at most, itself included; 0: to all
 	Gated     bool          // the MLP is fc2(silu(gate(x))*up(x)), the rows of fc1 being gate and up
 	QKVBias   bool          // biases of these layers alone

@@ -47,9 +47,7 @@ func (a *Attention) turnNext(x tensor.Tensor, norm *RMSNorm, heads backend.Heads
 	if norm != nil {
 		norm.forward(x, norm.statsOf(heads, x.Rows()), x, heads)
 	}
-	if a.cfg.Rotation.Valid() {
-		a.be.Rotate(x, a.cfg.Rotation, seen, heads, false)
-	}
+	a.cfg.Rotation.turn(x, seen, heads, false)
 }
 
 // Next writes h(x) at the next position of hypotheses, or at the last ones of texts; see

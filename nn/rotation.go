@@ -9,37 +9,65 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// NewRotation allocates the table (positions,D) by which backend.Rotate turns heads of width D: in row t the cosines of
-// the angles t*frequencies[i], then their sines, all times factor. Frequencies are D/2 angles a position. Angle and
-// product are float32, as other programs have them.
-func NewRotation(be backend.Backend, frequencies []float32, positions int, factor float32) tensor.Tensor {
-	half := len(frequencies)
-	table := be.Alloc(backend.Weights, tensor.F32, tensor.Shape{positions, 2 * half})
-	rows := max(1, pieceLen/(2*half))
-	host := make([]float32, min(rows, positions)*2*half)
-	for first := 0; first < positions; first += rows {
-		n := min(rows, positions-first)
-		share := n/runtime.GOMAXPROCS(0) + 1
-		var working sync.WaitGroup
-		for from := 0; from < n; from += share {
-			working.Go(func() {
-				for t := from; t < min(from+share, n); t++ {
-					angles(host[t*2*half:][:2*half], frequencies, first+t, factor)
-				}
-			})
-		}
-		working.Wait()
-		be.Upload(table.RowRange(first, first+n), host[:n*2*half])
-	}
-	return table
+// Rotation turns heads of queries and keys by the angles of their positions (see backend.Rotate). It needs memory for
+// the positions in use only: a model for texts of 131,072 tokens that is trained on 2,048 has a table of 2,048 rows.
+type Rotation struct {
+	be          backend.Backend
+	frequencies []float32 // angles a position of the D/2 pairs of a head
+	factor      float32
+	known       []float32     // rows of the table, of the most positions so far
+	table       tensor.Tensor // (T,D): of the pass at hand
 }
 
-// angles writes the cosines and the sines of position t.
-func angles(row, frequencies []float32, t int, factor float32) {
-	for i, f := range frequencies {
+// NewRotation returns the rotation of heads of width D. Frequencies are D/2 angles a position; cosines and sines are
+// multiplied by factor. Angle and product are float32, as other programs have them.
+func NewRotation(be backend.Backend, frequencies []float32, factor float32) *Rotation {
+	return &Rotation{be: be, frequencies: frequencies, factor: factor}
+}
+
+// Begin takes memory for the cosines and sines of T positions from the arena. Blocks turn by them until it is released.
+// The model calls it before each pass.
+func (r *Rotation) Begin(T int) {
+	D := 2 * len(r.frequencies)
+	if have := len(r.known) / D; T > have {
+		r.extend(have, max(T, 2*have))
+	}
+	r.table = r.be.Alloc(backend.Data, tensor.F32, tensor.Shape{T, D})
+	r.be.Upload(r.table, r.known[:T*D])
+}
+
+// extend makes known, of the positions below from, as long as to positions.
+func (r *Rotation) extend(from, to int) {
+	D := 2 * len(r.frequencies)
+	known := make([]float32, to*D)
+	copy(known, r.known)
+	r.known = known
+	share := (to-from)/runtime.GOMAXPROCS(0) + 1
+	var working sync.WaitGroup
+	for at := from; at < to; at += share {
+		working.Go(func() {
+			for t := at; t < min(at+share, to); t++ {
+				r.angles(known[t*D:][:D], t)
+			}
+		})
+	}
+	working.Wait()
+}
+
+// angles writes the cosines of position t, then the sines.
+func (r *Rotation) angles(row []float32, t int) {
+	for i, f := range r.frequencies {
 		angle := float64(float32(t) * f)
-		row[i] = float32(pmath.Cos(angle)) * factor
-		row[len(frequencies)+i] = float32(pmath.Sin(angle)) * factor
+		row[i] = float32(pmath.Cos(angle)) * r.factor
+		row[len(r.frequencies)+i] = float32(pmath.Sin(angle)) * r.factor
+	}
+}
+
+// turn turns heads of x (B,T,W), or back. The row at [b,t] stands at position t, or with counts at counts[b*T+t]-1. A
+// nil Rotation turns nothing.
+func (r *Rotation) turn(x, counts tensor.Tensor, h backend.Heads, back bool) {
+	if r != nil {
+		r.be.Rotate(x, r.table, counts, h, back)
 	}
 }
 

@@ -1,0 +1,70 @@
+package model_test
+
+import (
+	"testing"
+
+	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/model"
+)
+
+// TestLongContextCostsNothing: a model for texts of 131,072 tokens takes as much memory as one for 16, and gives the
+// same logits, in training as in decoding.
+func TestLongContextCostsNothing(t *testing.T) {
+	t.Parallel()
+	const T = 16
+	short, long := oddFamily(model.Llama), oddFamily(model.Llama)
+	short.Context, long.Context = T, 131072
+	b := newBatch(short, 2)
+	var peaks []backend.Usage
+	for _, c := range []model.GPTConfig{short, long} {
+		be := plan.New(0)
+		m, err := model.NewGPT(be, c, bdia.DefaultOptions())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := m.MicroStep(b, trainPass, 1, newSink(be, m.Params())); err != nil {
+			t.Fatal(err)
+		}
+		d, err := m.Decode(3, T, bdia.NoGrid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.Close()
+		peaks = append(peaks, be.Peak())
+	}
+	if peaks[0] != peaks[1] {
+		t.Errorf("a context of %d takes %+v, one of %d %+v", T, peaks[0], long.Context, peaks[1])
+	}
+	var logits [2][]float32
+	for i, c := range []model.GPTConfig{short, long} {
+		m := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions())
+		logits[i] = make([]float32, c.Vocab)
+		if err := m.NextLogits(logits[i], b.Inputs[:T], bdia.NoGrid); err != nil {
+			t.Fatal(err)
+		}
+	}
+	testkit.EqualBits(t, "logits", logits[1], logits[0])
+}
+
+// TestTextsGetLonger: the angles of a position do not depend on how long the texts before were.
+func TestTextsGetLonger(t *testing.T) {
+	t.Parallel()
+	c := oddFamily(model.Qwen3)
+	c.Context = 40
+	b := newBatch(c, 1)
+	logits := func(lengths ...int) []float32 {
+		m, last := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions()), make([]float32, c.Vocab)
+		for _, n := range lengths {
+			if err := m.NextLogits(last, b.Inputs[:n], bdia.NoGrid); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return last
+	}
+	want := logits(40)
+	testkit.EqualBits(t, "after shorter ones", logits(3, 5, 1, 40), want)
+	testkit.EqualBits(t, "after a longer one", logits(40, 3, 40), want)
+}
