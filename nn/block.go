@@ -22,14 +22,14 @@ type BlockConfig struct {
 	// The model sets them before each pass. It is nil for samples without padding.
 	Lengths *tensor.Tensor
 
-	RMS       bool          // norms divide by the root mean square, and have no bias
-	KVHeads   int           // G: heads of keys and values, each of which H/G heads of queries share; 0: H
-	HeadWidth int           // D; 0: C/H
-	HeadNorm  bool          // queries and keys are normalised, every head by itself
-	Rotation  *Rotation     // turns queries and keys by the angles of their positions; nil: they are not turned
-	Window    int           // a position attends to so many at most, itself included; 0: to all
-	Gated     bool          // the MLP is fc2(silu(gate(x))*up(x)), the rows of fc1 being gate and up
-	QKVBias   bool          // biases of these layers alone
+	RMS       bool      // norms divide by the root mean square, and have no bias
+	KVHeads   int       // G: heads of keys and values, each of which H/G heads of queries share; 0: H
+	HeadWidth int       // D; 0: C/H
+	HeadNorm  bool      // queries and keys are normalised, every head by itself
+	Rotation  *Rotation // turns queries and keys by the angles of their positions; nil: they are not turned
+	Window    int       // a position attends to so many at most, itself included; 0: to all
+	Gated     bool      // the MLP is fc2(silu(gate(x))*up(x)), the rows of fc1 being gate and up
+	QKVBias   bool      // biases of these layers alone
 	ProjBias  bool
 	MLPBias   bool
 	// Separate gives queries, keys, values, gate and up adapters of their own, under the names that these layers have in
