@@ -1,7 +1,6 @@
 package convert
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,13 +12,6 @@ import (
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
-// ggufNames maps the names of a model's parts to llama.cpp's names for its
-// architecture gpt2. Layouts are the same: (out,in).
-var ggufNames = strings.NewReplacer(
-	"wte.", "token_embd.", "wpe.", "position_embd.", "lnf.", "output_norm.", "head.", "output.",
-	"blocks.", "blk.", "ln1.", "attn_norm.", "ln2.", "ffn_norm.", "attn.qkv.", "attn_qkv.", "attn.proj.", "attn_output.",
-	"mlp.fc1.", "ffn_up.", "mlp.fc2.", "ffn_down.")
-
 // ggufFileTypes are the values of general.file_type.
 var ggufFileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7, gguf.BF16: 32}
 
@@ -30,15 +22,16 @@ type GGUFOptions struct {
 	Tokenizer tokenizer.Tokenizer // becomes part of the file
 	// ChatTemplate is the template of conversations, in Jinja; empty: the file has none.
 	ChatTemplate string
-	Unsealed     bool // leave a place for the file's checksum, which gguf.Seal writes
+	// TurnEnd is the token that ends the model's turn in a conversation; nil: the one that ends a text.
+	TurnEnd  *int32
+	Unsealed bool // leave a place for the file's checksum, which gguf.Seal writes
 }
 
-// WriteGGUF writes a model and its tokenizer as a GGUF file of llama.cpp's
-// architecture gpt2, in pieces. A model without biases gets zero biases, and
-// output.weight is written whether it is tied or not, for older readers. A matrix
-// with rows that do not fit o.Type is stored as F16. notes lists these matrices and
-// what llama.cpp computes differently. A model that the architecture cannot express
-// is ErrUnsupported.
+// WriteGGUF writes a model and its tokenizer as a GGUF file for llama.cpp, in pieces: of its architecture gpt2, llama
+// (the families llama and mistral), qwen2 or qwen3. A GPT-2 without biases gets zero biases, and its output.weight is
+// written whether it is tied or not, for older readers. A matrix with rows that do not fit o.Type is stored as F16.
+// notes lists these matrices and what llama.cpp computes differently. A model or a tokenizer that the architecture
+// cannot express is ErrUnsupported.
 func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (notes []string, err error) {
 	if len(m.Adapters()) > 0 {
 		return nil, fmt.Errorf("convert: %w: the file has no adapters; merge them into the weights first", ErrUnsupported)
@@ -46,15 +39,20 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	if err := m.PlainBlocks(); err != nil {
 		return nil, fmt.Errorf("convert: %w: %w", ErrUnsupported, err)
 	}
-	if m.Config.GELU != backend.GELUTanh {
-		return nil, fmt.Errorf("convert: %w: the GELU is the erf form, and llama.cpp computes GPT-2's, the tanh form; export to another format", ErrUnsupported)
-	}
-	vocabulary, notes, err := ggufVocabulary(o.Tokenizer, m.Config.Vocab)
+	keys, notes, err := ggufKeys(m.Config, o)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
+	vocabulary, more, err := ggufVocabulary(o.Tokenizer, m.Config.Vocab)
+	if err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
+	keys, notes = append(keys, vocabulary...), append(notes, more...)
 	if o.ChatTemplate != "" {
-		vocabulary = append(vocabulary, gguf.KV{Key: "tokenizer.chat_template", Value: o.ChatTemplate})
+		keys = append(keys, gguf.KV{Key: "tokenizer.chat_template", Value: o.ChatTemplate})
+	}
+	if o.TurnEnd != nil {
+		keys = append(keys, gguf.KV{Key: "tokenizer.ggml.eot_token_id", Value: uint32(*o.TurnEnd)})
 	}
 	tensors := ggufTensors(m)
 	infos := make([]gguf.Info, len(tensors))
@@ -73,20 +71,16 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	if n := len(fallback); n > 0 {
 		notes = append(notes, fmt.Sprintf("%d matrices are F16, their rows being no multiple of 32 long: %s", n, strings.Join(fallback, ", ")))
 	}
-	gw, err := gguf.NewWriter(w, append(ggufKeys(m.Config, o), vocabulary...), infos)
+	gw, err := gguf.NewWriter(w, keys, infos)
 	if err != nil {
 		return nil, err
 	}
-	var buf []float32
+	var mover ggufMover
 	for _, t := range tensors {
-		if t.param == nil {
-			err = gw.Write(t.name, make([]float32, t.shape.Len()))
+		if t.host != nil {
+			err = gw.Write(t.name, t.host)
 		} else {
-			err = eachPiece(t.param.Value, func(piece tensor.Tensor, _ int) error {
-				buf = resize(buf, piece.Len())
-				be.Download(buf, piece)
-				return gw.Write(t.name, buf)
-			})
+			err = mover.write(gw, be, t)
 		}
 		if err != nil {
 			return nil, err
@@ -95,164 +89,133 @@ func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (no
 	return notes, gw.Close()
 }
 
-// ggufKeys returns the keys that describe the model.
-func ggufKeys(c model.GPTConfig, o GGUFOptions) (keys []gguf.KV) {
+// ggufArchitecture is llama.cpp's name of the blocks of a family.
+func ggufArchitecture(f model.Family) string {
+	if f == model.Mistral {
+		return string(model.Llama)
+	}
+	return f.String()
+}
+
+// ggufKeys returns the keys that describe the model, and what llama.cpp computes differently.
+func ggufKeys(c model.GPTConfig, o GGUFOptions) (keys []gguf.KV, notes []string, err error) {
 	if o.Unsealed {
 		keys = append(keys, gguf.Unsealed())
 	}
-	return append(keys, []gguf.KV{
-		{Key: "general.architecture", Value: "gpt2"},
+	architecture := ggufArchitecture(c.Family)
+	keys = append(keys, []gguf.KV{
+		{Key: "general.architecture", Value: architecture},
 		{Key: "general.type", Value: "model"},
 		{Key: "general.name", Value: o.Name},
 		{Key: "general.file_type", Value: ggufFileTypes[o.Type]},
 		{Key: "general.quantization_version", Value: uint32(2)},
-		{Key: "gpt2.context_length", Value: uint32(c.Context)},
-		{Key: "gpt2.embedding_length", Value: uint32(c.Width)},
-		{Key: "gpt2.feed_forward_length", Value: uint32(c.MLPWidth())},
-		{Key: "gpt2.block_count", Value: uint32(c.Layers)},
-		{Key: "gpt2.attention.head_count", Value: uint32(c.Heads)},
-		{Key: "gpt2.attention.layer_norm_epsilon", Value: float32(c.Epsilon())},
+		{Key: architecture + ".context_length", Value: uint32(c.Context)},
+		{Key: architecture + ".embedding_length", Value: uint32(c.Width)},
+		{Key: architecture + ".feed_forward_length", Value: uint32(c.MLPWidth())},
+		{Key: architecture + ".block_count", Value: uint32(c.Layers)},
+		{Key: architecture + ".attention.head_count", Value: uint32(c.Heads)},
 	}...)
+	if c.Family != model.GPT2 {
+		return ggufFamilyKeys(keys, architecture+".", c)
+	}
+	if c.GELU != backend.GELUTanh {
+		return nil, nil, fmt.Errorf("%w: the GELU is the erf form, and llama.cpp computes GPT-2's, the tanh form; export to another format", ErrUnsupported)
+	}
+	return append(keys, gguf.KV{Key: "gpt2.attention.layer_norm_epsilon", Value: float32(c.Epsilon())}), nil, nil
 }
 
-// Kinds of tokens in a GGUF file.
-const (
-	ggufNormal  = 1
-	ggufControl = 3 // matched in text only if the program asks for special tokens
-	ggufAdded   = 4 // matched in text
-	ggufUnused  = 5
-)
-
-// ggufVocabulary returns the keys of a tokenizer for a model of vocab tokens.
-// Tokens that the tokenizer lacks are marked unused, as by llama.cpp's own
-// converter.
-func ggufVocabulary(tok tokenizer.Tokenizer, vocab int) (keys []gguf.KV, notes []string, err error) {
-	if tok == nil {
-		return nil, nil, errors.New("a GGUF file needs a tokenizer, and the model has none; put tokenizer.json, or vocab.json and merges.txt, into its folder")
-	}
-	if n := tok.VocabSize(); n > vocab {
-		return nil, nil, fmt.Errorf("%w: the tokenizer has %d tokens, the model only %d", ErrMismatch, n, vocab)
-	}
-	switch tok := tok.(type) {
-	case *tokenizer.BPE:
-		return ggufBPE(tok, vocab)
-	case *tokenizer.Char:
-		keys, err = ggufChars(tok, vocab)
-		return keys, nil, err
-	}
-	return nil, nil, fmt.Errorf("%w: llama.cpp has no tokenizer like this one (%s); export to another format", ErrUnsupported, tok.Kind())
-}
-
-// ggufChars returns the keys of a vocabulary of characters. It uses llama.cpp's
-// RWKV tokenizer, which takes the longest token at each place: with single
-// characters, the only one. It is also the only tokenizer there that needs no token
-// for the end of a text. Unknown characters become spaces (or the first token),
-// since programs that ask llama.cpp for the id of unknown text abort without one.
-func ggufChars(c *tokenizer.Char, vocab int) ([]gguf.KV, error) {
-	unknown := uint32(0)
-	if space, err := c.Encode([]byte(" ")); err == nil {
-		unknown = uint32(space[0])
-	}
-	tokens, types := make([]string, vocab), make([]int32, vocab)
-	for id := range tokens {
-		// The byte ff never occurs in UTF-8, so no text contains an unused token.
-		text, kind := fmt.Appendf(nil, "\xff%d", id), int32(ggufUnused)
-		if id < c.VocabSize() {
-			var err error
-			if text, err = c.Decode([]int32{int32(id)}); err != nil {
-				return nil, err
-			}
-			kind = ggufNormal
-		}
-		for _, b := range text {
-			tokens[id] += fmt.Sprintf(`\x%02x`, b)
-		}
-		types[id] = kind
-	}
-	return []gguf.KV{
-		{Key: "tokenizer.ggml.model", Value: "rwkv"},
-		{Key: "tokenizer.ggml.tokens", Value: tokens},
-		{Key: "tokenizer.ggml.token_type", Value: types},
-		{Key: "tokenizer.ggml.unknown_token_id", Value: unknown},
-	}, nil
-}
-
-// ggufBPE returns the keys of a byte-level BPE.
-func ggufBPE(b *tokenizer.BPE, vocab int) (keys []gguf.KV, notes []string, err error) {
-	if !b.GPT2() {
-		return nil, nil, fmt.Errorf("%w: the tokenizer cuts text into words in another way than GPT-2's, which a GGUF file of GPT-2 cannot say; export to another format", ErrUnsupported)
-	}
-	n := b.VocabSize()
-	tokens, types := make([]string, vocab), make([]int32, vocab)
-	ids := make(map[string]int, vocab)
-	for id := range tokens {
-		tokens[id], types[id] = fmt.Sprintf("[PAD%d]", id), ggufUnused
-		if id < n {
-			tokens[id], _ = b.Spelling(int32(id))
-			types[id] = ggufNormal
-		}
-		if other, twice := ids[tokens[id]]; twice {
-			return nil, nil, fmt.Errorf("%w: tokens %d and %d are both spelt %q; llama.cpp would confuse them", ErrUnsupported, other, id, tokens[id])
-		}
-		ids[tokens[id]] = id
-	}
-	for _, t := range b.Added() {
-		types[t.ID] = ggufAdded
-		if t.Special {
-			types[t.ID] = ggufControl
-		}
-		if t.Lstrip || t.Rstrip || t.SingleWord {
-			notes = append(notes, fmt.Sprintf("llama.cpp matches the token %q wherever it is spelt, without the white space around it", t.Content))
-		}
-	}
-	var merges []string
-	for left, right := range b.Merges() {
-		merges = append(merges, left+" "+right)
-	}
-	end, ok := b.EndOfText()
-	if !ok && n == vocab {
-		return nil, nil, fmt.Errorf("%w: the tokenizer has no %s, and llama.cpp would take an ordinary token for the end of the text; add it to the vocabulary", ErrUnsupported, tokenizer.EndOfTextToken)
-	}
-	if !ok {
-		end = int32(n) // an unused one
-	}
-	return []gguf.KV{
-		{Key: "tokenizer.ggml.model", Value: "gpt2"},
-		{Key: "tokenizer.ggml.pre", Value: "gpt-2"},
-		{Key: "tokenizer.ggml.tokens", Value: tokens},
-		{Key: "tokenizer.ggml.token_type", Value: types},
-		{Key: "tokenizer.ggml.merges", Value: merges},
-		{Key: "tokenizer.ggml.bos_token_id", Value: uint32(end)},
-		{Key: "tokenizer.ggml.eos_token_id", Value: uint32(end)},
-		{Key: "tokenizer.ggml.add_bos_token", Value: false},
-		{Key: "tokenizer.ggml.add_eos_token", Value: false},
-	}, notes, nil
-}
-
-// ggufTensor is one tensor of a file. param is nil for a bias that the model does
-// not have.
+// ggufTensor is one tensor of a file.
 type ggufTensor struct {
 	name  string
 	shape tensor.Shape
-	param *tensor.Param
+	value tensor.Tensor // in the model
+	host  []float32     // if the model has none: the elements
+	pairs int           // rows of a head, of which those that turn together lie side by side in the file; 0: rows stay
 }
 
 // ggufTensors lists the tensors of m's file in order.
 func ggufTensors(m *model.GPT) []ggufTensor {
+	if m.Config.Family != model.GPT2 {
+		return ggufFamilyTensors(m)
+	}
 	var list []ggufTensor
 	for _, p := range m.Params() {
 		name := ggufNames.Replace(p.Name)
-		list = append(list, ggufTensor{name, p.Value.Shape, p})
+		list = append(list, ggufTensor{name: name, shape: p.Value.Shape, value: p.Value})
 		base, _ := strings.CutSuffix(name, ".weight")
 		if m.Config.NoBias && (strings.HasPrefix(base, "blk.") || base == "output_norm") {
-			list = append(list, ggufTensor{base + ".bias", tensor.Shape{p.Value.Shape[0]}, nil})
+			n := p.Value.Shape[0]
+			list = append(list, ggufTensor{name: base + ".bias", shape: tensor.Shape{n}, host: make([]float32, n)})
 		}
 	}
 	if !m.Config.Untied {
-		tokens := m.Params()[0]
-		list = append(list, ggufTensor{"output.weight", tokens.Value.Shape, tokens})
+		tokens := m.Params()[0].Value
+		list = append(list, ggufTensor{name: "output.weight", shape: tokens.Shape, value: tokens})
 	}
 	return list
+}
+
+// ggufNames maps the names of a GPT-2's parts to llama.cpp's names for its
+// architecture gpt2. Layouts are the same: (out,in).
+var ggufNames = strings.NewReplacer(
+	"wte.", "token_embd.", "wpe.", "position_embd.", "lnf.", "output_norm.", "head.", "output.",
+	"blocks.", "blk.", "ln1.", "attn_norm.", "ln2.", "ffn_norm.", "attn.qkv.", "attn_qkv.", "attn.proj.", "attn_output.",
+	"mlp.fc1.", "ffn_up.", "mlp.fc2.", "ffn_down.")
+
+// ggufMover moves tensors between a device and files, with two buffers.
+type ggufMover struct{ ours, theirs []float32 }
+
+// each calls do for pieces of t, whole heads if rows change places, with buffers for the elements in our order and in
+// the file's.
+func (g *ggufMover) each(t ggufTensor, do func(piece tensor.Tensor, at int) error) error {
+	if t.pairs == 0 {
+		return eachPiece(t.value, func(piece tensor.Tensor, at int) error {
+			g.ours = resize(g.ours, piece.Len())
+			g.theirs = g.ours
+			return do(piece, at)
+		})
+	}
+	head := t.pairs * (t.value.Len() / t.shape[0])
+	g.ours, g.theirs = make([]float32, head), make([]float32, head)
+	for at := 0; at < t.value.Len(); at += head {
+		if err := do(t.value.Slice(at, at+head), at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *ggufMover) write(w *gguf.Writer, be backend.Backend, t ggufTensor) error {
+	return g.each(t, func(piece tensor.Tensor, _ int) error {
+		be.Download(g.ours, piece)
+		if t.pairs > 0 {
+			eachRow(g.ours, g.theirs, t.pairs, func(ours, theirs []float32) { copy(theirs, ours) })
+		}
+		return w.Write(t.name, g.theirs)
+	})
+}
+
+func (g *ggufMover) read(f *gguf.File, be backend.Backend, t ggufTensor) error {
+	return g.each(t, func(piece tensor.Tensor, at int) error {
+		if err := f.ReadFloat32(t.name, at, g.theirs); err != nil {
+			return err
+		}
+		if t.pairs > 0 {
+			eachRow(g.ours, g.theirs, t.pairs, func(ours, theirs []float32) { copy(ours, theirs) })
+		}
+		be.Upload(piece, g.ours)
+		return nil
+	})
+}
+
+// eachRow calls do for the rows of a head in our order, in which row i turns with row i+D/2, and the same rows in the
+// file's order, in which row 2i turns with row 2i+1.
+func eachRow(ours, theirs []float32, D int, do func(ours, theirs []float32)) {
+	n := len(ours) / D
+	for i := range D {
+		j := 2*i%D + 2*i/D
+		do(ours[i*n:(i+1)*n], theirs[j*n:(j+1)*n])
+	}
 }
 
 // ReadGGUFConfig returns the configuration of the model in a GGUF file of
@@ -292,27 +255,19 @@ func ReadGGUF(be backend.Backend, m *model.GPT, f *gguf.File) error {
 	if _, ok := f.Info(fmt.Sprintf("blk.%d.attn_norm.weight", m.Config.Layers)); ok {
 		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
 	}
-	var buf []float32
+	var mover ggufMover
 	for _, t := range ggufTensors(m) {
-		if t.param == nil || t.name == "output.weight" && !m.Config.Untied {
+		if t.host != nil || t.name == "output.weight" && !m.Config.Untied {
 			continue
 		}
 		info, ok := f.Info(t.name)
 		if !ok {
-			return fmt.Errorf("convert: %w: tensor %s is missing; is this a GPT-2 of %d blocks?", ErrMismatch, t.name, m.Config.Layers)
+			return fmt.Errorf("convert: %w: tensor %s is missing; is this a %s of %d blocks?", ErrMismatch, t.name, namesOf(m.Config).what, m.Config.Layers)
 		}
 		if want := t.shape.Dims(); fmt.Sprint(info.Shape) != fmt.Sprint(want) {
 			return fmt.Errorf("convert: %w: tensor %s has shape %v, the model asks for %v", ErrMismatch, t.name, info.Shape, want)
 		}
-		err := eachPiece(t.param.Value, func(piece tensor.Tensor, at int) error {
-			buf = resize(buf, piece.Len())
-			err := f.ReadFloat32(t.name, at, buf)
-			if err == nil {
-				be.Upload(piece, buf)
-			}
-			return err
-		})
-		if err != nil {
+		if err := mover.read(f, be, t); err != nil {
 			return err
 		}
 	}

@@ -181,24 +181,7 @@ func TestClientLlama(t *testing.T) {
 			// first seed of such a one.
 			for seed := uint64(1); ; seed++ {
 				spread(be, m, seed, end)
-				out, err := os.Create(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := WriteGGUF(out, be, m, GGUFOptions{Name: s.name, Type: s.typ, Tokenizer: s.tok}); err != nil {
-					t.Fatal(err)
-				}
-				if err := out.Close(); err != nil {
-					t.Fatal(err)
-				}
-				f, err := gguf.Open(file)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := ReadGGUF(be, m, f); err != nil { // the file's semantics
-					t.Fatal(err)
-				}
-				f.Close()
+				asInFile(t, file, be, m, GGUFOptions{Name: s.name, Type: s.typ, Tokenizer: s.tok})
 				var lead float64
 				s.tokens, lead = continuation(t, m, prompt, clientTokens)
 				s.want = make([]float32, len(s.tokens)*c.Vocab)
@@ -249,6 +232,19 @@ func TestClientLlama(t *testing.T) {
 			t.Errorf("%s: tokens %v\nand text %q,\nwant %v\nand %q", s.name, got.Generated, got.Completion, s.tokens[len(s.prompt):], text)
 		}
 	}
+}
+
+// asInFile writes m into file, and gives it the weights that the file has.
+func asInFile(t *testing.T, file string, be backend.Backend, m *model.GPT, o GGUFOptions) {
+	t.Helper()
+	out, err := os.Create(file)
+	testkit.OK(t, err)
+	_, err = WriteGGUF(out, be, m, o)
+	testkit.OK(t, errors.Join(err, out.Close()))
+	f, err := gguf.Open(file)
+	testkit.OK(t, err)
+	defer f.Close()
+	testkit.OK(t, ReadGGUF(be, m, f))
 }
 
 // written is text as far as both programs write it in the same way: llama.cpp

@@ -252,28 +252,6 @@ func TestGGUFChars(t *testing.T) {
 	}
 }
 
-// composing is a tokenizer that composes characters first.
-func composing(t *testing.T, of *tokenizer.BPE) tokenizer.Tokenizer {
-	t.Helper()
-	dir := t.TempDir()
-	if err := of.Save(dir); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "tokenizer.json")
-	text, err := os.ReadFile(path)
-	if err == nil {
-		err = os.WriteFile(path, bytes.Replace(text, []byte(`"normalizer":null`), []byte(`"normalizer":{"type":"NFC"}`), 1), 0o666)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	tok, err := tokenizer.Load(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tok
-}
-
 func TestGGUFRefuses(t *testing.T) {
 	t.Parallel()
 	chars, err := tokenizer.NewChar(strings.NewReader("abc"))
@@ -292,7 +270,6 @@ func TestGGUFRefuses(t *testing.T) {
 		{"other tokenizer", nil, words{chars}, ErrUnsupported, "no tokenizer like this one (char)"},
 		{"no end of text", func(c *model.GPTConfig) { c.Vocab = 256 }, named(t, tok), ErrUnsupported, "has no <|endoftext|>"},
 		{"spelt twice", nil, named(t, tok, tokenizer.AddedToken{Content: "[PAD261]"}), ErrUnsupported, `tokens 256 and 261 are both spelt "[PAD261]"`},
-		{"other pipeline", nil, composing(t, tok), ErrUnsupported, "in another way than GPT-2's"},
 		{"no tokenizer", nil, nil, nil, "put tokenizer.json"},
 		{"tokenizer too large", func(c *model.GPTConfig) { c.Vocab = 258 }, tok, ErrMismatch, "has 259 tokens, the model only 258"},
 	} {

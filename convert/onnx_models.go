@@ -29,6 +29,9 @@ func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error
 		return nil, fmt.Errorf("convert: %w: %w", ErrUnsupported, err)
 	}
 	c := m.Config
+	if c.Family != model.GPT2 {
+		return nil, fmt.Errorf("convert: %w: the model is a %s", ErrUnsupported, c.Family)
+	}
 	g := newGraph(be, "gpt2", m.Params(), sizes{c.Heads, c.Width, c.GELU, c.Epsilon()})
 	ids := g.input("input_ids", onnx.Int64, batchDim, sequenceDim)
 	keys := sequenceDim

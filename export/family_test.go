@@ -5,16 +5,18 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/testkit"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
-// TestFamilies: a folder of a family goes back with its config.json and its tensors byte for byte, and into formats for
-// GPT-2's blocks it does not go.
+// TestFamilies: a folder of a family goes back with its config.json and its tensors byte for byte, and a GGUF file of it
+// has its weights.
 func TestFamilies(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"llama3-f32", "llama2-bf16-sharded", "qwen2-bf16", "qwen3-f32", "mistral-f16-window"} {
@@ -40,15 +42,24 @@ func TestFamilies(t *testing.T) {
 			if got, want := fingerprint(t, filepath.Join(out, "hf")), fingerprint(t, from); got != want {
 				t.Errorf("weights: %s, want %s", got, want)
 			}
-			for _, format := range []string{"gguf", "onnx"} {
-				path := filepath.Join(out, "refused."+format)
-				_, err := Write(t.Context(), f, RandomSample(f), Options{Format: format, Out: path, Device: backend.Options{Threads: 1}})
-				if !errors.Is(err, convert.ErrUnsupported) {
-					t.Errorf("%s: error %v", format, err)
-				}
-				if _, err := os.Stat(path); err == nil {
-					t.Errorf("%s is there", path)
-				}
+			path := filepath.Join(out, "refused.onnx")
+			if _, err := Write(t.Context(), f, RandomSample(f), Options{Format: "onnx", Out: path, Device: backend.Options{Threads: 1}}); !errors.Is(err, convert.ErrUnsupported) {
+				t.Errorf("onnx: error %v", err)
+			}
+			o := Options{Format: "gguf", Out: filepath.Join(out, "model.gguf"), Device: backend.Options{Threads: 1}}
+			if _, err := Write(t.Context(), f, RandomSample(f), o); err == nil || !strings.Contains(err.Error(), "needs a tokenizer") {
+				t.Errorf("gguf without a tokenizer: %v", err)
+			}
+			if f.Tokenizer, err = tokenizer.TrainBPE(t.Context(), strings.NewReader("the cat sat on the mat\n"), tokenizer.TrainOptions{VocabSize: 262}); err != nil {
+				t.Fatal(err)
+			}
+			r, err = Write(t.Context(), f, RandomSample(f), o)
+			if err != nil || r.FloatFile != 0 {
+				t.Fatalf("gguf: %+v, %v", r, err)
+			}
+			windowed := len(r.Notes) == 1 && strings.Contains(r.Notes[0], "a window of 6 others")
+			if windowed != strings.HasSuffix(name, "-window") || !windowed && len(r.Notes) > 0 {
+				t.Errorf("gguf: notes %q", r.Notes)
 			}
 		})
 	}

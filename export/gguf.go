@@ -9,19 +9,10 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/gguf"
-	"github.com/bdia-go/bdia/model"
 )
 
 // ggufTypes are the types of matrices by their names in Options.DType.
 var ggufTypes = map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": gguf.BF16, "q8_0": gguf.Q8_0}
-
-// onlyGPT2 refuses a language model of a family, for formats that are written for GPT-2's blocks.
-func (j *job) onlyGPT2() error {
-	if f := j.folder.GPTInfo.Config.Family; j.folder.Kind == convert.GPT2 && f != model.GPT2 {
-		return fmt.Errorf("export: %w: format %s is written for GPT-2's blocks, and %s holds a %s model; export it to hf", convert.ErrUnsupported, j.Format, j.folder.Dir, f)
-	}
-	return nil
-}
 
 // writeGGUF writes a GGUF file. The comparison computes with its weights in
 // float32; llama.cpp itself may round further.
@@ -29,15 +20,17 @@ func writeGGUF(j *job) error {
 	if j.folder.Kind != convert.GPT2 {
 		return fmt.Errorf("export: format gguf is for language models, and %s holds another kind; export it to hf or onnx", j.folder.Dir)
 	}
-	if err := j.onlyGPT2(); err != nil {
-		return err
-	}
 	if err := j.load(); err != nil {
 		return err
 	}
 	dtype := cmp.Or(j.DType, "f32")
 	err := createFile(filepath.Dir(j.path), filepath.Base(j.path), func(w io.Writer) error {
-		notes, err := convert.WriteGGUF(w, j.device, j.gpt, convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer, ChatTemplate: j.template(), Unsealed: true})
+		o := convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer, ChatTemplate: j.template(), Unsealed: true}
+		if j.folder.Chat != nil {
+			end := j.folder.Chat.End()
+			o.TurnEnd = &end
+		}
+		notes, err := convert.WriteGGUF(w, j.device, j.gpt, o)
 		j.report.Notes = notes
 		return err
 	})

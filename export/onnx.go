@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/format/onnx"
 	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/onnxeval"
+	"github.com/bdia-go/bdia/model"
 )
 
 // graph is one ONNX file of a model.
@@ -70,6 +71,14 @@ func writeONNX(j *job) error {
 		}
 	}
 	return j.compare("f32", func() ([]float32, error) { return graphLogits(j.sample, graphs) })
+}
+
+// onlyGPT2 refuses a language model of a family, for formats that are written for GPT-2's blocks.
+func (j *job) onlyGPT2() error {
+	if f := j.folder.GPTInfo.Config.Family; j.folder.Kind == convert.GPT2 && f != model.GPT2 {
+		return fmt.Errorf("export: %w: format %s is written for GPT-2's blocks, and %s holds a %s model; export it to hf", convert.ErrUnsupported, j.Format, j.folder.Dir, f)
+	}
+	return nil
 }
 
 // graphs returns the graphs of the model by the names of their files.

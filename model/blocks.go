@@ -52,15 +52,12 @@ func able[A any](blocks []bdia.Block, first int, method string) ([]A, error) {
 	return list, nil
 }
 
-// PlainBlocks fails with ErrAbility for a model of a family, and for the first block that is not an nn.Block. Formats
-// of other programs, in which GPT-2's blocks are written, ask for it.
+// PlainBlocks fails with ErrAbility for the first block that is not an nn.Block. Formats of other programs, in which
+// the blocks of GPT-2 and the families are written, ask for it.
 func (m *GPT) PlainBlocks() error {
-	if f := m.Config.Family; f != GPT2 {
-		return fmt.Errorf("model: %w: the model is a %s, and this format is written for GPT-2's blocks", ErrAbility, f)
-	}
 	for k, b := range m.blocks {
 		if _, ok := b.(*nn.Block); !ok {
-			return fmt.Errorf("model: %w: block %d is of type %T, not GPT-2's", ErrAbility, k, b)
+			return fmt.Errorf("model: %w: block %d is of type %T, not one of GPT-2 or a family", ErrAbility, k, b)
 		}
 	}
 	return nil

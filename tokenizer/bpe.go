@@ -279,9 +279,6 @@ func (b *BPE) setMerges(vocab map[string]int32, merges [][2]string) error {
 	return nil
 }
 
-// GPT2 reports GPT-2's pipeline: its words, no normalizer, and no tokens around a text.
-func (b *BPE) GPT2() bool { return b.pipe.gpt2 }
-
 // ByteLevel reports a vocabulary of bytes, spelt in GPT-2's alphabet. Another is one of characters, as SentencePiece's.
 func (b *BPE) ByteLevel() bool { return !b.chars }
 

@@ -1,12 +1,10 @@
 package tokenizer
 
 import (
-	"compress/gzip"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -55,34 +53,6 @@ func families(t testing.TB) map[string]string {
 	}
 	for _, path := range list {
 		dirs[filepath.Base(filepath.Dir(path))] = filepath.Dir(path)
-	}
-	return dirs
-}
-
-// realFamilies unpacks the real ones.
-func realFamilies(t testing.TB, names ...string) map[string]string {
-	t.Helper()
-	dirs := map[string]string{}
-	for _, name := range names {
-		from := testkit.SharedPath(t, "llm", "tokenizers", name)
-		f, err := os.Open(filepath.Join(from, tokenizerFile+".gz"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		r, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := io.ReadAll(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files := map[string][]byte{tokenizerFile: text}
-		if text, err = os.ReadFile(filepath.Join(from, configFile)); err == nil {
-			files[configFile] = text
-		}
-		dirs[name] = write(t, files)
 	}
 	return dirs
 }
@@ -176,7 +146,7 @@ func TestRealFamilies(t *testing.T) {
 	for _, name := range []string{"SmolLM2", "llama2", "llama3_1", "mistral_v01", "qwen3"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			checkVectors(t, realFamilies(t, name)[name], testkit.SharedPath(t, "llm", "tokenizer_vectors", name+".json"))
+			checkVectors(t, testkit.RealTokenizer(t, name), testkit.SharedPath(t, "llm", "tokenizer_vectors", name+".json"))
 		})
 	}
 }
@@ -224,7 +194,7 @@ func benchmark(b *testing.B, tok *BPE) {
 func BenchmarkFamilies(b *testing.B) {
 	for _, name := range []string{"SmolLM2", "llama3_1", "qwen3", "llama2"} {
 		b.Run(name, func(b *testing.B) {
-			tok, err := Load(realFamilies(b, name)[name])
+			tok, err := Load(testkit.RealTokenizer(b, name))
 			if err != nil {
 				b.Fatal(err)
 			}

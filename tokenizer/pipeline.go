@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/internal/jsonfile"
@@ -267,11 +268,9 @@ func (p *pipeline) readMetaspace(c *component) error {
 		m.before = never
 	}
 	if c.Scheme != nil {
-		before, ok := map[string]int{"always": always, "first": first, "never": never}[*c.Scheme]
-		if !ok {
+		if m.before = slices.Index(schemes[:], *c.Scheme); m.before < 0 {
 			return fmt.Errorf("the prepend_scheme %.80q of Metaspace is not known", *c.Scheme)
 		}
-		m.before = before
 	}
 	p.words = append(p.words, m)
 	if c.Split == nil || *c.Split {

@@ -27,7 +27,8 @@ for (const {file, prompt, tokens, forced} of request.models) {
 
     await sequence.clearHistory();
     const generated = [];
-    for await (const token of sequence.evaluate(model.tokenize(prompt), {temperature: 0, yieldEogToken: true})) {
+    const begin = model.tokens.shouldPrependBosToken ? [model.tokens.bos] : [];
+    for await (const token of sequence.evaluate([...begin, ...model.tokenize(prompt)], {temperature: 0, yieldEogToken: true})) {
         generated.push(token);
         if (generated.length === tokens) break;
     }

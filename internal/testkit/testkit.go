@@ -2,6 +2,7 @@
 package testkit
 
 import (
+	"compress/gzip"
 	"io"
 	"os"
 	"path/filepath"
@@ -67,4 +68,23 @@ func AddTo(sum *float64) func(losses []float32, err error) error {
 		}
 		return err
 	}
+}
+
+// RealTokenizer unpacks a published tokenizer of the reference data into a new folder. If the data is absent, the test
+// is skipped.
+func RealTokenizer(t testing.TB, name string) string {
+	t.Helper()
+	dir := SharedPath(t, "llm", "tokenizers", name)
+	packed, err := os.Open(filepath.Join(dir, "tokenizer.json.gz"))
+	OK(t, err)
+	defer packed.Close()
+	r, err := gzip.NewReader(packed)
+	OK(t, err)
+	text, err := io.ReadAll(r)
+	OK(t, err)
+	files := map[string][]byte{"tokenizer.json": text}
+	if text, err = os.ReadFile(filepath.Join(dir, "tokenizer_config.json")); err == nil {
+		files["tokenizer_config.json"] = text
+	}
+	return Folder(t, files)
 }

@@ -1,0 +1,106 @@
+package convert
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/bdia-go/bdia/format/gguf"
+	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/nn"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// ggufFamilyKeys appends the keys of a family's model.
+func ggufFamilyKeys(keys []gguf.KV, prefix string, c model.GPTConfig) (all []gguf.KV, notes []string, err error) {
+	add := func(key string, value any) { keys = append(keys, gguf.KV{Key: prefix + key, Value: value}) }
+	if c.AttentionBias && c.Family != model.Llama {
+		return nil, nil, fmt.Errorf("%w: the four products of attention have biases, which llama.cpp does not read in a %s; export to another format", ErrUnsupported, c.Family)
+	}
+	head := cmp.Or(c.HeadWidth, c.Width/c.Heads)
+	add("attention.head_count_kv", uint32(cmp.Or(c.KVHeads, c.Heads)))
+	add("attention.layer_norm_rms_epsilon", float32(c.Epsilon()))
+	add("rope.freq_base", float32(c.Rope.Theta))
+	add("rope.dimension_count", uint32(head))
+	add("vocab_size", uint32(c.Vocab))
+	if c.HeadWidth > 0 {
+		add("attention.key_length", uint32(head))
+		add("attention.value_length", uint32(head))
+	}
+	if c.Window > 0 && c.Window < c.Context {
+		for i := range keys {
+			if keys[i].Key == prefix+"context_length" {
+				keys[i].Value = uint32(c.Window)
+			}
+		}
+		notes = append(notes, fmt.Sprintf("positions attend to a window of %d others, which llama.cpp does not know: the file's context is %[1]d tokens in place of %d, and up to there the model is the same", c.Window, c.Context))
+	}
+	if err := ggufScaling(add, c); err != nil {
+		return nil, nil, err
+	}
+	return keys, notes, nil
+}
+
+// ggufScaling adds the keys of a scaled rotation. Llama 3's is a tensor, and within the context the dynamic one changes
+// nothing.
+func ggufScaling(add func(string, any), c model.GPTConfig) error {
+	r := c.Rope
+	switch r.Kind {
+	case model.RopeLinear:
+		add("rope.scaling.type", "linear")
+		add("rope.scaling.factor", float32(r.Factor))
+	case model.RopeLlama3:
+		if ggufArchitecture(c.Family) != "llama" {
+			return fmt.Errorf("%w: the rotation is scaled as Llama 3's, which llama.cpp does not read in a %s; export to another format", ErrUnsupported, c.Family)
+		}
+	case model.RopeYarn:
+		if r.NoTruncate || r.BetaFast != 32 || r.BetaSlow != 1 {
+			return fmt.Errorf("%w: the rotation is scaled by yarn with beta_fast %v, beta_slow %v and truncate %v; llama.cpp knows 32, 1 and true; export to another format",
+				ErrUnsupported, r.BetaFast, r.BetaSlow, !r.NoTruncate)
+		}
+		add("rope.scaling.type", "yarn")
+		add("rope.scaling.factor", float32(r.Factor))
+		add("rope.scaling.original_context_length", uint32(r.OriginalContext))
+		_, factor := r.Frequencies(2)
+		r.AttentionFactor, r.MScale = 0, 0
+		if _, usual := r.Frequencies(2); factor != usual { // which llama.cpp multiplies by itself
+			add("rope.scaling.attn_factor", factor/usual)
+		}
+	}
+	return nil
+}
+
+// ggufFamilyTensors lists the tensors of the file of a family's model. A tied head is left out. In Llama's queries and
+// keys the rows that turn together lie side by side.
+func ggufFamilyTensors(m *model.GPT) (list []ggufTensor) {
+	c := m.Config
+	head := cmp.Or(c.HeadWidth, c.Width/c.Heads)
+	for _, p := range familyTensors(m) {
+		t := ggufTensor{name: ggufFamilyNames.Replace(p.hf), shape: p.shape, value: p.value}
+		if ggufArchitecture(c.Family) == "llama" && (strings.Contains(p.hf, "q_proj") || strings.Contains(p.hf, "k_proj")) {
+			t.pairs = head
+		}
+		list = append(list, t)
+	}
+	if c.Rope.Kind == model.RopeLlama3 {
+		list = append(list, ggufTensor{name: "rope_freqs.weight", shape: tensor.Shape{head / 2}, host: ropeDivisors(c.Rope, head)})
+	}
+	return list
+}
+
+// ropeDivisors are what unscaled frequencies are divided by to give those of r.
+func ropeDivisors(r model.Rope, head int) []float32 {
+	scaled, _ := r.Frequencies(head)
+	by := nn.Frequencies(r.Theta, head)
+	for i, f := range by {
+		by[i] = float32(float64(f) / float64(scaled[i]))
+	}
+	return by
+}
+
+// ggufFamilyNames maps Hugging Face's names of a family's parts to llama.cpp's.
+var ggufFamilyNames = strings.NewReplacer(
+	"embed_tokens.", "token_embd.", "lm_head.", "output.", "layers.", "blk.", "input_layernorm.", "attn_norm.", "post_attention_layernorm.", "ffn_norm.",
+	"self_attn.q_norm.", "attn_q_norm.", "self_attn.k_norm.", "attn_k_norm.", "self_attn.q_proj.", "attn_q.", "self_attn.k_proj.", "attn_k.",
+	"self_attn.v_proj.", "attn_v.", "self_attn.o_proj.", "attn_output.", "mlp.gate_proj.", "ffn_gate.", "mlp.up_proj.", "ffn_up.", "mlp.down_proj.", "ffn_down.",
+	"norm.", "output_norm.")
