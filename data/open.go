@@ -217,12 +217,17 @@ func (l *lister) take(f File) error {
 		return nil
 	}
 	if l.sniff {
-		if l.rows = formOf(f.Path, head) != plain; l.rows {
+		if l.rows = hasRows(raw) || formOf(f.Path, head) != plain; l.rows {
 			return fs.SkipAll
 		}
 		return nil
 	}
-	if f.form, f.key = plain, l.o.TextKey; !l.o.AsText {
+	switch f.key = l.o.TextKey; {
+	case hasRows(raw):
+		f.form = jsonLines
+	case l.o.AsText:
+		f.form = plain
+	default:
 		f.form = formOf(f.Path, head)
 	}
 	if l.o.MaxBytes > 0 {
@@ -232,6 +237,12 @@ func (l *lister) take(f File) error {
 		return err
 	}
 	return l.add(d, utf16, f.form == plain && markup(head))
+}
+
+// hasRows reports a file of another format that is read as lines of JSON.
+func hasRows(raw io.Reader) bool {
+	f, ok := raw.(*textfile.File)
+	return ok && f.HasRows()
 }
 
 // or is one text for a path that is a file, and another for files of a folder.

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // opener opens the files of a Source. It keeps the last archive open. A tar archive, which may be compressed, is read
@@ -23,7 +25,7 @@ type opener struct {
 // open opens a file, or an entry of an archive.
 func (o *opener) open(f *File) (io.ReadCloser, error) {
 	if f.entry < 0 {
-		return os.Open(f.Path)
+		return textfile.OpenFile(f.Path)
 	}
 	if err := o.archive(f.archive, f.tar); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func newFinetune() *cobra.Command {
 		Use:   "finetune",
 		Short: "Go on training a language model on text, or on prompts and their completions",
 		Long: `Go on training a language model (a folder of Hugging Face's, a run, or its best/) on text, or
-on prompts and completions: a .csv or .tsv table, a .jsonl or .json file of {"prompt": ..,
+on prompts and completions: a .csv, .tsv or .parquet table, a .jsonl or .json file of {"prompt": ..,
 "completion": ..} or {"messages": [{"role": .., "content": ..}]}, or files of lines.
 --grid auto takes the finest grid that holds four times the model's states.`,
 		Example: `  bdia finetune --from gpt2 --data e2e/trainset.csv --val e2e/devset.csv

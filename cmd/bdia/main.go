@@ -15,6 +15,7 @@ import (
 
 	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	_ "github.com/bdia-go/bdia/data/parquet" // files of rows
 )
 
 // errMismatch ends verify when something differed; the report has been printed.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -170,12 +169,11 @@ func newRows(f Files, format Format, separator string, turns bool, inputs []*inp
 type input struct {
 	*textfile.Reader
 	path string
-	file *os.File
-	size int64 // of the file
+	file *textfile.File
 }
 
 func openInput(path string) (*input, error) {
-	f, err := os.Open(path)
+	f, err := textfile.OpenFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("pairs: %w", err)
 	}
@@ -185,9 +183,6 @@ func openInput(path string) (*input, error) {
 		return nil, in.wrong(err)
 	}
 	in.file = f
-	if info, err := f.Stat(); err == nil {
-		in.size = info.Size()
-	}
 	return in, nil
 }
 

@@ -283,10 +283,8 @@ func (r *Reader) Report() *Report {
 // Progress returns the bytes read so far and the size of all files.
 func (r *Reader) Progress() (done, total int64) {
 	for _, in := range r.inputs {
-		if at, err := in.file.Seek(0, io.SeekCurrent); err == nil {
-			done += at
-		}
-		total += in.size
+		read, size := in.file.Progress()
+		done, total = done+read, total+size
 	}
 	return done, total
 }

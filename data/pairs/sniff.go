@@ -64,14 +64,16 @@ func sniff(path string) (format Format, text bool, err error) {
 	if format == CSV || format == TSV {
 		return format, false, foreign(path, nil)
 	}
-	head, err := headOf(path)
+	head, rows, err := headOf(path)
 	if err != nil {
 		return "", false, err
 	}
 	if err := foreign(path, head); err != nil {
 		return "", false, err
 	}
-	if byContent := jsonFormat(head); byContent != "" {
+	if byContent := jsonFormat(head); rows {
+		format = JSONL
+	} else if byContent != "" {
 		format = byContent
 	}
 	return format, format != "" && holdsText(head), nil
@@ -88,29 +90,29 @@ func formatOf(path string) Format {
 	return ""
 }
 
-// headOf returns the beginning of an ordinary file, unpacked; nothing of others.
-func headOf(path string) ([]byte, error) {
+// headOf returns the beginning of an ordinary file, unpacked, and whether it is of rows; nothing of others.
+func headOf(path string) (head []byte, rows bool, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("pairs: %w", err)
+		return nil, false, fmt.Errorf("pairs: %w", err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, nil
+		return nil, false, nil
 	}
-	f, err := os.Open(path)
+	f, err := textfile.OpenFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("pairs: %w", err)
+		return nil, false, fmt.Errorf("pairs: %w", err)
 	}
 	defer f.Close()
-	head := make([]byte, headBytes)
+	head = make([]byte, headBytes)
 	n, err := io.ReadFull(textfile.New(f, textfile.Options{}), head)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		err = nil
 	}
 	if err != nil {
-		return nil, newInput(path, nil).wrong(err)
+		return nil, false, newInput(path, nil).wrong(err)
 	}
-	return head[:n], nil
+	return head[:n], f.HasRows(), nil
 }
 
 // jsonFormat returns JSONL or JSON if a file that begins with head holds JSON objects, else nothing.
@@ -189,7 +191,7 @@ func holdsText(head []byte) bool {
 func foreign(path string, head []byte) error {
 	if head == nil {
 		var err error
-		if head, err = headOf(path); err != nil {
+		if head, _, err = headOf(path); err != nil {
 			return err
 		}
 	}

@@ -54,6 +54,7 @@ var rules = []rule{
 	{"data", "data/tally internal/atomicfile internal/delimited internal/disk internal/idfile internal/mmap internal/rng internal/textfile", ""},
 	{"data/images", "data/tally internal/delimited internal/mmap internal/pmath internal/rng internal/textfile", "golang.org/x/image"},
 	{"data/pairs", "internal/delimited internal/disk internal/idfile internal/mmap internal/rng internal/textfile", ""},
+	{"data/parquet", "internal/textfile", "github.com/parquet-go/parquet-go"},
 	{"checkpoint", "internal/disk internal/recordfile internal/textfile", "github.com/zeebo/xxh3 golang.org/x/sys"},
 
 	{"kernel", "internal/cpufeat internal/rng", ""},

@@ -43,6 +43,7 @@ var readers = []reader{
 	{"token shards", "data FuzzOpenShards", files("data/shards.go")},
 	{"pairs of text", "data/pairs FuzzReader", files("data/pairs/table.go data/pairs/delimiter.go data/pairs/files.go data/pairs/records.go data/pairs/talk.go data/pairs/json.go")},
 	{"which columns are pairs", "data/pairs FuzzSniff", files("data/pairs/sniff.go")},
+	{"Parquet", "data/parquet FuzzRead", files("data/parquet internal/textfile/rows.go")},
 	{"sets of pairs", "data/pairs FuzzSet", files("data/pairs/set.go")},
 	{"pictures", "data/images FuzzDecode", files("data/images/files.go data/images/codec.go data/images/webp.go")},
 	{"zip of images", "data/images FuzzZip", nil},
