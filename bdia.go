@@ -69,7 +69,7 @@ type Sink interface {
 // Open of a Sink that needs gradients only until the pass is over.
 func AllocGrads(be backend.Backend, params []*tensor.Param) {
 	for _, p := range params {
-		p.Grad, p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape), tensor.Tensor{}
+		p.Grad, p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape), nil
 		be.Zero(p.Grad)
 	}
 }

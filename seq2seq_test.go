@@ -103,7 +103,7 @@ func (c pairTrial) run(t *testing.T) outcome {
 		out.digests(m)
 		first += n
 	}
-	if want := len(c.parts) * (c.model.EncoderLayers + c.model.DecoderLayers + 1); sink.opened != want || sink.closed != want {
+	if want := len(c.parts) * (c.model.EncoderLayers + c.model.DecoderLayers + 3); sink.opened != want || sink.closed != want {
 		t.Errorf("the sink was opened %d and closed %d times, want %d", sink.opened, sink.closed, want)
 	}
 	sink.finish()

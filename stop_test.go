@@ -49,8 +49,9 @@ func TestStop(t *testing.T) {
 			pass := func() (losses []float32, grads [][]float32, err error) {
 				for _, p := range s.params {
 					be.Zero(p.Grad)
-					if p.Lookups.Valid() {
-						be.Zero(p.Lookups)
+					if rows := p.Lookups; rows != nil {
+						be.Zero(rows.Grad)
+						rows.Begin(rows.Grad)
 					}
 				}
 				losses, err = s.step(sink)

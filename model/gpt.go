@@ -30,11 +30,13 @@ type gptParts struct {
 	rotation  *nn.Rotation // of the blocks' queries and keys; nil: none
 	blocks    []bdia.Block
 	head      *nn.Head
-	outer     []*tensor.Param // outside the blocks, trainable
+	tables    []*tensor.Param // of the embedding, trainable
+	end       []*tensor.Param // of the head, trainable: the norm, and unless it is tied the logits' weight
 	params    []*tensor.Param
 	frozen    int             // first blocks, which are frozen
 	adapters  []*tensor.Param // of the others
 	losses    lossBuffer
+	lookups   lookups
 }
 
 // Batch is Size samples of one length: Inputs and Targets are (Size,T). A target
@@ -105,16 +107,15 @@ func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, rotation *nn.Rota
 	m.embedding.Token.Tied = !c.Untied
 	m.head = nn.NewHead(be, "", c.block(), c.Vocab, tied)
 
-	end := m.head.Norm.Params()
+	m.tables, m.end = m.embedding.Params(), m.head.Norm.Params()
 	if c.Untied {
-		end = append(end, m.head.Logits.Weight)
+		m.end = append(m.end, m.head.Logits.Weight)
 	}
-	m.outer = append(m.embedding.Params(), end...)
 	m.params = m.embedding.Params()
 	for _, b := range m.blocks {
 		m.params = append(m.params, b.Params()...)
 	}
-	m.params = append(m.params, end...)
+	m.params = append(m.params, m.end...)
 	return m.WithOptions(opt)
 }
 
@@ -175,52 +176,60 @@ func (m *GPT) MicroStep(b Batch, pass backend.Pass, scale float32, sink bdia.Sin
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
-	sink.Open(m.outer)
+	tied := m.embedding.Token.Tied
+	if tied { // the head adds to its gradient too
+		sink.Open(m.tables)
+	}
 	ids, targets, losses := m.upload(b)
 	xK, err := m.forward(ids, pass)
 	if err != nil {
 		return nil, err
 	}
-	m.head.LossBackward(m.Stack.Grad(), losses, xK, targets, scale)
-	host, err := m.losses.read(m.be, losses, pass)
+	host, err := m.headBackward(xK, losses, targets, pass, scale, sink)
 	if err != nil {
 		return nil, err
 	}
 	if err := m.Stack.Reverse(sink); err != nil {
 		return nil, err
 	}
+	if !tied {
+		sink.Open(m.tables)
+	}
 	if dx0 := m.Stack.Grad(); !m.embedding.Token.Frozen {
 		m.drop.Apply(dx0, pass, 0, backend.SiteEmbedding)
-		m.embeddingBackward(dx0, ids)
+		m.embeddingBackward(dx0, ids, b.Inputs)
 	}
-	sink.Close(m.outer)
+	sink.Close(m.tables)
 	return host, nil
+}
+
+// headBackward returns the losses and leaves dloss/dx_K in the stack. The gradient of the head ends with it.
+func (m *GPT) headBackward(xK, losses, targets tensor.Tensor, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	sink.Open(m.end)
+	m.head.LossBackward(m.Stack.Grad(), losses, xK, targets, scale)
+	host, err := m.losses.read(m.be, losses, pass)
+	if err == nil {
+		sink.Close(m.end)
+	}
+	return host, err
 }
 
 // CountLosses returns how many losses b has: its targets other than backend.Ignore.
 func (m *GPT) CountLosses(b Batch) int { return countLosses(b.Targets) }
 
-// embeddingBackward adds the gradients of both tables. The head's share of a
-// tied table is there already. The share of the look-ups is summed apart from it
-// and then added: one running sum over both would alternate between them from
-// one micro-batch to the next, and its bits would depend on the split.
-func (m *GPT) embeddingBackward(dx, ids tensor.Tensor) {
+// embeddingBackward adds the gradients of both tables. It overwrites ids, the inputs on the device.
+func (m *GPT) embeddingBackward(dx, ids tensor.Tensor, inputs []int32) {
 	token := m.embedding.Token
 	if !token.Tied {
 		m.embedding.Backward(dx, ids)
 		return
 	}
-	total, lookups := token.Grad, token.Lookups
-	if !lookups.Valid() {
-		lookups = m.be.Alloc(backend.Gradients, tensor.F32, total.Shape)
-		m.be.Zero(lookups)
-	}
-	token.Grad = lookups
+	rows := m.lookups.begin(m.be, token, len(inputs))
+	m.be.UploadInts(ids, rows.Find(inputs))
 	m.embedding.Backward(dx, ids)
-	token.Grad = total
-	if !token.Lookups.Valid() {
-		m.be.Add(total, total, lookups)
-	}
+	m.lookups.end(m.be, token)
 }
 
 // Drift runs the forward pass of a training step and measures how far off the

@@ -79,7 +79,7 @@ func (m *GPT) Freeze(blocks int) error {
 	for _, p := range m.embedding.Params() {
 		p.Frozen = true
 	}
-	m.outer = trainable(m.outer)
+	m.tables = nil
 	for _, b := range first {
 		b.Freeze()
 	}
@@ -101,10 +101,10 @@ func (m *GPT) AddLoRA(c LoRAConfig) error {
 	if err != nil {
 		return err
 	}
-	for _, p := range m.outer {
+	for _, p := range append(m.tables, m.end...) {
 		p.Frozen = true
 	}
-	m.outer, m.LoRA = nil, c
+	m.tables, m.end, m.LoRA = nil, nil, c
 	for _, b := range blocks {
 		b.AddLoRA(nn.LoRAConfig{Rank: c.Rank, Scale: float32(c.scale()), Dropout: float32(c.Dropout), Targets: c.Targets.Layers(m.Config)})
 		m.adapters = append(m.adapters, b.Params()...)

@@ -26,9 +26,12 @@ type Seq2Seq struct {
 	decoder        []*nn.DecoderBlock
 	norm           nn.Norm // of the encoder's output
 	head           *nn.Head
-	outer          []*tensor.Param // everything outside the blocks
+	tables         []*tensor.Param // of both embeddings
+	between        []*tensor.Param // of the norm of the encoder's output
+	end            []*tensor.Param // of the head: the norm, and unless it is tied the logits' weight
 	params         []*tensor.Param
 	losses         lossBuffer
+	lookups        lookups
 }
 
 // PairBatch is B pairs of sequences, sources padded to S positions and targets to T.
@@ -87,30 +90,30 @@ func NewSeq2Seq(be backend.Backend, c Seq2SeqConfig, opt bdia.Options) (*Seq2Seq
 	m.head = nn.NewHead(be, "dec.", block, c.TargetVocab, tied)
 	m.head.Smoothing = float32(c.LabelSmoothing)
 
-	m.list(sourceTable, m.source.Position)
+	m.list(&m.tables, sourceTable, m.source.Position)
 	for _, b := range m.encoder {
 		m.params = append(m.params, b.Params()...)
 	}
-	m.list(m.norm.Params()...)
+	m.list(&m.between, m.norm.Params()...)
 	if !c.Shared {
-		m.list(targetTable)
+		m.list(&m.tables, targetTable)
 	}
-	m.list(m.target.Position)
+	m.list(&m.tables, m.target.Position)
 	for _, b := range m.decoder {
 		m.params = append(m.params, b.Params()...)
 	}
-	m.list(m.head.Norm.Params()...)
+	m.list(&m.end, m.head.Norm.Params()...)
 	if c.Untied {
-		m.list(m.head.Logits.Weight)
+		m.list(&m.end, m.head.Logits.Weight)
 	}
 	return m.WithOptions(opt)
 }
 
-// list appends those parameters outside the blocks that there are.
-func (m *Seq2Seq) list(ps ...*tensor.Param) {
+// list appends those parameters that there are, to a list of the ones outside the blocks too.
+func (m *Seq2Seq) list(outside *[]*tensor.Param, ps ...*tensor.Param) {
 	for _, p := range ps {
 		if p != nil {
-			m.outer, m.params = append(m.outer, p), append(m.params, p)
+			*outside, m.params = append(*outside, p), append(m.params, p)
 		}
 	}
 }
@@ -210,7 +213,10 @@ func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink 
 	}
 	mark := m.be.Mark()
 	defer m.be.Release(mark)
-	sink.Open(m.outer)
+	tied := m.target.Token.Tied
+	if tied { // the head adds to its gradient too
+		sink.Open(m.tables)
+	}
 	d := m.upload(b, true)
 	dy0 := m.be.Alloc(backend.Activation, tensor.F32, m.shape(b.B, b.T))
 	xK, stats, err := m.encode(d.source, pass)
@@ -225,8 +231,7 @@ func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink 
 	if err != nil {
 		return nil, err
 	}
-	m.head.LossBackward(m.Decoder.Grad(), d.losses, yK, d.targets, scale)
-	host, err := m.losses.read(m.be, d.losses, pass)
+	host, err := m.headBackward(yK, d, pass, scale, sink)
 	if err != nil {
 		return nil, err
 	}
@@ -236,16 +241,34 @@ func (m *Seq2Seq) MicroStep(b PairBatch, pass backend.Pass, scale float32, sink 
 	m.be.Copy(dy0, m.Decoder.Grad())
 	m.be.Release(top)
 
+	sink.Open(m.between)
 	m.norm.Backward(m.Encoder.Grad(), m.Encoded.Grad, xK, stats)
+	sink.Close(m.between)
 	if err := m.Encoder.Reverse(sink); err != nil {
 		return nil, fmt.Errorf("model: encoder: %w", err)
 	}
 	dx0 := m.Encoder.Grad()
+	if !tied {
+		sink.Open(m.tables)
+	}
 	m.drop.Apply(dx0, pass, m.Encoder.FirstBlock, backend.SiteEmbedding)
 	m.drop.Apply(dy0, pass, m.Decoder.FirstBlock, backend.SiteEmbedding)
-	m.embeddingBackward(dx0, dy0, d)
-	sink.Close(m.outer)
+	m.embeddingBackward(dx0, dy0, d, b)
+	sink.Close(m.tables)
 	return host, nil
+}
+
+// headBackward returns the losses and leaves dloss/dy_K in the decoder. The gradient of the head ends with it.
+func (m *Seq2Seq) headBackward(yK tensor.Tensor, d pairs, pass backend.Pass, scale float32, sink bdia.Sink) ([]float32, error) {
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	sink.Open(m.end)
+	m.head.LossBackward(m.Decoder.Grad(), d.losses, yK, d.targets, scale)
+	host, err := m.losses.read(m.be, d.losses, pass)
+	if err == nil {
+		sink.Close(m.end)
+	}
+	return host, err
 }
 
 // encode runs the encoder's training pass and leaves its output in m.Encoded. xK and stats are
@@ -280,33 +303,31 @@ func (m *Seq2Seq) decode(ids tensor.Tensor, pass backend.Pass) (tensor.Tensor, e
 	return yK, nil
 }
 
-// embeddingBackward adds the gradients of the embeddings. The head's share of a
-// tied table is there already, and the look-ups' is summed apart from it and then
-// added, as GPT does. Source and target of a shared table take turns sample by
-// sample: so its sum, too, does not depend on the split into micro-batches.
-func (m *Seq2Seq) embeddingBackward(dx, dy tensor.Tensor, d pairs) {
+// embeddingBackward adds the gradients of the embeddings of b. It overwrites the ids of d. Source and target of a
+// shared table take turns sample by sample: so its sum does not depend on the split into micro-batches.
+func (m *Seq2Seq) embeddingBackward(dx, dy tensor.Tensor, d pairs, b PairBatch) {
 	token := m.target.Token
-	total, lookups := token.Grad, token.Lookups
 	if token.Tied {
-		if !lookups.Valid() {
-			lookups = m.be.Alloc(backend.Gradients, tensor.F32, total.Shape)
-			m.be.Zero(lookups)
+		n := len(b.Input)
+		if m.Config.Shared {
+			n += len(b.Source)
 		}
-		token.Grad = lookups
+		rows := m.lookups.begin(m.be, token, n)
+		defer m.lookups.end(m.be, token)
+		m.be.UploadInts(d.input, rows.Find(b.Input))
+		if m.Config.Shared {
+			m.be.UploadInts(d.source, rows.Find(b.Source))
+		}
 	}
 	if m.Config.Shared {
 		for i := range dx.Shape[0] {
 			m.source.Backward(dx.Index(i), d.source.Index(i))
 			m.target.Backward(dy.Index(i), d.input.Index(i))
 		}
-	} else {
-		m.source.Backward(dx, d.source)
-		m.target.Backward(dy, d.input)
+		return
 	}
-	token.Grad = total
-	if token.Tied && !token.Lookups.Valid() {
-		m.be.Add(total, total, lookups)
-	}
+	m.source.Backward(dx, d.source)
+	m.target.Backward(dy, d.input)
 }
 
 // Drift runs the forward pass of a training step and measures how far off the

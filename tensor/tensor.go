@@ -148,11 +148,11 @@ type Param struct {
 	Frozen bool
 	// Tied parameters are used twice, as embedding and as output head.
 	Tied bool
-	// Lookups is a second gradient buffer of a tied tensor, for its use as embedding,
-	// so that the two sums over several micro-batches stay separate. The sink that
-	// provides it adds it to Grad at the end of the step. If it is unset, every
-	// backward pass adds that gradient to Grad itself.
-	Lookups Tensor
+	// Lookups is the gradient of a tied tensor in its use as embedding, so that the
+	// two sums over several micro-batches stay separate. The sink that provides it
+	// resets it before a step and adds it to Grad at the end (see bdia.AddLookups).
+	// If it is nil, every backward pass adds that gradient to Grad itself.
+	Lookups *Rows
 	// Decay turns on weight decay: true for matrices, false for norms and biases.
 	Decay bool
 	// Embedding marks look-up tables, which SET-Adam updates as plain Adam does.

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/bdia-go/bdia"
@@ -186,6 +187,17 @@ func (l LoopConfig) microBatches() int {
 		return 2
 	}
 	return max(l.Batch/l.SamplesAtOnce(), 1)
+}
+
+// lookups is how many rows of a table the micro-batches of a step of l look up at most; 0 if there is one.
+func (l LoopConfig) lookups(of Learner) int {
+	if l.microBatches() == 1 {
+		return 0
+	}
+	if e, ok := ability[Embedder](of); ok {
+		return e.Lookups()
+	}
+	return math.MaxInt
 }
 
 // updatesNow resolves auto: online back-propagation is for the reverse walk of a

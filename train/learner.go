@@ -86,6 +86,12 @@ type Rehearser interface {
 	Rehearse() error
 }
 
+// Embedder knows how many rows of a table of tokens a step looks up. Without it that is all rows.
+type Embedder interface {
+	// Lookups returns how many rows of a table the batch of a step looks up at most, for example its tokens.
+	Lookups() int
+}
+
 // Counter names what a run's losses are of.
 type Counter interface {
 	// Unit returns a plural such as "tokens", in which speed is recorded. Without it that is "losses".

@@ -96,7 +96,7 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 		}
 	}
 	if !o.updatesNow() {
-		s.sink = Accumulate(be, l.Trainable(), o.Loop.microBatches(), s.sink)
+		s.sink = Accumulate(be, l.Trainable(), o.Loop.lookups(l), s.sink)
 	}
 	return s, nil
 }

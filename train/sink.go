@@ -15,7 +15,7 @@ import (
 // done with to the next, and the last one updates. For example, accumulating over micro-batches, clipping and then
 // updating is
 //
-//	Accumulate(be, params, microBatches, Clip(be, params, 1, UpdateNow(be, optimizer)))
+//	Accumulate(be, params, tokens, Clip(be, params, 1, UpdateNow(be, optimizer)))
 //
 // A sink of your own embeds the next one and overrides what it changes: an all-reduce between Accumulate and Clip
 // overrides Close and sees the gradients of the whole step once.
@@ -29,8 +29,8 @@ type Sink interface {
 }
 
 // UpdateNow returns the last sink: it updates parameters as soon as their gradients are complete and then forgets
-// the gradients. Used alone it is online back-propagation: gradients of one block at a time exist, beside the ones of
-// embedding and head.
+// the gradients. Used alone it is online back-propagation: gradients of one block at a time exist, beside the gradient of
+// a table that is tied.
 func UpdateNow(be backend.Backend, opt optim.Optimizer) Sink { return &updateNow{be: be, opt: opt} }
 
 type updateNow struct {
@@ -56,12 +56,15 @@ func (s *updateNow) End() (float64, error) { return 0, nil }
 
 // Accumulate returns a sink that keeps the gradients of params until the end of a step, over all of its micro-batches.
 // Then it closes them all at once in next, which need not open them. It allocates the gradients now. With several
-// micro-batches it keeps the two sums of a tied table apart until the end.
-func Accumulate(be backend.Backend, params []*tensor.Param, microBatches int, next Sink) Sink {
+// micro-batches it keeps the two sums of a tied table apart until the end: lookups is the most tokens of a step, each of
+// which may look up another row. It is 0 for one micro-batch.
+func Accumulate(be backend.Backend, params []*tensor.Param, lookups int, next Sink) Sink {
 	for _, p := range params {
-		p.Grad = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
-		if p.Tied && microBatches > 1 {
-			p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape)
+		p.Grad, p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape), nil
+		if p.Tied && lookups > 0 {
+			V, C := p.Value.Rows(), p.Value.Cols()
+			p.Lookups = tensor.NewRows(V)
+			p.Lookups.Begin(be.Alloc(backend.Gradients, tensor.F32, tensor.Shape{min(lookups, V), C}))
 		}
 	}
 	return &accumulate{be: be, params: params, next: next}
@@ -76,8 +79,9 @@ type accumulate struct {
 func (s *accumulate) Begin(step int, lr float64) {
 	for _, p := range s.params {
 		s.be.Zero(p.Grad)
-		if p.Lookups.Valid() {
-			s.be.Zero(p.Lookups)
+		if rows := p.Lookups; rows != nil {
+			s.be.Zero(rows.Grad)
+			rows.Begin(rows.Grad)
 		}
 	}
 	s.next.Begin(step, lr)
@@ -88,8 +92,8 @@ func (s *accumulate) Close([]*tensor.Param) {}
 
 func (s *accumulate) End() (norm float64, err error) {
 	for _, p := range s.params {
-		if p.Lookups.Valid() {
-			s.be.Add(p.Grad, p.Grad, p.Lookups)
+		if p.Lookups != nil {
+			bdia.AddLookups(s.be, p.Grad, p.Lookups)
 		}
 	}
 	s.next.Close(s.params)

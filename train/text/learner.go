@@ -36,6 +36,9 @@ func (l *language) Size(int) (samples, losses int, err error) {
 	return n, n * l.config.SampleLength(), nil
 }
 
+// Lookups is the number of tokens of a batch.
+func (l *language) Lookups() int { return l.config.Loop.Batch * l.config.SampleLength() }
+
 func (l *language) MicroStep(pass backend.Pass, n int, scale float32, sink bdia.Sink) ([]float32, error) {
 	b := l.first(n)
 	if err := l.batches.Batch(pass.Step, pass.Sample, n, b.Inputs, b.Targets); err != nil {

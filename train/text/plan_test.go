@@ -164,3 +164,35 @@ func TestLargestBatch(t *testing.T) {
 		}
 	}
 }
+
+// TestTablesGradients: beside the head's, whose gradient is as large as the table, no look-up takes so much: the share of
+// a tied table has a row for each token of a micro-batch, or of the step, and the gradients of two tables do not meet.
+func TestTablesGradients(t *testing.T) {
+	t.Parallel()
+	const V, C, T, batch = 20_000, 8, 16, 6
+	const table, row = 4 * V * C, 4 * C
+	for _, tc := range []struct {
+		variant
+		rows int64 // beside one table
+	}{
+		{variant{"tied", func(*Config) {}}, T * batch},
+		{variant{"untied", func(c *Config) { c.Model.Untied = true }}, 0},
+		{variant{"tied, to the end", func(c *Config) { c.Loop.Update = train.WhenEnd }}, T * batch},
+		{variant{"tied, micro-batches", func(c *Config) { c.Loop.MicroBatch = 2 }}, T * batch},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			cfg := tinyConfig()
+			cfg.Model.Vocab, cfg.Model.Context, cfg.Model.Width, cfg.Model.Heads, cfg.Loop.Batch = V, T, C, 2, batch
+			tc.change(&cfg)
+			u, err := train.Plan(New(cfg))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Blocks, norms and positions have a few thousand parameters.
+			if got, most := u.ByComponent[backend.Gradients], table+tc.rows*row+40_000; got < table || got > most {
+				t.Errorf("gradients take %d bytes; a table takes %d, and they may take %d", got, table, most)
+			}
+		})
+	}
+}

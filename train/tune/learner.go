@@ -105,6 +105,15 @@ func (c *completion) Size(step int) (samples, losses int, err error) {
 	return c.joined.Size, c.joined.losses, err
 }
 
+// Lookups bounds the tokens of a batch.
+func (c *completion) Lookups() int {
+	sample := c.config.Tune.SampleLength(c.config.Model)
+	if n := c.config.Loop.Batch; n > 0 {
+		return n * sample
+	}
+	return max(c.config.Pairs.BatchTokens, sample)
+}
+
 // Largest lists the steps with batches that no other batch exceeds in samples and length.
 func (c *completion) Largest() ([]int, error) {
 	var f trainpairs.Frontier
