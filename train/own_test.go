@@ -180,7 +180,7 @@ func TestThrough(t *testing.T) {
 		change func(*Options)
 		closes int
 	}{
-		{"update now", func(*Options) {}, 5},
+		{"update now", func(*Options) {}, 6},
 		{"accumulated", func(o *Options) { o.Loop.MicroBatch = 2 }, 1},
 		{"accumulated and clipped", func(o *Options) { o.Loop.MicroBatch, o.Loop.Clip = 4, 0.1 }, 1},
 	} {
