@@ -105,11 +105,13 @@ func (l *language) mean(ctx context.Context, set *data.Sequential) (float64, err
 	return sum / float64(set.Len()*l.config.SampleLength()), nil
 }
 
+// Rehearse evaluates a batch, and writes a sample if the run does. A model that was trained before may have a context
+// much longer than both.
 func (l *language) Rehearse() error {
-	if _, err := l.Loss(l.batch, l.config.Method.Grid); err != nil {
+	if _, err := l.Loss(l.batch, l.config.Method.Grid); err != nil || l.config.Loop.SampleEvery == 0 {
 		return err
 	}
-	return l.NextLogits(make([]float32, l.config.Model.Vocab), make([]int32, l.config.Model.Context), l.config.Method.Grid)
+	return generate.Rehearse(l.GPT.GPT, promptTokens, l.sampled())
 }
 
 // Sample generates text that continues the held-out text's beginning.
@@ -118,10 +120,15 @@ func (l *language) Sample() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return generate.Text(l.GPT.GPT, l.text.Tokenizer, ids, l.sampled())
+}
+
+// sampled are the settings of a sample.
+func (l *language) sampled() generate.Options {
 	o := generate.DefaultOptions()
 	o.MaxTokens, o.Grid = max(l.config.Loop.SampleTokens, 1), l.config.Method.Grid
 	o.NoCache = true // a cache may take more memory than a step of training
-	return generate.Text(l.GPT.GPT, l.text.Tokenizer, ids, o)
+	return o
 }
 
 // StepBatch returns the first micro-batch of a step, and how many losses it has.

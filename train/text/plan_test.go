@@ -8,6 +8,7 @@ import (
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/internal/traintest"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -41,6 +42,7 @@ func TestPlanIsPeak(t *testing.T) {
 			t.Parallel()
 			cfg := tinyConfig()
 			tc.change(&cfg)
+			cfg.Loop.SampleEvery, cfg.Loop.SampleTokens = 1, cfg.Model.Context+2
 			s := session(t, cfg)
 			planned := s.Planned
 			for step := 1; step <= 2; step++ {
@@ -55,8 +57,7 @@ func TestPlanIsPeak(t *testing.T) {
 			if _, err := s.Learner.(*language).mean(t.Context(), set); err != nil {
 				t.Fatal(err)
 			}
-			o := generate.DefaultOptions()
-			o.MaxTokens, o.Grid = cfg.Model.Context+2, cfg.Method.Grid
+			o := s.Learner.(*language).sampled()
 			if err := generate.Tokens(s.Learner.(*language).GPT.GPT, []int32{1, 2, 3}, o, func(int32) bool { return true }); err != nil {
 				t.Fatal(err)
 			}
@@ -161,6 +162,27 @@ func TestLargestBatch(t *testing.T) {
 		}
 		if n, _, err := train.LargestBatch(New(cfg), m, total(1)-1); n != 0 || err != nil {
 			t.Errorf("%v: batch %d, %v, for a budget too small for one sample", m, n, err)
+		}
+	}
+}
+
+// TestPlanOfShortSamples: what a run plans for goes with its samples. The context of the model that it starts from may
+// be a hundred times as long.
+func TestPlanOfShortSamples(t *testing.T) {
+	t.Parallel()
+	for _, every := range []int{0, 5} {
+		plan := func(context int) backend.Usage {
+			cfg := tinyConfig()
+			cfg.Model.Context, cfg.Tune.Window, cfg.Loop.SampleEvery, cfg.Model.Family, cfg.Model.Rope.Theta = context, 16, every, model.Llama, 1e4
+			u, err := train.Plan(New(cfg))
+			if err != nil {
+				t.Fatal(err)
+			}
+			u.Total -= u.ByComponent[backend.Weights] // the table of angles is as long as the context
+			return u
+		}
+		if short, long := plan(32), plan(4096); short.Total != long.Total {
+			t.Errorf("samples every %d steps: %d bytes beside the weights; with a context of 4096 %d", every, short.Total, long.Total)
 		}
 	}
 }
