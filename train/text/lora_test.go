@@ -133,3 +133,32 @@ func TestSessionLearnsPart(t *testing.T) {
 		})
 	}
 }
+
+// TestRandomDrawsWeights: what is timed on random tokens needs no weights in the folder that it would start from.
+func TestRandomDrawsWeights(t *testing.T) {
+	t.Parallel()
+	c := tinyConfig()
+	c.Tune.From, c.Tune.LoRA = "nowhere", model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"qkv"}}
+	plan, err := backend.Fit(c.Engine, func(be backend.Backend) error {
+		l, err := New(c).Random(be)
+		if err != nil {
+			return err
+		}
+		s, err := train.NewSession(be, l, train.Options{Common: c.Common})
+		if err != nil {
+			return err
+		}
+		if err = s.Init(); err != nil {
+			return err
+		}
+		r, err := s.Step(1)
+		if _, real := be.(backend.Device); real && !(r.Loss > 1) {
+			t.Errorf("the loss is %v", r.Loss)
+		}
+		return err
+	}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan.Close()
+}

@@ -160,9 +160,14 @@ func (t *Task) Blank(be backend.Backend) (train.Learner, error) {
 	return newLanguage(be, t.Settings, windows{batches: noTokens{}})
 }
 
-// Random allocates the model on be, to learn from uniformly random tokens.
+// Random allocates the model on be, to learn from uniformly random tokens. It begins with weights that are drawn.
 func (t *Task) Random(be backend.Backend) (train.Learner, error) {
-	return newLanguage(be, t.Settings, windows{batches: randomTokens{uint32(t.Settings.Model.Vocab)}})
+	l, err := newLanguage(be, t.Settings, windows{batches: randomTokens{uint32(t.Settings.Model.Vocab)}})
+	if err != nil {
+		return nil, err
+	}
+	l.Forget()
+	return l, nil
 }
 
 // SetBatch makes batches of n samples, taken at once; MostBatch is the largest n.

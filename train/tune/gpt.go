@@ -39,13 +39,16 @@ func NewGPT(be backend.Backend, c model.GPTConfig, method bdia.Options, t Settin
 
 // Initialise draws initial weights, or loads those that the run starts from.
 func (g *GPT) Initialise(seed uint64) error {
+	g.InitLoRA(seed)
 	if g.Settings.From == "" {
 		g.Init(seed)
 		return nil
 	}
-	g.InitLoRA(seed)
 	return g.readBase()
 }
+
+// Forget lets the model begin with weights that are drawn, whatever it would start from: to be timed.
+func (g *GPT) Forget() { g.Settings.From = "" }
 
 // Notes say where the model comes from and what of it learns.
 func (g *GPT) Notes() []string {

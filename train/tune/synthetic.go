@@ -11,17 +11,26 @@ func (t *Task) Clone() train.Synthetic { return New(t.Settings) }
 
 // Blank allocates the model on be, to learn from made-up pairs of all lengths.
 func (t *Task) Blank(be backend.Backend) (train.Learner, error) {
-	return t.synthetic(be, trainpairs.AllLengths)
+	c, err := t.synthetic(be, trainpairs.AllLengths)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
-// Random allocates the model on be, to learn from random pairs of usual length.
+// Random allocates the model on be, to learn from random pairs of usual length. It begins with weights that are drawn.
 func (t *Task) Random(be backend.Backend) (train.Learner, error) {
-	return t.synthetic(be, func(trainpairs.Side, trainpairs.Side) []int { return trainpairs.RandomLengths })
+	c, err := t.synthetic(be, func(trainpairs.Side, trainpairs.Side) []int { return trainpairs.RandomLengths })
+	if err != nil {
+		return nil, err
+	}
+	c.Forget()
+	return c, nil
 }
 
 // synthetic allocates the model, to learn from pairs of some lengths. Prompts and completions share a window, which
 // needs no position for the end of the one and the beginning of the other.
-func (t *Task) synthetic(be backend.Backend, lengths func(source, target trainpairs.Side) []int) (train.Learner, error) {
+func (t *Task) synthetic(be backend.Backend, lengths func(source, target trainpairs.Side) []int) (*completion, error) {
 	c := t.Settings
 	window, vocab := c.Tune.SampleLength(c.Model), c.Model.Vocab
 	T := window/2 + 1
