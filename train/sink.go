@@ -29,8 +29,8 @@ type Sink interface {
 }
 
 // UpdateNow returns the last sink: it updates parameters as soon as their gradients are complete and then forgets
-// the gradients. Used alone it is online back-propagation: gradients of one block at a time exist, beside the gradient of
-// a table that is tied.
+// the gradients. Used alone it is online back-propagation: gradients of one block at a time exist, beside the gradient
+// of a table that is tied.
 func UpdateNow(be backend.Backend, opt optim.Optimizer) Sink { return &updateNow{be: be, opt: opt} }
 
 type updateNow struct {
@@ -56,8 +56,8 @@ func (s *updateNow) End() (float64, error) { return 0, nil }
 
 // Accumulate returns a sink that keeps the gradients of params until the end of a step, over all of its micro-batches.
 // Then it closes them all at once in next, which need not open them. It allocates the gradients now. With several
-// micro-batches it keeps the two sums of a tied table apart until the end: lookups is the most tokens of a step, each of
-// which may look up another row. It is 0 for one micro-batch.
+// micro-batches it keeps the two sums of a tied table apart until the end: lookups is the most tokens of a step, each
+// of which may look up another row. It is 0 for one micro-batch.
 func Accumulate(be backend.Backend, params []*tensor.Param, lookups int, next Sink) Sink {
 	for _, p := range params {
 		p.Grad, p.Lookups = be.Alloc(backend.Gradients, tensor.F32, p.Value.Shape), nil
