@@ -253,6 +253,22 @@ func (m *GPT) Reach(b Batch, pass backend.Pass) (float64, error) {
 	return m.Stack.MaxAbs(), err
 }
 
+// TrainLoss returns the losses of b as MicroStep does, with the pass's draws of gamma and dropout, and goes no further.
+func (m *GPT) TrainLoss(b Batch, pass backend.Pass) ([]float32, error) {
+	if err := m.check(b, true); err != nil {
+		return nil, err
+	}
+	mark := m.be.Mark()
+	defer m.be.Release(mark)
+	ids, targets, losses := m.upload(b)
+	xK, err := m.forward(ids, pass)
+	if err != nil {
+		return nil, err
+	}
+	m.head.Loss(losses, xK, targets)
+	return m.losses.read(m.be, losses, pass)
+}
+
 // run brings b to the device and runs it through the blocks as training does.
 func (m *GPT) run(b Batch, pass backend.Pass) error {
 	if err := m.check(b, false); err != nil {

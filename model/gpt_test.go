@@ -186,6 +186,10 @@ func TestStepsAlike(t *testing.T) {
 		return sum
 	}
 	first := run(trainPass)
+	var only float64
+	if err := testkit.AddTo(&only)(m.TrainLoss(b, trainPass)); err != nil || only != first {
+		t.Errorf("loss %v, %v of a pass that goes no further, %v of a whole one", only, err, first)
+	}
 	other := trainPass
 	other.Step++
 	if again := run(other); again == first {
@@ -213,7 +217,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 				c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout = 0.1, 0.1, 0.1
 				be := newCPU(t, threads)
 				opt := bdia.DefaultOptions()
-				opt.Memory = memory
+				opt.Memory, opt.Ramp = memory, bdia.Ramp{From: 0.125, Steps: 10, Lower: 0.25}
 				m := newModel(t, be, c, opt)
 				if adapters {
 					m = adapted(t, be, c, model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.1, Targets: model.Targets{"all"}}, opt)

@@ -94,6 +94,7 @@ type Calibration struct {
 	Losses    int       // of the batches: tokens that are learned
 	FloatLoss float64   // mean loss (nats) of the ordinary transformer in float32
 	GridLoss  float64   // the same with its states on the grid
+	TrainLoss float64   // the same in training, with the random gamma and dropout of the first steps
 }
 
 // tasks are the registered ones.

@@ -83,5 +83,5 @@ func calibrationJSON(m *train.Calibration) any {
 		return nil
 	}
 	return map[string]any{"grid": m.Grid.String(), "max_abs": m.MaxAbs, "limit": m.Limit, "losses": m.Losses,
-		"grid_loss": cli.Number(m.GridLoss), "float_loss": cli.Number(m.FloatLoss)}
+		"grid_loss": cli.Number(m.GridLoss), "float_loss": cli.Number(m.FloatLoss), "train_loss": cli.Number(m.TrainLoss)}
 }

@@ -55,8 +55,8 @@ type Calibrated interface {
 	Model() *model.GPT
 }
 
-// notes are what a user should know of a calibration.
-func notes(c *train.Calibration) []string {
+// notes are what a user should know of a calibration for a run with a method.
+func notes(c *train.Calibration, method bdia.Options) []string {
 	d := c.GridLoss - c.FloatLoss
 	notes := []string{
 		fmt.Sprintf("Activations reach %.4g; grid of %s bits, exact below %.0f", c.MaxAbs, c.Grid, c.Limit),
@@ -65,6 +65,9 @@ func notes(c *train.Calibration) []string {
 	if math.Abs(d) > 0.01*c.FloatLoss {
 		notes = append(notes, fmt.Sprintf("The grid changes the loss by %.2g%%: training has to make up for it, or do without a grid, with activations recomputed",
 			100*d/c.FloatLoss))
+	}
+	if method.Gamma != 0 {
+		notes = append(notes, fmt.Sprintf("Loss of the first batches in training, with gamma ±%s: %.4f (%+.2g)", method.GammaText(), c.TrainLoss, c.TrainLoss-c.GridLoss))
 	}
 	return notes
 }
@@ -86,7 +89,7 @@ func Fit(ctx context.Context, t train.Task, s Settings, st checkpoint.State, obs
 		return nil, false, &GridError{wanted, c.Grid, c.MaxAbs}
 	}
 	method.Grid = c.Grid
-	for _, note := range notes(&c) {
+	for _, note := range notes(&c, *method) {
 		obs.Note(note)
 	}
 	return &c, c.Grid != wanted, nil
@@ -158,7 +161,7 @@ func survey(p *passes, t train.Task, s Settings, be backend.Backend, load bool) 
 	}
 	for c.Grid = common.Method.Grid; ; c.Grid-- {
 		c.Limit = c.Grid.Limit()
-		p.total = p.done + 3*calibrationSteps*onePass
+		p.total = p.done + 4*calibrationSteps*onePass
 		c.MaxAbs, err = reach(p, l, common, c.Grid)
 		if err == nil && headroom*c.MaxAbs <= c.Limit {
 			break
@@ -170,18 +173,27 @@ func survey(p *passes, t train.Task, s Settings, be backend.Backend, load bool) 
 			return c, gridless(s.From, err)
 		}
 	}
-	var onGrid, inFloat float64
+	common.Method.Grid = c.Grid
+	m, err := l.Model().WithOptions(common.Method)
+	if err != nil {
+		return c, err
+	}
+	ways := []struct {
+		sum  *float64
+		loss func(b model.Batch, pass backend.Pass) ([]float32, error)
+	}{
+		{&c.GridLoss, func(b model.Batch, _ backend.Pass) ([]float32, error) { return m.Loss(b, c.Grid) }},
+		{&c.FloatLoss, func(b model.Batch, _ backend.Pass) ([]float32, error) { return m.Loss(b, bdia.NoGrid) }},
+		{&c.TrainLoss, m.TrainLoss},
+	}
 	for step := 1; step <= calibrationSteps; step++ {
 		b, losses, err := l.StepBatch(step)
 		if err != nil {
 			return c, err
 		}
-		for _, way := range []struct {
-			grid bdia.Grid
-			sum  *float64
-		}{{c.Grid, &onGrid}, {bdia.NoGrid, &inFloat}} {
-			if err := p.run(b, func(some model.Batch, _ int) error {
-				losses, err := l.Model().Loss(some, way.grid)
+		for _, way := range ways {
+			if err := p.run(b, func(some model.Batch, first int) error {
+				losses, err := way.loss(some, backend.Pass{Train: true, Seed: common.Loop.Seed, Step: step, Sample: first})
 				*way.sum = model.AddLosses(*way.sum, losses)
 				return err
 			}); err != nil {
@@ -190,7 +202,9 @@ func survey(p *passes, t train.Task, s Settings, be backend.Backend, load bool) 
 		}
 		c.Losses += losses
 	}
-	c.GridLoss, c.FloatLoss = onGrid/float64(c.Losses), inFloat/float64(c.Losses)
+	for _, way := range ways {
+		*way.sum /= float64(c.Losses)
+	}
 	return c, nil
 }
 

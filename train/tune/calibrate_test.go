@@ -140,6 +140,7 @@ func TestCalibrationLosses(t *testing.T) {
 				c.Tune.LoRA = model.LoRAConfig{Rank: 2, Alpha: 2, Dropout: 0.2, Targets: model.Targets{"all"}}
 			},
 			func(c *Config) { c.Tune.Freeze, c.Tune.Window = 2, 20 },
+			func(c *Config) { c.Method.Ramp = bdia.Ramp{From: 0.125, Steps: 3} },
 		} {
 			cfg := tinyCompletionConfig(t, from)
 			change(&cfg)
@@ -149,11 +150,18 @@ func TestCalibrationLosses(t *testing.T) {
 				t.Fatal(err)
 			}
 			m := gptOf(t, *settings(r))
-			var onGrid, inFloat float64
+			method := settings(r).Method
+			method.Grid = c.Grid
+			training, err := m.WithOptions(method)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var onGrid, inFloat, inTraining float64
 			losses := 0
 			for step := 1; step <= calibrationSteps; step++ {
 				b, err := task(r).StepBatch(step)
-				if err = cmp.Or(err, testkit.AddTo(&onGrid)(m.Loss(b, c.Grid)), testkit.AddTo(&inFloat)(m.Loss(b, bdia.NoGrid))); err != nil {
+				if err = cmp.Or(err, testkit.AddTo(&onGrid)(m.Loss(b, c.Grid)), testkit.AddTo(&inFloat)(m.Loss(b, bdia.NoGrid)),
+					testkit.AddTo(&inTraining)(training.TrainLoss(b, backend.Pass{Train: true, Seed: cfg.Loop.Seed, Step: step}))); err != nil {
 					t.Fatal(err)
 				}
 				for _, id := range b.Targets {
@@ -162,8 +170,8 @@ func TestCalibrationLosses(t *testing.T) {
 					}
 				}
 			}
-			if n := float64(losses); losses != c.Losses || c.GridLoss != onGrid/n || c.FloatLoss != inFloat/n {
-				t.Errorf("calibration %+v, %d losses %v and %v", c, losses, onGrid/n, inFloat/n)
+			if n := float64(losses); losses != c.Losses || c.GridLoss != onGrid/n || c.FloatLoss != inFloat/n || c.TrainLoss != inTraining/n {
+				t.Errorf("calibration %+v, %d losses %v, %v and %v", c, losses, onGrid/n, inFloat/n, inTraining/n)
 			}
 			if d := math.Abs(c.GridLoss - c.FloatLoss); d == 0 || d > 1 {
 				t.Errorf("a grid of %v changes the loss by %v", c.Grid, d)
