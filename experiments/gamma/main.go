@@ -3,8 +3,8 @@
 //
 //	go run ./experiments/gamma --from stories260K --from runs/gpt/best --data few.csv --val val.csv --seeds 3
 //
-// A run is that of bdia finetune with the defaults for its data, but for the law, and without patience: what is learned
-// by heart shows at the end. Results are lines of JSON in results.jsonl; runs that are there are not trained again, so the
+// A run is one of bdia finetune with the defaults for its data, but for the law, and without patience: what is learned by
+// heart shows at the end. Results are lines of JSON in results.jsonl. Runs that are there are not trained again, so the
 // program can be stopped, by Ctrl-C or -for, and started again. The table, in Markdown, is printed at the end.
 package main
 
