@@ -1,11 +1,11 @@
-// Command gamma fine-tunes trained language models under several laws of gamma, and beside them plainly, with dropout and
-// with adapters. It measures how much a law spoils a model before the first step, and what it is good for afterwards.
+// Command gamma fine-tunes trained language models under several laws of gamma, and beside them plainly, with dropout
+// and with adapters. It measures how much a law spoils a model before the first step, and how good it is afterwards.
 //
 //	go run ./experiments/gamma --from stories260K --from runs/gpt/best --data few.csv --val val.csv --seeds 3
 //
-// A run is one of bdia finetune with the defaults for its data, but for the law, and without patience: what is learned by
-// heart shows at the end. Results are lines of JSON in results.jsonl. Runs that are there are not trained again, so the
-// program can be stopped, by Ctrl-C or -for, and started again. The table, in Markdown, is printed at the end.
+// A run is one of bdia finetune with the defaults for its data, but for the law, and without patience: what is learned
+// by heart shows at the end. Results are lines of JSON in results.jsonl. Runs that are there are not trained again, so
+// the program can be stopped, by Ctrl-C or -for, and started again. A table in Markdown comes at the end.
 package main
 
 import (
@@ -35,6 +35,7 @@ type options struct {
 	from, ways []string
 	data, val  string
 	out        string
+	first      int
 	seeds      int
 	threads    int
 	epochs     float64
@@ -67,7 +68,7 @@ var ways = []way{
 type result struct {
 	From, Data, Way string
 	Seed            int
-	Before, Law     float64 // of the first training batches before step 1: ordinary, and in training; 0: without a grid they are one
+	Before, Law     float64 // of the first batches before step 1: ordinary, and in training; 0: they are one
 	First           float64 // of the validation set, before step 1
 	Best, End       float64 // of the validation set
 	BestStep, Steps int
@@ -84,7 +85,8 @@ func main() {
 	flag.StringVar(&o.data, "data", "", "pairs to learn")
 	flag.StringVar(&o.val, "val", "", "pairs for validation")
 	flag.StringVar(&o.out, "out", "runs/gamma", "folder of the results")
-	flag.IntVar(&o.seeds, "seeds", 3, "runs of each way")
+	flag.IntVar(&o.first, "first", 1, "first seed")
+	flag.IntVar(&o.seeds, "seeds", 3, "last seed")
 	flag.IntVar(&o.threads, "threads", 1, "threads of a run")
 	flag.Float64Var(&o.epochs, "epochs", 0, "passes over the data; 0: as many as bdia finetune takes")
 	limit := flag.Duration("for", 0, "stop after so long, as 9m; 0 for no limit")
@@ -109,7 +111,7 @@ func (o options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for seed := 1; seed <= o.seeds; seed++ {
+	for seed := o.first; seed <= o.seeds; seed++ {
 		for _, from := range o.from {
 			for _, w := range ways {
 				r := result{From: name(from), Data: name(o.data), Way: w.name, Seed: seed}
