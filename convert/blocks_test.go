@@ -30,7 +30,7 @@ func TestOwnBlocks(t *testing.T) {
 			t.Errorf("%s: error %v", format, err)
 		}
 	}
-	if err := WriteGPT2As(io.Discard, be, m, Form{}.All(safetensors.F32)); err != nil {
+	if err := WriteGPTAs(io.Discard, be, m, Form{}.All(safetensors.F32)); err != nil {
 		t.Error(err)
 	}
 }

@@ -12,9 +12,9 @@ import (
 
 // The weights of a folder are read by the names that Hugging Face's GPT-2 has for them. Package hub does all of this in
 // one call.
-func ExampleReadGPT2() {
+func ExampleReadGPT() {
 	const dir = "../train/testdata/oldruns/base"
-	c, err := convert.ReadGPT2Config(dir + "/config.json")
+	c, err := convert.ReadGPTConfig(dir + "/config.json")
 	if err != nil {
 		panic(err)
 	}
@@ -34,7 +34,7 @@ func ExampleReadGPT2() {
 		panic(err)
 	}
 	defer be.Close()
-	fmt.Println(convert.ReadGPT2(be, m, weights))
+	fmt.Println(convert.ReadGPT(be, m, weights))
 	// Output:
 	// 28 tensors; h.0.attn.c_attn.weight F32 [16 48]
 	// <nil>

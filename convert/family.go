@@ -112,7 +112,7 @@ func foreignKey(text []byte) (string, error) {
 }
 
 // parseFamily reads the text of a family's config.json.
-func parseFamily(text []byte, family model.Family) (info GPT2Info, err error) {
+func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	clean, err := jsonfile.Clean(text)
 	if err != nil {
 		return info, err
@@ -241,7 +241,7 @@ func (j familyJSON) window(c *model.GPTConfig) error {
 
 // writeFamily writes config.json of a family: the one that the model was read from, byte for byte but for another type
 // of its weights, if it describes this model.
-func writeFamily(w io.Writer, info GPT2Info) error {
+func writeFamily(w io.Writer, info GPTInfo) error {
 	if len(info.Source) > 0 {
 		if of, err := parseFamily(info.Source, info.Config.Family); err == nil && sameModel(of.Config, info.Config) {
 			_, err := w.Write(withType(info.Source, torchType(info.DType)))

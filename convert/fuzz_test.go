@@ -36,7 +36,7 @@ func FuzzGeneration(f *testing.F) {
 	f.Add([]byte(`{"eos_token_id":"` + longText + `"}`))
 	f.Add([]byte(`{"eos_token_id":-1}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		info := GPT2Info{Config: model.GPTConfig{Vocab: 7, Context: 4, Layers: 1, Heads: 1, Width: 4}}
+		info := GPTInfo{Config: model.GPTConfig{Vocab: 7, Context: 4, Layers: 1, Heads: 1, Width: 4}}
 		others, err := ReadOthers(testkit.Folder(t, map[string][]byte{"config.json": []byte(`{}`), "generation_config.json": text}), &info)
 		testkit.Refused(t, err)
 		for _, value := range others {
@@ -95,7 +95,7 @@ func FuzzGPT2Weights(f *testing.F) {
 	c := model.GPTConfig{Vocab: 5, Context: 4, Layers: 1, Heads: 1, Width: 4}
 	be, m := newModel(f, c)
 	var good bytes.Buffer
-	if err := WriteGPT2(&good, be, m); err != nil {
+	if err := WriteGPT(&good, be, m); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good.Bytes(), []byte(`{}`))
@@ -110,7 +110,7 @@ func FuzzGPT2Weights(f *testing.F) {
 		}
 		defer w.Close()
 		be, m := newModel(t, c)
-		testkit.Refused(t, ReadGPT2(be, m, w))
+		testkit.Refused(t, ReadGPT(be, m, w))
 		testkit.Refused(t, AddAdapter(be, m, dir))
 	})
 }

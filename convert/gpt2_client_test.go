@@ -52,7 +52,7 @@ func TestClientPyTorch(t *testing.T) {
 				Margin float64     `json:"margin"`
 			}
 			testkit.Python(t, "testdata/gpt2.py", q, &answer)
-			c, err := ReadGPT2Config(filepath.Join(q.Dir, "config.json"))
+			c, err := ReadGPTConfig(filepath.Join(q.Dir, "config.json"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -73,7 +73,7 @@ func TestClientPyTorch(t *testing.T) {
 				t.Fatal(err)
 			}
 			w := openWeights(t, q.Dir)
-			if err := ReadGPT2(be, m, w); err != nil {
+			if err := ReadGPT(be, m, w); err != nil {
 				t.Fatal(err)
 			}
 			testkit.OK(t, m.Logits(logits, model.Batch{Size: 1, Inputs: prompt}, bdia.NoGrid))
@@ -102,7 +102,7 @@ func TestClientPyTorch(t *testing.T) {
 			}
 
 			var b bytes.Buffer
-			if err := WriteGPT2As(&b, be, m, FormOf(w)); err != nil {
+			if err := WriteGPTAs(&b, be, m, FormOf(w)); err != nil {
 				t.Fatal(err)
 			}
 			f := openBytes(t, b.Bytes())

@@ -40,7 +40,7 @@ func TestReadConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Eps, want.EmbeddingDropout, want.AttentionDropout, want.ResidualDropout = 1e-5, 0.1, 0.1, 0.1
-	got, err := ReadGPT2Config(configFile(t, theirs))
+	got, err := ReadGPTConfig(configFile(t, theirs))
 	if err != nil || got != want {
 		t.Errorf("%+v, %v, want %+v", got, err, want)
 	}
@@ -94,7 +94,7 @@ func TestReadConfig(t *testing.T) {
 		if text == theirs && tc.old != tc.new {
 			t.Fatalf("%s is not in the text", tc.old)
 		}
-		_, err := ReadGPT2Config(configFile(t, text))
+		_, err := ReadGPTConfig(configFile(t, text))
 		if tc.says == "" {
 			if err != nil {
 				t.Errorf("%.60s: %v", tc.new, err)
@@ -111,7 +111,7 @@ func TestReadConfig(t *testing.T) {
 			}
 		}
 	}
-	if _, err := ReadGPT2Config(filepath.Join(t.TempDir(), "config.json")); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := ReadGPTConfig(filepath.Join(t.TempDir(), "config.json")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("absent file: %v", err)
 	}
 }
@@ -122,7 +122,7 @@ func TestWriteConfig(t *testing.T) {
 	c := config()
 	c.Untied, c.MLP = true, 10
 	var b bytes.Buffer
-	if err := WriteGPT2Config(&b, c); err != nil {
+	if err := WriteGPTConfig(&b, c); err != nil {
 		t.Fatal(err)
 	}
 	var got map[string]any
@@ -146,7 +146,7 @@ func TestWriteConfig(t *testing.T) {
 	}
 }
 
-func FuzzReadGPT2Config(f *testing.F) {
+func FuzzReadGPTConfig(f *testing.F) {
 	f.Add([]byte(theirs))
 	f.Add([]byte(`{"model_type":"gpt2","n_layer":1,"n_head":1,"n_embd":1,"n_positions":1,"vocab_size":1,"n_inner":0}`))
 	f.Add([]byte(`{"model_type":"gpt2","n_embd":1e300}`))
@@ -160,7 +160,7 @@ func FuzzReadGPT2Config(f *testing.F) {
 	f.Add([]byte(`{"model_type":"qwen3","num_key_value_heads":1,"attention_bias":true,"rope_parameters":{"rope_type":"yarn","factor":2.5,"truncate":false,"mscale":1}` + family + `}`))
 	f.Add([]byte(`{"model_type":"mistral","num_key_value_heads":4,"sliding_window":null,"bos_token_id":1` + family + `}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		info, err := parseGPT2Info(text)
+		info, err := parseGPTInfo(text)
 		testkit.Refused(t, err)
 		if err != nil {
 			return
@@ -172,10 +172,10 @@ func FuzzReadGPT2Config(f *testing.F) {
 		}
 		for _, info.Source = range [][]byte{info.Source, nil} { // as it was, and in our words
 			var b bytes.Buffer
-			if err := WriteGPT2Info(&b, info); err != nil {
+			if err := WriteGPTInfo(&b, info); err != nil {
 				t.Fatal(err)
 			}
-			read, err := parseGPT2Info(b.Bytes())
+			read, err := parseGPTInfo(b.Bytes())
 			if err != nil {
 				t.Fatalf("%v: %s", err, b.Bytes())
 			}

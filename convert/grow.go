@@ -21,7 +21,7 @@ type grown struct {
 // grows returns what f says of a tensor, and whether its rows are tokens and too few.
 func (g *grown) grows(name string) (safetensors.Info, bool) {
 	info, ok := g.Tensors.Info(name)
-	return info, ok && (name == gpt2Head || strings.HasSuffix(name, "wte.weight") || strings.HasSuffix(name, familyTable)) && len(info.Shape) == 2 && info.Shape[0] > 0 && info.Shape[0] < g.vocab
+	return info, ok && (name == headName || strings.HasSuffix(name, "wte.weight") || strings.HasSuffix(name, familyTable)) && len(info.Shape) == 2 && info.Shape[0] > 0 && info.Shape[0] < g.vocab
 }
 
 // Info describes a tensor as it has grown.

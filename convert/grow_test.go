@@ -35,7 +35,7 @@ func TestGrow(t *testing.T) {
 			models[i].Init(uint64(i) + 1)
 		}
 		var file bytes.Buffer
-		if err := WriteGPT2(&file, be, models[0]); err != nil {
+		if err := WriteGPT(&file, be, models[0]); err != nil {
 			t.Fatal(err)
 		}
 		path := filepath.Join(t.TempDir(), "model.safetensors")
@@ -47,10 +47,10 @@ func TestGrow(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer f.Close()
-		if err := ReadGPT2(be, models[1], f); err == nil {
+		if err := ReadGPT(be, models[1], f); err == nil {
 			t.Error("a table of other size was read")
 		}
-		if err := ReadGPT2(be, models[1], Grow(f, 18)); err != nil {
+		if err := ReadGPT(be, models[1], Grow(f, 18)); err != nil {
 			t.Fatal(err)
 		}
 		ids, old, grown := []int32{3, 1, 12, 0, 7}, make([]float32, 13), make([]float32, 18)

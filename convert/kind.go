@@ -15,7 +15,7 @@ type Kind string
 
 // The kinds of models.
 const (
-	GPT2    Kind = "gpt2"         // a language model in Hugging Face's layout: a GPT-2, or of a family (model.Families)
+	GPT     Kind = "gpt2"         // a language model in Hugging Face's layout: a GPT-2, or of a family (model.Families)
 	ViT     Kind = "vit"          // a vision transformer, timm's or Hugging Face's
 	Seq2Seq Kind = "bdia-seq2seq" // an encoder-decoder of ours
 )
@@ -35,7 +35,7 @@ func KindOf(dir string) (Kind, error) {
 	if k := j.kind(); k != "" {
 		return k, nil
 	}
-	return "", fmt.Errorf("convert: %s: %w: model_type is %.40q; %s, %s, %s, %s and timm's vision transformers are supported", path, ErrUnsupported, j.ModelType, GPT2, familyNames(), ViT, Seq2Seq)
+	return "", fmt.Errorf("convert: %s: %w: model_type is %.40q; %s, %s, %s, %s and timm's vision transformers are supported", path, ErrUnsupported, j.ModelType, GPT, familyNames(), ViT, Seq2Seq)
 }
 
 // familyNames lists the families, with commas between.
@@ -59,21 +59,21 @@ func parseKind(text []byte) (j kindJSON, err error) { return j, jsonfile.Decode(
 // kind returns "" for an unknown model.
 func (j kindJSON) kind() Kind {
 	if _, ok := familyOf(j.ModelType, j.Architectures); ok {
-		return GPT2
+		return GPT
 	}
 	switch k := Kind(strings.ToLower(j.ModelType)); {
 	case k == "" && len(j.Architectures) > 0 && strings.HasPrefix(j.Architectures[0], "GPT2"):
-		return GPT2
+		return GPT
 	case j.Architecture != "":
 		return ViT
-	case k == GPT2 || k == ViT || k == Seq2Seq:
+	case k == GPT || k == ViT || k == Seq2Seq:
 		return k
 	}
 	return ""
 }
 
 // kindTexts name the kinds for people.
-var kindTexts = map[Kind]string{GPT2: "a language model", ViT: "a vision transformer", Seq2Seq: "an encoder-decoder"}
+var kindTexts = map[Kind]string{GPT: "a language model", ViT: "a vision transformer", Seq2Seq: "an encoder-decoder"}
 
 // KindError is the error for a model folder of another kind than the caller wants. It
 // wraps ErrUnsupported.
@@ -97,7 +97,7 @@ func otherKind(text []byte, want Kind) error {
 	if have := j.kind(); have != "" {
 		return &KindError{Have: have, Want: want}
 	}
-	if want == GPT2 {
+	if want == GPT {
 		return fmt.Errorf("%w: model_type is %.40q; %s, %s are supported", ErrUnsupported, j.ModelType, want, familyNames())
 	}
 	return fmt.Errorf("%w: model_type is %.40q; %s is supported", ErrUnsupported, j.ModelType, want)

@@ -40,8 +40,8 @@ func TestClientAdapter(t *testing.T) {
 		}
 		dir := t.TempDir()
 		for name, write := range map[string]func(w io.Writer) error{
-			"config.json":               func(w io.Writer) error { return WriteGPT2Config(w, m.Config) },
-			"model.safetensors":         func(w io.Writer) error { return WriteGPT2(w, be, m) },
+			"config.json":               func(w io.Writer) error { return WriteGPTConfig(w, m.Config) },
+			"model.safetensors":         func(w io.Writer) error { return WriteGPT(w, be, m) },
 			"adapter_config.json":       func(w io.Writer) error { return WriteAdapterConfig(w, m, dir) },
 			"adapter_model.safetensors": func(w io.Writer) error { return WriteAdapter(w, be, m) },
 		} {

@@ -13,7 +13,7 @@ import (
 
 // savedNames are the weights that PEFT stores with adapters if it is asked to (save_embedding_layers), or if it takes a
 // vocabulary for a resized one: by name in the model.
-var savedNames = []string{"wte.weight", "wpe.weight", gpt2Head, familyTable}
+var savedNames = []string{"wte.weight", "wpe.weight", headName, familyTable}
 
 // savedName returns the name, without prefix, of a weight of the base model in a file of adapters; empty for another
 // tensor.
@@ -66,7 +66,7 @@ func CheckSaved(dir, base string) error {
 }
 
 // whatSaved names weights for people.
-var whatSaved = map[string]string{"wte.weight": "an embedding of tokens", familyTable: "an embedding of tokens", "wpe.weight": "an embedding of positions", gpt2Head: "an output head"}
+var whatSaved = map[string]string{"wte.weight": "an embedding of tokens", familyTable: "an embedding of tokens", "wpe.weight": "an embedding of positions", headName: "an output head"}
 
 // sameWeights reports whether tensor a of f is tensor b of g, rounded to the other's type perhaps. A head that g
 // lacks is tied to its tokens.

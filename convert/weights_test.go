@@ -77,7 +77,7 @@ func TestForms(t *testing.T) {
 		}},
 	} {
 		var b bytes.Buffer
-		if err := WriteGPT2As(&b, be, m, form); err != nil {
+		if err := WriteGPTAs(&b, be, m, form); err != nil {
 			t.Fatal(err)
 		}
 		want := entries(t, openBytes(t, b.Bytes()))
@@ -86,11 +86,11 @@ func TestForms(t *testing.T) {
 			w := openWeights(t, writeFiles(t, files))
 			be2, m2 := newModel(t, c)
 			number(be2, m2)
-			if err := ReadGPT2(be2, m2, w); err != nil {
+			if err := ReadGPT(be2, m2, w); err != nil {
 				t.Fatalf("%s, %s: %v", name, n, err)
 			}
 			b.Reset()
-			if err := WriteGPT2As(&b, be2, m2, FormOf(w)); err != nil {
+			if err := WriteGPTAs(&b, be2, m2, FormOf(w)); err != nil {
 				t.Fatal(err)
 			}
 			got := entries(t, openBytes(t, b.Bytes()))
@@ -116,7 +116,7 @@ func TestPieces(t *testing.T) {
 	m.Init(1)
 	f := openBytes(t, write(t, be, m))
 	be2, m2 := newModel(t, c)
-	if err := ReadGPT2(be2, m2, f); err != nil {
+	if err := ReadGPT(be2, m2, f); err != nil {
 		t.Fatal(err)
 	}
 	for i, p := range m.Params() {
@@ -190,7 +190,7 @@ func TestBadFolders(t *testing.T) {
 func TestKindOf(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]Kind{
-		theirs: GPT2, timmsOwn: ViT, hfsOwn: ViT, `{"model_type":"bdia-seq2seq"}`: Seq2Seq, `{"model_type":"llama"}`: GPT2, `{"model_type":"gemma3"}`: "", `{"architectures":["Qwen3ForCausalLM"]}`: GPT2, `{}`: "", `[]`: "", "": "",
+		theirs: GPT, timmsOwn: ViT, hfsOwn: ViT, `{"model_type":"bdia-seq2seq"}`: Seq2Seq, `{"model_type":"llama"}`: GPT, `{"model_type":"gemma3"}`: "", `{"architectures":["Qwen3ForCausalLM"]}`: GPT, `{}`: "", `[]`: "", "": "",
 	} {
 		got, err := KindOf(filepath.Dir(configFile(t, text)))
 		if got != want || (err == nil) != (want != "") {

@@ -25,7 +25,7 @@ const cardFile = "README.md"
 
 // kinds name what a model does, for people and for Hugging Face's Hub.
 var kinds = map[convert.Kind]struct{ text, task string }{
-	convert.GPT2:    {"A language model of GPT-2's kind", "text-generation"},
+	convert.GPT:     {"A language model of GPT-2's kind", "text-generation"},
 	convert.ViT:     {"A vision transformer, which classifies images", "image-classification"},
 	convert.Seq2Seq: {"An encoder-decoder, which translates", "translation"},
 }
@@ -34,7 +34,7 @@ var kinds = map[convert.Kind]struct{ text, task string }{
 func (j *job) card() string {
 	var b strings.Builder
 	f, kind := j.folder, kinds[j.folder.Kind]
-	if family := f.GPTInfo.Config.Family; f.Kind == convert.GPT2 && family != model.GPT2 {
+	if family := f.GPTInfo.Config.Family; f.Kind == convert.GPT && family != model.GPT2 {
 		kind.text = fmt.Sprintf("A language model of the kind %s", family)
 	}
 	fmt.Fprintf(&b, "---\npipeline_tag: %s\ntags:\n- bdia\n---\n\n# %s\n\n%s, trained and written by [bdia](https://github.com/bdia-go/bdia).\n\n| | |\n|---|---|\n",
@@ -118,13 +118,13 @@ func (j *job) use(b *strings.Builder) {
 	case chars:
 		b.WriteString("\nIts vocabulary is of characters (`chars.json`), which transformers, transformers.js and onnxruntime do not know: they take\n" +
 			"its tokens, not text. llama.cpp reads it: export it to gguf.\n")
-	case j.Format == "hf" && kind == convert.GPT2:
+	case j.Format == "hf" && kind == convert.GPT:
 		heading("transformers")
 		fmt.Fprintf(b, "    from transformers import pipeline\n    generate = pipeline('text-generation', '%s')\n    print(generate(%s, max_new_tokens=100))\n", name, question())
 	case j.Format == "hf" && kind == convert.ViT:
 		heading("transformers")
 		fmt.Fprintf(b, "    from transformers import pipeline\n    classify = pipeline('image-classification', '%s')\n    print(classify('photo.jpg'))\n", name)
-	case j.Format == "onnx" && kind == convert.GPT2 && !j.NoCache && !j.oneFile():
+	case j.Format == "onnx" && kind == convert.GPT && !j.NoCache && !j.oneFile():
 		heading("transformers.js")
 		fmt.Fprintf(b, "    import { env, pipeline } from '@huggingface/transformers'; env.localModelPath = '.';\n    const generate = await pipeline('text-generation', '%s', { dtype: 'fp32' });\n    console.log(await generate(%s, { max_new_tokens: 100 }));\n", name, question())
 	case j.Format == "onnx" && kind == convert.ViT && !j.oneFile():

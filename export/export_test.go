@@ -40,8 +40,8 @@ func folder(t *testing.T) *hub.Folder {
 	defer be.Close()
 	m.Init(1)
 	for name, write := range map[string]func(io.Writer) error{
-		"config.json":       func(w io.Writer) error { return convert.WriteGPT2Info(w, convert.GPT2Info{Config: c}) },
-		"model.safetensors": func(w io.Writer) error { return convert.WriteGPT2(w, be, m) },
+		"config.json":       func(w io.Writer) error { return convert.WriteGPTInfo(w, convert.GPTInfo{Config: c}) },
+		"model.safetensors": func(w io.Writer) error { return convert.WriteGPT(w, be, m) },
 	} {
 		if err := createFile(dir, name, write); err != nil {
 			t.Fatal(err)

@@ -17,7 +17,7 @@ var ggufTypes = map[string]gguf.Type{"f32": gguf.F32, "f16": gguf.F16, "bf16": g
 // writeGGUF writes a GGUF file. The comparison computes with its weights in
 // float32; llama.cpp itself may round further.
 func writeGGUF(j *job) error {
-	if j.folder.Kind != convert.GPT2 {
+	if j.folder.Kind != convert.GPT {
 		return fmt.Errorf("export: format gguf is for language models, and %s holds another kind; export it to hf or onnx", j.folder.Dir)
 	}
 	if err := j.load(); err != nil {

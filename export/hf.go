@@ -61,7 +61,7 @@ func (j *job) writeWeights(form convert.Form) error {
 	return createFile(j.path, "model.safetensors", func(w io.Writer) error {
 		switch {
 		case j.gpt != nil:
-			return convert.WriteGPT2As(w, j.device, j.gpt, form)
+			return convert.WriteGPTAs(w, j.device, j.gpt, form)
 		case j.seq2seq != nil:
 			return convert.WriteSeq2SeqAs(w, j.device, j.seq2seq, form)
 		case j.vit.Config.MeanPool && !j.vit.Config.TwoStream:
@@ -77,10 +77,10 @@ func (j *job) describe(form convert.Form) error {
 	const config = "config.json"
 	f := j.folder
 	switch f.Kind {
-	case convert.GPT2:
+	case convert.GPT:
 		info := f.GPTInfo
 		info.DType = form.OfTokens(info.Config)
-		files[config] = func(w io.Writer) error { return convert.WriteGPT2Info(w, info) }
+		files[config] = func(w io.Writer) error { return convert.WriteGPTInfo(w, info) }
 		if f.Tokenizer != nil && f.Tokenizer.Kind() == "char" {
 			j.note("transformers and transformers.js know no vocabulary of characters (chars.json): give them token ids, or train with a bpe tokenizer")
 		}

@@ -28,7 +28,7 @@ func writeONNX(j *job) error {
 	if alone && j.folder.Kind == convert.Seq2Seq {
 		return fmt.Errorf("export: %w: an encoder-decoder is two files; name a folder in place of %s", ErrOptions, j.Out)
 	}
-	if j.NoCache && j.folder.Kind != convert.GPT2 {
+	if j.NoCache && j.folder.Kind != convert.GPT {
 		return fmt.Errorf("export: %w: leaving out the cache is for language models", ErrOptions)
 	}
 	if err := j.onlyGPT2(); err != nil {
@@ -75,7 +75,7 @@ func writeONNX(j *job) error {
 
 // onlyGPT2 refuses a language model of a family, for formats that are written for GPT-2's blocks.
 func (j *job) onlyGPT2() error {
-	if f := j.folder.GPTInfo.Config.Family; j.folder.Kind == convert.GPT2 && f != model.GPT2 {
+	if f := j.folder.GPTInfo.Config.Family; j.folder.Kind == convert.GPT && f != model.GPT2 {
 		return fmt.Errorf("export: %w: format %s is written for GPT-2's blocks, and %s holds a %s model; export it to hf", convert.ErrUnsupported, j.Format, j.folder.Dir, f)
 	}
 	return nil

@@ -173,7 +173,7 @@ func TestFamilyRefused(t *testing.T) {
 		testkit.OK(t, os.WriteFile(filepath.Join(dir, "config.json"), []byte(text), 0o666))
 		_, err := convert.KindOf(dir)
 		if err == nil {
-			_, err = convert.ReadGPT2Info(filepath.Join(dir, "config.json"))
+			_, err = convert.ReadGPTInfo(filepath.Join(dir, "config.json"))
 		}
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", more, err, want)

@@ -45,7 +45,7 @@ func TestRunOf(t *testing.T) {
 func TestNewGPT(t *testing.T) {
 	t.Parallel()
 	const runs = "../train/testdata/oldruns/"
-	for dir, want := range map[string]error{"base": nil, "text": nil, "image": &convert.KindError{Have: convert.ViT, Want: convert.GPT2}, "lora": ErrAdapters} {
+	for dir, want := range map[string]error{"base": nil, "text": nil, "image": &convert.KindError{Have: convert.ViT, Want: convert.GPT}, "lora": ErrAdapters} {
 		f, err := Open(runs+dir, Options{})
 		if dir == "lora" && err != nil { // its base model has moved
 			f, err = Open(runs+"base", Options{})

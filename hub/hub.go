@@ -46,7 +46,7 @@ type Folder struct {
 	// Grid is the grid of the run's activations, bdia.NoGrid for a folder of other software.
 	Grid bdia.Grid
 
-	GPTInfo     convert.GPT2Info    // of a language model; End is the tokenizer's, if there is a tokenizer, and one of Ends
+	GPTInfo     convert.GPTInfo     // of a language model; End is the tokenizer's, if there is a tokenizer, and one of Ends
 	ViTInfo     convert.ViTInfo     // of a vision transformer
 	Seq2SeqInfo convert.Seq2SeqInfo // of an encoder-decoder
 
@@ -149,14 +149,14 @@ func (f *Folder) describe(o Options) (err error) {
 	f.Weights = f.Dir
 	switch {
 	case err != nil:
-	case f.Kind != convert.GPT2 && o.Adapter != "":
-		return fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: convert.GPT2})
+	case f.Kind != convert.GPT && o.Adapter != "":
+		return fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: convert.GPT})
 	case f.Kind == convert.ViT:
 		f.ViTInfo, err = convert.ReadViTConfig(f.Dir)
 	case f.Kind == convert.Seq2Seq:
 		f.Seq2SeqInfo, err = convert.ReadSeq2SeqConfig(f.path(configFile))
 	default:
-		if f.GPTInfo, err = convert.ReadGPT2Info(f.path(configFile)); err == nil {
+		if f.GPTInfo, err = convert.ReadGPTInfo(f.path(configFile)); err == nil {
 			f.Generation, err = convert.ReadOthers(f.Dir, &f.GPTInfo)
 		}
 	}
@@ -171,7 +171,7 @@ func (f *Folder) describe(o Options) (err error) {
 		return err
 	}
 	switch f.Kind {
-	case convert.GPT2:
+	case convert.GPT:
 		return f.describeGPT(o)
 	case convert.Seq2Seq:
 		f.Source, f.Target, err = TokenizersOf(f.Dir, f.Seq2SeqInfo.Config)

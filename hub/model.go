@@ -50,7 +50,7 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 			m.MergeLoRA()
 		}
 	}
-	m, d, err := open(f, device, maker[*model.GPT]{kind: convert.GPT2,
+	m, d, err := open(f, device, maker[*model.GPT]{kind: convert.GPT,
 		alloc: func(be backend.Backend, o bdia.Options) (*model.GPT, error) {
 			return model.NewGPT(be, f.GPTInfo.Config, o)
 		},
@@ -74,8 +74,8 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 // weights in f.Weights. Adapters are no part of it (ErrAdapters).
 func (f *Folder) NewGPT(be backend.Backend, method bdia.Options) (*model.GPT, error) {
 	switch {
-	case f.Kind != convert.GPT2:
-		return nil, fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: convert.GPT2})
+	case f.Kind != convert.GPT:
+		return nil, fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: convert.GPT})
 	case f.Adapter != "":
 		return nil, fmt.Errorf("%s %w: open it with GPT, which merges them, and save that model", f.Dir, ErrAdapters)
 	}
@@ -182,7 +182,7 @@ func (f *Folder) plausible(params []*tensor.Param) error {
 // LoadGPT fills m, which lies on be, with the weights in the folder dir, in one file or
 // several. Adapters in dir are not looked at; see WeightsDir.
 func LoadGPT(be backend.Backend, m *model.GPT, dir string) error {
-	return ReadWeights(dir, func(f convert.Tensors) error { return convert.ReadGPT2(be, m, f) })
+	return ReadWeights(dir, func(f convert.Tensors) error { return convert.ReadGPT(be, m, f) })
 }
 
 // LoadViT fills m, which lies on be, with the weights in the folder dir.

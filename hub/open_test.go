@@ -152,10 +152,10 @@ func TestOpen(t *testing.T) {
 		grid bdia.Grid
 		pair bool // the run learned prompts and completions
 	}{
-		{"base", convert.GPT2, bdia.NoGrid, false},
-		{"text", convert.GPT2, 9, false},
-		{"completion", convert.GPT2, 9, true},
-		{"lora", convert.GPT2, 9, true},
+		{"base", convert.GPT, bdia.NoGrid, false},
+		{"text", convert.GPT, 9, false},
+		{"completion", convert.GPT, 9, true},
+		{"lora", convert.GPT, 9, true},
 		{"image", convert.ViT, 9, false},
 		{"translation", convert.Seq2Seq, 9, false},
 	} {
@@ -212,7 +212,7 @@ func TestOpenErrors(t *testing.T) {
 			return path
 		}, hub.ErrNoModel, "it is a file"},
 		{"no model", hub.Options{}, func(root string) string { return root }, hub.ErrNoModel, "config.json is missing"},
-		{"another kind", hub.Options{Kind: convert.GPT2}, func(root string) string { return filepath.Join(root, "translation") }, convert.ErrUnsupported, "encoder-decoder"},
+		{"another kind", hub.Options{Kind: convert.GPT}, func(root string) string { return filepath.Join(root, "translation") }, convert.ErrUnsupported, "encoder-decoder"},
 		{"adapter of images", hub.Options{Adapter: "x"}, func(root string) string { return filepath.Join(root, "image") }, convert.ErrUnsupported, "vision"},
 		{"no best", hub.Options{Best: true}, func(root string) string {
 			dir := filepath.Join(root, "text")

@@ -22,8 +22,8 @@ func (m *GPT) Save(dir string) error {
 	info := m.folder.GPTInfo
 	info.Config, info.DType = m.Config, 0
 	return m.folder.save(dir,
-		func(w io.Writer) error { return convert.WriteGPT2Info(w, info) },
-		func(w io.Writer) error { return convert.WriteGPT2(w, m.Device, m.GPT) })
+		func(w io.Writer) error { return convert.WriteGPTInfo(w, info) },
+		func(w io.Writer) error { return convert.WriteGPT(w, m.Device, m.GPT) })
 }
 
 // Save writes the model as a folder that Open reads, and timm: config.json and
@@ -51,7 +51,7 @@ func SaveOrigin(from, dir string) error {
 	path := filepath.Join(from, convert.OriginFile)
 	if !has(from, convert.OriginFile) {
 		path = filepath.Join(from, configFile)
-		info, err := convert.ReadGPT2Info(path)
+		info, err := convert.ReadGPTInfo(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}

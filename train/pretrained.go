@@ -67,11 +67,11 @@ type gptFiles struct {
 
 func (f gptFiles) Files() []File {
 	config := func(w io.Writer) error {
-		return convert.WriteGPT2Info(w, convert.GPT2Info{Config: f.m.Config, End: f.end})
+		return convert.WriteGPTInfo(w, convert.GPTInfo{Config: f.m.Config, End: f.end})
 	}
 	return []File{{ConfigFile, nil, config}, {WeightsFile, f.m.Params(), f.WriteWeights}}
 }
 
 func (f gptFiles) ReadModel(dir string) error          { return hub.LoadGPT(f.be, f.m, dir) }
-func (f gptFiles) WriteWeights(w io.Writer) error      { return convert.WriteGPT2(w, f.be, f.m) }
-func (f gptFiles) ReadWeights(t convert.Tensors) error { return convert.ReadGPT2(f.be, f.m, t) }
+func (f gptFiles) WriteWeights(w io.Writer) error      { return convert.WriteGPT(w, f.be, f.m) }
+func (f gptFiles) ReadWeights(t convert.Tensors) error { return convert.ReadGPT(f.be, f.m, t) }

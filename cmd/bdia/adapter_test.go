@@ -19,7 +19,7 @@ import (
 // adapterOf writes a lively adapter for the model in dir, in PEFT's files.
 func adapterOf(t *testing.T, dir string, c model.LoRAConfig) string {
 	t.Helper()
-	cfg, err := convert.ReadGPT2Config(filepath.Join(dir, "config.json"))
+	cfg, err := convert.ReadGPTConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

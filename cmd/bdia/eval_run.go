@@ -16,7 +16,7 @@ import (
 
 // dataOf says what a model that is no run can be measured on.
 var dataOf = map[convert.Kind]string{
-	convert.GPT2: "give a text with --text", convert.Seq2Seq: "give sentences with --source and --references", convert.ViT: "measure the run that it comes from",
+	convert.GPT: "give a text with --text", convert.Seq2Seq: "give sentences with --source and --references", convert.ViT: "measure the run that it comes from",
 }
 
 // evaluateRun measures the run in dir, which may be its best/ folder or an older checkpoint.

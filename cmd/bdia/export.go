@@ -107,7 +107,7 @@ func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Opt
 	if err != nil {
 		return nil, err
 	}
-	if err := given(cmd.Flags()).refuse([]idle{{f.Kind != convert.GPT2, "is for language models, and " + from + " is another model", []string{"no-cache"}}}); err != nil {
+	if err := given(cmd.Flags()).refuse([]idle{{f.Kind != convert.GPT, "is for language models, and " + from + " is another model", []string{"no-cache"}}}); err != nil {
 		return nil, err
 	}
 	if full, err := filepath.Abs(from); err == nil {

@@ -178,7 +178,7 @@ func optionsHint(e *bdia.OptionsError) string {
 }
 
 // takes names the command that uses a kind of model.
-var takes = map[convert.Kind]string{convert.GPT2: "generate", convert.ViT: "classify", convert.Seq2Seq: "translate"}
+var takes = map[convert.Kind]string{convert.GPT: "generate", convert.ViT: "classify", convert.Seq2Seq: "translate"}
 
 // otherCommand names the command that takes the model that another command got, and what makes the model that it wants.
 func otherCommand(e *convert.KindError) string {

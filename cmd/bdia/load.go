@@ -50,7 +50,7 @@ type loaded struct {
 // folder, which without text need have no tokenizer. The adapters in lora, if it is not
 // empty, are merged into it.
 func openDir(dir, lora string, text bool) (*loaded, error) {
-	f, err := openFolder(dir, hub.Options{Kind: convert.GPT2, Adapter: lora, WithoutText: !text})
+	f, err := openFolder(dir, hub.Options{Kind: convert.GPT, Adapter: lora, WithoutText: !text})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func heldOut(training bool) string {
 
 func (v textView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err error) {
 	c := f.GPTInfo.Config
-	if f.Kind != convert.GPT2 || v.Settings.Model.Vocab != c.Vocab {
+	if f.Kind != convert.GPT || v.Settings.Model.Vocab != c.Vocab {
 		return s, errOtherModel
 	}
 	T := min(c.Context, export.SamplePositions)
@@ -72,7 +72,7 @@ func (v textView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err
 }
 
 func (v tuneView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err error) {
-	if f.Kind != convert.GPT2 || v.Settings.Model.Vocab != f.GPTInfo.Config.Vocab {
+	if f.Kind != convert.GPT || v.Settings.Model.Vocab != f.GPTInfo.Config.Vocab {
 		return s, errOtherModel
 	}
 	for _, part := range []datapairs.Part{datapairs.Val, datapairs.Train} {

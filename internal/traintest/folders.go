@@ -98,8 +98,8 @@ func gptFolder(t testing.TB, c model.GPTConfig, change func(be backend.Backend, 
 	if change != nil {
 		change(be, m)
 	}
-	writeTo(t, filepath.Join(dir, train.ConfigFile), func(f *os.File) error { return convert.WriteGPT2Info(f, convert.GPT2Info{Config: m.Config}) })
-	writeTo(t, filepath.Join(dir, train.WeightsFile), func(f *os.File) error { return convert.WriteGPT2(f, be, m) })
+	writeTo(t, filepath.Join(dir, train.ConfigFile), func(f *os.File) error { return convert.WriteGPTInfo(f, convert.GPTInfo{Config: m.Config}) })
+	writeTo(t, filepath.Join(dir, train.WeightsFile), func(f *os.File) error { return convert.WriteGPT(f, be, m) })
 	return dir
 }
 

@@ -109,7 +109,7 @@ func TestBest(t *testing.T) {
 func evaluate(t *testing.T, r *train.Run, dir string) float64 {
 	t.Helper()
 	cfg := *settings(r)
-	gpt, err := convert.ReadGPT2Config(filepath.Join(dir, train.ConfigFile))
+	gpt, err := convert.ReadGPTConfig(filepath.Join(dir, train.ConfigFile))
 	if err != nil {
 		t.Fatal(err)
 	}

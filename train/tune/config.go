@@ -98,7 +98,7 @@ const DefaultWindow = 2048
 // model has a chat template, it writes prompts and completions. A folder with adapters beside another model is
 // hub.ErrAdapters.
 func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
-	f, err := hub.Open(dir, hub.Options{Kind: convert.GPT2, WithoutText: true})
+	f, err := hub.Open(dir, hub.Options{Kind: convert.GPT, WithoutText: true})
 	if err != nil {
 		return err
 	}

@@ -113,5 +113,5 @@ func (g *GPT) Files() []train.File {
 }
 
 // WriteWeights and ReadWeights move the weights without adapters.
-func (g *GPT) WriteWeights(w io.Writer) error      { return convert.WriteGPT2(w, g.Backend, g.GPT) }
-func (g *GPT) ReadWeights(f convert.Tensors) error { return convert.ReadGPT2(g.Backend, g.GPT, f) }
+func (g *GPT) WriteWeights(w io.Writer) error      { return convert.WriteGPT(w, g.Backend, g.GPT) }
+func (g *GPT) ReadWeights(f convert.Tensors) error { return convert.ReadGPT(g.Backend, g.GPT, f) }

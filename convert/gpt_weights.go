@@ -100,14 +100,14 @@ func (f Form) write(w io.Writer, be backend.Backend, parts []part) error {
 	return sw.Close()
 }
 
-// WriteGPT2 writes a model's parameters as Hugging Face's model.safetensors, in
+// WriteGPT writes a model's parameters as Hugging Face's model.safetensors, in
 // F32. A model without biases gets zero biases, so that other tools can load it.
-func WriteGPT2(w io.Writer, be backend.Backend, m *model.GPT) error {
-	return WriteGPT2As(w, be, m, Form{})
+func WriteGPT(w io.Writer, be backend.Backend, m *model.GPT) error {
+	return WriteGPTAs(w, be, m, Form{})
 }
 
-// WriteGPT2As is WriteGPT2 in a form.
-func WriteGPT2As(w io.Writer, be backend.Backend, m *model.GPT, form Form) error {
+// WriteGPTAs is WriteGPT in a form.
+func WriteGPTAs(w io.Writer, be backend.Backend, m *model.GPT, form Form) error {
 	prefix := form.prefix(m.Config)
 	var parts []part
 	for _, p := range gptTensors(m) {
@@ -116,12 +116,12 @@ func WriteGPT2As(w io.Writer, be backend.Backend, m *model.GPT, form Form) error
 	return form.write(w, be, parts)
 }
 
-// ReadGPT2 loads a model's parameters from Hugging Face's tensors, with or without
+// ReadGPT loads a model's parameters from Hugging Face's tensors, with or without
 // the prefix "transformer." or "model." and those that torch.compile and data parallelism put
 // before names. A missing, misshapen or unknown tensor is
 // ErrMismatch. Two kinds of extra tensors are allowed: the masks and angles in old files, and
 // a tied head that equals its table.
-func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
+func ReadGPT(be backend.Backend, m *model.GPT, f Tensors) error {
 	f, err := bare(f)
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func ReadGPT2(be backend.Backend, m *model.GPT, f Tensors) error {
 	}
 	hint := fmt.Sprintf("a %s of %d blocks", names.what, m.Config.Layers)
 	params := gptTensors(m)
-	known := map[string]bool{gpt2Head: true}
+	known := map[string]bool{headName: true}
 	for _, p := range params {
 		known[p.in(prefix)] = true
 		if !p.value.Valid() {
@@ -180,7 +180,7 @@ var otherHeads = map[string]string{
 // tiedHead returns an error if the file has a head that should be tied to the
 // token table but differs from it: loading would drop that head.
 func tiedHead(f Tensors, table string) error {
-	head, ok := f.Info(gpt2Head)
+	head, ok := f.Info(headName)
 	if !ok {
 		return nil
 	}
@@ -189,25 +189,25 @@ func tiedHead(f Tensors, table string) error {
 	a, b := make([]float32, min(n, pieceLen)), make([]float32, min(n, pieceLen))
 	for at := 0; same && at < n; at += pieceLen {
 		a, b = a[:min(n-at, pieceLen)], b[:min(n-at, pieceLen)]
-		err := f.ReadFloat32At(gpt2Head, a, at)
+		err := f.ReadFloat32At(headName, a, at)
 		if err == nil {
 			err = f.ReadFloat32At(table, b, at)
 		}
 		if err != nil {
 			return err
 		}
-		f.Forget(gpt2Head, at, at+len(a))
+		f.Forget(headName, at, at+len(a))
 		same = slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
 	}
 	if !same {
 		return fmt.Errorf("convert: %w: %s differs from %s, to which config.json ties it; if the model has a head of its own, set tie_word_embeddings to false there",
-			ErrMismatch, gpt2Head, table)
+			ErrMismatch, headName, table)
 	}
 	return nil
 }
 
-// gpt2Head is the name of the head's weight.
-const gpt2Head = "lm_head.weight"
+// headName is the name of the head's weight.
+const headName = "lm_head.weight"
 
 // gptTensor is one tensor of a file: shape as stored there, no value for a bias
 // that the model does not have.
@@ -220,7 +220,7 @@ type gptTensor struct {
 
 // in returns the name in a file with a prefix; the head's name never has it.
 func (p gptTensor) in(prefix string) string {
-	if p.hf == gpt2Head {
+	if p.hf == headName {
 		return p.hf
 	}
 	return prefix + p.hf

@@ -45,11 +45,11 @@ func otherKeys(text []byte, j any) (map[string]json.RawMessage, error) {
 
 // ReadOthers completes info from the files in dir that a model is trained without: generation_config.json, of which it
 // returns the keys, and the config.json that a run started from. Their ends of a text count too.
-func ReadOthers(dir string, info *GPT2Info) (generation map[string]json.RawMessage, err error) {
-	var origin GPT2Info
+func ReadOthers(dir string, info *GPTInfo) (generation map[string]json.RawMessage, err error) {
+	var origin GPTInfo
 	text, err := textfile.ReadFile(filepath.Join(dir, OriginFile), maxConfig)
 	if err == nil {
-		if origin, err = parseGPT2Info(text); err != nil {
+		if origin, err = parseGPTInfo(text); err != nil {
 			return nil, fmt.Errorf("convert: %s: %w", filepath.Join(dir, OriginFile), err)
 		}
 		if len(info.Others) == 0 {

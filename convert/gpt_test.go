@@ -66,7 +66,7 @@ func download(be backend.Backend, x tensor.Tensor) []float32 {
 func write(t testing.TB, be backend.Backend, m *model.GPT) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := WriteGPT2(&b, be, m); err != nil {
+	if err := WriteGPT(&b, be, m); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -222,10 +222,10 @@ func TestRoundTrip(t *testing.T) {
 		m.Init(3)
 		file := write(t, be, m)
 		var text bytes.Buffer
-		if err := WriteGPT2Config(&text, c); err != nil {
+		if err := WriteGPTConfig(&text, c); err != nil {
 			t.Fatal(err)
 		}
-		got, err := ReadGPT2Config(configFile(t, text.String()))
+		got, err := ReadGPTConfig(configFile(t, text.String()))
 		want := c
 		want.Eps = c.Epsilon()
 		if err != nil || got != want {
@@ -233,7 +233,7 @@ func TestRoundTrip(t *testing.T) {
 		}
 		be2, m2 := newModel(t, got)
 		number(be2, m2)
-		if err := ReadGPT2(be2, m2, openBytes(t, file)); err != nil {
+		if err := ReadGPT(be2, m2, openBytes(t, file)); err != nil {
 			t.Fatal(err)
 		}
 		for i, p := range m.Params() {
@@ -330,7 +330,7 @@ func TestForeignFiles(t *testing.T) {
 	} {
 		be2, m2 := newModel(t, config())
 		number(be2, m2)
-		if err := ReadGPT2(be2, m2, openBytes(t, pack(t, list))); err != nil {
+		if err := ReadGPT(be2, m2, openBytes(t, pack(t, list))); err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -399,7 +399,7 @@ func TestMisfits(t *testing.T) {
 			tc.change(&c)
 		}
 		be, m := newModel(t, c)
-		err := ReadGPT2(be, m, openBytes(t, pack(t, tc.list)))
+		err := ReadGPT(be, m, openBytes(t, pack(t, tc.list)))
 		if err == nil {
 			t.Errorf("%s: no error", tc.name)
 			continue
