@@ -77,10 +77,7 @@ func TokensEach(m *model.GPT, prompts [][]int32, o Options, emit func(i int, id 
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	V, chosen := m.Config.Vocab, m.Config.Vocab
-	if o.Vocab > 0 {
-		chosen = min(o.Vocab, V)
-	}
+	V, chosen := m.Config.Vocab, o.chosen(m)
 	texts, lengths := make([]text, len(prompts)), make([]int, len(prompts))
 	for i, prompt := range prompts {
 		if err := checkPrompt(m, prompt); err != nil {
@@ -123,6 +120,14 @@ func TokensEach(m *model.GPT, prompts [][]int32, o Options, emit func(i int, id 
 		}
 	}
 	return nil
+}
+
+// chosen is the number of ids among which is chosen.
+func (o Options) chosen(m *model.GPT) int {
+	if o.Vocab > 0 {
+		return min(o.Vocab, m.Config.Vocab)
+	}
+	return m.Config.Vocab
 }
 
 // text is one text under way.

@@ -48,57 +48,83 @@ func Stream(m *model.GPT, tok Vocabulary, prompt []int32, o Options, emit func(t
 // StreamEach is Stream for several prompts at a time; see TokensEach.
 func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit func(i int, text []byte) bool) ([]Written, error) {
 	o.Vocab = tok.VocabSize()
-	written, held := make([]Written, len(prompts)), make([]pieces, len(prompts))
-	decoders := make([]*tokenizer.Decoder, len(prompts))
+	texts := make([]*writing, len(prompts))
 	for i, prompt := range prompts {
-		written[i].Finish, held[i].stop = End, o.Stop
-		decoders[i] = tokenizer.NewDecoder(tok)
-		decoders[i].Continue(prompt)
-	}
-	hand := func(i int, text []byte) bool {
-		written[i].Text = append(written[i].Text, text...)
-		return emit(i, text)
+		texts[i] = newWriting(tok, prompt, o.Stop, o.MaxTokens, func(text []byte) bool { return emit(i, text) })
 	}
 	var failed error
 	err := TokensEach(m, prompts, o, func(i int, id int32) bool {
-		w := &written[i]
-		w.IDs = append(w.IDs, id)
-		text, err := decoders[i].Append(nil, id)
-		if failed = cmp.Or(failed, err); failed != nil {
-			return false
-		}
-		piece, found := held[i].add(text)
-		switch {
-		case !hand(i, piece):
-			w.Finish = Cut
-		case found:
-			w.Finish = Stop
-		case len(w.IDs) == o.MaxTokens:
-			w.Finish = Length
-		default:
-			return true
-		}
-		return false
+		goesOn, err := texts[i].add(id)
+		failed = cmp.Or(failed, err)
+		return goesOn && failed == nil
 	})
-	if err = cmp.Or(err, failed); err != nil {
-		return written, err
+	err = cmp.Or(err, failed)
+	written := make([]Written, len(prompts))
+	for i, w := range texts {
+		if err == nil {
+			w.end()
+		}
+		written[i] = w.Written
 	}
-	for i := range written {
-		w := &written[i]
-		if w.Finish != End && w.Finish != Length {
-			continue
-		}
-		rest, found := held[i].add(decoders[i].Rest(nil))
-		if found {
-			w.Finish = Stop
-		} else {
-			rest = append(rest, held[i].held...)
-		}
-		if len(rest) > 0 {
-			hand(i, rest)
-		}
+	return written, err
+}
+
+// writing makes text of the tokens of one continuation, as they come.
+type writing struct {
+	Written
+	decoder *tokenizer.Decoder
+	pieces  pieces
+	most    int // tokens
+	emit    func(text []byte) bool
+}
+
+// newWriting is for up to most tokens after prompt.
+func newWriting(tok Vocabulary, prompt []int32, stop []string, most int, emit func(text []byte) bool) *writing {
+	w := &writing{Written: Written{Finish: End}, decoder: tokenizer.NewDecoder(tok), pieces: pieces{stop: stop}, most: most, emit: emit}
+	w.decoder.Continue(prompt)
+	return w
+}
+
+// add takes the next token, and reports whether the text goes on.
+func (w *writing) add(id int32) (goesOn bool, err error) {
+	w.IDs = append(w.IDs, id)
+	text, err := w.decoder.Append(nil, id)
+	if err != nil {
+		return false, err
 	}
-	return written, nil
+	piece, found := w.pieces.add(text)
+	switch {
+	case !w.hand(piece):
+		w.Finish = Cut
+	case found:
+		w.Finish = Stop
+	case len(w.IDs) == w.most:
+		w.Finish = Length
+	default:
+		return true, nil
+	}
+	return false, nil
+}
+
+func (w *writing) hand(text []byte) bool {
+	w.Text = append(w.Text, text...)
+	return w.emit(text)
+}
+
+// end hands on the text that was held back, unless the text has ended before it.
+func (w *writing) end() {
+	if w.Finish != End && w.Finish != Length {
+		return
+	}
+	rest, found := w.pieces.add(w.decoder.Rest(nil))
+	if found {
+		w.Finish = Stop
+	} else {
+		rest = append(rest, w.pieces.held...)
+	}
+	if len(rest) > 0 {
+		w.hand(rest)
+	}
 }
 
 // Text continues prompt and returns prompt and continuation as text, without the tokens that begin any text.

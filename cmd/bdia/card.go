@@ -39,13 +39,11 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 	}
 	add := func(name, value string) { card.Rows = append(card.Rows, export.Detail{Name: name, Value: value}) }
 	add("Data", strings.Join(dataNames(r.Task), ", "))
-	if t, ok := r.Task.(train.Pictured); ok && r.Task.Open(ctx, nil) == nil {
-		if p, err := t.Picture(4); err == nil {
-			for _, part := range p.Parts {
-				add("Part "+part.Name, fmt.Sprintf("%s samples, %s %s", cli.Count(part.Samples), cli.Count(part.Losses), part.Unit))
-			}
-			o.Talk = f.Separator != nil && areTalks(p.Samples, *f.Separator)
+	if p, ok := pictureOf(ctx, r); ok {
+		for _, part := range p.Parts {
+			add("Part "+part.Name, fmt.Sprintf("%s samples, %s %s", cli.Count(part.Samples), cli.Count(part.Losses), part.Unit))
 		}
+		o.Talk = f.Separator != nil && areTalks(p.Samples, *f.Separator)
 	}
 	method := fmt.Sprintf("memory mode %s, gamma %s", c.Method.Memory, c.Method.GammaText())
 	if c.Method.Gamma != 0 && c.Method.Grid != bdia.NoGrid {
@@ -62,6 +60,30 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 		}
 	}
 	o.Card = card
+}
+
+// pictureOf is what a run learned, if that is still there.
+func pictureOf(ctx context.Context, r *train.Run) (p train.Picture, ok bool) {
+	t, ok := r.Task.(train.Pictured)
+	if !ok || r.Task.Open(ctx, nil) != nil {
+		return p, false
+	}
+	p, err := t.Picture(4)
+	return p, err == nil
+}
+
+// learnedTalks reports whether the run of the folder f learned conversations without a chat template.
+func learnedTalks(ctx context.Context, f *hub.Folder) bool {
+	if f.Run == "" || f.Separator == nil {
+		return false
+	}
+	r, err := train.Open(f.Run)
+	if err != nil {
+		return false
+	}
+	defer r.Close()
+	p, ok := pictureOf(ctx, r)
+	return ok && areTalks(p.Samples, *f.Separator)
 }
 
 // nameOfModel is the name of the model in a folder: of a checkpoint in a run directory, the run's.

@@ -47,13 +47,7 @@ prompt, score, text.`,
 		cli.QuietFlag(f)
 	})
 	cli.Group(c, "Choice of tokens", func(f *pflag.FlagSet) {
-		f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, "tokens to generate at most")
-		f.StringArrayVar(&o.Stop, "stop", nil, "`text` to end at; may be repeated")
-		f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher surprises more")
-		f.BoolVar(&o.greedy, "greedy", false, "take the likeliest token (temperature 0)")
-		f.IntVar(&o.TopK, "top-k", o.TopK, "choose among so many; 0 for all")
-		f.Float64Var(&o.TopP, "top-p", o.TopP, "choose among this `share` of likelihood")
-		f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the choices")
+		choiceFlags(f, &o.Options, &o.greedy, "tokens to generate at most")
 	})
 	cli.Group(c, "Search", func(f *pflag.FlagSet) {
 		f.IntVar(&o.search.Beam, "beam", 0, "hypotheses to follow at a time; 0 samples")
@@ -64,8 +58,7 @@ prompt, score, text.`,
 		f.StringVar(&o.promptIDs, "prompt-ids", "", "`tokens` to continue, as 1,2,3")
 		f.BoolVar(&o.verbatim, "verbatim", false, "continue prompts as they are, also of a run that puts a separator after them")
 		f.BoolVar(&o.printIDs, "print-ids", false, "print the new tokens instead of text")
-		f.Float64Var(&o.MinP, "min-p", o.MinP, "choose among tokens at least this `share` as likely as the most likely; 0 for all")
-		f.Float64Var(&o.RepetitionPenalty, "repetition-penalty", o.RepetitionPenalty, "`divisor` of the logits of tokens that the text has; 1 for none")
+		moreChoiceFlags(f, &o.Options)
 		f.BoolVar(&o.pastEnd, "ignore-eos", false, "go on past the token for the end of a text")
 	})
 	cli.Rare(c, "inference", func(f *pflag.FlagSet) {

@@ -25,6 +25,34 @@ type generateOptions struct {
 	engine                                  backend.Options
 }
 
+// choiceFlags say how tokens are chosen, and how many.
+func choiceFlags(f *pflag.FlagSet, o *generate.Options, greedy *bool, most string) {
+	f.IntVar(&o.MaxTokens, "max-tokens", o.MaxTokens, most)
+	f.StringArrayVar(&o.Stop, "stop", nil, "`text` to end at; may be repeated")
+	f.Float64Var(&o.Temperature, "temperature", o.Temperature, "higher surprises more")
+	f.BoolVar(greedy, "greedy", false, "take the likeliest token (temperature 0)")
+	f.IntVar(&o.TopK, "top-k", o.TopK, "choose among so many; 0 for all")
+	f.Float64Var(&o.TopP, "top-p", o.TopP, "choose among this `share` of likelihood")
+	f.Uint64Var(&o.Seed, "seed", o.Seed, "seed of the choices")
+}
+
+// moreChoiceFlags are choiceFlags that few need.
+func moreChoiceFlags(f *pflag.FlagSet, o *generate.Options) {
+	f.Float64Var(&o.MinP, "min-p", o.MinP, "choose among tokens at least this `share` as likely as the most likely; 0 for all")
+	f.Float64Var(&o.RepetitionPenalty, "repetition-penalty", o.RepetitionPenalty, "`divisor` of the logits of tokens that the text has; 1 for none")
+}
+
+// settleGreedy is temperature 0 for --greedy.
+func settleGreedy(f *pflag.FlagSet, o *generate.Options, greedy bool) error {
+	if greedy && f.Changed("temperature") && o.Temperature != 0 {
+		return fmt.Errorf("--greedy is temperature 0, and --temperature %v; give one of them", o.Temperature)
+	}
+	if greedy {
+		o.Temperature = 0
+	}
+	return nil
+}
+
 // settle completes o from the flags and arguments, and refuses what does not go
 // together.
 func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
@@ -68,11 +96,8 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 	if o.batch < 1 || o.batch > maxPrompts {
 		return fmt.Errorf("--batch %d: give 1 to %d", o.batch, maxPrompts)
 	}
-	if o.greedy {
-		if f.Changed("temperature") && o.Temperature != 0 {
-			return fmt.Errorf("--greedy is temperature 0, and --temperature %v; give one of them", o.Temperature)
-		}
-		o.Temperature = 0
+	if err := settleGreedy(f, &o.Options, o.greedy); err != nil {
+		return err
 	}
 	if o.grid != "auto" {
 		if _, err := bdia.ParseGrid(o.grid); err != nil {

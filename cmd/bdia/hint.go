@@ -14,6 +14,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
@@ -50,6 +51,8 @@ var hints = []func(error) string{
 	as(fetchHint),
 	is(hub.ErrNoRun, "--best is for run directories"),
 	is(hub.ErrAdapters, "bdia export --format hf merges adapters into the weights beside them"),
+	is(chat.ErrNone, "bdia generate continues a text without one; else put the model's chat_template.jinja into its folder"),
+	as(func(*generate.LongTalkError) string { return "see --context" }),
 	as(func(*generate.LongError) string { return "--on-long skip or truncate does so" }),
 	as(func(e *export.PlaceError) string {
 		if e.Exists {

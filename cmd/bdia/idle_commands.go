@@ -49,6 +49,11 @@ func (o *generateOptions) idle() []idle {
 	}
 }
 
+// idle lists the flags that do nothing beside the others of o.
+func (o *chatOptions) idle() []idle {
+	return []idle{{o.Temperature == 0, "is for choices by chance, and the likeliest token is taken", []string{"top-k", "top-p", "min-p", "seed"}}}
+}
+
 // idleOfExport lists the flags that do nothing for a format.
 func idleOfExport(o export.Options) []idle {
 	return []idle{{o.Format != "onnx", "is for --format onnx", []string{"no-cache"}}}

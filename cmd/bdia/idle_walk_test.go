@@ -18,6 +18,7 @@ var heeded = map[string]string{
 	"bdia translate":        "input output on-long on-bad json beam n-best max-tokens batch-tokens threads isa quiet",
 	"bdia classify":         "top csv json gamma batch threads isa",
 	"bdia generate":         "from prompt input output json max-tokens stop temperature greedy beam prompt-ids print-ids repetition-penalty ignore-eos grid adapter threads isa quiet",
+	"bdia chat":             "from system context json quiet max-tokens stop temperature greedy repetition-penalty grid adapter threads isa",
 	"bdia bench":            "model preset layers heads width mlp batch memory steps threads isa json",
 	"bdia verify":           "task preset json float threads isa gelu files replay",
 	"bdia diff":             "json",

@@ -38,7 +38,7 @@ func openLines(cmd *cobra.Command, sentences []string, path string) (*lineInput,
 		if f, ok := stdin.(*os.File); ok && cli.IsTerminal(f) && cli.IsTerminal(cmd.ErrOrStderr()) {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Write a sentence a line; Ctrl-D ends.")
 		}
-		return newLines("standard input", untilDone{cmd.Context(), stdin}), nil
+		return newLines("standard input", &untilDone{ctx: cmd.Context(), r: stdin}), nil
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -5,13 +5,17 @@ import (
 	"io"
 )
 
-// untilDone is a reader that does not wait past the end of ctx.
+// untilDone is a reader that does not wait past the end of ctx. Its end is final: a terminal goes on after a Ctrl-D.
 type untilDone struct {
-	ctx context.Context
-	r   io.Reader
+	ctx   context.Context
+	r     io.Reader
+	ended bool
 }
 
-func (u untilDone) Read(b []byte) (int, error) {
+func (u *untilDone) Read(b []byte) (int, error) {
+	if u.ended {
+		return 0, io.EOF
+	}
 	type result struct {
 		n   int
 		err error
@@ -25,6 +29,7 @@ func (u untilDone) Read(b []byte) (int, error) {
 	case <-u.ctx.Done():
 		return 0, u.ctx.Err()
 	case r := <-done:
+		u.ended = r.err == io.EOF
 		return copy(b, own[:r.n]), r.err
 	}
 }

@@ -122,7 +122,7 @@ reader of the output has gone, as behind "| head".`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cli.Setup(root)
-	root.AddCommand(newQuickstart(), newInspect(), newTrain(), newFinetune(), newEval(), newGenerate(), newTranslate(), newClassify(),
+	root.AddCommand(newQuickstart(), newInspect(), newTrain(), newFinetune(), newEval(), newGenerate(), newChat(), newTranslate(), newClassify(),
 		newCompare(), newDiff(), newVerify(), newPlan(), newBench(), newTokenizer(), newScore(), newExport())
 	return root
 }

@@ -58,7 +58,7 @@ special token that is spelt is ordinary text, as in training.`,
 			return err
 		}
 		defer done()
-		in = untilDone{cmd.Context(), in}
+		in = &untilDone{ctx: cmd.Context(), r: in}
 		w := bufio.NewWriter(cmd.OutOrStdout())
 		return cmp.Or(encode(cmd.Context(), w, in, tok, o), w.Flush())
 	}

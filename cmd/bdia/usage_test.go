@@ -17,7 +17,7 @@ import (
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	var b strings.Builder
-	for _, c := range []string{"", "quickstart", "train", "train text", "train images", "train translation", "train resume", "finetune", "plan", "export", "eval", "generate", "classify", "verify", "bench",
+	for _, c := range []string{"", "quickstart", "train", "train text", "train images", "train translation", "train resume", "finetune", "plan", "export", "eval", "generate", "chat", "classify", "verify", "bench",
 		"tokenizer", "tokenizer train", "tokenizer encode", "tokenizer decode", "tokenizer info"} {
 		r := mustCall(t, append(strings.Fields(c), "--help")...)
 		if r.err != "" {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -17,7 +18,8 @@ import (
 // stops the process at once, if it comes a second or more after the first. When nobody reads errOut any more, as behind
 // "| head", writing to it is no end of the process. The function gives the signals back.
 func Interruptible(errOut io.Writer) (context.Context, func()) {
-	ctx, cancel := context.WithCancel(context.Background())
+	taker := &taker{}
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), takerKey{}, taker))
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	signal.Notify(signals, moreSignals...)
@@ -29,6 +31,10 @@ func Interruptible(errOut io.Writer) (context.Context, func()) {
 	go func() {
 		var urgent insistence
 		for s := range signals {
+			if f := taker.f.Load(); f != nil && s == os.Interrupt {
+				(*f)()
+				continue
+			}
 			again := (s == os.Interrupt || s == syscall.SIGTERM) && urgent.again(time.Now())
 			switch {
 			case ctx.Err() == nil:
@@ -42,6 +48,22 @@ func Interruptible(errOut io.Writer) (context.Context, func()) {
 		}
 	}()
 	return ctx, func() { signal.Stop(pipe); signal.Stop(signals); close(signals); cancel() }
+}
+
+// taker takes Ctrl-C in place of the end of a context of Interruptible.
+type taker struct{ f atomic.Pointer[func()] }
+
+type takerKey struct{}
+
+// OnInterrupt has a Ctrl-C call f in place of ending ctx, if ctx comes from Interruptible, until restore is called. A
+// conversation, for example, ends the answer. Other signals end ctx as before.
+func OnInterrupt(ctx context.Context, f func()) (restore func()) {
+	t, ok := ctx.Value(takerKey{}).(*taker)
+	if !ok {
+		return func() {}
+	}
+	t.f.Store(&f)
+	return func() { t.f.Store(nil) }
 }
 
 // apart is the least time between two signals that somebody meant to send. Schedulers and process managers send one
