@@ -55,8 +55,8 @@ func otherValue(command string, flag *pflag.Flag) string {
 // TestFlagsSet: each flag of the commands that train changes the settings, or is refused.
 func TestFlagsSet(t *testing.T) {
 	t.Parallel()
-	elsewhere := []string{"from", "out", "config", "dry-run", "json", "quiet", "help", "help-all", "task", "resume"} // not settings; from needs a folder
-	const base = "base"                                                                                              // of adapters
+	elsewhere := []string{"from", "out", "config", "dry-run", "show", "json", "quiet", "help", "help-all", "task", "resume"} // not settings; from needs a folder
+	const base = "base"                                                                                                      // of adapters
 	tunedText, tunedPairs := text.DefaultTuned(), tune.Default()
 	tunedText.Tune.From, tunedPairs.Tune.From = base, base
 	fresh := func(name string) func() train.Task { return func() train.Task { return newTask(name) } }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -138,6 +139,15 @@ func TestDryRun(t *testing.T) {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("no %q in\n%s", want, r.out)
 		}
+	}
+	for n := range 3 {
+		r := mustCall(t, append(args, "--show", strconv.Itoa(n))...)
+		if got := strings.Count(r.out, "Sample "); got != n {
+			t.Errorf("--show %d shows %d samples", n, got)
+		}
+	}
+	if r := call(append(args, "--show", "-1")...); r.code != cli.ExitUsage {
+		t.Errorf("--show -1: %+v", r)
 	}
 	m := object(t, mustCall(t, append(args, "--json")...))
 	f, ok := m["forecast"].(map[string]any)

@@ -55,6 +55,7 @@ type runOptions struct {
 	out    string
 	asJSON bool
 	dry    bool // only show what would be done
+	show   int  // samples to show before the first step
 }
 
 // addFlags adds the flags of a new run. Dir describes the usual folder in the help.
@@ -65,7 +66,10 @@ func (o *runOptions) addFlags(c *cobra.Command, dir string) {
 		f.BoolVar(&o.dry, "dry-run", false, "show the data and what the run will take, then stop")
 		o.jsonFlag(f)
 	})
-	cli.Rare(c, moreLoop, cli.QuietFlag)
+	cli.Rare(c, moreLoop, func(f *pflag.FlagSet) {
+		f.IntVar(&o.show, "show", 1, "samples to show as the model sees them, before the first step")
+		cli.QuietFlag(f)
+	})
 }
 
 func (o *runOptions) jsonFlag(f *pflag.FlagSet) {
@@ -83,6 +87,9 @@ func (o *runOptions) train(cmd *cobra.Command, t train.Task) error {
 	if err := v.needData(); err != nil {
 		return err
 	}
+	if o.show < 0 {
+		return cli.Usage(fmt.Errorf("--show %d; give a number of samples, from 0 on", o.show))
+	}
 	p, path := cli.NewProgress(cmd), dataPath(v)
 	if o.dry {
 		return otherData(path, o.rehearse(cmd, t, p))
@@ -93,7 +100,7 @@ func (o *runOptions) train(cmd *cobra.Command, t train.Task) error {
 			return err
 		}
 		defer r.Close()
-		return trainRun(cmd.Context(), r, p, o.report(cmd.OutOrStdout()))
+		return trainRun(cmd.Context(), r, p, o.show, o.report(cmd.OutOrStdout()))
 	}))
 }
 
@@ -114,8 +121,8 @@ type outcome struct {
 	preview
 }
 
-// trainRun trains r to its end, or until ctx is done, and reports.
-func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*train.Run, outcome) error) error {
+// trainRun shows so many samples, trains r to its end, or until ctx is done, and reports.
+func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, samples int, report func(*train.Run, outcome) error) error {
 	p.Unit, p.EvalEvery = viewOf(r.Task).words().unit, r.Common().Loop.EvalEvery
 	if err := r.Task.Open(ctx, p.Preparing); err != nil { // the images of a run that goes on
 		return err
@@ -124,7 +131,7 @@ func trainRun(ctx context.Context, r *train.Run, p *cli.Progress, report func(*t
 	if p.Quiet() {
 		shown.w = nil
 	}
-	if err := shown.data(1); err != nil {
+	if err := shown.data(samples); err != nil {
 		return err
 	}
 	r.Figure = plot.Run

@@ -119,7 +119,7 @@ func (o *runOptions) rehearse(cmd *cobra.Command, t train.Task, p *cli.Progress)
 	if o.asJSON {
 		s.w = nil
 	}
-	if err := s.data(1); err != nil {
+	if err := s.data(o.show); err != nil {
 		return err
 	}
 	f, err := r.Forecast(cmd.Context(), p)

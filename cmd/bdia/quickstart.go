@@ -79,7 +79,7 @@ func quickstart(ctx context.Context, w io.Writer, p *cli.Progress, t *text.Task,
 	if err := fitSteps(ctx, r, t, seconds); err != nil {
 		return err
 	}
-	return trainRun(ctx, r, p, func(r *train.Run, end outcome) error {
+	return trainRun(ctx, r, p, 1, func(r *train.Run, end outcome) error {
 		if end.Interrupted {
 			return (&runOptions{asJSON: asJSON}).report(w)(r, end)
 		}

@@ -101,5 +101,5 @@ func (o *runOptions) resume(cmd *cobra.Command, dir string) error {
 		return err
 	}
 	printStretched(cmd.ErrOrStderr(), r.State.Step, was, r.Common().Schedule)
-	return trainRun(cmd.Context(), r, cli.NewProgress(cmd), o.report(cmd.OutOrStdout()))
+	return trainRun(cmd.Context(), r, cli.NewProgress(cmd), 1, o.report(cmd.OutOrStdout()))
 }
