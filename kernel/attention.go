@@ -148,8 +148,9 @@ func cut(s *[]float32, n int) []float32 {
 	return front
 }
 
-// QueryTiles returns the number of tiles that Attention is called for.
-func QueryTiles(T int) int { return ceilDiv(T, tile) }
+// Tiles returns the number of tiles of n queries, for which Attention is called, or of n keys, for which
+// AttentionBackward is.
+func Tiles(n int) int { return ceilDiv(n, tile) }
 
 // Attention computes the rows of Out and LSE that belong to tile number part of
 // the queries.
@@ -213,75 +214,74 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 	isa.scaleRows(a.Out[q0*a.LDOut:], sum, a.LDOut, a.D)
 }
 
-// AttentionBackward computes dQ, dK and dV from dOut for a whole head: with p the
-// weights after dropout, per row,
+// AttentionBackward computes dQ, dK and dV from dOut, as far as tile number part of the keys has to do with them: dK and
+// dV of its keys, and what they add to dQ. With p the weights after dropout, per row,
 //
 //	dV = pᵀ·dOut, dp = dOut·Vᵀ, ds = softmax'(dp), dQ = ds·K, dK = dsᵀ·Q
 //
-// Keys that are not seen get gradients of 0. With More, the chains of dV and dK go on from what is there: so the
-// gradients of keys and values that several heads of queries share are sums over these heads in the order of the calls.
-func (isa ISA) AttentionBackward(a *AttentionHead, dQ, dK, dV, dOut []float32, scratch []float32) {
+// Tiles of a head are called for in ascending order. Keys that are not seen get gradients of 0. With More, the chains of
+// dV and dK go on from what is there: so the gradients of keys and values that several heads of queries share are sums
+// over these heads in the order of the calls.
+func (isa ISA) AttentionBackward(a *AttentionHead, part int, dQ, dK, dV, dOut []float32, scratch []float32) {
 	a.check(scratch)
 	if a.past() > 0 {
 		panic(fmt.Sprintf("kernel: gradients of causal attention of %d queries to %d keys; they are one", a.T, a.S))
+	}
+	windowed, unseen, k0 := a.windowed(), 0, part*tile // keys before all windows
+	if windowed {
+		unseen = a.first(0) / tile * tile
+		for t := 0; part == 0 && t < a.T; t++ {
+			clear(dQ[t*a.LDQ:][:a.D])
+		}
+	}
+	for u := k0; !a.More && u < min(k0+tile, a.S); u++ {
+		if u >= a.Seen || u < unseen {
+			clear(dK[u*a.LDK:][:a.D])
+			clear(dV[u*a.LDK:][:a.D])
+		}
+	}
+	if k0 < unseen || k0 >= a.Seen {
+		return
 	}
 	width := roundUp(a.D, 32)
 	kPanels, vPanels, rowPanels := cut(&scratch, tile*a.D), cut(&scratch, tile*a.D), cut(&scratch, tile*width)
 	qPanels, outPanels := cut(&scratch, block*width), cut(&scratch, block*width)
 	s, d, delta := cut(&scratch, block*tileLD), cut(&scratch, block*tileLD), cut(&scratch, block)
-	windowed, unseen := a.windowed(), 0 // keys before all windows
-	if windowed {
-		unseen = a.first(0)
-		for t := range a.T {
-			clear(dQ[t*a.LDQ:][:a.D])
-		}
+	keys, kAt := min(tile, a.Seen-k0), k0*a.LDK
+	k := isa.pack(kPanels, NT, a.K[kAt:], a.LDK, a.D, keys)
+	v := isa.pack(vPanels, NT, a.V[kAt:], a.LDK, a.D, keys)
+	kRows := isa.pack(rowPanels, NN, a.K[kAt:], a.LDK, keys, a.D)
+	first, end := 0, 0
+	if a.Causal {
+		first = k0
 	}
-	for k0 := unseen / tile * tile; k0 < a.Seen; k0 += tile {
-		keys, kAt := min(tile, a.Seen-k0), k0*a.LDK
-		k := isa.pack(kPanels, NT, a.K[kAt:], a.LDK, a.D, keys)
-		v := isa.pack(vPanels, NT, a.V[kAt:], a.LDK, a.D, keys)
-		kRows := isa.pack(rowPanels, NN, a.K[kAt:], a.LDK, keys, a.D)
-		first, end := 0, 0
-		if a.Causal {
-			first = k0
-		}
-		for q0 := first; q0 < a.until(k0); q0 = end {
-			end = min(a.until(k0), q0+block, roundUp(q0+1, tile))
-			rows := end - q0
-			q := isa.pack(qPanels, NN, a.Q[q0*a.LDQ:], a.LDQ, rows, a.D)
-			do := isa.pack(outPanels, NN, dOut[q0*a.LDOut:], a.LDOut, rows, a.D)
-			isa.dotRows(delta[:rows], dOut[q0*a.LDOut:], a.Out[q0*a.LDOut:], a.LDOut, a.D)
-			for r := 0; r < rows; r += strip {
-				at, m := q0+r, min(strip, rows-r)
-				t, s, d := a.view(at, m, k0), s[r*tileLD:], d[r*tileLD:]
-				k.product(isa, NT, m, t.n, 0, a.D, a.Q[at*a.LDQ:], a.LDQ, s, tileLD, false)
-				v.product(isa, NT, m, t.n, 0, a.D, dOut[at*a.LDOut:], a.LDOut, d, tileLD, false)
-				if windowed {
-					a.hide(&t, s, at, k0)
-				}
-				isa.drop(a, &t, d, at, k0)
-				isa.softmaxBackward(&t, s, d, a.LSE[at:], delta[r:])
-				isa.drop(a, &t, s, at, k0)
-				kRows.product(isa, NN, m, a.D, 0, t.n, d, tileLD, dQ[at*a.LDQ:], a.LDQ, k0 > 0 || windowed)
+	for q0 := first; q0 < a.until(k0); q0 = end {
+		end = min(a.until(k0), q0+block, roundUp(q0+1, tile))
+		rows := end - q0
+		q := isa.pack(qPanels, NN, a.Q[q0*a.LDQ:], a.LDQ, rows, a.D)
+		do := isa.pack(outPanels, NN, dOut[q0*a.LDOut:], a.LDOut, rows, a.D)
+		isa.dotRows(delta[:rows], dOut[q0*a.LDOut:], a.Out[q0*a.LDOut:], a.LDOut, a.D)
+		for r := 0; r < rows; r += strip {
+			at, m := q0+r, min(strip, rows-r)
+			t, s, d := a.view(at, m, k0), s[r*tileLD:], d[r*tileLD:]
+			k.product(isa, NT, m, t.n, 0, a.D, a.Q[at*a.LDQ:], a.LDQ, s, tileLD, false)
+			v.product(isa, NT, m, t.n, 0, a.D, dOut[at*a.LDOut:], a.LDOut, d, tileLD, false)
+			if windowed {
+				a.hide(&t, s, at, k0)
 			}
-			n := a.view(q0, rows, k0).n
-			for u := 0; u < n; u += strip {
-				m, at, r, started := min(strip, n-u), (k0+u)*a.LDK, 0, q0 > 0
-				if a.Causal {
-					r, started = max(0, k0+u-q0), k0+u < q0
-				}
-				do.product(isa, TN, m, a.D, r, rows-r, s[r*tileLD+u:], tileLD, dV[at:], a.LDK, started || a.More)
-				q.product(isa, TN, m, a.D, r, rows-r, d[r*tileLD+u:], tileLD, dK[at:], a.LDK, started || a.More)
-			}
+			isa.drop(a, &t, d, at, k0)
+			isa.softmaxBackward(&t, s, d, a.LSE[at:], delta[r:])
+			isa.drop(a, &t, s, at, k0)
+			kRows.product(isa, NN, m, a.D, 0, t.n, d, tileLD, dQ[at*a.LDQ:], a.LDQ, k0 > 0 || windowed)
 		}
-	}
-	if a.More {
-		return
-	}
-	for u := range a.S {
-		if u >= a.Seen || u < unseen/tile*tile {
-			clear(dK[u*a.LDK:][:a.D])
-			clear(dV[u*a.LDK:][:a.D])
+		n := a.view(q0, rows, k0).n
+		for u := 0; u < n; u += strip {
+			m, at, r, started := min(strip, n-u), (k0+u)*a.LDK, 0, q0 > 0
+			if a.Causal {
+				r, started = max(0, k0+u-q0), k0+u < q0
+			}
+			do.product(isa, TN, m, a.D, r, rows-r, s[r*tileLD+u:], tileLD, dV[at:], a.LDK, started || a.More)
+			q.product(isa, TN, m, a.D, r, rows-r, d[r*tileLD+u:], tileLD, dK[at:], a.LDK, started || a.More)
 		}
 	}
 }

@@ -47,11 +47,15 @@ func BenchmarkAttention(b *testing.B) {
 				})
 			}
 			run("forward", 2, func() {
-				for tile := range QueryTiles(s.T) {
+				for tile := range Tiles(s.T) {
 					isa.Attention(&a, tile, scratch)
 				}
 			})
-			run("backward", 5, func() { isa.AttentionBackward(&a, dqkv, dqkv[C:], dqkv[2*C:], dout, scratch) })
+			run("backward", 5, func() {
+				for tile := range Tiles(s.T) {
+					isa.AttentionBackward(&a, tile, dqkv, dqkv[C:], dqkv[2*C:], dout, scratch)
+				}
+			})
 		}
 	}
 }

@@ -43,10 +43,12 @@ func (c *attentionCase) run(isa ISA) {
 	for i := range scratch {
 		scratch[i] = nan
 	}
-	for part := range QueryTiles(c.T) {
+	for part := range Tiles(c.T) {
 		isa.Attention(&c.AttentionHead, part, scratch)
 	}
-	isa.AttentionBackward(&c.AttentionHead, c.dQ, c.dK, c.dV, c.dOut, scratch)
+	for part := range Tiles(c.S) {
+		isa.AttentionBackward(&c.AttentionHead, part, c.dQ, c.dK, c.dV, c.dOut, scratch)
+	}
 }
 
 // compare fails unless every operand of c, whatever lies between rows included,

@@ -425,7 +425,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			isa.GatedSiLU(y, x, z)
 			isa.GatedSiLUBackward(y, y, x, x, z)
 			isa.Attention(&head, 0, scratch)
-			isa.AttentionBackward(&head, grad, grad, grad, head.Out, scratch)
+			isa.AttentionBackward(&head, 0, grad, grad, grad, head.Out, scratch)
 			isa.ExpSum(y, x, 1, isa.RowMax(x))
 			isa.CrossEntropy(y, 3, 1)
 			isa.GELUTanh(y, x)

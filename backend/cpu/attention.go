@@ -9,12 +9,14 @@ import (
 )
 
 // heads is attention over all heads of all samples: forward, one task for each
-// tile of queries; backward, one for each head of keys and values.
+// tile of queries; backward, see backward.
 type heads struct {
 	spec           backend.AttentionSpec
 	T, S, C, D     int
 	ldq, ldk       int // row strides of q, and of k and v
-	tiles          int // 0 in the backward pass
+	tiles          int // of queries; backward, of keys
+	back           bool
+	wave           int // backward: of tasks that do not wait for each other; -1: there are no waves
 	q, k, v        []float32
 	dq, dk, dv     []float32
 	out, lse, dout []float32
@@ -22,16 +24,51 @@ type heads struct {
 }
 
 func (h *heads) run(b *Backend, task int, scratch []float32) {
-	if h.tiles > 0 {
+	if !h.back {
 		a, _, _, _ := h.at(task / h.tiles)
 		b.isa.Attention(&a, task%h.tiles, scratch)
 		return
 	}
-	group := h.spec.Heads / h.spec.KeyHeads()
-	for i := range group {
-		a, q, k, out := h.at(task*group + i)
+	group := h.group()
+	head, i, end, tile, endTile := task, 0, group, 0, h.tiles
+	if h.wave >= 0 {
+		first, across := h.across()
+		head, i = task/across, first+task%across
+		end, tile, endTile = i+1, h.wave-i, h.wave-i+1
+	}
+	for ; i < end; i++ {
+		a, q, k, out := h.at(head*group + i)
 		a.More = i > 0
-		b.isa.AttentionBackward(&a, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
+		for t := tile; t < endTile; t++ {
+			b.isa.AttentionBackward(&a, t, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
+		}
+	}
+}
+
+// group is the number of heads of queries that share a head of keys and values.
+func (h *heads) group() int { return h.spec.Heads / h.spec.KeyHeads() }
+
+// across returns the first head of a group that the wave has a tile of, and how many there are.
+func (h *heads) across() (first, n int) {
+	first = max(0, h.wave-h.tiles+1)
+	return first, min(h.group(), h.wave+1) - first
+}
+
+// backward runs the gradients of n samples. One task for each head of keys and values is enough if there are many. If
+// there are few, a task is one tile of keys for one head of queries: it comes after the tile before for this head, as
+// dQ is a sum over tiles, and after the same tile for the head before in its group, as dK and dV are sums over heads.
+// So waves of tasks run one after the other, and wave w has tile w-i for head i of each group.
+func (b *Backend) backward(n int) {
+	h := &b.jobs.heads
+	h.back, h.tiles, h.wave = true, kernel.Tiles(h.S), -1
+	tasks, threads := n*h.spec.KeyHeads(), len(b.pool.scratch)
+	if h.group() == 1 || threads == 1 || tasks >= 8*threads {
+		b.pool.run(tasks, h)
+		return
+	}
+	for h.wave = 0; h.wave < h.group()+h.tiles-1; h.wave++ {
+		_, across := h.across()
+		b.pool.run(tasks*across, h)
 	}
 }
 
@@ -79,7 +116,7 @@ func keyWidth(C int, spec backend.AttentionSpec) int { return C * spec.KeyHeads(
 // Attention computes every head of every sample.
 func (b *Backend) Attention(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) {
 	n := b.setSelf(out, lse, qkv, spec)
-	b.jobs.heads.tiles = kernel.QueryTiles(b.jobs.heads.T)
+	b.jobs.heads.tiles = kernel.Tiles(b.jobs.heads.T)
 	b.pool.run(n*spec.Heads*b.jobs.heads.tiles, &b.jobs.heads)
 }
 
@@ -90,7 +127,7 @@ func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spe
 	h := &b.jobs.heads
 	h.dq, h.dk, h.dv = b.parts(dqkv, h.C, keyWidth(h.C, spec))
 	h.dout = b.f32(dout)
-	b.pool.run(n*spec.KeyHeads(), h)
+	b.backward(n)
 }
 
 func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpec) int {
@@ -106,7 +143,7 @@ func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpe
 // CrossAttention computes every head of every sample.
 func (b *Backend) CrossAttention(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) {
 	n := b.setCross(out, lse, q, kv, spec)
-	b.jobs.heads.tiles = kernel.QueryTiles(b.jobs.heads.T)
+	b.jobs.heads.tiles = kernel.Tiles(b.jobs.heads.T)
 	b.pool.run(n*spec.Heads*b.jobs.heads.tiles, &b.jobs.heads)
 }
 
@@ -117,7 +154,7 @@ func (b *Backend) CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.T
 	h := &b.jobs.heads
 	h.dq, h.dk, h.dout = b.f32(dq), b.f32(dkv), b.f32(dout)
 	h.dv = h.dk[keyWidth(h.C, spec):]
-	b.pool.run(n*spec.KeyHeads(), h)
+	b.backward(n)
 }
 
 func (b *Backend) setCross(out, lse, q, kv tensor.Tensor, spec backend.AttentionSpec) int {
