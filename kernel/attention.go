@@ -214,14 +214,14 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 	isa.scaleRows(a.Out[q0*a.LDOut:], sum, a.LDOut, a.D)
 }
 
-// AttentionBackward computes dQ, dK and dV from dOut, as far as tile number part of the keys has to do with them: dK and
-// dV of its keys, and what they add to dQ. With p the weights after dropout, per row,
+// AttentionBackward computes dQ, dK and dV from dOut for tile number part of the keys: dK and dV of its keys, and what
+// they add to dQ. With p the weights after dropout, per row,
 //
 //	dV = pᵀ·dOut, dp = dOut·Vᵀ, ds = softmax'(dp), dQ = ds·K, dK = dsᵀ·Q
 //
-// Tiles of a head are called for in ascending order. Keys that are not seen get gradients of 0. With More, the chains of
-// dV and dK go on from what is there: so the gradients of keys and values that several heads of queries share are sums
-// over these heads in the order of the calls.
+// It is called for the tiles of a head in ascending order. Keys that are not seen get gradients of 0. With More, the
+// chains of dV and dK go on from what is there: so the gradients of keys and values that several heads of queries share
+// are sums over these heads in the order of the calls.
 func (isa ISA) AttentionBackward(a *AttentionHead, part int, dQ, dK, dV, dOut []float32, scratch []float32) {
 	a.check(scratch)
 	if a.past() > 0 {
