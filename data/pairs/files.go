@@ -25,6 +25,8 @@ var (
 	// ErrTooLong is wrapped by errors about a line or CSV row of more than MaxLine
 	// bytes, or a sentence with too many tokens.
 	ErrTooLong = errors.New("too long")
+	// ErrMemory is wrapped by the error of more pairs than Options.Fits allows.
+	ErrMemory = errors.New("too many pairs for the memory that is free")
 	// ErrText is wrapped by errors about a sentence that is not text or is missing
 	// from its row.
 	ErrText = errors.New("unusable sentence")

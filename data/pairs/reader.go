@@ -56,7 +56,20 @@ type Options struct {
 	// Turns gives pairs of conversations their Talk. Then a turn of the assistant that is nothing but calls of tools
 	// is an answer too.
 	Turns bool
+	// Fits, if not nil, reports whether so many bytes in all may be taken for what a set of the pairs takes while it is
+	// made (PairBytes each). Reading fails with ErrMemory when it does not.
+	Fits func(bytes int64) bool
 }
+
+// PairBytes is about what a pair takes in memory from its reading to the batches of its set. Half of it is the room that
+// Go's heap needs for garbage. Of a set that is only opened it is OpenBytes.
+const (
+	PairBytes = 256
+	OpenBytes = 96
+)
+
+// pairsBetween is how many pairs are read between two looks at the memory.
+const pairsBetween = 1 << 12
 
 // Validate returns an error for the first invalid option.
 func (o Options) Validate() error {
@@ -83,7 +96,7 @@ type Pair struct {
 }
 
 // Reader reads pairs one by one. Its memory does not grow with the text, except to
-// find duplicates: 16 bytes and a map's overhead for each pair.
+// find duplicates: 16 bytes and a map's overhead for each pair, up to the last one.
 type Reader struct {
 	o      Options
 	cuts   Cuts
@@ -160,9 +173,13 @@ func (r *Reader) Next() (Pair, error) {
 	for r.err == nil {
 		var w row
 		if w, r.err = r.rows.next(); r.err != nil {
+			r.seen = nil
 			break
 		}
-		r.report.Read++
+		if r.report.Read++; r.report.Read%pairsBetween == 0 && r.o.Fits != nil && !r.o.Fits(int64(r.report.Read)*PairBytes) {
+			r.err = fmt.Errorf("pairs: %s: %w: after %d of them; give fewer, or allow more memory", r.o.Files.Source, ErrMemory, r.report.Read)
+			break
+		}
 		if w.begins {
 			r.report.Conversations++
 		}

@@ -70,15 +70,21 @@ func (p *Sets) Encode(ctx context.Context, dir string, c DataConfig, e Encoding,
 	}
 	read := func(o pairs.Options) (*pairs.Reader, error) {
 		o.KeepSpace, o.Separator, o.Turns = e.KeepSpace, e.Separator, e.Joint != nil
+		if taken := p.bytes; p.Fits != nil {
+			o.Fits = func(bytes int64) bool { return p.Fits(taken + bytes) }
+		}
 		return pairs.NewReader(o)
 	}
+	p.bytes = 0
 	if err := w.training(ctx, c, read); err != nil {
 		return err
 	}
+	p.bytes = int64(p.Report.Read) * pairs.PairBytes
 	if c.ValSource != "" {
 		if err := w.validation(ctx, c, read); err != nil {
 			return err
 		}
+		p.bytes += int64(p.Val.Read) * pairs.PairBytes
 	}
 	return w.close(c)
 }

@@ -16,13 +16,15 @@ const dataDir = "data"
 
 // Sets are pairs of texts as tokens: what is trained on and what is held out.
 type Sets struct {
-	Source, Target tokenizer.Tokenizer // the same if they share a vocabulary
-	Report, Val    *pairs.Report       // what Encode read; Val of the files of validation; else nil
-	Leaked         int                 // pairs of these files with a source that is trained on too
-	Lost           int64               // bytes of the texts for which their tokenizer has no token
-	Special        pairs.Special       // tokens that the model has beside the texts
+	Source, Target tokenizer.Tokenizer    // the same if they share a vocabulary
+	Report, Val    *pairs.Report          // what Encode read; Val of the files of validation; else nil
+	Leaked         int                    // pairs of these files with a source that is trained on too
+	Lost           int64                  // bytes of the texts for which their tokenizer has no token
+	Special        pairs.Special          // tokens that the model has beside the texts
+	Fits           func(bytes int64) bool // whether so much memory may be taken for what Encode makes of the pairs; nil: any
 
 	sets  [pairs.Test + 1]*pairs.Set // by part; nil: it has none
+	bytes int64                      // of memory that Encode took for the pairs, about
 	lines []int32                    // where the pairs of training were read; of a run that goes on, nothing
 }
 
@@ -70,6 +72,17 @@ func (p *Sets) CheckData(dir string) error {
 		}
 	}
 	return nil
+}
+
+// Host is what the pairs take, and tokenizers of so many tokens in all. The tokens of the pairs are mapped files.
+func (p *Sets) Host(tokens int) train.Host {
+	h := train.Host{Tokenizers: int64(tokens) * train.TokenBytes, Lists: p.bytes}
+	for _, s := range p.sets {
+		if s != nil && p.bytes == 0 {
+			h.Lists += int64(s.Len()) * pairs.OpenBytes
+		}
+	}
+	return h
 }
 
 // Close lets go of the sets.

@@ -69,6 +69,9 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := cmp.Or(train.Identify(&c.From.Dir, &c.From.Base, progress), c.Pairs.Absolute()); err != nil {
 		return err
 	}
+	least := New(*c)
+	train.Fill(&least.Settings.Pairs.BatchTokens, LeastTokens)
+	t.Fits = train.Beside(ctx, least) // with the vocabularies asked for
 	if err := t.makeTokenizers(ctx, c.Pairs, progress); err != nil {
 		return err
 	}
@@ -81,11 +84,11 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 		return err
 	}
 	t.Special = SpecialTokens(*m)
-	least := New(*c)
-	train.Fill(&least.Settings.Pairs.BatchTokens, LeastTokens)
+	least.Settings.Seq2Seq = *m
 	if err := train.Fits(ctx, least); err != nil {
 		return err
 	}
+	t.Fits = train.Beside(ctx, least)
 	var lost atomic.Int64
 	counted := func(tok tokenizer.Tokenizer) tokenizer.Tokenizer {
 		return tokenizer.CountLost(tokenizer.Raw(tok), &lost)
@@ -109,14 +112,14 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	return err
 }
 
-// Host is what the tokenizers take. Pairs are mapped files.
+// Host is what tokenizers and pairs take.
 func (t *Task) Host() train.Host {
 	m := t.Settings.Seq2Seq
 	n := m.SourceVocab
 	if !m.Shared {
 		n += m.TargetVocab
 	}
-	return train.Host{Tokenizers: int64(n) * train.TokenBytes}
+	return t.Sets.Host(n)
 }
 
 // Reopen opens the tokenizers and the sets of the run in dir.

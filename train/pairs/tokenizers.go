@@ -24,7 +24,9 @@ func (p *Sets) makeTokenizers(ctx context.Context, c DataConfig, progress train.
 		return err
 	}
 	learn := func(source, target bool) (tokenizer.Tokenizer, error) {
-		r, err := pairs.NewReader(c.textOptions())
+		o := c.textOptions()
+		o.Fits = p.Fits
+		r, err := pairs.NewReader(o)
 		if err != nil {
 			return nil, err
 		}

@@ -117,6 +117,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	if err := train.Fits(ctx, least); err != nil {
 		return err
 	}
+	t.Fits = train.Beside(ctx, least)
 	if err := t.Encode(ctx, dir, c.Pairs, e, progress); errors.Is(err, pairs.ErrColumns) {
 		return &ColumnsError{err}
 	} else if err != nil {
@@ -179,9 +180,9 @@ func (e *ColumnsError) Error() string { return e.Err.Error() }
 // Unwrap returns Err.
 func (e *ColumnsError) Unwrap() error { return e.Err }
 
-// Host is what the tokenizer takes. Pairs are mapped files.
+// Host is what tokenizer and pairs take.
 func (t *Task) Host() train.Host {
-	return train.Host{Tokenizers: int64(t.Settings.Model.Vocab) * train.TokenBytes}
+	return t.Sets.Host(t.Settings.Model.Vocab)
 }
 
 // Reopen opens the tokenizer and the sets of the run in dir.
