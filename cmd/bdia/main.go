@@ -16,12 +16,17 @@ import (
 	_ "github.com/bdia-go/bdia/backend/cpu" // the device cpu
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	_ "github.com/bdia-go/bdia/data/parquet" // files of rows
+	"github.com/bdia-go/bdia/internal/sysmem"
 )
 
 // errMismatch ends verify when something differed; the report has been printed.
 var errMismatch = errors.New("not exact: see the report")
 
 func main() {
+	if n := sysmem.Addresses(); n > 0 {
+		fmt.Fprintf(os.Stderr, "bdia: the limit of virtual memory (ulimit -v) is %s, and Go's runtime reserves 1.1 GiB of it: give at least 2 GiB, or limit memory by ulimit -d or a control group\n", cli.Bytes(int64(n)))
+		os.Exit(cli.ExitFailure)
+	}
 	ctx, stop := cli.Interruptible(os.Stderr)
 	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()

@@ -13,6 +13,10 @@ type Memory struct {
 	Own int64
 }
 
+// LeastAddresses is the least limit of virtual memory, in bytes, with which Go's runtime works: it reserves 1.1 GiB of
+// addresses before a program begins, and does not notice if the half of them is refused.
+const LeastAddresses = 5 << 28
+
 // Now returns the memory of this process.
 func Now() Memory { return now() }
 

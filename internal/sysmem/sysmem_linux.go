@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"math"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 
@@ -46,11 +47,36 @@ func read(root fs.FS, rlimit func(resource int) uint64) Memory {
 		{unix.RLIMIT_AS, "VmSize", "the limit of virtual memory (ulimit -v)"},
 		{unix.RLIMIT_DATA, "VmData", "the limit of data (ulimit -d)"},
 	} {
-		if most := rlimit(r.resource); most < math.MaxInt64 {
-			m.limit(int64(most)-kib(status[r.used]), r.name)
+		most := rlimit(r.resource)
+		if most >= math.MaxInt64 {
+			continue
 		}
+		free := int64(most) - kib(status[r.used])
+		if r.resource == unix.RLIMIT_AS {
+			threads, _ := strconv.Atoi(status["Threads"])
+			free -= heapGrowth + threadAddresses*int64(max(0, runtime.GOMAXPROCS(0)+runtimeThreads-threads))
+			if most < LeastAddresses {
+				free = 0
+			}
+		}
+		m.limit(free, r.name)
 	}
 	return m
+}
+
+// What Go takes of the addresses of a process beside memory.
+const (
+	heapGrowth     = 128 << 20 // asked for at once when the heap grows, as its pieces of 64 MiB are aligned
+	runtimeThreads = 6         // beside the ones that compute
+)
+
+// Addresses returns the limit of the process's virtual memory (ulimit -v) if it is below LeastAddresses, and else 0.
+func Addresses() uint64 {
+	var r unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_AS, &r) != nil || r.Cur >= LeastAddresses {
+		return 0
+	}
+	return r.Cur
 }
 
 // text is the contents of a file; empty if it cannot be read.

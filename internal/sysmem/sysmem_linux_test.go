@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"runtime"
+	"strings"
 	"testing"
 	"testing/fstest"
 
@@ -13,7 +15,7 @@ import (
 // machine has 8 GiB free, and a process of 10 MiB in it.
 var machine = map[string]string{
 	"proc/meminfo":     "MemTotal: 16777216 kB\nMemAvailable:    8388608 kB\nSwapFree:              0 kB\n",
-	"proc/self/status": "Name:\tbdia\nVmSize:\t 1048576 kB\nRssAnon:\t   10240 kB\nRssFile:\t   9216 kB\nRssShmem:\t       0 kB\nVmData:\t 20480 kB\n",
+	"proc/self/status": "Name:\tbdia\nVmSize:\t 1048576 kB\nRssAnon:\t   10240 kB\nRssFile:\t   9216 kB\nRssShmem:\t       0 kB\nVmData:\t 20480 kB\nThreads:\t 4096\n",
 }
 
 const (
@@ -82,15 +84,28 @@ func TestRead(t *testing.T) {
 
 func TestResourceLimits(t *testing.T) {
 	t.Parallel()
-	for resource, want := range map[int]int64{unix.RLIMIT_AS: gib, unix.RLIMIT_DATA: 2*gib - 20*mib} {
-		m := read(tree(machine), func(r int) uint64 {
-			if r == resource {
-				return 2 * gib
+	young := maps.Clone(machine) // a process that has yet to start its threads
+	young["proc/self/status"] = strings.Replace(young["proc/self/status"], "4096", "1", 1)
+	threads := threadAddresses * int64(runtime.GOMAXPROCS(0)+runtimeThreads-1)
+	for _, c := range []struct {
+		resource int
+		limit    uint64
+		files    map[string]string
+		want     int64
+	}{
+		{unix.RLIMIT_AS, 4 * gib, machine, 3*gib - heapGrowth},
+		{unix.RLIMIT_AS, 4 * gib, young, max(1, 3*gib-heapGrowth-threads)},
+		{unix.RLIMIT_AS, LeastAddresses - 1, machine, 1},
+		{unix.RLIMIT_DATA, 2 * gib, machine, 2*gib - 20*mib},
+	} {
+		m := read(tree(c.files), func(r int) uint64 {
+			if r == c.resource {
+				return c.limit
 			}
 			return unix.RLIM_INFINITY
 		})
-		if m.Free != want || m.From == "" {
-			t.Errorf("limit %d of 2 GiB: %d bytes by %q, want %d", resource, m.Free, m.From, want)
+		if m.Free != c.want || m.From == "" {
+			t.Errorf("limit %d of %d bytes: %d bytes by %q, want %d", c.resource, c.limit, m.Free, m.From, c.want)
 		}
 	}
 }
