@@ -56,13 +56,13 @@ type Options struct {
 	// Turns gives pairs of conversations their Talk. Then a turn of the assistant that is nothing but calls of tools
 	// is an answer too.
 	Turns bool
-	// Fits, if not nil, reports whether so many bytes in all may be taken for what a set of the pairs takes while it is
-	// made (PairBytes each). Reading fails with ErrMemory when it does not.
+	// Fits, if not nil, reports whether so many bytes in all may be taken for a set of the pairs while it is made
+	// (PairBytes each). Else reading fails with ErrMemory.
 	Fits func(bytes int64) bool
 }
 
-// PairBytes is about what a pair takes in memory from its reading to the batches of its set. Half of it is the room that
-// Go's heap needs for garbage. Of a set that is only opened it is OpenBytes.
+// PairBytes is about what a pair takes in memory from its reading to the batches of its set. Half of it is the room
+// that Go's heap needs for garbage. Of a set that is only opened it is OpenBytes.
 const (
 	PairBytes = 256
 	OpenBytes = 96
