@@ -88,7 +88,7 @@ func ggufFamilyTensors(m *model.GPT) (list []ggufTensor) {
 	return list
 }
 
-// ropeDivisors are what unscaled frequencies are divided by to give those of r.
+// ropeDivisors are what unscaled frequencies are divided by to give r's.
 func ropeDivisors(r model.Rope, head int) []float32 {
 	scaled, _ := r.Frequencies(head)
 	by := nn.Frequencies(r.Theta, head)

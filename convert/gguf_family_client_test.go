@@ -28,11 +28,11 @@ func clientTokenizers(t *testing.T) map[string]*tokenizer.BPE {
 	level, err := tokenizer.TrainBPE(t.Context(), bytes.NewReader(text), tokenizer.TrainOptions{VocabSize: 400})
 	testkit.OK(t, err)
 	list := map[string]*tokenizer.BPE{}
-	for name, parts := range pipelines {
+	for name, parts := range testkit.Pipelines {
 		list[name] = pipelined(t, level, parts)
 	}
 	for name, scheme := range map[string]string{"marks": "", "metaspace": "first", "no mark before": "never"} {
-		list[name] = pieces(t, scheme, someTokens()...)
+		list[name] = pieces(t, scheme, testkit.SomeTokens()...)
 	}
 	return list
 }

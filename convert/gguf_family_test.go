@@ -19,7 +19,7 @@ import (
 // every key has the value that the configuration says.
 func TestGGUFFamilies(t *testing.T) {
 	t.Parallel()
-	tok := pieces(t, "", someTokens()...)
+	tok := pieces(t, "", testkit.SomeTokens()...)
 	want := map[string]map[string]any{
 		"llama": {"general.architecture": "llama", "llama.context_length": uint32(144), "llama.attention.head_count_kv": uint32(2), "llama.attention.layer_norm_rms_epsilon": float32(1e-5),
 			"llama.rope.freq_base": float32(1e4), "llama.rope.dimension_count": uint32(16), "llama.feed_forward_length": uint32(96), "llama.attention.key_length": nil},
@@ -98,7 +98,7 @@ func checkRows(t *testing.T, f *gguf.File, c model.GPTConfig, queries []float32)
 // TestGGUFDivisors: the tensor of a rotation that is scaled as Llama 3's divides each frequency.
 func TestGGUFDivisors(t *testing.T) {
 	t.Parallel()
-	tok := pieces(t, "", someTokens()...)
+	tok := pieces(t, "", testkit.SomeTokens()...)
 	c := familyModels[1].c
 	c.Vocab = tok.VocabSize()
 	be, m := newModel(t, c)
@@ -132,7 +132,7 @@ func TestGGUFDivisors(t *testing.T) {
 // TestGGUFWindow: a window that is shorter than the context becomes the context, which a note tells.
 func TestGGUFWindow(t *testing.T) {
 	t.Parallel()
-	tok := pieces(t, "", someTokens()...)
+	tok := pieces(t, "", testkit.SomeTokens()...)
 	for window, want := range map[int]uint32{0: 144, 48: 48, 144: 144, 200: 144} {
 		c := familyModels[3].c
 		c.Vocab, c.Window = tok.VocabSize(), window
@@ -151,7 +151,7 @@ func TestGGUFWindow(t *testing.T) {
 // TestGGUFPipelines: a byte-level tokenizer is called by llama.cpp's name of its pipeline.
 func TestGGUFPipelines(t *testing.T) {
 	t.Parallel()
-	for name, parts := range pipelines {
+	for name, parts := range testkit.Pipelines {
 		keys, notes, err := ggufVocabulary(pipelined(t, bpe(t, 259), parts), 300)
 		testkit.OK(t, err)
 		got := values(keys)
@@ -216,7 +216,7 @@ func TestGGUFMarks(t *testing.T) {
 // TestGGUFFamilyRefused: what llama.cpp cannot compute is refused.
 func TestGGUFFamilyRefused(t *testing.T) {
 	t.Parallel()
-	tok := pieces(t, "", someTokens()...)
+	tok := pieces(t, "", testkit.SomeTokens()...)
 	for _, tc := range []struct {
 		of     int
 		change func(*model.GPTConfig)
@@ -227,9 +227,9 @@ func TestGGUFFamilyRefused(t *testing.T) {
 		{6, func(c *model.GPTConfig) { c.Rope = familyModels[1].c.Rope }, tok, "scaled as Llama 3's, which llama.cpp does not read in a qwen3"},
 		{5, func(c *model.GPTConfig) { c.Rope.NoTruncate = true }, tok, "beta_slow 1 and truncate false"},
 		{5, func(c *model.GPTConfig) { c.Rope.BetaFast = 16 }, tok, "beta_fast 16"},
-		{0, nil, pipelined(t, bpe(t, 259), map[string]string{"pre_tokenizer": sequence(`{"type":"Digits","individual_digits":false}`, noRegex)}), "cuts it into words in a way"},
+		{0, nil, pipelined(t, bpe(t, 259), map[string]string{"pre_tokenizer": testkit.Sequence(`{"type":"Digits","individual_digits":false}`, testkit.NoRegex)}), "cuts it into words in a way"},
 		{0, nil, pipelined(t, bpe(t, 259), map[string]string{"normalizer": `{"type":"Replace","pattern":{"String":"a"},"content":"b"}`}), "changes text"},
-		{0, nil, pipelined(t, bpe(t, 259), map[string]string{"post_processor": begin("<|endoftext|>", "258, 257")}), "puts 2 tokens before a text"},
+		{0, nil, pipelined(t, bpe(t, 259), map[string]string{"post_processor": testkit.Begin("<|endoftext|>", "258, 257")}), "puts 2 tokens before a text"},
 	} {
 		c := familyModels[tc.of].c
 		c.Vocab = 400

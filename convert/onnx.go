@@ -29,9 +29,16 @@ type graph struct {
 
 // sizes are the sizes of the layers.
 type sizes struct {
-	heads, width int
-	gelu         backend.GELUForm
-	eps          float64
+	heads, keys int // heads of queries, and of keys and values, which they share
+	head, width int // of a head, and of the residual stream
+	gelu        backend.GELUForm
+	eps         float64
+	family      bool // the blocks are a family's
+}
+
+// plainSizes are the sizes of layers in which every head has keys and values of its own.
+func plainSizes(heads, width int, gelu backend.GELUForm, eps float64) sizes {
+	return sizes{heads: heads, keys: heads, head: width / heads, width: width, gelu: gelu, eps: eps}
 }
 
 func newGraph(be backend.Backend, name string, params []*tensor.Param, s sizes) *graph {
@@ -149,6 +156,9 @@ func (g *graph) linear(x, name string) string {
 }
 
 func (g *graph) norm(x, name string) string {
+	if g.family {
+		return g.rms(x, name)
+	}
 	inputs := []string{x, g.param(name + ".weight")}
 	if b := g.param(name + ".bias"); b != "" {
 		inputs = append(inputs, b)
@@ -172,12 +182,17 @@ func (g *graph) activation(x string) string {
 func (g *graph) mlp(x, prefix string) string {
 	g.scope = prefix + "mlp."
 	f := g.linear(g.norm(x, prefix+"ln2"), prefix+"mlp.fc1")
+	if g.family {
+		return g.linear(g.gated(f), prefix+"mlp.fc2")
+	}
 	return g.linear(g.activation(f), prefix+"mlp.fc2")
 }
 
 // rows computes the shape (B,T,H,D) of a stream's heads from its ids or mask (B,T).
-func (g *graph) rows(ids string) string {
-	return g.with("axis", int64(0), "Concat", g.node("Shape", ids), g.list(int64(g.heads), int64(g.width/g.heads)))
+func (g *graph) rows(ids string) string { return g.rowsOf(ids, g.heads) }
+
+func (g *graph) rowsOf(ids string, heads int) string {
+	return g.with("axis", int64(0), "Concat", g.node("Shape", ids), g.list(int64(heads), int64(g.head)))
 }
 
 // split splits x (B*T,n*C) into n parts (B,H,T,D); rows is the shape (B,T,H,D).
@@ -187,21 +202,26 @@ func (g *graph) split(x, rows string, n int) []string {
 		parts = g.nodes("Split", n, parts, onnx.Attr{Name: "axis", Value: int64(1)})
 	}
 	for i, p := range parts {
-		parts[i] = g.with("perm", []int64{0, 2, 1, 3}, "Transpose", g.node("Reshape", p, rows))
+		parts[i] = g.byHead(g.node("Reshape", p, rows))
 	}
 	return parts
 }
 
+// byHead makes (B,T,H,D) of (B,H,T,D), and the other way round.
+func (g *graph) byHead(x string) string {
+	return g.with("perm", []int64{0, 2, 1, 3}, "Transpose", x)
+}
+
 // attention is softmax(q kᵀ/sqrt(D) + bias) v: q (B,H,T,D), k and v (B,H,S,D), the
-// result (B*T,C). bias is "" for none.
+// result (B*T,H*D). bias is "" for none.
 func (g *graph) attention(q, k, v, bias string) string {
 	scores := g.node("MatMul", q, g.with("perm", []int64{0, 1, 3, 2}, "Transpose", k))
-	scores = g.node("Mul", scores, g.number(1/math.Sqrt(float64(g.width/g.heads))))
+	scores = g.node("Mul", scores, g.number(1/math.Sqrt(float64(g.head))))
 	if bias != "" {
 		scores = g.node("Add", scores, bias)
 	}
 	y := g.node("MatMul", g.with("axis", int64(-1), "Softmax", scores), v)
-	return g.node("Reshape", g.with("perm", []int64{0, 2, 1, 3}, "Transpose", y), g.list(-1, int64(g.width)))
+	return g.node("Reshape", g.byHead(y), g.list(-1, int64(g.heads*g.head)))
 }
 
 // self is a(x) of nn.Attention. keep, if not nil, gets the new keys and values and

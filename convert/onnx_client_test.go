@@ -28,7 +28,7 @@ type (
 		Inputs map[string]ortTensor `json:"inputs,omitempty"`
 		Prompt []int32              `json:"prompt,omitempty"`
 		Steps  int                  `json:"steps,omitempty"`
-		Heads  int                  `json:"heads,omitempty"`
+		Heads  int                  `json:"heads,omitempty"` // of keys
 		Width  int                  `json:"width,omitempty"`
 	}
 	ortAnswer struct {
@@ -176,13 +176,25 @@ func TestClientONNX(t *testing.T) {
 // ours.
 func TestClientONNXText(t *testing.T) {
 	testkit.Clients(t)
-	be, m := onnxGPT(t, func(c *model.GPTConfig) { c.Context, c.Vocab = 64, 200 })
-	prompt := to32(ids64(4, m.Config.Vocab))
-	all, lead := continuation(t, m, prompt, 60)
-	run := ortRun{File: clientGraph(t, t.TempDir(), "model", be, m, true), Prompt: prompt, Steps: 60, Heads: m.Config.Heads, Width: m.Config.Width / m.Config.Heads}
+	var runs []ortRun
+	var want [][]int32
+	for _, tc := range onnxGPTs {
+		be, m := onnxGPT(t, func(c *model.GPTConfig) {
+			tc.change(c)
+			c.Context, c.Vocab = 64, 200
+		})
+		prompt := to32(ids64(4, m.Config.Vocab))
+		all, lead := continuation(t, m, prompt, 60)
+		t.Logf("%s: least lead %.3g", tc.name, lead)
+		keys, head := cached(m.Config)
+		runs = append(runs, ortRun{File: clientGraph(t, t.TempDir(), "model", be, m, true), Prompt: prompt, Steps: 60, Heads: keys, Width: head})
+		want = append(want, all)
+	}
 	var answers []ortAnswer
-	testkit.Node(t, filepath.Join("testdata", "onnxruntime.mjs"), []ortRun{run}, &answers)
-	if got := answers[0].Tokens; !slices.Equal(got, all) {
-		t.Errorf("tokens %v, ours %v, whose least lead is %.3g", got, all, lead)
+	testkit.Node(t, filepath.Join("testdata", "onnxruntime.mjs"), runs, &answers)
+	for i, a := range answers {
+		if !slices.Equal(a.Tokens, want[i]) {
+			t.Errorf("%s: tokens %v, ours %v", onnxGPTs[i].name, a.Tokens, want[i])
+		}
 	}
 }

@@ -14,13 +14,14 @@ import (
 //
 //	input_ids, attention_mask (B,T) -> logits (B,T,V)
 //
-// or, if cached, with the keys and values (B,H,P,D) of P earlier positions, under the names of optimum and
+// or, if cached, with the keys and values (B,G,P,D) of P earlier positions, under the names of optimum and
 // transformers.js (P = 0 at first):
 //
 //	input_ids, position_ids (B,T), attention_mask (B,P+T), past_key_values.N.key, .value -> logits, present.N.key, .value
 //
-// B, T and P are free. A key with mask 0 is not seen. Without a cache positions are 0 to T-1, padding included. The
-// weights are read from be when the graph is written. A model with adapters is ErrUnsupported.
+// B, T and P are free. A key with mask 0 is not seen. Without a cache positions are 0 to T-1, padding included. With a
+// cache, the graph of a family has one more input, num_logits_to_keep: how many positions at the end have logits, 0 for
+// all. The weights are read from be when the graph is written. A model with adapters is ErrUnsupported.
 func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error) {
 	if len(m.Adapters()) > 0 {
 		return nil, fmt.Errorf("convert: %w: the graph has no adapters; merge them into the weights first", ErrUnsupported)
@@ -29,45 +30,54 @@ func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error
 		return nil, fmt.Errorf("convert: %w: %w", ErrUnsupported, err)
 	}
 	c := m.Config
-	if c.Family != model.GPT2 {
-		return nil, fmt.Errorf("convert: %w: the model is a %s", ErrUnsupported, c.Family)
-	}
-	g := newGraph(be, "gpt2", m.Params(), sizes{c.Heads, c.Width, c.GELU, c.Epsilon()})
+	g := newGraph(be, c.Family.String(), m.Params(), sizesOf(c))
 	ids := g.input("input_ids", onnx.Int64, batchDim, sequenceDim)
-	keys := sequenceDim
+	total := sequenceDim
 	if cached {
-		keys = totalDim
+		total = totalDim
 	}
-	mask := g.input("attention_mask", onnx.Int64, batchDim, keys)
+	mask := g.input("attention_mask", onnx.Int64, batchDim, total)
 	var positions string
 	if cached {
 		positions = g.input("position_ids", onnx.Int64, batchDim, sequenceDim)
 	} else {
 		positions = g.upTo(g.index(0), g.length(ids, 1))
 	}
-	bias := g.bias(g.node("And", g.causal(g.length(ids, 1), g.length(mask, 1)), g.real(mask)))
-	rows := g.rows(ids)
-	x := g.fold(g.node("Add", g.node("Gather", g.param("wte.weight"), ids), g.node("Gather", g.param("wpe.weight"), positions)))
+	T, all := g.length(ids, 1), g.length(mask, 1)
+	bias := g.bias(g.node("And", g.causal(T, all), g.real(mask)))
+	x := g.node("Gather", g.param("wte.weight"), ids)
 	present := make([][2]string, c.Layers)
-	for k := range c.Layers {
-		var keep func(key, value string) (string, string)
-		if cached {
-			keep = func(key, value string) (string, string) {
-				present[k] = [2]string{g.append(k, "key", key), g.append(k, "value", value)}
-				return present[k][0], present[k][1]
-			}
+	keep := func(k int) func(key, value string) (string, string) {
+		if !cached {
+			return nil
 		}
-		x = g.block(x, fmt.Sprintf("blocks.%d.", k), rows, bias, keep)
+		return func(key, value string) (string, string) {
+			present[k] = [2]string{g.append(k, "key", key), g.append(k, "value", value)}
+			return present[k][0], present[k][1]
+		}
+	}
+	if c.Family == model.GPT2 {
+		rows := g.rows(ids)
+		x = g.fold(g.node("Add", x, g.node("Gather", g.param("wpe.weight"), positions)))
+		for k := range c.Layers {
+			x = g.block(x, fmt.Sprintf("blocks.%d.", k), rows, bias, keep(k))
+		}
+	} else {
+		x = g.familyBlocks(g.fold(x), c, turn{ids: ids, positions: positions, cached: cached, bias: bias, narrow: g.narrow(c, T, all, mask)}, keep)
 	}
 	head := "wte.weight"
 	if c.Untied {
 		head = "head.weight"
 	}
-	g.logits(x, "lnf", head, ids, c.Vocab)
+	if c.Family != model.GPT2 && cached {
+		g.lastLogits(x, head, ids, c.Vocab)
+	} else {
+		g.logits(x, "lnf", head, ids, c.Vocab)
+	}
 	for k, kv := range present {
 		for i, what := range []string{"key", "value"} {
 			if cached {
-				g.output(fmt.Sprintf("present.%d.%s", k, what), kv[i], batchDim, c.Heads, totalDim, c.Width/c.Heads)
+				g.output(fmt.Sprintf("present.%d.%s", k, what), kv[i], batchDim, g.keys, totalDim, g.head)
 			}
 		}
 	}
@@ -76,7 +86,7 @@ func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error
 
 // append puts the keys or values x of block k after the cached ones.
 func (g *graph) append(k int, what, x string) string {
-	past := g.input(fmt.Sprintf("past_key_values.%d.%s", k, what), onnx.Float, batchDim, g.heads, pastDim, g.width/g.heads)
+	past := g.input(fmt.Sprintf("past_key_values.%d.%s", k, what), onnx.Float, batchDim, g.keys, pastDim, g.head)
 	return g.with("axis", int64(2), "Concat", past, x)
 }
 
@@ -85,7 +95,7 @@ func (g *graph) append(k int, what, x string) string {
 //	pixel_values (B,3,I,I) -> logits (B,V)
 func ViTGraph(be backend.Backend, m *model.ViT) *onnx.Model {
 	c := m.Config
-	g := newGraph(be, "vit", m.Params(), sizes{c.Heads, c.Width, c.GELU, c.Epsilon()})
+	g := newGraph(be, "vit", m.Params(), plainSizes(c.Heads, c.Width, c.GELU, c.Epsilon()))
 	pixels := g.input("pixel_values", onnx.Float, batchDim, 3, c.Image, c.Image)
 	side := int64(c.Patch)
 	x := g.nodes("Conv", 1, []string{pixels, g.param("patch.weight", c.Width, 3, c.Patch, c.Patch), g.param("patch.bias")},
@@ -131,7 +141,7 @@ func ViTGraph(be backend.Backend, m *model.ViT) *onnx.Model {
 // Sources are padded at their end. If both share a table, each graph has a copy.
 func Seq2SeqGraphs(be backend.Backend, m *model.Seq2Seq) (encoder, decoder *onnx.Model) {
 	c := m.Config
-	s := sizes{c.Heads, c.Width, c.GELU, c.Epsilon()}
+	s := plainSizes(c.Heads, c.Width, c.GELU, c.Epsilon())
 	sourceTable, targetTable := "enc.wte.weight", "dec.wte.weight"
 	if c.Shared {
 		sourceTable, targetTable = "wte.weight", "wte.weight"

@@ -102,6 +102,23 @@ var onnxGPTs = []struct {
 	{"untied", func(c *model.GPTConfig) { c.Untied = true }},
 	{"no bias", func(c *model.GPTConfig) { c.NoBias = true }},
 	{"erf", func(c *model.GPTConfig) { c.GELU = backend.GELUErf; c.MLP, c.Eps = 20, 1e-3 }},
+	{"llama", func(c *model.GPTConfig) { *c = onnxFamily(model.Llama, 2, 0) }},
+	{"llama, every head its own keys, biases", func(c *model.GPTConfig) {
+		*c = onnxFamily(model.Llama, 4, 0)
+		c.Untied, c.AttentionBias, c.MLPBias = true, true, true
+	}},
+	{"qwen2, by yarn", func(c *model.GPTConfig) {
+		*c = onnxFamily(model.Qwen2, 1, 0)
+		c.Rope = model.Rope{Theta: 1e4, Kind: model.RopeYarn, Factor: 4, OriginalContext: 2, BetaFast: 32, BetaSlow: 1}
+	}},
+	{"qwen3, wide heads", func(c *model.GPTConfig) { *c = onnxFamily(model.Qwen3, 2, 10) }},
+	{"mistral, window", func(c *model.GPTConfig) { *c = onnxFamily(model.Mistral, 2, 0); c.Window = 3 }},
+	{"qwen2, window in the last block", func(c *model.GPTConfig) { *c = onnxFamily(model.Qwen2, 2, 0); c.Window, c.FullLayers = 2, 1 }},
+}
+
+// onnxFamily is a small model of a family.
+func onnxFamily(f model.Family, keys, head int) model.GPTConfig {
+	return model.GPTConfig{Family: f, Vocab: 19, Context: 8, Layers: 2, Heads: 4, KVHeads: keys, HeadWidth: head, Width: 16, MLP: 20, Eps: 1e-6, Rope: model.Rope{Theta: 1e4}}
 }
 
 // onnxGPT returns a model with rough weights.
@@ -181,7 +198,13 @@ func TestGPTGraph(t *testing.T) {
 // TestGPTGraphPadding: what the mask has 0 for is not seen, at either end.
 func TestGPTGraphPadding(t *testing.T) {
 	t.Parallel()
-	be, m := onnxGPT(t, func(*model.GPTConfig) {})
+	for _, tc := range onnxGPTs {
+		be, m := onnxGPT(t, tc.change)
+		t.Run(tc.name, func(t *testing.T) { checkPadding(t, be, m) })
+	}
+}
+
+func checkPadding(t *testing.T, be backend.Backend, m *model.GPT) {
 	V := m.Config.Vocab
 	ids := ids64(5, V)
 	want := gptLogits(m, 1, ids)
@@ -205,14 +228,29 @@ func TestGPTGraphPadding(t *testing.T) {
 	testkit.Near(t, "beside padding", out["logits"].Floats[7*V:], gptLogits(m, 1, ids64(7, V)), near)
 }
 
-// empty adds keys and values of no positions.
+// empty adds keys and values of no positions, and asks for all logits.
 func empty(inputs map[string]onnxeval.Value, m *model.GPT, B int) {
-	c := m.Config
-	for k := range c.Layers {
+	keys, head := cached(m.Config)
+	for k := range m.Config.Layers {
 		for _, what := range []string{"key", "value"} {
-			inputs[fmt.Sprintf("past_key_values.%d.%s", k, what)] = onnxeval.Floats(nil, B, c.Heads, 0, c.Width/c.Heads)
+			inputs[fmt.Sprintf("past_key_values.%d.%s", k, what)] = onnxeval.Floats(nil, B, keys, 0, head)
 		}
 	}
+	if m.Config.Family != model.GPT2 {
+		inputs["num_logits_to_keep"] = onnxeval.Ints([]int64{0})
+	}
+}
+
+// cached returns the heads of keys that a model caches, and their width.
+func cached(c model.GPTConfig) (keys, head int) {
+	keys, head = c.KVHeads, c.HeadWidth
+	if keys == 0 {
+		keys = c.Heads
+	}
+	if head == 0 {
+		head = c.Width / c.Heads
+	}
+	return keys, head
 }
 
 // TestGPTGraphCached: a text in pieces, through keys and values, gives the logits of
@@ -244,13 +282,37 @@ func TestGPTGraphCached(t *testing.T) {
 				for k := range c.Layers {
 					for _, what := range []string{"key", "value"} {
 						v := out[fmt.Sprintf("present.%d.%s", k, what)]
-						if w := []int{B, c.Heads, at, c.Width / c.Heads}; !slices.Equal(v.Shape, w) {
+						keys, head := cached(c)
+						if w := []int{B, keys, at, head}; !slices.Equal(v.Shape, w) {
 							t.Fatalf("present has shape %v, want %v", v.Shape, w)
 						}
 						inputs[fmt.Sprintf("past_key_values.%d.%s", k, what)] = v
 					}
 				}
 			}
+		}
+	}
+}
+
+// TestGPTGraphLastLogits: a family's graph gives the logits of the last positions alone, if it is asked to.
+func TestGPTGraphLastLogits(t *testing.T) {
+	t.Parallel()
+	const B, T = 2, 5
+	be, m := onnxGPT(t, func(c *model.GPTConfig) { *c = onnxFamily(model.Llama, 2, 0) })
+	V := m.Config.Vocab
+	ids := ids64(B*T, V)
+	inputs := map[string]onnxeval.Value{"input_ids": onnxeval.Ints(ids, B, T), "attention_mask": onnxeval.Ints(ones(B*T), B, T),
+		"position_ids": onnxeval.Ints(slices.Repeat(count(0, T), B), B, T)}
+	empty(inputs, m, B)
+	want := gptLogits(m, B, ids)
+	for _, n := range []int{1, 3, 5} {
+		inputs["num_logits_to_keep"] = onnxeval.Ints([]int64{int64(n)})
+		out := evaluate(t, gptGraph(t, be, m, true), inputs)["logits"]
+		if !slices.Equal(out.Shape, []int{B, n, V}) {
+			t.Fatalf("logits %v", out.Shape)
+		}
+		for b := range B {
+			testkit.Near(t, fmt.Sprint(n, " of sample ", b), out.Floats[b*n*V:(b+1)*n*V], want[((b+1)*T-n)*V:(b+1)*T*V], near)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package export
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,8 +14,8 @@ import (
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
-// TestFamilies: a folder of a family goes back with its config.json and its tensors byte for byte, and a GGUF file of it
-// has its weights.
+// TestFamilies: a folder of a family goes back with its config.json and its tensors byte for byte, a GGUF file of it has
+// its weights, and a graph its logits.
 func TestFamilies(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"llama3-f32", "llama2-bf16-sharded", "qwen2-bf16", "qwen3-f32", "mistral-f16-window"} {
@@ -42,9 +41,12 @@ func TestFamilies(t *testing.T) {
 			if got, want := fingerprint(t, filepath.Join(out, "hf")), fingerprint(t, from); got != want {
 				t.Errorf("weights: %s, want %s", got, want)
 			}
-			path := filepath.Join(out, "refused.onnx")
-			if _, err := Write(t.Context(), f, RandomSample(f), Options{Format: "onnx", Out: path, Device: backend.Options{Threads: 1}}); !errors.Is(err, convert.ErrUnsupported) {
-				t.Errorf("onnx: error %v", err)
+			r, err = Write(t.Context(), f, RandomSample(f), Options{Format: "onnx", Out: filepath.Join(out, "onnx"), Device: backend.Options{Threads: 1}})
+			if err != nil || !(r.FloatFile < 1e-5*r.LargestAbs) {
+				t.Errorf("onnx: %+v, %v", r, err)
+			}
+			if _, err = Write(t.Context(), f, RandomSample(f), Options{Format: "onnx", NoCache: true, Out: filepath.Join(out, "plain.onnx"), Device: backend.Options{Threads: 1}}); err != nil {
+				t.Errorf("onnx without a cache: %v", err)
 			}
 			o := Options{Format: "gguf", Out: filepath.Join(out, "model.gguf"), Device: backend.Options{Threads: 1}}
 			if _, err := Write(t.Context(), f, RandomSample(f), o); err == nil || !strings.Contains(err.Error(), "needs a tokenizer") {

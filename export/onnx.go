@@ -10,7 +10,6 @@ import (
 	"github.com/bdia-go/bdia/format/onnx"
 	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/onnxeval"
-	"github.com/bdia-go/bdia/model"
 )
 
 // graph is one ONNX file of a model.
@@ -30,9 +29,6 @@ func writeONNX(j *job) error {
 	}
 	if j.NoCache && j.folder.Kind != convert.GPT {
 		return fmt.Errorf("export: %w: leaving out the cache is for language models", ErrOptions)
-	}
-	if err := j.onlyGPT2(); err != nil {
-		return err
 	}
 	if err := j.load(); err != nil {
 		return err
@@ -71,14 +67,6 @@ func writeONNX(j *job) error {
 		}
 	}
 	return j.compare("f32", func() ([]float32, error) { return graphLogits(j.sample, graphs) })
-}
-
-// onlyGPT2 refuses a language model of a family, for formats that are written for GPT-2's blocks.
-func (j *job) onlyGPT2() error {
-	if f := j.folder.GPTInfo.Config.Family; j.folder.Kind == convert.GPT && f != model.GPT2 {
-		return fmt.Errorf("export: %w: format %s is written for GPT-2's blocks, and %s holds a %s model; export it to hf", convert.ErrUnsupported, j.Format, j.folder.Dir, f)
-	}
-	return nil
 }
 
 // graphs returns the graphs of the model by the names of their files.
@@ -133,9 +121,12 @@ func graphLogits(s Sample, graphs []graph) ([]float32, error) {
 		}
 		inputs["input_ids"], inputs["attention_mask"] = ids, onnxeval.Ints(mask, ids.Shape...)
 		for _, in := range graphs[0].model.Inputs[2:] { // of an empty cache
-			if in.Name == "position_ids" {
+			switch in.Name {
+			case "position_ids":
 				inputs[in.Name] = onnxeval.Ints(positions, ids.Shape...)
-			} else {
+			case "num_logits_to_keep":
+				inputs[in.Name] = onnxeval.Ints([]int64{0}) // all
+			default:
 				inputs[in.Name] = onnxeval.Floats(nil, ids.Shape[0], in.Shape[1].Size, 0, in.Shape[3].Size)
 			}
 		}

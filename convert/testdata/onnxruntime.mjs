@@ -10,7 +10,7 @@ const require = createRequire(join(process.env.BDIA_CLIENTS, 'node_modules', 'x.
 const ort = require('onnxruntime-node');
 
 const tensor = ({ dims, ints, floats = [] }) => ints
-  ? new ort.Tensor('int64', BigInt64Array.from(ints, BigInt), dims)
+  ? new ort.Tensor('int64', BigInt64Array.from(ints, BigInt), dims ?? []) // Go's null is a number alone
   : new ort.Tensor('float32', Float32Array.from(floats), dims);
 
 async function run(session, inputs) {
@@ -33,6 +33,7 @@ async function generate(session, { prompt, steps, heads, width }) {
     feeds.input_ids = tensor({ dims: [1, fresh.length], ints: fresh });
     feeds.attention_mask = tensor({ dims: [1, tokens.length], ints: tokens.map(() => 1) });
     feeds.position_ids = tensor({ dims: [1, fresh.length], ints: fresh.map((_, i) => past + i) });
+    if (session.inputNames.includes('num_logits_to_keep')) feeds.num_logits_to_keep = tensor({ dims: [], ints: [1] });
     const out = await session.run(feeds);
     const vocab = out.logits.dims[2];
     const last = out.logits.data.subarray(out.logits.data.length - vocab);

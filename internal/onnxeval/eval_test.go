@@ -46,6 +46,14 @@ func TestOperators(t *testing.T) {
 		{"Gather", node("Gather", onnx.Attr{Name: "axis", Value: int64(1)}), []Value{Floats([]float32{1, 2, 3, 4}, 2, 2), Ints([]int64{1})}, []float32{2, 4}},
 		{"Conv", node("Conv", onnx.Attr{Name: "strides", Value: []int64{2, 2}}), []Value{Floats([]float32{1, 2, 3, 4, 5, 6, 7, 8}, 1, 1, 2, 4), Floats([]float32{1, 10, 100, 1000}, 1, 1, 2, 2), Floats([]float32{0.5}, 1)}, []float32{6521.5, 8743.5}},
 		{"ReduceMean", node("ReduceMean", onnx.Attr{Name: "axes", Value: []int64{1}}, onnx.Attr{Name: "keepdims", Value: int64(0)}), []Value{Floats([]float32{1, 2, 3, 4}, 1, 2, 2)}, []float32{2, 3}},
+		{"mean of the last axis", node("ReduceMean", onnx.Attr{Name: "axes", Value: []int64{-1}}), []Value{Floats([]float32{1, 2, 3, 5}, 2, 2)}, []float32{1.5, 4}},
+		{"one matrix for two", node("MatMul"), []Value{Floats([]float32{1, 2, 3, 4}, 1, 2, 1, 2), Floats([]float32{1, 2}, 1, 1, 2, 1)}, []float32{5, 11}},
+		{"a matrix for each of two", node("MatMul"), []Value{Floats([]float32{1, 2, 3, 4}, 2, 1, 1, 2), Floats([]float32{1, 2, 3, 4}, 2, 1, 2, 1)}, []float32{5, 25}},
+		{"Pow", node("Pow"), []Value{Floats([]float32{-3, 2}, 2), Floats([]float32{2})}, []float32{9, 4}},
+		{"Sigmoid", node("Sigmoid"), []Value{Floats([]float32{0, float32(math.Log(3))}, 2)}, []float32{0.5, 0.75}},
+		{"integers as floats", node("Cast", onnx.Attr{Name: "to", Value: int64(onnx.Float)}), []Value{Ints([]int64{3, -1}, 2)}, []float32{3, -1}},
+		{"the end of an axis", node("Slice"), []Value{Floats([]float32{1, 2, 3, 4, 5, 6}, 2, 3), Ints([]int64{-2}, 1), Ints([]int64{math.MaxInt64}, 1), Ints([]int64{1}, 1)}, []float32{2, 3, 5, 6}},
+		{"all of an axis", node("Slice"), []Value{Floats([]float32{1, 2, 3, 4}, 2, 2), Ints([]int64{0}, 1), Ints([]int64{math.MaxInt64}, 1), Ints([]int64{1}, 1)}, []float32{1, 2, 3, 4}},
 	} {
 		testkit.Near(t, tc.name, compute(t, tc.node, tc.in...).Floats, tc.want, 1e-6)
 	}
@@ -54,6 +62,11 @@ func TestOperators(t *testing.T) {
 		t.Fatal(err)
 	}
 	testkit.EqualBits(t, "Split", parts[1].Floats, []float32{2, 4})
+	parts, err = apply(onnx.Node{Op: "Split", Outputs: []string{"a", "b"}}, []Value{Floats([]float32{1, 2, 3}, 3), Ints([]int64{1, 2}, 2)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.EqualBits(t, "Split of lengths", parts[1].Floats, []float32{2, 3})
 }
 
 // TestRunErrors: inputs that are not the model's, and values that do not go together.

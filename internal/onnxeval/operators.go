@@ -19,9 +19,11 @@ var operators = map[string]func(n onnx.Node, in []Value) []Value{
 	"Div":         arithmetic(func(a, b float32) float32 { return a / b }, func(a, b int64) int64 { return a / b }),
 	"LessOrEqual": logic(func(a, b int64) bool { return a <= b }),
 	"And":         logic(func(a, b int64) bool { return a != 0 && b != 0 }),
-	"Tanh":        function(math.Tanh), "Erf": function(math.Erf),
-	"Where": where, "Cast": cast, "Shape": shapeOf, "Range": upTo, "Reshape": reshape, "Unsqueeze": unsqueeze, "Expand": expand,
-	"Gather": gather, "Concat": concat, "Split": split, "Transpose": transpose,
+	"Pow":         arithmetic(func(a, b float32) float32 { return float32(math.Pow(float64(a), float64(b))) }, nil),
+	"Tanh":        function(math.Tanh), "Erf": function(math.Erf), "Sqrt": function(math.Sqrt), "Cos": function(math.Cos), "Sin": function(math.Sin),
+	"Sigmoid": function(func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }),
+	"Where":   where, "Cast": cast, "Shape": shapeOf, "Range": upTo, "Reshape": reshape, "Unsqueeze": unsqueeze, "Expand": expand,
+	"Gather": gather, "Concat": concat, "Split": split, "Slice": slice, "Transpose": transpose,
 	"Gemm": gemm, "MatMul": matMul, "Conv": conv,
 	"Softmax": softmax, "LayerNormalization": layerNorm, "ReduceMean": reduceMean,
 }
@@ -139,8 +141,15 @@ func where(_ onnx.Node, in []Value) []Value {
 	return one(Floats(out, shape...))
 }
 
-// cast supports one conversion: integers to bools.
+// cast supports two conversions of integers: to bools, and to floats.
 func cast(n onnx.Node, in []Value) []Value {
+	if onnx.Type(attribute(n, "to", 0)) == onnx.Float && in[0].Type == onnx.Int64 {
+		out := make([]float32, len(in[0].Ints))
+		for i, x := range in[0].Ints {
+			out[i] = float32(x)
+		}
+		return one(Floats(out, in[0].Shape...))
+	}
 	if to := onnx.Type(attribute(n, "to", 0)); to != onnx.Bool || in[0].Type != onnx.Int64 {
 		panic(fmt.Sprintf("Cast to %v", to))
 	}
@@ -178,6 +187,11 @@ func (v Value) as(shape []int) Value {
 
 func reshape(_ onnx.Node, in []Value) []Value {
 	shape := toInts(in[1].Ints)
+	for i, d := range shape {
+		if d == 0 { // as it was
+			shape[i] = in[0].Shape[i]
+		}
+	}
 	if i := slices.Index(shape, -1); i >= 0 {
 		shape[i] = 1
 		shape[i] = in[0].elems() / product(shape)
@@ -197,78 +211,6 @@ func expand(_ onnx.Node, in []Value) []Value {
 	shape, by := broadcast(in[0], Value{Shape: toInts(in[1].Ints)})
 	x, out := in[0].floats(), make([]float32, product(shape))
 	each(shape, by[:1], func(i int, at []int) { out[i] = x[at[0]] })
-	return one(Floats(out, shape...))
-}
-
-func gather(n onnx.Node, in []Value) []Value {
-	x, axis := in[0], axisOf(n, len(in[0].Shape), 0)
-	before, size, after := product(x.Shape[:axis]), x.Shape[axis], product(x.Shape[axis+1:])
-	out := Value{Type: x.Type, Shape: slices.Concat(x.Shape[:axis], in[1].Shape, x.Shape[axis+1:])}
-	for b := range before {
-		for _, i := range in[1].Ints {
-			if i < 0 || int(i) >= size {
-				panic(fmt.Sprintf("index %d of %d", i, size))
-			}
-			at := b*size + int(i)
-			if x.Type == onnx.Float {
-				out.Floats = append(out.Floats, x.row(at, after, nil)...)
-			} else {
-				out.Ints = append(out.Ints, x.Ints[at*after:(at+1)*after]...)
-			}
-		}
-	}
-	return one(out)
-}
-
-func concat(n onnx.Node, in []Value) []Value {
-	axis := axisOf(n, len(in[0].Shape), 0)
-	out := Value{Type: in[0].Type, Shape: slices.Clone(in[0].Shape)}
-	before := product(in[0].Shape[:axis])
-	out.Shape[axis] = 0
-	for _, v := range in {
-		out.Shape[axis] += v.Shape[axis]
-	}
-	for b := range before {
-		for _, v := range in {
-			n := v.elems() / before
-			if v.Type == onnx.Float {
-				out.Floats = append(out.Floats, v.row(b, n, nil)...)
-			} else {
-				out.Ints = append(out.Ints, v.Ints[b*n:(b+1)*n]...)
-			}
-		}
-	}
-	return one(out.as(out.Shape))
-}
-
-// split returns as many equal parts as the node has outputs.
-func split(n onnx.Node, in []Value) (out []Value) {
-	x, axis := in[0].floats(), axisOf(n, len(in[0].Shape), 0)
-	shape := slices.Clone(in[0].Shape)
-	if shape[axis]%len(n.Outputs) != 0 {
-		panic("unequal parts")
-	}
-	shape[axis] /= len(n.Outputs)
-	before, part := product(shape[:axis]), product(shape[axis:])
-	for k := range n.Outputs {
-		var v []float32
-		for b := range before {
-			at := (b*len(n.Outputs) + k) * part
-			v = append(v, x[at:at+part]...)
-		}
-		out = append(out, Floats(v, shape...))
-	}
-	return out
-}
-
-func transpose(n onnx.Node, in []Value) []Value {
-	x, perm, s := in[0].floats(), numbers(n, "perm"), strides(in[0].Shape)
-	shape, by := make([]int, len(perm)), make([]int, len(perm))
-	for i, axis := range perm {
-		shape[i], by[i] = in[0].Shape[axis], s[axis]
-	}
-	out := make([]float32, len(x))
-	each(shape, [][]int{by}, func(i int, at []int) { out[i] = x[at[0]] })
 	return one(Floats(out, shape...))
 }
 
@@ -334,21 +276,25 @@ func gemm(n onnx.Node, in []Value) []Value {
 	return one(Floats(out, M, N))
 }
 
-// matMul multiplies matrices (M,K) and (K,N), the last two axes of two values with
-// equal other axes.
+// matMul multiplies matrices (M,K) and (K,N), the last two axes of two values. The other axes are equal, or of length 1
+// in the second value, which then serves all.
 func matMul(_ onnx.Node, in []Value) []Value {
 	a, b, r := in[0].floats(), in[1].floats(), len(in[0].Shape)
 	M, K, N := in[0].Shape[r-2], in[0].Shape[r-1], in[1].Shape[r-1]
-	if !slices.Equal(in[0].Shape[:r-2], in[1].Shape[:r-2]) || in[1].Shape[r-2] != K {
+	shape, by := broadcast(Value{Shape: in[0].Shape[:r-2]}, Value{Shape: in[1].Shape[:r-2]})
+	if len(in[1].Shape) != r || !slices.Equal(shape, in[0].Shape[:r-2]) || in[1].Shape[r-2] != K {
 		panic("matrices that do not go together")
 	}
-	matrices := product(in[0].Shape[:r-2])
+	matrices := product(shape)
+	second := make([]int, matrices) // matrix of the second value
+	each(shape, by, func(i int, at []int) { second[i] = at[1] })
 	out := make([]float32, matrices*M*N)
 	share(matrices, func(m int) {
 		for i := range M {
 			y := out[(m*M+i)*N : (m*M+i+1)*N]
 			for k := range K {
-				x, w := a[(m*M+i)*K+k], b[(m*K+k)*N:(m*K+k+1)*N]
+				at := (second[m]*K + k) * N
+				x, w := a[(m*M+i)*K+k], b[at:at+N]
 				for j := range y {
 					y[j] += x * w[j]
 				}
@@ -442,11 +388,24 @@ func layerNorm(n onnx.Node, in []Value) []Value {
 	})
 }
 
-// reduceMean is the mean over axis 1 of three.
+// reduceMean is the mean over axis 1 of three, which goes away, or over the last axis, which stays.
 func reduceMean(n onnx.Node, in []Value) []Value {
 	x, s := in[0].floats(), in[0].Shape
-	if len(s) != 3 || !slices.Equal(numbers(n, "axes"), []int{1}) || attribute(n, "keepdims", 1) != 0 {
-		panic("not the mean over axis 1 of 3")
+	axes, keep := numbers(n, "axes"), attribute(n, "keepdims", 1) != 0
+	if slices.Equal(axes, []int{-1}) && keep {
+		width := s[len(s)-1]
+		out := make([]float32, len(x)/width)
+		for i := range out {
+			sum := 0.0
+			for _, v := range x[i*width : (i+1)*width] {
+				sum += float64(v)
+			}
+			out[i] = float32(sum / float64(width))
+		}
+		return one(Floats(out, append(slices.Clone(s[:len(s)-1]), 1)...))
+	}
+	if len(s) != 3 || !slices.Equal(axes, []int{1}) || keep {
+		panic("not the mean over axis 1 of 3, nor over the last axis")
 	}
 	out := make([]float32, s[0]*s[2])
 	for i, v := range x {
