@@ -59,13 +59,17 @@ func Families() []Family { return []Family{Llama, Qwen2, Qwen3, Mistral} }
 func (f Family) String() string { return cmp.Or(string(f), "gpt2") }
 
 // GPT-2's sizes (Radford et al., "Language Models are Unsupervised Multitask
-// Learners", 2019), the smallest ones of SmolLM2 and Qwen3, with a context for training from nothing, and two small
-// ones for a laptop.
+// Learners", 2019), some of SmolLM2, Qwen and Llama, with a context for training from nothing, and two small ones for a
+// laptop.
 var gptPresets = map[string]GPTConfig{
 	"nano":         {Vocab: 65, Context: 256, Layers: 6, Heads: 6, Width: 384},
 	"llama-nano":   {Family: Llama, Vocab: 65, Context: 256, Layers: 6, Heads: 6, KVHeads: 2, Width: 384, MLP: 1024, Eps: 1e-5, Rope: Rope{Theta: 1e4}},
 	"smollm2-135m": {Family: Llama, Vocab: 49152, Context: 2048, Layers: 30, Heads: 9, KVHeads: 3, Width: 576, MLP: 1536, Eps: 1e-5, Rope: Rope{Theta: 1e5}},
 	"qwen3-0.6b":   {Family: Qwen3, Vocab: 151936, Context: 2048, Layers: 28, Heads: 16, KVHeads: 8, HeadWidth: 128, Width: 1024, MLP: 3072, Eps: 1e-6, Rope: Rope{Theta: 1e6}},
+	"qwen2.5-0.5b": {Family: Qwen2, Vocab: 151936, Context: 2048, Layers: 24, Heads: 14, KVHeads: 2, Width: 896, MLP: 4864, Eps: 1e-6, Rope: Rope{Theta: 1e6}},
+	"qwen3-1.7b":   {Family: Qwen3, Vocab: 151936, Context: 2048, Layers: 28, Heads: 16, KVHeads: 8, HeadWidth: 128, Width: 2048, MLP: 6144, Eps: 1e-6, Rope: Rope{Theta: 1e6}},
+	"llama-3.2-1b": {Family: Llama, Vocab: 128256, Context: 2048, Layers: 16, Heads: 32, KVHeads: 8, Width: 2048, MLP: 8192, Eps: 1e-5, Rope: Rope{Theta: 5e5}},
+	"llama-3.2-3b": {Family: Llama, Vocab: 128256, Context: 2048, Layers: 28, Heads: 24, KVHeads: 8, Width: 3072, MLP: 8192, Eps: 1e-5, Rope: Rope{Theta: 5e5}},
 	"gpt2":         {Vocab: 50257, Context: 1024, Layers: 12, Heads: 12, Width: 768},
 	"gpt2-medium":  {Vocab: 50257, Context: 1024, Layers: 24, Heads: 16, Width: 1024},
 	"gpt2-large":   {Vocab: 50257, Context: 1024, Layers: 36, Heads: 20, Width: 1280},

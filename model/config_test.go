@@ -83,11 +83,12 @@ func TestFits(t *testing.T) {
 	}
 }
 
-// TestPresets counts the parameters of the published GPT-2 models, as Hugging
-// Face's checkpoints have them.
+// TestPresets counts the parameters of the published models, as Hugging Face's
+// checkpoints have them.
 func TestPresets(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200, "smollm2-135m": 134515008, "qwen3-0.6b": 596049920} {
+	for name, want := range map[string]int{"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200, "smollm2-135m": 134515008, "qwen3-0.6b": 596049920,
+		"qwen2.5-0.5b": 494032768, "llama-3.2-1b": 1235814400, "qwen3-1.7b": 1720574976, "llama-3.2-3b": 3212749824} {
 		c, err := model.GPTPreset(name)
 		if err != nil {
 			t.Fatal(err)
@@ -111,7 +112,7 @@ func TestPresets(t *testing.T) {
 		}
 	}
 	names := model.GPTPresets()
-	if !slices.Equal(names, []string{"llama-nano", "nano", "smollm2-135m", "gpt2", "gpt2-medium", "qwen3-0.6b", "gpt2-large", "gpt2-xl"}) {
+	if !slices.Equal(names, []string{"llama-nano", "nano", "smollm2-135m", "gpt2", "qwen2.5-0.5b", "gpt2-medium", "qwen3-0.6b", "gpt2-large", "gpt2-xl", "llama-3.2-1b", "qwen3-1.7b", "llama-3.2-3b"}) {
 		t.Errorf("presets %v", names)
 	}
 	for _, name := range names {

@@ -13,11 +13,12 @@ type AdamW struct {
 	Eps          float64 // added to the denominator
 	Decay        float64 // decoupled weight decay; not for norms and biases
 	StateBits    int     // width of a moment: 32 or 8 (see New)
+	TableBits    int     // width of a moment of a look-up table, if StateBits is 8: 32 or 8; 0: 32
 }
 
 // DefaultAdamW returns the usual constants.
 func DefaultAdamW() AdamW {
-	return AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, StateBits: 32}
+	return AdamW{Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Decay: 0.1, StateBits: 32, TableBits: 8}
 }
 
 // min8 is the least number of elements that 8-bit moments are for: below it
@@ -26,13 +27,14 @@ const min8 = 4096
 
 // config is c as the named choice.
 func (c AdamW) config() Config {
-	return Config{Name: "adamw", Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, Decay: c.Decay, StateBits: c.StateBits}
+	return Config{Name: "adamw", Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, Decay: c.Decay, StateBits: c.StateBits, TableBits: c.TableBits}
 }
 
 // New allocates zeroed moments for params. With StateBits 8, tensors with less than
-// 4096 elements and look-up tables keep 32 bits: the gradients of tables are uneven,
-// and the moments of a row that is not looked up must outlast many steps (arXiv
-// 2110.02861, section 2.3).
+// 4096 elements keep 32 bits, and so do look-up tables unless TableBits is 8: their
+// gradients are uneven, and the moments of a row that is not looked up must outlast
+// many steps (arXiv 2110.02861, section 2.3). But a language model's table can be a
+// quarter of it.
 func (c AdamW) New(be backend.Backend, params []*tensor.Param) (Optimizer, error) {
 	if err := c.config().Validate(); err != nil {
 		return nil, err
@@ -41,7 +43,7 @@ func (c AdamW) New(be backend.Backend, params []*tensor.Param) (Optimizer, error
 	var codes []Moment
 	for _, p := range params {
 		n := p.Value.Len()
-		if c.StateBits != 8 || n < min8 || p.Embedding {
+		if c.StateBits != 8 || n < min8 || p.Embedding && c.TableBits != 8 {
 			o.state[p] = allocMoments(be, p, &o.named)
 			continue
 		}
@@ -80,7 +82,11 @@ type adamW struct {
 func (o *adamW) Moments() []Moment { return o.named }
 
 func (o *adamW) Describe() map[string]string {
-	return map[string]string{nameKey: "adamw", bitsKey: strconv.Itoa(o.settings.StateBits)}
+	d := map[string]string{nameKey: "adamw", bitsKey: strconv.Itoa(o.settings.StateBits)}
+	if o.settings.StateBits == 8 && o.settings.TableBits == 8 {
+		d[tableKey] = "8"
+	}
+	return d
 }
 
 func (o *adamW) Update(params []*tensor.Param, step int, lr float64) {

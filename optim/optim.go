@@ -19,9 +19,11 @@ type Config struct {
 	Eps      float64 `yaml:"eps"`      // added to the denominator (adamw) or under the root (set-adam)
 	Decay    float64 `yaml:"decay"`    // decoupled weight decay; not for norms and biases
 	Momentum float64 `yaml:"momentum"` // sgd
-	// StateBits is the width of a moment: 32, or 8 for adamw, where small
-	// tensors and look-up tables keep 32 (see AdamW.New).
+	// StateBits is the width of a moment: 32, or 8 for adamw, where small tensors
+	// keep 32 (see AdamW.New).
 	StateBits int `yaml:"state_bits"`
+	// TableBits is the width of a moment of a look-up table, if StateBits is 8: 32 or 8; 0: 32.
+	TableBits int `yaml:"table_bits,omitzero"`
 }
 
 // Names lists the optimisers.
@@ -63,6 +65,9 @@ func (c Config) Validate() error {
 	}
 	if c.StateBits != 32 && c.StateBits != 8 {
 		return fmt.Errorf("optim: states of %d bits; use 32 or 8", c.StateBits)
+	}
+	if c.TableBits != 0 && c.TableBits != 32 && c.TableBits != 8 {
+		return fmt.Errorf("optim: states of tables of %d bits; use 32 or 8", c.TableBits)
 	}
 	if c.StateBits == 8 && c.Name != "adamw" {
 		return fmt.Errorf("optim: states of 8 bits are for adamw, not %s; use adamw, or 32 bits", c.Name)
@@ -124,7 +129,7 @@ func (c Config) Maker() (Maker, error) {
 	case "sgd":
 		return SGD{Momentum: c.Momentum, Decay: c.Decay}, nil
 	}
-	return AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, Decay: c.Decay, StateBits: c.StateBits}, nil
+	return AdamW{Beta1: c.Beta1, Beta2: c.Beta2, Eps: c.Eps, Decay: c.Decay, StateBits: c.StateBits, TableBits: c.TableBits}, nil
 }
 
 // New makes the optimiser that c names.
@@ -138,8 +143,9 @@ func (c Config) New(be backend.Backend, params []*tensor.Param) (Optimizer, erro
 
 // Keys of descriptions (see Described).
 const (
-	nameKey = "optimizer"
-	bitsKey = "state_bits"
+	nameKey  = "optimizer"
+	bitsKey  = "state_bits"
+	tableKey = "table_bits" // of tables; without it, 32
 )
 
 // alloc returns a cleared tensor of an optimiser's state.

@@ -28,7 +28,7 @@ func (e *UpdateError) Unwrap() error { return ErrCombination }
 // StateError is the error of a checkpoint that other settings of the optimiser have written.
 type StateError struct {
 	Path    string
-	Setting string // "optimizer", "state_bits" or "ema"
+	Setting string // "optimizer", "state_bits", "table_bits" or "ema"
 	Was, Is string // in the checkpoint, and in the settings; of ema "true" or "false"
 }
 
@@ -37,6 +37,8 @@ func (e *StateError) Error() string {
 	switch e.Setting {
 	case stateBitsKey:
 		return fmt.Sprintf("train: %s: %v: it holds optimiser states of %s bits, not of %s; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
+	case tableBitsKey:
+		return fmt.Sprintf("train: %s: %v: it holds optimiser states of %s bits for tables, not of %s; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
 	case optimizerKey:
 		return fmt.Sprintf("train: %s: %v: it holds the state of optimiser %q, not of %q; go on with the former, or start a new run", e.Path, convert.ErrMismatch, e.Was, e.Is)
 	}

@@ -105,7 +105,7 @@ func Unchanged(from, to Task) error {
 		return all[0]
 	}
 	for _, c := range []*ChangeError{{seedSetting, a.Loop.Seed, b.Loop.Seed}, {"loop.ema", a.Loop.EMA, b.Loop.EMA}, {"optimizer.name", a.Optimizer.Name, b.Optimizer.Name},
-		{"optimizer.state_bits", a.Optimizer.StateBits, b.Optimizer.StateBits}} {
+		{"optimizer.state_bits", a.Optimizer.StateBits, b.Optimizer.StateBits}, {"optimizer.table_bits", a.Optimizer.TableBits, b.Optimizer.TableBits}} {
 		if c.From != c.To {
 			return c
 		}

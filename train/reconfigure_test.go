@@ -70,6 +70,7 @@ func TestUnchanged(t *testing.T) {
 		{ofText(func(c *text.Config) { c.Loop.EMA = 0.5 }), "loop.ema"},
 		{ofText(func(c *text.Config) { c.Optimizer.Name = "sgd" }), `optimizer.name is "adamw"`},
 		{ofText(func(c *text.Config) { c.Optimizer.StateBits = 8 }), "optimizer.state_bits"},
+		{ofText(func(c *text.Config) { c.Optimizer.TableBits = 32 }), "optimizer.table_bits"},
 		{ofImages(func(c *images.Config) {
 			c.Augment.Crop, c.ViT.StochasticDepth, c.Images.LabelSmoothing, c.Images.Epochs = 3, 0.5, 0.1, 0
 		}), ""},

@@ -30,6 +30,7 @@ const (
 	optimizerFile = "state/optimizer.safetensors"
 	optimizerKey  = "optimizer"  // in the file's metadata: the optimiser
 	stateBitsKey  = "state_bits" // and in how many bits; without it, 32
+	tableBitsKey  = "table_bits" // the same of tables
 )
 
 // save makes the session's state the run's latest checkpoint and, with best, its best
@@ -302,8 +303,10 @@ func (r *Run) loadOptimizer(s *Session) error {
 	if was, is := f.Metadata()[optimizerKey], want[optimizerKey]; was != is {
 		return &StateError{path, optimizerKey, was, is}
 	}
-	if was, is := cmp.Or(f.Metadata()[stateBitsKey], "32"), cmp.Or(want[stateBitsKey], "32"); was != is {
-		return &StateError{path, stateBitsKey, was, is}
+	for _, key := range []string{stateBitsKey, tableBitsKey} {
+		if was, is := cmp.Or(f.Metadata()[key], "32"), cmp.Or(want[key], "32"); was != is {
+			return &StateError{path, key, was, is}
+		}
 	}
 	mover := convert.NewMover(s.be)
 	for _, m := range s.Optimizer.Moments() {

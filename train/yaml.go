@@ -56,7 +56,8 @@ func readRun(path string) (t Task, text []byte, err error) {
 		t, err := New(name)
 		if err == nil {
 			Assume(t)
-			t.Common().Loop.CheckEvery, t.Common().Loop.Keep = 0, 0
+			c := t.Common()
+			c.Loop.CheckEvery, c.Loop.Keep, c.Optimizer.TableBits = 0, 0, 0
 		}
 		return t, err
 	})

@@ -25,11 +25,12 @@ With --memory, time the steps of that mode only.
 
 A step is the ordinary transformer in the modes store and recompute; reversible is
 gamma 0.5 on a grid of 2^-9 with updates in the reverse walk. Tokens and images are
-random. The model is the one of a run or of --preset, or gpt of the preset nano, vit
-of the preset vit-paper, or revvit, which is vit with two residual streams.`,
+random. The model is the one of a run, of --preset or of --from, or gpt of the preset
+nano, vit of the preset vit-paper, or revvit, which is vit with two residual streams.`,
 		Example: `  bdia bench
   bdia bench --memory reversible --json
   bdia bench --preset gpt2 --seq 512 --batch 4 --memory store
+  bdia bench --from Llama-3.2-1B --seq 2048 --batch 1 --memory reversible
   bdia bench --model vit --layers 6 --heads 8 --width 512 --mlp 512 --batch 128
   bdia bench runs/shakespeare --memory reversible`,
 		Args: cli.Arguments(0, 1, "one run directory"),
@@ -37,6 +38,7 @@ of the preset vit-paper, or revvit, which is vit with two residual streams.`,
 	cli.Group(c, "Model", func(f *pflag.FlagSet) {
 		f.StringVar(&architecture, "model", "gpt", "`architecture`: gpt, vit or revvit")
 		f.String("preset", "", "`size` by name, of any task")
+		f.String("from", "", "`folder` of a language model; config.json will do")
 		for _, s := range benchSizes {
 			f.Int(s.name, 0, s.usage)
 		}

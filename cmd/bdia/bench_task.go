@@ -19,6 +19,9 @@ var benchSizes = []struct{ name, setting, usage string }{
 	{"mlp", "mlp", "hidden width of the MLP; 0 for four times the width"},
 	{"batch", "batch", "samples of a step"},
 	{"seq", "context", "gpt: tokens of a sample"},
+	{"state-bits", "state-bits", "bits of the optimiser's moments: 32, or 8"},
+	{"table-bits", "table-bits", "bits of the moments of tables beside 8: 32 or 8"},
+	{"lora-rank", "lora-rank", "gpt: rank of adapters; 0: train all weights"},
 	{"vocab", "vocab", "gpt: vocabulary"},
 	{"image", "image", "vit: pixels of an image's side"},
 	{"patch", "patch", "vit: pixels of a patch's side"},
@@ -43,14 +46,26 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 	switch a, known := architectures[architecture]; {
 	case !known:
 		return nil, cli.Usage(fmt.Errorf("--model %q; use gpt, vit or revvit", architecture))
-	case len(args) == 1 && (o.has("preset") || o.has("model")):
-		return nil, cli.Usage(errors.New("a run says what the model is; leave out --preset and --model"))
+	case len(args) == 1 && (o.has("preset") || o.has("model") || o.has("from")):
+		return nil, cli.Usage(errors.New("a run says what the model is; leave out --preset, --model and --from"))
+	case o.has("from") && o.has("preset"):
+		return nil, cli.Usage(errors.New("--from and --preset both say what the model is; give one of them"))
 	case len(args) == 1:
 		var err error
 		if t, err = readRun(args[0]); err != nil {
 			return nil, err
 		}
 		name = args[0]
+	case o.has("from") || o.has("lora-rank"):
+		var err error
+		if t, err = o.planTask(nil); err != nil {
+			return nil, err
+		}
+		for _, flag := range []string{"from", "preset"} {
+			if o.has(flag) {
+				name, set[flag] = o[flag], o[flag]
+			}
+		}
 	case o.has("preset"):
 		task, err := o.task()
 		if err != nil {
@@ -74,6 +89,10 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 			return nil, cli.Usage(fmt.Errorf("--%s is not a size of %s", s.name, name))
 		}
 		set[s.setting] = o[s.name]
+	}
+	if seq, ok := o["seq"]; ok && o.has("from") { // its context is longer
+		delete(set, "context")
+		set["window"] = seq
 	}
 	for _, flag := range []string{"threads", "isa"} {
 		if o.has(flag) {

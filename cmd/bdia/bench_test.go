@@ -2,10 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/traintest"
+	"github.com/bdia-go/bdia/model"
 )
 
 // TestBench times tiny steps and reads the numbers that scripts rely on.
@@ -62,6 +66,9 @@ func TestBenchSizes(t *testing.T) {
 func TestBenchOf(t *testing.T) {
 	t.Parallel()
 	for args, speed := range map[string]string{
+		"--from " + unweighted(t) + " --seq 8 --batch 1 --state-bits 8":              "tokens_per_second",
+		"--from " + unweighted(t) + " --seq 8 --batch 1 --lora-rank 2":               "tokens_per_second",
+		"--preset llama-nano --layers 3 --heads 2 --width 16 --seq 8 --lora-rank 2 ": "tokens_per_second",
 		trainedRun(t): "tokens_per_second", "--preset images/tiny --layers 3 --batch 1": "images_per_second", "--preset gpt2 --layers 3 --heads 2 --width 16 --seq 8 --vocab 11 --batch 1": "tokens_per_second",
 	} {
 		r := mustCall(t, append(strings.Fields("bench --memory store --steps 1 --json"), strings.Fields(args)...)...)
@@ -69,4 +76,18 @@ func TestBenchOf(t *testing.T) {
 			t.Errorf("bench %s: %s", args, r.out)
 		}
 	}
+}
+
+// unweighted is the folder of a language model without weights.
+func unweighted(t *testing.T) string {
+	t.Helper()
+	from, to := traintest.FamilyFolder(t, model.Llama), t.TempDir()
+	text, err := os.ReadFile(filepath.Join(from, "config.json"))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(to, "config.json"), text, 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
 }

@@ -21,4 +21,5 @@ func completions(c *cobra.Command) {
 	}
 	cli.Complete(c, "grid", "9", "none")
 	cli.Complete(c, "state-bits", "32", "8")
+	cli.Complete(c, "table-bits", "32", "8")
 }

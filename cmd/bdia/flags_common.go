@@ -53,6 +53,7 @@ func optimizerFlag(f *pflag.FlagSet, o *optim.Config) {
 // stateFlag is the precision of the optimiser's state.
 func stateFlag(f *pflag.FlagSet, o *optim.Config) {
 	f.IntVar(&o.StateBits, "state-bits", o.StateBits, "`bits` of the optimiser's moments: 32, or 8 for adamw")
+	f.IntVar(&o.TableBits, "table-bits", o.TableBits, "`bits` of the moments of look-up tables, if others have 8: 32 or 8")
 }
 
 // rateFlags are what is changed most often of optimiser and schedule.

@@ -45,6 +45,7 @@ func idleOfAll(c *train.Common) []idle {
 	kind := c.Optimizer.Name
 	return []idle{
 		{kind != "sgd", "is for sgd, and the optimiser is " + kind, []string{"momentum"}},
+		{c.Optimizer.StateBits != 8, "is for moments of 8 bits; ask for them with --state-bits 8", []string{"table-bits"}},
 		{kind == "sgd", "is for adamw and set-adam, and the optimiser is sgd", []string{"beta1", "beta2", "eps"}},
 		{c.Schedule.Kind == "constant", "is for the schedules cosine and linear, and this one is constant", []string{"final-lr"}},
 		{c.Loop.SampleEvery == 0, "is for samples, and there are none; ask for them with --sample-every", []string{"sample-tokens"}},

@@ -73,7 +73,7 @@ func (o planOptions) idle(t train.Synthetic) []idle {
 }
 
 // ofSteps are flags of sizes that only a step of training heeds.
-var ofSteps = []string{"optimizer", "state-bits", "update", "clip"}
+var ofSteps = []string{"optimizer", "state-bits", "table-bits", "update", "clip"}
 
 // idleOfCheck lists the flags that do nothing in a check of t beside the others of o.
 func idleOfCheck(t train.Task, o overrides) []idle {

@@ -28,7 +28,7 @@ var otherValues = map[string]string{
 	"header": "none --data a.csv", "delimiter": "tab --data a.csv", "val-completions": "d.txt --val c.txt --prompts a.txt --completions b.txt",
 	"lora-alpha": "3 --lora-rank 2", "lora-dropout": "0.25 --lora-rank 2", "lora-targets": "all --lora-rank 2", "lora-rank": "2", "momentum": "0.25 --optimizer sgd",
 	"eps": "1e-5", "sample-tokens": "7 --sample-every 3", "rand-magnitude": "3 --rand-ops 1", "mean": "0.1,0.2,0.3 --std 0.2,0.2,0.2", "std": "0.1,0.2,0.3 --mean 0.2,0.2,0.2",
-	"state-bits": "8", "heads": "2 --width 64", "width": "64 --heads 2", "mlp": "64", "image": "24 --patch 8", "patch": "16", "epochs": "2", "bpe-vocab": "300", "micro-batch": "2 --batch 4",
+	"state-bits": "8", "table-bits": "32 --state-bits 8", "heads": "2 --width 64", "width": "64 --heads 2", "mlp": "64", "image": "24 --patch 8", "patch": "16", "epochs": "2", "bpe-vocab": "300", "micro-batch": "2 --batch 4",
 	"batch": "4", "untied": "true --shared=false", "ema": "0.5 --update end", "min-chars": "2", "clip": "1 --update end", "label-smoothing": "0.25", "lr": "0.25",
 	"train text untied": "true", "train images preset": "vit-s", "train translation preset": "base", "train images gelu": "tanh", "max-ratio": "3", "context": "64", "layers": "3", "window": "16", "freeze": "1",
 }
@@ -166,6 +166,7 @@ var idleCases = map[string]string{
 	"bench --patch 8":                                                        "--patch is not a size of gpt",
 	"bench --classes 8":                                                      "--classes is not a size of gpt",
 	"verify --preset nano --optimizer sgd":                                   "--optimizer is for training, and bdia verify makes no step; leave it out",
+	"verify --preset nano --table-bits 32":                                   "--table-bits is for moments of 8 bits",
 	"verify --preset nano --state-bits 8":                                    "--state-bits is for training",
 	"verify --preset nano --update end":                                      "--update is for training",
 	"verify RUN --step 2":                                                    "--step is for --replay",

@@ -34,10 +34,9 @@ func newPlan() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "plan [RUN]",
 		Short: "Print the exact peak memory of a training run, by component",
-		Long: `Print the peak memory that training takes, to the byte, without training: the code
-of a step runs on a backend that only counts. Without --memory, the run is beside
-ordinary back-propagation (store) and recomputation. Data are read as for training;
-pairs are taken to be of the length that takes most.`,
+		Long: `Print the peak memory of training, to the byte: the code of a step runs on a backend
+that only counts. Without --memory, the run is beside ordinary back-propagation (store)
+and recomputation. Pairs are as long as takes most.`,
 		Example: `  bdia plan --preset gpt2 --batch 4 --context 512 --lora-rank 8
   bdia plan --from gpt2 --data tickets.csv --budget 8GiB
   bdia plan runs/shakespeare --time`,

@@ -41,9 +41,11 @@ func (v textView) expand(o overrides) error {
 		}
 	}
 	m := &c.Model
+	was := m.Family
 	if err := expandPreset(o, v.Name(), m, model.GPTPreset); err != nil {
 		return err
 	}
+	c.Tune.Retarget(was, m.Family)
 	if o.has("steps") {
 		c.Data.Epochs = 0
 	}

@@ -25,11 +25,10 @@ func newVerify() *cobra.Command {
 		Long: `Run one training pass with stored activations and one reversibly, and compare every
 rebuilt state and every gradient bit for bit, of a run on its next batch, or of a new
 model on random samples. Exit code 1 if anything differs. For vision transformers, the
-error of RevViT, reversible in floating point only, is printed too. --fault damages
-something between the two passes, which has to be found.
+error of RevViT is printed too. --fault damages something in between, to be found.
 --replay RUN --step N computes a step again, and compares it with the run's records.
---files RUN compares the files of a run or a saved model with its manifest, and an
-exported GGUF or ONNX file with the checksum in it.`,
+--files RUN compares the files of a run or model with its manifest, and an exported GGUF
+or ONNX file with the checksum in it.`,
 		Example: `  bdia verify runs/quickstart
   bdia verify --preset vit-paper
   bdia verify --layers 48 --width 64 --heads 4 --context 64 --json

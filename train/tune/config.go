@@ -90,6 +90,14 @@ func (t Settings) SampleLength(m model.GPTConfig) int {
 	return m.Context
 }
 
+// Retarget names the layers with adapters of family to, if they are those that adapters of family from have unless
+// others are named.
+func (t *Settings) Retarget(from, to model.Family) {
+	if slices.Equal(t.LoRA.Targets, model.DefaultTargets(from)) {
+		t.LoRA.Targets = model.DefaultTargets(to)
+	}
+}
+
 // DefaultWindow is the most tokens of a sample of a family's model, unless others are asked for. Its context can be a
 // hundred thousand tokens.
 const DefaultWindow = 2048
@@ -106,9 +114,7 @@ func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 		return fmt.Errorf("train: %s %w, beside another model: %w; merge them first", dir, hub.ErrAdapters, convert.ErrUnsupported)
 	}
 	of := f.GPTInfo.Config
-	if slices.Equal(t.LoRA.Targets, model.DefaultTargets(m.Family)) {
-		t.LoRA.Targets = model.DefaultTargets(of.Family)
-	}
+	t.Retarget(m.Family, of.Family)
 	if t.Window == 0 && of.Family != model.GPT2 && of.Context > DefaultWindow {
 		t.Window = DefaultWindow
 	}
