@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/bdia-go/bdia/internal/testkit"
@@ -60,6 +61,41 @@ func TestRealTokenizers(t *testing.T) {
 		}
 		if p, a := decoded(t, template, prompt), decoded(t, template, answer); p != c.prompt || a != c.answer {
 			t.Errorf("%s:\n got %q, %q\nwant %q, %q", name, p, a, c.prompt, c.answer)
+		}
+	}
+}
+
+// TestEncodeApart: a rendering of which the special tokens are cut out has the ids of the whole text, with every
+// tokenizer and every expected rendering; so people's text changes nothing around it.
+func TestEncodeApart(t *testing.T) {
+	t.Parallel()
+	var expected map[string]map[string]map[string]struct{ Text string }
+	readJSON(t, testkit.SharedPath(t, "llm", "templates", "expected.json"), &expected)
+	mini := testkit.SharedPath(t, "llm", "tokenizers_mini")
+	for _, name := range []string{"llama3_mini", "qwen3_mini", "smollm_mini", "stories260K", "stories260K_metaspace"} {
+		tok, err := tokenizer.Load(filepath.Join(mini, name))
+		testkit.OK(t, err)
+		template := &Template{tok: tok, special: specialOf(tok)}
+		n := 0
+		for file, talks := range expected {
+			for talk, renderings := range talks {
+				for _, r := range renderings {
+					if r.Text == "" {
+						continue
+					}
+					want, err := template.encode(r.Text, 0)
+					testkit.OK(t, err)
+					got, err := template.encode(r.Text+string(firstMark), firstMark) // a mark that marks nothing
+					testkit.OK(t, err)
+					if !slices.Equal(got, want) {
+						t.Errorf("%s, %s of %s: %d tokens, want %d", name, talk, file, len(got), len(want))
+					}
+					n++
+				}
+			}
+		}
+		if n < 100 {
+			t.Errorf("%d renderings", n)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func refused(format string, args ...any) error { return &RefusedError{fmt.Errorf
 // Template is a model's template of conversations with its tokenizer. Several goroutines may use it at once.
 type Template struct {
 	jinja     *jinja.Template
-	tok, raw  tokenizer.Tokenizer
+	tok       tokenizer.Tokenizer
 	variables map[string]any // that are the same in every rendering
 	special   special
 	end       int32
@@ -62,7 +62,7 @@ func New(tok tokenizer.Tokenizer) (*Template, error) {
 	if source == "" {
 		return nil, ErrNone
 	}
-	t := &Template{tok: tok, raw: tokenizer.Raw(tok), special: specialOf(tok), now: time.Now(),
+	t := &Template{tok: tok, special: specialOf(tok), now: time.Now(),
 		variables: map[string]any{"tools": nil, "documents": nil}}
 	for key, spelling := range tokenizer.RoleTokens(tok) {
 		t.variables[key] = spelling
@@ -248,15 +248,12 @@ func (t *Template) encode(text string, mark rune) ([]int32, error) {
 	if mark == 0 || !strings.ContainsRune(text, mark) {
 		return t.tok.Encode([]byte(text))
 	}
-	var ids []int32
+	var parts []tokenizer.Part
 	var plain []byte
-	flush := func() error {
-		if len(plain) == 0 {
-			return nil
+	flush := func() {
+		if len(plain) > 0 {
+			parts, plain = append(parts, tokenizer.Part{Text: plain}), nil
 		}
-		some, err := t.raw.Encode(plain)
-		ids, plain = append(ids, some...), plain[:0]
-		return err
 	}
 	sign := string(mark)
 	for len(text) > 0 {
@@ -269,14 +266,13 @@ func (t *Template) encode(text string, mark rune) ([]int32, error) {
 			continue
 		}
 		if spelling := t.special.at(text); spelling != "" {
-			if err := flush(); err != nil {
-				return nil, err
-			}
-			ids, text = append(ids, t.special.ids[spelling]), text[len(spelling):]
+			flush()
+			parts, text = append(parts, tokenizer.Part{ID: t.special.ids[spelling]}), text[len(spelling):]
 			continue
 		}
 		plain, text = append(plain, text[0]), text[1:]
 	}
-	err := flush()
+	flush()
+	ids, err := tokenizer.EncodeParts(t.tok, parts)
 	return slices.Clip(ids), err
 }

@@ -34,6 +34,54 @@ func EncodePrompt(tok Tokenizer, text []byte) ([]int32, error) {
 	return append(before, ids...), nil
 }
 
+// Part is a part of a text: text, in which the spelling of a special token is ordinary text, or a token.
+type Part struct {
+	Text []byte
+	ID   int32 // of the token, if Text is nil
+}
+
+// EncodeParts returns the ids of a text that is put together from parts. They are the ids of the whole text, if its
+// special tokens are the ones among the parts. For example, Llama 2's ▁ comes before the first piece only, if its
+// tokenizer says so.
+func EncodeParts(tok Tokenizer, parts []Part) (ids []int32, err error) {
+	b, ok := Raw(tok).(*BPE)
+	if !ok {
+		for _, p := range parts {
+			some := []int32{p.ID}
+			if p.Text != nil {
+				if some, err = tok.Encode(p.Text); err != nil {
+					return nil, err
+				}
+			}
+			ids = append(ids, some...)
+		}
+		return ids, nil
+	}
+	c := b.cutter()
+	defer func() { c.close(err) }()
+	for i, p := range parts {
+		if p.Text == nil {
+			c.ids, c.begun = append(c.ids, p.ID), true
+			continue
+		}
+		text := p.Text
+		if i > 0 && parts[i-1].Text == nil {
+			if t, _ := b.addedToken(parts[i-1].ID); t.Rstrip {
+				text = text[trimLeft(text, 0):]
+			}
+		}
+		if i+1 < len(parts) && parts[i+1].Text == nil {
+			if t, _ := b.addedToken(parts[i+1].ID); t.Lstrip {
+				text = text[:trimRight(text, len(text))]
+			}
+		}
+		if _, err := c.first.take(text, true); err != nil {
+			return nil, err
+		}
+	}
+	return c.ids, nil
+}
+
 // Unframed returns ids without the tokens that Around returns before a text, if they begin with these.
 func Unframed(tok Tokenizer, ids []int32) []int32 {
 	before, _ := Around(tok)

@@ -12,9 +12,11 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/tensor"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // ended trains r to its end.
@@ -97,6 +99,34 @@ func TestWindows(t *testing.T) {
 	}
 	if _, _, err := TextWindows(file, letters{}, 20, 3, 0.25); !errors.Is(err, data.ErrTooShort) {
 		t.Errorf("a text of less than a window: %v", err)
+	}
+}
+
+// TestWindowsBegin: a text begins as the tokenizer has it begin.
+func TestWindowsBegin(t *testing.T) {
+	t.Parallel()
+	tok, err := tokenizer.Load(testkit.SharedPath(t, "llm", "tokenizers_mini", "stories260K"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, want := []byte("Once upon a time there was a girl"), []int32{0}
+	for len(want)%2 != 0 { // so that each half is one window
+		text = append(text, '.')
+		if want, err = tokenizer.EncodePrompt(tok, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(file, text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	T := len(want)/2 - 1
+	learned, _, err := TextWindows(file, tok, T, 1, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := filled(t, learned, 1, 0, 1).Inputs; !slices.Equal(got, want[:T]) || got[0] != 1 {
+		t.Errorf("%v, want the beginning of %v", got, want)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // Windows returns a Source of text: each step has n windows of T tokens, drawn at random from all the windows in text.
@@ -36,14 +37,18 @@ func resize(b *model.Batch, n, T int) {
 }
 
 // TextWindows returns Windows of the text in a file or folder, and of its last part, which is held out: for example a
-// tenth. The tokens of all the text are kept in memory; for more, use data.OpenShards and Windows.
+// tenth. A file or document begins with the tokens that begin a text of enc, if it is a tokenizer that has such, as
+// Llama's. The tokens of all the text are kept in memory; for more, use data.OpenShards and Windows.
 func TextWindows(path string, enc data.Encoder, T, n int, heldOut float64) (learned, held Source[model.Batch], err error) {
 	text, err := data.Open(path, data.SourceOptions{})
 	if err != nil {
 		return nil, nil, err
 	}
-	var ids []int32
-	if err := text.Encode(enc, data.EncodeOptions{}, func(piece []int32) error {
+	var ids, before []int32
+	if tok, ok := enc.(tokenizer.Tokenizer); ok {
+		before, _ = tokenizer.Around(tok)
+	}
+	if err := text.Encode(enc, data.EncodeOptions{Before: before}, func(piece []int32) error {
 		ids = append(ids, piece...)
 		return nil
 	}); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // single is the prompt of the command line. The standard one may be another.
@@ -27,6 +28,12 @@ func (c *continuer) single(standard bool) (*generate.Prompt, error) {
 		}
 		r.Prompt = string(text)
 		return r, err
+	}
+	if standard && c.tok != nil {
+		if before, _ := tokenizer.Around(c.tok); len(before) > 0 && c.Separator == nil && c.Chat == nil {
+			r.Prompt, r.PromptIDs = "", before // a text begins with these
+			return r, nil
+		}
 	}
 	r.PromptIDs, err = c.Encoder.Encode([]byte(r.Prompt))
 	if err != nil && standard { // a vocabulary without line breaks: start with its first token

@@ -13,6 +13,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // TestGenerateIDs: tokens in and out are those of the text, with a cache and without,
@@ -280,5 +281,17 @@ func TestGenerateWrongCalls(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(run, "out")); err == nil {
 		t.Error("a file is left")
+	}
+}
+
+// TestGenerateFromBegin: without a prompt, a model of which texts begin with a token begins with that one.
+func TestGenerateFromBegin(t *testing.T) {
+	t.Parallel()
+	from := testkit.SharedPath(t, "llm", "stories260K", "hf")
+	for args, want := range map[string]string{"": `"prompt":"","prompt_ids":[1],`, "--prompt=x": `"prompt_ids":[1,`} {
+		r := mustCall(t, append([]string{"generate", from, "--json", "--greedy", "--max-tokens", "4", "--threads", "1"}, strings.Fields(args)...)...)
+		if !strings.Contains(r.out, want) {
+			t.Errorf("%q: %s, want %s", args, r.out, want)
+		}
 	}
 }

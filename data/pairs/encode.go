@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // Encoder is the part of a tokenizer that this package needs.
@@ -22,10 +23,12 @@ type EncodeOptions struct {
 	SourcePositions, TargetPositions int
 	// Positions, if not 0, is the number of positions of a model that reads both sides
 	// as one text; a pair takes one more than its tokens. Truncate then cuts the
-	// beginning of the source first, and after that the end of the target. Of a
+	// beginning of the source first, though not Begin, and after that the end of the target. Of a
 	// conversation for Joint it leaves out the first questions with their answers,
 	// as many as it has to.
 	Positions int
+	// Begin are tokens that stay at the beginning of a source that has them there, when it is cut.
+	Begin []int32
 	// Joint, if set, encodes both sides of a pair as one text, in place of Source and Target, which have the vocabularies.
 	// A pair for which it fails is Refused.
 	Joint func(p Pair) (source, target []int32, err error)
@@ -143,8 +146,7 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 		if err := long(); err != nil {
 			return err
 		}
-		first := min(over, max(0, len(ids[0])-1)) // at least one token of the source stays
-		ids[0], ids[1] = ids[0][first:], ids[1][:len(ids[1])-(over-first)]
+		ids[0], ids[1] = o.cut(ids[0], ids[1], over)
 	}
 	if limit != "" && !cut {
 		r.report.drop(ManyTokens, p, limit)
@@ -157,6 +159,17 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 		o.Kept(p)
 	}
 	return emit(p.Part, ids[0], ids[1])
+}
+
+// cut leaves over tokens out: the first of the source behind Begin, though one more stays at least, and then the last
+// ones of the target.
+func (o EncodeOptions) cut(source, target []int32, over int) (_, _ []int32) {
+	keep := 0
+	if n := len(o.Begin); len(source) > n && slices.Equal(source[:n], o.Begin) {
+		keep = n
+	}
+	first := min(over, max(0, len(source)-keep-1))
+	return append(source[:keep:keep], source[keep+first:]...), target[:len(target)-(over-first)]
 }
 
 // sides are the tokens of both sides of a pair, or why they cannot be had.

@@ -151,6 +151,12 @@ func TestConversationMemory(t *testing.T) {
 	}
 }
 
+// tokensOf are the tokens of a byteEncoder.
+func tokensOf(text string) []int32 {
+	ids, _ := byteEncoder{}.Encode([]byte(text))
+	return ids
+}
+
 // Positions are those of both sides together.
 func TestEncodePositions(t *testing.T) {
 	t.Parallel()
@@ -159,16 +165,18 @@ func TestEncodePositions(t *testing.T) {
 		onLong    Policy
 		positions int
 		want      string
+		begin     string
 	}{
-		{Skip, 6, "one|un | 4 pairs read, 1 kept; 3 of too many tokens (first in line 2: both sides have 9 tokens, over the limit of 5)"},
-		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 of too many tokens (first in line 3: both sides have 16 tokens, over the limit of 9)"},
-		{Truncate, 6, "one|un n|sept h|ABCD x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2: both sides have 9 tokens, over the limit of 5)"},
-		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3: both sides have 16 tokens, over the limit of 11)"},
-		{Fatal, 10, "one|un seven|sept | line 3 is too long: both sides have 16 tokens, over the limit of 9; raise it, or skip or truncate long ones"},
+		{Skip, 6, "one|un | 4 pairs read, 1 kept; 3 of too many tokens (first in line 2: both sides have 9 tokens, over the limit of 5)", ""},
+		{Skip, 10, "one|un seven|sept x|ABCDEFGH | 4 pairs read, 3 kept; 1 of too many tokens (first in line 3: both sides have 16 tokens, over the limit of 9)", ""},
+		{Truncate, 6, "one|un n|sept h|ABCD x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2: both sides have 9 tokens, over the limit of 5)", ""},
+		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3: both sides have 16 tokens, over the limit of 11)", ""},
+		{Fatal, 10, "one|un seven|sept | line 3 is too long: both sides have 16 tokens, over the limit of 9; raise it, or skip or truncate long ones", ""},
+		{Truncate, 6, "one|un n|sept abh|AB x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2: both sides have 9 tokens, over the limit of 5)", "ab"},
 	} {
 		r := newReader(t, Options{Files: Files{Source: path}})
 		var got strings.Builder
-		err := r.Encode(t.Context(), EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}, Positions: c.positions, OnLong: c.onLong},
+		err := r.Encode(t.Context(), EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}, Positions: c.positions, OnLong: c.onLong, Begin: tokensOf(c.begin)},
 			func(_ Part, source, target []int32) error {
 				for i, ids := range [][]int32{source, target} {
 					for _, id := range ids {

@@ -73,7 +73,7 @@ var rules = []rule{
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/half internal/jsonfile internal/textfile model nn tensor tokenizer", ""},
 	{"hub", ". backend chat checkpoint convert internal/atomicfile internal/bytesize internal/disk internal/spell internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"generate", ". backend chat data/pairs hub internal/cpufeat internal/pmath internal/rng kernel model tokenizer", ""},
-	{"train", ". backend checkpoint convert data data/tally format/safetensors hub internal/atomicfile internal/disk internal/textfile metric model optim tensor", "github.com/goccy/go-yaml"},
+	{"train", ". backend checkpoint convert data data/tally format/safetensors hub internal/atomicfile internal/disk internal/textfile metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"train/pairs", ". backend convert data data/pairs data/tally eval generate hub internal/rng metric model optim tokenizer train verify", ""},
 	{"train/images", ". backend convert data/images data/tally eval hub internal/rng metric model optim train verify", ""},
 	{"train/tune", ". backend chat checkpoint convert data/pairs eval generate hub internal/pmath internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},

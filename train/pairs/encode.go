@@ -36,6 +36,7 @@ type Encoding struct {
 	Positions                        int     // most tokens of both together; 0: as many as there are
 	KeepSpace                        bool    // white space around a side is part of it
 	Separator                        *string // in conversations (see pairs.Options)
+	Begin                            []int32 // stay at the beginning of a source that is cut
 	// Joint encodes both sides as one text, from the turns of conversations (see pairs.EncodeOptions); nil: each is
 	// encoded by itself.
 	Joint func(p pairs.Pair) (source, target []int32, err error)
@@ -60,7 +61,7 @@ type encoder struct {
 func (p *Sets) Encode(ctx context.Context, dir string, c DataConfig, e Encoding, progress train.Progress) (err error) {
 	w := encoder{Sets: p, dir: filepath.Join(dir, dataDir), learned: map[[16]byte]struct{}{}}
 	w.options = pairs.EncodeOptions{Source: e.Source, Target: e.Target, SourcePositions: e.SourcePositions, TargetPositions: e.TargetPositions, Positions: e.Positions,
-		Joint: e.Joint, OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
+		Begin: e.Begin, Joint: e.Joint, OnLong: c.OnLong, Progress: func(done, total int64) { progress("encoding", done, total) }}
 	source, target := p.vocabularies()
 	for part := range w.writers {
 		if w.writers[part], err = pairs.Create(w.dir, pairs.Part(part).String(), source, target); err != nil {

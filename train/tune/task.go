@@ -147,6 +147,7 @@ func (t *Task) encoding(lost *atomic.Int64) (e trainpairs.Encoding, err error) {
 	}
 	e = trainpairs.Encoding{Source: prompts, Target: tokenizer.CountLost(tokenizer.Raw(t.Target), lost), Positions: c.Tune.SampleLength(c.Model) + 1,
 		KeepSpace: true, Separator: (*string)(&c.Tune.Separator)}
+	e.Begin, _ = tokenizer.Around(t.Source)
 	if t.template != nil {
 		e.Joint = t.turn
 	}
