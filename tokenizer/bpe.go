@@ -17,7 +17,7 @@ const EndOfTextToken = "<|endoftext|>"
 
 // MaxWord is the longest run without a word boundary, in bytes, that BPE
 // encodes. With it EncodeStream needs at most about half a GiB; ordinary text
-// needs about 2 MiB.
+// needs about 3 MiB.
 const MaxWord = 16 << 20
 
 // BPE is a byte pair encoding: GPT-2's byte-level one (Radford et al. 2019,

@@ -59,7 +59,7 @@ func (t *pairTable) put(left, right, rank int32) {
 // fixed size. A new word replaces the one in its slot. A slot is one cache
 // line; words too long for it are merged anew each time.
 const (
-	cacheSlots = 1 << 14
+	cacheSlots = 1 << 15
 	cacheWord  = 22
 	cacheIDs   = 10
 )
