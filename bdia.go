@@ -19,9 +19,10 @@
 //
 //	x_{k-1} = (x_{k+1} - Q[(1-gamma) x_k + (1+gamma) h_k(x_k)]) / gamma - s_{k-1} 2^-L
 //
-// Every term is a multiple of 2^-L below 2^24 units, which float32 holds
-// exactly, so the solution is exact to the bit. At inference E[gamma] = 0
-// leaves the ordinary transformer.
+// Every state is a whole number n of steps of 2^-L, and so is every Q. Below 2^30 steps
+// all sums are exact in 32-bit integers, so the solution is exact to the bit. A block reads
+// x = float32(n) 2^-L; what that rounds off, n - x 2^L, is kept beside it, in a byte: 0 below
+// 2^24 steps. At inference E[gamma] = 0 leaves the ordinary transformer.
 //
 // # The invariant
 //
@@ -100,9 +101,10 @@ type Stack struct {
 	draw    func(gammas []float32, first, B int, pass backend.Pass)
 	stop    stopper
 	pass    backend.Pass
-	states  []tensor.Tensor // buffers of x_k, see Memory.slot
-	gammas  tensor.Tensor   // (K,B)
-	peaks   tensor.Tensor   // (K+1,B) largest |x_k| of each sample, as bits
+	states  []tensor.Tensor  // buffers of x_k, see Memory.slot
+	rests   [3]tensor.Tensor // buffers of n - x 2^L of x_k, see Memory.restSlot
+	gammas  tensor.Tensor    // (K,B)
+	peaks   tensor.Tensor    // (K+1,B) largest |x_k| of each sample, as bits
 	side    SideInfo
 	digests digests        // of a checked pass, see SetCheck
 	h       tensor.Tensor  // h_k(x_k), then dh, then dloss/dx_k
@@ -142,6 +144,9 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	}
 	s.h = s.be.Alloc(backend.Activation, tensor.F32, shape)
 	s.g = s.be.Alloc(backend.Activation, tensor.F32, shape)
+	if s.opt.Grid != NoGrid && s.opt.Gamma != 0 {
+		s.rests = allocRests(s.be, shape, s.g) // s.g is free until there is a gradient
+	}
 	s.gammas = s.be.Alloc(backend.Data, tensor.F32, tensor.Shape{K, B})
 	s.peaks = s.be.Alloc(backend.Data, tensor.I32, tensor.Shape{K + 1, B})
 	s.be.Zero(s.peaks)
@@ -164,14 +169,14 @@ func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 func (s *Stack) Forward() (tensor.Tensor, error) {
 	K := len(s.blocks)
 	if s.opt.Grid != NoGrid {
-		s.be.Quantise(s.x(0), s.peaks.Index(0), int(s.opt.Grid))
+		s.be.Quantise(s.x(0), s.peaks.Index(0), int(s.opt.Grid)) // float32s, so that their rest is 0
 	}
 	s.computed(0)
 	for k, block := range s.blocks {
 		s.tapes[k] = s.be.Mark()
 		block.Forward(s.h, s.x(k), s.pass)
 		if k > 0 {
-			s.digests.take(left, k-1, s.x(k-1))
+			s.digests.take(left, k-1, s.x(k-1), s.rest(k-1))
 		}
 		s.step(k)
 		s.computed(k + 1)
@@ -187,22 +192,29 @@ func (s *Stack) Forward() (tensor.Tensor, error) {
 
 // step computes x_{k+1} from x_{k-1}, x_k and h_k.
 func (s *Stack) step(k int) {
-	next, cur, peak := s.x(k+1), s.x(k), s.peaks.Index(k+1)
+	next, rest, cur, peak := s.x(k+1), s.rest(k+1), s.x(k), s.peaks.Index(k+1)
 	switch {
 	case s.opt.Gamma == 0 && s.opt.Grid == NoGrid, k == 0 && s.opt.Grid == NoGrid:
 		s.be.Add(next, cur, s.h) // Euler step: the ordinary transformer
 	case s.opt.Gamma == 0:
 		s.be.QuantisedAdd(next, cur, s.h, peak, int(s.opt.Grid))
 	case k == 0:
-		s.be.AddQuantised(next, cur, s.h, peak, int(s.opt.Grid)) // x_1 = x_0 + Q[h_0]
+		s.be.AddQuantised(next, rest, cur, s.h, peak, int(s.opt.Grid)) // x_1 = x_0 + Q[h_0]
 	default:
-		if prev := s.x(k - 1); prev != next {
-			s.be.Copy(next, prev)
-		}
-		s.be.Advance(next, cur, s.h, s.side.under(s.laws[k], k-1), s.gammas.Index(k), peak, s.laws[k])
+		s.move(next, s.x(k-1))
+		s.move(rest, s.rest(k-1))
+		s.be.Advance(next, rest, cur, s.h, s.side.under(s.laws[k], k-1), s.gammas.Index(k), peak, s.laws[k])
 		if s.laws[k].Bits != int(s.opt.Grid) {
 			s.be.Quantise(next, peak, int(s.opt.Grid))
+			s.be.Zero(rest)
 		}
+	}
+}
+
+// move copies what the next step changes in place, if it has to remain.
+func (s *Stack) move(to, from tensor.Tensor) {
+	if to != from {
+		s.be.Copy(to, from)
 	}
 }
 
@@ -228,13 +240,13 @@ func (s *Stack) Reverse(sink Sink) error {
 			return err
 		}
 		block, gamma := s.blocks[k], s.gammas.Index(k)
-		s.digests.take(found, k, s.x(k))
+		s.digests.take(found, k, s.x(k), s.keptRest(k))
 		if !s.keepsTape(k) {
 			s.tapes[k] = s.be.Mark()
 			block.Forward(s.h, s.x(k), s.pass)
 		}
 		if s.opt.Memory.rebuilds(k, K, s.Frozen) {
-			s.be.Retreat(s.x(k+1), s.x(k), s.h, s.side.under(s.laws[k], k-1), gamma, s.peaks.Index(k-1), s.laws[k])
+			s.be.Retreat(s.x(k+1), s.rest(k+1), s.x(k), s.h, s.side.under(s.laws[k], k-1), gamma, s.peaks.Index(k-1), s.laws[k])
 			s.observe(k - 1)
 		}
 		s.be.ScaleGrad(s.h, s.g, gamma)
@@ -259,7 +271,7 @@ func (s *Stack) keepsTape(k int) bool {
 }
 
 func (s *Stack) computed(k int) {
-	s.digests.take(computed, k, s.x(k))
+	s.digests.take(computed, k, s.x(k), s.rest(k))
 	s.observe(k)
 }
 

@@ -51,13 +51,14 @@ func (e *CorruptionError) Error() string {
 // Unwrap makes errors.Is(err, ErrCorrupt) true.
 func (e *CorruptionError) Unwrap() error { return ErrCorrupt }
 
-// digests are what a checked pass remembers of its states: eight bytes of each sample of each.
+// digests are what a checked pass remembers of its states: of each sample of each, eight bytes for its values and eight
+// for what float32 rounds off them.
 type digests struct {
 	be   backend.Backend
 	room bool          // passes have the memory for digests
 	on   bool          // and take them
 	took bool          // the pass at hand does
-	sums tensor.Tensor // (moments,K+1,B,2)
+	sums tensor.Tensor // (2*moments,K+1,B,2): values at all moments, then rests
 	host []int32       // the same
 }
 
@@ -77,15 +78,23 @@ func (d *digests) begin(be backend.Backend, states, B int) {
 	if !d.room {
 		return
 	}
-	d.sums = be.Alloc(backend.Data, tensor.I32, tensor.Shape{moments, states, B, 2})
+	d.sums = be.Alloc(backend.Data, tensor.I32, tensor.Shape{2 * moments, states, B, 2})
+	be.Zero(d.sums)
 	n := d.sums.Len()
 	d.host = slices.Grow(d.host, n)[:n]
 }
 
-// take takes the digest of x_k.
-func (d *digests) take(moment, k int, x tensor.Tensor) {
-	if d.took {
-		d.be.Digest(d.sums.Index(moment).Index(k), x)
+// take takes the digest of x_k and its rest. A rest that is none at a moment is what it was when it was computed.
+func (d *digests) take(moment, k int, x, rest tensor.Tensor) {
+	if !d.took {
+		return
+	}
+	d.be.Digest(d.sums.Index(moment).Index(k), x)
+	switch sums := d.sums.Index(moments + moment).Index(k); {
+	case rest.Valid():
+		d.be.Digest(sums, rest)
+	case moment != computed:
+		d.be.Copy(sums, d.sums.Index(moments+computed).Index(k))
 	}
 }
 
@@ -111,25 +120,32 @@ func (d *digests) compare(first, end int, pass backend.Pass) error {
 
 // differ returns the first sample of x_k that was another one at moment than when it was computed; -1: none.
 func (d *digests) differ(moment, k int) int {
-	all, row := len(d.host)/moments, 2*d.sums.Shape[2]
-	for i := k * row; i < (k+1)*row; i++ {
-		if d.host[i] != d.host[moment*all+i] {
-			return (i - k*row) / 2
+	for sample := range d.sums.Shape[2] {
+		for _, kind := range []int{0, moments} {
+			if d.at(kind+moment, k, sample) != d.at(kind+computed, k, sample) {
+				return sample
+			}
 		}
 	}
 	return -1
 }
 
-// appendTo appends the digest of each state to sums: of all samples together.
+// at is one digest of those that were read back.
+func (d *digests) at(i, k, sample int) uint64 {
+	s := d.sums.Shape
+	return backend.DigestOf(d.host[2*((i*s[1]+k)*s[2]+sample):])
+}
+
+// appendTo appends the digest of each state to sums: of all samples together. Rests are 0 where float32 holds the grid,
+// and count as the upper halves of their elements' words.
 func (d *digests) appendTo(sums []uint64) []uint64 {
 	if !d.took {
 		return sums
 	}
-	B := d.sums.Shape[2]
 	for k := range d.sums.Shape[1] {
 		var sum uint64
-		for i := range B {
-			sum += backend.DigestOf(d.host[2*(k*B+i):])
+		for i := range d.sums.Shape[2] {
+			sum += d.at(computed, k, i) + d.at(moments+computed, k, i)<<32
 		}
 		sums = append(sums, sum)
 	}

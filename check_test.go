@@ -29,14 +29,14 @@ func (f *flipper) observe(k int, x tensor.Tensor) {
 	backendtest.Flip(f.be, f.then(k, x), f.key.Uint64(0))
 }
 
-// TestCheckFindsEveryFlip: a bit of a state, or of the side information, that is turned over anywhere in a checked pass
+// TestCheckFindsEveryFlip: a bit of a state, of what float32 rounds off it, or of the side information, that is turned over anywhere in a checked pass
 // is found, in every memory mode that keeps or rebuilds it, and the error names a sample. A pass that is not checked
 // finds nothing, and one that nothing disturbs is not blamed.
 func TestCheckFindsEveryFlip(t *testing.T) {
 	t.Parallel()
 	const K, each = 6, 120
 	for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
-		for _, kind := range []string{"state", "side bit"} {
+		for _, kind := range []string{"state", "rest", "side bit"} {
 			if kind == "side bit" && memory != bdia.Reversible {
 				continue
 			}
@@ -64,12 +64,20 @@ func TestCheckFindsEveryFlip(t *testing.T) {
 					case kind == "side bit": // when all of them are written
 						f.n = K + 1
 						f.then = func(int, tensor.Tensor) tensor.Tensor { return m.Stack.Side().Of(i % (K - 2)) }
+					case kind == "rest" && memory != bdia.Reversible: // of a state that is of use in the forward pass only
+						f.n = 1 + i%(K-1)
+						f.then = func(k int, _ tensor.Tensor) tensor.Tensor { return m.Stack.Rest(k) }
 					case memory == bdia.Reversible: // whatever state has just been computed or rebuilt, but x_K
 						f.n = 1 + i%(K+K-2)
 						if f.n > K {
 							f.n++
 						}
-						f.then = func(_ int, x tensor.Tensor) tensor.Tensor { return x }
+						f.then = func(k int, x tensor.Tensor) tensor.Tensor {
+							if kind == "rest" {
+								return m.Stack.Rest(k)
+							}
+							return x
+						}
 					default: // a kept state, at the end of the forward pass
 						kept := map[int]tensor.Tensor{}
 						f.n = -1

@@ -26,7 +26,7 @@ func (s *Stack) Drift(report func(k int, rms, largest float64)) error {
 	for k := K - 1; k > s.Frozen; k-- {
 		m := s.be.Mark()
 		s.blocks[k].Forward(s.h, cur, s.pass)
-		s.be.Retreat(next, cur, s.h, tensor.Tensor{}, s.gammas.Index(k), s.peaks.Index(k-1), s.laws[k])
+		s.be.Retreat(next, tensor.Tensor{}, cur, s.h, tensor.Tensor{}, s.gammas.Index(k), s.peaks.Index(k-1), s.laws[k])
 		s.be.Release(m)
 		next, cur = cur, next // cur holds x_{k-1} now
 		var e deviation

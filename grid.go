@@ -19,7 +19,7 @@ const (
 	// DefaultGrid is the paper's choice.
 	DefaultGrid Grid = 9
 
-	maxGrid = 20 // so that the limit, 2^24 units, is at least 16
+	maxGrid = 26 // so that the limit, 2^30 steps, is at least 16
 )
 
 // ParseGrid reads "none" or a number of bits.
@@ -50,13 +50,13 @@ func (g *Grid) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Limit is the magnitude at which float32 stops holding the grid exactly: 2^24
-// units. Without a grid it is +Inf.
+// Limit is the magnitude at which steps on the grid stop being exact: 2^30 units, so that sums of two terms below it
+// are 32-bit integers. Without a grid it is +Inf.
 func (g Grid) Limit() float64 {
 	if g == NoGrid {
 		return math.Inf(1)
 	}
-	return math.Ldexp(1, 24-int(g))
+	return math.Ldexp(1, 30-int(g))
 }
 
 // ErrRange is wrapped by the error for a residual stream beyond the range in
@@ -71,7 +71,7 @@ type RangeError struct {
 
 // Error names the place and the ways out.
 func (e *RangeError) Error() string {
-	return fmt.Sprintf("bdia: %v at step %d, state x_%d, sample %d: |x| = %g, limit %g; "+
+	return fmt.Sprintf("bdia: %v at step %d, state x_%d, sample %d: |x| = %.8g, limit %.0f; "+
 		"lower the learning rate, or use a coarser grid, of fewer bits",
 		ErrRange, e.Step, e.Block, e.Sample, e.Value, e.Limit)
 }

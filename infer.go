@@ -43,7 +43,7 @@ func (s *Stack) Infer(x tensor.Tensor, grid Grid, gamma float64) {
 		}
 		switch {
 		case k > 0 && gamma != 0:
-			be.Advance(prev, cur, h, tensor.Tensor{}, gammas, peak, backend.Law{Bits: backend.NoGrid})
+			be.Advance(prev, tensor.Tensor{}, cur, h, tensor.Tensor{}, gammas, peak, backend.Law{Bits: backend.NoGrid})
 			cur, prev = prev, cur
 			if grid != NoGrid {
 				be.Quantise(cur, peak, int(grid))

@@ -65,6 +65,14 @@ func (m Memory) slots(K, F int) int {
 	return 2
 }
 
+// restSlot returns the index of the buffer for the rest of x_k. The reverse walk of stored states has no use for it.
+func (m Memory) restSlot(k, K, F int) int {
+	if m == Reversible {
+		return m.slot(k, K, F)
+	}
+	return k % 2
+}
+
 // keepsTape reports whether block k's intermediates are kept after the forward pass.
 // The last block's always are: the backward pass starts with them.
 func (m Memory) keepsTape(k, K int) bool { return m == Store || k == K-1 }

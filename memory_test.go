@@ -69,14 +69,14 @@ func TestOneBitPerBlock(t *testing.T) {
 			if got, want := b.ByComponent[backend.SideBits]*8, int64(K-1)*planes*activations; got != want {
 				t.Errorf("gamma %v: %d blocks keep %d bits of side information, want %d", gamma, K+1, got, want)
 			}
-			if got, want := b.ByComponent[backend.States], 3*4*activations; got != want {
+			if got, want := b.ByComponent[backend.States], (3*4+2)*activations; got != want {
 				t.Errorf("gamma %v: %d blocks keep %d bytes of states, want %d", gamma, K+1, got, want)
 			}
 		}
 	}
 	for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {
 		u := usage(t, 12, 0, shape, bdia.Options{Memory: memory, Gamma: 0.5, Grid: 9})
-		if got := u.ByComponent[backend.States]; got != 13*4*activations || u.ByComponent[backend.SideBits] != 0 {
+		if got := u.ByComponent[backend.States]; got != (13*4+2)*activations || u.ByComponent[backend.SideBits] != 0 {
 			t.Errorf("%v keeps %d bytes of states and %d of bits", memory, got, u.ByComponent[backend.SideBits])
 		}
 	}
@@ -96,12 +96,12 @@ func TestFrozenBlocksKeepNothing(t *testing.T) {
 		if got, want := u.ByComponent[backend.SideBits], int64(kept)*state/32; got != want {
 			t.Errorf("%d frozen: %d bytes of side information, want %d", frozen, got, want)
 		}
-		if want := min(3, int64(2+K-1-min(frozen, K-1))) * state; u.ByComponent[backend.States] != want {
+		if want := min(3, int64(2+K-1-min(frozen, K-1)))*state + state/2; u.ByComponent[backend.States] != want {
 			t.Errorf("%d frozen: %d bytes of states, want %d", frozen, u.ByComponent[backend.States], want)
 		}
 		for _, memory := range []bdia.Memory{bdia.Store, bdia.Recompute} {
 			u := usage(t, K, frozen, shape, bdia.Options{Memory: memory, Gamma: 0.5, Grid: 9})
-			if want := int64(K+1-frozen+min(2, frozen)) * state; u.ByComponent[backend.States] != want {
+			if want := int64(K+1-frozen+min(2, frozen))*state + state/2; u.ByComponent[backend.States] != want {
 				t.Errorf("%v, %d frozen: %d bytes of states, want %d", memory, frozen, u.ByComponent[backend.States], want)
 			}
 			if memory == bdia.Store && frozen < K-1 && !(u.Total > above.Total+8*state) {

@@ -35,7 +35,7 @@ func TestValidateOptions(t *testing.T) {
 		{bdia.Options{Memory: bdia.Store, Gamma: 1, Grid: 9}, "below 1"},
 		{bdia.Options{Memory: bdia.Store, Gamma: -0.5, Grid: 9}, "at least 0"},
 		{bdia.Options{Memory: bdia.Store, Gamma: bdia.Gamma(math.NaN()), Grid: 9}, "gamma"},
-		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: 21}, "grid of 21"},
+		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: 27}, "grid of 27"},
 		{bdia.Options{Memory: bdia.Reversible, Gamma: 0.5, Grid: 40}, "grid of 40"},
 		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: -2}, "grid of -2"},
 		{bdia.Options{Memory: 3, Gamma: 0.5, Grid: 9}, "memory mode 3"},
@@ -94,7 +94,7 @@ func TestTextRoundTrips(t *testing.T) {
 	for text, v := range map[string]textValue{
 		"reversible": memory(bdia.Reversible), "store": memory(bdia.Store), "recompute": memory(bdia.Recompute),
 		"0.5": gamma(0.5), "0": gamma(0), "0.00390625": gamma(1.0 / 256), "0.6": gamma(0.6),
-		"9": grid(9), "none": grid(bdia.NoGrid), "20": grid(20),
+		"9": grid(9), "none": grid(bdia.NoGrid), "20": grid(20), "26": grid(26),
 	} {
 		got, err := v.MarshalText()
 		if err != nil || string(got) != text || v.String() != text {
@@ -123,7 +123,7 @@ func TestTextRoundTrips(t *testing.T) {
 			t.Errorf("gamma %q reads as %v", text, g)
 		}
 	}
-	for _, text := range []string{"", "x", "-1", "21", "9.0", "None", "99999999999999999999"} {
+	for _, text := range []string{"", "x", "-1", "27", "9.0", "None", "99999999999999999999"} {
 		if g, err := bdia.ParseGrid(text); err == nil {
 			t.Errorf("grid %q reads as %v", text, g)
 		}
@@ -132,11 +132,11 @@ func TestTextRoundTrips(t *testing.T) {
 
 func TestGridLimit(t *testing.T) {
 	t.Parallel()
-	if got := bdia.Grid(9).Limit(); got != 32768 {
+	if got := bdia.Grid(9).Limit(); got != 1<<21 {
 		t.Errorf("limit at 9 bits: %v", got)
 	}
-	if got := bdia.Grid(20).Limit(); got != 16 {
-		t.Errorf("limit at 20 bits: %v", got)
+	if got := bdia.Grid(26).Limit(); got != 16 {
+		t.Errorf("limit at 26 bits: %v", got)
 	}
 	if got := bdia.NoGrid.Limit(); !math.IsInf(got, 1) {
 		t.Errorf("limit without a grid: %v", got)

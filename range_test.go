@@ -60,13 +60,13 @@ func TestRangeGuard(t *testing.T) {
 		value         float32
 		block, sample int // where the range is left; block -1: nowhere, the loss is not finite
 	}{
-		"large token":    {"wte.weight", 12*9 + 2, 40000, 0, 101},
-		"negative token": {"wte.weight", 12*9 + 8, -33000, 0, 101},
+		"large token":    {"wte.weight", 12*9 + 2, 40000 * 64, 0, 101},
+		"negative token": {"wte.weight", 12*9 + 8, -33000 * 64, 0, 101},
 		"infinite token": {"wte.weight", 12 * 9, inf, 0, 101},
 		"NaN token":      {"wte.weight", 12 * 9, nan, 0, 101},
-		"large bias":     {"blocks.2.mlp.fc2.bias", 4, 60000, 3, 100},
+		"large bias":     {"blocks.2.mlp.fc2.bias", 4, 60000 * 64, 3, 100},
 		"first block":    {"blocks.0.mlp.fc2.bias", 0, 1e30, 1, 100},
-		"last block":     {"blocks.3.attn.proj.bias", 0, -1e6, 4, 100},
+		"last block":     {"blocks.3.attn.proj.bias", 0, -1e8, 4, 100},
 		"NaN bias":       {"blocks.1.attn.qkv.bias", 20, nan, 2, 100},
 		"NaN head":       {"lnf.weight", 3, nan, -1, 0},
 		"infinite head":  {"lnf.bias", 3, inf, -1, 0},
@@ -106,10 +106,10 @@ func TestRangeGuard(t *testing.T) {
 					if !errors.As(err, &r) || !errors.Is(err, bdia.ErrRange) {
 						t.Fatalf("error %v, want a RangeError", err)
 					}
-					if r.Step != 77 || r.Block != c.block || r.Sample != c.sample || r.Limit != 32768 || r.Value < r.Limit {
+					if r.Step != 77 || r.Block != c.block || r.Sample != c.sample || r.Limit != 2097152 || r.Value < r.Limit {
 						t.Errorf("%+v, want block %d, sample %d", r, c.block, c.sample)
 					}
-					for _, part := range []string{"step 77", "sample 10", "limit 32768", "coarser grid"} {
+					for _, part := range []string{"step 77", "sample 10", "limit 2097152", "coarser grid"} {
 						if !strings.Contains(err.Error(), part) || strings.Contains(err.Error(), "\n") {
 							t.Errorf("message %q lacks %q", err, part)
 						}
@@ -128,7 +128,8 @@ func TestRangeEdge(t *testing.T) {
 		grid bdia.Grid
 		x    float32
 		ok   bool
-	}{{9, 32768 - 1.0/512, true}, {9, -32768 + 1.0/512, true}, {9, 32768, false}, {9, -32768, false}, {0, 1<<24 - 1, true}, {0, 1 << 24, false}} {
+	}{{9, 32768 - 1.0/512, true}, {9, 1<<21 - 1./8, true}, {9, 1./8 - 1<<21, true}, {9, 1 << 21, false}, {9, -1 << 21, false},
+		{0, 1<<30 - 64, true}, {0, 1 << 30, false}, {26, 16 - 1./(1<<20), true}, {26, 16, false}} {
 		for _, gamma := range []bdia.Gamma{0.5, 0.25, 0.125} {
 			be := newCPU(t, cpu.Options{Threads: 1})
 			blocks := make([]bdia.Block, 7)

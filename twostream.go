@@ -102,7 +102,7 @@ func (s *TwoStream) Forward() (tensor.Tensor, error) {
 	for j, block := range s.blocks {
 		s.tapes[j] = s.be.Mark()
 		block.Forward(s.h, s.state(j+1), s.pass)
-		s.digests.take(left, j, s.state(j))
+		s.digests.take(left, j, s.state(j), tensor.Tensor{})
 		s.be.Add(s.state(j+2), s.state(j), s.h)
 		s.computed(j + 2)
 		if !s.memory.keepsTape(j, n) {
@@ -135,7 +135,7 @@ func (s *TwoStream) Reverse(sink Sink) error {
 			return err
 		}
 		block, x := s.blocks[j], s.state(j+1)
-		s.digests.take(found, j+1, x)
+		s.digests.take(found, j+1, x, tensor.Tensor{})
 		if !s.memory.keepsTape(j, n) {
 			s.tapes[j] = s.be.Mark()
 			block.Forward(s.h, x, s.pass)
@@ -209,7 +209,7 @@ func (s *TwoStream) Drift(report func(k int, rms, largest float64)) error {
 }
 
 func (s *TwoStream) computed(j int) {
-	s.digests.take(computed, j, s.state(j))
+	s.digests.take(computed, j, s.state(j), tensor.Tensor{})
 	s.observe(j)
 }
 

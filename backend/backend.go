@@ -173,17 +173,24 @@ type Backend interface {
 // Reversible holds the operations of the BDIA update (paper, section 4). x, h
 // and g are (B,T,C); gamma (B) holds one value per sample; peak (B, int32) keeps
 // the largest magnitude seen in each sample, as IEEE bits with the sign cleared.
+//
+// A state on the grid is a whole number n of steps of 2^-bits: x holds float32(n)*2^-bits, which
+// a block reads, and rest (B,T,C), bytes, what that leaves: n - x*2^bits, signed, 0 up to 2^24
+// steps. For example n = 2^24+1 is x = 2^24*2^-bits and a rest of 1. Updates are exact while the
+// peaks stay below 2^30 steps.
 type Reversible interface {
 	// Quantise rounds x to the grid in place.
 	Quantise(x, peak tensor.Tensor, bits int)
-	// AddQuantised writes y = x + Q[h]; QuantisedAdd writes y = Q[x+h]. y may be x.
-	AddQuantised(y, x, h, peak tensor.Tensor, bits int)
+	// AddQuantised writes y = x + Q[h], and its rest unless that is none; QuantisedAdd writes
+	// y = Q[x+h]. y may be x, which has no rest.
+	AddQuantised(y, rest, x, h, peak tensor.Tensor, bits int)
 	QuantisedAdd(y, x, h, peak tensor.Tensor, bits int)
-	// Advance turns x_{k-1}, in xPrev, into x_{k+1} in place and stores the side
-	// information, unless side is none. side is (planes, B, bytes per sample).
-	Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law Law)
-	// Retreat is the inverse of Advance: it turns x_{k+1}, in xNext, back into x_{k-1}.
-	Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law Law)
+	// Advance turns x_{k-1}, in xPrev and rest, into x_{k+1} in place and stores the side
+	// information, unless side is none. side is (planes, B, bytes per sample). Without a
+	// grid rest is none.
+	Advance(xPrev, rest, x, h, side, gamma, peak tensor.Tensor, law Law)
+	// Retreat is the inverse of Advance: it turns x_{k+1}, in xNext and rest, back into x_{k-1}.
+	Retreat(xNext, rest, x, h, side, gamma, peak tensor.Tensor, law Law)
 	// ScaleGrad writes dh = (1+gamma)*g.
 	ScaleGrad(dh, g, gamma tensor.Tensor)
 	// CompleteGrad completes dloss/dx_k: dx, holding Jᵀdh, becomes

@@ -127,7 +127,9 @@ func (k *timer) elementwise(rows, C int) {
 	peak := k.be.Alloc(backend.Data, tensor.I32, tensor.Shape{1})
 	gamma := k.be.Alloc(backend.Data, tensor.F32, tensor.Shape{1})
 	side := k.be.Alloc(backend.SideBits, tensor.U8, tensor.Shape{1, 1, rows * C / 8})
+	rest := k.be.Alloc(backend.States, tensor.U8, tensor.Shape{1, rows, C})
 	k.be.Zero(peak)
+	k.be.Zero(rest)
 	k.be.Upload(gamma, []float32{-0.5})
 	law := backend.Law{Planes: 1, Bits: 9}
 	adam := backend.AdamScalars{LR: 1e-3, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, Bias1: 0.1, Bias2: 0.001}
@@ -140,8 +142,8 @@ func (k *timer) elementwise(rows, C int) {
 		func(be backend.Backend) { be.GELUBackward(y, z, x, backend.GELUTanh) },
 		func(be backend.Backend) { be.Add(y, x, z) },
 		func(be backend.Backend) { be.Dropout(y, x, 0.1, draw) },
-		func(be backend.Backend) { be.Advance(y, x, z, side, gamma, peak, law) },
-		func(be backend.Backend) { be.Retreat(y, x, z, side, gamma, peak, law) },
+		func(be backend.Backend) { be.Advance(y, rest, x, z, side, gamma, peak, law) },
+		func(be backend.Backend) { be.Retreat(y, rest, x, z, side, gamma, peak, law) },
 		func(be backend.Backend) { be.CompleteGrad(y, x, z, gamma) },
 	} {
 		k.time(shape, f)

@@ -3,11 +3,18 @@ package kernel
 import "math"
 
 // The reversible core (Zhang, Lewis and Kleijn, arXiv 2407.09093). Q[y] rounds
-// to multiples of 2^-bits, ties to even, and gives +0 for -0. float32 holds the
-// grid exactly below 2^(24-bits); Every function here returns maxBits, the
-// largest IEEE bits without sign among the values it names, so that a caller
-// can check this limit. As integers these bits order like magnitudes, with Inf
-// and NaN on top.
+// to multiples of 2^-bits, ties to even, and gives +0 for -0.
+//
+// A state is a whole number n of steps of 2^-bits, held in two parts:
+//
+//	x = float32(n)*2^-bits, which a block reads
+//	rest = n - x*2^bits, a signed byte: 0 while |n| <= 2^24, at most 32 while |n| < 2^30
+//
+// Below 2^30 steps an update is exact, for its terms and its sum stay below 2^31.
+// Every function here returns maxBits, the largest IEEE bits without sign among the
+// values it names, so that a caller can check this limit. As integers these bits
+// order like magnitudes, with Inf and NaN on top. Beyond the limit integers wrap
+// around, in the same way on every path.
 
 const maxGridBits = 30
 
@@ -22,6 +29,23 @@ func gridScale(bits int) (scale, unit float32) {
 // quantise returns Q[y].
 func quantise(y, scale, unit float32) float32 {
 	return float32(float32(math.RoundToEven(float64(float32(y*scale))))*unit) + 0
+}
+
+// toInt returns x, rounded to even, as an integer; -2^31 for what an int32 cannot hold, as the instruction does.
+func toInt(x float32) int32 {
+	if f := math.RoundToEven(float64(x)); f >= -1<<31 && f < 1<<31 {
+		return int32(f)
+	}
+	return math.MinInt32
+}
+
+// whole returns the n of a state.
+func whole(x float32, rest byte, scale float32) int32 { return toInt(x*scale) + int32(int8(rest)) }
+
+// parts returns the two parts of the state n.
+func parts(n int32, unit float32) (x float32, rest byte) {
+	f := float32(n)
+	return f * unit, byte(n - toInt(f))
 }
 
 // magnitude returns the bits of x without its sign.
@@ -52,21 +76,33 @@ func quantiseGo(x []float32, scale, unit float32) (maxBits uint32) {
 	return maxBits
 }
 
-// AddQuantised sets y = x + Q[h], the first block of a stack. maxBits covers
-// Q[h] and y. y may be x or h.
-func (isa ISA) AddQuantised(y, x, h []float32, bits int) (maxBits uint32) {
-	wantLen(len(y), len(x), len(h))
+// AddQuantised sets y = x + Q[h], the first block of a stack, and rest, unless it
+// is nil. x has no rest. maxBits covers Q[h] and y. y may be x or h.
+func (isa ISA) AddQuantised(y []float32, rest []byte, x, h []float32, bits int) (maxBits uint32) {
+	n := len(y)
+	wantLen(n, len(x), len(h))
 	scale, unit := gridScale(bits)
-	v := vecArgs{f: [8]float32{scale, unit}}
-	v.p[0], v.p[1], v.p[2] = ptr(y), ptr(x), ptr(h)
-	i := isa.run(opAddQuantised, &v, len(y))
-	return foldMax(&v.acc, addQuantisedGo(y[i:], x[i:], h[i:], scale, unit))
+	v := vecArgs{f: [8]float32{scale, unit, 4: scale, 5: unit}}
+	v.p[0], v.p[1], v.p[2], v.p[4] = ptr(y), ptr(x), ptr(h), bytePtr(rest)
+	i := 0
+	if rest == nil {
+		i = isa.run(opAddQuantised, &v, n)
+	} else {
+		wantLen(n, len(rest))
+		i = isa.run(opAddQuantisedWhole, &v, n&^(lanes-1))
+		rest = rest[i:]
+	}
+	return foldMax(&v.acc, addQuantisedGo(y[i:], rest, x[i:], h[i:], scale, unit))
 }
 
-func addQuantisedGo(y, x, h []float32, scale, unit float32) (maxBits uint32) {
+func addQuantisedGo(y []float32, rest []byte, x, h []float32, scale, unit float32) (maxBits uint32) {
 	for i := range y {
 		q := quantise(h[i], scale, unit)
-		y[i] = x[i] + q
+		if rest == nil {
+			y[i] = x[i] + q
+		} else {
+			y[i], rest[i] = parts(toInt(x[i]*scale)+toInt(q*scale), unit)
+		}
 		maxBits = max(maxBits, magnitude(q), magnitude(y[i]))
 	}
 	return maxBits

@@ -274,48 +274,47 @@ var kernels = []struct {
 	{"AddAlias", func(isa ISA, o *operands) []float64 { x := o.vec(); isa.Add(x, x, o.vec()); return nil }},
 	{"Scale", func(isa ISA, o *operands) []float64 { isa.Scale(o.vec(), o.vec(), o.value()); return nil }},
 	{"Quantise", func(isa ISA, o *operands) []float64 { return asScalar(isa.Quantise(o.vec(), 9)) }},
-	{"AddQuantised", func(isa ISA, o *operands) []float64 { return asScalar(isa.AddQuantised(o.vec(), o.vec(), o.vec(), 9)) }},
-	{"QuantisedAdd", func(isa ISA, o *operands) []float64 { return asScalar(isa.QuantisedAdd(o.vec(), o.vec(), o.vec(), 9)) }},
-	{"AdvanceQuantised0", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
+	{"AddQuantised", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.AddQuantised(o.vec(), nil, o.vec(), o.vec(), 9))
 	}},
+	{"AddQuantisedWhole", func(isa ISA, o *operands) []float64 {
+		return asScalar(isa.AddQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), 26))
+	}},
+	{"QuantisedAdd", func(isa ISA, o *operands) []float64 { return asScalar(isa.QuantisedAdd(o.vec(), o.vec(), o.vec(), 9)) }},
 	{"AdvanceQuantised1", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, 0.5, 1, 9))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), o.side((o.n+7)/8), 0, 0.5, 1, 9))
 	}},
 	{"AdvanceQuantised1NoSide", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.5, 1, 9))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), nil, 0, -0.5, 1, 9))
 	}},
 	{"AdvanceQuantised2", func(isa ISA, o *operands) []float64 {
 		stride := (o.n+7)/8 + 3
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, -0.25, 2, 9))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), o.side(2*stride), stride, -0.25, 2, 9))
 	}},
 	{"AdvanceQuantised2NoSide", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, 0.25, 2, 7))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), nil, 0, 0.25, 2, 7))
 	}},
 	{"AdvanceQuantised3", func(isa ISA, o *operands) []float64 {
 		stride := (o.n + 7) / 8
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, 0.125, 3, 12))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), o.side(3*stride), stride, 0.125, 3, 12))
 	}},
 	{"AdvanceQuantised3NoSide", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), nil, 0, -0.125, 3, 9))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), nil, 0, -0.125, 3, 9))
 	}},
 	{"AdvanceQuantised4", func(isa ISA, o *operands) []float64 {
 		stride := (o.n + 7) / 8
-		return asScalar(isa.AdvanceQuantised(o.vec(), o.vec(), o.vec(), o.side(4*stride), stride, 0.0625, 4, 9))
+		return asScalar(isa.AdvanceQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), o.side(4*stride), stride, 0.0625, 4, 9))
 	}},
 	{"RetreatQuantised3", func(isa ISA, o *operands) []float64 {
 		stride := (o.n+7)/8 + 1
-		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), o.side(3*stride), stride, -0.125, 3, 9))
-	}},
-	{"RetreatQuantised0", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), nil, 0, o.value(), 0, 9))
+		return asScalar(isa.RetreatQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), o.side(3*stride), stride, -0.125, 3, 9))
 	}},
 	{"RetreatQuantised1", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), o.side((o.n+7)/8), 0, -0.5, 1, 9))
+		return asScalar(isa.RetreatQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), o.side((o.n+7)/8), 0, -0.5, 1, 9))
 	}},
 	{"RetreatQuantised2", func(isa ISA, o *operands) []float64 {
 		stride := (o.n + 7) / 8
-		return asScalar(isa.RetreatQuantised(o.vec(), o.vec(), o.vec(), o.side(2*stride), stride, 0.25, 2, 9))
+		return asScalar(isa.RetreatQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), o.side(2*stride), stride, 0.25, 2, 9))
 	}},
 	{"Advance", func(isa ISA, o *operands) []float64 {
 		return asScalar(isa.Advance(o.vec(), o.vec(), o.vec(), o.value()))

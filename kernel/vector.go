@@ -18,7 +18,7 @@ type vecArgs struct {
 	f    [8]float32
 	acc  [lanes]float32
 	acc2 [lanes]float32
-	ld   int // bytes from row to row, in kernels on several rows
+	ld   int // bytes from row to row, in kernels on several rows; from plane to plane of side information
 }
 
 // rowArgs is the argument of the assembly kernels on several rows: in the first
@@ -74,11 +74,10 @@ const (
 	opScale
 	opQuantise
 	opAddQuantised
+	opAddQuantisedWhole
 	opQuantisedAdd
 	opAdvance
 	opRetreat
-	opAdvanceQuantised0
-	opRetreatQuantised0
 	opAdvanceQuantised1
 	opAdvanceQuantised1NoSide
 	opRetreatQuantised1

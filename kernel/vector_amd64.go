@@ -101,16 +101,14 @@ func call512(op vecOp, a *byte) {
 		vecQuantise512(a)
 	case opAddQuantised:
 		vecAddQuantised512(a)
+	case opAddQuantisedWhole:
+		vecAddQuantisedWhole512(a)
 	case opQuantisedAdd:
 		vecQuantisedAdd512(a)
 	case opAdvance:
 		vecAdvance512(a)
 	case opRetreat:
 		vecRetreat512(a)
-	case opAdvanceQuantised0:
-		vecAdvanceQuantised0512(a)
-	case opRetreatQuantised0:
-		vecRetreatQuantised0512(a)
 	case opAdvanceQuantised1:
 		vecAdvanceQuantised1512(a)
 	case opAdvanceQuantised1NoSide:
@@ -217,16 +215,14 @@ func call256(op vecOp, a *byte) {
 		vecQuantise256(a)
 	case opAddQuantised:
 		vecAddQuantised256(a)
+	case opAddQuantisedWhole:
+		vecAddQuantisedWhole256(a)
 	case opQuantisedAdd:
 		vecQuantisedAdd256(a)
 	case opAdvance:
 		vecAdvance256(a)
 	case opRetreat:
 		vecRetreat256(a)
-	case opAdvanceQuantised0:
-		vecAdvanceQuantised0256(a)
-	case opRetreatQuantised0:
-		vecRetreatQuantised0256(a)
 	case opAdvanceQuantised1:
 		vecAdvanceQuantised1256(a)
 	case opAdvanceQuantised1NoSide:

@@ -1801,6 +1801,63 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecAddQuantisedWhole512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecAddQuantisedWhole512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z4
+
+start:
+	VBROADCASTSS 88(AX), Z5
+	VBROADCASTSS 92(AX), Z6
+	VBROADCASTSS 128(R10), Z7
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (DX)(BX*4), Z0
+	VMULPS      Z5, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z6, Z0, Z1
+	VANDPS      Z7, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
+	VMOVUPS     (SI)(BX*4), Z1
+	VMULPS      Z5, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPADDD      Z0, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z6, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z7, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z4, 104(AX)
+	VZEROUPPER
+	RET
+
 // func vecQuantisedAdd512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecQuantisedAdd512(SB), NOSPLIT, $0-8
@@ -2386,172 +2443,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecAdvanceQuantised0512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecAdvanceQuantised0512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z2
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Z2
-
-start:
-	VBROADCASTSS 80(AX), Z3
-	VBROADCASTSS 84(AX), Z4
-	VBROADCASTSS 88(AX), Z5
-	VBROADCASTSS 92(AX), Z6
-	VBROADCASTSS 124(R10), Z7
-	VBROADCASTSS 72(AX), Z8
-	VBROADCASTSS 128(R10), Z9
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, Z2
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, K2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, K2, Z2
-
-done:
-	VMOVUPS Z2, 104(AX)
-	VZEROUPPER
-	RET
-
-// func vecRetreatQuantised0512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecRetreatQuantised0512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z2
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Z2
-
-start:
-	VBROADCASTSS 80(AX), Z3
-	VBROADCASTSS 84(AX), Z4
-	VBROADCASTSS 88(AX), Z5
-	VBROADCASTSS 92(AX), Z6
-	VBROADCASTSS 124(R10), Z7
-	VBROADCASTSS 76(AX), Z8
-	VBROADCASTSS 128(R10), Z9
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, Z2
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z3, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z4, Z1, Z0
-	VMULPS      Z5, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z6, Z0, Z0
-	VADDPS      Z7, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z8, Z1, Z1
-	VADDPS      Z7, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z9, Z0, Z0
-	VPMAXUD     Z0, Z2, K2, Z2
-	VANDPS      Z9, Z1, Z1
-	VPMAXUD     Z1, Z2, K2, Z2
-
-done:
-	VMOVUPS Z2, 104(AX)
-	VZEROUPPER
-	RET
-
 // func vecAdvanceQuantised1NoSide512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecAdvanceQuantised1NoSide512(SB), NOSPLIT, $0-8
@@ -2559,6 +2450,8 @@ TEXT ·vecAdvanceQuantised1NoSide512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -2576,9 +2469,9 @@ start:
 	VBROADCASTSS 84(AX), Z6
 	VBROADCASTSS 88(AX), Z7
 	VBROADCASTSS 92(AX), Z8
-	VBROADCASTSS 124(R10), Z9
-	VBROADCASTSS 72(AX), Z10
-	VBROADCASTSS 128(R10), Z11
+	VBROADCASTSS 128(R10), Z9
+	VBROADCASTSS 124(R10), Z10
+	VBROADCASTSS 96(AX), Z11
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2589,59 +2482,33 @@ loop:
 	VFMADD231PS Z6, Z1, Z0
 	VMULPS      Z7, Z0, Z0
 	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z8, Z0, Z0
-	VADDPS      Z9, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z7, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSLLD      $0x1f, Z3, Z2
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z8, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z10, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z11, Z0, Z0
-	VPMAXUD     Z0, Z4, Z4
-	VANDPS      Z11, Z1, Z1
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
 	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z1, Z10, Z1
+	VPSRAD      $0x01, Z1, Z1
+	VXORPS      Z11, Z1, Z1
+	VPSUBD      Z11, Z1, Z1
+	VPADDD      Z0, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
 
 tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z5, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z6, Z1, Z0
-	VMULPS      Z7, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z8, Z0, Z0
-	VADDPS      Z9, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VMULPS      Z7, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSLLD      $0x1f, Z3, Z2
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z8, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z10, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z11, Z0, Z0
-	VPMAXUD     Z0, Z4, K2, Z4
-	VANDPS      Z11, Z1, Z1
-	VPMAXUD     Z1, Z4, K2, Z4
-
-done:
 	VMOVUPS Z4, 104(AX)
 	VZEROUPPER
 	RET
@@ -2654,6 +2521,7 @@ TEXT ·vecAdvanceQuantised1512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -2671,9 +2539,9 @@ start:
 	VBROADCASTSS 84(AX), Z6
 	VBROADCASTSS 88(AX), Z7
 	VBROADCASTSS 92(AX), Z8
-	VBROADCASTSS 124(R10), Z9
-	VBROADCASTSS 72(AX), Z10
-	VBROADCASTSS 128(R10), Z11
+	VBROADCASTSS 128(R10), Z9
+	VBROADCASTSS 124(R10), Z10
+	VBROADCASTSS 96(AX), Z11
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -2684,26 +2552,33 @@ loop:
 	VFMADD231PS Z6, Z1, Z0
 	VMULPS      Z7, Z0, Z0
 	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z8, Z0, Z0
-	VADDPS      Z9, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
 	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z7, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSLLD      $0x1f, Z3, Z2
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z1, Z10, Z1
+	VPSLLD      $0x1f, Z1, Z2
 	VPMOVD2M    Z2, K1
 	MOVQ        BX, R11
 	SHRQ        $0x03, R11
 	KMOVW       K1, (CX)(R11*1)
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z8, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z10, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z11, Z0, Z0
-	VPMAXUD     Z0, Z4, Z4
-	VANDPS      Z11, Z1, Z1
-	VPMAXUD     Z1, Z4, Z4
+	VPSRAD      $0x01, Z1, Z1
+	VXORPS      Z11, Z1, Z1
+	VPSUBD      Z11, Z1, Z1
+	VPADDD      Z0, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
@@ -2721,6 +2596,7 @@ TEXT ·vecRetreatQuantised1512(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -2728,52 +2604,60 @@ TEXT ·vecRetreatQuantised1512(SB), NOSPLIT, $0-8
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z3
+	VBROADCASTSS 124(R10), Z4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      104(AX), Z3
+	VMOVUPS      104(AX), Z4
 
 start:
-	VBROADCASTSS 80(AX), Z4
-	VBROADCASTSS 84(AX), Z5
-	VBROADCASTSS 88(AX), Z6
-	VBROADCASTSS 92(AX), Z7
-	VBROADCASTSS 124(R10), Z8
-	VBROADCASTSS 76(AX), Z9
-	VBROADCASTSS 128(R10), Z10
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 128(R10), Z9
+	VBROADCASTSS 100(AX), Z10
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z4, Z0, Z0
+	VMULPS      Z5, Z0, Z0
 	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z5, Z1, Z0
-	VMULPS      Z6, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
+	VFMADD231PS Z6, Z1, Z0
 	VMULPS      Z7, Z0, Z0
-	VADDPS      Z8, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
 	VMOVUPS     (DI)(BX*4), Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z9, Z1, Z1
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z0, Z1, Z1
+	VXORPS      Z10, Z1, Z1
+	VPSUBD      Z10, Z1, Z1
+	VPADDD      Z1, Z1, Z1
 	MOVQ        BX, R11
 	SHRQ        $0x03, R11
 	KMOVW       (CX)(R11*1), K1
 	VPMOVM2D    K1, Z2
-	VANDPS      Z7, Z2, Z2
-	VSUBPS      Z2, Z1, Z1
-	VADDPS      Z8, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z10, Z0, Z0
-	VPMAXUD     Z0, Z3, Z3
-	VANDPS      Z10, Z1, Z1
-	VPMAXUD     Z1, Z3, Z3
+	VPADDD      Z2, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
 
 tail:
-	VMOVUPS Z3, 104(AX)
+	VMOVUPS Z4, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -2784,6 +2668,8 @@ TEXT ·vecAdvanceQuantised2NoSide512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -2791,94 +2677,57 @@ TEXT ·vecAdvanceQuantised2NoSide512(SB), NOSPLIT, $0-8
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z5
+	VBROADCASTSS 124(R10), Z4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      104(AX), Z5
+	VMOVUPS      104(AX), Z4
 
 start:
-	VBROADCASTSS 80(AX), Z6
-	VBROADCASTSS 84(AX), Z7
-	VBROADCASTSS 88(AX), Z8
-	VBROADCASTSS 92(AX), Z9
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 128(R10), Z9
 	VBROADCASTSS 124(R10), Z10
 	VBROADCASTSS 96(AX), Z11
-	VBROADCASTSS 72(AX), Z12
-	VBROADCASTSS 128(R10), Z13
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z6, Z0, Z0
+	VMULPS      Z5, Z0, Z0
 	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z7, Z1, Z0
-	VMULPS      Z8, Z0, Z0
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
 	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z9, Z0, Z0
-	VADDPS      Z10, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
 	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z8, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSUBD      Z3, Z10, Z3
-	VPSLLD      $0x1f, Z3, Z2
-	VPSRAD      $0x1f, Z2, Z2
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z1, Z10, Z1
+	VPSRAD      $0x02, Z1, Z1
+	VXORPS      Z11, Z1, Z1
+	VPSUBD      Z11, Z1, Z1
+	VPADDD      Z0, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
 	VANDPS      Z9, Z2, Z2
-	VPSLLD      $0x1e, Z3, Z4
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z11, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z12, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z13, Z0, Z0
-	VPMAXUD     Z0, Z5, Z5
-	VANDPS      Z13, Z1, Z1
-	VPMAXUD     Z1, Z5, Z5
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
 
 tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z6, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z7, Z1, Z0
-	VMULPS      Z8, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z9, Z0, Z0
-	VADDPS      Z10, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VMULPS      Z8, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSUBD      Z3, Z10, Z3
-	VPSLLD      $0x1f, Z3, Z2
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z9, Z2, Z2
-	VPSLLD      $0x1e, Z3, Z4
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z11, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z12, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z13, Z0, Z0
-	VPMAXUD     Z0, Z5, K2, Z5
-	VANDPS      Z13, Z1, Z1
-	VPMAXUD     Z1, Z5, K2, Z5
-
-done:
-	VMOVUPS Z5, 104(AX)
+	VMOVUPS Z4, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -2898,65 +2747,68 @@ TEXT ·vecAdvanceQuantised2512(SB), NOSPLIT, $0-8
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z5
+	VBROADCASTSS 124(R10), Z4
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      104(AX), Z5
+	VMOVUPS      104(AX), Z4
 
 start:
-	VBROADCASTSS 80(AX), Z6
-	VBROADCASTSS 84(AX), Z7
-	VBROADCASTSS 88(AX), Z8
-	VBROADCASTSS 92(AX), Z9
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 128(R10), Z9
 	VBROADCASTSS 124(R10), Z10
 	VBROADCASTSS 96(AX), Z11
-	VBROADCASTSS 72(AX), Z12
-	VBROADCASTSS 128(R10), Z13
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
 	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z6, Z0, Z0
+	VMULPS      Z5, Z0, Z0
 	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z7, Z1, Z0
-	VMULPS      Z8, Z0, Z0
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
 	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z9, Z0, Z0
-	VADDPS      Z10, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
 	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z8, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSUBD      Z3, Z10, Z3
-	VPSLLD      $0x1f, Z3, Z2
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z1, Z10, Z1
+	VPSLLD      $0x1f, Z1, Z2
 	VPMOVD2M    Z2, K1
 	MOVQ        BX, R11
 	SHRQ        $0x03, R11
 	KMOVW       K1, (CX)(R11*1)
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z9, Z2, Z2
-	VPSLLD      $0x1e, Z3, Z4
-	VPMOVD2M    Z4, K1
+	VPSLLD      $0x1e, Z1, Z2
+	VPMOVD2M    Z2, K1
 	MOVQ        BX, R11
 	SHRQ        $0x03, R11
-	KMOVW       K1, (R8)(R11*1)
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z11, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z12, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z13, Z0, Z0
-	VPMAXUD     Z0, Z5, Z5
-	VANDPS      Z13, Z1, Z1
-	VPMAXUD     Z1, Z5, Z5
+	ADDQ        232(AX), R11
+	KMOVW       K1, (CX)(R11*1)
+	VPSRAD      $0x02, Z1, Z1
+	VXORPS      Z11, Z1, Z1
+	VPSUBD      Z11, Z1, Z1
+	VPADDD      Z0, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
 
 tail:
-	VMOVUPS Z5, 104(AX)
+	VMOVUPS Z4, 104(AX)
 	VZEROUPPER
 	RET
 
@@ -2986,10 +2838,8 @@ start:
 	VBROADCASTSS 84(AX), Z6
 	VBROADCASTSS 88(AX), Z7
 	VBROADCASTSS 92(AX), Z8
-	VBROADCASTSS 124(R10), Z9
-	VBROADCASTSS 76(AX), Z10
-	VBROADCASTSS 96(AX), Z11
-	VBROADCASTSS 128(R10), Z12
+	VBROADCASTSS 128(R10), Z9
+	VBROADCASTSS 100(AX), Z10
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3000,29 +2850,39 @@ loop:
 	VFMADD231PS Z6, Z1, Z0
 	VMULPS      Z7, Z0, Z0
 	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z8, Z0, Z0
-	VADDPS      Z9, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
 	VMOVUPS     (DI)(BX*4), Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z10, Z1, Z1
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z0, Z1, Z1
+	VXORPS      Z10, Z1, Z1
+	VPSUBD      Z10, Z1, Z1
+	VPADDD      Z1, Z1, Z1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	ADDQ        232(AX), R11
+	KMOVW       (CX)(R11*1), K1
+	VPMOVM2D    K1, Z2
+	VPADDD      Z2, Z1, Z1
+	VPADDD      Z1, Z1, Z1
 	MOVQ        BX, R11
 	SHRQ        $0x03, R11
 	KMOVW       (CX)(R11*1), K1
 	VPMOVM2D    K1, Z2
-	VANDPS      Z8, Z2, Z2
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       (R8)(R11*1), K1
-	VPMOVM2D    K1, Z3
-	VANDPS      Z11, Z3, Z3
-	VADDPS      Z3, Z2, Z2
-	VSUBPS      Z2, Z1, Z1
-	VADDPS      Z9, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z12, Z0, Z0
-	VPMAXUD     Z0, Z4, Z4
-	VANDPS      Z12, Z1, Z1
-	VPMAXUD     Z1, Z4, Z4
+	VPADDD      Z2, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
@@ -3039,211 +2899,8 @@ TEXT ·vecAdvanceQuantised3NoSide512(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z5
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Z5
-
-start:
-	VBROADCASTSS 80(AX), Z6
-	VBROADCASTSS 84(AX), Z7
-	VBROADCASTSS 88(AX), Z8
-	VBROADCASTSS 92(AX), Z9
-	VBROADCASTSS 124(R10), Z10
-	VBROADCASTSS 96(AX), Z11
-	VBROADCASTSS 100(AX), Z12
-	VBROADCASTSS 72(AX), Z13
-	VBROADCASTSS 128(R10), Z14
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z6, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z7, Z1, Z0
-	VMULPS      Z8, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z9, Z0, Z0
-	VADDPS      Z10, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z8, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSUBD      Z3, Z10, Z3
-	VPSLLD      $0x1f, Z3, Z2
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z9, Z2, Z2
-	VPSLLD      $0x1e, Z3, Z4
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z11, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VPSLLD      $0x1d, Z3, Z4
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z12, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z13, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z14, Z0, Z0
-	VPMAXUD     Z0, Z5, Z5
-	VANDPS      Z14, Z1, Z1
-	VPMAXUD     Z1, Z5, Z5
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Z0
-	VPMOVD2M    Z0, K2
-	VMOVUPS.Z   (SI)(BX*4), K2, Z0
-	VMULPS      Z6, Z0, Z0
-	VMOVUPS.Z   (DX)(BX*4), K2, Z1
-	VFMADD231PS Z7, Z1, Z0
-	VMULPS      Z8, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z9, Z0, Z0
-	VADDPS      Z10, Z0, Z0
-	VMOVUPS.Z   (DI)(BX*4), K2, Z1
-	VMULPS      Z8, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSUBD      Z3, Z10, Z3
-	VPSLLD      $0x1f, Z3, Z2
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z9, Z2, Z2
-	VPSLLD      $0x1e, Z3, Z4
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z11, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VPSLLD      $0x1d, Z3, Z4
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z12, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z13, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, K2, (DI)(BX*4)
-	VANDPS      Z14, Z0, Z0
-	VPMAXUD     Z0, Z5, K2, Z5
-	VANDPS      Z14, Z1, Z1
-	VPMAXUD     Z1, Z5, K2, Z5
-
-done:
-	VMOVUPS Z5, 104(AX)
-	VZEROUPPER
-	RET
-
-// func vecAdvanceQuantised3512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecAdvanceQuantised3512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
 	MOVQ         48(AX), R8
-	MOVQ         56(AX), R12
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Z5
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Z5
-
-start:
-	VBROADCASTSS 80(AX), Z6
-	VBROADCASTSS 84(AX), Z7
-	VBROADCASTSS 88(AX), Z8
-	VBROADCASTSS 92(AX), Z9
-	VBROADCASTSS 124(R10), Z10
-	VBROADCASTSS 96(AX), Z11
-	VBROADCASTSS 100(AX), Z12
-	VBROADCASTSS 72(AX), Z13
-	VBROADCASTSS 128(R10), Z14
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Z0
-	VMULPS      Z6, Z0, Z0
-	VMOVUPS     (DX)(BX*4), Z1
-	VFMADD231PS Z7, Z1, Z0
-	VMULPS      Z8, Z0, Z0
-	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z9, Z0, Z0
-	VADDPS      Z10, Z0, Z0
-	VMOVUPS     (DI)(BX*4), Z1
-	VMULPS      Z8, Z1, Z3
-	VCVTTPS2DQ  Z3, Z3
-	VPSUBD      Z3, Z10, Z3
-	VPSLLD      $0x1f, Z3, Z2
-	VPMOVD2M    Z2, K1
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       K1, (CX)(R11*1)
-	VPSRAD      $0x1f, Z2, Z2
-	VANDPS      Z9, Z2, Z2
-	VPSLLD      $0x1e, Z3, Z4
-	VPMOVD2M    Z4, K1
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       K1, (R8)(R11*1)
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z11, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VPSLLD      $0x1d, Z3, Z4
-	VPMOVD2M    Z4, K1
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       K1, (R12)(R11*1)
-	VPSRAD      $0x1f, Z4, Z4
-	VANDPS      Z12, Z4, Z4
-	VADDPS      Z4, Z2, Z2
-	VADDPS      Z2, Z1, Z1
-	VMULPS      Z13, Z1, Z1
-	VADDPS      Z0, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z14, Z0, Z0
-	VPMAXUD     Z0, Z5, Z5
-	VANDPS      Z14, Z1, Z1
-	VPMAXUD     Z1, Z5, Z5
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	VMOVUPS Z5, 104(AX)
-	VZEROUPPER
-	RET
-
-// func vecRetreatQuantised3512(a *byte)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·vecRetreatQuantised3512(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         48(AX), R8
-	MOVQ         56(AX), R12
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -3261,11 +2918,9 @@ start:
 	VBROADCASTSS 84(AX), Z6
 	VBROADCASTSS 88(AX), Z7
 	VBROADCASTSS 92(AX), Z8
-	VBROADCASTSS 124(R10), Z9
-	VBROADCASTSS 76(AX), Z10
+	VBROADCASTSS 128(R10), Z9
+	VBROADCASTSS 124(R10), Z10
 	VBROADCASTSS 96(AX), Z11
-	VBROADCASTSS 100(AX), Z12
-	VBROADCASTSS 128(R10), Z13
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -3276,35 +2931,204 @@ loop:
 	VFMADD231PS Z6, Z1, Z0
 	VMULPS      Z7, Z0, Z0
 	VRNDSCALEPS $0x08, Z0, Z0
-	VMULPS      Z8, Z0, Z0
-	VADDPS      Z9, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
 	VMOVUPS     (DI)(BX*4), Z1
-	VSUBPS      Z0, Z1, Z1
-	VMULPS      Z10, Z1, Z1
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z1, Z10, Z1
+	VPSRAD      $0x03, Z1, Z1
+	VXORPS      Z11, Z1, Z1
+	VPSUBD      Z11, Z1, Z1
+	VPADDD      Z0, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z4, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecAdvanceQuantised3512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecAdvanceQuantised3512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z4
+
+start:
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 128(R10), Z9
+	VBROADCASTSS 124(R10), Z10
+	VBROADCASTSS 96(AX), Z11
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z1, Z10, Z1
+	VPSLLD      $0x1f, Z1, Z2
+	VPMOVD2M    Z2, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	KMOVW       K1, (CX)(R11*1)
+	VPSLLD      $0x1e, Z1, Z2
+	VPMOVD2M    Z2, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	ADDQ        232(AX), R11
+	KMOVW       K1, (CX)(R11*1)
+	VPSLLD      $0x1d, Z1, Z2
+	VPMOVD2M    Z2, K1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	ADDQ        232(AX), R11
+	ADDQ        232(AX), R11
+	KMOVW       K1, (CX)(R11*1)
+	VPSRAD      $0x03, Z1, Z1
+	VXORPS      Z11, Z1, Z1
+	VPSUBD      Z11, Z1, Z1
+	VPADDD      Z0, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         loop
+
+tail:
+	VMOVUPS Z4, 104(AX)
+	VZEROUPPER
+	RET
+
+// func vecRetreatQuantised3512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecRetreatQuantised3512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Z4
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Z4
+
+start:
+	VBROADCASTSS 80(AX), Z5
+	VBROADCASTSS 84(AX), Z6
+	VBROADCASTSS 88(AX), Z7
+	VBROADCASTSS 92(AX), Z8
+	VBROADCASTSS 128(R10), Z9
+	VBROADCASTSS 100(AX), Z10
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS     (SI)(BX*4), Z0
+	VMULPS      Z5, Z0, Z0
+	VMOVUPS     (DX)(BX*4), Z1
+	VFMADD231PS Z6, Z1, Z0
+	VMULPS      Z7, Z0, Z0
+	VRNDSCALEPS $0x08, Z0, Z0
+	VMULPS      Z8, Z0, Z1
+	VANDPS      Z9, Z1, Z1
+	VPMAXUD     Z1, Z4, Z4
+	VCVTPS2DQ   Z0, Z0
+	VMOVUPS     (DI)(BX*4), Z1
+	VMULPS      Z7, Z1, Z1
+	VCVTPS2DQ   Z1, Z1
+	VPMOVSXBD   (R8)(BX*1), Z2
+	VPADDD      Z2, Z1, Z1
+	VPSUBD      Z0, Z1, Z1
+	VXORPS      Z10, Z1, Z1
+	VPSUBD      Z10, Z1, Z1
+	VPADDD      Z1, Z1, Z1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	ADDQ        232(AX), R11
+	ADDQ        232(AX), R11
+	KMOVW       (CX)(R11*1), K1
+	VPMOVM2D    K1, Z2
+	VPADDD      Z2, Z1, Z1
+	VPADDD      Z1, Z1, Z1
+	MOVQ        BX, R11
+	SHRQ        $0x03, R11
+	ADDQ        232(AX), R11
+	KMOVW       (CX)(R11*1), K1
+	VPMOVM2D    K1, Z2
+	VPADDD      Z2, Z1, Z1
+	VPADDD      Z1, Z1, Z1
 	MOVQ        BX, R11
 	SHRQ        $0x03, R11
 	KMOVW       (CX)(R11*1), K1
 	VPMOVM2D    K1, Z2
-	VANDPS      Z8, Z2, Z2
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       (R8)(R11*1), K1
-	VPMOVM2D    K1, Z3
-	VANDPS      Z11, Z3, Z3
-	VADDPS      Z3, Z2, Z2
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	KMOVW       (R12)(R11*1), K1
-	VPMOVM2D    K1, Z3
-	VANDPS      Z12, Z3, Z3
-	VADDPS      Z3, Z2, Z2
-	VSUBPS      Z2, Z1, Z1
-	VADDPS      Z9, Z1, Z1
-	VMOVUPS     Z1, (DI)(BX*4)
-	VANDPS      Z13, Z0, Z0
-	VPMAXUD     Z0, Z4, Z4
-	VANDPS      Z13, Z1, Z1
-	VPMAXUD     Z1, Z4, Z4
+	VPADDD      Z2, Z1, Z1
+	VCVTDQ2PS   Z1, Z2
+	VCVTPS2DQ   Z2, Z3
+	VPSUBD      Z3, Z1, Z1
+	VMULPS      Z8, Z2, Z2
+	VMOVUPS     Z2, (DI)(BX*4)
+	VANDPS      Z9, Z2, Z2
+	VPMAXUD     Z2, Z4, Z4
+	VPMOVDB     Z1, (R8)(BX*1)
 	ADDQ        $0x10, BX
 	CMPQ        BX, R9
 	JLT         loop
@@ -7750,6 +7574,91 @@ done:
 	VZEROUPPER
 	RET
 
+// func vecAddQuantisedWhole256(a *byte)
+// Requires: AVX, AVX2
+TEXT ·vecAddQuantisedWhole256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+
+start:
+	VBROADCASTSS 88(AX), Y8
+	VBROADCASTSS 92(AX), Y9
+	VBROADCASTSS 128(R10), Y10
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (DX)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y9, Y0, Y1
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      (SI)(BX*4), Y1
+	VMULPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y10, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
+	VMOVUPS      32(DX)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y9, Y0, Y1
+	VANDPS       Y10, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      32(SI)(BX*4), Y1
+	VMULPS       Y8, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y9, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y10, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
+	VZEROUPPER
+	RET
+
 // func vecQuantisedAdd256(a *byte)
 // Requires: AVX, AVX2
 TEXT ·vecQuantisedAdd256(SB), NOSPLIT, $0-8
@@ -8586,260 +8495,6 @@ done:
 	VZEROUPPER
 	RET
 
-// func vecAdvanceQuantised0256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecAdvanceQuantised0256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y4
-	VBROADCASTSS 124(R10), Y5
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Y4
-	VMOVUPS      136(AX), Y5
-
-start:
-	VBROADCASTSS 80(AX), Y6
-	VBROADCASTSS 84(AX), Y7
-	VBROADCASTSS 88(AX), Y8
-	VBROADCASTSS 92(AX), Y9
-	VBROADCASTSS 124(R10), Y10
-	VBROADCASTSS 72(AX), Y11
-	VBROADCASTSS 128(R10), Y12
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y4, Y4
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y5, Y5
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y2
-	VMASKMOVPS  (SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  (DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  (DI)(BX*4), Y2, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VMOVUPS     96(R13), Y2
-	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-
-done:
-	VMOVUPS Y4, 104(AX)
-	VMOVUPS Y5, 136(AX)
-	VZEROUPPER
-	RET
-
-// func vecRetreatQuantised0256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecRetreatQuantised0256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y4
-	VBROADCASTSS 124(R10), Y5
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Y4
-	VMOVUPS      136(AX), Y5
-
-start:
-	VBROADCASTSS 80(AX), Y6
-	VBROADCASTSS 84(AX), Y7
-	VBROADCASTSS 88(AX), Y8
-	VBROADCASTSS 92(AX), Y9
-	VBROADCASTSS 124(R10), Y10
-	VBROADCASTSS 76(AX), Y11
-	VBROADCASTSS 128(R10), Y12
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y4, Y4
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y6, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VPMAXUD     Y0, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VPMAXUD     Y1, Y5, Y5
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
-
-tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y2
-	VMASKMOVPS  (SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  (DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  (DI)(BX*4), Y2, Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMASKMOVPS  Y1, Y2, (DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y4, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y4, Y4
-	VMOVUPS     96(R13), Y2
-	VMASKMOVPS  32(SI)(BX*4), Y2, Y0
-	VMULPS      Y6, Y0, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y2, Y1
-	VFMADD231PS Y7, Y1, Y0
-	VMULPS      Y8, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y9, Y0, Y0
-	VADDPS      Y10, Y0, Y0
-	VMASKMOVPS  32(DI)(BX*4), Y2, Y1
-	VSUBPS      Y0, Y1, Y1
-	VMULPS      Y11, Y1, Y1
-	VADDPS      Y10, Y1, Y1
-	VMASKMOVPS  Y1, Y2, 32(DI)(BX*4)
-	VANDPS      Y12, Y0, Y0
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y0, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-	VANDPS      Y12, Y1, Y1
-	VMOVAPS     Y5, Y3
-	VPMAXUD     Y1, Y3, Y3
-	VBLENDVPS   Y2, Y3, Y5, Y5
-
-done:
-	VMOVUPS Y4, 104(AX)
-	VMOVUPS Y5, 136(AX)
-	VZEROUPPER
-	RET
-
 // func vecAdvanceQuantised1NoSide256(a *byte)
 // Requires: AVX, AVX2, FMA3
 TEXT ·vecAdvanceQuantised1NoSide256(SB), NOSPLIT, $0-8
@@ -8847,6 +8502,8 @@ TEXT ·vecAdvanceQuantised1NoSide256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -8866,124 +8523,80 @@ start:
 	VBROADCASTSS 84(AX), Y9
 	VBROADCASTSS 88(AX), Y10
 	VBROADCASTSS 92(AX), Y11
-	VBROADCASTSS 124(R10), Y12
-	VBROADCASTSS 72(AX), Y13
-	VBROADCASTSS 128(R10), Y14
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 124(R10), Y13
+	VBROADCASTSS 96(AX), Y14
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y8, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y9, Y1, Y0
-	VMULPS      Y10, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y11, Y0, Y0
-	VADDPS      Y12, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y10, Y1, Y3
-	VCVTTPS2DQ  Y3, Y3
-	VPSLLD      $0x1f, Y3, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y11, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y13, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y14, Y0, Y0
-	VPMAXUD     Y0, Y6, Y6
-	VANDPS      Y14, Y1, Y1
-	VPMAXUD     Y1, Y6, Y6
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y8, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y9, Y1, Y0
-	VMULPS      Y10, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y11, Y0, Y0
-	VADDPS      Y12, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y10, Y1, Y3
-	VCVTTPS2DQ  Y3, Y3
-	VPSLLD      $0x1f, Y3, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y11, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y13, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y14, Y0, Y0
-	VPMAXUD     Y0, Y7, Y7
-	VANDPS      Y14, Y1, Y1
-	VPMAXUD     Y1, Y7, Y7
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSRAD       $0x01, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSRAD       $0x01, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
 
 tail:
-	TESTQ       R13, R13
-	JZ          done
-	LEAQ        vecLaneMasks<>+0(SB), R11
-	SHLQ        $0x02, R13
-	NEGQ        R13
-	ADDQ        R11, R13
-	VMOVUPS     64(R13), Y4
-	VMASKMOVPS  (SI)(BX*4), Y4, Y0
-	VMULPS      Y8, Y0, Y0
-	VMASKMOVPS  (DX)(BX*4), Y4, Y1
-	VFMADD231PS Y9, Y1, Y0
-	VMULPS      Y10, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y11, Y0, Y0
-	VADDPS      Y12, Y0, Y0
-	VMASKMOVPS  (DI)(BX*4), Y4, Y1
-	VMULPS      Y10, Y1, Y3
-	VCVTTPS2DQ  Y3, Y3
-	VPSLLD      $0x1f, Y3, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y11, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y13, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y4, (DI)(BX*4)
-	VANDPS      Y14, Y0, Y0
-	VMOVAPS     Y6, Y5
-	VPMAXUD     Y0, Y5, Y5
-	VBLENDVPS   Y4, Y5, Y6, Y6
-	VANDPS      Y14, Y1, Y1
-	VMOVAPS     Y6, Y5
-	VPMAXUD     Y1, Y5, Y5
-	VBLENDVPS   Y4, Y5, Y6, Y6
-	VMOVUPS     96(R13), Y4
-	VMASKMOVPS  32(SI)(BX*4), Y4, Y0
-	VMULPS      Y8, Y0, Y0
-	VMASKMOVPS  32(DX)(BX*4), Y4, Y1
-	VFMADD231PS Y9, Y1, Y0
-	VMULPS      Y10, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y11, Y0, Y0
-	VADDPS      Y12, Y0, Y0
-	VMASKMOVPS  32(DI)(BX*4), Y4, Y1
-	VMULPS      Y10, Y1, Y3
-	VCVTTPS2DQ  Y3, Y3
-	VPSLLD      $0x1f, Y3, Y2
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y11, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y13, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMASKMOVPS  Y1, Y4, 32(DI)(BX*4)
-	VANDPS      Y14, Y0, Y0
-	VMOVAPS     Y7, Y5
-	VPMAXUD     Y0, Y5, Y5
-	VBLENDVPS   Y4, Y5, Y7, Y7
-	VANDPS      Y14, Y1, Y1
-	VMOVAPS     Y7, Y5
-	VPMAXUD     Y1, Y5, Y5
-	VBLENDVPS   Y4, Y5, Y7, Y7
-
-done:
 	VMOVUPS Y6, 104(AX)
 	VMOVUPS Y7, 136(AX)
 	VZEROUPPER
@@ -8997,6 +8610,7 @@ TEXT ·vecAdvanceQuantised1256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -9016,68 +8630,88 @@ start:
 	VBROADCASTSS 84(AX), Y9
 	VBROADCASTSS 88(AX), Y10
 	VBROADCASTSS 92(AX), Y11
-	VBROADCASTSS 124(R10), Y12
-	VBROADCASTSS 72(AX), Y13
-	VBROADCASTSS 128(R10), Y14
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 124(R10), Y13
+	VBROADCASTSS 96(AX), Y14
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
-	VMOVUPS     (SI)(BX*4), Y0
-	VMULPS      Y8, Y0, Y0
-	VMOVUPS     (DX)(BX*4), Y1
-	VFMADD231PS Y9, Y1, Y0
-	VMULPS      Y10, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y11, Y0, Y0
-	VADDPS      Y12, Y0, Y0
-	VMOVUPS     (DI)(BX*4), Y1
-	VMULPS      Y10, Y1, Y3
-	VCVTTPS2DQ  Y3, Y3
-	VPSLLD      $0x1f, Y3, Y2
-	VMOVMSKPS   Y2, R13
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	MOVB        R13, (CX)(R11*1)
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y11, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y13, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, (DI)(BX*4)
-	VANDPS      Y14, Y0, Y0
-	VPMAXUD     Y0, Y6, Y6
-	VANDPS      Y14, Y1, Y1
-	VPMAXUD     Y1, Y6, Y6
-	VMOVUPS     32(SI)(BX*4), Y0
-	VMULPS      Y8, Y0, Y0
-	VMOVUPS     32(DX)(BX*4), Y1
-	VFMADD231PS Y9, Y1, Y0
-	VMULPS      Y10, Y0, Y0
-	VROUNDPS    $0x08, Y0, Y0
-	VMULPS      Y11, Y0, Y0
-	VADDPS      Y12, Y0, Y0
-	VMOVUPS     32(DI)(BX*4), Y1
-	VMULPS      Y10, Y1, Y3
-	VCVTTPS2DQ  Y3, Y3
-	VPSLLD      $0x1f, Y3, Y2
-	VMOVMSKPS   Y2, R13
-	MOVQ        BX, R11
-	SHRQ        $0x03, R11
-	MOVB        R13, 1(CX)(R11*1)
-	VPSRAD      $0x1f, Y2, Y2
-	VANDPS      Y11, Y2, Y2
-	VADDPS      Y2, Y1, Y1
-	VMULPS      Y13, Y1, Y1
-	VADDPS      Y0, Y1, Y1
-	VMOVUPS     Y1, 32(DI)(BX*4)
-	VANDPS      Y14, Y0, Y0
-	VPMAXUD     Y0, Y7, Y7
-	VANDPS      Y14, Y1, Y1
-	VPMAXUD     Y1, Y7, Y7
-	ADDQ        $0x10, BX
-	CMPQ        BX, R9
-	JLT         loop
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSLLD       $0x1f, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, (CX)(R11*1)
+	VPSRAD       $0x01, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSLLD       $0x1f, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, 1(CX)(R11*1)
+	VPSRAD       $0x01, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
 
 tail:
 	VMOVUPS Y6, 104(AX)
@@ -9093,6 +8727,7 @@ TEXT ·vecRetreatQuantised1256(SB), NOSPLIT, $0-8
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -9100,36 +8735,43 @@ TEXT ·vecRetreatQuantised1256(SB), NOSPLIT, $0-8
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y5
 	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      104(AX), Y5
-	VMOVUPS      136(AX), Y6
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
 
 start:
-	VBROADCASTSS 80(AX), Y7
-	VBROADCASTSS 84(AX), Y8
-	VBROADCASTSS 88(AX), Y9
-	VBROADCASTSS 92(AX), Y10
-	VBROADCASTSS 124(R10), Y11
-	VBROADCASTSS 76(AX), Y12
-	VBROADCASTSS 128(R10), Y13
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 100(AX), Y13
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y7, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y8, Y1, Y0
-	VMULPS       Y9, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
 	VMULPS       Y10, Y0, Y0
-	VADDPS       Y11, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y12, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y0, Y1, Y1
+	VXORPS       Y13, Y1, Y1
+	VPSUBD       Y13, Y1, Y1
+	VPADDD       Y1, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      (CX)(R11*1), R13
@@ -9137,25 +8779,37 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y10, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VANDPS       Y13, Y0, Y0
-	VPMAXUD      Y0, Y5, Y5
-	VANDPS       Y13, Y1, Y1
-	VPMAXUD      Y1, Y5, Y5
+	VPADDD       Y2, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
 	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y7, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y8, Y1, Y0
-	VMULPS       Y9, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
 	VMULPS       Y10, Y0, Y0
-	VADDPS       Y11, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      32(DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y12, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y0, Y1, Y1
+	VXORPS       Y13, Y1, Y1
+	VPSUBD       Y13, Y1, Y1
+	VPADDD       Y1, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      1(CX)(R11*1), R13
@@ -9163,21 +8817,25 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y10, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y11, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VANDPS       Y13, Y0, Y0
-	VPMAXUD      Y0, Y6, Y6
-	VANDPS       Y13, Y1, Y1
-	VPMAXUD      Y1, Y6, Y6
+	VPADDD       Y2, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
 
 tail:
-	VMOVUPS Y5, 104(AX)
-	VMOVUPS Y6, 136(AX)
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -9188,6 +8846,8 @@ TEXT ·vecAdvanceQuantised2NoSide256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -9195,172 +8855,94 @@ TEXT ·vecAdvanceQuantised2NoSide256(SB), NOSPLIT, $0-8
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
 	VBROADCASTSS 124(R10), Y7
-	VBROADCASTSS 124(R10), Y8
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      104(AX), Y7
-	VMOVUPS      136(AX), Y8
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
 
 start:
-	VBROADCASTSS 80(AX), Y11
-	VBROADCASTSS 84(AX), Y12
-	VBROADCASTSS 88(AX), Y13
-	VBROADCASTSS 92(AX), Y14
-	VBROADCASTSS 124(R10), Y15
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 124(R10), Y13
+	VBROADCASTSS 96(AX), Y14
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
 	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VPMAXUD      Y0, Y7, Y7
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSRAD       $0x02, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
 	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      32(DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
 	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VPMAXUD      Y0, Y8, Y8
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VPMAXUD      Y1, Y8, Y8
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSRAD       $0x02, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
 
 tail:
-	TESTQ        R13, R13
-	JZ           done
-	LEAQ         vecLaneMasks<>+0(SB), R11
-	SHLQ         $0x02, R13
-	NEGQ         R13
-	ADDQ         R11, R13
-	VMOVUPS      64(R13), Y5
-	VMASKMOVPS   (SI)(BX*4), Y5, Y0
-	VMULPS       Y11, Y0, Y0
-	VMASKMOVPS   (DX)(BX*4), Y5, Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMASKMOVPS   (DI)(BX*4), Y5, Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
-	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y5, (DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VMOVAPS      Y7, Y6
-	VPMAXUD      Y0, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y7, Y7
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VMOVAPS      Y7, Y6
-	VPMAXUD      Y1, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y7, Y7
-	VMOVUPS      96(R13), Y5
-	VMASKMOVPS   32(SI)(BX*4), Y5, Y0
-	VMULPS       Y11, Y0, Y0
-	VMASKMOVPS   32(DX)(BX*4), Y5, Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMASKMOVPS   32(DI)(BX*4), Y5, Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
-	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y5, 32(DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VMOVAPS      Y8, Y6
-	VPMAXUD      Y0, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y8, Y8
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VMOVAPS      Y8, Y6
-	VPMAXUD      Y1, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y8, Y8
-
-done:
-	VMOVUPS Y7, 104(AX)
-	VMOVUPS Y8, 136(AX)
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -9380,108 +8962,116 @@ TEXT ·vecAdvanceQuantised2256(SB), NOSPLIT, $0-8
 	ANDQ         $0x0f, R13
 	SUBQ         R13, R9
 	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
 	VBROADCASTSS 124(R10), Y7
-	VBROADCASTSS 124(R10), Y8
 	TESTQ        BX, BX
 	JZ           start
-	VMOVUPS      104(AX), Y7
-	VMOVUPS      136(AX), Y8
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
 
 start:
-	VBROADCASTSS 80(AX), Y11
-	VBROADCASTSS 84(AX), Y12
-	VBROADCASTSS 88(AX), Y13
-	VBROADCASTSS 92(AX), Y14
-	VBROADCASTSS 124(R10), Y15
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 124(R10), Y13
+	VBROADCASTSS 96(AX), Y14
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSLLD       $0x1f, Y1, Y2
 	VMOVMSKPS    Y2, R13
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVB         R13, (CX)(R11*1)
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VMOVMSKPS    Y4, R13
+	VPSLLD       $0x1e, Y1, Y2
+	VMOVMSKPS    Y2, R13
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
-	MOVB         R13, (R8)(R11*1)
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
-	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VPMAXUD      Y0, Y7, Y7
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VPMAXUD      Y1, Y7, Y7
+	ADDQ         232(AX), R11
+	MOVB         R13, (CX)(R11*1)
+	VPSRAD       $0x02, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
 	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      32(DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSLLD       $0x1f, Y1, Y2
 	VMOVMSKPS    Y2, R13
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVB         R13, 1(CX)(R11*1)
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VMOVMSKPS    Y4, R13
+	VPSLLD       $0x1e, Y1, Y2
+	VMOVMSKPS    Y2, R13
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
-	MOVB         R13, 1(R8)(R11*1)
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
-	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VPMAXUD      Y0, Y8, Y8
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VPMAXUD      Y1, Y8, Y8
+	ADDQ         232(AX), R11
+	MOVB         R13, 1(CX)(R11*1)
+	VPSRAD       $0x02, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
 
 tail:
-	VMOVUPS Y7, 104(AX)
-	VMOVUPS Y8, 136(AX)
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
 	VZEROUPPER
 	RET
 
@@ -9513,10 +9103,8 @@ start:
 	VBROADCASTSS 84(AX), Y9
 	VBROADCASTSS 88(AX), Y10
 	VBROADCASTSS 92(AX), Y11
-	VBROADCASTSS 124(R10), Y12
-	VBROADCASTSS 76(AX), Y13
-	VBROADCASTSS 96(AX), Y14
-	VBROADCASTSS 128(R10), Y15
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 100(AX), Y13
 	CMPQ         BX, R9
 	JGE          tail
 
@@ -9527,11 +9115,29 @@ loop:
 	VFMADD231PS  Y9, Y1, Y0
 	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y11, Y0, Y0
-	VADDPS       Y12, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y13, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y0, Y1, Y1
+	VXORPS       Y13, Y1, Y1
+	VPSUBD       Y13, Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	MOVBLZX      (CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y1, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      (CX)(R11*1), R13
@@ -9539,34 +9145,47 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y11, Y2, Y2
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      (R8)(R11*1), R13
-	VMOVD        R13, X3
-	VPBROADCASTD X3, Y3
-	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VANDPS       Y14, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y12, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VANDPS       Y15, Y0, Y0
-	VPMAXUD      Y0, Y6, Y6
-	VANDPS       Y15, Y1, Y1
-	VPMAXUD      Y1, Y6, Y6
+	VPADDD       Y2, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
 	VMOVUPS      32(SI)(BX*4), Y0
 	VMULPS       Y8, Y0, Y0
 	VMOVUPS      32(DX)(BX*4), Y1
 	VFMADD231PS  Y9, Y1, Y0
 	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y11, Y0, Y0
-	VADDPS       Y12, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      32(DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y13, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y0, Y1, Y1
+	VXORPS       Y13, Y1, Y1
+	VPSUBD       Y13, Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	MOVBLZX      1(CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y1, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      1(CX)(R11*1), R13
@@ -9574,23 +9193,18 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y11, Y2, Y2
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      1(R8)(R11*1), R13
-	VMOVD        R13, X3
-	VPBROADCASTD X3, Y3
-	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VANDPS       Y14, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y12, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VANDPS       Y15, Y0, Y0
-	VPMAXUD      Y0, Y7, Y7
-	VANDPS       Y15, Y1, Y1
-	VPMAXUD      Y1, Y7, Y7
+	VPADDD       Y2, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop
@@ -9608,352 +9222,8 @@ TEXT ·vecAdvanceQuantised3NoSide256(SB), NOSPLIT, $0-8
 	MOVQ         16(AX), DI
 	MOVQ         24(AX), SI
 	MOVQ         32(AX), DX
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y7
-	VBROADCASTSS 124(R10), Y8
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Y7
-	VMOVUPS      136(AX), Y8
-
-start:
-	VBROADCASTSS 80(AX), Y11
-	VBROADCASTSS 84(AX), Y12
-	VBROADCASTSS 88(AX), Y13
-	VBROADCASTSS 92(AX), Y14
-	VBROADCASTSS 124(R10), Y15
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
-	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMOVUPS      (DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VPSLLD       $0x1d, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 100(AX), Y10
-	VANDPS       Y10, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y9
-	VMULPS       Y9, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y0, Y0
-	VPMAXUD      Y0, Y7, Y7
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y1, Y1
-	VPMAXUD      Y1, Y7, Y7
-	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
-	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMOVUPS      32(DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y10
-	VANDPS       Y10, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VPSLLD       $0x1d, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 100(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
-	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VPMAXUD      Y0, Y8, Y8
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VPMAXUD      Y1, Y8, Y8
-	ADDQ         $0x10, BX
-	CMPQ         BX, R9
-	JLT          loop
-
-tail:
-	TESTQ        R13, R13
-	JZ           done
-	LEAQ         vecLaneMasks<>+0(SB), R11
-	SHLQ         $0x02, R13
-	NEGQ         R13
-	ADDQ         R11, R13
-	VMOVUPS      64(R13), Y5
-	VMASKMOVPS   (SI)(BX*4), Y5, Y0
-	VMULPS       Y11, Y0, Y0
-	VMASKMOVPS   (DX)(BX*4), Y5, Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMASKMOVPS   (DI)(BX*4), Y5, Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VPSLLD       $0x1d, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 100(AX), Y10
-	VANDPS       Y10, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y9
-	VMULPS       Y9, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y5, (DI)(BX*4)
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y0, Y0
-	VMOVAPS      Y7, Y6
-	VPMAXUD      Y0, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y7, Y7
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y1, Y1
-	VMOVAPS      Y7, Y6
-	VPMAXUD      Y1, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y7, Y7
-	VMOVUPS      96(R13), Y5
-	VMASKMOVPS   32(SI)(BX*4), Y5, Y0
-	VMULPS       Y11, Y0, Y0
-	VMASKMOVPS   32(DX)(BX*4), Y5, Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMASKMOVPS   32(DI)(BX*4), Y5, Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y10
-	VANDPS       Y10, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VPSLLD       $0x1d, Y3, Y4
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 100(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
-	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMASKMOVPS   Y1, Y5, 32(DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VMOVAPS      Y8, Y6
-	VPMAXUD      Y0, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y8, Y8
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VMOVAPS      Y8, Y6
-	VPMAXUD      Y1, Y6, Y6
-	VBLENDVPS    Y5, Y6, Y8, Y8
-
-done:
-	VMOVUPS Y7, 104(AX)
-	VMOVUPS Y8, 136(AX)
-	VZEROUPPER
-	RET
-
-// func vecAdvanceQuantised3256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecAdvanceQuantised3256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
 	MOVQ         40(AX), CX
 	MOVQ         48(AX), R8
-	MOVQ         56(AX), R12
-	MOVQ         64(AX), R10
-	MOVQ         8(AX), BX
-	MOVQ         (AX), R9
-	MOVQ         R9, R13
-	ANDQ         $0x0f, R13
-	SUBQ         R13, R9
-	ADDQ         BX, R9
-	VBROADCASTSS 124(R10), Y7
-	VBROADCASTSS 124(R10), Y8
-	TESTQ        BX, BX
-	JZ           start
-	VMOVUPS      104(AX), Y7
-	VMOVUPS      136(AX), Y8
-
-start:
-	VBROADCASTSS 80(AX), Y11
-	VBROADCASTSS 84(AX), Y12
-	VBROADCASTSS 88(AX), Y13
-	VBROADCASTSS 92(AX), Y14
-	VBROADCASTSS 124(R10), Y15
-	CMPQ         BX, R9
-	JGE          tail
-
-loop:
-	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
-	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMOVUPS      (DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VMOVMSKPS    Y2, R13
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVB         R13, (CX)(R11*1)
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VMOVMSKPS    Y4, R13
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVB         R13, (R8)(R11*1)
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VPSLLD       $0x1d, Y3, Y4
-	VMOVMSKPS    Y4, R13
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVB         R13, (R12)(R11*1)
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 100(AX), Y10
-	VANDPS       Y10, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y9
-	VMULPS       Y9, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y0, Y0
-	VPMAXUD      Y0, Y7, Y7
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y1, Y1
-	VPMAXUD      Y1, Y7, Y7
-	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y11, Y0, Y0
-	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y12, Y1, Y0
-	VMULPS       Y13, Y0, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y14, Y0, Y0
-	VADDPS       Y15, Y0, Y0
-	VMOVUPS      32(DI)(BX*4), Y1
-	VMULPS       Y13, Y1, Y3
-	VCVTTPS2DQ   Y3, Y3
-	VPSUBD       Y3, Y15, Y3
-	VPSLLD       $0x1f, Y3, Y2
-	VMOVMSKPS    Y2, R13
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVB         R13, 1(CX)(R11*1)
-	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y14, Y2, Y2
-	VPSLLD       $0x1e, Y3, Y4
-	VMOVMSKPS    Y4, R13
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVB         R13, 1(R8)(R11*1)
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 96(AX), Y10
-	VANDPS       Y10, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VPSLLD       $0x1d, Y3, Y4
-	VMOVMSKPS    Y4, R13
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVB         R13, 1(R12)(R11*1)
-	VPSRAD       $0x1f, Y4, Y4
-	VBROADCASTSS 100(AX), Y9
-	VANDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	VBROADCASTSS 72(AX), Y10
-	VMULPS       Y10, Y1, Y1
-	VADDPS       Y0, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y0, Y0
-	VPMAXUD      Y0, Y8, Y8
-	VBROADCASTSS 128(R10), Y10
-	VANDPS       Y10, Y1, Y1
-	VPMAXUD      Y1, Y8, Y8
-	ADDQ         $0x10, BX
-	CMPQ         BX, R9
-	JLT          loop
-
-tail:
-	VMOVUPS Y7, 104(AX)
-	VMOVUPS Y8, 136(AX)
-	VZEROUPPER
-	RET
-
-// func vecRetreatQuantised3256(a *byte)
-// Requires: AVX, AVX2, FMA3
-TEXT ·vecRetreatQuantised3256(SB), NOSPLIT, $0-8
-	MOVQ         a+0(FP), AX
-	MOVQ         16(AX), DI
-	MOVQ         24(AX), SI
-	MOVQ         32(AX), DX
-	MOVQ         40(AX), CX
-	MOVQ         48(AX), R8
-	MOVQ         56(AX), R12
 	MOVQ         64(AX), R10
 	MOVQ         8(AX), BX
 	MOVQ         (AX), R9
@@ -9969,27 +9239,306 @@ TEXT ·vecRetreatQuantised3256(SB), NOSPLIT, $0-8
 	VMOVUPS      136(AX), Y7
 
 start:
-	VBROADCASTSS 80(AX), Y10
-	VBROADCASTSS 84(AX), Y11
-	VBROADCASTSS 88(AX), Y12
-	VBROADCASTSS 92(AX), Y13
-	VBROADCASTSS 124(R10), Y14
-	VBROADCASTSS 76(AX), Y15
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 124(R10), Y13
+	VBROADCASTSS 96(AX), Y14
 	CMPQ         BX, R9
 	JGE          tail
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VMULPS       Y10, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      (DX)(BX*4), Y1
-	VFMADD231PS  Y11, Y1, Y0
-	VMULPS       Y12, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y13, Y0, Y0
-	VADDPS       Y14, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      (DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y15, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSRAD       $0x03, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSRAD       $0x03, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecAdvanceQuantised3256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecAdvanceQuantised3256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+
+start:
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 124(R10), Y13
+	VBROADCASTSS 96(AX), Y14
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSLLD       $0x1f, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, (CX)(R11*1)
+	VPSLLD       $0x1e, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	MOVB         R13, (CX)(R11*1)
+	VPSLLD       $0x1d, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	ADDQ         232(AX), R11
+	MOVB         R13, (CX)(R11*1)
+	VPSRAD       $0x03, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      32(DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      32(DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y1, Y13, Y1
+	VPSLLD       $0x1f, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	MOVB         R13, 1(CX)(R11*1)
+	VPSLLD       $0x1e, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	MOVB         R13, 1(CX)(R11*1)
+	VPSLLD       $0x1d, Y1, Y2
+	VMOVMSKPS    Y2, R13
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	ADDQ         232(AX), R11
+	MOVB         R13, 1(CX)(R11*1)
+	VPSRAD       $0x03, Y1, Y1
+	VXORPS       Y14, Y1, Y1
+	VPSUBD       Y14, Y1, Y1
+	VPADDD       Y0, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VMOVUPS Y6, 104(AX)
+	VMOVUPS Y7, 136(AX)
+	VZEROUPPER
+	RET
+
+// func vecRetreatQuantised3256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecRetreatQuantised3256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         40(AX), CX
+	MOVQ         48(AX), R8
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 124(R10), Y6
+	VBROADCASTSS 124(R10), Y7
+	TESTQ        BX, BX
+	JZ           start
+	VMOVUPS      104(AX), Y6
+	VMOVUPS      136(AX), Y7
+
+start:
+	VBROADCASTSS 80(AX), Y8
+	VBROADCASTSS 84(AX), Y9
+	VBROADCASTSS 88(AX), Y10
+	VBROADCASTSS 92(AX), Y11
+	VBROADCASTSS 128(R10), Y12
+	VBROADCASTSS 100(AX), Y13
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VMULPS       Y8, Y0, Y0
+	VMOVUPS      (DX)(BX*4), Y1
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
+	VROUNDPS     $0x08, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y6, Y6
+	VCVTPS2DQ    Y0, Y0
+	VMOVUPS      (DI)(BX*4), Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    (R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y0, Y1, Y1
+	VXORPS       Y13, Y1, Y1
+	VPSUBD       Y13, Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	ADDQ         232(AX), R11
+	MOVBLZX      (CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	MOVBLZX      (CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y1, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      (CX)(R11*1), R13
@@ -9997,47 +9546,58 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y13, Y2, Y2
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      (R8)(R11*1), R13
-	VMOVD        R13, X3
-	VPBROADCASTD X3, Y3
-	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VBROADCASTSS 96(AX), Y8
-	VANDPS       Y8, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      (R12)(R11*1), R13
-	VMOVD        R13, X3
-	VPBROADCASTD X3, Y3
-	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VBROADCASTSS 100(AX), Y9
-	VANDPS       Y9, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y14, Y1, Y1
-	VMOVUPS      Y1, (DI)(BX*4)
-	VBROADCASTSS 128(R10), Y8
-	VANDPS       Y8, Y0, Y0
-	VPMAXUD      Y0, Y6, Y6
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y1, Y1
-	VPMAXUD      Y1, Y6, Y6
+	VPADDD       Y2, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, (DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y6, Y6
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, (R8)(BX*1)
 	VMOVUPS      32(SI)(BX*4), Y0
-	VMULPS       Y10, Y0, Y0
+	VMULPS       Y8, Y0, Y0
 	VMOVUPS      32(DX)(BX*4), Y1
-	VFMADD231PS  Y11, Y1, Y0
-	VMULPS       Y12, Y0, Y0
+	VFMADD231PS  Y9, Y1, Y0
+	VMULPS       Y10, Y0, Y0
 	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       Y13, Y0, Y0
-	VADDPS       Y14, Y0, Y0
+	VMULPS       Y11, Y0, Y1
+	VANDPS       Y12, Y1, Y1
+	VPMAXUD      Y1, Y7, Y7
+	VCVTPS2DQ    Y0, Y0
 	VMOVUPS      32(DI)(BX*4), Y1
-	VSUBPS       Y0, Y1, Y1
-	VMULPS       Y15, Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VPMOVSXBD    8(R8)(BX*1), Y2
+	VPADDD       Y2, Y1, Y1
+	VPSUBD       Y0, Y1, Y1
+	VXORPS       Y13, Y1, Y1
+	VPSUBD       Y13, Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	ADDQ         232(AX), R11
+	MOVBLZX      1(CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y1, Y1, Y1
+	MOVQ         BX, R11
+	SHRQ         $0x03, R11
+	ADDQ         232(AX), R11
+	MOVBLZX      1(CX)(R11*1), R13
+	VMOVD        R13, X2
+	VPBROADCASTD X2, Y2
+	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPADDD       Y1, Y1, Y1
 	MOVQ         BX, R11
 	SHRQ         $0x03, R11
 	MOVBLZX      1(CX)(R11*1), R13
@@ -10045,36 +9605,18 @@ loop:
 	VPBROADCASTD X2, Y2
 	VPSLLVD      vecToSign<>+0(SB), Y2, Y2
 	VPSRAD       $0x1f, Y2, Y2
-	VANDPS       Y13, Y2, Y2
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      1(R8)(R11*1), R13
-	VMOVD        R13, X3
-	VPBROADCASTD X3, Y3
-	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VBROADCASTSS 96(AX), Y8
-	VANDPS       Y8, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	MOVQ         BX, R11
-	SHRQ         $0x03, R11
-	MOVBLZX      1(R12)(R11*1), R13
-	VMOVD        R13, X3
-	VPBROADCASTD X3, Y3
-	VPSLLVD      vecToSign<>+0(SB), Y3, Y3
-	VPSRAD       $0x1f, Y3, Y3
-	VBROADCASTSS 100(AX), Y9
-	VANDPS       Y9, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	VSUBPS       Y2, Y1, Y1
-	VADDPS       Y14, Y1, Y1
-	VMOVUPS      Y1, 32(DI)(BX*4)
-	VBROADCASTSS 128(R10), Y8
-	VANDPS       Y8, Y0, Y0
-	VPMAXUD      Y0, Y7, Y7
-	VBROADCASTSS 128(R10), Y9
-	VANDPS       Y9, Y1, Y1
-	VPMAXUD      Y1, Y7, Y7
+	VPADDD       Y2, Y1, Y1
+	VCVTDQ2PS    Y1, Y2
+	VCVTPS2DQ    Y2, Y3
+	VPSUBD       Y3, Y1, Y1
+	VMULPS       Y11, Y2, Y2
+	VMOVUPS      Y2, 32(DI)(BX*4)
+	VANDPS       Y12, Y2, Y2
+	VPMAXUD      Y2, Y7, Y7
+	VEXTRACTI128 $0x01, Y1, X2
+	VPACKSSDW    X2, X1, X1
+	VPACKSSWB    X1, X1, X1
+	VMOVQ        X1, 8(R8)(BX*1)
 	ADDQ         $0x10, BX
 	CMPQ         BX, R9
 	JLT          loop

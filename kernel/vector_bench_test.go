@@ -25,7 +25,7 @@ func BenchmarkVector(b *testing.B) {
 		s[5][i] = absf(v)
 	}
 	w, bias := normals(r, benchRow, 1), normals(r, benchRow, 1)
-	side := make([]byte, benchN/8)
+	side, rest := make([]byte, benchN/8), make([]byte, benchN)
 	codes, maxima := make([]byte, 2*benchN), make([]float32, 2*benchN/CodeGroup)
 	mean, rstd := make([]float32, benchN/benchRow), normals(r, benchN/benchRow, 1)
 	scalars := AdamWScalars{1e-3, 0.9, 0.999, 1e-8, 0.1, 0.1, 0.001}
@@ -70,9 +70,9 @@ func BenchmarkVector(b *testing.B) {
 		{"GELUErfBackward", 3, func(isa ISA) { isa.GELUErfBackward(s[0], s[1], s[2]) }},
 		{"Add", 3, func(isa ISA) { isa.Add(s[0], s[1], s[2]) }},
 		{"Quantise", 2, func(isa ISA) { isa.Quantise(s[1], 9) }},
-		{"AddQuantised", 3, func(isa ISA) { isa.AddQuantised(s[0], s[1], s[2], 9) }},
-		{"AdvanceQuantised", 4, func(isa ISA) { isa.AdvanceQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
-		{"RetreatQuantised", 4, func(isa ISA) { isa.RetreatQuantised(s[0], s[1], s[2], side, 0, 0.5, 1, 9) }},
+		{"AddQuantised", 3, func(isa ISA) { isa.AddQuantised(s[0], rest, s[1], s[2], 9) }},
+		{"AdvanceQuantised", 4, func(isa ISA) { isa.AdvanceQuantised(s[0], rest, s[1], s[2], side, 0, 0.5, 1, 9) }},
+		{"RetreatQuantised", 4, func(isa ISA) { isa.RetreatQuantised(s[0], rest, s[1], s[2], side, 0, 0.5, 1, 9) }},
 		{"CompleteGrad", 5, func(isa ISA) { isa.CompleteGrad(s[3], s[4], s[2], 0.5) }},
 		{"AdamW", 7, func(isa ISA) { isa.AdamW(s[0], s[2], s[3], s[5], scalars) }},
 		{"AdamW8", 4, func(isa ISA) {

@@ -144,6 +144,13 @@ func vecQuantise512(a *byte)
 //go:noescape
 func vecAddQuantised512(a *byte)
 
+// vecAddQuantisedWhole512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as addQuantisedGo, with the rests p4; f = .., 2^bits, 2^-bits from f4 on
+//
+//go:noescape
+func vecAddQuantisedWhole512(a *byte)
+
 // vecQuantisedAdd512 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = quantise(p1+p2, f0, f1)
@@ -206,20 +213,6 @@ func vecMoments512(a *byte)
 //
 //go:noescape
 func vecSETUpdate512(a *byte)
-
-// vecAdvanceQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as advanceQuantisedGo, planes 0
-//
-//go:noescape
-func vecAdvanceQuantised0512(a *byte)
-
-// vecRetreatQuantised0512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as retreatQuantisedGo, planes 0
-//
-//go:noescape
-func vecRetreatQuantised0512(a *byte)
 
 // vecAdvanceQuantised1NoSide512 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -505,6 +498,13 @@ func vecQuantise256(a *byte)
 //go:noescape
 func vecAddQuantised256(a *byte)
 
+// vecAddQuantisedWhole256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	as addQuantisedGo, with the rests p4; f = .., 2^bits, 2^-bits from f4 on
+//
+//go:noescape
+func vecAddQuantisedWhole256(a *byte)
+
 // vecQuantisedAdd256 works on vecArgs a; x[i] stands for element i of slice p:
 //
 //	p0 = quantise(p1+p2, f0, f1)
@@ -567,20 +567,6 @@ func vecMoments256(a *byte)
 //
 //go:noescape
 func vecSETUpdate256(a *byte)
-
-// vecAdvanceQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as advanceQuantisedGo, planes 0
-//
-//go:noescape
-func vecAdvanceQuantised0256(a *byte)
-
-// vecRetreatQuantised0256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as retreatQuantisedGo, planes 0
-//
-//go:noescape
-func vecRetreatQuantised0256(a *byte)
 
 // vecAdvanceQuantised1NoSide256 works on vecArgs a; x[i] stands for element i of slice p:
 //

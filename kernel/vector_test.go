@@ -409,7 +409,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 	const n = 100
 	o := newOperands(1, n, false)
 	x, y, z := o.vec(), o.vec(), o.positive()
-	side := o.side(2 * n)
+	side, rest := o.side(2*n), o.side(n)
 	one := []float32{1}
 	qkv, grad, scratch := make([]float32, n*8), make([]float32, n*8), make([]float32, ScratchFloats)
 	head := AttentionHead{T: n, S: n, D: 8, Seen: n, LDQ: 8, LDK: 8, LDOut: 8, Scale: 1, Causal: true, Q: qkv, K: qkv, V: qkv, Out: make([]float32, n*8), LSE: y, Keep: 60000}
@@ -429,8 +429,8 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			isa.ExpSum(y, x, 1, isa.RowMax(x))
 			isa.CrossEntropy(y, 3, 1)
 			isa.GELUTanh(y, x)
-			isa.AdvanceQuantised(y, x, z, side, n, 0.25, 2, 9)
-			isa.RetreatQuantised(y, x, z, side, n, 0.5, 1, 9)
+			isa.AdvanceQuantised(y, rest, x, z, side, n, 0.25, 2, 9)
+			isa.RetreatQuantised(y, rest, x, z, side, n, 0.5, 1, 9)
 			isa.AdamW(x, y, y, z, AdamWScalars{LR: 1e-3, Bias1: 1, Bias2: 1})
 			isa.AdamW8(x, y, side[:n], side[n:], one, one, AdamWScalars{LR: 1e-3, Bias1: 1, Bias2: 1})
 			isa.Moments(x, y, z, 0.9, 0.999)

@@ -105,6 +105,15 @@ func (t Tensor) Reshape(s Shape) Tensor {
 	return t
 }
 
+// As returns the beginning of the same memory as elements of another type that are no larger: as many of them.
+func (t Tensor) As(d DType) Tensor {
+	if d.Size() > t.DType.Size() {
+		panic("tensor: elements of another type that are larger")
+	}
+	t.DType = d
+	return t
+}
+
 // RowRange returns rows [from,to) of t as a matrix, as a (to-from, cols) tensor.
 func (t Tensor) RowRange(from, to int) Tensor {
 	if from < 0 || to > t.Rows() || from >= to {

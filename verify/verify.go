@@ -4,6 +4,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -35,7 +36,7 @@ type Report struct {
 // State is the fingerprint of one residual state x_k.
 type State struct {
 	K       int    `json:"k"`
-	Forward string `json:"forward"`           // SHA-256 of its bytes in the forward pass
+	Forward string `json:"forward"`           // SHA-256 of its bytes in the forward pass, and of what float32 rounds off
 	Reverse string `json:"reverse,omitempty"` // of the rebuilt state; empty if it was kept
 }
 
@@ -118,8 +119,8 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 	if err != nil {
 		return nil, err
 	}
-	states := make([][]float32, K+1)
-	ref.Stack.Observe = func(k int, x tensor.Tensor) { states[k] = download(be, x) }
+	states := make([]state, K+1)
+	ref.Stack.Observe = func(k int, x tensor.Tensor) { states[k] = newState(be, x, ref.Stack.Rest(k)) }
 	want := &gradients{be: be, host: map[string][]float32{}}
 	if _, err := ref.Step(pass, scale, want); err != nil {
 		return nil, err
@@ -130,10 +131,10 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 		return nil, err
 	}
 	r := &Report{MaxAbsLimit: opt.Grid.Limit(), States: make([]State, K+1)}
-	c := &checker{be: be, report: r, want: states, unit: math.Ldexp(1, int(opt.Grid))}
+	c := &checker{report: r, want: states, unit: math.Ldexp(1, int(opt.Grid))}
 	injector := &injector{be: be, stack: rev.Stack, fault: fault, blocks: K, weight: s.rebuildingWeight()}
 	rev.Stack.Observe = func(k int, x tensor.Tensor) {
-		c.state(k, x)
+		c.state(k, newState(be, x, rev.Stack.Rest(k)))
 		injector.observe(k, x)
 	}
 	sink := &gradients{be: be, compare: want.host, report: r}
@@ -148,25 +149,26 @@ func Run(be backend.Backend, s Subject, opt bdia.Options, pass backend.Pass, fau
 
 // checker compares states with the stored run's.
 type checker struct {
-	be     backend.Backend
 	report *Report
-	want   [][]float32
+	want   []state
 	unit   float64 // 2^L
 	top    bool    // the forward pass has reached x_K
 }
 
-func (c *checker) state(k int, x tensor.Tensor) {
-	got := download(c.be, x)
-	hash := fingerprint(got)
+func (c *checker) state(k int, got state) {
+	hash := got.fingerprint()
 	if c.top {
 		c.report.States[k].Reverse = hash
-		c.report.ReconstructedActivations += int64(len(got))
+		c.report.ReconstructedActivations += int64(len(got.values))
 	} else {
 		c.report.States[k] = State{K: k, Forward: hash}
 		c.top = k == len(c.want)-1
 	}
-	c.report.MismatchedBits += differingBits(got, c.want[k])
-	for _, v := range got {
+	c.report.MismatchedBits += differingBits(got.values, c.want[k].values)
+	for i, r := range got.rests {
+		c.report.MismatchedBits += int64(bits.OnesCount8(r ^ c.want[k].rests[i]))
+	}
+	for _, v := range got.values {
 		if y := float64(v) * c.unit; y != math.Trunc(y) {
 			c.report.OffGrid++
 		}
@@ -278,11 +280,27 @@ func differingBits(a, b []float32) (n int64) {
 	return n
 }
 
-// fingerprint returns the start of the SHA-256 of x as little-endian bytes.
-func fingerprint(x []float32) string {
+// state is one residual state on the host.
+type state struct {
+	values []float32
+	rests  []byte // what float32 rounds off, in steps
+}
+
+func newState(be backend.Backend, x, rest tensor.Tensor) state {
+	s := state{values: download(be, x), rests: make([]byte, x.Len())}
+	be.DownloadBytes(s.rests, rest)
+	return s
+}
+
+// fingerprint returns the start of the SHA-256 of the values as little-endian bytes, and then of the rests if there is
+// one that is not 0.
+func (s state) fingerprint() string {
 	h, word := sha256.New(), make([]byte, 0, 4)
-	for _, v := range x {
+	for _, v := range s.values {
 		h.Write(binary.LittleEndian.AppendUint32(word, math.Float32bits(v)))
+	}
+	if bytes.Count(s.rests, []byte{0}) < len(s.rests) {
+		h.Write(s.rests)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])
 }

@@ -210,20 +210,20 @@ func (d *deferred) Quantise(x, peak tensor.Tensor, bits int) {
 	d.later(func() { d.Backend.Quantise(x, peak, bits) })
 }
 
-func (d *deferred) AddQuantised(y, x, h, peak tensor.Tensor, bits int) {
-	d.later(func() { d.Backend.AddQuantised(y, x, h, peak, bits) })
+func (d *deferred) AddQuantised(y, rest, x, h, peak tensor.Tensor, bits int) {
+	d.later(func() { d.Backend.AddQuantised(y, rest, x, h, peak, bits) })
 }
 
 func (d *deferred) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
 	d.later(func() { d.Backend.QuantisedAdd(y, x, h, peak, bits) })
 }
 
-func (d *deferred) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
-	d.later(func() { d.Backend.Advance(xPrev, x, h, side, gamma, peak, law) })
+func (d *deferred) Advance(xPrev, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+	d.later(func() { d.Backend.Advance(xPrev, rest, x, h, side, gamma, peak, law) })
 }
 
-func (d *deferred) Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
-	d.later(func() { d.Backend.Retreat(xNext, x, h, side, gamma, peak, law) })
+func (d *deferred) Retreat(xNext, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+	d.later(func() { d.Backend.Retreat(xNext, rest, x, h, side, gamma, peak, law) })
 }
 
 func (d *deferred) ScaleGrad(dh, g, gamma tensor.Tensor) {

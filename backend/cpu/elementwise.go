@@ -23,18 +23,22 @@ func chunkOf(task, n int) (lo, hi int) {
 // Zero clears t, whatever its element type.
 func (b *Backend) Zero(t tensor.Tensor) { clear(b.bytes(t)) }
 
-type copyJob struct{ dst, src []float32 }
+type copyJob struct{ dst, src []byte }
 
 func (j *copyJob) run(_ *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.dst))
+	lo := task * copyLen
+	hi := min(lo+copyLen, len(j.dst))
 	copy(j.dst[lo:hi], j.src[lo:hi])
 }
 
-// Copy copies src to dst.
+// copyLen is the number of bytes in one task of a copy.
+const copyLen = 4 * chunkLen
+
+// Copy copies src to dst, whatever their element type.
 func (b *Backend) Copy(dst, src tensor.Tensor) {
-	must(dst.Len() == src.Len(), "Copy", dst, src)
-	b.jobs.copy = copyJob{dst: b.f32(dst), src: b.f32(src)}
-	b.elementwise(dst.Len(), &b.jobs.copy)
+	must(dst.Len() == src.Len() && dst.DType == src.DType, "Copy", dst, src)
+	b.jobs.copy = copyJob{dst: b.bytes(dst), src: b.bytes(src)}
+	b.pool.run((len(b.jobs.copy.dst)+copyLen-1)/copyLen, &b.jobs.copy)
 }
 
 type addJob struct{ y, a, c []float32 }
@@ -134,7 +138,7 @@ type samples struct {
 	y, x, h          []float32
 	gamma            []float32
 	peak             []int32
-	side             []byte
+	side, rest       []byte
 	perSample, tasks int // elements of a sample, tasks for one
 	law              backend.Law
 	draw             backend.Draw

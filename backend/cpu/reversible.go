@@ -24,11 +24,12 @@ func (b *Backend) Quantise(x, peak tensor.Tensor, bits int) {
 	}})
 }
 
-// AddQuantised writes y = x + Q[h].
-func (b *Backend) AddQuantised(y, x, h, peak tensor.Tensor, bits int) {
-	b.eachSample(y, samples{x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Law{Bits: bits},
+// AddQuantised writes y = x + Q[h], and its rest.
+func (b *Backend) AddQuantised(y, rest, x, h, peak tensor.Tensor, bits int) {
+	must(!rest.Valid() || rest.Len() == y.Len(), "AddQuantised", y, rest, x, h)
+	b.eachSample(y, samples{rest: b.u8(rest), x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Law{Bits: bits},
 		fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
-			return isa.AddQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.law.Bits)
+			return isa.AddQuantised(s.y[lo:hi], s.restOf(lo, hi), s.x[lo:hi], s.h[lo:hi], s.law.Bits)
 		}})
 }
 
@@ -41,9 +42,9 @@ func (b *Backend) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
 }
 
 // Advance turns x_{k-1} into x_{k+1} in place.
-func (b *Backend) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+func (b *Backend) Advance(xPrev, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-		return isa.AdvanceQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
+		return isa.AdvanceQuantised(s.y[lo:hi], s.rest[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
 			s.gamma[sample], s.law.Planes, s.law.Bits)
 	}
 	if law.Bits == backend.NoGrid {
@@ -51,13 +52,13 @@ func (b *Backend) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law back
 			return isa.Advance(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		}
 	}
-	b.reversible(fn, xPrev, x, h, side, gamma, peak, law)
+	b.reversible(fn, xPrev, rest, x, h, side, gamma, peak, law)
 }
 
 // Retreat turns x_{k+1} back into x_{k-1} in place.
-func (b *Backend) Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+func (b *Backend) Retreat(xNext, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	fn := func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-		return isa.RetreatQuantised(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
+		return isa.RetreatQuantised(s.y[lo:hi], s.rest[lo:hi], s.x[lo:hi], s.h[lo:hi], s.sideOf(sample, lo), s.planeStride(),
 			s.gamma[sample], s.law.Planes, s.law.Bits)
 	}
 	if law.Bits == backend.NoGrid {
@@ -65,15 +66,24 @@ func (b *Backend) Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law back
 			return isa.Retreat(s.y[lo:hi], s.x[lo:hi], s.h[lo:hi], s.gamma[sample])
 		}
 	}
-	b.reversible(fn, xNext, x, h, side, gamma, peak, law)
+	b.reversible(fn, xNext, rest, x, h, side, gamma, peak, law)
 }
 
 func (b *Backend) reversible(fn func(kernel.ISA, *samples, int, int, int) uint32,
-	y, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+	y, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	B := y.Shape[0]
 	must(x.Len() == y.Len() && h.Len() == y.Len() && gamma.Len() == B && peak.Len() == B &&
-		(!side.Valid() || side.Shape[0] == law.Planes && side.Shape[1] == B), "Advance", y, x, h, side, gamma, peak)
-	b.eachSample(y, samples{fn: fn, x: b.f32(x), h: b.f32(h), side: b.u8(side), gamma: b.f32(gamma), peak: b.i32(peak), law: law})
+		(law.Bits == backend.NoGrid || rest.Valid() && rest.Len() == y.Len()) &&
+		(!side.Valid() || side.Shape[0] == law.Planes && side.Shape[1] == B), "Advance", y, rest, x, h, side, gamma, peak)
+	b.eachSample(y, samples{fn: fn, rest: b.u8(rest), x: b.f32(x), h: b.f32(h), side: b.u8(side), gamma: b.f32(gamma), peak: b.i32(peak), law: law})
+}
+
+// restOf returns the rests of elements [lo,hi); nil if there are none.
+func (s *samples) restOf(lo, hi int) []byte {
+	if s.rest == nil {
+		return nil
+	}
+	return s.rest[lo:hi]
 }
 
 // bytesPerSample is the length of one plane of one sample's side information.

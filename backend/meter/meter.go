@@ -235,20 +235,20 @@ func (b *Backend) Quantise(x, peak tensor.Tensor, bits int) {
 	b.measure("quantise", 0, func() { b.Backend.Quantise(x, peak, bits) }, x, x)
 }
 
-func (b *Backend) AddQuantised(y, x, h, peak tensor.Tensor, bits int) {
-	b.measure("first step", 0, func() { b.Backend.AddQuantised(y, x, h, peak, bits) }, y, x, h)
+func (b *Backend) AddQuantised(y, rest, x, h, peak tensor.Tensor, bits int) {
+	b.measure("first step", 0, func() { b.Backend.AddQuantised(y, rest, x, h, peak, bits) }, y, rest, x, h)
 }
 
 func (b *Backend) QuantisedAdd(y, x, h, peak tensor.Tensor, bits int) {
 	b.measure("inference step", 0, func() { b.Backend.QuantisedAdd(y, x, h, peak, bits) }, y, x, h)
 }
 
-func (b *Backend) Advance(xPrev, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
-	b.measure("advance", 0, func() { b.Backend.Advance(xPrev, x, h, side, gamma, peak, law) }, xPrev, xPrev, x, h, side)
+func (b *Backend) Advance(xPrev, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+	b.measure("advance", 0, func() { b.Backend.Advance(xPrev, rest, x, h, side, gamma, peak, law) }, xPrev, xPrev, rest, rest, x, h, side)
 }
 
-func (b *Backend) Retreat(xNext, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
-	b.measure("retreat", 0, func() { b.Backend.Retreat(xNext, x, h, side, gamma, peak, law) }, xNext, xNext, x, h, side)
+func (b *Backend) Retreat(xNext, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
+	b.measure("retreat", 0, func() { b.Backend.Retreat(xNext, rest, x, h, side, gamma, peak, law) }, xNext, xNext, rest, rest, x, h, side)
 }
 
 func (b *Backend) ScaleGrad(dh, g, gamma tensor.Tensor) {

@@ -79,10 +79,10 @@ func (*Backend) PoolRows(_, _ tensor.Tensor, _ int)                             
 func (*Backend) PoolRowsBackward(_, _ tensor.Tensor, _ int)                         {}
 func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _, _ float32)                   {}
 func (*Backend) Quantise(_, _ tensor.Tensor, _ int)                                 {}
-func (*Backend) AddQuantised(_, _, _, _ tensor.Tensor, _ int)                       {}
+func (*Backend) AddQuantised(_, _, _, _, _ tensor.Tensor, _ int)                    {}
 func (*Backend) QuantisedAdd(_, _, _, _ tensor.Tensor, _ int)                       {}
-func (*Backend) Advance(_, _, _, _, _, _ tensor.Tensor, _ backend.Law)              {}
-func (*Backend) Retreat(_, _, _, _, _, _ tensor.Tensor, _ backend.Law)              {}
+func (*Backend) Advance(_, _, _, _, _, _, _ tensor.Tensor, _ backend.Law)           {}
+func (*Backend) Retreat(_, _, _, _, _, _, _ tensor.Tensor, _ backend.Law)           {}
 func (*Backend) ScaleGrad(_, _, _ tensor.Tensor)                                    {}
 func (*Backend) CompleteGrad(_, _, _, _ tensor.Tensor)                              {}
 func (*Backend) AdamW(_, _, _, _ tensor.Tensor, _ backend.AdamScalars)              {}

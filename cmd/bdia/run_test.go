@@ -123,7 +123,7 @@ func TestVerify(t *testing.T) {
 		if counts(m) != 0 || m["reconstructed_activations"].(float64) <= 0 || m["gradient_values"].(float64) <= 0 {
 			t.Errorf("%s: %v", name, m)
 		}
-		if top, limit := m["max_abs"].(float64), m["max_abs_limit"].(float64); !(top > 0 && top < limit && limit == 32768) {
+		if top, limit := m["max_abs"].(float64), m["max_abs_limit"].(float64); !(top > 0 && top < limit && limit == 2097152) {
 			t.Errorf("%s: largest |x| %v of %v", name, top, limit)
 		}
 		for _, s := range m["states"].([]any) {

@@ -144,7 +144,11 @@ func (g *gen) loadCodes(p int) v {
 }
 
 // storeCodes writes the integers x, from 0 to 255, to slice p; it spoils x.
-func (g *gen) storeCodes(x v, p int) {
+func (g *gen) storeCodes(x v, p int) { g.storeBytes(x, p, VPACKUSDW, VPACKUSWB) }
+
+// storeBytes writes the integers x, which a byte holds, to slice p; it spoils x. The two instructions pack words and
+// bytes of their sign.
+func (g *gen) storeBytes(x v, p int, words, bytes func(...operand.Op)) {
 	t := g.tmp()
 	g.emit(func() {
 		if g.halves == 1 {
@@ -152,8 +156,8 @@ func (g *gen) storeCodes(x v, p int) {
 			return
 		}
 		VEXTRACTI128(operand.Imm(1), x, t.AsX())
-		VPACKUSDW(t.AsX(), x.AsX(), x.AsX())
-		VPACKUSWB(x.AsX(), x.AsX(), x.AsX())
+		words(t.AsX(), x.AsX(), x.AsX())
+		bytes(x.AsX(), x.AsX(), x.AsX())
 		VMOVQ(x.AsX(), g.codeMem(p))
 	})
 	g.drop(1)

@@ -1,6 +1,11 @@
 package main
 
-import "strconv"
+import (
+	"strconv"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+)
 
 var kernels = []kernel{
 	{name: "NormParams", loop: "p0 = fma(p1, (p2-f0)*f1, p0); p3 += p1", ptrs: 4, body: func(g *gen) {
@@ -107,6 +112,15 @@ var kernels = []kernel{
 		g.maxBits(h)
 		g.maxBits(x)
 	}},
+	{name: "AddQuantisedWhole", loop: "as addQuantisedGo, with the rests p4; f = .., 2^bits, 2^-bits from f4 on", ptrs: 5, accs: 1, bits: true, body: func(g *gen) {
+		q := g.load(2)
+		g.steps(q)
+		n := g.load(1)
+		g.mul(n, n, g.f(4))
+		g.op(VCVTPS2DQ, n, n)
+		g.op(VPADDD, q, n, n)
+		g.storeWhole(n)
+	}},
 	{name: "QuantisedAdd", loop: "p0 = quantise(p1+p2, f0, f1)", ptrs: 3, accs: 1, body: func(g *gen) {
 		x := g.load(1)
 		g.add(x, x, g.load(2))
@@ -114,8 +128,8 @@ var kernels = []kernel{
 		g.store(x, 0)
 		g.maxBits(x)
 	}},
-	{name: "Advance", loop: "as advanceGo", ptrs: 3, accs: 1, body: update{}.forward},
-	{name: "Retreat", loop: "as retreatGo", ptrs: 3, accs: 1, body: update{}.backward},
+	{name: "Advance", loop: "as advanceGo", ptrs: 3, accs: 1, body: advance},
+	{name: "Retreat", loop: "as retreatGo", ptrs: 3, accs: 1, body: retreat},
 	{name: "Keep", loop: "p0 = p1*f0 where bit i%8 of p3[i/8] is set, else 0", ptrs: 4, bits: true, body: func(g *gen) {
 		x := g.load(1)
 		g.mul(x, x, g.f(0))
@@ -252,70 +266,96 @@ func (g *gen) quantise(x v, scale, unit int) {
 	g.add(x, x, g.k(cZero))
 }
 
+// steps sets x, a float32, to the whole number of steps that is Q[x], and takes |Q[x]| into reduction 0.
+func (g *gen) steps(x v) {
+	g.mul(x, x, g.f(4))
+	g.round(x, x)
+	q := g.tmp()
+	g.mul(q, x, g.f(5))
+	g.maxBits(q)
+	g.drop(1)
+	g.op(VCVTPS2DQ, x, x)
+}
+
 // gridUpdates returns the updates on the grid, up to three planes.
 func gridUpdates() (ks []kernel) {
-	for planes := range 4 {
+	for planes := 1; planes <= 3; planes++ {
 		suffix := strconv.Itoa(planes)
 		loop := "QuantisedGo, planes " + suffix
-		if planes > 0 {
-			ks = append(ks, kernel{name: "AdvanceQuantised" + suffix + "NoSide", loop: "as advance" + loop + ", side nil", ptrs: 3, accs: 1, body: update{true, planes, false}.forward})
-		}
 		ks = append(ks,
-			kernel{name: "AdvanceQuantised" + suffix, loop: "as advance" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: update{true, planes, true}.forward},
-			kernel{name: "RetreatQuantised" + suffix, loop: "as retreat" + loop, ptrs: 3 + planes, accs: 1, bits: planes > 0, body: update{true, planes, true}.backward})
+			kernel{name: "AdvanceQuantised" + suffix + "NoSide", loop: "as advance" + loop + ", side nil", ptrs: 5, accs: 1, bits: true, body: update{planes, false}.forward},
+			kernel{name: "AdvanceQuantised" + suffix, loop: "as advance" + loop, ptrs: 5, accs: 1, bits: true, body: update{planes, true}.forward},
+			kernel{name: "RetreatQuantised" + suffix, loop: "as retreat" + loop, ptrs: 5, accs: 1, bits: true, body: update{planes, true}.backward})
 	}
 	return ks
 }
 
-// update is the BDIA update: p0 = x_{k-1} or x_{k+1}, p1 = x, p2 = h, f = gamma,
-// 1/gamma, 1-gamma, 1+gamma, 2^bits, 2^-bits, 2^(1-bits), 2^(2-bits).
-type update struct {
-	grid   bool
-	planes int
-	side   bool
-}
-
-// inner returns (1-gamma)*x_k + (1+gamma)*h_k(x_k).
-func (s update) inner(g *gen) v {
+// inner returns (1-gamma)*x_k + (1+gamma)*h_k(x_k) with x_k in p1, h in p2, 1-gamma in f2 and 1+gamma in f3.
+func inner(g *gen) v {
 	x := g.load(1)
 	g.mul(x, x, g.f(2))
 	g.addMul(x, g.load(2), g.f(3))
 	g.drop(1)
-	if s.grid {
-		g.quantise(x, 4, 5)
-	}
 	return x
 }
 
-func (s update) forward(g *gen) {
-	q, x := s.inner(g), g.load(0)
-	if s.planes > 0 {
-		r := g.tmp()
-		g.remainder(r, x, s.planes, s.side)
-		g.add(x, x, r)
-	}
+// advance is the BDIA update without a grid; gamma is f0.
+func advance(g *gen) {
+	r, x := inner(g), g.load(0)
 	g.mul(x, x, g.f(0))
-	g.add(x, x, q)
+	g.add(x, x, r)
 	g.store(x, 0)
-	g.maxBits(q)
+	g.maxBits(r)
 	g.maxBits(x)
 }
 
-func (s update) backward(g *gen) {
-	q, x := s.inner(g), g.load(0)
-	g.sub(x, x, q)
+// retreat is its inverse; 1/gamma is f1.
+func retreat(g *gen) {
+	r, x := inner(g), g.load(0)
+	g.sub(x, x, r)
 	g.mul(x, x, g.f(1))
-	if s.planes > 0 {
-		r := g.tmp()
-		g.sideRemainder(r, s.planes)
-		g.sub(x, x, r)
-	}
-	if s.grid {
-		g.add(x, x, g.k(cZero))
-	}
 	g.store(x, 0)
-	g.maxBits(q)
+	g.maxBits(r)
 	g.maxBits(x)
+}
+
+// update is the BDIA update of whole numbers: p0 = x_{k-1} or x_{k+1}, with the rests p4, p1 = x, p2 = h, p3 = side,
+// f = .., 1-gamma, 1+gamma, 2^bits, 2^-bits, all ones if gamma > 0, all ones if gamma < 0.
+type update struct {
+	planes int
+	side   bool
+}
+
+func (u update) forward(g *gen) {
+	q := inner(g)
+	g.steps(q)
+	n := g.load(0)
+	g.whole(n)
+	g.op(VPSUBD, n, g.k(cZero), n)
+	if u.side {
+		g.keepRemainder(n, u.planes)
+	}
+	g.op(VPSRAD, operand.Imm(uint64(u.planes)), n, n) // -n/m, rounded down
+	g.negate(n, 6)
+	g.op(VPADDD, q, n, n)
+	g.storeWhole(n)
+}
+
+func (u update) backward(g *gen) {
+	q := inner(g)
+	g.steps(q)
+	n := g.load(0)
+	g.whole(n)
+	g.op(VPSUBD, q, n, n)
+	g.negate(n, 7)
+	g.shiftRemainder(n, u.planes)
+	g.storeWhole(n)
+}
+
+// negate turns the sign of n if f[i] is all ones, and not if it is 0.
+func (g *gen) negate(n v, i int) {
+	g.op(VXORPS, g.f(i), n, n)
+	g.op(VPSUBD, g.f(i), n, n)
 }
 
 // moments updates m and v with the gradient; f = beta1, 1-beta1, beta2,

@@ -6,43 +6,48 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// remainder sets d to s*2^-bits, s = (-n) mod 2^planes for x = n*2^-bits; 2^bits
-// is in f[4], 2^(p-bits) in f[5+p]. With side, plane p of s goes to p[3+p].
-func (g *gen) remainder(d, x v, planes int, side bool) {
-	n := g.tmp()
-	g.mul(n, x, g.f(4))
-	g.op(VCVTTPS2DQ, n, n)
-	if planes > 1 { // else n and -n are alike
-		g.op(VPSUBD, n, g.k(cZero), n)
-	}
-	for p := range planes {
-		t := d
-		if p > 0 {
-			t = g.tmp()
-		}
-		g.op(VPSLLD, operand.Imm(uint64(31-p)), n, t)
-		if side {
-			g.storeSigns(t, p)
-		}
-		g.op(VPSRAD, operand.Imm(31), t, t)
-		g.and(t, t, g.f(5+p))
-		if p > 0 {
-			g.add(d, d, t)
-			g.drop(1)
-		}
-	}
+// whole sets x, values, to the whole numbers of steps that they and the rests in p4 stand for.
+func (g *gen) whole(x v) {
+	g.mul(x, x, g.f(4))
+	g.op(VCVTPS2DQ, x, x)
+	r := g.tmp()
+	g.emit(func() { VPMOVSXBD(g.codeMem(4), r) })
+	g.op(VPADDD, r, x, x)
 	g.drop(1)
 }
 
-// sideRemainder sets d to s*2^-bits with s from p[3], p[4], ...
-func (g *gen) sideRemainder(d v, planes int) {
-	g.sideMask(d, 0)
-	g.and(d, d, g.f(5))
-	for p := 1; p < planes; p++ {
+// storeWhole writes the whole number n of steps as value to p0 and rest to p4. It spoils n.
+func (g *gen) storeWhole(n v) {
+	x := g.tmp()
+	g.op(VCVTDQ2PS, n, x)
+	t := g.tmp()
+	g.op(VCVTPS2DQ, x, t)
+	g.op(VPSUBD, t, n, n)
+	g.drop(1)
+	g.mul(x, x, g.f(5))
+	g.store(x, 0)
+	g.maxBits(x)
+	g.drop(1)
+	g.storeBytes(n, 4, VPACKSSDW, VPACKSSWB)
+}
+
+// keepRemainder writes the lowest bits of n to the planes of the side information.
+func (g *gen) keepRemainder(n v, planes int) {
+	for p := range planes {
 		t := g.tmp()
-		g.sideMask(t, p)
-		g.and(t, t, g.f(5+p))
-		g.add(d, d, t)
+		g.op(VPSLLD, operand.Imm(uint64(31-p)), n, t)
+		g.storeSigns(t, p)
+		g.drop(1)
+	}
+}
+
+// shiftRemainder sets n to n*2^planes - s with s from the planes of the side information.
+func (g *gen) shiftRemainder(n v, planes int) {
+	for p := planes - 1; p >= 0; p-- {
+		g.op(VPADDD, n, n, n)
+		t := g.tmp()
+		g.sideMask(t, p) // -1 for a one
+		g.op(VPADDD, t, n, n)
 		g.drop(1)
 	}
 }
@@ -60,11 +65,14 @@ func (g *gen) storeSigns(x v, p int) {
 	})
 }
 
-// sideMem returns the memory of this half's bits in plane p.
+// sideMem returns the memory of this half's bits in plane p: planes begin ld bytes apart, the first at p3.
 func (g *gen) sideMem(p int) operand.Mem {
 	MOVQ(index, scratch)
 	SHRQ(operand.Imm(3), scratch)
-	return operand.Mem{Base: pointers[3+p], Index: scratch, Scale: 1, Disp: g.half}
+	for range p {
+		ADDQ(operand.Mem{Base: args, Disp: argLD}, scratch)
+	}
+	return operand.Mem{Base: pointers[3], Index: scratch, Scale: 1, Disp: g.half}
 }
 
 // sideMask sets d, the newest temporary, to all ones in lanes with the bit of

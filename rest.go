@@ -1,0 +1,35 @@
+package bdia
+
+import (
+	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tensor"
+)
+
+// allocRests allocates memory for the rests of two states of the given shape. For x_K, where a third one is needed,
+// they lie in idle: no later step reads them.
+func allocRests(be backend.Backend, shape tensor.Shape, idle tensor.Tensor) (rests [3]tensor.Tensor) {
+	for i := range 2 {
+		rests[i] = be.Alloc(backend.States, tensor.U8, shape)
+	}
+	be.Zero(rests[0]) // of x_0
+	rests[2] = idle.As(tensor.U8)
+	return rests
+}
+
+// rest returns the buffer of the rest of x_k, none if states are float32s.
+func (s *Stack) rest(k int) tensor.Tensor {
+	return s.rests[s.opt.Memory.restSlot(k, len(s.blocks), s.Frozen)]
+}
+
+// keptRest is rest in the reverse walk, which has it only where it rebuilds states.
+func (s *Stack) keptRest(k int) tensor.Tensor {
+	if s.opt.Memory != Reversible {
+		return tensor.Tensor{}
+	}
+	return s.rest(k)
+}
+
+// Rest returns what float32 rounds off x_k: signed bytes (B,T,C), in steps of 2^-L. With x from Observe the state is
+// x 2^L + rest steps. It holds only while Observe looks at x_k, and is none where x_k itself is the state: without a
+// grid, and with a gamma that has no inverse.
+func (s *Stack) Rest(k int) tensor.Tensor { return s.rest(k) }
