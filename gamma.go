@@ -51,6 +51,10 @@ func (g Gamma) Planes() (n int, reversible bool) {
 	return n, true
 }
 
+// Growth returns how much larger the states of an averaged walk can become than the ordinary transformer's: what one
+// block adds is at most (1+gamma)/(1-gamma) as much afterwards. For example 3 for gamma 1/2, and 5/3 for 1/4.
+func (g Gamma) Growth() float64 { return (1 + float64(g)) / (1 - float64(g)) }
+
 // draw fills gammas (K,B) for one pass: row k holds block k's value for each sample. first is the number of block 0
 // in the model. Row 0 is zero, since the first step is an Euler step. Outside training every row is zero.
 func (c course) draw(gammas []float32, first, B int, pass backend.Pass) {

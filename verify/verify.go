@@ -287,8 +287,11 @@ type state struct {
 }
 
 func newState(be backend.Backend, x, rest tensor.Tensor) state {
-	s := state{values: download(be, x), rests: make([]byte, x.Len())}
-	be.DownloadBytes(s.rests, rest)
+	s := state{values: download(be, x)}
+	if rest.Valid() {
+		s.rests = make([]byte, rest.Len())
+		be.DownloadBytes(s.rests, rest)
+	}
 	return s
 }
 

@@ -318,7 +318,7 @@ func TestNoMake(t *testing.T) {
 func TestRange(t *testing.T) {
 	t.Parallel()
 	be, m, b := setup(t, config(3, 0), reversible(0.5), "", 1)
-	be.Scale(m.Params()[0].Value, 1e6)
+	be.Scale(m.Params()[0].Value, 1e8)
 	if _, err := Run(be, OfGPT(m, b), reversible(0.5), pass, NoFault); !errors.Is(err, bdia.ErrRange) {
 		t.Errorf("error %v, want ErrRange", err)
 	}

@@ -13,15 +13,20 @@ import (
 	"github.com/bdia-go/bdia/train"
 )
 
-// A model that was trained elsewhere has no grid, and its residual stream can have
-// outliers of thousands. Calibration looks for the finest grid with an exact range that
-// holds it, with headroom for what training adds.
+// A model that was trained elsewhere has no grid, and its residual stream can have outliers of thousands. Calibration
+// looks for the finest grid with an exact range that holds it, with room for what training adds.
 
 const (
 	calibrationSteps  = 4   // batches that are looked at
 	calibrationTokens = 128 // at a time: so soon it ends when it is told to
-	headroom          = 4   // times what they reach must be in range
+	// finest is the finest grid that is chosen. Half its step is a thirty-thousandth of the smallest embeddings that
+	// are known (rms 0.016), and a range of 1024 is left.
+	finest bdia.Grid = 20
 )
+
+// room is how many times what states reach must be in range: as much as the averaged walk can grow, and at least twice.
+// (States were measured with random gammas, which grows them already; one pattern of signs may do more.)
+func room(method bdia.Options) float64 { return max(2, method.Gamma.Growth(), method.Ramp.Lower.Growth()) }
 
 var (
 	// ErrNoGrid is wrapped by the error of a residual stream that no grid holds.
@@ -96,7 +101,7 @@ func Fit(ctx context.Context, t train.Task, s Settings, st checkpoint.State, obs
 }
 
 // calibrate measures the task's model, which has not learned yet, on the grid of its settings and on coarser ones until
-// one serves. It fails with ErrNoGrid if none does.
+// one serves; if the grid may be chosen, then on the finest that may serve. It fails with ErrNoGrid if none does.
 func calibrate(ctx context.Context, t train.Task, s Settings, progress train.Progress) (train.Calibration, error) {
 	progress(measuring, 0, 1)
 	engine := t.Common().Engine
@@ -159,18 +164,16 @@ func survey(p *passes, t train.Task, s Settings, be backend.Backend, load bool) 
 			return c, err
 		}
 	}
-	for c.Grid = common.Method.Grid; ; c.Grid-- {
-		c.Limit = c.Grid.Limit()
-		p.total = p.done + 4*calibrationSteps*onePass
-		c.MaxAbs, err = reach(p, l, common, c.Grid)
-		if err == nil && headroom*c.MaxAbs <= c.Limit {
-			break
-		}
-		if err != nil && !errors.Is(err, bdia.ErrRange) {
+	from := common.Method.Grid
+	if s.AutoGrid {
+		from = min(from, finest)
+	}
+	if err := coarsen(&c, p, l, common, s.From, from); err != nil {
+		return c, err
+	}
+	if fits := finestFor(room(common.Method) * c.MaxAbs); s.AutoGrid && fits > c.Grid {
+		if err := coarsen(&c, p, l, common, s.From, fits); err != nil {
 			return c, err
-		}
-		if c.Grid == 0 {
-			return c, gridless(s.From, err)
 		}
 	}
 	common.Method.Grid = c.Grid
@@ -208,16 +211,44 @@ func survey(p *passes, t train.Task, s Settings, be backend.Backend, load bool) 
 	return c, nil
 }
 
+// coarsen sets the grid of c, and what states reach on it, to the first one that serves from the given one down. It
+// fails with ErrNoGrid if none does.
+func coarsen(c *train.Calibration, p *passes, l Calibrated, common train.Common, dir string, from bdia.Grid) (err error) {
+	for c.Grid = from; ; c.Grid-- {
+		c.Limit = c.Grid.Limit()
+		p.total = p.done + 4*calibrationSteps*onePass
+		c.MaxAbs, err = reach(p, l, common, c.Grid)
+		if err == nil && room(common.Method)*c.MaxAbs <= c.Limit {
+			return nil
+		}
+		if err != nil && !errors.Is(err, bdia.ErrRange) {
+			return err
+		}
+		if c.Grid == 0 {
+			return gridless(dir, room(common.Method), err)
+		}
+	}
+}
+
+// finestFor returns the finest grid with a magnitude in its range.
+func finestFor(most float64) bdia.Grid {
+	g := finest
+	for g > 0 && most > g.Limit() {
+		g--
+	}
+	return g
+}
+
 // gridless is the error of the model in dir when its states fail on the coarsest grid, with err, or
-// for the headroom alone, when err is nil.
-func gridless(dir string, err error) error {
+// for lack of room alone, when err is nil.
+func gridless(dir string, room float64, err error) error {
 	var out *bdia.RangeError
 	if errors.As(err, &out) && (math.IsNaN(out.Value) || math.IsInf(out.Value, 0)) {
 		return fmt.Errorf("train: %w: state x_%d of %s is %v, on every grid and without one; its weights are damaged, or were saved after training diverged: use others",
 			ErrNoGrid, out.Block, dir, out.Value)
 	}
-	return fmt.Errorf("train: %w: the states of %s reach beyond %.0f, 1/%d of the coarsest grid's range; train without one, with activations recomputed",
-		ErrNoGrid, dir, bdia.Grid(0).Limit()/headroom, headroom)
+	return fmt.Errorf("train: %w: the states of %s reach beyond %.0f, and with room for %.3g times as much that is the coarsest grid's range; train without one, with activations recomputed",
+		ErrNoGrid, dir, bdia.Grid(0).Limit()/room, room)
 }
 
 // reach returns the largest |x| of the first steps' forward passes on a grid, or one
@@ -229,7 +260,7 @@ func reach(p *passes, l Calibrated, common train.Common, grid bdia.Grid) (most f
 	if err != nil {
 		return 0, err
 	}
-	for step := 1; step <= calibrationSteps && headroom*most <= grid.Limit(); step++ {
+	for step := 1; step <= calibrationSteps && room(method)*most <= grid.Limit(); step++ {
 		b, _, err := l.StepBatch(step)
 		if err != nil {
 			return 0, err

@@ -37,24 +37,32 @@ func outliers(x float32) func(backend.Backend, *model.GPT) {
 	}
 }
 
-// TestCalibrate: the grid is the finest that holds four times what states reach, and
-// training on it stays in its range.
+// TestCalibrate: the grid is the finest that holds as many times what states reach as gamma says, whatever grid is tried
+// first, and training on it stays in its range. A grid of one's own is taken as it is.
 func TestCalibrate(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
-		name string
-		x    float32
-		from bdia.Grid
-		want bdia.Grid
+		name  string
+		x     float32
+		from  bdia.Grid
+		own   bool
+		gamma bdia.Gamma
+		want  bdia.Grid
 	}{
-		{"initial weights", 0, 9, 9},
-		{"initial weights, a finer grid", 0, 20, 20},
-		{"a coarser grid is taken as it is", 0, 3, 3},
-		{"outliers of thousands", 3500, 9, 9},
-		{"outliers a bit above", 6000, 9, 8},
-		{"outliers of tens of thousands", 70_000, 9, 5},
-		{"from the finest grid", 3500, 20, 9},
-		{"as large as can be", 2_000_000, 9, 0},
+		{"initial weights", 0, 9, false, 0.5, finest},
+		{"initial weights, tried from the finest", 0, 26, false, 0.5, finest},
+		{"initial weights, tried from a coarse one", 0, 3, false, 0.5, finest},
+		{"a coarser grid of one's own", 0, 3, true, 0.5, 3},
+		{"a finer grid of one's own", 0, 24, true, 0.5, 24},
+		{"outliers of hundreds", 220, 9, false, 0.5, 20},
+		{"outliers a bit above", 300, 9, false, 0.5, 19},
+		{"outliers a bit above, but a small gamma", 450, 9, false, 0.125, 20},
+		{"outliers of thousands", 3000, 9, false, 0.5, 16},
+		{"of thousands, with a smaller gamma", 3000, 9, false, 0.25, 17},
+		{"of thousands, tried from a fine grid", 3000, 20, false, 0.5, 16},
+		{"outliers of a million", 1_000_000, 9, false, 0.5, 7},
+		{"outliers that the first grid does not hold", 4_000_000, 9, false, 0.5, 5},
+		{"as large as can be", 200_000_000, 9, false, 0.5, 0},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -63,16 +71,16 @@ func TestCalibrate(t *testing.T) {
 				change = nil
 			}
 			cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, change))
-			cfg.Method.Grid, cfg.Model.EmbeddingDropout = tc.from, 0
+			cfg.Method.Grid, cfg.Method.Gamma, cfg.Tune.AutoGrid, cfg.Model.EmbeddingDropout = tc.from, tc.gamma, !tc.own, 0
 			r := create(t, cfg)
 			c, err := calibrated(context.Background(), r, traintest.Listener{}.Preparing)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c.Grid != tc.want || c.Limit != tc.want.Limit() || headroom*c.MaxAbs > c.Limit {
+			if c.Grid != tc.want || c.Limit != tc.want.Limit() || room(cfg.Method)*c.MaxAbs > c.Limit {
 				t.Errorf("calibration %+v, want a grid of %v", c, tc.want)
 			}
-			if finer := c.Grid + 1; finer <= tc.from && headroom*c.MaxAbs*1.01 < finer.Limit() {
+			if finer := c.Grid + 1; finer <= finest && !tc.own && room(cfg.Method)*c.MaxAbs*1.01 < finer.Limit() {
 				t.Errorf("states reach %v, which a grid of %v holds too", c.MaxAbs, finer)
 			}
 			if tc.x > 0 && (c.MaxAbs < float64(tc.x)*0.99 || c.MaxAbs > float64(tc.x)*1.6) { // a step of gamma -0.5 takes 1.5 times a state
@@ -97,11 +105,11 @@ func TestCalibrate(t *testing.T) {
 
 func TestNoGridServes(t *testing.T) {
 	t.Parallel()
-	for _, x := range []float32{5_000_000, 1e12} {
+	for _, x := range []float32{5e8, 1e12} {
 		cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, outliers(x)))
 		r := create(t, cfg)
 		_, err := calibrated(context.Background(), r, traintest.Listener{}.Preparing)
-		traintest.OneLine(t, err, "without one", cfg.Tune.From, "beyond 4194304, 1/4 of")
+		traintest.OneLine(t, err, "without one", cfg.Tune.From, "beyond 357913941, and with room for 3 times")
 		if !errors.Is(err, ErrNoGrid) {
 			t.Errorf("outliers of %g: %v", x, err)
 		}
@@ -220,11 +228,11 @@ func TestStopsBeforeCalibration(t *testing.T) {
 	r = traintest.Open(t, r.Dir)
 	ctx, obs := traintest.CancelAt(3)
 	sum, err := r.Train(ctx, obs)
-	if err != nil || sum.Calibration == nil || sum.Calibration.Grid != 5 {
+	if err != nil || sum.Calibration == nil || sum.Calibration.Grid != 11 {
 		t.Fatalf("%+v, %v", sum, err)
 	}
 	r = traintest.Open(t, r.Dir)
-	if sum := traintest.Trained(t, r, traintest.Listener{}); sum.Calibration != nil || settings(r).Method.Grid != 5 {
+	if sum := traintest.Trained(t, r, traintest.Listener{}); sum.Calibration != nil || settings(r).Method.Grid != 11 {
 		t.Errorf("a run that has begun, on a grid of %v: %+v", settings(r).Method.Grid, sum)
 	}
 	whole := create(t, cfg)
@@ -235,11 +243,11 @@ func TestStopsBeforeCalibration(t *testing.T) {
 // TestGridOfOnesOwn: a grid that was asked for stays, or is refused.
 func TestGridOfOnesOwn(t *testing.T) {
 	t.Parallel()
-	cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, outliers(70_000)))
+	cfg := tinyCompletionConfig(t, traintest.GPTFolder(t, outliers(3_000_000)))
 	cfg.Tune.AutoGrid = false
 	r := create(t, cfg)
 	_, err := r.Train(context.Background(), traintest.Listener{})
-	traintest.OneLine(t, err, "9 bits", "a grid of 5 bits")
+	traintest.OneLine(t, err, "9 bits", "a grid of 6 bits")
 	if !errors.Is(err, ErrGrid) || settings(traintest.Open(t, r.Dir)).Method.Grid != 9 {
 		t.Error(err)
 	}

@@ -23,7 +23,7 @@ type Settings struct {
 	Freeze   int              `yaml:"freeze"`         // first blocks that do not learn; above 0, tokens and positions do not either
 	LoRA     model.LoRAConfig `yaml:"lora"`           // adapters that learn instead of the weights; rank 0: none
 	Grown    int              `yaml:"grown,omitzero"` // tokens that the model has more than the one there: new characters
-	AutoGrid bool             `yaml:"auto_grid"`      // before its first step a run takes a coarser grid than the method's if the model needs one
+	AutoGrid bool             `yaml:"auto_grid"`      // before its first step a run takes the finest grid that serves the model instead of the method's
 
 	// For prompts and completions.
 	Separator    Separator `yaml:"separator"`              // follows every prompt
