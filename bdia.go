@@ -19,10 +19,10 @@
 //
 //	x_{k-1} = (x_{k+1} - Q[(1-gamma) x_k + (1+gamma) h_k(x_k)]) / gamma - s_{k-1} 2^-L
 //
-// Every state is a whole number n of steps of 2^-L, and so is every Q. Below 2^30 steps
-// all sums are exact in 32-bit integers, so the solution is exact to the bit. A block reads
-// x = float32(n) 2^-L; what that rounds off, n - x 2^L, is kept beside it, in a byte: 0 below
-// 2^24 steps. At inference E[gamma] = 0 leaves the ordinary transformer.
+// Every state is a whole number n of units of 2^-L, and so is every Q. Below 2^30 units all
+// sums are exact in 32-bit integers, so the solution is exact to the bit. A block reads
+// x = float32(n) 2^-L. What this rounds off, n - x 2^L, is the state's rest: a byte beside
+// it, 0 below 2^24 units. At inference E[gamma] = 0 leaves the ordinary transformer.
 //
 // # The invariant
 //
@@ -102,7 +102,7 @@ type Stack struct {
 	stop    stopper
 	pass    backend.Pass
 	states  []tensor.Tensor  // buffers of x_k, see Memory.slot
-	rests   [3]tensor.Tensor // buffers of n - x 2^L of x_k, see Memory.restSlot
+	rests   [3]tensor.Tensor // buffers of their rests, see Memory.restSlot
 	gammas  tensor.Tensor    // (K,B)
 	peaks   tensor.Tensor    // (K+1,B) largest |x_k| of each sample, as bits
 	side    SideInfo

@@ -19,7 +19,7 @@ const (
 	// DefaultGrid is the paper's choice.
 	DefaultGrid Grid = 9
 
-	maxGrid = 26 // so that the limit, 2^30 steps, is at least 16
+	maxGrid = 26 // so that the limit, 2^30 units, is at least 16
 )
 
 // ParseGrid reads "none" or a number of bits.

@@ -5,8 +5,15 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// allocRests allocates memory for the rests of two states of the given shape. For x_K, where a third one is needed,
-// they lie in idle: no later step reads them.
+// A state on the grid is a whole number n of units, below 2^30. It is held as float32(n) 2^-L, which a block reads as it
+// is, and the rest, which is -32 to 32: below 2^24 units none, then a unit or two, and so on. Only the next two steps
+// need a rest, whatever is kept of the states, so that all of them together take half the memory of one state.
+//
+// Rejected: states as 32-bit integers, and a float32 copy of one of them for its block. The values are the same, but
+// the copy takes the memory of a whole state, and making it takes another pass over memory for each block.
+
+// allocRests allocates memory for the rests of two states of the given shape. The rest of x_K, where the two before are
+// needed still, lies in idle: no later step reads it.
 func allocRests(be backend.Backend, shape tensor.Shape, idle tensor.Tensor) (rests [3]tensor.Tensor) {
 	for i := range 2 {
 		rests[i] = be.Alloc(backend.States, tensor.U8, shape)
@@ -29,7 +36,7 @@ func (s *Stack) keptRest(k int) tensor.Tensor {
 	return s.rest(k)
 }
 
-// Rest returns what float32 rounds off x_k: signed bytes (B,T,C), in steps of 2^-L. With x from Observe the state is
-// x 2^L + rest steps. It holds only while Observe looks at x_k, and is none where x_k itself is the state: without a
+// Rest returns what float32 rounds off x_k: signed bytes (B,T,C), in units of 2^-L. With x from Observe the state is
+// x 2^L + rest units. It holds only while Observe looks at x_k, and is none where x_k itself is the state: without a
 // grid, and with a gamma that has no inverse.
 func (s *Stack) Rest(k int) tensor.Tensor { return s.rest(k) }

@@ -34,7 +34,7 @@ type giant struct {
 	opt           bdia.Options
 	isa           string
 	threads       int
-	stream, spike float64 // steps: standard deviation of the embedding, and the activation
+	stream, spike float64 // units: standard deviation of the embedding, and the activation
 	lose          bool    // the rests of the two states that are kept, after the forward pass
 }
 
@@ -46,7 +46,7 @@ type walked struct {
 	grads  map[string][]float32
 	loss   float32 // the sum of x_K, which is as good as any
 	off    int     // states that came back with other bits
-	top    float64 // steps
+	top    float64 // units
 	err    error   // of the reverse walk
 }
 
@@ -109,7 +109,7 @@ func (c giant) run(t *testing.T) walked {
 	return w
 }
 
-// TestStatesBeyondFloat32: a residual stream far beyond 2^24 steps, and one with a massive activation, come back bit for
+// TestStatesBeyondFloat32: a residual stream far beyond 2^24 units, and one with a massive activation, come back bit for
 // bit, and every mode of memory, instruction set and number of threads gives the same states, rests and gradients.
 func TestStatesBeyondFloat32(t *testing.T) {
 	t.Parallel()
@@ -126,7 +126,7 @@ func TestStatesBeyondFloat32(t *testing.T) {
 					want := c.run(t)
 					testkit.OK(t, want.err)
 					if want.top < 1<<27 || want.top > 1<<30 {
-						t.Errorf("states reach %v steps", want.top)
+						t.Errorf("states reach %v units", want.top)
 					}
 					if n := nonzero(want.rests); n < 30 || c.stream > 1<<24 && n < 500 {
 						t.Errorf("float32 holds all but %d of the activations", n)
@@ -170,7 +170,7 @@ func (w walked) equal(t *testing.T, name string, want walked) {
 	}
 }
 
-// TestFloat32AloneFails: without the rests of the two states that are kept, a stream beyond 2^24 steps does not come
+// TestFloat32AloneFails: without the rests of the two states that are kept, a stream beyond 2^24 units does not come
 // back, and a checked pass says so. Below they are zero.
 func TestFloat32AloneFails(t *testing.T) {
 	t.Parallel()
@@ -183,6 +183,6 @@ func TestFloat32AloneFails(t *testing.T) {
 	w = c.run(t)
 	testkit.OK(t, w.err)
 	if w.off != 0 || nonzero(w.rests) != 0 {
-		t.Errorf("below 2^24 steps, %d states came back with other bits, and %d rests are not 0", w.off, nonzero(w.rests))
+		t.Errorf("below 2^24 units, %d states came back with other bits, and %d rests are not 0", w.off, nonzero(w.rests))
 	}
 }

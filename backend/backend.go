@@ -174,10 +174,10 @@ type Backend interface {
 // and g are (B,T,C); gamma (B) holds one value per sample; peak (B, int32) keeps
 // the largest magnitude seen in each sample, as IEEE bits with the sign cleared.
 //
-// A state on the grid is a whole number n of steps of 2^-bits: x holds float32(n)*2^-bits, which
+// A state on the grid is a whole number n of units of 2^-bits: x holds float32(n)*2^-bits, which
 // a block reads, and rest (B,T,C), bytes, what that leaves: n - x*2^bits, signed, 0 up to 2^24
-// steps. For example n = 2^24+1 is x = 2^24*2^-bits and a rest of 1. Updates are exact while the
-// peaks stay below 2^30 steps.
+// units. For example n = 2^24+1 is x = 2^24*2^-bits and a rest of 1. Updates are exact while the
+// peaks stay below 2^30 units.
 type Reversible interface {
 	// Quantise rounds x to the grid in place.
 	Quantise(x, peak tensor.Tensor, bits int)

@@ -40,7 +40,7 @@ func TestParseSettings(t *testing.T) {
 		"task: >\n  a", "task: text\n  and more", "task: text\ntask: text", "\"task\": text", "? task\n: text", "task: null", "task: ~", "task: a: b",
 		"task: \"a\" b", "task: \"a", "task: 'a", "task: 'a' 'b'", "task:text", "\ttask: text", "task: text\n---\ntask: text", "- task: text",
 		"method: {grid: 9}", "method: *a", "method:\n  grid: 9\nmethod:\n  grid: 8", "method:\n  <<: *a", "method:\n  grid: 9\n grid: 8", "method:\n  \"grid\": 9",
-		"method:\n  grid: 21", "method:\n  grid: many", "method:\n  - grid: 9", "method:\n\tgrid: 9", "tune:\n  separator: \"\\1\"", "tune:\n  separator: \"\\101\"",
+		"method:\n  grid: 27", "method:\n  grid: many", "method:\n  - grid: 9", "method:\n\tgrid: 9", "tune:\n  separator: \"\\1\"", "tune:\n  separator: \"\\101\"",
 		"tune:\n  separator: \"\\xff\"", "tune:\n  separator: \"\\e\"", "tune:\n  separator: \"a\n    b\"", "tune:\n  separator: a\n    b", "tune:\n  separator: `a`",
 		"tune:\n  separator:\n    a", "task: text\u2028a", "task: \xff",
 	} {

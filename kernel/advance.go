@@ -75,8 +75,8 @@ func (s *advanceScalars) multiply(quotient int32, remainder uint32) (n int32) {
 	return quotient<<s.planes - int32(remainder)
 }
 
-// steps returns Q[(1-gamma)*x + (1+gamma)*h] as a whole number of steps, and its magnitude.
-func (s *advanceScalars) steps(x, h float32) (q int32, magnitudeBits uint32) {
+// units returns Q[(1-gamma)*x + (1+gamma)*h] as a whole number of units, and its magnitude.
+func (s *advanceScalars) units(x, h float32) (q int32, magnitudeBits uint32) {
 	v := quantise(fma(h, s.plus, float32(x*s.minus)), s.scale, s.unit)
 	return toInt(v * s.scale), magnitude(v)
 }
@@ -127,7 +127,7 @@ func advanceQuantisedGo(xPrev []float32, rest []byte, x, h []float32, side []byt
 				side[p*planeStride+i/8] |= byte(r>>p&1) << (i % 8)
 			}
 		}
-		q, top := s.steps(x[i], h[i])
+		q, top := s.units(x[i], h[i])
 		xPrev[i], rest[i] = parts(n+q, s.unit)
 		maxBits = max(maxBits, top, magnitude(xPrev[i]))
 	}
@@ -156,7 +156,7 @@ func retreatQuantisedGo(xNext []float32, rest []byte, x, h []float32, side []byt
 		for p := range s.planes {
 			r |= uint32(side[p*planeStride+i/8]>>(i%8)&1) << p
 		}
-		q, top := s.steps(x[i], h[i])
+		q, top := s.units(x[i], h[i])
 		n := s.multiply(whole(xNext[i], rest[i], s.scale)-q, r)
 		xNext[i], rest[i] = parts(n, s.unit)
 		maxBits = max(maxBits, top, magnitude(xNext[i]))

@@ -10,8 +10,8 @@ import (
 
 const gridBits = 9
 
-// steps returns n whole numbers up to most in magnitude, small ones and the ends among them, as values and rests.
-func (o *operands) steps(most int32, unit float32) (n []int32, x []float32, rest []byte) {
+// units returns n whole numbers up to most in magnitude, small ones and the ends among them, as values and rests.
+func (o *operands) units(most int32, unit float32) (n []int32, x []float32, rest []byte) {
 	n, x, rest = make([]int32, o.n), o.vec(), o.side(o.n)
 	for i := range n {
 		switch o.r.IntN(8) {
@@ -45,8 +45,8 @@ func checkStep(t *testing.T, isa ISA, most int32, planes, n int) {
 	o := newOperands(uint64(n+planes), n, false)
 	m := int64(1) << planes
 	scale, unit := gridScale(gridBits)
-	n0, x, rest := o.steps(most, unit)
-	_, x1, _ := o.steps(min(most, 1<<28), unit)
+	n0, x, rest := o.units(most, unit)
+	_, x1, _ := o.units(min(most, 1<<28), unit)
 	h := o.vec()
 	sign := int64(1 - 2*(n%2))
 	gamma := float32(sign) / float32(m)
@@ -56,14 +56,14 @@ func checkStep(t *testing.T, isa ISA, most int32, planes, n int) {
 	noSide, restNoSide := slices.Clone(x), slices.Clone(rest)
 	up := isa.AdvanceQuantised(x, rest, x1, h, side, stride, gamma, planes, gridBits)
 	isa.AdvanceQuantised(noSide, restNoSide, x1, h, nil, 0, gamma, planes, gridBits)
-	name := fmt.Sprintf("%d steps, gamma %v, n %d", most, gamma, n)
+	name := fmt.Sprintf("%d units, gamma %v, n %d", most, gamma, n)
 	var top uint32
 	for i := range x {
 		s := (-int64(n0[i])%m + m) % m
 		q := math.RoundToEven(float64(fma(h[i], 1+gamma, x1[i]*(1-gamma))) * (1 << gridBits))
 		want := sign*((int64(n0[i])+s)/m) + int64(q)
 		if got := int64(whole(x[i], rest[i], scale)); got != want || x[i] != float32(want)*unit || math.Float32bits(x[i]) == 1<<31 {
-			t.Fatalf("%s: step %d gives %v and rest %d, %d steps, want %d", name, i, x[i], int8(rest[i]), got, want)
+			t.Fatalf("%s: step %d gives %v and rest %d, %d units, want %d", name, i, x[i], int8(rest[i]), got, want)
 		}
 		if noSide[i] != x[i] || restNoSide[i] != rest[i] {
 			t.Fatalf("%s: without side information step %d gives %v and %d, want %v and %d", name, i, noSide[i], restNoSide[i], x[i], rest[i])
@@ -86,13 +86,13 @@ func checkStep(t *testing.T, isa ISA, most int32, planes, n int) {
 	}
 }
 
-// TestRestMatters: float32 alone does not hold the grid beyond 2^24 steps, so that steps in float32 do not come back.
+// TestRestMatters: float32 alone does not hold the grid beyond 2^24 units, so that steps in float32 do not come back.
 func TestRestMatters(t *testing.T) {
 	t.Parallel()
 	o := newOperands(1, 1000, false)
 	_, unit := gridScale(gridBits)
-	_, x0, rest := o.steps(1<<28, unit)
-	_, x1, _ := o.steps(1<<28, unit)
+	_, x0, rest := o.units(1<<28, unit)
+	_, x1, _ := o.units(1<<28, unit)
 	side := o.side(125)
 	x, lost := slices.Clone(x0), 0
 	portable.AdvanceQuantised(x, slices.Clone(rest), x1, make([]float32, 1000), side, 0, 0.5, 1, gridBits)

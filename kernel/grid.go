@@ -5,12 +5,12 @@ import "math"
 // The reversible core (Zhang, Lewis and Kleijn, arXiv 2407.09093). Q[y] rounds
 // to multiples of 2^-bits, ties to even, and gives +0 for -0.
 //
-// A state is a whole number n of steps of 2^-bits, held in two parts:
+// A state is a whole number n of units of 2^-bits, held in two parts:
 //
 //	x = float32(n)*2^-bits, which a block reads
 //	rest = n - x*2^bits, a signed byte: 0 while |n| <= 2^24, at most 32 while |n| < 2^30
 //
-// Below 2^30 steps an update is exact, for its terms and its sum stay below 2^31.
+// Below 2^30 units an update is exact, for its terms and its sum stay below 2^31.
 // Every function here returns maxBits, the largest IEEE bits without sign among the
 // values it names, so that a caller can check this limit. As integers these bits
 // order like magnitudes, with Inf and NaN on top. Beyond the limit integers wrap

@@ -327,7 +327,7 @@ func TestViTPlan(t *testing.T) {
 // TestPaperMemory: at the paper's setting (K=6, width 512, batch 128, an optimiser
 // with two moments) the peak of a reversible step is below the paper's 0.44 of
 // ordinary back-propagation's, and below the 0.365 that it reports for RevViT. Half a state, 0.007, is what float32
-// rounds off two states, so that they reach 2^30 steps.
+// rounds off two states, so that they reach 2^30 units.
 func TestPaperMemory(t *testing.T) {
 	t.Parallel()
 	c, err := model.ViTPreset("vit-paper")

@@ -283,7 +283,7 @@ func differingBits(a, b []float32) (n int64) {
 // state is one residual state on the host.
 type state struct {
 	values []float32
-	rests  []byte // what float32 rounds off, in steps
+	rests  []byte // what float32 rounds off, in units
 }
 
 func newState(be backend.Backend, x, rest tensor.Tensor) state {

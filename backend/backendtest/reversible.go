@@ -16,8 +16,8 @@ func q(x float64, bits int) float64 {
 	return math.Ldexp(math.RoundToEven(math.Ldexp(x, bits)), -bits)
 }
 
-// steps returns whole numbers up to most steps of 2^-bits as states: values and their rests.
-func (e *env) steps(most float64, bits int, s ...int) (n []int64, x, rest tensor.Tensor) {
+// units returns whole numbers up to most units of 2^-bits as states: values and their rests.
+func (e *env) units(most float64, bits int, s ...int) (n []int64, x, rest tensor.Tensor) {
 	x, rest = e.empty(s...), e.rests(s...)
 	n = make([]int64, x.Len())
 	e.inputs++
@@ -51,7 +51,7 @@ func reversibleTest(e *env) {
 	for _, u := range []backend.Law{{Planes: 1, Bits: 9}, {Planes: 2, Bits: 9}, {Planes: 3, Bits: 5}, {Planes: 8, Bits: 12}, {Planes: 1, Bits: 26}} {
 		for _, s := range []struct {
 			B, n int
-			most float64 // steps
+			most float64 // units
 		}{{1, 1, 3000}, {3, 7 * 36, 3000}, {2, 65, 1 << 24}, {2, 65, 1 << 29}, {1, 100, 1<<30 - 32}, {2, chunk + 13, 1 << 28}} {
 			if s.n > chunk && u.Planes != 1 && u.Planes != 8 {
 				continue
@@ -63,8 +63,8 @@ func reversibleTest(e *env) {
 			for b := range gammas {
 				gammas[b] = float32(1-2*(b%2)) / float32(m)
 			}
-			N, prev, rest := e.steps(s.most, u.Bits, s.B, s.n)
-			_, x, _ := e.steps(min(s.most, 1<<28), u.Bits, s.B, s.n)
+			N, prev, rest := e.units(s.most, u.Bits, s.B, s.n)
+			_, x, _ := e.units(min(s.most, 1<<28), u.Bits, s.B, s.n)
 			h := e.normal(1, s.B, s.n)
 			gamma, peak := e.of(gammas...), e.peak(s.B)
 			side := e.Alloc(backend.SideBits, tensor.U8, tensor.Shape{u.Planes, s.B, (s.n + 7) / 8})
@@ -156,9 +156,9 @@ func noGridTest(e *env) {
 	}
 	large, rest := e.of(1<<15, -1<<15), e.rests(2)
 	e.AddQuantised(large, rest, large, e.of(1./512, -3./512), e.peak(2), 9)
-	e.near("2^24 steps and a few", large, []float64{1 << 15, -(1<<15 + 4./512)}, 0)
+	e.near("2^24 units and a few", large, []float64{1 << 15, -(1<<15 + 4./512)}, 0)
 	if got := e.bytes(rest); got[0] != 1 || got[1] != 1 {
-		e.t.Errorf("rests of 2^24+1 and -2^24-3 steps: %d", got)
+		e.t.Errorf("rests of 2^24+1 and -2^24-3 units: %d", got)
 	}
 }
 

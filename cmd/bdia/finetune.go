@@ -26,7 +26,7 @@ func newFinetune() *cobra.Command {
 		Long: `Go on training a language model (a folder of Hugging Face's, a run, or its best/) on text, or
 on prompts and completions: a .csv, .tsv or .parquet table, a .jsonl or .json file of {"prompt": ..,
 "completion": ..} or {"messages": [{"role": .., "content": ..}]}, or files of lines.
---grid auto takes the finest grid that holds four times the model's states.`,
+--grid auto takes the finest grid that holds the model's states, with room to grow.`,
 		Example: `  bdia finetune --from gpt2 --data e2e/trainset.csv --val e2e/devset.csv
   bdia finetune --from gpt2 --data chats.jsonl --lora-rank 8 --lr 2e-4
   bdia finetune --from gpt2-medium --data book.txt --batch 4 --window 512`,

@@ -79,7 +79,7 @@ func TestFinetune(t *testing.T) {
 	if err := json.Unmarshal([]byte(mustCall(t, finetune(t, dir, "--json")...).out), &summary); err != nil {
 		t.Fatal(err)
 	}
-	if summary.Steps != 4 || !(summary.ValLoss < summary.First) || summary.Peak != summary.Planned || summary.Calibration.Grid != "9" || !(summary.Calibration.MaxAbs > 0) {
+	if summary.Steps != 4 || !(summary.ValLoss < summary.First) || summary.Peak != summary.Planned || summary.Calibration.Grid != "20" || !(summary.Calibration.MaxAbs > 0) {
 		t.Errorf("summary %+v", summary)
 	}
 	// The separator of the run comes after a prompt, unless that is verbatim.
@@ -218,12 +218,12 @@ func outliers(t *testing.T, value float32) string {
 // Outliers of the residual stream take a coarser grid, which the run keeps.
 func TestFinetuneOutliers(t *testing.T) {
 	t.Parallel()
-	for value, want := range map[float32]string{3000: "9", 20_000: "7", 300_000: "3"} {
+	for value, want := range map[float32]string{3000: "16", 20_000: "13", 300_000: "9"} {
 		dir := filepath.Join(t.TempDir(), "run")
 		r := object(t, mustCall(t, finetune(t, dir, "--from", outliers(t, value), "--steps", "1", "--json")...))
 		c := r["calibration"].(map[string]any)
 		// With gammas of 0.5 a constant channel grows by no more than half.
-		if most := c["max_abs"].(float64); c["grid"] != want || most < float64(value) || most > 1.51*float64(value) || most*4 > c["limit"].(float64) {
+		if most := c["max_abs"].(float64); c["grid"] != want || most < float64(value) || most > 1.51*float64(value) || most*3 > c["limit"].(float64) {
 			t.Errorf("outliers of %v: %v", value, c)
 		}
 		if d := c["grid_loss"].(float64) - c["float_loss"].(float64); !(math.Abs(d) < 1e-3) {
@@ -239,8 +239,8 @@ func TestFinetuneOutliers(t *testing.T) {
 		code  int
 		want  string
 	}{
-		{20_000, "--grid 9", cli.ExitUsage, "use --grid 7"},
-		{3e6, "", cli.ExitFailure, "use --memory recompute --gamma 0 --grid none"},
+		{20_000, "--grid 20", cli.ExitUsage, "use --grid 13"},
+		{5e8, "", cli.ExitFailure, "use --memory recompute --gamma 0 --grid none"},
 		{float32(math.NaN()), "", cli.ExitFailure, "is NaN, on every grid and without one"},
 		{float32(math.Inf(1)), "", cli.ExitFailure, "is +Inf, on every grid"},
 	} {
@@ -250,7 +250,7 @@ func TestFinetuneOutliers(t *testing.T) {
 			t.Errorf("outliers of %v: exit code %d, %s; its folder is there: %v", c.value, r.code, r.err, err == nil)
 		}
 	}
-	mustCall(t, finetune(t, filepath.Join(t.TempDir(), "run"), "--from", outliers(t, 3e6), "--memory", "recompute", "--gamma", "0", "--grid", "none", "--steps", "1")...)
+	mustCall(t, finetune(t, filepath.Join(t.TempDir(), "run"), "--from", outliers(t, 5e8), "--memory", "recompute", "--gamma", "0", "--grid", "none", "--steps", "1")...)
 }
 
 // A conversation is learned turn by turn.
@@ -350,16 +350,16 @@ func TestTrainCalibrates(t *testing.T) {
 	from := outliers(t, 20_000)
 	mustCall(t, finetune(t, dir, "--from", from)...)
 	unbegun(t, dir)
-	yaml := strings.Replace(string(readFile(t, dir, configName)), `grid: "7"`, `grid: "9"`, 1)
+	yaml := strings.Replace(string(readFile(t, dir, configName)), `grid: "13"`, `grid: "9"`, 1)
 	fresh := write(t, t.TempDir(), "run.yaml", yaml)
 	write(t, dir, configName, yaml)
-	if r := call("train", "--resume", dir, "--grid", "8"); r.code != cli.ExitUsage || !strings.Contains(r.err, "use --grid 7") {
+	if r := call("train", "--resume", dir, "--grid", "20"); r.code != cli.ExitUsage || !strings.Contains(r.err, "use --grid 13") {
 		t.Errorf("a grid of one's own: %+v", r)
 	}
 	write(t, dir, configName, yaml)
 	for _, args := range [][]string{{"--resume", dir}, {"--config", fresh, "--out", filepath.Join(t.TempDir(), "new")}} {
 		r := mustCall(t, append([]string{"train", "--json"}, args...)...)
-		if c := object(t, r)["calibration"].(map[string]any); c["grid"] != "7" || !strings.Contains(r.err, "grid auto") {
+		if c := object(t, r)["calibration"].(map[string]any); c["grid"] != "13" || !strings.Contains(r.err, "grid auto") {
 			t.Errorf("train %s: calibration %v\n%s", args, c, r.err)
 		}
 	}

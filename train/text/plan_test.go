@@ -89,7 +89,7 @@ func TestPlanModes(t *testing.T) {
 		name      string
 		got, want int64
 	}{
-		{"reversible: three states", rev.ByComponent[backend.States], 3 * state},
+		{"reversible: three states, and rests of two", rev.ByComponent[backend.States], 3*state + state/2},
 		{"reversible: one bit per activation of K-2 states", rev.ByComponent[backend.SideBits], (K - 2) * state / 32},
 		{"recompute: every state", rec.ByComponent[backend.States], (K + 1) * state},
 		{"store: every state", store.ByComponent[backend.States], (K + 1) * state},

@@ -327,7 +327,7 @@ func TestDivergence(t *testing.T) {
 			[]string{"step 5", "learning rate"}},
 		{"checkpoint after the bad update", func(c *Config) { c.Method, c.Schedule.LR, c.Loop.SaveEvery = traintest.NoGrid(bdia.Store, 0), 1e30, 1 }, model.ErrDiverged,
 			[]string{"after step 4", "learning rate"}},
-		{"past the exactness limit", func(c *Config) { c.Schedule.LR = 1e5 }, bdia.ErrRange,
+		{"past the exactness limit", func(c *Config) { c.Schedule.LR = 1e7 }, bdia.ErrRange,
 			[]string{"step 5", "state x_0", "sample", "2097152"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

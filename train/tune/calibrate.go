@@ -19,7 +19,7 @@ import (
 const (
 	calibrationSteps  = 4   // batches that are looked at
 	calibrationTokens = 128 // at a time: so soon it ends when it is told to
-	// finest is the finest grid that is chosen. Half its step is a thirty-thousandth of the smallest embeddings that
+	// finest is the finest grid that is chosen. Half its unit is a thirty-thousandth of the smallest embeddings that
 	// are known (rms 0.016), and a range of 1024 is left.
 	finest bdia.Grid = 20
 )

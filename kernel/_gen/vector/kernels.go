@@ -114,7 +114,7 @@ var kernels = []kernel{
 	}},
 	{name: "AddQuantisedWhole", loop: "as addQuantisedGo, with the rests p4; f = .., 2^bits, 2^-bits from f4 on", ptrs: 5, accs: 1, bits: true, body: func(g *gen) {
 		q := g.load(2)
-		g.steps(q)
+		g.units(q)
 		n := g.load(1)
 		g.mul(n, n, g.f(4))
 		g.op(VCVTPS2DQ, n, n)
@@ -266,8 +266,8 @@ func (g *gen) quantise(x v, scale, unit int) {
 	g.add(x, x, g.k(cZero))
 }
 
-// steps sets x, a float32, to the whole number of steps that is Q[x], and takes |Q[x]| into reduction 0.
-func (g *gen) steps(x v) {
+// units sets x, a float32, to the whole number of units that is Q[x], and takes |Q[x]| into reduction 0.
+func (g *gen) units(x v) {
 	g.mul(x, x, g.f(4))
 	g.round(x, x)
 	q := g.tmp()
@@ -328,7 +328,7 @@ type update struct {
 
 func (u update) forward(g *gen) {
 	q := inner(g)
-	g.steps(q)
+	g.units(q)
 	n := g.load(0)
 	g.whole(n)
 	g.op(VPSUBD, n, g.k(cZero), n)
@@ -343,7 +343,7 @@ func (u update) forward(g *gen) {
 
 func (u update) backward(g *gen) {
 	q := inner(g)
-	g.steps(q)
+	g.units(q)
 	n := g.load(0)
 	g.whole(n)
 	g.op(VPSUBD, q, n, n)

@@ -6,7 +6,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// whole sets x, values, to the whole numbers of steps that they and the rests in p4 stand for.
+// whole sets x, values, to the whole numbers of units that they and the rests in p4 stand for.
 func (g *gen) whole(x v) {
 	g.mul(x, x, g.f(4))
 	g.op(VCVTPS2DQ, x, x)
@@ -16,7 +16,7 @@ func (g *gen) whole(x v) {
 	g.drop(1)
 }
 
-// storeWhole writes the whole number n of steps as value to p0 and rest to p4. It spoils n.
+// storeWhole writes the whole number n of units as value to p0 and rest to p4. It spoils n.
 func (g *gen) storeWhole(n v) {
 	x := g.tmp()
 	g.op(VCVTDQ2PS, n, x)
