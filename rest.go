@@ -37,6 +37,6 @@ func (s *Stack) keptRest(k int) tensor.Tensor {
 }
 
 // Rest returns what float32 rounds off x_k: signed bytes (B,T,C), in units of 2^-L. With x from Observe the state is
-// x 2^L + rest units. It holds only while Observe looks at x_k, and is none where x_k itself is the state: without a
-// grid, and with a gamma that has no inverse.
+// x 2^L + rest units. It holds only while Observe looks at x_k, and is none without a grid and with gamma 0, where x_k
+// itself is the state.
 func (s *Stack) Rest(k int) tensor.Tensor { return s.rest(k) }

@@ -186,3 +186,17 @@ func TestFloat32AloneFails(t *testing.T) {
 		t.Errorf("below 2^24 units, %d states came back with other bits, and %d rests are not 0", w.off, nonzero(w.rests))
 	}
 }
+
+// TestGammasWithoutInverse: where gamma has no inverse in some blocks, their states are float32s, and no rest of an
+// earlier state is left beside them.
+func TestGammasWithoutInverse(t *testing.T) {
+	t.Parallel()
+	c := giant{opt: bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Lower: 0.6}}, isa: "portable", threads: 1, stream: 1 << 26}
+	want := c.run(t)
+	testkit.OK(t, want.err)
+	if nonzero(want.rests[:2]) == 0 || nonzero(want.rests[2:26]) != 0 || nonzero(want.rests[26:]) == 0 {
+		t.Error("rests are where they should not be")
+	}
+	c.opt.Memory, c.isa = bdia.Recompute, ""
+	c.run(t).equal(t, "recompute", want)
+}

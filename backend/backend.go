@@ -181,13 +181,13 @@ type Backend interface {
 type Reversible interface {
 	// Quantise rounds x to the grid in place.
 	Quantise(x, peak tensor.Tensor, bits int)
-	// AddQuantised writes y = x + Q[h], and its rest unless that is none; QuantisedAdd writes
-	// y = Q[x+h]. y may be x, which has no rest.
+	// AddQuantised writes y and rest = x + Q[h], of x without a rest; QuantisedAdd writes y = Q[x+h].
+	// y may be x.
 	AddQuantised(y, rest, x, h, peak tensor.Tensor, bits int)
 	QuantisedAdd(y, x, h, peak tensor.Tensor, bits int)
 	// Advance turns x_{k-1}, in xPrev and rest, into x_{k+1} in place and stores the side
-	// information, unless side is none. side is (planes, B, bytes per sample). Without a
-	// grid rest is none.
+	// information, unless side is none. side is (planes, B, bytes per sample). A law without a
+	// grid needs no rest.
 	Advance(xPrev, rest, x, h, side, gamma, peak tensor.Tensor, law Law)
 	// Retreat is the inverse of Advance: it turns x_{k+1}, in xNext and rest, back into x_{k-1}.
 	Retreat(xNext, rest, x, h, side, gamma, peak tensor.Tensor, law Law)

@@ -76,33 +76,22 @@ func quantiseGo(x []float32, scale, unit float32) (maxBits uint32) {
 	return maxBits
 }
 
-// AddQuantised sets y = x + Q[h], the first block of a stack, and rest, unless it
-// is nil. x has no rest. maxBits covers Q[h] and y. y may be x or h.
+// AddQuantised sets y and rest to x + Q[h], the first step of a stack. x has no
+// rest. maxBits covers Q[h] and y. y may be x or h.
 func (isa ISA) AddQuantised(y []float32, rest []byte, x, h []float32, bits int) (maxBits uint32) {
 	n := len(y)
-	wantLen(n, len(x), len(h))
+	wantLen(n, len(rest), len(x), len(h))
 	scale, unit := gridScale(bits)
-	v := vecArgs{f: [8]float32{scale, unit, 4: scale, 5: unit}}
+	v := vecArgs{f: [8]float32{4: scale, 5: unit}}
 	v.p[0], v.p[1], v.p[2], v.p[4] = ptr(y), ptr(x), ptr(h), bytePtr(rest)
-	i := 0
-	if rest == nil {
-		i = isa.run(opAddQuantised, &v, n)
-	} else {
-		wantLen(n, len(rest))
-		i = isa.run(opAddQuantisedWhole, &v, n&^(lanes-1))
-		rest = rest[i:]
-	}
-	return foldMax(&v.acc, addQuantisedGo(y[i:], rest, x[i:], h[i:], scale, unit))
+	i := isa.run(opAddQuantised, &v, n&^(lanes-1))
+	return foldMax(&v.acc, addQuantisedGo(y[i:], rest[i:], x[i:], h[i:], scale, unit))
 }
 
 func addQuantisedGo(y []float32, rest []byte, x, h []float32, scale, unit float32) (maxBits uint32) {
 	for i := range y {
 		q := quantise(h[i], scale, unit)
-		if rest == nil {
-			y[i] = x[i] + q
-		} else {
-			y[i], rest[i] = parts(toInt(x[i]*scale)+toInt(q*scale), unit)
-		}
+		y[i], rest[i] = parts(toInt(x[i]*scale)+toInt(q*scale), unit)
 		maxBits = max(maxBits, magnitude(q), magnitude(y[i]))
 	}
 	return maxBits

@@ -275,9 +275,6 @@ var kernels = []struct {
 	{"Scale", func(isa ISA, o *operands) []float64 { isa.Scale(o.vec(), o.vec(), o.value()); return nil }},
 	{"Quantise", func(isa ISA, o *operands) []float64 { return asScalar(isa.Quantise(o.vec(), 9)) }},
 	{"AddQuantised", func(isa ISA, o *operands) []float64 {
-		return asScalar(isa.AddQuantised(o.vec(), nil, o.vec(), o.vec(), 9))
-	}},
-	{"AddQuantisedWhole", func(isa ISA, o *operands) []float64 {
 		return asScalar(isa.AddQuantised(o.vec(), o.side(o.n), o.vec(), o.vec(), 26))
 	}},
 	{"QuantisedAdd", func(isa ISA, o *operands) []float64 { return asScalar(isa.QuantisedAdd(o.vec(), o.vec(), o.vec(), 9)) }},

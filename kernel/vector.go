@@ -74,7 +74,6 @@ const (
 	opScale
 	opQuantise
 	opAddQuantised
-	opAddQuantisedWhole
 	opQuantisedAdd
 	opAdvance
 	opRetreat

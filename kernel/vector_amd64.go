@@ -101,8 +101,6 @@ func call512(op vecOp, a *byte) {
 		vecQuantise512(a)
 	case opAddQuantised:
 		vecAddQuantised512(a)
-	case opAddQuantisedWhole:
-		vecAddQuantisedWhole512(a)
 	case opQuantisedAdd:
 		vecQuantisedAdd512(a)
 	case opAdvance:
@@ -215,8 +213,6 @@ func call256(op vecOp, a *byte) {
 		vecQuantise256(a)
 	case opAddQuantised:
 		vecAddQuantised256(a)
-	case opAddQuantisedWhole:
-		vecAddQuantisedWhole256(a)
 	case opQuantisedAdd:
 		vecQuantisedAdd256(a)
 	case opAdvance:

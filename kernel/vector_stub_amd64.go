@@ -139,17 +139,10 @@ func vecQuantise512(a *byte)
 
 // vecAddQuantised512 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	q := quantise(p2, f0, f1); p0 = p1 + q
+//	as addQuantisedGo, with the rests p4; f4, f5 = 2^bits, 2^-bits
 //
 //go:noescape
 func vecAddQuantised512(a *byte)
-
-// vecAddQuantisedWhole512 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as addQuantisedGo, with the rests p4; f = .., 2^bits, 2^-bits from f4 on
-//
-//go:noescape
-func vecAddQuantisedWhole512(a *byte)
 
 // vecQuantisedAdd512 works on vecArgs a; x[i] stands for element i of slice p:
 //
@@ -493,17 +486,10 @@ func vecQuantise256(a *byte)
 
 // vecAddQuantised256 works on vecArgs a; x[i] stands for element i of slice p:
 //
-//	q := quantise(p2, f0, f1); p0 = p1 + q
+//	as addQuantisedGo, with the rests p4; f4, f5 = 2^bits, 2^-bits
 //
 //go:noescape
 func vecAddQuantised256(a *byte)
-
-// vecAddQuantisedWhole256 works on vecArgs a; x[i] stands for element i of slice p:
-//
-//	as addQuantisedGo, with the rests p4; f = .., 2^bits, 2^-bits from f4 on
-//
-//go:noescape
-func vecAddQuantisedWhole256(a *byte)
 
 // vecQuantisedAdd256 works on vecArgs a; x[i] stands for element i of slice p:
 //

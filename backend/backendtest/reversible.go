@@ -151,7 +151,7 @@ func noGridTest(e *env) {
 		e.near(fmt.Sprint(bits, " Q[x+h]"), y, sum, 0)
 		e.Quantise(x, peak, bits)
 		e.near(fmt.Sprint(bits, " Q[x]"), x, rounded, 0)
-		e.AddQuantised(x, tensor.Tensor{}, x, h, peak, bits)
+		e.AddQuantised(x, e.rests(B, n), x, h, peak, bits)
 		e.near(fmt.Sprint(bits, " x+Q[h]"), x, first, 0)
 	}
 	large, rest := e.of(1<<15, -1<<15), e.rests(2)

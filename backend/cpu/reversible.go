@@ -24,12 +24,12 @@ func (b *Backend) Quantise(x, peak tensor.Tensor, bits int) {
 	}})
 }
 
-// AddQuantised writes y = x + Q[h], and its rest.
+// AddQuantised writes y and rest = x + Q[h].
 func (b *Backend) AddQuantised(y, rest, x, h, peak tensor.Tensor, bits int) {
-	must(!rest.Valid() || rest.Len() == y.Len(), "AddQuantised", y, rest, x, h)
+	must(rest.Len() == y.Len(), "AddQuantised", y, rest, x, h)
 	b.eachSample(y, samples{rest: b.u8(rest), x: b.f32(x), h: b.f32(h), peak: b.i32(peak), law: backend.Law{Bits: bits},
 		fn: func(isa kernel.ISA, s *samples, _, lo, hi int) uint32 {
-			return isa.AddQuantised(s.y[lo:hi], s.restOf(lo, hi), s.x[lo:hi], s.h[lo:hi], s.law.Bits)
+			return isa.AddQuantised(s.y[lo:hi], s.rest[lo:hi], s.x[lo:hi], s.h[lo:hi], s.law.Bits)
 		}})
 }
 
@@ -73,17 +73,9 @@ func (b *Backend) reversible(fn func(kernel.ISA, *samples, int, int, int) uint32
 	y, rest, x, h, side, gamma, peak tensor.Tensor, law backend.Law) {
 	B := y.Shape[0]
 	must(x.Len() == y.Len() && h.Len() == y.Len() && gamma.Len() == B && peak.Len() == B &&
-		(law.Bits == backend.NoGrid || rest.Valid() && rest.Len() == y.Len()) &&
+		(law.Bits == backend.NoGrid || rest.Len() == y.Len()) &&
 		(!side.Valid() || side.Shape[0] == law.Planes && side.Shape[1] == B), "Advance", y, rest, x, h, side, gamma, peak)
 	b.eachSample(y, samples{fn: fn, rest: b.u8(rest), x: b.f32(x), h: b.f32(h), side: b.u8(side), gamma: b.f32(gamma), peak: b.i32(peak), law: law})
-}
-
-// restOf returns the rests of elements [lo,hi); nil if there are none.
-func (s *samples) restOf(lo, hi int) []byte {
-	if s.rest == nil {
-		return nil
-	}
-	return s.rest[lo:hi]
 }
 
 // bytesPerSample is the length of one plane of one sample's side information.

@@ -104,15 +104,7 @@ var kernels = []kernel{
 		g.store(x, 0)
 		g.maxBits(x)
 	}},
-	{name: "AddQuantised", loop: "q := quantise(p2, f0, f1); p0 = p1 + q", ptrs: 3, accs: 1, body: func(g *gen) {
-		h, x := g.load(2), g.load(1)
-		g.quantise(h, 0, 1)
-		g.add(x, x, h)
-		g.store(x, 0)
-		g.maxBits(h)
-		g.maxBits(x)
-	}},
-	{name: "AddQuantisedWhole", loop: "as addQuantisedGo, with the rests p4; f = .., 2^bits, 2^-bits from f4 on", ptrs: 5, accs: 1, bits: true, body: func(g *gen) {
+	{name: "AddQuantised", loop: "as addQuantisedGo, with the rests p4; f4, f5 = 2^bits, 2^-bits", ptrs: 5, accs: 1, bits: true, body: func(g *gen) {
 		q := g.load(2)
 		g.units(q)
 		n := g.load(1)
