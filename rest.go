@@ -5,12 +5,12 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// A state on the grid is a whole number n of units, below 2^30. It is held as float32(n) 2^-L, which a block reads as it
-// is, and the rest, which is -32 to 32: below 2^24 units none, then a unit or two, and so on. Only the next two steps
-// need a rest, whatever is kept of the states, so that all of them together take half the memory of one state.
+// A state on the grid is a whole number n of units, below 2^30. It is held as float32(n) 2^-L, which a block reads as
+// it is, and the rest: 0 up to 2^24 units, then 1 at most, and so on up to 32. The next two steps alone need a rest,
+// whatever is kept of the states, so all rests together take half the memory of one state.
 //
-// Rejected: states as 32-bit integers, and a float32 copy of one of them for its block. The values are the same, but
-// the copy takes the memory of a whole state, and making it takes another pass over memory for each block.
+// Rejected: states as 32-bit integers, with a float32 copy of the one that a block reads. The values are the same, but
+// the copy takes the memory of a whole state, and to make it takes another pass over memory for each block.
 
 // allocRests allocates memory for the rests of two states of the given shape. The rest of x_K, where the two before are
 // needed still, lies in idle: no later step reads it.
@@ -28,7 +28,7 @@ func (s *Stack) rest(k int) tensor.Tensor {
 	return s.rests[s.opt.Memory.restSlot(k, len(s.blocks), s.Frozen)]
 }
 
-// keptRest is rest in the reverse walk, which has it only where it rebuilds states.
+// keptRest is rest in the reverse walk: none of stored states, for which it has no use.
 func (s *Stack) keptRest(k int) tensor.Tensor {
 	if s.opt.Memory != Reversible {
 		return tensor.Tensor{}
