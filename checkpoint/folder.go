@@ -53,8 +53,11 @@ func (f *Folder) Close() {
 // Note is what a user should know of the lock, or empty.
 func (f *Folder) Note() string { return f.lock.note }
 
-// readManifest returns the bytes of the manifest; nil: there is none.
+// readManifest returns the bytes of the manifest; nil: there is none, but a folder perhaps.
 func (f *Folder) readManifest() ([]byte, error) {
+	if info, err := f.d.root.Stat(ManifestFile); err == nil && info.IsDir() {
+		return nil, nil
+	}
 	text, err := f.d.root.ReadFile(ManifestFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

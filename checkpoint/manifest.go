@@ -58,7 +58,11 @@ func (m *Manifest) Names() []string { return slices.Sorted(maps.Keys(m.Files)) }
 // ReadManifest reads the manifest of the folder dir. A folder without one is fs.ErrNotExist. A version that this
 // program does not know is ErrVersion, and a file that is no manifest ErrDamaged.
 func ReadManifest(dir string) (*Manifest, error) {
-	text, err := textfile.ReadFile(filepath.Join(dir, ManifestFile), maxManifest)
+	path := filepath.Join(dir, ManifestFile)
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return nil, &DamagedError{Dir: dir, File: ManifestFile, Reason: "is a folder"}
+	}
+	text, err := textfile.ReadFile(path, maxManifest)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}

@@ -87,6 +87,76 @@ func TestEditedSettings(t *testing.T) {
 	}
 }
 
+// TestEditIsAChange: gamma, grid, batch and betas that are edited by hand have the bits of the same settings given to
+// Reconfigure, from the step at which the run goes on.
+func TestEditIsAChange(t *testing.T) {
+	t.Parallel()
+	done := filepath.Join(scratch(t), "run")
+	stoppedAt(t, done, 4, tinyRuns[0].task(t)())
+	for setting, edit := range map[string]func(c *train.Common){
+		"gamma": func(c *train.Common) { c.Method.Gamma = 0.25 },
+		"grid":  func(c *train.Common) { c.Method.Grid = 10 },
+		"batch": func(c *train.Common) { c.Loop.Batch = 2 * c.Loop.Batch },
+		"beta2": func(c *train.Common) { c.Optimizer.Beta2 = 0.9 },
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			given, byHand := filepath.Join(scratch(t), "run"), filepath.Join(scratch(t), "run")
+			for _, dir := range []string{given, byHand} {
+				if err := os.CopyFS(dir, os.DirFS(done)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			r, err := train.Open(given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			to := r.Task.(train.Synthetic).Clone()
+			edit(to.Common())
+			if err := r.Reconfigure(to); err != nil {
+				t.Fatal(err)
+			}
+			r.Close()
+			text, err := os.ReadFile(filepath.Join(given, "bdia.yaml"))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(byHand, "bdia.yaml"), text, 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var weights [3]string
+			for i, dir := range []string{done, given, byHand} {
+				if dir == done {
+					dir = filepath.Join(scratch(t), "run")
+					if err := os.CopyFS(dir, os.DirFS(done)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r, err := train.Open(dir)
+				if err != nil {
+					t.Fatal(err)
+				}
+				h := &hearer{}
+				if _, err := r.Train(t.Context(), h); err != nil {
+					t.Fatal(err)
+				}
+				r.Close()
+				if told := strings.Contains(strings.Join(h.texts, "\n"), setting+" is"); told != (i == 2) {
+					t.Errorf("%d: told %v: %q", i, told, h.texts)
+				}
+				b, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				weights[i] = string(b)
+			}
+			if weights[1] != weights[2] || weights[0] == weights[1] {
+				t.Errorf("by hand as given: %v, and other than before: %v", weights[1] == weights[2], weights[0] != weights[1])
+			}
+		})
+	}
+}
+
 // TestAveragesBegin: averages of weights cannot begin later, and the error says so.
 func TestAveragesBegin(t *testing.T) {
 	t.Parallel()
@@ -149,5 +219,34 @@ func TestShutFile(t *testing.T) {
 		if st, err := checkpoint.ReadState(filepath.Join(dir, filepath.FromSlash(checkpoint.StateFile))); err != nil || st.Step != 4 {
 			t.Errorf("%s: the run is at step %d, error %v", name, st.Step, err)
 		}
+	}
+}
+
+// TestWhole: a run does not go back to a checkpoint with a damaged manifest. One without a manifest is of an earlier
+// version.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "run")
+	stoppedAt(t, dir, 4, tinyRuns[0].task(t)())
+	r, err := train.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Whole(); err != nil {
+		t.Error(err)
+	}
+	path := filepath.Join(dir, checkpoint.ManifestFile)
+	if err := os.WriteFile(path, []byte("{"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Whole(); !errors.Is(err, checkpoint.ErrDamaged) {
+		t.Errorf("a damaged manifest: %v", err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Whole(); err != nil {
+		t.Errorf("no manifest: %v", err)
 	}
 }

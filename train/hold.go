@@ -50,7 +50,7 @@ func (r *Run) begin() (end func(), err error) {
 	r.held.note(folder.Note())
 	r.held.note(r.edit)
 	r.edit = ""
-	err = cmp.Or(clean(r.Dir), r.examine(), folder.Inside(r.copied()...), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir))
+	err = cmp.Or(clean(r.Dir), r.examine(), r.aside(bestFiles(r.Dir)...), folder.Inside(r.copied()...), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir))
 	if err == nil {
 		err = cmp.Or(r.sameSeed(r.State), r.reread())
 	}
@@ -62,6 +62,18 @@ func (r *Run) begin() (end func(), err error) {
 		folder.Prune(r.Common().Loop.Keep, r.State.Planned)
 	}
 	return end, nil
+}
+
+// bestFiles lists the files of the best weights of the run in dir.
+func bestFiles(dir string) []string {
+	names := []string{checkpoint.ManifestFile, "model.safetensors"}
+	if m, err := checkpoint.ReadManifest(filepath.Join(dir, bestDir)); err == nil {
+		names = append(names, m.Names()...)
+	}
+	for i, name := range names {
+		names[i] = bestDir + "/" + name
+	}
+	return names
 }
 
 // copied lists the files that checkpoints copy within the folder: what the manifest has beside weights, state and data.
@@ -198,8 +210,11 @@ func (r *Run) whole() error {
 		return nil
 	}
 	m, err := checkpoint.ReadManifest(r.Dir)
+	if errors.Is(err, fs.ErrNotExist) { // an earlier version's
+		return nil
+	}
 	if err != nil {
-		return nil // an earlier version's
+		return err
 	}
 	var names []string
 	for _, name := range m.Names() {
@@ -309,6 +324,9 @@ func (r *Run) restore(folder string, old, damaged *checkpoint.Manifest) error {
 				others[name] = sum
 			}
 		}
+	}
+	if err := r.aside(append(old.Names(), checkpoint.ManifestFile)...); err != nil {
+		return err
 	}
 	return r.held.Save(func(t *checkpoint.Txn) error {
 		for _, name := range old.Names() {

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia/checkpoint"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // Mend is the method Mend of the run in dir, for one that Open refuses since it is damaged.
@@ -85,6 +86,9 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 	if len(copies) == 0 {
 		return nil, nil
 	}
+	if err := r.aside(slices.Collect(maps.Keys(copies))...); err != nil {
+		return nil, err
+	}
 	err = r.held.Save(func(t *checkpoint.Txn) error {
 		for _, name := range slices.Sorted(maps.Keys(copies)) {
 			if err := t.Copy(copies[name], name); err != nil {
@@ -100,6 +104,28 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 		r.held.fix(text)
 	}
 	return compareAll(m, r.Dir, names), nil
+}
+
+// aside moves folders out of the way of the run's files with these names, and says where they are.
+func (r *Run) aside(names ...string) error {
+	for _, name := range names {
+		path := filepath.Join(r.Dir, filepath.FromSlash(name))
+		if info, err := os.Lstat(path); err != nil || !info.IsDir() {
+			continue
+		}
+		to := path + ".folder"
+		for n := 2; ; n++ {
+			if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			to = fmt.Sprintf("%s.folder-%d", path, n)
+		}
+		if err := disk.Rename(path, to); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+		r.held.fix(fmt.Sprintf("The folder in the place of %s is now %s.", path, filepath.Base(to)))
+	}
+	return nil
 }
 
 // reread takes care of what the task has read before the folder was held. The settings have to be the same still. After

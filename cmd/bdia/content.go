@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/bdia-go/bdia/data/images"
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // content counts the files of a path, or of an archive, by what their names say.
@@ -112,7 +113,7 @@ func (c *content) unpack(name string) error {
 		}
 		return nil
 	}
-	f, err := os.Open(name)
+	f, err := disk.OpenStream(name)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func TestInspect(t *testing.T) {
 var measured = regexp.MustCompile(`(?m)^(Time|Memory) +.*\n(?:           .*\n)*|^Note +Pixels.*\n(?:           .*\n)*`)
 
 // samplePlace is the line above a sample of the folder photos, which lies elsewhere each time.
-var samplePlace = regexp.MustCompile(`Sample +\S+/(photos/\S+);\s+lines with > are\s+learned:`)
+var samplePlace = regexp.MustCompile(`Sample\s+\S+/(photos/\S+);\s+lines\s+with\s+>\s+are\s+learned:`)
 
 // TestPreviews compares what runs show before their first step with a golden file.
 func TestPreviews(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 // TestIrregularFiles: a pipe in the place of a file of a run does not make a command wait, and neither that nor a link out
-// of the run, or a folder, is told later than at the start.
+// of the run is told later than at the start. A folder in the place of a file is moved aside.
 func TestIrregularFiles(t *testing.T) {
 	t.Parallel()
 	trainedRun(t)
@@ -42,7 +42,11 @@ func TestIrregularFiles(t *testing.T) {
 		{"model.safetensors", pipe, cli.ExitOK, "it is no ordinary file). best/model.safetensors is a copy of it"},
 		{"chars.json", link, cli.ExitFailure, "chars.json is a link to a place outside of the folder"},
 		{".lock", link, cli.ExitFailure, ".lock is a link to a place outside of the folder, which a checkpoint cannot follow: remove it"},
-		{"model.safetensors", folder, cli.ExitFailure, "is a folder in the way of a file: move it away, and try again"},
+		{"model.safetensors", folder, cli.ExitOK, "model.safetensors is now model.safetensors.folder"},
+		{"state/state.json", folder, cli.ExitOK, "The run goes on from the checkpoint of step"},
+		{"state/optimizer.safetensors", folder, cli.ExitOK, "optimizer.safetensors is now optimizer.safetensors.folder"},
+		{"manifest.json", folder, cli.ExitOK, "manifest.json is damaged: it is a folder"},
+		{"best/model.safetensors", folder, cli.ExitOK, "is now model.safetensors.folder"},
 	} {
 		t.Run(filepath.Base(tc.file), func(t *testing.T) {
 			t.Parallel()

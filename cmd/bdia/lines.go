@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -40,7 +41,7 @@ func openLines(cmd *cobra.Command, sentences []string, path string) (*lineInput,
 		}
 		return newLines("standard input", &untilDone{ctx: cmd.Context(), r: stdin}), nil
 	}
-	f, err := os.Open(path)
+	f, err := disk.OpenStream(path)
 	if err != nil {
 		return nil, err
 	}

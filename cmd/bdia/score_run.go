@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/score"
 )
 
@@ -59,7 +60,7 @@ func scoreStreams(paths []string, in io.Reader) (streams []score.Stream, closeAl
 			in = nil
 			continue
 		}
-		f, err := os.Open(path)
+		f, err := disk.OpenStream(path)
 		if err != nil {
 			return nil, closeAll, err
 		}

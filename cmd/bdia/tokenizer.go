@@ -14,6 +14,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -144,7 +145,7 @@ func openInput(cmd *cobra.Command, args []string) (io.Reader, func(), error) {
 	if len(args) == 0 || args[0] == "-" {
 		return cmd.InOrStdin(), func() {}, nil
 	}
-	f, err := os.Open(args[0])
+	f, err := disk.OpenStream(args[0])
 	if err != nil {
 		return nil, nil, err
 	}

@@ -84,7 +84,7 @@ func files(list string) []string { return strings.Fields(list) }
 var decoders = map[string]string{
 	"os": "Open ReadFile OpenFile", "mmap": "Open", "zip": "NewReader OpenReader", "gzip": "NewReader", "tar": "NewReader", "csv": "NewReader",
 	"json": "Unmarshal NewDecoder", "jsonfile": "Decode Unmarshal Clean", "yaml": "Unmarshal NewDecoder UnmarshalWithOptions",
-	"textfile": "ReadFile ReadStream New", "disk": "OpenRegular", "delimited": "NewReader Rows", "fs": "ReadFile",
+	"textfile": "ReadFile ReadStream New", "disk": "OpenRegular OpenStream", "delimited": "NewReader Rows", "fs": "ReadFile",
 	"bufio": "NewScanner NewReader NewReaderSize", "png": "Decode DecodeConfig", "jpeg": "Decode DecodeConfig", "gif": "Decode DecodeAll", "webp": "Decode DecodeConfig",
 }
 

@@ -32,7 +32,7 @@ func ReadFile(path string, most int64) ([]byte, error) {
 
 // ReadStream is ReadFile of what a user named, which may be a pipe.
 func ReadStream(path string, most int64) ([]byte, error) {
-	return readFile(path, most, os.Open)
+	return readFile(path, most, disk.OpenStream)
 }
 
 func readFile(path string, most int64, open func(string) (*os.File, error)) ([]byte, error) {

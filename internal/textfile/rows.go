@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/bdia-go/bdia/internal/disk"
 )
 
 // Rows are the rows of a file as lines of JSON, an object each.
@@ -31,7 +33,7 @@ type File struct {
 
 // OpenFile opens the file at path. Only ordinary files have rows. Errors name the file.
 func OpenFile(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := disk.OpenStream(path)
 	if err != nil {
 		return nil, err
 	}
