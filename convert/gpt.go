@@ -24,6 +24,9 @@ type GPTInfo struct {
 	// Source is the config.json of a family that the model was read from, or that the run which made it started from. It
 	// is written again as it is, if it describes Config.
 	Source []byte
+	// Generation is the generation_config.json that the model was read with. It is written again as it is, if a text ends
+	// at no other token.
+	Generation []byte
 }
 
 // endAt sets the tokens at which a text ends.

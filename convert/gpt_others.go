@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/internal/textfile"
@@ -70,7 +71,7 @@ func ReadOthers(dir string, info *GPTInfo) (generation map[string]json.RawMessag
 			Ends tokenIDs `json:"eos_token_id"`
 		}
 		if err = jsonfile.Decode(text, &own); err == nil {
-			ends = append(ends, own.Ends...)
+			ends, info.Generation = append(ends, own.Ends...), text
 			generation, err = otherKeys(text, struct{}{})
 		}
 		if err != nil {
@@ -84,9 +85,21 @@ func ReadOthers(dir string, info *GPTInfo) (generation map[string]json.RawMessag
 }
 
 // WriteGeneration writes generation_config.json, which tells transformers the tokens at which a text ends, and the one
-// that begins one; nil: the first of the ends does. Others are keys that it has besides; theirs count.
-func WriteGeneration(w io.Writer, ends []int32, begin *int32, others map[string]json.RawMessage) error {
-	keys := map[string]any{"_from_model_config": true, "bos_token_id": or(begin, ends[0]), "eos_token_id": tokenIDs(ends)}
+// that begins one; if info.Begin is nil, the first of the ends does. Others are keys that it has besides; theirs count.
+// If a text ends at no other tokens than in the file that info was read with, this file is written, byte for byte.
+func WriteGeneration(w io.Writer, info GPTInfo, others map[string]json.RawMessage) error {
+	ends := info.StopIDs()
+	var was struct {
+		Ends tokenIDs `json:"eos_token_id"`
+	}
+	if len(info.Generation) > 0 && jsonfile.Decode(info.Generation, &was) == nil &&
+		!slices.ContainsFunc(ends, func(id int32) bool { return !slices.Contains(was.Ends, id) }) {
+		if _, err := w.Write(info.Generation); err != nil {
+			return fmt.Errorf("convert: %s: %w", GenerationFile, err)
+		}
+		return nil
+	}
+	keys := map[string]any{"_from_model_config": true, "bos_token_id": or(info.Begin, ends[0]), "eos_token_id": tokenIDs(ends)}
 	if len(others) > 0 {
 		delete(keys, "_from_model_config") // since they say more than config.json
 	}

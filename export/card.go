@@ -14,7 +14,8 @@ import (
 // Card is what a model card says beside what the model itself tells. It names no folders: a card is for others.
 type Card struct {
 	Base string   // name of the model that the run started from; empty: it began with initial weights
-	Rows []Detail // data, settings and scores, in their order
+	Data []string // names of the files or folders that it learned from
+	Rows []Detail // settings and scores, in their order
 }
 
 // Detail is a line of a table.
@@ -37,8 +38,8 @@ func (j *job) card() string {
 	if family := f.GPTInfo.Config.Family; f.Kind == convert.GPT && family != model.GPT2 {
 		kind.text = fmt.Sprintf("A language model of the kind %s", family)
 	}
-	fmt.Fprintf(&b, "---\npipeline_tag: %s\ntags:\n- bdia\n---\n\n# %s\n\n%s, trained and written by [bdia](https://github.com/bdia-go/bdia).\n\n| | |\n|---|---|\n",
-		kind.task, oneLine(j.Name), kind.text)
+	j.front(&b, kind.task)
+	fmt.Fprintf(&b, "\n# %s\n\n%s, trained and written by [bdia](https://github.com/bdia-go/bdia).\n\n| | |\n|---|---|\n", oneLine(j.Name), kind.text)
 	row := func(name, value string) {
 		if value != "" {
 			fmt.Fprintf(&b, "| %s | %s |\n", oneLine(name), oneLine(value))
@@ -47,6 +48,7 @@ func (j *job) card() string {
 	row("Model", j.sizes())
 	if j.Card != nil {
 		row("Started from", j.Card.Base)
+		row("Data", strings.Join(j.Card.Data, ", "))
 		for _, d := range j.Card.Rows {
 			row(d.Name, d.Value)
 		}
@@ -71,7 +73,11 @@ func (j *job) sizes() string {
 		return fmt.Sprintf("%d and %d blocks, width %d, %d heads, vocabularies of %d and %d", c.EncoderLayers, c.DecoderLayers, c.Width, c.Heads, c.SourceVocab, c.TargetVocab)
 	default:
 		c := f.GPTInfo.Config
-		return fmt.Sprintf("%d blocks, width %d, %d heads, context of %d tokens, vocabulary of %d", c.Layers, c.Width, c.Heads, c.Context, c.Vocab)
+		heads := fmt.Sprintf("%d heads", c.Heads)
+		if c.KVHeads > 0 && c.KVHeads < c.Heads {
+			heads += fmt.Sprintf(" of queries, %d of keys", c.KVHeads)
+		}
+		return fmt.Sprintf("%d blocks, width %d, %s, context of %d tokens, vocabulary of %d", c.Layers, c.Width, heads, c.Context, c.Vocab)
 	}
 }
 
@@ -131,7 +137,12 @@ func (j *job) use(b *strings.Builder) {
 		heading("transformers.js")
 		fmt.Fprintf(b, "    import { env, pipeline } from '@huggingface/transformers'; env.localModelPath = '.';\n    const classify = await pipeline('image-classification', '%s', { dtype: 'fp32' });\n    console.log(await classify('photo.jpg'));\n", name)
 	}
-	if j.Format == "hf" {
+	if len(j.Commands) > 0 {
+		heading("bdia")
+		for _, command := range j.Commands {
+			fmt.Fprintf(b, "    %s\n", oneLine(strings.ReplaceAll(command, "{}", shell(name))))
+		}
+	} else if j.Format == "hf" {
 		b.WriteString("\nThe folder is a model folder of bdia too.\n")
 	}
 }

@@ -55,6 +55,12 @@ type Options struct {
 	Force   bool   // replace an earlier export at Out
 	Name    string // of the model, in formats that have one; empty: the folder's
 	Card    *Card  // what the model card says of the run; nil: nothing
+	// Commands are lines for the model card that use what is written with the program that exports. {} in them is its
+	// name.
+	Commands []string
+	// Origin is the folder of the model that the run started from, from which a folder gets licences and the like; empty:
+	// the model's own.
+	Origin string
 	// Talk says that the run learned conversations: prompts of lines "role: content" (see ChatTemplate).
 	Talk   bool
 	Device backend.Options

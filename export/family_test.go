@@ -38,6 +38,13 @@ func TestFamilies(t *testing.T) {
 			if got, err := os.ReadFile(filepath.Join(out, "hf", "config.json")); err != nil || !bytes.Equal(got, config) {
 				t.Errorf("config.json: %v\n%s\nwant\n%s", err, got, config)
 			}
+			generation, err := os.ReadFile(filepath.Join(from, "generation_config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.ReadFile(filepath.Join(out, "hf", "generation_config.json")); err != nil || !bytes.Equal(got, generation) {
+				t.Errorf("generation_config.json: %v\n%s\nwant\n%s", err, got, generation)
+			}
 			if got, want := fingerprint(t, filepath.Join(out, "hf")), fingerprint(t, from); got != want {
 				t.Errorf("weights: %s, want %s", got, want)
 			}

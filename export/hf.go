@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"path/filepath"
@@ -71,7 +72,7 @@ func (j *job) writeWeights(form convert.Form) error {
 	})
 }
 
-// describe writes configuration and tokenizers.
+// describe writes configuration and tokenizers, and carries other files over.
 func (j *job) describe(form convert.Form) error {
 	files := map[string]func(io.Writer) error{}
 	const config = "config.json"
@@ -84,8 +85,8 @@ func (j *job) describe(form convert.Form) error {
 		if f.Tokenizer != nil && f.Tokenizer.Kind() == "char" {
 			j.note("transformers and transformers.js know no vocabulary of characters (chars.json): give them token ids, or train with a bpe tokenizer")
 		}
-		if ends := info.StopIDs(); len(ends) > 0 {
-			files[convert.GenerationFile] = func(w io.Writer) error { return convert.WriteGeneration(w, ends, info.Begin, f.Generation) }
+		if len(info.StopIDs()) > 0 || len(info.Generation) > 0 {
+			files[convert.GenerationFile] = func(w io.Writer) error { return convert.WriteGeneration(w, info, f.Generation) }
 		}
 	case convert.Seq2Seq:
 		info := f.Seq2SeqInfo
@@ -106,13 +107,14 @@ func (j *job) describe(form convert.Form) error {
 			return err
 		}
 	}
+	var err error
 	switch {
 	case f.Tokenizer != nil:
-		return j.withTemplate().Save(j.path)
+		err = j.withTemplate().Save(j.path)
 	case f.Source != nil:
-		return hub.SaveTokenizers(j.path, f.Source, f.Target)
+		err = hub.SaveTokenizers(j.path, f.Source, f.Target)
 	}
-	return nil
+	return cmp.Or(err, j.carry())
 }
 
 // note adds a note to the report.

@@ -16,7 +16,7 @@ import (
 )
 
 // Force replaces only the results of earlier exports: a file by a file, and a folder by a
-// folder if it has no other files.
+// folder if it has no other files than exports write, or carried over and listed in its manifest.
 
 // exportFiles are the names of the files that exports write, by folder.
 var exportFiles = map[string][]string{
@@ -135,6 +135,7 @@ func within(path, dir string) bool {
 
 // notExported returns the first entry of dir that no export writes, or "".
 func notExported(dir string) (other string, err error) {
+	listed, _ := checkpoint.ReadManifest(dir) // nil, if it cannot be read
 	err = filepath.WalkDir(dir, func(full string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -147,6 +148,9 @@ func notExported(dir string) (other string, err error) {
 		_, known := exportFiles[name]
 		if !d.IsDir() {
 			known = d.Type().IsRegular() && slices.Contains(exportFiles[path.Dir(name)], path.Base(name)) && (name != cardFile || ours(full))
+			if !known && name != cardFile && listed != nil && d.Type().IsRegular() {
+				known = listed.Compare(dir, name) == nil
+			}
 		}
 		if !known {
 			other = name

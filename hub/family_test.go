@@ -89,6 +89,11 @@ func saved(t *testing.T, m *hub.GPT, from string, logits []float32, batch model.
 	if got, err := os.ReadFile(filepath.Join(dir, "config.json")); err != nil || !bytes.Equal(got, config) {
 		t.Errorf("config.json is %v\n%s\nwant\n%s", err, got, config)
 	}
+	generation, err := os.ReadFile(filepath.Join(from, "generation_config.json"))
+	testkit.OK(t, err)
+	if got, err := os.ReadFile(filepath.Join(dir, "generation_config.json")); err != nil || !bytes.Equal(got, generation) {
+		t.Errorf("generation_config.json is %v\n%s\nwant\n%s", err, got, generation)
+	}
 	again := make([]float32, len(logits))
 	m2, err := mustOpen(t, dir, hub.Options{WithoutText: true}).GPT(one, func(m *model.GPT) error { return m.Logits(again, batch, bdia.NoGrid) })
 	if err != nil {

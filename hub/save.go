@@ -16,8 +16,8 @@ import (
 )
 
 // Save writes the model as a folder that Open reads, and Hugging Face's transformers:
-// config.json, model.safetensors and the tokenizer's files. The folder is made if it does
-// not exist. Description and weights change together or not at all.
+// config.json, model.safetensors, the tokenizer's files, and generation_config.json if the
+// model came with one. The folder is made if it does not exist. Description and weights change together or not at all.
 func (m *GPT) Save(dir string) error {
 	info := m.folder.GPTInfo
 	info.Config, info.DType = m.Config, 0
@@ -110,6 +110,12 @@ func (f *Folder) save(dir string, config, weights func(io.Writer) error) error {
 		}
 		if err := t.Write(configFile, config); err != nil {
 			return err
+		}
+		if f.Kind == convert.GPT && len(f.GPTInfo.Generation) > 0 {
+			err := t.Write(convert.GenerationFile, func(w io.Writer) error { return convert.WriteGeneration(w, f.GPTInfo, f.Generation) })
+			if err != nil {
+				return err
+			}
 		}
 		t.Manifest("", 0, nil)
 		return t.Write(weightsFile, weights)

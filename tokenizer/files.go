@@ -280,7 +280,7 @@ func loadBPE(dir, name, merges string) (*BPE, error) {
 		s.texts[name] = text
 		err = b.kept.carry(dir, s.texts)
 	}
-	return b, cmp.Or(err, b.kept.read(dir, templateFile))
+	return b, cmp.Or(err, b.kept.read(dir, templateFile, maxSettings))
 }
 
 // Save writes GPT-2's vocab.json and merges.txt, and for Hugging Face's libraries

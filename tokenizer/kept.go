@@ -64,8 +64,8 @@ func (k *kept) file(name string, text []byte) {
 }
 
 // read notes the named file of dir, if it is there.
-func (k *kept) read(dir, name string) error {
-	text, err := readFile(filepath.Join(dir, name), maxSettings)
+func (k *kept) read(dir, name string, most int64) error {
+	text, err := readFile(filepath.Join(dir, name), most)
 	if err == nil {
 		k.file(name, text)
 	} else if !errors.Is(err, os.ErrNotExist) {
@@ -74,12 +74,13 @@ func (k *kept) read(dir, name string) error {
 	return nil
 }
 
-// carry notes the given files, and SentencePiece's model, from which other programs make the same tokenizer.
+// carry notes the given files, and those from which other programs make the same tokenizer: SentencePiece's model, or
+// vocabulary and merges.
 func (k *kept) carry(dir string, texts map[string][]byte) error {
 	for name, text := range texts {
 		k.file(name, text)
 	}
-	return k.read(dir, modelFile)
+	return cmp.Or(k.read(dir, modelFile, maxSettings), k.read(dir, vocabFile, maxFile), k.read(dir, mergesFile, maxFile))
 }
 
 // ChatTemplate returns the template of conversations that the tokenizer's folder has, in Jinja as in Hugging Face's

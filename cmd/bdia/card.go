@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -36,9 +35,10 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 	card := &export.Card{}
 	if s, ok := r.Task.(train.Starter); ok && s.StartsFrom() != "" {
 		card.Base = nameOfModel(s.StartsFrom())
+		o.Origin = originOf(s.StartsFrom())
 	}
 	add := func(name, value string) { card.Rows = append(card.Rows, export.Detail{Name: name, Value: value}) }
-	add("Data", strings.Join(dataNames(r.Task), ", "))
+	card.Data = dataNames(r.Task)
 	if p, ok := pictureOf(ctx, r); ok {
 		for _, part := range p.Parts {
 			add("Part "+part.Name, fmt.Sprintf("%s samples, %s %s", cli.Count(part.Samples), cli.Count(part.Losses), part.Unit))
@@ -84,33 +84,6 @@ func learnedTalks(ctx context.Context, f *hub.Folder) bool {
 	defer r.Close()
 	p, ok := pictureOf(ctx, r)
 	return ok && areTalks(p.Samples, *f.Separator)
-}
-
-// nameOfModel is the name of the model in a folder: of a checkpoint in a run directory, the run's.
-func nameOfModel(dir string) string {
-	return filepath.Base(filepath.Clean(cmp.Or(hub.RunOf(dir), dir)))
-}
-
-// dataNames are the names of the files or folders that a task learns from, without their folders.
-func dataNames(t train.Task) (names []string) {
-	view := viewOf(t)
-	from := ""
-	if s, ok := t.(train.Starter); ok {
-		from = s.StartsFrom()
-	}
-	paths := view.paths()
-	if text, ok := view.(textView); ok {
-		paths = []*string{&text.Settings.Data.Path}
-		for i := range text.Settings.Data.More {
-			paths = append(paths, &text.Settings.Data.More[i])
-		}
-	}
-	for _, path := range paths {
-		if *path != "" && *path != from {
-			names = append(names, filepath.Base(*path))
-		}
-	}
-	return names
 }
 
 // aRole begins a conversation.

@@ -114,6 +114,7 @@ func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Opt
 		o.Name = filepath.Base(full)
 	}
 	describeRun(cmd.Context(), f, &o)
+	o.Commands = ownCommands(f, o)
 	r, err := export.Write(cmd.Context(), f, sampleFor(cmd.Context(), f), o)
 	if errors.Is(err, export.ErrOptions) || errors.As(err, new(*export.PlaceError)) {
 		return nil, cli.Usage(err)

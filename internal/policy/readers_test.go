@@ -60,6 +60,7 @@ var readers = []reader{
 	{"event files", "metric FuzzParseEvent", files("metric/events.go")},
 	{"texts to score", "score FuzzLines", files("score/lines.go")},
 	{"references of the E2E challenge", "score FuzzInstances", files("score/instances.go")},
+	{"licence and name in a model's card and config.json", "export FuzzFront", files("export/front.go")},
 	{"JSON", "internal/jsonfile FuzzClean", files("internal/jsonfile")},
 	{"ids in files", "internal/idfile FuzzDecode", nil},
 }
@@ -76,6 +77,7 @@ var notRead = map[string]string{
 	"internal/faultfs":    "copies files, in tests",
 	"generate/form.go":    "numbers under keys that package convert reads",
 	"export/beside.go":    "copies files that hub and tokenizer read",
+	"export/carry.go":     "copies files without a look at what is in them",
 }
 
 func files(list string) []string { return strings.Fields(list) }
