@@ -146,6 +146,7 @@ func TestHearsCtrlC(t *testing.T) {
 		"verify": append([]string{"verify"}, big...),
 		"bench":  {"bench", "--layers", "4", "--width", "512", "--heads", "8", "--seq", "512", "--batch", "64"},
 		"plan":   append([]string{"plan", "--time"}, big...),
+		"prompt": {"generate", trainedRun(t), "--prompt", "-"},
 		"encode": {"tokenizer", "encode", trainedRun(t), "-"},
 	} {
 		code, took := 0, time.Duration(0)
