@@ -92,23 +92,50 @@ func (f float) MarshalJSON() ([]byte, error) {
 	return text, err
 }
 
-// foreign are keys of models that are not the dense ones of a family, beside values that say no.
-var foreign = []string{"quantization_config", "auto_map", "num_experts", "num_local_experts", "vision_config", "text_config", "adapter", "partial_rotary_factor"}
+// foreign are keys of models that are not the dense ones of a family, beside values that say no, and what to do.
+var foreign = []struct{ key, advice string }{
+	{"quantization_config", quantisedAdvice},
+	{"compression_config", quantisedAdvice},
+	{"auto_map", "it computes with code of its own, which is not run here; take a model that needs none"},
+	{"num_experts", expertsAdvice},
+	{"num_local_experts", expertsAdvice},
+	{"n_routed_experts", expertsAdvice},
+	{"vision_config", visionAdvice},
+	{"text_config", visionAdvice},
+	{"adapter", "it has adapters inside; merge them, and save that model"},
+	{"partial_rotary_factor", "only a part of each head turns; take another model"},
+}
 
-// foreignKey returns the first of them that a config.json has, with its value; "" if it has none.
+const (
+	quantisedAdvice = "its weights are quantised; take the model that they were made from, in F32, F16 or BF16"
+	expertsAdvice   = "it is a mixture of experts; take a dense model"
+	visionAdvice    = "it is more than a language model, of images or sound for example; take a model of text alone"
+)
+
+// foreignKey returns the first of them that a config.json has, with its value and what to do; "" if it has none.
 func foreignKey(text []byte) (string, error) {
 	keys, err := jsonfile.Unknown(text, struct{}{})
 	if err != nil {
 		return "", err
 	}
-	for _, key := range foreign {
-		if value, ok := keys[key]; ok && !slices.Contains([]string{"null", "{}", "[]", "0", "1", "1.0", "false"}, string(value)) {
+	for _, f := range foreign {
+		if value, ok := keys[f.key]; ok && !slices.Contains([]string{"null", "{}", "[]", "0", "1", "1.0", "false"}, string(value)) {
 			var short bytes.Buffer
 			json.Compact(&short, value) // which is JSON
-			return fmt.Sprintf("%s is %.60s", key, short.String()), nil
+			return fmt.Sprintf("%s is %.60s: %s", f.key, short.String(), f.advice), nil
 		}
 	}
 	return "", nil
+}
+
+// foreignModel returns what foreignKey does of the text of any config.json.
+func foreignModel(text []byte) string {
+	clean, err := jsonfile.Clean(text)
+	if err != nil {
+		return ""
+	}
+	found, _ := foreignKey(clean)
+	return found
 }
 
 // parseFamily reads the text of a family's config.json.
@@ -122,7 +149,7 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 		return info, err
 	}
 	if key, err := foreignKey(clean); err != nil || key != "" {
-		return info, cmp.Or(err, fmt.Errorf("%w: %s; dense models of %v without remote code or quantised weights are supported", ErrUnsupported, key, model.Families()))
+		return info, cmp.Or(err, fmt.Errorf("%w: %s", ErrUnsupported, key))
 	}
 	if a := cmp.Or(j.Activation, "silu"); a != "silu" {
 		return info, fmt.Errorf("%w: hidden_act is %.40q; silu is supported", ErrUnsupported, a)

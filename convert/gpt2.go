@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/bdia-go/bdia/backend"
@@ -48,9 +49,10 @@ type gpt2JSON struct {
 	NoBias        bool     `json:"bdia_no_bias,omitempty"`
 
 	// Variants of the architecture that are not supported.
-	ScaleAttention *bool `json:"scale_attn_weights,omitempty"`
-	ScaleByLayer   bool  `json:"scale_attn_by_inverse_layer_idx,omitempty"`
-	CrossAttention bool  `json:"add_cross_attention,omitempty"`
+	Quantised      anyValue `json:"quantization_config,omitempty"`
+	ScaleAttention *bool    `json:"scale_attn_weights,omitempty"`
+	ScaleByLayer   bool     `json:"scale_attn_by_inverse_layer_idx,omitempty"`
+	CrossAttention bool     `json:"add_cross_attention,omitempty"`
 }
 
 // isGPT2 reports whether the file describes a GPT-2. Training loops of one's own leave out model_type at times.
@@ -108,6 +110,9 @@ func parseGPT2(text []byte) (info GPTInfo, err error) {
 	}
 	if !j.isGPT2() {
 		return info, otherKind(text, GPT)
+	}
+	if !slices.Contains([]string{"", "null", "{}"}, string(j.Quantised)) {
+		return info, fmt.Errorf("%w: quantization_config: %s", ErrUnsupported, quantisedAdvice)
 	}
 	if v := j.variant(); v != "" {
 		return info, fmt.Errorf("%w: %s; only plain GPT-2 attention is supported", ErrUnsupported, v)

@@ -128,6 +128,9 @@ func ReadGPT(be backend.Backend, m *model.GPT, f Tensors) error {
 	}
 	prefix := FormOf(f).Prefix
 	names := namesOf(m.Config)
+	if name := quantised(f); name != "" {
+		return fmt.Errorf("convert: %w: tensor %.80s: %s", ErrUnsupported, name, quantisedAdvice)
+	}
 	if _, ok := f.Info(prefix + fmt.Sprintf(names.norm, m.Config.Layers)); ok {
 		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
 	}
@@ -169,6 +172,21 @@ func ReadGPT(be backend.Backend, m *model.GPT, f Tensors) error {
 	}
 	return nil
 }
+
+// quantised returns the first tensor that only quantised weights have, or "".
+func quantised(f Tensors) string {
+	for _, name := range f.Names() {
+		info, _ := f.Info(name)
+		if slices.Contains([]safetensors.DType{safetensors.F8E4M3, safetensors.F8E5M2}, info.DType) ||
+			slices.ContainsFunc(quantisedParts, func(end string) bool { return strings.HasSuffix(name, end) }) {
+			return name
+		}
+	}
+	return ""
+}
+
+// quantisedParts end the names of the parts of quantised weights: GPTQ's and AWQ's, bitsandbytes', and others.
+var quantisedParts = []string{".qweight", ".qzeros", ".weight.absmax", ".weight.quant_map", ".weight_format", ".SCB", ".weight_packed", ".weight_scale", ".weight_scale_inv"}
 
 // otherHeads say what a tensor that no language model has belongs to.
 var otherHeads = map[string]string{

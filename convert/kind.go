@@ -35,6 +35,9 @@ func KindOf(dir string) (Kind, error) {
 	if k := j.kind(); k != "" {
 		return k, nil
 	}
+	if found := foreignModel(text); found != "" {
+		return "", fmt.Errorf("convert: %s: %w: model_type is %.40q, and %s", path, ErrUnsupported, j.ModelType, found)
+	}
 	return "", fmt.Errorf("convert: %s: %w: model_type is %.40q; %s, %s, %s, %s and timm's vision transformers are supported", path, ErrUnsupported, j.ModelType, GPT, familyNames(), ViT, Seq2Seq)
 }
 
@@ -96,6 +99,9 @@ func otherKind(text []byte, want Kind) error {
 	}
 	if have := j.kind(); have != "" {
 		return &KindError{Have: have, Want: want}
+	}
+	if found := foreignModel(text); found != "" {
+		return fmt.Errorf("%w: model_type is %.40q, and %s", ErrUnsupported, j.ModelType, found)
 	}
 	if want == GPT {
 		return fmt.Errorf("%w: model_type is %.40q; %s, %s are supported", ErrUnsupported, j.ModelType, want, familyNames())

@@ -89,6 +89,7 @@ type peftJSON struct {
 	Excluded     anyValue  `json:"exclude_modules,omitempty"`
 	Replicated   anyValue  `json:"layer_replication,omitempty"`
 	Parameters   anyValue  `json:"target_parameters,omitempty"`
+	Tokens       anyValue  `json:"trainable_token_indices,omitempty"`
 	RankPattern  anyValue  `json:"rank_pattern"`
 	AlphaPattern anyValue  `json:"alpha_pattern"`
 }
@@ -123,7 +124,7 @@ func (j peftJSON) variant() string {
 	for _, v := range []struct {
 		key   string
 		value anyValue
-	}{{"modules_to_save", j.Saved}, {"exclude_modules", j.Excluded}, {"layer_replication", j.Replicated}, {"target_parameters", j.Parameters},
+	}{{"modules_to_save", j.Saved}, {"exclude_modules", j.Excluded}, {"layer_replication", j.Replicated}, {"target_parameters", j.Parameters}, {"trainable_token_indices", j.Tokens},
 		{"rank_pattern", j.RankPattern}, {"alpha_pattern", j.AlphaPattern}} {
 		if !slices.Contains([]string{"", "null", "[]", "{}"}, string(v.value)) {
 			var short bytes.Buffer

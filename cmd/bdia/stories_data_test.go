@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/traintest"
 )
 
 // smallEngine are the flags by which a run of a story takes a moment.
@@ -57,6 +59,26 @@ func TestStoryTickets(t *testing.T) {
 		},
 		small: map[string]string{"finetune": small, "plan": "--window 48", "generate": "--max-tokens 4 --threads 1", "eval": "--threads 1"},
 		want:  []string{`"question"`, `"answer"`, "200"},
+	})
+}
+
+// TestStoryChatModel runs docs/chat-model.md on forty conversations, with a small Qwen2.
+func TestStoryChatModel(t *testing.T) {
+	small := "--window 96 --threads 1 --warmup 1 --steps 3 --eval-every 2 --batch-tokens 256"
+	runStory(t, story{
+		page: "chat-model.md",
+		prepare: func(t *testing.T, dir string) {
+			if err := os.CopyFS(filepath.Join(dir, "qwen"), os.DirFS(traintest.QwenFolder(t))); err != nil {
+				t.Fatal(err)
+			}
+			var chats strings.Builder
+			for i := range 40 {
+				fmt.Fprintf(&chats, `{"messages": [{"role": "user", "content": "Open on day %d?"}, {"role": "assistant", "content": "Yes, from %d."}]}`+"\n", i, i%12)
+			}
+			write(t, dir, "chats.jsonl", chats.String())
+		},
+		small: map[string]string{"finetune": small, "plan": "--window 96", "chat": "--max-tokens 4 --threads 1", "eval": "--threads 1"},
+		want:  []string{"<|im_end|>", "helper.Modelfile", "40", "LICENSE"},
 	})
 }
 

@@ -61,6 +61,20 @@ func ChatFolder(t testing.TB) string {
 	t.Helper()
 	c := smallGPT
 	c.Context = 96
+	return chatFolder(t, c)
+}
+
+// QwenFolder is ChatFolder for a Qwen2, with a licence.
+func QwenFolder(t testing.TB) string {
+	t.Helper()
+	dir := chatFolder(t, model.GPTConfig{Family: model.Qwen2, Vocab: 275, Context: 96, Layers: 2, Heads: 4, KVHeads: 2, Width: 32, MLP: 48, Eps: 1e-6, Rope: model.Rope{Theta: 1e6}})
+	testkit.Repipe(t, dir, 269, testkit.Pipelines["qwen2"])
+	testkit.OK(t, os.WriteFile(filepath.Join(dir, "LICENSE"), []byte("Apache License\n"), 0o666))
+	return dir
+}
+
+func chatFolder(t testing.TB, c model.GPTConfig) string {
+	t.Helper()
 	dir := gptFolder(t, c, nil)
 	testkit.AddSpecial(t, dir, 270, "<|im_start|>", "<|im_end|>")
 	writeTo(t, filepath.Join(dir, "chat_template.jinja"), func(f *os.File) error { _, err := f.WriteString(ChatTemplate + "\n"); return err })
