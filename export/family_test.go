@@ -88,3 +88,13 @@ func fingerprint(t *testing.T, dir string) string {
 	}
 	return sum
 }
+
+// TestExternalConfig: transformers.js is told of weights in a second file, once, and config.json stays what it is.
+func TestExternalConfig(t *testing.T) {
+	t.Parallel()
+	text := withExternal([]byte("{\n  \"hidden_size\": 8,\n  \"model_type\": \"llama\"\n}\n"))
+	const want = "{\n  \"hidden_size\": 8,\n  \"model_type\": \"llama\",\n  \"transformers.js_config\": {\"use_external_data_format\": true}\n}\n"
+	if string(text) != want || string(withExternal(text)) != want {
+		t.Errorf("%s\n%s", text, withExternal(text))
+	}
+}

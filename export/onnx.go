@@ -1,6 +1,7 @@
 package export
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -8,8 +9,10 @@ import (
 
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/onnx"
+	"github.com/bdia-go/bdia/internal/atomicfile"
 	"github.com/bdia-go/bdia/internal/disk"
 	"github.com/bdia-go/bdia/internal/onnxeval"
+	"github.com/bdia-go/bdia/internal/textfile"
 )
 
 // graph is one ONNX file of a model.
@@ -54,6 +57,7 @@ func writeONNX(j *job) error {
 	if j.NoCache && !alone {
 		j.note("transformers.js generates text through keys and values only: this graph serves onnxruntime")
 	}
+	external := false
 	for i := range graphs {
 		g := &graphs[i]
 		if !alone {
@@ -64,9 +68,35 @@ func writeONNX(j *job) error {
 		}
 		if g.model.Size() > onnx.MaxFile {
 			j.note(fmt.Sprintf("the weights of onnx/%s.onnx are in %[1]s.onnx_data beside it", g.name))
+			external = true
+		}
+	}
+	if external {
+		if err := j.tellExternal(); err != nil {
+			return err
 		}
 	}
 	return j.compare("f32", func() ([]float32, error) { return graphLogits(j.sample, graphs) })
+}
+
+// tellExternal makes config.json say that weights are in a second file, which transformers.js has to know.
+func (j *job) tellExternal() error {
+	path := filepath.Join(j.path, "config.json")
+	text, err := textfile.ReadFile(path, maxSigned)
+	if err != nil {
+		return fmt.Errorf("export: %w", err)
+	}
+	return atomicfile.Write(path, withExternal(text))
+}
+
+// withExternal is the text of a config.json, a JSON object with keys, with one more; not if it has it.
+func withExternal(text []byte) []byte {
+	const key = `"transformers.js_config"`
+	end := bytes.LastIndexByte(text, '}')
+	if bytes.Contains(text, []byte(key)) || end < 0 {
+		return text
+	}
+	return append(bytes.TrimRight(text[:end:end], " \t\r\n"), ",\n  "+key+": {\"use_external_data_format\": true}\n}\n"...)
 }
 
 // graphs returns the graphs of the model by the names of their files.
