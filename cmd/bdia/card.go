@@ -50,6 +50,13 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 		method = fmt.Sprintf("BDIA, exactly reversible: gamma ±%s, grid 2^-%s, memory mode %s", c.Method.GammaText(), c.Method.Grid, c.Method.Memory)
 	}
 	add("Method", method)
+	if c, ok, err := hub.Adapter(f.Dir); err == nil && ok {
+		layers := c.LoRA.Targets
+		if len(c.Family) > 0 {
+			layers = c.Family
+		}
+		add("Trained", fmt.Sprintf("LoRA adapters of rank %d, alpha %g, of %v, merged into the weights", c.LoRA.Rank, c.LoRA.Alpha, layers))
+	}
 	add("Steps", fmt.Sprintf("%s of %s", cli.Count(int64(st.Step)), viewOf(r.Task).batch()))
 	add("Optimiser", fmt.Sprintf("%s, learning rate %g, %s after %d steps of warm-up, weight decay %g", c.Optimizer.Name, c.Schedule.LR, c.Schedule.Kind, c.Schedule.Warmup, c.Optimizer.Decay))
 	add("Seed", fmt.Sprint(c.Loop.Seed))
