@@ -76,9 +76,11 @@ loop: {batch: 7}
 		{"flag over file", "--batch 5 --gamma 0.5 --config FILE", func(c *text.Config) { fromFile(c); c.Loop.Batch, c.Method.Gamma = 5, 0.5 }},
 		{"flag as its default over file", "--config FILE --layers 6", func(c *text.Config) { fromFile(c); c.Model.Layers = 6 }},
 		{"same optimiser keeps the file's constants", "--config FILE --optimizer sgd", fromFile},
-		{"optimiser brings its constants", "--optimizer set-adam", func(c *text.Config) { c.Optimizer.Name, c.Optimizer.Eps, c.Optimizer.Decay = "set-adam", 1e-16, 0 }},
+		{"optimiser brings its constants", "--optimizer set-adam", func(c *text.Config) {
+			c.Optimizer.Name, c.Optimizer.Eps, c.Optimizer.Decay, c.Optimizer.TableBits = "set-adam", 1e-16, 0, 0
+		}},
 		{"flag over optimiser", "--weight-decay 0.2 --optimizer set-adam", func(c *text.Config) {
-			c.Optimizer.Name, c.Optimizer.Eps, c.Optimizer.Decay = "set-adam", 1e-16, 0.2
+			c.Optimizer.Name, c.Optimizer.Eps, c.Optimizer.Decay, c.Optimizer.TableBits = "set-adam", 1e-16, 0.2, 0
 		}},
 		{"dropout for all", "--dropout 0.1 --attention-dropout 0", func(c *text.Config) { c.Model.EmbeddingDropout, c.Model.ResidualDropout = 0.1, 0.1 }},
 		{"the ordinary transformer", "--memory store --gamma 0 --grid none", func(c *text.Config) {
