@@ -14,7 +14,7 @@ import (
 //
 //	x_{k+1} = gamma x_{k-1} + (1-gamma) x_k + (1+gamma) h_k(x_k), x_1 = x_0 + h_0(x_0)
 //
-// Each state is rounded to the grid unless grid is NoGrid.
+// Each state is rounded to the grid unless grid is NoGrid. It is a float32, without a rest: nothing is inverted here.
 func (s *Stack) Infer(x tensor.Tensor, grid Grid, gamma float64) {
 	be, B := s.be, x.Shape[0]
 	m := be.Mark()

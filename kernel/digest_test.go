@@ -19,6 +19,13 @@ func TestDigest(t *testing.T) {
 	if got, words := DigestBytes(bytes, 7), Digest([]uint32{1, 2, 3, 250, 5}, 7); got != words {
 		t.Errorf("bytes %x, words %x", got, words)
 	}
+	sparse, wide := make([]byte, 1003), make([]uint32, 1003)
+	for i := 0; i < len(sparse); i += 1 + i%23 {
+		sparse[i], wide[i] = byte(255-i), uint32(byte(255-i))
+	}
+	if got, words := DigestBytes(sparse, 7), Digest(wide, 7); got != words {
+		t.Errorf("bytes with zeros between them %x, words %x", got, words)
+	}
 	for at := range 200 {
 		i, bit := at*97%len(x), at%32
 		x[i] ^= 1 << bit
@@ -44,6 +51,13 @@ func TestDigest(t *testing.T) {
 }
 
 func BenchmarkDigest(b *testing.B) {
+	b.Run("zero bytes", func(b *testing.B) {
+		x := make([]byte, 16384)
+		b.SetBytes(int64(len(x)))
+		for b.Loop() {
+			DigestBytes(x, 0)
+		}
+	})
 	for _, n := range []int{16384, 1 << 24} {
 		x := make([]uint32, n)
 		for i := range x {
