@@ -62,6 +62,10 @@ func (g *Gemm) blocked(isa ISA, scratch []float32) {
 	var w gemmWork // field by field: a literal costs another copy
 	w.Gemm, w.isa = *g, isa.gemm()
 	w.bufB, w.bufA = scratch[:packBFloats], scratch[packBFloats:GemmScratch]
+	if w.M == 1 && w.Layout == NT && len(w.B) > 0 {
+		w.row()
+		return
+	}
 	w.run()
 }
 

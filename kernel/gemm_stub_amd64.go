@@ -860,6 +860,16 @@ func gemmPackRows512(dst *float32, src *float32, ld int, rows int, n int, m int)
 //go:noescape
 func gemmPackColumns512(dst *float32, src *float32, ld int, fours int, n int)
 
+// gemmRow512 computes, for j < 32 and k a multiple of 16 above 0,
+//
+//	c[j] = s[j]
+//	for q < k: c[j] = fma(a[q], b[j*ld+q], c[j])
+//
+// and brings the next 32 columns of B nearer.
+//
+//go:noescape
+func gemmRow512(k int, a *float32, b *float32, ld int, s *float32, c *float32)
+
 // gemmPackTiles512 cuts rows into tiles of n <= 16 floats, padded with zeros. For r < rows, t < tiles:
 //
 //	dst[t*ts+r*16+i] = src[r*ld+t*n+i]
@@ -1256,6 +1266,16 @@ func gemmPackRows256(dst *float32, src *float32, ld int, rows int, n int, m int)
 //
 //go:noescape
 func gemmPackColumns256(dst *float32, src *float32, ld int, fours int, n int)
+
+// gemmRow256 computes, for j < 16 and k a multiple of 16 above 0,
+//
+//	c[j] = s[j]
+//	for q < k: c[j] = fma(a[q], b[j*ld+q], c[j])
+//
+// and brings the next 16 columns of B nearer.
+//
+//go:noescape
+func gemmRow256(k int, a *float32, b *float32, ld int, s *float32, c *float32)
 
 // gemmPackTiles256 cuts rows into tiles of n <= 8 floats, padded with zeros. For r < rows, t < tiles:
 //

@@ -198,6 +198,11 @@ func TestGemmLevels(t *testing.T) {
 	for n := 1; n <= 70; n++ {
 		check(1+rng.IntN(16), n, 1+rng.IntN(40))
 	}
+	for _, n := range []int{15, 16, 17, 31, 32, 33, 64, 95} { // one row against columns as they lie
+		for _, k := range []int{15, 16, 17, 32, 48, 63, 400} {
+			check(1, n, k)
+		}
+	}
 	limits := [][3]int{{57, 129, 33}, {141, 37, 40}, {143, 1100, 5}, {281, 150, 9}, {3, 5, 800}, {70, 140, 385}, {200, 300, 20}, {30, 129, 512}, {0, 4, 4}, {4, 0, 4}, {5, 6, 0}}
 	if testing.Short() {
 		limits = limits[:4]

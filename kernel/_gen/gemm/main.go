@@ -67,6 +67,7 @@ func main() {
 		fmt.Fprint(&t, "}\n")
 		s.packRows()
 		s.packColumns()
+		s.row()
 		s.packTiles()
 		s.sumColumns(4)
 		s.sumColumns(1)

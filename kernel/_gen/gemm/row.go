@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// row emits the kernel of a product with one row of A and a B that is stored column by column, as the product of a
+// token with a weight. It reads B once, from memory, so nothing of it is packed: columns are transposed in registers,
+// as in packColumns, right before they are used. Two vectors of outputs hide the time of a multiply-add.
+func (s isa) row() {
+	name := "gemmRow" + s.name
+	TEXT(name, 4, "func(k int, a *float32, b *float32, ld int, s *float32, c *float32)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s computes, for j < %d and k a multiple of 16 above 0,", name, 2*s.w), "",
+		"\tc[j] = s[j]", "\tfor q < k: c[j] = fma(a[q], b[j*ld+q], c[j])", "",
+		fmt.Sprintf("and brings the next %d columns of B nearer.", 2*s.w))
+	groups := s.w / 4 // of 4 floats of each column, between two transpositions: as many as the registers hold
+	if s.w == 8 {
+		groups = 1
+	}
+	acc := s.reg[len(s.reg)-2:]
+	x := s.reg[len(s.reg)-3] // AVX2: an element of A
+	start := arg("s", reg.R11)
+	for v := range acc {
+		VMOVUPS(at(start, nil, 0, v*s.w*4), acc[v])
+	}
+	k, a, b, ld := arg("k", reg.RDX), arg("a", reg.RSI), arg("b", reg.RDI), arg("ld", reg.R8)
+	SHLQ(operand.Imm(2), ld)
+	next := reg.R9 // from a column to the one that is read after 2w others
+	MOVQ(ld, next)
+	SHLQ(operand.Imm(map[int]uint64{16: 5, 8: 4}[s.w]), next)
+	column := reg.R10
+	Label("sixteen")
+	for g := 0; g < 4; g += groups {
+		MOVQ(b, column)
+		for v := range acc {
+			for j := range s.w {
+				lane, q := j/4, j%4
+				if g == 0 {
+					PREFETCHT1(at(column, next, 1, 0))
+				}
+				for u := range groups {
+					m, t := at(column, nil, 0, 16*(g+u)), 4*u+q
+					switch {
+					case lane == 0:
+						VMOVUPS(m, s.x[t])
+					case s.w == 16:
+						VINSERTF32X4(operand.Imm(uint64(lane)), m, s.reg[t], s.reg[t])
+					default:
+						VINSERTF128(operand.Imm(uint64(lane)), m, s.reg[t], s.reg[t])
+					}
+				}
+				ADDQ(ld, column)
+			}
+			for u := range groups {
+				t, o := s.reg[4*u:], s.reg[4*groups:]
+				VUNPCKLPS(t[1], t[0], o[0])
+				VUNPCKHPS(t[1], t[0], o[1])
+				VUNPCKLPS(t[3], t[2], o[2])
+				VUNPCKHPS(t[3], t[2], o[3])
+				VUNPCKLPD(o[2], o[0], o[4])
+				VUNPCKHPD(o[2], o[0], o[5])
+				VUNPCKLPD(o[3], o[1], o[6])
+				VUNPCKHPD(o[3], o[1], o[7])
+				for q := range 4 {
+					m := at(a, nil, 0, 4*(4*(g+u)+q))
+					if s.w == 16 {
+						VFMADD231PS_BCST(m, o[4+q], acc[v])
+					} else {
+						VBROADCASTSS(m, x)
+						VFMADD231PS(x, o[4+q], acc[v])
+					}
+				}
+			}
+		}
+	}
+	ADDQ(operand.Imm(64), a)
+	ADDQ(operand.Imm(64), b)
+	SUBQ(operand.Imm(16), k)
+	JNE(operand.LabelRef("sixteen"))
+	c := arg("c", reg.R11)
+	for v := range acc {
+		VMOVUPS(acc[v], at(c, nil, 0, v*s.w*4))
+	}
+	VZEROUPPER()
+	RET()
+}
