@@ -16,6 +16,7 @@ import (
 // Face's: repetition penalty, temperature, top-k, top-p of the rest, min-p.
 type Options struct {
 	MaxTokens         int       // tokens to generate
+	MinTokens         int       // before so many, no token of StopIDs is chosen
 	Temperature       float64   // 0: always the most likely token
 	TopK              int       // choose among the k most likely; 0: all
 	TopP              float64   // choose among the most likely tokens that together have this probability; 1: all
@@ -43,6 +44,8 @@ func (o Options) Validate() error {
 	switch {
 	case o.MaxTokens < 1 || o.MaxTokens > maxTokens:
 		return fmt.Errorf("generate: %d tokens; ask for 1 to %d", o.MaxTokens, maxTokens)
+	case o.MinTokens < 0 || o.MinTokens > o.MaxTokens:
+		return fmt.Errorf("generate: at least %d tokens, and at most %d; ask for 0 to %d", o.MinTokens, o.MaxTokens, o.MaxTokens)
 	case !(o.Temperature >= 0) || math.IsInf(o.Temperature, 0):
 		return fmt.Errorf("generate: temperature is %v; it must be at least 0", o.Temperature)
 	case o.TopK < 0:

@@ -359,3 +359,25 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 }
+
+// TestMinTokens: no text ends before it has so many tokens.
+func TestMinTokens(t *testing.T) {
+	t.Parallel()
+	m := newModel(t)
+	o := DefaultOptions()
+	o.MaxTokens, o.Temperature = 12, 1
+	free := tokens(t, m, []int32{3}, o)
+	o.StopIDs = []int32{free[2], 999, -1}
+	if got := tokens(t, m, []int32{3}, o); len(got) > 2 {
+		t.Fatalf("%v goes on after %d", got, free[2])
+	}
+	o.MinTokens = 7
+	got := tokens(t, m, []int32{3}, o)
+	if len(got) < 7 || slices.Contains(got, free[2]) {
+		t.Errorf("%v, without an end %v", got, free)
+	}
+	o.MinTokens = 13
+	if err := o.Validate(); err == nil {
+		t.Error("at least 13 tokens of at most 12")
+	}
+}

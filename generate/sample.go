@@ -32,9 +32,14 @@ func newSampler(o Options, prompt []int32, V int) *sampler {
 	return s
 }
 
-// choose returns the token of draw number i. It overwrites the logits and fails
-// with ErrNotFinite.
+// choose returns the token of draw number i, which is the i-th of the text. It
+// overwrites the logits and fails with ErrNotFinite.
 func (s *sampler) choose(logits []float32, i int) (int32, error) {
+	for _, id := range s.o.StopIDs {
+		if i < s.o.MinTokens && id >= 0 && int(id) < len(logits) {
+			logits[id] = float32(math.Inf(-1))
+		}
+	}
 	best, err := s.penalise(logits)
 	if err != nil {
 		return 0, err

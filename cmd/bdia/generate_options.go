@@ -38,6 +38,7 @@ func choiceFlags(f *pflag.FlagSet, o *generate.Options, greedy *bool, most strin
 
 // moreChoiceFlags are choiceFlags that few need.
 func moreChoiceFlags(f *pflag.FlagSet, o *generate.Options) {
+	f.IntVar(&o.MinTokens, "min-tokens", 0, "tokens before which a text does not end at an end token")
 	f.Float64Var(&o.MinP, "min-p", o.MinP, "choose among tokens at least this `share` as likely as the most likely; 0 for all")
 	f.Float64Var(&o.RepetitionPenalty, "repetition-penalty", o.RepetitionPenalty, "`divisor` of the logits of tokens that the text has; 1 for none")
 }
@@ -81,7 +82,7 @@ func (o *generateOptions) settle(f *pflag.FlagSet, args []string) error {
 		return fmt.Errorf("%s; give one of them", strings.Join(list, " and "))
 	}
 	if o.beam = o.search.Beam != 0; o.beam {
-		if list := flags("temperature", "greedy", "top-k", "top-p", "min-p", "repetition-penalty", "seed", "no-cache"); len(list) > 0 {
+		if list := flags("temperature", "greedy", "top-k", "top-p", "min-p", "repetition-penalty", "min-tokens", "seed", "no-cache"); len(list) > 0 {
 			return fmt.Errorf("%s is for sampling, and --beam searches; give one of them", list[0])
 		}
 		if err := o.search.Validate(); err != nil {
