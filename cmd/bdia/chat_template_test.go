@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/bdia-go/bdia/format/gguf"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/internal/traintest"
 )
 
@@ -44,6 +46,16 @@ func TestChatTemplate(t *testing.T) {
 	}
 	if card := string(readFile(t, out, "README.md")); !strings.Contains(card, "as its chat template writes them") || !strings.Contains(card, `generate([{"role": "user"`) {
 		t.Errorf("the card does not say so:\n%s", card)
+	}
+	file := filepath.Join(root, "talk.gguf")
+	exported(t, "--from", run, "--format", "gguf", "--out", file)
+	f, err := gguf.Open(file)
+	testkit.OK(t, err)
+	defer f.Close()
+	for key, want := range map[string]any{"tokenizer.chat_template": traintest.ChatTemplate + "\n", "tokenizer.ggml.eot_token_id": uint32(271)} {
+		if got, _ := f.Value(key); got != want {
+			t.Errorf("%s of the GGUF file is %v, want %v", key, got, want)
+		}
 	}
 	// A separator of one's own leaves the template aside.
 	plain := filepath.Join(root, "plain")
