@@ -27,10 +27,10 @@ func ggufFamilyKeys(keys []gguf.KV, prefix string, c model.GPTConfig) (all []ggu
 		add("attention.key_length", uint32(head))
 		add("attention.value_length", uint32(head))
 	}
-	if c.Window > 0 && c.Window < c.Context {
+	if n := GGUFContext(c); n < c.Context {
 		for i := range keys {
 			if keys[i].Key == prefix+"context_length" {
-				keys[i].Value = uint32(c.Window)
+				keys[i].Value = uint32(n)
 			}
 		}
 		notes = append(notes, fmt.Sprintf("positions attend to a window of %d others, which llama.cpp does not know: the file's context is %[1]d tokens in place of %d, and up to there the model is the same", c.Window, c.Context))
@@ -39,6 +39,14 @@ func ggufFamilyKeys(keys []gguf.KV, prefix string, c model.GPTConfig) (all []ggu
 		return nil, nil, err
 	}
 	return keys, notes, nil
+}
+
+// GGUFContext returns the context of the file of a model: the model's, or its window if that is shorter.
+func GGUFContext(c model.GPTConfig) int {
+	if c.Window > 0 && c.FullLayers < c.Layers {
+		return min(c.Window, c.Context)
+	}
+	return c.Context
 }
 
 // ggufScaling adds the keys of a scaled rotation. Llama 3's is a tensor, and within the context the dynamic one changes

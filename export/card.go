@@ -117,7 +117,7 @@ func (j *job) use(b *strings.Builder) {
 	switch kind := j.folder.Kind; {
 	case j.Format == "gguf":
 		heading("llama.cpp and Ollama")
-		fmt.Fprintf(b, "    llama-cli -m %s -no-cnv -c %d -n 100 -p %s\n    ollama create %s -f %s\n", shell(name), j.folder.GPTInfo.Config.Context, ansi(prompt), strings.ToLower(j.Name), shell(besideName(name, modelfileEnd)))
+		fmt.Fprintf(b, "    llama-cli -m %s -no-cnv -c %d -n 100 -p %s\n    ollama create %s -f %s\n", shell(name), j.usualContext(), ansi(prompt), strings.ToLower(j.Name), shell(besideName(name, modelfileEnd)))
 		if j.template() != "" {
 			fmt.Fprintf(b, "\nA conversation, by the template in the file: `llama-cli -m %s -cnv`.\n", shell(name))
 		}
@@ -146,6 +146,9 @@ func (j *job) use(b *strings.Builder) {
 		b.WriteString("\nThe folder is a model folder of bdia too.\n")
 	}
 }
+
+// usualContext is a context for llama.cpp: the file's, but no more than most texts need, since its memory grows with it.
+func (j *job) usualContext() int { return min(convert.GGUFContext(j.folder.GPTInfo.Config), 8192) }
 
 // oneLine is a text for a line of Markdown.
 func oneLine(s string) string {

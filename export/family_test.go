@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -69,6 +70,13 @@ func TestFamilies(t *testing.T) {
 			windowed := len(r.Notes) == 1 && strings.Contains(r.Notes[0], "a window of 6 others")
 			if windowed != strings.HasSuffix(name, "-window") || !windowed && len(r.Notes) > 0 {
 				t.Errorf("gguf: notes %q", r.Notes)
+			}
+			modelfile, err := os.ReadFile(filepath.Join(out, "model.Modelfile"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if context := fmt.Sprintf("num_ctx %d\n", min(convert.GGUFContext(f.GPTInfo.Config), 8192)); !strings.Contains(string(modelfile), context) || windowed && context != "num_ctx 6\n" {
+				t.Errorf("the Modelfile is not of %s%s", context, modelfile)
 			}
 		})
 	}

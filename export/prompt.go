@@ -79,7 +79,7 @@ func (j *job) modelfile(name string) string {
 	default:
 		fmt.Fprintf(&b, "TEMPLATE \"\"\"%s\"\"\"\n", template)
 	}
-	fmt.Fprintf(&b, "PARAMETER num_ctx %d\n", j.folder.GPTInfo.Config.Context)
+	fmt.Fprintf(&b, "PARAMETER num_ctx %d\n", j.usualContext())
 	if j.Talk {
 		b.WriteString("PARAMETER stop \"\\nuser:\"\n")
 	}
