@@ -147,7 +147,8 @@ func (j *job) use(b *strings.Builder) {
 	}
 }
 
-// usualContext is a context for llama.cpp: the file's, but no more than most texts need, since its memory grows with it.
+// usualContext is a context for llama.cpp: the file's, but no more than most texts need, since its memory grows with
+// it.
 func (j *job) usualContext() int { return min(convert.GGUFContext(j.folder.GPTInfo.Config), 8192) }
 
 // oneLine is a text for a line of Markdown.
