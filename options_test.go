@@ -40,7 +40,7 @@ func TestValidateOptions(t *testing.T) {
 		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: -2}, "grid of -2"},
 		{bdia.Options{Memory: 3, Gamma: 0.5, Grid: 9}, "memory mode 3"},
 		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: 0.125, Steps: 1, Lower: 1.0 / 256}}, ""},
-		{bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9, Ramp: bdia.Ramp{From: 0.15, Steps: 9, Lower: 0.7}}, ""},
+		{bdia.Options{Memory: bdia.Store, Gamma: 0.6, Grid: 9, Ramp: bdia.Ramp{From: 0.15, Steps: 9, Lower: 0.55}}, ""},
 		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Lower: 0.3}}, "not 0.3/0.5"},
 		{bdia.Options{Gamma: 0.25, Grid: 9, Ramp: bdia.Ramp{From: 1.0 / 512, Steps: 9}}, "not 0.001953125..0.25@9"},
 		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: 0.125}}, "over 0 steps"},
@@ -48,7 +48,8 @@ func TestValidateOptions(t *testing.T) {
 		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: 0.5, Steps: 4}}, "doubles"},
 		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: -0.25, Steps: 4}}, "doubles"},
 		{bdia.Options{Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{From: bdia.Gamma(math.NaN()), Steps: 4}}, "doubles"},
-		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Lower: 1}}, "first half"},
+		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Lower: 0.5}}, "smaller there"},
+		{bdia.Options{Memory: bdia.Store, Gamma: 0.5, Grid: 9, Ramp: bdia.Ramp{Lower: bdia.Gamma(math.NaN())}}, "smaller there"},
 		{bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid, Ramp: bdia.Ramp{Lower: 0.25}}, "ends at 0"},
 	} {
 		err := c.o.Validate()

@@ -11,6 +11,7 @@ import (
 
 // Ramp makes |gamma| smaller than Options.Gamma for a while, or in some blocks: a trained model was never averaged, and
 // a large |gamma| spoils it before it can learn. The zero Ramp is none: every block has Options.Gamma at every step.
+// Options.Gamma is the largest of all.
 type Ramp struct {
 	// From is the magnitude at the first step. It doubles until it is Options.Gamma, each magnitude for an equal share of
 	// Steps. 0: Options.Gamma from the first step on.
@@ -84,8 +85,8 @@ func (o Options) validateRamp() error {
 		return nil
 	case o.Gamma == 0:
 		return fmt.Errorf("bdia: a ramp of gamma that ends at 0; give it a magnitude above 0, or leave out the ramp")
-	case !(r.Lower >= 0 && r.Lower < 1):
-		return fmt.Errorf("bdia: gamma is %v in the first half of the blocks; it must be at least 0 and below 1", r.Lower)
+	case !(r.Lower >= 0 && r.Lower < o.Gamma):
+		return fmt.Errorf("bdia: gamma is %v in the first half of the blocks and %v in the others; it must be smaller there", r.Lower, o.Gamma)
 	case r.Steps < 0 || r.From == 0 && r.Steps > 0:
 		return fmt.Errorf("bdia: a ramp of gamma over %d steps from %v; give it a magnitude to begin with, and at least one step", r.Steps, r.From)
 	case r.From != 0 && o.doublings() < 1:

@@ -140,7 +140,7 @@ func TestGammaText(t *testing.T) {
 		"": "magnitude in [0,1)", "x..0.5": `"x"`, "0.25..": `""`, "..0.5": `""`, "/0.5": `""`, "0.5/": `""`, "0.1/0.2/0.5": `"0.2/0.5"`,
 		"0.25..0.5@": "follows @", "0.25..0.5@0": "follows @", "0.25..0.5@-3": "follows @", "0.25..0.5@x": "follows @", "0.5@4": "follows @",
 		"0.5..0.5": "doubles", "0.5..0.25": "doubles", "0.2..0.5": "doubles", "0.0009765625..0.5": "doubles", "0..0.5": "above 0",
-		"0.25..0": "above 0", "0.25/0": "above 0", "0/0.5": "above 0", "1/0.5": `"1"`,
+		"0.25..0": "above 0", "0.25/0": "above 0", "0/0.5": "above 0", "0.5/0.5": "smaller", "0.5/0.25": "smaller", "1/0.5": `"1"`,
 	} {
 		o := bdia.Options{}
 		if err := o.SetGamma(text); err == nil || !strings.Contains(err.Error(), part) || !strings.HasPrefix(err.Error(), "bdia: ") {

@@ -17,7 +17,7 @@ func completions(c *cobra.Command) {
 		"model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
 	})
 	if c.Name() != "eval" { // it is a range there
-		cli.Complete(c, "gamma", "0.5", "0.25", "0")
+		cli.Complete(c, "gamma", "0.5", "0.25", "0.125..0.5", "0")
 	}
 	cli.Complete(c, "grid", "9", "none")
 	cli.Complete(c, "state-bits", "32", "8")
