@@ -28,39 +28,45 @@ type Ramp struct {
 //	0.0625..0.25         a ramp: 1/16, then 1/8, then 1/4, each for a third of the run
 //	0.0625..0.25@600     the same within 600 steps
 //	0.0625/0.25          1/16 in the first half of the blocks, 1/4 in the second; 0.25 may be a ramp here
+//
+// On an error o stays as it is.
 func (o *Options) SetGamma(text string) (err error) {
-	var r Ramp
+	law, r := *o, Ramp{}
 	lower, rest, two := strings.Cut(text, "/")
 	if !two {
-		lower, rest = "", text
+		rest = text
 	}
 	rest, steps, ends := strings.Cut(rest, "@")
 	from, top, ramp := strings.Cut(rest, "..")
 	if !ramp {
-		from, top = "", rest
+		top = rest
 	}
 	for _, part := range []struct {
 		given bool
 		text  string
 		to    *Gamma
-	}{{two, lower, &r.Lower}, {ramp, from, &r.From}, {true, top, &o.Gamma}} {
-		if part.given && err == nil {
-			*part.to, err = ParseGamma(part.text)
-			if err == nil && *part.to == 0 && (two || ramp) {
-				err = fmt.Errorf("bdia: gamma %.80q: each part of a law of several is above 0, as in 0.0625/0.25", text)
-			}
+	}{{two, lower, &r.Lower}, {ramp, from, &r.From}, {true, top, &law.Gamma}} {
+		if !part.given {
+			continue
+		}
+		if *part.to, err = ParseGamma(part.text); err != nil {
+			return err
+		}
+		if *part.to == 0 && (two || ramp) {
+			return fmt.Errorf("bdia: gamma %.80q: each size of a law of several is above 0, as in 0.0625/0.25", text)
 		}
 	}
-	if ends && err == nil {
+	if ends {
 		if r.Steps, err = strconv.Atoi(steps); err != nil || r.Steps < 1 || !ramp {
-			err = fmt.Errorf("bdia: gamma %.80q: what follows @ is the steps of a ramp, as in 0.0625..0.25@600", text)
+			return fmt.Errorf("bdia: gamma %.80q: what follows @ is the steps of a ramp, as in 0.0625..0.25@600", text)
 		}
 	}
-	if err == nil {
-		o.Ramp = r
-		err = o.validateRamp()
+	law.Ramp = r
+	if err := law.validateRamp(); err != nil {
+		return err
 	}
-	return err
+	*o = law
+	return nil
 }
 
 // GammaText is the law of gamma in the words of SetGamma.

@@ -142,8 +142,8 @@ func TestGammaText(t *testing.T) {
 		"0.5..0.5": "doubles", "0.5..0.25": "doubles", "0.2..0.5": "doubles", "0.0009765625..0.5": "doubles", "0..0.5": "above 0",
 		"0.25..0": "above 0", "0.25/0": "above 0", "0/0.5": "above 0", "0.5/0.5": "smaller", "0.5/0.25": "smaller", "1/0.5": `"1"`,
 	} {
-		o := bdia.Options{}
-		if err := o.SetGamma(text); err == nil || !strings.Contains(err.Error(), part) || !strings.HasPrefix(err.Error(), "bdia: ") {
+		o := bdia.Options{Gamma: 0.25}
+		if err := o.SetGamma(text); err == nil || o != (bdia.Options{Gamma: 0.25}) || !strings.Contains(err.Error(), part) || !strings.HasPrefix(err.Error(), "bdia: ") {
 			t.Errorf("%q reads as %+v, error %v, want one with %s", text, o, err, part)
 		}
 	}
