@@ -58,7 +58,11 @@ type Choice struct {
 	Clip      float64
 	EvalEvery int // steps
 	Patience  int
+	Pass      int // steps of a pass over the data
 }
+
+// RampPasses is how many passes over the data a ramp of gamma takes at least, if its length is open at Auto.
+const RampPasses = 12
 
 // OpenLoop leaves every setting of c open that a run can choose from its data: rate, steps and warm-up, clipping,
 // evaluations and patience.
@@ -68,7 +72,7 @@ func (c *Common) OpenLoop() {
 }
 
 // Choose gives the open settings of c their values. A run that updates in the reverse walk is not clipped. A ramp of
-// gamma takes the whole run.
+// gamma takes the whole run if its steps are open at 0, and RampPasses at least if they are open at Auto.
 func (c *Common) Choose(d Choice) {
 	s, l := &c.Schedule, &c.Loop
 	open(&s.LR, 0, d.LR)
@@ -76,6 +80,7 @@ func (c *Common) Choose(d Choice) {
 	open(&s.Warmup, Auto, int(math.Round(d.Warmup*float64(s.Steps))))
 	if r := &c.Method.Ramp; r.From != 0 {
 		open(&r.Steps, 0, s.Steps)
+		open(&r.Steps, Auto, max(s.Steps, RampPasses*d.Pass))
 	}
 	if l.Update == WhenNow {
 		d.Clip = 0

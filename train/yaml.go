@@ -146,6 +146,9 @@ func readSettings(text []byte, t Task, fresh func(name string) (Task, error)) (T
 	}
 	read := reflect.New(config.Type())
 	read.Elem().Set(config)
+	if namesGamma(sections) {
+		read.Elem().FieldByName("Method").FieldByName("Ramp").SetZero()
+	}
 	if err := yaml.NodeToValue(sections, read.Interface(), yaml.Strict()); err != nil {
 		return nil, errors.New(yamlMessage(err))
 	}
@@ -154,6 +157,17 @@ func readSettings(text []byte, t Task, fresh func(name string) (Task, error)) (T
 	}
 	config.Set(read.Elem())
 	return t, nil
+}
+
+// namesGamma reports a file with a law of gamma. Then the default's ramp is none of it.
+func namesGamma(sections *ast.MappingNode) bool {
+	var file struct{ Method map[string]any }
+	if yaml.NodeToValue(sections, &file) != nil {
+		return false // which the strict reading tells
+	}
+	_, gamma := file.Method["gamma"]
+	_, ramp := file.Method["ramp"]
+	return gamma || ramp
 }
 
 // split takes the name of the task off the sections of a file; nil if there are none.

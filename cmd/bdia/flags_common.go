@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // The flags that every task has. Each function binds flags to one part of a configuration; what the part holds are the
@@ -27,23 +28,36 @@ const (
 // methodFlags are the three choices of the method.
 func methodFlags(f *pflag.FlagSet, m *bdia.Options) {
 	f.TextVar(&m.Memory, "memory", m.Memory, "`mode`: reversible, store, recompute")
-	f.Var(gammaValue{m}, "gamma", "`size` of gamma, a ramp A..B, or 0")
+	f.Var(gammaValue{m, false}, "gamma", "`size` of gamma, a ramp A..B, or 0")
 	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of activations, or none")
 }
 
-// gammaValue is a flag of the law of gamma.
-type gammaValue struct{ *bdia.Options }
+// gammaValue is a flag of the law of gamma. Of fine-tuning it may be auto.
+type gammaValue struct {
+	method *bdia.Options
+	tuned  bool
+}
 
 func (gammaValue) Type() string { return "size" }
 
 func (v gammaValue) String() string {
-	if v.Options == nil { // pflag asks a zero value too
+	switch {
+	case v.method == nil: // pflag asks a zero value too
 		return ""
+	case v.method.Ramp.Steps == train.Auto:
+		return autoWord
 	}
-	return v.GammaText()
+	return v.method.GammaText()
 }
 
-func (v gammaValue) Set(text string) error { return v.SetGamma(text) }
+func (v gammaValue) Set(text string) error {
+	if text == autoWord && v.tuned {
+		law := tune.DefaultMethod()
+		v.method.Gamma, v.method.Ramp = law.Gamma, law.Ramp
+		return nil
+	}
+	return v.method.SetGamma(text)
+}
 
 // optimizerFlag names the optimiser.
 func optimizerFlag(f *pflag.FlagSet, o *optim.Config) {

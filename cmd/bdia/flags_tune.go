@@ -83,6 +83,7 @@ func learnGroup(t *tune.Settings, m *model.GPTConfig, method *bdia.Options) grou
 		f.IntVar(&t.Freeze, "freeze", t.Freeze, "first `blocks` that stay as they are")
 		f.IntVar(&t.Window, "window", t.Window, "most `tokens` of a sample; 0: the context")
 		dropoutFlag(f)
+		f.Var(gammaValue{method, true}, "gamma", "`size` of gamma, a ramp A..B, 0 or auto")
 		f.Var(&gridValue{&method.Grid, &t.AutoGrid}, "grid", "`bits` after the point, none or auto")
 	}}
 }

@@ -57,11 +57,11 @@ var ways = []way{
 	{name: "1/4", gamma: "0.25"},
 	{name: "1/8", gamma: "0.125"},
 	{name: "1/16", gamma: "0.0625"},
-	{name: "1/256", gamma: "0.00390625"},
 	{name: "1/16 to 1/4", gamma: "0.0625..0.25"},
+	{name: "1/16 to 1/2", gamma: "0.0625..0.5"},
 	{name: "1/8 to 1/2", gamma: "0.125..0.5"},
-	{name: "1/16, then 1/4 in depth", gamma: "0.0625/0.25"},
 	{name: "1/16, then 1/2 in depth", gamma: "0.0625/0.5"},
+	{name: "default", gamma: "default"},
 }
 
 // result is what became of a run. Losses are nats a token of completions.
@@ -149,7 +149,11 @@ func (o options) fineTune(ctx context.Context, from string, w way, r *result) (e
 		return err
 	}
 	c.Method = bdia.Options{Memory: bdia.Store, Grid: bdia.NoGrid}
-	if w.gamma != "" {
+	switch w.gamma {
+	case "":
+	case "default":
+		c.Method = tune.DefaultMethod()
+	default:
 		c.Method = bdia.DefaultOptions()
 		if err := c.Method.SetGamma(w.gamma); err != nil {
 			return err

@@ -74,7 +74,7 @@ func (p *Sets) Settle(c *DataConfig, o *train.Common, tokens int, passes float64
 	if o.Loop.EvalEvery == 0 {
 		o.Loop.EvalEvery = b.Steps(1)
 	}
-	d.EvalEvery = train.Evaluations(o.Schedule.Steps, 20)
+	d.EvalEvery, d.Pass = train.Evaluations(o.Schedule.Steps, 20), b.Steps(1)
 	o.Choose(d)
 	return nil
 }

@@ -143,7 +143,7 @@ func (c *Config) choose(tokens int64) {
 	if passes > 0 {
 		c.Schedule.Steps = int(max(1, math.Ceil(passes*float64(tokens)/step)))
 	}
-	d := train.Choice{Warmup: 0.05, EvalEvery: train.Evaluations(c.Schedule.Steps, 20), Patience: 5}
+	d := train.Choice{Warmup: 0.05, EvalEvery: train.Evaluations(c.Schedule.Steps, 20), Patience: 5, Pass: int(math.Ceil(float64(tokens) / step))}
 	switch {
 	case !tuned:
 		d.LR = train.Readable(min(2e-3, 0.4/float64(c.Model.Width)))

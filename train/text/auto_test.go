@@ -1,6 +1,7 @@
 package text
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -73,6 +74,17 @@ func TestChosen(t *testing.T) {
 	c.choose(100_000)
 	if step := c.Loop.Batch * c.Model.Context; c.Schedule.Steps != (200_000+step-1)/step {
 		t.Errorf("2 epochs of 100,000 tokens are %d steps of %d", c.Schedule.Steps, step)
+	}
+	for _, c := range []struct {
+		epochs float64
+		runs   float64 // that the ramp of gamma takes
+	}{{2, 6}, {12, 1}, {30, 1}} {
+		tuned := DefaultTuned()
+		tuned.Tune.From, tuned.Data.Epochs, tuned.Model = "elsewhere", c.epochs, sizeFor(100_000)
+		tuned.choose(100_000)
+		if steps, ramp := tuned.Schedule.Steps, tuned.Method.Ramp; ramp.From != 0.125 || math.Abs(float64(ramp.Steps)-c.runs*float64(steps)) > 12 {
+			t.Errorf("%v epochs: a ramp of %d steps in a run of %d, want %v runs", c.epochs, ramp.Steps, steps, c.runs)
+		}
 	}
 	c = Default()
 	c.Loop.MicroBatch = 3

@@ -42,7 +42,7 @@ func Default() Config {
 // of all weights.
 func DefaultTuned() Config {
 	c := Default()
-	c.Tune = tune.DefaultSettings()
+	c.Tune, c.Method = tune.DefaultSettings(), tune.DefaultMethod()
 	c.Tune.Separator = ""
 	return c
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/pairs"
@@ -54,11 +55,23 @@ func TestFewPairs(t *testing.T) {
 	if s := is.Schedule; s.Steps < 100 || s.Warmup < 1 || s.Warmup*10 > s.Steps || s.LR == 0 || is.Pairs.BatchTokens == 0 || is.Pairs.Epochs == 0 {
 		t.Errorf("schedule %+v, pairs %+v", s, is.Pairs)
 	}
+	if m := is.Method; m.Gamma != 0.5 || m.Ramp != (bdia.Ramp{From: 0.125, Steps: is.Schedule.Steps}) || is.Pairs.Epochs <= train.RampPasses {
+		t.Errorf("gamma %s, in %d steps of %v passes", m.GammaText(), is.Schedule.Steps, is.Pairs.Epochs)
+	}
 	kept, err := train.ReadRun(filepath.Join(r.Dir, "bdia.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(any(is), kept.Config()); diff != "" {
 		t.Errorf("the run keeps other settings: %s", diff)
+	}
+	// Of three passes the first quarter of the ramp is seen. A ramp that is named takes the whole run.
+	for ramp, want := range map[bdia.Ramp]int{DefaultMethod().Ramp: train.RampPasses / 3, {From: 0.25}: 1} {
+		c.Pairs.Epochs, c.Method.Ramp = 3, ramp
+		r := create(t, c)
+		if is := settings(r); is.Method.Ramp != (bdia.Ramp{From: ramp.From, Steps: want * is.Schedule.Steps}) {
+			t.Errorf("%+v of %d steps becomes %+v, want %d times the run", ramp, is.Schedule.Steps, is.Method.Ramp, want)
+		}
+		r.Close()
 	}
 }

@@ -28,6 +28,7 @@ import (
 func tinyCompletionConfig(t testing.TB, dir string) Config {
 	t.Helper()
 	c := Default()
+	c.Method = bdia.DefaultOptions()
 	c.Model.EmbeddingDropout, c.Model.AttentionDropout, c.Model.ResidualDropout = 0.1, 0.1, 0.1
 	if err := c.StartFrom(dir); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"unicode/utf8"
 
+	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
@@ -45,6 +46,15 @@ func DefaultSettings() Settings {
 	lora := model.DefaultLoRA()
 	lora.Rank = 0
 	return Settings{LoRA: lora, AutoGrid: true, Separator: "\n"}
+}
+
+// DefaultMethod is the method of a trained model that learns on. Its gamma is ±1/8 at first, for the model was never
+// averaged, and doubles twice, to ±1/2: each takes a third of the run, and of train.RampPasses passes over the data at
+// least. So a model is regularised the more, the more often it has seen its data (docs/results.md has the measurements).
+func DefaultMethod() bdia.Options {
+	o := bdia.DefaultOptions()
+	o.Ramp = bdia.Ramp{From: 0.125, Steps: train.Auto}
+	return o
 }
 
 var (

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/checkpoint"
@@ -38,7 +37,7 @@ func Default() Config {
 		Model: m,
 		Tune:  DefaultSettings(),
 		Pairs: trainpairs.DataConfig{Split: pairs.Split{Val: pairs.AutoShare, Seed: 1}, OnBad: pairs.Skip, OnLong: pairs.Skip},
-		Common: train.Common{Method: bdia.DefaultOptions(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.1},
+		Common: train.Common{Method: DefaultMethod(), Optimizer: o, Schedule: optim.Schedule{Kind: "cosine", Final: 0.1},
 			Loop: train.LoopConfig{Update: train.WhenAuto, Seed: 1, SampleTokens: 200, LogEvery: 10, CheckEvery: train.DefaultCheckEvery, TensorBoard: true, Keep: 2}},
 	}
 	c.OpenLoop()
