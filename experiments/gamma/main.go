@@ -21,7 +21,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/bdia-go/bdia"
@@ -67,6 +66,7 @@ var ways = []way{
 // result is what became of a run. Losses are nats a token of completions.
 type result struct {
 	From, Data, Way string
+	Asked, Passes   float64 // over the data; Asked is 0 if they were left to the defaults
 	Seed            int
 	Before, Law     float64 // of the first batches before step 1: ordinary, and in training; 0: they are one
 	First           float64 // of the validation set, before step 1
@@ -76,7 +76,9 @@ type result struct {
 	Seconds         float64
 }
 
-func (r result) key() string { return fmt.Sprintf("%s|%s|%s|%d", r.From, r.Data, r.Way, r.Seed) }
+func (r result) key() string {
+	return fmt.Sprintf("%s|%s|%v|%s|%d", r.From, r.Data, r.Asked, r.Way, r.Seed)
+}
 
 func main() {
 	var o options
@@ -114,7 +116,7 @@ func (o options) run(ctx context.Context) error {
 	for seed := o.first; seed <= o.seeds; seed++ {
 		for _, from := range o.from {
 			for _, w := range ways {
-				r := result{From: name(from), Data: name(o.data), Way: w.name, Seed: seed}
+				r := result{From: name(from), Data: name(o.data), Asked: o.epochs, Way: w.name, Seed: seed}
 				done := slices.ContainsFunc(results, func(old result) bool { return old.key() == r.key() })
 				if done || len(o.ways) > 0 && !slices.Contains(o.ways, w.name) {
 					continue
@@ -185,6 +187,7 @@ func (o options) fineTune(ctx context.Context, from string, w way, r *result) (e
 	if c := sum.Calibration; c != nil {
 		r.Before, r.Law = c.GridLoss, c.TrainLoss
 	}
+	r.Passes = run.Task.Config().(*tune.Config).Pairs.Epochs
 	r.First, r.Best, r.End = sum.FirstVal.Loss, sum.BestVal.Loss, sum.LastVal.Loss
 	r.BestStep, r.Steps, r.Planned, r.Seconds = sum.BestStep, sum.Steps, sum.Planned.Total, time.Since(began).Seconds()
 	return nil
@@ -228,4 +231,4 @@ func write(path string, r result) error {
 }
 
 // groupOf is what the rows of one table have in common.
-func groupOf(r result) string { return strings.Join([]string{r.From, r.Data}, ", ") }
+func groupOf(r result) string { return fmt.Sprintf("%s, %s, %v passes", r.From, r.Data, r.Passes) }

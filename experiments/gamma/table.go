@@ -49,7 +49,7 @@ func tableOf(w io.Writer, group string, results []result) error {
 		}
 		spoilt := "0"
 		if len(before) > 0 {
-			spoilt = fmt.Sprintf("+%.4f", before.mean())
+			spoilt = fmt.Sprintf("%+.4f", before.mean())
 		}
 		if _, err := fmt.Fprintf(w, "| %s | %d | %s | %v | %v | %.0f | %v | %.1f |\n", way.name, len(best), spoilt, best, gain, step.mean(), end, bytes.mean()/(1<<20)); err != nil {
 			return err

@@ -67,7 +67,11 @@ func (c Config) SampleLength() int { return c.Tune.SampleLength(c.Model) }
 // tune.Settings.StartFrom).
 func (c *Config) StartFrom(dir string) error {
 	if c.Tune.LoRA.Alpha == 0 { // settings of a run from nothing
-		c.Tune = DefaultTuned().Tune
+		tuned := DefaultTuned()
+		c.Tune = tuned.Tune
+		if c.Method == bdia.DefaultOptions() {
+			c.Method = tuned.Method
+		}
 	}
 	err := c.Tune.StartFrom(dir, &c.Model)
 	c.Tune.ChatTemplate = false // of conversations

@@ -74,7 +74,12 @@ func notes(c *train.Calibration, method bdia.Options) []string {
 			100*d/c.FloatLoss))
 	}
 	if method.Gamma != 0 {
-		notes = append(notes, fmt.Sprintf("Loss of the first batches in training, with gamma ±%s: %.4f (%+.2g)", method.GammaText(), c.TrainLoss, c.TrainLoss-c.GridLoss))
+		d := c.TrainLoss - c.GridLoss
+		text := fmt.Sprintf("Loss of the first batches in training, with gamma ±%s: %.4f (%+.2g)", method.GammaText(), c.TrainLoss, d)
+		if d > 0.1*c.GridLoss {
+			text += "; a smaller gamma spoils the model less"
+		}
+		notes = append(notes, text)
 	}
 	return notes
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
+	"github.com/bdia-go/bdia/train"
 )
 
 // outliers gives the model's states elements of about x: at one place of every
@@ -259,5 +260,27 @@ func TestGridOfOnesOwn(t *testing.T) {
 	cfg.Method = traintest.NoGrid(bdia.Store, 0)
 	if sum := traintest.Trained(t, create(t, cfg), traintest.Listener{}); sum.Calibration != nil {
 		t.Errorf("a calibration without a grid: %+v", sum.Calibration)
+	}
+}
+
+// TestNotes: a user hears what gamma does to the loss, and that it spoils a model.
+func TestNotes(t *testing.T) {
+	t.Parallel()
+	ramp := bdia.Options{Gamma: 0.5, Ramp: bdia.Ramp{From: 0.125, Steps: 30}}
+	for _, tc := range []struct {
+		loss   float64 // in training
+		method bdia.Options
+		want   string // none: there is no such note
+	}{
+		{2.04, bdia.Options{Gamma: 0.25}, "with gamma ±0.25: 2.0400 (+0.04)"},
+		{2.06, ramp, "with gamma ±0.125..0.5@30: 2.0600 (+0.06)"},
+		{2.5, ramp, "with gamma ±0.125..0.5@30: 2.5000 (+0.5); a smaller gamma spoils the model less"},
+		{1.9, ramp, "with gamma ±0.125..0.5@30: 1.9000 (-0.1)"},
+		{2, bdia.Options{}, ""},
+	} {
+		all := notes(&train.Calibration{Grid: 9, FloatLoss: 2, GridLoss: 2, TrainLoss: tc.loss, Losses: 7}, tc.method)
+		if got := all[len(all)-1]; tc.want != "" && !strings.HasSuffix(got, tc.want) || len(all) > 2 != (tc.want != "") {
+			t.Errorf("%v: %q, want %q", tc.loss, all, tc.want)
+		}
 	}
 }
