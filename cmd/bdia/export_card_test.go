@@ -101,7 +101,7 @@ func TestExportTalk(t *testing.T) {
 			t.Errorf("%s: %d prompts, %+v", name, len(learned), report)
 		}
 		card := string(readFile(t, out, "README.md"))
-		for _, s := range []string{"# run", "| Data | talk.jsonl |", "| Started from | base |", "gamma ±0.5", "lines of", fmt.Sprintf("%q", "user: Hello\nassistant:"+separator), "pipeline('text-generation', 'hf')", "| Seed | 1 |"} {
+		for _, s := range []string{"# run", "| Data | talk.jsonl |", "| Started from | base |", "gamma ±0.125..0.5@", "lines of", fmt.Sprintf("%q", "user: Hello\nassistant:"+separator), "pipeline('text-generation', 'hf')", "| Seed | 1 |"} {
 			if name == "line" && !strings.Contains(strings.ReplaceAll(card, "a line `role", "lines of `role"), s) {
 				t.Errorf("the card does not say %q:\n%s", s, card)
 			}
