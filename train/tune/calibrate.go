@@ -25,7 +25,8 @@ const (
 )
 
 // room is how many times what states reach must be in range: as much as the averaged walk can grow, and at least twice.
-// (States were measured with random gammas of the largest size, which grows them already; one pattern of signs may do more.)
+// (States were measured with random gammas of the largest size, which grow them already; one pattern of signs may do
+// more.)
 func room(method bdia.Options) float64 {
 	return max(2, method.Gamma.Growth())
 }

@@ -39,5 +39,5 @@ func Example() {
 	defer run.Close()
 	sum, err := run.Train(context.Background(), nil)
 	fmt.Printf("loss %.2f, then %.2f, %v\n", sum.FirstVal.Loss, sum.LastVal.Loss, err)
-	// Output: loss 5.66, then 1.71, <nil>
+	// Output: loss 5.66, then 1.66, <nil>
 }
