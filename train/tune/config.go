@@ -50,7 +50,7 @@ func DefaultSettings() Settings {
 
 // DefaultMethod is the method of a trained model that learns on. Its gamma is ±1/8 at first, for the model was never
 // averaged, and doubles twice, to ±1/2: each takes a third of the run, and of train.RampPasses passes over the data at
-// least. So a model is regularised the more, the more often it has seen its data (docs/results.md has the measurements).
+// least. So a model is regularised more when it has seen its data often (docs/results.md has the measurements).
 func DefaultMethod() bdia.Options {
 	o := bdia.DefaultOptions()
 	o.Ramp = bdia.Ramp{From: 0.125, Steps: train.Auto}
