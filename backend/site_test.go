@@ -15,7 +15,7 @@ func TestSites(t *testing.T) {
 		name string
 		site Site
 	}{
-		0: {"gamma", rng.SiteGamma}, 5: {"data", rng.SiteData}, 6: {"init", rng.SiteInit}, 7: {"generate", rng.SiteGenerate},
+		0: {"gamma", rng.SiteGamma}, 5: {"data", rng.SiteData}, 6: {"init", rng.SiteInit}, 7: {"generate", rng.SiteGenerate}, 20: {"rounding", rng.SiteRounding},
 		1: {"embedding", SiteEmbedding}, 2: {"attention", SiteAttention}, 3: {"attention proj", SiteAttentionProj}, 4: {"MLP", SiteMLP},
 		8: {"attention path", SiteAttentionPath}, 9: {"MLP path", SiteMLPPath},
 		10: {"cross", SiteCross}, 11: {"cross proj", SiteCrossProj}, 12: {"cross path", SiteCrossPath},

@@ -25,6 +25,10 @@ type Gemm struct {
 	A, B, C       []float32
 	LDA, LDB, LDC int
 
+	// Half is B as bfloat16, in place of B, for NT and NN: weights that are held so. The product is the one with B
+	// widened to float32, bit for bit.
+	Half []uint16
+
 	// Where each output's chain of fma starts: with Accumulate at the value in
 	// C, else at Bias[j] if Bias (length N) is set, else at +0.
 	Accumulate bool
@@ -69,11 +73,14 @@ func (isa ISA) Gemm(g *Gemm, scratch []float32) {
 		}
 		return
 	}
-	if isa == portable {
+	switch {
+	case isa != portable:
+		g.blocked(isa, scratch)
+	case g.Half != nil:
+		g.portableHalf(scratch)
+	default:
 		g.portable()
-		return
 	}
-	g.blocked(isa, scratch)
 }
 
 // check panics on an impossible shape or a slice that is too short.
@@ -87,13 +94,13 @@ func (g *Gemm) check() {
 	}
 	ok := g.Layout <= TN && g.M >= 0 && g.N >= 0 && g.K >= 0 &&
 		fits(rowsA, colsA, g.LDA, len(g.A)) &&
-		fits(rowsB, colsB, g.LDB, len(g.B)) &&
+		fits(rowsB, colsB, g.LDB, max(len(g.B), len(g.Half))) && (g.Half == nil || g.B == nil && g.Layout != TN) &&
 		fits(g.M, g.N, g.LDC, len(g.C)) &&
 		(g.Bias == nil || len(g.Bias) >= g.N) &&
 		(g.SumA == nil || g.Layout == TN && len(g.SumA) >= g.M)
 	if !ok {
-		panic(fmt.Sprintf("kernel: impossible product %v M=%d N=%d K=%d: lengths A %d B %d C %d bias %d sums %d, strides %d %d %d",
-			g.Layout, g.M, g.N, g.K, len(g.A), len(g.B), len(g.C), len(g.Bias), len(g.SumA), g.LDA, g.LDB, g.LDC))
+		panic(fmt.Sprintf("kernel: impossible product %v M=%d N=%d K=%d: lengths A %d B %d half %d C %d bias %d sums %d, strides %d %d %d",
+			g.Layout, g.M, g.N, g.K, len(g.A), len(g.B), len(g.Half), len(g.C), len(g.Bias), len(g.SumA), g.LDA, g.LDB, g.LDC))
 	}
 }
 

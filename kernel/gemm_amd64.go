@@ -18,17 +18,19 @@ type tileTable [2][3][15]tileFunc
 
 // gemmISA holds the kernels and sizes of one instruction set.
 type gemmISA struct {
+	level       ISA
 	w, mr       int // floats in a vector, most rows of a tile
 	tiles       *tileTable
 	packRows    func(dst, src *float32, ld, rows, n, m int)
 	packColumns func(dst, src *float32, ld, fours, n int)
+	packHalves  func(dst *float32, src *uint16, ld, rows int) // rows of two vectors of bfloat16
 	packTiles   func(dst *float32, ts int, src *float32, ld, rows, tiles, n int)
 	sum4, sum1  func(sum, src *float32, ld, rows, n int) // four vectors of columns; n <= w columns
 }
 
 var (
-	gemm512 = gemmISA{16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackTiles512, gemmSumColumns512x4, gemmSumColumns512x1}
-	gemm256 = gemmISA{8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackTiles256, gemmSumColumns256x4, gemmSumColumns256x1}
+	gemm512 = gemmISA{avx512, 16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackHalves512, gemmPackTiles512, gemmSumColumns512x4, gemmSumColumns512x1}
+	gemm256 = gemmISA{avx2, 8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackHalves256, gemmPackTiles256, gemmSumColumns256x4, gemmSumColumns256x1}
 )
 
 func (isa ISA) gemm() *gemmISA {
@@ -66,6 +68,7 @@ func (g *Gemm) blocked(isa ISA, scratch []float32) {
 		w.row()
 		return
 	}
+	w.strip = w.bufA[copyFloats:]
 	w.run()
 }
 
@@ -79,7 +82,17 @@ type gemmWork struct {
 	packB, packA bool
 	copyA        bool // rows of A are copied side by side
 	nextA, nextB stripe
+	strip        []float32 // widened columns of a half B
 }
+
+// copyFloats is the most that copies of rows of A take of the buffer for A. Beyond it there is space for a strip: a
+// vector of columns of B, stripLD apart.
+const (
+	stripLD    = kcMax + 16
+	copyFloats = mcMax * stripLD
+
+	_ = uint(packAFloats - copyFloats - 16*stripLD) // does not compile if there is not
+)
 
 // stripe is a part of A or B that will be packed or read soon. It lies in memory
 // or in the cache that cores share. Each call of a tile kernel prefetches some
@@ -122,7 +135,7 @@ func (w *gemmWork) stripeOfA(i0, mc, k0, kc int) stripe {
 // stripeOfB returns n columns of kc rows of B, to prefetch.
 func (w *gemmWork) stripeOfB(j, n, k0, kc int) stripe {
 	switch {
-	case n <= 0:
+	case n <= 0 || w.Half != nil: // which are half as long, and read in longer pieces
 		return stripe{}
 	case w.Layout == NT:
 		return stripe{from: w.B[j*w.LDB+k0:], ld: w.LDB, rows: n, cols: kc}
@@ -135,7 +148,7 @@ func (w *gemmWork) run() {
 	// B by rows is packed when many tiles share a panel, or when a stride near a
 	// multiple of the page would let its rows compete for cache lines.
 	compete := w.LDB%512 == 0 && w.K*w.N > 1<<16
-	w.packB = w.Layout == NT || w.M > 12*w.isa.mr || compete && w.M > w.isa.mr
+	w.packB = w.Layout == NT || w.Half != nil || w.M > 12*w.isa.mr || compete && w.M > w.isa.mr
 	w.packA = w.Layout == TN && w.N > 8*nr
 	w.copyA = w.Layout != TN && w.N > 8*nr && w.LDA%1024 == 0 // a tile's rows are whole pages apart
 	rowBlocks := ceilDiv(w.M, mcMax)
@@ -245,6 +258,10 @@ func (w *gemmWork) block(i0, mc, j0, nc, k0, kc int, once bool) {
 // packPanelOfB copies n columns of kc rows to the panel.
 func (w *gemmWork) packPanelOfB(panel []float32, j, n, k0, kc int) {
 	p := w.isa
+	if w.Half != nil {
+		w.packHalfPanel(panel, j, n, k0, kc)
+		return
+	}
 	if w.Layout != NT {
 		p.packRows(&panel[0], &w.B[k0*w.LDB+j], w.LDB, kc, min(n, p.w), max(n-p.w, 0))
 		return
@@ -258,9 +275,41 @@ func (w *gemmWork) packPanelOfB(panel []float32, j, n, k0, kc int) {
 		return
 	}
 	for c := range n {
-		b := w.B[(j+c)*w.LDB+k0:][:kc]
-		for k := kc &^ 3; k < kc; k++ {
-			panel[k*2*p.w+c] = b[k]
+		p.packTail(panel[c:], w.B[(j+c)*w.LDB+k0:][:kc])
+	}
+}
+
+// packTail copies the last kc mod 4 floats of a column to the panel.
+func (p *gemmISA) packTail(panel, b []float32) {
+	for k := len(b) &^ 3; k < len(b); k++ {
+		panel[k*2*p.w] = b[k]
+	}
+}
+
+// packHalfPanel is packPanelOfB of a half B.
+func (w *gemmWork) packHalfPanel(panel []float32, j, n, k0, kc int) {
+	p := w.isa
+	nr := 2 * p.w
+	switch {
+	case w.Layout == NT:
+		for h := 0; h < n; h += p.w {
+			cols := min(n-h, p.w)
+			for c := range cols {
+				p.level.Widen(w.strip[c*stripLD:][:kc], w.Half[(j+h+c)*w.LDB+k0:][:kc])
+			}
+			if kc >= 4 {
+				p.packColumns(&panel[h], &w.strip[0], stripLD, kc/4, cols)
+			}
+			for c := 0; c < cols && kc%4 > 0; c++ {
+				p.packTail(panel[h+c:], w.strip[c*stripLD:][:kc])
+			}
+		}
+	case n == nr:
+		p.packHalves(&panel[0], &w.Half[k0*w.LDB+j], w.LDB, kc)
+	default:
+		for r := range kc {
+			p.level.Widen(panel[r*nr:][:n], w.Half[(k0+r)*w.LDB+j:][:n])
+			clear(panel[r*nr+n:][:nr-n])
 		}
 	}
 }

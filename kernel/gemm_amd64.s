@@ -12017,6 +12017,32 @@ row:
 	VZEROUPPER
 	RET
 
+// func gemmPackHalves512(dst *float32, src *uint16, ld int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmPackHalves512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), R8
+	MOVQ rows+24(FP), DX
+	SHLQ $0x01, R8
+	MOVQ R8, R9
+	SHLQ $0x04, R9
+
+row:
+	PREFETCHT0 (SI)(R9*1)
+	VPMOVZXWD  (SI), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, (DI)
+	VPMOVZXWD  32(SI), Z1
+	VPSLLD     $0x10, Z1, Z1
+	VMOVUPS    Z1, 64(DI)
+	ADDQ       R8, SI
+	ADDQ       $0x00000080, DI
+	DECQ       DX
+	JNE        row
+	VZEROUPPER
+	RET
+
 // func gemmPackColumns512(dst *float32, src *float32, ld int, fours int, n int)
 // Requires: AVX, AVX512F, CMOV
 TEXT ·gemmPackColumns512(SB), NOSPLIT, $0-40
@@ -15862,6 +15888,32 @@ row:
 	VMOVUPS    Y0, (DI)
 	PREFETCHT0 32(SI)(R9*1)
 	VMASKMOVPS 32(SI), Y3, Y1
+	VMOVUPS    Y1, 32(DI)
+	ADDQ       R8, SI
+	ADDQ       $0x00000040, DI
+	DECQ       DX
+	JNE        row
+	VZEROUPPER
+	RET
+
+// func gemmPackHalves256(dst *float32, src *uint16, ld int, rows int)
+// Requires: AVX, AVX2, MMX+
+TEXT ·gemmPackHalves256(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ ld+16(FP), R8
+	MOVQ rows+24(FP), DX
+	SHLQ $0x01, R8
+	MOVQ R8, R9
+	SHLQ $0x04, R9
+
+row:
+	PREFETCHT0 (SI)(R9*1)
+	VPMOVZXWD  (SI), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (DI)
+	VPMOVZXWD  16(SI), Y1
+	VPSLLD     $0x10, Y1, Y1
 	VMOVUPS    Y1, 32(DI)
 	ADDQ       R8, SI
 	ADDQ       $0x00000040, DI

@@ -71,3 +71,32 @@ func chains4(c, a []float32, aks int, b []float32, bcs, bks, n int) {
 	}
 	c[0], c[1], c[2], c[3] = c0, c1, c2, c3
 }
+
+// portableHalf widens blocks of B, and is portable on each. A chain goes on from block to block of K.
+func (g *Gemm) portableHalf(scratch []float32) {
+	const cols = 32
+	if g.K == 0 {
+		g.portable()
+		return
+	}
+	for j := 0; j < g.N; j += cols {
+		for k := 0; k < g.K; k += kcMax {
+			block := *g
+			block.Half, block.B = nil, scratch
+			block.N, block.K = min(cols, g.N-j), min(kcMax, g.K-k)
+			row, col, rows, cols := k, j, block.K, block.N
+			if g.Layout == NT {
+				row, col, rows, cols = j, k, block.N, block.K
+			}
+			for r := range rows {
+				widenGo(scratch[r*cols:][:cols], g.Half[(row+r)*g.LDB+col:][:cols])
+			}
+			block.LDB = cols
+			block.A, block.C, block.Accumulate = g.A[k:], g.C[j:], g.Accumulate || k > 0
+			if g.Bias != nil {
+				block.Bias = g.Bias[j:]
+			}
+			block.portable()
+		}
+	}
+}

@@ -852,6 +852,13 @@ func gemmTile512Across14xmask1(k int, a *float32, as int, b *float32, bs int, s 
 //go:noescape
 func gemmPackRows512(dst *float32, src *float32, ld int, rows int, n int, m int)
 
+// gemmPackHalves512 widens rows of 32 bfloat16. For r < rows:
+//
+//	dst[r*32+j] = src[r*ld+j]
+//
+//go:noescape
+func gemmPackHalves512(dst *float32, src *uint16, ld int, rows int)
+
 // gemmPackColumns512 copies 4*fours floats of each of n <= 16 columns; where n is less, the last
 // column fills the rest. For k < 4*fours:
 //
@@ -1258,6 +1265,13 @@ func gemmTile256Across6xmask1(k int, a *float32, as int, b *float32, bs int, s *
 //
 //go:noescape
 func gemmPackRows256(dst *float32, src *float32, ld int, rows int, n int, m int)
+
+// gemmPackHalves256 widens rows of 16 bfloat16. For r < rows:
+//
+//	dst[r*16+j] = src[r*ld+j]
+//
+//go:noescape
+func gemmPackHalves256(dst *float32, src *uint16, ld int, rows int)
 
 // gemmPackColumns256 copies 4*fours floats of each of n <= 8 columns; where n is less, the last
 // column fills the rest. For k < 4*fours:

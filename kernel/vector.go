@@ -95,6 +95,8 @@ const (
 	opAdamW8
 	opEncodeSigned
 	opEncodeUnsigned
+	opWiden
+	opNarrow
 	opCount
 )
 

@@ -34,6 +34,15 @@ func (isa ISA) draw(a *keepArgs) {
 	}
 }
 
+// drawWhole makes whole draws.
+func (isa ISA) drawWhole(a *keepArgs) {
+	if isa == avx512 {
+		vecHalves512((*byte)(unsafe.Pointer(a)))
+	} else {
+		vecHalves256((*byte)(unsafe.Pointer(a)))
+	}
+}
+
 func rows512(op rowOp, a *byte) {
 	switch op {
 	case opSoftmax:
@@ -143,6 +152,10 @@ func call512(op vecOp, a *byte) {
 		vecEncodeSigned512(a)
 	case opEncodeUnsigned:
 		vecEncodeUnsigned512(a)
+	case opWiden:
+		vecWiden512(a)
+	case opNarrow:
+		vecNarrow512(a)
 	}
 }
 
@@ -255,5 +268,9 @@ func call256(op vecOp, a *byte) {
 		vecEncodeSigned256(a)
 	case opEncodeUnsigned:
 		vecEncodeUnsigned256(a)
+	case opWiden:
+		vecWiden256(a)
+	case opNarrow:
+		vecNarrow256(a)
 	}
 }

@@ -3291,6 +3291,74 @@ tail:
 	VZEROUPPER
 	RET
 
+// func vecWiden512(a *byte)
+// Requires: AVX, AVX512F
+TEXT ·vecWiden512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 64(AX), R10
+	MOVQ 8(AX), BX
+	MOVQ (AX), R9
+	MOVQ R9, R13
+	ANDQ $0x0f, R13
+	SUBQ R13, R9
+	ADDQ BX, R9
+	CMPQ BX, R9
+	JGE  tail
+
+loop:
+	VPMOVZXWD (SI)(BX*2), Z0
+	VPSLLD    $0x10, Z0, Z0
+	VMOVUPS   Z0, (DI)(BX*4)
+	ADDQ      $0x10, BX
+	CMPQ      BX, R9
+	JLT       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func vecNarrow512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecNarrow512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 128(R10), Z4
+	VBROADCASTSS 140(R10), Z5
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS   (SI)(BX*4), Z0
+	VANDPS    Z4, Z0, Z1
+	VPSUBD    Z1, Z5, Z1
+	VPSRAD    $0x1f, Z1, Z1
+	VPMOVZXWD (DX)(BX*2), Z2
+	VANDNPS   Z2, Z1, Z2
+	VPADDD    Z2, Z0, Z0
+	VPSRLD    $0x10, Z0, Z0
+	VPSRLD    $0x1f, Z1, Z1
+	VPSLLD    $0x06, Z1, Z1
+	VORPS     Z1, Z0, Z0
+	VPMOVDW   Z0, (DI)(BX*2)
+	ADDQ      $0x10, BX
+	CMPQ      BX, R9
+	JLT       loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func vecDotRows512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecDotRows512(SB), NOSPLIT, $0-8
@@ -4359,12 +4427,12 @@ TEXT ·vecDraw512(SB), NOSPLIT, $0-8
 	MOVQ         (AX), DI
 	MOVQ         8(AX), R9
 	VPBROADCASTD 16(AX), Z0
-	VPADDD       vecDrawOrder512<>+0(SB), Z0, Z0
+	VPADDD       vecDraw512Order<>+0(SB), Z0, Z0
 	VPBROADCASTD 20(AX), Z1
 	VPBROADCASTD 24(AX), Z2
 	VPBROADCASTD 28(AX), Z3
-	VPBROADCASTD vecPhilox512<>+0(SB), Z12
-	VPBROADCASTD vecPhilox512<>+4(SB), Z13
+	VPBROADCASTD vecPhiloxDraw512<>+0(SB), Z12
+	VPBROADCASTD vecPhiloxDraw512<>+4(SB), Z13
 	VPBROADCASTW 40(AX), Z15
 
 loop:
@@ -4382,9 +4450,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4394,9 +4462,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4406,9 +4474,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4418,9 +4486,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4430,9 +4498,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4442,9 +4510,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4454,9 +4522,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4466,9 +4534,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4478,9 +4546,9 @@ loop:
 	VPTERNLOGD   $0x96, Z11, Z7, Z6
 	VMOVAPS      Z9, Z5
 	VMOVAPS      Z8, Z7
-	VPBROADCASTD vecPhilox512<>+8(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+8(SB), Z14
 	VPADDD       Z14, Z10, Z10
-	VPBROADCASTD vecPhilox512<>+12(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+12(SB), Z14
 	VPADDD       Z14, Z11, Z11
 	VPMULUDQ     Z4, Z12, Z8
 	VPMULUDQ     Z6, Z13, Z9
@@ -4504,38 +4572,221 @@ loop:
 	VPCMPUW      $0x02, Z15, Z9, K2
 	KMOVD        K1, (DI)
 	KMOVD        K2, 4(DI)
-	VPBROADCASTD vecPhilox512<>+16(SB), Z14
+	VPBROADCASTD vecPhiloxDraw512<>+16(SB), Z14
 	VPADDD       Z14, Z0, Z0
-	ADDQ         $0x08, DI
+	ADDQ         $0x00000008, DI
 	SUBQ         $0x08, R9
 	JNE          loop
 	VZEROUPPER
 	RET
 
-DATA vecPhilox512<>+0(SB)/4, $0xd2511f53
-DATA vecPhilox512<>+4(SB)/4, $0xcd9e8d57
-DATA vecPhilox512<>+8(SB)/4, $0x9e3779b9
-DATA vecPhilox512<>+12(SB)/4, $0xbb67ae85
-DATA vecPhilox512<>+16(SB)/4, $0x00000008
-GLOBL vecPhilox512<>(SB), RODATA|NOPTR, $20
+DATA vecPhiloxDraw512<>+0(SB)/4, $0xd2511f53
+DATA vecPhiloxDraw512<>+4(SB)/4, $0xcd9e8d57
+DATA vecPhiloxDraw512<>+8(SB)/4, $0x9e3779b9
+DATA vecPhiloxDraw512<>+12(SB)/4, $0xbb67ae85
+DATA vecPhiloxDraw512<>+16(SB)/4, $0x00000008
+GLOBL vecPhiloxDraw512<>(SB), RODATA|NOPTR, $20
 
-DATA vecDrawOrder512<>+0(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+4(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+8(SB)/4, $0x00000004
-DATA vecDrawOrder512<>+12(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+16(SB)/4, $0x00000001
-DATA vecDrawOrder512<>+20(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+24(SB)/4, $0x00000005
-DATA vecDrawOrder512<>+28(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+32(SB)/4, $0x00000002
-DATA vecDrawOrder512<>+36(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+40(SB)/4, $0x00000006
-DATA vecDrawOrder512<>+44(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+48(SB)/4, $0x00000003
-DATA vecDrawOrder512<>+52(SB)/4, $0x00000000
-DATA vecDrawOrder512<>+56(SB)/4, $0x00000007
-DATA vecDrawOrder512<>+60(SB)/4, $0x00000000
-GLOBL vecDrawOrder512<>(SB), RODATA|NOPTR, $64
+DATA vecDraw512Order<>+0(SB)/4, $0x00000000
+DATA vecDraw512Order<>+4(SB)/4, $0x00000000
+DATA vecDraw512Order<>+8(SB)/4, $0x00000004
+DATA vecDraw512Order<>+12(SB)/4, $0x00000000
+DATA vecDraw512Order<>+16(SB)/4, $0x00000001
+DATA vecDraw512Order<>+20(SB)/4, $0x00000000
+DATA vecDraw512Order<>+24(SB)/4, $0x00000005
+DATA vecDraw512Order<>+28(SB)/4, $0x00000000
+DATA vecDraw512Order<>+32(SB)/4, $0x00000002
+DATA vecDraw512Order<>+36(SB)/4, $0x00000000
+DATA vecDraw512Order<>+40(SB)/4, $0x00000006
+DATA vecDraw512Order<>+44(SB)/4, $0x00000000
+DATA vecDraw512Order<>+48(SB)/4, $0x00000003
+DATA vecDraw512Order<>+52(SB)/4, $0x00000000
+DATA vecDraw512Order<>+56(SB)/4, $0x00000007
+DATA vecDraw512Order<>+60(SB)/4, $0x00000000
+GLOBL vecDraw512Order<>(SB), RODATA|NOPTR, $64
+
+// func vecHalves512(a *byte)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F
+TEXT ·vecHalves512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         (AX), DI
+	MOVQ         8(AX), R9
+	VPBROADCASTD 16(AX), Z0
+	VPADDD       vecHalves512Order<>+0(SB), Z0, Z0
+	VPBROADCASTD 20(AX), Z1
+	VPBROADCASTD 24(AX), Z2
+	VPBROADCASTD 28(AX), Z3
+	VPBROADCASTD vecPhiloxHalves512<>+0(SB), Z12
+	VPBROADCASTD vecPhiloxHalves512<>+4(SB), Z13
+	VPBROADCASTW 40(AX), Z15
+
+loop:
+	VPBROADCASTD 32(AX), Z10
+	VPBROADCASTD 36(AX), Z11
+	VMOVAPS      Z0, Z4
+	VMOVAPS      Z1, Z5
+	VMOVAPS      Z2, Z6
+	VMOVAPS      Z3, Z7
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPBROADCASTD vecPhiloxHalves512<>+8(SB), Z14
+	VPADDD       Z14, Z10, Z10
+	VPBROADCASTD vecPhiloxHalves512<>+12(SB), Z14
+	VPADDD       Z14, Z11, Z11
+	VPMULUDQ     Z4, Z12, Z8
+	VPMULUDQ     Z6, Z13, Z9
+	VPSRLQ       $0x20, Z9, Z4
+	VPSRLQ       $0x20, Z8, Z6
+	VPTERNLOGD   $0x96, Z10, Z5, Z4
+	VPTERNLOGD   $0x96, Z11, Z7, Z6
+	VMOVAPS      Z9, Z5
+	VMOVAPS      Z8, Z7
+	VPSLLQ       $0x20, Z4, Z4
+	VPSRLQ       $0x20, Z4, Z4
+	VPSLLQ       $0x20, Z5, Z5
+	VORPS        Z4, Z5, Z4
+	VPSLLQ       $0x20, Z6, Z6
+	VPSRLQ       $0x20, Z6, Z6
+	VPSLLQ       $0x20, Z7, Z7
+	VORPS        Z6, Z7, Z6
+	VPUNPCKLQDQ  Z6, Z4, Z8
+	VPUNPCKHQDQ  Z6, Z4, Z9
+	VMOVUPS      Z8, (DI)
+	VMOVUPS      Z9, 64(DI)
+	VPBROADCASTD vecPhiloxHalves512<>+16(SB), Z14
+	VPADDD       Z14, Z0, Z0
+	ADDQ         $0x00000080, DI
+	SUBQ         $0x08, R9
+	JNE          loop
+	VZEROUPPER
+	RET
+
+DATA vecPhiloxHalves512<>+0(SB)/4, $0xd2511f53
+DATA vecPhiloxHalves512<>+4(SB)/4, $0xcd9e8d57
+DATA vecPhiloxHalves512<>+8(SB)/4, $0x9e3779b9
+DATA vecPhiloxHalves512<>+12(SB)/4, $0xbb67ae85
+DATA vecPhiloxHalves512<>+16(SB)/4, $0x00000008
+GLOBL vecPhiloxHalves512<>(SB), RODATA|NOPTR, $20
+
+DATA vecHalves512Order<>+0(SB)/4, $0x00000000
+DATA vecHalves512Order<>+4(SB)/4, $0x00000000
+DATA vecHalves512Order<>+8(SB)/4, $0x00000004
+DATA vecHalves512Order<>+12(SB)/4, $0x00000000
+DATA vecHalves512Order<>+16(SB)/4, $0x00000001
+DATA vecHalves512Order<>+20(SB)/4, $0x00000000
+DATA vecHalves512Order<>+24(SB)/4, $0x00000005
+DATA vecHalves512Order<>+28(SB)/4, $0x00000000
+DATA vecHalves512Order<>+32(SB)/4, $0x00000002
+DATA vecHalves512Order<>+36(SB)/4, $0x00000000
+DATA vecHalves512Order<>+40(SB)/4, $0x00000006
+DATA vecHalves512Order<>+44(SB)/4, $0x00000000
+DATA vecHalves512Order<>+48(SB)/4, $0x00000003
+DATA vecHalves512Order<>+52(SB)/4, $0x00000000
+DATA vecHalves512Order<>+56(SB)/4, $0x00000007
+DATA vecHalves512Order<>+60(SB)/4, $0x00000000
+GLOBL vecHalves512Order<>(SB), RODATA|NOPTR, $64
 
 // func fmaPeak512(n int)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -9803,6 +10054,93 @@ tail:
 	VZEROUPPER
 	RET
 
+// func vecWiden256(a *byte)
+// Requires: AVX, AVX2
+TEXT ·vecWiden256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 64(AX), R10
+	MOVQ 8(AX), BX
+	MOVQ (AX), R9
+	MOVQ R9, R13
+	ANDQ $0x0f, R13
+	SUBQ R13, R9
+	ADDQ BX, R9
+	CMPQ BX, R9
+	JGE  tail
+
+loop:
+	VPMOVZXWD (SI)(BX*2), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, (DI)(BX*4)
+	VPMOVZXWD 16(SI)(BX*2), Y0
+	VPSLLD    $0x10, Y0, Y0
+	VMOVUPS   Y0, 32(DI)(BX*4)
+	ADDQ      $0x10, BX
+	CMPQ      BX, R9
+	JLT       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func vecNarrow256(a *byte)
+// Requires: AVX, AVX2
+TEXT ·vecNarrow256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         32(AX), DX
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 128(R10), Y6
+	VBROADCASTSS 140(R10), Y7
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VANDPS       Y6, Y0, Y1
+	VPSUBD       Y1, Y7, Y1
+	VPSRAD       $0x1f, Y1, Y1
+	VPMOVZXWD    (DX)(BX*2), Y2
+	VANDNPS      Y2, Y1, Y2
+	VPADDD       Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VPSRLD       $0x1f, Y1, Y1
+	VPSLLD       $0x06, Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X3
+	VPACKUSDW    X3, X0, X0
+	VMOVDQU      X0, (DI)(BX*2)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VANDPS       Y6, Y0, Y1
+	VPSUBD       Y1, Y7, Y1
+	VPSRAD       $0x1f, Y1, Y1
+	VPMOVZXWD    16(DX)(BX*2), Y2
+	VANDNPS      Y2, Y1, Y2
+	VPADDD       Y2, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VPSRLD       $0x1f, Y1, Y1
+	VPSLLD       $0x06, Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X3
+	VPACKUSDW    X3, X0, X0
+	VMOVDQU      X0, 16(DI)(BX*2)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VZEROUPPER
+	RET
+
 // func vecDotRows256(a *byte)
 // Requires: AVX, FMA3
 TEXT ·vecDotRows256(SB), NOSPLIT, $0-8
@@ -11248,12 +11586,12 @@ TEXT ·vecDraw256(SB), NOSPLIT, $0-8
 	MOVQ         (AX), DI
 	MOVQ         8(AX), R9
 	VPBROADCASTD 16(AX), Y0
-	VPADDD       vecDrawOrder256<>+0(SB), Y0, Y0
+	VPADDD       vecDraw256Order<>+0(SB), Y0, Y0
 	VPBROADCASTD 20(AX), Y1
 	VPBROADCASTD 24(AX), Y2
 	VPBROADCASTD 28(AX), Y3
-	VPBROADCASTD vecPhilox256<>+0(SB), Y12
-	VPBROADCASTD vecPhilox256<>+4(SB), Y13
+	VPBROADCASTD vecPhiloxDraw256<>+0(SB), Y12
+	VPBROADCASTD vecPhiloxDraw256<>+4(SB), Y13
 	VPBROADCASTW 40(AX), Y15
 
 loop:
@@ -11273,9 +11611,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11287,9 +11625,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11301,9 +11639,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11315,9 +11653,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11329,9 +11667,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11343,9 +11681,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11357,9 +11695,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11371,9 +11709,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11385,9 +11723,9 @@ loop:
 	VPXOR        Y11, Y6, Y6
 	VMOVAPS      Y9, Y5
 	VMOVAPS      Y8, Y7
-	VPBROADCASTD vecPhilox256<>+8(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+8(SB), Y14
 	VPADDD       Y14, Y10, Y10
-	VPBROADCASTD vecPhilox256<>+12(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+12(SB), Y14
 	VPADDD       Y14, Y11, Y11
 	VPMULUDQ     Y4, Y12, Y8
 	VPMULUDQ     Y6, Y13, Y9
@@ -11416,30 +11754,225 @@ loop:
 	VPACKSSWB    Y9, Y8, Y8
 	VPMOVMSKB    Y8, R11
 	MOVL         R11, (DI)
-	VPBROADCASTD vecPhilox256<>+16(SB), Y14
+	VPBROADCASTD vecPhiloxDraw256<>+16(SB), Y14
 	VPADDD       Y14, Y0, Y0
-	ADDQ         $0x04, DI
+	ADDQ         $0x00000004, DI
 	SUBQ         $0x04, R9
 	JNE          loop
 	VZEROUPPER
 	RET
 
-DATA vecPhilox256<>+0(SB)/4, $0xd2511f53
-DATA vecPhilox256<>+4(SB)/4, $0xcd9e8d57
-DATA vecPhilox256<>+8(SB)/4, $0x9e3779b9
-DATA vecPhilox256<>+12(SB)/4, $0xbb67ae85
-DATA vecPhilox256<>+16(SB)/4, $0x00000004
-GLOBL vecPhilox256<>(SB), RODATA|NOPTR, $20
+DATA vecPhiloxDraw256<>+0(SB)/4, $0xd2511f53
+DATA vecPhiloxDraw256<>+4(SB)/4, $0xcd9e8d57
+DATA vecPhiloxDraw256<>+8(SB)/4, $0x9e3779b9
+DATA vecPhiloxDraw256<>+12(SB)/4, $0xbb67ae85
+DATA vecPhiloxDraw256<>+16(SB)/4, $0x00000004
+GLOBL vecPhiloxDraw256<>(SB), RODATA|NOPTR, $20
 
-DATA vecDrawOrder256<>+0(SB)/4, $0x00000000
-DATA vecDrawOrder256<>+4(SB)/4, $0x00000000
-DATA vecDrawOrder256<>+8(SB)/4, $0x00000001
-DATA vecDrawOrder256<>+12(SB)/4, $0x00000000
-DATA vecDrawOrder256<>+16(SB)/4, $0x00000002
-DATA vecDrawOrder256<>+20(SB)/4, $0x00000000
-DATA vecDrawOrder256<>+24(SB)/4, $0x00000003
-DATA vecDrawOrder256<>+28(SB)/4, $0x00000000
-GLOBL vecDrawOrder256<>(SB), RODATA|NOPTR, $32
+DATA vecDraw256Order<>+0(SB)/4, $0x00000000
+DATA vecDraw256Order<>+4(SB)/4, $0x00000000
+DATA vecDraw256Order<>+8(SB)/4, $0x00000001
+DATA vecDraw256Order<>+12(SB)/4, $0x00000000
+DATA vecDraw256Order<>+16(SB)/4, $0x00000002
+DATA vecDraw256Order<>+20(SB)/4, $0x00000000
+DATA vecDraw256Order<>+24(SB)/4, $0x00000003
+DATA vecDraw256Order<>+28(SB)/4, $0x00000000
+GLOBL vecDraw256Order<>(SB), RODATA|NOPTR, $32
+
+// func vecHalves256(a *byte)
+// Requires: AVX, AVX2
+TEXT ·vecHalves256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         (AX), DI
+	MOVQ         8(AX), R9
+	VPBROADCASTD 16(AX), Y0
+	VPADDD       vecHalves256Order<>+0(SB), Y0, Y0
+	VPBROADCASTD 20(AX), Y1
+	VPBROADCASTD 24(AX), Y2
+	VPBROADCASTD 28(AX), Y3
+	VPBROADCASTD vecPhiloxHalves256<>+0(SB), Y12
+	VPBROADCASTD vecPhiloxHalves256<>+4(SB), Y13
+	VPBROADCASTW 40(AX), Y15
+
+loop:
+	VPBROADCASTD 32(AX), Y10
+	VPBROADCASTD 36(AX), Y11
+	VMOVAPS      Y0, Y4
+	VMOVAPS      Y1, Y5
+	VMOVAPS      Y2, Y6
+	VMOVAPS      Y3, Y7
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPBROADCASTD vecPhiloxHalves256<>+8(SB), Y14
+	VPADDD       Y14, Y10, Y10
+	VPBROADCASTD vecPhiloxHalves256<>+12(SB), Y14
+	VPADDD       Y14, Y11, Y11
+	VPMULUDQ     Y4, Y12, Y8
+	VPMULUDQ     Y6, Y13, Y9
+	VPSRLQ       $0x20, Y9, Y4
+	VPSRLQ       $0x20, Y8, Y6
+	VPXOR        Y5, Y4, Y4
+	VPXOR        Y10, Y4, Y4
+	VPXOR        Y7, Y6, Y6
+	VPXOR        Y11, Y6, Y6
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y8, Y7
+	VPSLLQ       $0x20, Y4, Y4
+	VPSRLQ       $0x20, Y4, Y4
+	VPSLLQ       $0x20, Y5, Y5
+	VORPS        Y4, Y5, Y4
+	VPSLLQ       $0x20, Y6, Y6
+	VPSRLQ       $0x20, Y6, Y6
+	VPSLLQ       $0x20, Y7, Y7
+	VORPS        Y6, Y7, Y6
+	VPUNPCKLQDQ  Y6, Y4, Y8
+	VPUNPCKHQDQ  Y6, Y4, Y9
+	VMOVUPS      Y8, (DI)
+	VMOVUPS      Y9, 32(DI)
+	VPBROADCASTD vecPhiloxHalves256<>+16(SB), Y14
+	VPADDD       Y14, Y0, Y0
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x04, R9
+	JNE          loop
+	VZEROUPPER
+	RET
+
+DATA vecPhiloxHalves256<>+0(SB)/4, $0xd2511f53
+DATA vecPhiloxHalves256<>+4(SB)/4, $0xcd9e8d57
+DATA vecPhiloxHalves256<>+8(SB)/4, $0x9e3779b9
+DATA vecPhiloxHalves256<>+12(SB)/4, $0xbb67ae85
+DATA vecPhiloxHalves256<>+16(SB)/4, $0x00000004
+GLOBL vecPhiloxHalves256<>(SB), RODATA|NOPTR, $20
+
+DATA vecHalves256Order<>+0(SB)/4, $0x00000000
+DATA vecHalves256Order<>+4(SB)/4, $0x00000000
+DATA vecHalves256Order<>+8(SB)/4, $0x00000002
+DATA vecHalves256Order<>+12(SB)/4, $0x00000000
+DATA vecHalves256Order<>+16(SB)/4, $0x00000001
+DATA vecHalves256Order<>+20(SB)/4, $0x00000000
+DATA vecHalves256Order<>+24(SB)/4, $0x00000003
+DATA vecHalves256Order<>+28(SB)/4, $0x00000000
+GLOBL vecHalves256Order<>(SB), RODATA|NOPTR, $32
 
 // func fmaPeak256(n int)
 // Requires: AVX, FMA3

@@ -9,4 +9,5 @@ func (isa ISA) call(vecOp, *vecArgs) {}
 
 func (isa ISA) onRows(rowOp, *rowArgs) {}
 
-func (isa ISA) draw(*keepArgs) {}
+func (isa ISA) draw(*keepArgs)      {}
+func (isa ISA) drawWhole(*keepArgs) {}

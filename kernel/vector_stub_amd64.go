@@ -291,6 +291,20 @@ func vecEncodeSigned512(a *byte)
 //go:noescape
 func vecEncodeUnsigned512(a *byte)
 
+// vecWiden512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = float32 of the bfloat16 p1
+//
+//go:noescape
+func vecWiden512(a *byte)
+
+// vecNarrow512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = bfloat16 of p1, as narrowGo with p2
+//
+//go:noescape
+func vecNarrow512(a *byte)
+
 // vecDotRows512 works on rowArgs a, as ISA.dotRows.
 //
 //go:noescape
@@ -347,6 +361,13 @@ func vecRotate512(a *byte)
 //
 //go:noescape
 func vecDraw512(a *byte)
+
+// vecHalves512 works on keepArgs a:
+//
+//	for i < draws { w := Philox(ctr+i, key); keep[16*i:] = w }
+//
+//go:noescape
+func vecHalves512(a *byte)
 
 // fmaPeak512 runs n rounds of 12 independent fma on zeros.
 func fmaPeak512(n int)
@@ -638,6 +659,20 @@ func vecEncodeSigned256(a *byte)
 //go:noescape
 func vecEncodeUnsigned256(a *byte)
 
+// vecWiden256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = float32 of the bfloat16 p1
+//
+//go:noescape
+func vecWiden256(a *byte)
+
+// vecNarrow256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = bfloat16 of p1, as narrowGo with p2
+//
+//go:noescape
+func vecNarrow256(a *byte)
+
 // vecDotRows256 works on rowArgs a, as ISA.dotRows.
 //
 //go:noescape
@@ -694,6 +729,13 @@ func vecRotate256(a *byte)
 //
 //go:noescape
 func vecDraw256(a *byte)
+
+// vecHalves256 works on keepArgs a:
+//
+//	for i < draws { w := Philox(ctr+i, key); keep[16*i:] = w }
+//
+//go:noescape
+func vecHalves256(a *byte)
 
 // fmaPeak256 runs n rounds of 12 independent fma on zeros.
 func fmaPeak256(n int)

@@ -410,7 +410,7 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 	o := newOperands(1, n, false)
 	x, y, z := o.vec(), o.vec(), o.positive()
 	side, rest := o.side(2*n), o.side(n)
-	one := []float32{1}
+	one, halves := []float32{1}, make([]uint16, n)
 	qkv, grad, scratch := make([]float32, n*8), make([]float32, n*8), make([]float32, ScratchFloats)
 	head := AttentionHead{T: n, S: n, D: 8, Seen: n, LDQ: 8, LDK: 8, LDOut: 8, Scale: 1, Causal: true, Q: qkv, K: qkv, V: qkv, Out: make([]float32, n*8), LSE: y, Keep: 60000}
 	for _, l := range cpufeat.Supported() {
@@ -436,6 +436,8 @@ func TestKernelsDoNotAllocate(t *testing.T) {
 			isa.Moments(x, y, z, 0.9, 0.999)
 			isa.SumSquares(x)
 			isa.Dropout(y, x, rng.Key{}, 0, 1000)
+			isa.Widen(y, halves)
+			isa.RoundStochastic(halves, x, rng.Key{}, 0)
 		}); got != 0 {
 			t.Errorf("%v: %v allocations", isa, got)
 		}

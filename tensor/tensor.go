@@ -13,10 +13,11 @@ import (
 type DType uint8
 
 const (
-	F32 DType = iota // float32
-	I32              // int32: token ids, counters
-	U8               // bytes: packed side information
-	F64              // float64: sums
+	F32  DType = iota // float32
+	I32               // int32: token ids, counters
+	U8                // bytes: packed side information
+	F64               // float64: sums
+	BF16              // bfloat16, the upper half of a float32: weights
 )
 
 // Size returns the bytes of one element.
@@ -24,10 +25,37 @@ func (d DType) Size() int64 {
 	switch d {
 	case U8:
 		return 1
+	case BF16:
+		return 2
 	case F64:
 		return 8
 	}
 	return 4
+}
+
+// dtypeNames are the names of the types, in their order.
+var dtypeNames = [...]string{"f32", "i32", "u8", "f64", "bf16"}
+
+// String returns the name of the type, for example "bf16".
+func (d DType) String() string {
+	if int(d) < len(dtypeNames) {
+		return dtypeNames[d]
+	}
+	return fmt.Sprintf("DType(%d)", uint8(d))
+}
+
+// MarshalText and UnmarshalText let the type of weights, f32 or bf16, stand in flags and files.
+func (d DType) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads f32 or bf16.
+func (d *DType) UnmarshalText(text []byte) error {
+	for _, t := range []DType{F32, BF16} {
+		if t.String() == string(text) {
+			*d = t
+			return nil
+		}
+	}
+	return fmt.Errorf("tensor: weights of type %.20q; use f32 or bf16", text)
 }
 
 // Shape holds up to four dimensions, outermost first; unused ones are zero.

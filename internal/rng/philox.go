@@ -14,10 +14,11 @@ package rng
 type Site uint8
 
 const (
-	SiteGamma    Site = 0 // gamma of a block (paper, eq. 12)
-	SiteData     Site = 5 // choice of training samples
-	SiteInit     Site = 6 // parameter initialisation
-	SiteGenerate Site = 7 // sampling from a language model
+	SiteGamma    Site = 0  // gamma of a block (paper, eq. 12)
+	SiteData     Site = 5  // choice of training samples
+	SiteInit     Site = 6  // parameter initialisation
+	SiteGenerate Site = 7  // sampling from a language model
+	SiteRounding Site = 20 // rounding of updated weights; Sample is the number of the parameter
 )
 
 // Key names one stream of 128-bit draws.

@@ -66,6 +66,7 @@ func main() {
 		}
 		fmt.Fprint(&t, "}\n")
 		s.packRows()
+		s.packHalves()
 		s.packColumns()
 		s.row()
 		s.packTiles()

@@ -42,6 +42,33 @@ func (s isa) packRows() {
 	RET()
 }
 
+// packHalves emits the packer of a panel of B that is stored row by row in bfloat16.
+func (s isa) packHalves() {
+	name := "gemmPackHalves" + s.name
+	TEXT(name, 4, "func(dst *float32, src *uint16, ld int, rows int)")
+	Pragma("noescape")
+	Doc(fmt.Sprintf("%s widens rows of %d bfloat16. For r < rows:", name, 2*s.w), "",
+		fmt.Sprintf("\tdst[r*%d+j] = src[r*ld+j]", 2*s.w))
+	r := s.reg
+	dst, src, ld, rows := arg("dst", reg.RDI), arg("src", reg.RSI), arg("ld", reg.R8), arg("rows", reg.RDX)
+	SHLQ(operand.Imm(1), ld)
+	MOVQ(ld, reg.R9)
+	SHLQ(operand.Imm(4), reg.R9) // 16 rows
+	Label("row")
+	PREFETCHT0(at(src, reg.R9, 1, 0))
+	for v := range 2 {
+		VPMOVZXWD(at(src, nil, 0, v*s.w*2), r[v])
+		VPSLLD(operand.Imm(16), r[v], r[v])
+		VMOVUPS(r[v], at(dst, nil, 0, v*s.w*4))
+	}
+	ADDQ(ld, src)
+	ADDQ(operand.U32(8*s.w), dst)
+	DECQ(rows)
+	JNE(operand.LabelRef("row"))
+	VZEROUPPER()
+	RET()
+}
+
 // packColumns emits the packer of half a panel of B that is stored column by
 // column: a transposition in registers. A vector holds 4 floats along k of each
 // of its lanes' rows; transposing 4 by 4 within the 128-bit lanes finishes it.

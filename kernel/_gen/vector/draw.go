@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strings"
+
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -15,16 +17,19 @@ const (
 	keepLast  = 40
 )
 
-// draw emits the Philox draws of dropout. A 64-bit lane holds one word of one
+// draw emits the Philox draws of dropout or, whole, of rounding. A 64-bit lane holds one word of one
 // draw in its low half; the high half is garbage that nothing reads, for
 // VPMULUDQ takes the low halves only.
-func (s isa) draw() {
-	name := "vecDraw" + s.name
+func (s isa) draw(whole bool) {
+	name, what := "vecDraw"+s.name, "bit j of keep[i] = half-word j of w <= last"
 	perVector := 8 / s.halves
+	step16 := perVector // bytes that a vector's draws become
+	if whole {
+		name, what, step16 = "vecHalves"+s.name, "keep[16*i:] = w", 16*perVector
+	}
 	TEXT(name, 4, "func(a *byte)") // NOSPLIT
 	Pragma("noescape")
-	Doc(name+" works on keepArgs a:", "",
-		"\tfor i < draws { w := Philox(ctr+i, key); bit j of keep[i] = half-word j of w <= last }")
+	Doc(name+" works on keepArgs a:", "", "\tfor i < draws { w := Philox(ctr+i, key); "+what+" }")
 	Load(Param("a"), args)
 	bits, draws := reg.RDI, end
 	MOVQ(operand.Mem{Base: args, Disp: keepBits}, bits)
@@ -42,6 +47,8 @@ func (s isa) draw() {
 		// VPUNPCKLQDQ takes the even lanes, VPUNPCKHQDQ the odd ones: put the
 		// first four draws in the even lanes, the last four in the odd ones.
 		order = []int{0, 4, 1, 5, 2, 6, 3, 7}
+	} else if whole {
+		order = []int{0, 2, 1, 3} // so too
 	}
 	table := func(name string, words ...int) operand.Mem {
 		m := GLOBL(name, 8|16) // RODATA|NOPTR
@@ -55,10 +62,10 @@ func (s isa) draw() {
 		lanes = append(lanes, o, 0)
 	}
 	// Philox's two multipliers, its two Weyl increments, a vector's draws.
-	constants := table("vecPhilox"+s.name, 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85, perVector)
+	constants := table(strings.Replace(name, "vec", "vecPhilox", 1), 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85, perVector)
 	at := func(i int) operand.Mem { m := constants; m.Disp += 4 * i; return m }
 	broadcast(keepCtr, counter)
-	VPADDD(table("vecDrawOrder"+s.name, lanes...), counter, counter)
+	VPADDD(table(name+"Order", lanes...), counter, counter)
 	broadcast(keepCtr+4, sample)
 	broadcast(keepCtr+8, step)
 	broadcast(keepCtr+12, site)
@@ -97,7 +104,10 @@ func (s isa) draw() {
 	}
 	VPUNPCKLQDQ(c[2], c[0], p0)
 	VPUNPCKHQDQ(c[2], c[0], p1)
-	if s.halves == 1 {
+	if whole {
+		VMOVUPS(p0, operand.Mem{Base: bits})
+		VMOVUPS(p1, operand.Mem{Base: bits, Disp: 64 / s.halves})
+	} else if s.halves == 1 {
 		VPCMPUW(operand.Imm(2), last, p0, reg.K1) // <=
 		VPCMPUW(operand.Imm(2), last, p1, reg.K2)
 		KMOVD(reg.K1, operand.Mem{Base: bits})
@@ -113,7 +123,7 @@ func (s isa) draw() {
 	}
 	VPBROADCASTD(at(4), weyl)
 	VPADDD(weyl, counter, counter)
-	ADDQ(operand.Imm(uint64(perVector)), bits)
+	ADDQ(operand.U32(step16), bits)
 	SUBQ(operand.Imm(uint64(perVector)), draws)
 	JNE(operand.LabelRef("loop"))
 	VZEROUPPER()

@@ -16,14 +16,15 @@ func main() {
 	ConstraintExpr("amd64,!noasm")
 	makeTables()
 	for _, s := range []isa{avx512, avx2} {
-		for _, k := range slices.Concat(kernels, gridUpdates(), codeKernels) {
+		for _, k := range slices.Concat(kernels, gridUpdates(), codeKernels, halfKernels) {
 			k.emit(s)
 		}
 		s.softmax()
 		s.norm()
 		s.rmsNorm()
 		s.rotate()
-		s.draw()
+		s.draw(false)
+		s.draw(true)
 		s.peak()
 	}
 	Generate()
