@@ -2,6 +2,11 @@
 
 package kernel
 
+import (
+	"math"
+	"unsafe"
+)
+
 // A product is cut as follows, outermost first: columns of B into blocks of at
 // most ncMax, K into blocks of at most kcMax, rows into blocks of at most mcMax,
 // the block's columns into panels of two vectors, its rows into tiles of nearly
@@ -24,13 +29,14 @@ type gemmISA struct {
 	packRows    func(dst, src *float32, ld, rows, n, m int)
 	packColumns func(dst, src *float32, ld, fours, n int)
 	packHalves  func(dst *float32, src *uint16, ld, rows int) // rows of two vectors of bfloat16
+	packPairs   func(dst *float32, src *uint16, ld, fours, n int)
 	packTiles   func(dst *float32, ts int, src *float32, ld, rows, tiles, n int)
 	sum4, sum1  func(sum, src *float32, ld, rows, n int) // four vectors of columns; n <= w columns
 }
 
 var (
-	gemm512 = gemmISA{avx512, 16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackHalves512, gemmPackTiles512, gemmSumColumns512x4, gemmSumColumns512x1}
-	gemm256 = gemmISA{avx2, 8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackHalves256, gemmPackTiles256, gemmSumColumns256x4, gemmSumColumns256x1}
+	gemm512 = gemmISA{avx512, 16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackHalves512, gemmPackPairs512, gemmPackTiles512, gemmSumColumns512x4, gemmSumColumns512x1}
+	gemm256 = gemmISA{avx2, 8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackHalves256, gemmPackPairs256, gemmPackTiles256, gemmSumColumns256x4, gemmSumColumns256x1}
 )
 
 func (isa ISA) gemm() *gemmISA {
@@ -68,7 +74,6 @@ func (g *Gemm) blocked(isa ISA, scratch []float32) {
 		w.row()
 		return
 	}
-	w.strip = w.bufA[copyFloats:]
 	w.run()
 }
 
@@ -82,17 +87,7 @@ type gemmWork struct {
 	packB, packA bool
 	copyA        bool // rows of A are copied side by side
 	nextA, nextB stripe
-	strip        []float32 // widened columns of a half B
 }
-
-// copyFloats is the most that copies of rows of A take of the buffer for A. Beyond it there is space for a strip: a
-// vector of columns of B, stripLD apart.
-const (
-	stripLD    = kcMax + 16
-	copyFloats = mcMax * stripLD
-
-	_ = uint(packAFloats - copyFloats - 16*stripLD) // does not compile if there is not
-)
 
 // stripe is a part of A or B that will be packed or read soon. It lies in memory
 // or in the cache that cores share. Each call of a tile kernel prefetches some
@@ -135,8 +130,15 @@ func (w *gemmWork) stripeOfA(i0, mc, k0, kc int) stripe {
 // stripeOfB returns n columns of kc rows of B, to prefetch.
 func (w *gemmWork) stripeOfB(j, n, k0, kc int) stripe {
 	switch {
-	case n <= 0 || w.Half != nil: // which are half as long, and read in longer pieces
+	case n <= 0 || w.Half != nil && w.LDB%2 != 0:
 		return stripe{}
+	case w.Half != nil: // in pairs
+		at, rows, cols := k0*w.LDB+j, kc, n
+		if w.Layout == NT {
+			at, rows, cols = j*w.LDB+k0, n, kc
+		}
+		from := w.Half[at:]
+		return stripe{from: unsafe.Slice((*float32)(halfPtr(from)), len(from)/2), ld: w.LDB / 2, rows: rows, cols: cols / 2}
 	case w.Layout == NT:
 		return stripe{from: w.B[j*w.LDB+k0:], ld: w.LDB, rows: n, cols: kc}
 	}
@@ -275,14 +277,10 @@ func (w *gemmWork) packPanelOfB(panel []float32, j, n, k0, kc int) {
 		return
 	}
 	for c := range n {
-		p.packTail(panel[c:], w.B[(j+c)*w.LDB+k0:][:kc])
-	}
-}
-
-// packTail copies the last kc mod 4 floats of a column to the panel.
-func (p *gemmISA) packTail(panel, b []float32) {
-	for k := len(b) &^ 3; k < len(b); k++ {
-		panel[k*2*p.w] = b[k]
+		b := w.B[(j+c)*w.LDB+k0:][:kc]
+		for k := kc &^ 3; k < kc; k++ {
+			panel[k*2*p.w+c] = b[k]
+		}
 	}
 }
 
@@ -293,15 +291,13 @@ func (w *gemmWork) packHalfPanel(panel []float32, j, n, k0, kc int) {
 	switch {
 	case w.Layout == NT:
 		for h := 0; h < n; h += p.w {
-			cols := min(n-h, p.w)
-			for c := range cols {
-				p.level.Widen(w.strip[c*stripLD:][:kc], w.Half[(j+h+c)*w.LDB+k0:][:kc])
+			if kc >= 8 {
+				p.packPairs(&panel[h], &w.Half[(j+h)*w.LDB+k0], w.LDB, kc/8, min(n-h, p.w))
 			}
-			if kc >= 4 {
-				p.packColumns(&panel[h], &w.strip[0], stripLD, kc/4, cols)
-			}
-			for c := 0; c < cols && kc%4 > 0; c++ {
-				p.packTail(panel[h+c:], w.strip[c*stripLD:][:kc])
+		}
+		for c := 0; c < n && kc%8 > 0; c++ {
+			for k, h := range w.Half[(j+c)*w.LDB+k0:][kc&^7 : kc] {
+				panel[(kc&^7+k)*nr+c] = math.Float32frombits(uint32(h) << 16)
 			}
 		}
 	case n == nr:

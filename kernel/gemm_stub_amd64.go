@@ -860,12 +860,20 @@ func gemmPackRows512(dst *float32, src *float32, ld int, rows int, n int, m int)
 func gemmPackHalves512(dst *float32, src *uint16, ld int, rows int)
 
 // gemmPackColumns512 copies 4*fours floats of each of n <= 16 columns; where n is less, the last
-// column fills the rest. For k < 4*fours:
+// column fills the rest. For all k of a column:
 //
 //	dst[k*32+j] = src[min(j,n-1)*ld+k]
 //
 //go:noescape
 func gemmPackColumns512(dst *float32, src *float32, ld int, fours int, n int)
+
+// gemmPackPairs512 copies 8*fours bfloat16, widened, of each of n <= 16 columns; where n is less, the last
+// column fills the rest. For all k of a column:
+//
+//	dst[k*32+j] = src[min(j,n-1)*ld+k]
+//
+//go:noescape
+func gemmPackPairs512(dst *float32, src *uint16, ld int, fours int, n int)
 
 // gemmRow512 computes, for j < 32 and k a multiple of 16 above 0,
 //
@@ -1274,12 +1282,20 @@ func gemmPackRows256(dst *float32, src *float32, ld int, rows int, n int, m int)
 func gemmPackHalves256(dst *float32, src *uint16, ld int, rows int)
 
 // gemmPackColumns256 copies 4*fours floats of each of n <= 8 columns; where n is less, the last
-// column fills the rest. For k < 4*fours:
+// column fills the rest. For all k of a column:
 //
 //	dst[k*16+j] = src[min(j,n-1)*ld+k]
 //
 //go:noescape
 func gemmPackColumns256(dst *float32, src *float32, ld int, fours int, n int)
+
+// gemmPackPairs256 copies 8*fours bfloat16, widened, of each of n <= 8 columns; where n is less, the last
+// column fills the rest. For all k of a column:
+//
+//	dst[k*16+j] = src[min(j,n-1)*ld+k]
+//
+//go:noescape
+func gemmPackPairs256(dst *float32, src *uint16, ld int, fours int, n int)
 
 // gemmRow256 computes, for j < 16 and k a multiple of 16 above 0,
 //

@@ -72,29 +72,37 @@ func (s isa) packHalves() {
 // packColumns emits the packer of half a panel of B that is stored column by
 // column: a transposition in registers. A vector holds 4 floats along k of each
 // of its lanes' rows; transposing 4 by 4 within the 128-bit lanes finishes it.
-func (s isa) packColumns() {
-	name := "gemmPackColumns" + s.name
-	TEXT(name, 4, "func(dst *float32, src *float32, ld int, fours int, n int)")
+// Pairs of bfloat16 are transposed as if they were floats, and then widened.
+func (s isa) packColumns(pairs bool) {
+	name, what, typ := "gemmPackColumns"+s.name, "4*fours floats", "float32"
+	if pairs {
+		name, what, typ = "gemmPackPairs"+s.name, "8*fours bfloat16, widened,", "uint16"
+	}
+	TEXT(name, 4, "func(dst *float32, src *"+typ+", ld int, fours int, n int)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s copies 4*fours floats of each of n <= %d columns; where n is less, the last", name, s.w),
-		"column fills the rest. For k < 4*fours:", "",
+	Doc(fmt.Sprintf("%s copies %s of each of n <= %d columns; where n is less, the last", name, what, s.w),
+		"column fills the rest. For all k of a column:", "",
 		fmt.Sprintf("\tdst[k*%d+j] = src[min(j,n-1)*ld+k]", 2*s.w))
 	dst, src, ld := arg("dst", reg.RDI), arg("src", reg.RSI), arg("ld", reg.R8)
 	fours, n := arg("fours", reg.RDX), arg("n", reg.RCX)
-	SHLQ(operand.Imm(2), ld)
+	if pairs {
+		SHLQ(operand.Imm(1), ld)
+	} else {
+		SHLQ(operand.Imm(2), ld)
+	}
 	XORQ(reg.RBX, reg.RBX)
 	most := s.w / 4 // groups of 4 at a time
 	SUBQ(operand.Imm(uint64(most)), fours)
 	JLT(operand.LabelRef("rest"))
 	Label("many")
-	s.transpose(most, dst, src, ld, n)
+	s.transpose(most, dst, src, ld, n, pairs)
 	SUBQ(operand.Imm(uint64(most)), fours)
 	JGE(operand.LabelRef("many"))
 	Label("rest")
 	ADDQ(operand.Imm(uint64(most)), fours)
 	JEQ(operand.LabelRef("done"))
 	Label("one")
-	s.transpose(1, dst, src, ld, n)
+	s.transpose(1, dst, src, ld, n, pairs)
 	DECQ(fours)
 	JNE(operand.LabelRef("one"))
 	Label("done")
@@ -104,7 +112,11 @@ func (s isa) packColumns() {
 
 // transpose moves 4*groups floats of each column and advances dst and src. It
 // clobbers R9 and R10 and expects zero in RBX.
-func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical) {
+func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
+	each := 1 // floats that one of 32 bits becomes
+	if pairs {
+		each = 2
+	}
 	row, step := reg.R9, reg.R10
 	MOVQ(src, row)
 	MOVQ(ld, step)
@@ -139,11 +151,19 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical) {
 		VUNPCKLPD(o[3], o[1], o[6])
 		VUNPCKHPD(o[3], o[1], o[7])
 		for k := range 4 {
-			VMOVUPS(o[4+k], at(dst, nil, 0, (4*u+k)*8*s.w))
+			row := (4*u + k) * 8 * s.w * each
+			if pairs {
+				VPSLLD(operand.Imm(16), o[4+k], o[0])
+				VMOVUPS(o[0], at(dst, nil, 0, row))
+				VPSRLD(operand.Imm(16), o[4+k], o[4+k])
+				VPSLLD(operand.Imm(16), o[4+k], o[4+k])
+				row += 8 * s.w
+			}
+			VMOVUPS(o[4+k], at(dst, nil, 0, row))
 		}
 	}
 	ADDQ(operand.Imm(uint64(16*groups)), src)
-	ADDQ(operand.U32(32*s.w*groups), dst)
+	ADDQ(operand.U32(32*s.w*groups*each), dst)
 }
 
 // packTiles emits the packer of A for the transposed layout.
