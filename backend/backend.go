@@ -24,6 +24,13 @@
 // dimension. Operations panic on shapes that do not fit and on tensors of another
 // backend's arena. Sums have the fixed order that package kernel documents, so results
 // do not depend on threads or on how samples are split into micro-batches.
+//
+// # Weights in BF16
+//
+// Weights may be of type BF16, and operations give the bits that the same values in F32 give: the tables of Embed, w of
+// Linear, LinearAdd and LinearBackwardInput, x of Lerp, src of Copy, what AddSquares and Digest read, and p of the
+// optimisers, which round each updated value stochastically (see Rounding). Download gives their values, and Upload
+// rounds to nearest, ties to even. Everything else is F32, or the type that an operation names.
 package backend
 
 import (
@@ -58,7 +65,7 @@ type Backend interface {
 	// Sync waits until everything called before it is done.
 	Sync()
 
-	// Zero clears t; Copy copies src, of the same size, to dst.
+	// Zero clears t; Copy copies src, of the same size and type, to dst; or BF16 to F32.
 	Zero(t tensor.Tensor)
 	Copy(dst, src tensor.Tensor)
 	// CopyRows copies rows of src to rows of dst, which do not overlap: for each row
@@ -199,16 +206,16 @@ type Reversible interface {
 }
 
 // Optimisers holds the optimisers' inner loops. p (parameter), g (gradient), m and v
-// (moments) have one shape.
+// (moments) have one shape. Only a p of BF16 is rounded.
 type Optimisers interface {
-	AdamW(p, g, m, v tensor.Tensor, s AdamScalars)
+	AdamW(p, g, m, v tensor.Tensor, s AdamScalars, r Rounding)
 	// AdamW8 is AdamW with moments of 8 bits (arXiv 2110.02861): m and v (U8) are
 	// codes, mMax and vMax hold the largest magnitude of each group of CodeGroup
 	// elements. Zeros are the moments of a fresh start.
-	AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s AdamScalars)
+	AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s AdamScalars, r Rounding)
 	// SETAdam is Adam with suppressed range of step sizes (arXiv 2302.01029).
-	SETAdam(p, g, m, v tensor.Tensor, s AdamScalars, tau float32)
-	SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32)
+	SETAdam(p, g, m, v tensor.Tensor, s AdamScalars, tau float32, r Rounding)
+	SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32, r Rounding)
 }
 
 // Ignore is the target of a row without loss, such as padding: its loss and its
@@ -235,6 +242,15 @@ const NoGrid = -1
 
 // AdamScalars are the numbers of one Adam step. Bias1 and Bias2 are 1-beta^t.
 type AdamScalars struct{ LR, Beta1, Beta2, Eps, Decay, Bias1, Bias2 float32 }
+
+// Rounding names the random numbers by which an update of a BF16 parameter is rounded. A value between two neighbours
+// becomes the larger one in magnitude with the probability that says how near it is, so that the mean of many steps is
+// right. Element e of parameter number Param takes half-word e mod 8 of draw e/8: the upper half of the sum of the value's
+// bits, as an unsigned number, and the half-word is the result.
+type Rounding struct {
+	Seed        uint64 // of the run
+	Step, Param int
+}
 
 // GELUForm chooses the exact function or GPT-2's approximation.
 type GELUForm uint8

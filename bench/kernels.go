@@ -149,12 +149,12 @@ func (k *timer) elementwise(rows, C int) {
 		k.time(shape, f)
 	}
 	v := k.f32(1, rows, C)
-	k.time(shape, func(be backend.Backend) { be.AdamW(x, y, z, v, adam) })
+	k.time(shape, func(be backend.Backend) { be.AdamW(x, y, z, v, adam, backend.Rounding{}) })
 	codes, maxima := k.be.Alloc(backend.Optimiser, tensor.U8, tensor.Shape{2, rows * C}), k.f32(2, backend.CodeGroups(rows*C))
 	k.be.Zero(codes)
 	k.be.Zero(maxima)
 	k.time(shape, func(be backend.Backend) {
-		be.AdamW8(x, y, codes.Index(0), codes.Index(1), maxima.Index(0), maxima.Index(1), adam)
+		be.AdamW8(x, y, codes.Index(0), codes.Index(1), maxima.Index(0), maxima.Index(1), adam, backend.Rounding{})
 	})
 	k.be.Release(m)
 }

@@ -48,3 +48,13 @@ func DigestBytes(x []byte, at uint32) (sum uint64) {
 	}
 	return sum
 }
+
+// DigestHalves is Digest of elements of two bytes.
+func DigestHalves(x []uint16, at uint32) (sum uint64) {
+	w := (2*at + 1) * digestFactor
+	for _, v := range x {
+		sum += uint64(v) * uint64(w)
+		w += 2 * digestFactor & 0xffffffff
+	}
+	return sum
+}

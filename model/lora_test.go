@@ -58,7 +58,7 @@ func (d descend) Close(params []*tensor.Param) {
 	for _, p := range params {
 		m := d.be.Alloc(backend.Optimiser, tensor.F32, p.Value.Shape)
 		d.be.Zero(m)
-		d.be.SGD(p.Value, p.Grad, m, 0.05, 0, 0)
+		d.be.SGD(p.Value, p.Grad, m, 0.05, 0, 0, backend.Rounding{})
 	}
 }
 

@@ -39,7 +39,7 @@ func (c AdamW) New(be backend.Backend, params []*tensor.Param) (Optimizer, error
 	if err := c.config().Validate(); err != nil {
 		return nil, err
 	}
-	o := &adamW{be: be, settings: c, state: make(map[*tensor.Param]moments, len(params))}
+	o := &adamW{be: be, settings: c, state: make(map[*tensor.Param]moments, len(params)), rounding: numbered(params)}
 	var codes []Moment
 	for _, p := range params {
 		n := p.Value.Len()
@@ -77,6 +77,7 @@ type adamW struct {
 	settings AdamW
 	state    map[*tensor.Param]moments
 	named    []Moment // float32 before codes
+	rounding
 }
 
 func (o *adamW) Moments() []Moment { return o.named }
@@ -94,9 +95,9 @@ func (o *adamW) Update(params []*tensor.Param, step int, lr float64) {
 	for _, p := range params {
 		s.Decay = decayOf(p, o.settings.Decay)
 		if st := o.state[p]; st.mMax.Valid() {
-			o.be.AdamW8(p.Value, p.Grad, st.m, st.v, st.mMax, st.vMax, s)
+			o.be.AdamW8(p.Value, p.Grad, st.m, st.v, st.mMax, st.vMax, s, o.of(p, step))
 		} else {
-			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s)
+			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s, o.of(p, step))
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (c SETAdam) New(be backend.Backend, params []*tensor.Param) (Optimizer, err
 	if err := c.config().Validate(); err != nil {
 		return nil, err
 	}
-	o := &setAdam{be: be, settings: c, state: make(map[*tensor.Param]moments, len(params))}
+	o := &setAdam{be: be, settings: c, state: make(map[*tensor.Param]moments, len(params)), rounding: numbered(params)}
 	for _, p := range params {
 		o.state[p] = allocMoments(be, p, &o.named)
 	}
@@ -41,6 +41,7 @@ type setAdam struct {
 	settings SETAdam
 	state    map[*tensor.Param]moments
 	named    []Moment
+	rounding
 }
 
 func (o *setAdam) Moments() []Moment { return o.named }
@@ -55,9 +56,9 @@ func (o *setAdam) Update(params []*tensor.Param, step int, lr float64) {
 	for _, p := range params {
 		s.Decay = decayOf(p, c.Decay)
 		if st := o.state[p]; p.Embedding {
-			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s)
+			o.be.AdamW(p.Value, p.Grad, st.m, st.v, s, o.of(p, step))
 		} else {
-			o.be.SETAdam(p.Value, p.Grad, st.m, st.v, s, tau)
+			o.be.SETAdam(p.Value, p.Grad, st.m, st.v, s, tau, o.of(p, step))
 		}
 	}
 }

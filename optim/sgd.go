@@ -24,7 +24,7 @@ func (c SGD) New(be backend.Backend, params []*tensor.Param) (Optimizer, error) 
 	if err := c.config().Validate(); err != nil {
 		return nil, err
 	}
-	o := &sgd{be: be, settings: c, state: make(map[*tensor.Param]tensor.Tensor, len(params))}
+	o := &sgd{be: be, settings: c, state: make(map[*tensor.Param]tensor.Tensor, len(params)), rounding: numbered(params)}
 	for _, p := range params {
 		m := alloc(be, tensor.F32, p.Value.Shape)
 		o.state[p], o.named = m, append(o.named, Moment{p.Name + ".m", m})
@@ -38,6 +38,7 @@ type sgd struct {
 	settings SGD
 	state    map[*tensor.Param]tensor.Tensor
 	named    []Moment
+	rounding
 }
 
 func (o *sgd) Moments() []Moment { return o.named }
@@ -46,6 +47,6 @@ func (o *sgd) Describe() map[string]string { return map[string]string{nameKey: "
 
 func (o *sgd) Update(params []*tensor.Param, step int, lr float64) {
 	for _, p := range params {
-		o.be.SGD(p.Value, p.Grad, o.state[p], float32(lr), float32(o.settings.Momentum), decayOf(p, o.settings.Decay))
+		o.be.SGD(p.Value, p.Grad, o.state[p], float32(lr), float32(o.settings.Momentum), decayOf(p, o.settings.Decay), o.of(p, step))
 	}
 }

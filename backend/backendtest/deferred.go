@@ -234,18 +234,18 @@ func (d *deferred) CompleteGrad(dx, pending, g, gamma tensor.Tensor) {
 	d.later(func() { d.Backend.CompleteGrad(dx, pending, g, gamma) })
 }
 
-func (d *deferred) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {
-	d.later(func() { d.Backend.AdamW(p, g, m, v, s) })
+func (d *deferred) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars, r backend.Rounding) {
+	d.later(func() { d.Backend.AdamW(p, g, m, v, s, r) })
 }
 
-func (d *deferred) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars) {
-	d.later(func() { d.Backend.AdamW8(p, g, m, v, mMax, vMax, s) })
+func (d *deferred) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars, r backend.Rounding) {
+	d.later(func() { d.Backend.AdamW8(p, g, m, v, mMax, vMax, s, r) })
 }
 
-func (d *deferred) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32) {
-	d.later(func() { d.Backend.SETAdam(p, g, m, v, s, tau) })
+func (d *deferred) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32, r backend.Rounding) {
+	d.later(func() { d.Backend.SETAdam(p, g, m, v, s, tau, r) })
 }
 
-func (d *deferred) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32) {
-	d.later(func() { d.Backend.SGD(p, g, momentum, lr, beta, decay) })
+func (d *deferred) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32, r backend.Rounding) {
+	d.later(func() { d.Backend.SGD(p, g, momentum, lr, beta, decay, r) })
 }

@@ -51,9 +51,9 @@ func updatesTest(e *env) {
 				s.Bias2 = float32(1 - math.Pow(float64(s.Beta2), float64(step)))
 				adam(P, e.wide(g), M, V, s, float64(tau))
 				if tau > 0 {
-					e.SETAdam(p, g, m, v, s, tau)
+					e.SETAdam(p, g, m, v, s, tau, backend.Rounding{})
 				} else {
-					e.AdamW(p, g, m, v, s)
+					e.AdamW(p, g, m, v, s, backend.Rounding{})
 				}
 			}
 			e.near(name+"p", p, P, 3e-6)
@@ -68,11 +68,11 @@ func updatesTest(e *env) {
 		p32, m32, v32 := e.clone(p8), e.zero(n), e.zero(n)
 		blocks := backend.CodeGroups(n)
 		m8, v8, mMax, vMax := e.codes(n), e.codes(n), e.zero(blocks), e.zero(blocks)
-		e.AdamW8(p8, g8, m8, v8, mMax, vMax, s)
-		e.AdamW(p32, g8, m32, v32, s)
+		e.AdamW8(p8, g8, m8, v8, mMax, vMax, s, backend.Rounding{})
+		e.AdamW(p32, g8, m32, v32, s, backend.Rounding{})
 		e.near(fmt.Sprint(n, " p in 8 bits"), p8, e.wide(p32), 0)
 		for step := 2; step <= 4; step++ {
-			e.AdamW8(p8, e.normal(1, n), m8, v8, mMax, vMax, s)
+			e.AdamW8(p8, e.normal(1, n), m8, v8, mMax, vMax, s, backend.Rounding{})
 		}
 		e.keep(fmt.Sprint(n, " p in 8 bits, 4 steps"), p8)
 		e.keep(fmt.Sprint(n, " absmax of m"), mMax)
@@ -87,7 +87,7 @@ func updatesTest(e *env) {
 			M[i] = 0.9*M[i] + G[i]
 			P[i] -= 0.1 * M[i]
 		}
-		e.SGD(p, g, buf, 0.1, 0.9, 0.2)
+		e.SGD(p, g, buf, 0.1, 0.9, 0.2, backend.Rounding{})
 		e.near(fmt.Sprint(n, " sgd p"), p, P, 1e-6)
 		e.near(fmt.Sprint(n, " sgd momentum"), buf, M, 1e-6)
 	}
@@ -99,7 +99,7 @@ func setAdamOfNothingTest(e *env) {
 	p, g, m, v := e.normal(1, n), e.zero(n), e.zero(n), e.zero(n)
 	before := e.host(p)
 	s := backend.AdamScalars{LR: 0.01, Beta1: 0.9, Beta2: 0.999, Eps: 1e-16, Bias1: 0.1, Bias2: 0.001}
-	e.SETAdam(p, g, m, v, s, 0.5)
+	e.SETAdam(p, g, m, v, s, 0.5, backend.Rounding{})
 	for i, got := range e.host(p) {
 		if got != before[i] {
 			e.t.Fatalf("element %d moved from %v to %v", i, before[i], got)

@@ -63,6 +63,8 @@ var checks = map[string]func(e *env){
 	"one-hot":           oneHotTest,
 	"impossible class":  impossibleClassTest,
 	"whole tensors":     wholeTest,
+	"bf16 weights":      bf16Test,
+	"bf16 updates":      bf16UpdatesTest,
 	"digests":           digestTest,
 	"dropout":           dropoutTest,
 	"dropout streams":   dropoutStreamsTest,

@@ -41,6 +41,7 @@ type Backend struct {
 // up allocates nothing.
 type jobs struct {
 	copy         copyJob
+	widen         widenJob
 	copyRows     copyRows
 	add          addJob
 	scale        scaleJob
@@ -142,12 +143,12 @@ func (b *Backend) Close() {
 func (b *Backend) Sync() {}
 
 // view returns t's memory as elements of type E.
-func view[E float32 | float64 | int32 | byte](b *Backend, t tensor.Tensor, d tensor.DType) []E {
+func view[E float32 | float64 | int32 | uint16 | byte](b *Backend, t tensor.Tensor, d tensor.DType) []E {
 	if !t.Valid() {
 		return nil
 	}
 	if t.DType != d {
-		panic(fmt.Sprintf("cpu: tensor of element type %d used as type %d", t.DType, d))
+		panic(fmt.Sprintf("cpu: tensor of element type %v used as %v", t.DType, d))
 	}
 	raw := b.bytes(t)
 	return unsafe.Slice((*E)(unsafe.Pointer(&raw[0])), t.Len())
@@ -163,6 +164,7 @@ func (b *Backend) f32(t tensor.Tensor) []float32 { return view[float32](b, t, te
 func (b *Backend) f64(t tensor.Tensor) []float64 { return view[float64](b, t, tensor.F64) }
 func (b *Backend) i32(t tensor.Tensor) []int32   { return view[int32](b, t, tensor.I32) }
 func (b *Backend) u8(t tensor.Tensor) []byte     { return view[byte](b, t, tensor.U8) }
+func (b *Backend) bf16(t tensor.Tensor) []uint16 { return view[uint16](b, t, tensor.BF16) }
 
 // must panics on shapes that do not fit an operation.
 func must(ok bool, op string, ts ...tensor.Tensor) {
@@ -186,12 +188,28 @@ func copyExact[E any](dst, src []E) {
 
 // Uploads and downloads copy between host and arena.
 
-func (b *Backend) Upload(dst tensor.Tensor, src []float32)     { copyExact(b.f32(dst), src) }
-func (b *Backend) Download(dst []float32, src tensor.Tensor)   { copyExact(dst, b.f32(src)) }
 func (b *Backend) UploadInts(dst tensor.Tensor, src []int32)   { copyExact(b.i32(dst), src) }
 func (b *Backend) DownloadInts(dst []int32, src tensor.Tensor) { copyExact(dst, b.i32(src)) }
 func (b *Backend) UploadBytes(dst tensor.Tensor, src []byte)   { copyExact(b.u8(dst), src) }
 func (b *Backend) DownloadBytes(dst []byte, src tensor.Tensor) { copyExact(dst, b.u8(src)) }
+
+// Upload copies src to dst; to BF16 it rounds to nearest.
+func (b *Backend) Upload(dst tensor.Tensor, src []float32) {
+	if dst.DType == tensor.BF16 {
+		kernel.RoundNearest(b.bf16(dst), src)
+	} else {
+		copyExact(b.f32(dst), src)
+	}
+}
+
+// Download copies src to dst.
+func (b *Backend) Download(dst []float32, src tensor.Tensor) {
+	if src.DType == tensor.BF16 {
+		b.isa.Widen(dst, b.bf16(src))
+	} else {
+		copyExact(dst, b.f32(src))
+	}
+}
 
 // DownloadScalar returns the one float64 of src.
 func (b *Backend) DownloadScalar(src tensor.Tensor) float64 {

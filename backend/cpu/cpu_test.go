@@ -97,7 +97,7 @@ func TestMisusePanics(t *testing.T) {
 		"norm":          {"LayerNorm: shapes do not fit", func() { e.LayerNorm(f, f, f, big, none, 1) }},
 		"attention":     {"Attention: shapes do not fit", func() { e.Attention(big, f, big, backend.AttentionSpec{Heads: 1}) }},
 		"advance":       {"Advance: shapes do not fit", func() { e.Advance(f, none, f, big, none, f, i, backend.Law{}) }},
-		"adam":          {"AdamW: shapes do not fit", func() { e.AdamW(f, big, f, f, backend.AdamScalars{}) }},
+		"adam":          {"AdamW: shapes do not fit", func() { e.AdamW(f, big, f, f, backend.AdamScalars{}, backend.Rounding{}) }},
 	} {
 		mustPanic(t, name, c.part, c.f)
 	}

@@ -12,7 +12,8 @@ import (
 type digestJob struct {
 	sums           []int32
 	words          []uint32
-	bytes          []byte // if the elements are bytes
+	halves         []uint16 // if the elements have two bytes
+	bytes          []byte   // if they are bytes
 	perPart, tasks int
 }
 
@@ -20,9 +21,12 @@ func (j *digestJob) run(_ *Backend, task int, _ []float32) {
 	part, lo := task/j.tasks, task%j.tasks*chunkLen
 	from, to := part*j.perPart+lo, part*j.perPart+min(lo+chunkLen, j.perPart)
 	var sum uint64
-	if j.bytes != nil {
+	switch {
+	case j.bytes != nil:
 		sum = kernel.DigestBytes(j.bytes[from:to], uint32(lo))
-	} else {
+	case j.halves != nil:
+		sum = kernel.DigestHalves(j.halves[from:to], uint32(lo))
+	default:
 		sum = kernel.Digest(j.words[from:to], uint32(lo))
 	}
 	atomic.AddUint64((*uint64)(unsafe.Pointer(&j.sums[2*part])), sum) // a sum of integers has no order
@@ -36,9 +40,12 @@ func (b *Backend) Digest(sums, x tensor.Tensor) {
 	j := digestJob{sums: b.i32(sums), perPart: x.Len() / parts}
 	j.tasks = (j.perPart + chunkLen - 1) / chunkLen
 	raw := b.bytes(x)
-	if x.DType == tensor.U8 {
+	switch x.DType {
+	case tensor.U8:
 		j.bytes = raw
-	} else {
+	case tensor.BF16:
+		j.halves = b.bf16(x)
+	default:
 		j.words = unsafe.Slice((*uint32)(unsafe.Pointer(&raw[0])), x.Len())
 	}
 	b.jobs.digest = j

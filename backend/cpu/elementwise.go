@@ -34,9 +34,25 @@ func (j *copyJob) run(_ *Backend, task int, _ []float32) {
 // copyLen is the number of bytes in one task of a copy.
 const copyLen = 4 * chunkLen
 
-// Copy copies src to dst, whatever their element type.
+type widenJob struct {
+	dst []float32
+	src []uint16
+}
+
+func (j *widenJob) run(b *Backend, task int, _ []float32) {
+	lo, hi := chunkOf(task, len(j.dst))
+	b.isa.Widen(j.dst[lo:hi], j.src[lo:hi])
+}
+
+// Copy copies src to dst of the same type, or widens BF16 to F32.
 func (b *Backend) Copy(dst, src tensor.Tensor) {
-	must(dst.Len() == src.Len() && dst.DType == src.DType, "Copy", dst, src)
+	widens := dst.DType == tensor.F32 && src.DType == tensor.BF16
+	must(dst.Len() == src.Len() && (widens || dst.DType == src.DType), "Copy", dst, src)
+	if widens {
+		b.jobs.widen = widenJob{dst: b.f32(dst), src: b.bf16(src)}
+		b.elementwise(dst.Len(), &b.jobs.widen)
+		return
+	}
 	b.jobs.copy = copyJob{dst: b.bytes(dst), src: b.bytes(src)}
 	b.pool.run((len(b.jobs.copy.dst)+copyLen-1)/copyLen, &b.jobs.copy)
 }
@@ -72,19 +88,20 @@ func (b *Backend) Scale(t tensor.Tensor, a float32) {
 }
 
 type lerpJob struct {
-	y, x []float32
-	a    float32
+	y []float32
+	x weights
+	a float32
 }
 
-func (j *lerpJob) run(_ *Backend, task int, _ []float32) {
+func (j *lerpJob) run(b *Backend, task int, scratch []float32) {
 	lo, hi := chunkOf(task, len(j.y))
-	kernel.Lerp(j.y[lo:hi], j.x[lo:hi], j.a)
+	kernel.Lerp(j.y[lo:hi], j.x.get(b.isa, lo, hi, scratch), j.a)
 }
 
 // Lerp moves y towards x.
 func (b *Backend) Lerp(y, x tensor.Tensor, a float32) {
 	must(y.Len() == x.Len(), "Lerp", y, x)
-	b.jobs.lerp = lerpJob{y: b.f32(y), x: b.f32(x), a: a}
+	b.jobs.lerp = lerpJob{y: b.f32(y), x: b.weightsOf(x), a: a}
 	b.elementwise(y.Len(), &b.jobs.lerp)
 }
 

@@ -25,15 +25,30 @@ func (l *linear) run(b *Backend, task int, scratch []float32) {
 	} else if g.SumA != nil {
 		g.SumA = g.SumA[i : i+g.M]
 	}
+	fromA, fromB := i*g.LDA, j
 	switch g.Layout {
 	case kernel.NT:
-		g.A, g.B = g.A[i*g.LDA:], g.B[j*g.LDB:]
-	case kernel.NN:
-		g.A, g.B = g.A[i*g.LDA:], g.B[j:]
+		fromB = j * g.LDB
 	case kernel.TN:
-		g.A, g.B = g.A[i:], g.B[j:]
+		fromA = i
+	}
+	g.A = g.A[fromA:]
+	if g.Half != nil {
+		g.Half = g.Half[fromB:]
+	} else {
+		g.B = g.B[fromB:]
 	}
 	b.isa.Gemm(&g, scratch)
+}
+
+// weights runs one product with the weights w, of F32 or BF16, as B.
+func (b *Backend) weights(g kernel.Gemm, w tensor.Tensor) {
+	if w.DType == tensor.BF16 {
+		g.Half = b.bf16(w)
+	} else {
+		g.B = b.f32(w)
+	}
+	b.gemm(g)
 }
 
 // gemm runs one product on all threads. The longer side of C is split into two
@@ -69,24 +84,21 @@ func (b *Backend) band(cols int) int { return max(64, tileLen(cols, 2*len(b.pool
 func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
 	M, N, K := x.Rows(), w.Rows(), w.Cols()
 	must(x.Cols() == K && y.Rows() == M && y.Cols() == N && (!bias.Valid() || bias.Len() == N), "Linear", y, x, w, bias)
-	b.gemm(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, B: b.f32(w), LDB: K,
-		C: b.f32(y), LDC: N, Bias: b.f32(bias)})
+	b.weights(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, LDB: K, C: b.f32(y), LDC: N, Bias: b.f32(bias)}, w)
 }
 
 // LinearAdd adds y += x Wᵀ.
 func (b *Backend) LinearAdd(y, x, w tensor.Tensor) {
 	M, N, K := x.Rows(), w.Rows(), w.Cols()
 	must(x.Cols() == K && y.Rows() == M && y.Cols() == N, "LinearAdd", y, x, w)
-	b.gemm(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, B: b.f32(w), LDB: K,
-		C: b.f32(y), LDC: N, Accumulate: true})
+	b.weights(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, LDB: K, C: b.f32(y), LDC: N, Accumulate: true}, w)
 }
 
 // LinearBackwardInput writes dx = dy W.
 func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
 	M, N, K := dy.Rows(), w.Cols(), w.Rows()
 	must(dy.Cols() == K && dx.Rows() == M && dx.Cols() == N, "LinearBackwardInput", dx, dy, w)
-	b.gemm(kernel.Gemm{Layout: kernel.NN, M: M, N: N, K: K, A: b.f32(dy), LDA: K, B: b.f32(w), LDB: N,
-		C: b.f32(dx), LDC: N})
+	b.weights(kernel.Gemm{Layout: kernel.NN, M: M, N: N, K: K, A: b.f32(dy), LDA: K, LDB: N, C: b.f32(dx), LDC: N}, w)
 }
 
 // LinearBackwardWeight adds dw += dyᵀ x and db += column sums of dy.

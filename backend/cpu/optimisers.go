@@ -18,20 +18,21 @@ func (b *Backend) partials(n, each int) []float64 {
 }
 
 type squaresJob struct {
-	x    []float32
+	x    weights
+	n    int
 	sums []float64 // of each chunk
 }
 
-func (j *squaresJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.x))
-	j.sums[task] = b.isa.SumSquares(j.x[lo:hi])
+func (j *squaresJob) run(b *Backend, task int, scratch []float32) {
+	lo, hi := chunkOf(task, j.n)
+	j.sums[task] = b.isa.SumSquares(j.x.get(b.isa, lo, hi, scratch))
 }
 
 // AddSquares adds the sum of the squares of t to sum. Chunks are added in ascending order.
 func (b *Backend) AddSquares(sum, t tensor.Tensor) {
 	must(sum.Len() == 1, "AddSquares", sum, t)
 	j := &b.jobs.squares
-	*j = squaresJob{x: b.f32(t), sums: b.partials(t.Len(), 1)}
+	*j = squaresJob{x: b.weightsOf(t), n: t.Len(), sums: b.partials(t.Len(), 1)}
 	b.elementwise(t.Len(), j)
 	total := 0.0
 	for _, s := range j.sums {
@@ -41,40 +42,46 @@ func (b *Backend) AddSquares(sum, t tensor.Tensor) {
 }
 
 type adamWJob struct {
-	p, g, m, v []float32
-	s          kernel.AdamWScalars
+	p       updated
+	g, m, v []float32
+	s       kernel.AdamWScalars
 }
 
-func (j *adamWJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.p))
-	b.isa.AdamW(j.p[lo:hi], j.g[lo:hi], j.m[lo:hi], j.v[lo:hi], j.s)
+func (j *adamWJob) run(b *Backend, task int, scratch []float32) {
+	lo, hi := chunkOf(task, len(j.g))
+	p := j.p.get(b.isa, lo, hi, scratch)
+	b.isa.AdamW(p, j.g[lo:hi], j.m[lo:hi], j.v[lo:hi], j.s)
+	j.p.put(b.isa, lo, p)
 }
 
 // AdamW updates p, m and v.
-func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {
+func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars, r backend.Rounding) {
 	must(g.Len() == p.Len() && m.Len() == p.Len() && v.Len() == p.Len(), "AdamW", p, g, m, v)
-	b.jobs.adamW = adamWJob{p: b.f32(p), g: b.f32(g), m: b.f32(m), v: b.f32(v), s: kernel.AdamWScalars(s)}
+	b.jobs.adamW = adamWJob{p: b.updated(p, r), g: b.f32(g), m: b.f32(m), v: b.f32(v), s: kernel.AdamWScalars(s)}
 	b.elementwise(p.Len(), &b.jobs.adamW)
 }
 
 type adamW8Job struct {
-	p, g       []float32
+	p          updated
+	g          []float32
 	m, v       []byte    // codes
 	mMax, vMax []float32 // of each group
 	s          kernel.AdamWScalars
 }
 
-func (j *adamW8Job) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.p))
+func (j *adamW8Job) run(b *Backend, task int, scratch []float32) {
+	lo, hi := chunkOf(task, len(j.g))
 	from, to := lo/backend.CodeGroup, backend.CodeGroups(hi)
-	b.isa.AdamW8(j.p[lo:hi], j.g[lo:hi], j.m[lo:hi], j.v[lo:hi], j.mMax[from:to], j.vMax[from:to], j.s)
+	p := j.p.get(b.isa, lo, hi, scratch)
+	b.isa.AdamW8(p, j.g[lo:hi], j.m[lo:hi], j.v[lo:hi], j.mMax[from:to], j.vMax[from:to], j.s)
+	j.p.put(b.isa, lo, p)
 }
 
 // AdamW8 updates p, m and v with their largest magnitudes.
-func (b *Backend) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars) {
+func (b *Backend) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars, r backend.Rounding) {
 	n, groups := p.Len(), backend.CodeGroups(p.Len())
 	must(g.Len() == n && m.Len() == n && v.Len() == n && mMax.Len() == groups && vMax.Len() == groups, "AdamW8", p, g, m, v, mMax, vMax)
-	b.jobs.adamW8 = adamW8Job{p: b.f32(p), g: b.f32(g), m: b.u8(m), v: b.u8(v), mMax: b.f32(mMax), vMax: b.f32(vMax), s: kernel.AdamWScalars(s)}
+	b.jobs.adamW8 = adamW8Job{p: b.updated(p, r), g: b.f32(g), m: b.u8(m), v: b.u8(v), mMax: b.f32(mMax), vMax: b.f32(vMax), s: kernel.AdamWScalars(s)}
 	b.elementwise(n, &b.jobs.adamW8)
 }
 
@@ -94,7 +101,8 @@ const (
 )
 
 type setAdamJob struct {
-	p, g, m, v  []float32
+	p           updated
+	g, m, v     []float32
 	s           kernel.AdamWScalars
 	sums        []float64 // two of each chunk
 	pass        setPass
@@ -102,8 +110,8 @@ type setAdamJob struct {
 	off         float32 // subtracted from all step sizes
 }
 
-func (j *setAdamJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.p))
+func (j *setAdamJob) run(b *Backend, task int, scratch []float32) {
+	lo, hi := chunkOf(task, len(j.g))
 	m, v := j.m[lo:hi], j.v[lo:hi]
 	switch j.pass {
 	case setMoments:
@@ -111,16 +119,18 @@ func (j *setAdamJob) run(b *Backend, task int, _ []float32) {
 	case setLeast:
 		j.sums[2*task] = float64(b.isa.SETMin(v, j.ratio, j.s.Eps))
 	case setUpdate:
-		b.isa.SETUpdate(j.p[lo:hi], m, v, j.ratio, j.s.Eps, j.off, j.rate, j.s.LR*j.s.Decay)
+		p := j.p.get(b.isa, lo, hi, scratch)
+		b.isa.SETUpdate(p, m, v, j.ratio, j.s.Eps, j.off, j.rate, j.s.LR*j.s.Decay)
+		j.p.put(b.isa, lo, p)
 	}
 }
 
 // SETAdam updates p, m and v in three passes.
-func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32) {
+func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32, r backend.Rounding) {
 	n := p.Len()
 	must(g.Len() == n && m.Len() == n && v.Len() == n, "SETAdam", p, g, m, v)
 	j := &b.jobs.setAdam
-	*j = setAdamJob{p: b.f32(p), g: b.f32(g), m: b.f32(m), v: b.f32(v), s: kernel.AdamWScalars(s), sums: b.partials(n, 2), rate: s.LR / s.Bias1}
+	*j = setAdamJob{p: b.updated(p, r), g: b.f32(g), m: b.f32(m), v: b.f32(v), s: kernel.AdamWScalars(s), sums: b.partials(n, 2), rate: s.LR / s.Bias1}
 	b.elementwise(n, j)
 	var sumV, sumV2 float64
 	for i := 0; i < len(j.sums); i += 2 {
@@ -141,18 +151,21 @@ func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau f
 }
 
 type sgdJob struct {
-	p, g, momentum  []float32
+	p               updated
+	g, momentum     []float32
 	lr, beta, decay float32
 }
 
-func (j *sgdJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.p))
-	b.isa.SGD(j.p[lo:hi], j.g[lo:hi], j.momentum[lo:hi], j.lr, j.beta, j.decay)
+func (j *sgdJob) run(b *Backend, task int, scratch []float32) {
+	lo, hi := chunkOf(task, len(j.g))
+	p := j.p.get(b.isa, lo, hi, scratch)
+	b.isa.SGD(p, j.g[lo:hi], j.momentum[lo:hi], j.lr, j.beta, j.decay)
+	j.p.put(b.isa, lo, p)
 }
 
 // SGD updates p and its momentum buffer.
-func (b *Backend) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32) {
+func (b *Backend) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32, r backend.Rounding) {
 	must(g.Len() == p.Len() && momentum.Len() == p.Len(), "SGD", p, g, momentum)
-	b.jobs.sgd = sgdJob{p: b.f32(p), g: b.f32(g), momentum: b.f32(momentum), lr: lr, beta: beta, decay: decay}
+	b.jobs.sgd = sgdJob{p: b.updated(p, r), g: b.f32(g), momentum: b.f32(momentum), lr: lr, beta: beta, decay: decay}
 	b.elementwise(p.Len(), &b.jobs.sgd)
 }

@@ -98,19 +98,25 @@ func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, smoothing,
 }
 
 type embedJob struct {
-	x, wte, wpe []float32
-	ids         []int32
-	T, C        int
+	x        []float32
+	wte, wpe weights
+	ids      []int32
+	T, C     int
 }
 
-func (j *embedJob) run(b *Backend, task int, _ []float32) {
+func (j *embedJob) run(b *Backend, task int, scratch []float32) {
 	lo, hi := rowsOf(task, len(j.ids))
 	for i := lo; i < hi; i++ {
-		x, token := j.x[i*j.C:][:j.C], j.wte[int(j.ids[i])*j.C:][:j.C]
-		if j.wpe == nil {
+		x, at := j.x[i*j.C:][:j.C], int(j.ids[i])*j.C
+		token := j.wte.get(b.isa, at, at+j.C, x)
+		if j.wpe.none() {
 			copy(x, token)
-		} else {
-			b.isa.Add(x, token, j.wpe[i%j.T*j.C:][:j.C])
+			continue
+		}
+		at = i % j.T * j.C
+		for k := 0; k < j.C; k += chunkLen { // as much as scratch has space for
+			end := min(k+chunkLen, j.C)
+			b.isa.Add(x[k:end], token[k:end], j.wpe.get(b.isa, at+k, at+end, scratch))
 		}
 	}
 }
@@ -119,7 +125,7 @@ func (j *embedJob) run(b *Backend, task int, _ []float32) {
 func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
 	C := x.Cols()
 	must(ids.Len() == x.Rows() && wte.Cols() == C && (!wpe.Valid() || wpe.Cols() == C && wpe.Rows() >= ids.Cols()), "Embed", x, ids, wte, wpe)
-	b.jobs.embed = embedJob{x: b.f32(x), wte: b.f32(wte), wpe: b.f32(wpe), ids: b.i32(ids), T: ids.Cols(), C: C}
+	b.jobs.embed = embedJob{x: b.f32(x), wte: b.weightsOf(wte), wpe: b.weightsOf(wpe), ids: b.i32(ids), T: ids.Cols(), C: C}
 	b.eachRow(x.Rows(), &b.jobs.embed)
 }
 

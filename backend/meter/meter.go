@@ -259,18 +259,18 @@ func (b *Backend) CompleteGrad(dx, pending, g, gamma tensor.Tensor) {
 	b.measure("complete gradient", 0, func() { b.Backend.CompleteGrad(dx, pending, g, gamma) }, dx, dx, pending, pending, g)
 }
 
-func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars) {
-	b.measure("adamw", 0, func() { b.Backend.AdamW(p, g, m, v, s) }, p, p, g, m, m, v, v)
+func (b *Backend) AdamW(p, g, m, v tensor.Tensor, s backend.AdamScalars, r backend.Rounding) {
+	b.measure("adamw", 0, func() { b.Backend.AdamW(p, g, m, v, s, r) }, p, p, g, m, m, v, v)
 }
 
-func (b *Backend) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars) {
-	b.measure("adamw 8-bit", 0, func() { b.Backend.AdamW8(p, g, m, v, mMax, vMax, s) }, p, p, g, m, m, v, v, mMax, mMax, vMax, vMax)
+func (b *Backend) AdamW8(p, g, m, v, mMax, vMax tensor.Tensor, s backend.AdamScalars, r backend.Rounding) {
+	b.measure("adamw 8-bit", 0, func() { b.Backend.AdamW8(p, g, m, v, mMax, vMax, s, r) }, p, p, g, m, m, v, v, mMax, mMax, vMax, vMax)
 }
 
-func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32) {
-	b.measure("set-adam", 0, func() { b.Backend.SETAdam(p, g, m, v, s, tau) }, p, p, g, m, m, m, v, v, v, v)
+func (b *Backend) SETAdam(p, g, m, v tensor.Tensor, s backend.AdamScalars, tau float32, r backend.Rounding) {
+	b.measure("set-adam", 0, func() { b.Backend.SETAdam(p, g, m, v, s, tau, r) }, p, p, g, m, m, m, v, v, v, v)
 }
 
-func (b *Backend) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32) {
-	b.measure("sgd", 0, func() { b.Backend.SGD(p, g, momentum, lr, beta, decay) }, p, p, g, momentum, momentum)
+func (b *Backend) SGD(p, g, momentum tensor.Tensor, lr, beta, decay float32, r backend.Rounding) {
+	b.measure("sgd", 0, func() { b.Backend.SGD(p, g, momentum, lr, beta, decay, r) }, p, p, g, momentum, momentum)
 }

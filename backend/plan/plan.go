@@ -73,19 +73,20 @@ func (*Backend) AttentionBackward(_, _, _, _, _ tensor.Tensor, _ backend.Attenti
 func (*Backend) CrossAttention(_, _, _, _ tensor.Tensor, _ backend.AttentionSpec) {}
 func (*Backend) CrossAttentionBackward(_, _, _, _, _, _, _ tensor.Tensor, _ backend.AttentionSpec) {
 }
-func (*Backend) Dropout(_, _ tensor.Tensor, _ float32, _ backend.Draw)              {}
-func (*Backend) DropSamples(_, _ tensor.Tensor, _ float32, _ backend.Draw)          {}
-func (*Backend) PoolRows(_, _ tensor.Tensor, _ int)                                 {}
-func (*Backend) PoolRowsBackward(_, _ tensor.Tensor, _ int)                         {}
-func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _, _ float32)                   {}
-func (*Backend) Quantise(_, _ tensor.Tensor, _ int)                                 {}
-func (*Backend) AddQuantised(_, _, _, _, _ tensor.Tensor, _ int)                    {}
-func (*Backend) QuantisedAdd(_, _, _, _ tensor.Tensor, _ int)                       {}
-func (*Backend) Advance(_, _, _, _, _, _, _ tensor.Tensor, _ backend.Law)           {}
-func (*Backend) Retreat(_, _, _, _, _, _, _ tensor.Tensor, _ backend.Law)           {}
-func (*Backend) ScaleGrad(_, _, _ tensor.Tensor)                                    {}
-func (*Backend) CompleteGrad(_, _, _, _ tensor.Tensor)                              {}
-func (*Backend) AdamW(_, _, _, _ tensor.Tensor, _ backend.AdamScalars)              {}
-func (*Backend) AdamW8(_, _, _, _, _, _ tensor.Tensor, _ backend.AdamScalars)       {}
-func (*Backend) SETAdam(_, _, _, _ tensor.Tensor, _ backend.AdamScalars, _ float32) {}
-func (*Backend) SGD(_, _, _ tensor.Tensor, _, _, _ float32)                         {}
+func (*Backend) Dropout(_, _ tensor.Tensor, _ float32, _ backend.Draw)                            {}
+func (*Backend) DropSamples(_, _ tensor.Tensor, _ float32, _ backend.Draw)                        {}
+func (*Backend) PoolRows(_, _ tensor.Tensor, _ int)                                               {}
+func (*Backend) PoolRowsBackward(_, _ tensor.Tensor, _ int)                                       {}
+func (*Backend) CrossEntropy(_, _, _ tensor.Tensor, _, _ float32)                                 {}
+func (*Backend) Quantise(_, _ tensor.Tensor, _ int)                                               {}
+func (*Backend) AddQuantised(_, _, _, _, _ tensor.Tensor, _ int)                                  {}
+func (*Backend) QuantisedAdd(_, _, _, _ tensor.Tensor, _ int)                                     {}
+func (*Backend) Advance(_, _, _, _, _, _, _ tensor.Tensor, _ backend.Law)                         {}
+func (*Backend) Retreat(_, _, _, _, _, _, _ tensor.Tensor, _ backend.Law)                         {}
+func (*Backend) ScaleGrad(_, _, _ tensor.Tensor)                                                  {}
+func (*Backend) CompleteGrad(_, _, _, _ tensor.Tensor)                                            {}
+func (*Backend) AdamW(_, _, _, _ tensor.Tensor, _ backend.AdamScalars, _ backend.Rounding)        {}
+func (*Backend) AdamW8(_, _, _, _, _, _ tensor.Tensor, _ backend.AdamScalars, _ backend.Rounding) {}
+func (*Backend) SETAdam(_, _, _, _ tensor.Tensor, _ backend.AdamScalars, _ float32, _ backend.Rounding) {
+}
+func (*Backend) SGD(_, _, _ tensor.Tensor, _, _, _ float32, _ backend.Rounding) {}
