@@ -245,8 +245,8 @@ type AdamScalars struct{ LR, Beta1, Beta2, Eps, Decay, Bias1, Bias2 float32 }
 
 // Rounding names the random numbers by which an update of a BF16 parameter is rounded. A value between two neighbours
 // becomes the larger one in magnitude with the probability that says how near it is, so that the mean of many steps is
-// right. Element e of parameter number Param takes half-word e mod 8 of draw e/8: the upper half of the sum of the value's
-// bits, as an unsigned number, and the half-word is the result.
+// right. Element e of parameter number Param takes half-word e mod 8 of draw e/8: the result is the upper half of the
+// sum of the value's bits, as an unsigned number, and the half-word.
 type Rounding struct {
 	Seed        uint64 // of the run
 	Step, Param int

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/internal/jsonfile"
 	"github.com/bdia-go/bdia/model"
 )
@@ -314,14 +315,28 @@ func writeFamily(w io.Writer, info GPTInfo) error {
 	return writeJSON(w, "config.json", withOthers{j, info.Others})
 }
 
-// sameModel reports whether two configurations are one model: dropout is how it learns.
+// sameModel reports whether two configurations are one model: dropout is how it learns, and the type of its weights in
+// memory changes nothing.
 func sameModel(a, b model.GPTConfig) bool {
+	a.Weights = b.Weights
 	a.EmbeddingDropout, a.AttentionDropout, a.ResidualDropout = b.EmbeddingDropout, b.AttentionDropout, b.ResidualDropout
 	return a == b
 }
 
 // weightType is the key of the weights' type in a config.json: torch_dtype, or dtype from transformers 5 on.
 var weightType = regexp.MustCompile(`("(?:torch_)?dtype"\s*:\s*)"([^"]*)"`)
+
+// StoredType is the type of the weights by the config.json that i was read from; zero if that does not say it.
+func (i GPTInfo) StoredType() safetensors.DType {
+	if m := weightType.FindSubmatch(i.Source); m != nil {
+		for _, d := range []safetensors.DType{safetensors.F32, safetensors.F16, safetensors.BF16} {
+			if torchType(d) == string(m[2]) {
+				return d
+			}
+		}
+	}
+	return 0
+}
 
 // withType is the text of a config.json with another type of weights.
 func withType(text []byte, name string) []byte {

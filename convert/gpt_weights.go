@@ -14,8 +14,8 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Form is the types and names of the weights in a file. The zero Form is F32 and
-// names without a prefix.
+// Form is the types and names of the weights in a file. The zero Form is the types that the weights have in memory,
+// F32 or BF16, and names without a prefix.
 type Form struct {
 	// DType returns the type (F32, F16 or BF16) of the tensor with that name in
 	// the file.
@@ -56,12 +56,18 @@ func (f Form) All(d safetensors.DType) Form {
 	return f
 }
 
-// Of returns the type of the named tensor.
-func (f Form) Of(name string) safetensors.DType {
-	if f.DType == nil {
-		return safetensors.F32
+// Of returns the type of the named tensor, which is F32 in memory.
+func (f Form) Of(name string) safetensors.DType { return f.of(name, tensor.F32) }
+
+// of returns the type of the named tensor, which is of type d in memory.
+func (f Form) of(name string, d tensor.DType) safetensors.DType {
+	switch {
+	case f.DType != nil:
+		return f.DType(name)
+	case d == tensor.BF16:
+		return safetensors.BF16
 	}
-	return f.DType(name)
+	return safetensors.F32
 }
 
 // part is one tensor of a file to be written.
@@ -74,10 +80,11 @@ type part struct {
 
 // write writes a file of the parts, wider types first, so that all are aligned.
 func (f Form) write(w io.Writer, be backend.Backend, parts []part) error {
-	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(f.Of(b.name).Size(), f.Of(a.name).Size()) })
+	of := func(p part) safetensors.DType { return f.of(p.name, p.src.DType) }
+	slices.SortStableFunc(parts, func(a, b part) int { return cmp.Compare(of(b).Size(), of(a).Size()) })
 	infos := make([]safetensors.Info, len(parts))
 	for i, p := range parts {
-		infos[i] = safetensors.Info{Name: p.name, DType: f.Of(p.name), Shape: p.shape}
+		infos[i] = safetensors.Info{Name: p.name, DType: of(p), Shape: p.shape}
 	}
 	sw, err := safetensors.NewWriter(w, infos, map[string]string{"format": "pt"})
 	if err != nil {
@@ -100,8 +107,8 @@ func (f Form) write(w io.Writer, be backend.Backend, parts []part) error {
 	return sw.Close()
 }
 
-// WriteGPT writes a model's parameters as Hugging Face's model.safetensors, in
-// F32. A model without biases gets zero biases, so that other tools can load it.
+// WriteGPT writes a model's parameters as Hugging Face's model.safetensors, in the types that they have in memory (see
+// WeightsDType). A model without biases gets zero biases, so that other tools can load it.
 func WriteGPT(w io.Writer, be backend.Backend, m *model.GPT) error {
 	return WriteGPTAs(w, be, m, Form{})
 }
@@ -114,6 +121,25 @@ func WriteGPTAs(w io.Writer, be backend.Backend, m *model.GPT, form Form) error 
 		parts = append(parts, part{name: p.in(prefix), shape: p.shape.Dims(), transposed: p.transposed, src: p.value})
 	}
 	return form.write(w, be, parts)
+}
+
+// WeightsDType is the type in which WriteGPT writes the table of tokens and the other matrices of m.
+func WeightsDType(m *model.GPT) safetensors.DType { return Form{}.of("", m.Params()[0].Value.DType) }
+
+// InBF16 reports whether all matrices in f are BF16, so that a model may hold them so without rounding: weights, and no
+// masks, which have more dimensions.
+func InBF16(f Tensors) bool {
+	any := false
+	for _, name := range f.Names() {
+		switch info, _ := f.Info(name); {
+		case len(info.Shape) != 2:
+		case info.DType != safetensors.BF16:
+			return false
+		default:
+			any = true
+		}
+	}
+	return any
 }
 
 // ReadGPT loads a model's parameters from Hugging Face's tensors, with or without

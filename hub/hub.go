@@ -36,6 +36,8 @@ type Options struct {
 	Adapter string       // folder of a LoRA adapter in PEFT's files, to merge into a language model; empty: none
 	// WithoutText takes a language model without tokenizer files; Folder.Tokenizer is then nil.
 	WithoutText bool
+	// Float32 has a language model hold its weights in float32 always, for a caller that changes them.
+	Float32 bool
 }
 
 // Folder describes a model folder: everything but the weights.
@@ -67,6 +69,10 @@ type Folder struct {
 	// Adapter is the folder of the adapters to merge into the weights: Options.Adapter, or Dir; empty: there are none.
 	Adapter string
 
+	// Float32 is Options.Float32. Without it, a language model without adapters holds matrices that are all BF16 so, in
+	// half the memory, and computes the same bits.
+	Float32 bool
+
 	// Notes tell of text files that are not as they were written: edited by hand, or damaged.
 	Notes []string
 }
@@ -92,7 +98,7 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Folder{Dir: dir, Run: RunOf(dir)}
+	f := &Folder{Dir: dir, Run: RunOf(dir), Float32: o.Float32}
 	if o.Best {
 		if f.Run == "" {
 			return nil, fmt.Errorf("%s %w: it has no %s", dir, ErrNoRun, RunFile)

@@ -9,6 +9,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/internal/bytesize"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tensor"
@@ -45,6 +46,13 @@ func (m *Seq2Seq) Close() { m.Device.Close() }
 // do with it, for example generate.Rehearse; they run on a plan, before memory is taken.
 // A config.json that describes far larger weights than the folder has is ErrMismatch.
 func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error) (*GPT, error) {
+	c := f.GPTInfo.Config
+	if f.Adapter == "" && !f.Float32 && f.Kind == convert.GPT {
+		var err error
+		if c.Weights, err = f.WeightType(); err != nil {
+			return nil, err
+		}
+	}
 	merge := func(m *model.GPT) {
 		if f.Adapter != "" {
 			m.MergeLoRA()
@@ -52,7 +60,7 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 	}
 	m, d, err := open(f, device, maker[*model.GPT]{kind: convert.GPT,
 		alloc: func(be backend.Backend, o bdia.Options) (*model.GPT, error) {
-			return model.NewGPT(be, f.GPTInfo.Config, o)
+			return model.NewGPT(be, c, o)
 		},
 		adapt: func(be backend.Backend, m *model.GPT) error {
 			if f.Adapter == "" {
@@ -68,6 +76,24 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 		return nil, err
 	}
 	return &GPT{m, d, f}, nil
+}
+
+// WeightType is the type in which a model can hold the folder's weights without rounding: BF16 if all matrices are, or
+// if config.json says so and there are no weights (yet).
+func (f *Folder) WeightType() (model.WeightType, error) {
+	w, err := convert.OpenWeights(f.Weights)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.GPTInfo.StoredType() == safetensors.BF16:
+		return model.WeightsBF16, nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, convert.ErrUnsupported):
+		return model.WeightsF32, nil
+	case err != nil:
+		return "", err
+	}
+	if convert.InBF16(w) {
+		return model.WeightsBF16, w.Close()
+	}
+	return model.WeightsF32, w.Close()
 }
 
 // NewGPT allocates the folder's language model on be, to be trained by the given method. LoadGPT fills it with the

@@ -20,7 +20,7 @@ import (
 // model came with one. The folder is made if it does not exist. Description and weights change together or not at all.
 func (m *GPT) Save(dir string) error {
 	info := m.folder.GPTInfo
-	info.Config, info.DType = m.Config, 0
+	info.Config, info.DType = m.Config, convert.WeightsDType(m.GPT)
 	return m.folder.save(dir,
 		func(w io.Writer) error { return convert.WriteGPTInfo(w, info) },
 		func(w io.Writer) error { return convert.WriteGPT(w, m.Device, m.GPT) })

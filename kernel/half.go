@@ -30,8 +30,8 @@ func widenGo(dst []float32, src []uint16) {
 const roundDraws = 256
 
 // RoundStochastic rounds src to bfloat16: up in magnitude with the probability that the bits cut off say, so that the
-// mean of many roundings is the value itself. For example, a value that lies a quarter of the way from one bfloat16 to the
-// next larger one becomes the larger one a quarter of the times:
+// mean of many roundings is the value itself. For example, a value that lies a quarter of the way from one bfloat16 to
+// the next larger one becomes the larger one a quarter of the times:
 //
 //	dst[i] = upper half of (bits of src[i] + half-word (first+i) mod 8 of draw (first+i)/8 of key)
 //

@@ -37,6 +37,8 @@ type GPTConfig struct {
 	MLPBias       bool   `yaml:"mlp_bias,omitzero"`       // biases of the three of the MLP
 	Window        int    `yaml:"window,omitzero"`         // positions that one attends to at most, itself included; 0: all
 	FullLayers    int    `yaml:"full_layers,omitzero"`    // first blocks that attend to all positions in spite of Window
+
+	Weights WeightType `yaml:"weights,omitzero"` // of the matrices in memory
 }
 
 // Family is a kind of language model by the name that Hugging Face has for it. They share Llama's block: RMS norms,
@@ -99,7 +101,7 @@ func (c GPTConfig) Epsilon() float64 {
 // block returns the configuration of the blocks, without the rotation.
 func (c GPTConfig) block() nn.BlockConfig {
 	b := nn.BlockConfig{Width: c.Width, Heads: c.Heads, MLP: c.MLPWidth(), Causal: true, Eps: float32(c.Epsilon()),
-		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout)}
+		AttentionDropout: float32(c.AttentionDropout), ResidualDropout: float32(c.ResidualDropout), Weights: c.Weights.DType()}
 	if c.Family == GPT2 {
 		b.Bias, b.GELU = !c.NoBias, c.GELU
 		return b
@@ -130,6 +132,7 @@ func (c GPTConfig) Validate() error {
 	return cmp.Or(
 		c.validateIDs(),
 		c.validateFamily(),
+		c.Weights.validate(),
 		checkBlocks(c.Layers, c.Heads, c.dividedWidth(), c.MLPWidth()),
 		inRange("width", c.Width, maxDim),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),

@@ -92,7 +92,7 @@ func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, rotation *nn.Rota
 	if c.Family != GPT2 {
 		positions = 0 // queries and keys turn by theirs
 	}
-	m.embedding = nn.NewEmbedding(be, c.Vocab, positions, c.Width)
+	m.embedding = nn.NewEmbedding(be, c.Weights.DType(), c.Vocab, positions, c.Width)
 	for k := range c.Layers {
 		b := block(k)
 		if b == nil {

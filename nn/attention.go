@@ -38,8 +38,8 @@ func NewAttention(be backend.Backend, prefix string, index int, cfg BlockConfig)
 	C := cfg.Width
 	a := &Attention{be: be, cfg: cfg, index: index,
 		norm: NewNorm(be, prefix+"ln1", cfg),
-		qkv:  NewLinear(be, prefix+"attn.qkv", C, cfg.qkvWidth(), cfg.Bias || cfg.QKVBias),
-		proj: NewLinear(be, prefix+"attn.proj", cfg.attWidth(), C, cfg.Bias || cfg.ProjBias),
+		qkv:  newLinear(be, cfg.Weights, prefix+"attn.qkv", C, cfg.qkvWidth(), cfg.Bias || cfg.QKVBias),
+		proj: newLinear(be, cfg.Weights, prefix+"attn.proj", cfg.attWidth(), C, cfg.Bias || cfg.ProjBias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteAttentionProj, backend.SiteAttentionPath),
 	}
 	a.params = paramsOf(a.norm, a.qkv)

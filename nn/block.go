@@ -18,6 +18,9 @@ type BlockConfig struct {
 	AttentionDropout  float32 // of the attention weights
 	ResidualDropout   float32 // of the elements of both branches
 	StochasticDepth   float32 // of both branches, for a sample as a whole
+	// Weights is the type of the weights of linear layers: F32, or BF16, with the bits of the same values in F32. Norms,
+	// biases and adapters are F32.
+	Weights tensor.DType
 	// Lengths points to the lengths (B), int32, of samples with padding at their end, which attention does not see.
 	// The model sets them before each pass. It is nil for samples without padding.
 	Lengths *tensor.Tensor

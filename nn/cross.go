@@ -42,9 +42,9 @@ func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, enc
 	C := cfg.Width
 	c := &Cross{be: be, cfg: cfg, index: index, encoded: encoded,
 		norm: NewNorm(be, prefix+"lnc", cfg),
-		q:    NewLinear(be, prefix+"cross.q", C, C, cfg.Bias),
-		kv:   NewLinear(be, prefix+"cross.kv", C, cfg.KVWidth(), cfg.Bias),
-		proj: NewLinear(be, prefix+"cross.proj", C, C, cfg.Bias),
+		q:    newLinear(be, cfg.Weights, prefix+"cross.q", C, C, cfg.Bias),
+		kv:   newLinear(be, cfg.Weights, prefix+"cross.kv", C, cfg.KVWidth(), cfg.Bias),
+		proj: newLinear(be, cfg.Weights, prefix+"cross.proj", C, C, cfg.Bias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteCrossProj, backend.SiteCrossPath),
 	}
 	c.params = paramsOf(c.norm, c.q, c.kv, c.proj)

@@ -31,7 +31,7 @@ func NewHead(be backend.Backend, prefix string, cfg BlockConfig, vocab int, tied
 	if tied != nil {
 		h.Logits = &Linear{be: be, Weight: tied}
 	} else {
-		h.Logits = NewLinear(be, "head", cfg.Width, vocab, false)
+		h.Logits = newLinear(be, cfg.Weights, "head", cfg.Width, vocab, false)
 	}
 	return h
 }

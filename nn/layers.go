@@ -13,9 +13,14 @@ type Linear struct {
 	LoRA   []*LoRA       // of all outputs, or of parts of them
 }
 
-// NewLinear allocates a layer named name.
+// NewLinear allocates a layer named name, in float32.
 func NewLinear(be backend.Backend, name string, in, out int, bias bool) *Linear {
-	l := &Linear{be: be, Weight: newParam(be, name+".weight", tensor.Shape{out, in}, true)}
+	return newLinear(be, tensor.F32, name, in, out, bias)
+}
+
+// newLinear is NewLinear with a weight of type d.
+func newLinear(be backend.Backend, d tensor.DType, name string, in, out int, bias bool) *Linear {
+	l := &Linear{be: be, Weight: newParamOf(be, d, name+".weight", tensor.Shape{out, in}, true)}
 	if bias {
 		l.Bias = newParam(be, name+".bias", tensor.Shape{out}, false)
 	}
@@ -60,11 +65,11 @@ type Embedding struct {
 	Position *tensor.Param // (context,C); nil: blocks tell positions apart
 }
 
-// NewEmbedding allocates both tables; without context, the one of tokens.
-func NewEmbedding(be backend.Backend, vocab, context, C int) *Embedding {
-	e := &Embedding{be: be, Token: NewTable(be, "wte.weight", vocab, C)}
+// NewEmbedding allocates both tables, of type d (F32 or BF16); without context, the one of tokens.
+func NewEmbedding(be backend.Backend, d tensor.DType, vocab, context, C int) *Embedding {
+	e := &Embedding{be: be, Token: newTable(be, d, "wte.weight", vocab, C)}
 	if context > 0 {
-		e.Position = NewTable(be, "wpe.weight", context, C)
+		e.Position = newTable(be, d, "wpe.weight", context, C)
 	}
 	return e
 }

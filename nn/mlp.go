@@ -35,8 +35,8 @@ func NewMLP(be backend.Backend, prefix string, index int, cfg BlockConfig) *MLP 
 	C := cfg.Width
 	b := &MLP{be: be, cfg: cfg, index: index,
 		norm: NewNorm(be, prefix+"ln2", cfg),
-		fc1:  NewLinear(be, prefix+"mlp.fc1", C, cfg.fc1Width(), cfg.Bias || cfg.MLPBias),
-		fc2:  NewLinear(be, prefix+"mlp.fc2", cfg.MLP, C, cfg.Bias || cfg.MLPBias),
+		fc1:  newLinear(be, cfg.Weights, prefix+"mlp.fc1", C, cfg.fc1Width(), cfg.Bias || cfg.MLPBias),
+		fc2:  newLinear(be, cfg.Weights, prefix+"mlp.fc2", cfg.MLP, C, cfg.Bias || cfg.MLPBias),
 		drop: newBranchDropout(be, cfg, index, backend.SiteMLP, backend.SiteMLPPath),
 	}
 	b.params = paramsOf(b.norm, b.fc1, b.fc2)

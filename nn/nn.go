@@ -18,9 +18,14 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// newParam allocates a parameter of the given shape.
+// newParam allocates a parameter of the given shape in float32.
 func newParam(be backend.Backend, name string, s tensor.Shape, decay bool) *tensor.Param {
-	return &tensor.Param{Name: name, Value: be.Alloc(backend.Weights, tensor.F32, s), Decay: decay}
+	return newParamOf(be, tensor.F32, name, s, decay)
+}
+
+// newParamOf is newParam of weights of type d, F32 or BF16.
+func newParamOf(be backend.Backend, d tensor.DType, name string, s tensor.Shape, decay bool) *tensor.Param {
+	return &tensor.Param{Name: name, Value: be.Alloc(backend.Weights, d, s), Decay: decay}
 }
 
 // valueOf and gradOf return the tensors of an optional parameter. A frozen one has

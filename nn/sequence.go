@@ -11,7 +11,11 @@ import (
 // NewTable allocates a table of tokens (vocab,C), which several embeddings and a
 // head may share.
 func NewTable(be backend.Backend, name string, vocab, C int) *tensor.Param {
-	p := newParam(be, name, tensor.Shape{vocab, C}, true)
+	return newTable(be, tensor.F32, name, vocab, C)
+}
+
+func newTable(be backend.Backend, d tensor.DType, name string, vocab, C int) *tensor.Param {
+	p := newParamOf(be, d, name, tensor.Shape{vocab, C}, true)
 	p.Embedding = true
 	return p
 }

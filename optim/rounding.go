@@ -5,10 +5,10 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Rounder is an Optimizer that updates parameters in BF16 too: AdamW, SET-Adam and SGD are. They round each updated value
-// stochastically, keyed by seed, step, the parameter's place among those that the optimiser was made for, and the
-// element. So a step replays exactly, and updates that are far smaller than the steps of BF16 count in the mean. Rounding
-// to nearest would lose them. Moments and gradients are of the types that they have beside parameters in float32.
+// Rounder is an Optimizer that updates parameters in BF16 too: AdamW, SET-Adam and SGD are. They round each updated
+// value stochastically, keyed by seed, step, the number of the parameter and the element. So a step replays exactly,
+// and updates that are far smaller than the steps of BF16 count in the mean. Rounding to nearest would lose them.
+// Moments and gradients have the types that they have beside parameters in float32.
 type Rounder interface {
 	Optimizer
 	// Round sets the seed. Before, it is 0.

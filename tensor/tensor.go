@@ -44,20 +44,6 @@ func (d DType) String() string {
 	return fmt.Sprintf("DType(%d)", uint8(d))
 }
 
-// MarshalText and UnmarshalText let the type of weights, f32 or bf16, stand in flags and files.
-func (d DType) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
-
-// UnmarshalText reads f32 or bf16.
-func (d *DType) UnmarshalText(text []byte) error {
-	for _, t := range []DType{F32, BF16} {
-		if t.String() == string(text) {
-			*d = t
-			return nil
-		}
-	}
-	return fmt.Errorf("tensor: weights of type %.20q; use f32 or bf16", text)
-}
-
 // Shape holds up to four dimensions, outermost first; unused ones are zero.
 type Shape [4]int
 

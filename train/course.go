@@ -74,7 +74,7 @@ func numeric(name string) bool {
 	case "images":
 		return key == "label_smoothing"
 	case "tune":
-		return key != "from"
+		return key != "from" && key != "base_weights"
 	case "loop":
 		return key == "batch" || key == "clip" || key == "ema" || key == "seed"
 	case "method":

@@ -38,7 +38,7 @@ func (f paramFolder) ReadModel(dir string) error { return hub.ReadWeights(dir, f
 func (f paramFolder) WriteWeights(w io.Writer) error {
 	infos := make([]safetensors.Info, len(f.params))
 	for i, p := range f.params {
-		infos[i] = safetensors.Info{Name: p.Name, DType: safetensors.F32, Shape: p.Value.Shape.Dims()}
+		infos[i] = safetensors.Info{Name: p.Name, DType: fileType(p.Value), Shape: p.Value.Shape.Dims()}
 	}
 	sw, err := safetensors.NewWriter(w, infos, nil)
 	if err != nil {

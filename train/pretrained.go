@@ -67,7 +67,7 @@ type gptFiles struct {
 
 func (f gptFiles) Files() []File {
 	config := func(w io.Writer) error {
-		return convert.WriteGPTInfo(w, convert.GPTInfo{Config: f.m.Config, End: f.end})
+		return convert.WriteGPTInfo(w, convert.GPTInfo{Config: f.m.Config, End: f.end, DType: convert.WeightsDType(f.m)})
 	}
 	return []File{{ConfigFile, nil, config}, {WeightsFile, f.m.Params(), f.WriteWeights}}
 }

@@ -208,7 +208,7 @@ func (s *Session) writeOptimizer(w io.Writer) error {
 	moments := s.Optimizer.Moments()
 	infos := make([]safetensors.Info, len(moments))
 	for i, m := range moments {
-		infos[i] = safetensors.Info{Name: m.Name, DType: momentType(m), Shape: m.Value.Shape.Dims()}
+		infos[i] = safetensors.Info{Name: m.Name, DType: fileType(m.Value), Shape: m.Value.Shape.Dims()}
 	}
 	sw, err := safetensors.NewWriter(w, infos, describe(s.Optimizer))
 	if err != nil {
@@ -231,10 +231,13 @@ func describe(opt optim.Optimizer) map[string]string {
 	return map[string]string{optimizerKey: fmt.Sprintf("%T", opt)}
 }
 
-// momentType is the type of a moment in a file.
-func momentType(m optim.Moment) safetensors.DType {
-	if m.Value.DType == tensor.U8 {
+// fileType is the type of a weight or moment in a file.
+func fileType(t tensor.Tensor) safetensors.DType {
+	switch t.DType {
+	case tensor.U8:
 		return safetensors.U8
+	case tensor.BF16:
+		return safetensors.BF16
 	}
 	return safetensors.F32
 }
@@ -311,9 +314,9 @@ func (r *Run) loadOptimizer(s *Session) error {
 	mover := convert.NewMover(s.be)
 	for _, m := range s.Optimizer.Moments() {
 		info, ok := f.Info(m.Name)
-		if !ok || info.DType != momentType(m) || fmt.Sprint(info.Shape) != fmt.Sprint(m.Value.Shape.Dims()) {
+		if !ok || info.DType != fileType(m.Value) || fmt.Sprint(info.Shape) != fmt.Sprint(m.Value.Shape.Dims()) {
 			return fmt.Errorf("train: %s: %w: optimiser state %s is missing or is %v%v, not %v%v; was the model changed?",
-				path, convert.ErrMismatch, m.Name, info.DType, info.Shape, momentType(m), m.Value.Shape.Dims())
+				path, convert.ErrMismatch, m.Name, info.DType, info.Shape, fileType(m.Value), m.Value.Shape.Dims())
 		}
 		if err := mover.Read(m.Value, f, m.Name, 0); err != nil {
 			return err

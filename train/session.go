@@ -71,6 +71,9 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := rounds(opt, l.Trainable(), o.Loop.Seed); err != nil {
+		return nil, err
+	}
 	s := &Session{Learner: l, Optimizer: opt, be: be, options: o, once: o.Loop.microBatches() == 1, updater: &updateNow{be: be, opt: opt}, slower: 1}
 	s.ranger, _ = ability[Ranger](l)
 	if o.Loop.EMA > 0 {
@@ -99,6 +102,24 @@ func NewSession(be backend.Backend, l Learner, o Options) (*Session, error) {
 		s.sink = Accumulate(be, l.Trainable(), o.Loop.lookups(l), s.sink)
 	}
 	return s, nil
+}
+
+// rounds seeds the rounding of trainable parameters in BF16. It fails with ErrCombination for an optimiser that cannot
+// round.
+func rounds(opt optim.Optimizer, trainable []*tensor.Param, seed uint64) error {
+	for _, p := range trainable {
+		if p.Value.DType != tensor.BF16 {
+			continue
+		}
+		r, ok := opt.(optim.Rounder)
+		if !ok {
+			return fmt.Errorf("train: %w: %s is in BF16, and an optimiser of type %T updates float32 only; give it the method Round (see optim.Rounder), or hold weights in float32",
+				ErrCombination, p.Name, opt)
+		}
+		r.Round(seed)
+		return nil
+	}
+	return nil
 }
 
 // session allocates the model and the optimiser of the run on its device, with the memory of a plan. Close the device.

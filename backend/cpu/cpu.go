@@ -41,7 +41,7 @@ type Backend struct {
 // up allocates nothing.
 type jobs struct {
 	copy         copyJob
-	widen         widenJob
+	widen        widenJob
 	copyRows     copyRows
 	add          addJob
 	scale        scaleJob

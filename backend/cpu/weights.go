@@ -32,8 +32,8 @@ func (w weights) get(isa kernel.ISA, lo, hi int, scratch []float32) []float32 {
 	return scratch[:hi-lo]
 }
 
-// updated is get of a parameter that an optimiser changes, a chunk at a time; put then keeps the changes: BF16 is rounded
-// stochastically.
+// updated is a parameter that an optimiser changes, a chunk at a time: get gives its values, and put keeps them after
+// the update, BF16 rounded stochastically.
 type updated struct {
 	weights
 	key rng.Key

@@ -62,6 +62,7 @@ func moreGPTFlags(f *pflag.FlagSet, m *model.GPTConfig) {
 	blockFlags(f, &m.MLP, &m.GELU, &m.EmbeddingDropout, &m.AttentionDropout, &m.ResidualDropout)
 	f.BoolVar(&m.Untied, "untied", m.Untied, "give the logits a weight of their own")
 	f.BoolVar(&m.NoBias, "no-bias", m.NoBias, "leave out biases")
+	weightsFlag(f, m)
 }
 
 // textSizes are the flags of a language model without a text.

@@ -88,6 +88,11 @@ func learnGroup(t *tune.Settings, m *model.GPTConfig, method *bdia.Options) grou
 	}}
 }
 
+// weightsFlag is the type of the matrices in memory.
+func weightsFlag(f *pflag.FlagSet, m *model.GPTConfig) {
+	f.TextVar(&m.Weights, "weights", m.Weights, "`type` of trained weights: f32, or bf16, rounded stochastically, in half the memory")
+}
+
 // adapterFlags shape the adapters.
 func adapterFlags(f *pflag.FlagSet, t *tune.Settings) {
 	f.Float64Var(&t.LoRA.Alpha, "lora-alpha", t.LoRA.Alpha, "adapters count `alpha`/rank times")
@@ -95,8 +100,9 @@ func adapterFlags(f *pflag.FlagSet, t *tune.Settings) {
 	f.Var(listFlag{&t.LoRA.Targets}, "lora-targets", "`layers` with adapters, with commas between, or all: of qkv, proj, fc1 and fc2 for GPT-2, of q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj and down_proj for the others")
 }
 
-// tunedFlags are the shares that are dropped, one by one.
+// tunedFlags are the type of weights, and the shares that are dropped, one by one.
 func tunedFlags(f *pflag.FlagSet, m *model.GPTConfig) {
+	weightsFlag(f, m)
 	f.Float64Var(&m.EmbeddingDropout, "embedding-dropout", m.EmbeddingDropout, "`share` dropped of the embedding")
 	f.Float64Var(&m.AttentionDropout, "attention-dropout", m.AttentionDropout, "`share` dropped of the attention weights")
 	f.Float64Var(&m.ResidualDropout, "residual-dropout", m.ResidualDropout, "`share` dropped of the residual branches")

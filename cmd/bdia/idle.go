@@ -58,6 +58,7 @@ func (v textView) idle() []idle {
 	return []idle{
 		idleOfVocabulary(d.Tokenizer),
 		idleOfAdapters(&c.Tune),
+		idleOfTrained(&c.Tune),
 		idleOfSpecial(d.Tokenizer),
 		idleOfFiles("--data", paths...),
 		idleOfRows(d, append(paths, d.Val)...),
@@ -83,7 +84,7 @@ func (v translationView) idle() []idle {
 }
 
 func (v tuneView) idle() []idle {
-	return append(idleOfPairs(&v.Settings.Pairs), idleOfAdapters(&v.Settings.Tune))
+	return append(idleOfPairs(&v.Settings.Pairs), idleOfAdapters(&v.Settings.Tune), idleOfTrained(&v.Settings.Tune))
 }
 
 func idleOfPairs(d *pairs.DataConfig) []idle {
@@ -121,6 +122,11 @@ func idleOfRows(d *text.DataConfig, paths ...string) idle {
 // idleOfVocabulary is the size of a vocabulary that is not learned.
 func idleOfVocabulary(kind string) idle {
 	return idle{kind != tokenizer.KindBPE && kind != text.AutoTokenizer, "is for --tokenizer bpe, and the tokenizer is " + kind, []string{"bpe-vocab"}}
+}
+
+// idleOfTrained is for weights that are trained; a plan says of which type the model of its adapters is.
+func idleOfTrained(s *tune.Settings) idle {
+	return idle{s.LoRA.Rank > 0 && s.From != someModel, "is for trained weights, and adapters are trained: the model beside them is held as its files have it", []string{"weights"}}
 }
 
 func idleOfAdapters(s *tune.Settings) idle {

@@ -26,7 +26,7 @@ var otherValues = map[string]string{
 	"val-target": "d.txt --val-source c.txt --source a.txt --target b.txt", "format": "csv", "source-column": "2 --data a.csv", "target-column": "3 --data a.csv",
 	"prompts": "a.txt --completions b.txt", "completions": "b.txt --prompts a.txt", "prompt-column": "2 --data a.csv", "completion-column": "3 --data a.csv",
 	"header": "none --data a.csv", "delimiter": "tab --data a.csv", "val-completions": "d.txt --val c.txt --prompts a.txt --completions b.txt",
-	"lora-alpha": "3 --lora-rank 2", "lora-dropout": "0.25 --lora-rank 2", "lora-targets": "all --lora-rank 2", "lora-rank": "2", "momentum": "0.25 --optimizer sgd",
+	"lora-alpha": "3 --lora-rank 2", "lora-dropout": "0.25 --lora-rank 2", "lora-targets": "all --lora-rank 2", "lora-rank": "2", "weights": "bf16", "momentum": "0.25 --optimizer sgd",
 	"eps": "1e-5", "sample-tokens": "7 --sample-every 3", "rand-magnitude": "3 --rand-ops 1", "mean": "0.1,0.2,0.3 --std 0.2,0.2,0.2", "std": "0.1,0.2,0.3 --mean 0.2,0.2,0.2",
 	"state-bits": "8", "table-bits": "32 --state-bits 8", "heads": "2 --width 64", "width": "64 --heads 2", "mlp": "64", "image": "24 --patch 8", "patch": "16", "epochs": "2", "bpe-vocab": "300", "micro-batch": "2 --batch 4",
 	"batch": "4", "untied": "true --shared=false", "ema": "0.5 --update end", "min-chars": "2", "clip": "1 --update end", "label-smoothing": "0.25", "lr": "0.25",

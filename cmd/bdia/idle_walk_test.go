@@ -83,13 +83,13 @@ func (s sizedCase) answers(name string) bool {
 
 var sized = []sizedCase{
 	{"plan", "--task text --layers 5 --heads 2 --width 16 --context 8 --vocab 11 --batch 2",
-		"--layers=4 --heads=1 --width=32 --context=16 --vocab=13 --batch=3 --mlp=40 --untied=true --no-bias=true --threads=3 --lora-rank=2 --freeze=1 --window=4 --memory=store "},
+		"--layers=4 --heads=1 --width=32 --context=16 --vocab=13 --batch=3 --mlp=40 --untied=true --no-bias=true --weights=bf16 --threads=3 --lora-rank=2 --freeze=1 --window=4 --memory=store "},
 	{"plan", "--task image --layers 5 --heads 2 --width 16 --image 8 --patch 4 --classes 3 --batch 2",
 		"--layers=4 --image=12 --patch=2 --classes=5 --mean-pool=true --two-stream=true "},
 	{"plan", "--task translation --layers 5 --heads 2 --width 16 --context 8 --batch-tokens 64",
 		"--layers=4 --batch-tokens=96 --batch=1 --shared=false --sinusoidal=true --untied=true "},
 	{"verify", "--task text --layers 5 --heads 2 --width 16 --context 8 --vocab 11 --batch 2",
-		"--layers=4 --heads=1 --width=32 --context=16 --vocab=13 --batch=4 --mlp=40 --untied=true --no-bias=true --seed=3 --gamma=0.25 --grid=11 --dropout=0.25 --embedding-dropout=0.25 --attention-dropout=0.25 --residual-dropout=0.25 --micro-batch=1 --float=true "},
+		"--layers=4 --heads=1 --width=32 --context=16 --vocab=13 --batch=4 --mlp=40 --untied=true --no-bias=true --weights=bf16 --seed=3 --gamma=0.25 --grid=11 --dropout=0.25 --embedding-dropout=0.25 --attention-dropout=0.25 --residual-dropout=0.25 --micro-batch=1 --float=true "},
 	{"verify", "--task image --layers 5 --heads 2 --width 16 --image 8 --patch 4 --classes 3 --batch 2",
 		"--image=12 --patch=2 --classes=5 --mean-pool=true --stochastic-depth=0.5 --two-stream=true "},
 	{"verify", "--task translation --layers 5 --heads 2 --width 16 --context 8 --batch-tokens 64",

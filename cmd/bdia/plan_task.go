@@ -9,10 +9,12 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/internal/disk"
+	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/images"
 	"github.com/bdia-go/bdia/train/pairs"
 	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // someModel stands for the trained model that adapters and frozen blocks are of, if a plan names none.
@@ -78,7 +80,22 @@ func (o overrides) planTask(args []string) (train.Task, error) {
 	case tuning && name == text.Name:
 		c := text.DefaultTuned()
 		c.Tune.From, c.Tune.AutoGrid = someModel, false
+		if o["weights"] == string(model.WeightsBF16) {
+			c.Tune.BaseWeights = model.WeightsBF16
+		}
 		return text.New(c), nil
 	}
 	return newTask(name), nil
+}
+
+// heldIn is the type of the matrices in memory: f32 or bf16.
+func heldIn(t train.Synthetic) string {
+	var held model.WeightType
+	switch t := t.(type) {
+	case *text.Task:
+		held = t.Settings.Tune.Held(t.Settings.Model)
+	case *tune.Task:
+		held = t.Settings.Tune.Held(t.Settings.Model)
+	}
+	return held.DType().String()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/text"
+	"github.com/bdia-go/bdia/train/tune"
 )
 
 // textView is a language model that learns text.
@@ -64,15 +65,19 @@ func (v textView) needData() error {
 
 func (v textView) paths() []*string { return []*string{&v.Settings.Tune.From} }
 
-func (v textView) model() string { return gptText(v.Settings.Model) }
+func (v textView) model() string { return gptText(v.Settings.Model, v.Settings.Tune) }
 
-// gptText describes a language model.
-func gptText(m model.GPTConfig) string {
+// gptText describes a language model in a run with the settings t.
+func gptText(m model.GPTConfig, t tune.Settings) string {
 	kind := "GPT"
 	if m.Family != model.GPT2 {
 		kind = m.Family.String()
 	}
-	return fmt.Sprintf("%s of %d blocks, width %d, %d heads, context %d, vocabulary %d", kind, m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
+	text := fmt.Sprintf("%s of %d blocks, width %d, %d heads, context %d, vocabulary %d", kind, m.Layers, m.Width, m.Heads, m.Context, m.Vocab)
+	if t.Held(m) == model.WeightsBF16 {
+		text += ", weights in BF16"
+	}
+	return text
 }
 
 func (v textView) batch() string {

@@ -64,7 +64,7 @@ func (v tuneView) paths() []*string {
 	return []*string{&d.Source, &d.Target, &d.ValSource, &d.ValTarget, &v.Settings.Tune.From}
 }
 
-func (v tuneView) model() string { return gptText(v.Settings.Model) }
+func (v tuneView) model() string { return gptText(v.Settings.Model, v.Settings.Tune) }
 
 func (v tuneView) batch() string { return pairBatch(v.Settings.Pairs, v.Settings.Loop, "") }
 

@@ -57,11 +57,11 @@ var rules = []rule{
 	{"data/parquet", "internal/textfile", "github.com/parquet-go/parquet-go"},
 	{"checkpoint", "internal/disk internal/recordfile internal/textfile", "github.com/zeebo/xxh3 golang.org/x/sys"},
 
-	{"kernel", "internal/cpufeat internal/rng", ""},
+	{"kernel", "internal/cpufeat internal/half internal/rng", ""},
 	{"backend", "internal/bytesize internal/rng tensor", ""},
 	{"backend/plan", "backend tensor", ""},
 	{"backend/meter", "backend tensor", ""},
-	{"backend/backendtest", "backend internal/rng internal/testkit tensor", ""},
+	{"backend/backendtest", "backend internal/half internal/rng internal/testkit tensor", ""},
 	{"backend/cpu", "backend backend/plan internal/cpufeat internal/mmap internal/rng internal/sysmem kernel tensor", ""},
 
 	{".", "backend internal/rng tensor", ""}, // the method
@@ -71,14 +71,14 @@ var rules = []rule{
 	{"verify", ". backend model tensor", ""},
 	{"eval", ". backend data data/images data/pairs internal/pmath internal/rng metric model", ""},
 	{"convert", "backend format/gguf format/onnx format/safetensors internal/half internal/jsonfile internal/textfile model nn tensor tokenizer", ""},
-	{"hub", ". backend chat checkpoint convert internal/atomicfile internal/bytesize internal/disk internal/spell internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
+	{"hub", ". backend chat checkpoint convert format/safetensors internal/atomicfile internal/bytesize internal/disk internal/spell internal/textfile model tensor tokenizer", ""}, // no YAML: see hub/settings.go
 	{"generate", ". backend chat data/pairs hub internal/cpufeat internal/pmath internal/rng kernel model tokenizer", ""},
 	{"train", ". backend checkpoint convert data data/tally format/safetensors hub internal/atomicfile internal/disk internal/textfile metric model optim tensor tokenizer", "github.com/goccy/go-yaml"},
 	{"train/pairs", ". backend convert data data/pairs data/tally eval generate hub internal/rng metric model optim tokenizer train verify", ""},
 	{"train/images", ". backend convert data/images data/tally eval hub internal/rng metric model optim train verify", ""},
-	{"train/tune", ". backend chat checkpoint convert data/pairs eval generate hub internal/pmath internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},
+	{"train/tune", ". backend chat checkpoint convert data/pairs eval format/safetensors generate hub internal/pmath internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},
 	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune verify", ""},
-	{"internal/traintest", ". backend checkpoint convert internal/cpufeat internal/testkit metric model optim tensor tokenizer train", "github.com/google/go-cmp"},
+	{"internal/traintest", ". backend checkpoint convert format/safetensors internal/cpufeat internal/testkit metric model optim tensor tokenizer train", "github.com/google/go-cmp"},
 	{"export", ". backend checkpoint convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/disk internal/onnxeval internal/rng internal/textfile model tokenizer", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},
 }

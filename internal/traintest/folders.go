@@ -11,6 +11,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -84,12 +85,37 @@ func chatFolder(t testing.TB, c model.GPTConfig) string {
 // FamilyFolder is GPTFolder for a small model of a family, with heads that share keys and values.
 func FamilyFolder(t testing.TB, f model.Family) string {
 	t.Helper()
-	return gptFolder(t, model.GPTConfig{Family: f, Vocab: 275, Context: 32, Layers: 4, Heads: 4, KVHeads: 2, HeadWidth: 8, Width: 24, MLP: 40, Untied: f == model.Mistral,
-		Rope: model.Rope{Theta: 1e4, Kind: model.RopeYarn, Factor: 2, BetaFast: 32, BetaSlow: 1, OriginalContext: 16}}, nil)
+	return gptFolder(t, familyGPT(f), nil)
+}
+
+// HalfFolder is FamilyFolder, or GPTFolder for GPT2, with matrices of values that BF16 holds, in files of type d.
+func HalfFolder(t testing.TB, f model.Family, d safetensors.DType) string {
+	t.Helper()
+	c := smallGPT
+	if f != model.GPT2 {
+		c = familyGPT(f)
+	}
+	c.Weights = model.WeightsBF16
+	form := convert.Form{}
+	if d != safetensors.BF16 {
+		form = form.All(d)
+	}
+	return gptFolderAs(t, c, nil, form)
+}
+
+func familyGPT(f model.Family) model.GPTConfig {
+	return model.GPTConfig{Family: f, Vocab: 275, Context: 32, Layers: 4, Heads: 4, KVHeads: 2, HeadWidth: 8, Width: 24, MLP: 40, Untied: f == model.Mistral,
+		Rope: model.Rope{Theta: 1e4, Kind: model.RopeYarn, Factor: 2, BetaFast: 32, BetaSlow: 1, OriginalContext: 16}}
 }
 
 // gptFolder writes the folder of the model c.
 func gptFolder(t testing.TB, c model.GPTConfig, change func(be backend.Backend, m *model.GPT)) string {
+	t.Helper()
+	return gptFolderAs(t, c, change, convert.Form{})
+}
+
+// gptFolderAs is gptFolder with files of a form.
+func gptFolderAs(t testing.TB, c model.GPTConfig, change func(be backend.Backend, m *model.GPT), form convert.Form) string {
 	t.Helper()
 	dir := t.TempDir()
 	tok, err := tokenizer.TrainBPE(context.Background(), strings.NewReader(Text(2000)), tokenizer.TrainOptions{VocabSize: 270})
@@ -113,7 +139,7 @@ func gptFolder(t testing.TB, c model.GPTConfig, change func(be backend.Backend, 
 		change(be, m)
 	}
 	writeTo(t, filepath.Join(dir, train.ConfigFile), func(f *os.File) error { return convert.WriteGPTInfo(f, convert.GPTInfo{Config: m.Config}) })
-	writeTo(t, filepath.Join(dir, train.WeightsFile), func(f *os.File) error { return convert.WriteGPT(f, be, m) })
+	writeTo(t, filepath.Join(dir, train.WeightsFile), func(f *os.File) error { return convert.WriteGPTAs(f, be, m, form) })
 	return dir
 }
 

@@ -26,6 +26,9 @@ type Settings struct {
 	Grown    int              `yaml:"grown,omitzero"` // tokens that the model has more than the one there: new characters
 	AutoGrid bool             `yaml:"auto_grid"`      // before its first step a run takes the finest grid that serves the model instead of the method's
 
+	// BaseWeights is the type of the model's matrices there, if it is bf16: beside adapters they are held so, exactly.
+	BaseWeights model.WeightType `yaml:"base_weights,omitzero"`
+
 	// For prompts and completions.
 	Separator    Separator `yaml:"separator"`              // follows every prompt
 	LossOnPrompt bool      `yaml:"loss_on_prompt"`         // prompts are learned too, not only their completions
@@ -62,6 +65,9 @@ var (
 	ErrUntrained = fmt.Errorf("train: %w: frozen blocks or adapters, and a model that has learned nothing yet; name a trained one to start from", train.ErrCombination)
 	// ErrNewTokens is the error of frozen blocks or adapters in a run that has new tokens to learn.
 	ErrNewTokens = fmt.Errorf("train: %w: frozen blocks or adapters, and new tokens, which the embedding has to learn; train all weights", train.ErrCombination)
+	// ErrBaseWeights is the error of adapters beside weights that BF16 would round.
+	ErrBaseWeights = fmt.Errorf("train: %w: adapters, and weights in BF16, which would round the ones of the model that they are beside; "+
+		"it is held as its files have it, so leave the type out", train.ErrCombination)
 	// ErrAveraged is the error of adapters in a run that averages weights.
 	ErrAveraged = fmt.Errorf("train: %w: an average of weights, and adapters; leave out the average", train.ErrCombination)
 )
@@ -85,6 +91,8 @@ func (t Settings) Validate(m model.GPTConfig, l train.LoopConfig) error {
 		return nil
 	case l.EMA > 0:
 		return ErrAveraged
+	case m.Weights == model.WeightsBF16 && t.BaseWeights != model.WeightsBF16:
+		return ErrBaseWeights
 	}
 	return t.LoRA.ValidateFor(m, t.Freeze)
 }
@@ -129,7 +137,11 @@ func (t *Settings) StartFrom(dir string, m *model.GPTConfig) error {
 		t.Window = DefaultWindow
 	}
 	of.EmbeddingDropout, of.AttentionDropout, of.ResidualDropout = m.EmbeddingDropout, m.AttentionDropout, m.ResidualDropout
+	of.Weights = m.Weights
 	*m, t.From = of, f.Dir
+	if t.BaseWeights, err = f.WeightType(); err != nil {
+		return err
+	}
 	plain := f.Separator != nil // a run that left the template aside
 	t.ChatTemplate = !plain && f.Tokenizer != nil && tokenizer.ChatTemplate(f.Tokenizer) != ""
 	return nil
@@ -156,6 +168,14 @@ func (t Settings) Belongs(tok tokenizer.Tokenizer, m model.GPTConfig, dir string
 		return fmt.Errorf("train: %s: the tokenizer has %d tokens, the model %d; %w", dir, n, m.Vocab, hub.ErrMismatch)
 	}
 	return nil
+}
+
+// Held is the type in which a run holds the matrices of the model m: BaseWeights beside adapters.
+func (t Settings) Held(m model.GPTConfig) model.WeightType {
+	if t.LoRA.Rank > 0 {
+		return t.BaseWeights
+	}
+	return m.Weights
 }
 
 // apply freezes what of m does not learn, and adds the adapters.

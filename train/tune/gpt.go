@@ -9,6 +9,7 @@ import (
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
+	"github.com/bdia-go/bdia/format/safetensors"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/metric"
 	"github.com/bdia-go/bdia/model"
@@ -27,6 +28,7 @@ type GPT struct {
 
 // NewGPT allocates the language model that a run of the settings t trains.
 func NewGPT(be backend.Backend, c model.GPTConfig, method bdia.Options, t Settings) (*GPT, error) {
+	c.Weights = t.Held(c)
 	m, err := model.NewGPT(be, c, method)
 	if err == nil {
 		err = t.apply(m)
@@ -55,11 +57,28 @@ func (g *GPT) Notes() []string {
 	if g.Settings.From == "" {
 		return nil
 	}
-	notes := []string{"Starting from " + g.Settings.From}
+	notes := append([]string{"Starting from " + g.Settings.From}, g.rounded()...)
 	if learned, all := tensor.Elements(g.Trainable()), tensor.Elements(g.Params()); learned != all {
 		notes = append(notes, fmt.Sprintf("Learned are %d numbers beside the model's %d (%.2g%%)", learned, all, 100*float64(learned)/float64(all)))
 	}
 	return notes
+}
+
+// rounded says what of the weights does not fit into memory as it is in their files.
+func (g *GPT) rounded() (notes []string) {
+	w, err := convert.OpenWeights(g.Settings.From)
+	if err != nil {
+		return nil // which reading them says
+	}
+	defer w.Close()
+	of := convert.FormOf(w).OfTokens(g.Config)
+	switch {
+	case g.Config.Weights == model.WeightsBF16 && !convert.InBF16(w):
+		return []string{fmt.Sprintf("The model's weights are %v, and are rounded to BF16 at the start", of)}
+	case g.LoRA.Rank > 0 && of == safetensors.F16:
+		return []string{"The model's weights are F16, which BF16 does not hold exactly: they are held in float32, in twice the memory"}
+	}
+	return nil
 }
 
 // Record records the loss and the perplexity.
