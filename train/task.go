@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/tensor"
 )
 
 // Progress hears how far a preparation is.
@@ -71,6 +72,20 @@ type Fitter interface {
 type DataChecker interface {
 	// CheckData reads the data in dir and compares their checksums.
 	CheckData(dir string) error
+}
+
+// Holder is a Task that may hold the model's matrices in another type than float32.
+type Holder interface {
+	// Held is the type: F32 or BF16.
+	Held() tensor.DType
+}
+
+// Held is the type of the matrices of t in memory.
+func Held(t Task) tensor.DType {
+	if h, ok := t.(Holder); ok {
+		return h.Held()
+	}
+	return tensor.F32
 }
 
 // Starter is a Task that may begin with the weights of another model. Its first evaluation then counts as the best so

@@ -99,7 +99,7 @@ func (o planOptions) plan(cmd *cobra.Command, t train.Synthetic) error {
 	if err != nil {
 		return err
 	}
-	out["parameters"], out["trainable"], out["weights"] = all, trainable, heldIn(t)
+	out["parameters"], out["trainable"], out["weights"] = all, trainable, train.Held(t).String()
 	if !o.asJSON {
 		printPlanned(w, t, all, trainable)
 	}

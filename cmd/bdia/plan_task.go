@@ -14,7 +14,6 @@ import (
 	"github.com/bdia-go/bdia/train/images"
 	"github.com/bdia-go/bdia/train/pairs"
 	"github.com/bdia-go/bdia/train/text"
-	"github.com/bdia-go/bdia/train/tune"
 )
 
 // someModel stands for the trained model that adapters and frozen blocks are of, if a plan names none.
@@ -86,16 +85,4 @@ func (o overrides) planTask(args []string) (train.Task, error) {
 		return text.New(c), nil
 	}
 	return newTask(name), nil
-}
-
-// heldIn is the type of the matrices in memory: f32 or bf16.
-func heldIn(t train.Synthetic) string {
-	var held model.WeightType
-	switch t := t.(type) {
-	case *text.Task:
-		held = t.Settings.Tune.Held(t.Settings.Model)
-	case *tune.Task:
-		held = t.Settings.Tune.Held(t.Settings.Model)
-	}
-	return held.DType().String()
 }

@@ -77,7 +77,7 @@ var rules = []rule{
 	{"train/pairs", ". backend convert data data/pairs data/tally eval generate hub internal/rng metric model optim tokenizer train verify", ""},
 	{"train/images", ". backend convert data/images data/tally eval hub internal/rng metric model optim train verify", ""},
 	{"train/tune", ". backend chat checkpoint convert data/pairs eval format/safetensors generate hub internal/pmath internal/rng metric model optim tensor tokenizer train train/pairs verify", ""},
-	{"train/text", ". backend checkpoint data generate internal/rng model optim tokenizer train train/tune verify", ""},
+	{"train/text", ". backend checkpoint data generate internal/rng model optim tensor tokenizer train train/tune verify", ""},
 	{"internal/traintest", ". backend checkpoint convert format/safetensors internal/cpufeat internal/testkit metric model optim tensor tokenizer train", "github.com/google/go-cmp"},
 	{"export", ". backend checkpoint convert data/images format/gguf format/onnx format/safetensors hub internal/atomicfile internal/disk internal/onnxeval internal/rng internal/textfile model tokenizer", ""},
 	{"bench", "backend backend/meter internal/cpufeat internal/rng kernel tensor train", "golang.org/x/sys"},

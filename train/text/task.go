@@ -9,6 +9,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/data"
+	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/tune"
@@ -151,6 +152,9 @@ func (t *Task) Learner(be backend.Backend) (train.Learner, error) {
 	l.text, l.End = t, tokenizer.EndID(t.Tokenizer)
 	return l, nil
 }
+
+// Held is the type of the model's matrices in memory.
+func (t *Task) Held() tensor.DType { return t.Settings.Tune.Held(t.Settings.Model).DType() }
 
 // Clone returns a task with the same settings, and without data.
 func (t *Task) Clone() train.Synthetic { return New(t.Settings) }

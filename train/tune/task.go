@@ -14,6 +14,7 @@ import (
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/optim"
+	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	trainpairs "github.com/bdia-go/bdia/train/pairs"
@@ -184,6 +185,9 @@ func (e *ColumnsError) Unwrap() error { return e.Err }
 func (t *Task) Host() train.Host {
 	return t.Sets.Host(t.Settings.Model.Vocab)
 }
+
+// Held is the type of the model's matrices in memory.
+func (t *Task) Held() tensor.DType { return t.Settings.Tune.Held(t.Settings.Model).DType() }
 
 // Reopen opens the tokenizer and the sets of the run in dir.
 func (t *Task) Reopen(dir string) error {
