@@ -23,7 +23,7 @@ type norms struct {
 	train.Sink // the next one, which updates
 	be         backend.Backend
 	step       int
-	seen       map[int][]float64 // step: norms of the blocks, the last first, and of the tables
+	seen       map[int][]float64 // step: norms of the head, the blocks, the last first, and the tables
 }
 
 func (s *norms) Begin(step int, lr float64) {

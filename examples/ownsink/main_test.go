@@ -2,7 +2,7 @@ package main
 
 import "testing"
 
-// TestRun: the sink sees the gradients of blocks and tables in every step, the model learns, and its losses are the same
+// TestRun: the sink sees the gradients of head, blocks and tables in every step, the model learns, and its losses are the same
 // without the sink, bit for bit.
 func TestRun(t *testing.T) {
 	t.Parallel()
@@ -23,8 +23,8 @@ func TestRun(t *testing.T) {
 		t.Errorf("%d steps seen, want %d", len(seen), steps)
 	}
 	for step, norms := range seen {
-		if len(norms) != 5 {
-			t.Errorf("step %d: %v, want norms of 4 blocks and of the tables", step, norms)
+		if len(norms) != 6 {
+			t.Errorf("step %d: %v, want norms of the head, of 4 blocks and of the tables", step, norms)
 		}
 		for _, n := range norms {
 			if !(n > 0) {
