@@ -122,6 +122,7 @@ func TestStatesBeyondFloat32(t *testing.T) {
 			for _, grid := range []bdia.Grid{4, 9, 20} {
 				t.Run(fmt.Sprint(name, " gamma ", gamma, " grid ", grid), func(t *testing.T) {
 					t.Parallel()
+					c := c // the cases of other gammas and grids run beside this one
 					c.opt, c.threads, c.isa = bdia.Options{Memory: bdia.Store, Gamma: gamma, Grid: grid}, 1, "portable"
 					want := c.run(t)
 					testkit.OK(t, want.err)
