@@ -162,10 +162,10 @@ func (r *Reader) encode(o EncodeOptions, p Pair, emit func(part Part, source, ta
 }
 
 // cut leaves over tokens out: the first of the source behind Begin, though one more stays at least, and then the last
-// ones of the target.
+// ones of the target. Begin does not stay if there are no positions for it and one more.
 func (o EncodeOptions) cut(source, target []int32, over int) (_, _ []int32) {
 	keep := 0
-	if n := len(o.Begin); len(source) > n && slices.Equal(source[:n], o.Begin) {
+	if n := len(o.Begin); len(source) > n && n+2 <= o.Positions && slices.Equal(source[:n], o.Begin) {
 		keep = n
 	}
 	first := min(over, max(0, len(source)-keep-1))

@@ -173,6 +173,7 @@ func TestEncodePositions(t *testing.T) {
 		{Truncate, 12, "one|un seven|sept fgh|ABCDEFGH x|ABCDEFGH | 4 pairs read, 4 kept; 1 truncated (first in line 3: both sides have 16 tokens, over the limit of 11)", ""},
 		{Fatal, 10, "one|un seven|sept | line 3 is too long: both sides have 16 tokens, over the limit of 9; raise it, or skip or truncate long ones", ""},
 		{Truncate, 6, "one|un n|sept abh|AB x|ABCD | 4 pairs read, 4 kept; 3 truncated (first in line 2: both sides have 9 tokens, over the limit of 5)", "ab"},
+		{Truncate, 2, "e| n| h| x| | 4 pairs read, 4 kept; 4 truncated (first in line 1: both sides have 5 tokens, over the limit of 1)", "o"},
 	} {
 		r := newReader(t, Options{Files: Files{Source: path}})
 		var got strings.Builder
