@@ -122,7 +122,8 @@ func (m *GPT) InitLoRA(seed uint64) {
 	}
 }
 
-// MergeLoRA adds the adapters to the weights beside them, for good. No parameter is trainable afterwards.
+// MergeLoRA adds the adapters to the weights beside them, for good. No parameter is trainable afterwards. Weights that
+// are held in BF16 are rounded to nearest.
 func (m *GPT) MergeLoRA() {
 	for _, b := range m.blocks {
 		if b, ok := b.(adaptable); ok {

@@ -318,3 +318,38 @@ func TestDecodingWithAdapters(t *testing.T) {
 	}
 	testkit.EqualBits(t, "logits", got, want)
 }
+
+// TestMergeIntoBF16: weights held in BF16 become the nearest ones to what the same values in float32 become.
+func TestMergeIntoBF16(t *testing.T) {
+	t.Parallel()
+	for _, family := range []model.Family{model.GPT2, model.Llama} {
+		c := tiny()
+		if family != model.GPT2 {
+			c.Family, c.MLP, c.Rope = family, 20, model.Rope{Theta: 1e4}
+		}
+		be := newCPU(t, 1)
+		lora := model.LoRAConfig{Rank: 2, Alpha: 3, Targets: model.Targets{"all"}}
+		wide := adapted(t, be, c, lora, plain(0))
+		c.Weights = model.WeightsBF16
+		m := adapted(t, be, c, lora, plain(0))
+		var before [][]float32
+		for i, p := range m.Params() {
+			be.Copy(wide.Params()[i].Value, p.Value)
+			before = append(before, read(be, p.Value))
+		}
+		wide.MergeLoRA()
+		m.MergeLoRA()
+		changed := 0
+		for i, p := range m.Params() {
+			nearest := be.Alloc(backend.Weights, p.Value.DType, p.Value.Shape)
+			be.Upload(nearest, read(be, wide.Params()[i].Value))
+			testkit.EqualBits(t, p.Name, read(be, p.Value), read(be, nearest))
+			if !same(read(be, p.Value), before[i]) {
+				changed++
+			}
+		}
+		if want := 4 * c.Layers; changed != want { // qkv, proj, fc1 and fc2
+			t.Errorf("%s: adapters change %d weights, want %d", c.Family, changed, want)
+		}
+	}
+}

@@ -118,7 +118,9 @@ func (b *Block) InitLoRA(seed uint64) {
 }
 
 // MergeLoRA adds the adapters to the weights beside them, W += s B A, and drops
-// them. It takes a buffer of the largest of these weights from the arena.
+// them. A sum is rounded to the nearest number of BF16 if the weights are held so.
+// It takes a buffer of the largest of these weights from the arena, and for BF16
+// another one.
 func (b *Block) MergeLoRA() {
 	for _, l := range b.linears() {
 		a := l.adapter()
@@ -130,13 +132,26 @@ func (b *Block) MergeLoRA() {
 		d := activation(b.be, w.Shape)
 		b.be.LinearBackwardInput(d, a.B.Value, a.A.Value)
 		b.be.Scale(d, a.scale)
-		b.be.Add(w, w, d)
+		addToWeight(b.be, w, d)
 		b.be.Release(m)
 	}
 	for _, l := range b.linears() {
 		l.LoRA = nil
 	}
 	b.params = nil
+}
+
+// addToWeight adds d to a weight w of F32 or BF16. It may overwrite d.
+func addToWeight(be backend.Backend, w, d tensor.Tensor) {
+	if w.DType == tensor.F32 {
+		be.Add(w, w, d)
+		return
+	}
+	wide, host := activation(be, w.Shape), make([]float32, w.Len())
+	be.Copy(wide, w)
+	be.Add(d, wide, d)
+	be.Download(host, d)
+	be.Upload(w, host)
 }
 
 // forward adds s B A drop(x) to y (N,out).
