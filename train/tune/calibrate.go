@@ -42,12 +42,13 @@ var (
 type GridError struct {
 	Grid, Fits bdia.Grid // the run's, and the finest that serves
 	MaxAbs     float64   // largest |x| of the residual stream
+	Needs      float64   // the range that MaxAbs takes, with room to grow
 }
 
 // Error names both grids.
 func (e *GridError) Error() string {
-	return fmt.Sprintf("train: %v: with %s bits it is exact below %.0f only, and activations reach %.4g; a grid of %s bits holds them",
-		ErrGrid, e.Grid, e.Grid.Limit(), e.MaxAbs, e.Fits)
+	return fmt.Sprintf("train: %v: with %s bits it is exact below %.0f only, and activations reach %.4g, with room to grow %.4g; a grid of %s bits holds them",
+		ErrGrid, e.Grid, e.Grid.Limit(), e.MaxAbs, e.Needs, e.Fits)
 }
 
 // Unwrap makes errors.Is(err, ErrGrid) true.
@@ -99,7 +100,7 @@ func Fit(ctx context.Context, t train.Task, s Settings, st checkpoint.State, obs
 		return nil, false, err
 	}
 	if c.Grid != wanted && !s.AutoGrid {
-		return nil, false, &GridError{wanted, c.Grid, c.MaxAbs}
+		return nil, false, &GridError{wanted, c.Grid, c.MaxAbs, room(*method) * c.MaxAbs}
 	}
 	method.Grid = c.Grid
 	for _, note := range notes(&c, *method) {

@@ -248,7 +248,7 @@ func TestGridOfOnesOwn(t *testing.T) {
 	cfg.Tune.AutoGrid = false
 	r := create(t, cfg)
 	_, err := r.Train(context.Background(), traintest.Listener{})
-	traintest.OneLine(t, err, "9 bits", "a grid of 6 bits")
+	traintest.OneLine(t, err, "9 bits", "exact below 2097152 only", "with room to grow", "a grid of 6 bits")
 	if !errors.Is(err, ErrGrid) || settings(traintest.Open(t, r.Dir)).Method.Grid != 9 {
 		t.Error(err)
 	}
