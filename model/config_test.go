@@ -87,7 +87,7 @@ func TestFits(t *testing.T) {
 // checkpoints have them.
 func TestPresets(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]int{"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200, "smollm2-135m": 134515008, "qwen3-0.6b": 596049920,
+	for name, want := range map[string]int64{"gpt2": 124439808, "gpt2-medium": 354823168, "gpt2-large": 774030080, "gpt2-xl": 1557611200, "smollm2-135m": 134515008, "qwen3-0.6b": 596049920,
 		"qwen2.5-0.5b": 494032768, "llama-3.2-1b": 1235814400, "qwen3-1.7b": 1720574976, "llama-3.2-3b": 3212749824} {
 		c, err := model.GPTPreset(name)
 		if err != nil {
@@ -99,12 +99,12 @@ func TestPresets(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := 0
+			var got int64
 			for _, p := range m.Params() {
-				got += p.Value.Len()
+				got += int64(p.Value.Len())
 			}
 			if untied {
-				got -= c.Vocab * c.Width
+				got -= int64(c.Vocab) * int64(c.Width)
 			}
 			if got != want {
 				t.Errorf("%s has %d parameters, want %d", name, got, want)

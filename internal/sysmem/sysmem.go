@@ -14,8 +14,8 @@ type Memory struct {
 }
 
 // LeastAddresses is the least limit of virtual memory, in bytes, with which Go's runtime works: it reserves 1.1 GiB of
-// addresses before a program begins, and does not notice if the half of them is refused.
-const LeastAddresses = 5 << 28
+// addresses before a program begins, and does not notice if the half of them is refused. The rest is for its threads.
+const LeastAddresses = 7 << 28
 
 // Now returns the memory of this process.
 func Now() Memory { return now() }

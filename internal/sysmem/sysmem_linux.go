@@ -67,7 +67,7 @@ func read(root fs.FS, rlimit func(resource int) uint64) Memory {
 // What Go takes of the addresses of a process beside memory.
 const (
 	heapGrowth     = 128 << 20 // asked for at once when the heap grows, as its pieces of 64 MiB are aligned
-	runtimeThreads = 6         // beside the ones that compute
+	runtimeThreads = 12        // beside the ones that compute: of a slow disk, many wait at a time
 )
 
 // Addresses returns the limit of the process's virtual memory (ulimit -v) if it is below LeastAddresses, and else 0.
