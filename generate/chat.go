@@ -1,6 +1,7 @@
 package generate
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -35,8 +36,9 @@ type Chat struct {
 	model   *model.GPT
 	d       *model.GPTDecoding
 	logits  []float32
-	read    []int32 // tokens of which keys and values are kept
-	from    int     // the first message after the system's that still fits
+	read    []int32        // tokens of which keys and values are kept
+	from    int            // the first message after the system's that still fits
+	gone    []chat.Message // the ones between
 	answers int
 }
 
@@ -181,8 +183,8 @@ func (c *Chat) readOn(ctx context.Context, prompt []int32) (kept int, err error)
 // answer. If some are left out, half of the positions become free, so that the next answers lose none.
 func (c *Chat) prompt() ([]int32, error) {
 	head := c.system()
-	if c.from < head || c.from >= len(c.Messages) || c.Messages[c.from].Role != "user" {
-		c.from = head
+	if !c.goesOn(head) {
+		c.from, c.gone = head, nil
 	}
 	most := c.Positions - min(c.Options.MaxTokens, c.Positions/4)
 	for {
@@ -200,8 +202,17 @@ func (c *Chat) prompt() ([]int32, error) {
 		case next == 0:
 			return nil, &LongTalkError{len(ids), c.Positions}
 		}
-		c.from, most = next, c.Positions/2
+		c.from, c.gone, most = next, slices.Clone(c.Messages[head:next]), c.Positions/2
 	}
+}
+
+// goesOn reports whether the messages that were left out still stand at the beginning, before a user's. A caller may
+// have begun another conversation.
+func (c *Chat) goesOn(head int) bool {
+	return c.from == head+len(c.gone) && c.from < len(c.Messages) && c.Messages[c.from].Role == "user" &&
+		slices.EqualFunc(c.Messages[head:c.from], c.gone, func(a, b chat.Message) bool {
+			return a.Role == b.Role && a.Content == b.Content && bytes.Equal(a.JSON, b.JSON)
+		})
 }
 
 // system is the number of messages at the beginning that are no one's who talks.

@@ -125,6 +125,27 @@ func TestChatLong(t *testing.T) {
 	}
 }
 
+// TestChatAnew: of another conversation the model sees all, whatever was left out of the one before.
+func TestChatAnew(t *testing.T) {
+	t.Parallel()
+	c := talkWith(t, traintest.ChatFolder(t), func(c *generate.Chat) { c.Options.MaxTokens = 6 })
+	left := 0
+	for left == 0 {
+		c.Messages = append(c.Messages, user("some words"))
+		a, err := c.Answer(t.Context(), quiet)
+		testkit.OK(t, err)
+		left = a.LeftOut
+	}
+	c.Messages = nil
+	for len(c.Messages) < left {
+		c.Messages = append(c.Messages, user("a"), chat.Message{Role: "assistant", Content: "b"})
+	}
+	c.Messages = append(c.Messages, user("c"))
+	if a, err := c.Answer(t.Context(), quiet); err != nil || a.LeftOut != 0 {
+		t.Errorf("%d of %d messages are left out, %v", a.LeftOut, len(c.Messages), err)
+	}
+}
+
 // TestChatCut: an answer that is cut stays as far as it came, and the next one goes on after it; one of no tokens is none.
 func TestChatCut(t *testing.T) {
 	t.Parallel()
