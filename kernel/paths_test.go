@@ -78,16 +78,6 @@ func (o *operands) positive() []float32 {
 	return s
 }
 
-// grid returns n points of the grid of the given bits, -0 never.
-func (o *operands) grid(bits int) []float32 {
-	s := o.vec()
-	scale, unit := gridScale(bits)
-	for i := range s {
-		s[i] = quantise(float32(o.r.NormFloat64()*4), scale, unit)
-	}
-	return s
-}
-
 // side returns n random bytes between guards.
 func (o *operands) side(n int) []byte {
 	s := bytes.Repeat([]byte{0xa5}, n+64)

@@ -11,10 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // listingOf is set in a process that lists an archive and tells what memory that took.
@@ -27,7 +28,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	}
 	t := newTree(os.Args[1], &ledger{}, LatestReading)
-	before := resident()
+	before := testkit.Resident()
 	var err error
 	if kind == "tar" {
 		n, _ := strconv.Atoi(os.Args[1])
@@ -43,14 +44,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(resident()-before, t.listed())
-}
-
-// resident is the largest resident set of the process so far, in bytes.
-func resident() int64 {
-	status, _ := os.ReadFile("/proc/self/status")
-	n, _ := strconv.ParseInt(string(regexp.MustCompile(`VmHWM:\s*(\d+)`).FindSubmatch(status)[1]), 10, 64)
-	return n << 10
+	fmt.Println(testkit.Resident()-before, t.listed())
 }
 
 // headersOf is a tar archive of so many empty images, made while it is read.

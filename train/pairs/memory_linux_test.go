@@ -8,12 +8,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/data/pairs"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 )
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	c := Default()
 	c.Pairs.Source, c.Pairs.ValSource, c.Pairs.Tokenizer = os.Args[1], val, tokenizer.KindChar
 	t := New(c)
-	before := resident()
+	before := testkit.Resident()
 	err := t.Prepare(context.Background(), os.Args[2], func(string, int64, int64) {})
 	if err == nil {
 		_, err = t.Batches(t.Settings.Pairs, t.Settings.Loop)
@@ -42,14 +42,7 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	fmt.Println(resident()-before, train.HostOf(t).Lists)
-}
-
-// resident is the largest resident set of the process so far without files, in bytes.
-func resident() int64 {
-	status, _ := os.ReadFile("/proc/self/status")
-	n, _ := strconv.ParseInt(string(regexp.MustCompile(`VmHWM:\s*(\d+)`).FindSubmatch(status)[1]), 10, 64)
-	return n << 10
+	fmt.Println(testkit.Resident()-before, train.HostOf(t).Lists)
 }
 
 // manyPairs writes so many different short pairs into a file.

@@ -7,13 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/internal/traintest"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/train"
@@ -51,11 +51,7 @@ func startFrom(from, data, dir string) error {
 	if err != nil {
 		return err
 	}
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return err
-	}
-	fmt.Println(string(regexp.MustCompile(`VmHWM:\s*(\d+)`).FindSubmatch(status)[1]), (sum.Peak.Total+train.HostOf(r.Task).Total())>>10)
+	fmt.Println(testkit.Resident()>>10, (sum.Peak.Total+train.HostOf(r.Task).Total())>>10)
 	return nil
 }
 
