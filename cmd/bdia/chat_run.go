@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -19,12 +20,11 @@ func (t *talker) run(cmd *cobra.Command) error {
 	defer leave()
 	in := newMessages(ctx, cmd)
 	t.interactive = in.interactive
-	again := false // Ctrl-C was pressed since the last line
+	var again atomic.Bool // Ctrl-C was pressed since the last line
 	atPrompt := func() bool {
-		if again {
+		if again.Swap(true) {
 			return true
 		}
-		again = true
 		fmt.Fprintln(cmd.ErrOrStderr(), "Ctrl-C again, or Ctrl-D, leaves.")
 		return false
 	}
@@ -51,7 +51,7 @@ func (t *talker) run(cmd *cobra.Command) error {
 		case err != nil:
 			return err
 		}
-		again = false
+		again.Store(false)
 		done, err := t.take(ctx, line)
 		switch {
 		case done:
