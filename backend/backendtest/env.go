@@ -41,13 +41,6 @@ func (e *env) normal(std float64, s ...int) tensor.Tensor {
 	return t
 }
 
-// grid returns normal draws on the grid of the given bits.
-func (e *env) grid(std float64, bits int, s ...int) tensor.Tensor {
-	t := e.normal(std, s...)
-	e.Quantise(t, e.peak(s[0]), bits)
-	return t
-}
-
 // below returns integers in [0,n).
 func (e *env) below(n int, s ...int) tensor.Tensor {
 	t := e.Alloc(backend.Data, tensor.I32, shape(s))
