@@ -70,7 +70,7 @@ func (j *job) license() string {
 }
 
 // licenseKeys are the lines of a card's front matter on its licence.
-var licenseKeys = regexp.MustCompile(`(?m)^(license|license_name|license_link): *[^\s|>&*!\[{][^\n]*$`)
+var licenseKeys = regexp.MustCompile(`(?m)^(license|license_name|license_link): *("[^"\\\n]*"|'[^'\n]*'|[A-Za-z0-9./][^\n:#]*(:[^\s:#][^\n:#]*)*)$`)
 
 // licenseOf returns the lines on the licence in a card's front matter, one of each key.
 func licenseOf(card string) string {

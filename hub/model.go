@@ -44,7 +44,8 @@ func (m *Seq2Seq) Close() { m.Device.Close() }
 // GPT opens a device and makes the folder's language model on it, adapters merged into
 // its weights. The device has memory for the model and for what the rehearse functions
 // do with it, for example generate.Rehearse; they run on a plan, before memory is taken.
-// A config.json that describes far larger weights than the folder has is ErrMismatch.
+// A config.json that describes far larger weights than the folder has is ErrMismatch. Weights that the folder has in
+// BF16 are so in memory too; training them rounds each update stochastically, unless Options.Float32 was set.
 func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error) (*GPT, error) {
 	c := f.GPTInfo.Config
 	if f.Adapter == "" && !f.Float32 && f.Kind == convert.GPT {

@@ -10,7 +10,6 @@
 package parquet
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -35,9 +34,10 @@ type reader struct {
 	rows   *parquet.GenericReader[any]
 	total  int64
 	read   int64
-	values []any
-	lines  bytes.Buffer // that are not read yet
-	err    error
+	values []any  // of a batch
+	left   []any  // rows of it that are no lines yet
+	line   []byte // what is not read of the latest one
+	err    error  // after the batch
 }
 
 func open(r io.ReaderAt, size int64) (_ *reader, err error) {
@@ -64,13 +64,23 @@ func damaged(err *error) {
 
 // Read reads lines.
 func (r *reader) Read(p []byte) (int, error) {
-	for r.lines.Len() == 0 {
-		if r.err != nil {
+	for len(r.line) == 0 {
+		switch {
+		case len(r.left) > 0:
+			line, err := json.Marshal(plain(r.left[0]))
+			if r.read++; err != nil {
+				return 0, fmt.Errorf("row %d: %w", r.read, err)
+			}
+			r.line, r.left = append(line, '\n'), r.left[1:]
+		case r.err != nil:
 			return 0, r.err
+		default:
+			r.err = r.more()
 		}
-		r.err = r.more()
 	}
-	return r.lines.Read(p)
+	n := copy(p, r.line)
+	r.line = r.line[n:]
+	return n, nil
 }
 
 // Done is the share of rows that was read.
@@ -81,25 +91,17 @@ func (r *reader) Done() float64 {
 	return min(1, float64(r.read)/float64(r.total))
 }
 
-// more reads a batch of rows to lines.
+// more reads a batch of rows.
 func (r *reader) more() (err error) {
 	defer damaged(&err)
 	clear(r.values)
 	n, err := r.rows.Read(r.values)
-	for _, row := range r.values[:n] {
-		line, err := json.Marshal(plain(row))
-		if err != nil {
-			return fmt.Errorf("row %d: %w", r.read+1, err)
-		}
-		r.lines.Write(line)
-		r.lines.WriteByte('\n')
-		r.read++
-	}
-	switch {
-	case err == io.EOF && r.read < r.total:
-		return fmt.Errorf("it is damaged: it ends after %d of %d rows", r.read, r.total)
+	r.left = r.values[:n]
+	switch rows := r.read + int64(n); {
+	case err == io.EOF && rows < r.total:
+		return fmt.Errorf("it is damaged: it ends after %d of %d rows", rows, r.total)
 	case err != nil && err != io.EOF:
-		return fmt.Errorf("after %d rows: %w", r.read, err)
+		return fmt.Errorf("after %d rows: %w", rows, err)
 	case err == nil && n == 0:
 		return io.ErrNoProgress
 	}
