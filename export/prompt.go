@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,10 +11,14 @@ import (
 
 // ChatTemplate returns the template, in Jinja as transformers and llama.cpp read it, of the conversations that a run
 // learns from messages: a line "role: content" for each message, and "assistant:", the separator and the content for
-// the assistant's. With add_generation_prompt it ends where the assistant is to speak.
-func ChatTemplate(separator string) string {
+// the assistant's. With add_generation_prompt it ends where the assistant is to speak. begin is what stands before the
+// first line, the token that begins a text for example.
+func ChatTemplate(begin, separator string) string {
 	turn := quoteJinja("assistant:" + separator)
-	return "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ " + turn + " + (message['content'] | trim) + '\\n' }}" +
+	if begin != "" {
+		begin = "{{ " + quoteJinja(begin) + " }}"
+	}
+	return begin + "{% for message in messages %}{% if message['role'] == 'assistant' %}{{ " + turn + " + (message['content'] | trim) + '\\n' }}" +
 		"{% else %}{{ message['role'] + ': ' + (message['content'] | trim) + '\\n' }}{% endif %}{% endfor %}" +
 		"{% if add_generation_prompt %}{{ " + turn + " }}{% endif %}"
 }
@@ -30,9 +35,34 @@ func (j *job) template() string {
 		return text
 	}
 	if j.Talk && j.folder.Separator != nil {
-		return ChatTemplate(*j.folder.Separator)
+		return ChatTemplate(beginning(j.folder.Tokenizer), *j.folder.Separator)
 	}
 	return ""
+}
+
+// beginning is how a template writes the tokens that begin a text of tok, with the space behind them that gives the
+// first line the tokens which it has in a run.
+func beginning(tok tokenizer.Tokenizer) string {
+	before, _ := tokenizer.Around(tok)
+	names, ok := tok.(interface {
+		Spelling(id int32) (name string, special bool)
+	})
+	if len(before) == 0 || !ok {
+		return ""
+	}
+	text, parts, line := "", []tokenizer.Part{}, "user: Hello"
+	for _, id := range before {
+		name, _ := names.Spelling(id)
+		text, parts = text+name, append(parts, tokenizer.Part{ID: id})
+	}
+	learned, err := tok.Encode([]byte(line))
+	for _, gap := range []string{"", " "} {
+		ids, wrong := tokenizer.EncodeParts(tok, append(parts, tokenizer.Part{Text: []byte(gap + line)}))
+		if err == nil && wrong == nil && slices.Equal(ids[len(before):], learned) {
+			return text + gap
+		}
+	}
+	return text
 }
 
 // withTemplate returns the tokenizer that is written.

@@ -13,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/images"
 )
@@ -43,7 +44,7 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 		for _, part := range p.Parts {
 			add("Part "+part.Name, fmt.Sprintf("%s samples, %s %s", cli.Count(part.Samples), cli.Count(part.Losses), part.Unit))
 		}
-		o.Talk = f.Separator != nil && areTalks(p.Samples, *f.Separator)
+		o.Talk = f.Separator != nil && areTalks(p.Samples, f)
 	}
 	method := fmt.Sprintf("memory mode %s, gamma %s", c.Method.Memory, c.Method.GammaText())
 	if c.Method.Gamma != 0 && c.Method.Grid != bdia.NoGrid {
@@ -90,22 +91,33 @@ func learnedTalks(ctx context.Context, f *hub.Folder) bool {
 	}
 	defer r.Close()
 	p, ok := pictureOf(ctx, r)
-	return ok && areTalks(p.Samples, *f.Separator)
+	return ok && areTalks(p.Samples, f)
 }
 
 // aRole begins a conversation.
 var aRole = regexp.MustCompile(`^[\pL\pN_-]+: `)
 
-// areTalks reports whether samples are conversations, in lines of "role: content".
-func areTalks(samples []train.Sample, separator string) bool {
+// areTalks reports whether samples of the run of the folder f are conversations, in lines of "role: content". The
+// beginning of one may have been cut off.
+func areTalks(samples []train.Sample, f *hub.Folder) bool {
+	before, _ := tokenizer.Around(f.Tokenizer)
+	begin := ""
+	if len(before) > 0 {
+		if text, err := f.Tokenizer.Decode(before); err == nil {
+			begin = string(text)
+		}
+	}
+	whole := false
 	for _, s := range samples {
 		text := ""
 		for _, piece := range s.Pieces {
 			text += piece.Text
 		}
-		if !aRole.MatchString(text) || !strings.Contains("\n"+text, "\nassistant:"+separator) {
+		text = strings.TrimPrefix(strings.TrimPrefix(text, begin), " ") // which some tokenizers put there
+		if !strings.Contains("\n"+text, "\nassistant:"+*f.Separator) {
 			return false
 		}
+		whole = whole || aRole.MatchString(text)
 	}
-	return len(samples) > 0
+	return whole
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/format/gguf"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/train"
 )
 
@@ -54,7 +55,7 @@ func talkMessages(i int) []map[string]any {
 // which the run learned, and the model card and the Modelfile say the same.
 func TestExportTalk(t *testing.T) {
 	t.Parallel()
-	for name, separator := range map[string]string{"line": "\n", "space": " ", "odd": "'\\\t"} {
+	for name, separator := range map[string]string{"line": "\n", "space": " ", "odd": "'\\\t", "begin": "\n"} {
 		m := modelCopies{t, t.TempDir()}
 		var lines strings.Builder
 		for i := range 20 {
@@ -64,8 +65,11 @@ func TestExportTalk(t *testing.T) {
 			}
 			fmt.Fprintf(&lines, "%s\n", line)
 		}
-		run := filepath.Join(m.root, "run")
-		finetunePairs(t, m.copy("base"), write(t, m.root, "talk.jsonl", lines.String()), run, "--separator", separator)
+		run, base := filepath.Join(m.root, "run"), m.copy("base")
+		if name == "begin" { // a text begins with a token of its own, as a Llama's
+			testkit.Repipe(t, base, 279, testkit.Pipelines["llama-bpe"])
+		}
+		finetunePairs(t, base, write(t, m.root, "talk.jsonl", lines.String()), run, "--separator", separator)
 		out := filepath.Join(m.root, "hf")
 		report := exported(t, "--from", run, "--format", "hf", "--out", out)
 		template, _ := jsonKeys(t, out, "tokenizer_config.json")["chat_template"].(string)
@@ -99,6 +103,17 @@ func TestExportTalk(t *testing.T) {
 		}
 		if len(learned) == 0 || !strings.Contains(fmt.Sprint(report.Notes), "the chat template writes them so") {
 			t.Errorf("%s: %d prompts, %+v", name, len(learned), report)
+		}
+		ask := func(dir string) answerJSON {
+			r := callWith(t.Context(), `{"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"7?"}]}`, "chat", dir, "--json", "--greedy", "--max-tokens", "4", "--threads", "1", "--grid", "none")
+			list := answersOf(t, r.out)
+			if r.code != cli.ExitOK || len(list) != 1 {
+				t.Fatalf("%+v", r)
+			}
+			return list[0]
+		}
+		if a, b := ask(run), ask(out); a != b {
+			t.Errorf("%s: the run answers %+v, what was exported of it %+v", name, a, b)
 		}
 		card := string(readFile(t, out, "README.md"))
 		for _, s := range []string{"# run", "| Data | talk.jsonl |", "| Started from | base |", "gamma ±0.125..0.5@", "lines of", fmt.Sprintf("%q", "user: Hello\nassistant:"+separator), "pipeline('text-generation', 'hf')", "| Seed | 1 |"} {
