@@ -152,6 +152,15 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	if key, err := foreignKey(clean); err != nil || key != "" {
 		return info, cmp.Or(err, fmt.Errorf("%w: %s", ErrUnsupported, key))
 	}
+	for _, size := range []struct {
+		key   string
+		value int
+	}{{"vocab_size", j.Vocab}, {"hidden_size", j.Width}, {"intermediate_size", j.MLP}, {"num_hidden_layers", j.Layers}, {"num_attention_heads", j.Heads},
+		{"max_position_embeddings", j.Context}} {
+		if size.value == 0 {
+			return info, fmt.Errorf("%s is missing, or 0; get the file again", size.key)
+		}
+	}
 	if a := cmp.Or(j.Activation, "silu"); a != "silu" {
 		return info, fmt.Errorf("%w: hidden_act is %.40q; silu is supported", ErrUnsupported, a)
 	}
