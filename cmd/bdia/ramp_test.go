@@ -35,6 +35,13 @@ func TestFinetuneRamp(t *testing.T) {
 	if text := string(readFile(t, dir, "bdia.yaml")); strings.Contains(text, "ramp") || !strings.Contains(text, "gamma: \"0.25\"") {
 		t.Errorf("with another gamma it has\n%s", text)
 	}
+	mustCall(t, "finetune", "--resume", dir, "--gamma", "0.125..0.5", "--steps", "12")
+	if text := string(readFile(t, dir, "bdia.yaml")); !strings.Contains(text, "  ramp:\n    from: \"0.125\"\n    steps: 12\n") {
+		t.Errorf("with another ramp it has\n%s", text)
+	}
+	if r := mustCall(t, "verify", "--replay", dir, "--step", "12"); !strings.Contains(r.out, "Equal") {
+		t.Errorf("replay:\n%s", r.out)
+	}
 	for flag, want := range map[string]string{"0.2..0.5": "doubles", "0.3..0.6": "not 0.3..0.6", "0.25..0.5@x": "follows @"} {
 		if r := call(finetune(t, filepath.Join(t.TempDir(), "run"), "--gamma", flag)...); r.code != 2 || !strings.Contains(r.err, want) {
 			t.Errorf("--gamma %s: exit code %d, %s", flag, r.code, r.err)

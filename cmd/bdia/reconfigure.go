@@ -86,6 +86,9 @@ func (o overrides) changed(t train.Task) (train.Task, error) {
 	if err := train.Absolute(viewOf(to).paths()...); err != nil {
 		return nil, err
 	}
+	if c := to.Common(); c.Method.Ramp.From != 0 { // a ramp over the whole run, if no @ says otherwise
+		train.Fill(&c.Method.Ramp.Steps, c.Schedule.Steps)
+	}
 	return to, cli.Usage(train.Unchanged(t, to))
 }
 
