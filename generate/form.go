@@ -52,8 +52,10 @@ func (s single) Prompt(talk []chat.Message, tools []byte) ([]int32, error) {
 	if err := plain(talk, tools); err != nil {
 		return nil, err
 	}
-	if talk[0].Role != "user" && talk[0].Role != "assistant" {
-		return nil, &chat.RefusedError{Err: errors.New("the run learned prompts one by one, without a message of the system")}
+	for _, m := range talk {
+		if m.Role != "user" && m.Role != "assistant" {
+			return nil, &chat.RefusedError{Err: fmt.Errorf("the run learned prompts one by one, without a message of role %.40q", m.Role)}
+		}
 	}
 	return s.prompts.Encode([]byte(talk[len(talk)-1].Content))
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
+	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // messageInput gives what is said, a message at a time.
@@ -89,9 +91,12 @@ type saidJSON struct {
 
 // takeJSON adds a message, or begins a conversation anew, and answers unless the last word is not a user's or a tool's.
 func (t *talker) takeJSON(ctx context.Context, line string) error {
+	if !json.Valid([]byte(line)) {
+		return cli.Usage(errors.New("it is no JSON object with role and content, or messages; write each in one line, with double quotation marks"))
+	}
 	var said saidJSON
-	if err := json.Unmarshal([]byte(line), &said); err != nil {
-		return cli.Usage(fmt.Errorf("it is no JSON object with role and content, or messages: %w", err))
+	if err := jsonfile.Unmarshal([]byte(line), &said); err != nil {
+		return cli.Usage(err)
 	}
 	list := said.Messages
 	if list == nil {
@@ -107,9 +112,12 @@ func (t *talker) takeJSON(ctx context.Context, line string) error {
 	}
 	for i, raw := range list {
 		var m saidJSON
-		err := json.Unmarshal(raw, &m)
-		if err != nil || m.Role == "" {
-			return cli.Usage(fmt.Errorf("message %d is no object with role and content", i+1))
+		err := jsonfile.Unmarshal(raw, &m)
+		switch {
+		case err != nil:
+			return cli.Usage(fmt.Errorf("message %d: %w", i+1, err))
+		case m.Role == "" || m.Content == nil && m.Role != "assistant": // who may call tools instead
+			return cli.Usage(fmt.Errorf("message %d lacks role or content, and must have both", i+1))
 		}
 		content := ""
 		if m.Content != nil {

@@ -88,8 +88,9 @@ func TestChatJSON(t *testing.T) {
 		t.Errorf("%+v", list)
 	}
 	checkKeys(t, "bdia chat", object(t, result{out: strings.SplitAfter(r.out, "\n")[0]}))
-	for _, line := range []string{"Hi", `{"role":"user","content":7}`, `{"messages":[7]}`, `{"content":"Hi"}`, `{"role":"user","content":"Hi"} x`} {
-		if r := talk(line); r.code != cli.ExitUsage || !strings.Contains(r.err, "line 1: ") {
+	for _, line := range []string{"Hi", `{"role":"user","content":7}`, `{"messages":[7]}`, `{"content":"Hi"}`, `{"role":"user","content":"Hi"} x`, "[1]",
+		`{"role":"user"}`, `{"role":"user","contents":"Hi"}`, `{"role":"system","content":null}`, `{"role":"user","content":[{"type":"text","text":"Hi"}]}`, `{"messages":{}}`} {
+		if r := talk(line); r.code != cli.ExitUsage || !strings.Contains(r.err, "line 1: ") || strings.Contains(r.err, "Go ") {
 			t.Errorf("%s: %+v", line, r)
 		}
 	}
@@ -154,6 +155,9 @@ func TestChatRuns(t *testing.T) {
 				t.Fatalf("%s: %+v", dir, r)
 			}
 			want := answersOf(t, callWith(t.Context(), `{"role":"user","content":"Ho"}`, "chat", dir, "--json", "--greedy", "--max-tokens", "3", "--threads", "1").out)
+			if r := callWith(t.Context(), `{"messages":[{"role":"user","content":"Hi"},{"role":"tool","content":"7"}]}`, "chat", dir, "--json", "--max-tokens", "1", "--threads", "1"); name == "pairs" && !strings.Contains(r.err, `without a message of role "tool"`) {
+				t.Errorf("%+v", r)
+			}
 			if alone := list[1].Prompt == want[0].Prompt; alone != (name == "pairs") {
 				t.Errorf("%s: %+v, and for the second question alone %+v", dir, list, want)
 			}
