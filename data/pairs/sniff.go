@@ -104,15 +104,55 @@ func headOf(path string) (head []byte, rows bool, err error) {
 		return nil, false, fmt.Errorf("pairs: %w", err)
 	}
 	defer f.Close()
-	head = make([]byte, headBytes)
-	n, err := io.ReadFull(textfile.New(f, textfile.Options{}), head)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		err = nil
+	text := textfile.New(f, textfile.Options{})
+	for _, more := range []int{headBytes, MaxLine} {
+		part := make([]byte, more)
+		n, err := io.ReadFull(text, part)
+		head = append(head, part[:n]...)
+		switch {
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			return head, f.HasRows(), nil
+		case err != nil:
+			return nil, false, newInput(path, nil).wrong(err)
+		}
+		if _, cut := firstObject(head); !cut || jsonFormat(head) == "" {
+			break
+		}
 	}
-	if err != nil {
-		return nil, false, newInput(path, nil).wrong(err)
+	return head, f.HasRows(), nil
+}
+
+// firstObject returns the keys of the first JSON object in head, with their values, and whether head ends in it. Then
+// the last value may be cut short.
+func firstObject(head []byte) (object map[string]json.RawMessage, cut bool) {
+	start := bytes.IndexByte(head, '{')
+	if start < 0 {
+		return nil, false
 	}
-	return head[:n], f.HasRows(), nil
+	head = head[start:]
+	d, ended := json.NewDecoder(bytes.NewReader(head)), func(err error) bool { return err == io.EOF || err == io.ErrUnexpectedEOF }
+	_, err := d.Token()
+	object = map[string]json.RawMessage{}
+	for err == nil && d.More() {
+		var key json.Token
+		if key, err = d.Token(); err != nil {
+			break
+		}
+		name, _ := key.(string)
+		from := d.InputOffset()
+		var value json.RawMessage
+		if err = d.Decode(&value); ended(err) {
+			value = bytes.TrimLeft(head[from:], ": \t\r\n")
+		}
+		object[name] = value
+	}
+	if err == nil {
+		_, err = d.Token()
+	}
+	if err != nil && !ended(err) {
+		return nil, false
+	}
+	return object, err != nil
 }
 
 // jsonFormat returns JSONL or JSON if a file that begins with head holds JSON objects, else nothing.
@@ -164,18 +204,15 @@ func holdsList(head []byte) (found bool) {
 	return found
 }
 
-// holdsText reports whether the first JSON object in head has a text and no sides of a pair.
+// holdsText reports whether the first JSON object in head has a text and no sides of a pair. One that is longer than a
+// pair may be is known by what head has of it.
 func holdsText(head []byte) bool {
-	start := bytes.IndexByte(head, '{')
-	if start < 0 {
+	object, cut := firstObject(head)
+	if cut && len(head) <= MaxLine {
 		return false
 	}
-	var object map[string]json.RawMessage
-	if json.NewDecoder(bytes.NewReader(head[start:])).Decode(&object) != nil {
-		return false
-	}
-	text, ok := object["text"]
-	if !ok || text[0] != '"' {
+	text := object["text"]
+	if len(text) == 0 || text[0] != '"' {
 		return false
 	}
 	for _, key := range talkKeys {
