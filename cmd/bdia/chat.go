@@ -81,7 +81,7 @@ model's generation_config.json names, if it names them and no flag does.`,
 		if err := checkEngine(o.engine); err != nil {
 			return err
 		}
-		t, err := openTalk(cmd, o)
+		t, err := cli.AtOnce(cmd.Context(), func() (*talker, error) { return openTalk(cmd, o) })
 		if err != nil {
 			return err
 		}

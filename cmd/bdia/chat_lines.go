@@ -30,9 +30,9 @@ const chatPrompt = "> "
 
 func newMessages(ctx context.Context, cmd *cobra.Command) *messageInput {
 	stdin, errOut := cmd.InOrStdin(), cmd.ErrOrStderr()
-	in := &messageInput{lineInput: newLines("standard input", &untilDone{ctx: ctx, r: stdin})}
+	in := &messageInput{lineInput: newLines("standard input", cli.UntilDone(ctx, stdin))}
 	if in.interactive = cli.IsTerminal(stdin) && cli.IsTerminal(errOut); in.interactive {
-		in.editor, in.prompt = cli.NewEditor(stdin, errOut, chatPrompt), errOut
+		in.editor, in.prompt = cli.NewEditor(ctx, stdin, errOut, chatPrompt), errOut
 	}
 	return in
 }

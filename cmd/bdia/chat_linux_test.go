@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/internal/traintest"
 )
@@ -131,6 +132,13 @@ func TestChatTerminal(t *testing.T) {
 		k.press("\x04")
 		if code := ended(t, k.c.Wait()); code != 0 || strings.Contains(k.shown.String(), "bdia:") {
 			t.Errorf("%s: exit code %d after Ctrl-D\n%s", kind, code, &k.shown)
+		}
+
+		k = typed(t, kind, "chat", dir, "--threads", "1")
+		k.wait("> ")
+		testkit.OK(t, k.c.Process.Signal(syscall.SIGTERM))
+		if code := ended(t, k.c.Wait()); code != cli.ExitInterrupted {
+			t.Errorf("%s: exit code %d after SIGTERM\n%s", kind, code, &k.shown)
 		}
 	}
 }

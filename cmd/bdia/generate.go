@@ -77,7 +77,7 @@ prompt, score, text.`,
 			return err
 		}
 		if o.input == "" && o.prompt == "-" {
-			text, err := io.ReadAll(io.LimitReader(&untilDone{ctx: cmd.Context(), r: cmd.InOrStdin()}, 64<<20))
+			text, err := io.ReadAll(io.LimitReader(cli.UntilDone(cmd.Context(), cmd.InOrStdin()), 64<<20))
 			if err != nil {
 				return fmt.Errorf("reading the prompt: %w", err)
 			}

@@ -39,7 +39,7 @@ func openLines(cmd *cobra.Command, sentences []string, path string) (*lineInput,
 		if f, ok := stdin.(*os.File); ok && cli.IsTerminal(f) && cli.IsTerminal(cmd.ErrOrStderr()) {
 			fmt.Fprintln(cmd.ErrOrStderr(), "Write a sentence a line; Ctrl-D ends.")
 		}
-		return newLines("standard input", &untilDone{ctx: cmd.Context(), r: stdin}), nil
+		return newLines("standard input", cli.UntilDone(cmd.Context(), stdin)), nil
 	}
 	f, err := disk.OpenStream(path)
 	if err != nil {

@@ -59,7 +59,7 @@ special token that is spelt is ordinary text, as in training.`,
 			return err
 		}
 		defer done()
-		in = &untilDone{ctx: cmd.Context(), r: in}
+		in = cli.UntilDone(cmd.Context(), in)
 		w := bufio.NewWriter(cmd.OutOrStdout())
 		return cmp.Or(encode(cmd.Context(), w, in, tok, o), w.Flush())
 	}

@@ -32,7 +32,7 @@ func newTokenizerDecode() *cobra.Command {
 				return err
 			}
 			defer done()
-			in = &untilDone{ctx: cmd.Context(), r: in}
+			in = cli.UntilDone(cmd.Context(), in)
 			if asJSON {
 				var text bytes.Buffer
 				n, err := decode(&text, in, tok)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -15,27 +16,28 @@ var ErrInterrupt = errors.New("interrupted")
 // Editor reads lines that are typed on a terminal, with keys for editing and for the lines before.
 type Editor struct {
 	in, out *os.File
+	typed   io.Reader // from in
 	prompt  string
 	keys    *heard
 	t       *term.Terminal
 }
 
 // NewEditor returns an editor of lines behind prompt; nil: in and out are no terminals, or none that moves its cursor.
-// Windows edits lines by itself.
-func NewEditor(in, out any, prompt string) *Editor {
+// Windows edits lines by itself. It waits for no keys past the end of ctx.
+func NewEditor(ctx context.Context, in, out any, prompt string) *Editor {
 	i, o := file(in), file(out)
 	kind, set := os.LookupEnv("TERM")
 	if runtime.GOOS == "windows" || !IsTerminal(i) || !animated(IsTerminal(o), kind, set) {
 		return nil
 	}
-	e := &Editor{in: i, out: o, prompt: prompt}
+	e := &Editor{in: i, typed: UntilDone(ctx, i), out: o, prompt: prompt}
 	e.renew(nil)
 	return e
 }
 
 // renew forgets what has been typed of a line.
 func (e *Editor) renew(history term.History) {
-	e.keys = &heard{r: e.in}
+	e.keys = &heard{r: e.typed}
 	e.t = term.NewTerminal(struct {
 		io.Reader
 		io.Writer

@@ -1,11 +1,14 @@
-package main
+package cli
 
 import (
 	"context"
 	"io"
 )
 
-// untilDone is a reader that does not wait past the end of ctx. Its end is final: a terminal goes on after a Ctrl-D.
+// UntilDone returns a reader that does not wait past the end of ctx. Its end is final: a terminal goes on after a
+// Ctrl-D.
+func UntilDone(ctx context.Context, r io.Reader) io.Reader { return &untilDone{ctx: ctx, r: r} }
+
 type untilDone struct {
 	ctx   context.Context
 	r     io.Reader
