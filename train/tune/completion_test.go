@@ -131,7 +131,7 @@ func TestOtherCompletionBits(t *testing.T) {
 	seen := map[string]string{}
 	for _, v := range append(slices.Clone(tunings),
 		variant{"seed", func(c *Config) { c.Loop.Seed++ }},
-		variant{"grid", func(c *Config) { c.Method.Grid = 7 }},
+		variant{"grid", func(c *Config) { c.Method.Grid, c.Tune.AutoGrid = 7, false }},
 		variant{"loss on prompts", func(c *Config) { c.Tune.LossOnPrompt = true }},
 		variant{"separator", func(c *Config) { c.Tune.Separator = " => " }},
 		variant{"batch", func(c *Config) { c.Pairs.BatchTokens = 220 }},
