@@ -5,13 +5,18 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
 	"github.com/bdia-go/bdia/tensor"
 )
 
 // GPTDecoding is a language model at work on hypotheses, token after token, with
-// cached keys and values. Each has its own length. It lives in the model's arena: the
-// model does nothing else until Close.
-type GPTDecoding struct{ writer }
+// cached keys and values. Each has its own length. It lives in the model's arena: other
+// passes of the model may come between its tokens, and end before the next.
+type GPTDecoding struct {
+	writer
+	rotation *nn.Rotation // of the model; nil: none
+	angles   tensor.Tensor
+}
 
 // Decode makes room for n hypotheses of up to positions tokens, the prompt
 // included. States are rounded to grid, or not for bdia.NoGrid. It fails when the model
@@ -25,8 +30,10 @@ func (m *GPT) Decode(n, positions int, grid bdia.Grid) (*GPTDecoding, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &GPTDecoding{writer{be: m.be, mark: m.be.Mark(), grid: grid, blocks: blocks, embed: m.embedding.Forward, head: m.head, capacity: positions}}
-	m.place(positions)
+	d := &GPTDecoding{rotation: m.rotation, writer: writer{be: m.be, mark: m.be.Mark(), grid: grid, blocks: blocks, embed: m.embedding.Forward, head: m.head, capacity: positions}}
+	if d.rotation != nil {
+		d.angles = d.rotation.Begin(positions)
+	}
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{n, 1})
 	d.cache = newKVCache(m.be, len(m.blocks), n, positions, m.Config.block().KVWidth())
 	d.stack, err = d.over(d.cache)
@@ -73,6 +80,7 @@ func (d *GPTDecoding) Extend(i, keep int, dst []float32, ids []int32) error {
 	if err := checkIDs("input", ids, 0, d.vocab()); err != nil {
 		return err
 	}
+	d.resume()
 	for n := 0; len(ids) > 0; keep, ids = keep+n, ids[n:] {
 		n = min(len(ids), atOnce)
 		to := dst
@@ -103,7 +111,17 @@ func (d *GPTDecoding) read(i, keep int, dst []float32, ids []int32) error {
 // of what may follow to dst. GPT.NextLogits over the whole hypotheses gives the same
 // bits. It fails when there is no room for another position, or an id is none
 // of the model's (ErrBatch).
-func (d *GPTDecoding) Next(dst []float32, ids []int32) error { return d.next(dst, ids) }
+func (d *GPTDecoding) Next(dst []float32, ids []int32) error {
+	d.resume()
+	return d.next(dst, ids)
+}
+
+// resume has queries and keys turn by d's own angles again.
+func (d *GPTDecoding) resume() {
+	if d.rotation != nil {
+		d.rotation.Resume(d.angles)
+	}
+}
 
 // Reorder lets hypothesis i go on from where hypothesis parents[i] is; there are as
 // many as parents from then on. It panics for parents that are not, or none.

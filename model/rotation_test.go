@@ -68,3 +68,21 @@ func TestTextsGetLonger(t *testing.T) {
 	testkit.EqualBits(t, "after shorter ones", logits(3, 5, 1, 40), want)
 	testkit.EqualBits(t, "after a longer one", logits(40, 3, 40), want)
 }
+
+// TestPassesBetween: a decoding goes on with the same bits after other passes of its model.
+func TestPassesBetween(t *testing.T) {
+	t.Parallel()
+	c := oddFamily(model.Llama)
+	m, text := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions()), newBatch(c, 1).Inputs
+	logits := func(between bool) []float32 {
+		d := decode(t, m, 1, c.Context, bdia.NoGrid, nil, text[:5])
+		defer d.Close()
+		if between {
+			testkit.OK(t, m.NextLogits(make([]float32, c.Vocab), text[:3], bdia.NoGrid))
+		}
+		got := make([]float32, c.Vocab)
+		testkit.OK(t, d.Next(got, text[5:6]))
+		return got
+	}
+	testkit.EqualBits(t, "after another pass", logits(true), logits(false))
+}

@@ -25,16 +25,20 @@ func NewRotation(be backend.Backend, frequencies []float32, factor float32) *Rot
 	return &Rotation{be: be, frequencies: frequencies, factor: factor}
 }
 
-// Begin takes memory for the cosines and sines of T positions from the arena. Blocks turn by them until it is released.
-// The model calls it before each pass.
-func (r *Rotation) Begin(T int) {
+// Begin takes memory for the cosines and sines of T positions from the arena, by which blocks turn from now on, and
+// returns it. The model calls it before each pass.
+func (r *Rotation) Begin(T int) tensor.Tensor {
 	D := 2 * len(r.frequencies)
 	if have := len(r.known) / D; T > have {
 		r.extend(have, max(T, 2*have))
 	}
 	r.table = r.be.Alloc(backend.Data, tensor.F32, tensor.Shape{T, D})
 	r.be.Upload(r.table, r.known[:T*D])
+	return r.table
 }
+
+// Resume has blocks turn by what an earlier Begin returned: other passes may have come between.
+func (r *Rotation) Resume(table tensor.Tensor) { r.table = table }
 
 // extend makes known, of the positions below from, as long as to positions.
 func (r *Rotation) extend(from, to int) {
