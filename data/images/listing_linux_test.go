@@ -110,6 +110,9 @@ func zipOfImages(t *testing.T, n int, method uint16) string {
 // TestListingMemory: to list an archive of many files and to make its sets takes at most what is counted for it.
 func TestListingMemory(t *testing.T) {
 	t.Parallel()
+	if testkit.Race {
+		t.Skip("the race detector takes memory of its own")
+	}
 	n := 200_000
 	if testing.Short() {
 		n = 50_000

@@ -66,6 +66,9 @@ func manyPairs(t *testing.T, n, from int) string {
 // mapped file, of which the kernel drops pages; it counts in the resident set.
 func TestPreparationIsCounted(t *testing.T) {
 	t.Parallel()
+	if testkit.Race {
+		t.Skip("the race detector takes memory of its own")
+	}
 	n := 300_000
 	if testing.Short() {
 		n = 100_000

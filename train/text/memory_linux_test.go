@@ -132,6 +132,9 @@ func writeBF16(t *testing.T, path string, shapes map[string][]int) {
 // copy of them is made on the way, which would be 134 MB in float32.
 func TestProcessIsAsPlanned(t *testing.T) {
 	t.Parallel()
+	if testkit.Race {
+		t.Skip("the race detector takes memory of its own")
+	}
 	if testing.Short() {
 		t.Skip("a step of 34 million weights")
 	}
