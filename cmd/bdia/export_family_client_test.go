@@ -114,7 +114,8 @@ func TestClientFamilies(t *testing.T) {
 }
 
 // TestClientStory: a real trained Llama, fine-tuned and exported, writes in llama.cpp what bdia generate writes; before
-// that, its published text. It learns its text well, since where two tokens are nearly as likely llama.cpp may take another.
+// that, its published text. It learns its text well: of two tokens that are nearly as likely llama.cpp may take the
+// other.
 func TestClientStory(t *testing.T) {
 	testkit.Clients(t)
 	const prompt = "Once upon a time"
