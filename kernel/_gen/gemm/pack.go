@@ -123,16 +123,7 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
 	for j := range s.w {
 		lane, q := j/4, j%4
 		for u := range groups {
-			m := at(row, nil, 0, 16*u)
-			v := s.reg[4*u+q]
-			switch {
-			case lane == 0:
-				VMOVUPS(m, s.x[4*u+q])
-			case s.w == 16:
-				VINSERTF32X4(operand.Imm(uint64(lane)), m, v, v)
-			default:
-				VINSERTF128(operand.Imm(uint64(lane)), m, v, v)
-			}
+			s.lane(lane, at(row, nil, 0, 16*u), 4*u+q)
 		}
 		if j+1 < s.w {
 			CMPQ(n, operand.Imm(uint64(j+1)))
@@ -142,14 +133,7 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
 	}
 	for u := range groups {
 		t, o := s.reg[4*u:], s.reg[len(s.reg)/2:]
-		VUNPCKLPS(t[1], t[0], o[0])
-		VUNPCKHPS(t[1], t[0], o[1])
-		VUNPCKLPS(t[3], t[2], o[2])
-		VUNPCKHPS(t[3], t[2], o[3])
-		VUNPCKLPD(o[2], o[0], o[4])
-		VUNPCKHPD(o[2], o[0], o[5])
-		VUNPCKLPD(o[3], o[1], o[6])
-		VUNPCKHPD(o[3], o[1], o[7])
+		turn(t, o)
 		for k := range 4 {
 			row := (4*u + k) * 8 * s.w * each
 			if pairs {
@@ -164,6 +148,30 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
 	}
 	ADDQ(operand.Imm(uint64(16*groups)), src)
 	ADDQ(operand.U32(32*s.w*groups*each), dst)
+}
+
+// lane reads 4 floats at m to a 128-bit lane of register v; lane 0 clears the others.
+func (s isa) lane(lane int, m operand.Mem, v int) {
+	switch {
+	case lane == 0:
+		VMOVUPS(m, s.x[v])
+	case s.w == 16:
+		VINSERTF32X4(operand.Imm(uint64(lane)), m, s.reg[v], s.reg[v])
+	default:
+		VINSERTF128(operand.Imm(uint64(lane)), m, s.reg[v], s.reg[v])
+	}
+}
+
+// turn transposes the 4 by 4 floats of each 128-bit lane of t[0:4] to o[4:8], and clobbers o[0:4].
+func turn(t, o []reg.VecPhysical) {
+	VUNPCKLPS(t[1], t[0], o[0])
+	VUNPCKHPS(t[1], t[0], o[1])
+	VUNPCKLPS(t[3], t[2], o[2])
+	VUNPCKHPS(t[3], t[2], o[3])
+	VUNPCKLPD(o[2], o[0], o[4])
+	VUNPCKHPD(o[2], o[0], o[5])
+	VUNPCKLPD(o[3], o[1], o[6])
+	VUNPCKHPD(o[3], o[1], o[7])
 }
 
 // packTiles emits the packer of A for the transposed layout.

@@ -44,28 +44,13 @@ func (s isa) row() {
 					PREFETCHT1(at(column, next, 1, 0))
 				}
 				for u := range groups {
-					m, t := at(column, nil, 0, 16*(g+u)), 4*u+q
-					switch {
-					case lane == 0:
-						VMOVUPS(m, s.x[t])
-					case s.w == 16:
-						VINSERTF32X4(operand.Imm(uint64(lane)), m, s.reg[t], s.reg[t])
-					default:
-						VINSERTF128(operand.Imm(uint64(lane)), m, s.reg[t], s.reg[t])
-					}
+					s.lane(lane, at(column, nil, 0, 16*(g+u)), 4*u+q)
 				}
 				ADDQ(ld, column)
 			}
 			for u := range groups {
-				t, o := s.reg[4*u:], s.reg[4*groups:]
-				VUNPCKLPS(t[1], t[0], o[0])
-				VUNPCKHPS(t[1], t[0], o[1])
-				VUNPCKLPS(t[3], t[2], o[2])
-				VUNPCKHPS(t[3], t[2], o[3])
-				VUNPCKLPD(o[2], o[0], o[4])
-				VUNPCKHPD(o[2], o[0], o[5])
-				VUNPCKLPD(o[3], o[1], o[6])
-				VUNPCKHPD(o[3], o[1], o[7])
+				o := s.reg[4*groups:]
+				turn(s.reg[4*u:], o)
 				for q := range 4 {
 					m := at(a, nil, 0, 4*(4*(g+u)+q))
 					if s.w == 16 {
