@@ -330,11 +330,12 @@ func (m *GPT) logits(dst []float32, b Batch, grid bdia.Grid, from int) error {
 	return nil
 }
 
-// place brings the angles of T positions to the device, if queries and keys turn by them.
-func (m *GPT) place(T int) {
+// place brings the angles of T positions to the device and returns them, if queries and keys turn by them.
+func (m *GPT) place(T int) (angles tensor.Tensor) {
 	if m.rotation != nil {
-		m.rotation.Begin(T)
+		angles = m.rotation.Begin(T)
 	}
+	return angles
 }
 
 // infer returns x_K (B,T,C) of the ordinary transformer for ids (B,T).

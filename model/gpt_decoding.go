@@ -31,9 +31,7 @@ func (m *GPT) Decode(n, positions int, grid bdia.Grid) (*GPTDecoding, error) {
 		return nil, err
 	}
 	d := &GPTDecoding{rotation: m.rotation, writer: writer{be: m.be, mark: m.be.Mark(), grid: grid, blocks: blocks, embed: m.embedding.Forward, head: m.head, capacity: positions}}
-	if d.rotation != nil {
-		d.angles = d.rotation.Begin(positions)
-	}
+	d.angles = m.place(positions)
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{n, 1})
 	d.cache = newKVCache(m.be, len(m.blocks), n, positions, m.Config.block().KVWidth())
 	d.stack, err = d.over(d.cache)
