@@ -12,8 +12,8 @@ import (
 
 	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
-	"github.com/bdia-go/bdia/internal/jsonfile"
 )
 
 // messageInput gives what is said, a message at a time.
@@ -81,53 +81,31 @@ func (in *messageInput) wrong(err error) error {
 	return fmt.Errorf("%s: line %d: %w", in.name, in.number, err)
 }
 
-// saidJSON is a line of JSON: a message, or a conversation.
-type saidJSON struct {
-	Role     string            `json:"role"`
-	Content  *string           `json:"content"`
-	Messages []json.RawMessage `json:"messages"`
-	Tools    json.RawMessage   `json:"tools"`
-}
-
 // takeJSON adds a message, or begins a conversation anew, and answers unless the last word is not a user's or a tool's.
 func (t *talker) takeJSON(ctx context.Context, line string) error {
 	if !json.Valid([]byte(line)) {
 		return cli.Usage(errors.New("it is no JSON object with role and content, or messages; write each in one line, with double quotation marks"))
 	}
-	var said saidJSON
-	if err := jsonfile.Unmarshal([]byte(line), &said); err != nil {
+	said, whole, err := pairs.ReadTalk([]byte(line))
+	if err != nil {
 		return cli.Usage(err)
 	}
-	list := said.Messages
-	if list == nil {
-		list = []json.RawMessage{json.RawMessage(line)}
-	} else {
+	if whole {
 		t.Messages, t.Tools = nil, nil
 		if t.o.system != "" {
 			t.Messages = []chat.Message{{Role: "system", Content: t.o.system}}
 		}
 	}
-	if len(said.Tools) > 0 && string(said.Tools) != "null" {
+	if said.Tools != nil {
 		t.Tools = said.Tools
 	}
-	for i, raw := range list {
-		var m saidJSON
-		err := jsonfile.Unmarshal(raw, &m)
-		switch {
-		case err != nil:
-			return cli.Usage(fmt.Errorf("message %d: %w", i+1, err))
-		case m.Role == "" || m.Content == nil && m.Role != "assistant": // who may call tools instead
-			return cli.Usage(fmt.Errorf("message %d lacks role or content, and must have both", i+1))
-		}
-		content := ""
-		if m.Content != nil {
-			content = *m.Content
-		}
+	for i, turn := range said.Turns {
+		m := chat.Message(turn)
 		if i == 0 && m.Role == "system" && t.systems() == 1 {
-			t.Messages[0] = chat.Message{Role: m.Role, Content: content, JSON: raw}
+			t.Messages[0] = m
 			continue
 		}
-		t.Messages = append(t.Messages, chat.Message{Role: m.Role, Content: content, JSON: raw})
+		t.Messages = append(t.Messages, m)
 	}
 	if n := len(t.Messages); n == 0 || t.Messages[n-1].Role == "assistant" || t.Messages[n-1].Role == "system" {
 		return nil

@@ -89,10 +89,15 @@ func TestChatJSON(t *testing.T) {
 	}
 	checkKeys(t, "bdia chat", object(t, result{out: strings.SplitAfter(r.out, "\n")[0]}))
 	for _, line := range []string{"Hi", `{"role":"user","content":7}`, `{"messages":[7]}`, `{"content":"Hi"}`, `{"role":"user","content":"Hi"} x`, "[1]",
-		`{"role":"user"}`, `{"role":"user","contents":"Hi"}`, `{"role":"system","content":null}`, `{"role":"user","content":[{"type":"text","text":"Hi"}]}`, `{"messages":{}}`} {
+		`{"role":"user"}`, `{"role":"user","contents":"Hi"}`, `{"role":"system","content":null}`, `{"role":"user","content":[{"type":"image_url"}]}`, `{"messages":{}}`,
+		`{"role":"assistant","content":null}`, `{"role":"user","content":"\ud83d"}`, "{\"role\":\"user\",\"content\":\"\xe9\"}"} {
 		if r := talk(line); r.code != cli.ExitUsage || !strings.Contains(r.err, "line 1: ") || strings.Contains(r.err, "Go ") {
 			t.Errorf("%s: %+v", line, r)
 		}
+	}
+	parts := talk(`{"role":"user","content":[{"type":"text","text":"Hi\n"},{"type":"text","text":"there"}]}`)
+	if whole := talk(`{"role":"user","content":"Hi\nthere"}`); parts.code != 0 || parts.out != whole.out {
+		t.Errorf("%+v, want %+v", parts, whole)
 	}
 	if r := talk(`{"messages":[{"role":"user","content":"A"},{"role":"system","content":"late"},{"role":"user","content":"B"}]}`); r.code == 0 || !strings.Contains(r.err, "the system speaks first") {
 		t.Errorf("%+v", r)

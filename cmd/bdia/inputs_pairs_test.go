@@ -146,7 +146,7 @@ func TestPairInputs(t *testing.T) {
 			"\"Who?\\n\\nA did.\" -> \"A\"\n# keys \"instruction\", followed by \"context\", and \"response\"\n# keys that are not used: \"category\"\n"},
 		{"opus.jsonl", `{"translation": {"en": "one", "de": "eins"}}`, nil, "\"one\" -> \"eins\"\n# keys \"en\" and \"de\"\n"},
 		{"values.jsonl", "{\"prompt\": \"q\", \"completion\": 1}\n{\"prompt\": 2.50, \"completion\": true}\n{\"prompt\": \"r\", \"completion\": null}\nnull\n{\"prompt\": \"r\", \"completion\": [\"a\"]}\n", nil,
-			"\"q\" -> \"1\"\n\"2.50\" -> \"true\"\n1 with a column missing: line 3: its \"completion\" is null\n1 not a JSON object: line 4: it is a JSON null\n1 with messages that cannot be read: line 5: its \"completion\": they are not a list of roles and contents\n# keys \"prompt\" and \"completion\"\n"},
+			"\"q\" -> \"1\"\n\"2.50\" -> \"true\"\n1 with a column missing: line 3: its \"completion\" is null\n1 not a JSON object: line 4: it is a JSON null\n1 with messages that cannot be read: line 5: its \"completion\": message 1 is a JSON string, not an object with a role and a content\n# keys \"prompt\" and \"completion\"\n"},
 		{"space.jsonl", "{\"prompt\": \"The capital is\", \"completion\": \" Paris\\n\"}\n{\"prompt\": \" \\n\", \"completion\": \"x\"}\n", nil,
 			"\"The capital is\" -> \" Paris\\n\"\n1 empty: line 2: \" \\n\", \"x\"\n# keys \"prompt\" and \"completion\"\n"},
 		{"surrogate.jsonl", "{\"prompt\": \"q \\ud83d\", \"completion\": \"a\"}\n{\"prompt\": \"r \\ud83d\\ude00\", \"completion\": \"b\", \"meta\": \"\\ud83d\"}\n", nil,

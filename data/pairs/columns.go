@@ -99,9 +99,9 @@ func joined(source, more string) string {
 }
 
 // findColumns says where the sides are in the rows of a table, of which it gets the first ones, and whether the first
-// is a header.
+// whole one is a header.
 func findColumns(f Files, format Format, sample []delimited.Record) (c columns, header bool, err error) {
-	sample = slices.DeleteFunc(slices.Clone(sample), func(r delimited.Record) bool { return r.Open })
+	sample = slices.DeleteFunc(slices.Clone(sample), func(r delimited.Record) bool { return !whole(r) })
 	if len(sample) == 0 {
 		return columns{choice: choice{0, 1, -1}}, false, nil // there is nothing to read
 	}
@@ -128,6 +128,9 @@ func findColumns(f Files, format Format, sample []delimited.Record) (c columns, 
 	}
 	return c, header, err
 }
+
+// whole reports a row that has fields.
+func whole(r delimited.Record) bool { return !r.Open && !r.Long }
 
 // isNameOf reports whether a column that was asked for is named, not numbered.
 func isNameOf(header []string, asked string) bool {

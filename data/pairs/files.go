@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bdia-go/bdia/internal/delimited"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
@@ -22,7 +23,7 @@ var (
 	ErrColumns = fmt.Errorf("%w in these columns", ErrFormat)
 	// ErrLineCounts is wrapped by errors about parallel files of different length.
 	ErrLineCounts = errors.New("files differ in their numbers of lines")
-	// ErrTooLong is wrapped by errors about a line or CSV row of more than MaxLine
+	// ErrTooLong is wrapped by errors about a line or value of more than MaxLine
 	// bytes, or a sentence with too many tokens.
 	ErrTooLong = errors.New("too long")
 	// ErrMemory is wrapped by the error of more pairs than Options.Fits allows.
@@ -32,7 +33,7 @@ var (
 	ErrText = errors.New("unusable sentence")
 )
 
-// MaxLine is the largest length of a line or CSV row, in bytes.
+// MaxLine is the largest length of a row, in bytes.
 const MaxLine = textfile.MaxLine
 
 // Format is the format of a file of pairs; see the package comment.
@@ -124,6 +125,9 @@ type row struct {
 	talk *Talk // nil: not asked for, or no conversation
 }
 
+// tooLong is a row of more than MaxLine bytes.
+func tooLong(line int) row { return row{line: line, reason: LongRow, missing: "cut it"} }
+
 // rows reads the rows of open files; after the last one it returns io.EOF.
 type rows interface{ next() (row, error) }
 
@@ -192,14 +196,15 @@ func newInput(path string, r io.Reader) *input {
 	return &input{Reader: textfile.New(r, textfile.Options{}), path: path}
 }
 
-// line returns the next line without its end, or io.EOF.
+// line returns the next line without its end, or io.EOF. For one that is too long it returns delimited.ErrTooLong, and
+// goes on with the next.
 func (in *input) line() (string, error) {
 	line, err := in.Line()
 	switch {
 	case err == io.EOF:
 		return "", err
 	case err == textfile.ErrTooLong:
-		err = fmt.Errorf("line %d is %w: at most %d bytes; is this text, a sentence a line?", in.Lines()+1, ErrTooLong, MaxLine)
+		return "", delimited.ErrTooLong
 	}
 	if err != nil {
 		return "", in.wrong(err)
@@ -224,15 +229,22 @@ func (in *input) wrong(err error) error {
 }
 
 // parallel are two files of lines.
-type parallel struct{ source, target *input }
+type parallel struct {
+	source, target *input
+	line           int // of both
+}
 
 func (p *parallel) next() (r row, err error) {
 	var ends int
+	p.line++
+	r.line = p.line
 	for i, side := range []*input{p.source, p.target} {
-		r.line = side.Lines() + 1
-		if r.sides[i], err = side.line(); err == io.EOF {
+		switch r.sides[i], err = side.line(); {
+		case err == io.EOF:
 			ends++
-		} else if err != nil {
+		case err == delimited.ErrTooLong:
+			r = tooLong(r.line)
+		case err != nil:
 			return row{}, err
 		}
 	}
@@ -240,7 +252,7 @@ func (p *parallel) next() (r row, err error) {
 		return r, nil
 	}
 	for _, side := range []*input{p.source, p.target} { // to the end of the longer one
-		for err = nil; err == nil; _, err = side.line() {
+		for err = nil; err == nil || err == delimited.ErrTooLong; _, err = side.line() {
 		}
 		if err != io.EOF {
 			return row{}, err

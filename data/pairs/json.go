@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/bdia-go/bdia/internal/delimited"
 )
 
 // jsonLines are the objects of a JSONL file, one a line.
@@ -21,6 +23,9 @@ func (j *jsonLines) next() (row, error) {
 	}
 	for {
 		text, err := j.in.line()
+		if err == delimited.ErrTooLong {
+			return tooLong(j.in.Lines() + 1), nil
+		}
 		if err != nil {
 			return row{}, err
 		}
@@ -39,6 +44,7 @@ type jsonList struct {
 	lines  int    // line breaks before the next character
 	line   int    // of the object at hand
 	object []byte // the object at hand
+	long   bool   // it is too long, and not whole
 	begun  bool
 	inList bool   // the objects are the elements of a list
 	key    string // of the list, if it is in an object
@@ -62,6 +68,9 @@ func (j *jsonList) next() (row, error) {
 	}
 	if j.err != nil {
 		return row{}, j.err
+	}
+	if j.long {
+		return tooLong(j.line), nil
 	}
 	return j.read(j.object, j.line), nil
 }
@@ -150,6 +159,9 @@ func (j *jsonList) find() (bool, error) {
 		}
 		if err := j.value(); err != nil {
 			return false, err
+		}
+		if j.long {
+			return false, j.in.wrong(fmt.Errorf("%w: line %d: a key is %w: at most %d bytes", ErrFormat, j.lines+1, ErrTooLong, MaxLine))
 		}
 		key := strings.Trim(string(j.object), `"`)
 		if c, err = j.peek(); err != nil {
@@ -251,9 +263,9 @@ func (j *jsonList) end() error {
 }
 
 // value reads a value into j.object: an object or list with all that is in it, a text, or else what stands up to the
-// next comma, bracket or space.
+// next comma, bracket or space. Of one that is too long it keeps the beginning.
 func (j *jsonList) value() error {
-	j.object = j.object[:0]
+	j.object, j.long = j.object[:0], false
 	depth, quoted := 0, false
 	for {
 		c, err := j.get()
@@ -273,13 +285,11 @@ func (j *jsonList) value() error {
 			}
 			return j.text.UnreadByte()
 		}
-		if j.object = append(j.object, c); len(j.object) > MaxLine {
-			return j.in.wrong(fmt.Errorf("line %d: a value is %w: at most %d bytes", j.lines+1, ErrTooLong, MaxLine))
-		}
+		j.keep(c)
 		switch {
 		case quoted && c == '\\':
 			if c, err = j.get(); err == nil {
-				j.object = append(j.object, c)
+				j.keep(c)
 			}
 		case c == '"':
 			if quoted = !quoted; !quoted && depth == 0 {
@@ -293,6 +303,13 @@ func (j *jsonList) value() error {
 				return nil
 			}
 		}
+	}
+}
+
+// keep adds a character to the object at hand, if it is not too long.
+func (j *jsonList) keep(c byte) {
+	if j.long = j.long || len(j.object) == MaxLine; !j.long {
+		j.object = append(j.object, c)
 	}
 }
 

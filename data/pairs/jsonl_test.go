@@ -88,9 +88,9 @@ func TestBadJSONL(t *testing.T) {
 		{`{"messages":`, "unexpected end", NotJSON},
 		{strings.Repeat("[", 100_000), "exceeded max depth", NotJSON},
 		{`{"messages": {"role": "assistant"}}`, "not a list of roles and contents", NoTalk},
-		{`{"messages": [{"role": "assistant", "content": [1]}]}`, "not a list of roles and contents", NoTalk},
-		{`{"messages": [{"role": "assistant", "content": [{"type": "image_url", "text": "a"}]}]}`, `a part of type "image_url" is no text`, NoTalk},
-		{`{"messages": [{"role": "assistant", "content": [{"type": "text"}]}]}`, `a part of type "text" is no text`, NoTalk},
+		{`{"messages": [{"role": "assistant", "content": [1]}]}`, "message 1 has a content with a part that has no type and text", NoTalk},
+		{`{"messages": [{"role": "assistant", "content": [{"type": "image_url", "text": "a"}]}]}`, `a part of type "image_url", and only text is read`, NoTalk},
+		{`{"messages": [{"role": "assistant", "content": [{"type": "text"}]}]}`, `a part of type text without one`, NoTalk},
 		{`{"messages": [{"role": "user", "content": "a"}]}`, `none of its 1 messages is of role "assistant"`, NoAnswer},
 		{`{"messages": null}`, "none of its 0 messages", NoAnswer},
 		{many, "it has 1001 messages; cut it into conversations of at most 1000", LongTalk},
@@ -99,7 +99,7 @@ func TestBadJSONL(t *testing.T) {
 		{"null", "it is a JSON null", NotJSON},
 		{`{"prompt": "a \ud83d", "completion": "b"}`, `its "prompt" has \ud83d, half of a character`, NotUTF8},
 		{`{"prompt": "a", "completion": "b", "question": "c", "answer": "d"}`, "more than one source with its target", Incomplete},
-		{`{"messages": [{"role": "assistant", "content": null}]}`, "", Empty},
+		{`{"messages": [{"role": "assistant", "content": null}]}`, "neither a content nor calls of tools", NoTalk},
 		{`{"messages": [{"role": "assistant", "content": []}]}`, "", Empty},
 	} {
 		o := Options{Files: Files{Source: write(t, "a.jsonl", c.line+"\n"+`{"prompt": "x", "completion": "y"}`)}}

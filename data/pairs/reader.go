@@ -214,6 +214,8 @@ func (r *Reader) fatal(w row, reason Reason, p Pair) error {
 	switch {
 	case reason == Unlearned:
 		return nil
+	case reason == LongRow:
+		return fmt.Errorf("pairs: %s: line %d is %w: at most %d bytes; is this text, a sentence a line? Cut it, or have bad ones skipped", r.inputs[0].path, w.line, ErrTooLong, MaxLine)
 	case reason == OpenQuote:
 		return fmt.Errorf("pairs: %s: line %d: %w: a quotation mark has no end: %s, or have bad ones skipped", r.inputs[0].path, w.line, ErrText, w.missing)
 	case w.missing != "":

@@ -65,8 +65,8 @@ func TestUnreadable(t *testing.T) {
 	}{
 		{"shorter target", Files{Source: write(t, "a", "1\n2\n3\n"), Target: write(t, "b", "1\n2")}, ErrLineCounts, "a has 3, "},
 		{"shorter source", Files{Source: write(t, "a", ""), Target: write(t, "b", "\n\n")}, ErrLineCounts, "b has 2"},
-		{"long line", Files{Source: write(t, "a", "1\n"+long), Target: write(t, "b", "1\n2\n")}, ErrTooLong, "line 2"},
-		{"long tail", Files{Source: write(t, "a", "1\n"), Target: write(t, "b", "1\n2\n"+long)}, ErrTooLong, "line 3"},
+		{"long tail", Files{Source: write(t, "a", "1\n"), Target: write(t, "b", "1\n2\n"+long)}, ErrLineCounts, "a has 1, "},
+		{"long key", Files{Source: write(t, "a.json", `{"b": [{"prompt": "c"}], "`+long+`": 2}`)}, ErrTooLong, "a key"},
 		{"no such column", Files{Source: write(t, "a.csv", "a,b\nx,y\n"), SourceColumn: "c"}, ErrFormat, `"c" among "a", "b"`},
 		{"no such number", Files{Source: write(t, "a.csv", "a;b\nx;y\n"), Header: HeaderYes, TargetColumn: "3"}, ErrColumns, `column 3, and there are 2: "a", "b"`},
 		{"one column", Files{Source: write(t, "a.csv", "text\nx y\n")}, ErrColumns, "it has one column"},

@@ -143,22 +143,34 @@ func (j *records) conversation(object map[string]json.RawMessage, f form) (*talk
 			return nil, nil
 		}
 	}
+	turns, key, err := talkOf(object)
+	switch {
+	case err != nil:
+		return nil, &row{reason: NoTalk, missing: err.Error()}
+	case key == "":
+		return nil, nil
+	}
+	j.note(fmt.Sprintf("conversations under %q: a pair for each turn of the assistant", key))
+	return &talk{turns: turns, tools: toolsOf(object)}, nil
+}
+
+// talkOf returns the messages of an object that is a conversation, after what "system" says, and the key that they are
+// under; empty: it is none.
+func talkOf(object map[string]json.RawMessage) (turns []message, key string, err error) {
 	for _, key := range talkKeys {
 		list, ok := object[key]
 		if !ok || key != talkKeys[0] && list[0] != '[' {
 			continue
 		}
-		turns, err := readTurns(list)
-		if err != nil {
-			return nil, &row{reason: NoTalk, missing: err.Error()}
+		if turns, err = readTurns(list); err != nil {
+			return nil, key, err
 		}
-		if first, why := textOf(object[system]); why == "" && first != "" && (len(turns) == 0 || turns[0].Role != system) {
-			turns = append([]message{{Role: system, Content: content(first)}}, turns...)
+		if first, why := textOf(object[system]); why == "" && first != "" && (len(turns) == 0 || turns[0].role != system) {
+			turns = append([]message{{role: system, content: first}}, turns...)
 		}
-		j.note(fmt.Sprintf("conversations under %q: a pair for each turn of the assistant", key))
-		return &talk{turns: turns, tools: toolsOf(object)}, nil
+		return turns, key, nil
 	}
-	return nil, nil
+	return nil, "", nil
 }
 
 // toolsOf is the list of tools of a conversation, also if it is JSON in a text; nil: it has none.
@@ -188,7 +200,7 @@ func (j *records) promptAndAnswer(object map[string]json.RawMessage, f form) (*t
 			if why != "" {
 				return nil, &row{reason: Incomplete, missing: fmt.Sprintf("its %.80q is %s", keys[i], why)}
 			}
-			sides[i] = []message{{Role: []string{user, assistant}[i], Content: content(text)}}
+			sides[i] = []message{{role: []string{user, assistant}[i], content: text}}
 			continue
 		}
 		var err error
@@ -213,14 +225,14 @@ func (j *records) history(object map[string]json.RawMessage, r row) *talk {
 	}
 	t := &talk{}
 	if said != "" {
-		t.turns = append(t.turns, message{Role: system, Content: content(said)})
+		t.turns = append(t.turns, message{role: system, content: said})
 	}
 	for _, b := range before {
-		t.turns = append(t.turns, message{Role: user, Content: content(b[0])}, message{Role: assistant, Content: content(b[1])})
+		t.turns = append(t.turns, message{role: user, content: b[0]}, message{role: assistant, content: b[1]})
 	}
-	t.turns = append(t.turns, message{Role: user, Content: content(r.sides[0])})
+	t.turns = append(t.turns, message{role: user, content: r.sides[0]})
 	t.given = len(t.turns)
-	t.turns = append(t.turns, message{Role: assistant, Content: content(r.sides[1])})
+	t.turns = append(t.turns, message{role: assistant, content: r.sides[1]})
 	j.note(`instructions with "system" or "history" are conversations`)
 	return t
 }

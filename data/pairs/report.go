@@ -28,6 +28,7 @@ const (
 	Repeated                 // a row is the header again
 	Unlearned                // a turn is marked as one that is not learned
 	Refused                  // EncodeOptions.Joint refuses it
+	LongRow                  // it has more than MaxLine bytes
 	numReasons
 )
 
@@ -37,7 +38,7 @@ func (r Reason) String() string {
 		"that the tokenizer cannot encode", "of too many tokens", "truncated",
 		"not a JSON object", "with messages that cannot be read", "without an answer of the assistant", "of too many messages",
 		"with a quotation mark that has no end", "with more fields than the header", "equal to the header", "marked as not to be learned",
-		"that the chat template refuses"}[r]
+		"that the chat template refuses", "longer than 1 MiB"}[r]
 }
 
 // Kept reports whether pairs with this reason are used all the same.

@@ -49,7 +49,8 @@ func newTable(f Files, format Format, in *input) (*table, error) {
 	}
 	t.columns.notes = append(t.columns.notes, notes...)
 	if header {
-		t.header, sample = slices.Clone(sample[0].Fields), sample[1:]
+		i := slices.IndexFunc(sample, whole)
+		t.header, sample = slices.Clone(sample[i].Fields), slices.Delete(sample, i, i+1)
 	}
 	t.ahead = sample
 	return t, nil
@@ -68,6 +69,8 @@ func (t *table) next() (row, error) {
 	}
 	r := row{line: w.Line}
 	switch {
+	case w.Long:
+		return tooLong(w.Line), nil
 	case w.Open:
 		r.missing, r.reason = "double a mark that is part of the text, or close its field", OpenQuote
 	case t.header != nil && slices.Equal(w.Fields, t.header):

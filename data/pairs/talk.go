@@ -7,27 +7,58 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
-// message is one turn of a conversation, under the names of OpenAI or of ShareGPT.
+// message is one turn of a conversation.
 type message struct {
-	Role    string  `json:"role"`
-	Content content `json:"content"`
-	From    string  `json:"from"`
-	Value   content `json:"value"`
-
-	Weight json.RawMessage `json:"weight"` // of OpenAI: 0 is not learned
-	Train  json.RawMessage `json:"train"`  // of axolotl: false is not learned
-	Calls  json.RawMessage `json:"tool_calls"`
-
-	object json.RawMessage // all of it
+	role, content string
+	calls         json.RawMessage // of tools, a list; nil: none
+	unlearned     bool            // it is marked as one that is not learned
+	object        json.RawMessage // all of it; nil: it has no object of its own
 }
 
-// UnmarshalJSON reads a message and keeps it whole.
-func (m *message) UnmarshalJSON(b []byte) error {
-	type plain message
-	m.object = slices.Clone(b)
-	return json.Unmarshal(b, (*plain)(m))
+// readMessage reads a message, under the names of OpenAI or of ShareGPT. Only one that calls tools may be without a
+// content.
+func readMessage(object json.RawMessage) (message, error) {
+	var m struct {
+		Role    string          `json:"role"`
+		From    string          `json:"from"`
+		Content *content        `json:"content"`
+		Value   *content        `json:"value"`
+		Weight  json.RawMessage `json:"weight"` // of OpenAI: 0 is not learned
+		Train   json.RawMessage `json:"train"`  // of axolotl: false is not learned
+		Calls   json.RawMessage `json:"tool_calls"`
+	}
+	if err := json.Unmarshal(object, &m); err != nil {
+		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
+			if wrong.Field == "" {
+				return message{}, fmt.Errorf("is a JSON %s, not an object with a role and a content", wrong.Value)
+			}
+			return message{}, fmt.Errorf("has a %s that is a JSON %s, not a text", wrong.Field, wrong.Value)
+		}
+		return message{}, fmt.Errorf("has %w", err)
+	}
+	role := cmp.Or(m.Role, m.From)
+	role = cmp.Or(roles[strings.ToLower(role)], role)
+	said := message{role: role, object: object, unlearned: string(m.Weight) == "0" || string(m.Weight) == "0.0" || string(m.Train) == "false"}
+	if len(m.Calls) > 2 && m.Calls[0] == '[' {
+		said.calls = m.Calls
+	}
+	for _, c := range []*content{m.Value, m.Content} {
+		if c != nil && *c != "" {
+			said.content = string(*c)
+		}
+	}
+	switch none := m.Content == nil && m.Value == nil; {
+	case role == "":
+		return message{}, errors.New("has no role")
+	case none && role == assistant && said.calls == nil:
+		return message{}, errors.New("is the assistant's and has neither a content nor calls of tools")
+	case none && role != assistant:
+		return message{}, fmt.Errorf("is of role %.40q and has no content", role)
+	}
+	return said, nil
 }
 
 // Talk is a conversation up to an answer of the assistant, which is its last turn.
@@ -57,31 +88,32 @@ type Turn struct {
 	JSON          json.RawMessage // the message as its file has it; nil: it has no object of its own
 }
 
-// unlearned reports a turn that is marked as one that is not learned.
-func (m message) unlearned() bool {
-	return string(m.Weight) == "0" || string(m.Weight) == "0.0" || string(m.Train) == "false"
-}
-
 // content is the text of a message: a string, or OpenAI's list of its parts,
 // [{"type": "text", "text": ..}, ..].
 type content string
 
-// UnmarshalJSON reads either form; null is no text.
+// UnmarshalJSON reads either form.
 func (c *content) UnmarshalJSON(b []byte) error {
-	if b[0] != '[' {
+	if b[0] == '"' {
 		return json.Unmarshal(b, (*string)(c))
+	}
+	if b[0] != '[' {
+		return errors.New("a content that is neither a text nor a list of parts")
 	}
 	var parts []struct {
 		Type string  `json:"type"`
 		Text *string `json:"text"`
 	}
-	if err := json.Unmarshal(b, &parts); err != nil {
-		return err
+	if json.Unmarshal(b, &parts) != nil {
+		return errors.New("a content with a part that has no type and text")
 	}
 	var text strings.Builder
 	for _, p := range parts {
-		if p.Type != "text" || p.Text == nil {
-			return fmt.Errorf("a part of type %.40q is no text", p.Type)
+		if p.Type != "text" {
+			return fmt.Errorf("a part of type %.40q, and only text is read", p.Type)
+		}
+		if p.Text == nil {
+			return errors.New("a part of type text without one")
 		}
 		text.WriteString(*p.Text)
 	}
@@ -103,22 +135,52 @@ var templateRoles = map[string]string{"function_call": assistant, "observation":
 
 // readTurns reads a list of messages.
 func readTurns(list json.RawMessage) ([]message, error) {
-	var turns []message
-	if err := json.Unmarshal(list, &turns); err != nil {
-		if wrong := new(json.UnmarshalTypeError); errors.As(err, &wrong) {
-			err = errors.New("they are not a list of roles and contents")
-		}
-		return nil, err
+	var objects []json.RawMessage
+	if json.Unmarshal(list, &objects) != nil {
+		return nil, errors.New("they are not a list of roles and contents")
 	}
-	for i, t := range turns {
-		role := cmp.Or(t.Role, t.From)
-		if role == "" {
-			return nil, fmt.Errorf("message %d has no role", i+1)
+	turns := make([]message, len(objects))
+	for i, object := range objects {
+		var err error
+		if turns[i], err = readMessage(object); err != nil {
+			return nil, fmt.Errorf("message %d %w", i+1, err)
 		}
-		t.Role, t.Content = cmp.Or(roles[strings.ToLower(role)], role), cmp.Or(t.Content, t.Value)
-		turns[i] = t
 	}
 	return turns, nil
+}
+
+// ReadTalk reads what is said from a JSON object, as conversations of JSONL files are read: of a conversation all
+// messages and tools, or else one message. Whole reports a conversation.
+func ReadTalk(text []byte) (t Talk, whole bool, err error) {
+	var object map[string]json.RawMessage
+	switch {
+	case !utf8.Valid(text):
+		return t, false, fmt.Errorf("pairs: byte 0x%02x is not UTF-8", firstInvalid(string(text)))
+	case json.Unmarshal(text, &object) != nil || object == nil:
+		return t, false, errors.New("pairs: it is no JSON object")
+	case loneSurrogate(text) != "":
+		return t, false, fmt.Errorf("pairs: %s is half of a character", loneSurrogate(text))
+	}
+	turns, key, err := talkOf(object)
+	if err == nil && key == "" {
+		turns = make([]message, 1)
+		if turns[0], err = readMessage(text); err != nil {
+			err = fmt.Errorf("the message %w", err)
+		}
+	}
+	if err != nil {
+		return t, false, fmt.Errorf("pairs: %w", err)
+	}
+	for _, turn := range turns {
+		t.Turns = append(t.Turns, turn.turn())
+	}
+	t.Tools = toolsOf(object)
+	return t, key != "", nil
+}
+
+// turn is the message as a template sees it.
+func (m message) turn() Turn {
+	return Turn{cmp.Or(templateRoles[m.role], m.role), m.content, m.object}
 }
 
 // talk holds the turns of a conversation not yet returned. Each source is made only
@@ -139,15 +201,14 @@ type talk struct {
 // begin notes what is asked in the conversation. With whole, its rows get their turns.
 func (t *talk) begin(whole bool) {
 	var all strings.Builder
-	for i, turn := range t.turns {
-		if role, ok := templateRoles[turn.Role]; ok && whole {
-			t.turns[i].Role, turn.Role = role, role
-		}
-		if turn.Role != assistant {
-			fmt.Fprintf(&all, "%s:%s\n", turn.Role, turn.Content)
-		}
+	for i := range t.turns {
+		turn := &t.turns[i]
 		if whole {
-			t.whole = append(t.whole, Turn{turn.Role, string(turn.Content), turn.object})
+			t.whole = append(t.whole, turn.turn())
+			turn.role = t.whole[i].Role
+		}
+		if turn.role != assistant {
+			fmt.Fprintf(&all, "%s:%s\n", turn.role, turn.content)
 		}
 	}
 	t.asked = all.String()
@@ -160,8 +221,8 @@ func (t *talk) next(r *row) (ok bool) {
 	for len(t.turns) > 0 && !ok {
 		turn := t.turns[0]
 		t.turns, t.at = t.turns[1:], t.at+1
-		text, gap := string(turn.Content), " "
-		if turn.Role == assistant {
+		text, gap := turn.content, " "
+		if turn.role == assistant {
 			gap = t.separator
 			if ok = t.given <= 0; ok {
 				r.sides = [2]string{t.said.String() + assistant + ":", text}
@@ -170,17 +231,17 @@ func (t *talk) next(r *row) (ok bool) {
 				r.origin, r.whole = t.first, t.asked
 				if t.whole != nil {
 					r.talk = &Talk{t.whole[:t.at:t.at], t.tools}
-					if text == "" && len(turn.Calls) > 0 && turn.Calls[0] == '[' { // an answer that is nothing but calls of tools
-						r.sides[1] = string(turn.Calls)
+					if text == "" && turn.calls != nil { // an answer that is nothing but calls of tools
+						r.sides[1] = string(turn.calls)
 					}
 				}
-				if turn.unlearned() {
+				if turn.unlearned {
 					r.missing, r.reason = "by its weight", Unlearned
 				}
 			}
 		}
 		t.given--
-		fmt.Fprintf(&t.said, "%s:%s%s\n", turn.Role, gap, strings.TrimSpace(text))
+		fmt.Fprintf(&t.said, "%s:%s%s\n", turn.role, gap, strings.TrimSpace(text))
 	}
 	return ok
 }

@@ -45,7 +45,7 @@ type Options struct {
 
 // Reader reads a text by bytes, by lines, or both. It reads only when called and
 // never waits for more input than it needs, so a text may come from a terminal. It
-// is for one goroutine. After an error it must not be used.
+// is for one goroutine. After an error other than ErrTooLong it must not be used.
 type Reader struct {
 	o      Options
 	source source
@@ -55,6 +55,8 @@ type Reader struct {
 	utf16  bool
 	err    error // of the beginning
 	long   []byte
+	over   bool // the line before was too long
+	rest   bool // and what is next is the rest of it
 	lines  int
 }
 
@@ -109,9 +111,13 @@ func (r *Reader) Read(p []byte) (int, error) {
 }
 
 // Line returns the next line with its end, until the next call, or io.EOF. The last
-// line may lack its end. Trim drops it.
+// line may lack its end. Trim drops it. After ErrTooLong it goes on with the line after
+// the one that is too long.
 func (r *Reader) Line() ([]byte, error) {
 	if err := r.begin(); err != nil {
+		return nil, err
+	}
+	if err := r.pass(); err != nil {
 		return nil, err
 	}
 	line, err := r.text.ReadSlice('\n')
@@ -125,6 +131,7 @@ func (r *Reader) Line() ([]byte, error) {
 	}
 	switch {
 	case len(Trim(line)) > MaxLine:
+		r.over, r.rest = true, err == bufio.ErrBufferFull
 		return nil, ErrTooLong
 	case err != nil && err != io.EOF:
 		return nil, r.wrong(err)
@@ -135,12 +142,28 @@ func (r *Reader) Line() ([]byte, error) {
 	return line, nil
 }
 
+// pass goes behind a line that was too long.
+func (r *Reader) pass() error {
+	for r.rest {
+		_, err := r.text.ReadSlice('\n')
+		if err != nil && err != bufio.ErrBufferFull && err != io.EOF { // the end comes again
+			return r.wrong(err)
+		}
+		r.rest = err == bufio.ErrBufferFull
+	}
+	if r.over {
+		r.over = false
+		r.lines++
+	}
+	return nil
+}
+
 // Trim drops the end of a line: LF, CR LF, or a CR at the end of the text.
 func Trim(line []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
 
-// Lines returns how many lines Line has returned.
+// Lines returns how many lines Line has returned, and left behind since they are too long.
 func (r *Reader) Lines() int { return r.lines }
 
 // More reports whether a whole line has arrived, so that Line will not wait.

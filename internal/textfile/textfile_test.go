@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -159,6 +160,23 @@ func TestLongLines(t *testing.T) {
 			r = New(strings.NewReader("a\n"+longest+"x"+end), Options{Buffer: buffer})
 			if lines, err := all(r); err != ErrTooLong || len(lines) != 1 || r.Lines() != 1 {
 				t.Errorf("buffer %d, end %q: %d lines, error %v", buffer, end, len(lines), err)
+			}
+			if end == "" {
+				end = "\n"
+			}
+			for _, more := range []int{1, 100, MaxLine} {
+				r = New(strings.NewReader("a\n"+longest+strings.Repeat("x", more)+end+"b\n"+longest+"xx"+end+"c"), Options{Buffer: buffer})
+				var got []string
+				for err := error(nil); err != io.EOF; {
+					var line []byte
+					if line, err = r.Line(); err == ErrTooLong {
+						line = fmt.Append(nil, "line ", r.Lines()+1)
+					}
+					got = append(got, string(line))
+				}
+				if want := []string{"a\n", "line 2", "b\n", "line 4", "c", ""}; !slices.Equal(got, want) || r.Lines() != 5 {
+					t.Errorf("buffer %d, end %q: %q, %d lines", buffer, end, got, r.Lines())
+				}
 			}
 		}
 	}
