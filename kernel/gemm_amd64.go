@@ -31,12 +31,14 @@ type gemmISA struct {
 	packHalves  func(dst *float32, src *uint16, ld, rows int) // rows of two vectors of bfloat16
 	packPairs   func(dst *float32, src *uint16, ld, fours, n int)
 	packTiles   func(dst *float32, ts int, src *float32, ld, rows, tiles, n int)
-	sum4, sum1  func(sum, src *float32, ld, rows, n int) // four vectors of columns; n <= w columns
+	sum4, sum1  func(sum, src *float32, ld, rows, n int)          // four vectors of columns; n <= w columns
+	row         func(k int, a, b *float32, ld int, s, c *float32) // of two vectors of columns
+	rowHalves   func(k int, a *float32, b *uint16, ld int, s, c *float32)
 }
 
 var (
-	gemm512 = gemmISA{avx512, 16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackHalves512, gemmPackPairs512, gemmPackTiles512, gemmSumColumns512x4, gemmSumColumns512x1}
-	gemm256 = gemmISA{avx2, 8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackHalves256, gemmPackPairs256, gemmPackTiles256, gemmSumColumns256x4, gemmSumColumns256x1}
+	gemm512 = gemmISA{avx512, 16, 14, &tiles512, gemmPackRows512, gemmPackColumns512, gemmPackHalves512, gemmPackPairs512, gemmPackTiles512, gemmSumColumns512x4, gemmSumColumns512x1, gemmRow512, gemmRowHalves512}
+	gemm256 = gemmISA{avx2, 8, 6, &tiles256, gemmPackRows256, gemmPackColumns256, gemmPackHalves256, gemmPackPairs256, gemmPackTiles256, gemmSumColumns256x4, gemmSumColumns256x1, gemmRow256, gemmRowHalves256}
 )
 
 func (isa ISA) gemm() *gemmISA {
@@ -70,7 +72,7 @@ func (g *Gemm) blocked(isa ISA, scratch []float32) {
 	var w gemmWork // field by field: a literal costs another copy
 	w.Gemm, w.isa = *g, isa.gemm()
 	w.bufB, w.bufA = scratch[:packBFloats], scratch[packBFloats:GemmScratch]
-	if w.M == 1 && w.Layout == NT && len(w.B) > 0 {
+	if w.M == 1 && w.Layout == NT {
 		w.row()
 		return
 	}

@@ -6,11 +6,11 @@ package kernel
 // bound by memory, so B is read once, in the order in which it lies, and not packed. What is left over of K and of the
 // columns goes the usual way, on from there.
 func (w *gemmWork) row() {
-	kernel, nr := gemmRow512, 2*w.isa.w
-	if w.isa == &gemm256 {
-		kernel = gemmRow256
+	g, nr, k := w.Gemm, 2*w.isa.w, w.K&^15
+	if w.Half != nil {
+		k = w.K &^ 31
 	}
-	g, n, k := w.Gemm, w.N/nr*nr, w.K&^15
+	n := w.N / nr * nr
 	if k == 0 {
 		n = 0
 	}
@@ -22,18 +22,33 @@ func (w *gemmWork) row() {
 		case w.Bias != nil:
 			s = &w.Bias[j]
 		}
-		kernel(k, &w.A[0], &w.B[j*w.LDB], w.LDB, s, &w.C[j])
+		if w.Half == nil {
+			w.isa.row(k, &w.A[0], &w.B[j*w.LDB], w.LDB, s, &w.C[j])
+		} else {
+			w.isa.rowHalves(k, &w.A[0], &w.Half[j*w.LDB], w.LDB, s, &w.C[j])
+		}
 	}
 	if n > 0 && k < w.K {
-		w.N, w.K, w.A, w.B, w.Accumulate = n, g.K-k, g.A[k:], g.B[k:], true
+		w.N, w.K, w.A, w.Accumulate = n, g.K-k, g.A[k:], true
+		w.fromB(g, k)
 		w.run()
 	}
 	if n < g.N {
 		w.Gemm = g
-		w.N, w.B, w.C = g.N-n, g.B[n*g.LDB:], g.C[n:]
+		w.N, w.C = g.N-n, g.C[n:]
+		w.fromB(g, n*g.LDB)
 		if g.Bias != nil {
 			w.Bias = g.Bias[n:]
 		}
 		w.run()
+	}
+}
+
+// fromB begins B at an element of g's.
+func (w *gemmWork) fromB(g Gemm, at int) {
+	if g.Half != nil {
+		w.Half = g.Half[at:]
+	} else {
+		w.B = g.B[at:]
 	}
 }

@@ -885,6 +885,16 @@ func gemmPackPairs512(dst *float32, src *uint16, ld int, fours int, n int)
 //go:noescape
 func gemmRow512(k int, a *float32, b *float32, ld int, s *float32, c *float32)
 
+// gemmRowHalves512 computes, for j < 32 and k a multiple of 32 above 0,
+//
+//	c[j] = s[j]
+//	for q < k: c[j] = fma(a[q], b[j*ld+q], c[j])
+//
+// and brings the next 32 columns of B nearer.
+//
+//go:noescape
+func gemmRowHalves512(k int, a *float32, b *uint16, ld int, s *float32, c *float32)
+
 // gemmPackTiles512 cuts rows into tiles of n <= 16 floats, padded with zeros. For r < rows, t < tiles:
 //
 //	dst[t*ts+r*16+i] = src[r*ld+t*n+i]
@@ -1306,6 +1316,16 @@ func gemmPackPairs256(dst *float32, src *uint16, ld int, fours int, n int)
 //
 //go:noescape
 func gemmRow256(k int, a *float32, b *float32, ld int, s *float32, c *float32)
+
+// gemmRowHalves256 computes, for j < 16 and k a multiple of 32 above 0,
+//
+//	c[j] = s[j]
+//	for q < k: c[j] = fma(a[q], b[j*ld+q], c[j])
+//
+// and brings the next 16 columns of B nearer.
+//
+//go:noescape
+func gemmRowHalves256(k int, a *float32, b *uint16, ld int, s *float32, c *float32)
 
 // gemmPackTiles256 cuts rows into tiles of n <= 8 floats, padded with zeros. For r < rows, t < tiles:
 //

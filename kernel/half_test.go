@@ -59,6 +59,36 @@ func TestHalfGemm(t *testing.T) {
 	}
 }
 
+// TestHalfRow: one row is multiplied with weights in bfloat16 as with the same numbers in float32, wherever chains start
+// and whatever is left over of rows and columns.
+func TestHalfRow(t *testing.T) {
+	t.Parallel()
+	scratch := make([]float32, GemmScratch)
+	for _, n := range []int{1, 15, 16, 31, 32, 100, 129} {
+		for _, k := range []int{16, 31, 32, 48, 64, 99, 576} {
+			for start := range 4 {
+				for _, pad := range []int{0, 11} {
+					p := newProduct(NT, 1, n, k, start, pad, uint64(n*k))
+					halves := make([]uint16, len(p.B))
+					RoundNearest(halves, p.B)
+					portable.Widen(p.B, halves)
+					want := p.on(portable, scratch)
+					for _, isa := range levels() {
+						if err := diff(p.on(isa, scratch), want); err != nil {
+							t.Errorf("%v, %d columns of %d in float32, start %d, stride %d: %v", isa, n, k, start, p.LDB, err)
+						}
+						half := *p
+						half.B, half.Half = nil, halves
+						if err := diff(half.on(isa, scratch), want); err != nil {
+							t.Errorf("%v, %d columns of %d, start %d, stride %d: %v", isa, n, k, start, p.LDB, err)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestRoundStochastic: every path rounds alike, wherever the work is split; what fits stays, and a NaN stays one.
 func TestRoundStochastic(t *testing.T) {
 	t.Parallel()

@@ -133,7 +133,7 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
 	}
 	for u := range groups {
 		t, o := s.reg[4*u:], s.reg[len(s.reg)/2:]
-		turn(t, o)
+		turn(t, o, o[4:])
 		for k := range 4 {
 			row := (4*u + k) * 8 * s.w * each
 			if pairs {
@@ -162,16 +162,16 @@ func (s isa) lane(lane int, m operand.Mem, v int) {
 	}
 }
 
-// turn transposes the 4 by 4 floats of each 128-bit lane of t[0:4] to o[4:8], and clobbers o[0:4].
-func turn(t, o []reg.VecPhysical) {
+// turn transposes the 4 by 4 floats of each 128-bit lane of t[0:4] to to[0:4], and clobbers o[0:4].
+func turn(t, o, to []reg.VecPhysical) {
 	VUNPCKLPS(t[1], t[0], o[0])
 	VUNPCKHPS(t[1], t[0], o[1])
 	VUNPCKLPS(t[3], t[2], o[2])
 	VUNPCKHPS(t[3], t[2], o[3])
-	VUNPCKLPD(o[2], o[0], o[4])
-	VUNPCKHPD(o[2], o[0], o[5])
-	VUNPCKLPD(o[3], o[1], o[6])
-	VUNPCKHPD(o[3], o[1], o[7])
+	VUNPCKLPD(o[2], o[0], to[0])
+	VUNPCKHPD(o[2], o[0], to[1])
+	VUNPCKLPD(o[3], o[1], to[2])
+	VUNPCKHPD(o[3], o[1], to[3])
 }
 
 // packTiles emits the packer of A for the transposed layout.
