@@ -177,6 +177,7 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	if c.Rope, err = j.rope(); err != nil {
 		return info, err
 	}
+	c.Context = c.Rope.Extended(c.Context)
 	if err := j.window(&c); err != nil {
 		return info, err
 	}
@@ -213,6 +214,9 @@ func (j familyJSON) rope() (r model.Rope, err error) {
 	case "default":
 	case model.RopeLinear, model.RopeDynamic:
 		r.Kind, r.Factor = kind, float64(s.Factor)
+		if kind == model.RopeDynamic {
+			r.OriginalContext = j.Context
+		}
 	case model.RopeLlama3:
 		r.Kind, r.Factor, r.LowFreq, r.HighFreq = kind, float64(s.Factor), float64(s.LowFreq), float64(s.HighFreq)
 		r.OriginalContext = cmp.Or(s.OriginalContext, j.Context)
@@ -303,6 +307,9 @@ func writeFamily(w io.Writer, info GPTInfo) error {
 		j.Begin = tokenIDs{*info.Begin}
 	}
 	if r := c.Rope; r.Kind != "" {
+		if r.Kind == model.RopeDynamic { // its context before scaling is the model's
+			j.Context, r.OriginalContext = cmp.Or(r.OriginalContext, c.Context), 0
+		}
 		j.Scaling = &ropeJSON{Type: r.Kind, Factor: float(r.Factor), LowFreq: float(r.LowFreq), HighFreq: float(r.HighFreq), OriginalContext: r.OriginalContext,
 			BetaFast: float(r.BetaFast), BetaSlow: float(r.BetaSlow), AttentionFactor: float(r.AttentionFactor), MScale: float(r.MScale), MScaleAllDim: float(r.MScaleAllDim)}
 		if r.NoTruncate {

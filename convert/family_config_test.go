@@ -1,9 +1,12 @@
 package convert
 
 import (
+	"bytes"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // TestFamilyKeyMissing: a config.json that lacks a size is refused by the name of its key. None is guessed.
@@ -20,6 +23,32 @@ func TestFamilyKeyMissing(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), key+" is missing, or 0") {
 				t.Errorf("%s for %s: error %v", instead, key, err)
 			}
+		}
+	}
+}
+
+// TestScaledContext: the context of a scaled rotation is what it is scaled to, and a config.json that is written anew
+// describes the same model.
+func TestScaledContext(t *testing.T) {
+	for scaling, want := range map[string]int{
+		`{"type":"linear","factor":4.0}`:                                             40,
+		`{"rope_type":"dynamic","factor":2.5}`:                                       100,
+		`{"rope_type":"yarn","factor":4.0}`:                                          160,
+		`{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":32}`:    128,
+		`{"rope_type":"yarn","factor":4.0,"original_max_position_embeddings":8}`:     40,
+		`{"rope_type":"llama3","factor":4,"low_freq_factor":1,"high_freq_factor":4}`: 40,
+	} {
+		info, err := parseGPTInfo([]byte(`{"model_type":"qwen2","num_key_value_heads":2,"vocab_size":9,"hidden_size":16,"intermediate_size":8,` +
+			`"num_hidden_layers":3,"num_attention_heads":4,"max_position_embeddings":40,"rope_scaling":` + scaling + `}`))
+		if err != nil || info.Config.Context != want {
+			t.Errorf("%s: context %d, %v; want %d", scaling, info.Config.Context, err, want)
+			continue
+		}
+		info.Source = nil
+		var text bytes.Buffer
+		testkit.OK(t, writeFamily(&text, info))
+		if again, err := parseGPTInfo(text.Bytes()); err != nil || again.Config != info.Config {
+			t.Errorf("%s is written as\n%s\n%+v, %v\nwant %+v", scaling, &text, again.Config, err, info.Config)
 		}
 	}
 }

@@ -33,7 +33,11 @@ func ggufFamilyKeys(keys []gguf.KV, prefix string, c model.GPTConfig) (all []ggu
 				keys[i].Value = uint32(n)
 			}
 		}
-		notes = append(notes, fmt.Sprintf("positions attend to a window of %d others, which llama.cpp does not know: the file's context is %[1]d tokens in place of %d, and up to there the model is the same", c.Window, c.Context))
+		differs := fmt.Sprintf("positions attend to a window of %d others", n)
+		if n == c.CacheContext() {
+			differs = "the rotation of longer texts is scaled by their length"
+		}
+		notes = append(notes, fmt.Sprintf("%s, which llama.cpp does not know: the file's context is %d tokens in place of %d, and up to there the model is the same", differs, n, c.Context))
 	}
 	if err := ggufScaling(add, c); err != nil {
 		return nil, nil, err
@@ -41,15 +45,15 @@ func ggufFamilyKeys(keys []gguf.KV, prefix string, c model.GPTConfig) (all []ggu
 	return keys, notes, nil
 }
 
-// GGUFContext returns the context of the file of a model: the model's, or its window if that is shorter.
+// GGUFContext returns the context of the file of a model: the model's, or what llama.cpp computes alike of it.
 func GGUFContext(c model.GPTConfig) int {
 	if c.Window > 0 && c.FullLayers < c.Layers {
-		return min(c.Window, c.Context)
+		return min(c.Window, c.CacheContext())
 	}
-	return c.Context
+	return c.CacheContext()
 }
 
-// ggufScaling adds the keys of a scaled rotation. Llama 3's is a tensor, and within the context the dynamic one changes
+// ggufScaling adds the keys of a scaled rotation. Llama 3's is a tensor, and within GGUFContext the dynamic one changes
 // nothing.
 func ggufScaling(add func(string, any), c model.GPTConfig) error {
 	r := c.Rope

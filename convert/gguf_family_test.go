@@ -148,6 +148,21 @@ func TestGGUFWindow(t *testing.T) {
 	}
 }
 
+// TestGGUFDynamic: where the length of a text scales its rotation, the context before scaling becomes the context.
+func TestGGUFDynamic(t *testing.T) {
+	t.Parallel()
+	tok := pieces(t, "", testkit.SomeTokens()...)
+	c := familyModels[0].c
+	c.Vocab, c.Rope = tok.VocabSize(), model.Rope{Theta: 1e4, Kind: model.RopeDynamic, Factor: 2, OriginalContext: 72}
+	be, m := newModel(t, c)
+	m.Init(1)
+	f, notes := writeGGUF(t, be, m, GGUFOptions{Tokenizer: tok})
+	if got, _ := f.Value("llama.context_length"); got != uint32(72) || len(notes) != 1 || !strings.HasPrefix(notes[0], "the rotation of longer texts is scaled by their length, ") ||
+		!strings.Contains(notes[0], " 72 tokens in place of 144,") {
+		t.Errorf("a context of %v, notes %q", got, notes)
+	}
+}
+
 // TestGGUFPipelines: a byte-level tokenizer is called by llama.cpp's name of its pipeline.
 func TestGGUFPipelines(t *testing.T) {
 	t.Parallel()

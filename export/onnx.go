@@ -57,6 +57,9 @@ func writeONNX(j *job) error {
 	if j.NoCache && !alone {
 		j.note("transformers.js generates text through keys and values only: this graph serves onnxruntime")
 	}
+	if c := j.folder.GPTInfo.Config; j.folder.Kind == convert.GPT && c.CacheContext() < c.Context {
+		j.note(fmt.Sprintf("the rotation of texts longer than %d tokens is scaled by their length, which a graph with a cache cannot do: up to there it is the same model", c.CacheContext()))
+	}
 	external := false
 	for i := range graphs {
 		g := &graphs[i]

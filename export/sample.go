@@ -50,7 +50,7 @@ func RandomSample(f *hub.Folder) Sample {
 		return Sample{What: fmt.Sprintf("%d sentences of random tokens", b.B), Pairs: b}
 	}
 	c := f.GPTInfo.Config
-	b := model.NewBatch(SampleSize, min(c.Context, SamplePositions))
+	b := model.NewBatch(SampleSize, min(c.CacheContext(), SamplePositions))
 	draw(b.Inputs, c.Vocab, 0)
 	return Sample{What: fmt.Sprintf("%d positions of random tokens", len(b.Inputs)), Tokens: b}
 }

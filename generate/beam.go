@@ -29,7 +29,7 @@ func Beam(m *model.GPT, prompt []int32, vocab int, ends []int32, maxTokens int, 
 // another. The results are the same as for each prompt alone. If ctx is done, it stops
 // with the context's error.
 func BeamEach(ctx context.Context, m *model.GPT, prompts [][]int32, vocab int, ends []int32, maxTokens int, o SearchOptions, grid bdia.Grid) ([][]Hypothesis, error) {
-	V, T := m.Config.Vocab, m.Config.Context
+	V, T := m.Config.Vocab, m.Config.CacheContext()
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -87,7 +87,8 @@ func (d until) Next(dst []float32, ids []int32) error {
 // tokens. Run it on a planning backend to learn the memory.
 func RehearseBeam(m *model.GPT, prompts, n, maxTokens int, o SearchOptions, grid bdia.Grid) error {
 	N := prompts * o.Beam
-	d, err := m.Decode(N, min(n+min(maxTokens, m.Config.Context), m.Config.Context), grid)
+	T := m.Config.CacheContext()
+	d, err := m.Decode(N, min(n+min(maxTokens, T), T), grid)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ const DefaultChatPositions = 4096
 // Lines for one that learned conversations. A model with neither is chat.ErrNone. A token that ends a text or an answer
 // ends these, and states are rounded to the folder's grid.
 func FolderChat(f *hub.Folder, o Options) (*Chat, error) {
-	c := &Chat{Vocabulary: f.Tokenizer, Options: o, Positions: min(f.GPTInfo.Config.Context, DefaultChatPositions)}
+	c := &Chat{Vocabulary: f.Tokenizer, Options: o, Positions: min(f.GPTInfo.Config.CacheContext(), DefaultChatPositions)}
 	ends := f.GPTInfo.StopIDs()
 	switch {
 	case f.Separator != nil:

@@ -66,8 +66,8 @@ func (o Options) Validate() error {
 
 // Tokens continues prompt and calls emit with each new token, until MaxTokens, a token
 // of StopIDs, or emit returns false. The model sees the end of the text, as much as
-// fits its context. Keys and values are cached until the context is full; from then on
-// every token takes a pass over the whole context. It fails for an empty prompt, for
+// fits its context. Keys and values are cached until the cache is full (CacheContext); from
+// then on every token takes a pass over as much. It fails for an empty prompt, for
 // ids that the model does not have, and with ErrNotFinite.
 func Tokens(m *model.GPT, prompt []int32, o Options, emit func(id int32) bool) error {
 	return TokensEach(m, [][]int32{prompt}, o, func(_ int, id int32) bool { return emit(id) })
@@ -148,10 +148,10 @@ func Rehearse(m *model.GPT, n int, o Options) error { return RehearseEach(m, 1, 
 // RehearseEach allocates what TokensEach needs for the given number of prompts of up
 // to n tokens.
 func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
-	T := m.Config.Context
+	T, cached := m.Config.Context, m.Config.CacheContext()
 	last := n + o.MaxTokens - 1 // tokens seen at the last choice
-	if prompts > 1 {
-		n = min(n, T) // the other texts may be cached
+	if prompts > 1 || cached < T {
+		n = min(n, cached) // other texts may be cached
 	}
 	a, err := newAhead(m, slices.Repeat([]int{n}, prompts), o)
 	if err != nil {
@@ -167,13 +167,13 @@ func RehearseEach(m *model.GPT, prompts, n int, o Options) error {
 		if err := a.next(texts); err != nil {
 			return err
 		}
-		if step == 0 && last > T && prompts > 1 { // one text has outgrown the context, the others are cached
-			if err := m.NextLogits(logits, make([]int32, T), o.Grid); err != nil {
+		if step == 0 && last > cached && prompts > 1 { // one text has outgrown the cache, the others have not
+			if err := m.NextLogits(logits, make([]int32, min(last, T)), o.Grid); err != nil {
 				return err
 			}
 		}
 	}
-	if last > T {
+	if last > cached {
 		a.close()
 	}
 	if a.d != nil {
@@ -212,7 +212,7 @@ func newAhead(m *model.GPT, lengths []int, o Options) (*ahead, error) {
 	}
 	longest := 0
 	for i, n := range lengths {
-		if n <= m.Config.Context {
+		if n <= m.Config.CacheContext() {
 			a.rows, longest = append(a.rows, i), max(longest, n)
 		}
 	}
@@ -220,7 +220,7 @@ func newAhead(m *model.GPT, lengths []int, o Options) (*ahead, error) {
 		return a, nil
 	}
 	var err error
-	a.d, err = m.Decode(len(a.rows), min(m.Config.Context, longest+o.MaxTokens-1), o.Grid)
+	a.d, err = m.Decode(len(a.rows), min(m.Config.CacheContext(), longest+o.MaxTokens-1), o.Grid)
 	if errors.Is(err, model.ErrAbility) { // the blocks have no cache: every token runs its whole text
 		a.rows, err = nil, nil
 	}
@@ -254,13 +254,13 @@ func (a *ahead) next(texts []text) error {
 }
 
 // cached is next for the cached texts. It drops texts that have ended or outgrown the
-// context.
+// cache.
 func (a *ahead) cached(texts []text) error {
 	V := a.m.Config.Vocab
 	var rows []int
 	var parents, ids []int32
 	for r, i := range a.rows {
-		if x := texts[i]; x.open && len(x.ids) <= a.m.Config.Context {
+		if x := texts[i]; x.open && len(x.ids) <= a.m.Config.CacheContext() {
 			rows, parents, ids = append(rows, i), append(parents, int32(r)), append(ids, x.ids[len(x.ids)-1])
 		}
 	}

@@ -168,34 +168,39 @@ func TestGreedyLong(t *testing.T) {
 	}
 }
 
+// cached40 are models of which 40 positions are cached: the context, or up to where the rotation is not scaled.
+var cached40 = []model.GPTConfig{{Vocab: 12, Context: 40, Layers: 2, Heads: 2, Width: 16},
+	{Family: model.Llama, Vocab: 12, Context: 48, Layers: 2, Heads: 2, Width: 16, Rope: model.Rope{Theta: 1e3, Kind: model.RopeDynamic, Factor: 1.2, OriginalContext: 40}}}
+
 // TestRehearseEach: no prompts take more memory than is rehearsed for as many that are
 // as long.
 func TestRehearseEach(t *testing.T) {
 	t.Parallel()
-	cfg := model.GPTConfig{Vocab: 12, Context: 40, Layers: 2, Heads: 2, Width: 16}
-	for _, most := range []int{1, 2, 15, 60} {
-		for n := 1; n < 45; n += 4 {
-			o := DefaultOptions()
-			o.MaxTokens = most
-			planner, be := plan.New(cpu.ScratchBytes(1)), newCPU(t, cpu.ScratchBytes(1)+1<<20)
-			rehearsed, err := model.NewGPT(planner, cfg, bdia.DefaultOptions())
-			if err == nil {
-				err = RehearseEach(rehearsed, 4, n, o)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-			m, err := model.NewGPT(be, cfg, bdia.DefaultOptions())
-			if err != nil {
-				t.Fatal(err)
-			}
-			m.Init(1)
-			prompts := [][]int32{make([]int32, n), {1}, make([]int32, (n+1)/2), make([]int32, n)}
-			if err := TokensEach(m, prompts, o, func(int, int32) bool { return true }); err != nil {
-				t.Fatal(err)
-			}
-			if got, want := be.Peak().Total, planner.Peak().Total; got > want {
-				t.Errorf("%d tokens after up to %d: %d bytes, planned %d", most, n, got, want)
+	for _, cfg := range cached40 {
+		for _, most := range []int{1, 2, 15, 60} {
+			for n := 1; n < 45; n += 4 {
+				o := DefaultOptions()
+				o.MaxTokens = most
+				planner, be := plan.New(cpu.ScratchBytes(1)), newCPU(t, cpu.ScratchBytes(1)+1<<20)
+				rehearsed, err := model.NewGPT(planner, cfg, bdia.DefaultOptions())
+				if err == nil {
+					err = RehearseEach(rehearsed, 4, n, o)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				m, err := model.NewGPT(be, cfg, bdia.DefaultOptions())
+				if err != nil {
+					t.Fatal(err)
+				}
+				m.Init(1)
+				prompts := [][]int32{make([]int32, n), {1}, make([]int32, (n+1)/2), make([]int32, n)}
+				if err := TokensEach(m, prompts, o, func(int, int32) bool { return true }); err != nil {
+					t.Fatal(err)
+				}
+				if got, want := be.Peak().Total, planner.Peak().Total; got > want {
+					t.Errorf("%d tokens after up to %d: %d bytes, planned %d", most, n, got, want)
+				}
 			}
 		}
 	}
@@ -205,7 +210,12 @@ func TestRehearseEach(t *testing.T) {
 // cached take no more memory than is rehearsed, and have the texts that they have alone.
 func TestMixedLengths(t *testing.T) {
 	t.Parallel()
-	cfg := model.GPTConfig{Vocab: 12, Context: 40, Layers: 2, Heads: 2, Width: 16}
+	for _, cfg := range cached40 {
+		mixedLengths(t, cfg)
+	}
+}
+
+func mixedLengths(t *testing.T, cfg model.GPTConfig) {
 	o := DefaultOptions()
 	o.MaxTokens, o.Temperature = 12, 2
 	for _, lengths := range [][]int{{35, 40}, {40, 1}, {39, 40}, {41, 40}, {60, 33}, {40, 38, 36}, {50, 1, 40}, {34, 60, 40, 39, 2}} {
@@ -233,7 +243,7 @@ func TestMixedLengths(t *testing.T) {
 		}
 		for i, prompt := range prompts {
 			alone := o
-			alone.Samples = []int{i}
+			alone.Samples, alone.NoCache = []int{i}, i%2 == 1
 			if want := tokens(t, m, prompt, alone); !slices.Equal(got[i], want) {
 				t.Errorf("lengths %v: prompt %d: %v together, %v alone", lengths, i, got[i], want)
 			}

@@ -33,7 +33,7 @@ type Continuation struct {
 // the model of a folder.
 type Prompts struct {
 	Model      *model.GPT // for Continue
-	Context    int        // of the model
+	Context    int        // of the model; for a search its CacheContext
 	Vocabulary Vocabulary
 	Encoder    hub.Encoder    // of prompts; nil if they come as tokens only
 	Options    Options        // but Samples, which are the numbers of lines; a search uses MaxTokens and Grid only
@@ -86,7 +86,7 @@ func (p *Prompts) Read(number int, line string) *Prompt {
 // not count, and n = p.Context is enough for prompts of any length. Run it on a planning backend.
 func (p *Prompts) Rehearse(m *model.GPT, prompts, n int) error {
 	if p.Search != nil {
-		return RehearseBeam(m, prompts, max(min(n, m.Config.Context-1), 1), p.Options.MaxTokens, *p.Search, p.Options.Grid)
+		return RehearseBeam(m, prompts, max(min(n, m.Config.CacheContext()-1), 1), p.Options.MaxTokens, *p.Search, p.Options.Grid)
 	}
 	return RehearseEach(m, prompts, n, p.Options)
 }

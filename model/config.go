@@ -93,6 +93,15 @@ func (c GPTConfig) MLPWidth() int {
 	return cmp.Or(c.MLP, 4*c.Width)
 }
 
+// CacheContext returns the most positions of a Decoding. It is the context, unless the rotation is scaled by the length
+// of the text: a cache takes texts up to which it is not.
+func (c GPTConfig) CacheContext() int {
+	if c.Rope.Kind == RopeDynamic && c.Rope.OriginalContext > 0 {
+		return min(c.Context, c.Rope.OriginalContext)
+	}
+	return c.Context
+}
+
 // Epsilon returns the layer norms' epsilon.
 func (c GPTConfig) Epsilon() float64 {
 	return cmp.Or(c.Eps, 1e-5)
@@ -171,6 +180,8 @@ func (c GPTConfig) validateFamily() error {
 		return fmt.Errorf("model: %d heads cannot share %d heads of keys and values; their number must be a multiple", c.Heads, keys)
 	case head%2 != 0:
 		return fmt.Errorf("model: heads of width %d cannot turn; their width must be even", head)
+	case head == 2 && c.Rope.Kind == RopeDynamic:
+		return errors.New("model: rotation by dynamic scaling of heads of width 2; take wider heads")
 	}
 	return c.Rope.validate()
 }

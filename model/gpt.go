@@ -64,6 +64,12 @@ func NewGPT(be backend.Backend, c GPTConfig, opt bdia.Options) (*GPT, error) {
 	if c.Family != GPT2 {
 		frequencies, factor := c.Rope.Frequencies(c.block().Head())
 		rotation = nn.NewRotation(be, frequencies, factor)
+		if short := c.CacheContext(); short < c.Context {
+			rotation.Lengthen(short, func(T int) []float32 {
+				scaled, _ := c.Rope.forLength(T, 2*len(frequencies)).Frequencies(2 * len(frequencies))
+				return scaled
+			})
+		}
 	}
 	cfg := c.blocks(rotation)
 	return newGPT(be, c, opt, rotation, func(k int) bdia.Block {

@@ -23,8 +23,8 @@ type GPTDecoding struct {
 // has no positions for it (ErrBatch), or a block no method Next (ErrAbility). The caller
 // closes the GPTDecoding.
 func (m *GPT) Decode(n, positions int, grid bdia.Grid) (*GPTDecoding, error) {
-	if n < 1 || positions < 1 || positions > m.Config.Context {
-		return nil, fmt.Errorf("model: %w: %d hypotheses of %d positions; the model takes 1 to %d positions", ErrBatch, n, positions, m.Config.Context)
+	if n < 1 || positions < 1 || positions > m.Config.CacheContext() {
+		return nil, fmt.Errorf("model: %w: %d hypotheses of %d positions; the model takes 1 to %d positions", ErrBatch, n, positions, m.Config.CacheContext())
 	}
 	blocks, err := able[nextBlock](m.blocks, 0, "Next")
 	if err != nil {

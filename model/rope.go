@@ -15,7 +15,7 @@ type Rope struct {
 	Theta           float64 `yaml:"theta"`                     // base of the frequencies; 0: there is no rotation
 	Kind            string  `yaml:"kind,omitzero"`             // of scaling: linear, dynamic, yarn or llama3; empty: none
 	Factor          float64 `yaml:"factor,omitzero"`           // how many times longer texts are
-	OriginalContext int     `yaml:"original_context,omitzero"` // most positions before; yarn and llama3
+	OriginalContext int     `yaml:"original_context,omitzero"` // most positions before; dynamic (0: the context), yarn and llama3
 	LowFreq         float64 `yaml:"low_freq,omitzero"`         // llama3
 	HighFreq        float64 `yaml:"high_freq,omitzero"`        // llama3
 	BetaFast        float64 `yaml:"beta_fast,omitzero"`        // yarn
@@ -29,7 +29,7 @@ type Rope struct {
 // The kinds of scaling.
 const (
 	RopeLinear  = "linear"
-	RopeDynamic = "dynamic" // changes nothing within the context
+	RopeDynamic = "dynamic" // changes nothing in texts of up to OriginalContext tokens; the longer a text, the longer its waves
 	RopeYarn    = "yarn"    // Peng et al., arXiv 2309.00071
 	RopeLlama3  = "llama3"
 )
@@ -62,6 +62,15 @@ func (r Rope) validate() error {
 	return fmt.Errorf("model: rotation by %.40q; linear, dynamic, yarn and llama3 are known", r.Kind)
 }
 
+// Extended returns the context of a model with the given one in its file: dynamic and yarn make the one before scaling
+// Factor times longer, which the file may not say.
+func (r Rope) Extended(context int) int {
+	if r.Kind == RopeDynamic || r.Kind == RopeYarn {
+		return int(min(max(float64(context), float64(cmp.Or(r.OriginalContext, context))*r.Factor), maxDim))
+	}
+	return context
+}
+
 // Frequencies returns the angles a position of the D/2 pairs of a head of width D, and what cosines and sines are
 // multiplied by. They are computed in float32, as other programs do.
 func (r Rope) Frequencies(D int) (frequencies []float32, factor float32) {
@@ -85,6 +94,15 @@ func (r Rope) Frequencies(D int) (frequencies []float32, factor float32) {
 		return f, float32(r.yarnFactor())
 	}
 	return f, 1
+}
+
+// forLength returns the rotation of texts of n tokens: dynamic scaling goes by the length, which other kinds do not.
+func (r Rope) forLength(n, D int) Rope {
+	if r.Kind == RopeDynamic && n > r.OriginalContext {
+		by := r.Factor*float64(n)/float64(r.OriginalContext) - (r.Factor - 1)
+		r.Theta *= pmath.Pow(by, float64(D)/float64(D-2))
+	}
+	return r
 }
 
 // llama3 leaves short waves as they are, divides the frequency of long ones, and blends between them.

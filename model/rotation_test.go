@@ -1,6 +1,8 @@
 package model_test
 
 import (
+	"errors"
+	"math"
 	"testing"
 
 	"github.com/bdia-go/bdia"
@@ -85,4 +87,61 @@ func TestPassesBetween(t *testing.T) {
 		return got
 	}
 	testkit.EqualBits(t, "after another pass", logits(true), logits(false))
+}
+
+// TestDynamicRotation: a text longer than the context before scaling turns by the base for its length, and any other by
+// the usual base, whatever texts came between. No cache holds it.
+func TestDynamicRotation(t *testing.T) {
+	t.Parallel()
+	const P, T, factor = 20, 50, 3
+	c := oddFamily(model.Qwen3)
+	c.Context, c.Rope = P*factor, model.Rope{Theta: 1e4, Kind: model.RopeDynamic, Factor: factor, OriginalContext: P}
+	if got := c.Rope.Extended(P); got != c.Context {
+		t.Errorf("the context is %d, want %d", got, c.Context)
+	}
+	b := newBatch(c, 1)
+	logits := func(r model.Rope, lengths ...int) []float32 {
+		c := c
+		c.Rope = r
+		m, last := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions()), make([]float32, c.Vocab)
+		for _, n := range lengths {
+			testkit.OK(t, m.NextLogits(last, b.Inputs[:n], bdia.NoGrid))
+		}
+		return last
+	}
+	plain := model.Rope{Theta: 1e4}
+	long := plain // of T tokens, in heads of width 8
+	long.Theta *= math.Pow(factor*float64(T)/P-(factor-1), 8.0/6)
+	testkit.EqualBits(t, "short", logits(c.Rope, T, P), logits(plain, P))
+	testkit.EqualBits(t, "long", logits(c.Rope, P, 30, T, 3, T), logits(long, T))
+	if m := newModel(t, newCPU(t, 1), c, bdia.DefaultOptions()); m != nil {
+		decode(t, m, 1, P, bdia.NoGrid, nil, b.Inputs[:3]).Close()
+		if _, err := m.Decode(1, P+1, bdia.NoGrid); !errors.Is(err, model.ErrBatch) {
+			t.Errorf("a decoding of more positions: error %v", err)
+		}
+	}
+}
+
+// TestExtended: the context of a scaled rotation is the longer one, if the file has the one before scaling.
+func TestExtended(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		r             model.Rope
+		context, want int
+	}{
+		{model.Rope{}, 7, 7},
+		{model.Rope{Kind: model.RopeLinear, Factor: 4}, 7, 7},
+		{model.Rope{Kind: model.RopeLlama3, Factor: 4, OriginalContext: 9}, 7, 7},
+		{model.Rope{Kind: model.RopeYarn, Factor: 4, OriginalContext: 32768}, 32768, 131072},
+		{model.Rope{Kind: model.RopeYarn, Factor: 4, OriginalContext: 32768}, 131072, 131072},
+		{model.Rope{Kind: model.RopeYarn, Factor: 4, OriginalContext: 32768}, 40960, 131072},
+		{model.Rope{Kind: model.RopeYarn, Factor: 0.5, OriginalContext: 32}, 32, 32},
+		{model.Rope{Kind: model.RopeDynamic, Factor: 2.5, OriginalContext: 10}, 10, 25},
+		{model.Rope{Kind: model.RopeDynamic, Factor: 0.5, OriginalContext: 10}, 10, 10},
+		{model.Rope{Kind: model.RopeDynamic, Factor: 1e9, OriginalContext: 10}, 10, 1 << 20},
+	} {
+		if got := x.r.Extended(x.context); got != x.want {
+			t.Errorf("%+v: context %d becomes %d, want %d", x.r, x.context, got, x.want)
+		}
+	}
 }

@@ -49,8 +49,8 @@ func openTalk(cmd *cobra.Command, o chatOptions) (*talker, error) {
 			return nil, cli.Usage(err)
 		}
 	}
-	if o.positions > l.cfg.Context {
-		return nil, cli.Usage(fmt.Errorf("--context %d: the model has %d", o.positions, l.cfg.Context))
+	if most := l.cfg.CacheContext(); o.positions > most {
+		return nil, cli.Usage(fmt.Errorf("--context %d: the model has %d", o.positions, most))
 	}
 	if o.positions > 0 {
 		c.Positions = o.positions

@@ -75,7 +75,7 @@ func openContinuer(o generateOptions) (*continuer, error) {
 		c.Encoder = l.Chat
 	}
 	if o.beam {
-		c.Search = &o.search
+		c.Search, c.Prompts.Context = &o.search, l.cfg.CacheContext()
 	}
 	if o.grid != "auto" {
 		if l.grid, err = bdia.ParseGrid(o.grid); err != nil {

@@ -53,8 +53,8 @@ func (c *continuer) single(standard bool) (*generate.Prompt, error) {
 
 // alone continues one prompt, and writes prompt and text as they are.
 func (c *continuer) alone(cmd *cobra.Command, r *generate.Prompt) (err error) {
-	if n := len(r.PromptIDs); c.o.beam && n >= c.cfg.Context {
-		return fmt.Errorf("a prompt of %d tokens leaves no room in a context of %d; shorten it", n, c.cfg.Context)
+	if n := len(r.PromptIDs); c.o.beam && n >= c.cfg.CacheContext() {
+		return fmt.Errorf("a prompt of %d tokens leaves no room in a context of %d; shorten it", n, c.cfg.CacheContext())
 	}
 	if err := c.prepare(1, len(r.PromptIDs)); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (c *continuer) alone(cmd *cobra.Command, r *generate.Prompt) (err error) {
 
 // noteUncached tells when a text may grow past the context: each token after that takes the time of a whole context.
 func (c *continuer) noteUncached(w io.Writer, prompt int) {
-	if T := c.cfg.Context; !c.o.beam && !c.o.NoCache && prompt+c.o.MaxTokens > T+1 {
+	if T := c.cfg.CacheContext(); !c.o.beam && !c.o.NoCache && prompt+c.o.MaxTokens > T+1 {
 		fmt.Fprintf(w, "The text may grow past the context of %s tokens; from there on no cache helps, and each token takes longer.\n", cli.Count(int64(T)))
 	}
 }

@@ -58,7 +58,7 @@ func (v textView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err
 	if f.Kind != convert.GPT || v.Settings.Model.Vocab != c.Vocab {
 		return s, errOtherModel
 	}
-	T := min(c.Context, export.SamplePositions)
+	T := min(c.CacheContext(), export.SamplePositions)
 	for _, training := range []bool{false, true} {
 		set, err := data.NewSequential(v.Tokens(training), T, export.SampleSize)
 		if err != nil {
