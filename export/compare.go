@@ -43,7 +43,7 @@ func (j *job) load() error {
 		j.net = net{device: m.Device, seq2seq: m.Seq2Seq}
 	default:
 		f := *j.folder
-		f.Float32 = j.Format != "hf" || j.DType != "" && j.DType != "bf16" // what is read back has other values then
+		f.Float32 = f.Adapter != "" || j.Format != "hf" || j.DType != "" && j.DType != "bf16" // what is read back has other values then
 		m, err := f.GPT(j.Device, func(m *model.GPT) error { return rehearse(net{gpt: m}) })
 		if err != nil {
 			return err

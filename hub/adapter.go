@@ -60,7 +60,7 @@ func weightsOf(dir, adapter string) (weights, adapters string, err error) {
 	case err != nil || weights == dir:
 		return weights, adapter, err
 	case adapter != "":
-		return "", "", fmt.Errorf("%s %w: a second adapter cannot be merged into it", dir, ErrAdapters)
+		return "", "", fmt.Errorf("%s %w: it takes no second adapter", dir, ErrAdapters)
 	}
 	return weights, dir, nil
 }

@@ -33,10 +33,11 @@ import (
 type Options struct {
 	Kind    convert.Kind // what the folder must hold (convert.KindError); empty: any of them
 	Best    bool         // the best weights of a run, not the latest
-	Adapter string       // folder of a LoRA adapter in PEFT's files, to merge into a language model; empty: none
+	Adapter string       // folder of a LoRA adapter in PEFT's files, of a language model; empty: none
 	// WithoutText takes a language model without tokenizer files; Folder.Tokenizer is then nil.
 	WithoutText bool
-	// Float32 has a language model hold its weights in float32 always, for a caller that changes them.
+	// Float32 has a language model hold its weights in float32 always, adapters merged, for a caller that changes or saves
+	// them.
 	Float32 bool
 }
 
@@ -66,11 +67,11 @@ type Folder struct {
 
 	// Weights is the folder of the weights: Dir, or the folder of the model that the adapters in Dir belong to.
 	Weights string
-	// Adapter is the folder of the adapters to merge into the weights: Options.Adapter, or Dir; empty: there are none.
+	// Adapter is the folder of the adapters of the weights: Options.Adapter, or Dir; empty: there are none.
 	Adapter string
 
-	// Float32 is Options.Float32. Without it, a language model without adapters holds matrices that are all BF16 so, in
-	// half the memory, and computes the same bits.
+	// Float32 is Options.Float32. Without it, a language model holds matrices that are all BF16 so, in half the memory, and
+	// computes the same bits. Adapters stay beside them.
 	Float32 bool
 
 	// Notes tell of text files that are not as they were written: edited by hand, or damaged.

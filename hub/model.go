@@ -41,21 +41,23 @@ func (m *GPT) Close()     { m.Device.Close() }
 func (m *ViT) Close()     { m.Device.Close() }
 func (m *Seq2Seq) Close() { m.Device.Close() }
 
-// GPT opens a device and makes the folder's language model on it, adapters merged into
-// its weights. The device has memory for the model and for what the rehearse functions
-// do with it, for example generate.Rehearse; they run on a plan, before memory is taken.
-// A config.json that describes far larger weights than the folder has is ErrMismatch. Weights that the folder has in
-// BF16 are so in memory too; training them rounds each update stochastically, unless Options.Float32 was set.
+// GPT opens a device and makes the folder's language model on it. The device has memory for the model and for what the
+// rehearse functions do with it, for example generate.Rehearse; they run on a plan, before memory is taken. A config.json
+// that describes far larger weights than the folder has is ErrMismatch.
+//
+// Weights that the folder has in BF16 are so in memory too; training them rounds each update stochastically. Adapters
+// stay beside them, with the bits of the evaluations of the run that trained them. Otherwise, and with Options.Float32,
+// weights are float32 in memory, and adapters are merged into them.
 func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error) (*GPT, error) {
 	c := f.GPTInfo.Config
-	if f.Adapter == "" && !f.Float32 && f.Kind == convert.GPT {
+	if !f.Float32 && f.Kind == convert.GPT {
 		var err error
 		if c.Weights, err = f.WeightType(); err != nil {
 			return nil, err
 		}
 	}
 	merge := func(m *model.GPT) {
-		if f.Adapter != "" {
+		if f.Adapter != "" && c.Weights != model.WeightsBF16 {
 			m.MergeLoRA()
 		}
 	}
@@ -104,7 +106,7 @@ func (f *Folder) NewGPT(be backend.Backend, method bdia.Options) (*model.GPT, er
 	case f.Kind != convert.GPT:
 		return nil, fmt.Errorf("%s: %w", f.Dir, &convert.KindError{Have: f.Kind, Want: convert.GPT})
 	case f.Adapter != "":
-		return nil, fmt.Errorf("%s %w: open it with GPT, which merges them, and save that model", f.Dir, ErrAdapters)
+		return nil, fmt.Errorf("%s %w: open it with GPT in float32, which merges them, and save that model", f.Dir, ErrAdapters)
 	}
 	m, err := model.NewGPT(be, f.GPTInfo.Config, method)
 	if err != nil {

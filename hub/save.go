@@ -18,7 +18,11 @@ import (
 // Save writes the model as a folder that Open reads, and Hugging Face's transformers:
 // config.json, model.safetensors, the tokenizer's files, and generation_config.json if the
 // model came with one. The folder is made if it does not exist. Description and weights change together or not at all.
+// Adapters that are not merged are ErrAdapters.
 func (m *GPT) Save(dir string) error {
+	if m.LoRA.Rank > 0 {
+		return fmt.Errorf("%s %w beside its weights; open it in float32, which merges them, and save that", m.folder.Dir, ErrAdapters)
+	}
 	info := m.folder.GPTInfo
 	info.Config, info.DType = m.Config, convert.WeightsDType(m.GPT)
 	return m.folder.save(dir,

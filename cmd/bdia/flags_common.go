@@ -152,7 +152,7 @@ func commonGroups(c *train.Common, first func(*pflag.FlagSet)) []group {
 	}
 }
 
-// adapterFlag is the folder of adapters that are merged into a language model.
+// adapterFlag is the folder of adapters of a language model.
 func adapterFlag(f *pflag.FlagSet, dir *string) {
-	f.StringVar(dir, "adapter", "", "`folder` of a LoRA adapter in PEFT's files, to merge into the weights")
+	f.StringVar(dir, "adapter", "", "`folder` of a LoRA adapter of the model, in PEFT's files")
 }

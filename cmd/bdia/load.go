@@ -47,8 +47,7 @@ type loaded struct {
 }
 
 // openDir opens the language model in a run directory, or in any Hugging Face
-// folder, which without text need have no tokenizer. The adapters in lora, if it is not
-// empty, are merged into it.
+// folder, which without text need have no tokenizer. lora is a folder of its adapters, or empty.
 func openDir(dir, lora string, text bool) (*loaded, error) {
 	f, err := openFolder(dir, hub.Options{Kind: convert.GPT, Adapter: lora, WithoutText: !text})
 	if err != nil {
