@@ -42,8 +42,8 @@ func (m *ViT) Close()     { m.Device.Close() }
 func (m *Seq2Seq) Close() { m.Device.Close() }
 
 // GPT opens a device and makes the folder's language model on it. The device has memory for the model and for what the
-// rehearse functions do with it, for example generate.Rehearse; they run on a plan, before memory is taken. A config.json
-// that describes far larger weights than the folder has is ErrMismatch.
+// rehearse functions do with it, for example generate.Rehearse; they run on a plan, before memory is taken. A
+// config.json that describes far larger weights than the folder has is ErrMismatch.
 //
 // Weights that the folder has in BF16 are so in memory too; training them rounds each update stochastically. Adapters
 // stay beside them, with the bits of the evaluations of the run that trained them. Otherwise, and with Options.Float32,

@@ -30,7 +30,7 @@ nano, vit of the preset vit-paper, or revvit, which is vit with two residual str
 		Example: `  bdia bench
   bdia bench --memory reversible --json
   bdia bench --preset gpt2 --seq 512 --batch 4 --memory store
-  bdia bench --from Llama-3.2-1B --seq 2048 --batch 1 --memory reversible
+  bdia bench --from Llama-3.2-1B --seq 2048 --batch 1 --memory reversible --weights bf16 --state-bits 8
   bdia bench --model vit --layers 6 --heads 8 --width 512 --mlp 512 --batch 128
   bdia bench runs/shakespeare --memory reversible`,
 		Args: cli.Arguments(0, 1, "one run directory"),
@@ -41,6 +41,11 @@ nano, vit of the preset vit-paper, or revvit, which is vit with two residual str
 		f.String("from", "", "`folder` of a language model; config.json will do")
 		for _, s := range benchSizes {
 			f.Int(s.name, 0, s.usage)
+		}
+	})
+	cli.Group(c, "Training", func(f *pflag.FlagSet) {
+		for _, w := range benchWays {
+			f.String(w.name, "", w.usage)
 		}
 	})
 	cli.Group(c, "Other", func(f *pflag.FlagSet) {

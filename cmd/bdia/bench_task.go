@@ -4,14 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/optim"
 	"github.com/bdia-go/bdia/train"
 	"github.com/bdia-go/bdia/train/images"
 	"github.com/bdia-go/bdia/train/text"
 )
 
-// benchSizes are the flags of a benchmark's model, and what they are called as settings of a task.
+// benchSizes are the flags of a benchmark's model, and what they are called as settings of a task. benchWays say how it
+// is trained.
 var benchSizes = []struct{ name, setting, usage string }{
 	{"layers", "layers", "blocks"},
 	{"heads", "heads", "attention heads"},
@@ -19,13 +23,22 @@ var benchSizes = []struct{ name, setting, usage string }{
 	{"mlp", "mlp", "hidden width of the MLP; 0 for four times the width"},
 	{"batch", "batch", "samples of a step"},
 	{"seq", "context", "gpt: tokens of a sample"},
-	{"state-bits", "state-bits", "bits of the optimiser's moments: 32, or 8"},
-	{"table-bits", "table-bits", "bits of the moments of tables beside 8: 32 or 8"},
-	{"lora-rank", "lora-rank", "gpt: rank of adapters; 0: train all weights"},
 	{"vocab", "vocab", "gpt: vocabulary"},
 	{"image", "image", "vit: pixels of an image's side"},
 	{"patch", "patch", "vit: pixels of a patch's side"},
 	{"classes", "classes", "vit: classes"},
+}
+
+var benchWays = []struct{ name, usage string }{
+	{"optimizer", "`name`: " + strings.Join(optim.Names(), ", ")},
+	{"state-bits", "`bits` of the optimiser's moments: 32, or 8"},
+	{"table-bits", "`bits` of the moments of tables beside 8: 32 or 8"},
+	{"micro-batch", "`samples` at a time; 0: the batch"},
+	{"update", "`when` weights change: auto, now (in the reverse walk) or end"},
+	{"weights", "gpt: `type` of trained weights: f32 or bf16"},
+	{"lora-rank", "gpt: `rank` of adapters; 0: train all weights"},
+	{"lora-targets", "gpt: `layers` with adapters, with commas between, or all"},
+	{"freeze", "gpt: first `blocks` that stay as they are"},
 }
 
 // architectures are the models of --model: a task, and the flags of its settings that make it.
@@ -56,7 +69,7 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 			return nil, err
 		}
 		name = args[0]
-	case o.has("from") || o.has("lora-rank"):
+	case o.has("from") || o.has("lora-rank") || o.has("lora-targets") || o.has("freeze"):
 		var err error
 		if t, err = o.planTask(nil); err != nil {
 			return nil, err
@@ -81,14 +94,21 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 		maps.Copy(set, a.flags)
 	}
 	own := flagSet(viewOf(t).flags())
+	settings := map[string]string{} // by flag
 	for _, s := range benchSizes {
-		if !o.has(s.name) {
+		settings[s.name] = s.setting
+	}
+	for _, w := range benchWays {
+		settings[w.name] = w.name
+	}
+	for _, flag := range slices.Sorted(maps.Keys(settings)) {
+		if !o.has(flag) {
 			continue
 		}
-		if own.Lookup(s.setting) == nil {
-			return nil, cli.Usage(fmt.Errorf("--%s is not a size of %s", s.name, name))
+		if own.Lookup(settings[flag]) == nil {
+			return nil, cli.Usage(fmt.Errorf("--%s is not a setting of %s", flag, name))
 		}
-		set[s.setting] = o[s.name]
+		set[settings[flag]] = o[flag]
 	}
 	if seq, ok := o["seq"]; ok && o.has("from") { // its context is longer
 		delete(set, "context")

@@ -49,11 +49,13 @@ func TestBench(t *testing.T) {
 func TestBenchSizes(t *testing.T) {
 	t.Parallel()
 	for args, part := range map[string]string{
-		"--model rnn":               "use gpt, vit or revvit",
-		"--model vit --seq 8":       "--seq is not a size of vit",
-		"--patch 4":                 "--patch is not a size of gpt",
-		"--model vit --patch 5":     "cannot be cut into patches of 5",
-		"--model revvit --vocab 10": "--vocab is not a size of revvit",
+		"--model rnn":                "use gpt, vit or revvit",
+		"--model vit --seq 8":        "--seq is not a setting of vit",
+		"--model vit --weights bf16": "--weights is not a setting of vit",
+		"--weights f8":               "use f32 or bf16",
+		"--patch 4":                  "--patch is not a setting of gpt",
+		"--model vit --patch 5":      "cannot be cut into patches of 5",
+		"--model revvit --vocab 10":  "--vocab is not a setting of revvit",
 	} {
 		r := call(append([]string{"bench", "--memory", "store"}, strings.Fields(args)...)...)
 		if r.code != cli.ExitUsage || !strings.Contains(r.err, part) {
@@ -66,9 +68,11 @@ func TestBenchSizes(t *testing.T) {
 func TestBenchOf(t *testing.T) {
 	t.Parallel()
 	for args, speed := range map[string]string{
-		"--from " + unweighted(t) + " --seq 8 --batch 1 --state-bits 8":              "tokens_per_second",
-		"--from " + unweighted(t) + " --seq 8 --batch 1 --lora-rank 2":               "tokens_per_second",
-		"--preset llama-nano --layers 3 --heads 2 --width 16 --seq 8 --lora-rank 2 ": "tokens_per_second",
+		"--from " + unweighted(t) + " --seq 8 --batch 1 --state-bits 8":                                                                          "tokens_per_second",
+		"--from " + unweighted(t) + " --seq 8 --batch 1 --lora-rank 2":                                                                           "tokens_per_second",
+		"--preset llama-nano --layers 3 --heads 2 --width 16 --seq 8 --lora-rank 2 ":                                                             "tokens_per_second",
+		"--preset llama-nano --layers 3 --heads 2 --width 16 --seq 8 --weights bf16 --optimizer set-adam --batch 2 --micro-batch 1 --update end": "tokens_per_second",
+		"--preset llama-nano --layers 3 --heads 2 --width 16 --seq 8 --weights bf16 --lora-rank 2 --lora-targets all --freeze 1":                 "tokens_per_second",
 		trainedRun(t): "tokens_per_second", "--preset images/tiny --layers 3 --batch 1": "images_per_second", "--preset gpt2 --layers 3 --heads 2 --width 16 --seq 8 --vocab 11 --batch 1": "tokens_per_second",
 	} {
 		r := mustCall(t, append(strings.Fields("bench --memory store --steps 1 --json"), strings.Fields(args)...)...)
@@ -90,4 +94,28 @@ func unweighted(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return to
+}
+
+// TestBenchWeights: a step takes the memory that is planned for weights of its type.
+func TestBenchWeights(t *testing.T) {
+	t.Parallel()
+	sizes := " --preset llama-nano --layers 3 --heads 2 --width 64 --batch 1 --memory reversible"
+	for _, weights := range []string{"f32", "bf16"} {
+		step := object(t, mustCall(t, strings.Fields("bench --steps 1 --json --threads 1 --seq 8 --weights "+weights+sizes)...))
+		plan := mustCall(t, strings.Fields("plan --json --threads 1 --context 8 --weights "+weights+sizes)...)
+		var want struct {
+			Weights string
+			Modes   struct {
+				Reversible struct {
+					Total float64 `json:"total_bytes"`
+				}
+			}
+		}
+		if err := json.Unmarshal([]byte(plan.out), &want); err != nil {
+			t.Fatal(err)
+		}
+		if got := step["peak_arena_bytes"]; got != want.Modes.Reversible.Total || want.Weights != weights {
+			t.Errorf("a step in %s takes %v bytes; planned are %v in %s", weights, got, want.Modes.Reversible.Total, want.Weights)
+		}
+	}
 }

@@ -19,7 +19,7 @@ var heeded = map[string]string{
 	"bdia classify":         "top csv json gamma batch threads isa",
 	"bdia generate":         "from prompt input output json max-tokens min-tokens stop temperature greedy beam prompt-ids print-ids repetition-penalty ignore-eos grid adapter threads isa quiet",
 	"bdia chat":             "from system context json quiet max-tokens min-tokens stop temperature greedy repetition-penalty grid adapter threads isa",
-	"bdia bench":            "model preset from layers heads width mlp batch state-bits table-bits lora-rank memory steps threads isa json",
+	"bdia bench":            "model preset from layers heads width mlp batch optimizer state-bits table-bits micro-batch update weights lora-rank lora-targets freeze memory steps threads isa json",
 	"bdia verify":           "task preset json float threads isa gelu files replay",
 	"bdia diff":             "json",
 	"bdia plan":             "task preset json config time budget data from memory gamma grid state-bits table-bits optimizer micro-batch update clip lora-targets quiet",

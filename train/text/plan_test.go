@@ -223,26 +223,31 @@ func TestTablesGradients(t *testing.T) {
 // takes. A tied table has one gradient as large as itself.
 func TestBars(t *testing.T) {
 	t.Parallel()
-	for name, most := range map[string][2]float64{ // GiB with moments of 32 bits, of 8
-		"smollm2-135m": {2.0, 1.2}, "qwen2.5-0.5b": {6.5, 3.9}, "llama-3.2-1b": {15.5, 8.6}, "qwen3-1.7b": {21.5, 12},
+	for _, bar := range []struct {
+		preset  string
+		weights model.WeightType
+		bits    int // of moments
+		most    float64
+	}{
+		{"smollm2-135m", "", 32, 2.0}, {"smollm2-135m", "", 8, 1.2}, {"qwen2.5-0.5b", "", 32, 6.5}, {"qwen2.5-0.5b", "", 8, 3.9},
+		{"llama-3.2-1b", "", 32, 15.5}, {"llama-3.2-1b", "", 8, 8.6}, {"qwen3-1.7b", "", 32, 21.5}, {"qwen3-1.7b", "", 8, 12},
+		{"llama-3.2-3b", model.WeightsBF16, 8, 15.5},
 	} {
-		for i, bits := range []int{32, 8} {
-			c := Default()
-			var err error
-			if c.Model, err = model.GPTPreset(name); err != nil {
-				t.Fatal(err)
-			}
-			c.Loop.Batch, c.Optimizer.StateBits, c.Engine.Threads = 1, bits, 2
-			task := New(c)
-			u, err := train.Plan(task)
-			if err != nil {
-				t.Fatal(err)
-			}
-			gib := float64(u.Total+train.HostOf(task).Total()) / (1 << 30)
-			t.Logf("%s with moments of %d bits: %.2f GiB", name, bits, gib)
-			if gib > most[i] {
-				t.Errorf("%s with moments of %d bits takes %.2f GiB, and at most %v are allowed", name, bits, gib, most[i])
-			}
+		c := Default()
+		var err error
+		if c.Model, err = model.GPTPreset(bar.preset); err != nil {
+			t.Fatal(err)
+		}
+		c.Model.Weights, c.Loop.Batch, c.Optimizer.StateBits, c.Engine.Threads = bar.weights, 1, bar.bits, 2
+		task := New(c)
+		u, err := train.Plan(task)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gib := float64(u.Total+train.HostOf(task).Total()) / (1 << 30)
+		t.Logf("%s, weights %s, moments of %d bits: %.2f GiB", bar.preset, c.Model.Weights.DType(), bar.bits, gib)
+		if gib > bar.most {
+			t.Errorf("%s, weights %s, moments of %d bits, takes %.2f GiB, and at most %v are allowed", bar.preset, c.Model.Weights.DType(), bar.bits, gib, bar.most)
 		}
 	}
 }
