@@ -25,7 +25,7 @@ var (
 	// ErrNone is the error of a tokenizer without a template of conversations.
 	ErrNone = errors.New("the model has no chat template")
 	// ErrTemplate is wrapped by the error of a template that cannot be used: it cannot be read, or fails for a question
-	// with its answer.
+	// with its answer, or leaves one of them out.
 	ErrTemplate = errors.New("the chat template cannot be used")
 	// ErrRefused is wrapped by a RefusedError.
 	ErrRefused = errors.New("the chat template refuses it")
@@ -74,12 +74,20 @@ func New(tok tokenizer.Tokenizer) (*Template, error) {
 	return t, t.findEnd()
 }
 
+// probe is a text that is in no template.
+const probe = "u5Vd0q"
+
 // findEnd finds the token that ends an answer: the last special one behind it, or else the one that ends a text.
 func (t *Template) findEnd() error {
-	talk := []Message{{Role: "user", Content: "Hello"}, {Role: "assistant", Content: "Hi"}}
+	talk := []Message{{Role: "user", Content: "Hello " + probe}, {Role: "assistant", Content: "Hi " + probe}}
 	before, whole, mark, err := t.turn(talk, nil)
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("%w: for a question and its answer: %w", ErrTemplate, err)
+	case !strings.Contains(before, probe):
+		return fmt.Errorf("%w: it leaves out what the user says", ErrTemplate)
+	case !strings.Contains(whole[len(before):], probe):
+		return fmt.Errorf("%w: it leaves out what the assistant says", ErrTemplate)
 	}
 	end, known := tokenizer.EndOfText(t.tok)
 	if at, spelling := t.special.last(whole[len(before):], mark); at >= 0 {
@@ -119,7 +127,7 @@ func (t *Template) Encode(text []byte) ([]int32, error) {
 
 // Turn returns the tokens before the last message of a conversation, which is an answer of the assistant, and the
 // tokens of that answer without End, which comes behind it. Both are encoded as one text. A token with characters of
-// both is the answer's.
+// both is the answer's. It refuses an answer of which the template writes nothing.
 func (t *Template) Turn(talk []Message, tools []byte) (prompt, answer []int32, err error) {
 	before, whole, mark, err := t.turn(talk, tools)
 	if err != nil {
@@ -128,6 +136,9 @@ func (t *Template) Turn(talk []Message, tools []byte) (prompt, answer []int32, e
 	rest := whole[len(before):]
 	if at, spelling := t.special.last(rest, mark); at >= 0 && t.special.ids[spelling] == t.end {
 		whole = whole[:len(before)+at]
+	}
+	if err := t.heard(talk, tools, before, whole, mark); err != nil {
+		return nil, nil, err
 	}
 	head, err := t.encode(before, mark)
 	if err != nil {
@@ -170,8 +181,7 @@ func (t *Template) check(talk []Message) error {
 
 // leavesOut reports whether a message of a role is nowhere in what the template writes, wherever it stands.
 func (t *Template) leavesOut(role string) bool {
-	const said = "u5Vd0q" // is in no template
-	user, assistant, other := Message{Role: "user", Content: "Hello"}, Message{Role: "assistant", Content: "Hi"}, Message{Role: role, Content: said}
+	user, assistant, other := Message{Role: "user", Content: "Hello"}, Message{Role: "assistant", Content: "Hi"}, Message{Role: role, Content: probe}
 	written := false
 	for _, talk := range [][]Message{{other, user}, {user, other}, {user, assistant, other}} {
 		values, _, err := t.protected(talk, nil)
@@ -179,7 +189,7 @@ func (t *Template) leavesOut(role string) bool {
 			return false
 		}
 		text, err := t.render(values, len(talk), false)
-		if err == nil && strings.Contains(text, said) {
+		if err == nil && strings.Contains(text, probe) {
 			return false
 		}
 		written = written || err == nil
@@ -209,6 +219,34 @@ func (t *Template) turn(talk []Message, tools []byte) (before, whole string, mar
 		whole = whole[:len(before)+at+len(spelling)]
 	}
 	return before, whole, mark, nil
+}
+
+// heard refuses a conversation in which the last message makes no difference: neither its text nor its calls.
+func (t *Template) heard(talk []Message, tools []byte, before, whole string, mark rune) error {
+	last := talk[len(talk)-1]
+	other := last
+	if other.Content = probe; strings.TrimSpace(last.Content) == "" {
+		if other = (Message{Role: last.Role, Content: last.Content}); last.JSON == nil {
+			return nil
+		}
+	}
+	unmarked := func(text string, mark rune) string {
+		if mark == 0 {
+			return text
+		}
+		return strings.ReplaceAll(text, string(mark), "")
+	}
+	said := unmarked(whole[len(before):], mark)
+	for word := range strings.FieldsSeq(last.Content) {
+		if strings.Contains(said, word) {
+			return nil
+		}
+	}
+	_, changed, mark2, err := t.turn(append(slices.Clone(talk[:len(talk)-1]), other), tools)
+	if err == nil && strings.HasPrefix(unmarked(changed, mark2), unmarked(whole, mark)) {
+		return refused("it writes nothing of what the assistant says")
+	}
+	return nil // it is written in another way
 }
 
 // seam returns how many tokens of a whole text are of its beginning, given the tokens of that alone.

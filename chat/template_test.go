@@ -147,8 +147,12 @@ func TestUnusable(t *testing.T) {
 		"{% for m in messages %}":     ErrTemplate,
 		"{{ messages | nothing }}":    ErrTemplate,
 		"{{ raise_exception('no') }}": ErrTemplate,
-		"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}": ErrTemplate,
-		"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}":                                jinja.ErrLimit,
+		"{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}":                    ErrTemplate,
+		"{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}":                                                   jinja.ErrLimit,
+		"You are a model.<|im_end|>":                                                                        ErrTemplate,
+		"{% if add_generation_prompt %}A:{% else %}A:<|im_end|>{% endif %}":                                 ErrTemplate,
+		"{% for m in messages %}{{ m.role }}{{ m.content if m.role == 'user' }}<|im_end|>{% endfor %}":      ErrTemplate,
+		"{% for m in messages %}{{ m.role }}{{ m.content if m.role == 'assistant' }}<|im_end|>{% endfor %}": ErrTemplate,
 		"{{ messages | length }}": ErrTemplate, // an answer changes what stands before it
 	} {
 		if _, err := New(withSpecial(t, source, "<|im_end|>")); !errors.Is(err, want) {
@@ -177,6 +181,25 @@ func TestLeftOut(t *testing.T) {
 	}
 	if _, err := template.Prompt([]Message{{Role: "critic", Content: "x"}}, nil); err == nil || err.Error() != `the chat template refuses it: it leaves out messages of role "critic", as message 1 is` {
 		t.Error(err)
+	}
+}
+
+// TestUnheard: an answer of which the template writes nothing is refused, be it text or calls. One that is written in
+// another way is not.
+func TestUnheard(t *testing.T) {
+	t.Parallel()
+	template, err := New(withSpecial(t, `{% for m in messages %}{{ m.role }}:{% if m.content is string and not m.content.startswith('-') %} {{ (m.content | upper) if m.content == 'yes' else m.content }}{% endif %}<|im_end|>{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}`, "<|im_end|>"))
+	testkit.OK(t, err)
+	for answer, want := range map[string]string{"- no": "it writes nothing of what the assistant says", "no": "", "yes": "", "<|im_end|>": "",
+		`{"content": null, "tool_calls": [{}]}`: "it writes nothing of what the assistant says", `{"content": " ", "tool_calls": [{}]}`: "it writes nothing of what the assistant says"} {
+		m := Message{Role: "assistant", Content: answer}
+		if strings.HasPrefix(answer, "{") {
+			m = Message{Role: "assistant", Content: strings.Repeat(" ", strings.Count(answer, `" "`)), JSON: json.RawMessage(answer)}
+		}
+		_, _, err := template.Turn([]Message{{Role: "user", Content: "x"}, m}, nil)
+		if want == "" && err != nil || want != "" && (!errors.Is(err, ErrRefused) || !strings.HasSuffix(err.Error(), want)) {
+			t.Errorf("%s: %v", answer, err)
+		}
 	}
 }
 

@@ -145,7 +145,8 @@ func TestUnusableTemplates(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	for source, want := range map[string]error{"{% for %}": chat.ErrTemplate, "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}": chat.ErrTemplate, "": chat.ErrNone} {
+	for source, want := range map[string]error{"{% for %}": chat.ErrTemplate, "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}": chat.ErrTemplate,
+		"A model.<|im_end|>": chat.ErrTemplate, "": chat.ErrNone} {
 		cfg := chatConfig(t, talks(1))
 		testkit.OK(t, os.WriteFile(filepath.Join(cfg.Tune.From, "chat_template.jinja"), []byte(source), 0o666))
 		err := New(cfg).Prepare(t.Context(), t.TempDir(), func(string, int64, int64) {})
