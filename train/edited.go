@@ -67,7 +67,7 @@ func (r *Run) notAsItWas(err error) error {
 // former is a task with the settings that the run wrote, as m lists them, if one of its other checkpoints has them;
 // else nil.
 func (r *Run) former(m *checkpoint.Manifest) (Task, error) {
-	twin, err := r.twin(configFile, m.Files[configFile])
+	twin, err := Twin(r.Dir, configFile, m.Files[configFile])
 	if twin == "" || err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func (r *Run) mend(m *checkpoint.Manifest, names []string) (damage, err error) {
 		if !errors.Is(bad, checkpoint.ErrDamaged) { // it may be whole
 			return nil, bad
 		}
-		twin, err := r.twin(names[i], m.Files[names[i]])
+		twin, err := Twin(r.Dir, names[i], m.Files[names[i]])
 		if err != nil {
 			return nil, err
 		}
@@ -163,15 +163,15 @@ func OtherCheckpoints(dir string) ([]string, error) {
 	return folders, err
 }
 
-// twin is the slash-separated name of a file of another checkpoint of the run, the best or an older one, that has the
-// given bytes; empty: there is none.
-func (r *Run) twin(name string, want checkpoint.Sum) (string, error) {
-	folders, err := OtherCheckpoints(r.Dir)
+// Twin is the slash-separated name of a file of another checkpoint of the run in dir, the best or an older one, that has
+// the given bytes; empty: there is none. Name is the file's name in a checkpoint.
+func Twin(dir, name string, want checkpoint.Sum) (string, error) {
+	folders, err := OtherCheckpoints(dir)
 	if err != nil {
 		return "", err
 	}
 	for _, folder := range folders {
-		path := filepath.Join(r.Dir, filepath.FromSlash(folder), filepath.FromSlash(name))
+		path := filepath.Join(dir, filepath.FromSlash(folder), filepath.FromSlash(name))
 		if info, err := os.Stat(path); err != nil || info.Size() != want.Size {
 			continue
 		}

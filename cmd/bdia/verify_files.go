@@ -122,7 +122,7 @@ func checkFolder(dir, folder string) (list []fileCheck, err error) {
 			case damage.Missing:
 				f.State = "missing"
 			case checkpoint.Editable(name):
-				f.State = "edited"
+				f.State, f.Reason = edited(dir, folder, name, m.Files[name], f.Reason)
 			}
 		} else if err != nil {
 			return nil, err

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // TestVerifyFiles: a whole run is whole, and a bit that flips in any of its listed files, one at a time, is found by
@@ -87,6 +90,44 @@ func TestVerifyExportedFile(t *testing.T) {
 		write(t, dir, name, "GGUF of others")
 		if r := call("verify", out, "--files"); r.code != 1 || !strings.Contains(r.err, "no checksum") || strings.Count(r.err, "\n") != 1 {
 			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// TestVerifyEdited: of a file that people edit, it is told where it differs first from what was written, as an older
+// checkpoint has it; settings that are cut off are damaged, with or without a copy.
+func TestVerifyEdited(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		file   string
+		change func(text string) string
+		want   string
+		code   int
+	}{
+		"cut":     {"bdia.yaml", func(s string) string { return s[:len(s)/2] }, "damaged  bdia.yaml", 1},
+		"empty":   {"bdia.yaml", func(string) string { return "" }, "it is cut off in line 1 of the text that checkpoints/step-", 1},
+		"setting": {"bdia.yaml", func(s string) string { return strings.Replace(s, "log_every: ", "log_every: 1", 1) }, `is "  log_every: 11", and "  log_every: 1" in checkpoints/step-`, 0},
+		"comment": {"bdia.yaml", func(s string) string { return strings.Replace(s, "\n", " # mine\n", 1) }, `line 1 is "task: text # mine"`, 0},
+		"longer":  {"config.json", func(s string) string { return s + "\n" }, "more follows from line", 0},
+		"other":   {"best/config.json", func(s string) string { return strings.Replace(s, ":", " :", 1) }, "edited  ", 0},
+	} {
+		for _, copies := range []bool{true, false} {
+			dir := copyRun(t)
+			if !copies {
+				testkit.OK(t, os.RemoveAll(filepath.Join(dir, "checkpoints")))
+				testkit.OK(t, os.RemoveAll(filepath.Join(dir, "best")))
+				if strings.HasPrefix(c.file, "best") {
+					continue
+				}
+			}
+			write(t, filepath.Join(dir, filepath.Dir(c.file)), filepath.Base(c.file), c.change(string(readFile(t, dir, c.file))))
+			r := call("verify", dir, "--files")
+			if r.code != c.code || copies && !strings.Contains(strings.Join(strings.Fields(r.out), " "), strings.Join(strings.Fields(c.want), " ")) || !strings.Contains(r.out, "bytes") {
+				t.Errorf("%s: %d\n%s%s", name, r.code, r.out, r.err)
+			}
+			if !copies && strings.Contains(r.out, "checkpoints") {
+				t.Errorf("%s: a copy:\n%s", name, r.out)
+			}
 		}
 	}
 }
