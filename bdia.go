@@ -131,8 +131,12 @@ func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
 
 // Begin allocates a pass over samples of the given shape (B,T,C) and returns x_0, for
 // the caller to fill with the embedding. All memory of the pass comes from the arena:
-// the caller takes a Mark before Begin and releases it after Reverse.
+// the caller takes a Mark before Begin and releases it after Reverse. On a grid with gamma, a pass is one of training,
+// pass.Train: at inference there is no gamma to undo, and Infer runs the blocks. Begin panics if it is not.
 func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
+	if !pass.Train && s.opt.Gamma != 0 && s.opt.Grid != NoGrid {
+		panic("bdia: a pass with gamma on a grid that is not in training: set Pass.Train, or call Infer")
+	}
 	K, B := len(s.blocks), shape[0]
 	s.pass = pass
 	s.states = s.states[:0]

@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/backend/plan"
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 func TestValidateOptions(t *testing.T) {
@@ -174,6 +175,32 @@ func TestDrift(t *testing.T) {
 		}
 		if err := other.Drift(newBatch(c.model, 3), backend.Pass{Train: true}, nil); err == nil {
 			t.Errorf("drift of %+v is measured", opt)
+		}
+	}
+}
+
+// TestPassOutsideTraining: on a grid, a pass that draws gammas is one of training; another is named at once, before any
+// memory is taken. Without a grid or without gamma it is the ordinary transformer.
+func TestPassOutsideTraining(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		gamma bdia.Gamma
+		grid  bdia.Grid
+		fails bool
+	}{{0.5, 9, true}, {0.25, 9, true}, {0, 9, false}, {0.5, bdia.NoGrid, false}} {
+		trial := small(3)
+		trial.opt = bdia.Options{Gamma: c.gamma, Grid: c.grid, Memory: bdia.Store}
+		be := newCPU(t, cpu.Options{Threads: 1})
+		m := newModel(t, be, trial.model, trial.opt)
+		sink := newKeepAll(be, m.Trainable())
+		said := func() (said any) {
+			defer func() { said = recover() }()
+			_, err := m.MicroStep(newBatch(trial.model, 2), backend.Pass{}, 1, sink)
+			testkit.OK(t, err)
+			return nil
+		}()
+		if text, _ := said.(string); strings.HasPrefix(text, "bdia: a pass with gamma on a grid") != c.fails || (said != nil) != c.fails {
+			t.Errorf("gamma %v, grid %v: %v", c.gamma, c.grid, said)
 		}
 	}
 }
