@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/convert"
@@ -57,9 +58,25 @@ func (j *job) card() string {
 		row("Grid of training", fmt.Sprintf("multiples of 2^-%s; what is written computes in floating point", f.Grid))
 	}
 	row("Written as", fmt.Sprintf("%s, weights of %s; the largest difference of a logit is %.3g, of logits up to %.4g", j.report.Format, j.report.DType, j.report.GridFile, j.report.LargestAbs))
+	row("Carried over", carried(j.report.Carried))
 	j.promptForm(&b)
 	j.use(&b)
 	return signed(b.String(), "<!-- ", " -->")
+}
+
+// carried names the files that are the base model's; empty: there are none.
+func carried(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = name
+		if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune("`|<>[]*\\", r) }) {
+			quoted[i] = strconv.Quote(name)
+		}
+	}
+	return "unchanged from the folder of the model that it was made from: " + strings.Join(quoted, ", ")
 }
 
 // sizes describes the model.

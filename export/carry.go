@@ -35,7 +35,7 @@ func (j *job) origin() string {
 	return j.folder.Weights
 }
 
-// carry copies the files into the folder at j.path. A note counts the files that stay behind, with the first of each
+// carry copies the files into the folder at j.path, and lists them in the report. A note counts the files that stay behind, with the first of each
 // reason.
 func (j *job) carry() error {
 	from := j.origin()
@@ -46,7 +46,6 @@ func (j *job) carry() error {
 	if err != nil {
 		return nil // the model that the run started from has gone
 	}
-	taken := 0
 	var reasons []string
 	left := map[string][]string{}
 	for _, e := range entries {
@@ -56,7 +55,7 @@ func (j *job) carry() error {
 		}
 		why := leftBehind(e)
 		var text []byte
-		if why == "" && taken == mostCarried {
+		if why == "" && len(j.report.Carried) == mostCarried {
 			why = fmt.Sprintf("more than %d files", mostCarried)
 		}
 		if why == "" {
@@ -75,7 +74,7 @@ func (j *job) carry() error {
 			left[why] = append(left[why], name)
 			continue
 		}
-		taken++
+		j.report.Carried = append(j.report.Carried, name)
 		if err := createFile(j.path, name, func(w io.Writer) error { _, err := w.Write(text); return err }); err != nil {
 			return err
 		}

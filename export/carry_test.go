@@ -58,6 +58,9 @@ func TestCarry(t *testing.T) {
 	}
 	card, err := os.ReadFile(filepath.Join(out, "README.md"))
 	testkit.OK(t, err)
+	if want := []string{"LICENSE", "NOTICE.txt", "unknown.json"}; !slices.Equal(r.Carried, want) || !strings.Contains(string(card), "| Carried over | unchanged from the folder of the model that it was made from: LICENSE, NOTICE.txt, unknown.json |\n") {
+		t.Errorf("carried over are %q, want %q, and the card says\n%s", r.Carried, want, card)
+	}
 	const front = "---\npipeline_tag: text-generation\nlibrary_name: transformers\nbase_model: some-one/their-model\nlicense: other\nlicense_name: mine\n" +
 		"datasets:\n- pairs.csv\n- \"7: odd\\nname\"\ntags:\n- bdia\n---\n"
 	if !strings.HasPrefix(string(card), front) {

@@ -112,9 +112,11 @@ type Report struct {
 	DType  string   `json:"dtype"` // of the weights
 	Bytes  int64    `json:"bytes"`
 	Beside []string `json:"beside,omitempty"` // files beside Out: model card, Modelfile
-	Grid   string   `json:"grid"`             // of the model's states; "none": no rounding
-	Sample string   `json:"sample"`
-	Logits int      `json:"logits"` // number of logits compared
+	// Carried are the names of files in Out that are copies from the folder of the model that it was made from.
+	Carried []string `json:"carried,omitempty"`
+	Grid    string   `json:"grid"` // of the model's states; "none": no rounding
+	Sample  string   `json:"sample"`
+	Logits  int      `json:"logits"` // number of logits compared
 
 	// Largest differences of a logit between inference on the grid, inference in float32 and
 	// the written model; and the largest magnitude of a logit.

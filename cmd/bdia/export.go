@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -133,7 +134,23 @@ func printExport(w io.Writer, r *export.Report) {
 	for _, path := range r.Beside {
 		fmt.Fprintln(w, "Beside it is", path)
 	}
+	if len(r.Carried) > 0 {
+		fmt.Fprintf(w, "Copied from the folder of the model that it was made from: %s.\n", someNames(r.Carried))
+	}
 	for _, n := range r.Notes {
 		fmt.Fprintln(w, "Note:", n)
 	}
+}
+
+// someNames names the first of some files, and counts the rest.
+func someNames(names []string) string {
+	const most = 10
+	list := make([]string, min(len(names), most))
+	for i := range list {
+		list[i] = strings.Trim(strconv.Quote(names[i]), `"`)
+	}
+	if more := len(names) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(list, ", ")
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/ardanlabs/jinja"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/export"
 	"github.com/bdia-go/bdia/format/gguf"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/train"
@@ -231,5 +232,22 @@ func TestExportCardOfOthers(t *testing.T) {
 	checkSaid(t, "no force", call("export", base, "--format", "gguf", "--out", filepath.Join(m.root, "m.bin"), "--threads", "1"), "m.")
 	if text := string(readFile(t, folder, "README.md")); !strings.HasPrefix(text, "Mine.\n") {
 		t.Error(text)
+	}
+}
+
+// TestCarriedNames: the lines of an export name the files that were carried over, the first ones of many, each as one word.
+func TestCarriedNames(t *testing.T) {
+	t.Parallel()
+	names := []string{"LICENSE", "a\nb"}
+	var b strings.Builder
+	printExport(&b, &export.Report{Carried: names})
+	if want := "\nCopied from the folder of the model that it was made from: LICENSE, a\\nb.\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+	for len(names) < 12 {
+		names = append(names, "x")
+	}
+	if got := someNames(names); !strings.HasSuffix(got, ", x, x, and 2 more") || strings.Count(got, "x") != 8 {
+		t.Error(got)
 	}
 }
