@@ -35,8 +35,8 @@ func (j *job) origin() string {
 	return j.folder.Weights
 }
 
-// carry copies the files into the folder at j.path, and lists them in the report. A note counts the files that stay behind, with the first of each
-// reason.
+// carry copies the files into the folder at j.path, and lists them in the report. A note counts the files that stay
+// behind, with the first of each reason.
 func (j *job) carry() error {
 	from := j.origin()
 	if j.folder.Kind != convert.GPT || hub.RunOf(from) != "" {

@@ -163,8 +163,8 @@ func OtherCheckpoints(dir string) ([]string, error) {
 	return folders, err
 }
 
-// Twin is the slash-separated name of a file of another checkpoint of the run in dir, the best or an older one, that has
-// the given bytes; empty: there is none. Name is the file's name in a checkpoint.
+// Twin is the slash-separated name of a file of another checkpoint of the run in dir, the best or an older one, that
+// has the given bytes; empty: there is none. Name is the file's name in a checkpoint.
 func Twin(dir, name string, want checkpoint.Sum) (string, error) {
 	folders, err := OtherCheckpoints(dir)
 	if err != nil {
