@@ -30,8 +30,8 @@ func edited(dir, folder, name string, was checkpoint.Sum, reason string) (state,
 	return "edited", reason
 }
 
-// textAndTwin returns the text of the file at path, and of a copy with the bytes that were written, with its name in the
-// run; from is empty if there is none, or one cannot be read.
+// textAndTwin returns the text of the file at path, and of a copy with the bytes that were written, with its name in
+// the run; from is empty if there is none, or one cannot be read.
 func textAndTwin(dir, path, name string, was checkpoint.Sum) (now, then []byte, from string) {
 	from, err := train.Twin(dir, name, was)
 	if main := filepath.Join(dir, filepath.FromSlash(name)); from == "" && main != path {
