@@ -13,16 +13,20 @@ import (
 )
 
 // BenchmarkNext writes a text of 240 tokens after 16, token by token, with models of the shapes of GPT-2 and of
-// SmolLM2-135M in float32. It reports tokens a second, and the bytes of weights that a token reads over the time of
-// the fastest one: decoding is bound by memory.
+// SmolLM2-135M, and of it with weights in BF16. It reports tokens a second, and the bytes of weights that a token reads
+// over the time of the fastest one: decoding is bound by memory.
 func BenchmarkNext(b *testing.B) {
-	for _, name := range []string{"gpt2", "smollm2-135m"} {
-		c, err := model.GPTPreset(name)
+	for _, of := range []struct {
+		name    string
+		weights model.WeightType
+	}{{"gpt2", model.WeightsF32}, {"smollm2-135m", model.WeightsF32}, {"smollm2-135m", model.WeightsBF16}} {
+		c, err := model.GPTPreset(of.name)
 		if err != nil {
 			b.Fatal(err)
 		}
+		c.Weights = of.weights
 		for _, threads := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%s/threads=%d", name, threads), func(b *testing.B) { benchNext(b, c, threads) })
+			b.Run(fmt.Sprintf("%s/%s/threads=%d", of.name, of.weights, threads), func(b *testing.B) { benchNext(b, c, threads) })
 		}
 	}
 }
@@ -61,7 +65,7 @@ func benchNext(b *testing.B, c model.GPTConfig, threads int) {
 			host[i] = float32(i%89-44) / 1000
 		}
 		be.Upload(p.Value, host)
-		bytes += 4 * len(host)
+		bytes += int(p.Value.Bytes())
 	}
 	b.ReportAllocs()
 	best, tokens, spent := time.Hour, 0, time.Duration(0)
