@@ -13,13 +13,12 @@ const (
 	KindBPE  = "bpe"
 )
 
-// Learn makes a tokenizer of a kind, KindChar or KindBPE, from text. vocab is the vocabulary of a BPE. progress hears
-// how many of its merges are learned.
-func Learn(ctx context.Context, kind string, vocab int, text io.Reader, progress func(done, total int)) (Tokenizer, error) {
+// Learn makes a tokenizer of a kind, KindChar or KindBPE, from text. o is for a BPE.
+func Learn(ctx context.Context, kind string, text io.Reader, o TrainOptions) (Tokenizer, error) {
 	if kind == KindChar {
 		return NewChar(text)
 	}
-	return TrainBPE(ctx, text, TrainOptions{VocabSize: vocab, Progress: progress})
+	return TrainBPE(ctx, text, o)
 }
 
 // CheckChoice reports a choice that no tokenizer can be made of: name is KindChar, KindBPE or a folder with tokenizer

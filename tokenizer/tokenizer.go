@@ -69,6 +69,9 @@ var (
 	// ErrLongWord is wrapped by the error of BPE's encoding and training for a
 	// run without a word boundary of more than MaxWord bytes.
 	ErrLongWord = errors.New("run without a word boundary is too long")
+	// ErrMemory is wrapped by the error of a text for which learning a vocabulary takes more memory than
+	// TrainOptions.Fits allows.
+	ErrMemory = errors.New("too little memory is free")
 	// ErrFormat is wrapped by the errors of Load for files that do not hold a
 	// tokenizer this package can reproduce exactly.
 	ErrFormat = errors.New("not a usable tokenizer file")

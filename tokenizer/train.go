@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 )
 
@@ -18,6 +19,9 @@ type TrainOptions struct {
 	// Progress, if not nil, is called after each merge with the number of
 	// tokens made so far and the number wanted.
 	Progress func(merges, total int)
+	// Fits, if not nil, reports whether so many bytes of memory in all may be taken to learn. Else learning ends with
+	// ErrMemory.
+	Fits func(bytes int64) bool
 }
 
 // Validate checks the ranges of the options.
@@ -36,7 +40,8 @@ func (o TrainOptions) Validate() error {
 // again. Among equally frequent pairs, the one with the lower left id, then the
 // lower right id, comes first. The ids are the 256 bytes in GPT-2's order, the
 // joined tokens, and EndOfTextToken. The result depends only on the text and
-// the options. Memory is proportional to the number of distinct words.
+// the options. Memory is proportional to the bytes of
+// distinct words: some 20 to 80 bytes for each.
 func TrainBPE(ctx context.Context, r io.Reader, o TrainOptions) (*BPE, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
@@ -44,24 +49,25 @@ func TrainBPE(ctx context.Context, r io.Reader, o TrainOptions) (*BPE, error) {
 	if o.MinFrequency == 0 {
 		o.MinFrequency = 2
 	}
-	t := newTrainer()
+	t := newTrainer(o)
 	if err := t.count(ctx, r); err != nil {
 		return nil, err
 	}
-	if len(t.words) == 0 {
+	if t.words.n == 0 {
 		return nil, errors.New("tokenizer: the text is empty: there is nothing to learn a vocabulary from")
 	}
-	t.countPairs()
+	if err := t.countPairs(ctx); err != nil {
+		return nil, err
+	}
 	total := o.VocabSize - 257
 	for len(t.tokens)-256 < total {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("tokenizer: learning merges: %w", err)
-		}
-		p := t.mostFrequent()
-		if p == nil || p.count < int64(o.MinFrequency) {
+		p, ok := t.mostFrequent()
+		if !ok {
 			break
 		}
-		t.join(p)
+		if err := t.join(ctx, p); err != nil {
+			return nil, err
+		}
 		if o.Progress != nil {
 			o.Progress(len(t.tokens)-256, total)
 		}
@@ -69,181 +75,96 @@ func TrainBPE(ctx context.Context, r io.Reader, o TrainOptions) (*BPE, error) {
 	return t.result()
 }
 
+// A trainer learns merges. The distinct words of the text lie in one array, a position for each byte. A token stands at
+// the position of its first byte, and takes as many as it has bytes. So the token after the one at i is at i plus its
+// length. Of a token of several bytes, the other positions are negative, and the last one is minus its length: so the
+// token before is found too.
 type trainer struct {
-	tokens []string         // spelt, by id
-	ids    map[string]int32 // of tokens
-	merges [][2]string
-	words  []trainWord
-	pairs  map[uint64]*trainPair
-	queue  heap[queued]
-	bytes  [256]int32
+	o       TrainOptions
+	asked   int64            // bytes for which Fits was asked last
+	held    int64            // bytes of the buffer of the text
+	tokens  []string         // spelt, by id
+	lengths []int32          // of tokens, in bytes
+	ids     map[string]int32 // of tokens
+	spelt   int64            // bytes of tokens
+	merges  [][2]string
+	bytes   [256]int32 // ids
+
+	at    chunked[int32] // the words; between them, before the first and after the last is edge
+	words chunked[trainWord]
+	index wordIndex
+
+	pairs   pairIndex
+	places  places
+	queue   heap[queued]
+	touched []int32 // pairs of which the count changed in the current merge
 }
 
-// trainWord is a distinct word of the text with its current tokens.
-type trainWord struct {
-	ids   []int32
-	count int64 // in the text
-}
+// edge stands between words.
+const edge = math.MinInt32
 
-// trainPair is a pair of neighbours. words has every word with the pair, and
-// perhaps some that no longer have it.
-type trainPair struct {
-	key     uint64
-	count   int64 // in the text
-	words   []int32
-	touched bool // its count grew in the current merge
-}
-
-// queued is a pair with its count when it was queued. Except during a merge,
-// its current count is not larger.
-type queued struct {
-	count int64
-	p     *trainPair
-}
-
-func newTrainer() *trainer {
-	t := &trainer{ids: map[string]int32{}, pairs: map[uint64]*trainPair{}}
+func newTrainer(o TrainOptions) *trainer {
+	t := &trainer{o: o, ids: map[string]int32{}}
 	t.queue.less = func(a, b queued) bool {
 		if a.count != b.count {
 			return a.count > b.count
 		}
-		return a.p.key < b.p.key
+		return a.key < b.key
 	}
 	letters := slices.Clone(alphabet[:])
 	slices.Sort(letters)
 	for _, r := range letters {
-		t.bytes[unalphabet[r]] = t.add(string(r))
+		t.bytes[unalphabet[r]] = t.add(string(r), 1)
 	}
 	return t
 }
 
-// add returns the id of a token: a new id, unless another pair already made the
-// same bytes.
-func (t *trainer) add(token string) int32 {
+// add returns the id of a token of so many bytes: a new id, unless another pair already made the same bytes.
+func (t *trainer) add(token string, length int32) int32 {
 	id, ok := t.ids[token]
 	if !ok {
 		id = int32(len(t.tokens))
 		t.ids[token] = id
-		t.tokens = append(t.tokens, token)
+		t.tokens, t.lengths = append(t.tokens, token), append(t.lengths, length)
+		t.spelt += int64(len(token))
 	}
 	return id
 }
 
-// count collects the distinct words of r.
-func (t *trainer) count(ctx context.Context, r io.Reader) error {
-	scan := newScanner()
-	index := map[string]int32{}
-	see := func(word []byte) error {
-		i, ok := index[string(word)]
-		if !ok {
-			i = int32(len(t.words))
-			index[string(word)] = i
-			ids := make([]int32, len(word))
-			for k, c := range word {
-				ids[k] = t.bytes[c]
-			}
-			t.words = append(t.words, trainWord{ids: ids})
-		}
-		t.words[i].count++
-		return nil
-	}
-	return stream(r, func(text []byte, final bool) (int, error) {
-		if err := ctx.Err(); err != nil {
-			return 0, fmt.Errorf("tokenizer: counting words: %w", err)
-		}
-		return words(scan, text, final, see)
-	})
+// used is what learning takes with the garbage that it makes, and what the next doubling of a table takes.
+func (t *trainer) used() int64 {
+	const (
+		token   = 512 // with its merge
+		copies  = 8   // of the bytes of tokens, until the vocabulary is made
+		growing = 3   // the old array and one twice as large
+	)
+	n := t.held + t.at.bytes() + t.words.bytes() + t.index.bytes()*growing
+	n += t.pairs.all.bytes() + t.places.all.bytes() + int64(cap(t.pairs.slots))*4*growing
+	n += int64(cap(t.queue.items))*16*growing + int64(cap(t.touched))*4*growing
+	return n + int64(len(t.tokens))*token + t.spelt*copies
 }
 
-func (t *trainer) countPairs() {
-	for w, word := range t.words {
-		for i := 1; i < len(word.ids); i++ {
-			t.grow(pairKey(word.ids[i-1], word.ids[i]), int32(w))
-		}
-	}
-	for _, p := range t.pairs {
-		t.queue.push(queued{p.count, p})
-	}
-}
+const (
+	askAgain  = 1 << 20 // bytes after which Fits is asked again
+	mostItems = 1<<31 - 1<<26
+)
 
-// grow counts one more occurrence of a pair in word w.
-func (t *trainer) grow(key uint64, w int32) *trainPair {
-	p := t.pairs[key]
-	if p == nil {
-		p = &trainPair{key: key}
-		t.pairs[key] = p
+// check ends learning that is cancelled, or takes too much memory.
+func (t *trainer) check(ctx context.Context, doing string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("tokenizer: %s: %w", doing, err)
 	}
-	p.count += t.words[w].count
-	if n := len(p.words); n == 0 || p.words[n-1] != w {
-		p.words = append(p.words, w)
+	used := t.used()
+	fits := t.at.n < mostItems && t.places.all.n < mostItems
+	if used >= t.asked+askAgain && t.o.Fits != nil {
+		t.asked = used
+		fits = fits && t.o.Fits(used)
 	}
-	return p
-}
-
-// mostFrequent removes the next pair to join from the queue and returns it, or
-// nil.
-func (t *trainer) mostFrequent() *trainPair {
-	for len(t.queue.items) > 0 {
-		top := t.queue.pop()
-		if top.count == top.p.count {
-			return top.p
-		}
-		if top.p.count > 0 {
-			t.queue.push(queued{top.p.count, top.p})
-		}
+	if !fits {
+		return fmt.Errorf("tokenizer: %s: %w: %d distinct words of %d bytes take %d MiB; learn from less text, or allow more memory",
+			doing, ErrMemory, t.words.n, t.at.n-t.words.n-1, used>>20)
 	}
 	return nil
-}
-
-// join makes a token of the pair p and replaces every occurrence of p by it.
-func (t *trainer) join(p *trainPair) {
-	left, right := int32(p.key>>32), int32(uint32(p.key))
-	m := [2]string{t.tokens[left], t.tokens[right]}
-	t.merges = append(t.merges, m)
-	id := t.add(m[0] + m[1])
-	var touched []*trainPair
-	grow := func(a, b, w int32) {
-		if q := t.grow(pairKey(a, b), w); !q.touched {
-			q.touched = true
-			touched = append(touched, q)
-		}
-	}
-	shrink := func(a, b, w int32) {
-		if q := t.pairs[pairKey(a, b)]; q != nil {
-			q.count -= t.words[w].count
-		}
-	}
-	for _, w := range p.words {
-		ids := t.words[w].ids
-		n := 0
-		for i := 0; i < len(ids); i++ {
-			if ids[i] != left || i+1 == len(ids) || ids[i+1] != right {
-				ids[n] = ids[i]
-				n++
-				continue
-			}
-			if n > 0 {
-				shrink(ids[n-1], left, w)
-				grow(ids[n-1], id, w)
-			}
-			i++
-			if i+1 < len(ids) {
-				shrink(right, ids[i+1], w)
-				grow(id, ids[i+1], w)
-			}
-			ids[n] = id
-			n++
-		}
-		t.words[w].ids = ids[:n]
-	}
-	p.count, p.words = 0, nil
-	delete(t.pairs, p.key)
-	for _, q := range touched {
-		q.touched = false
-		if q.count > 0 {
-			t.queue.push(queued{q.count, q})
-		}
-	}
 }
 
 func (t *trainer) result() (*BPE, error) {

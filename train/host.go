@@ -2,8 +2,11 @@ package train
 
 import (
 	"context"
+	"io"
+	"runtime/debug"
 
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/tokenizer"
 )
 
 // Host is what a run takes beside its arena, in bytes. Images are exact, the rest is an estimate.
@@ -79,4 +82,36 @@ func Fits(ctx context.Context, t Synthetic) error {
 func Beside(ctx context.Context, t Synthetic) func(bytes int64) bool {
 	arena, engine := least(ctx, t).Total, t.Common().Engine
 	return func(bytes int64) bool { return backend.Fits(engine, arena, bytes) == nil }
+}
+
+// muchLearned is what learning a tokenizer takes, in bytes, from which on it is given back at once.
+const muchLearned = 32 << 20
+
+// Learning makes tokenizers before a run has its arena. So they may take all the memory that is free, less what is held.
+type Learning struct {
+	Engine   backend.Options
+	Vocab    int          // tokens of a BPE
+	Held     func() int64 // bytes of what the text is read from; nil: none
+	Progress Progress
+	Taken    int64 // by the tokenizer that is learned, as far as it is
+}
+
+// Learn makes a tokenizer of a kind from text. If there is too little memory, it is a tokenizer.ErrMemory. What learning
+// took is given back to the system.
+func (l *Learning) Learn(ctx context.Context, kind string, text io.Reader) (tokenizer.Tokenizer, error) {
+	o := tokenizer.TrainOptions{VocabSize: l.Vocab}
+	o.Progress = func(done, total int) { l.Progress("learning merges", int64(done), int64(total)) }
+	o.Fits = func(bytes int64) bool {
+		l.Taken = bytes
+		if l.Held != nil {
+			bytes += l.Held()
+		}
+		return backend.Fits(l.Engine, 0, bytes) == nil
+	}
+	tok, err := tokenizer.Learn(ctx, kind, text, o)
+	if l.Taken >= muchLearned {
+		debug.FreeOSMemory()
+	}
+	l.Taken = 0
+	return tok, err
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tokenizer"
 	"github.com/bdia-go/bdia/train"
 	trainimages "github.com/bdia-go/bdia/train/images"
 	trainpairs "github.com/bdia-go/bdia/train/pairs"
@@ -77,6 +78,7 @@ var hints = []func(error) string{
 	is(tune.ErrAveraged, "that is --ema"),
 	is(text.ErrNoText, "that is --data"),
 	is(data.ErrNotUTF8, "or leave such text out with --on-bad skip"),
+	is(tokenizer.ErrMemory, "that is --max-bytes"),
 	as(textKeyHint),
 	as(unknownHint),
 	as(moreHint),

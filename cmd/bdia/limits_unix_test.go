@@ -3,6 +3,9 @@
 package main
 
 import (
+	"cmp"
+	"encoding/base64"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
+	"github.com/bdia-go/bdia/internal/testkit"
 )
 
 // limited runs the program under a limit of the shell, such as "-n 64", and returns its exit code and what it said.
@@ -69,5 +73,47 @@ func TestAddressSpace(t *testing.T) {
 			t.Errorf("%d MiB: exit code %d: %.2000s", mib, code, said)
 		}
 		t.Logf("%d MiB: exit code %d", mib, code)
+	}
+}
+
+// TestVocabularyThatDoesNotFit: a text that is too odd to learn a vocabulary from in the memory that is free is one line,
+// and leaves nothing.
+func TestVocabularyThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" || testkit.Race {
+		t.Skip("the system does not tell, or the race detector takes memory of its own")
+	}
+	dir := t.TempDir()
+	raw := make([]byte, 3<<20)
+	rand.NewChaCha8([32]byte{}).Read(raw)
+	var text, table strings.Builder
+	for len(raw) > 0 {
+		n := min(57, len(raw))
+		line := base64.StdEncoding.EncodeToString(raw[:n])
+		raw = raw[n:]
+		text.WriteString(line + "\n")
+		table.WriteString(line + "\t" + line + "\n")
+	}
+	corpus, pairs := filepath.Join(dir, "corpus.txt"), filepath.Join(dir, "pairs.tsv")
+	if err := cmp.Or(os.WriteFile(corpus, []byte(text.String()), 0o666), os.WriteFile(pairs, []byte(table.String()), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	sizes := []string{"--tokenizer", "bpe", "--bpe-vocab", "4000", "--layers", "1", "--heads", "1", "--width", "16", "--threads", "1", "--steps", "1", "--out", out}
+	for _, args := range [][]string{
+		{"tokenizer", "train", corpus, "--vocab", "4000", "--out", out},
+		append([]string{"train", "text", "--data", corpus, "--context", "32", "--batch", "2"}, sizes...),
+		append([]string{"train", "translation", "--data", pairs}, sizes...),
+	} {
+		code, said := limited(t, "-d "+strconv.Itoa(200<<10), append(args, "--quiet")...)
+		if code != cli.ExitFailure || !strings.Contains(said, "memory that is free") && !strings.Contains(said, "memory is free") || strings.Count(said, "\n") != 1 {
+			t.Errorf("%s: exit code %d: %.2000s", args, code, said)
+		}
+		if _, err := os.Stat(out); err == nil {
+			t.Errorf("%s left %s", args, out)
+		}
+	}
+	if code, said := limited(t, "-d "+strconv.Itoa(900<<10), "tokenizer", "train", corpus, "--vocab", "4000", "--out", out); code != cli.ExitOK {
+		t.Errorf("with more memory: exit code %d: %.2000s", code, said)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data"
@@ -91,6 +92,7 @@ func trainTokenizer(cmd *cobra.Command, paths []string, d text.DataConfig, o tok
 	text := src.Reader()
 	defer text.Close()
 	o.Progress = func(done, total int) { p.Preparing("learning merges", int64(done), int64(total)) }
+	o.Fits = func(bytes int64) bool { return backend.Fits(backend.Options{}, 0, bytes) == nil }
 	tok, err := tokenizer.TrainBPE(cmd.Context(), text, o)
 	if err != nil {
 		return v, err

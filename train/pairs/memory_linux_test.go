@@ -90,14 +90,14 @@ func TestPairsThatDoNotFit(t *testing.T) {
 		c.Pairs.Source, c.Pairs.Tokenizer = name, tokenizer.KindChar
 		s := Sets{}
 		if !tokenizers {
-			if err := s.makeTokenizers(t.Context(), c.Pairs, func(string, int64, int64) {}); err != nil {
+			if err := s.makeTokenizers(t.Context(), c.Pairs, c.Engine, func(string, int64, int64) {}); err != nil {
 				t.Fatal(err)
 			}
 		}
 		s.Fits = func(bytes int64) bool { return bytes <= 5000*pairs.PairBytes }
 		err := error(nil)
 		if tokenizers {
-			err = s.makeTokenizers(t.Context(), c.Pairs, func(string, int64, int64) {})
+			err = s.makeTokenizers(t.Context(), c.Pairs, c.Engine, func(string, int64, int64) {})
 		} else {
 			err = s.Encode(t.Context(), t.TempDir(), c.Pairs, Encoding{Source: s.Source, Target: s.Target}, func(string, int64, int64) {})
 		}

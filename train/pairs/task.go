@@ -72,7 +72,7 @@ func (t *Task) Prepare(ctx context.Context, dir string, progress train.Progress)
 	least := New(*c)
 	train.Fill(&least.Settings.Pairs.BatchTokens, LeastTokens)
 	t.Fits = train.Beside(ctx, least) // with the vocabularies asked for
-	if err := t.makeTokenizers(ctx, c.Pairs, progress); err != nil {
+	if err := t.makeTokenizers(ctx, c.Pairs, c.Engine, progress); err != nil {
 		return err
 	}
 	if err := t.adoptVocabularies(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/hub"
@@ -13,7 +14,7 @@ import (
 
 // makeTokenizers makes the tokenizers that c asks for, from the sentences of
 // training where they have to be trained.
-func (p *Sets) makeTokenizers(ctx context.Context, c DataConfig, progress train.Progress) (err error) {
+func (p *Sets) makeTokenizers(ctx context.Context, c DataConfig, engine backend.Options, progress train.Progress) (err error) {
 	if c.Tokenizer != tokenizer.KindChar && c.Tokenizer != tokenizer.KindBPE {
 		if !c.Separate {
 			p.Source, err = tokenizer.Load(c.Tokenizer)
@@ -25,7 +26,10 @@ func (p *Sets) makeTokenizers(ctx context.Context, c DataConfig, progress train.
 	}
 	learn := func(source, target bool) (tokenizer.Tokenizer, error) {
 		o := c.textOptions()
-		o.Fits = p.Fits
+		learning := train.Learning{Engine: engine, Vocab: c.BPEVocab, Progress: progress}
+		if p.Fits != nil {
+			o.Fits = func(bytes int64) bool { return p.Fits(learning.Taken + bytes) }
+		}
 		r, err := pairs.NewReader(o)
 		if err != nil {
 			return nil, err
@@ -35,9 +39,8 @@ func (p *Sets) makeTokenizers(ctx context.Context, c DataConfig, progress train.
 			done, total := r.Progress()
 			progress("reading the vocabulary", done, total)
 		})
-		tok, err := tokenizer.Learn(ctx, c.Tokenizer, c.BPEVocab, text, func(done, total int) {
-			progress("learning merges", int64(done), int64(total))
-		})
+		learning.Held = func() int64 { return int64(r.Report().Read) * pairs.PairBytes }
+		tok, err := learning.Learn(ctx, c.Tokenizer, text)
 		switch {
 		case text.Failed() != nil: // which says it without the tokenizer
 			return nil, text.Failed()

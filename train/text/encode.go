@@ -197,7 +197,7 @@ func (c *Config) prepare(ctx context.Context, progress train.Progress) (t texts,
 	if c.Data.Tokenizer == tokenizer.KindChar { // it has the characters of both
 		learned = all
 	}
-	if tok, err = makeTokenizer(ctx, c.Data, learned, progress); err == nil {
+	if tok, err = makeTokenizer(ctx, c.Data, c.Engine, learned, progress); err == nil {
 		tok, err = t.meet(ctx, c, all, tok, progress)
 	}
 	return t, tok, err

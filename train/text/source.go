@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
@@ -190,12 +191,13 @@ func (d DataConfig) open(ctx context.Context) (*data.Source, error) {
 }
 
 // makeTokenizer loads the tokenizer that d asks for, or trains it on the text.
-func makeTokenizer(ctx context.Context, d DataConfig, src *data.Source, progress train.Progress) (tokenizer.Tokenizer, error) {
+func makeTokenizer(ctx context.Context, d DataConfig, engine backend.Options, src *data.Source, progress train.Progress) (tokenizer.Tokenizer, error) {
 	if d.Tokenizer != tokenizer.KindChar && d.Tokenizer != tokenizer.KindBPE {
 		return tokenizer.Load(d.Tokenizer)
 	}
 	text := src.Reader()
 	defer text.Close()
 	r := data.NewProgressReader(ctx, text, func(n int64) { progress("reading the vocabulary", n, src.Bytes()) })
-	return tokenizer.Learn(ctx, d.Tokenizer, d.BPEVocab, r, func(done, total int) { progress("learning merges", int64(done), int64(total)) })
+	learning := train.Learning{Engine: engine, Vocab: d.BPEVocab, Progress: progress}
+	return learning.Learn(ctx, d.Tokenizer, r)
 }
