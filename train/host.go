@@ -96,8 +96,8 @@ type Learning struct {
 	Taken    int64 // by the tokenizer that is learned, as far as it is
 }
 
-// Learn makes a tokenizer of a kind from text. If there is too little memory, it is a tokenizer.ErrMemory. What learning
-// took is given back to the system.
+// Learn makes a tokenizer of a kind from text. If there is too little memory, it is a tokenizer.ErrMemory. What
+// learning took is given back to the system.
 func (l *Learning) Learn(ctx context.Context, kind string, text io.Reader) (tokenizer.Tokenizer, error) {
 	o := tokenizer.TrainOptions{VocabSize: l.Vocab}
 	o.Progress = func(done, total int) { l.Progress("learning merges", int64(done), int64(total)) }
