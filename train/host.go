@@ -87,7 +87,8 @@ func Beside(ctx context.Context, t Synthetic) func(bytes int64) bool {
 // muchLearned is what learning a tokenizer takes, in bytes, from which on it is given back at once.
 const muchLearned = 32 << 20
 
-// Learning makes tokenizers before a run has its arena. So they may take all the memory that is free, less what is held.
+// Learning makes tokenizers before a run has its arena. So they may take all the memory that is free, but for what is
+// held.
 type Learning struct {
 	Engine   backend.Options
 	Vocab    int          // tokens of a BPE
