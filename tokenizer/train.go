@@ -138,13 +138,15 @@ func (t *trainer) used() int64 {
 		copies  = 8   // of the bytes of tokens, until the vocabulary is made
 		growing = 3   // the old array and one twice as large
 	)
-	n := t.held + t.at.bytes() + t.words.bytes() + t.index.bytes()*growing
-	n += t.pairs.all.bytes() + t.places.all.bytes() + int64(cap(t.pairs.slots))*4*growing
-	n += int64(cap(t.queue.items))*16*growing + int64(cap(t.touched))*4*growing
+	n := t.held + t.at.bytes(idBytes) + t.words.bytes(wordBytes) + t.index.bytes()*growing
+	n += t.pairs.all.bytes(pairBytes) + t.places.all.bytes(placeBytes) + int64(cap(t.pairs.slots))*idBytes*growing
+	n += int64(cap(t.queue.items))*queuedBytes*growing + int64(cap(t.touched))*idBytes*growing
 	return n + int64(len(t.tokens))*token + t.spelt*copies
 }
 
 const (
+	idBytes, wordBytes, pairBytes, placeBytes, queuedBytes = 4, 16, 24, 12, 16 // in memory
+
 	askAgain  = 1 << 20 // bytes after which Fits is asked again
 	mostItems = 1<<31 - 1<<26
 )

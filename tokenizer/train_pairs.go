@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"unsafe"
 )
 
 // trainPair is a pair of neighbours.
@@ -287,7 +286,7 @@ func (t *trainer) sort(ctx context.Context, last int32) error {
 	if sorted {
 		return nil
 	}
-	t.held = int64(n) * int64(unsafe.Sizeof(place{}))
+	t.held = int64(n) * placeBytes
 	if err := t.check(ctx, "learning merges"); err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"hash/maphash"
 	"io"
-	"unsafe"
 )
 
 // chunked is a list that grows without a copy, so that it takes what it holds.
@@ -29,11 +28,8 @@ func (c *chunked[T]) add(x T) (i int) {
 	return c.n - 1
 }
 
-// bytes is what c takes.
-func (c *chunked[T]) bytes() int64 {
-	var x T
-	return int64(len(c.parts)) * (chunkLen*int64(unsafe.Sizeof(x)) + 64)
-}
+// bytes is what c takes with items of a size.
+func (c *chunked[T]) bytes(size int64) int64 { return int64(len(c.parts)) * (chunkLen*size + 64) }
 
 // trainWord is a distinct word of the text.
 type trainWord struct {
