@@ -77,7 +77,7 @@ func (v tuneView) sample(_ context.Context, f *hub.Folder) (s export.Sample, err
 	}
 	for _, part := range []datapairs.Part{datapairs.Val, datapairs.Train} {
 		b, err := v.Completions(part, export.SampleSize)
-		if err == nil && b.Size > 0 {
+		if err == nil && b.Size > 0 && len(b.Inputs)/b.Size <= f.GPTInfo.Config.CacheContext() {
 			what := fmt.Sprintf("%d positions of %s prompts and completions", len(b.Inputs), heldOut(part == datapairs.Train))
 			return export.Sample{What: what, Tokens: b}, nil
 		}
