@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -167,6 +169,11 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	c := model.GPTConfig{Family: family, Vocab: j.Vocab, Context: j.Context, Layers: j.Layers, Heads: j.Heads, Width: j.Width, MLP: j.MLP,
 		Untied: !j.Tied, Eps: or(j.Eps, 1e-6), AttentionDropout: j.Dropout, MLPBias: j.MLPBias && family == model.Llama}
 	c.AttentionBias = j.AttentionBias && (family == model.Llama || family == model.Qwen3)
+	for key, zero := range map[string]bool{"num_key_value_heads": or(j.KVHeads, 1) == 0, "head_dim": or(j.HeadWidth, 1) == 0, "rms_norm_eps": or(j.Eps, 1) == 0} {
+		if zero {
+			return info, fmt.Errorf("%s is 0; it must be positive", key)
+		}
+	}
 	c.KVHeads = or(j.KVHeads, map[model.Family]int{model.Llama: j.Heads, model.Mistral: 8, model.Qwen2: 32, model.Qwen3: 32}[family])
 	if c.KVHeads == 0 {
 		c.KVHeads = j.Heads
@@ -174,7 +181,7 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	if c.HeadWidth = or(j.HeadWidth, 0); c.HeadWidth == 0 && family == model.Qwen3 {
 		c.HeadWidth = 128
 	}
-	if c.Rope, err = j.rope(); err != nil {
+	if c.Rope, err = j.rope(clean); err != nil {
 		return info, err
 	}
 	c.Context = c.Rope.Extended(c.Context)
@@ -186,10 +193,40 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 		info.Begin = &begin[0]
 	}
 	info.endAt(j.End.of(c.Vocab))
+	info.Outside = append(j.Begin.outside("config.json: bos_token_id", c.Vocab), j.End.outside("config.json: eos_token_id", c.Vocab)...)
 	if info.Others, err = otherKeys(text, j); err != nil {
 		return info, err
 	}
-	return info, c.Validate()
+	return info, inFile(c.Validate(), j.keys())
+}
+
+// keys are the names that the settings of a model have in j.
+func (j familyJSON) keys() map[string]string {
+	rope, theta := "rope_scaling.", "rope_theta"
+	if j.Parameters != nil {
+		rope, theta = "rope_parameters.", "rope_parameters.rope_theta"
+	}
+	keys := map[string]string{"vocabulary": "vocab_size", "context": "max_position_embeddings", "layers": "num_hidden_layers", "heads": "num_attention_heads",
+		"width": "hidden_size", "MLP width": "intermediate_size", "kv_heads": "num_key_value_heads", "head_width": "head_dim", "window": "sliding_window",
+		"full_layers": "max_window_layers", "layer norm epsilon": "rms_norm_eps", "attention dropout": "attention_dropout", "rope.theta": theta}
+	for setting, key := range map[string]string{"factor": "factor", "low_freq": "low_freq_factor", "high_freq": "high_freq_factor", "original_context": "original_max_position_embeddings",
+		"beta_fast": "beta_fast", "beta_slow": "beta_slow", "attention_factor": "attention_factor", "mscale": "mscale", "mscale_all_dim": "mscale_all_dim"} {
+		keys["rope."+setting] = rope + key
+	}
+	return keys
+}
+
+// inFile names a setting as a file does, by its keys.
+func inFile(err error, keys map[string]string) error {
+	var bad *model.SettingError
+	if !errors.As(err, &bad) || keys[bad.Setting] == "" {
+		return err
+	}
+	value := fmt.Sprint(bad.Value)
+	if value == "0" {
+		value = "missing, or 0"
+	}
+	return fmt.Errorf("%s is %s; %s", keys[bad.Setting], value, bad.Reason)
 }
 
 // or returns what p points to, or the value of a key that is missing.
@@ -200,14 +237,20 @@ func or[T any](p *T, missing T) T {
 	return *p
 }
 
-// rope returns the rotation.
-func (j familyJSON) rope() (r model.Rope, err error) {
-	s := ropeJSON{}
+// rope returns the rotation that the text of j describes.
+func (j familyJSON) rope(text []byte) (r model.Rope, err error) {
+	s, key := ropeJSON{}, "rope_scaling"
 	switch {
 	case j.Parameters != nil:
-		s = *j.Parameters
+		s, key = *j.Parameters, "rope_parameters"
 	case j.Scaling != nil:
 		s = *j.Scaling
+	}
+	if err := strangeRope(text, key); err != nil {
+		return r, err
+	}
+	if s.Type == "" && s.TypeOld == "" && s != (ropeJSON{Theta: s.Theta}) {
+		return r, fmt.Errorf("%s has no rope_type; it says what its other keys mean", key)
 	}
 	r.Theta = cmp.Or(s.Theta, or(j.Theta, 1e4))
 	switch kind := cmp.Or(s.Type, s.TypeOld, "default"); kind {
@@ -229,6 +272,28 @@ func (j familyJSON) rope() (r model.Rope, err error) {
 		return r, fmt.Errorf("%w: the rotation's rope_type is %.40q; default, linear, dynamic, yarn and llama3 are supported", ErrUnsupported, kind)
 	}
 	return r, nil
+}
+
+// strangeRope returns an error for what the description of the rotation, under key in text, has beside the keys of
+// ropeJSON, if a model can depend on it: a rotation of a part of each head, or one for each kind of layer.
+func strangeRope(text []byte, key string) error {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(text, &all); err != nil {
+		return err
+	}
+	if len(all[key]) == 0 || all[key][0] != '{' {
+		return nil
+	}
+	if found, err := foreignKey(all[key]); err != nil || found != "" {
+		return cmp.Or(err, fmt.Errorf("%w: %s.%s", ErrUnsupported, key, found))
+	}
+	others, err := jsonfile.Unknown(all[key], ropeJSON{})
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		if value := others[name]; len(value) > 2 && strings.ContainsAny(string(value[:1]), "{[") {
+			return fmt.Errorf("%w: %s.%s is %.40s; one rotation for all layers is supported", ErrUnsupported, key, name, value)
+		}
+	}
+	return err
 }
 
 // The two kinds of layer_types.
@@ -273,6 +338,9 @@ func (j familyJSON) window(c *model.GPTConfig) error {
 			}
 			c.FullLayers = k + 1
 		}
+	}
+	if n := len(j.LayerTypes); n > 0 && n != c.Layers {
+		return fmt.Errorf("layer_types has %d layers, and num_hidden_layers is %d", n, c.Layers)
 	}
 	if c.FullLayers = min(c.FullLayers, c.Layers); c.Window == 0 || c.FullLayers == c.Layers {
 		c.Window, c.FullLayers = 0, 0

@@ -52,3 +52,29 @@ func TestScaledContext(t *testing.T) {
 		}
 	}
 }
+
+// TestTokensOutside: a token that ends a text, and is outside the vocabulary, ends none and is told.
+func TestTokensOutside(t *testing.T) {
+	const llama = `{"model_type":"llama","vocab_size":9,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":3,"num_attention_heads":4,"max_position_embeddings":8,`
+	const gpt2 = `{"model_type":"gpt2","vocab_size":9,"n_embd":8,"n_layer":3,"n_head":4,"n_positions":8,`
+	for text, want := range map[string][]string{
+		llama + `"eos_token_id":[2,9,null,-1],"bos_token_id":77}`: {"bos_token_id is 77", "eos_token_id is 9", "eos_token_id is -1"},
+		llama + `"eos_token_id":2,"bos_token_id":null}`:           nil,
+		gpt2 + `"eos_token_id":[2,50256]}`:                        {"eos_token_id is 50256"},
+		gpt2 + `"eos_token_id":50256}`:                            nil, // the default of every GPT2Config
+	} {
+		info, err := parseGPTInfo([]byte(text))
+		if err != nil || len(info.Outside) != len(want) {
+			t.Errorf("%s: %q, %v; want %q", text, info.Outside, err, want)
+			continue
+		}
+		for i, want := range want {
+			if !strings.Contains(info.Outside[i], "config.json: "+want+", and the vocabulary has the tokens 0 to 8") {
+				t.Errorf("%s: %q, want %q", text, info.Outside[i], want)
+			}
+		}
+		if ids := info.StopIDs(); strings.Contains(text, "2") && want != nil && (len(ids) != 1 || ids[0] != 2) {
+			t.Errorf("%s: texts end at %d", text, ids)
+		}
+	}
+}

@@ -15,10 +15,12 @@ import (
 // GPTInfo describes a language model, GPT-2 or of a family, in a model folder.
 type GPTInfo struct {
 	Config model.GPTConfig
-	Begin  *int32            // the token that begins a text, in a family; nil if there is none
-	End    *int32            // the token that ends a text, and in a GPT-2 begins one; nil if there is none
-	Ends   []int32           // all tokens at which a text ends, if there are several: End and others
-	DType  safetensors.DType // of the weights, when written; zero: F32
+	Begin  *int32  // the token that begins a text, in a family; nil if there is none
+	End    *int32  // the token that ends a text, and in a GPT-2 begins one; nil if there is none
+	Ends   []int32 // all tokens at which a text ends, if there are several: End and others
+	// Outside tells of the tokens that begin or end a text by the files, and are outside the vocabulary.
+	Outside []string
+	DType   safetensors.DType // of the weights, when written; zero: F32
 	// Others are keys of config.json that mean nothing here. They are written again.
 	Others map[string]json.RawMessage
 	// Source is the config.json of a family that the model was read from, or that the run which made it started from. It
@@ -64,7 +66,15 @@ func (ids tokenIDs) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON reads what MarshalJSON writes, and numbers as texts.
 func (ids *tokenIDs) UnmarshalJSON(text []byte) error {
 	if text[0] == '[' {
-		return jsonfile.Unmarshal(text, (*[]int32)(ids))
+		var list []*int32
+		err := jsonfile.Unmarshal(text, &list)
+		*ids = nil
+		for _, id := range list {
+			if id != nil {
+				*ids = append(*ids, *id)
+			}
+		}
+		return err
 	}
 	var one *int32
 	if err := jsonfile.Unmarshal(text, &one); err != nil || one == nil {
@@ -82,6 +92,16 @@ func (ids tokenIDs) of(vocab int) (list []int32) {
 		}
 	}
 	return list
+}
+
+// outside tells of the tokens under key that are outside a vocabulary of so many.
+func (ids tokenIDs) outside(key string, vocab int) (told []string) {
+	for _, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			told = append(told, fmt.Sprintf("%s is %d, and the vocabulary has the tokens 0 to %d; no text begins or ends with it", key, id, vocab-1))
+		}
+	}
+	return told[:min(len(told), maxEnds)]
 }
 
 const maxEnds = 64

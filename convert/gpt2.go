@@ -128,9 +128,13 @@ func parseGPT2(text []byte) (info GPTInfo, err error) {
 		c.MLP = *j.Inner
 	}
 	info.endAt(j.End.of(c.Vocab))
+	if !slices.Equal(j.End, tokenIDs{50256}) { // the default of Hugging Face's GPT2Config
+		info.Outside = j.End.outside("config.json: eos_token_id", c.Vocab)
+	}
 	if info.Others, err = otherKeys(text, j); err != nil {
 		return info, err
 	}
 	info.Config = c
-	return info, c.Validate()
+	return info, inFile(c.Validate(), map[string]string{"vocabulary": "vocab_size", "context": "n_positions", "layers": "n_layer", "heads": "n_head", "width": "n_embd", "MLP width": "n_inner",
+		"layer norm epsilon": "layer_norm_epsilon", "embedding dropout": "embd_pdrop", "attention dropout": "attn_pdrop", "residual dropout": "resid_pdrop"})
 }

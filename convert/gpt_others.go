@@ -72,6 +72,7 @@ func ReadOthers(dir string, info *GPTInfo) (generation map[string]json.RawMessag
 		}
 		if err = jsonfile.Decode(text, &own); err == nil {
 			ends, info.Generation = append(ends, own.Ends...), text
+			info.Outside = append(info.Outside, own.Ends.outside(GenerationFile+": eos_token_id", info.Config.Vocab)...)
 			generation, err = otherKeys(text, struct{}{})
 		}
 		if err != nil {

@@ -146,19 +146,48 @@ func TestFamilyRefused(t *testing.T) {
 	const config = `{"model_type": "llama", "vocab_size": 16, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 2,
 "num_attention_heads": 2, "max_position_embeddings": 8, "pretraining_tp": 2, MORE "tie_word_embeddings": true}`
 	for more, want := range map[string]string{
-		``:                                         "",
-		`"hidden_act": "gelu",`:                    `hidden_act is "gelu"`,
-		`"quantization_config": {"bits": 4},`:      `quantization_config is {"bits":4}: its weights are quantised; take the model that they were made from`,
-		`"auto_map": {"AutoModel": "x.Y"},`:        `auto_map is {"AutoModel":"x.Y"}: it computes with code of its own`,
-		`"num_experts": 8,`:                        "num_experts is 8: it is a mixture of experts; take a dense model",
-		`"num_local_experts": 8,`:                  "num_local_experts is 8",
-		`"vision_config": {"a": 1},`:               `vision_config is {"a":1}: it is more than a language model`,
-		`"rope_scaling": {"type": "longrope"},`:    `rope_type is "longrope"`,
-		`"rope_scaling": {"rope_type": "linear"},`: "factor is 0",
-		`"rope_parameters": {"rope_type": "default", "rope_theta": -1},`: "base of the rotation is -1",
-		`"partial_rotary_factor": 0.5,`:                                  "partial_rotary_factor is 0.5",
-		`"num_key_value_heads": 3,`:                                      "2 heads cannot share 3",
-		`"head_dim": 3,`:                                                 "width 3 cannot turn",
+		``:                                                "",
+		`"hidden_act": "gelu",`:                           `hidden_act is "gelu"`,
+		`"quantization_config": {"bits": 4},`:             `quantization_config is {"bits":4}: its weights are quantised; take the model that they were made from`,
+		`"auto_map": {"AutoModel": "x.Y"},`:               `auto_map is {"AutoModel":"x.Y"}: it computes with code of its own`,
+		`"num_experts": 8,`:                               "num_experts is 8: it is a mixture of experts; take a dense model",
+		`"num_local_experts": 8,`:                         "num_local_experts is 8",
+		`"vision_config": {"a": 1},`:                      `vision_config is {"a":1}: it is more than a language model`,
+		`"rope_scaling": {"type": "longrope"},`:           `rope_type is "longrope"`,
+		`"rope_scaling": {"rope_type": "linear"},`:        "config.json: rope_scaling.factor is missing, or 0; a rotation of kind linear needs it positive",
+		`"rope_scaling": {"type": "yarn", "factor": -1},`: "rope_scaling.factor is -1;",
+		`"rope_scaling": {"type": "yarn", "factor": 4.0, "attention_factor": -1.0},`:                            "rope_scaling.attention_factor is -1;",
+		`"rope_scaling": {"type": "yarn", "factor": 4.0, "mscale": -1.0},`:                                      "rope_scaling.mscale is -1;",
+		`"rope_scaling": {"type": "yarn", "factor": 4.0}, "rope_theta": 1.0,`:                                   "rope_theta is 1;",
+		`"rope_scaling": {"rope_type": "llama3", "factor": 8, "high_freq_factor": 4},`:                          "rope_scaling.low_freq_factor is missing, or 0;",
+		`"rope_parameters": {"rope_type": "llama3", "factor": 8, "low_freq_factor": 4, "high_freq_factor": 4},`: "rope_parameters.high_freq_factor is 4; it must be above",
+		`"rope_scaling": {"factor": 4.0},`:                                                                      "rope_scaling has no rope_type",
+		`"rope_parameters": {"full_attention": {"rope_type": "default"}},`:                                      `rope_parameters.full_attention is {"rope_type": "default"}; one rotation for all layers is supported`,
+		`"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.5},`:                            "rope_parameters.partial_rotary_factor is 0.5: only a part of each head turns",
+		`"rope_scaling": {"type": "default", "mrope_section": [2, 1, 1]},`:                                      "rope_scaling.mrope_section is [2, 1, 1]",
+		`"rope_scaling": {"type": "linear", "factor": 2.0, "finetuned": true},`:                                 "",
+		`"rope_scaling": {},`: "",
+		`"rope_scaling": {"type": "dynamic", "factor": 2.0}, "head_dim": 2,`: "head_dim is 2; dynamic scaling of the rotation needs",
+		`"num_attention_heads": -2,`:                                         "num_attention_heads is -2;",
+		`"num_attention_heads": 3,`:                                          "hidden_size is 8; it is not divisible by 3 heads",
+		`"num_attention_heads": 8,`:                                          "hidden_size is 8; its 8 heads are 1 wide, and only heads of an even width can turn",
+		`"num_key_value_heads": -1,`:                                         "num_key_value_heads is -1;",
+		`"num_key_value_heads": 0,`:                                          "num_key_value_heads is 0;",
+		`"num_key_value_heads": null,`:                                       "",
+		`"head_dim": 0,`:                                                     "head_dim is 0;",
+		`"head_dim": null,`:                                                  "",
+		`"head_dim": -4,`:                                                    "head_dim is -4;",
+		`"rms_norm_eps": 0,`:                                                 "rms_norm_eps is 0;",
+		`"rms_norm_eps": -1,`:                                                "rms_norm_eps is -1;",
+		`"max_position_embeddings": -8,`:                                     "max_position_embeddings is -8;",
+		`"eos_token_id": [null, 2],`:                                         "",
+		`"model_type": "mistral", "num_key_value_heads": 2, "sliding_window": -3,`:                                                             "sliding_window is -3; it must not be negative",
+		`"model_type": "qwen2", "num_key_value_heads": 2, "use_sliding_window": true, "sliding_window": 3, "max_window_layers": -2,`:           "max_window_layers is -2;",
+		`"model_type": "qwen2", "num_key_value_heads": 2, "use_sliding_window": true, "sliding_window": 3, "layer_types": ["full_attention"],`: "layer_types has 1 layers, and num_hidden_layers is 2",
+		`"rope_parameters": {"rope_type": "default", "rope_theta": -1},`:                                                                       "rope_parameters.rope_theta is -1;",
+		`"partial_rotary_factor": 0.5,`: "partial_rotary_factor is 0.5",
+		`"num_key_value_heads": 3,`:     "num_key_value_heads is 3; 2 heads cannot share",
+		`"head_dim": 3,`:                "head_dim is 3; only heads of an even width can turn",
 		`"model_type": "qwen2", "num_key_value_heads": 2, "layer_types": ["sliding_attention"],`:             "", // which count with use_sliding_window
 		`"model_type": "mistral", "layer_types": ["chunked_attention"],`:                                     `layer_types has "chunked_attention"`,
 		`"model_type": "qwen3_moe", "num_experts": 128,`:                                                     `model_type is "qwen3_moe", and num_experts is 128: it is a mixture of experts`,
@@ -175,6 +204,11 @@ func TestFamilyRefused(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		text := strings.Replace(config, "MORE", more, 1)
+		for _, key := range []string{`"num_attention_heads": 2,`, `"max_position_embeddings": 8,`} {
+			if name, _, _ := strings.Cut(key, ":"); strings.HasPrefix(more, name) {
+				text = strings.Replace(text, key, "", 1)
+			}
+		}
 		if strings.Contains(more, "model_type") {
 			text = strings.Replace(text, `"model_type": "llama", `, "", 1)
 		}

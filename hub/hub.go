@@ -74,7 +74,8 @@ type Folder struct {
 	// computes the same bits. Adapters stay beside them.
 	Float32 bool
 
-	// Notes tell of text files that are not as they were written: edited by hand, or damaged.
+	// Notes tell of text files that are not as they were written, edited by hand or damaged, and of tokens outside the
+	// vocabulary that begin or end a text by them.
 	Notes []string
 }
 
@@ -165,6 +166,7 @@ func (f *Folder) describe(o Options) (err error) {
 	default:
 		if f.GPTInfo, err = convert.ReadGPTInfo(f.path(configFile)); err == nil {
 			f.Generation, err = convert.ReadOthers(f.Dir, &f.GPTInfo)
+			f.Notes = append(f.Notes, f.GPTInfo.Outside...)
 		}
 	}
 	if errors.Is(err, fs.ErrNotExist) && !has(f.Dir, configFile) {
@@ -205,7 +207,7 @@ func (f *Folder) describeGPT(o Options) (err error) {
 	}
 	n, vocab := f.Tokenizer.VocabSize(), f.GPTInfo.Config.Vocab
 	if f.Tokenizer, err = tokenizer.Limit(f.Tokenizer, vocab); err != nil {
-		return fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d; %w: put the tokenizer's files of this model there", f.Dir, n, vocab, ErrMismatch)
+		return fmt.Errorf("%s: the tokenizer has %d tokens, the model only %d (vocab_size in config.json); %w: put the tokenizer's files of this model there", f.Dir, n, vocab, ErrMismatch)
 	}
 	end := tokenizer.EndID(f.Tokenizer)
 	if end != nil || f.GPTInfo.Config.Family == model.GPT2 {

@@ -37,9 +37,22 @@ const (
 	maxLayers = 1 << 16
 )
 
+// SettingError is the error for a setting with which there can be no model. Who read it from a file of other software
+// knows its name there.
+type SettingError struct {
+	Setting string // "width", "kv_heads" or "rope.factor" for example
+	Value   any
+	Reason  string // and how to mend it: "it must be positive"
+}
+
+// Error names the setting and its value.
+func (e *SettingError) Error() string {
+	return fmt.Sprintf("model: %s is %v; %s", e.Setting, e.Value, e.Reason)
+}
+
 func inRange(name string, v, most int) error {
 	if v < 1 || v > most {
-		return fmt.Errorf("model: %s is %d; it must be from 1 to %d", name, v, most)
+		return &SettingError{name, v, fmt.Sprintf("it must be from 1 to %d", most)}
 	}
 	return nil
 }
@@ -51,7 +64,7 @@ func checkBlocks(layers, heads, width, mlp int) error {
 		return err
 	}
 	if width%heads != 0 {
-		return fmt.Errorf("model: width %d is not divisible by %d heads; %s", width, heads, nearestWidths(width, heads))
+		return &SettingError{"width", width, fmt.Sprintf("it is not divisible by %d heads; %s", heads, nearestWidths(width, heads))}
 	}
 	return nil
 }
@@ -74,9 +87,9 @@ func checkLimits(l backend.Limits, width, heads, positions int, p float64) error
 func nearestWidths(width, heads int) string {
 	low := width / heads * heads
 	if low == 0 {
-		return fmt.Sprintf("use width %d", heads)
+		return fmt.Sprintf("use %d", heads)
 	}
-	return fmt.Sprintf("use width %d or %d", low, low+heads)
+	return fmt.Sprintf("use %d or %d", low, low+heads)
 }
 
 func checkDropouts(embedding, attention, residual float64) error {
@@ -86,7 +99,7 @@ func checkDropouts(embedding, attention, residual float64) error {
 
 func checkProbability(name string, p float64) error {
 	if !(p >= 0 && p < 1) {
-		return fmt.Errorf("model: %s is %v; it must be at least 0 and below 1", name, p)
+		return &SettingError{name, p, "it must be at least 0 and below 1"}
 	}
 	return nil
 }
@@ -94,7 +107,7 @@ func checkProbability(name string, p float64) error {
 // checkEpsilon checks the effective epsilon; given is the configured one.
 func checkEpsilon(given, effective float64, standard string) error {
 	if e := float32(effective); !(e > 0 && e <= 1) {
-		return fmt.Errorf("model: layer norm epsilon is %v; it must be positive (0 means %s) and at most 1", given, standard)
+		return &SettingError{"layer norm epsilon", given, fmt.Sprintf("it must be positive (0 means %s) and at most 1", standard)}
 	}
 	return nil
 }

@@ -143,6 +143,7 @@ func (c GPTConfig) Validate() error {
 		c.validateFamily(),
 		c.Weights.validate(),
 		checkBlocks(c.Layers, c.Heads, c.dividedWidth(), c.MLPWidth()),
+		c.validateHeads(),
 		inRange("width", c.Width, maxDim),
 		checkDropouts(c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout),
 		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
@@ -172,16 +173,36 @@ func (c GPTConfig) validateFamily() error {
 	if c.NoBias || c.GELU != 0 {
 		return fmt.Errorf("model: no_bias and gelu are for GPT-2's block, and the model is %s", c.Family)
 	}
-	head, keys := c.block().Head(), c.block().KeyHeads()
+	if c.HeadWidth != 0 {
+		return inRange("head_width", c.HeadWidth, maxDim)
+	}
+	return nil
+}
+
+// validateHeads checks how the heads of a family share keys and values, see and turn. Their number and the width that
+// they divide are valid.
+func (c GPTConfig) validateHeads() error {
+	if c.Family == GPT2 {
+		return nil
+	}
+	head := c.block().Head()
+	bad := func(reason string) error {
+		if c.HeadWidth > 0 {
+			return &SettingError{"head_width", head, reason}
+		}
+		return &SettingError{"width", c.Width, fmt.Sprintf("its %d heads are %d wide, and %s", c.Heads, head, reason)}
+	}
 	switch {
-	case c.KVHeads < 0 || c.HeadWidth < 0 || c.HeadWidth > maxDim || c.Window < 0 || c.FullLayers < 0:
-		return fmt.Errorf("model: kv_heads %d, head_width %d, window %d, full_layers %d; none may be negative or huge", c.KVHeads, c.HeadWidth, c.Window, c.FullLayers)
-	case keys < 1 || c.Heads%keys != 0:
-		return fmt.Errorf("model: %d heads cannot share %d heads of keys and values; their number must be a multiple", c.Heads, keys)
+	case c.KVHeads < 0 || c.KVHeads > 0 && c.Heads%c.KVHeads != 0:
+		return &SettingError{"kv_heads", c.KVHeads, fmt.Sprintf("%d heads cannot share so many heads of keys and values, but a divisor of it", c.Heads)}
+	case c.Window < 0:
+		return &SettingError{"window", c.Window, "it must not be negative"}
+	case c.FullLayers < 0:
+		return &SettingError{"full_layers", c.FullLayers, "it must not be negative"}
 	case head%2 != 0:
-		return fmt.Errorf("model: heads of width %d cannot turn; their width must be even", head)
+		return bad("only heads of an even width can turn")
 	case head == 2 && c.Rope.Kind == RopeDynamic:
-		return errors.New("model: rotation by dynamic scaling of heads of width 2; take wider heads")
+		return bad("dynamic scaling of the rotation needs a width of 4 at least")
 	}
 	return c.Rope.validate()
 }

@@ -37,13 +37,19 @@ const (
 // validate returns an error for the first invalid setting.
 func (r Rope) validate() error {
 	if !(r.Theta > 0 && r.Theta <= 1e12) {
-		return fmt.Errorf("model: the base of the rotation is %v; it must be positive", r.Theta)
+		return &SettingError{"rope.theta", r.Theta, "it must be positive, and at most 1e12"}
 	}
 	positive := func(name string, v float64) error {
 		if !(v > 0 && v <= 1e9) {
-			return fmt.Errorf("model: rotation by %s: %s is %v; it must be positive", r.Kind, name, v)
+			return &SettingError{"rope." + name, v, fmt.Sprintf("a rotation of kind %s needs it positive, and at most 1e9", r.Kind)}
 		}
 		return nil
+	}
+	optional := func(name string, v float64) error {
+		if v == 0 {
+			return nil
+		}
+		return positive(name, v)
 	}
 	switch r.Kind {
 	case "":
@@ -53,11 +59,15 @@ func (r Rope) validate() error {
 	case RopeLlama3:
 		err := cmp.Or(positive("factor", r.Factor), positive("low_freq", r.LowFreq), positive("high_freq", r.HighFreq), positive("original_context", float64(r.OriginalContext)))
 		if err == nil && r.HighFreq <= r.LowFreq {
-			err = fmt.Errorf("model: rotation by %s: high_freq %v is not above low_freq %v", r.Kind, r.HighFreq, r.LowFreq)
+			err = &SettingError{"rope.high_freq", r.HighFreq, fmt.Sprintf("it must be above the one for low frequencies, %v", r.LowFreq)}
 		}
 		return err
 	case RopeYarn:
-		return cmp.Or(positive("factor", r.Factor), positive("beta_fast", r.BetaFast), positive("beta_slow", r.BetaSlow), positive("original_context", float64(r.OriginalContext)))
+		if r.Theta == 1 {
+			return &SettingError{"rope.theta", r.Theta, "a rotation of kind yarn needs another one"}
+		}
+		return cmp.Or(positive("factor", r.Factor), positive("beta_fast", r.BetaFast), positive("beta_slow", r.BetaSlow), positive("original_context", float64(r.OriginalContext)),
+			optional("attention_factor", r.AttentionFactor), optional("mscale", r.MScale), optional("mscale_all_dim", r.MScaleAllDim))
 	}
 	return fmt.Errorf("model: rotation by %.40q; linear, dynamic, yarn and llama3 are known", r.Kind)
 }
