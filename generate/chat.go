@@ -119,7 +119,7 @@ func (c *Chat) Answer(ctx context.Context, emit func(text []byte) error) (Answer
 	}
 	a := Answer{Prompt: len(prompt), LeftOut: c.from - c.system()}
 	o := c.Options
-	o.Vocab = c.Vocabulary.VocabSize()
+	o.Vocab, o.Answer = c.Vocabulary.VocabSize(), true
 	c.answers++
 	s := newSampler(o, prompt, c.model.Config.Vocab)
 	s.sample = c.answers - 1
@@ -127,7 +127,8 @@ func (c *Chat) Answer(ctx context.Context, emit func(text []byte) error) (Answer
 		return a, err
 	}
 	var failed error
-	w := newWriting(c.Vocabulary, prompt, o.Stop, min(o.MaxTokens, c.Positions-len(prompt)+1), func(text []byte) bool {
+	o.MaxTokens = min(o.MaxTokens, c.Positions-len(prompt)+1)
+	w := newWriting(c.Vocabulary, prompt, o, func(text []byte) bool {
 		failed = cmp.Or(emit(text), ctx.Err())
 		return failed == nil
 	})

@@ -14,7 +14,8 @@ import (
 )
 
 // TestTextOfFamilies: the pieces of a text are its text, after a prompt and at the start. Tokens of bytes are held back
-// until a character is whole, and the space that begins a text is dropped there only.
+// until a character is whole, and the space that begins a text is dropped there only,
+// or of an answer.
 func TestTextOfFamilies(t *testing.T) {
 	t.Parallel()
 	tok, err := tokenizer.Load(testkit.SharedPath(t, "llm", "tokenizers_mini", "stories260K"))
@@ -32,6 +33,7 @@ func TestTextOfFamilies(t *testing.T) {
 	if err != nil || once[0] != begin[0] {
 		t.Fatal(once, err)
 	}
+	spaces := false
 	for start, prompt := range map[string][]int32{"": begin, "Once upon": once} {
 		o := DefaultOptions()
 		o.MaxTokens, o.Temperature = 60, 3
@@ -45,11 +47,22 @@ func TestTextOfFamilies(t *testing.T) {
 			if got := strings.Join(pieces, ""); err != nil || got != string(want) || !bytes.Equal(w.Text, want) {
 				t.Errorf("%q in pieces, %q as text, want %q, %v", got, w.Text, want, err)
 			}
+			o.Answer = true
+			answer, err := Stream(m, tok, prompt, o, func([]byte) bool { return true })
+			alone, err2 := tok.Decode(w.IDs)
+			if err != nil || err2 != nil || !slices.Equal(answer.IDs, w.IDs) || !bytes.Equal(answer.Text, alone) {
+				t.Errorf("the answer %q, %v, want %q, %v", answer.Text, err, alone, err2)
+			}
+			spaces = spaces || start != "" && len(alone) < len(want)
+			o.Answer = false
 			text, err := Text(m, tok, prompt, o)
 			if err != nil || text != start+string(want) {
 				t.Errorf("%q, %v, want %q and %q", text, err, start, want)
 			}
 		}
+	}
+	if !spaces {
+		t.Error("no answer began with a space that is not its own")
 	}
 	twice, err := tokenizer.EncodePrompt(tok, []byte("<s>Once upon"))
 	if err != nil || slices.Contains(twice[1:], begin[0]) {

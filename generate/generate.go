@@ -28,6 +28,7 @@ type Options struct {
 	Seed              uint64    // of the random choices
 	Samples           []int     // number of each text, which makes texts of one seed differ; nil: 0, 1, 2, ...
 	Grid              bdia.Grid // for rounding states; bdia.NoGrid: no rounding
+	Answer            bool      // what is written is a text of its own: a space that the tokenizer puts before any text is dropped
 	NoCache           bool      // compute the whole text again for each token: slower, with less memory and the same bits
 }
 

@@ -56,7 +56,7 @@ func FolderPrompts(f *hub.Folder, o Options) (*Prompts, error) {
 		return nil, err
 	}
 	p := &Prompts{Context: f.GPTInfo.Config.Context, Vocabulary: f.Tokenizer, Encoder: encoder, Options: o}
-	p.Options.Grid = f.Grid
+	p.Options.Grid, p.Options.Answer = f.Grid, f.Chat != nil
 	p.Ends = f.GPTInfo.StopIDs()
 	p.Options.StopIDs = append(slices.Clip(o.StopIDs), p.Ends...)
 	return p, nil
@@ -136,7 +136,11 @@ func (p *Prompts) searchFor(ctx context.Context, ids [][]int32, prompts []*Promp
 	for i, r := range prompts {
 		r.Continuations = []Continuation{}
 		for _, h := range best[i] {
-			text, err := tokenizer.DecodeAfter(p.Vocabulary, r.PromptIDs, h.IDs)
+			before := r.PromptIDs
+			if p.Options.Answer {
+				before = nil
+			}
+			text, err := tokenizer.DecodeAfter(p.Vocabulary, before, h.IDs)
 			if err != nil {
 				return err
 			}

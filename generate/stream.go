@@ -50,7 +50,7 @@ func StreamEach(m *model.GPT, tok Vocabulary, prompts [][]int32, o Options, emit
 	o.Vocab = tok.VocabSize()
 	texts := make([]*writing, len(prompts))
 	for i, prompt := range prompts {
-		texts[i] = newWriting(tok, prompt, o.Stop, o.MaxTokens, func(text []byte) bool { return emit(i, text) })
+		texts[i] = newWriting(tok, prompt, o, func(text []byte) bool { return emit(i, text) })
 	}
 	var failed error
 	err := TokensEach(m, prompts, o, func(i int, id int32) bool {
@@ -78,10 +78,12 @@ type writing struct {
 	emit    func(text []byte) bool
 }
 
-// newWriting is for up to most tokens after prompt.
-func newWriting(tok Vocabulary, prompt []int32, stop []string, most int, emit func(text []byte) bool) *writing {
-	w := &writing{Written: Written{Finish: End}, decoder: tokenizer.NewDecoder(tok), pieces: pieces{stop: stop}, most: most, emit: emit}
-	w.decoder.Continue(prompt)
+// newWriting is for up to o.MaxTokens tokens after prompt.
+func newWriting(tok Vocabulary, prompt []int32, o Options, emit func(text []byte) bool) *writing {
+	w := &writing{Written: Written{Finish: End}, decoder: tokenizer.NewDecoder(tok), pieces: pieces{stop: o.Stop}, most: o.MaxTokens, emit: emit}
+	if !o.Answer {
+		w.decoder.Continue(prompt)
+	}
 	return w
 }
 

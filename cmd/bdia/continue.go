@@ -72,7 +72,7 @@ func openContinuer(o generateOptions) (*continuer, error) {
 		}
 	}
 	if l.Chat != nil && !o.verbatim {
-		c.Encoder = l.Chat
+		c.Encoder, c.Options.Answer = l.Chat, true
 	}
 	if o.beam {
 		c.Search, c.Prompts.Context = &o.search, l.cfg.CacheContext()
