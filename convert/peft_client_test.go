@@ -23,14 +23,13 @@ func TestClientAdapter(t *testing.T) {
 	qwen := model.GPTConfig{Family: model.Qwen3, Vocab: 31, Context: 12, Layers: 3, Heads: 4, KVHeads: 2, HeadWidth: 8, Width: 24, MLP: 40, Eps: 1e-6, Rope: model.Rope{Theta: 1e4}}
 	for _, tc := range []struct {
 		c      model.GPTConfig
-		script string
 		frozen int
 		lora   model.LoRAConfig
 	}{
-		{qwen, "peft_family.py", 0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: model.Targets{"all"}}},
-		{qwen, "peft_family.py", 1, model.LoRAConfig{Rank: 2, Alpha: 3, Targets: model.Targets{"q_proj", "v_proj", "down_proj"}}},
-		{gpt2, "peft.py", 0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: model.Targets{"all"}}}, {gpt2, "peft.py", 0, model.LoRAConfig{Rank: 1, Alpha: 2, Targets: model.Targets{"qkv"}}},
-		{gpt2, "peft.py", 2, model.LoRAConfig{Rank: 4, Alpha: 3, Targets: model.Targets{"proj"}}}, {gpt2, "peft.py", 1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"fc2"}}},
+		{qwen, 0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: model.Targets{"all"}}},
+		{qwen, 1, model.LoRAConfig{Rank: 2, Alpha: 3, Targets: model.Targets{"q_proj", "v_proj", "down_proj"}}},
+		{gpt2, 0, model.LoRAConfig{Rank: 3, Alpha: 6, Targets: model.Targets{"all"}}}, {gpt2, 0, model.LoRAConfig{Rank: 1, Alpha: 2, Targets: model.Targets{"qkv"}}},
+		{gpt2, 2, model.LoRAConfig{Rank: 4, Alpha: 3, Targets: model.Targets{"proj"}}}, {gpt2, 1, model.LoRAConfig{Rank: 2, Alpha: 2, Targets: model.Targets{"fc2"}}},
 	} {
 		be, m := newModel(t, tc.c)
 		if tc.frozen > 0 {
@@ -61,7 +60,7 @@ func TestClientAdapter(t *testing.T) {
 		}
 		ids := []int32{3, 1, 4, 1, 5, 9, 2, 6, 5, 30, 0}
 		var want []float64
-		testkit.Python(t, filepath.Join("testdata", tc.script), map[string]any{"dir": dir, "ids": ids}, &want)
+		testkit.Python(t, filepath.Join("testdata", "peft.py"), map[string]any{"dir": dir, "ids": ids}, &want)
 		for _, merged := range []bool{false, true} {
 			if merged {
 				m.MergeLoRA()
