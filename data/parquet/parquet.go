@@ -10,6 +10,7 @@
 package parquet
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,18 +27,15 @@ func init() {
 	textfile.RegisterRows(textfile.Parquet, func(f *os.File, size int64) (textfile.Rows, error) { return open(f, size) })
 }
 
-// batch is the number of rows that are read at a time.
-const batch = 16
-
-// reader gives rows as lines of JSON.
+// reader gives rows as lines of JSON, one at a time, since a row may have many megabytes.
 type reader struct {
-	rows   *parquet.GenericReader[any]
-	total  int64
-	read   int64
-	values []any  // of a batch
-	left   []any  // rows of it that are no lines yet
-	line   []byte // what is not read of the latest one
-	err    error  // after the batch
+	rows  *parquet.GenericReader[any]
+	total int64
+	read  int64
+	row   [1]any
+	text  bytes.Buffer // of the latest row
+	line  []byte       // what is not read of it
+	err   error        // after it
 }
 
 func open(r io.ReaderAt, size int64) (_ *reader, err error) {
@@ -52,7 +50,7 @@ func open(r io.ReaderAt, size int64) (_ *reader, err error) {
 	if err := check(f, r, size); err != nil {
 		return nil, err
 	}
-	return &reader{rows: parquet.NewGenericReader[any](f), total: f.NumRows(), values: make([]any, batch)}, nil
+	return &reader{rows: parquet.NewGenericReader[any](f), total: f.NumRows()}, nil
 }
 
 // damaged turns a panic into *err: parquet-go trusts some sizes in a file.
@@ -65,18 +63,10 @@ func damaged(err *error) {
 // Read reads lines.
 func (r *reader) Read(p []byte) (int, error) {
 	for len(r.line) == 0 {
-		switch {
-		case len(r.left) > 0:
-			line, err := json.Marshal(plain(r.left[0]))
-			if r.read++; err != nil {
-				return 0, fmt.Errorf("row %d: %w", r.read, err)
-			}
-			r.line, r.left = append(line, '\n'), r.left[1:]
-		case r.err != nil:
+		if r.err != nil {
 			return 0, r.err
-		default:
-			r.err = r.more()
 		}
+		r.err = r.next()
 	}
 	n := copy(p, r.line)
 	r.line = r.line[n:]
@@ -91,12 +81,10 @@ func (r *reader) Done() float64 {
 	return min(1, float64(r.read)/float64(r.total))
 }
 
-// more reads a batch of rows.
-func (r *reader) more() (err error) {
+// next reads a row and makes its line.
+func (r *reader) next() (err error) {
 	defer damaged(&err)
-	clear(r.values)
-	n, err := r.rows.Read(r.values)
-	r.left = r.values[:n]
+	n, err := r.rows.Read(r.row[:])
 	switch rows := r.read + int64(n); {
 	case err == io.EOF && rows < r.total:
 		return fmt.Errorf("it is damaged: it ends after %d of %d rows", rows, r.total)
@@ -104,9 +92,23 @@ func (r *reader) more() (err error) {
 		return fmt.Errorf("after %d rows: %w", rows, err)
 	case err == nil && n == 0:
 		return io.ErrNoProgress
+	case n == 0:
+		return err
 	}
+	r.read++
+	if r.text.Cap() > mostKept {
+		r.text = bytes.Buffer{}
+	}
+	r.text.Reset()
+	if err := json.NewEncoder(&r.text).Encode(plain(r.row[0])); err != nil {
+		return fmt.Errorf("row %d: %w", r.read, err)
+	}
+	r.row[0], r.line = nil, r.text.Bytes()
 	return err
 }
+
+// mostKept is the largest line of which the memory is used again.
+const mostKept = 1 << 20
 
 // plain is v with null for what JSON has no form for.
 func plain(v any) any {
