@@ -36,6 +36,7 @@ package backend
 import (
 	"cmp"
 	"fmt"
+	"math"
 
 	"github.com/bdia-go/bdia/tensor"
 )
@@ -139,7 +140,7 @@ type Backend interface {
 	// GELUBackward writes dx = dy * gelu'(x); dx may be dy.
 	GELUBackward(dx, dy, x tensor.Tensor, form GELUForm)
 
-	// Attention writes softmax(q kᵀ/sqrt(D) + mask) v for every head. qkv
+	// Attention writes softmax(q kᵀ*scale + mask) v for every head, with spec's scale. qkv
 	// (B,T,C+2G*D) holds q|k|v, head h in columns h*D..h*D+D-1 of each; out (B,T,C);
 	// lse (B,H,T) keeps the log of each softmax's denominator. Of H heads of queries,
 	// H/G neighbours share one of the G heads of keys and values. C is H*D here.
@@ -281,10 +282,19 @@ type AttentionSpec struct {
 	Heads   int // H, of queries
 	KVHeads int // G, of keys and values; 0: as many
 	Causal  bool
+	Scale   float32       // of the scores; 0: 1/sqrt(D)
 	Window  int           // a query sees the last Window of the keys that it would see; 0: all
 	Lengths tensor.Tensor // (B), int32: how many keys of each sample are seen, at least one; none: all. Not with Causal
 	Dropout float32       // of the attention weights
 	Draw    Draw          // keys the dropout
+}
+
+// ScaleOf returns the scale of the scores of heads of width D.
+func (s AttentionSpec) ScaleOf(D int) float32 {
+	if s.Scale != 0 {
+		return s.Scale
+	}
+	return float32(1 / math.Sqrt(float64(D)))
 }
 
 // KeyHeads returns the number of heads of keys and values.

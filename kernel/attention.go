@@ -46,7 +46,7 @@ type AttentionHead struct {
 	T, S, D         int       // queries, keys, head width
 	Seen            int       // keys 0..Seen-1 are seen, at least one; the others have weight 0
 	LDQ, LDK, LDOut int       // row strides in floats
-	Scale           float32   // 1/sqrt(D)
+	Scale           float32   // of the scores: 1/sqrt(D), or another
 	Causal          bool      // query t sees keys 0..S-T+t only: queries are the last of S positions, and Seen is S
 	Window          int       // a query sees the last Window of these keys only; 0: all
 	Q, Out          []float32 // (T,D)

@@ -139,12 +139,12 @@ func groupedAttentionTest(e *env) {
 	for _, s := range []struct {
 		B, T, H, G, D, window int
 		seen                  []int32 // of each sample, for one query; nil: a causal text
-		p                     float32
-	}{{2, 7, 6, 2, 12, 0, nil, 0}, {4, 300, 4, 2, 4, 0, nil, 0}, {1, 40, 4, 1, 8, 0, nil, 0.2}, {2, 30, 2, 1, 6, 5, nil, 0}, {1, 300, 2, 2, 4, 2, nil, 0}, {1, 530, 2, 1, 4, 3, nil, 0.1},
-		{1, 600, 1, 1, 2, 270, nil, 0}, {1, 9, 2, 1, 4, 9, nil, 0}, {3, 600, 4, 2, 8, 6, []int32{1, 258, 600}, 0}, {2, 40, 4, 2, 8, 300, []int32{40, 9}, 0}} {
+		p, scale              float32
+	}{{2, 7, 6, 2, 12, 0, nil, 0, 0}, {4, 300, 4, 2, 4, 0, nil, 0, 0}, {1, 40, 4, 1, 8, 0, nil, 0.2, 0.9}, {2, 30, 2, 1, 6, 5, nil, 0, 1.0 / 64}, {1, 300, 2, 2, 4, 2, nil, 0, 0}, {1, 530, 2, 1, 4, 3, nil, 0.1, 0},
+		{1, 600, 1, 1, 2, 270, nil, 0, 0}, {1, 9, 2, 1, 4, 9, nil, 0, 0}, {3, 600, 4, 2, 8, 6, []int32{1, 258, 600}, 0, 0.7}, {2, 40, 4, 2, 8, 300, []int32{40, 9}, 0, 0}} {
 		m := e.Mark()
 		C, KV := s.H*s.D, s.G*s.D
-		spec := backend.AttentionSpec{Heads: s.H, KVHeads: s.G, Causal: s.seen == nil, Window: s.window, Dropout: s.p, Draw: backend.Draw{
+		spec := backend.AttentionSpec{Heads: s.H, KVHeads: s.G, Causal: s.seen == nil, Scale: s.scale, Window: s.window, Dropout: s.p, Draw: backend.Draw{
 			Pass: backend.Pass{Train: true, Seed: 5, Step: 3, Sample: 1}, Block: 2, Site: backend.SiteAttention}}
 		T := s.T // of queries
 		if s.seen != nil {
@@ -159,7 +159,7 @@ func groupedAttentionTest(e *env) {
 		wantOut, wantLSE, wantQ, wantKV := make([]float64, len(Q)), []float64{}, make([]float64, len(Q)), make([]float64, len(K))
 		for b := range s.B {
 			for h := range s.H {
-				a := attention{T: T, seen: s.T, D: s.D, causal: spec.Causal, window: s.window, mask: mask(s.p, spec.Draw, b, h, T, s.T)}
+				a := attention{T: T, seen: s.T, D: s.D, causal: spec.Causal, window: s.window, scale: float64(s.scale), mask: mask(s.p, spec.Draw, b, h, T, s.T)}
 				if s.seen != nil {
 					a.seen = int(s.seen[b])
 				}

@@ -100,6 +100,7 @@ type attention struct {
 	D         int
 	causal    bool
 	window    int                    // the last keys that count; 0: all
+	scale     float64                // of the scores; 0: 1/sqrt(D)
 	mask      func(t, u int) float64 // what multiplies the weight
 	q, k, v   []float64
 	out, dout []float64
@@ -122,7 +123,7 @@ func (a *attention) weights(t int) (p []float64, lse float64) {
 			continue
 		}
 		for d := range a.D {
-			p[u] += a.q[t*a.D+d] * a.k[u*a.D+d] / math.Sqrt(float64(a.D))
+			p[u] += a.q[t*a.D+d] * a.k[u*a.D+d] * a.scale
 		}
 		top = max(top, p[u])
 	}
@@ -138,6 +139,9 @@ func (a *attention) weights(t int) (p []float64, lse float64) {
 
 // run fills out, lse and the gradients.
 func (a *attention) run() {
+	if a.scale == 0 {
+		a.scale = 1 / math.Sqrt(float64(a.D))
+	}
 	a.out, a.dq, a.dk, a.dv = make([]float64, len(a.q)), make([]float64, len(a.q)), make([]float64, len(a.k)), make([]float64, len(a.v))
 	for t := range a.T {
 		p, lse := a.weights(t)
@@ -152,7 +156,7 @@ func (a *attention) run() {
 			dot += p[u] * dp[u]
 		}
 		for u := range p {
-			ds := p[u] * (dp[u] - dot) / math.Sqrt(float64(a.D))
+			ds := p[u] * (dp[u] - dot) * a.scale
 			for d := range a.D {
 				a.dq[t*a.D+d] += ds * a.k[u*a.D+d]
 				a.dk[u*a.D+d] += ds * a.q[t*a.D+d]

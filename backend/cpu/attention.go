@@ -1,8 +1,6 @@
 package cpu
 
 import (
-	"math"
-
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
@@ -79,7 +77,7 @@ func (h *heads) at(head int) (a kernel.AttentionHead, q, k, out int) {
 	q, out = sample*h.T*h.ldq+col, sample*h.T*h.C+col
 	k = sample*h.S*h.ldk + index*h.spec.KeyHeads()/h.spec.Heads*h.D
 	a = kernel.AttentionHead{T: h.T, S: h.S, D: h.D, Seen: h.S, LDQ: h.ldq, LDK: h.ldk, LDOut: h.C,
-		Scale: float32(1 / math.Sqrt(float64(h.D))), Causal: h.spec.Causal, Window: h.spec.Window,
+		Scale: h.spec.ScaleOf(h.D), Causal: h.spec.Causal, Window: h.spec.Window,
 		Q: h.q[q:], K: h.k[k:], V: h.v[k:], Out: h.out[out:], LSE: h.lse[head*h.T:][:h.T],
 		Keep: 1 << 16, Index: index}
 	if h.lengths != nil {
