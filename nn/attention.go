@@ -5,28 +5,24 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Attention is the attention branch of a pre-norm block:
+// Attention is the attention branch of a block, with a norm at one of its ends (see BlockConfig.NormAfter):
 //
 //	a(x) = drop(proj(attention(turn(qkv(norm(x))))))
 //
 // turn normalises the heads of queries and keys and turns them by their positions, as far as the configuration asks.
 // The caller adds a to x. It implements bdia.Block.
 type Attention struct {
-	be        backend.Backend
+	ends
 	cfg       BlockConfig
 	index     int
-	norm      Norm
 	qkv, proj *Linear  // (A+KV,C): rows q, k, v; (C,A)
 	q, k      *RMSNorm // of their heads; nil: they are not normalised
-	drop      branchDropout
 	params    []*tensor.Param
 
 	tape struct {
-		pass     backend.Pass
-		stats    tensor.Tensor // (2,B*T)
 		qkv      tensor.Tensor // (B,T,A+KV)
 		raw      tensor.Tensor // the same before q and k were normalised, if they are
-		qs, ks   tensor.Tensor // (B*T,H), (B*T,G): what their norms keep
+		qs, ks   tensor.Tensor // (B*T,H), (B*T,G), or (B*T,1): what their norms keep
 		n        tensor.Tensor // (B,T,C): where att is, which is done with when n is used
 		att, lse tensor.Tensor // (B,T,A), (B,H,T)
 	}
@@ -36,19 +32,18 @@ type Attention struct {
 // parameters named prefix+"ln1.weight", prefix+"attn.qkv.weight" and so on.
 func NewAttention(be backend.Backend, prefix string, index int, cfg BlockConfig) *Attention {
 	C := cfg.Width
-	a := &Attention{be: be, cfg: cfg, index: index,
-		norm: NewNorm(be, prefix+"ln1", cfg),
+	a := &Attention{cfg: cfg, index: index,
+		ends: newEnds(be, prefix+"ln1", index, cfg, backend.SiteAttentionProj, backend.SiteAttentionPath),
 		qkv:  newLinear(be, cfg.Weights, prefix+"attn.qkv", C, cfg.qkvWidth(), cfg.Bias || cfg.QKVBias),
 		proj: newLinear(be, cfg.Weights, prefix+"attn.proj", cfg.attWidth(), C, cfg.Bias || cfg.ProjBias),
-		drop: newBranchDropout(be, cfg, index, backend.SiteAttentionProj, backend.SiteAttentionPath),
 	}
-	a.params = paramsOf(a.norm, a.qkv)
+	params := a.qkv.Params()
 	if cfg.HeadNorm {
-		a.q = NewRMSNorm(be, prefix+"attn.qnorm", cfg.Head(), cfg.Eps)
-		a.k = NewRMSNorm(be, prefix+"attn.knorm", cfg.Head(), cfg.Eps)
-		a.params = append(a.params, a.q.Weight, a.k.Weight)
+		a.q = NewRMSNorm(be, prefix+"attn.qnorm", cfg.attWidth()/a.normed(a.queries()).Count, cfg.Eps)
+		a.k = NewRMSNorm(be, prefix+"attn.knorm", cfg.KVWidth()/2/a.normed(a.keys(0)).Count, cfg.Eps)
+		params = append(params, a.q.Weight, a.k.Weight)
 	}
-	a.params = append(a.params, a.proj.Params()...)
+	a.params = a.around(append(params, a.proj.Params()...))
 	return a
 }
 
@@ -59,16 +54,16 @@ func (a *Attention) Params() []*tensor.Param { return a.params }
 func (a *Attention) linears() []named {
 	if !a.cfg.Separate {
 		return []named{
-			{name: "qkv", Linear: a.qkv, site: backend.SiteAdapterQKV, init: 8, pass: &a.tape.pass},
-			{name: "proj", Linear: a.proj, site: backend.SiteAdapterProj, init: 9, pass: &a.tape.pass},
+			{name: "qkv", Linear: a.qkv, site: backend.SiteAdapterQKV, init: 8, pass: &a.pass},
+			{name: "proj", Linear: a.proj, site: backend.SiteAdapterProj, init: 9, pass: &a.pass},
 		}
 	}
 	A, KV := a.cfg.attWidth(), a.cfg.KVWidth()
 	return []named{
-		{"q_proj", a.qkv, backend.SiteAdapterQKV, 8, &a.tape.pass, 0, A},
-		{"k_proj", a.qkv, backend.SiteAdapterKeys, 12, &a.tape.pass, A, A + KV/2},
-		{"v_proj", a.qkv, backend.SiteAdapterValues, 13, &a.tape.pass, A + KV/2, A + KV},
-		{name: "o_proj", Linear: a.proj, site: backend.SiteAdapterProj, init: 9, pass: &a.tape.pass},
+		{"q_proj", a.qkv, backend.SiteAdapterQKV, 8, &a.pass, 0, A},
+		{"k_proj", a.qkv, backend.SiteAdapterKeys, 12, &a.pass, A, A + KV/2},
+		{"v_proj", a.qkv, backend.SiteAdapterValues, 13, &a.pass, A + KV/2, A + KV},
+		{name: "o_proj", Linear: a.proj, site: backend.SiteAdapterProj, init: 9, pass: &a.pass},
 	}
 }
 
@@ -86,18 +81,16 @@ func (a *Attention) Init(seed uint64, residual float64) {
 func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	be, t, s := a.be, &a.tape, x.Shape
 	B, T := s[0], s[1]
-	t.pass = pass
-	t.stats = a.norm.Stats(B * T)
+	a.begin(B*T, pass)
 	t.qkv = activation(be, tensor.Shape{B, T, a.cfg.qkvWidth()})
 	t.n, t.att = a.inAndOut(s)
 	t.lse = activation(be, tensor.Shape{B, a.cfg.Heads, T})
 
-	a.norm.Forward(t.n, t.stats, x)
-	a.qkv.Forward(t.qkv, t.n)
+	a.qkv.Forward(t.qkv, a.enter(t.n, x))
 	a.turn()
 	be.Attention(t.att, t.lse, t.qkv, a.spec())
-	a.proj.Forward(h, t.att)
-	a.drop.apply(h, h, pass)
+	a.proj.Forward(a.output(h), t.att)
+	a.leave(h)
 }
 
 // Backward turns g, holding da, into dx = Jᵀ da in place. It takes buffers for the
@@ -125,9 +118,9 @@ func (a *Attention) turn() {
 	if a.q != nil {
 		t.raw = activation(a.be, t.qkv.Shape)
 		a.be.Copy(t.raw, t.qkv)
-		t.qs, t.ks = a.q.statsOf(q, t.qkv.Rows()), a.k.statsOf(k, t.qkv.Rows())
-		a.q.forward(t.qkv, t.qs, t.qkv, q)
-		a.k.forward(t.qkv, t.ks, t.qkv, k)
+		t.qs, t.ks = a.q.statsOf(a.normed(q), t.qkv.Rows()), a.k.statsOf(a.normed(k), t.qkv.Rows())
+		a.q.forward(t.qkv, t.qs, t.qkv, a.normed(q))
+		a.k.forward(t.qkv, t.ks, t.qkv, a.normed(k))
 	}
 	a.cfg.Rotation.turn(t.qkv, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, false)
 }
@@ -137,8 +130,8 @@ func (a *Attention) turnBack(dqkv tensor.Tensor) {
 	t, q, k := &a.tape, a.queries(), a.keys(a.cfg.attWidth())
 	a.cfg.Rotation.turn(dqkv, tensor.Tensor{}, backend.Heads{Count: q.Count + k.Count}, true)
 	if a.q != nil {
-		a.q.backward(dqkv, dqkv, t.raw, t.qs, q)
-		a.k.backward(dqkv, dqkv, t.raw, t.ks, k)
+		a.q.backward(dqkv, dqkv, t.raw, t.qs, a.normed(q))
+		a.k.backward(dqkv, dqkv, t.raw, t.ks, a.normed(k))
 	}
 }
 
@@ -146,29 +139,37 @@ func (a *Attention) turnBack(dqkv tensor.Tensor) {
 func (a *Attention) queries() backend.Heads    { return backend.Heads{Count: a.cfg.Heads} }
 func (a *Attention) keys(at int) backend.Heads { return backend.Heads{At: at, Count: a.cfg.KeyHeads()} }
 
+// normed are heads as their norm takes them: each by itself, or all together as one.
+func (a *Attention) normed(h backend.Heads) backend.Heads {
+	if a.cfg.JointNorm {
+		h.Count = 1
+	}
+	return h
+}
+
 // backward writes dx, which may be da, with buffers datt (B,T,A) and dqkv
-// (B,T,A+KV). The normalised input is made again where att was: it costs less than
-// it would to keep.
+// (B,T,A+KV). A normalised input is made again where att was.
 func (a *Attention) backward(dx, da, x, datt, dqkv tensor.Tensor) {
 	t := &a.tape
-	da = a.drop.apply(dx, da, t.pass)
-	a.proj.Backward(datt, da, t.att)
+	a.proj.Backward(datt, a.leaveBack(dx, da), t.att)
 	a.be.AttentionBackward(dqkv, datt, t.att, t.lse, t.qkv, a.spec())
 	a.turnBack(dqkv)
-	n := t.n
-	a.norm.Forward(n, t.stats, x)
-	a.qkv.Backward(n, dqkv, n)
-	a.norm.Backward(dx, n, x, t.stats)
+	a.enterBack(dx, dqkv, x, t.n, a.qkv)
+}
+
+// scores is how attention scores keys, without dropout and lengths.
+func (a *Attention) scores(causal bool) backend.AttentionSpec {
+	return backend.AttentionSpec{Heads: a.cfg.Heads, KVHeads: a.cfg.KVHeads, Scale: a.cfg.AttentionScale, Window: a.cfg.Window, Causal: causal}
 }
 
 func (a *Attention) spec() backend.AttentionSpec {
-	spec := backend.AttentionSpec{Heads: a.cfg.Heads, KVHeads: a.cfg.KVHeads, Window: a.cfg.Window, Causal: a.cfg.Causal}
+	spec := a.scores(a.cfg.Causal)
 	if a.cfg.Lengths != nil {
 		spec.Lengths = *a.cfg.Lengths
 	}
-	if a.tape.pass.Train {
+	if a.pass.Train {
 		spec.Dropout = a.cfg.AttentionDropout
-		spec.Draw = backend.Draw{Pass: a.tape.pass, Block: a.index, Site: backend.SiteAttention}
+		spec.Draw = backend.Draw{Pass: a.pass, Block: a.index, Site: backend.SiteAttention}
 	}
 	return spec
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// BlockConfig describes a pre-norm transformer block, from which every layer of it takes its shape. GPT-2's and ViT's
+// BlockConfig describes a transformer block, from which every layer of it takes its shape. GPT-2's and ViT's
 // leave out what stands below Lengths; Llama's and its kin's have RMS, Rotation, Gated and Separate.
 type BlockConfig struct {
 	Width, Heads, MLP int  // C, H, hidden width M
@@ -29,12 +29,17 @@ type BlockConfig struct {
 	KVHeads   int       // G: heads of keys and values, each of which H/G heads of queries share; 0: H
 	HeadWidth int       // D; 0: C/H
 	HeadNorm  bool      // queries and keys are normalised, every head by itself
+	JointNorm bool      // of HeadNorm: all heads together, with a weight for each of their channels
 	Rotation  *Rotation // turns queries and keys by the angles of their positions; nil: they are not turned
 	Window    int       // a position attends to so many at most, itself included; 0: to all
 	Gated     bool      // the MLP is fc2(silu(gate(x))*up(x)), the rows of fc1 being gate and up
 	QKVBias   bool      // biases of these layers alone
 	ProjBias  bool
 	MLPBias   bool
+	NormAfter bool // the norm of a branch is what it ends with, not what it begins with
+	// AttentionScale multiplies the scores of attention; 0 stands for 1/sqrt(D). BranchScale multiplies both branches; 0
+	// stands for 1.
+	AttentionScale, BranchScale float32
 	// Separate gives queries, keys, values, gate and up adapters of their own, under the names that these layers have in
 	// Llama.
 	Separate bool
@@ -68,8 +73,7 @@ func (c BlockConfig) fc1Width() int {
 	return c.MLP
 }
 
-// Block is the residual function of a pre-norm transformer block (GPT-2, ViT, Llama),
-// of its two branches:
+// Block is the residual function of a transformer block (GPT-2, ViT, Llama), of its two branches:
 //
 //	h(x) = a(x) + m(x+a(x))
 //

@@ -13,24 +13,20 @@ type Encoded struct {
 }
 
 // Cross is the cross-attention branch of a decoder block (Vaswani et al., arXiv
-// 1706.03762, section 3.2.3), pre-norm:
+// 1706.03762, section 3.2.3), with a norm at one of its ends (see BlockConfig.NormAfter):
 //
 //	c(x) = drop(proj(attention(q(norm(x)), kv(encoded))))
 //
 // The caller adds c to x.
 type Cross struct {
-	be          backend.Backend
+	ends
 	cfg         BlockConfig
 	index       int
 	encoded     *Encoded
-	norm        Norm
 	q, kv, proj *Linear // (C,C), (KV,C): rows k, v; (C,C)
-	drop        branchDropout
 	params      []*tensor.Param
 
 	tape struct {
-		pass     backend.Pass
-		stats    tensor.Tensor // (2,B*T)
 		q, kv    tensor.Tensor // (B,T,C), (B,S,KV)
 		att, lse tensor.Tensor // (B,T,C), (B,H,T)
 	}
@@ -40,14 +36,13 @@ type Cross struct {
 // parameters named prefix+"lnc.weight", prefix+"cross.q.weight" and so on.
 func NewCross(be backend.Backend, prefix string, index int, cfg BlockConfig, encoded *Encoded) *Cross {
 	C := cfg.Width
-	c := &Cross{be: be, cfg: cfg, index: index, encoded: encoded,
-		norm: NewNorm(be, prefix+"lnc", cfg),
+	c := &Cross{cfg: cfg, index: index, encoded: encoded,
+		ends: newEnds(be, prefix+"lnc", index, cfg, backend.SiteCrossProj, backend.SiteCrossPath),
 		q:    newLinear(be, cfg.Weights, prefix+"cross.q", C, C, cfg.Bias),
 		kv:   newLinear(be, cfg.Weights, prefix+"cross.kv", C, cfg.KVWidth(), cfg.Bias),
 		proj: newLinear(be, cfg.Weights, prefix+"cross.proj", C, C, cfg.Bias),
-		drop: newBranchDropout(be, cfg, index, backend.SiteCrossProj, backend.SiteCrossPath),
 	}
-	c.params = paramsOf(c.norm, c.q, c.kv, c.proj)
+	c.params = c.around(paramsOf(c.q, c.kv, c.proj))
 	return c
 }
 
@@ -65,18 +60,15 @@ func (c *Cross) Init(seed uint64, residual float64) {
 // Forward writes c(x) to h. x and h are (B,T,C).
 func (c *Cross) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	be, t, s, m := c.be, &c.tape, x.Shape, c.encoded.Value.Shape
-	t.pass = pass
-	t.stats = c.norm.Stats(x.Rows())
+	c.begin(x.Rows(), pass)
 	t.q, t.kv = activation(be, s), activation(be, tensor.Shape{m[0], m[1], c.cfg.KVWidth()})
 	t.att, t.lse = activation(be, s), activation(be, tensor.Shape{s[0], c.cfg.Heads, s[1]})
 
-	n := t.att
-	c.norm.Forward(n, t.stats, x)
-	c.q.Forward(t.q, n)
+	c.q.Forward(t.q, c.enter(t.att, x))
 	c.Keys(t.kv)
 	be.CrossAttention(t.att, t.lse, t.q, t.kv, c.spec())
-	c.proj.Forward(h, t.att)
-	c.drop.apply(h, h, pass)
+	c.proj.Forward(c.output(h), t.att)
+	c.leave(h)
 }
 
 // backward writes dx, which may be dc, with buffers datt and dq (B,T,C), and adds
@@ -87,24 +79,25 @@ func (c *Cross) backward(dx, dc, x, datt, dq tensor.Tensor) {
 	t, encoded := &c.tape, c.encoded
 	m := c.be.Mark()
 	dkv := activation(c.be, t.kv.Shape)
-	dc = c.drop.apply(dx, dc, t.pass)
-	c.proj.Backward(datt, dc, t.att)
+	c.proj.Backward(datt, c.leaveBack(dx, dc), t.att)
 	c.be.CrossAttentionBackward(dq, dkv, datt, t.att, t.lse, t.q, t.kv, c.spec())
 	dencoded := t.kv.Slice(0, encoded.Grad.Len()).Reshape(encoded.Grad.Shape) // keys and values are done with
 	c.kv.Backward(dencoded, dkv, encoded.Value)
 	c.be.Add(encoded.Grad, encoded.Grad, dencoded)
-	n := t.att
-	c.norm.Forward(n, t.stats, x)
-	c.q.Backward(n, dq, n)
-	c.norm.Backward(dx, n, x, t.stats)
+	c.enterBack(dx, dq, x, t.att, c.q)
 	c.be.Release(m)
 }
 
+// scores is how attention scores keys, without dropout.
+func (c *Cross) scores() backend.AttentionSpec {
+	return backend.AttentionSpec{Heads: c.cfg.Heads, Scale: c.cfg.AttentionScale, Lengths: c.encoded.Lengths}
+}
+
 func (c *Cross) spec() backend.AttentionSpec {
-	spec := backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.encoded.Lengths}
-	if c.tape.pass.Train {
+	spec := c.scores()
+	if c.pass.Train {
 		spec.Dropout = c.cfg.AttentionDropout
-		spec.Draw = backend.Draw{Pass: c.tape.pass, Block: c.index, Site: backend.SiteCross}
+		spec.Draw = backend.Draw{Pass: c.pass, Block: c.index, Site: backend.SiteCross}
 	}
 	return spec
 }
@@ -119,10 +112,10 @@ func (c *Cross) next(h, x, kv tensor.Tensor) {
 	beams := x.Shape[0] / B
 	s := tensor.Shape{B, beams, C} // the hypotheses of a sample are so many queries
 	n, q := activation(be, s), activation(be, s)
-	stats := c.norm.Stats(B * beams)
+	c.begin(B*beams, backend.Pass{})
 	lse := activation(be, tensor.Shape{B, c.cfg.Heads, beams})
-	c.norm.Forward(n, stats, x)
-	c.q.Forward(q, n)
-	be.CrossAttention(n, lse, q, kv, backend.AttentionSpec{Heads: c.cfg.Heads, Lengths: c.encoded.Lengths})
-	c.proj.Forward(h, n)
+	c.q.Forward(q, c.enter(n, x))
+	be.CrossAttention(n, lse, q, kv, c.scores())
+	c.proj.Forward(c.output(h), n)
+	c.leave(h)
 }

@@ -5,8 +5,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// DecoderBlock is the residual function of a pre-norm decoder block, of its three
-// branches:
+// DecoderBlock is the residual function of a decoder block, of its three branches:
 //
 //	u = x + s(x), a = s(x) + c(u), w = x + a, h(x) = a + m(w)
 //

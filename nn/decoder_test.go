@@ -33,6 +33,7 @@ func TestDecoderBlockGradients(t *testing.T) {
 		"plain":   func(*nn.BlockConfig) {},
 		"no bias": func(c *nn.BlockConfig) { c.Bias = false },
 		"narrow":  func(c *nn.BlockConfig) { c.MLP = 5 },
+		"after":   func(c *nn.BlockConfig) { c.NormAfter, c.AttentionScale, c.BranchScale = true, 0.9, 0.3 },
 		"dropout": func(c *nn.BlockConfig) { c.AttentionDropout, c.ResidualDropout, c.StochasticDepth = 0.1, 0.1, 0.5 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,8 @@ type Head struct {
 	// Smoothing is the label smoothing of the training loss (Szegedy et al., arXiv
 	// 1512.00567, section 7); Loss has none.
 	Smoothing float32
+	// Scale multiplies the logits; 0 stands for 1. It is applied to the normalised rows, which are narrower.
+	Scale float32
 }
 
 // NewHead allocates a language model's head after blocks of cfg: the norm, named prefix+"lnf", and unless it is tied
@@ -60,12 +62,14 @@ func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32)
 	m := h.be.Mark()
 	n, stats := dx.Reshape(tensor.Shape{x.Rows(), x.Cols()}), h.Norm.Stats(x.Rows())
 	h.Norm.Forward(n, stats, x)
+	h.scale(n)
 	each := targets.Len() / losses.Len()
 	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
 		h.Logits.Forward(logits, n)
 		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), h.Smoothing, scale)
 		h.Logits.Backward(n, logits, n)
 	})
+	h.scale(n)
 	h.Norm.Backward(dx, n, x, stats)
 	h.be.Release(m)
 }
@@ -77,11 +81,19 @@ func (h *Head) Rows(logits, x tensor.Tensor) {
 	h.be.Release(m)
 }
 
-// normalise returns the normalised rows of x.
+// normalise returns the rows of x, normalised and scaled.
 func (h *Head) normalise(x tensor.Tensor) tensor.Tensor {
 	n := activation(h.be, tensor.Shape{x.Rows(), x.Cols()})
 	h.Norm.Forward(n, h.Norm.Stats(x.Rows()), x)
+	h.scale(n)
 	return n
+}
+
+// scale multiplies normalised rows, or their gradient, by Scale.
+func (h *Head) scale(n tensor.Tensor) {
+	if h.Scale != 0 {
+		h.be.Scale(n, h.Scale)
+	}
 }
 
 // eachChunk calls f for one range of rows of n after another, with a buffer for

@@ -58,11 +58,12 @@ func (l *Linear) Backward(dx, dy, x tensor.Tensor) {
 	l.be.Release(m)
 }
 
-// Embedding looks up tokens and positions: x[b,t] = token[ids[b,t]] + position[t].
+// Embedding looks up tokens and positions: x[b,t] = (token[ids[b,t]] + position[t])*scale.
 type Embedding struct {
 	be       backend.Backend
 	Token    *tensor.Param // (V,C)
 	Position *tensor.Param // (context,C); nil: blocks tell positions apart
+	Scale    float32       // multiplies x; 0: 1
 }
 
 // NewEmbedding allocates both tables, of type d (F32 or BF16); without context, the one of tokens.
@@ -84,13 +85,19 @@ func (e *Embedding) Forward(x, ids tensor.Tensor, at int) {
 		positions = positions.RowRange(at, at+ids.Cols())
 	}
 	e.be.Embed(x, ids, e.Token.Value, positions)
+	if e.Scale != 0 {
+		e.be.Scale(x, e.Scale)
+	}
 }
 
-// Backward adds the gradients of both tables from dx (B,T,C), unless they are
-// frozen.
+// Backward adds the gradients of both tables from dx (B,T,C), which it multiplies by
+// the scale, unless they are frozen.
 func (e *Embedding) Backward(dx, ids tensor.Tensor) {
 	if e.Token.Frozen {
 		return
+	}
+	if e.Scale != 0 {
+		e.be.Scale(dx, e.Scale)
 	}
 	e.be.EmbedBackward(e.Token.Grad, gradOf(e.Position), dx, ids)
 }

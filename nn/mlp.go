@@ -5,24 +5,20 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// MLP is the feed-forward branch of a pre-norm block:
+// MLP is the feed-forward branch of a block, with a norm at one of its ends (see BlockConfig.NormAfter):
 //
 //	m(x) = drop(fc2(gelu(fc1(norm(x)))))
 //
 // or, gated, with silu(g)*u in place of gelu(f), f being g and u side by side.
 // The caller adds m to x. It implements bdia.Block.
 type MLP struct {
-	be       backend.Backend
+	ends
 	cfg      BlockConfig
 	index    int
-	norm     Norm
 	fc1, fc2 *Linear // (M,C), gated (2M,C): rows gate, up; (C,M)
-	drop     branchDropout
 	params   []*tensor.Param
 
 	tape struct {
-		pass   backend.Pass
-		stats  tensor.Tensor // (2,B*T)
 		buffer tensor.Tensor // f and g, with room for what Block keeps there; free once Backward is done
 		f, g   tensor.Tensor // before and after the activation: (B,T,M), f gated (B,T,2M)
 		n      tensor.Tensor // (B,T,C): for Backward, where f was, or gated g
@@ -33,13 +29,12 @@ type MLP struct {
 // parameters named prefix+"ln2.weight", prefix+"mlp.fc1.weight" and so on.
 func NewMLP(be backend.Backend, prefix string, index int, cfg BlockConfig) *MLP {
 	C := cfg.Width
-	b := &MLP{be: be, cfg: cfg, index: index,
-		norm: NewNorm(be, prefix+"ln2", cfg),
+	b := &MLP{cfg: cfg, index: index,
+		ends: newEnds(be, prefix+"ln2", index, cfg, backend.SiteMLP, backend.SiteMLPPath),
 		fc1:  newLinear(be, cfg.Weights, prefix+"mlp.fc1", C, cfg.fc1Width(), cfg.Bias || cfg.MLPBias),
 		fc2:  newLinear(be, cfg.Weights, prefix+"mlp.fc2", cfg.MLP, C, cfg.Bias || cfg.MLPBias),
-		drop: newBranchDropout(be, cfg, index, backend.SiteMLP, backend.SiteMLPPath),
 	}
-	b.params = paramsOf(b.norm, b.fc1, b.fc2)
+	b.params = b.around(paramsOf(b.fc1, b.fc2))
 	return b
 }
 
@@ -50,15 +45,15 @@ func (b *MLP) Params() []*tensor.Param { return b.params }
 func (b *MLP) linears() []named {
 	if !b.cfg.Separate {
 		return []named{
-			{name: "fc1", Linear: b.fc1, site: backend.SiteAdapterFC1, init: 10, pass: &b.tape.pass},
-			{name: "fc2", Linear: b.fc2, site: backend.SiteAdapterFC2, init: 11, pass: &b.tape.pass},
+			{name: "fc1", Linear: b.fc1, site: backend.SiteAdapterFC1, init: 10, pass: &b.pass},
+			{name: "fc2", Linear: b.fc2, site: backend.SiteAdapterFC2, init: 11, pass: &b.pass},
 		}
 	}
 	M := b.cfg.MLP
 	return []named{
-		{"gate_proj", b.fc1, backend.SiteAdapterFC1, 10, &b.tape.pass, 0, M},
-		{"up_proj", b.fc1, backend.SiteAdapterUp, 14, &b.tape.pass, M, 2 * M},
-		{name: "down_proj", Linear: b.fc2, site: backend.SiteAdapterFC2, init: 11, pass: &b.tape.pass},
+		{"gate_proj", b.fc1, backend.SiteAdapterFC1, 10, &b.pass, 0, M},
+		{"up_proj", b.fc1, backend.SiteAdapterUp, 14, &b.pass, M, 2 * M},
+		{name: "down_proj", Linear: b.fc2, site: backend.SiteAdapterFC2, init: 11, pass: &b.pass},
 	}
 }
 
@@ -70,19 +65,16 @@ func (b *MLP) Init(seed uint64, residual float64) {
 // Forward writes m(x) to h. x and h are (B,T,C).
 func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	t := &b.tape
-	t.pass = pass
-	t.stats = b.norm.Stats(x.Rows())
+	b.begin(x.Rows(), pass)
 	b.layOut(x.Shape)
-	n := h
-	b.norm.Forward(n, t.stats, x)
-	b.fc1.Forward(t.f, n)
+	b.fc1.Forward(t.f, b.enter(h, x))
 	if b.cfg.Gated {
 		b.be.GatedSiLU(t.g, t.f)
 	} else {
 		b.be.GELU(t.g, t.f, b.cfg.GELU)
 	}
-	b.fc2.Forward(h, t.g)
-	b.drop.apply(h, h, pass)
+	b.fc2.Forward(b.output(h), t.g)
+	b.leave(h)
 }
 
 // layOut allocates the buffer and places in it f, g and n. It has room for the gradients of qkv and of attention's
@@ -111,20 +103,16 @@ func (b *MLP) layOut(s tensor.Shape) {
 func (b *MLP) Backward(g, x tensor.Tensor) { b.backward(g, g, x) }
 
 // backward writes dx, which may be dm. A gradient takes the place of the
-// activation that is no longer needed, and so does the normalised input, made
-// again: it costs less than it would to keep.
+// activation that is no longer needed, and so does a normalised input, made again.
 func (b *MLP) backward(dx, dm, x tensor.Tensor) {
 	t := &b.tape
-	dm = b.drop.apply(dx, dm, t.pass)
-	b.fc2.Backward(t.g, dm, t.g)
-	df, n := t.g, t.n
+	b.fc2.Backward(t.g, b.leaveBack(dx, dm), t.g)
+	df := t.g
 	if b.cfg.Gated {
 		df = t.f
 		b.be.GatedSiLUBackward(df, t.g, t.f)
 	} else {
 		b.be.GELUBackward(df, t.g, t.f, b.cfg.GELU)
 	}
-	b.norm.Forward(n, t.stats, x)
-	b.fc1.Backward(n, df, n)
-	b.norm.Backward(dx, n, x, t.stats)
+	b.enterBack(dx, df, x, t.n, b.fc1)
 }

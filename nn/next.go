@@ -15,14 +15,13 @@ import (
 func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 	be, N, T, A := a.be, x.Shape[0], x.Shape[1], a.cfg.attWidth()
 	toKV := a.qkv.part(A, a.cfg.qkvWidth())
-	a.tape.pass = backend.Pass{} // for adapters: nothing is dropped
 	n, att := a.inAndOut(x.Shape)
-	stats := a.norm.Stats(N * T)
+	a.begin(N*T, backend.Pass{}) // nothing is dropped
 	q, lse := activation(be, tensor.Shape{N, T, A}), activation(be, tensor.Shape{N, a.cfg.Heads, T})
-	a.norm.Forward(n, stats, x)
+	n = a.enter(n, x)
 	a.qkv.part(0, A).Forward(q, n)
 	a.turnNext(q, a.q, a.queries(), seen)
-	spec := backend.AttentionSpec{Heads: a.cfg.Heads, KVHeads: a.cfg.KVHeads, Window: a.cfg.Window, Causal: !pairs.Valid()}
+	spec := a.scores(!pairs.Valid())
 	if spec.Causal {
 		own := kv
 		if M := kv.Shape[1]; M > T {
@@ -38,14 +37,15 @@ func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 		be.CopyRows(kv, own, pairs)
 	}
 	be.CrossAttention(att, lse, q, kv, spec)
-	a.proj.Forward(h, att)
+	a.proj.Forward(a.output(h), att)
+	a.leave(h)
 }
 
 // turnNext normalises heads of queries or keys by norm, unless it is nil, and turns them by their positions: the last
 // ones seen, or without seen all from the beginning.
 func (a *Attention) turnNext(x tensor.Tensor, norm *RMSNorm, heads backend.Heads, seen tensor.Tensor) {
 	if norm != nil {
-		norm.forward(x, norm.statsOf(heads, x.Rows()), x, heads)
+		norm.forward(x, norm.statsOf(a.normed(heads), x.Rows()), x, a.normed(heads))
 	}
 	a.cfg.Rotation.turn(x, seen, heads, false)
 }

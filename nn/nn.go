@@ -1,5 +1,5 @@
 // Package nn holds the layers of transformers, each with Forward and Backward
-// side by side, and the pre-norm block made of them.
+// side by side, and the block made of them.
 //
 // Layers own parameters but no activations: the caller passes what Backward
 // needs. Gradients of parameters are added to Param.Grad. dx may be the memory

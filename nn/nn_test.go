@@ -66,6 +66,15 @@ func TestBlockGradients(t *testing.T) {
 		"residual":  func(c *nn.BlockConfig) { c.ResidualDropout = 0.3 },
 		"depth":     func(c *nn.BlockConfig) { c.StochasticDepth = 0.5 },
 		"all":       func(c *nn.BlockConfig) { c.AttentionDropout, c.ResidualDropout, c.StochasticDepth = 0.1, 0.1, 0.5 },
+		"after":     func(c *nn.BlockConfig) { c.NormAfter = true },
+		"scaled":    func(c *nn.BlockConfig) { c.AttentionScale, c.BranchScale = 0.9, 0.3 },
+		"joint norms": func(c *nn.BlockConfig) {
+			c.RMS, c.HeadNorm, c.JointNorm, c.Gated, c.KVHeads, c.HeadWidth = true, true, true, true, 1, 6
+		},
+		"after, all": func(c *nn.BlockConfig) {
+			c.NormAfter, c.AttentionScale, c.BranchScale, c.RMS, c.Gated, c.MLP = true, 0.9, 0.3, true, true, 5
+			c.AttentionDropout, c.ResidualDropout, c.StochasticDepth = 0.1, 0.1, 0.5
+		},
 	} {
 		cfg := nn.BlockConfig{Width: 12, Heads: 3, MLP: 30, Causal: true, Bias: true, Eps: 1e-5}
 		change(&cfg)
@@ -367,9 +376,13 @@ func TestStochasticDepth(t *testing.T) {
 // TestBlockTapeIsPlanned: Backward works in the memory of the tape.
 func TestBlockTapeIsPlanned(t *testing.T) {
 	t.Parallel()
-	for _, mlp := range []int{1, 11, 12, 24, 48} {
+	for i, mlp := range []int{1, 11, 12, 24, 48, 1, 24} {
 		be := newCPU(t, 4)
-		b := nn.NewBlock(be, "", 0, nn.BlockConfig{Width: 12, Heads: 3, MLP: mlp, Bias: true, Eps: 1e-5})
+		cfg := nn.BlockConfig{Width: 12, Heads: 3, MLP: mlp, Bias: true, Eps: 1e-5}
+		if i >= 5 {
+			cfg.NormAfter, cfg.BranchScale, cfg.RMS, cfg.HeadNorm, cfg.JointNorm, cfg.HeadWidth = true, 0.3, true, true, true, 6
+		}
+		b := nn.NewBlock(be, "", 0, cfg)
 		for i, p := range b.Params() {
 			nn.Normal(be, p, 0.4, 1, i)
 		}

@@ -5,7 +5,7 @@ import (
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// Norm normalises rows of C channels. Every branch of a block begins with one, and so does a head.
+// Norm normalises rows of C channels. Every branch of a block begins or ends with one, and a head begins with one.
 type Norm interface {
 	// Forward writes y from x and keeps in stats what Backward needs.
 	Forward(y, stats, x tensor.Tensor)
