@@ -93,6 +93,8 @@ func TestPathsAgree(t *testing.T) {
 		"qwen2":   func(c *trial) { c.family(model.Qwen2) },
 		"qwen3":   func(c *trial) { c.family(model.Qwen3) },
 		"mistral": func(c *trial) { c.family(model.Mistral) },
+		"granite": func(c *trial) { c.family(model.Granite) },
+		"olmo2":   func(c *trial) { c.family(model.OLMo2) },
 		"no bias, erf": func(c *trial) {
 			c.model.NoBias, c.model.Untied, c.model.GELU = true, true, 1
 		},
@@ -145,7 +147,7 @@ func TestAdaptersAgree(t *testing.T) {
 		model.Family
 		model.LoRAConfig
 	}{{model.GPT2, all}, {model.GPT2, model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"qkv", "fc2"}}},
-		{model.Llama, all}, {model.Qwen3, all}, {model.Mistral, model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"v_proj", "up_proj"}}}} {
+		{model.Llama, all}, {model.Qwen3, all}, {model.Granite, all}, {model.OLMo2, all}, {model.Mistral, model.LoRAConfig{Rank: 1, Alpha: 1, Targets: model.Targets{"v_proj", "up_proj"}}}} {
 		for _, freeze := range []int{0, 2} {
 			t.Run(fmt.Sprintf("%+v/frozen %d", lora, freeze), func(t *testing.T) {
 				t.Parallel()

@@ -47,6 +47,10 @@ func (c *trial) family(f model.Family) {
 		m.HeadWidth = 4 // 24 in all, and the width is 9
 	case model.Mistral:
 		m.HeadWidth, m.Width, m.Window, m.MLP = 2, 15, 3, 7 // 12 in all, below the width, as is the MLP
+	case model.Granite:
+		m.HeadWidth, m.EmbeddingScale, m.AttentionScale, m.BranchScale, m.LogitsDivisor = 4, 1.7, 0.3, 0.22, 2.5
+	case model.OLMo2:
+		m.HeadWidth, m.Width, m.Untied, m.MLP = 4, 15, true, 7
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/bdia-go/bdia/backend"
@@ -38,6 +39,12 @@ type GPTConfig struct {
 	Window        int    `yaml:"window,omitzero"`         // positions that one attends to at most, itself included; 0: all
 	FullLayers    int    `yaml:"full_layers,omitzero"`    // first blocks that attend to all positions in spite of Window
 
+	// Of the family granite alone.
+	EmbeddingScale float64 `yaml:"embedding_scale,omitzero"` // multiplies the embedding; 0: 1
+	AttentionScale float64 `yaml:"attention_scale,omitzero"` // multiplies the scores of attention; 0: 1/sqrt(width of a head)
+	BranchScale    float64 `yaml:"branch_scale,omitzero"`    // multiplies both branches of a block; 0: 1
+	LogitsDivisor  float64 `yaml:"logits_divisor,omitzero"`  // divides the logits; 0: 1
+
 	Weights WeightType `yaml:"weights,omitzero"` // of the matrices in memory
 }
 
@@ -52,10 +59,12 @@ const (
 	Qwen2   Family = "qwen2" // with biases of queries, keys and values; Qwen2.5 too
 	Qwen3   Family = "qwen3" // with norms of the heads of queries and keys
 	Mistral Family = "mistral"
+	Granite Family = "granite" // Granite 3, dense: with scales of embedding, scores, branches and logits
+	OLMo2   Family = "olmo2"   // with norms after attention and MLP, and of all heads of queries, or of keys, together
 )
 
 // Families lists the families beside GPT2.
-func Families() []Family { return []Family{Llama, Qwen2, Qwen3, Mistral} }
+func Families() []Family { return []Family{Llama, Qwen2, Qwen3, Mistral, Granite, OLMo2} }
 
 // String is the family's name: gpt2 for GPT2.
 func (f Family) String() string { return cmp.Or(string(f), "gpt2") }
@@ -116,9 +125,21 @@ func (c GPTConfig) block() nn.BlockConfig {
 		return b
 	}
 	b.RMS, b.Gated, b.Separate = true, true, true
-	b.KVHeads, b.HeadWidth, b.HeadNorm = c.KVHeads, c.HeadWidth, c.Family == Qwen3
+	b.KVHeads, b.HeadWidth = c.KVHeads, c.HeadWidth
+	b.HeadNorm, b.JointNorm, b.NormAfter = c.Family == Qwen3 || c.Family == OLMo2, c.Family == OLMo2, c.Family == OLMo2
+	b.AttentionScale, b.BranchScale = float32(c.AttentionScale), float32(c.BranchScale)
 	b.QKVBias, b.ProjBias, b.MLPBias = c.AttentionBias || c.Family == Qwen2, c.AttentionBias, c.MLPBias
 	return b
+}
+
+// Scales returns Granite's four scales with what 0 stands for: the factors of the embedding, of the scores of attention
+// and of both branches, and the divisor of the logits.
+func (c GPTConfig) Scales() (embedding, attention, branch, divisor float64) {
+	attention = c.AttentionScale
+	if attention == 0 {
+		attention = 1 / math.Sqrt(float64(c.block().Head()))
+	}
+	return cmp.Or(c.EmbeddingScale, 1), attention, cmp.Or(c.BranchScale, 1), cmp.Or(c.LogitsDivisor, 1)
 }
 
 // blocks returns the configuration of each block, with the rotation of its queries and keys.
@@ -165,7 +186,7 @@ func (c GPTConfig) validateFamily() error {
 		if only != (GPTConfig{}) {
 			return errors.New("model: settings of a family (kv_heads, head_width, rope, attention_bias, mlp_bias, window, full_layers) without its name")
 		}
-		return nil
+		return c.validateScales()
 	}
 	if !slices.Contains(Families(), c.Family) {
 		return fmt.Errorf("model: unknown family %.40q; there are %v", string(c.Family), Families())
@@ -204,7 +225,25 @@ func (c GPTConfig) validateHeads() error {
 	case head == 2 && c.Rope.Kind == RopeDynamic:
 		return bad("dynamic scaling of the rotation needs a width of 4 at least")
 	}
-	return c.Rope.validate()
+	return cmp.Or(c.validateScales(), c.Rope.validate())
+}
+
+// validateScales checks Granite's four scales, which float32 must be able to hold, and their reciprocals too.
+func (c GPTConfig) validateScales() error {
+	const most = 1 << 32
+	for _, s := range []struct {
+		name  string
+		value float64
+	}{{"embedding_scale", c.EmbeddingScale}, {"attention_scale", c.AttentionScale}, {"branch_scale", c.BranchScale}, {"logits_divisor", c.LogitsDivisor}} {
+		switch {
+		case s.value == 0:
+		case c.Family != Granite:
+			return fmt.Errorf("model: %s is for %s, and the model is %s", s.name, Granite, c.Family)
+		case !(s.value >= 1.0/most && s.value <= most):
+			return fmt.Errorf("model: %s is %v; it must be from %.2g to %.2g", s.name, s.value, 1.0/most, float64(most))
+		}
+	}
+	return nil
 }
 
 // validateOutside is Validate without what is inside blocks.
@@ -213,6 +252,7 @@ func (c GPTConfig) validateOutside() error {
 		c.validateIDs(),
 		inRange("layers", c.Layers, maxLayers),
 		inRange("width", c.Width, maxDim),
+		c.validateScales(),
 		checkProbability("embedding dropout", c.EmbeddingDropout),
 		checkEpsilon(c.Eps, c.Epsilon(), "1e-5"),
 	)

@@ -11,6 +11,14 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
+// granite makes a Granite with these scales.
+func granite(embedding, attention, branch, divisor float64) func(*model.GPTConfig) {
+	return func(c *model.GPTConfig) {
+		c.Family, c.HeadWidth, c.Rope = model.Granite, 4, model.Rope{Theta: 1e4}
+		c.EmbeddingScale, c.AttentionScale, c.BranchScale, c.LogitsDivisor = embedding, attention, branch, divisor
+	}
+}
+
 func TestValidate(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -35,6 +43,12 @@ func TestValidate(t *testing.T) {
 		"dropout NaN":      {func(c *model.GPTConfig) { c.ResidualDropout = math.NaN() }, "residual dropout"},
 		"negative epsilon": {func(c *model.GPTConfig) { c.Eps = -1e-5 }, "epsilon"},
 		"tiny epsilon":     {func(c *model.GPTConfig) { c.Eps = 1e-60 }, "epsilon"}, // 0 in float32
+		"scales":           {granite(1, 0.5, 0.22, 8), ""},
+		"scale of GPT-2":   {func(c *model.GPTConfig) { c.LogitsDivisor = 2 }, "logits_divisor is for granite, and the model is gpt2"},
+		"scale of Llama":   {func(c *model.GPTConfig) { granite(2, 0, 0, 0)(c); c.Family = model.Llama }, "embedding_scale is for granite, and the model is llama"},
+		"negative scale":   {granite(1, -0.5, 0.22, 8), "attention_scale is -0.5; it must be from"},
+		"tiny divisor":     {granite(1, 0.5, 0.22, 1e-60), "logits_divisor is 1e-60"},
+		"NaN scale":        {granite(1, 0.5, math.NaN(), 8), "branch_scale is NaN"},
 		"NaN epsilon":      {func(c *model.GPTConfig) { c.Eps = math.NaN() }, "epsilon"},
 	} {
 		cfg := tiny()

@@ -99,6 +99,7 @@ func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, rotation *nn.Rota
 		positions = 0 // queries and keys turn by theirs
 	}
 	m.embedding = nn.NewEmbedding(be, c.Weights.DType(), c.Vocab, positions, c.Width)
+	m.embedding.Scale = float32(c.EmbeddingScale)
 	for k := range c.Layers {
 		b := block(k)
 		if b == nil {
@@ -112,6 +113,9 @@ func newGPT(be backend.Backend, c GPTConfig, opt bdia.Options, rotation *nn.Rota
 	}
 	m.embedding.Token.Tied = !c.Untied
 	m.head = nn.NewHead(be, "", c.block(), c.Vocab, tied)
+	if c.LogitsDivisor != 0 {
+		m.head.Scale = float32(1 / c.LogitsDivisor)
+	}
 
 	m.tables, m.end = m.embedding.Params(), m.head.Norm.Params()
 	if c.Untied {

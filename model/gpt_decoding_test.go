@@ -22,13 +22,16 @@ func odd() model.GPTConfig {
 	return model.GPTConfig{Vocab: 37, Context: 75, Layers: 3, Heads: 3, Width: 39, MLP: 50}
 }
 
-// oddFamily is odd for a family: heads that share keys and values and are together not as wide as the model, and a
-// window for those that have one.
+// oddFamily is odd for a family: heads that share keys and values and are together not as wide as the model, a window
+// for those that have one, and Granite's scales.
 func oddFamily(f model.Family) model.GPTConfig {
 	c := odd()
 	c.Family, c.Heads, c.KVHeads, c.HeadWidth, c.Rope = f, 6, 2, 8, model.Rope{Theta: 1e4}
 	if f == model.Mistral || f == model.Qwen2 {
 		c.Window, c.FullLayers = 9, 1
+	}
+	if f == model.Granite {
+		c.EmbeddingScale, c.AttentionScale, c.BranchScale, c.LogitsDivisor = 1.7, 0.3, 0.22, 2.5
 	}
 	return c
 }
@@ -52,7 +55,8 @@ func TestGPTDecoding(t *testing.T) {
 	t.Parallel()
 	wide := model.GPTConfig{Vocab: 130, Context: 40, Layers: 2, Heads: 2, Width: 64, Untied: true, NoBias: true}
 	for _, level := range cpufeat.Supported() {
-		for name, c := range map[string]model.GPTConfig{"odd": odd(), "wide": wide, "tiny": tiny(), "qwen3": oddFamily(model.Qwen3), "mistral": oddFamily(model.Mistral)} {
+		for name, c := range map[string]model.GPTConfig{"odd": odd(), "wide": wide, "tiny": tiny(), "qwen3": oddFamily(model.Qwen3), "mistral": oddFamily(model.Mistral),
+			"granite": oddFamily(model.Granite), "olmo2": oddFamily(model.OLMo2)} {
 			for _, grid := range []bdia.Grid{bdia.DefaultGrid, bdia.NoGrid} {
 				t.Run(fmt.Sprintf("%v %s grid %v", level, name, grid), func(t *testing.T) {
 					t.Parallel()
@@ -98,7 +102,7 @@ func TestGPTDecoding(t *testing.T) {
 // longer than what is read at once.
 func TestExtend(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]model.GPTConfig{"gpt2": odd(), "qwen3": oddFamily(model.Qwen3), "mistral": oddFamily(model.Mistral)} {
+	for name, c := range map[string]model.GPTConfig{"gpt2": odd(), "qwen3": oddFamily(model.Qwen3), "mistral": oddFamily(model.Mistral), "granite": oddFamily(model.Granite), "olmo2": oddFamily(model.OLMo2)} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.Context = 620
@@ -234,7 +238,7 @@ func TestGPTDecodingErrors(t *testing.T) {
 // have the bits of their whole texts.
 func TestGPTDecodingLengths(t *testing.T) {
 	t.Parallel()
-	for _, c := range []model.GPTConfig{odd(), oddFamily(model.Llama), oddFamily(model.Qwen2)} {
+	for _, c := range []model.GPTConfig{odd(), oddFamily(model.Llama), oddFamily(model.Qwen2), oddFamily(model.Granite), oddFamily(model.OLMo2)} {
 		t.Run(c.Family.String(), func(t *testing.T) {
 			t.Parallel()
 			decodingLengths(t, c)
@@ -295,7 +299,7 @@ func decodingLengths(t *testing.T, c model.GPTConfig) {
 // TestGPTDecodingAdapters: adapters take part in cached keys and values.
 func TestGPTDecodingAdapters(t *testing.T) {
 	t.Parallel()
-	for _, c := range []model.GPTConfig{odd(), oddFamily(model.Qwen3)} {
+	for _, c := range []model.GPTConfig{odd(), oddFamily(model.Qwen3), oddFamily(model.Granite), oddFamily(model.OLMo2)} {
 		t.Run(c.Family.String(), func(t *testing.T) {
 			t.Parallel()
 			decodingAdapters(t, c)

@@ -212,8 +212,14 @@ func TestStepsAlike(t *testing.T) {
 func TestStepsDoNotAllocate(t *testing.T) {
 	for _, memory := range []bdia.Memory{bdia.Reversible, bdia.Store, bdia.Recompute} {
 		for _, threads := range []int{1, 2} {
-			for _, adapters := range []bool{false, true} {
-				c := tiny()
+			for _, tc := range []struct {
+				model.Family
+				adapters bool
+			}{{}, {adapters: true}, {Family: model.Granite}, {model.OLMo2, true}} {
+				c, adapters := tiny(), tc.adapters
+				if tc.Family != model.GPT2 {
+					c = randomFamily(tc.Family, 1)
+				}
 				c.EmbeddingDropout, c.AttentionDropout, c.ResidualDropout = 0.1, 0.1, 0.1
 				be := newCPU(t, threads)
 				opt := bdia.DefaultOptions()
@@ -234,7 +240,7 @@ func TestStepsDoNotAllocate(t *testing.T) {
 						t.Fatal(err)
 					}
 				}); got != 0 {
-					t.Errorf("%v, %d threads, adapters %v: %v allocations a step", memory, threads, adapters, got)
+					t.Errorf("%v, %d threads, %+v: %v allocations a step", memory, threads, tc, got)
 				}
 			}
 		}

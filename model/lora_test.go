@@ -73,7 +73,8 @@ func TestAdaptersAlone(t *testing.T) {
 		c       model.GPTConfig
 		targets model.Targets
 	}{{tiny(), model.Targets{"qkv"}}, {tiny(), model.Targets{"proj", "fc1"}}, {tiny(), model.Targets{"all"}},
-		{qwen3, model.Targets{"q_proj", "v_proj"}}, {qwen3, model.Targets{"o_proj", "up_proj"}}, {qwen3, model.Targets{"all"}}} {
+		{qwen3, model.Targets{"q_proj", "v_proj"}}, {qwen3, model.Targets{"o_proj", "up_proj"}}, {qwen3, model.Targets{"all"}},
+		{oddFamily(model.Granite), model.Targets{"all"}}, {oddFamily(model.OLMo2), model.Targets{"all"}}} {
 		t.Run(tc.c.Family.String()+" "+tc.targets.String(), func(t *testing.T) {
 			t.Parallel()
 			c, targets := tc.c, tc.targets
@@ -322,7 +323,7 @@ func TestDecodingWithAdapters(t *testing.T) {
 // TestMergeIntoBF16: weights held in BF16 become the nearest ones to what the same values in float32 become.
 func TestMergeIntoBF16(t *testing.T) {
 	t.Parallel()
-	for _, family := range []model.Family{model.GPT2, model.Llama} {
+	for _, family := range []model.Family{model.GPT2, model.Llama, model.Granite, model.OLMo2} {
 		c := tiny()
 		if family != model.GPT2 {
 			c.Family, c.MLP, c.Rope = family, 20, model.Rope{Theta: 1e4}

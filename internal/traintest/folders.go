@@ -104,8 +104,12 @@ func HalfFolder(t testing.TB, f model.Family, d safetensors.DType) string {
 }
 
 func familyGPT(f model.Family) model.GPTConfig {
-	return model.GPTConfig{Family: f, Vocab: 275, Context: 32, Layers: 4, Heads: 4, KVHeads: 2, HeadWidth: 8, Width: 24, MLP: 40, Untied: f == model.Mistral,
+	c := model.GPTConfig{Family: f, Vocab: 275, Context: 32, Layers: 4, Heads: 4, KVHeads: 2, HeadWidth: 8, Width: 24, MLP: 40, Untied: f == model.Mistral || f == model.OLMo2,
 		Rope: model.Rope{Theta: 1e4, Kind: model.RopeYarn, Factor: 2, BetaFast: 32, BetaSlow: 1, OriginalContext: 16}}
+	if f == model.Granite {
+		c.EmbeddingScale, c.AttentionScale, c.BranchScale, c.LogitsDivisor = 3, 0.25, 0.4, 1.5
+	}
+	return c
 }
 
 // gptFolder writes the folder of the model c.

@@ -34,6 +34,8 @@ var tunings = []variant{
 var familyTunings = []variant{
 	{"qwen3 all weights", func(*Config) {}},
 	{"llama adapters at queries and values", func(c *Config) { c.Tune.LoRA.Rank = 2 }},
+	{"granite adapters at queries and values", func(c *Config) { c.Tune.LoRA.Rank = 2 }},
+	{"olmo2 all weights", func(*Config) {}},
 }
 
 // TestTuneText: text goes on from a model's weights in windows shorter than its

@@ -64,6 +64,10 @@ var familyTunings = []variant{
 		c.Tune.LoRA = model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: model.Targets{"all"}}
 	}},
 	{"mistral blocks above", func(c *Config) { c.Tune.Freeze = 2 }},
+	{"granite all weights", func(*Config) {}},
+	{"olmo2 adapters", func(c *Config) {
+		c.Tune.LoRA = model.LoRAConfig{Rank: 3, Alpha: 6, Dropout: 0.1, Targets: model.Targets{"all"}}
+	}},
 }
 
 // sameTuned fails unless the checkpoints of both runs hold the same bytes.

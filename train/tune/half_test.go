@@ -41,7 +41,7 @@ func otherWays() []variant {
 // and the model takes half the memory.
 func TestHalfBase(t *testing.T) {
 	t.Parallel()
-	for _, f := range []model.Family{model.GPT2, model.Qwen3} {
+	for _, f := range []model.Family{model.GPT2, model.Qwen3, model.Granite} {
 		t.Run(f.String(), func(t *testing.T) {
 			t.Parallel()
 			from := traintest.HalfFolder(t, f, safetensors.BF16)
@@ -104,6 +104,8 @@ var halfTunings = []variant{
 	{"gpt2 adamw", func(*Config) {}},
 	{"llama 8 bits, averaged", func(c *Config) { c.Optimizer.StateBits, c.Loop.EMA = 8, 0.8 }},
 	{"qwen3 set-adam, clipped", func(c *Config) { c.Optimizer, _ = optim.Default("set-adam"); c.Loop.Clip = 0.5 }},
+	{"granite adamw, clipped", func(c *Config) { c.Loop.Clip = 0.5 }},
+	{"olmo2 8 bits", func(c *Config) { c.Optimizer.StateBits = 8 }},
 	{"mistral sgd, blocks above", func(c *Config) { c.Optimizer, _ = optim.Default("sgd"); c.Tune.Freeze = 2 }},
 }
 
