@@ -25,6 +25,14 @@ var familyModels = []struct {
 	{"qwen3", model.GPTConfig{Family: model.Qwen3, Context: 144, Layers: 2, Heads: 4, KVHeads: 2, HeadWidth: 32, Width: 64, MLP: 96, Eps: 1e-6, Rope: model.Rope{Theta: 1e6}}},
 	{"qwen3, by yarn of its own", model.GPTConfig{Family: model.Qwen3, Context: 144, Layers: 2, Heads: 4, KVHeads: 2, HeadWidth: 32, Width: 64, MLP: 96, Eps: 1e-6,
 		Rope: model.Rope{Theta: 1e4, Kind: model.RopeYarn, Factor: 2, OriginalContext: 72, BetaFast: 32, BetaSlow: 1, AttentionFactor: 1.5}}},
+	{"granite", model.GPTConfig{Family: model.Granite, Context: 144, Layers: 3, Heads: 4, KVHeads: 2, Width: 64, MLP: 96, Eps: 1e-5, AttentionBias: true, MLPBias: true,
+		Rope:           model.Rope{Theta: 5e5, Kind: model.RopeLlama3, Factor: 8, LowFreq: 1, HighFreq: 4, OriginalContext: 64},
+		EmbeddingScale: 2, AttentionScale: 0.4, BranchScale: 0.7, LogitsDivisor: 0.6}},
+	{"granite, wide heads", model.GPTConfig{Family: model.Granite, Context: 144, Layers: 2, Heads: 4, KVHeads: 2, HeadWidth: 32, Width: 64, MLP: 96, Untied: true, AttentionBias: true, Eps: 1e-5,
+		Rope: model.Rope{Theta: 1e6}}},
+	{"olmo2", model.GPTConfig{Family: model.OLMo2, Context: 144, Layers: 3, Heads: 4, KVHeads: 2, Width: 64, MLP: 96, Untied: true, Eps: 1e-6, Rope: model.Rope{Theta: 5e5}}},
+	{"olmo2, tied, by yarn", model.GPTConfig{Family: model.OLMo2, Context: 144, Layers: 2, Heads: 4, Width: 64, MLP: 96, Eps: 1e-6,
+		Rope: model.Rope{Theta: 1e4, Kind: model.RopeYarn, Factor: 4, OriginalContext: 36, BetaFast: 32, BetaSlow: 1}}},
 }
 
 // pipelined returns the tokens and merges of a BPE in another pipeline.

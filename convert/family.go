@@ -17,16 +17,34 @@ import (
 	"github.com/bdia-go/bdia/model"
 )
 
-// architectures are Hugging Face's names of the families' models.
-var architectures = map[model.Family]string{model.Llama: "LlamaForCausalLM", model.Qwen2: "Qwen2ForCausalLM",
-	model.Qwen3: "Qwen3ForCausalLM", model.Mistral: "MistralForCausalLM"}
+// familyFacts are what a config.json of a family may say, and what it means by saying nothing.
+type familyFacts struct {
+	architecture   string  // Hugging Face's name of its models
+	keys, head     int     // heads of keys and values, their width; 0: as many as of queries, what divides the width
+	eps            float64 // of the norms
+	attentionBias  bool    // attention_bias counts
+	mlpBias        bool    // mlp_bias counts
+	window         bool    // sliding_window counts,
+	windowIfUsed   bool    // but only with use_sliding_window
+	scales         bool    // Granite's four count
+	normsOfOutputs bool    // it has norms of what attention and MLP give, not of what they take
+}
+
+var families = map[model.Family]familyFacts{
+	model.Llama:   {architecture: "LlamaForCausalLM", eps: 1e-6, attentionBias: true, mlpBias: true},
+	model.Qwen2:   {architecture: "Qwen2ForCausalLM", keys: 32, eps: 1e-6, window: true, windowIfUsed: true},
+	model.Qwen3:   {architecture: "Qwen3ForCausalLM", keys: 32, head: 128, eps: 1e-6, attentionBias: true, window: true, windowIfUsed: true},
+	model.Mistral: {architecture: "MistralForCausalLM", keys: 8, eps: 1e-6, window: true},
+	model.Granite: {architecture: "GraniteForCausalLM", eps: 1e-6, attentionBias: true, mlpBias: true, scales: true},
+	model.OLMo2:   {architecture: "Olmo2ForCausalLM", eps: 1e-5, attentionBias: true, normsOfOutputs: true},
+}
 
 // familyOf returns the family that a config.json names, if it is one.
 func familyOf(modelType string, architecture []string) (model.Family, bool) {
 	f := model.Family(strings.ToLower(modelType))
 	if f == "" && len(architecture) > 0 {
-		for family, name := range architectures {
-			if name == architecture[0] {
+		for family, facts := range families {
+			if facts.architecture == architecture[0] {
 				return family, true
 			}
 		}
@@ -64,6 +82,11 @@ type familyJSON struct {
 	UseWindow  *bool    `json:"use_sliding_window,omitempty"`
 	FullLayers *int     `json:"max_window_layers,omitempty"`
 	LayerTypes []string `json:"layer_types,omitempty"`
+
+	EmbeddingScale *float `json:"embedding_multiplier,omitempty"`
+	AttentionScale *float `json:"attention_multiplier,omitempty"`
+	BranchScale    *float `json:"residual_multiplier,omitempty"`
+	LogitsDivisor  *float `json:"logits_scaling,omitempty"`
 }
 
 // ropeJSON describes a rotation and its scaling.
@@ -166,20 +189,19 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	if a := cmp.Or(j.Activation, "silu"); a != "silu" {
 		return info, fmt.Errorf("%w: hidden_act is %.40q; silu is supported", ErrUnsupported, a)
 	}
+	facts := families[family]
 	c := model.GPTConfig{Family: family, Vocab: j.Vocab, Context: j.Context, Layers: j.Layers, Heads: j.Heads, Width: j.Width, MLP: j.MLP,
-		Untied: !j.Tied, Eps: or(j.Eps, 1e-6), AttentionDropout: j.Dropout, MLPBias: j.MLPBias && family == model.Llama}
-	c.AttentionBias = j.AttentionBias && (family == model.Llama || family == model.Qwen3)
-	for key, zero := range map[string]bool{"num_key_value_heads": or(j.KVHeads, 1) == 0, "head_dim": or(j.HeadWidth, 1) == 0, "rms_norm_eps": or(j.Eps, 1) == 0} {
+		Untied: !j.Tied, Eps: or(j.Eps, facts.eps), AttentionDropout: j.Dropout, MLPBias: j.MLPBias && facts.mlpBias, AttentionBias: j.AttentionBias && facts.attentionBias}
+	for key, zero := range map[string]bool{"num_key_value_heads": or(j.KVHeads, 1) == 0, "head_dim": or(j.HeadWidth, 1) == 0, "rms_norm_eps": or(j.Eps, 1) == 0,
+		"embedding_multiplier": or(j.EmbeddingScale, 1) == 0, "attention_multiplier": or(j.AttentionScale, 1) == 0, "residual_multiplier": or(j.BranchScale, 1) == 0, "logits_scaling": or(j.LogitsDivisor, 1) == 0} {
 		if zero {
 			return info, fmt.Errorf("%s is 0; it must be positive", key)
 		}
 	}
-	c.KVHeads = or(j.KVHeads, map[model.Family]int{model.Llama: j.Heads, model.Mistral: 8, model.Qwen2: 32, model.Qwen3: 32}[family])
-	if c.KVHeads == 0 {
-		c.KVHeads = j.Heads
-	}
-	if c.HeadWidth = or(j.HeadWidth, 0); c.HeadWidth == 0 && family == model.Qwen3 {
-		c.HeadWidth = 128
+	c.KVHeads = cmp.Or(or(j.KVHeads, facts.keys), j.Heads)
+	c.HeadWidth = or(j.HeadWidth, facts.head)
+	if facts.scales {
+		j.scales(&c)
 	}
 	if c.Rope, err = j.rope(clean); err != nil {
 		return info, err
@@ -208,7 +230,8 @@ func (j familyJSON) keys() map[string]string {
 	}
 	keys := map[string]string{"vocabulary": "vocab_size", "context": "max_position_embeddings", "layers": "num_hidden_layers", "heads": "num_attention_heads",
 		"width": "hidden_size", "MLP width": "intermediate_size", "kv_heads": "num_key_value_heads", "head_width": "head_dim", "window": "sliding_window",
-		"full_layers": "max_window_layers", "layer norm epsilon": "rms_norm_eps", "attention dropout": "attention_dropout", "rope.theta": theta}
+		"full_layers": "max_window_layers", "layer norm epsilon": "rms_norm_eps", "attention dropout": "attention_dropout", "rope.theta": theta,
+		"embedding_scale": "embedding_multiplier", "attention_scale": "attention_multiplier", "branch_scale": "residual_multiplier", "logits_divisor": "logits_scaling"}
 	for setting, key := range map[string]string{"factor": "factor", "low_freq": "low_freq_factor", "high_freq": "high_freq_factor", "original_context": "original_max_position_embeddings",
 		"beta_fast": "beta_fast", "beta_slow": "beta_slow", "attention_factor": "attention_factor", "mscale": "mscale", "mscale_all_dim": "mscale_all_dim"} {
 		keys["rope."+setting] = rope + key
@@ -235,6 +258,32 @@ func or[T any](p *T, missing T) T {
 		return missing
 	}
 	return *p
+}
+
+// scales sets Granite's scales, which are 1 unless the file says more. A factor that changes nothing is left out.
+func (j familyJSON) scales(c *model.GPTConfig) {
+	_, usual, _, _ := c.Scales()
+	for _, s := range []struct {
+		value   *float
+		nothing float64
+		to      *float64
+	}{{j.EmbeddingScale, 1, &c.EmbeddingScale}, {j.AttentionScale, usual, &c.AttentionScale}, {j.BranchScale, 1, &c.BranchScale}, {j.LogitsDivisor, 1, &c.LogitsDivisor}} {
+		if v := float64(or(s.value, 1)); float32(v) != float32(s.nothing) {
+			*s.to = v
+		}
+	}
+}
+
+// setScales is the inverse of scales.
+func (j *familyJSON) setScales(c model.GPTConfig) {
+	embedding, attention, branch, divisor := c.Scales()
+	for _, s := range []struct {
+		to    **float
+		value float64
+	}{{&j.EmbeddingScale, embedding}, {&j.AttentionScale, attention}, {&j.BranchScale, branch}, {&j.LogitsDivisor, divisor}} {
+		v := float(s.value)
+		*s.to = &v
+	}
 }
 
 // rope returns the rotation that the text of j describes.
@@ -304,23 +353,15 @@ const (
 
 // window sets the window, and the first blocks that have none.
 func (j familyJSON) window(c *model.GPTConfig) error {
-	switch c.Family {
-	case model.Llama:
+	facts := families[c.Family]
+	if !facts.window || facts.windowIfUsed && !or(j.UseWindow, false) {
 		return nil
-	case model.Mistral:
-		if len(j.Window) == 0 {
-			c.Window = 4096 // of the first Mistral
-		}
-	default:
-		if !or(j.UseWindow, false) {
-			return nil
-		}
-		c.FullLayers = or(j.FullLayers, 28)
-		if len(j.Window) == 0 {
-			c.Window = 4096
-		}
 	}
-	if len(j.Window) > 0 {
+	if facts.windowIfUsed {
+		c.FullLayers = or(j.FullLayers, 28)
+	}
+	if c.Window = 4096; len(j.Window) > 0 { // else as in the first Mistral
+		c.Window = 0
 		if err := jsonfile.Unmarshal(j.Window, &c.Window); err != nil {
 			return fmt.Errorf("sliding_window: %w", err)
 		}
@@ -362,10 +403,11 @@ func writeFamily(w io.Writer, info GPTInfo) error {
 	}
 	c := info.Config
 	head, keys, eps := c.HeadWidth, cmp.Or(c.KVHeads, c.Heads), c.Epsilon()
-	j := familyJSON{Architectures: []string{architectures[c.Family]}, ModelType: string(c.Family), Vocab: c.Vocab, Width: c.Width, MLP: c.MLPWidth(),
+	facts := families[c.Family]
+	j := familyJSON{Architectures: []string{facts.architecture}, ModelType: string(c.Family), Vocab: c.Vocab, Width: c.Width, MLP: c.MLPWidth(),
 		Layers: c.Layers, Heads: c.Heads, KVHeads: &keys, Activation: "silu", Context: c.Context, Deviation: 0.02, Eps: &eps, Theta: &c.Rope.Theta,
 		AttentionBias: c.AttentionBias, MLPBias: c.MLPBias, Dropout: c.AttentionDropout, Tied: !c.Untied, End: info.StopIDs(), TorchType: torchType(info.DType)}
-	if head == 0 && c.Family == model.Qwen3 {
+	if facts.head > 0 && head == 0 {
 		head = c.Width / c.Heads
 	}
 	if head > 0 {
@@ -384,13 +426,16 @@ func writeFamily(w io.Writer, info GPTInfo) error {
 			j.Scaling.Truncate = new(bool)
 		}
 	}
-	if c.Family != model.Llama {
+	if facts.scales {
+		j.setScales(c)
+	}
+	if facts.window {
 		j.Window = anyValue("null")
 		if c.Window > 0 {
 			j.Window = anyValue(fmt.Sprint(c.Window))
 		}
 	}
-	if windowed := c.Window > 0; c.Family == model.Qwen2 || c.Family == model.Qwen3 {
+	if windowed := c.Window > 0; facts.windowIfUsed {
 		j.UseWindow, j.FullLayers = &windowed, &c.FullLayers
 		if !windowed {
 			j.FullLayers = &c.Layers

@@ -20,7 +20,8 @@ func namesOf(c model.GPTConfig) fileNames {
 	if c.Family == model.GPT2 {
 		return fileNames{"GPT-2", "wte.weight", "h.%d.ln_1.weight", []string{".attn.bias", ".attn.masked_bias"}}
 	}
-	return fileNames{c.Family.String(), familyTable, "layers.%d.input_layernorm.weight", []string{".rotary_emb.inv_freq"}}
+	norm := familyName(c, "blocks.%d.ln1.weight")
+	return fileNames{c.Family.String(), familyTable, norm, []string{".rotary_emb.inv_freq"}}
 }
 
 // familyPrefix is the prefix of names in files of families, but the head's.
@@ -49,6 +50,17 @@ var familyParts = strings.NewReplacer(
 	"mlp.fc2.", "mlp.down_proj.", "wte.", "embed_tokens.", "head.weight", "lm_head.weight",
 	"attn.q_proj.", "self_attn.q_proj.", "attn.k_proj.", "self_attn.k_proj.", "attn.v_proj.", "self_attn.v_proj.", "attn.o_proj.", "self_attn.o_proj.")
 
+// outputNorms are the names of norms of what attention and MLP give. Norms of what they take have other names.
+var outputNorms = strings.NewReplacer("ln1.", "post_attention_layernorm.", "ln2.", "post_feedforward_layernorm.")
+
+// familyName is Hugging Face's name of a parameter of a family's model.
+func familyName(c model.GPTConfig, name string) string {
+	if families[c.Family].normsOfOutputs {
+		name = outputNorms.Replace(name)
+	}
+	return familyParts.Replace(name)
+}
+
 // familyTensors lists the tensors of the file of a model of a family: queries, keys and values are rows of one
 // parameter here, and gate and up of another.
 func familyTensors(m *model.GPT) (list []gptTensor) {
@@ -68,7 +80,7 @@ func familyTensors(m *model.GPT) (list []gptTensor) {
 			if p.Value.Cols() != p.Value.Len() {
 				v = p.Value.RowRange(at, at+n)
 			}
-			list = append(list, gptTensor{hf: familyParts.Replace(strings.Replace(p.Name, joined, parts[i], 1)), shape: v.Shape, value: v})
+			list = append(list, gptTensor{hf: familyName(c, strings.Replace(p.Name, joined, parts[i], 1)), shape: v.Shape, value: v})
 			at += n
 		}
 	}
@@ -79,7 +91,7 @@ func familyTensors(m *model.GPT) (list []gptTensor) {
 		case strings.Contains(p.Name, "mlp.fc1."):
 			cut(p, "fc1", []string{"gate_proj", "up_proj"}, []int{c.MLPWidth(), c.MLPWidth()})
 		default:
-			list = append(list, gptTensor{hf: familyParts.Replace(p.Name), shape: p.Value.Shape, value: p.Value})
+			list = append(list, gptTensor{hf: familyName(c, p.Name), shape: p.Value.Shape, value: p.Value})
 		}
 	}
 	return list

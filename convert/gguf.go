@@ -28,10 +28,10 @@ type GGUFOptions struct {
 }
 
 // WriteGGUF writes a model and its tokenizer as a GGUF file for llama.cpp, in pieces: of its architecture gpt2, llama
-// (the families llama and mistral), qwen2 or qwen3. A GPT-2 without biases gets zero biases, and its output.weight is
-// written whether it is tied or not, for older readers. A matrix with rows that do not fit o.Type is stored as F16.
-// notes lists these matrices and what llama.cpp computes differently. A model or a tokenizer that the architecture
-// cannot express is ErrUnsupported.
+// (the families llama and mistral), qwen2, qwen3, granite or olmo2. A GPT-2 without biases gets zero biases, and its
+// output.weight is written whether it is tied or not, for older readers. A matrix with rows that do not fit o.Type is
+// stored as F16. notes lists these matrices and what llama.cpp computes differently. A model or a tokenizer that the
+// architecture cannot express is ErrUnsupported.
 func WriteGGUF(w io.Writer, be backend.Backend, m *model.GPT, o GGUFOptions) (notes []string, err error) {
 	if len(m.Adapters()) > 0 {
 		return nil, fmt.Errorf("convert: %w: the file has no adapters; merge them into the weights first", ErrUnsupported)
@@ -252,7 +252,7 @@ func ReadGGUFConfig(f *gguf.File) (c model.GPTConfig, err error) {
 // ReadGGUF loads a model's parameters from a GGUF file, in pieces. Biases that the
 // model does not have are skipped, and so is the output weight of a tied model.
 func ReadGGUF(be backend.Backend, m *model.GPT, f *gguf.File) error {
-	if _, ok := f.Info(fmt.Sprintf("blk.%d.attn_norm.weight", m.Config.Layers)); ok {
+	if _, ok := f.Info(fmt.Sprintf("blk.%d.attn_output.weight", m.Config.Layers)); ok {
 		return fmt.Errorf("convert: %w: the file has more than %d blocks", ErrMismatch, m.Config.Layers)
 	}
 	var mover ggufMover

@@ -114,6 +114,11 @@ func spread(be backend.Backend, m *model.GPT, seed uint64, end int32) {
 				host[j] *= 6
 			}
 		}
+		if p.Value.Shape.Rank() == 1 { // norms and biases, each with values of its own
+			for j := range host {
+				host[j] += float32((5*i+7*j)%11-5) / 50
+			}
+		}
 		be.Upload(p.Value, host)
 	}
 }

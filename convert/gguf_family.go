@@ -14,10 +14,13 @@ import (
 // ggufFamilyKeys appends the keys of a family's model.
 func ggufFamilyKeys(keys []gguf.KV, prefix string, c model.GPTConfig) (all []gguf.KV, notes []string, err error) {
 	add := func(key string, value any) { keys = append(keys, gguf.KV{Key: prefix + key, Value: value}) }
-	if c.AttentionBias && c.Family != model.Llama {
-		return nil, nil, fmt.Errorf("%w: the four products of attention have biases, which llama.cpp does not read in a %s; export to another format", ErrUnsupported, c.Family)
-	}
 	head := cmp.Or(c.HeadWidth, c.Width/c.Heads)
+	if c.AttentionBias && !ggufPairs(c.Family) {
+		return nil, nil, fmt.Errorf("%w: the four products of attention have biases, which llama.cpp does not read in the architecture %s; export to another format", ErrUnsupported, c.Family)
+	}
+	if c.Family == model.OLMo2 && c.Heads*head != c.Width {
+		return nil, nil, fmt.Errorf("%w: the heads of queries are %d wide together and the model %d, which llama.cpp does not read in the architecture olmo2; export to another format", ErrUnsupported, c.Heads*head, c.Width)
+	}
 	add("attention.head_count_kv", uint32(cmp.Or(c.KVHeads, c.Heads)))
 	add("attention.layer_norm_rms_epsilon", float32(c.Epsilon()))
 	add("rope.freq_base", float32(c.Rope.Theta))
@@ -39,10 +42,23 @@ func ggufFamilyKeys(keys []gguf.KV, prefix string, c model.GPTConfig) (all []ggu
 		}
 		notes = append(notes, fmt.Sprintf("%s, which llama.cpp does not know: the file's context is %d tokens in place of %d, and up to there the model is the same", differs, n, c.Context))
 	}
+	if c.Family == model.Granite {
+		embedding, attention, branch, divisor := c.Scales()
+		add("embedding_scale", float32(embedding))
+		add("attention.scale", float32(attention))
+		add("residual_scale", float32(branch))
+		add("logit_scale", float32(divisor)) // by which llama.cpp divides
+	}
 	if err := ggufScaling(add, c); err != nil {
 		return nil, nil, err
 	}
 	return keys, notes, nil
+}
+
+// ggufPairs reports whether llama.cpp wants the rows of queries and keys that turn together side by side, as in Llama's
+// blocks, for which it also reads biases and the divisors of Llama 3's scaling.
+func ggufPairs(f model.Family) bool {
+	return f == model.Llama || f == model.Mistral || f == model.Granite
 }
 
 // GGUFContext returns the context of the file of a model: the model's, or what llama.cpp computes alike of it.
@@ -62,8 +78,8 @@ func ggufScaling(add func(string, any), c model.GPTConfig) error {
 		add("rope.scaling.type", "linear")
 		add("rope.scaling.factor", float32(r.Factor))
 	case model.RopeLlama3:
-		if ggufArchitecture(c.Family) != "llama" {
-			return fmt.Errorf("%w: the rotation is scaled as Llama 3's, which llama.cpp does not read in a %s; export to another format", ErrUnsupported, c.Family)
+		if !ggufPairs(c.Family) {
+			return fmt.Errorf("%w: the rotation is scaled as Llama 3's, which llama.cpp does not read in the architecture %s; export to another format", ErrUnsupported, c.Family)
 		}
 	case model.RopeYarn:
 		if r.NoTruncate || r.BetaFast != 32 || r.BetaSlow != 1 {
@@ -82,17 +98,25 @@ func ggufScaling(add func(string, any), c model.GPTConfig) error {
 	return nil
 }
 
-// ggufFamilyTensors lists the tensors of the file of a family's model. A tied head is left out. In Llama's queries and
-// keys the rows that turn together lie side by side.
+// ggufFamilyTensors lists the tensors of the file of a family's model. A tied head is left out, but for OLMo2:
+// llama.cpp asks for it there.
 func ggufFamilyTensors(m *model.GPT) (list []ggufTensor) {
 	c := m.Config
 	head := cmp.Or(c.HeadWidth, c.Width/c.Heads)
 	for _, p := range familyTensors(m) {
-		t := ggufTensor{name: ggufFamilyNames.Replace(p.hf), shape: p.shape, value: p.value}
-		if ggufArchitecture(c.Family) == "llama" && (strings.Contains(p.hf, "q_proj") || strings.Contains(p.hf, "k_proj")) {
+		names := ggufFamilyNames
+		if families[c.Family].normsOfOutputs {
+			names = ggufOutputNames
+		}
+		t := ggufTensor{name: names.Replace(p.hf), shape: p.shape, value: p.value}
+		if ggufPairs(c.Family) && (strings.Contains(p.hf, "q_proj") || strings.Contains(p.hf, "k_proj")) {
 			t.pairs = head
 		}
 		list = append(list, t)
+	}
+	if c.Family == model.OLMo2 && !c.Untied {
+		tokens := m.Params()[0].Value
+		list = append(list, ggufTensor{name: "output.weight", shape: tokens.Shape, value: tokens})
 	}
 	if c.Rope.Kind == model.RopeLlama3 {
 		list = append(list, ggufTensor{name: "rope_freqs.weight", shape: tensor.Shape{head / 2}, host: ropeDivisors(c.Rope, head)})
@@ -110,9 +134,15 @@ func ropeDivisors(r model.Rope, head int) []float32 {
 	return by
 }
 
-// ggufFamilyNames maps Hugging Face's names of a family's parts to llama.cpp's.
-var ggufFamilyNames = strings.NewReplacer(
+// ggufFamilyNames maps Hugging Face's names of a family's parts to llama.cpp's; ggufOutputNames does so if the norms
+// are of what attention and MLP give.
+var (
+	ggufFamilyNames = strings.NewReplacer(ggufFamilyParts...)
+	ggufOutputNames = strings.NewReplacer(append([]string{"post_attention_layernorm.", "post_attention_norm.", "post_feedforward_layernorm.", "post_ffw_norm."}, ggufFamilyParts...)...)
+)
+
+var ggufFamilyParts = []string{
 	"embed_tokens.", "token_embd.", "lm_head.", "output.", "layers.", "blk.", "input_layernorm.", "attn_norm.", "post_attention_layernorm.", "ffn_norm.",
 	"self_attn.q_norm.", "attn_q_norm.", "self_attn.k_norm.", "attn_k_norm.", "self_attn.q_proj.", "attn_q.", "self_attn.k_proj.", "attn_k.",
 	"self_attn.v_proj.", "attn_v.", "self_attn.o_proj.", "attn_output.", "mlp.gate_proj.", "ffn_gate.", "mlp.up_proj.", "ffn_up.", "mlp.down_proj.", "ffn_down.",
-	"norm.", "output_norm.")
+	"norm.", "output_norm."}

@@ -42,7 +42,7 @@ func clientTokenizers(t *testing.T) map[string]*tokenizer.BPE {
 func TestClientLlamaFamilies(t *testing.T) {
 	testkit.Clients(t)
 	tokenizers := clientTokenizers(t)
-	kinds := map[model.Family]string{model.Llama: "llama-bpe", model.Mistral: "marks", model.Qwen2: "qwen2", model.Qwen3: "smollm"}
+	kinds := map[model.Family]string{model.Llama: "llama-bpe", model.Mistral: "marks", model.Qwen2: "qwen2", model.Qwen3: "smollm", model.Granite: "llama-bpe", model.OLMo2: "qwen2"}
 	type subject struct {
 		name   string
 		typ    gguf.Type

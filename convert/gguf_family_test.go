@@ -12,6 +12,7 @@ import (
 	"github.com/bdia-go/bdia/format/gguf"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
+	"github.com/bdia-go/bdia/tensor"
 	"github.com/bdia-go/bdia/tokenizer"
 )
 
@@ -31,6 +32,10 @@ func TestGGUFFamilies(t *testing.T) {
 			"qwen2.rope.scaling.attn_factor": nil},
 		"qwen3, by yarn of its own": {"qwen3.rope.scaling.attn_factor": float32(1.5) / float32(0.1*math.Log(2)+1)},
 		"qwen3":                     {"general.architecture": "qwen3", "qwen3.attention.key_length": uint32(32)},
+		"granite": {"general.architecture": "granite", "granite.embedding_scale": float32(2), "granite.attention.scale": float32(0.4), "granite.residual_scale": float32(0.7),
+			"granite.logit_scale": float32(0.6), "granite.attention.key_length": nil},
+		"granite, wide heads": {"granite.embedding_scale": float32(1), "granite.attention.scale": float32(1 / math.Sqrt(32)), "granite.residual_scale": float32(1), "granite.logit_scale": float32(1)},
+		"olmo2":               {"general.architecture": "olmo2", "olmo2.attention.head_count_kv": uint32(2), "olmo2.embedding_scale": nil},
 	}
 	for _, of := range familyModels {
 		t.Run(of.name, func(t *testing.T) {
@@ -62,15 +67,20 @@ func TestGGUFFamilies(t *testing.T) {
 			for i, p := range m.Params() {
 				testkit.EqualBits(t, p.Name, download(other, back.Params()[i].Value), download(be, p.Value))
 			}
-			if _, ok := f.Info("output.weight"); ok != c.Untied {
+			if _, ok := f.Info("output.weight"); ok != (c.Untied || c.Family == model.OLMo2) {
 				t.Errorf("output.weight: %v, untied: %v", ok, c.Untied)
 			}
-			checkRows(t, f, c, download(be, m.Params()[2].Value))
+			checkRows(t, f, c, download(be, param(m, "blocks.0.attn.qkv.weight").Value))
 		})
 	}
 }
 
-// checkRows: in the architecture llama, row 2i of a head of queries is our row i, and row 2i+1 our row i+D/2; in
+// param is the parameter of that name.
+func param(m *model.GPT, name string) *tensor.Param {
+	return m.Params()[slices.IndexFunc(m.Params(), func(p *tensor.Param) bool { return p.Name == name })]
+}
+
+// checkRows: in the architectures llama and granite, row 2i of a head of queries is our row i, and row 2i+1 our row i+D/2; in
 // another rows stay.
 func checkRows(t *testing.T, f *gguf.File, c model.GPTConfig, queries []float32) {
 	t.Helper()
@@ -84,7 +94,7 @@ func checkRows(t *testing.T, f *gguf.File, c model.GPTConfig, queries []float32)
 	for head := range c.Heads {
 		for row := range D {
 			from := row
-			if arch == "llama" {
+			if arch == "llama" || arch == "granite" {
 				from = row/2 + row%2*D/2
 			}
 			at, of := (head*D+row)*c.Width, (head*D+from)*c.Width
@@ -238,8 +248,11 @@ func TestGGUFFamilyRefused(t *testing.T) {
 		tok    tokenizer.Tokenizer
 		want   string
 	}{
-		{6, func(c *model.GPTConfig) { c.AttentionBias = true }, tok, "have biases, which llama.cpp does not read in a qwen3"},
-		{6, func(c *model.GPTConfig) { c.Rope = familyModels[1].c.Rope }, tok, "scaled as Llama 3's, which llama.cpp does not read in a qwen3"},
+		{6, func(c *model.GPTConfig) { c.AttentionBias = true }, tok, "have biases, which llama.cpp does not read in the architecture qwen3"},
+		{6, func(c *model.GPTConfig) { c.Rope = familyModels[1].c.Rope }, tok, "scaled as Llama 3's, which llama.cpp does not read in the architecture qwen3"},
+		{10, func(c *model.GPTConfig) { c.AttentionBias = true }, tok, "have biases, which llama.cpp does not read in the architecture olmo2"},
+		{10, func(c *model.GPTConfig) { c.Rope = familyModels[1].c.Rope }, tok, "scaled as Llama 3's, which llama.cpp does not read in the architecture olmo2"},
+		{10, func(c *model.GPTConfig) { c.HeadWidth = 32 }, tok, "are 128 wide together and the model 64, which llama.cpp does not read in the architecture olmo2"},
 		{5, func(c *model.GPTConfig) { c.Rope.NoTruncate = true }, tok, "beta_slow 1 and truncate false"},
 		{5, func(c *model.GPTConfig) { c.Rope.BetaFast = 16 }, tok, "beta_fast 16"},
 		{0, nil, pipelined(t, bpe(t, 259), map[string]string{"pre_tokenizer": testkit.Sequence(`{"type":"Digits","individual_digits":false}`, testkit.NoRegex)}), "cuts it into words in a way"},

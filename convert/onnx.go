@@ -33,12 +33,16 @@ type sizes struct {
 	head, width int // of a head, and of the residual stream
 	gelu        backend.GELUForm
 	eps         float64
-	family      bool // the blocks are a family's
+	family      bool    // the blocks are a family's
+	scale       float64 // of the scores of attention
+	branch      float64 // multiplies both branches of a family's blocks
+	after       bool    // their norms stand after attention and MLP
+	joint       bool    // their norms of queries and keys take all heads together
 }
 
 // plainSizes are the sizes of layers in which every head has keys and values of its own.
 func plainSizes(heads, width int, gelu backend.GELUForm, eps float64) sizes {
-	return sizes{heads: heads, keys: heads, head: width / heads, width: width, gelu: gelu, eps: eps}
+	return sizes{heads: heads, keys: heads, head: width / heads, width: width, gelu: gelu, eps: eps, scale: 1 / math.Sqrt(float64(width/heads))}
 }
 
 func newGraph(be backend.Backend, name string, params []*tensor.Param, s sizes) *graph {
@@ -181,10 +185,11 @@ func (g *graph) activation(x string) string {
 // mlp is m(x) of nn.MLP.
 func (g *graph) mlp(x, prefix string) string {
 	g.scope = prefix + "mlp."
-	f := g.linear(g.norm(x, prefix+"ln2"), prefix+"mlp.fc1")
 	if g.family {
-		return g.linear(g.gated(f), prefix+"mlp.fc2")
+		f := g.linear(g.enter(x, prefix+"ln2"), prefix+"mlp.fc1")
+		return g.leave(g.linear(g.gated(f), prefix+"mlp.fc2"), prefix+"ln2")
 	}
+	f := g.linear(g.norm(x, prefix+"ln2"), prefix+"mlp.fc1")
 	return g.linear(g.activation(f), prefix+"mlp.fc2")
 }
 
@@ -212,11 +217,11 @@ func (g *graph) byHead(x string) string {
 	return g.with("perm", []int64{0, 2, 1, 3}, "Transpose", x)
 }
 
-// attention is softmax(q kᵀ/sqrt(D) + bias) v: q (B,H,T,D), k and v (B,H,S,D), the
+// attention is softmax(q kᵀ*scale + bias) v: q (B,H,T,D), k and v (B,H,S,D), the
 // result (B*T,H*D). bias is "" for none.
 func (g *graph) attention(q, k, v, bias string) string {
 	scores := g.node("MatMul", q, g.with("perm", []int64{0, 1, 3, 2}, "Transpose", k))
-	scores = g.node("Mul", scores, g.number(1/math.Sqrt(float64(g.head))))
+	scores = g.node("Mul", scores, g.number(g.scale))
 	if bias != "" {
 		scores = g.node("Add", scores, bias)
 	}
@@ -284,9 +289,9 @@ func (g *graph) unfold(x, ids string, n int) string {
 // fold makes (B,T,C) a matrix.
 func (g *graph) fold(x string) string { return g.node("Reshape", x, g.list(-1, int64(g.width))) }
 
-// logits adds the output logits: rows x over a vocabulary, in the shape of ids.
-func (g *graph) logits(x, norm, weight, ids string, vocab int) {
+// logits adds the output logits: rows x over a vocabulary, times scale, in the shape of ids.
+func (g *graph) logits(x, norm, weight, ids string, vocab int, scale float64) {
 	g.scope = ""
-	y := g.with("transB", int64(1), "Gemm", g.norm(x, norm), g.param(weight))
+	y := g.with("transB", int64(1), "Gemm", g.times(g.norm(x, norm), scale), g.param(weight))
 	g.output("logits", g.unfold(y, ids, vocab), batchDim, sequenceDim, vocab)
 }

@@ -17,7 +17,33 @@ func sizesOf(c model.GPTConfig) sizes {
 	if c.Family == model.GPT2 {
 		return plainSizes(c.Heads, c.Width, c.GELU, c.Epsilon())
 	}
-	return sizes{heads: c.Heads, keys: cmp.Or(c.KVHeads, c.Heads), head: cmp.Or(c.HeadWidth, c.Width/c.Heads), width: c.Width, eps: c.Epsilon(), family: true}
+	_, scale, branch, _ := c.Scales()
+	return sizes{heads: c.Heads, keys: cmp.Or(c.KVHeads, c.Heads), head: cmp.Or(c.HeadWidth, c.Width/c.Heads), width: c.Width, eps: c.Epsilon(), family: true,
+		scale: scale, branch: branch, after: c.Family == model.OLMo2, joint: c.Family == model.OLMo2}
+}
+
+// enter is what a branch takes of x: its norm, unless that comes after the branch.
+func (g *graph) enter(x, norm string) string {
+	if g.after {
+		return x
+	}
+	return g.norm(x, norm)
+}
+
+// leave is what a branch gives of y: its norm if that comes after it, times the branch's scale.
+func (g *graph) leave(y, norm string) string {
+	if g.after {
+		y = g.norm(y, norm)
+	}
+	return g.times(y, g.branch)
+}
+
+// times is x times a factor, or x itself for 1.
+func (g *graph) times(x string, by float64) string {
+	if by == 1 {
+		return x
+	}
+	return g.node("Mul", x, g.number(by))
 }
 
 // rms is the RMS norm of the last axis, in the order of operations that runtimes recognise and replace by a fused one.
@@ -59,12 +85,9 @@ func (g *graph) familyBlocks(x string, c model.GPTConfig, t turn, keep func(k in
 	for k := range c.Layers {
 		prefix := fmt.Sprintf("blocks.%d.", k)
 		g.scope = prefix + "attn."
-		parts := g.nodes("Split", 3, []string{g.linear(g.norm(x, prefix+"ln1"), prefix+"attn.qkv"), g.list(int64(g.heads*g.head), int64(g.keys*g.head), int64(g.keys*g.head))},
+		parts := g.nodes("Split", 3, []string{g.linear(g.enter(x, prefix+"ln1"), prefix+"attn.qkv"), g.list(int64(g.heads*g.head), int64(g.keys*g.head), int64(g.keys*g.head))},
 			onnx.Attr{Name: "axis", Value: int64(1)})
-		q, key, value := g.node("Reshape", parts[0], queries), g.node("Reshape", parts[1], keys), g.byHead(g.node("Reshape", parts[2], keys))
-		if c.Family == model.Qwen3 {
-			q, key = g.rms(q, prefix+"attn.qnorm"), g.rms(key, prefix+"attn.knorm")
-		}
+		q, key, value := g.headNorm(parts[0], prefix+"attn.qnorm", queries), g.headNorm(parts[1], prefix+"attn.knorm", keys), g.byHead(g.node("Reshape", parts[2], keys))
 		q, key = g.rotate(g.byHead(q), cos, sin), g.rotate(g.byHead(key), cos, sin)
 		if keep := keep(k); keep != nil {
 			key, value = keep(key, value)
@@ -73,10 +96,23 @@ func (g *graph) familyBlocks(x string, c model.GPTConfig, t turn, keep func(k in
 		if t.narrow != "" && k >= c.FullLayers {
 			bias = t.narrow
 		}
-		x = g.node("Add", x, g.linear(g.grouped(q, key, value, bias), prefix+"attn.proj"))
+		x = g.node("Add", x, g.leave(g.linear(g.grouped(q, key, value, bias), prefix+"attn.proj"), prefix+"ln1"))
 		x = g.node("Add", x, g.mlp(x, prefix))
 	}
 	g.scope = ""
+	return x
+}
+
+// headNorm cuts rows into heads, normalised if the model has that norm: each by itself, or all together before.
+func (g *graph) headNorm(x, norm, heads string) string {
+	has := g.params[norm+".weight"] != nil
+	if has && g.joint {
+		x = g.rms(x, norm)
+	}
+	x = g.node("Reshape", x, heads)
+	if has && !g.joint {
+		x = g.rms(x, norm)
+	}
 	return x
 }
 
@@ -114,18 +150,18 @@ func (g *graph) grouped(q, k, v, bias string) string {
 	each := func(x string) string { return g.node("Unsqueeze", x, g.list(2)) }
 	q = g.node("Reshape", q, g.list(0, int64(g.keys), int64(g.heads/g.keys), -1, int64(g.head)))
 	scores := g.node("MatMul", q, each(g.with("perm", []int64{0, 1, 3, 2}, "Transpose", k)))
-	scores = g.node("Add", g.node("Mul", scores, g.number(1/math.Sqrt(float64(g.head)))), each(bias))
+	scores = g.node("Add", g.node("Mul", scores, g.number(g.scale)), each(bias))
 	y := g.node("MatMul", g.with("axis", int64(-1), "Softmax", scores), each(v))
 	y = g.byHead(g.node("Reshape", y, g.list(0, int64(g.heads), -1, int64(g.head))))
 	return g.node("Reshape", y, g.list(-1, int64(g.heads*g.head)))
 }
 
 // lastLogits adds the output logits of the last positions, as many as the input num_logits_to_keep says; 0: of all.
-func (g *graph) lastLogits(x, weight, ids string, vocab int) {
+func (g *graph) lastLogits(x, weight, ids string, vocab int, scale float64) {
 	count := g.input("num_logits_to_keep", onnx.Int64)
 	from := g.node("Unsqueeze", g.node("Sub", g.index(0), count), g.list(0))
 	last := g.node("Slice", g.unfold(x, ids, g.width), from, g.list(math.MaxInt64), g.list(1))
-	y := g.with("transB", int64(1), "Gemm", g.norm(g.fold(last), "lnf"), g.param(weight))
+	y := g.with("transB", int64(1), "Gemm", g.times(g.norm(g.fold(last), "lnf"), scale), g.param(weight))
 	batch := g.with("axis", int64(0), "Gather", g.node("Shape", ids), g.list(0))
 	shape := g.with("axis", int64(0), "Concat", batch, g.list(-1, int64(vocab)))
 	g.output("logits", g.node("Reshape", y, shape), batchDim, "num_logits", vocab)

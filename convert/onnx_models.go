@@ -45,7 +45,8 @@ func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error
 	}
 	T, all := g.length(ids, 1), g.length(mask, 1)
 	bias := g.bias(g.node("And", g.causal(T, all), g.real(mask)))
-	x := g.node("Gather", g.param("wte.weight"), ids)
+	embedding, _, _, divisor := c.Scales()
+	x := g.times(g.node("Gather", g.param("wte.weight"), ids), embedding)
 	present := make([][2]string, c.Layers)
 	keep := func(k int) func(key, value string) (string, string) {
 		if !cached {
@@ -70,9 +71,9 @@ func GPTGraph(be backend.Backend, m *model.GPT, cached bool) (*onnx.Model, error
 		head = "head.weight"
 	}
 	if c.Family != model.GPT2 && cached {
-		g.lastLogits(x, head, ids, c.Vocab)
+		g.lastLogits(x, head, ids, c.Vocab, 1/divisor)
 	} else {
-		g.logits(x, "lnf", head, ids, c.Vocab)
+		g.logits(x, "lnf", head, ids, c.Vocab, 1/divisor)
 	}
 	for k, kv := range present {
 		for i, what := range []string{"key", "value"} {
@@ -177,7 +178,7 @@ func Seq2SeqGraphs(be backend.Backend, m *model.Seq2Seq) (encoder, decoder *onnx
 	if c.Untied {
 		head = "head.weight"
 	}
-	g.logits(y, "dec.lnf", head, ids, c.TargetVocab)
+	g.logits(y, "dec.lnf", head, ids, c.TargetVocab, 1)
 	return encoder, g.model
 }
 

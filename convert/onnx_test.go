@@ -114,6 +114,11 @@ var onnxGPTs = []struct {
 	{"qwen3, wide heads", func(c *model.GPTConfig) { *c = onnxFamily(model.Qwen3, 2, 10) }},
 	{"mistral, window", func(c *model.GPTConfig) { *c = onnxFamily(model.Mistral, 2, 0); c.Window = 3 }},
 	{"qwen2, window in the last block", func(c *model.GPTConfig) { *c = onnxFamily(model.Qwen2, 2, 0); c.Window, c.FullLayers = 2, 1 }},
+	{"granite", func(c *model.GPTConfig) {
+		*c = onnxFamily(model.Granite, 2, 6)
+		c.EmbeddingScale, c.AttentionScale, c.BranchScale, c.LogitsDivisor = 1.7, 0.3, 0.22, 2.5
+	}},
+	{"olmo2, wide heads", func(c *model.GPTConfig) { *c = onnxFamily(model.OLMo2, 2, 6) }},
 }
 
 // onnxFamily is a small model of a family.

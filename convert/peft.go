@@ -338,7 +338,7 @@ func peftPrefixOf(c model.GPTConfig) string {
 func peftName(c model.GPTConfig, prefix string, p *tensor.Param) string {
 	name := gpt2Names.Replace(p.Name)
 	if c.Family != model.GPT2 {
-		name = familyParts.Replace(p.Name)
+		name = familyName(c, p.Name)
 	}
 	if base, ok := strings.CutSuffix(name, ".lora_a"); ok {
 		return prefix + base + ".lora_A.weight"

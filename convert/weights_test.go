@@ -196,7 +196,7 @@ func TestKindOf(t *testing.T) {
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("%.40s: %q, %v", text, got, err)
 		}
-		if strings.Contains(text, "gemma") && (!errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "gpt2, llama, qwen2, qwen3, mistral, vit, bdia-seq2seq")) {
+		if strings.Contains(text, "gemma") && (!errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), "gpt2, llama, qwen2, qwen3, mistral, granite, olmo2, vit, bdia-seq2seq")) {
 			t.Errorf("unknown model: %v", err)
 		}
 	}

@@ -240,7 +240,7 @@ func (c GPTConfig) validateScales() error {
 		case c.Family != Granite:
 			return fmt.Errorf("model: %s is for %s, and the model is %s", s.name, Granite, c.Family)
 		case !(s.value >= 1.0/most && s.value <= most):
-			return fmt.Errorf("model: %s is %v; it must be from %.2g to %.2g", s.name, s.value, 1.0/most, float64(most))
+			return &SettingError{s.name, s.value, fmt.Sprintf("it must be from %.2g to %.2g", 1.0/most, float64(most))}
 		}
 	}
 	return nil

@@ -33,7 +33,7 @@ func familyFolder(t *testing.T, dir string, f model.Family) {
 		testkit.OK(t, err)
 		testkit.OK(t, tok.Save(dir))
 		id, _ := tok.EndOfText()
-		testkit.Repipe(t, dir, id, testkit.Pipelines[map[model.Family]string{model.Llama: "llama-bpe", model.Qwen2: "qwen2", model.Qwen3: "smollm"}[f]])
+		testkit.Repipe(t, dir, id, testkit.Pipelines[map[model.Family]string{model.Llama: "llama-bpe", model.Qwen2: "qwen2", model.Qwen3: "smollm", model.Granite: "smollm", model.OLMo2: "llama-bpe"}[f]])
 		testkit.OK(t, os.Remove(filepath.Join(dir, "vocab.json")))
 	}
 	tok, err := tokenizer.Load(dir)
@@ -43,8 +43,11 @@ func familyFolder(t *testing.T, dir string, f model.Family) {
 		t.Fatalf("%s: no %s", f, end)
 	}
 	c := model.GPTConfig{Family: f, Vocab: tok.VocabSize() + 3, Context: 256, Layers: 2, Heads: 4, KVHeads: 2, Width: 64, MLP: 96, Untied: f == model.Mistral, Eps: 1e-6, Rope: model.Rope{Theta: 1e4}}
-	if f == model.Qwen3 {
+	switch f {
+	case model.Qwen3:
 		c.HeadWidth = 32
+	case model.Granite:
+		c.EmbeddingScale, c.AttentionScale, c.BranchScale, c.LogitsDivisor = 3, 0.2, 0.4, 0.5
 	}
 	var m *model.GPT
 	be, err := backend.Fit(backend.Options{Threads: 1}, func(be backend.Backend) (err error) {

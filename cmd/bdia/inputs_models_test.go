@@ -251,7 +251,7 @@ func TestForeignModels(t *testing.T) {
 		{"NaN", []func(string){m.config("loss_scale", "NaN"), m.config("limit", "[-Infinity, Infinity]")}, nil},
 		{"capitals", []func(string){m.config("model_type", `"GPT2"`)}, nil},
 		{"no model_type", []func(string){m.edit("config.json", `"model_type": "gpt2",`, "")}, nil},
-		{"gemma", []func(string){m.config("model_type", `"gemma3"`)}, []string{`"gemma3"`, "gpt2, llama, qwen2, qwen3, mistral are supported"}},
+		{"gemma", []func(string){m.config("model_type", `"gemma3"`)}, []string{`"gemma3"`, "gpt2, llama, qwen2, qwen3, mistral, granite, olmo2 are supported"}},
 		{"words for numbers", []func(string){m.config("n_layer", `"two"`)}, []string{`n_layer is the text "two", and must be a whole number`}},
 		{"a list for a number", []func(string){m.config("n_layer", `[2]`)}, []string{`n_layer is a list, and must be a whole number`}},
 		{"NaN where it counts", []func(string){m.config("layer_norm_epsilon", "NaN")}, []string{"layer_norm_epsilon", "NaN", "a number"}},
