@@ -21,9 +21,9 @@ func newGenerate() *cobra.Command {
 		Use:   "generate RUN [TEXT]",
 		Short: "Continue a text with a trained model",
 		Long: `Continue a text with the model in a run directory, in its best/ folder, or in a
-Hugging Face folder of GPT-2, Llama, Qwen or Mistral. TEXT is the prompt; so is --prompt. The text goes to standard
-output as it is made, up to --max-tokens, the token for the end of a text, or a text of
---stop, which is left out.
+Hugging Face folder of GPT-2, Llama, Qwen, Mistral, Granite or OLMo2. TEXT is the prompt;
+so is --prompt. The text goes to standard output as it is made, up to --max-tokens, the
+token for the end of a text, or a text of --stop, which is left out.
 
 With --input, each line of a file is continued, by itself, and gives a line: the new
 text alone, with its line breaks as spaces; an empty one for an empty line.
