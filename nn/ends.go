@@ -28,7 +28,7 @@ func newEnds(be backend.Backend, name string, index int, cfg BlockConfig, site, 
 	return ends{be: be, norm: NewNorm(be, name, cfg), after: cfg.NormAfter, scale: cfg.BranchScale, drop: newBranchDropout(be, cfg, index, site, path)}
 }
 
-// around lists the norm's parameters and those of f in the order of the forward pass.
+// around lists the norm's parameters and f's in the order of the forward pass.
 func (e *ends) around(f []*tensor.Param) []*tensor.Param {
 	if e.after {
 		return slices.Concat(f, e.norm.Params())
