@@ -27,10 +27,8 @@ func main() {
 		fmt.Fprintf(os.Stderr, "bdia: the limit of virtual memory (ulimit -v) is %s, and Go's runtime reserves 1.1 GiB of it: give at least 2 GiB, or limit memory by ulimit -d or a control group\n", cli.Bytes(int64(n)))
 		os.Exit(cli.ExitFailure)
 	}
-	ctx, stop := cli.Interruptible(os.Stderr)
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
+	ctx, _ := cli.Interruptible(os.Stderr) // to the end: a signal after the work is done does not change its exit code
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run executes the command line args and returns the exit code. The end of ctx is a Ctrl-C.

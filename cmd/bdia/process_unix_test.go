@@ -225,3 +225,32 @@ func TestErrorsAsJSON(t *testing.T) {
 		}
 	}
 }
+
+// TestSignalAtTheEnd: a signal while the program ends does not kill it, so that the exit code is its own.
+func TestSignalAtTheEnd(t *testing.T) {
+	t.Parallel()
+	for range 12 {
+		c := program("completion", "bash")
+		out, err := c.StdoutPipe()
+		if err == nil {
+			err = c.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 1)); err != nil { // it hears signals by now
+			t.Fatal(err)
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for c.Process.Signal(syscall.SIGHUP) == nil {
+			}
+		}()
+		_, err = io.Copy(io.Discard, out)
+		if err = errors.Join(err, c.Wait()); err != nil && ended(t, err) < 0 {
+			t.Fatalf("%v", err)
+		}
+		<-done
+	}
+}
