@@ -218,37 +218,6 @@ func eachRow(ours, theirs []float32, D int, do func(ours, theirs []float32)) {
 	}
 }
 
-// ReadGGUFConfig returns the configuration of the model in a GGUF file of
-// llama.cpp's architecture gpt2. The model has biases; its output weight is tied
-// unless the file has one.
-func ReadGGUFConfig(f *gguf.File) (c model.GPTConfig, err error) {
-	v, _ := f.Value("general.architecture")
-	if a, _ := v.(string); a != "gpt2" {
-		return c, fmt.Errorf("convert: %w: general.architecture is %.40q; gpt2 is supported", ErrUnsupported, a)
-	}
-	for _, k := range []struct {
-		key string
-		to  *int
-	}{{"context_length", &c.Context}, {"embedding_length", &c.Width}, {"feed_forward_length", &c.MLP},
-		{"block_count", &c.Layers}, {"attention.head_count", &c.Heads}} {
-		v, _ := f.Value("gpt2." + k.key)
-		n, ok := v.(uint32)
-		if !ok {
-			return c, fmt.Errorf("convert: %w: key gpt2.%s is of type %T, not uint32", ErrMismatch, k.key, v)
-		}
-		*k.to = int(n)
-	}
-	eps, _ := f.Value("gpt2.attention.layer_norm_epsilon")
-	if v, ok := eps.(float32); ok {
-		c.Eps = float64(v)
-	}
-	if t, ok := f.Info("token_embd.weight"); ok {
-		c.Vocab = t.Shape[0]
-	}
-	_, c.Untied = f.Info("output.weight")
-	return c, c.Validate()
-}
-
 // ReadGGUF loads a model's parameters from a GGUF file, in pieces. Biases that the
 // model does not have are skipped, and so is the output weight of a tied model.
 func ReadGGUF(be backend.Backend, m *model.GPT, f *gguf.File) error {
