@@ -319,8 +319,8 @@ func TestReadGGUFRefuses(t *testing.T) {
 	}
 }
 
-// TestGGUFLogits: a model of the file's weights computes the
-// same as the one written, with and without biases of its own.
+// TestGGUFLogits: a model of the file's weights computes the same as the one written, with and without biases of its
+// own.
 func TestGGUFLogits(t *testing.T) {
 	t.Parallel()
 	for _, noBias := range []bool{false, true} {

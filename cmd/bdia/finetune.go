@@ -62,6 +62,7 @@ on prompts and completions: a .csv, .tsv or .parquet table, a .jsonl or .json fi
 		if viewOf(t).words().command != cmd.CommandPath() { // by its file
 			return otherTask(cmd, t)
 		}
+		g.tellGamma(cmd, t)
 		return o.train(cmd, t)
 	}
 	return c

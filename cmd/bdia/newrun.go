@@ -33,13 +33,15 @@ func trainer(c *cobra.Command, t train.Task, groups []group) *cobra.Command {
 	}
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
-		set, err := given(cmd.Flags()).settle(newTask(t.Name()))
+		g := given(cmd.Flags())
+		set, err := g.settle(newTask(t.Name()))
 		if err != nil {
 			return err
 		}
 		if set.Name() != t.Name() {
 			return otherTask(cmd, set)
 		}
+		g.tellGamma(cmd, set)
 		return o.train(cmd, set)
 	}
 	return c

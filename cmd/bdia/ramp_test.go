@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -45,6 +46,30 @@ func TestFinetuneRamp(t *testing.T) {
 	for flag, want := range map[string]string{"0.2..0.5": "doubles", "0.3..0.6": "not 0.3..0.6", "0.25..0.5@x": "follows @"} {
 		if r := call(finetune(t, filepath.Join(t.TempDir(), "run"), "--gamma", flag)...); r.code != 2 || !strings.Contains(r.err, want) {
 			t.Errorf("--gamma %s: exit code %d, %s", flag, r.code, r.err)
+		}
+	}
+}
+
+// TestGammaOfConfig: settings of a run from nothing, used to go on with a trained model, get the gamma of fine-tuning, and
+// a line says so. With --gamma, or another one in the file, nothing is said.
+func TestGammaOfConfig(t *testing.T) {
+	t.Parallel()
+	from, tmp := baseModel(t), t.TempDir()
+	path := write(t, tmp, "more.txt", strings.Repeat("The river finds the morning, and the letter keeps the road. ", 80))
+	for config, want := range map[string]string{
+		"":                         " is for a run from nothing, and has 0.5. --gamma 0.5 takes that.",
+		"method:\n  gamma: 0.5\n":  "Gamma is 0.125..0.5, as bdia finetune takes it for a trained model: ",
+		"method:\n  gamma: 0.25\n": "gamma 0.25, ",
+		"--gamma":                  "gamma 0.5, ",
+	} {
+		args := []string{"train", "text", "--from", from, "--data", path, "--steps", "1", "--batch", "2", "--threads", "1", "--dry-run"}
+		if config == "--gamma" {
+			args, config = append(args, "--gamma", "0.5"), ""
+		}
+		args = append(args, "--config", write(t, tmp, fmt.Sprintf("%d.yaml", len(config)+len(args)), "task: text\n"+config))
+		r := mustCall(t, args...)
+		if !strings.Contains(r.out+r.err, want) || strings.Contains(want, "Gamma is") != strings.Contains(r.err, "Gamma is") && want[0] != ' ' {
+			t.Errorf("%q: %s%s, want %q", config, r.err, r.out, want)
 		}
 	}
 }
