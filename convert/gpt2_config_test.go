@@ -157,6 +157,8 @@ func FuzzReadGPTConfig(f *testing.F) {
 	const family = `,"vocab_size":9,"hidden_size":8,"intermediate_size":8,"num_hidden_layers":3,"num_attention_heads":4,"max_position_embeddings":8`
 	f.Add([]byte(`{"model_type":"llama","rope_scaling":{"rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4},"torch_dtype":"bfloat16"` + family + `}`))
 	f.Add([]byte(`{"model_type":"qwen2","num_key_value_heads":2,"use_sliding_window":true,"sliding_window":4,"layer_types":["full_attention","sliding_attention","sliding_attention"],"eos_token_id":[1,2]` + family + `}`))
+	f.Add([]byte(`{"model_type":"granite","embedding_multiplier":12.0,"attention_multiplier":0.015625,"residual_multiplier":0.22,"logits_scaling":8` + family + `}`))
+	f.Add([]byte(`{"model_type":"olmo2","attention_bias":true` + family + `}`))
 	f.Add([]byte(`{"model_type":"qwen3","num_key_value_heads":1,"attention_bias":true,"rope_parameters":{"rope_type":"yarn","factor":2.5,"truncate":false,"mscale":1}` + family + `}`))
 	f.Add([]byte(`{"model_type":"mistral","num_key_value_heads":4,"sliding_window":null,"bos_token_id":1` + family + `}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
