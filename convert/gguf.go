@@ -200,6 +200,7 @@ func (g *ggufMover) read(f *gguf.File, be backend.Backend, t ggufTensor) error {
 		if err := f.ReadFloat32(t.name, at, g.theirs); err != nil {
 			return err
 		}
+		f.Forget(t.name, at, at+len(g.theirs))
 		if t.pairs > 0 {
 			eachRow(g.ours, g.theirs, t.pairs, func(ours, theirs []float32) { copy(ours, theirs) })
 		}

@@ -43,7 +43,8 @@ func (j *job) load() error {
 		j.net = net{device: m.Device, seq2seq: m.Seq2Seq}
 	default:
 		f := *j.folder
-		f.Float32 = f.Adapter != "" || j.Format != "hf" || j.DType != "" && j.DType != "bf16" // what is read back has other values then
+		// Weights in BF16 stay so if what is read back over them is BF16 too, or nothing is: a graph of ONNX runs as it lies.
+		f.Float32 = f.Adapter != "" || j.Format != "onnx" && j.DType != "bf16" && (j.Format != "hf" || j.DType != "")
 		m, err := f.GPT(j.Device, func(m *model.GPT) error { return rehearse(net{gpt: m}) })
 		if err != nil {
 			return err

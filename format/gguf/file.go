@@ -112,6 +112,20 @@ func (f *File) ReadFloat32(name string, from int, dst []float32) (err error) {
 	return nil
 }
 
+// Forget releases the memory of elements from..to-1 of a tensor, which the caller has finished with. They can still be
+// read again.
+func (f *File) Forget(name string, from, to int) {
+	i, ok := f.byName[name]
+	if !ok || f.data == nil {
+		return
+	}
+	t := f.header.tensors[i]
+	if elems, bytes := t.Type.block(); from >= 0 && to <= t.Elems() {
+		start := int(f.header.dataStart + t.Offset)
+		mmap.Forget(f.data, start+from/elems*bytes, start+to/elems*bytes)
+	}
+}
+
 // Close unmaps the file. A second Close does nothing.
 func (f *File) Close() error {
 	if f.data == nil {
