@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -73,6 +74,9 @@ func (t *talker) close() {
 	t.be.Close()
 }
 
+// errNotUTF8 is the error of what is said in another encoding.
+var errNotUTF8 = cli.Usage(errors.New("what is said is not UTF-8; type it, or convert the file, as UTF-8"))
+
 // setSystem is what the system says from now on; empty: nothing. It fails if the form does not take it.
 func (t *talker) setSystem(text string) error {
 	rest := t.Messages
@@ -82,6 +86,9 @@ func (t *talker) setSystem(text string) error {
 	if text == "" {
 		t.Messages = rest
 		return nil
+	}
+	if !utf8.ValidString(text) {
+		return errNotUTF8
 	}
 	said := chat.Message{Role: "system", Content: text}
 	if _, err := t.Form.Prompt([]chat.Message{said, {Role: "user", Content: "Hello"}}, nil); err != nil {
@@ -93,6 +100,9 @@ func (t *talker) setSystem(text string) error {
 
 // say adds a message and prints the answer to it. A message that cannot be answered is taken back.
 func (t *talker) say(ctx context.Context, m chat.Message) error {
+	if !utf8.ValidString(m.Content) {
+		return errNotUTF8
+	}
 	t.Messages = append(t.Messages, m)
 	n := len(t.Messages)
 	err := t.answer(ctx)

@@ -99,6 +99,11 @@ func TestChatJSON(t *testing.T) {
 	if whole := talk(`{"role":"user","content":"Hi\nthere"}`); parts.code != 0 || parts.out != whole.out {
 		t.Errorf("%+v, want %+v", parts, whole)
 	}
+	for _, args := range [][]string{{"chat", dir, "--threads", "1"}, {"chat", dir, "a\xff", "--threads", "1"}} {
+		if r := callWith(t.Context(), "a\xff\n", args...); r.code != cli.ExitUsage || !strings.Contains(r.err, "not UTF-8") || r.out != "" || strings.Count(r.err, "\n") != 1 {
+			t.Errorf("%q: %+v", args, r)
+		}
+	}
 	if r := talk(`{"messages":[{"role":"user","content":"A"},{"role":"system","content":"late"},{"role":"user","content":"B"}]}`); r.code == 0 || !strings.Contains(r.err, "the system speaks first") {
 		t.Errorf("%+v", r)
 	}

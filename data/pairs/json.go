@@ -29,9 +29,14 @@ func (j *jsonLines) next() (row, error) {
 		if err != nil {
 			return row{}, err
 		}
-		if strings.TrimSpace(text) != "" {
-			return j.read([]byte(text), j.in.Lines()), nil
+		if text = strings.TrimSpace(text); text == "" {
+			continue
 		}
+		if cut, comma := strings.CutSuffix(text, ","); comma && strings.HasSuffix(strings.TrimSpace(cut), "}") { // lines of a list
+			text = cut
+			j.note("lines end in commas, which are not part of them")
+		}
+		return j.read([]byte(text), j.in.Lines()), nil
 	}
 }
 

@@ -2,6 +2,7 @@ package pairs
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -113,6 +114,24 @@ func TestReadTalk(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
+		}
+	}
+}
+
+// TestCommasAndNothing: lines of JSON with a comma at the end are read, and a file without any pair says so.
+func TestCommasAndNothing(t *testing.T) {
+	t.Parallel()
+	r := newReader(t, Options{Files: Files{Source: write(t, "a.jsonl", `{"prompt": "a", "completion": "b,"},`+"\n"+`{"prompt": "c", "completion": "d"} , `+"\n"+`{"prompt": "e", "completion": "f"},x`)}})
+	all, err := readAll(r)
+	if got := strings.Join(texts(all), " "); err != nil || got != "a b, c d" || r.Report().Why[NotJSON].Count != 1 || !slices.Contains(r.Report().Notes, "lines end in commas, which are not part of them") {
+		t.Errorf("%q, %v, %q, error %v", got, r.Report(), r.Report().Notes, err)
+	}
+	for _, name := range []string{"a.jsonl", "a.json", "a.csv"} {
+		text := map[string]string{"a.json": "[]", "a.csv": "prompt,completion\n"}[name]
+		r := newReader(t, Options{Files: Files{Source: write(t, name, text)}})
+		err := r.Encode(t.Context(), EncodeOptions{Source: byteEncoder{}, Target: byteEncoder{}}, nil)
+		if !errors.Is(err, ErrNoPairs) || !strings.Contains(err.Error(), "the file is empty, or has nothing but a header") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -120,6 +120,8 @@ func (r *Report) Err() error {
 // Advice is what to do about a report without kept pairs, or nothing.
 func (r *Report) Advice() string {
 	switch {
+	case r.Read == 0:
+		return ": the file is empty, or has nothing but a header; is it the right one?"
 	case 2*r.Why[NotUTF8].Count > r.Read:
 		return ": convert the file to UTF-8, for example with iconv -f cp1252 -t utf-8"
 	case 2*r.Why[Refused].Count > r.Read:
