@@ -153,7 +153,7 @@ func TestPairInputs(t *testing.T) {
 			"\"r 😀\" -> \"b\"\n1 not UTF-8: line 1: its \"prompt\" has \\ud83d, half of a character\n# keys \"prompt\" and \"completion\"\n# keys that are not used: \"meta\"\n"},
 		{"u2028.jsonl", "{\"prompt\": \"q\u2028\u0085r\", \"completion\": \"a\"}\n", nil, "\"q\\u2028\\u0085r\" -> \"a\"\n# keys \"prompt\" and \"completion\"\n"},
 		{"broken.jsonl", "{\"prompt\": \"q\", \"completion\": \"a\"},\n// no\n{\"prompt\": \"r\", \"completion\": \"b\"}\n", nil,
-			"\"r\" -> \"b\"\n2 not a JSON object: line 1: invalid character ',' after top-level value\n# keys \"prompt\" and \"completion\"\n"},
+			"\"q\" -> \"a\"\n\"r\" -> \"b\"\n1 not a JSON object: line 2: invalid character '/' looking for beginning of value\n# lines end in commas, which are not part of them\n# keys \"prompt\" and \"completion\"\n"},
 		// Conversations.
 		{"chat.jsonl", `{"messages": [{"role": "developer", "content": "Go."}, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}, {"role": "assistant", "content": "Hello"}, ` +
 			`{"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}]}`, nil,
