@@ -170,7 +170,10 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	if err != nil {
 		return info, err
 	}
-	var j familyJSON
+	facts, j := families[family], familyJSON{}
+	if facts.keys > 0 {
+		j.KVHeads = &facts.keys // unless the file says more; null: as many as of queries
+	}
 	if err := jsonfile.Unmarshal(clean, &j); err != nil {
 		return info, err
 	}
@@ -189,7 +192,6 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	if a := cmp.Or(j.Activation, "silu"); a != "silu" {
 		return info, fmt.Errorf("%w: hidden_act is %.40q; silu is supported", ErrUnsupported, a)
 	}
-	facts := families[family]
 	c := model.GPTConfig{Family: family, Vocab: j.Vocab, Context: j.Context, Layers: j.Layers, Heads: j.Heads, Width: j.Width, MLP: j.MLP,
 		Untied: !j.Tied, Eps: or(j.Eps, facts.eps), AttentionDropout: j.Dropout, MLPBias: j.MLPBias && facts.mlpBias, AttentionBias: j.AttentionBias && facts.attentionBias}
 	for key, zero := range map[string]bool{"num_key_value_heads": or(j.KVHeads, 1) == 0, "head_dim": or(j.HeadWidth, 1) == 0, "rms_norm_eps": or(j.Eps, 1) == 0,
@@ -198,7 +200,7 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 			return info, fmt.Errorf("%s is 0; it must be positive", key)
 		}
 	}
-	c.KVHeads = cmp.Or(or(j.KVHeads, facts.keys), j.Heads)
+	c.KVHeads = or(j.KVHeads, j.Heads)
 	c.HeadWidth = or(j.HeadWidth, facts.head)
 	if facts.scales {
 		j.scales(&c)

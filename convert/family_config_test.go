@@ -78,3 +78,21 @@ func TestTokensOutside(t *testing.T) {
 		}
 	}
 }
+
+// TestKeyHeadsNull: without their number a family has its usual heads of keys and values, and with null as many as of
+// queries.
+func TestKeyHeadsNull(t *testing.T) {
+	for _, x := range []struct {
+		family, keys string
+		want         int
+	}{
+		{"llama", ``, 16}, {"llama", `"num_key_value_heads":null,`, 16},
+		{"mistral", ``, 8}, {"mistral", `"num_key_value_heads":null,`, 16}, {"mistral", `"num_key_value_heads":4,`, 4},
+	} {
+		info, err := parseGPTInfo([]byte(`{"model_type":"` + x.family + `",` + x.keys + `"vocab_size":9,"hidden_size":32,"intermediate_size":8,` +
+			`"num_hidden_layers":3,"num_attention_heads":16,"max_position_embeddings":8}`))
+		if err != nil || info.Config.KVHeads != x.want {
+			t.Errorf("%s, %s: %d heads of keys, %v; want %d", x.family, x.keys, info.Config.KVHeads, err, x.want)
+		}
+	}
+}

@@ -28,9 +28,9 @@ func (e *TypeError) Error() string {
 }
 
 // Unmarshal reads JSON, which Clean has seen, into v as encoding/json does, by the tags of its fields, and is
-// lenient: null leaves a value as it is, a whole number may be written 32.0 or "32", a number "1e-05", a switch 1 or
-// "true". Keys are exact; unknown ones are skipped. A value of another kind is a TypeError. A type with UnmarshalJSON
-// gets the JSON as it stands.
+// lenient: a whole number may be written 32.0 or "32", a number "1e-05", a switch 1 or "true". A null makes a pointer
+// nil, and leaves any other value as it is. Keys are exact; unknown ones are skipped. A value of another kind is a
+// TypeError. A type with UnmarshalJSON gets the JSON as it stands.
 func Unmarshal(text []byte, v any) error {
 	return set(reflect.ValueOf(v).Elem(), bytes.TrimSpace(text), "")
 }
@@ -70,6 +70,9 @@ func set(v reflect.Value, text []byte, key string) error {
 		}
 	}
 	if len(text) == 0 || string(text) == "null" {
+		if v.Kind() == reflect.Pointer {
+			v.SetZero()
+		}
 		return nil
 	}
 	if v.Kind() == reflect.Pointer {
