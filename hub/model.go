@@ -46,8 +46,8 @@ func (m *Seq2Seq) Close() { m.Device.Close() }
 // config.json that describes far larger weights than the folder has is ErrMismatch.
 //
 // Weights that the folder has in BF16 are so in memory too; training them rounds each update stochastically. Adapters
-// stay beside them, with the bits of the run that trained them. Otherwise, and with Options.Float32, weights are float32
-// in memory, and adapters are merged into them.
+// stay beside them, with the bits of the run that trained them. Otherwise, and with Options.Float32, weights are
+// float32 in memory, and adapters are merged into them.
 func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error) (*GPT, error) {
 	c := f.GPTInfo.Config
 	if !f.Float32 && f.Kind == convert.GPT {
