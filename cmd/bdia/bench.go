@@ -43,7 +43,7 @@ nano, vit of the preset vit-paper, or revvit, which is vit with two residual str
 			f.Int(s.name, 0, s.usage)
 		}
 	})
-	cli.Group(c, "Training", func(f *pflag.FlagSet) {
+	cli.Rare(c, moreTraining, func(f *pflag.FlagSet) {
 		for _, w := range benchWays {
 			f.String(w.name, "", w.usage)
 		}
