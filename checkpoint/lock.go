@@ -302,5 +302,6 @@ func (l *lock) release() {
 			disk.Remove(l.only)
 		}
 	}
+	dropLock(l.f)
 	l.f.Close()
 }

@@ -34,6 +34,9 @@ func shareLock(f *os.File) error {
 	return err
 }
 
+// dropLock unlocks f at once, though a process that was just forked still has it until it runs its own program.
+func dropLock(f interface{ Fd() uintptr }) { unix.Flock(int(f.Fd()), unix.LOCK_UN) }
+
 // noLocks reports that a file system has no locks, as some network file systems.
 func noLocks(err error) bool {
 	for _, none := range []error{unix.ENOSYS, unix.ENOTSUP, unix.EOPNOTSUPP, unix.ENOLCK} {

@@ -88,6 +88,7 @@ func beingWritten(dir string) bool {
 		return false
 	}
 	defer f.Close()
+	defer dropLock(f)
 	return errors.Is(shareLock(f), ErrLocked)
 }
 
