@@ -101,7 +101,7 @@ func TestCreateAfterFailure(t *testing.T) {
 		{"no text named", context.Background(), func(c *Config) { c.Data.Path = "" }, nil, ErrNoText, []string{"train: ", "no text"}},
 		{"text absent", context.Background(), func(c *Config) { c.Data.Path += "x" }, nil, fs.ErrNotExist, []string{"text.txtx"}},
 		{"tokenizer absent", context.Background(), func(c *Config) { c.Data.Tokenizer = t.TempDir() }, char, tokenizer.ErrNotFound, []string{"tokenizer: "}},
-		{"model impossible", context.Background(), func(c *Config) { c.Model.Heads = 7 }, nil, nil, []string{"24", "7 heads", "use width"}},
+		{"model impossible", context.Background(), func(c *Config) { c.Model.Heads = 7 }, nil, nil, []string{"24", "7 heads", "use 21 or 28"}},
 		{"method impossible", context.Background(), func(c *Config) { c.Method.Gamma = 0.6 }, nil, nil, []string{"0.6", "store and recompute"}},
 		{"update now and clipping", context.Background(), func(c *Config) { c.Loop.Update, c.Loop.Clip = train.WhenNow, 1 }, nil, train.ErrCombination, []string{"at the end of the step", "do not clip"}},
 		{"update now and accumulation", context.Background(), func(c *Config) { c.Loop.Update, c.Loop.MicroBatch = train.WhenNow, 2 }, nil, train.ErrCombination, []string{"the whole batch at once"}},
