@@ -82,7 +82,7 @@ func TrainBPE(ctx context.Context, r io.Reader, o TrainOptions) (*BPE, error) {
 type trainer struct {
 	o       TrainOptions
 	asked   int64            // bytes for which Fits was asked last
-	held    int64            // bytes of the buffer of the text
+	held    int64            // bytes of the buffer of the text, and then of the index of words too
 	tokens  []string         // spelt, by id
 	lengths []int32          // of tokens, in bytes
 	ids     map[string]int32 // of tokens
@@ -119,15 +119,12 @@ func newTrainer(o TrainOptions) *trainer {
 	return t
 }
 
-// add returns the id of a token of so many bytes: a new id, unless another pair already made the same bytes.
+// add returns the id of a new token of so many bytes.
 func (t *trainer) add(token string, length int32) int32 {
-	id, ok := t.ids[token]
-	if !ok {
-		id = int32(len(t.tokens))
-		t.ids[token] = id
-		t.tokens, t.lengths = append(t.tokens, token), append(t.lengths, length)
-		t.spelt += int64(len(token))
-	}
+	id := int32(len(t.tokens))
+	t.ids[token] = id
+	t.tokens, t.lengths = append(t.tokens, token), append(t.lengths, length)
+	t.spelt += int64(len(token))
 	return id
 }
 

@@ -1,10 +1,6 @@
 package tokenizer
 
-import (
-	"cmp"
-	"context"
-	"slices"
-)
+import "context"
 
 // trainPair is a pair of neighbours.
 type trainPair struct {
@@ -238,7 +234,9 @@ func (t *trainer) mostFrequent() (key uint64, ok bool) {
 	return 0, false
 }
 
-// join makes a token of a pair and replaces every place of the pair by it, from left to right.
+// join makes a token of a pair and replaces every place of the pair by it, from left to right. That is the order of the
+// ring. For equal bytes that become one token do so by the same merges, whatever stands around them. So one merge makes
+// all places of a token, and the pairs with it, in the order of the text.
 func (t *trainer) join(ctx context.Context, key uint64) error {
 	left, right := int32(key>>32), int32(uint32(key))
 	m := [2]string{t.tokens[left], t.tokens[right]}
@@ -247,11 +245,6 @@ func (t *trainer) join(ctx context.Context, key uint64) error {
 	p, _ := t.pairs.find(key)
 	last := p.places
 	t.pairs.drop(key)
-	if left == right {
-		if err := t.sort(ctx, last); err != nil {
-			return err
-		}
-	}
 	for i, n := t.places.all.at(int(last)).next, 0; ; n++ {
 		if n%checkEvery == 0 {
 			if err := t.check(ctx, "learning merges"); err != nil {
@@ -267,41 +260,6 @@ func (t *trainer) join(ctx context.Context, key uint64) error {
 	}
 	t.places.release(last)
 	t.settle()
-	return nil
-}
-
-// sort puts the places of a ring in order. They are out of it only if several merges made the same token.
-func (t *trainer) sort(ctx context.Context, last int32) error {
-	n, sorted, before := 0, true, uint32(0)
-	for i := t.places.all.at(int(last)).next; ; {
-		p := t.places.all.at(int(i))
-		sorted = sorted && p.at >= before
-		before = p.at
-		n++
-		if i == last {
-			break
-		}
-		i = p.next
-	}
-	if sorted {
-		return nil
-	}
-	t.held = int64(n) * placeBytes
-	if err := t.check(ctx, "learning merges"); err != nil {
-		return err
-	}
-	all := make([]place, 0, n)
-	for i := last; len(all) < n; {
-		i = t.places.all.at(int(i)).next
-		all = append(all, *t.places.all.at(int(i)))
-	}
-	slices.SortFunc(all, func(a, b place) int { return cmp.Compare(a.at, b.at) })
-	i := last
-	for _, p := range all {
-		i = t.places.all.at(int(i)).next
-		at := t.places.all.at(int(i))
-		at.at, at.word = p.at, p.word
-	}
 	return nil
 }
 

@@ -103,6 +103,43 @@ func TestTrainMatchesDefinition(t *testing.T) {
 	}
 }
 
+// TestTrainOrder: the places of each pair that is joined are in the order of the text, and every merge makes another
+// token.
+func TestTrainOrder(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		text := make([]byte, 1+r.IntN(300))
+		for i := range text {
+			text[i] = "aaaabbbbccc "[r.IntN(12)]
+		}
+		trainer := newTrainer(TrainOptions{VocabSize: 300, MinFrequency: 1})
+		testkit.OK(t, trainer.count(t.Context(), strings.NewReader(string(text))))
+		testkit.OK(t, trainer.countPairs(t.Context()))
+		for {
+			key, ok := trainer.mostFrequent()
+			if !ok {
+				break
+			}
+			p, _ := trainer.pairs.find(key)
+			for at, before := trainer.places.all.at(int(p.places)).next, uint32(0); ; {
+				place := trainer.places.all.at(int(at))
+				if place.at <= before {
+					t.Fatalf("%q: a pair at %d, and then at %d", text, before, place.at)
+				}
+				if before = place.at; at == p.places {
+					break
+				}
+				at = place.next
+			}
+			testkit.OK(t, trainer.join(t.Context(), key))
+		}
+		if len(trainer.ids) != len(trainer.tokens) {
+			t.Fatalf("%q: %d merges make %d tokens", text, len(trainer.tokens)-256, len(trainer.ids)-256)
+		}
+	}
+}
+
 func TestTrain(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(testkit.SharedPath(t, "data", "tinyshakespeare", "input.txt"))

@@ -115,6 +115,7 @@ func (t *trainer) count(ctx context.Context, r io.Reader) error {
 		}
 		return words(scan, text, final, t.see)
 	})
+	t.held += t.index.bytes() // until the memory is given back
 	t.index = wordIndex{}
 	return err
 }
