@@ -36,7 +36,6 @@ package bdia
 
 import (
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/bdia-go/bdia/backend"
@@ -131,8 +130,9 @@ func NewStack(be backend.Backend, blocks []Block, opt Options) (*Stack, error) {
 
 // Begin allocates a pass over samples of the given shape (B,T,C) and returns x_0, for
 // the caller to fill with the embedding. All memory of the pass comes from the arena:
-// the caller takes a Mark before Begin and releases it after Reverse. On a grid with gamma, a pass is one of training,
-// pass.Train: at inference there is no gamma to undo, and Infer runs the blocks. Begin panics if it is not.
+// the caller takes a Mark before Begin and releases it after Reverse. On a grid with
+// gamma, Begin panics unless pass.Train: at inference there is no gamma to undo, and
+// Infer runs the blocks.
 func (s *Stack) Begin(shape tensor.Shape, pass backend.Pass) tensor.Tensor {
 	if !pass.Train && s.opt.Gamma != 0 && s.opt.Grid != NoGrid {
 		panic("bdia: a pass with gamma on a grid that is not in training: set Pass.Train, or call Infer")
@@ -283,17 +283,4 @@ func (s *Stack) observe(k int) {
 	if s.Observe != nil {
 		s.Observe(k, s.x(k))
 	}
-}
-
-// Side returns the side information of the current pass, for inspection.
-func (s *Stack) Side() SideInfo { return s.side }
-
-// MaxAbs returns the largest |x| of the latest Forward on a grid, over all
-// states and samples.
-func (s *Stack) MaxAbs() float64 {
-	var m uint32
-	for _, p := range s.host.peaks {
-		m = max(m, uint32(p))
-	}
-	return float64(math.Float32frombits(m))
 }

@@ -26,6 +26,16 @@ func (s *Stack) checkRange() error {
 	return nil
 }
 
+// MaxAbs returns the largest |x| of the latest Forward on a grid, over all
+// states and samples.
+func (s *Stack) MaxAbs() float64 {
+	var m uint32
+	for _, p := range s.host.peaks {
+		m = max(m, uint32(p))
+	}
+	return float64(math.Float32frombits(m))
+}
+
 // ErrCorrupt is wrapped by the error of a checked pass, or of a checked parameter, that has lost its bits.
 var ErrCorrupt = errors.New("memory has changed, or the processor has computed the same thing in two ways")
 

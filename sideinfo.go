@@ -14,6 +14,9 @@ type SideInfo struct {
 	planes []tensor.Tensor // [k-first] is (planes, B, ceil(T*C/8)) bytes for x_k; of a ramp, at its smallest |gamma|
 }
 
+// Side returns the side information of the current pass, for inspection.
+func (s *Stack) Side() SideInfo { return s.side }
+
 // allocSideInfo lays out the side information of states [first,end). Block k+1 writes the side information of x_k.
 func allocSideInfo(s SideInfo, be backend.Backend, first, end int, gamma course, x tensor.Shape) SideInfo {
 	B := x[0]
