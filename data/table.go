@@ -86,7 +86,7 @@ func (t *tableRows) next() (row, error) {
 	}
 	switch {
 	case record.Open:
-		r.bad, r.detail = openQuote, "double a mark that is part of the text, or close its field"
+		r.bad, r.detail = openQuote, record.Advice()
 	case t.column < 0:
 		r.bad = noText
 	case slices.Equal(fields, t.header):

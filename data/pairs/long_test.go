@@ -52,6 +52,19 @@ func TestLongRows(t *testing.T) {
 	}
 }
 
+// TestLongField: a field of several lines that is longer than a row may be is named with what to do, be it one or a mark
+// without an end.
+func TestLongField(t *testing.T) {
+	t.Parallel()
+	for lines, want := range map[int]string{1: "double a mark that is part of the text, or close its field", MaxLine / 2: "double a mark that is part of the text, close its field, or cut a row that is too long"} {
+		r := newReader(t, Options{Files: Files{Source: write(t, "a.csv", "prompt,completion\n1,a\n2,\"b\n"+strings.Repeat("b\n", lines)+"4,d\n")}})
+		_, err := readAll(r)
+		if w := r.Report().Why[OpenQuote]; err != nil || w.Count != 1 || w.First[0].Line != 3 || w.Detail != want {
+			t.Errorf("%d lines: %v, error %v", lines, r.Report(), err)
+		}
+	}
+}
+
 // TestNoContent: a message without a content is none, unless the assistant calls tools; the conversation is left out and
 // counted, with the reason of the first, whether its turns are wanted or not.
 func TestNoContent(t *testing.T) {

@@ -69,10 +69,10 @@ func (t *table) next() (row, error) {
 	}
 	r := row{line: w.Line}
 	switch {
+	case w.Open:
+		r.missing, r.reason = w.Advice(), OpenQuote
 	case w.Long:
 		return tooLong(w.Line), nil
-	case w.Open:
-		r.missing, r.reason = "double a mark that is part of the text, or close its field", OpenQuote
 	case t.header != nil && slices.Equal(w.Fields, t.header):
 		r.missing, r.reason = "files were joined", Repeated
 	case t.header != nil && w.Exceeds(len(t.header)):

@@ -35,8 +35,16 @@ type line struct {
 type Record struct {
 	Line   int // of its beginning, from 1
 	Fields []string
-	Open   bool // a quotation mark in it has no end; there are no fields
-	Long   bool // it is a line that is too long; there are no fields
+	Open   bool // a quotation mark in it has no end, or with Long none within the limit; there are no fields
+	Long   bool // it is too long; there are no fields
+}
+
+// Advice says how to mend a row that is Open.
+func (r Record) Advice() string {
+	if r.Long {
+		return "double a mark that is part of the text, close its field, or cut a row that is too long"
+	}
+	return "double a mark that is part of the text, or close its field"
 }
 
 // Exceeds reports whether r has more than n fields and text in those after them: a text with the delimiter in it,
@@ -165,6 +173,7 @@ func (r *Reader) Read() (Record, error) {
 		return row, nil
 	}
 	// The lines after the first are rows of their own.
-	r.queue, r.line, row.Open = slices.Concat(more, r.queue), r.line-len(more), true
+	r.queue, r.line = slices.Concat(more, r.queue), r.line-len(more)
+	row.Open, row.Long = true, state == unfinished && size > r.limit
 	return row, nil
 }

@@ -38,6 +38,9 @@ func spelt(t *testing.T, r *Reader) string {
 		if row.Open {
 			b.WriteString(" open")
 		}
+		if row.Long {
+			b.WriteString(" long")
+		}
 		b.WriteString(" " + strings.Join(row.Fields, "|") + "/")
 	}
 }
@@ -56,7 +59,8 @@ func TestRead(t *testing.T) {
 		{"a,\"b\n1,2\n3,\"4\"", "1 open /2 1|2/3 3|4/", 99},
 		{"a,\"b\n1,\"2\n3,4", "1 open /2 open /3 3|4/", 99},
 		{"a,\"b\n1,2\n3,4\"", "1 a|b\n1,2\n3,4/", 99},
-		{"a,\"b\n1,2\n3,4\"", "1 open /2 1|2/3 3|4\"/", 5},
+		{"a,\"b\n1,2\n3,4\"", "1 open long /2 1|2/3 3|4\"/", 5},
+		{"a,\"b\n1,2\"3\n4,5", "1 open /2 1|2\"3/3 4|5/", 5},
 		{"", "", 99},
 	} {
 		if got := spelt(t, readerOf(c.text, c.limit)); got != c.want {
