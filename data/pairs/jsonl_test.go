@@ -80,7 +80,13 @@ func TestBadJSONL(t *testing.T) {
 		line, says string
 		why        Reason
 	}{
-		{`{"prompt": "a"}`, `it has no "completion" among ["prompt"]`, Incomplete},
+		{`{"prompt": "a"}`, `it has no "completion" or "output" to go with its "prompt" among ["prompt"]`, Incomplete},
+		{`{"instruction": "a", "input": "b"}`, `it has no "completion" or "output" to go with its "instruction" among ["input" "instruction"]`, Incomplete},
+		{`{"Output": "a"}`, `it has no "prompt" or "instruction" to go with its "Output" among ["Output"]`, Incomplete},
+		{`{"Question": "a"}`, `it has no "completion" or "output" to go with its "Question" among ["Question"]`, Incomplete},
+		{`{"src": "a"}`, `it has no "tgt" or "trg" to go with its "src" among ["src"]`, Incomplete},
+		{`{"mr": "a"}`, `it has no "ref" to go with its "mr" among ["mr"]`, Incomplete},
+		{`{"head": "a", "tail": "b"}`, `it has no "prompt" among ["head" "tail"]`, Incomplete},
 		{`{"prompt": {}, "completion": "b"}`, `its "prompt" is an object, not a text`, Incomplete},
 		{`{"prompt": "a", "completion": "b"} x`, "invalid character 'x' after top-level value", NotJSON},
 		{`["a", "b"]`, "it is a JSON array", NotJSON},
@@ -91,8 +97,8 @@ func TestBadJSONL(t *testing.T) {
 		{`{"messages": [{"role": "assistant", "content": [1]}]}`, "message 1 has a content with a part that has no type and text", NoTalk},
 		{`{"messages": [{"role": "assistant", "content": [{"type": "image_url", "text": "a"}]}]}`, `a part of type "image_url", and only text is read`, NoTalk},
 		{`{"messages": [{"role": "assistant", "content": [{"type": "text"}]}]}`, `a part of type text without one`, NoTalk},
-		{`{"messages": [{"role": "user", "content": "a"}]}`, `none of its 1 messages is of role "assistant"`, NoAnswer},
-		{`{"messages": null}`, "none of its 0 messages", NoAnswer},
+		{`{"messages": [{"role": "user", "content": "a"}]}`, `it has no message of role "assistant"`, NoAnswer},
+		{`{"messages": null}`, `it has no message of role "assistant"`, NoAnswer},
 		{many, "it has 1001 messages; cut it into conversations of at most 1000", LongTalk},
 		{"{\"prompt\": \"a\xff\", \"completion\": \"b\"}", "not both UTF-8", NotUTF8},
 		{`{"prompt": null, "completion": "b"}`, `its "prompt" is null`, Incomplete},

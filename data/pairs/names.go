@@ -2,6 +2,7 @@ package pairs
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -115,6 +116,24 @@ func other(all []string, source, target int) (choice, bool) {
 		}
 	}
 	return choice{}, false
+}
+
+// unpaired returns the first name of one side among all, in which no two are a pair, and two that the other side has
+// then, as in "completion" or "output"; own is empty if there is none.
+func unpaired(all []string) (own, others string) {
+	for _, n := range known {
+		for _, side := range [2][2]string{{n.source, n.target}, {n.target, n.source}} {
+			at := nameAt(all, side[0])
+			switch {
+			case at < 0 || len(side[1]) == 1 || own != "" && own != all[at]:
+			case own == "":
+				own, others = all[at], strconv.Quote(side[1])
+			default:
+				return own, others + " or " + strconv.Quote(side[1])
+			}
+		}
+	}
+	return own, others
 }
 
 // isLanguage reports the name of a language, or its code: "en", "en-GB", "English", "french sentences".

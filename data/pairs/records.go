@@ -128,7 +128,7 @@ func (j *records) begin(t *talk, r row) row {
 	j.talk.begin(j.turns)
 	if !j.talk.next(&r) {
 		j.talk = talk{}
-		return row{line: r.line, reason: NoAnswer, missing: fmt.Sprintf("none of its %d messages is of role %q", turns, assistant)}
+		return row{line: r.line, reason: NoAnswer, missing: fmt.Sprintf("it has no message of role %q", assistant)}
 	}
 	return r
 }
@@ -301,6 +301,9 @@ func (j *records) find(keys []string, text []byte) form {
 
 // lacks says what an object without sides lacks.
 func (j *records) lacks(object map[string]json.RawMessage) string {
+	if own, others := unpaired(slices.Sorted(maps.Keys(object))); own != "" && j.asked == [2]string{} {
+		return fmt.Sprintf("it has no %s to go with its %q among %s", others, own, keysOf(object))
+	}
 	for i, name := range [2]string{"prompt", "completion"} {
 		if j.asked[i] != "" {
 			name = j.asked[i]

@@ -137,7 +137,11 @@ func (r *Report) Skipped() int { return r.Read - r.Kept[Train] - r.Kept[Val] - r
 // line 3), 1 duplicate (first in line 7)".
 func (r *Report) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d pairs read, %d kept", r.Read, r.Read-r.Skipped())
+	pairs := "pairs"
+	if r.Read == 1 {
+		pairs = "pair"
+	}
+	fmt.Fprintf(&b, "%d %s read, %d kept", r.Read, pairs, r.Read-r.Skipped())
 	if r.Kept[Val]+r.Kept[Test] > 0 {
 		fmt.Fprintf(&b, " (%d train, %d val, %d test)", r.Kept[Train], r.Kept[Val], r.Kept[Test])
 	}

@@ -237,7 +237,7 @@ func TestPairsLeftOut(t *testing.T) {
 			add(t, c, "", "")
 			c.Pairs.Tokenizer = "char"
 			c.Pairs.ValSource, c.Pairs.ValTarget = traintest.TextFile(t, "zz\n"), traintest.TextFile(t, "un\n")
-		}, nil, pairs.ErrNoPairs, []string{"1 pairs read, 0 kept", "1 that the tokenizer cannot encode"}},
+		}, nil, pairs.ErrNoPairs, []string{"1 pair read, 0 kept", "1 that the tokenizer cannot encode"}},
 		{"no file", func(_ *testing.T, c *Config) { c.Pairs.Source = "/no/such.en" }, nil, os.ErrNotExist, nil},
 		{"a batch too small for a sentence", func(t *testing.T, c *Config) { c.Pairs.BatchTokens = 10 }, nil, nil, []string{"positions", "allow more tokens"}},
 	} {
