@@ -95,6 +95,9 @@ func TestChatJSON(t *testing.T) {
 			t.Errorf("%s: %+v", line, r)
 		}
 	}
+	if r := talk(`{"role":"user","content":"` + strings.Repeat("Hi ", 400_000) + `"}`); r.code != cli.ExitFailure || !strings.Contains(r.err, "line 1: it is longer than 1 MiB; shorten it") {
+		t.Errorf("%+v", r)
+	}
 	parts := talk(`{"role":"user","content":[{"type":"text","text":"Hi\n"},{"type":"text","text":"there"}]}`)
 	if whole := talk(`{"role":"user","content":"Hi\nthere"}`); parts.code != 0 || parts.out != whole.out {
 		t.Errorf("%+v, want %+v", parts, whole)

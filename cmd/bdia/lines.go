@@ -130,7 +130,7 @@ func (in *lineInput) wrong(err error) error {
 	case err == io.EOF, errors.Is(err, context.Canceled):
 		return err
 	case err == textfile.ErrTooLong:
-		err = errors.New("it is longer than 1 MiB; put a sentence on a line")
+		err = errors.New("it is longer than 1 MiB; shorten it, or put it on several lines")
 	}
 	return fmt.Errorf("%s: line %d: %w", in.name, in.text.Lines()+1, err)
 }
