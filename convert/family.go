@@ -194,10 +194,13 @@ func parseFamily(text []byte, family model.Family) (info GPTInfo, err error) {
 	}
 	c := model.GPTConfig{Family: family, Vocab: j.Vocab, Context: j.Context, Layers: j.Layers, Heads: j.Heads, Width: j.Width, MLP: j.MLP,
 		Untied: !j.Tied, Eps: or(j.Eps, facts.eps), AttentionDropout: j.Dropout, MLPBias: j.MLPBias && facts.mlpBias, AttentionBias: j.AttentionBias && facts.attentionBias}
-	for key, zero := range map[string]bool{"num_key_value_heads": or(j.KVHeads, 1) == 0, "head_dim": or(j.HeadWidth, 1) == 0, "rms_norm_eps": or(j.Eps, 1) == 0,
-		"embedding_multiplier": or(j.EmbeddingScale, 1) == 0, "attention_multiplier": or(j.AttentionScale, 1) == 0, "residual_multiplier": or(j.BranchScale, 1) == 0, "logits_scaling": or(j.LogitsDivisor, 1) == 0} {
-		if zero {
-			return info, fmt.Errorf("%s is 0; it must be positive", key)
+	for _, size := range []struct {
+		key  string
+		zero bool
+	}{{"num_key_value_heads", isZero(j.KVHeads)}, {"head_dim", isZero(j.HeadWidth)}, {"rms_norm_eps", isZero(j.Eps)}, {"embedding_multiplier", isZero(j.EmbeddingScale)},
+		{"attention_multiplier", isZero(j.AttentionScale)}, {"residual_multiplier", isZero(j.BranchScale)}, {"logits_scaling", isZero(j.LogitsDivisor)}} {
+		if size.zero {
+			return info, fmt.Errorf("%s is 0; it must be positive", size.key)
 		}
 	}
 	c.KVHeads = or(j.KVHeads, j.Heads)
@@ -253,6 +256,9 @@ func inFile(err error, keys map[string]string) error {
 	}
 	return fmt.Errorf("%s is %s; %s", keys[bad.Setting], value, bad.Reason)
 }
+
+// isZero reports a key that is there, and 0.
+func isZero[T int | float | float64](p *T) bool { return p != nil && *p == 0 }
 
 // or returns what p points to, or the value of a key that is missing.
 func or[T any](p *T, missing T) T {
