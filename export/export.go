@@ -53,7 +53,7 @@ type Options struct {
 	DType   string // of the weights; empty: the type in the model's file, or the format's own
 	NoCache bool   // onnx: a language model that takes whole texts, without earlier keys and values
 	Force   bool   // replace an earlier export at Out
-	Name    string // of the model, in formats that have one; empty: the folder's
+	Name    string // of the model, in formats that have one; empty: the folder's, or its run's
 	Card    *Card  // what the model card says of the run; nil: nothing
 	// Commands are lines for the model card that use what is written with the program that exports. {} in them is its
 	// name.
@@ -190,8 +190,10 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 	return j.report, err
 }
 
-// nameOf returns the last part of a path, also of "." and "..".
+// nameOf returns the last part of the path of a folder, also of "." and "..", or of the run that it is of: a run's best/
+// has the run's name.
 func nameOf(dir string) string {
+	dir = cmp.Or(hub.RunOf(dir), dir)
 	if full, err := filepath.Abs(dir); err == nil {
 		dir = full
 	}

@@ -13,6 +13,7 @@ import (
 	_ "github.com/bdia-go/bdia/backend/cpu"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/hub"
+	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/model"
 	"github.com/bdia-go/bdia/tokenizer"
 )
@@ -131,5 +132,20 @@ func TestWriteFails(t *testing.T) {
 	}
 	if text, _ := os.ReadFile(earlier); !strings.HasPrefix(string(text), "GGUF") {
 		t.Errorf("replaced by %.8q", text)
+	}
+}
+
+// TestNameOf: a model has its folder's name, and one of a run the run's.
+func TestNameOf(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	for _, dir := range []string{"run/best", "other/best"} {
+		testkit.OK(t, os.MkdirAll(filepath.Join(root, dir), 0o777))
+	}
+	testkit.OK(t, os.WriteFile(filepath.Join(root, "run", hub.RunFile), nil, 0o666))
+	for dir, want := range map[string]string{"run": "run", "run/best": "run", "other": "other", "other/best": "best", "run/best/..": "run"} {
+		if got := nameOf(filepath.Join(root, dir)); got != want {
+			t.Errorf("%s: %s, want %s", dir, got, want)
+		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,9 +109,6 @@ func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Opt
 	}
 	if err := given(cmd.Flags()).refuse([]idle{{f.Kind != convert.GPT, "is for language models, and " + from + " is another model", []string{"no-cache"}}}); err != nil {
 		return nil, err
-	}
-	if full, err := filepath.Abs(from); err == nil {
-		o.Name = filepath.Base(full)
 	}
 	describeRun(cmd.Context(), f, &o)
 	o.Commands = ownCommands(f, o)
