@@ -190,8 +190,7 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 	return j.report, err
 }
 
-// nameOf returns the last part of the path of a folder, also of "." and "..", or of the run that it is of: a run's best/
-// has the run's name.
+// nameOf returns the last part of the path of a folder, also of "." and "..". A run's best/ has the run's name.
 func nameOf(dir string) string {
 	dir = cmp.Or(hub.RunOf(dir), dir)
 	if full, err := filepath.Abs(dir); err == nil {
