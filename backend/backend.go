@@ -45,6 +45,8 @@ import (
 type Backend interface {
 	// Limits returns the sizes beyond which operations panic.
 	Limits() Limits
+	// Precision returns the type that operands of matrix products are rounded to.
+	Precision() Precision
 
 	// Memory: see Arena.
 	Alloc(c Component, d tensor.DType, s tensor.Shape) tensor.Tensor

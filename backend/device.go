@@ -27,12 +27,14 @@ type Limits struct {
 	AttentionWeights int64
 }
 
-// Options choose a device and how it works: speed, never bits. The zero value is
-// every processor of this machine.
+// Options choose a device and how it works: speed and, by Precision alone, bits. The zero value is
+// every processor of this machine, in float32.
 type Options struct {
 	Device  string `yaml:"device,omitempty"` // of Devices; empty: cpu
 	Threads int    `yaml:"threads"`          // cpu: 0 stands for all processors
 	ISA     string `yaml:"isa"`              // cpu: portable, avx2 or avx512; empty: the best this machine has
+
+	Precision Precision `yaml:"precision,omitempty"` // of matrix products
 }
 
 // Driver makes the devices of one kind. Packages register theirs when they are

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/backend/plan"
 	"github.com/bdia-go/bdia/model"
 )
@@ -81,7 +82,7 @@ func TestFits(t *testing.T) {
 		if err := c.Validate(); err != nil {
 			t.Error(err)
 		}
-		if _, err := model.NewGPT(plan.NewLimited(64, limits), c, bdia.DefaultOptions()); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := model.NewGPT(plan.NewLimited(64, limits, backend.Float32), c, bdia.DefaultOptions()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("a plan with limits: error %v, want one with %q", err, want)
 		}
 		if _, err := model.NewGPT(plan.New(64), c, bdia.DefaultOptions()); err != nil {

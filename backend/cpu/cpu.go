@@ -24,17 +24,20 @@ type Options struct {
 	Threads    int    // 0: as many as Go may use at once
 	ISA        string // "portable", "avx2" or "avx512"; "": the best of this machine
 	ArenaBytes int64  // the plan's peak, at least ScratchBytes; the arena never grows
+
+	Precision backend.Precision // of matrix products
 }
 
 // Backend runs on this machine's processors. It is for one goroutine at a time.
 type Backend struct {
 	backend.Arena
-	mem  []byte
-	free func()
-	isa  kernel.ISA
-	pool *pool
-	jobs jobs
-	sums []float64 // partial sums of the reductions over whole tensors
+	mem       []byte
+	free      func()
+	isa       kernel.ISA
+	precision backend.Precision
+	pool      *pool
+	jobs      jobs
+	sums      []float64 // partial sums of the reductions over whole tensors
 }
 
 // jobs holds the job of each operation. Each has a place of its own, so that setting one
@@ -107,7 +110,7 @@ func New(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, &backend.MemoryError{Device: "cpu", Arena: o.ArenaBytes, Err: err}
 	}
-	b := &Backend{Arena: backend.NewArena(o.ArenaBytes), mem: mem, free: free, isa: kernel.ISA(level)}
+	b := &Backend{Arena: backend.NewArena(o.ArenaBytes), mem: mem, free: free, isa: kernel.ISA(level), precision: o.Precision}
 	threads := Threads(o.Threads)
 	all := b.f32(b.Alloc(backend.Scratch, tensor.F32, tensor.Shape{threads * kernel.ScratchFloats}))
 	scratch := make([][]float32, threads)

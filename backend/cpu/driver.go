@@ -23,7 +23,7 @@ func (driver) Validate(o backend.Options) error {
 }
 
 func (driver) Plan(o backend.Options) backend.Backend {
-	return plan.NewLimited(ScratchBytes(o.Threads), limits)
+	return plan.NewLimited(ScratchBytes(o.Threads), limits, o.Precision)
 }
 
 // limits of the kernels: the width of a head, and 32 bits for the number of an attention
@@ -33,10 +33,13 @@ var limits = backend.Limits{HeadWidth: kernel.MaxHeadDim, AttentionWeights: 1 <<
 // Limits returns the largest sizes that the kernels work with.
 func (b *Backend) Limits() backend.Limits { return limits }
 
+// Precision returns the type that operands of matrix products are rounded to.
+func (b *Backend) Precision() backend.Precision { return b.precision }
+
 func (driver) Fits(o backend.Options, arena, beside int64) error { return fits(arena, beside) }
 
 func (driver) Open(o backend.Options, bytes int64) (backend.Device, error) {
-	b, err := New(Options{Threads: o.Threads, ISA: o.ISA, ArenaBytes: bytes})
+	b, err := New(Options{Threads: o.Threads, ISA: o.ISA, ArenaBytes: bytes, Precision: o.Precision})
 	if err != nil {
 		return nil, err // not a nil *Backend in an interface
 	}

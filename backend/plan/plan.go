@@ -11,24 +11,28 @@ import (
 // Backend plans. Downloads leave their destination as it is.
 type Backend struct {
 	backend.Arena
-	limits backend.Limits
+	limits    backend.Limits
+	precision backend.Precision
 }
 
 var _ backend.Backend = (*Backend)(nil)
 
 // New returns a planning backend for a device without limits that needs scratch bytes of
 // its own.
-func New(scratch int64) *Backend { return NewLimited(scratch, backend.Limits{}) }
+func New(scratch int64) *Backend { return NewLimited(scratch, backend.Limits{}, backend.Float32) }
 
-// NewLimited is New for a device with limits.
-func NewLimited(scratch int64, limits backend.Limits) *Backend {
-	b := &Backend{Arena: backend.NewArena(0), limits: limits}
+// NewLimited is New for a device with limits and with a precision.
+func NewLimited(scratch int64, limits backend.Limits, precision backend.Precision) *Backend {
+	b := &Backend{Arena: backend.NewArena(0), limits: limits, precision: precision}
 	b.Alloc(backend.Scratch, tensor.U8, tensor.Shape{int(scratch)})
 	return b
 }
 
 // Limits returns the limits of the device.
 func (b *Backend) Limits() backend.Limits { return b.limits }
+
+// Precision returns the device's precision of products.
+func (b *Backend) Precision() backend.Precision { return b.precision }
 
 // Every operation is accepted and none does anything.
 

@@ -1,0 +1,160 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/bdia-go/bdia/internal/half"
+)
+
+// Products of bfloat16. The definition is that of TDPBF16PS, the instruction of matrix units (AMX), so that these and
+// every other path give the same bits: k is cut into groups of 32, and an output is
+//
+//	c := start
+//	for each group, ascending: c += (even chain of the group + odd chain of the group)
+//
+// where the even chain is fma over the even k of the group from +0, ascending, and the odd chain is the same over the
+// odd k. A group at an end is filled up with zeros. Every operation rounds to nearest even and takes subnormal operands
+// and results, also c, as zeros of their sign. So a split of C over several calls keeps the bits, and so does a split of
+// K at a group's beginning, the later calls with Accumulate.
+//
+// Rejected: VDPBF16PS, which has no chains in the order of k; and one chain, which no matrix unit computes.
+
+// group is the number of k that are summed before their sum is added to an output.
+const group = 32
+
+// Operand is one matrix of a product of bfloat16: row-major, LD elements from one row to the next. It is held as
+// bfloat16 or as float32, which are rounded to nearest, ties to even, where they are used.
+type Operand struct {
+	Half []uint16
+	Full []float32 // in place of Half
+	LD   int
+}
+
+// at returns the element at i, rounded to bfloat16.
+func (o *Operand) at(i int) float32 {
+	if o.Full != nil {
+		return half.BToFloat(half.BFromFloat(o.Full[i]))
+	}
+	return half.BToFloat(o.Half[i])
+}
+
+// Gemm16 describes one product of bfloat16 matrices.
+type Gemm16 struct {
+	Layout  Layout
+	M, N, K int
+	A, B    Operand
+
+	// Where the outputs go, row-major with LDC elements from one row to the next: C, or Half, rounded to nearest.
+	C    []float32
+	Half []uint16
+	LDC  int
+
+	// Where an output starts: with Accumulate at the value in C, else at Bias[j] if Bias (length N) is set, else at +0.
+	Accumulate bool
+	Bias       []float32
+
+	// Rows, for TN only, is the number of rows of A and B that are one sample, or 0 for all: K is a multiple of it, and
+	// the groups of every sample start at its first row. So a split into whole samples keeps the bits.
+	Rows int
+	// SumA, for TN only, takes the sums over rows of A (the gradient of a bias) on the way, in float32: SumA[i] +=
+	// A[k,i], k ascending (length M). They are the sums of what is held, before it is rounded.
+	SumA []float32
+}
+
+// check panics on an impossible shape or a slice that is too short.
+func (g *Gemm16) check() {
+	rowsA, colsA, rowsB, colsB := g.M, g.K, g.K, g.N
+	switch g.Layout {
+	case NT:
+		rowsB, colsB = g.N, g.K
+	case TN:
+		rowsA, colsA = g.K, g.M
+	}
+	ok := g.Layout <= TN && g.M >= 0 && g.N >= 0 && g.K >= 0 && g.A.fits(rowsA, colsA) && g.B.fits(rowsB, colsB) &&
+		(g.C == nil) != (g.Half == nil) && fits(g.M, g.N, g.LDC, max(len(g.C), len(g.Half))) && !(g.Accumulate && g.Half != nil) &&
+		(g.Bias == nil || len(g.Bias) >= g.N) && (g.SumA == nil || g.Layout == TN && len(g.SumA) >= g.M) &&
+		(g.Rows == 0 || g.Layout == TN && g.Rows > 0 && g.K%g.Rows == 0)
+	if !ok {
+		panic(fmt.Sprintf("kernel: impossible bfloat16 product %v M=%d N=%d K=%d, samples of %d rows", g.Layout, g.M, g.N, g.K, g.Rows))
+	}
+}
+
+func (o *Operand) fits(rows, cols int) bool {
+	return (o.Half == nil) != (o.Full == nil) && fits(rows, cols, o.LD, max(len(o.Half), len(o.Full)))
+}
+
+// portable is the definition.
+func (g *Gemm16) portable() {
+	ars, aks := g.A.LD, 1
+	if g.Layout == TN {
+		ars, aks = 1, g.A.LD
+	}
+	bcs, bks := 1, g.B.LD
+	if g.Layout == NT {
+		bcs, bks = g.B.LD, 1
+	}
+	rows := g.K
+	if g.Rows > 0 {
+		rows = g.Rows
+	}
+	for i := range g.M {
+		for j := range g.N {
+			c := g.start(i, j)
+			for from := 0; from < g.K; from += rows {
+				for k0 := from; k0 < from+rows; k0 += group {
+					var even, odd float32
+					for k := k0; k < k0+group; k++ {
+						var a, b float32 // zeros fill the group up
+						if k < from+rows {
+							a, b = g.A.at(i*ars+k*aks), g.B.at(j*bcs+k*bks)
+						}
+						if k%2 == k0%2 {
+							even = fmaFlush(a, b, even)
+						} else {
+							odd = fmaFlush(a, b, odd)
+						}
+					}
+					c = flush(flush(c) + flush(even+odd))
+				}
+			}
+			if g.Half != nil {
+				g.Half[i*g.LDC+j] = half.BFromFloat(c)
+			} else {
+				g.C[i*g.LDC+j] = c
+			}
+		}
+	}
+}
+
+func (g *Gemm16) start(i, j int) float32 {
+	switch {
+	case g.Accumulate:
+		return g.C[i*g.LDC+j]
+	case g.Bias != nil:
+		return g.Bias[j]
+	}
+	return 0
+}
+
+// flush takes a subnormal as a zero of its sign.
+func flush(x float32) float32 {
+	if b := math.Float32bits(x); b&0x7f800000 == 0 {
+		return math.Float32frombits(b & 0x80000000)
+	}
+	return x
+}
+
+// fmaFlush returns a*b+c rounded once, for a and b of bfloat16; it takes subnormal operands and results as zeros.
+func fmaFlush(a, b, c float32) float32 {
+	a, b, c = flush(a), flush(b), flush(c)
+	p := float32(a * b)
+	if e := math.Float32bits(p) & 0x7f800000; e != 0 && e != 0x7f800000 {
+		return flush(p + c) // p has 16 bits at most, so it is exact
+	}
+	const least = 0x1p-126 - 0x1p-151 // from here on a result is rounded to a normal number
+	if s := float64(a)*float64(b) + float64(c); math.Abs(s) < least {
+		return float32(math.Copysign(0, s))
+	}
+	return fma(a, b, c)
+}
