@@ -103,6 +103,11 @@ type Backend interface {
 	// EmbedBackward adds the gradients of both tables; dwpe may be none.
 	EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor)
 
+	// The products below round their operands as Precision says. With BFloat16, an operand may be of BF16 itself, and so
+	// may y of Linear and dx of LinearBackwardInput: they are rounded once, to nearest. A group of the sums over rows of
+	// LinearBackwardWeight (see kernel.Gemm16) does not span two of the outermost dimension of dy, if that has more
+	// than two dimensions: samples may then be split as always.
+
 	// Linear writes y = x Wᵀ + b. x (N,in), w (out,in), b (out) or none, y (N,out).
 	Linear(y, x, w, b tensor.Tensor)
 	// LinearAdd adds y += x Wᵀ.

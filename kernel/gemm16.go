@@ -15,8 +15,8 @@ import (
 //
 // where the even chain is fma over the even k of the group from +0, ascending, and the odd chain is the same over the
 // odd k. A group at an end is filled up with zeros. Every operation rounds to nearest even and takes subnormal operands
-// and results, also c, as zeros of their sign. So a split of C over several calls keeps the bits, and so does a split of
-// K at a group's beginning, the later calls with Accumulate.
+// and results, also c, as zeros of their sign. So a split of C over several calls keeps the bits, and so does a split
+// of K at a group's beginning, the later calls with Accumulate.
 //
 // Rejected: VDPBF16PS, which has no chains in the order of k; and one chain, which no matrix unit computes.
 
@@ -84,7 +84,76 @@ func (o *Operand) fits(rows, cols int) bool {
 	return (o.Half == nil) != (o.Full == nil) && fits(rows, cols, o.LD, max(len(o.Half), len(o.Full)))
 }
 
-// portable is the definition.
+// Gemm16Scratch is the length, in floats, of the scratch buffer that Gemm16 needs for any shape.
+const Gemm16Scratch = GemmScratch
+
+// Gemm16 computes C, or Half, from A and B by the definition above. It panics if the shape is impossible or a slice is
+// too short, and never allocates.
+func (isa ISA) Gemm16(g *Gemm16, scratch []float32) {
+	g.check()
+	if len(scratch) < Gemm16Scratch {
+		panic(fmt.Sprintf("kernel: Gemm16 needs %d floats of scratch, got %d", Gemm16Scratch, len(scratch)))
+	}
+	g.portable()
+	g.sums(isa, scratch)
+}
+
+// Part returns the part of g that computes rows i0..i1-1 and columns j0..j1-1 of C; with the first columns go the sums.
+func (g *Gemm16) Part(i0, i1, j0, j1 int) Gemm16 {
+	p := *g
+	p.M, p.N = i1-i0, j1-j0
+	switch g.Layout {
+	case NT:
+		p.A, p.B = g.A.from(i0*g.A.LD), g.B.from(j0*g.B.LD)
+	case NN:
+		p.A, p.B = g.A.from(i0*g.A.LD), g.B.from(j0)
+	case TN:
+		p.A, p.B = g.A.from(i0), g.B.from(j0)
+	}
+	if at := i0*g.LDC + j0; g.Half != nil {
+		p.Half = g.Half[min(at, len(g.Half)):]
+	} else {
+		p.C = g.C[min(at, len(g.C)):]
+	}
+	if g.Bias != nil {
+		p.Bias = g.Bias[j0:j1]
+	}
+	if p.SumA = nil; g.SumA != nil && j0 == 0 {
+		p.SumA = g.SumA[i0:i1]
+	}
+	return p
+}
+
+// from is o from element i on.
+func (o Operand) from(i int) Operand {
+	if o.Full != nil {
+		o.Full = o.Full[min(i, len(o.Full)):]
+	} else {
+		o.Half = o.Half[min(i, len(o.Half)):]
+	}
+	return o
+}
+
+// sums adds the sums over rows of A.
+func (g *Gemm16) sums(isa ISA, scratch []float32) {
+	if g.SumA == nil || g.M == 0 {
+		return
+	}
+	if g.A.Full != nil {
+		isa.ColumnSum(g.SumA[:g.M], g.A.Full, g.K, g.A.LD)
+		return
+	}
+	wide := scratch[:min(g.M, len(scratch))]
+	for k := range g.K {
+		for j := 0; j < g.M; j += len(wide) {
+			n := min(len(wide), g.M-j)
+			isa.Widen(wide[:n], g.A.Half[k*g.A.LD+j:][:n])
+			isa.Add(g.SumA[j:j+n], g.SumA[j:j+n], wide[:n])
+		}
+	}
+}
+
+// portable is the definition, but for the sums over rows.
 func (g *Gemm16) portable() {
 	ars, aks := g.A.LD, 1
 	if g.Layout == TN {

@@ -58,6 +58,7 @@ type jobs struct {
 	setAdam      setAdamJob
 	sgd          sgdJob
 	linear       linear
+	linear16     linear16
 	norm         norm
 	normBack     normBackward
 	pool         poolJob

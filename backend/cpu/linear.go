@@ -84,6 +84,10 @@ func (b *Backend) band(cols int) int { return max(64, tileLen(cols, 2*len(b.pool
 func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
 	M, N, K := x.Rows(), w.Rows(), w.Cols()
 	must(x.Cols() == K && y.Rows() == M && y.Cols() == N && (!bias.Valid() || bias.Len() == N), "Linear", y, x, w, bias)
+	if b.bfloat16() {
+		b.linear16(y, x, w, bias, false)
+		return
+	}
 	b.weights(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, LDB: K, C: b.f32(y), LDC: N, Bias: b.f32(bias)}, w)
 }
 
@@ -91,6 +95,10 @@ func (b *Backend) Linear(y, x, w, bias tensor.Tensor) {
 func (b *Backend) LinearAdd(y, x, w tensor.Tensor) {
 	M, N, K := x.Rows(), w.Rows(), w.Cols()
 	must(x.Cols() == K && y.Rows() == M && y.Cols() == N, "LinearAdd", y, x, w)
+	if b.bfloat16() {
+		b.linear16(y, x, w, tensor.Tensor{}, true)
+		return
+	}
 	b.weights(kernel.Gemm{Layout: kernel.NT, M: M, N: N, K: K, A: b.f32(x), LDA: K, LDB: K, C: b.f32(y), LDC: N, Accumulate: true}, w)
 }
 
@@ -98,6 +106,10 @@ func (b *Backend) LinearAdd(y, x, w tensor.Tensor) {
 func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
 	M, N, K := dy.Rows(), w.Cols(), w.Rows()
 	must(dy.Cols() == K && dx.Rows() == M && dx.Cols() == N, "LinearBackwardInput", dx, dy, w)
+	if b.bfloat16() {
+		b.linearBackwardInput16(dx, dy, w)
+		return
+	}
 	b.weights(kernel.Gemm{Layout: kernel.NN, M: M, N: N, K: K, A: b.f32(dy), LDA: K, LDB: N, C: b.f32(dx), LDC: N}, w)
 }
 
@@ -105,6 +117,10 @@ func (b *Backend) LinearBackwardInput(dx, dy, w tensor.Tensor) {
 func (b *Backend) LinearBackwardWeight(dw, db, dy, x tensor.Tensor) {
 	M, N, K := dy.Cols(), x.Cols(), dy.Rows()
 	must(x.Rows() == K && dw.Rows() == M && dw.Cols() == N && (!db.Valid() || db.Len() == M), "LinearBackwardWeight", dw, db, dy, x)
+	if b.bfloat16() {
+		b.linearBackwardWeight16(dw, db, dy, x)
+		return
+	}
 	b.gemm(kernel.Gemm{Layout: kernel.TN, M: M, N: N, K: K, A: b.f32(dy), LDA: M, B: b.f32(x), LDB: N,
 		C: b.f32(dw), LDC: N, Accumulate: true, SumA: b.f32(db)})
 }
