@@ -18,14 +18,15 @@ import (
 
 // trial is one training step of a small model.
 type trial struct {
-	model   model.GPTConfig
-	opt     bdia.Options
-	isa     string
-	threads int
-	samples int
-	parts   []int // sizes of the micro-batches; nil: one
-	freeze  int   // blocks, and the tables with them; 0: nothing is frozen
-	lora    model.LoRAConfig
+	model     model.GPTConfig
+	opt       bdia.Options
+	isa       string
+	precision backend.Precision
+	threads   int
+	samples   int
+	parts     []int // sizes of the micro-batches; nil: one
+	freeze    int   // blocks, and the tables with them; 0: nothing is frozen
+	lora      model.LoRAConfig
 }
 
 // small has T*C = 5*9, no multiple of 8, and every kind of dropout.
@@ -127,7 +128,7 @@ func newBatch(c model.GPTConfig, n int) model.Batch {
 // -0, or comes back from the reverse walk with other bits.
 func (c trial) run(t *testing.T) outcome {
 	t.Helper()
-	be := newCPU(t, cpu.Options{Threads: c.threads, ISA: c.isa})
+	be := newCPU(t, cpu.Options{Threads: c.threads, ISA: c.isa, Precision: c.precision})
 	m := newModel(t, be, c.model, c.opt)
 	if c.freeze > 0 {
 		if err := m.Freeze(c.freeze); err != nil {

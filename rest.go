@@ -19,7 +19,7 @@ func allocRests(be backend.Backend, shape tensor.Shape, idle tensor.Tensor) (res
 		rests[i] = be.Alloc(backend.States, tensor.U8, shape)
 	}
 	be.Zero(rests[0]) // of x_0
-	rests[2] = idle.As(tensor.U8)
+	rests[2] = idle.View(tensor.U8, idle.Shape)
 	return rests
 }
 

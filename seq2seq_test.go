@@ -18,13 +18,14 @@ import (
 
 // pairTrial is one training step of a small encoder-decoder.
 type pairTrial struct {
-	model   model.Seq2SeqConfig
-	opt     bdia.Options
-	isa     string
-	threads int
-	samples int
-	parts   []int // sizes of the micro-batches; nil: one
-	padding int   // positions more than the longest sequences need
+	model     model.Seq2SeqConfig
+	opt       bdia.Options
+	isa       string
+	precision backend.Precision
+	threads   int
+	samples   int
+	parts     []int // sizes of the micro-batches; nil: one
+	padding   int   // positions more than the longest sequences need
 }
 
 // smallPairs has sizes that are no multiples of 8, and every kind of dropout.
@@ -68,7 +69,7 @@ func cut(b model.PairBatch, from, to int) model.PairBatch {
 // back from the reverse walk with other bits.
 func (c pairTrial) run(t *testing.T) outcome {
 	t.Helper()
-	be := newCPU(t, cpu.Options{Threads: c.threads, ISA: c.isa})
+	be := newCPU(t, cpu.Options{Threads: c.threads, ISA: c.isa, Precision: c.precision})
 	m, err := model.NewSeq2Seq(be, c.model, c.opt)
 	if err != nil {
 		t.Fatal(err)

@@ -18,11 +18,12 @@ import (
 // vitTrial is one training step of a small vision transformer with every kind of
 // dropout, and stochastic depth.
 type vitTrial struct {
-	model   model.ViTConfig
-	opt     bdia.Options
-	isa     string
-	threads int
-	parts   []int // sizes of the micro-batches, 7 samples in all
+	model     model.ViTConfig
+	opt       bdia.Options
+	isa       string
+	precision backend.Precision
+	threads   int
+	parts     []int // sizes of the micro-batches, 7 samples in all
 }
 
 const vitSamples = 7
@@ -62,7 +63,7 @@ func newImages(c model.ViTConfig, n int) model.ImageBatch {
 // run executes the trial, as trial.run does.
 func (c vitTrial) run(t *testing.T) outcome {
 	t.Helper()
-	be := newCPU(t, cpu.Options{Threads: c.threads, ISA: c.isa})
+	be := newCPU(t, cpu.Options{Threads: c.threads, ISA: c.isa, Precision: c.precision})
 	m := newViT(t, be, c.model, c.opt)
 	m.SetCheck(true)
 	sink := newKeepAll(be, m.Params())

@@ -36,7 +36,7 @@ const (
 	attentionScratch = 3*tile*MaxHeadDim + 2*block*(MaxHeadDim+tileLD) + block
 	// ScratchFloats is the length, in floats, of the scratch buffer that each
 	// thread needs for any kernel.
-	ScratchFloats = max(GemmScratch, attentionScratch)
+	ScratchFloats = max(GemmScratch, attentionScratch, Gemm16Scratch, attentionScratch16+Gemm16Small)
 )
 
 // AttentionHead is one head of one sample. Q, K, V, Out and their gradients
@@ -89,12 +89,12 @@ func (a *AttentionHead) view(q, rows, k0 int) scores {
 	return t
 }
 
-// strip returns how many of the n queries q.. are a strip for the tile that starts at key k0.
-func (a *AttentionHead) strip(q, n, k0 int) int {
+// strip returns how many of the n queries q.. are a strip, of most at most, for the tile that starts at key k0.
+func (a *AttentionHead) strip(q, n, k0, most int) int {
 	if left := k0 + tile - q - a.past(); a.Causal && left > 0 {
 		n = min(n, left)
 	}
-	return min(n, strip)
+	return min(n, most)
 }
 
 // windowed reports whether queries do not see all earlier keys.
@@ -182,7 +182,7 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 		}
 		for ; r < rows; r += m {
 			q := q0 + r
-			m = a.strip(q, rows-r, k0)
+			m = a.strip(q, rows-r, k0, strip)
 			t, out := a.view(q, m, k0), a.Out[q*a.LDOut:]
 			k.product(isa, NT, m, t.n, 0, a.D, a.Q[q*a.LDQ:], a.LDQ, s, tileLD, false)
 			if windowed {
@@ -214,6 +214,27 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 	isa.scaleRows(a.Out[q0*a.LDOut:], sum, a.LDOut, a.D)
 }
 
+// beginBackward clears the gradients to which no query adds, of the keys of tile number part, and before the first tile
+// those of queries with a window. It returns the end of the keys before all windows.
+func (a *AttentionHead) beginBackward(part int, dQ, dK, dV []float32) (unseen int) {
+	if a.past() > 0 {
+		panic(fmt.Sprintf("kernel: gradients of causal attention of %d queries to %d keys; they are one", a.T, a.S))
+	}
+	if a.windowed() {
+		unseen = a.first(0) / tile * tile
+		for t := 0; part == 0 && t < a.T; t++ {
+			clear(dQ[t*a.LDQ:][:a.D])
+		}
+	}
+	for u := part * tile; !a.More && u < min((part+1)*tile, a.S); u++ {
+		if u >= a.Seen || u < unseen {
+			clear(dK[u*a.LDK:][:a.D])
+			clear(dV[u*a.LDK:][:a.D])
+		}
+	}
+	return unseen
+}
+
 // AttentionBackward computes dQ, dK and dV from dOut for tile number part of the keys: dK and dV of its keys, and what
 // they add to dQ. With p the weights after dropout, per row,
 //
@@ -224,23 +245,8 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 // are sums over these heads in the order of the calls.
 func (isa ISA) AttentionBackward(a *AttentionHead, part int, dQ, dK, dV, dOut []float32, scratch []float32) {
 	a.check(scratch)
-	if a.past() > 0 {
-		panic(fmt.Sprintf("kernel: gradients of causal attention of %d queries to %d keys; they are one", a.T, a.S))
-	}
-	windowed, unseen, k0 := a.windowed(), 0, part*tile // keys before all windows
-	if windowed {
-		unseen = a.first(0) / tile * tile
-		for t := 0; part == 0 && t < a.T; t++ {
-			clear(dQ[t*a.LDQ:][:a.D])
-		}
-	}
-	for u := k0; !a.More && u < min(k0+tile, a.S); u++ {
-		if u >= a.Seen || u < unseen {
-			clear(dK[u*a.LDK:][:a.D])
-			clear(dV[u*a.LDK:][:a.D])
-		}
-	}
-	if k0 < unseen || k0 >= a.Seen {
+	windowed, k0 := a.windowed(), part*tile
+	if unseen := a.beginBackward(part, dQ, dK, dV); k0 < unseen || k0 >= a.Seen {
 		return
 	}
 	width := roundUp(a.D, 32)

@@ -87,12 +87,19 @@ func (o *Operand) fits(rows, cols int) bool {
 // Gemm16Scratch is the length, in floats, of the scratch buffer that Gemm16 needs for any shape.
 const Gemm16Scratch = GemmScratch
 
+// Gemm16Small is what it needs if neither M nor N nor K is above 256, as in attention.
+const Gemm16Small = 3 * 256 * 256 / 2
+
 // Gemm16 computes C, or Half, from A and B by the definition above. It panics if the shape is impossible or a slice is
 // too short, and never allocates.
 func (isa ISA) Gemm16(g *Gemm16, scratch []float32) {
 	g.check()
-	if len(scratch) < Gemm16Scratch {
-		panic(fmt.Sprintf("kernel: Gemm16 needs %d floats of scratch, got %d", Gemm16Scratch, len(scratch)))
+	need := Gemm16Scratch
+	if max(g.M, g.N, g.K) <= 256 {
+		need = Gemm16Small
+	}
+	if len(scratch) < need {
+		panic(fmt.Sprintf("kernel: Gemm16 needs %d floats of scratch, got %d", need, len(scratch)))
 	}
 	g.portable()
 	g.sums(isa, scratch)

@@ -82,11 +82,19 @@ func (isa ISA) halves(dst []uint16, key rng.Key, first uint32) {
 }
 
 // RoundNearest rounds src to the nearest bfloat16, ties to even.
-func RoundNearest(dst []uint16, src []float32) {
+func (isa ISA) RoundNearest(dst []uint16, src []float32) {
 	wantLen(len(dst), len(src))
-	for i, x := range src {
-		dst[i] = half.BFromFloat(x)
+	var v vecArgs
+	v.p[0], v.p[1] = halfPtr(dst), ptr(src)
+	i := isa.run(opNearest, &v, len(dst)&^(lanes-1))
+	for ; i < len(src); i++ {
+		dst[i] = half.BFromFloat(src[i])
 	}
+}
+
+// halvesOf is the memory of x as twice as many elements of 16 bits.
+func halvesOf(x []float32) []uint16 {
+	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }
 
 func halfPtr(x []uint16) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }

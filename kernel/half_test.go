@@ -42,7 +42,7 @@ func TestHalfGemm(t *testing.T) {
 			for _, pad := range []int{0, 11} {
 				p := newProduct(layout, s[0], s[1], s[2], (i+int(layout))%4, pad, uint64(2*i)+uint64(layout))
 				halves := make([]uint16, len(p.B))
-				RoundNearest(halves, p.B)
+				portable.RoundNearest(halves, p.B)
 				portable.Widen(p.B, halves)
 				want := p.on(portable, scratch)
 				p.B, p.Half = nil, halves
@@ -70,7 +70,7 @@ func TestHalfRow(t *testing.T) {
 				for _, pad := range []int{0, 11} {
 					p := newProduct(NT, 1, n, k, start, pad, uint64(n*k))
 					halves := make([]uint16, len(p.B))
-					RoundNearest(halves, p.B)
+					portable.RoundNearest(halves, p.B)
 					portable.Widen(p.B, halves)
 					want := p.on(portable, scratch)
 					for _, isa := range levels() {
@@ -87,6 +87,31 @@ func TestHalfRow(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestRoundNearest: every path rounds as package half does, halves of steps, subnormals, infinities and NaN included.
+func TestRoundNearest(t *testing.T) {
+	everyISA(t, func(t *testing.T, isa ISA) {
+		x := newOperands(5, 3000, true).vec()
+		for upper := range uint32(1 << 16) {
+			for _, lower := range []uint32{0, 1, 0x7fff, 0x8000, 0x8001, 0xffff} {
+				x = append(x, math.Float32frombits(upper<<16|lower))
+			}
+		}
+		got := make([]uint16, len(x)+1)
+		for _, n := range []int{1, 15, 16, 70, len(x)} {
+			got[n] = 7
+			isa.RoundNearest(got[:n], x[:n])
+			for i, v := range x[:n] {
+				if want := half.BFromFloat(v); got[i] != want {
+					t.Fatalf("%d: %v (%#x) becomes %#x, want %#x", i, v, math.Float32bits(v), got[i], want)
+				}
+			}
+			if got[n] != 7 {
+				t.Fatalf("%d elements: the one after them was written", n)
+			}
+		}
+	})
 }
 
 // TestRoundStochastic: every path rounds alike, wherever the work is split; what fits stays, and a NaN stays one.
@@ -149,7 +174,7 @@ func TestRoundingKeepsTheMean(t *testing.T) {
 				x[i] -= rate
 			}
 			if &h[0] == &nearest[0] {
-				RoundNearest(h, x)
+				portable.RoundNearest(h, x)
 			} else {
 				best.RoundStochastic(h, x, rng.Key{Seed: 1, Step: uint32(step), Site: rng.SiteRounding}, 0)
 			}

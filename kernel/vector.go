@@ -97,6 +97,7 @@ const (
 	opEncodeUnsigned
 	opWiden
 	opNarrow
+	opNearest
 	opCount
 )
 

@@ -156,6 +156,8 @@ func call512(op vecOp, a *byte) {
 		vecWiden512(a)
 	case opNarrow:
 		vecNarrow512(a)
+	case opNearest:
+		vecNearest512(a)
 	}
 }
 
@@ -272,5 +274,7 @@ func call256(op vecOp, a *byte) {
 		vecWiden256(a)
 	case opNarrow:
 		vecNarrow256(a)
+	case opNearest:
+		vecNearest256(a)
 	}
 }

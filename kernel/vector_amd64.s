@@ -3340,20 +3340,64 @@ TEXT ·vecNarrow512(SB), NOSPLIT, $0-8
 
 loop:
 	VMOVUPS   (SI)(BX*4), Z0
-	VANDPS    Z4, Z0, Z1
-	VPSUBD    Z1, Z5, Z1
-	VPSRAD    $0x1f, Z1, Z1
-	VPMOVZXWD (DX)(BX*2), Z2
-	VANDNPS   Z2, Z1, Z2
-	VPADDD    Z2, Z0, Z0
+	VPMOVZXWD (DX)(BX*2), Z1
+	VANDPS    Z4, Z0, Z2
+	VPSUBD    Z2, Z5, Z2
+	VPSRAD    $0x1f, Z2, Z2
+	VANDNPS   Z1, Z2, Z1
+	VPADDD    Z1, Z0, Z0
 	VPSRLD    $0x10, Z0, Z0
-	VPSRLD    $0x1f, Z1, Z1
-	VPSLLD    $0x06, Z1, Z1
-	VORPS     Z1, Z0, Z0
+	VPSRLD    $0x1f, Z2, Z2
+	VPSLLD    $0x06, Z2, Z2
+	VORPS     Z2, Z0, Z0
 	VPMOVDW   Z0, (DI)(BX*2)
 	ADDQ      $0x10, BX
 	CMPQ      BX, R9
 	JLT       loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func vecNearest512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecNearest512(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 152(R10), Z4
+	VBROADCASTSS 128(R10), Z5
+	VBROADCASTSS 140(R10), Z6
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS (SI)(BX*4), Z0
+	VPSRLD  $0x10, Z0, Z1
+	VANDPS  Z4, Z1, Z1
+	VMOVAPS Z5, Z2
+	VPSRLD  $0x10, Z2, Z2
+	VPADDD  Z2, Z1, Z1
+	VANDPS  Z5, Z0, Z2
+	VPSUBD  Z2, Z6, Z2
+	VPSRAD  $0x1f, Z2, Z2
+	VANDNPS Z1, Z2, Z1
+	VPADDD  Z1, Z0, Z0
+	VPSRLD  $0x10, Z0, Z0
+	VPSRLD  $0x1f, Z2, Z2
+	VPSLLD  $0x06, Z2, Z2
+	VORPS   Z2, Z0, Z0
+	VPMOVDW Z0, (DI)(BX*2)
+	ADDQ    $0x10, BX
+	CMPQ    BX, R9
+	JLT     loop
 
 tail:
 	VZEROUPPER
@@ -10106,30 +10150,94 @@ TEXT ·vecNarrow256(SB), NOSPLIT, $0-8
 
 loop:
 	VMOVUPS      (SI)(BX*4), Y0
-	VANDPS       Y6, Y0, Y1
-	VPSUBD       Y1, Y7, Y1
-	VPSRAD       $0x1f, Y1, Y1
-	VPMOVZXWD    (DX)(BX*2), Y2
-	VANDNPS      Y2, Y1, Y2
-	VPADDD       Y2, Y0, Y0
+	VPMOVZXWD    (DX)(BX*2), Y1
+	VANDPS       Y6, Y0, Y2
+	VPSUBD       Y2, Y7, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDNPS      Y1, Y2, Y1
+	VPADDD       Y1, Y0, Y0
 	VPSRLD       $0x10, Y0, Y0
-	VPSRLD       $0x1f, Y1, Y1
-	VPSLLD       $0x06, Y1, Y1
-	VORPS        Y1, Y0, Y0
+	VPSRLD       $0x1f, Y2, Y2
+	VPSLLD       $0x06, Y2, Y2
+	VORPS        Y2, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X3
 	VPACKUSDW    X3, X0, X0
 	VMOVDQU      X0, (DI)(BX*2)
 	VMOVUPS      32(SI)(BX*4), Y0
-	VANDPS       Y6, Y0, Y1
-	VPSUBD       Y1, Y7, Y1
-	VPSRAD       $0x1f, Y1, Y1
-	VPMOVZXWD    16(DX)(BX*2), Y2
-	VANDNPS      Y2, Y1, Y2
-	VPADDD       Y2, Y0, Y0
+	VPMOVZXWD    16(DX)(BX*2), Y1
+	VANDPS       Y6, Y0, Y2
+	VPSUBD       Y2, Y7, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDNPS      Y1, Y2, Y1
+	VPADDD       Y1, Y0, Y0
 	VPSRLD       $0x10, Y0, Y0
-	VPSRLD       $0x1f, Y1, Y1
-	VPSLLD       $0x06, Y1, Y1
-	VORPS        Y1, Y0, Y0
+	VPSRLD       $0x1f, Y2, Y2
+	VPSLLD       $0x06, Y2, Y2
+	VORPS        Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X3
+	VPACKUSDW    X3, X0, X0
+	VMOVDQU      X0, 16(DI)(BX*2)
+	ADDQ         $0x10, BX
+	CMPQ         BX, R9
+	JLT          loop
+
+tail:
+	VZEROUPPER
+	RET
+
+// func vecNearest256(a *byte)
+// Requires: AVX, AVX2
+TEXT ·vecNearest256(SB), NOSPLIT, $0-8
+	MOVQ         a+0(FP), AX
+	MOVQ         16(AX), DI
+	MOVQ         24(AX), SI
+	MOVQ         64(AX), R10
+	MOVQ         8(AX), BX
+	MOVQ         (AX), R9
+	MOVQ         R9, R13
+	ANDQ         $0x0f, R13
+	SUBQ         R13, R9
+	ADDQ         BX, R9
+	VBROADCASTSS 152(R10), Y6
+	VBROADCASTSS 128(R10), Y7
+	VBROADCASTSS 140(R10), Y8
+	CMPQ         BX, R9
+	JGE          tail
+
+loop:
+	VMOVUPS      (SI)(BX*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VANDPS       Y6, Y1, Y1
+	VMOVAPS      Y7, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VANDPS       Y7, Y0, Y2
+	VPSUBD       Y2, Y8, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDNPS      Y1, Y2, Y1
+	VPADDD       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VPSRLD       $0x1f, Y2, Y2
+	VPSLLD       $0x06, Y2, Y2
+	VORPS        Y2, Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X3
+	VPACKUSDW    X3, X0, X0
+	VMOVDQU      X0, (DI)(BX*2)
+	VMOVUPS      32(SI)(BX*4), Y0
+	VPSRLD       $0x10, Y0, Y1
+	VANDPS       Y6, Y1, Y1
+	VMOVAPS      Y7, Y2
+	VPSRLD       $0x10, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VANDPS       Y7, Y0, Y2
+	VPSUBD       Y2, Y8, Y2
+	VPSRAD       $0x1f, Y2, Y2
+	VANDNPS      Y1, Y2, Y1
+	VPADDD       Y1, Y0, Y0
+	VPSRLD       $0x10, Y0, Y0
+	VPSRLD       $0x1f, Y2, Y2
+	VPSLLD       $0x06, Y2, Y2
+	VORPS        Y2, Y0, Y0
 	VEXTRACTI128 $0x01, Y0, X3
 	VPACKUSDW    X3, X0, X0
 	VMOVDQU      X0, 16(DI)(BX*2)

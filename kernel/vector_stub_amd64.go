@@ -305,6 +305,13 @@ func vecWiden512(a *byte)
 //go:noescape
 func vecNarrow512(a *byte)
 
+// vecNearest512 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = bfloat16 of p1, to nearest
+//
+//go:noescape
+func vecNearest512(a *byte)
+
 // vecDotRows512 works on rowArgs a, as ISA.dotRows.
 //
 //go:noescape
@@ -672,6 +679,13 @@ func vecWiden256(a *byte)
 //
 //go:noescape
 func vecNarrow256(a *byte)
+
+// vecNearest256 works on vecArgs a; x[i] stands for element i of slice p:
+//
+//	p0 = bfloat16 of p1, to nearest
+//
+//go:noescape
+func vecNearest256(a *byte)
 
 // vecDotRows256 works on rowArgs a, as ISA.dotRows.
 //

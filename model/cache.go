@@ -27,7 +27,7 @@ type KVCache struct {
 // newKVCache allocates caches for up to positions of N hypotheses.
 func newKVCache(be backend.Backend, blocks, N, positions, KV int) *KVCache {
 	alloc := func() tensor.Tensor {
-		return be.Alloc(backend.Activation, tensor.F32, tensor.Shape{N, positions, KV})
+		return be.Alloc(backend.Activation, nn.OperandType(be), tensor.Shape{N, positions, KV})
 	}
 	c := &KVCache{be: be, blocks: make([]nn.KV, blocks), host: make([]int32, N), at: make([]int32, N)}
 	pairs := 1

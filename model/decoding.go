@@ -6,6 +6,7 @@ import (
 
 	"github.com/bdia-go/bdia"
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/nn"
 	"github.com/bdia-go/bdia/tensor"
 )
 
@@ -39,7 +40,7 @@ func (m *Seq2Seq) Decode(b PairBatch, beams, positions int, grid bdia.Grid) (*De
 	d.ids = m.be.Alloc(backend.Data, tensor.I32, tensor.Shape{N, 1})
 	d.cache = newKVCache(m.be, len(m.decoder), N, positions, KV)
 	for k := range d.cache.blocks {
-		d.cache.blocks[k].Cross = m.be.Alloc(backend.Activation, tensor.F32, tensor.Shape{b.B, b.S, KV})
+		d.cache.blocks[k].Cross = m.be.Alloc(backend.Activation, nn.OperandType(m.be), tensor.Shape{b.B, b.S, KV})
 	}
 	top := m.be.Mark()
 	m.inferEncoded(ids, grid)

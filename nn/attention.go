@@ -82,7 +82,7 @@ func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	be, t, s := a.be, &a.tape, x.Shape
 	B, T := s[0], s[1]
 	a.begin(B*T, pass)
-	t.qkv = activation(be, tensor.Shape{B, T, a.cfg.qkvWidth()})
+	t.qkv = operand(be, tensor.Shape{B, T, a.cfg.qkvWidth()})
 	t.n, t.att = a.inAndOut(s)
 	t.lse = activation(be, tensor.Shape{B, a.cfg.Heads, T})
 
@@ -97,7 +97,7 @@ func (a *Attention) Forward(h, x tensor.Tensor, pass backend.Pass) {
 // gradients of att and qkv from the arena for as long as it runs.
 func (a *Attention) Backward(g, x tensor.Tensor) {
 	m := a.be.Mark()
-	datt := activation(a.be, a.tape.att.Shape)
+	datt := operand(a.be, a.tape.att.Shape)
 	dqkv := activation(a.be, a.tape.qkv.Shape)
 	a.backward(g, g, x, datt, dqkv)
 	a.be.Release(m)
@@ -107,7 +107,7 @@ func (a *Attention) Backward(g, x tensor.Tensor) {
 // attention, one after the other.
 func (a *Attention) inAndOut(s tensor.Shape) (n, att tensor.Tensor) {
 	rows, C, A := s[0]*s[1], s[2], a.cfg.attWidth()
-	both := activation(a.be, tensor.Shape{s[0], s[1], max(C, A)})
+	both := operand(a.be, tensor.Shape{s[0], s[1], max(C, A)})
 	return both.Slice(0, rows*C).Reshape(s), both.Slice(0, rows*A).Reshape(tensor.Shape{s[0], s[1], A})
 }
 
@@ -116,7 +116,7 @@ func (a *Attention) inAndOut(s tensor.Shape) (n, att tensor.Tensor) {
 func (a *Attention) turn() {
 	t, q, k := &a.tape, a.queries(), a.keys(a.cfg.attWidth())
 	if a.q != nil {
-		t.raw = activation(a.be, t.qkv.Shape)
+		t.raw = operand(a.be, t.qkv.Shape)
 		a.be.Copy(t.raw, t.qkv)
 		t.qs, t.ks = a.q.statsOf(a.normed(q), t.qkv.Rows()), a.k.statsOf(a.normed(k), t.qkv.Rows())
 		a.q.forward(t.qkv, t.qs, t.qkv, a.normed(q))

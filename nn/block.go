@@ -122,10 +122,10 @@ func (b *Block) Backward(d, x tensor.Tensor) {
 	b.be.Add(d, d, du)
 	att, qkv, buffer := b.attention.tape.att, b.attention.tape.qkv, b.mlp.tape.buffer
 	datt := t.u
-	if att.Len() > datt.Len() {
+	if att.Bytes() > datt.Bytes() {
 		datt = buffer.Slice(qkv.Len(), buffer.Len())
 	}
-	b.attention.backward(d, d, x, datt.Slice(0, att.Len()).Reshape(att.Shape), buffer.Slice(0, qkv.Len()).Reshape(qkv.Shape))
+	b.attention.backward(d, d, x, datt.View(att.DType, att.Shape), buffer.View(tensor.F32, qkv.Shape))
 	b.be.Add(d, d, du)
 }
 

@@ -61,8 +61,8 @@ func (c *Cross) Init(seed uint64, residual float64) {
 func (c *Cross) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	be, t, s, m := c.be, &c.tape, x.Shape, c.encoded.Value.Shape
 	c.begin(x.Rows(), pass)
-	t.q, t.kv = activation(be, s), activation(be, tensor.Shape{m[0], m[1], c.cfg.KVWidth()})
-	t.att, t.lse = activation(be, s), activation(be, tensor.Shape{s[0], c.cfg.Heads, s[1]})
+	t.q, t.kv = operand(be, s), operand(be, tensor.Shape{m[0], m[1], c.cfg.KVWidth()})
+	t.att, t.lse = operand(be, s), activation(be, tensor.Shape{s[0], c.cfg.Heads, s[1]})
 
 	c.q.Forward(t.q, c.enter(t.att, x))
 	c.Keys(t.kv)
@@ -81,7 +81,7 @@ func (c *Cross) backward(dx, dc, x, datt, dq tensor.Tensor) {
 	dkv := activation(c.be, t.kv.Shape)
 	c.proj.Backward(datt, c.leaveBack(dx, dc), t.att)
 	c.be.CrossAttentionBackward(dq, dkv, datt, t.att, t.lse, t.q, t.kv, c.spec())
-	dencoded := t.kv.Slice(0, encoded.Grad.Len()).Reshape(encoded.Grad.Shape) // keys and values are done with
+	dencoded := t.kv.View(tensor.F32, encoded.Grad.Shape) // keys and values are done with
 	c.kv.Backward(dencoded, dkv, encoded.Value)
 	c.be.Add(encoded.Grad, encoded.Grad, dencoded)
 	c.enterBack(dx, dq, x, t.att, c.q)
@@ -111,7 +111,7 @@ func (c *Cross) next(h, x, kv tensor.Tensor) {
 	be, B, C := c.be, kv.Shape[0], x.Shape[2]
 	beams := x.Shape[0] / B
 	s := tensor.Shape{B, beams, C} // the hypotheses of a sample are so many queries
-	n, q := activation(be, s), activation(be, s)
+	n, q := operand(be, s), operand(be, s)
 	c.begin(B*beams, backend.Pass{})
 	lse := activation(be, tensor.Shape{B, c.cfg.Heads, beams})
 	c.q.Forward(q, c.enter(n, x))

@@ -65,11 +65,11 @@ func (b *DecoderBlock) Backward(d, x tensor.Tensor) {
 	dw, du := t.a, t.w
 	b.mlp.backward(dw, d, t.w)
 	b.be.Add(d, d, dw)
-	buffer, qkv := b.mlp.tape.buffer, b.self.tape.qkv
-	b.cross.backward(du, d, t.u, buffer.Slice(0, x.Len()).Reshape(x.Shape), buffer.Slice(x.Len(), 2*x.Len()).Reshape(x.Shape))
+	buffer, qkv, operands := b.mlp.tape.buffer, b.self.tape.qkv, OperandType(b.be)
+	b.cross.backward(du, d, t.u, buffer.Slice(x.Len(), buffer.Len()).View(operands, x.Shape), buffer.View(tensor.F32, x.Shape))
 	b.be.Add(d, d, du)
 	b.be.Add(dw, dw, du)
-	b.self.backward(d, d, x, t.u, buffer.Slice(0, qkv.Len()).Reshape(qkv.Shape))
+	b.self.backward(d, d, x, t.u.View(operands, x.Shape), buffer.View(tensor.F32, qkv.Shape))
 	b.be.Add(d, d, dw)
 }
 

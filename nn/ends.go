@@ -95,6 +95,6 @@ func (e *ends) enterBack(dx, dy, x, n tensor.Tensor, in *Linear) {
 		return
 	}
 	e.norm.Forward(n, e.stats, x)
-	in.Backward(n, dy, n)
-	e.norm.Backward(dx, n, x, e.stats)
+	in.Backward(dx, dy, n)
+	e.norm.Backward(dx, dx, x, e.stats)
 }

@@ -43,15 +43,14 @@ func (h *Head) chunkRows(rows int) int {
 	return min(rows, max(chunkRows, logitsBytes/4/h.Logits.Weight.Value.Rows()))
 }
 
-// Loss writes the loss (nats) of every row of x (rows,C) to losses. targets holds
+// Loss writes the loss (nats) of every row of x, (B,T,C) or (T,C), to losses. targets holds
 // a class (int32) or V probabilities (float32) for each row.
 func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 	m := h.be.Mark()
 	n := h.normalise(x)
-	each := targets.Len() / losses.Len() // 1, or V for probabilities
-	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
-		h.Logits.Forward(logits, n)
-		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), 0, 0)
+	h.eachChunk(x, func(c chunk, logits tensor.Tensor) {
+		h.Logits.Forward(logits, c.of(n))
+		h.be.CrossEntropy(c.values(losses), logits, c.values(targets), 0, 0)
 	})
 	h.be.Release(m)
 }
@@ -60,17 +59,19 @@ func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 // and adds to the gradients of the norm and the logits' weight. dx must not be x.
 func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32) {
 	m := h.be.Mark()
-	n, stats := dx.Reshape(tensor.Shape{x.Rows(), x.Cols()}), h.Norm.Stats(x.Rows())
+	n, stats := dx, h.Norm.Stats(x.Rows())
+	if d := OperandType(h.be); d != dx.DType {
+		n = h.be.Alloc(backend.Activation, d, x.Shape)
+	}
 	h.Norm.Forward(n, stats, x)
 	h.scale(n)
-	each := targets.Len() / losses.Len()
-	h.eachChunk(n, func(n, logits tensor.Tensor, from, to int) {
-		h.Logits.Forward(logits, n)
-		h.be.CrossEntropy(losses.Slice(from, to), logits, targets.Slice(from*each, to*each), h.Smoothing, scale)
-		h.Logits.Backward(n, logits, n)
+	h.eachChunk(x, func(c chunk, logits tensor.Tensor) {
+		h.Logits.Forward(logits, c.of(n))
+		h.be.CrossEntropy(c.values(losses), logits, c.values(targets), h.Smoothing, scale)
+		h.Logits.Backward(c.of(dx), logits, c.of(n))
 	})
-	h.scale(n)
-	h.Norm.Backward(dx, n, x, stats)
+	h.scale(dx)
+	h.Norm.Backward(dx, dx, x, stats)
 	h.be.Release(m)
 }
 
@@ -83,7 +84,7 @@ func (h *Head) Rows(logits, x tensor.Tensor) {
 
 // normalise returns the rows of x, normalised and scaled.
 func (h *Head) normalise(x tensor.Tensor) tensor.Tensor {
-	n := activation(h.be, tensor.Shape{x.Rows(), x.Cols()})
+	n := operand(h.be, tensor.Shape{x.Rows(), x.Cols()})
 	h.Norm.Forward(n, h.Norm.Stats(x.Rows()), x)
 	h.scale(n)
 	return n
@@ -96,14 +97,40 @@ func (h *Head) scale(n tensor.Tensor) {
 	}
 }
 
-// eachChunk calls f for one range of rows of n after another, with a buffer for
-// their logits.
-func (h *Head) eachChunk(n tensor.Tensor, f func(n, logits tensor.Tensor, from, to int)) {
-	rows, V := n.Rows(), h.Logits.Weight.Value.Rows()
-	step := h.chunkRows(rows)
-	logits := h.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{step, V})
-	for from := 0; from < rows; from += step {
-		to := min(from+step, rows)
-		f(n.RowRange(from, to), logits.RowRange(0, to-from), from, to)
+// chunk is a range of rows: of so many samples, or a part of one.
+type chunk struct{ from, to, samples, rows int }
+
+// of returns the chunk's rows of t as (samples,T,C).
+func (c chunk) of(t tensor.Tensor) tensor.Tensor {
+	return t.RowRange(c.from, c.to).Reshape(tensor.Shape{c.samples, (c.to - c.from) / c.samples, t.Cols()})
+}
+
+// values returns the chunk's elements of t, which has as many for each row.
+func (c chunk) values(t tensor.Tensor) tensor.Tensor {
+	each := t.Len() / c.rows
+	return t.Slice(c.from*each, c.to*each)
+}
+
+// eachChunk calls f for one chunk of x after another, with a buffer for its logits. A chunk is whole samples, or a part
+// of one that begins at a multiple of 32 rows: so the sums of weights' gradients do not depend on micro-batches
+// (see backend.Backend).
+func (h *Head) eachChunk(x tensor.Tensor, f func(c chunk, logits tensor.Tensor)) {
+	rows, V, T := x.Rows(), h.Logits.Weight.Value.Rows(), x.Rows()
+	if x.Shape.Rank() > 2 {
+		T = x.Shape[1]
+	}
+	most := h.chunkRows(rows)
+	samples := max(1, most/T)
+	step := samples * T
+	if parts := (T + most - 1) / most; parts > 1 {
+		step = ((T+parts-1)/parts + 31) &^ 31
+	}
+	logits := h.be.Alloc(backend.Logits, tensor.F32, tensor.Shape{min(step, rows), V})
+	for at := 0; at < rows; at += samples * T {
+		end := min(at+samples*T, rows)
+		for from := at; from < end; from += step {
+			c := chunk{from: from, to: min(from+step, end), samples: (end - at) / T, rows: rows}
+			f(c, logits.Reshape(tensor.Shape{c.samples, (c.to - from) / c.samples, V}))
+		}
 	}
 }

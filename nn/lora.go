@@ -157,10 +157,10 @@ func addToWeight(be backend.Backend, w, d tensor.Tensor) {
 // forward adds s B A drop(x) to y (N,out).
 func (a *LoRA) forward(y, x tensor.Tensor) {
 	m := a.be.Mark()
-	if u := a.low(a.drop(x)); a.all {
+	if u := a.low(a.drop(x)); a.all && y.DType == tensor.F32 {
 		a.be.LinearAdd(y, u, a.B.Value)
 	} else {
-		part := a.outputs(x.Rows())
+		part := outputs(a.be, y, a.B.Value.Rows())
 		a.be.Linear(part, u, a.B.Value, tensor.Tensor{})
 		a.be.AddColumns(y, part, a.from)
 	}
@@ -175,7 +175,7 @@ func (a *LoRA) backward(dy, x tensor.Tensor) (dx tensor.Tensor) {
 	dx = activation(a.be, x.Shape)
 	m := a.be.Mark()
 	if !a.all {
-		part := a.outputs(x.Rows())
+		part := outputs(a.be, dy, a.B.Value.Rows())
 		a.be.TakeColumns(part, dy, a.from)
 		dy = part
 	}
@@ -194,14 +194,9 @@ func (a *LoRA) backward(dy, x tensor.Tensor) (dx tensor.Tensor) {
 	return dx
 }
 
-// outputs allocates rows of the outputs that the adapter is beside.
-func (a *LoRA) outputs(rows int) tensor.Tensor {
-	return activation(a.be, tensor.Shape{rows, a.B.Value.Rows()})
-}
-
 // low returns s A x (N,r), in memory from the arena.
 func (a *LoRA) low(x tensor.Tensor) tensor.Tensor {
-	u := activation(a.be, tensor.Shape{x.Rows(), a.A.Value.Rows()})
+	u := outputs(a.be, x, a.A.Value.Rows())
 	a.be.Linear(u, x, a.A.Value, tensor.Tensor{})
 	a.be.Scale(u, a.scale)
 	return u
@@ -212,7 +207,7 @@ func (a *LoRA) drop(x tensor.Tensor) tensor.Tensor {
 	if !a.drops() {
 		return x
 	}
-	y := activation(a.be, x.Shape)
+	y := a.be.Alloc(backend.Activation, x.DType, x.Shape)
 	a.be.Dropout(y, x, a.dropout, a.draw())
 	return y
 }

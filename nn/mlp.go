@@ -67,7 +67,7 @@ func (b *MLP) Forward(h, x tensor.Tensor, pass backend.Pass) {
 	t := &b.tape
 	b.begin(x.Rows(), pass)
 	b.layOut(x.Shape)
-	b.fc1.Forward(t.f, b.enter(h, x))
+	b.fc1.Forward(t.f, b.enter(h.View(t.n.DType, h.Shape), x))
 	if b.cfg.Gated {
 		b.be.GatedSiLU(t.g, t.f)
 	} else {
@@ -85,13 +85,17 @@ func (b *MLP) layOut(s tensor.Shape) {
 	if b.cfg.Gated {
 		f, g = F, max(M, C) // n lies in g
 	}
-	W := b.cfg.qkvWidth()
-	if A := b.cfg.attWidth(); A > C {
-		W += A
+	d := OperandType(b.be)
+	all := tensor.Shape{rows * (f + g)}
+	size := int64(all.Len()) * d.Size()
+	if W, A := b.cfg.qkvWidth(), b.cfg.attWidth(); A > C {
+		size = max(size, int64(rows)*(int64(W)*4+int64(A)*d.Size()))
+	} else {
+		size = max(size, int64(rows)*int64(W)*4)
 	}
-	t.buffer = activation(b.be, tensor.Shape{rows, max(f+g, W)})
+	t.buffer = activation(b.be, tensor.Shape{int(size+3) / 4})
 	part := func(from, width int) tensor.Tensor {
-		return t.buffer.Slice(rows*from, rows*(from+width)).Reshape(tensor.Shape{s[0], s[1], width})
+		return t.buffer.View(d, all).Slice(rows*from, rows*(from+width)).Reshape(tensor.Shape{s[0], s[1], width})
 	}
 	t.f, t.g, t.n = part(0, F), part(f, M), part(0, C)
 	if b.cfg.Gated {

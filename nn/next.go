@@ -17,7 +17,7 @@ func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 	toKV := a.qkv.part(A, a.cfg.qkvWidth())
 	n, att := a.inAndOut(x.Shape)
 	a.begin(N*T, backend.Pass{}) // nothing is dropped
-	q, lse := activation(be, tensor.Shape{N, T, A}), activation(be, tensor.Shape{N, a.cfg.Heads, T})
+	q, lse := operand(be, tensor.Shape{N, T, A}), activation(be, tensor.Shape{N, a.cfg.Heads, T})
 	n = a.enter(n, x)
 	a.qkv.part(0, A).Forward(q, n)
 	a.turnNext(q, a.q, a.queries(), seen)
@@ -31,7 +31,7 @@ func (a *Attention) Next(h, x, kv, pairs, seen tensor.Tensor) {
 		a.turnNext(own, a.k, a.keys(0), seen)
 	} else {
 		spec.Lengths = seen
-		own := activation(be, tensor.Shape{N, 1, a.cfg.KVWidth()})
+		own := operand(be, tensor.Shape{N, 1, a.cfg.KVWidth()})
 		toKV.Forward(own, n)
 		a.turnNext(own, a.k, a.keys(0), seen)
 		be.CopyRows(kv, own, pairs)

@@ -50,6 +50,26 @@ func activation(be backend.Backend, s tensor.Shape) tensor.Tensor {
 	return be.Alloc(backend.Activation, tensor.F32, s)
 }
 
+// operand allocates an activation that is an operand of matrix products: of BF16 if they round to it.
+func operand(be backend.Backend, s tensor.Shape) tensor.Tensor {
+	return be.Alloc(backend.Activation, OperandType(be), s)
+}
+
+// OperandType is the type of activations that are operands of be's matrix products.
+func OperandType(be backend.Backend) tensor.DType {
+	if be.Precision() == backend.BFloat16 {
+		return tensor.BF16
+	}
+	return tensor.F32
+}
+
+// outputs allocates n columns of float32 beside the rows of x.
+func outputs(be backend.Backend, x tensor.Tensor, n int) tensor.Tensor {
+	s := x.Shape
+	s[s.Rank()-1] = n
+	return activation(be, s)
+}
+
 // paramsOf lists the parameters of several layers.
 func paramsOf(layers ...interface{ Params() []*tensor.Param }) (list []*tensor.Param) {
 	for _, l := range layers {

@@ -90,7 +90,9 @@ func (e *PatchEmbedding) Backward(dx, patches, ids tensor.Tensor) {
 	if e.Class != nil {
 		e.be.Copy(e.Class.Grad, class)
 	}
-	e.be.LinearBackwardWeight(e.Patch.Weight.Grad, e.Patch.Bias.Grad, rows, patches)
+	B := dx.Shape[0]
+	bySample := func(t tensor.Tensor) tensor.Tensor { return t.Reshape(tensor.Shape{B, t.Rows() / B, t.Cols()}) }
+	e.be.LinearBackwardWeight(e.Patch.Weight.Grad, e.Patch.Bias.Grad, bySample(rows), bySample(patches))
 	e.be.Release(m)
 }
 
@@ -152,9 +154,9 @@ func (h *ClassHead) Rows(logits, x tensor.Tensor) {
 	h.head.be.Release(m)
 }
 
-// pool returns the means (B,C).
+// pool returns the means (B,1,C).
 func (h *ClassHead) pool(x tensor.Tensor) tensor.Tensor {
-	p := activation(h.head.be, tensor.Shape{x.Shape[0], x.Shape[2]})
+	p := activation(h.head.be, tensor.Shape{x.Shape[0], 1, x.Shape[2]})
 	h.head.be.PoolRows(p, x, h.rows)
 	return p
 }

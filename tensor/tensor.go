@@ -119,12 +119,12 @@ func (t Tensor) Reshape(s Shape) Tensor {
 	return t
 }
 
-// As returns the beginning of the same memory as elements of another type that are no larger: as many of them.
-func (t Tensor) As(d DType) Tensor {
-	if d.Size() > t.DType.Size() {
-		panic("tensor: elements of another type that are larger")
+// View returns the beginning of the same memory as a tensor of another type and shape, of equal or smaller size.
+func (t Tensor) View(d DType, s Shape) Tensor {
+	if int64(s.Len())*d.Size() > t.Bytes() {
+		panic(fmt.Sprintf("tensor: %v of %v does not fit in the memory of %v of %v", s, d, t.Shape, t.DType))
 	}
-	t.DType = d
+	t.DType, t.Shape = d, s
 	return t
 }
 

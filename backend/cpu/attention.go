@@ -19,12 +19,14 @@ type heads struct {
 	dq, dk, dv     []float32
 	out, lse, dout []float32
 	lengths        []int32 // nil: all keys are seen
+
+	// Of products in bfloat16, in place of q, k, v, out and dout.
+	q16, k16, v16, out16, dout16 []uint16
 }
 
 func (h *heads) run(b *Backend, task int, scratch []float32) {
 	if !h.back {
-		a, _, _, _ := h.at(task / h.tiles)
-		b.isa.Attention(&a, task%h.tiles, scratch)
+		h.forward(b, task/h.tiles, task%h.tiles, scratch)
 		return
 	}
 	group := h.group()
@@ -38,9 +40,38 @@ func (h *heads) run(b *Backend, task int, scratch []float32) {
 		a, q, k, out := h.at(head*group + i)
 		a.More = i > 0
 		for t := tile; t < endTile; t++ {
+			if h.q16 != nil {
+				wide := h.halves(a, q, k, out)
+				b.isa.AttentionBackward16(&wide, t, h.dq[q:], h.dk[k:], h.dv[k:], h.dout16[out:], scratch)
+				continue
+			}
+			a := h.floats(a, q, k, out)
 			b.isa.AttentionBackward(&a, t, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
 		}
 	}
+}
+
+// forward computes one tile of a head.
+func (h *heads) forward(b *Backend, head, tile int, scratch []float32) {
+	a, q, k, out := h.at(head)
+	if h.q16 != nil {
+		a := h.halves(a, q, k, out)
+		b.isa.Attention16(&a, tile, scratch)
+		return
+	}
+	a = h.floats(a, q, k, out)
+	b.isa.Attention(&a, tile, scratch)
+}
+
+// floats and halves give a head its columns.
+
+func (h *heads) floats(a kernel.AttentionHead, q, k, out int) kernel.AttentionHead {
+	a.Q, a.K, a.V, a.Out = h.q[q:], h.k[k:], h.v[k:], h.out[out:]
+	return a
+}
+
+func (h *heads) halves(a kernel.AttentionHead, q, k, out int) kernel.AttentionHead16 {
+	return kernel.AttentionHead16{AttentionHead: a, Q16: h.q16[q:], K16: h.k16[k:], V16: h.v16[k:], Out16: h.out16[out:]}
 }
 
 // group is the number of heads of queries that share a head of keys and values.
@@ -70,7 +101,7 @@ func (b *Backend) backward(n int) {
 	}
 }
 
-// at returns a head of queries, counted over all samples, and where its columns begin.
+// at returns a head of queries, counted over all samples, without its columns, and where these begin.
 func (h *heads) at(head int) (a kernel.AttentionHead, q, k, out int) {
 	sample, index := head/h.spec.Heads, head%h.spec.Heads
 	col := index * h.D
@@ -78,8 +109,7 @@ func (h *heads) at(head int) (a kernel.AttentionHead, q, k, out int) {
 	k = sample*h.S*h.ldk + index*h.spec.KeyHeads()/h.spec.Heads*h.D
 	a = kernel.AttentionHead{T: h.T, S: h.S, D: h.D, Seen: h.S, LDQ: h.ldq, LDK: h.ldk, LDOut: h.C,
 		Scale: h.spec.ScaleOf(h.D), Causal: h.spec.Causal, Window: h.spec.Window,
-		Q: h.q[q:], K: h.k[k:], V: h.v[k:], Out: h.out[out:], LSE: h.lse[head*h.T:][:h.T],
-		Keep: 1 << 16, Index: index}
+		LSE: h.lse[head*h.T:][:h.T], Keep: 1 << 16, Index: index}
 	if h.lengths != nil {
 		a.Seen = int(h.lengths[sample])
 	}
@@ -97,16 +127,27 @@ func (b *Backend) setHeads(h heads, out, lse tensor.Tensor, spec backend.Attenti
 	h.D = h.C / spec.Heads
 	must(h.C > 0 && h.C%spec.Heads == 0 && spec.Heads%spec.KeyHeads() == 0 && lse.Len() == B*spec.Heads*h.T, "attention", out, lse)
 	must(!spec.Lengths.Valid() || spec.Lengths.Len() == B && !spec.Causal, "attention to keys of some lengths", out, spec.Lengths)
-	h.out, h.lse, h.lengths = b.f32(out), b.f32(lse), b.i32(spec.Lengths)
+	if h.q16 != nil {
+		h.out16 = b.bf16(out)
+	} else {
+		h.out = b.f32(out)
+	}
+	h.lse, h.lengths = b.f32(lse), b.i32(spec.Lengths)
 	b.jobs.heads = h
 	return B
 }
 
-// parts returns the columns q, k and v of (B,T,C+2*KV).
-func (b *Backend) parts(qkv tensor.Tensor, C, KV int) (q, k, v []float32) {
-	q = b.f32(qkv)
-	return q, q[C:], q[C+KV:]
+// setGradient sets the gradient of attention's output.
+func (b *Backend) setGradient(dout tensor.Tensor) {
+	if h := &b.jobs.heads; h.q16 != nil {
+		h.dout16 = b.bf16(dout)
+	} else {
+		h.dout = b.f32(dout)
+	}
 }
+
+// parts returns the columns q, k and v of (B,T,C+2*KV).
+func parts[E float32 | uint16](qkv []E, C, KV int) (q, k, v []E) { return qkv, qkv[C:], qkv[C+KV:] }
 
 // keyWidth is the width of the keys of a row beside queries of width C.
 func keyWidth(C int, spec backend.AttentionSpec) int { return C * spec.KeyHeads() / spec.Heads }
@@ -123,8 +164,8 @@ func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spe
 	must(dqkv.Len() == qkv.Len() && dout.Len() == out.Len(), "AttentionBackward", dqkv, dout, out)
 	n := b.setSelf(out, lse, qkv, spec)
 	h := &b.jobs.heads
-	h.dq, h.dk, h.dv = b.parts(dqkv, h.C, keyWidth(h.C, spec))
-	h.dout = b.f32(dout)
+	h.dq, h.dk, h.dv = parts(b.f32(dqkv), h.C, keyWidth(h.C, spec))
+	b.setGradient(dout)
 	b.backward(n)
 }
 
@@ -134,7 +175,11 @@ func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpe
 	W := C + 2*KV
 	must(qkv.Len() == out.Shape[0]*T*W, "Attention", out, qkv)
 	h := heads{S: T, ldq: W, ldk: W}
-	h.q, h.k, h.v = b.parts(qkv, C, KV)
+	if b.bfloat16() {
+		h.q16, h.k16, h.v16 = parts(b.bf16(qkv), C, KV)
+	} else {
+		h.q, h.k, h.v = parts(b.f32(qkv), C, KV)
+	}
 	return b.setHeads(h, out, lse, spec)
 }
 
@@ -150,8 +195,9 @@ func (b *Backend) CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.T
 	must(dq.Len() == q.Len() && dkv.Len() == kv.Len() && dout.Len() == out.Len(), "CrossAttentionBackward", dq, dkv, dout, out)
 	n := b.setCross(out, lse, q, kv, spec)
 	h := &b.jobs.heads
-	h.dq, h.dk, h.dout = b.f32(dq), b.f32(dkv), b.f32(dout)
+	h.dq, h.dk = b.f32(dq), b.f32(dkv)
 	h.dv = h.dk[keyWidth(h.C, spec):]
+	b.setGradient(dout)
 	b.backward(n)
 }
 
@@ -159,7 +205,13 @@ func (b *Backend) setCross(out, lse, q, kv tensor.Tensor, spec backend.Attention
 	S, C := kv.Shape[1], out.Shape[2]
 	KV := keyWidth(C, spec)
 	must(q.Len() == out.Len() && kv.Shape == tensor.Shape{out.Shape[0], S, 2 * KV}, "CrossAttention", out, q, kv)
-	h := heads{S: S, ldq: C, ldk: 2 * KV, q: b.f32(q), k: b.f32(kv)}
-	h.v = h.k[KV:]
+	h := heads{S: S, ldq: C, ldk: 2 * KV}
+	if b.bfloat16() {
+		h.q16, h.k16 = b.bf16(q), b.bf16(kv)
+		h.v16 = h.k16[KV:]
+	} else {
+		h.q, h.k = b.f32(q), b.f32(kv)
+		h.v = h.k[KV:]
+	}
 	return b.setHeads(h, out, lse, spec)
 }

@@ -70,6 +70,7 @@ type jobs struct {
 	gate         gateJob
 	columns      columnsJob
 	samples      samples
+	dropHalves   dropHalves
 }
 
 var _ backend.Device = (*Backend)(nil)
@@ -200,7 +201,7 @@ func (b *Backend) DownloadBytes(dst []byte, src tensor.Tensor) { copyExact(dst, 
 // Upload copies src to dst; to BF16 it rounds to nearest.
 func (b *Backend) Upload(dst tensor.Tensor, src []float32) {
 	if dst.DType == tensor.BF16 {
-		kernel.RoundNearest(b.bf16(dst), src)
+		b.isa.RoundNearest(b.bf16(dst), src)
 	} else {
 		copyExact(b.f32(dst), src)
 	}

@@ -57,39 +57,48 @@ func (b *Backend) Copy(dst, src tensor.Tensor) {
 	b.pool.run((len(b.jobs.copy.dst)+copyLen-1)/copyLen, &b.jobs.copy)
 }
 
-type addJob struct{ y, a, c []float32 }
+type addJob struct {
+	y, a elements
+	c    []float32
+}
 
-func (j *addJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.y))
-	b.isa.Add(j.y[lo:hi], j.a[lo:hi], j.c[lo:hi])
+func (j *addJob) run(b *Backend, task int, scratch []float32) {
+	pieces(task, j.y, j.a, func(lo, hi int) {
+		y := j.y.room(lo, hi, scratch)
+		b.isa.Add(y, j.a.get(b.isa, lo, hi, scratch[pieceLen:]), j.c[lo:hi])
+		j.y.put(b.isa, lo, y)
+	})
 }
 
 // Add writes y = a + c.
 func (b *Backend) Add(y, a, c tensor.Tensor) {
 	must(y.Len() == a.Len() && y.Len() == c.Len(), "Add", y, a, c)
-	b.jobs.add = addJob{y: b.f32(y), a: b.f32(a), c: b.f32(c)}
+	b.jobs.add = addJob{y: b.elements(y), a: b.elements(a), c: b.f32(c)}
 	b.elementwise(y.Len(), &b.jobs.add)
 }
 
 type scaleJob struct {
-	y []float32
+	y elements
 	a float32
 }
 
-func (j *scaleJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.y))
-	b.isa.Scale(j.y[lo:hi], j.y[lo:hi], j.a)
+func (j *scaleJob) run(b *Backend, task int, scratch []float32) {
+	pieces(task, j.y, j.y, func(lo, hi int) {
+		y := j.y.get(b.isa, lo, hi, scratch)
+		b.isa.Scale(y, y, j.a)
+		j.y.put(b.isa, lo, y)
+	})
 }
 
 // Scale multiplies t by a.
 func (b *Backend) Scale(t tensor.Tensor, a float32) {
-	b.jobs.scale = scaleJob{y: b.f32(t), a: a}
+	b.jobs.scale = scaleJob{y: b.elements(t), a: a}
 	b.elementwise(t.Len(), &b.jobs.scale)
 }
 
 type lerpJob struct {
 	y []float32
-	x weights
+	x elements
 	a float32
 }
 
@@ -101,49 +110,56 @@ func (j *lerpJob) run(b *Backend, task int, scratch []float32) {
 // Lerp moves y towards x.
 func (b *Backend) Lerp(y, x tensor.Tensor, a float32) {
 	must(y.Len() == x.Len(), "Lerp", y, x)
-	b.jobs.lerp = lerpJob{y: b.f32(y), x: b.weightsOf(x), a: a}
+	b.jobs.lerp = lerpJob{y: b.f32(y), x: b.elements(x), a: a}
 	b.elementwise(y.Len(), &b.jobs.lerp)
 }
 
 type geluJob struct {
-	y, x []float32
+	y, x elements
 	form backend.GELUForm
 }
 
-func (j *geluJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.y))
-	if j.form == backend.GELUErf {
-		b.isa.GELUErf(j.y[lo:hi], j.x[lo:hi])
-	} else {
-		b.isa.GELUTanh(j.y[lo:hi], j.x[lo:hi])
-	}
+func (j *geluJob) run(b *Backend, task int, scratch []float32) {
+	pieces(task, j.y, j.x, func(lo, hi int) {
+		y, x := j.y.room(lo, hi, scratch), j.x.get(b.isa, lo, hi, scratch[pieceLen:])
+		if j.form == backend.GELUErf {
+			b.isa.GELUErf(y, x)
+		} else {
+			b.isa.GELUTanh(y, x)
+		}
+		j.y.put(b.isa, lo, y)
+	})
 }
 
 // GELU writes y = gelu(x).
 func (b *Backend) GELU(y, x tensor.Tensor, form backend.GELUForm) {
 	must(y.Len() == x.Len(), "GELU", y, x)
-	b.jobs.gelu = geluJob{y: b.f32(y), x: b.f32(x), form: form}
+	b.jobs.gelu = geluJob{y: b.elements(y), x: b.elements(x), form: form}
 	b.elementwise(y.Len(), &b.jobs.gelu)
 }
 
 type geluBackwardJob struct {
-	dx, dy, x []float32
+	dx, dy, x elements
 	form      backend.GELUForm
 }
 
-func (j *geluBackwardJob) run(b *Backend, task int, _ []float32) {
-	lo, hi := chunkOf(task, len(j.dx))
-	if j.form == backend.GELUErf {
-		b.isa.GELUErfBackward(j.dx[lo:hi], j.dy[lo:hi], j.x[lo:hi])
-	} else {
-		b.isa.GELUTanhBackward(j.dx[lo:hi], j.dy[lo:hi], j.x[lo:hi])
-	}
+func (j *geluBackwardJob) run(b *Backend, task int, scratch []float32) {
+	pieces(task, j.dx, j.x, func(lo, hi int) {
+		dx := j.dx.room(lo, hi, scratch)
+		dy, x := j.dy.get(b.isa, lo, hi, scratch[pieceLen:]), j.x.get(b.isa, lo, hi, scratch[2*pieceLen:])
+		if j.form == backend.GELUErf {
+			b.isa.GELUErfBackward(dx, dy, x)
+		} else {
+			b.isa.GELUTanhBackward(dx, dy, x)
+		}
+		j.dx.put(b.isa, lo, dx)
+	})
 }
 
 // GELUBackward writes dx = dy * gelu'(x).
 func (b *Backend) GELUBackward(dx, dy, x tensor.Tensor, form backend.GELUForm) {
 	must(dx.Len() == x.Len() && dy.Len() == x.Len(), "GELUBackward", dx, dy, x)
-	b.jobs.geluBackward = geluBackwardJob{dx: b.f32(dx), dy: b.f32(dy), x: b.f32(x), form: form}
+	b.jobs.geluBackward = geluBackwardJob{dx: b.elements(dx), dy: b.elements(dy), x: b.elements(x), form: form}
 	b.elementwise(dx.Len(), &b.jobs.geluBackward)
 }
 
@@ -183,10 +199,34 @@ func (b *Backend) eachSample(y tensor.Tensor, s samples) {
 // Dropout writes y = x*mask/(1-p).
 func (b *Backend) Dropout(y, x tensor.Tensor, p float32, draw backend.Draw) {
 	must(y.Len() == x.Len(), "Dropout", y, x)
+	if y.DType == tensor.BF16 {
+		b.jobs.dropHalves = dropHalves{y: b.bf16(y), x: b.bf16(x), perSample: y.Len() / y.Shape[0], draw: draw, keep: keepOf(p)}
+		b.pool.run(y.Shape[0], &b.jobs.dropHalves)
+		return
+	}
 	b.eachSample(y, samples{x: b.f32(x), draw: draw, keep: keepOf(p), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
 		isa.Dropout(s.y[lo:hi], s.x[lo:hi], key(s.draw, sample), uint32(lo-sample*s.perSample), s.keep)
 		return 0
 	}})
+}
+
+// dropHalves is Dropout of BF16, a sample a task.
+type dropHalves struct {
+	y, x      []uint16
+	perSample int
+	draw      backend.Draw
+	keep      uint32
+}
+
+func (j *dropHalves) run(b *Backend, sample int, scratch []float32) {
+	for lo := 0; lo < j.perSample; lo += pieceLen {
+		n := min(pieceLen, j.perSample-lo)
+		at := sample*j.perSample + lo
+		x := scratch[:n]
+		b.isa.Widen(x, j.x[at:][:n])
+		b.isa.Dropout(x, x, key(j.draw, sample), uint32(lo), j.keep)
+		b.isa.RoundNearest(j.y[at:][:n], x)
+	}
 }
 
 // DropSamples writes y = x/(1-p) for the samples that survive, 0 for the others.

@@ -41,13 +41,13 @@ func (b *Backend) bfloat16() bool { return b.precision == backend.BFloat16 }
 
 // operand returns a matrix of F32 or BF16 as an operand of a product of bfloat16.
 func (b *Backend) operand(t tensor.Tensor) kernel.Operand {
-	w := b.weightsOf(t)
+	w := b.elements(t)
 	return kernel.Operand{Full: w.floats, Half: w.halves, LD: t.Cols()}
 }
 
 // outputs sets where the outputs of g go: to a matrix of F32 or BF16.
 func (b *Backend) outputs(g *kernel.Gemm16, t tensor.Tensor) {
-	w := b.weightsOf(t)
+	w := b.elements(t)
 	g.C, g.Half, g.LDC = w.floats, w.halves, t.Cols()
 }
 

@@ -74,7 +74,7 @@ func checkLinear16(t *testing.T, isa string, threads, B, T, in, out, types int) 
 		b.Download(values, got)
 		if got.DType == tensor.BF16 {
 			halves := make([]uint16, len(want.C))
-			kernel.RoundNearest(halves, want.C)
+			b.isa.RoundNearest(halves, want.C)
 			b.isa.Widen(want.C, halves)
 		}
 		testkit.EqualBits(t, fmt.Sprintf("%s of B=%d T=%d %d to %d, types %04b", name, B, T, in, out, types), values, want.C)

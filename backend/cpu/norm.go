@@ -2,25 +2,29 @@ package cpu
 
 import (
 	"github.com/bdia-go/bdia/backend"
+	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
 )
 
 // norm is layer norm of rows or, without means, root mean square norm of heads of rows.
 type norm struct {
 	headRows
-	y, x, w, bias, mean, rstd []float32
-	eps                       float32
+	y, x                elements
+	w, bias, mean, rstd []float32
+	eps                 float32
 }
 
-func (n *norm) run(b *Backend, task int, _ []float32) {
+func (n *norm) run(b *Backend, task int, scratch []float32) {
 	lo, hi := rowsOf(task, len(n.rstd)/n.Count)
-	n.each(lo, hi, func(at, k, heads int) {
-		y, x, rstd := n.y[at:][:heads*n.D], n.x[at:][:heads*n.D], n.rstd[k:][:heads]
+	n.each(lo, hi, n.atOnce(n.y, n.x), func(at, k, heads int) {
+		end := at + heads*n.D
+		y, x, rstd := n.y.room(at, end, scratch), n.x.get(b.isa, at, end, scratch[kernel.ScratchFloats/2:]), n.rstd[k:][:heads]
 		if n.mean == nil {
 			b.isa.RMSNorm(y, x, n.w, rstd, n.eps)
 		} else {
 			b.isa.LayerNorm(y, x, n.w, n.bias, n.mean[k:][:heads], rstd, n.eps)
 		}
+		n.y.put(b.isa, at, y)
 	})
 }
 
@@ -29,7 +33,7 @@ func (b *Backend) LayerNorm(y, stats, x, w, bias tensor.Tensor, eps float32) {
 	n, cols := x.Rows(), x.Cols()
 	must(y.Len() == x.Len() && w.Len() == cols && stats.Len() == 2*n && (!bias.Valid() || bias.Len() == cols), "LayerNorm", y, stats, x, w, bias)
 	st := b.f32(stats)
-	b.jobs.norm = norm{headRows: wholeRows(cols), y: b.f32(y), x: b.f32(x), w: b.f32(w), bias: b.f32(bias), mean: st[:n], rstd: st[n:], eps: eps}
+	b.jobs.norm = norm{headRows: wholeRows(cols), y: b.elements(y), x: b.elements(x), w: b.f32(w), bias: b.f32(bias), mean: st[:n], rstd: st[n:], eps: eps}
 	b.eachRow(n, &b.jobs.norm)
 }
 
@@ -37,7 +41,7 @@ func (b *Backend) LayerNorm(y, stats, x, w, bias tensor.Tensor, eps float32) {
 func (b *Backend) RMSNorm(y, stats, x, w tensor.Tensor, h backend.Heads, eps float32) {
 	n := x.Rows()
 	must(y.Len() == x.Len() && stats.Len() == n*h.Count, "RMSNorm", y, stats, x, w)
-	b.jobs.norm = norm{headRows: headsOf("RMSNorm", x, h, w.Len()), y: b.f32(y), x: b.f32(x), w: b.f32(w), rstd: b.f32(stats), eps: eps}
+	b.jobs.norm = norm{headRows: headsOf("RMSNorm", x, h, w.Len()), y: b.elements(y), x: b.elements(x), w: b.f32(w), rstd: b.f32(stats), eps: eps}
 	b.eachRow(n, &b.jobs.norm)
 }
 
@@ -53,16 +57,18 @@ const slabFloats = 1 << 17
 // bands would each read most of a row from memory.
 type normBackward struct {
 	headRows
-	dx, dw, db, dy, x, w, mean, rstd []float32
-	rows, slab, band                 int
-	at, dxTasks                      int
+	x                             elements
+	dx, dw, db, dy, w, mean, rstd []float32
+	rows, slab, band              int
+	at, dxTasks                   int
 }
 
-func (n *normBackward) run(b *Backend, task int, _ []float32) {
+func (n *normBackward) run(b *Backend, task int, scratch []float32) {
+	most := n.atOnce(n.x)
 	if task < n.dxTasks {
 		lo := n.at - n.slab + task*rowsPerTask
-		n.each(lo, min(lo+rowsPerTask, n.at, n.rows), func(at, k, heads int) {
-			dx, dy, x, rstd := n.dx[at:][:heads*n.D], n.dy[at:][:heads*n.D], n.x[at:][:heads*n.D], n.rstd[k:][:heads]
+		n.each(lo, min(lo+rowsPerTask, n.at, n.rows), most, func(at, k, heads int) {
+			dx, dy, x, rstd := n.dx[at:][:heads*n.D], n.dy[at:][:heads*n.D], n.x.get(b.isa, at, at+heads*n.D, scratch), n.rstd[k:][:heads]
 			if n.mean == nil {
 				b.isa.RMSNormBackward(dx, dy, x, n.w, rstd)
 			} else {
@@ -77,8 +83,8 @@ func (n *normBackward) run(b *Backend, task int, _ []float32) {
 	if db != nil {
 		db = db[lo:hi]
 	}
-	n.each(n.at, min(n.at+n.slab, n.rows), func(at, k, heads int) {
-		dy, x, rstd := n.dy[at+lo:], n.x[at+lo:], n.rstd[k:][:heads]
+	n.each(n.at, min(n.at+n.slab, n.rows), most, func(at, k, heads int) {
+		dy, x, rstd := n.dy[at+lo:], n.x.get(b.isa, at, at+heads*n.D, scratch)[lo:], n.rstd[k:][:heads]
 		if n.mean == nil {
 			b.isa.RMSNormBackwardWeight(n.dw[lo:hi], dy, x, rstd, n.D)
 		} else {
@@ -93,14 +99,14 @@ func (b *Backend) LayerNormBackward(dx, dw, db, dy, x, w, stats tensor.Tensor) {
 	rows, cols := x.Rows(), x.Cols()
 	must(dx.Len() == x.Len() && dy.Len() == x.Len() && (dw.Len() == cols || !dw.Valid() && !db.Valid()) && w.Len() == cols && stats.Len() == 2*rows, "LayerNormBackward", dx, dw, db, dy, x, w, stats)
 	st := b.f32(stats)
-	b.normBackward(normBackward{headRows: wholeRows(cols), rows: rows, dx: b.f32(dx), dw: b.f32(dw), db: b.f32(db), dy: b.f32(dy), x: b.f32(x), w: b.f32(w), mean: st[:rows], rstd: st[rows:]})
+	b.normBackward(normBackward{headRows: wholeRows(cols), rows: rows, dx: b.f32(dx), dw: b.f32(dw), db: b.f32(db), dy: b.f32(dy), x: b.elements(x), w: b.f32(w), mean: st[:rows], rstd: st[rows:]})
 }
 
 // RMSNormBackward adds to dw, if it is given, then writes dx, which may be dy.
 func (b *Backend) RMSNormBackward(dx, dw, dy, x, w, stats tensor.Tensor, h backend.Heads) {
 	rows, D := x.Rows(), w.Len()
 	must(dx.Len() == x.Len() && dy.Len() == x.Len() && (!dw.Valid() || dw.Len() == D) && stats.Len() == rows*h.Count, "RMSNormBackward", dx, dw, dy, x, w, stats)
-	b.normBackward(normBackward{headRows: headsOf("RMSNormBackward", x, h, D), rows: rows, dx: b.f32(dx), dw: b.f32(dw), dy: b.f32(dy), x: b.f32(x), w: b.f32(w), rstd: b.f32(stats)})
+	b.normBackward(normBackward{headRows: headsOf("RMSNormBackward", x, h, D), rows: rows, dx: b.f32(dx), dw: b.f32(dw), dy: b.f32(dy), x: b.elements(x), w: b.f32(w), rstd: b.f32(stats)})
 }
 
 func (b *Backend) normBackward(job normBackward) {

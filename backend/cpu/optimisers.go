@@ -18,7 +18,7 @@ func (b *Backend) partials(n, each int) []float64 {
 }
 
 type squaresJob struct {
-	x    weights
+	x    elements
 	n    int
 	sums []float64 // of each chunk
 }
@@ -32,7 +32,7 @@ func (j *squaresJob) run(b *Backend, task int, scratch []float32) {
 func (b *Backend) AddSquares(sum, t tensor.Tensor) {
 	must(sum.Len() == 1, "AddSquares", sum, t)
 	j := &b.jobs.squares
-	*j = squaresJob{x: b.weightsOf(t), n: t.Len(), sums: b.partials(t.Len(), 1)}
+	*j = squaresJob{x: b.elements(t), n: t.Len(), sums: b.partials(t.Len(), 1)}
 	b.elementwise(t.Len(), j)
 	total := 0.0
 	for _, s := range j.sums {

@@ -99,7 +99,7 @@ func (b *Backend) CrossEntropy(losses, logits, targets tensor.Tensor, smoothing,
 
 type embedJob struct {
 	x        []float32
-	wte, wpe weights
+	wte, wpe elements
 	ids      []int32
 	T, C     int
 }
@@ -125,7 +125,7 @@ func (j *embedJob) run(b *Backend, task int, scratch []float32) {
 func (b *Backend) Embed(x, ids, wte, wpe tensor.Tensor) {
 	C := x.Cols()
 	must(ids.Len() == x.Rows() && wte.Cols() == C && (!wpe.Valid() || wpe.Cols() == C && wpe.Rows() >= ids.Cols()), "Embed", x, ids, wte, wpe)
-	b.jobs.embed = embedJob{x: b.f32(x), wte: b.weightsOf(wte), wpe: b.weightsOf(wpe), ids: b.i32(ids), T: ids.Cols(), C: C}
+	b.jobs.embed = embedJob{x: b.f32(x), wte: b.elements(wte), wpe: b.elements(wpe), ids: b.i32(ids), T: ids.Cols(), C: C}
 	b.eachRow(x.Rows(), &b.jobs.embed)
 }
 
@@ -160,9 +160,9 @@ func (b *Backend) EmbedBackward(dwte, dwpe, dx, ids tensor.Tensor) {
 
 // copyRows copies rows from one matrix to another.
 type copyRows struct {
-	dst, src []float32
+	dst, src []byte
 	pairs    []int32 // to, from
-	cols     int
+	cols     int     // bytes of a row
 }
 
 func (c *copyRows) run(_ *Backend, task int, _ []float32) {
@@ -174,7 +174,7 @@ func (c *copyRows) run(_ *Backend, task int, _ []float32) {
 
 // CopyRows copies the rows of src that pairs name to rows of dst.
 func (b *Backend) CopyRows(dst, src, pairs tensor.Tensor) {
-	must(dst.Cols() == src.Cols() && pairs.Cols() == 2, "CopyRows", dst, src, pairs)
-	b.jobs.copyRows = copyRows{dst: b.f32(dst), src: b.f32(src), pairs: b.i32(pairs), cols: src.Cols()}
+	must(dst.Cols() == src.Cols() && dst.DType == src.DType && pairs.Cols() == 2, "CopyRows", dst, src, pairs)
+	b.jobs.copyRows = copyRows{dst: b.bytes(dst), src: b.bytes(src), pairs: b.i32(pairs), cols: src.Cols() * int(src.DType.Size())}
 	b.pool.run((pairs.Rows()+rowsPerTask-1)/rowsPerTask, &b.jobs.copyRows)
 }

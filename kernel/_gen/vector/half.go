@@ -11,19 +11,34 @@ var halfKernels = []kernel{
 		g.store(g.loadHalves(1, 16), 0)
 	}},
 	{name: "Narrow", loop: "p0 = bfloat16 of p1, as narrowGo with p2", ptrs: 3, bits: true, body: func(g *gen) {
-		x, nan := g.load(1), g.tmp()
-		g.and(nan, x, g.k(cAbs))
-		g.op(VPSUBD, nan, g.k(cPosInf), nan) // negative for a NaN
-		g.op(VPSRAD, operand.Imm(31), nan, nan)
-		draw := g.loadHalves(2, 0)
-		g.op(VANDNPS, draw, nan, draw)
-		g.op(VPADDD, draw, x, x)
-		g.op(VPSRLD, operand.Imm(16), x, x)
-		g.op(VPSRLD, operand.Imm(31), nan, nan)
-		g.op(VPSLLD, operand.Imm(6), nan, nan)
-		g.or(x, x, nan)
-		g.storeHalves(x, 0)
+		g.storeRounded(g.load(1), g.loadHalves(2, 0))
 	}},
+	{name: "Nearest", loop: "p0 = bfloat16 of p1, to nearest", ptrs: 2, bits: true, body: func(g *gen) {
+		x, up, most := g.load(1), g.tmp(), g.tmp()
+		g.op(VPSRLD, operand.Imm(16), x, up)
+		g.and(up, up, g.k(cInt1))
+		g.move(most, g.k(cAbs))
+		g.op(VPSRLD, operand.Imm(16), most, most)
+		g.op(VPADDD, most, up, up) // half a step, and less for an even one
+		g.drop(1)
+		g.storeRounded(x, up)
+	}},
+}
+
+// storeRounded writes the upper halves of the bits of x + up to slice 0; of a NaN, those of x with the bit that makes it
+// quiet. It spoils both.
+func (g *gen) storeRounded(x, up v) {
+	nan := g.tmp()
+	g.and(nan, x, g.k(cAbs))
+	g.op(VPSUBD, nan, g.k(cPosInf), nan) // negative for a NaN
+	g.op(VPSRAD, operand.Imm(31), nan, nan)
+	g.op(VANDNPS, up, nan, up)
+	g.op(VPADDD, up, x, x)
+	g.op(VPSRLD, operand.Imm(16), x, x)
+	g.op(VPSRLD, operand.Imm(31), nan, nan)
+	g.op(VPSLLD, operand.Imm(6), nan, nan)
+	g.or(x, x, nan)
+	g.storeHalves(x, 0)
 }
 
 // halfMem returns the memory of the elements of 16 bits of slice p of this half.
