@@ -215,7 +215,7 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 }
 
 // beginBackward clears the gradients to which no query adds, of the keys of tile number part, and before the first tile
-// those of queries with a window. It returns the end of the keys before all windows.
+// the gradients of queries with a window. It returns the end of the keys before all windows.
 func (a *AttentionHead) beginBackward(part int, dQ, dK, dV []float32) (unseen int) {
 	if a.past() > 0 {
 		panic(fmt.Sprintf("kernel: gradients of causal attention of %d queries to %d keys; they are one", a.T, a.S))

@@ -2,10 +2,10 @@ package kernel
 
 import "math"
 
-// Attention with products of bfloat16 (see Gemm16), by the tiles of float32's: queries, keys and values are bfloat16, and
-// so are the weights, after dropout, and the gradients of the scores when they are operands. Scores, the softmax, its
-// sums and all outputs of products are float32. Products have up to strip16 rows of scores, whose keys are cut to those
-// that the strip sees; a group that no query sees adds nothing.
+// Attention with products of bfloat16 (see Gemm16), by the same tiles as in float32. Queries, keys and values are
+// bfloat16, and so are the weights, after dropout, and the gradients of the scores when they are operands. Scores, the
+// softmax, its sums and all outputs of products are float32. Products have up to strip16 rows of scores, and the keys
+// that the strip sees.
 
 const (
 	strip16 = 64 // rows of scores that are made together; a tile is a multiple

@@ -7,7 +7,7 @@ import (
 	"github.com/bdia-go/bdia/internal/half"
 )
 
-// Products of bfloat16. The definition is that of TDPBF16PS, the instruction of matrix units (AMX), so that these and
+// Products of bfloat16. The definition is TDPBF16PS, the instruction of matrix units (AMX), so that these and
 // every other path give the same bits: k is cut into groups of 32, and an output is
 //
 //	c := start

@@ -38,15 +38,15 @@ func TestViewsKeepTheArena(t *testing.T) {
 	}
 }
 
-// TestAs: the same elements in number, at the same place.
-func TestAs(t *testing.T) {
+// TestView: another type and shape at the same place.
+func TestView(t *testing.T) {
 	t.Parallel()
 	x := Tensor{Shape: Shape{2, 3}, Offset: 64, Arena: 7}
-	if got := x.As(U8); got.Bytes() != 6 || got.Offset != 64 || got.Shape != x.Shape || got.Arena != 7 {
+	if got := x.View(U8, x.Shape); got.Bytes() != 6 || got.Offset != 64 || got.Shape != x.Shape || got.Arena != 7 {
 		t.Errorf("bytes in the place of floats: %+v", got)
 	}
-	if got := x.As(I32); got.Bytes() != x.Bytes() {
-		t.Errorf("integers in the place of floats: %+v", got)
+	if got := x.View(BF16, Shape{12}); got.Bytes() != x.Bytes() || got.DType != BF16 {
+		t.Errorf("all of it as bfloat16: %+v", got)
 	}
 }
 
@@ -57,7 +57,7 @@ func TestViewsOutsidePanic(t *testing.T) {
 		"rows":    func() { x.RowRange(1, 3) },
 		"index":   func() { x.Index(2) },
 		"reshape": func() { x.Reshape(Shape{7}) },
-		"as":      func() { x.As(F64) },
+		"view":    func() { x.View(F64, x.Shape) },
 	} {
 		func() {
 			defer func() {

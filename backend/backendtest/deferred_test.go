@@ -44,7 +44,7 @@ func TestDeferredConforms(t *testing.T) {
 func TestDeferredDefersAll(t *testing.T) {
 	t.Parallel()
 	be := backendtest.Deferred(nil) // which an operation at once would fall over
-	atOnce := map[string]bool{"Limits": true, "Alloc": true, "Mark": true, "Release": true, "Peak": true, "Sync": true,
+	atOnce := map[string]bool{"Limits": true, "Precision": true, "Alloc": true, "Mark": true, "Release": true, "Peak": true, "Sync": true,
 		"Download": true, "DownloadInts": true, "DownloadBytes": true, "DownloadScalar": true}
 	v := reflect.ValueOf(be)
 	for i := range v.NumMethod() {
@@ -86,7 +86,7 @@ func TestEveryOperationIsChecked(t *testing.T) {
 	seam := reflect.TypeFor[backend.Backend]()
 	for i := range seam.NumMethod() {
 		name := seam.Method(i).Name
-		if !slices.Contains([]string{"Limits", "Alloc", "Mark", "Release", "Peak", "Sync"}, name) &&
+		if !slices.Contains([]string{"Limits", "Precision", "Alloc", "Mark", "Release", "Peak", "Sync"}, name) &&
 			!strings.HasPrefix(name, "Upload") && !strings.HasPrefix(name, "Download") {
 			want++
 		}

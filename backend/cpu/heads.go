@@ -19,8 +19,8 @@ func wholeRows(cols int) headRows { return headRows{backend.Heads{Count: 1}, col
 // begin is where the heads of a row begin.
 func (h headRows) begin(row int) int { return row*h.cols + h.At }
 
-// each calls f for all heads of the rows lo..hi, as many at a time as lie side by side, up to most: n of them that begin
-// at element at, the first being number k over all rows.
+// each calls f for all heads of the rows lo..hi, as many at a time as lie side by side, up to most: n of them that
+// begin at element at, the first being number k over all rows.
 func (h headRows) each(lo, hi, most int, f func(at, k, n int)) {
 	rows := 1 // side by side
 	if h.Count*h.D == h.cols {

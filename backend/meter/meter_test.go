@@ -137,7 +137,7 @@ func TestMatrixFLOPsOfAdapters(t *testing.T) {
 // arena, transfers and waiting must show up.
 func TestEveryOperationIsMetered(t *testing.T) {
 	t.Parallel()
-	apart := map[string]bool{"Limits": true, "Alloc": true, "Mark": true, "Release": true, "Peak": true, "Sync": true}
+	apart := map[string]bool{"Limits": true, "Precision": true, "Alloc": true, "Mark": true, "Release": true, "Peak": true, "Sync": true}
 	seam := reflect.TypeFor[backend.Backend]()
 	for i := range seam.NumMethod() {
 		name := seam.Method(i).Name
