@@ -32,7 +32,7 @@ type Limits struct {
 type Options struct {
 	Device  string `yaml:"device,omitempty"` // of Devices; empty: cpu
 	Threads int    `yaml:"threads"`          // cpu: 0 stands for all processors
-	ISA     string `yaml:"isa"`              // cpu: portable, avx2 or avx512; empty: the best this machine has
+	ISA     string `yaml:"isa"`              // cpu: portable, avx2, avx512 or amx; empty: the best this machine has
 
 	Precision Precision `yaml:"precision,omitempty"` // of matrix products
 }

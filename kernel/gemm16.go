@@ -84,12 +84,6 @@ func (o *Operand) fits(rows, cols int) bool {
 	return (o.Half == nil) != (o.Full == nil) && fits(rows, cols, o.LD, max(len(o.Half), len(o.Full)))
 }
 
-// Gemm16Scratch is the length, in floats, of the scratch buffer that Gemm16 needs for any shape.
-const Gemm16Scratch = GemmScratch
-
-// Gemm16Small is what it needs if neither M nor N nor K is above 256, as in attention.
-const Gemm16Small = 3 * 256 * 256 / 2
-
 // Gemm16 computes C, or Half, from A and B by the definition above. It panics if the shape is impossible or a slice is
 // too short, and never allocates.
 func (isa ISA) Gemm16(g *Gemm16, scratch []float32) {
@@ -101,8 +95,7 @@ func (isa ISA) Gemm16(g *Gemm16, scratch []float32) {
 	if len(scratch) < need {
 		panic(fmt.Sprintf("kernel: Gemm16 needs %d floats of scratch, got %d", need, len(scratch)))
 	}
-	g.portable()
-	g.sums(isa, scratch)
+	g.whole(isa, room(scratch))
 }
 
 // Part returns the part of g that computes rows i0..i1-1 and columns j0..j1-1 of C; with the first columns go the sums.
@@ -139,25 +132,6 @@ func (o Operand) from(i int) Operand {
 		o.Half = o.Half[min(i, len(o.Half)):]
 	}
 	return o
-}
-
-// sums adds the sums over rows of A.
-func (g *Gemm16) sums(isa ISA, scratch []float32) {
-	if g.SumA == nil || g.M == 0 {
-		return
-	}
-	if g.A.Full != nil {
-		isa.ColumnSum(g.SumA[:g.M], g.A.Full, g.K, g.A.LD)
-		return
-	}
-	wide := scratch[:min(g.M, len(scratch))]
-	for k := range g.K {
-		for j := 0; j < g.M; j += len(wide) {
-			n := min(len(wide), g.M-j)
-			isa.Widen(wide[:n], g.A.Half[k*g.A.LD+j:][:n])
-			isa.Add(g.SumA[j:j+n], g.SumA[j:j+n], wide[:n])
-		}
-	}
 }
 
 // portable is the definition, but for the sums over rows.

@@ -109,7 +109,7 @@ func diff(got, want []float32) error {
 	return nil
 }
 
-// levels are the instruction sets of this machine.
+// levels are the instruction sets of this machine for float32.
 func levels() []ISA {
 	var s []ISA
 	for _, l := range cpufeat.Supported() {

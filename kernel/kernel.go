@@ -32,6 +32,7 @@ const (
 	portable = ISA(cpufeat.Portable)
 	avx2     = ISA(cpufeat.AVX2)
 	avx512   = ISA(cpufeat.AVX512)
+	amx      = ISA(cpufeat.AMX) // avx512 but for products of bfloat16
 )
 
 // String returns the name of the instruction set.

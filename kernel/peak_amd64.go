@@ -5,7 +5,7 @@ package kernel
 // peak runs n rounds and returns the floats in a vector.
 func (isa ISA) peak(n int) (width int) {
 	switch isa {
-	case avx512:
+	case avx512, amx:
 		fmaPeak512(n)
 		return 16
 	case avx2:

@@ -9,7 +9,7 @@ const assembly = true
 
 // call runs op on a.
 func (isa ISA) call(op vecOp, a *vecArgs) {
-	if isa == avx512 {
+	if isa >= avx512 {
 		call512(op, (*byte)(unsafe.Pointer(a)))
 	} else {
 		call256(op, (*byte)(unsafe.Pointer(a)))
@@ -18,7 +18,7 @@ func (isa ISA) call(op vecOp, a *vecArgs) {
 
 // onRows runs op on the rows of a.
 func (isa ISA) onRows(op rowOp, a *rowArgs) {
-	if isa == avx512 {
+	if isa >= avx512 {
 		rows512(op, (*byte)(unsafe.Pointer(a)))
 	} else {
 		rows256(op, (*byte)(unsafe.Pointer(a)))
@@ -27,7 +27,7 @@ func (isa ISA) onRows(op rowOp, a *rowArgs) {
 
 // draw makes the draws of dropout.
 func (isa ISA) draw(a *keepArgs) {
-	if isa == avx512 {
+	if isa >= avx512 {
 		vecDraw512((*byte)(unsafe.Pointer(a)))
 	} else {
 		vecDraw256((*byte)(unsafe.Pointer(a)))
@@ -36,7 +36,7 @@ func (isa ISA) draw(a *keepArgs) {
 
 // drawWhole makes whole draws.
 func (isa ISA) drawWhole(a *keepArgs) {
-	if isa == avx512 {
+	if isa >= avx512 {
 		vecHalves512((*byte)(unsafe.Pointer(a)))
 	} else {
 		vecHalves256((*byte)(unsafe.Pointer(a)))

@@ -22,7 +22,7 @@ import (
 // Options of a CPU backend.
 type Options struct {
 	Threads    int    // 0: as many as Go may use at once
-	ISA        string // "portable", "avx2" or "avx512"; "": the best of this machine
+	ISA        string // "portable", "avx2", "avx512" or "amx"; "": the best of this machine
 	ArenaBytes int64  // the plan's peak, at least ScratchBytes; the arena never grows
 
 	Precision backend.Precision // of matrix products
@@ -36,6 +36,7 @@ type Backend struct {
 	isa       kernel.ISA
 	precision backend.Precision
 	pool      *pool
+	shared    []float32 // of all threads: packed operands
 	jobs      jobs
 	sums      []float64 // partial sums of the reductions over whole tensors
 }
@@ -58,7 +59,9 @@ type jobs struct {
 	setAdam      setAdamJob
 	sgd          sgdJob
 	linear       linear
-	linear16     linear16
+	pack16       pack16
+	multiply16   multiply16
+	columns16    columns16
 	norm         norm
 	normBack     normBackward
 	pool         poolJob
@@ -86,10 +89,29 @@ func Threads(n int) int {
 	return n
 }
 
-// ScratchBytes returns the part of the arena that the backend itself needs, in
+// ScratchBytes returns the part of the arena that a backend of float32 needs itself, in
 // bytes.
-func ScratchBytes(threads int) int64 {
-	return int64(Threads(threads)) * kernel.ScratchFloats * 4
+func ScratchBytes(threads int) int64 { return Options{Threads: threads}.ScratchBytes() }
+
+// ScratchBytes returns the part of the arena that the backend itself needs, in bytes.
+func (o Options) ScratchBytes() int64 {
+	return int64(Threads(o.Threads)*o.threadFloats()+o.sharedFloats()) * 4
+}
+
+// threadFloats is the length of the scratch buffer of each thread.
+func (o Options) threadFloats() int {
+	if o.Precision == backend.BFloat16 {
+		return max(kernel.ScratchFloats, kernel.Gemm16Scratch)
+	}
+	return kernel.ScratchFloats
+}
+
+// sharedFloats is the length of the buffer for operands that are packed once for all threads.
+func (o Options) sharedFloats() int {
+	if o.Precision == backend.BFloat16 {
+		return sharedFloats16
+	}
+	return 0
 }
 
 // New returns a backend with an arena of ArenaBytes, which includes ScratchBytes.
@@ -102,7 +124,7 @@ func New(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	if least := ScratchBytes(o.Threads); o.ArenaBytes < least {
+	if least := o.ScratchBytes(); o.ArenaBytes < least {
 		return nil, fmt.Errorf("cpu: an arena of %d bytes is too small; the threads alone need %d", o.ArenaBytes, least)
 	}
 	if err := fits(o.ArenaBytes, 0); err != nil {
@@ -114,10 +136,12 @@ func New(o Options) (*Backend, error) {
 	}
 	b := &Backend{Arena: backend.NewArena(o.ArenaBytes), mem: mem, free: free, isa: kernel.ISA(level), precision: o.Precision}
 	threads := Threads(o.Threads)
-	all := b.f32(b.Alloc(backend.Scratch, tensor.F32, tensor.Shape{threads * kernel.ScratchFloats}))
+	each, shared := o.threadFloats(), o.sharedFloats()
+	all := b.f32(b.Alloc(backend.Scratch, tensor.F32, tensor.Shape{shared + threads*each}))
+	b.shared = all[:shared]
 	scratch := make([][]float32, threads)
 	for t := range scratch {
-		scratch[t] = all[t*kernel.ScratchFloats:][:kernel.ScratchFloats]
+		scratch[t] = all[shared+t*each:][:each]
 	}
 	b.pool = newPool(b, scratch)
 	return b, nil

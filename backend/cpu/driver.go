@@ -23,7 +23,7 @@ func (driver) Validate(o backend.Options) error {
 }
 
 func (driver) Plan(o backend.Options) backend.Backend {
-	return plan.NewLimited(ScratchBytes(o.Threads), limits, o.Precision)
+	return plan.NewLimited(Options{Threads: o.Threads, Precision: o.Precision}.ScratchBytes(), limits, o.Precision)
 }
 
 // limits of the kernels: the width of a head, and 32 bits for the number of an attention

@@ -1,39 +1,77 @@
 package cpu
 
 import (
+	"unsafe"
+
 	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/kernel"
 	"github.com/bdia-go/bdia/tensor"
 )
 
-// linear16 is one product of bfloat16, split into tiles of C: into bands of rows, or of columns if there are more.
-type linear16 struct {
+// sharedFloats16 is the length of the buffer in which an operand is packed for all threads: 6 MiB.
+const sharedFloats16 = 6 << 20 / 4
+
+// pack16 packs panels of a block of the second operand, a few a task.
+type pack16 struct {
 	kernel.Gemm16
-	rows, cols int // of a tile; one of them is all
+	block kernel.Block16
+	each  int // panels of a task
 }
 
-func (l *linear16) run(b *Backend, task int, scratch []float32) {
-	g := l.Gemm16
-	i, j := 0, 0
-	if l.rows < g.M {
-		i = task * l.rows
-	} else {
-		j = task * l.cols
-	}
-	g = g.Part(i, min(i+l.rows, g.M), j, min(j+l.cols, g.N))
+func (j *pack16) run(b *Backend, task int, scratch []float32) {
+	from := task * j.each
+	b.isa.Pack16(&j.Gemm16, &j.block, from, min(from+j.each, j.block.Panels()), scratch)
+}
+
+// multiply16 multiplies rows of the first operand with a packed block of the second, a band of rows a task.
+type multiply16 struct {
+	kernel.Gemm16
+	block kernel.Block16
+	rows  int // of a task
+}
+
+func (j *multiply16) run(b *Backend, task int, scratch []float32) {
+	i := task * j.rows
+	b.isa.Multiply16(&j.Gemm16, &j.block, i, min(i+j.rows, j.M), scratch)
+}
+
+// columns16 computes columns of a product of few rows: a band of columns a task, which packs them for itself.
+type columns16 struct {
+	kernel.Gemm16
+	cols int // of a task
+}
+
+func (j *columns16) run(b *Backend, task int, scratch []float32) {
+	at := task * j.cols
+	g := j.Part(0, j.M, at, min(at+j.cols, j.N))
 	b.isa.Gemm16(&g, scratch)
 }
 
-// gemm16 runs one product on all threads.
+// gemm16 runs one product on all threads. The second operand is packed once for all of them, and then each band of rows
+// of the first is a task; but products of few rows are cut by columns.
 func (b *Backend) gemm16(g kernel.Gemm16) {
-	l := linear16{Gemm16: g, rows: g.M, cols: g.N}
-	if parts := 2 * len(b.pool.scratch); g.M >= g.N {
-		l.rows = tileLen(g.M, parts)
-	} else {
-		l.cols = tileLen(g.N, parts)
+	threads := len(b.pool.scratch)
+	data := unsafe.Slice((*uint16)(unsafe.Pointer(&b.shared[0])), 2*len(b.shared))
+	bands, parts := b.isa.Blocks16(&g, len(data))
+	if g.M <= 64 || parts == 0 {
+		j := columns16{Gemm16: g, cols: tileLen(g.N, 4*threads)}
+		b.jobs.columns16 = j
+		b.pool.run((g.N+j.cols-1)/j.cols, &b.jobs.columns16)
+		return
 	}
-	b.jobs.linear16 = l
-	b.pool.run(max((g.M+l.rows-1)/l.rows, (g.N+l.cols-1)/l.cols), &b.jobs.linear16)
+	for band := range bands {
+		for part := range parts {
+			block := g.Block(band, bands, part, parts)
+			block.Data = data
+			panels := block.Panels()
+			p := pack16{Gemm16: g, block: block, each: (panels + 2*threads - 1) / (2 * threads)}
+			b.jobs.pack16 = p
+			b.pool.run((panels+p.each-1)/max(p.each, 1), &b.jobs.pack16)
+			m := multiply16{Gemm16: g, block: block, rows: tileLen(g.M, 2*threads)}
+			b.jobs.multiply16 = m
+			b.pool.run((g.M+m.rows-1)/m.rows, &b.jobs.multiply16)
+		}
+	}
 }
 
 // bfloat16 reports whether products are of bfloat16.

@@ -5,7 +5,10 @@
 // paths on one machine.
 package cpufeat
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Level is an instruction set, ordered from the one that runs anywhere to the
 // fastest.
@@ -15,9 +18,10 @@ const (
 	Portable Level = iota // plain Go; every FMA emulated exactly, so slow
 	AVX2                  // amd64 with AVX2 and FMA3
 	AVX512                // amd64 with AVX-512 F, BW, DQ and VL
+	AMX                   // AVX512 with matrix units of bfloat16, which the system permits
 )
 
-var names = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512"}
+var names = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512", AMX: "amx"}
 
 // String returns the name that Parse accepts.
 func (l Level) String() string { return names[l] }
@@ -29,19 +33,33 @@ func Parse(name string) (Level, error) {
 		if n != name {
 			continue
 		}
-		if Level(l) > Best() {
+		if Level(l) == AMX && best < AMX && withoutAMX != "" {
+			return 0, fmt.Errorf("cpufeat: amx cannot be used: %s; use %s", withoutAMX, best)
+		}
+		if Level(l) > best {
 			return 0, fmt.Errorf("cpufeat: this machine (or build) cannot run %s; its best is %s", name, Best())
 		}
 		return Level(l), nil
 	}
-	return 0, fmt.Errorf("cpufeat: unknown instruction set %q; use portable, avx2 or avx512", name)
+	return 0, fmt.Errorf("cpufeat: unknown instruction set %q; use portable, avx2, avx512 or amx", name)
 }
 
 // Best returns the fastest level of this machine and build.
 func Best() Level { return best }
 
-// Supported returns every level up to Best, slowest first.
+// WithoutAMX says why a processor with matrix units is not at level AMX. It is
+// empty on other processors, and where they are used.
+func WithoutAMX() string { return withoutAMX }
+
+// Supported returns every level up to Best with float32 kernels of its own,
+// slowest first: all but AMX, which runs AVX512's.
 func Supported() []Level {
+	return slices.DeleteFunc(SupportedBF16(), func(l Level) bool { return l == AMX })
+}
+
+// SupportedBF16 returns every level up to Best, slowest first: those whose products of
+// bfloat16 differ.
+func SupportedBF16() []Level {
 	s := make([]Level, 0, len(names))
 	for l := Portable; l <= best; l++ {
 		s = append(s, l)

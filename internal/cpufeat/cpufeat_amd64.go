@@ -4,15 +4,21 @@ package cpufeat
 
 import "golang.org/x/sys/cpu"
 
-var best = detect()
+var best, withoutAMX = detect()
 
-func detect() Level {
+func detect() (l Level, withoutAMX string) {
 	x := &cpu.X86
 	switch {
 	case x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL:
-		return AVX512
+		if !x.HasAMXTile || !x.HasAMXBF16 {
+			return AVX512, ""
+		}
+		if err := permitTiles(); err != nil {
+			return AVX512, "the system does not permit its registers: " + err.Error()
+		}
+		return AMX, ""
 	case x.HasAVX2 && x.HasFMA:
-		return AVX2
+		return AVX2, ""
 	}
-	return Portable
+	return Portable, ""
 }

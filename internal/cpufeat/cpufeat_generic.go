@@ -2,4 +2,7 @@
 
 package cpufeat
 
-const best = Portable
+const (
+	best       = Portable
+	withoutAMX = ""
+)

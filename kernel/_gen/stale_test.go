@@ -14,6 +14,7 @@ func TestStale(t *testing.T) {
 	t.Parallel()
 	for program, files := range map[string]map[string]string{ // flag → file
 		"gemm":   {"-out": "gemm_amd64.s", "-stubs": "gemm_stub_amd64.go", "-tables": "gemm_table_amd64.go"},
+		"gemm16": {"-out": "gemm16_amd64.s", "-stubs": "gemm16_stub_amd64.go"},
 		"vector": {"-out": "vector_amd64.s", "-stubs": "vector_stub_amd64.go"},
 	} {
 		t.Run(program, func(t *testing.T) {

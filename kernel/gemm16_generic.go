@@ -1,0 +1,7 @@
+//go:build !amd64 || noasm
+
+package kernel
+
+func (g *Gemm16) pack(ISA, bool, []uint16, int, int, int, int, []float32) {}
+
+func (g *Gemm16) multiply(ISA, *Block16, int, int, room16) {}

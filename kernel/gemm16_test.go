@@ -1,0 +1,225 @@
+package kernel
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/bdia-go/bdia/internal/cpufeat"
+	"github.com/bdia-go/bdia/internal/half"
+)
+
+// levels16 are the instruction sets of this machine for products of bfloat16.
+func levels16() []ISA {
+	var s []ISA
+	for _, l := range cpufeat.SupportedBF16() {
+		s = append(s, ISA(l))
+	}
+	return s
+}
+
+// product16 is a Gemm16 on its own memory, with fences around what it writes.
+type product16 struct {
+	Gemm16
+	floats []float32 // fence, C, fence, SumA, fence
+	halves []uint16  // fence, Half, fence
+}
+
+// shape16 says which product to draw.
+type shape16 struct {
+	layout   Layout
+	m, n, k  int
+	samples  int // of TN, each of k rows
+	fullA    bool
+	fullB    bool
+	narrow   bool // outputs of bfloat16
+	bias     bool
+	more     bool // accumulate
+	pad      int
+	seed     uint64
+	ordinary bool
+}
+
+func (s shape16) String() string {
+	return fmt.Sprintf("%v %dx%dx%d, %d samples, full %t %t, narrow %t, bias %t, more %t, pad %d, seed %d",
+		s.layout, s.m, s.n, s.k, s.samples, s.fullA, s.fullB, s.narrow, s.bias, s.more, s.pad, s.seed)
+}
+
+func newProduct16(s shape16) *product16 {
+	rng := rand.New(rand.NewPCG(s.seed, 16))
+	p := &product16{}
+	p.Layout, p.M, p.N, p.K = s.layout, s.m, s.n, s.k
+	if s.layout == TN && s.samples > 0 {
+		p.Rows = s.k
+		p.K *= s.samples
+		if p.Rows == 0 {
+			p.Rows, p.K = 1, s.samples
+		}
+	}
+	ra, ca, rb, cb := p.M, p.K, p.K, p.N
+	switch s.layout {
+	case NT:
+		rb, cb = p.N, p.K
+	case TN:
+		ra, ca = p.K, p.M
+	}
+	draw := func(full bool, rows, cols, ld int) Operand {
+		x := draw16(rng, matrixLen(rows, cols, ld), s.ordinary)
+		if full {
+			return Operand{Full: x, LD: ld}
+		}
+		h := make([]uint16, len(x))
+		portable.RoundNearest(h, x)
+		return Operand{Half: h, LD: ld}
+	}
+	p.A, p.B = draw(s.fullA, ra, ca, ca+s.pad), draw(s.fullB, rb, cb, cb+s.pad/2)
+	p.LDC = p.N + s.pad%7
+	n := matrixLen(p.M, p.N, p.LDC)
+	p.floats, p.halves = make([]float32, n+p.M+3*fence), make([]uint16, n+2*fence)
+	for i := range p.floats {
+		p.floats[i] = fenceValue
+	}
+	for i := range p.halves {
+		p.halves[i] = 0x7f31
+	}
+	if s.bias {
+		p.Bias = draw16(rng, p.N, s.ordinary)
+	}
+	if p.Accumulate = s.more && !s.narrow; p.Accumulate && p.N > 0 {
+		for i := range p.M {
+			copy(p.floats[fence+i*p.LDC:], draw16(rng, p.N, s.ordinary))
+		}
+	}
+	p.use(p.floats, p.halves, s.narrow)
+	if s.layout == TN && s.seed%2 == 0 {
+		p.SumA = p.floats[2*fence+n:][:p.M]
+		copy(p.SumA, draw16(rng, p.M, true))
+	}
+	return p
+}
+
+// use lets outputs lie in the given memory.
+func (p *product16) use(floats []float32, halves []uint16, narrow bool) {
+	n := len(halves) - 2*fence
+	if p.C, p.Half = nil, nil; narrow {
+		p.Half = halves[fence : fence+n : fence+n]
+	} else {
+		p.C = floats[fence : fence+n : fence+n]
+	}
+	if p.SumA != nil {
+		p.SumA = floats[2*fence+n:][:p.M]
+	}
+}
+
+// draw16 returns ordinary floats, or a mixture of the hard ones: of 60 and of all binades, subnormals, infinities and NaN,
+// zeros of both signs, ties of rounding, and few large ones that cancel.
+func draw16(rng *rand.Rand, n int, ordinary bool) []float32 {
+	x := make([]float32, n)
+	kind := rng.IntN(6)
+	if ordinary {
+		kind = 0
+	}
+	for i := range x {
+		v := float32(rng.NormFloat64())
+		switch kind {
+		case 1: // 60 binades
+			v = float32(math.Ldexp(float64(v), rng.IntN(60)-30))
+		case 2: // around the least normal number, for products of two and for each
+			v = float32(math.Ldexp(float64(v), -[]int{60, 63, 66, 75, 120, 126, 130, 140}[rng.IntN(8)]))
+		case 3: // any bits
+			if rng.IntN(8) == 0 {
+				v = math.Float32frombits(rng.Uint32())
+			}
+		case 4: // ties, and values that a rounding makes normal, infinite or NaN
+			b := rng.Uint32()&0xffff0000 | []uint32{0x8000, 0x7fff, 0x8001, 0}[rng.IntN(4)]
+			if rng.IntN(4) > 0 {
+				b = b&^0x7f800000 | uint32(120+rng.IntN(14))<<23
+			}
+			if rng.IntN(30) == 0 {
+				b = []uint32{0x007fffff, 0x7f7fffff, 0x7f800001, 0x80000001, 0x80000000, 0, 0x007f8000, 0xff7f8000}[rng.IntN(8)]
+			}
+			v = math.Float32frombits(b)
+		case 5: // cancellation
+			v = float32(rng.IntN(5)-2) * float32(math.Ldexp(1, rng.IntN(3)*12))
+		}
+		x[i] = v
+	}
+	return x
+}
+
+// on runs the product on isa with fresh outputs.
+func (p *product16) on(isa ISA, scratch []float32) (floats []float32, halves []uint16) {
+	q := *p
+	floats, halves = append([]float32(nil), p.floats...), append([]uint16(nil), p.halves...)
+	q.use(floats, halves, p.Half != nil)
+	isa.Gemm16(&q.Gemm16, scratch)
+	return floats, halves
+}
+
+// diffHalves is diff of bfloat16.
+func diffHalves(got, want []uint16) error {
+	for i := range want {
+		if g, w := half.BToFloat(got[i]), half.BToFloat(want[i]); got[i] != want[i] && (g == g || w == w) {
+			return fmt.Errorf("bfloat16 %d is %x (%v), want %x (%v)", i-fence, got[i], g, want[i], w)
+		}
+	}
+	return nil
+}
+
+// check16 compares every instruction set with the portable one.
+func check16(t *testing.T, s shape16, scratch []float32) {
+	t.Helper()
+	p := newProduct16(s)
+	floats, halves := p.on(portable, scratch)
+	for _, isa := range levels16()[1:] {
+		for i := range scratch { // what others left there does not count
+			scratch[i] = nan
+		}
+		room := scratch
+		if max(p.M, p.N, p.K) <= 256 && s.seed%2 > 0 {
+			room = scratch[:Gemm16Small]
+		}
+		f, h := p.on(isa, room)
+		if err := diff(f, floats); err != nil {
+			t.Errorf("%v %v: %v", isa, s, err)
+		}
+		if err := diffHalves(h, halves); err != nil {
+			t.Errorf("%v %v: %v", isa, s, err)
+		}
+	}
+}
+
+// shapeOf takes the variant of a product from bits.
+func shapeOf(layout Layout, m, n, k, samples int, bits, pad uint8, seed uint64) shape16 {
+	return shape16{layout: layout, m: m, n: n, k: k, samples: samples, fullA: bits&1 > 0, fullB: bits&2 > 0, narrow: bits&4 > 0,
+		bias: bits&8 > 0, more: bits&16 > 0, pad: int(pad), seed: seed}
+}
+
+func TestGemm16Levels(t *testing.T) {
+	t.Parallel()
+	scratch := make([]float32, Gemm16Scratch)
+	rng := rand.New(rand.NewPCG(3, 16))
+	seed := uint64(0)
+	check := func(m, n, k int) {
+		for layout := range Layout(3) {
+			seed++
+			check16(t, shapeOf(layout, m, n, k, rng.IntN(4), uint8(rng.IntN(32)), uint8(rng.IntN(20)), seed), scratch)
+		}
+	}
+	for m := 1; m <= 34; m++ {
+		check(m, 1+rng.IntN(40), 1+rng.IntN(70))
+	}
+	for n := 1; n <= 70; n++ {
+		check(1+rng.IntN(34), n, 1+rng.IntN(40))
+	}
+	for k := 1; k <= 70; k++ {
+		check(1+rng.IntN(10), 1+rng.IntN(34), k)
+	}
+	limits := [][3]int{{64, 64, 64}, {33, 65, 97}, {0, 4, 4}, {4, 0, 4}, {5, 6, 0}, {5, 3, 800}, {130, 33, 33}, {10, 260, 32}, {3, 5, 2000}}
+	for _, l := range limits {
+		for range 3 {
+			check(l[0], l[1], l[2])
+		}
+	}
+}
