@@ -14,3 +14,5 @@ func (isa ISA) peak(n int) (width int) {
 	}
 	return 0
 }
+
+func peakTiles(n int) { gemm16Peak(n) }

@@ -3,3 +3,5 @@
 package kernel
 
 func (isa ISA) peak(int) (width int) { return 0 }
+
+func peakTiles(int) {}

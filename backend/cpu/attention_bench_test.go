@@ -23,8 +23,8 @@ func BenchmarkAttention(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			qkv, dqkv := benchMatrix(be, s.B*s.T, W), benchMatrix(be, s.B*s.T, W)
-			out, dout, lse := benchMatrix(be, s.B*s.T, C).Reshape(tensor.Shape{s.B, s.T, C}), benchMatrix(be, s.B*s.T, C), benchMatrix(be, s.B*s.H, s.T)
+			qkv, dqkv := benchMatrix(be, tensor.F32, s.B*s.T, W), benchMatrix(be, tensor.F32, s.B*s.T, W)
+			out, dout, lse := benchMatrix(be, tensor.F32, s.B*s.T, C).Reshape(tensor.Shape{s.B, s.T, C}), benchMatrix(be, tensor.F32, s.B*s.T, C), benchMatrix(be, tensor.F32, s.B*s.H, s.T)
 			spec := backend.AttentionSpec{Heads: s.H, KVHeads: s.G, Causal: s.causal, Dropout: s.dropout}
 			product := 2 * s.B * s.H * s.T * s.T * s.D
 			if s.causal {

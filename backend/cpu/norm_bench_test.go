@@ -22,9 +22,9 @@ func BenchmarkNorm(b *testing.B) {
 			}
 			var x, dy, y [sets]tensor.Tensor
 			for i := range sets {
-				x[i], dy[i], y[i] = benchMatrix(be, rows, cols), benchMatrix(be, rows, cols), benchMatrix(be, rows, cols)
+				x[i], dy[i], y[i] = benchMatrix(be, tensor.F32, rows, cols), benchMatrix(be, tensor.F32, rows, cols), benchMatrix(be, tensor.F32, rows, cols)
 			}
-			stats, w, dw, db := benchMatrix(be, 2, rows), benchMatrix(be, 1, cols), benchMatrix(be, 1, cols), benchMatrix(be, 1, cols)
+			stats, w, dw, db := benchMatrix(be, tensor.F32, 2, rows), benchMatrix(be, tensor.F32, 1, cols), benchMatrix(be, tensor.F32, 1, cols), benchMatrix(be, tensor.F32, 1, cols)
 			for _, k := range []struct {
 				name    string
 				tensors int

@@ -65,6 +65,9 @@ func tileRelease() {
 	emit(0x49, 0xc0)
 }
 
+// ahead is how many groups of B before their use they are brought to the first-level cache.
+const ahead = 1
+
 // tileKernel emits the kernel of 32 rows by some panels of 32 columns. Offsets are those of kernel.tileArgs.
 func tileKernel() {
 	TEXT("gemm16Tiles", 4, "func(args *byte)")
@@ -79,7 +82,7 @@ func tileKernel() {
 	}
 	as, ag, b, panels := get(8, reg.R8), get(16, reg.R9), get(24, reg.RBX), get(40, reg.RDX)
 	s, ss, c, cs := get(56, reg.R10), get(64, reg.R11), get(80, reg.R12), get(88, reg.R13)
-	row, groups, high, low, far := reg.RAX, reg.RCX, reg.RSI, reg.RDI, reg.R14
+	row, groups, high, low, far, pf := reg.RAX, reg.RCX, reg.RSI, reg.RDI, reg.R14, reg.R15
 	MOVQ(operand.U32(64), row)
 
 	Label("panel")
@@ -97,15 +100,24 @@ func tileKernel() {
 	SHLQ(operand.Imm(4), low)
 	ADDQ(high, low)
 	MOVQ(b, far)
+	MOVQ(c, pf)
+	prefetch := func() {
+		for range 2 {
+			PREFETCHT0(at(pf, 128))
+			PREFETCHT0(at(pf, 192))
+			ADDQ(cs, pf)
+		}
+	}
 	Label("group")
+	tileMemory(pp66, 6, far, row, 0)
 	tileLoad(4, high, as, 0)
-	tileLoad(6, far, row, 0)
-	tileProduct(0, 4, 6)
-	tileLoad(7, far, row, tileBytes)
-	tileProduct(1, 4, 7)
 	tileLoad(5, low, as, 0)
+	tileProduct(0, 4, 6)
 	tileProduct(2, 5, 6)
+	tileMemory(pp66, 7, far, row, tileBytes)
+	tileProduct(1, 4, 7)
 	tileProduct(3, 5, 7)
+	prefetch()
 	ADDQ(ag, high)
 	ADDQ(ag, low)
 	ADDQ(operand.U32(groupBytes), far)
