@@ -59,9 +59,10 @@ func (h *Head) Loss(losses, x, targets tensor.Tensor) {
 // and adds to the gradients of the norm and the logits' weight. dx must not be x.
 func (h *Head) LossBackward(dx, losses, x, targets tensor.Tensor, scale float32) {
 	m := h.be.Mark()
+	// n lies at the end of dx, where no chunk's gradient gets before n's own chunk is done with.
 	n, stats := dx, h.Norm.Stats(x.Rows())
 	if d := OperandType(h.be); d != dx.DType {
-		n = h.be.Alloc(backend.Activation, d, x.Shape)
+		n = dx.Slice(dx.Len()/2, dx.Len()).View(d, x.Shape)
 	}
 	h.Norm.Forward(n, stats, x)
 	h.scale(n)
