@@ -25,13 +25,15 @@ func (e *env) bf16(std float64, s ...int) (halves, floats tensor.Tensor) {
 	return halves, floats
 }
 
+// same fails unless two tensors hold the same values, and keeps them.
+func (e *env) same(name string, got, want tensor.Tensor) {
+	e.t.Helper()
+	e.keep(name, got)
+	testkit.EqualBits(e.t, name, e.host(got), e.host(want))
+}
+
 // bf16Test: what reads weights gives the bits of the same values in F32.
 func bf16Test(e *env) {
-	same := func(name string, got, want tensor.Tensor) {
-		e.t.Helper()
-		e.keep(name, got)
-		testkit.EqualBits(e.t, name, e.host(got), e.host(want))
-	}
 	for _, s := range []struct{ N, in, out int }{{1, 1, 1}, {7, 36, 65}, {1, 129, 70}, {130, 33, 17}, {5, 400, 200}} {
 		m, name := e.Mark(), fmt.Sprintf("%+v: ", s)
 		w, W := e.bf16(1, s.out, s.in)
@@ -43,13 +45,13 @@ func bf16Test(e *env) {
 			e.LinearAdd(y[i], x, w.RowRange(0, s.out))
 			e.LinearBackwardInput(dx[i], dy, w)
 		}
-		same(name+"y", y[0], y[1])
-		same(name+"dx", dx[0], dx[1])
+		e.same(name+"y", y[0], y[1])
+		e.same(name+"dx", dx[0], dx[1])
 		if s.out > 1 { // rows of a weight
 			from, part, Part := s.out/3, e.empty(s.N, s.out-s.out/3), e.empty(s.N, s.out-s.out/3)
 			e.Linear(part, x, w.RowRange(from, s.out), tensor.Tensor{})
 			e.Linear(Part, x, W.RowRange(from, s.out), tensor.Tensor{})
-			same(name+"rows", part, Part)
+			e.same(name+"rows", part, Part)
 		}
 		e.Release(m)
 	}
@@ -61,10 +63,10 @@ func bf16Test(e *env) {
 	x, X := e.empty(B, T, C), e.empty(B, T, C)
 	e.Embed(x, ids, wte, wpe)
 	e.Embed(X, ids, WTE, WPE)
-	same("embedding", x, X)
+	e.same("embedding", x, X)
 	e.Embed(x, ids, wte, tensor.Tensor{})
 	e.Embed(X, ids, WTE, tensor.Tensor{})
-	same("embedding without positions", x, X)
+	e.same("embedding without positions", x, X)
 
 	for _, n := range []int{1, 17, 2*chunk + 9} {
 		m, name := e.Mark(), fmt.Sprint(n, ": ")
@@ -73,9 +75,9 @@ func bf16Test(e *env) {
 		e.Copy(Y, y)
 		e.Lerp(y, w, 0.25)
 		e.Lerp(Y, W, 0.25)
-		same(name+"lerp", y, Y)
+		e.same(name+"lerp", y, Y)
 		e.Copy(y, w)
-		same(name+"copy", y, W)
+		e.same(name+"copy", y, W)
 		var sums [2]float64
 		for i, w := range []tensor.Tensor{w, W} {
 			sum := e.Alloc(backend.Data, tensor.F64, tensor.Shape{1})

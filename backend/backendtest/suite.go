@@ -65,6 +65,7 @@ var checks = map[string]func(e *env){
 	"whole tensors":     wholeTest,
 	"bf16 weights":      bf16Test,
 	"bf16 updates":      bf16UpdatesTest,
+	"bf16 activations":  activations16Test,
 	"digests":           digestTest,
 	"dropout":           dropoutTest,
 	"dropout streams":   dropoutStreamsTest,
