@@ -36,7 +36,7 @@ const (
 	attentionScratch = 3*tile*MaxHeadDim + 2*block*(MaxHeadDim+tileLD) + block
 	// ScratchFloats is the length, in floats, of the scratch buffer that each
 	// thread needs for any kernel.
-	ScratchFloats = max(GemmScratch, attentionScratch, Gemm16Scratch, attentionScratch16+Gemm16Small)
+	ScratchFloats = max(GemmScratch, attentionScratch, attentionScratch16, backwardScratch16)
 )
 
 // AttentionHead is one head of one sample. Q, K, V, Out and their gradients

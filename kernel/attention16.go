@@ -5,12 +5,14 @@ import "math"
 // Attention with products of bfloat16 (see Gemm16), by the same tiles as in float32. Queries, keys and values are
 // bfloat16, and so are the weights, after dropout, and the gradients of the scores when they are operands. Scores, the
 // softmax, its sums and all outputs of products are float32. Products have up to strip16 rows of scores, and the keys
-// that the strip sees.
+// that the strip sees, rounded up to whole groups: keys behind them, as those that only some queries see, have weight 0.
 
 const (
 	strip16 = 64 // rows of scores that are made together; a tile is a multiple
 
-	attentionScratch16 = tile*MaxHeadDim + 2*strip16*(tileLD+MaxHeadDim) + strip16*tileLD + 3*tile
+	packed16Floats     = tile * MaxHeadDim / 2 // of a tile's keys or values
+	attentionScratch16 = tile*MaxHeadDim + 2*packed16Floats + strip16*tileLD*3/2 + 2*tile + Gemm16Small
+	backwardScratch16  = 3*packed16Floats + strip16*MaxHeadDim + 3*strip16*tileLD + 2*MaxHeadDim + strip16 + Gemm16Small
 )
 
 // AttentionHead16 is one head of one sample in bfloat16: Q, K, V and Out of AttentionHead are not looked at.
@@ -19,16 +21,49 @@ type AttentionHead16 struct {
 	Q16, K16, V16, Out16 []uint16
 }
 
-// cutHalves takes n elements of bfloat16 from the front of s; n is even.
-func cutHalves(s *[]float32, n int) []uint16 { return halvesOf(cut(s, n/2)) }
+// packed is an operand of products that many strips share.
+type packed struct {
+	g Gemm16
+	b Block16
+}
+
+// pack16 packs k by n elements of B into the front of scratch, for products of a layout.
+func (isa ISA) pack16(scratch *[]float32, layout Layout, b []uint16, ld, k, n int, r room16) (p packed) {
+	p.g = Gemm16{Layout: layout, N: n, K: k, B: Operand{Half: b, LD: ld}}
+	p.b = Block16{Cols: n, Groups: ceilDiv(k, group)}
+	p.b.stride = p.b.Groups
+	p.b.Data = halves16(cut(scratch, p.b.Panels()*p.b.Groups*group16/2))
+	p.b.pack(isa, &p.g, 0, p.b.Panels(), r.edge)
+	return p
+}
+
+// product writes, or adds to c, the product of m rows of a with the first k rows and n columns of p.
+func (p *packed) product(isa ISA, m, n, k int, a []uint16, lda int, c []float32, ldc int, add bool, r room16) {
+	g, b := p.g, p.b
+	g.M, g.N, g.K = m, n, k
+	g.A, g.C, g.LDC, g.Accumulate = Operand{Half: a, LD: lda}, c, ldc, add
+	b.Cols, b.Groups = n, ceilDiv(k, group)
+	b.multiply(isa, &g, 0, m, r)
+}
+
+// whole is the number of keys, of a tile of so many, in the products of a strip that sees n.
+func wholeGroups(n, keys int) int { return min(roundUp(n, group), keys) }
+
+// round16 rounds the rows of a strip, and fills them up with zeros to n elements.
+func (isa ISA) round16(dst []uint16, s []float32, t *scores, n int) {
+	for r := range t.rows {
+		isa.RoundNearest(dst[r*tileLD:][:t.n], s[r*tileLD:][:t.n])
+		clear(dst[r*tileLD:][t.n:n])
+	}
+}
 
 // Attention16 computes the rows of Out16 and LSE that belong to tile number part of the queries.
 func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 	a.check(scratch)
-	products := scratch[attentionScratch16:]
+	room := room(cut(&scratch, Gemm16Small))
 	q0 := part * tile
 	rows := min(tile, a.T-q0)
-	out, s, p := cut(&scratch, rows*a.D), cut(&scratch, strip16*tileLD), cutHalves(&scratch, strip16*tileLD)
+	out, s, p := cut(&scratch, rows*a.D), cut(&scratch, strip16*tileLD), halves16(cut(&scratch, strip16*tileLD/2))
 	most, sum := cut(&scratch, rows), cut(&scratch, rows)
 	for r := range rows {
 		most[r], sum[r] = float32(math.Inf(-1)), 0
@@ -40,6 +75,9 @@ func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 		end = q0 + a.past() + rows
 	}
 	for k0 := a.first(q0) / tile * tile; k0 < end; k0 += tile {
+		panels, keys := scratch, min(tile, a.Seen-k0)
+		k := isa.pack16(&panels, NT, a.K16[k0*a.LDK:], a.LDK, a.D, keys, room)
+		v := isa.pack16(&panels, NN, a.V16[k0*a.LDK:], a.LDK, keys, a.D, room)
 		rows, r, m := min(rows, a.until(k0)-q0), 0, 0
 		if a.Causal {
 			r = max(0, k0-q0-a.past())
@@ -48,7 +86,11 @@ func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 			q := q0 + r
 			m = a.strip(q, rows-r, k0, strip16)
 			t, out := a.view(q, m, k0), out[r*a.D:]
-			isa.scores16(a, a.Q16[q*a.LDQ:], a.LDQ, a.K16, q, k0, &t, s, products)
+			n := wholeGroups(t.n, keys)
+			k.product(isa, m, n, a.D, a.Q16[q*a.LDQ:], a.LDQ, s, tileLD, false, room)
+			if a.windowed() {
+				a.hide(&t, s, q, k0)
+			}
 			copy(before[:m], most[r:])
 			isa.softmax(&t, s, most[r:], partial[:])
 			for i := range m {
@@ -60,9 +102,8 @@ func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 			}
 			isa.scaleRows(out, before[:m], a.D, a.D)
 			isa.drop(&a.AttentionHead, &t, s, q, k0)
-			isa.round16(p, s, &t)
-			isa.Gemm16(&Gemm16{Layout: NN, M: m, N: a.D, K: t.n, A: Operand{Half: p, LD: tileLD}, B: Operand{Half: a.V16[k0*a.LDK:], LD: a.LDK},
-				C: out, LDC: a.D, Accumulate: true}, products)
+			isa.round16(p, s, &t, n)
+			v.product(isa, m, a.D, n, p, tileLD, out, a.D, true, room)
 		}
 	}
 	for r := range rows {
@@ -75,31 +116,12 @@ func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 	}
 }
 
-// scores16 writes the products of the strip's rows at x with the tile's rows of keys (or values) to s. Scores that the
-// windows of queries q.. hide become -Inf.
-func (isa ISA) scores16(a *AttentionHead16, x []uint16, ld int, keys []uint16, q, k0 int, t *scores, s, scratch []float32) {
-	isa.Gemm16(&Gemm16{Layout: NT, M: t.rows, N: t.n, K: a.D, A: Operand{Half: x, LD: ld}, B: Operand{Half: keys[k0*a.LDK:], LD: a.LDK},
-		C: s, LDC: tileLD}, scratch)
-	if a.windowed() {
-		a.hide(t, s, q, k0)
-	}
-}
-
-// round16 rounds the rows of a strip.
-func (isa ISA) round16(dst []uint16, s []float32, t *scores) {
-	for r := range t.rows {
-		isa.RoundNearest(dst[r*tileLD:][:t.n], s[r*tileLD:][:t.n])
-	}
-}
-
 // AttentionBackward16 is AttentionBackward of heads in bfloat16. The gradients dQ, dK and dV are float32, with row
 // strides LDQ and LDK.
 func (isa ISA) AttentionBackward16(a *AttentionHead16, part int, dQ, dK, dV []float32, dOut []uint16, scratch []float32) {
 	a.check(scratch)
-	products := scratch[attentionScratch16:]
 	k0 := part * tile
-	unseen := a.beginBackward(part, dQ, dK, dV)
-	if k0 < unseen || k0 >= a.Seen {
+	if unseen := a.beginBackward(part, dQ, dK, dV); k0 < unseen || k0 >= a.Seen {
 		return
 	}
 	keys, kAt := min(tile, a.Seen-k0), k0*a.LDK
@@ -109,9 +131,13 @@ func (isa ISA) AttentionBackward16(a *AttentionHead16, part int, dQ, dK, dV []fl
 			clear(dV[kAt+u*a.LDK:][:a.D])
 		}
 	}
+	room := room(cut(&scratch, Gemm16Small))
 	s, d := cut(&scratch, strip16*tileLD), cut(&scratch, strip16*tileLD)
-	p, ds := cutHalves(&scratch, strip16*tileLD), cutHalves(&scratch, strip16*tileLD)
-	wideOut, wideGrad, delta := cut(&scratch, strip16*a.D), cut(&scratch, strip16*a.D), cut(&scratch, strip16)
+	p, ds := halves16(cut(&scratch, strip16*tileLD/2)), halves16(cut(&scratch, strip16*tileLD/2))
+	row, delta := cut(&scratch, 2*MaxHeadDim), cut(&scratch, strip16)
+	k := isa.pack16(&scratch, NT, a.K16[kAt:], a.LDK, a.D, keys, room)
+	v := isa.pack16(&scratch, NT, a.V16[kAt:], a.LDK, a.D, keys, room)
+	kRows := isa.pack16(&scratch, NN, a.K16[kAt:], a.LDK, keys, a.D, room)
 	q, m := 0, 0
 	if a.Causal {
 		q = k0
@@ -119,24 +145,35 @@ func (isa ISA) AttentionBackward16(a *AttentionHead16, part int, dQ, dK, dV []fl
 	for ; q < a.until(k0); q += m {
 		m = a.strip(q, min(a.until(k0), roundUp(q+1, tile))-q, k0, strip16)
 		t := a.view(q, m, k0)
-		dout := Operand{Half: dOut[q*a.LDOut:], LD: a.LDOut}
-		for r := range m {
-			isa.Widen(wideOut[r*a.D:][:a.D], a.Out16[(q+r)*a.LDOut:][:a.D])
-			isa.Widen(wideGrad[r*a.D:][:a.D], dout.Half[r*a.LDOut:][:a.D])
+		n := wholeGroups(t.n, keys)
+		queries, grads := a.Q16[q*a.LDQ:], dOut[q*a.LDOut:]
+		isa.deltas16(delta[:m], grads, a.Out16[q*a.LDOut:], a.LDOut, a.D, row)
+		k.product(isa, m, n, a.D, queries, a.LDQ, s, tileLD, false, room)
+		v.product(isa, m, n, a.D, grads, a.LDOut, d, tileLD, false, room)
+		if a.windowed() {
+			a.hide(&t, s, q, k0)
 		}
-		isa.dotRows(delta[:m], wideGrad, wideOut, a.D, a.D)
-		isa.scores16(a, a.Q16[q*a.LDQ:], a.LDQ, a.K16, q, k0, &t, s, products)
-		isa.Gemm16(&Gemm16{Layout: NT, M: m, N: t.n, K: a.D, A: dout, B: Operand{Half: a.V16[kAt:], LD: a.LDK}, C: d, LDC: tileLD}, products)
 		isa.drop(&a.AttentionHead, &t, d, q, k0)
 		isa.softmaxBackward(&t, s, d, a.LSE[q:], delta)
 		isa.drop(&a.AttentionHead, &t, s, q, k0)
-		isa.round16(p, s, &t)
-		isa.round16(ds, d, &t)
-		isa.Gemm16(&Gemm16{Layout: NN, M: m, N: a.D, K: t.n, A: Operand{Half: ds, LD: tileLD}, B: Operand{Half: a.K16[kAt:], LD: a.LDK},
-			C: dQ[q*a.LDQ:], LDC: a.LDQ, Accumulate: k0 > 0 || a.windowed()}, products)
-		isa.Gemm16(&Gemm16{Layout: TN, M: t.n, N: a.D, K: m, A: Operand{Half: p, LD: tileLD}, B: dout,
-			C: dV[kAt:], LDC: a.LDK, Accumulate: true}, products)
-		isa.Gemm16(&Gemm16{Layout: TN, M: t.n, N: a.D, K: m, A: Operand{Half: ds, LD: tileLD}, B: Operand{Half: a.Q16[q*a.LDQ:], LD: a.LDQ},
-			C: dK[kAt:], LDC: a.LDK, Accumulate: true}, products)
+		isa.round16(p, s, &t, n)
+		isa.round16(ds, d, &t, n)
+		kRows.product(isa, m, a.D, n, ds, tileLD, dQ[q*a.LDQ:], a.LDQ, k0 > 0 || a.windowed(), room)
+		panels := scratch
+		gradRows := isa.pack16(&panels, TN, grads, a.LDOut, m, a.D, room)
+		gradRows.product(isa, n, a.D, m, p, tileLD, dV[kAt:], a.LDK, true, room)
+		panels = scratch
+		queryRows := isa.pack16(&panels, TN, queries, a.LDQ, m, a.D, room)
+		queryRows.product(isa, n, a.D, m, ds, tileLD, dK[kAt:], a.LDK, true, room)
+	}
+}
+
+// deltas16 sets delta[r] to the dot product of row r of a and b, both of bfloat16, over n elements. It uses 2n floats of
+// row.
+func (isa ISA) deltas16(delta []float32, a, b []uint16, ld, n int, row []float32) {
+	for r := range delta {
+		isa.Widen(row[:n], a[r*ld:][:n])
+		isa.Widen(row[n:2*n], b[r*ld:][:n])
+		delta[r] = isa.Dot(row[:n], row[n:2*n])
 	}
 }

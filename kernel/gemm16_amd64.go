@@ -2,7 +2,10 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"cmp"
+	"unsafe"
+)
 
 // packFunc packs groups of 32 lines; ld is in bytes.
 type packFunc func(dst *uint16, src *byte, ld, groups int)
@@ -196,7 +199,7 @@ func (g *Gemm16) multiplyVectors(isa ISA, b *Block16, i0, i1 int, room room16) {
 				for at := 0; at < min(cols, b.Cols-col); at += panel16 {
 					n := min(panel16, b.Cols-col-at)
 					through := n < panel16 || g.Half != nil
-					p.widenB(&wideB[0], &b.Data[((col+at)/panel16*b.Groups+q0)*group16], q1-q0)
+					p.widenB(&wideB[0], &b.Data[((col+at)/panel16*cmp.Or(b.stride, b.Groups)+q0)*group16], q1-q0)
 					j := b.Col + col + at
 					s, ss, _, c, cs := o.place(j, n, at, through)
 					for h := 0; h < panel16; h += 2 * p.w {
@@ -263,7 +266,7 @@ func (g *Gemm16) multiplyTiles(b *Block16, i0, i1 int, room room16) {
 				for part := range parts {
 					q0, q1 := b.Groups*part/parts, b.Groups*(part+1)/parts
 					var args tileArgs
-					args.groups, args.bp = q1-q0, b.Groups*group16*2
+					args.groups, args.bp = q1-q0, cmp.Or(b.stride, b.Groups)*group16*2
 					if direct && o.rows == panel16 {
 						args.a = unsafe.Pointer(&g.A.Half[o.i*g.A.LD+(b.Group+q0)*group])
 						args.as, args.ag = g.A.LD*2, 64
@@ -296,7 +299,7 @@ func (o *outputs16) tiles(args *tileArgs, b *Block16, col, n, q0, panels int, la
 		}
 		through := o.g.Half != nil || o.rows < panel16 || width < panel16
 		args.panels = ceilDiv(width, panel16)
-		args.b = unsafe.Pointer(&b.Data[((col+at)/panel16*b.Groups+q0)*group16])
+		args.b = unsafe.Pointer(&b.Data[((col+at)/panel16*cmp.Or(b.stride, b.Groups)+q0)*group16])
 		j := b.Col + col + at
 		s, ss, sp, c, cs := o.place(j, width, at, through)
 		args.s, args.ss, args.sp = unsafe.Pointer(s), 4*ss, 4*sp

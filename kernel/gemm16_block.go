@@ -56,6 +56,7 @@ type Block16 struct {
 	Col, Cols     int
 	Group, Groups int
 	Data          []uint16 // Panels() panels of Groups groups, once packed
+	stride        int      // groups from a panel to the next in Data; 0: Groups
 }
 
 // Panels returns the number of panels of 32 columns.

@@ -92,9 +92,4 @@ func (isa ISA) RoundNearest(dst []uint16, src []float32) {
 	}
 }
 
-// halvesOf is the memory of x as twice as many elements of 16 bits.
-func halvesOf(x []float32) []uint16 {
-	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
-}
-
 func halfPtr(x []uint16) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }
