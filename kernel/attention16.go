@@ -1,11 +1,14 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+)
 
 // Attention with products of bfloat16 (see Gemm16), by the same tiles as in float32. Queries, keys and values are
 // bfloat16, and so are the weights, after dropout, and the gradients of the scores when they are operands. Scores, the
 // softmax, its sums and all outputs of products are float32. Products have up to strip16 rows of scores, and the keys
-// that the strip sees, rounded up to whole groups: keys behind them, as those that only some queries see, have weight 0.
+// that the strip sees, rounded up to whole groups; keys that a query does not see have weight 0.
 
 const (
 	strip16 = 64 // rows of scores that are made together; a tile is a multiple
@@ -46,14 +49,41 @@ func (p *packed) product(isa ISA, m, n, k int, a []uint16, lda int, c []float32,
 	b.multiply(isa, &g, 0, m, r)
 }
 
-// whole is the number of keys, of a tile of so many, in the products of a strip that sees n.
+// add is product for the transposed weights of a strip: it adds to the first rows of c, up to begun, and begins the
+// others.
+func (p *packed) add(isa ISA, begun, m, n, k int, a []uint16, c []float32, ldc int, r room16) {
+	if old := min(begun, m); old > 0 {
+		p.product(isa, old, n, k, a, tileLD, c, ldc, true, r)
+	}
+	if begun < m {
+		p.product(isa, m-begun, n, k, a[begun:], tileLD, c[begun*ldc:], ldc, false, r)
+	}
+}
+
+// wholeGroups is the number of keys, of a tile of so many, in the products of a strip that sees n.
 func wholeGroups(n, keys int) int { return min(roundUp(n, group), keys) }
 
 // round16 rounds the rows of a strip, and fills them up with zeros to n elements.
 func (isa ISA) round16(dst []uint16, s []float32, t *scores, n int) {
-	for r := range t.rows {
-		isa.RoundNearest(dst[r*tileLD:][:t.n], s[r*tileLD:][:t.n])
-		clear(dst[r*tileLD:][t.n:n])
+	for r := 0; r < t.rows && t.n < n; r++ {
+		clear(s[r*tileLD:][t.n:n])
+	}
+	isa.roundRows(dst, tileLD, s, tileLD, t.rows, n)
+}
+
+// dotHalves sets dst[r] to the Dot of the first n elements of rows a[r*ld:] and b[r*ld:] of bfloat16. It uses 2n floats
+// of temp.
+func (isa ISA) dotHalves(dst []float32, a, b []uint16, ld, n int, temp []float32) {
+	last := (len(dst)-1)*ld + n
+	a, b = a[:last], b[:last]
+	if assembly && isa != portable && n%lanes == 0 {
+		isa.onRows(opDotHalves, &rowArgs{p: [6]unsafe.Pointer{halfPtr(a), halfPtr(b), ptr(dst)}, k: &consts, rows: len(dst), seen: n, ld: 2 * ld})
+		return
+	}
+	for r := range dst {
+		isa.Widen(temp[:n], a[r*ld:][:n])
+		isa.Widen(temp[n:2*n], b[r*ld:][:n])
+		dst[r] = isa.Dot(temp[:n], temp[n:2*n])
 	}
 }
 
@@ -111,9 +141,7 @@ func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 		sum[r] = 1 / sum[r]
 	}
 	isa.scaleRows(out, sum, a.D, a.D)
-	for r := range rows {
-		isa.RoundNearest(a.Out16[(q0+r)*a.LDOut:][:a.D], out[r*a.D:][:a.D])
-	}
+	isa.roundRows(a.Out16[q0*a.LDOut:], a.LDOut, out, a.D, rows, a.D)
 }
 
 // AttentionBackward16 is AttentionBackward of heads in bfloat16. The gradients dQ, dK and dV are float32, with row
@@ -125,12 +153,6 @@ func (isa ISA) AttentionBackward16(a *AttentionHead16, part int, dQ, dK, dV []fl
 		return
 	}
 	keys, kAt := min(tile, a.Seen-k0), k0*a.LDK
-	if !a.More {
-		for u := range keys {
-			clear(dK[kAt+u*a.LDK:][:a.D])
-			clear(dV[kAt+u*a.LDK:][:a.D])
-		}
-	}
 	room := room(cut(&scratch, Gemm16Small))
 	s, d := cut(&scratch, strip16*tileLD), cut(&scratch, strip16*tileLD)
 	p, ds := halves16(cut(&scratch, strip16*tileLD/2)), halves16(cut(&scratch, strip16*tileLD/2))
@@ -138,16 +160,19 @@ func (isa ISA) AttentionBackward16(a *AttentionHead16, part int, dQ, dK, dV []fl
 	k := isa.pack16(&scratch, NT, a.K16[kAt:], a.LDK, a.D, keys, room)
 	v := isa.pack16(&scratch, NT, a.V16[kAt:], a.LDK, a.D, keys, room)
 	kRows := isa.pack16(&scratch, NN, a.K16[kAt:], a.LDK, keys, a.D, room)
-	q, m := 0, 0
+	q, m, begun := 0, 0, 0 // keys, of those of the tile, that have gradients
 	if a.Causal {
 		q = k0
+	}
+	if a.More {
+		begun = keys
 	}
 	for ; q < a.until(k0); q += m {
 		m = a.strip(q, min(a.until(k0), roundUp(q+1, tile))-q, k0, strip16)
 		t := a.view(q, m, k0)
 		n := wholeGroups(t.n, keys)
 		queries, grads := a.Q16[q*a.LDQ:], dOut[q*a.LDOut:]
-		isa.deltas16(delta[:m], grads, a.Out16[q*a.LDOut:], a.LDOut, a.D, row)
+		isa.dotHalves(delta[:m], grads, a.Out16[q*a.LDOut:], a.LDOut, a.D, row)
 		k.product(isa, m, n, a.D, queries, a.LDQ, s, tileLD, false, room)
 		v.product(isa, m, n, a.D, grads, a.LDOut, d, tileLD, false, room)
 		if a.windowed() {
@@ -161,19 +186,10 @@ func (isa ISA) AttentionBackward16(a *AttentionHead16, part int, dQ, dK, dV []fl
 		kRows.product(isa, m, a.D, n, ds, tileLD, dQ[q*a.LDQ:], a.LDQ, k0 > 0 || a.windowed(), room)
 		panels := scratch
 		gradRows := isa.pack16(&panels, TN, grads, a.LDOut, m, a.D, room)
-		gradRows.product(isa, n, a.D, m, p, tileLD, dV[kAt:], a.LDK, true, room)
+		gradRows.add(isa, begun, n, a.D, m, p, dV[kAt:], a.LDK, room)
 		panels = scratch
 		queryRows := isa.pack16(&panels, TN, queries, a.LDQ, m, a.D, room)
-		queryRows.product(isa, n, a.D, m, ds, tileLD, dK[kAt:], a.LDK, true, room)
-	}
-}
-
-// deltas16 sets delta[r] to the dot product of row r of a and b, both of bfloat16, over n elements. It uses 2n floats of
-// row.
-func (isa ISA) deltas16(delta []float32, a, b []uint16, ld, n int, row []float32) {
-	for r := range delta {
-		isa.Widen(row[:n], a[r*ld:][:n])
-		isa.Widen(row[n:2*n], b[r*ld:][:n])
-		delta[r] = isa.Dot(row[:n], row[n:2*n])
+		queryRows.add(isa, begun, n, a.D, m, ds, dK[kAt:], a.LDK, room)
+		begun = max(begun, n)
 	}
 }

@@ -146,6 +146,13 @@ func (o *outputs16) place(j, n, at int, through bool) (s *float32, ss, sp int, c
 	return &g.Bias[j], 0, panel16, c, cs
 }
 
+// narrowRows rounds rows of n elements, a multiple of 32.
+func (isa ISA) narrowRows(dst []uint16, ld int, src []float32, ls, rows, n int) {
+	if n > 0 {
+		isa.gemm16().narrow(&dst[0], ld, &src[0], ls, rows, n)
+	}
+}
+
 // finish moves n outputs a row from part, column at, to column j of C.
 func (o *outputs16) finish(isa ISA, j, n, at int) {
 	g := o.g
@@ -155,13 +162,7 @@ func (o *outputs16) finish(isa ISA, j, n, at int) {
 		}
 		return
 	}
-	if whole := n &^ (panel16 - 1); whole > 0 {
-		isa.gemm16().narrow(&g.Half[o.i*g.LDC+j], g.LDC, &o.part[at], o.ld, o.rows, whole)
-		j, n, at = j+whole, n-whole, at+whole
-	}
-	for r := 0; r < o.rows && n > 0; r++ {
-		isa.RoundNearest(g.Half[(o.i+r)*g.LDC+j:][:n], o.part[at+r*o.ld:][:n])
-	}
+	isa.roundRows(g.Half[o.i*g.LDC+j:], g.LDC, o.part[at:], o.ld, o.rows, n)
 }
 
 func (g *Gemm16) multiply(isa ISA, b *Block16, i0, i1 int, r room16) {

@@ -92,4 +92,19 @@ func (isa ISA) RoundNearest(dst []uint16, src []float32) {
 	}
 }
 
+// roundRows is RoundNearest of rows of n elements.
+func (isa ISA) roundRows(dst []uint16, ld int, src []float32, ls, rows, n int) {
+	whole := 0
+	if assembly && isa != portable {
+		whole = n &^ 31
+		for r, each := 0, rowsPerCall(n); r < rows; r += each {
+			m := min(each, rows-r)
+			isa.narrowRows(dst[r*ld:][:(m-1)*ld+n], ld, src[r*ls:], ls, m, whole)
+		}
+	}
+	for r := 0; r < rows && whole < n; r++ {
+		isa.RoundNearest(dst[r*ld+whole:][:n-whole], src[r*ls+whole:][:n-whole])
+	}
+}
+
 func halfPtr(x []uint16) unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(x)) }

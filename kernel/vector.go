@@ -41,6 +41,7 @@ const (
 	opSoftmax rowOp = iota
 	opSoftmaxBackward
 	opDotRows
+	opDotHalves
 	opScaleRows
 	opLayerNorm
 	opLayerNormNoBias

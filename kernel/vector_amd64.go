@@ -51,6 +51,8 @@ func rows512(op rowOp, a *byte) {
 		vecSoftmaxBackwardRows512(a)
 	case opDotRows:
 		vecDotRows512(a)
+	case opDotHalves:
+		vecDotHalves512(a)
 	case opScaleRows:
 		vecScaleRows512(a)
 	case opLayerNorm:
@@ -169,6 +171,8 @@ func rows256(op rowOp, a *byte) {
 		vecSoftmaxBackwardRows256(a)
 	case opDotRows:
 		vecDotRows256(a)
+	case opDotHalves:
+		vecDotHalves256(a)
 	case opScaleRows:
 		vecScaleRows256(a)
 	case opLayerNorm:

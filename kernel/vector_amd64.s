@@ -3464,6 +3464,71 @@ dotDone:
 	VZEROUPPER
 	RET
 
+// func vecDotHalves512(a *byte)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·vecDotHalves512(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VMOVUPS      64(R13), Z0
+	VPMOVD2M     Z0, K2
+	VBROADCASTSS 124(R10), Z2
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          dotTail
+
+dotLoop:
+	VPMOVZXWD   (DI)(BX*2), Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD   (SI)(BX*2), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VFMADD231PS Z1, Z0, Z2
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         dotLoop
+
+dotTail:
+	CMPQ        BX, 88(AX)
+	JGE         dotDone
+	VPMOVZXWD   (DI)(BX*2), Z0
+	VPSLLD      $0x10, Z0, Z0
+	VPMOVZXWD   (SI)(BX*2), Z1
+	VPSLLD      $0x10, Z1, Z1
+	VFMADD231PS Z1, Z0, K2, Z2
+	ADDQ        $0x10, BX
+
+dotDone:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y2
+	VEXTRACTF128  $0x01, Y2, X0
+	VADDPS        X0, X2, X2
+	VPERMILPD     $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSHDUP     X2, X0
+	VADDPS        X0, X2, X2
+	VMOVSS        X2, (DX)
+	ADDQ          104(AX), DI
+	ADDQ          104(AX), SI
+	ADDQ          $0x04, DX
+	MOVQ          96(AX), R11
+	ADDQ          R11, 88(AX)
+	DECQ          80(AX)
+	JNE           row
+	VZEROUPPER
+	RET
+
 // func vecScaleRows512(a *byte)
 // Requires: AVX, AVX512DQ, AVX512F
 TEXT ·vecScaleRows512(SB), NOSPLIT, $0-8
@@ -10296,6 +10361,85 @@ dotTail:
 	VMOVUPS     96(R13), Y2
 	VMASKMOVPS  32(DI)(BX*4), Y2, Y0
 	VMASKMOVPS  32(SI)(BX*4), Y2, Y1
+	VMOVAPS     Y5, Y3
+	VFMADD231PS Y1, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y5, Y5
+	ADDQ        $0x10, BX
+
+dotDone:
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPD    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSHDUP    X4, X0
+	VADDPS       X0, X4, X4
+	VMOVSS       X4, (DX)
+	ADDQ         104(AX), DI
+	ADDQ         104(AX), SI
+	ADDQ         $0x04, DX
+	MOVQ         96(AX), R11
+	ADDQ         R11, 88(AX)
+	DECQ         80(AX)
+	JNE          row
+	VZEROUPPER
+	RET
+
+// func vecDotHalves256(a *byte)
+// Requires: AVX, AVX2, FMA3
+TEXT ·vecDotHalves256(SB), NOSPLIT, $0-8
+	MOVQ a+0(FP), AX
+	MOVQ 16(AX), DI
+	MOVQ 24(AX), SI
+	MOVQ 32(AX), DX
+	MOVQ 64(AX), R10
+
+row:
+	MOVQ         88(AX), R13
+	ANDQ         $0x0f, R13
+	LEAQ         vecLaneMasks<>+0(SB), R11
+	SHLQ         $0x02, R13
+	NEGQ         R13
+	ADDQ         R11, R13
+	VBROADCASTSS 124(R10), Y4
+	VBROADCASTSS 124(R10), Y5
+	MOVQ         88(AX), R9
+	ANDQ         $-16, R9
+	XORQ         BX, BX
+	CMPQ         BX, R9
+	JGE          dotTail
+
+dotLoop:
+	VPMOVZXWD   (DI)(BX*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VPMOVZXWD   (SI)(BX*2), Y1
+	VPSLLD      $0x10, Y1, Y1
+	VFMADD231PS Y1, Y0, Y4
+	VPMOVZXWD   16(DI)(BX*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VPMOVZXWD   16(SI)(BX*2), Y1
+	VPSLLD      $0x10, Y1, Y1
+	VFMADD231PS Y1, Y0, Y5
+	ADDQ        $0x10, BX
+	CMPQ        BX, R9
+	JLT         dotLoop
+
+dotTail:
+	CMPQ        BX, 88(AX)
+	JGE         dotDone
+	VMOVUPS     64(R13), Y2
+	VPMOVZXWD   (DI)(BX*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VPMOVZXWD   (SI)(BX*2), Y1
+	VPSLLD      $0x10, Y1, Y1
+	VMOVAPS     Y4, Y3
+	VFMADD231PS Y1, Y0, Y3
+	VBLENDVPS   Y2, Y3, Y4, Y4
+	VMOVUPS     96(R13), Y2
+	VPMOVZXWD   16(DI)(BX*2), Y0
+	VPSLLD      $0x10, Y0, Y0
+	VPMOVZXWD   16(SI)(BX*2), Y1
+	VPSLLD      $0x10, Y1, Y1
 	VMOVAPS     Y5, Y3
 	VFMADD231PS Y1, Y0, Y3
 	VBLENDVPS   Y2, Y3, Y5, Y5

@@ -317,6 +317,11 @@ func vecNearest512(a *byte)
 //go:noescape
 func vecDotRows512(a *byte)
 
+// vecDotHalves512 works on rowArgs a, as ISA.dotHalves, in rows of whole vectors.
+//
+//go:noescape
+func vecDotHalves512(a *byte)
+
 // vecScaleRows512 works on rowArgs a, as ISA.scaleRows.
 //
 //go:noescape
@@ -691,6 +696,11 @@ func vecNearest256(a *byte)
 //
 //go:noescape
 func vecDotRows256(a *byte)
+
+// vecDotHalves256 works on rowArgs a, as ISA.dotHalves, in rows of whole vectors.
+//
+//go:noescape
+func vecDotHalves256(a *byte)
 
 // vecScaleRows256 works on rowArgs a, as ISA.scaleRows.
 //

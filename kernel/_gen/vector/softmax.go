@@ -14,6 +14,12 @@ func (s isa) softmax() {
 		g.fold(0, VADDPS)
 		g.emit(func() { VMOVSS(g.acc(0).AsX(), operand.Mem{Base: pointers[2]}) })
 	})
+	s.onRows("DotHalves", "ISA.dotHalves, in rows of whole vectors", ways{row, row, scalar}, 1, 0, func(g *gen) {
+		g.setAccs(cZero)
+		g.pass("dot", func() { g.addMul(g.acc(0), g.loadHalves(0, 16), g.loadHalves(1, 16)) })
+		g.fold(0, VADDPS)
+		g.emit(func() { VMOVSS(g.acc(0).AsX(), operand.Mem{Base: pointers[2]}) })
+	})
 	s.onRows("ScaleRows", "ISA.scaleRows", ways{row, scalar}, 0, 1, func(g *gen) {
 		g.emit(func() { VBROADCASTSS(operand.Mem{Base: pointers[1]}, g.own[0]) })
 		g.pass("scale", func() {
