@@ -134,46 +134,78 @@ func (o Operand) from(i int) Operand {
 	return o
 }
 
-// portable is the definition, but for the sums over rows.
+// portable is the definition, but for the sums over rows. Small blocks of outputs are computed together, so that the
+// operands of a group are rounded once for all of them.
 func (g *Gemm16) portable() {
-	ars, aks := g.A.LD, 1
-	if g.Layout == TN {
-		ars, aks = 1, g.A.LD
-	}
-	bcs, bks := 1, g.B.LD
-	if g.Layout == NT {
-		bcs, bks = g.B.LD, 1
-	}
-	rows := g.K
-	if g.Rows > 0 {
-		rows = g.Rows
-	}
-	for i := range g.M {
-		for j := range g.N {
-			c := g.start(i, j)
-			for from := 0; from < g.K; from += rows {
-				for k0 := from; k0 < from+rows; k0 += group {
-					var even, odd float32
-					for k := k0; k < k0+group; k++ {
-						var a, b float32 // zeros fill the group up
-						if k < from+rows {
-							a, b = g.A.at(i*ars+k*aks), g.B.at(j*bcs+k*bks)
-						}
-						if k%2 == k0%2 {
-							even = fmaFlush(a, b, even)
-						} else {
-							odd = fmaFlush(a, b, odd)
-						}
-					}
-					c = flush(flush(c) + flush(even+odd))
+	const side = 16
+	var a, b [side][group]float32
+	var c [side][side]float32
+	for i0 := 0; i0 < g.M; i0 += side {
+		rows := min(side, g.M-i0)
+		for j0 := 0; j0 < g.N; j0 += side {
+			cols := min(side, g.N-j0)
+			for i := range rows {
+				for j := range cols {
+					c[i][j] = g.start(i0+i, j0+j)
 				}
 			}
-			if g.Half != nil {
-				g.Half[i*g.LDC+j] = half.BFromFloat(c)
-			} else {
-				g.C[i*g.LDC+j] = c
+			for q := range g.Groups() {
+				k, n := g.groupAt(q)
+				safe := g.A.group(a[:rows], g.Layout != TN, i0, k, n)
+				safe = g.B.group(b[:cols], g.Layout == NT, j0, k, n) && safe
+				for i := range rows {
+					for j := range cols {
+						c[i][j] = flush(flush(c[i][j]) + chains(&a[i], &b[j], safe))
+					}
+				}
+			}
+			for i := range rows {
+				g.finish(i0+i, j0, c[i][:cols])
 			}
 		}
+	}
+}
+
+// group reads n k of lines (rows of A, columns of B) from line at on, rounded and flushed, and fills them up with
+// zeros. It reports whether no product of two such elements is tiny or huge.
+func (o *Operand) group(lines [][group]float32, along bool, at, k, n int) (safe bool) {
+	safe = true
+	for i := range lines {
+		for q := range group {
+			v := float32(0)
+			if q < n && along {
+				v = flush(o.at((at+i)*o.LD + k + q))
+			} else if q < n {
+				v = flush(o.at((k+q)*o.LD + at + i))
+			}
+			lines[i][q] = v
+			safe = safe && (v == 0 || math.Abs(float64(v)) > 0x1p-60 && math.Abs(float64(v)) < 0x1p60)
+		}
+	}
+	return safe
+}
+
+// chains returns the sum of the two chains of a group. If it is safe, products are exact in float32.
+func chains(a, b *[group]float32, safe bool) float32 {
+	var even, odd float32
+	for k := 0; k < group; k += 2 {
+		if safe {
+			even, odd = flush(float32(a[k]*b[k])+even), flush(float32(a[k+1]*b[k+1])+odd)
+		} else {
+			even, odd = fmaFlush(a[k], b[k], even), fmaFlush(a[k+1], b[k+1], odd)
+		}
+	}
+	return flush(even + odd)
+}
+
+// finish puts the outputs of row i from column j on in their place.
+func (g *Gemm16) finish(i, j int, c []float32) {
+	if g.Half == nil {
+		copy(g.C[i*g.LDC+j:], c)
+		return
+	}
+	for k, v := range c {
+		g.Half[i*g.LDC+j+k] = half.BFromFloat(v)
 	}
 }
 
@@ -195,9 +227,9 @@ func flush(x float32) float32 {
 	return x
 }
 
-// fmaFlush returns a*b+c rounded once, for a and b of bfloat16; it takes subnormal operands and results as zeros.
+// fmaFlush returns a*b+c rounded once, for a and b of bfloat16; it takes subnormal results as zeros. No operand is
+// subnormal.
 func fmaFlush(a, b, c float32) float32 {
-	a, b, c = flush(a), flush(b), flush(c)
 	p := float32(a * b)
 	if e := math.Float32bits(p) & 0x7f800000; e != 0 && e != 0x7f800000 {
 		return flush(p + c) // p has 16 bits at most, so it is exact
