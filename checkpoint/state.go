@@ -64,6 +64,8 @@ type State struct {
 type Course struct {
 	After    int    `json:"after"`    // the step
 	Settings string `json:"settings"` // fingerprint of those that numbers depend on, without the schedule
+	// Precision is the type that operands of matrix products were rounded to; empty: they were not, float32.
+	Precision string `json:"precision,omitempty"`
 
 	Kind    string  `json:"kind"` // of the schedule of learning rates
 	LR      float64 `json:"lr"`

@@ -22,6 +22,7 @@ import (
 	"slices"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
@@ -48,6 +49,9 @@ type Folder struct {
 	Kind convert.Kind // of the model
 	// Grid is the grid of the run's activations, bdia.NoGrid for a folder of other software.
 	Grid bdia.Grid
+	// Precision is the precision of the run's matrix products, float32 for a folder of other software. A device that is to
+	// compute as the run did has it in its options.
+	Precision backend.Precision
 
 	GPTInfo     convert.GPTInfo     // of a language model; End is the tokenizer's, if there is a tokenizer, and one of Ends
 	ViTInfo     convert.ViTInfo     // of a vision transformer
@@ -125,7 +129,7 @@ func Open(dir string, o Options) (*Folder, error) {
 	if err != nil {
 		return nil, err
 	}
-	f.Grid = run.Grid
+	f.Grid, f.Precision = run.Grid, run.Precision
 	if run.Task == completion && !run.Template {
 		f.Separator = &run.Separator
 	}

@@ -10,11 +10,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/internal/textfile"
 )
 
-// A run's bdia.yaml holds five scalars that a model needs: task, method.grid,
-// tune.separator, tune.chat_template and tune.base. They are read by hand, because a YAML library would be
+// A run's bdia.yaml holds six scalars that a model needs: task, method.grid, tune.separator,
+// tune.chat_template, tune.base and engine.precision. They are read by hand, because a YAML library would be
 // half of a program that only generates text. The reader takes the block form that runs
 // are written in,
 //
@@ -37,6 +38,8 @@ type Settings struct {
 	Separator string // between prompt and completion
 	Template  bool   // the model's own chat template writes both, in place of the separator
 	Base      string // fingerprint of the weights below the run's adapters; empty: not known
+
+	Precision backend.Precision // of the run's matrix products
 }
 
 // ErrSettings is wrapped by the error for a bdia.yaml in a form that is not read here.
@@ -66,7 +69,7 @@ func ReadSettings(run string) (Settings, error) {
 }
 
 // wanted are the keys that are read, below their section.
-var wanted = map[string][]string{"": {"task"}, "method": {"grid"}, "tune": {"separator", "base", "chat_template"}}
+var wanted = map[string][]string{"": {"task"}, "method": {"grid"}, "tune": {"separator", "base", "chat_template"}, lastSection: {"precision"}}
 
 // lastSection is the last one of every run's settings. A file without it is empty, or was cut off.
 const lastSection = "engine"
@@ -88,6 +91,11 @@ func parseSettings(text string) (Settings, error) {
 	if v, ok := values["method.grid"]; ok {
 		if s.Grid, err = bdia.ParseGrid(v); err != nil {
 			return Settings{}, fmt.Errorf("method.grid: %w", err)
+		}
+	}
+	if v, ok := values[lastSection+".precision"]; ok {
+		if err := s.Precision.UnmarshalText([]byte(v)); err != nil {
+			return Settings{}, fmt.Errorf("%s.precision: %w", lastSection, err)
 		}
 	}
 	return s, nil
@@ -165,9 +173,6 @@ func (b *block) top(text string) error {
 		return err
 	}
 	b.section, b.indent = key, 0
-	if key == lastSection {
-		b.sections[key] = true
-	}
 	if wanted[key] == nil || key == "" {
 		return b.key("", text, 0, wanted[""])
 	}
@@ -175,6 +180,9 @@ func (b *block) top(text string) error {
 		return fmt.Errorf("%w: %s is there twice", ErrSettings, key)
 	}
 	b.sections[key] = true
+	if key == lastSection && strings.HasPrefix(value, "{") && !strings.Contains(value, "precision") {
+		return nil // on one line, without anything that is wanted
+	}
 	if value != "" && value[0] != '#' {
 		return fmt.Errorf("%w: write the keys of %s below it, indented, a line each", ErrSettings, key)
 	}

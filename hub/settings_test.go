@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 )
 
 func TestParseSettings(t *testing.T) {
@@ -31,8 +32,12 @@ func TestParseSettings(t *testing.T) {
 		"tune:\n  separator: a#b\n":                                                     sep("a#b"),
 		"tune:\n  separator: ''\n  base: \"\"":                                          sep(""),
 	} {
-		if got, err := parseSettings(text + "\nengine:\n  threads: 1\n"); err != nil || got != want {
-			t.Errorf("%q: %+v, %v, want %+v", text, got, err, want)
+		for engine, precision := range map[string]backend.Precision{"engine:\n  threads: 1\n": backend.Float32, "engine: {threads: 1}\n": backend.Float32,
+			"engine:\n  isa: \"\"\n  precision: bf16 # fast\n": backend.BFloat16, "engine:\n    precision: \"float32\"\n": backend.Float32} {
+			want.Precision = precision
+			if got, err := parseSettings(text + "\n" + engine); err != nil || got != want {
+				t.Errorf("%q: %+v, %v, want %+v", text+engine, got, err, want)
+			}
 		}
 	}
 	for _, text := range []string{
@@ -48,6 +53,12 @@ func TestParseSettings(t *testing.T) {
 			t.Errorf("%q: %+v", text, got)
 		} else if !errors.Is(err, ErrSettings) && !strings.Contains(err.Error(), "grid") || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"engine: {precision: bf16}\n", "engine:\n  precision: bf16\n  precision: bf16\n", "engine:\n  precision: bf16\nengine:\n", "engine:\n  precision:\n", "engine:\n  precision: fp16\n"} {
+		got, err := parseSettings(text)
+		if err == nil || strings.Contains(err.Error(), "\n") || !errors.Is(err, ErrSettings) && !strings.Contains(err.Error(), `engine.precision: backend: unknown precision "fp16"; use float32 or bf16`) {
+			t.Errorf("%q: %+v, %v", text, got, err)
 		}
 	}
 	for _, text := range []string{"", "# gone\n", "task: completion\nmethod:\n  grid: \"7\"\n", "task: text\nloop:\n  engine:\n"} {

@@ -3,8 +3,10 @@ package train
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/optim"
 )
@@ -15,7 +17,7 @@ const maxCourses = 1000
 // keepCourse notes in the state with what the next steps are done, if that is something else than before.
 func (r *Run) keepCourse() {
 	st, s := &r.State, r.Common().Schedule
-	now := checkpoint.Course{After: st.Step, Settings: numericSettings(r.Task), Kind: s.Kind, LR: s.LR, Final: s.Final, Warmup: s.Warmup, Steps: s.Steps, Rewinds: st.Rewinds}
+	now := checkpoint.Course{After: st.Step, Settings: numericSettings(r.Task), Precision: precisionName(*r.Common()), Kind: s.Kind, LR: s.LR, Final: s.Final, Warmup: s.Warmup, Steps: s.Steps, Rewinds: st.Rewinds}
 	var before []checkpoint.Course // of steps that were done
 	for _, c := range st.Courses {
 		if c.After < st.Step {
@@ -56,19 +58,24 @@ func scheduleOf(c *checkpoint.Course) optim.Schedule {
 func numericSettings(t Task) string {
 	h := sha256.New()
 	for _, s := range Settings(t) {
-		if numeric(s.Name) && s.Value != "" && s.Value != "0" && s.Value != "false" && s.Value != "[]" {
+		if numeric(s.Name) && !slices.Contains(zeroValues, s.Value) {
 			fmt.Fprintf(h, "%s=%q\n", s.Name, s.Value)
 		}
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }
 
+// zeroValues are settings that do not count: what earlier versions did, who did not know them.
+var zeroValues = []string{"", "0", "false", "[]", backend.Float32.String()}
+
 // numeric reports whether the numbers of a step may depend on the named setting.
 func numeric(name string) bool {
 	section, key, _ := strings.Cut(name, ".")
 	switch section {
-	case "schedule", "engine", "data", "from", "pixels":
+	case "schedule", "data", "from", "pixels":
 		return false
+	case "engine":
+		return key == "precision"
 	case "pairs":
 		return key == "batch_tokens"
 	case "images":

@@ -79,7 +79,7 @@ type SettingsError struct {
 
 // Error says which steps the settings do not fit.
 func (e *SettingsError) Error() string {
-	return fmt.Sprintf("train: step %d cannot be replayed: settings that numbers depend on, such as batch, clipping or dropout, were changed after step %d; put back the ones of that time",
+	return fmt.Sprintf("train: step %d cannot be replayed: settings that numbers depend on, such as batch, clipping, dropout or precision, were changed after step %d; put back the ones of that time",
 		e.Step, e.Until)
 }
 

@@ -52,7 +52,7 @@ func (r *Run) begin() (end func(), err error) {
 	r.edit = ""
 	err = cmp.Or(clean(r.Dir), r.examine(), r.aside(bestFiles(r.Dir)...), folder.Inside(r.copied()...), folder.Rehearse(".", "state", bestDir, checkpoint.KeptDir))
 	if err == nil {
-		err = cmp.Or(r.sameSeed(r.State), r.reread())
+		err = cmp.Or(r.sameSeed(r.State), r.samePrecision(r.State, *r.Common()), r.reread())
 	}
 	if err != nil {
 		end()

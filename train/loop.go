@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/bdia-go/bdia/backend"
@@ -20,6 +21,7 @@ type Summary struct {
 	FirstVal    Score // on held-out samples, before the first step of this process
 	LastVal     Score
 	LastTrain   Score // on training samples, without gamma and dropout
+	Float32Val  Score // as LastVal, with float32 products: of a run that has ended, in another precision
 	BestVal     Score
 	BestStep    int
 	Interrupted bool     // by the context
@@ -79,7 +81,7 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	}
 	st := r.State
 	l := &loop{Run: r, obs: obs, watch: realClock{}, warned: map[string]bool{}, sum: Summary{Steps: st.Step, Before: st.Step, Saved: st.Step, Elapsed: st.Elapsed,
-		LastVal: Unmeasured, FirstVal: Unmeasured, LastTrain: Unmeasured, BestVal: bestScore(st), BestStep: st.BestStep}}
+		LastVal: Unmeasured, FirstVal: Unmeasured, LastTrain: Unmeasured, Float32Val: Unmeasured, BestVal: bestScore(st), BestStep: st.BestStep}}
 	if r.Clock != nil {
 		l.watch = r.Clock
 	}
@@ -100,7 +102,8 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	if err != nil {
 		return l.sum, err
 	}
-	defer be.Close()
+	free := sync.OnceFunc(be.Close)
+	defer free()
 	l.s = s
 	if err := r.load(l.s); err != nil {
 		return l.sum, err
@@ -124,6 +127,9 @@ func (r *Run) Train(ctx context.Context, obs Observer) (sum Summary, err error) 
 	l.sum.Skipped, l.sum.Rewinds = r.State.Skipped, r.State.Rewinds
 	l.sum.Peak, l.sum.Host, l.sum.Saved = be.Peak(), HostOf(r.Task), l.saved
 	l.sum.Seconds, l.sum.Elapsed = l.since(l.started).Seconds(), r.State.Elapsed
+	if err == nil {
+		l.sum.Float32Val, err = l.compareFloat32(ctx, free)
+	}
 	return l.sum, err
 }
 

@@ -52,14 +52,15 @@ type Epochal interface {
 }
 
 // Reconfigure gives the run the settings of t, a task of the same kind, and saves them. What weights, data and the
-// optimiser's state depend on has to stay (ChangeError, EpochsError). It fails with checkpoint.ErrLocked while the run
-// is being trained, with checkpoint.ErrOther if another process has changed its settings since it was opened, and with
-// ErrNoState if the run has weights and no state.
+// optimiser's state depend on has to stay (ChangeError, EpochsError), and the precision of matrix products has if
+// NewPrecision does not ask for another (PrecisionError). It fails with checkpoint.ErrLocked while the run is being
+// trained, with checkpoint.ErrOther if another process has changed its settings since it was opened, and with ErrNoState
+// if the run has weights and no state.
 func (r *Run) Reconfigure(t Task) error {
 	if err := cmp.Or(lost(r.Dir), Unchanged(r.Task, t)); err != nil {
 		return err
 	}
-	if err := cmp.Or(Settled(t), t.Validate()); err != nil {
+	if err := cmp.Or(r.samePrecision(r.State, *t.Common()), Settled(t), t.Validate()); err != nil {
 		return err
 	}
 	return r.change(t)
@@ -68,7 +69,7 @@ func (r *Run) Reconfigure(t Task) error {
 // change gives the run the settings of t, a task of the same kind, and saves them.
 func (r *Run) change(t Task) error {
 	is, to := reflect.ValueOf(r.Task.Config()).Elem(), reflect.ValueOf(t.Config()).Elem()
-	if reflect.DeepEqual(is.Interface(), to.Interface()) {
+	if reflect.DeepEqual(is.Interface(), to.Interface()) && !r.adopts() {
 		return nil
 	}
 	folder, err := checkpoint.Hold(r.Dir)

@@ -38,6 +38,11 @@ type Run struct {
 	// Clock, unless nil, tells Train the time, in place of the machine's clock.
 	Clock Clock
 
+	// NewPrecision asks for a change of precision: without it Reconfigure and Train fail with a PrecisionError if the
+	// settings say another one than the latest steps were done in, which changes the bits of all that follow. Replays of
+	// steps before the change need the former settings.
+	NewPrecision bool
+
 	held     *held  // while it trains; nil: it has no folder
 	edit     string // a note of what was edited in bdia.yaml before this process changed it; empty: nothing
 	settings []byte // the text of bdia.yaml, as this process read or wrote it last; nil: it did neither

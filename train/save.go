@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/format/safetensors"
@@ -153,11 +154,14 @@ func (r *Run) adopt(s *Session) error {
 }
 
 // folder is how the model is stored.
-func (s *Session) folder() Folder {
-	if f, ok := ability[Folder](s.Learner); ok {
+func (s *Session) folder() Folder { return folderOf(s.be, s.Learner) }
+
+// folderOf is how the model of l, which is on be, is stored.
+func folderOf(be backend.Backend, l Learner) Folder {
+	if f, ok := ability[Folder](l); ok {
 		return f
 	}
-	return newParamFolder(s.be, s.Learner)
+	return newParamFolder(be, l)
 }
 
 // writeModel writes the model folder and, with best, the folder of the best weights.

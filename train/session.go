@@ -24,6 +24,8 @@ type Options struct {
 	Through func(be backend.Backend, next Sink) Sink
 	// Baseline counts the first evaluation, before any step, as the best so far: for a model that was trained before.
 	Baseline bool
+	// NewPrecision asks Start to resume a run in another precision (see Run.NewPrecision).
+	NewPrecision bool
 }
 
 // maker is what makes the optimiser.

@@ -9,6 +9,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/hub"
 	"github.com/bdia-go/bdia/internal/testkit"
 	"github.com/bdia-go/bdia/train"
@@ -37,7 +38,7 @@ func sameSettings(t *testing.T, text string) (read bool) {
 		return true // not a run's settings, or of a task that has no separator
 	}
 	cfg := of.Settings
-	want := hub.Settings{Task: tune.Name, Grid: cfg.Method.Grid, Separator: string(cfg.Tune.Separator), Base: cfg.Tune.Base}
+	want := hub.Settings{Task: tune.Name, Grid: cfg.Method.Grid, Separator: string(cfg.Tune.Separator), Base: cfg.Tune.Base, Precision: cfg.Engine.Precision}
 	if got != want {
 		t.Errorf("%q: %+v; the YAML library reads %+v", text, got, want)
 	}
@@ -53,6 +54,9 @@ func TestSettingsOfRuns(t *testing.T) {
 		for _, grid := range []bdia.Grid{bdia.NoGrid, 0, 9} {
 			cfg := tune.Default()
 			cfg.Tune.From, cfg.Tune.Base, cfg.Tune.Separator, cfg.Method.Grid = "/a: #b\n'", "sha256:0e1", tune.Separator(separator), grid
+			if grid == 0 {
+				cfg.Engine.Precision = backend.BFloat16
+			}
 			text, err := yaml.Marshal(cfg)
 			if err != nil {
 				t.Fatal(err)

@@ -28,7 +28,8 @@ import (
 // The folder gets the settings, the weights, the best of them in best/, the state of the optimiser, and the records.
 // A run that is resumed may have another length, learning rate or engine, and another memory mode, which changes no
 // bits. Gamma, grid, seed, the decay of averaged weights and the optimiser have to stay (ChangeError; for an optimiser
-// of your own, Train fails with StateError). A folder with a run of another task is ErrExists, and one that another
+// of your own, Train fails with StateError), and so has the precision of matrix products, unless Options.NewPrecision
+// asks for another one (PrecisionError). A folder with a run of another task is ErrExists, and one that another
 // process is writing checkpoint.ErrLocked.
 func Start(dir string, build func(be backend.Backend) (Learner, error), o Options) (*Run, error) {
 	if build == nil {
@@ -37,7 +38,7 @@ func Start(dir string, build func(be backend.Backend) (Learner, error), o Option
 	if err := cmp.Or(o.Common.Validate(), possible(o.Method)); err != nil {
 		return nil, err
 	}
-	r := &Run{Dir: dir, Task: &own{o, build}, State: firstState(o.Common)}
+	r := &Run{Dir: dir, Task: &own{o, build}, State: firstState(o.Common), NewPrecision: o.NewPrecision}
 	if dir == "" {
 		return r, nil
 	}
@@ -92,7 +93,7 @@ func (r *Run) compare() error {
 	if _, err := ReadConfig(path, was); err != nil {
 		return err
 	}
-	kept := &Run{Dir: r.Dir, Task: was}
+	kept := &Run{Dir: r.Dir, Task: was, State: r.State, NewPrecision: r.NewPrecision}
 	if r.State.Step == 0 {
 		err = kept.change(r.Task)
 	} else {
