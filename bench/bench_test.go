@@ -40,7 +40,7 @@ func TestTimeStep(t *testing.T) {
 	if _, err := MeasureKernels(done, Machine{Threads: 1}, func(Kernel) { timed++ }); !errors.Is(err, context.Canceled) || timed != 0 {
 		t.Errorf("a context that is done: %d kernels timed, error %v", timed, err)
 	}
-	s.Against(Machine{GFLOPS: 2})
+	s.Against(Machine{GFLOPS: 1, Products: 2})
 	if want := float64(s.MatrixFLOPs) / (s.SecondsPerStep * 2e9); s.Utilisation != want || want <= 0 {
 		t.Errorf("utilisation %v, want %v", s.Utilisation, want)
 	}

@@ -16,7 +16,7 @@ type Kernel struct {
 	Seconds float64 `json:"seconds"`
 	GFLOPS  float64 `json:"gflops,omitempty"` // matrix products
 	GBps    float64 `json:"gbps,omitempty"`   // other operations, counting each operand once
-	Share   float64 `json:"share_of_limit"`   // of the FMA peak or of the bandwidth
+	Share   float64 `json:"share_of_limit"`   // of the peak of products or of the bandwidth
 }
 
 // products are shapes (rows, out, in) from training: a 6-block GPT of width 384,
@@ -32,7 +32,7 @@ const rounds = 5
 // MeasureKernels times the operations of the CPU backend at training's shapes.
 // report, if not nil, is called with each result. When ctx is done, it stops with an error.
 func MeasureKernels(ctx context.Context, m Machine, report func(Kernel)) ([]Kernel, error) {
-	o := backend.Options{Threads: m.Threads, ISA: m.ISA}
+	o := backend.Options{Threads: m.Threads, ISA: m.ISA, Precision: m.Precision}
 	plan, err := backend.NewPlan(o)
 	if err != nil {
 		return nil, err
@@ -61,10 +61,20 @@ type timer struct {
 	list    []Kernel
 }
 
-func (k *timer) f32(dims ...int) tensor.Tensor {
+func (k *timer) f32(dims ...int) tensor.Tensor { return k.alloc(tensor.F32, dims) }
+
+// operand is an activation that only products read, which is kept in their precision.
+func (k *timer) operand(dims ...int) tensor.Tensor {
+	if k.machine.Precision == backend.BFloat16 {
+		return k.alloc(tensor.BF16, dims)
+	}
+	return k.alloc(tensor.F32, dims)
+}
+
+func (k *timer) alloc(d tensor.DType, dims []int) tensor.Tensor {
 	var s tensor.Shape
 	copy(s[:], dims)
-	t := k.be.Alloc(backend.Activation, tensor.F32, s)
+	t := k.be.Alloc(backend.Activation, d, s)
 	k.be.Zero(t)
 	return t
 }
@@ -85,7 +95,7 @@ func (k *timer) time(shape string, f func(be backend.Backend)) {
 		top = Kernel{Name: op.Name, Shape: shape, Seconds: op.Seconds}
 		if op.MatrixFLOPs > 0 {
 			top.GFLOPS = float64(op.MatrixFLOPs) / op.Seconds / 1e9
-			top.Share = top.GFLOPS / k.machine.GFLOPS
+			top.Share = top.GFLOPS / k.machine.Products
 		} else {
 			top.GBps = float64(op.Bytes) / op.Seconds / 1e9
 			top.Share = top.GBps / k.machine.Bandwidth
@@ -100,7 +110,7 @@ func (k *timer) time(shape string, f func(be backend.Backend)) {
 // product times the three products of a linear layer.
 func (k *timer) product(rows, out, in int) {
 	m := k.be.Mark()
-	x, y, w := k.f32(rows, in), k.f32(rows, out), k.f32(out, in)
+	x, y, w := k.operand(rows, in), k.operand(rows, out), k.f32(out, in)
 	shape := fmt.Sprintf("%dx%dx%d", rows, out, in)
 	k.time(shape, func(be backend.Backend) { be.Linear(y, x, w, tensor.Tensor{}) })
 	k.time(shape, func(be backend.Backend) { be.LinearBackwardInput(x, y, w) })
@@ -111,7 +121,7 @@ func (k *timer) product(rows, out, in int) {
 func (k *timer) attention(B, T, H, D int) {
 	m := k.be.Mark()
 	C := H * D
-	qkv, dqkv, out, lse := k.f32(B, T, 3*C), k.f32(B, T, 3*C), k.f32(B, T, C), k.f32(B, H, T)
+	qkv, dqkv, out, lse := k.operand(B, T, 3*C), k.operand(B, T, 3*C), k.operand(B, T, C), k.f32(B, H, T)
 	spec := backend.AttentionSpec{Heads: H, Causal: true}
 	shape := fmt.Sprintf("%dx%d, %d heads of %d", B, T, H, D)
 	k.time(shape, func(be backend.Backend) { be.Attention(out, lse, qkv, spec) })

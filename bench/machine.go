@@ -17,6 +17,11 @@ type Machine struct {
 	Threads   int     `json:"threads"`
 	GFLOPS    float64 `json:"fma_peak_gflops"` // fused multiply-adds on registers
 	Bandwidth float64 `json:"copy_gbps"`       // reading and writing memory out of cache, 10^9 bytes/s
+
+	Precision backend.Precision `json:"precision"`
+	// Products is the peak of the unit that computes matrix products of Precision: the matrix unit's own products on
+	// registers, or GFLOPS.
+	Products float64 `json:"product_peak_gflops"`
 }
 
 // MeasureMachine measures for about half a second.
@@ -26,7 +31,12 @@ func MeasureMachine(o backend.Options) (Machine, error) {
 		return Machine{}, err
 	}
 	n := threads(o)
-	return Machine{ISA: level.String(), Threads: n, GFLOPS: fmaPeak(kernel.ISA(level), n), Bandwidth: bandwidth(n)}, nil
+	isa := kernel.ISA(level)
+	m := Machine{ISA: level.String(), Threads: n, GFLOPS: peak(isa.PeakRound, n), Bandwidth: bandwidth(n), Precision: o.Precision}
+	if m.Products = m.GFLOPS; o.Precision == backend.BFloat16 {
+		m.Products = peak(isa.PeakRound16, n)
+	}
+	return m, nil
 }
 
 // instructions returns the instruction set that o stands for.
@@ -67,12 +77,12 @@ func best(threads, rounds int, f func(thread int) float64) float64 {
 	return top
 }
 
-// fmaPeak returns 10^9 operations a second; 0 on the portable path.
-func fmaPeak(isa kernel.ISA, threads int) float64 {
+// peak returns 10^9 operations a second of a round of them; 0 on the portable path.
+func peak(round func(n int) (flops int64), threads int) float64 {
 	return best(threads, 10, func(int) float64 {
 		var flops int64
 		for range 100 { // short calls, so that the garbage collector never waits
-			flops += isa.PeakRound(20_000)
+			flops += round(20_000)
 		}
 		return float64(flops)
 	}) / 1e9

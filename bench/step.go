@@ -16,6 +16,7 @@ import (
 // Step is the cost of whole training steps in one setting.
 type Step struct {
 	Memory          string     `json:"memory"`
+	Precision       string     `json:"precision"`
 	Threads         int        `json:"threads"`
 	ISA             string     `json:"isa"`
 	Params          int        `json:"params"`
@@ -27,9 +28,10 @@ type Step struct {
 	PeakRSSMB       float64    `json:"peak_rss_mb"`   // peak resident memory of the process
 	RSSBeforeMB     float64    `json:"rss_before_mb"` // the same before the model was made
 	MatrixFLOPs     int64      `json:"matrix_flops_per_step"`
-	FMAPeakGFLOPS   float64    `json:"fma_peak_gflops"` // measured with the threads used
-	Utilisation     float64    `json:"flop_utilisation"`
-	Operations      []meter.Op `json:"operations"` // totals of the timed steps
+	FMAPeakGFLOPS   float64    `json:"fma_peak_gflops"`     // measured with the threads used
+	ProductPeak     float64    `json:"product_peak_gflops"` // of the unit of the precision's products
+	Utilisation     float64    `json:"flop_utilisation"`    // of ProductPeak
+	Operations      []meter.Op `json:"operations"`          // totals of the timed steps
 }
 
 // slow is the time of a step that needs no warm-up.
@@ -95,7 +97,7 @@ func TimeStep(ctx context.Context, t train.Synthetic, steps int) (Step, error) {
 		}
 	}
 	slices.Sort(times)
-	r := Step{Memory: cfg.Method.Memory.String(), Threads: threads(cfg.Engine), ISA: isa.String(), Steps: steps,
+	r := Step{Memory: cfg.Method.Memory.String(), Precision: cfg.Engine.Precision.String(), Threads: threads(cfg.Engine), ISA: isa.String(), Steps: steps,
 		SecondsPerStep: times[len(times)/2], PeakArenaBytes: be.Peak().Total, PeakRSSMB: peakRSS(), RSSBeforeMB: before, Operations: m.Ops()}
 	r.Params = int(tensor.Elements(s.Params()))
 	for _, op := range r.Operations {
@@ -111,8 +113,8 @@ func TimeStep(ctx context.Context, t train.Synthetic, steps int) (Step, error) {
 
 // Against compares the step with the peak of a machine.
 func (s *Step) Against(m Machine) {
-	s.FMAPeakGFLOPS = m.GFLOPS
-	if m.GFLOPS > 0 {
-		s.Utilisation = float64(s.MatrixFLOPs) / (s.SecondsPerStep * m.GFLOPS * 1e9)
+	s.FMAPeakGFLOPS, s.ProductPeak = m.GFLOPS, m.Products
+	if m.Products > 0 {
+		s.Utilisation = float64(s.MatrixFLOPs) / (s.SecondsPerStep * m.Products * 1e9)
 	}
 }

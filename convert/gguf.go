@@ -18,6 +18,7 @@ var ggufFileTypes = map[gguf.Type]uint32{gguf.F32: 0, gguf.F16: 1, gguf.Q8_0: 7,
 // GGUFOptions are the options of WriteGGUF.
 type GGUFOptions struct {
 	Name      string              // of the model, for people
+	About     string              // how it was trained, for people; empty: nothing is said
 	Type      gguf.Type           // type of the matrices; vectors and positions are F32
 	Tokenizer tokenizer.Tokenizer // becomes part of the file
 	// ChatTemplate is the template of conversations, in Jinja; empty: the file has none.
@@ -115,6 +116,9 @@ func ggufKeys(c model.GPTConfig, o GGUFOptions) (keys []gguf.KV, notes []string,
 		{Key: architecture + ".block_count", Value: uint32(c.Layers)},
 		{Key: architecture + ".attention.head_count", Value: uint32(c.Heads)},
 	}...)
+	if o.About != "" {
+		keys = append(keys, gguf.KV{Key: "general.description", Value: o.About})
+	}
 	if c.Family != model.GPT2 {
 		return ggufFamilyKeys(keys, architecture+".", c)
 	}

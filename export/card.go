@@ -8,6 +8,7 @@ import (
 	"unicode"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/model"
 )
@@ -57,6 +58,9 @@ func (j *job) card() string {
 	if f.Grid != bdia.NoGrid {
 		row("Grid of training", fmt.Sprintf("multiples of 2^-%s; what is written computes in floating point", f.Grid))
 	}
+	if f.Run != "" {
+		row("Precision of training", precisionText(f.Precision))
+	}
 	row("Written as", fmt.Sprintf("%s, weights of %s; the largest difference of a logit is %.3g, of logits up to %.4g", j.report.Format, j.report.DType, j.report.GridFile, j.report.LargestAbs))
 	row("Carried over", carried(j.report.Carried))
 	j.promptForm(&b)
@@ -77,6 +81,22 @@ func carried(names []string) string {
 		}
 	}
 	return "unchanged from the folder of the model that it was made from: " + strings.Join(quoted, ", ")
+}
+
+// precisionText says what a precision is.
+func precisionText(p backend.Precision) string {
+	if p == backend.Float32 {
+		return p.String()
+	}
+	return fmt.Sprintf("%v: operands of matrix products were rounded to it, with float32 sums; weights are float32", p)
+}
+
+// about says in what is written how the model was trained, if that is another way than float32.
+func (j *job) about() string {
+	if j.folder.Precision == backend.Float32 {
+		return ""
+	}
+	return "Precision of training: " + precisionText(j.folder.Precision)
 }
 
 // sizes describes the model.

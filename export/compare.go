@@ -19,39 +19,58 @@ type net struct {
 	seq2seq *model.Seq2Seq
 }
 
-// load loads the model, the first time, with memory for the logits of the sample.
+// load loads the model, the first time, to compute in float32 as other programs do, with memory for the logits of the
+// sample. Before, it computes the ones of the precision of Device, if that is another.
 func (j *job) load() error {
 	if j.device != nil {
 		return nil
 	}
+	if j.Device.Precision != backend.Float32 {
+		n, err := j.on(j.Device)
+		if err != nil {
+			return err
+		}
+		j.onGrid, err = n.logits(j.sample, j.folder.Grid)
+		n.close()
+		if err != nil {
+			return err
+		}
+	}
+	device := j.Device
+	device.Precision = backend.Float32
+	var err error
+	j.net, err = j.on(device)
+	return err
+}
+
+// on loads the model on a device of its own.
+func (j *job) on(device backend.Options) (net, error) {
 	rehearse := func(n net) error {
 		_, err := n.logits(j.sample, j.folder.Grid)
 		return err
 	}
 	switch j.folder.Kind {
 	case convert.ViT:
-		m, err := j.folder.ViT(j.Device, func(m *model.ViT) error { return rehearse(net{vit: m}) })
+		m, err := j.folder.ViT(device, func(m *model.ViT) error { return rehearse(net{vit: m}) })
 		if err != nil {
-			return err
+			return net{}, err
 		}
-		j.net = net{device: m.Device, vit: m.ViT}
+		return net{device: m.Device, vit: m.ViT}, nil
 	case convert.Seq2Seq:
-		m, err := j.folder.Seq2Seq(j.Device, func(m *model.Seq2Seq) error { return rehearse(net{seq2seq: m}) })
+		m, err := j.folder.Seq2Seq(device, func(m *model.Seq2Seq) error { return rehearse(net{seq2seq: m}) })
 		if err != nil {
-			return err
+			return net{}, err
 		}
-		j.net = net{device: m.Device, seq2seq: m.Seq2Seq}
-	default:
-		f := *j.folder
-		// Weights in BF16 stay so if what is read back over them is BF16 too, or nothing is: a graph of ONNX runs as it lies.
-		f.Float32 = f.Adapter != "" || j.Format != "onnx" && j.DType != "bf16" && (j.Format != "hf" || j.DType != "")
-		m, err := f.GPT(j.Device, func(m *model.GPT) error { return rehearse(net{gpt: m}) })
-		if err != nil {
-			return err
-		}
-		j.net = net{device: m.Device, gpt: m.GPT}
+		return net{device: m.Device, seq2seq: m.Seq2Seq}, nil
 	}
-	return nil
+	f := *j.folder
+	// Weights in BF16 stay so if what is read back over them is BF16 too, or nothing is: a graph of ONNX runs as it lies.
+	f.Float32 = f.Adapter != "" || j.Format != "onnx" && j.DType != "bf16" && (j.Format != "hf" || j.DType != "")
+	m, err := f.GPT(device, func(m *model.GPT) error { return rehearse(net{gpt: m}) })
+	if err != nil {
+		return net{}, err
+	}
+	return net{device: m.Device, gpt: m.GPT}, nil
 }
 
 // close frees the model's memory.
@@ -93,9 +112,12 @@ func (j *job) compare(dtype string, exported func() ([]float32, error)) error {
 	if err := j.load(); err != nil {
 		return err
 	}
-	onGrid, err := j.logits(j.sample, j.folder.Grid)
-	if err != nil {
-		return err
+	onGrid := j.onGrid
+	if onGrid == nil {
+		var err error
+		if onGrid, err = j.logits(j.sample, j.folder.Grid); err != nil {
+			return err
+		}
 	}
 	inFloat, err := j.logits(j.sample, bdia.NoGrid)
 	if err != nil {

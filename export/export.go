@@ -62,7 +62,9 @@ type Options struct {
 	// the model's own.
 	Origin string
 	// Talk says that the run learned conversations: prompts of lines "role: content" (see ChatTemplate).
-	Talk   bool
+	Talk bool
+	// Device is where the model computes. Its precision is the run's (hub.Folder.Precision), for the logits on the grid;
+	// others are of float32, as other programs compute.
 	Device backend.Options
 }
 
@@ -115,8 +117,10 @@ type Report struct {
 	// Carried are the names of files in Out that are copies from the folder of the model that it was made from.
 	Carried []string `json:"carried,omitempty"`
 	Grid    string   `json:"grid"` // of the model's states; "none": no rounding
-	Sample  string   `json:"sample"`
-	Logits  int      `json:"logits"` // number of logits compared
+	// Precision is the precision of the products in inference on the grid.
+	Precision string `json:"precision"`
+	Sample    string `json:"sample"`
+	Logits    int    `json:"logits"` // number of logits compared
 
 	// Largest differences of a logit between inference on the grid, inference in float32 and
 	// the written model; and the largest magnitude of a logit.
@@ -136,6 +140,7 @@ type job struct {
 	sample Sample
 	path   string // temporary path, renamed to Out at the end
 	report *Report
+	onGrid []float32 // logits of the sample in another precision than float32; nil: not computed
 	net
 }
 
@@ -167,7 +172,7 @@ func Write(ctx context.Context, f *hub.Folder, sample Sample, o Options) (*Repor
 		return nil, fmt.Errorf("export: %w", err)
 	}
 	j := &job{Options: o, ctx: ctx, folder: f, sample: sample, path: h.path(),
-		report: &Report{From: f.Dir, Format: format.Name, Out: o.Out, Grid: f.Grid.String(), Sample: sample.What}}
+		report: &Report{From: f.Dir, Format: format.Name, Out: o.Out, Grid: f.Grid.String(), Precision: o.Device.Precision.String(), Sample: sample.What}}
 	j.Name = cmp.Or(o.Name, nameOf(f.Dir))
 	defer j.close()
 	if err := errors.Join(format.write(j), ctx.Err()); err != nil {

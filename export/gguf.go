@@ -25,7 +25,7 @@ func writeGGUF(j *job) error {
 	}
 	dtype := cmp.Or(j.DType, "f32")
 	err := createFile(filepath.Dir(j.path), filepath.Base(j.path), func(w io.Writer) error {
-		o := convert.GGUFOptions{Name: j.Name, Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer, ChatTemplate: j.template(), Unsealed: true}
+		o := convert.GGUFOptions{Name: j.Name, About: j.about(), Type: ggufTypes[dtype], Tokenizer: j.folder.Tokenizer, ChatTemplate: j.template(), Unsealed: true}
 		if j.folder.Chat != nil {
 			end := j.folder.Chat.End()
 			o.TurnEnd = &end

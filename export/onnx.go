@@ -40,6 +40,9 @@ func writeONNX(j *job) error {
 	if err != nil {
 		return err
 	}
+	for _, g := range graphs {
+		g.model.Doc = j.about()
+	}
 	if alone {
 		graphs[0].path = j.path
 		if size := graphs[0].model.Size(); size > onnx.MaxFile {

@@ -53,8 +53,8 @@ func (r *Run) samePrecision(st checkpoint.State, c Common) error {
 	return &PrecisionError{r.Dir, was, c.Engine.Precision}
 }
 
-// adopts reports that bdia.yaml was edited to a precision that is asked for too: it is written, so that nobody need ask
-// again.
+// adopts reports that bdia.yaml was edited to a precision that is asked for too: it is written, so that nobody need
+// ask again.
 func (r *Run) adopts() bool {
 	was, err := trainedIn(r.State)
 	return err == nil && r.NewPrecision && r.State.Step > 0 && was != r.Common().Engine.Precision && !r.unedited()
@@ -70,9 +70,9 @@ func (r *Run) unedited() bool {
 	return listed && m.Compare(r.Dir, configFile) == nil
 }
 
-// compareFloat32 measures the latest checkpoint of a run that has ended, in another precision, with float32 products, as
-// the last evaluation has measured it: the difference is the price of the precision at inference. It closes the run's
-// device first. What was not measured is Unmeasured.
+// compareFloat32 measures the latest checkpoint of a run that has ended, in another precision, with float32 products,
+// as the last evaluation has measured it: the difference is the price of the precision at inference. It closes the
+// run's device first. What was not measured is Unmeasured.
 func (l *loop) compareFloat32(ctx context.Context, free func()) (Score, error) {
 	e := l.Common().Engine
 	if e.Precision == backend.Float32 || l.Dir == "" || l.sum.Interrupted || l.saved != l.State.Step || math.IsNaN(l.sum.LastVal.Loss) {

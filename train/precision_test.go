@@ -146,6 +146,9 @@ func TestInferenceGap(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if sum.Peak != sum.Planned {
+				t.Errorf("the arena took %v, planned %v", sum.Peak, sum.Planned)
+			}
 			if gap := sum.Float32Val.Loss - sum.LastVal.Loss; !(math.Abs(gap) < 0.05) {
 				t.Errorf("loss %v in bf16, %v in float32", sum.LastVal.Loss, sum.Float32Val.Loss)
 			}

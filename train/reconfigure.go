@@ -52,10 +52,10 @@ type Epochal interface {
 }
 
 // Reconfigure gives the run the settings of t, a task of the same kind, and saves them. What weights, data and the
-// optimiser's state depend on has to stay (ChangeError, EpochsError), and the precision of matrix products has if
-// NewPrecision does not ask for another (PrecisionError). It fails with checkpoint.ErrLocked while the run is being
-// trained, with checkpoint.ErrOther if another process has changed its settings since it was opened, and with ErrNoState
-// if the run has weights and no state.
+// optimiser's state depend on has to stay (ChangeError, EpochsError), and so has the precision of matrix products,
+// unless NewPrecision asks for another (PrecisionError). It fails with checkpoint.ErrLocked while the run is being
+// trained, with checkpoint.ErrOther if another process has changed its settings since it was opened, and with
+// ErrNoState if the run has weights and no state.
 func (r *Run) Reconfigure(t Task) error {
 	if err := cmp.Or(lost(r.Dir), Unchanged(r.Task, t)); err != nil {
 		return err

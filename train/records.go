@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/checkpoint"
 	"github.com/bdia-go/bdia/metric"
 )
@@ -115,6 +116,9 @@ func (l *loop) recordWindow(step int, r StepResult, speed float64) error {
 	}
 	if n := l.State.Rewinds; n > 0 {
 		fields = append(fields, metric.Field{Name: "rewinds", Value: float64(n)})
+	}
+	if p := l.Common().Engine.Precision; p != backend.Float32 {
+		fields = append(fields, metric.Field{Name: "operand_bits", Value: 16})
 	}
 	w.Steps, w.Losses, w.units, w.since = 0, 0, 0, l.now()
 	return l.keep(step, fields)

@@ -51,6 +51,7 @@ nano, vit of the preset vit-paper, or revvit, which is vit with two residual str
 	cli.Group(c, "Other", func(f *pflag.FlagSet) {
 		f.StringVar(&memory, "memory", "", "time only this `mode`: reversible, store or recompute")
 		f.IntVar(&steps, "steps", 5, "timed steps; the median counts")
+		precisionFlag(f, new(backend.Precision))
 		engineFlags(f, &backend.Options{})
 		f.BoolVar(&asJSON, "json", false, "print JSON")
 	})
@@ -63,6 +64,7 @@ nano, vit of the preset vit-paper, or revvit, which is vit with two residual str
 		if steps < 1 {
 			return cli.Usage(fmt.Errorf("--steps %d; time at least one", steps))
 		}
+		noteSpeed(cmd.ErrOrStderr(), t.Common().Engine)
 		if memory == "" {
 			return benchAll(cmd.Context(), cmd.OutOrStdout(), t, steps, asJSON)
 		}

@@ -27,8 +27,8 @@ func printStep(w io.Writer, s bench.Step, machine bench.Machine) {
 	if s.ImagesPerSecond > 0 {
 		speed, unit = s.ImagesPerSecond, "images"
 	}
-	fmt.Fprintf(w, "\n%s: %.3f s a step, %s %s/s, %.0f%% of the FMA peak; arena %s, process %.0f MiB\n",
-		s.Memory, s.SecondsPerStep, cli.Count(int64(speed)), unit, 100*s.Utilisation, cli.Bytes(s.PeakArenaBytes), s.PeakRSSMB)
+	fmt.Fprintf(w, "\n%s: %.3f s a step, %s %s/s, %.0f%% of the peak of %s products; arena %s, process %.0f MiB\n",
+		s.Memory, s.SecondsPerStep, cli.Count(int64(speed)), unit, 100*s.Utilisation, s.Precision, cli.Bytes(s.PeakArenaBytes), s.PeakRSSMB)
 	fmt.Fprintf(w, "  %-22s %8s %10s %7s %12s %10s\n", "operation", "calls", "time", "share", "rate", "of limit")
 	var other float64
 	for _, op := range s.Operations {
@@ -40,7 +40,7 @@ func printStep(w io.Writer, s bench.Step, machine bench.Machine) {
 		gflops, gbps, share := 0.0, float64(op.Bytes)/op.Seconds/1e9, 0.0
 		if op.MatrixFLOPs > 0 {
 			gflops = float64(op.MatrixFLOPs) / op.Seconds / 1e9
-			share = gflops / machine.GFLOPS
+			share = gflops / machine.Products
 		} else {
 			share = gbps / machine.Bandwidth
 		}

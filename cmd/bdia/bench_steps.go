@@ -52,7 +52,7 @@ func benchAll(ctx context.Context, w io.Writer, t train.Synthetic, steps int, as
 	if asJSON {
 		report = nil
 	} else {
-		fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of fused multiply-adds, %.1f GB/s copied\n\n", machine.ISA, machine.Threads, machine.GFLOPS, machine.Bandwidth)
+		fmt.Fprintf(w, "%s, %d threads: %.0f GFLOP/s of fused multiply-adds, %.0f of %s products, %.1f GB/s copied\n\n", machine.ISA, machine.Threads, machine.GFLOPS, machine.Products, machine.Precision, machine.Bandwidth)
 		fmt.Fprintf(w, "  %-22s %-26s %10s %12s %10s\n", "kernel", "shape", "time", "rate", "of limit")
 	}
 	kernels, err := cli.AtOnce(ctx, func() ([]bench.Kernel, error) { return bench.MeasureKernels(ctx, machine, report) })

@@ -114,7 +114,7 @@ func benched(o overrides, architecture string, args []string) (train.Synthetic, 
 		delete(set, "context")
 		set["window"] = seq
 	}
-	for _, flag := range []string{"threads", "isa"} {
+	for _, flag := range []string{"threads", "isa", "precision"} {
 		if o.has(flag) {
 			set[flag] = o[flag]
 		}

@@ -58,6 +58,9 @@ func describeRun(ctx context.Context, f *hub.Folder, o *export.Options) {
 		}
 		add("Trained", fmt.Sprintf("LoRA adapters of rank %d, alpha %g, of %v, merged into the weights", c.LoRA.Rank, c.LoRA.Alpha, layers))
 	}
+	if text := earlierPrecisions(st, c.Engine.Precision); text != "" {
+		add("Earlier precision", text)
+	}
 	add("Steps", fmt.Sprintf("%s of %s", cli.Count(int64(st.Step)), viewOf(r.Task).batch()))
 	add("Optimiser", fmt.Sprintf("%s, learning rate %g, %s after %d steps of warm-up, weight decay %g", c.Optimizer.Name, c.Schedule.LR, c.Schedule.Kind, c.Schedule.Warmup, c.Optimizer.Decay))
 	add("Seed", fmt.Sprint(c.Loop.Seed))

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/chat"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/generate"
@@ -21,7 +20,7 @@ type chatOptions struct {
 	from, system, grid, lora string
 	asJSON, greedy           bool
 	positions                int // 0: as many as the model has, up to a limit
-	engine                   backend.Options
+	engine                   device
 }
 
 // answerTokens is the largest length of an answer, unless it is named.
@@ -65,7 +64,7 @@ model's generation_config.json names, if it names them and no flag does.`,
 	cli.Rare(c, "inference", func(f *pflag.FlagSet) {
 		f.StringVar(&o.grid, "grid", "auto", "fractional `bits` of the activations, none, or auto: as the run was trained")
 		adapterFlag(f, &o.lora)
-		engineFlags(f, &o.engine)
+		o.engine.flags(f)
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -78,7 +77,7 @@ model's generation_config.json names, if it names them and no flag does.`,
 		if err := o.settle(cmd.Flags(), args); err != nil {
 			return cli.Usage(err)
 		}
-		if err := checkEngine(o.engine); err != nil {
+		if err := checkEngine(o.engine.Options); err != nil {
 			return err
 		}
 		t, err := cli.AtOnce(cmd.Context(), func() (*talker, error) { return openTalk(cmd, o) })

@@ -27,7 +27,7 @@ type classifier struct {
 // loadClassifier loads the model of a run directory, or of any timm or Hugging
 // Face ViT folder, for batches of the given size and inference with gammas up to
 // the given one, for which a state more is kept.
-func loadClassifier(dir string, batch int, gamma float64, engine backend.Options) (*classifier, error) {
+func loadClassifier(dir string, batch int, gamma float64, engine device) (*classifier, error) {
 	f, err := openFolder(dir, hub.Options{Kind: convert.ViT})
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func loadClassifier(dir string, batch int, gamma float64, engine backend.Options
 	}
 	batch = min(batch, trainimages.MostImages(info.Config))
 	c := &classifier{ViTInfo: info, grid: f.Grid, reading: reading, buffers: eval.NewBuffers(info.Config, batch)}
-	m, err := f.ViT(engine, func(m *model.ViT) error { return m.Logits(c.buffers.Logits, c.buffers.Images, c.grid, gamma) })
+	m, err := f.ViT(engine.of(f), func(m *model.ViT) error { return m.Logits(c.buffers.Logits, c.buffers.Images, c.grid, gamma) })
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/tally"
 	"github.com/bdia-go/bdia/hub"
@@ -19,7 +18,7 @@ type classifyOptions struct {
 	gamma      float64
 	csv        string
 	asJSON     bool
-	engine     backend.Options
+	engine     device
 }
 
 func (o classifyOptions) validate() error {
@@ -33,7 +32,7 @@ func (o classifyOptions) validate() error {
 	case !(o.gamma > -1 && o.gamma < 1):
 		return fmt.Errorf("--gamma %v; its magnitude must be below 1", o.gamma)
 	}
-	return checkEngine(o.engine)
+	return checkEngine(o.engine.Options)
 }
 
 func newClassify() *cobra.Command {
@@ -58,7 +57,7 @@ Images that cannot be read are named and left out; then the exit code is 1.`,
 		f.BoolVar(&o.asJSON, "json", false, "print a JSON object for each image")
 		f.Float64Var(&o.gamma, "gamma", 0, "inference `gamma` (see eval); 0 for the ordinary transformer")
 		f.IntVar(&o.batch, "batch", 32, "images at a time")
-		engineFlags(f, &o.engine)
+		o.engine.flags(f)
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {

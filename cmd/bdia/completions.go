@@ -3,6 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/optim"
 )
@@ -13,7 +14,7 @@ func completions(c *cobra.Command) {
 		"preset": presetNames(), "format": {"lines", "tsv", "csv", "jsonl"}, "task": taskWords(),
 		"on-bad": {"skip", "fatal"}, "on-long": {"skip", "truncate", "fatal"}, "on-corrupt": {"fatal", "skip"}, "on-unknown": {"extend", "skip", "fatal"},
 		"memory": {"reversible", "store", "recompute"}, "optimizer": optim.Names(), "schedule": {"cosine", "linear", "constant"},
-		"gelu": {"tanh", "erf"}, "update": {"auto", "now", "end"}, "on-divergence": {"stop", "skip", "rewind"}, "isa": {"portable", "avx2", "avx512"},
+		"gelu": {"tanh", "erf"}, "update": {"auto", "now", "end"}, "on-divergence": {"stop", "skip", "rewind"}, "isa": {"portable", "avx2", "avx512", "amx"}, "precision": {backend.Float32.String(), backend.BFloat16.String()},
 		"model": {"gpt", "vit", "revvit"}, "split": {"val", "train", "test"}, "fault": faultNames(),
 	})
 	if c.Name() != "eval" { // it is a range there

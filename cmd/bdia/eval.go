@@ -57,7 +57,7 @@ With --stride, windows overlap, and each counts the tokens that none before it h
 		f.IntVar(&o.search.Beam, "beam", o.search.Beam, "hypotheses to follow at a time, with --source")
 		f.Float64Var(&o.search.LengthPenalty, "length-penalty", o.search.LengthPenalty, "`power` of the length, with --source")
 		adapterFlag(f, &o.lora)
-		engineFlags(f, &o.engine)
+		o.engine.flags(f)
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
@@ -84,7 +84,7 @@ With --stride, windows overlap, and each counts the tokens that none before it h
 			return cli.Usage(errors.New("several runs are compared with --gamma only; name one"))
 		}
 		p := cli.NewProgress(cmd)
-		report, err := evaluateRun(cmd.Context(), args[0], o, p)
+		report, err := evaluatePrecisions(cmd.Context(), args[0], o, p)
 		p.Clear()
 		if err != nil {
 			return err

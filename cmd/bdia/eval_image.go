@@ -19,6 +19,7 @@ import (
 // imageReport is the result of an evaluation of images.
 type imageReport struct {
 	Data string `json:"data"` // val, train or a path
+	precisionReport
 	eval.ImageReport
 	LeftOut int `json:"images_left_out"`
 }
@@ -41,7 +42,7 @@ func (v imageView) evaluate(ctx context.Context, r *train.Run, o evalOptions, _ 
 	if err != nil {
 		return nil, err
 	}
-	return &imageReport{cmp.Or(o.data, o.split), eval.NewImageReport(c.grid, counts[0], counts[1], c.Labels), leftOut}, nil
+	return &imageReport{cmp.Or(o.data, o.split), precisionReport{}, eval.NewImageReport(c.grid, counts[0], counts[1], c.Labels), leftOut}, nil
 }
 
 // imagesOf opens the images that o asks for: the run's, or others. done lets go
@@ -56,7 +57,7 @@ func (v imageView) imagesOf(ctx context.Context, c *classifier, o evalOptions) (
 	if o.data != "" {
 		d, err := images.Open(ctx, o.data, images.Options{Size: c.Config.Image, Norm: images.Norm{Mean: c.Mean, Std: c.Std}, Classes: c.Labels, HeldOut: o.split != "train",
 			OnCorrupt: cmp.Or(o.onCorrupt, v.Settings.Images.OnCorrupt), Reading: c.reading, Threads: o.engine.Threads,
-			Fits: func(bytes int64) bool { return backend.Fits(o.engine, 0, bytes) == nil }}, nil)
+			Fits: func(bytes int64) bool { return backend.Fits(o.engine.Options, 0, bytes) == nil }}, nil)
 		if err != nil {
 			return nil, 0, nil, err
 		}
@@ -98,6 +99,8 @@ func (v imageView) movedTo(ctx context.Context, path string) (*images.Set, func(
 // maxConfusion is the most classes with a confusion matrix that fits a screen.
 const maxConfusion = 20
 
+func (e *imageReport) loss() float64 { return e.Loss }
+
 func (e *imageReport) print(w io.Writer) {
 	name := map[string]string{"val": "Validation", "train": "Training"}[e.Data]
 	if name == "" {
@@ -105,8 +108,10 @@ func (e *imageReport) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "%s images, %s of %d classes:\n", name, cli.Count(int64(e.Images)), len(e.Classes))
 	fmt.Fprintf(w, "  accuracy       %.2f%%, among five guesses %.2f%%\n", 100*e.Accuracy, 100*e.Top5)
-	fmt.Fprintf(w, "  loss           %.4f nats an image (grid %s)\n", e.Loss, e.Grid)
-	fmt.Fprintf(w, "  in float32     %.2f%%, %.4f nats (grid - float32: %+.2g)\n", 100*e.FloatAccuracy, e.FloatLoss, e.GridMinFloat)
+	fmt.Fprintf(w, "  loss           %.4f nats an image (%s)\n", e.Loss, e.on(e.Grid))
+	plain, short := e.plain()
+	fmt.Fprintf(w, "  %-14s %.2f%%, %.4f nats (grid - %s: %+.2g)\n", plain, 100*e.FloatAccuracy, e.FloatLoss, short, e.GridMinFloat)
+	e.printGap(w)
 	if e.LeftOut > 0 {
 		fmt.Fprintf(w, "  left out       %d images that cannot be decoded\n", e.LeftOut)
 	}

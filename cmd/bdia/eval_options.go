@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/data/images"
 	"github.com/bdia-go/bdia/generate"
 	"github.com/bdia-go/bdia/hub"
@@ -27,7 +26,7 @@ type evalOptions struct {
 	gammas  string
 	figure  string
 	lora    string // folder of adapters
-	engine  backend.Options
+	engine  device
 
 	source     string // to be translated
 	references []string
@@ -64,7 +63,7 @@ func (o evalOptions) validate() error {
 	if err := o.search.Validate(); err != nil {
 		return err
 	}
-	return checkEngine(o.engine)
+	return checkEngine(o.engine.Options)
 }
 
 // folders returns the run directory of dir, which may be its best/ folder or an older checkpoint of it, and the folder

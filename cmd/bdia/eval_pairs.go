@@ -20,15 +20,20 @@ import (
 type pairReport struct {
 	Split  string `json:"split"`
 	Tokens int    `json:"tokens"` // of targets, ends included
+	precisionReport
 	eval.Losses
 }
+
+func (e *pairReport) loss() float64 { return e.Loss }
 
 func (e *pairReport) print(w io.Writer) {
 	name := map[string]string{"val": "Validation", "train": "Training", "test": "Test"}[e.Split]
 	fmt.Fprintf(w, "%s pairs, %s target tokens:\n", name, cli.Count(int64(e.Tokens)))
-	fmt.Fprintf(w, "  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
+	fmt.Fprintf(w, "  loss           %.4f nats a token (%s)\n", e.Loss, e.on(e.Grid))
 	fmt.Fprintf(w, "  perplexity     %.3f\n", e.Perplexity)
-	fmt.Fprintf(w, "  in float32     %.4f nats a token (grid - float32: %+.2g)\n", e.FloatLoss, e.GridMinFloat)
+	plain, short := e.plain()
+	fmt.Fprintf(w, "  %-14s %.4f nats a token (grid - %s: %+.2g)\n", plain, e.FloatLoss, short, e.GridMinFloat)
+	e.printGap(w)
 }
 
 // part returns the batches of the part that o names.
@@ -48,7 +53,7 @@ func (o evalOptions) report(grid bdia.Grid, measure func(bdia.Grid) (float64, in
 		return nil, err
 	}
 	inFloat, _, err := measure(bdia.NoGrid)
-	return &pairReport{o.split, tokens, eval.NewLosses(grid, onGrid, inFloat)}, err
+	return &pairReport{o.split, tokens, precisionReport{}, eval.NewLosses(grid, onGrid, inFloat)}, err
 }
 
 func (v translationView) evaluates() []string { return []string{"test"} }
@@ -68,7 +73,7 @@ func (v translationView) evaluate(ctx context.Context, r *train.Run, o evalOptio
 	measure := func(m *model.Seq2Seq, grid bdia.Grid) (float64, int, error) {
 		return eval.Translations(ctx, m, set, o.samples, buf, grid)
 	}
-	m, err := f.Seq2Seq(o.engine, func(m *model.Seq2Seq) error { _, _, err := measure(m, f.Grid); return err })
+	m, err := f.Seq2Seq(o.engine.of(f), func(m *model.Seq2Seq) error { _, _, err := measure(m, f.Grid); return err })
 	if err != nil {
 		return nil, err
 	}

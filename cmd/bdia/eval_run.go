@@ -53,4 +53,8 @@ type evaluated interface {
 }
 
 // printer is a report for people, and as JSON for machines.
-type printer interface{ print(io.Writer) }
+type printer interface {
+	print(io.Writer)
+	precision() *precisionReport
+	loss() float64 // on the run's grid
+}

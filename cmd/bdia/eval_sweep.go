@@ -20,6 +20,7 @@ import (
 type sweepRun struct {
 	Run    string            `json:"run"`
 	Grid   string            `json:"grid"`
+	In     string            `json:"precision"`
 	Images int               `json:"images"`
 	Points []eval.SweepPoint `json:"points"`
 }
@@ -53,7 +54,7 @@ func sweep(cmd *cobra.Command, dirs []string, o evalOptions, asJSON bool) error 
 		return cli.PrintJSON(w, map[string]any{"sweep": all})
 	}
 	for _, s := range all {
-		fmt.Fprintf(w, "%s: %s images, grid %s\n  %6s %9s %9s %9s\n", s.Run, cli.Count(int64(s.Images)), s.Grid, "gamma", "accuracy", "top five", "loss")
+		fmt.Fprintf(w, "%s: %s images, grid %s, precision %s\n  %6s %9s %9s %9s\n", s.Run, cli.Count(int64(s.Images)), s.Grid, s.In, "gamma", "accuracy", "top five", "loss")
 		for _, p := range s.Points {
 			fmt.Fprintf(w, "  %6.3g %8.2f%% %8.2f%% %9.4v\n", p.Gamma, 100*p.Accuracy, 100*p.Top5, number(p.Loss))
 		}
@@ -96,7 +97,7 @@ func sweepOf(ctx context.Context, dir string, o evalOptions, gammas []float64) (
 	if err != nil {
 		return sweepRun{}, err
 	}
-	return sweepRun{Run: dir, Grid: c.grid.String(), Images: counts[0].Samples, Points: eval.Sweep(ways, counts)}, nil
+	return sweepRun{Run: dir, Grid: c.grid.String(), In: c.be.Precision().String(), Images: counts[0].Samples, Points: eval.Sweep(ways, counts)}, nil
 }
 
 func sweepFigure(all []sweepRun, path string) error {

@@ -20,8 +20,11 @@ import (
 type textReport struct {
 	Split string `json:"split,omitempty"` // of the run's text
 	Text  string `json:"text,omitempty"`  // a file of other text
+	precisionReport
 	eval.TextReport
 }
+
+func (e *textReport) loss() float64 { return e.Loss }
 
 func (e *textReport) print(w io.Writer) {
 	name := map[string]string{"val": "Validation text", "train": "Training text", "": e.Text}[e.Split]
@@ -29,7 +32,7 @@ func (e *textReport) print(w io.Writer) {
 	if e.Stride > 0 && e.Stride < e.Context {
 		fmt.Fprintf(w, " of %s, one every %s", cli.Count(int64(e.Context)), cli.Count(int64(e.Stride)))
 	}
-	fmt.Fprintf(w, ":\n  loss           %.4f nats a token (grid %s)\n", e.Loss, e.Grid)
+	fmt.Fprintf(w, ":\n  loss           %.4f nats a token (%s)\n", e.Loss, e.on(e.Grid))
 	fmt.Fprintf(w, "  perplexity     %.3f of a token", e.Perplexity)
 	if e.WordPerplexity != nil {
 		fmt.Fprintf(w, ", %.4g of a word", *e.WordPerplexity)
@@ -37,8 +40,10 @@ func (e *textReport) print(w io.Writer) {
 	fmt.Fprintln(w)
 	fmt.Fprintf(w, "  bits per byte  %.4f\n", e.BitsPerByte)
 	if e.Grid != bdia.NoGrid.String() {
-		fmt.Fprintf(w, "  in float32     %.4f nats a token (grid - float32: %+.2g)\n", e.FloatLoss, e.GridMinFloat)
+		plain, short := e.plain()
+		fmt.Fprintf(w, "  %-14s %.4f nats a token (grid - %s: %+.2g)\n", plain, e.FloatLoss, short, e.GridMinFloat)
 	}
+	e.printGap(w)
 }
 
 func (v textView) evaluates() []string { return []string{"stride", "adapter"} }

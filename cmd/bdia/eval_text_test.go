@@ -32,7 +32,7 @@ func TestEvalStride(t *testing.T) {
 		t.Fatal(err)
 	}
 	T, V := l.cfg.Context, l.cfg.Vocab
-	if err := l.load(backend.Options{Threads: 1}, func(m *model.GPT) error {
+	if err := l.load(device{Options: backend.Options{Threads: 1}}, func(m *model.GPT) error {
 		return generate.Rehearse(m, T, generate.Options{MaxTokens: 1, Grid: l.grid})
 	}); err != nil {
 		t.Fatal(err)
@@ -123,7 +123,7 @@ func TestEvalFolder(t *testing.T) {
 		"FOLDER --text FILE --gamma 0:1:1": "leave out --gamma",
 		"FOLDER RUN --text FILE":           "name one",
 		"RUN --stride 17":                  "give at most 16",
-		"FOLDER --text FILE --isa mmx":     "unknown instruction set",
+		"FOLDER --text FILE --isa neon":    "unknown instruction set",
 	} {
 		fields := strings.Fields(strings.NewReplacer("FOLDER", folder, "RUN", dir, "FILE", file).Replace(args))
 		if r := call(append([]string{"eval"}, fields...)...); r.code != cli.ExitUsage || !strings.Contains(r.err, says) || r.out != "" {

@@ -22,6 +22,7 @@ type scoreReport struct {
 	References    []string       `json:"references"`
 	Beam          int            `json:"beam"`
 	LengthPenalty float64        `json:"length_penalty"`
+	Precision     string         `json:"precision"`
 	BLEU          score.Result   `json:"bleu"`
 	CHRF          score.Result   `json:"chrf"`
 	Lines         map[string]int `json:"lines"` // that were left out or truncated, by kind
@@ -67,6 +68,7 @@ func evalTranslations(cmd *cobra.Command, dirs []string, o evalOptions, asJSON b
 		return err
 	}
 	defer t.be.Close()
+	e.Precision = t.be.Precision().String()
 	p := cli.NewProgress(cmd)
 	defer p.Clear()
 	began := time.Now()
@@ -126,7 +128,7 @@ func (e *scoreReport) score(hypotheses []byte, references [][]byte) error {
 }
 
 func (e *scoreReport) print(w io.Writer) {
-	fmt.Fprintf(w, "%s sentences, beam %d, length penalty %g:\n  %v\n  %v\n", cli.Count(int64(e.BLEU.Segments)), e.Beam, e.LengthPenalty, e.BLEU, e.CHRF)
+	fmt.Fprintf(w, "%s sentences, beam %d, length penalty %g, precision %s:\n  %v\n  %v\n", cli.Count(int64(e.BLEU.Segments)), e.Beam, e.LengthPenalty, e.Precision, e.BLEU, e.CHRF)
 	for _, kind := range generate.Notes() {
 		if n := e.Lines[kind]; n > 0 {
 			fmt.Fprintf(w, "  %s lines %s\n", cli.Count(int64(n)), kind)

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
+	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/convert"
 	"github.com/bdia-go/bdia/export"
@@ -21,6 +22,7 @@ import (
 func newExport() *cobra.Command {
 	var o export.Options
 	var from string
+	var engine device
 	var folder hub.Options
 	var asJSON bool
 	text := &strings.Builder{}
@@ -53,11 +55,12 @@ the run's held-out data, else of random tokens or pixels.`,
 		adapterFlag(f, &folder.Adapter)
 		f.BoolVar(&o.Force, "force", false, "replace what is at --out")
 		f.BoolVar(&asJSON, "json", false, "print JSON")
-		engineFlags(f, &o.Device)
+		engine.flags(f)
 	})
 	cli.Choices(c, map[string][]string{"format": export.FormatNames()})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		o.Device = engine.Options
 		if from, err = folderOf(args, from); err == nil {
 			err = checkExport(o)
 		}
@@ -67,7 +70,7 @@ the run's held-out data, else of random tokens or pixels.`,
 		if err := given(cmd.Flags()).refuse(idleOfExport(o)); err != nil {
 			return err
 		}
-		r, err := runExport(cmd, from, folder, o)
+		r, err := runExport(cmd, from, folder, engine, o)
 		if err != nil {
 			return err
 		}
@@ -101,7 +104,7 @@ func checkExport(o export.Options) error {
 
 // runExport writes the model in the folder from. Options that do not go with it, or with
 // what is at --out, are mistakes of the caller.
-func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Options) (*export.Report, error) {
+func runExport(cmd *cobra.Command, from string, folder hub.Options, engine device, o export.Options) (*export.Report, error) {
 	folder.WithoutText = true
 	f, err := openFolder(from, folder)
 	if err != nil {
@@ -110,6 +113,7 @@ func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Opt
 	if err := given(cmd.Flags()).refuse([]idle{{f.Kind != convert.GPT, "is for language models, and " + from + " is another model", []string{"no-cache"}}}); err != nil {
 		return nil, err
 	}
+	o.Device = engine.of(f)
 	describeRun(cmd.Context(), f, &o)
 	o.Commands = ownCommands(f, o)
 	r, err := export.Write(cmd.Context(), f, sampleFor(cmd.Context(), f), o)
@@ -122,11 +126,18 @@ func runExport(cmd *cobra.Command, from string, folder hub.Options, o export.Opt
 func printExport(w io.Writer, r *export.Report) {
 	fmt.Fprintf(w, "Wrote %s: format %s, weights of %s, %s.\n", r.Out, r.Format, r.DType, cli.Bytes(r.Bytes))
 	fmt.Fprintf(w, "Largest difference of a logit, over %s (largest |logit| %.4g):\n", r.Sample, r.LargestAbs)
+	trained := ""
 	if r.Grid != bdia.NoGrid.String() {
-		grid := "grid of " + r.Grid + " bits"
-		fmt.Fprintf(w, "  %-25s %.3g\n  %-25s %.3g\n", grid+" - float32", r.GridFloat, grid+" - exported", r.GridFile)
+		trained = "grid of " + r.Grid + " bits"
 	}
-	fmt.Fprintf(w, "  %-25s %.3g\n", "float32 - exported", r.FloatFile)
+	if r.Precision != backend.Float32.String() {
+		trained = strings.TrimPrefix(trained+", "+r.Precision, ", ")
+	}
+	width := max(25, len(trained+" - exported"))
+	if trained != "" {
+		fmt.Fprintf(w, "  %-*s %.3g\n  %-*s %.3g\n", width, trained+" - float32", r.GridFloat, width, trained+" - exported", r.GridFile)
+	}
+	fmt.Fprintf(w, "  %-*s %.3g\n", width, "float32 - exported", r.FloatFile)
 	for _, path := range r.Beside {
 		fmt.Fprintln(w, "Beside it is", path)
 	}

@@ -21,13 +21,13 @@ const (
 	modelHeading = "Model and method"
 	trainHeading = "Training (auto: chosen from the data, docs/defaults.md)"
 	moreModel    = "more of the model"
-	moreTraining = "more of optimiser, batch and processor"
+	moreTraining = "optimiser, batch, processor"
 	moreLoop     = "evaluation, samples, records"
 )
 
 // methodFlags are the three choices of the method.
 func methodFlags(f *pflag.FlagSet, m *bdia.Options) {
-	f.TextVar(&m.Memory, "memory", m.Memory, "`mode`: reversible, store, recompute")
+	f.TextVar(&m.Memory, "memory", m.Memory, "``reversible, store or recompute")
 	f.Var(gammaValue{m, false}, "gamma", "`size` of gamma, a ramp A..B, or 0")
 	f.TextVar(&m.Grid, "grid", m.Grid, "fractional `bits` of activations, or none")
 }
@@ -134,13 +134,13 @@ func loopFlags(f *pflag.FlagSet, l *train.LoopConfig) {
 // engineFlags change speed, never bits.
 func engineFlags(f *pflag.FlagSet, e *backend.Options) {
 	f.IntVar(&e.Threads, "threads", e.Threads, "threads; 0 for all processors")
-	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2 or avx512; empty for the best")
+	f.StringVar(&e.ISA, "isa", e.ISA, "`instructions` to use: portable, avx2, avx512 or amx; empty: the best")
 }
 
 // commonGroups are the flags of the settings that every task has, but for the batch, which comes from first.
 func commonGroups(c *train.Common, first func(*pflag.FlagSet)) []group {
 	return []group{
-		{modelHeading, false, func(f *pflag.FlagSet) { methodFlags(f, &c.Method) }},
+		{modelHeading, false, func(f *pflag.FlagSet) { methodFlags(f, &c.Method); precisionFlag(f, &c.Engine.Precision) }},
 		{trainHeading, false, func(f *pflag.FlagSet) {
 			first(f)
 			stepsFlag(f, &c.Schedule)

@@ -53,6 +53,7 @@ func sizeGroups(c *train.Common, model, batch, rare func(*pflag.FlagSet)) []grou
 		{sizeHeading, false, model},
 		{"Method and batch", false, func(f *pflag.FlagSet) {
 			methodFlags(f, &c.Method)
+			precisionFlag(f, &c.Engine.Precision)
 			batch(f)
 		}},
 		{moreModel, true, func(f *pflag.FlagSet) { dropoutFlag(f); rare(f) }},

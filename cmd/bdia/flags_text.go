@@ -14,7 +14,7 @@ func textGroups(c *text.Config) []group {
 		{"Text", false, func(f *pflag.FlagSet) {
 			pathsFlag(f, &d.Path, &d.More, "data", "`file` or folder, repeatable; go: the Go source here")
 			f.StringVar(&c.Tune.From, "from", c.Tune.From, "`folder` of the model to go on with")
-			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "auto, char, bpe, or a `folder` of one")
+			f.StringVar(&d.Tokenizer, "tokenizer", d.Tokenizer, "auto, char, bpe, or its `folder`")
 			f.StringVar(&d.Val, "val", d.Val, "`file` or folder of text for validation")
 			f.Float64Var(&d.ValFraction, "val-fraction", d.ValFraction, "`share` held out, without --val")
 		}},

@@ -66,14 +66,14 @@ prompt, score, text.`,
 		adapterFlag(f, &o.lora)
 		f.IntVar(&o.batch, "batch", 8, "prompts of --input at a time")
 		f.BoolVar(&o.NoCache, "no-cache", false, "compute the whole text again for each token: slow, in less memory")
-		engineFlags(f, &o.engine)
+		o.engine.flags(f)
 	})
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := o.settle(cmd.Flags(), args); err != nil {
 			return cli.Usage(err)
 		}
-		if err := checkEngine(o.engine); err != nil {
+		if err := checkEngine(o.engine.Options); err != nil {
 			return err
 		}
 		if o.input == "" && o.prompt == "-" {

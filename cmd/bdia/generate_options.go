@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/bdia-go/bdia"
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/generate"
 )
 
@@ -22,7 +21,7 @@ type generateOptions struct {
 	search                                  generate.SearchOptions
 	grid, lora                              string // lora: folder of adapters
 	batch                                   int    // prompts of input at a time
-	engine                                  backend.Options
+	engine                                  device
 }
 
 // choiceFlags say how tokens are chosen, and how many.

@@ -65,6 +65,9 @@ var hints = []func(error) string{
 	as(func(e *train.LostStateError) string {
 		return fmt.Sprintf("bdia finetune, bdia train images and bdia train translation start a new run with --from %s", e.Dir)
 	}),
+	as(func(e *train.PrecisionError) string {
+		return fmt.Sprintf("bdia train resume %s --precision %v goes on in it, with other bits", e.Dir, e.Is)
+	}),
 	as(func(e *train.StateError) string { return "the settings of a run are in its bdia.yaml" }),
 	as(func(e *train.EpochsError) string {
 		if n := e.Want(); n > 0 {

@@ -29,7 +29,7 @@ var otherValues = map[string]string{
 	"lora-alpha": "3 --lora-rank 2", "lora-dropout": "0.25 --lora-rank 2", "lora-targets": "all --lora-rank 2", "lora-rank": "2", "weights": "bf16", "momentum": "0.25 --optimizer sgd",
 	"eps": "1e-5", "sample-tokens": "7 --sample-every 3", "rand-magnitude": "3 --rand-ops 1", "mean": "0.1,0.2,0.3 --std 0.2,0.2,0.2", "std": "0.1,0.2,0.3 --mean 0.2,0.2,0.2",
 	"state-bits": "8", "table-bits": "32 --state-bits 8", "heads": "2 --width 64", "width": "64 --heads 2", "mlp": "64", "image": "24 --patch 8", "patch": "16", "epochs": "2", "bpe-vocab": "300", "micro-batch": "2 --batch 4",
-	"batch": "4", "untied": "true --shared=false", "ema": "0.5 --update end", "min-chars": "2", "clip": "1 --update end", "label-smoothing": "0.25", "lr": "0.25",
+	"precision": "bf16", "batch": "4", "untied": "true --shared=false", "ema": "0.5 --update end", "min-chars": "2", "clip": "1 --update end", "label-smoothing": "0.25", "lr": "0.25",
 	"train text untied": "true", "train images preset": "vit-s", "train translation preset": "base", "train images gelu": "tanh", "max-ratio": "3", "context": "64", "layers": "3", "window": "16", "freeze": "1",
 }
 

@@ -14,27 +14,27 @@ import (
 // heeded are flags that do something whatever stands beside them, or ask for what happens anyway, by their command. The
 // others are refused in a case of idleCases, or compared in TestHeededSizes, or settings (TestFlagsSet).
 var heeded = map[string]string{
-	"bdia eval":             "from samples best text gamma source references json threads isa quiet",
-	"bdia translate":        "input output on-long on-bad json beam n-best max-tokens batch-tokens threads isa quiet",
-	"bdia classify":         "top csv json gamma batch threads isa",
-	"bdia generate":         "from prompt input output json max-tokens min-tokens stop temperature greedy beam prompt-ids print-ids repetition-penalty ignore-eos grid adapter threads isa quiet",
-	"bdia chat":             "from system context json quiet max-tokens min-tokens stop temperature greedy repetition-penalty grid adapter threads isa",
-	"bdia bench":            "model preset from layers heads width mlp batch optimizer state-bits table-bits micro-batch update weights lora-rank lora-targets freeze memory steps threads isa json",
-	"bdia verify":           "task preset json float threads isa gelu files replay",
+	"bdia eval":             "from samples best text gamma source references json threads isa quiet precision",
+	"bdia translate":        "input output on-long on-bad json beam n-best max-tokens batch-tokens threads isa quiet precision",
+	"bdia classify":         "top csv json gamma batch threads isa precision",
+	"bdia generate":         "from prompt input output json max-tokens min-tokens stop temperature greedy beam prompt-ids print-ids repetition-penalty ignore-eos grid adapter threads isa quiet precision",
+	"bdia chat":             "from system context json quiet max-tokens min-tokens stop temperature greedy repetition-penalty grid adapter threads isa precision",
+	"bdia bench":            "model preset from layers heads width mlp batch optimizer state-bits table-bits micro-batch update weights lora-rank lora-targets freeze memory steps threads isa json precision",
+	"bdia verify":           "task preset json float threads isa gelu files replay precision",
 	"bdia diff":             "json",
-	"bdia plan":             "task preset json config time budget data from memory gamma grid state-bits table-bits optimizer micro-batch update clip lora-targets quiet",
+	"bdia plan":             "task preset json config time budget data from memory gamma grid state-bits table-bits optimizer micro-batch update clip lora-targets quiet precision",
 	"bdia compare":          "figure format each json",
 	"bdia score bleu":       "hypotheses references allow-empty tokenize lowercase smooth effective-order sentences json",
 	"bdia score chrf":       "hypotheses references allow-empty char-order word-order beta lowercase whitespace eps-smoothing sentences json",
 	"bdia score ter":        "hypotheses references allow-empty normalized no-punct case-sensitive sentences json",
 	"bdia score e2e":        "hypotheses references json",
-	"bdia export":           "from format out dtype best force json threads isa",
+	"bdia export":           "from format out dtype best force json threads isa precision",
 	"bdia tokenizer train":  "out vocab min-frequency max-bytes on-bad json quiet",
 	"bdia tokenizer encode": "count raw bare json",
 	"bdia tokenizer info":   "json",
 	"bdia tokenizer decode": "json",
 	"bdia inspect":          "source target samples json quiet",
-	"bdia quickstart":       "seconds out threads isa json quiet",
+	"bdia quickstart":       "seconds out threads isa json quiet precision",
 }
 
 // TestEveryFlagAnswered: of each flag of each command it is known when it does nothing.

@@ -80,11 +80,13 @@ type inspection struct {
 
 // inspected is what is known of one input.
 type inspected struct {
-	Path   string         `json:"path"`
-	Target string         `json:"target,omitempty"` // of parallel files, the one of the targets
-	Task   string         `json:"task"`
-	Data   *train.Picture `json:"data"`            // nil: there is no picture
-	Error  string         `json:"error,omitempty"` // what would stop a run
+	Path   string `json:"path"`
+	Target string `json:"target,omitempty"` // of parallel files, the one of the targets
+	Task   string `json:"task"`
+	// Precision is the one that a run's matrix products have; empty: it is no run.
+	Precision string         `json:"precision,omitempty"`
+	Data      *train.Picture `json:"data"`            // nil: there is no picture
+	Error     string         `json:"error,omitempty"` // what would stop a run
 }
 
 // run shows every input.
@@ -110,6 +112,9 @@ func (o inspection) run(cmd *cobra.Command, paths []string) error {
 		}
 		columns := cli.Columns(w)
 		cli.Row(w, columns, "Data", strings.TrimSuffix(strings.TrimSuffix(path+" and "+one.Target, " and ")+": "+one.Task, ": "))
+		if one.Precision != "" {
+			cli.Row(w, columns, "Precision", one.Precision)
+		}
 		if one.Data != nil {
 			cli.PrintPicture(w, *one.Data, columns)
 		}

@@ -145,7 +145,7 @@ func (o inspection) lookAtRun(ctx context.Context, one *inspected, p *cli.Progre
 		return err
 	}
 	defer r.Close()
-	one.Task = aRun + " of task " + r.Task.Name()
+	one.Task, one.Precision = aRun+" of task "+r.Task.Name(), r.Common().Engine.Precision.String()
 	if err := r.Task.Open(ctx, p.Preparing); err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func openDir(dir, lora string, text bool) (*loaded, error) {
 
 // loadRun loads the weights in dir, a folder of a run, and the adapters in lora, for what use does. Dropout is as in c,
 // the run's settings.
-func loadRun(c model.GPTConfig, engine backend.Options, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
+func loadRun(c model.GPTConfig, engine device, dir, lora string, use func(m *model.GPT) error) (*loaded, error) {
 	l, err := openDir(dir, lora, true)
 	if err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func loadRun(c model.GPTConfig, engine backend.Options, dir, lora string, use fu
 }
 
 // load takes the memory for what use does with a model, then loads the weights.
-func (l *loaded) load(engine backend.Options, use func(m *model.GPT) error) error {
-	m, err := l.GPT(engine, use)
+func (l *loaded) load(engine device, use func(m *model.GPT) error) error {
+	m, err := l.GPT(engine.of(l.Folder), use)
 	if err == nil {
 		l.be, l.model = m.Device, m.GPT
 	}

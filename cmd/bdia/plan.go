@@ -100,6 +100,7 @@ func (o planOptions) plan(cmd *cobra.Command, t train.Synthetic) error {
 		return err
 	}
 	out["parameters"], out["trainable"], out["weights"] = all, trainable, train.Held(t).String()
+	out["precision"] = t.Common().Engine.Precision.String()
 	if !o.asJSON {
 		printPlanned(w, t, all, trainable)
 	}

@@ -18,7 +18,7 @@ func printPlanned(w io.Writer, t train.Synthetic, all, trainable int64) {
 	if c.Loop.Batch == 0 { // as much as its tokens allow
 		batch = "batches of " + v.batch()
 	}
-	fmt.Fprintf(w, "%s; %s; %s.\n%s parameters", v.model(), batch, c.Optimizer.Name, cli.Count(all))
+	fmt.Fprintf(w, "%s; %s; %s; precision %s.\n%s parameters", v.model(), batch, c.Optimizer.Name, c.Engine.Precision, cli.Count(all))
 	if trainable != all {
 		fmt.Fprintf(w, ", of which training changes %s", cli.Count(trainable))
 	}
@@ -38,15 +38,22 @@ func (o planOptions) planModes(w io.Writer, t train.Synthetic, out map[string]an
 	if err != nil {
 		return err
 	}
+	both, err := planPrecisions(t)
+	if err != nil {
+		return err
+	}
 	if o.asJSON {
 		plans := map[string]usageJSON{}
 		for name, u := range usages {
 			plans[name] = usageOf(u)
 		}
-		out["modes"] = plans
+		out["modes"], out["precisions"] = plans, both
 		return nil
 	}
 	printPlan(w, o, usages)
+	own := t.Common().Engine.Precision
+	other := backend.BFloat16 - own
+	fmt.Fprintf(w, "In %s (--precision %[1]s) %s takes %s, %.2f times as much.\n", other, t.Common().Method.Memory, cli.Bytes(both[other.String()]), float64(both[other.String()])/float64(both[own.String()]))
 	return nil
 }
 

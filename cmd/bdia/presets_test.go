@@ -28,10 +28,10 @@ func TestPresetSaysTask(t *testing.T) {
 func TestPlanOfRun(t *testing.T) {
 	t.Parallel()
 	run := trainedRun(t)
-	if r := mustCall(t, "plan", run); !strings.HasPrefix(r.out, "GPT of 4 blocks, width 16, 2 heads, context 16, vocabulary 24; batch 4; adamw.") {
+	if r := mustCall(t, "plan", run); !strings.HasPrefix(r.out, "GPT of 4 blocks, width 16, 2 heads, context 16, vocabulary 24; batch 4; adamw; precision float32.") {
 		t.Errorf("plan of a run: %s", r.out)
 	}
-	if r := mustCall(t, "plan", run, "--batch", "8"); !strings.Contains(r.out, "; batch 8; adamw.") {
+	if r := mustCall(t, "plan", run, "--batch", "8"); !strings.Contains(r.out, "; batch 8; adamw; precision float32.") {
 		t.Errorf("plan of a run with another batch: %s", r.out)
 	}
 }

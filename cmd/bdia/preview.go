@@ -46,7 +46,11 @@ func (s *shower) data(samples int) error {
 		explainLong(s.r.Task, picture.Notes)
 		s.picture = &picture
 	}
+	note := speedNote(s.r.Common().Engine)
 	if s.w == nil {
+		if note != "" {
+			s.Note("Note: " + note)
+		}
 		return nil
 	}
 	s.Clear()
@@ -59,9 +63,12 @@ func (s *shower) data(samples int) error {
 		grid = autoWord // to be measured
 	}
 	cli.Row(s.w, cli.Columns(s.w), "Model", v.model())
-	cli.Row(s.w, cli.Columns(s.w), "Method", fmt.Sprintf("memory %s, gamma %s, grid %s; %s steps of %s",
-		c.Method.Memory, c.Method.GammaText(), grid, cli.Count(int64(c.Schedule.Steps)), v.batch()))
+	cli.Row(s.w, cli.Columns(s.w), "Method", fmt.Sprintf("memory %s, gamma %s, grid %s, precision %s; %s steps of %s",
+		c.Method.Memory, c.Method.GammaText(), grid, c.Engine.Precision, cli.Count(int64(c.Schedule.Steps)), v.batch()))
 	cli.Row(s.w, cli.Columns(s.w), "Training", trainingText(c))
+	if note != "" {
+		cli.Row(s.w, cli.Columns(s.w), "Note", note)
+	}
 	return nil
 }
 

@@ -32,6 +32,7 @@ reverse walk of this very run is exact.`,
 	cli.Group(c, "Flags", func(f *pflag.FlagSet) {
 		f.Float64Var(&seconds, "seconds", 120, "about how long to train")
 		f.StringVar(&out, "out", "", "run `folder` (default runs/quickstart-DATE-TIME)")
+		precisionFlag(f, &engine.Precision)
 		engineFlags(f, &engine)
 		f.BoolVar(&asJSON, "json", false, "print the report as JSON")
 		cli.QuietFlag(f)

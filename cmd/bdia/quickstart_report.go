@@ -24,7 +24,7 @@ func sampleOf(r *train.Run, t *text.Task) (string, error) {
 	}
 	c, o := t.Settings, generate.DefaultOptions()
 	o.MaxTokens, o.Grid = 120, c.Method.Grid
-	l, err := loadRun(c.Model, c.Engine, r.Dir, "", func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) })
+	l, err := loadRun(c.Model, device{Options: c.Engine}, r.Dir, "", func(m *model.GPT) error { return generate.Rehearse(m, len(ids), o) })
 	if err != nil {
 		return "", err
 	}
@@ -72,6 +72,9 @@ func (q quick) printJSON(w io.Writer, end outcome) error {
 func (q quick) print(w io.Writer, sum train.Summary) error {
 	fmt.Fprintf(w, "\n%d steps in %s. Loss on held-out text:\n  %.3f at the start, %.3f at the end (perplexity %.0f -> %.1f)\n",
 		sum.Steps, cli.Seconds(sum.Seconds), sum.FirstVal.Loss, sum.LastVal.Loss, math.Exp(sum.FirstVal.Loss), math.Exp(sum.LastVal.Loss))
+	if !math.IsNaN(sum.Float32Val.Loss) {
+		fmt.Fprintf(w, "  %s\n", gapOf(q.task.Settings.Engine.Precision, sum.LastVal.Loss, sum.Float32Val.Loss))
+	}
 	fmt.Fprintf(w, "\nIt writes:\n%s\n", cli.Indent(q.sample))
 	fmt.Fprintln(w, "\nPeak memory, by component:")
 	cli.MemoryTable(w, []string{"this run", "ordinary"}, []backend.Usage{sum.Peak, q.store})

@@ -53,6 +53,7 @@ func reconfigure(ctx context.Context, w io.Writer, r *train.Run, o overrides) er
 			return err
 		}
 	}
+	r.NewPrecision = o.has("precision")
 	return r.Reconfigure(t)
 }
 

@@ -29,6 +29,7 @@ the learning rate. Its data, its sizes and the kind of its optimiser stay.`,
 	common := commonGroups(t.Common(), func(*pflag.FlagSet) {})
 	common[0].add = func(f *pflag.FlagSet) {
 		methodFlags(f, &t.Common().Method)
+		precisionFlag(f, &t.Common().Engine.Precision)
 		dropoutFlag(f)
 		f.Float64("label-smoothing", 0, "`share` of a target spread over all")
 		f.Float64("stochastic-depth", 0, "images: `probability` of dropping a branch")
@@ -96,10 +97,13 @@ func (o *runOptions) resume(cmd *cobra.Command, dir string) error {
 		return err
 	}
 	defer r.Close()
-	was := r.Common().Schedule
+	was := *r.Common()
 	if err := reconfigure(cmd.Context(), cmd.ErrOrStderr(), r, given(cmd.Flags())); err != nil {
 		return err
 	}
-	printStretched(cmd.ErrOrStderr(), r.State.Step, was, r.Common().Schedule)
+	printStretched(cmd.ErrOrStderr(), r.State.Step, was.Schedule, r.Common().Schedule)
+	if is := r.Common().Engine.Precision; r.State.Step > 0 && is != was.Engine.Precision {
+		fmt.Fprintf(cmd.ErrOrStderr(), "From step %d on, products are of %v, not of %v: other bits, as asked for\n", r.State.Step+1, is, was.Engine.Precision)
+	}
 	return trainRun(cmd.Context(), r, cli.NewProgress(cmd), 1, o.report(cmd.OutOrStdout()))
 }

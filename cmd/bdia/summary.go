@@ -36,6 +36,9 @@ func printSummary(w io.Writer, r *train.Run, sum train.Summary) {
 		v.printScores(w, sum)
 		part = ""
 	}
+	if gap := gapOf(c.Engine.Precision, sum.LastVal.Loss, sum.Float32Val.Loss); !math.IsNaN(sum.Float32Val.Loss) {
+		fmt.Fprintf(w, "  precision        %s\n", gap)
+	}
 	fmt.Fprintf(w, "  peak memory      %s, %s; of the process about %s\n", cli.Bytes(sum.Peak.Total), asPlanned(sum), cli.Bytes(sum.Peak.Total+sum.Host.Total()))
 	if grid := c.Method.Grid; grid != bdia.NoGrid {
 		fmt.Fprintf(w, "  largest |x|      %.4g (exact below %.0f)\n", sum.MaxAbs, grid.Limit())
@@ -80,7 +83,7 @@ func asPlanned(sum train.Summary) string {
 func summaryJSON(r *train.Run, end outcome) map[string]any {
 	sum := end.Summary
 	j := map[string]any{
-		"run": r.Dir, "steps": sum.Steps, "interrupted": sum.Interrupted, "saved_step": sum.Saved,
+		"run": r.Dir, "precision": r.Common().Engine.Precision.String(), "val_loss_float32": cli.Number(sum.Float32Val.Loss), "steps": sum.Steps, "interrupted": sum.Interrupted, "saved_step": sum.Saved,
 		"skipped_steps": sum.Skipped, "rewinds": sum.Rewinds, "warnings": append([]string{}, sum.Warnings...),
 		"stopped_early":  sum.Stopped,
 		"first_val_loss": cli.Number(sum.FirstVal.Loss), "val_loss": cli.Number(sum.LastVal.Loss), "best_val_loss": cli.Number(sum.BestVal.Loss),

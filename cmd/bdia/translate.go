@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/bdia-go/bdia/backend"
 	"github.com/bdia-go/bdia/cmd/bdia/internal/cli"
 	"github.com/bdia-go/bdia/data/pairs"
 	"github.com/bdia-go/bdia/generate"
@@ -21,7 +20,7 @@ type translateOptions struct {
 	policies      generate.Policies
 	input, output string
 	asJSON        bool
-	engine        backend.Options
+	engine        device
 }
 
 func newTranslate() *cobra.Command {
@@ -58,13 +57,13 @@ Face do the same. A sentence's translation does not depend on the others.`,
 		f.IntVar(&o.MaxTokens, "max-tokens", 0, "tokens of a translation at most; 0 for 50 more than the sentence has")
 		f.IntVar(&o.BatchTokens, "batch-tokens", o.BatchTokens, "positions of a batch: sentences and hypotheses, padded")
 	})
-	cli.Group(c, "Other", func(f *pflag.FlagSet) { engineFlags(f, &o.engine) })
+	cli.Group(c, "Other", func(f *pflag.FlagSet) { o.engine.flags(f) })
 	completions(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 1 && o.input != "" {
 			return cli.Usage(errors.New("sentences and --input; give one of them"))
 		}
-		for _, err := range []error{o.Validate(), checkPolicies(o.policies), checkEngine(o.engine)} {
+		for _, err := range []error{o.Validate(), checkPolicies(o.policies), checkEngine(o.engine.Options)} {
 			if err != nil {
 				return cli.Usage(err)
 			}

@@ -229,7 +229,7 @@ func TestTranslateErrors(t *testing.T) {
 		{2, "translate RUN one --length-penalty NaN"},
 		{2, "translate RUN one --max-tokens -1"},
 		{2, "translate RUN one --batch-tokens 0"},
-		{2, "translate RUN one --isa mmx"},
+		{2, "translate RUN one --isa neon"},
 	} {
 		gpt := trainedRun(t)
 		r := call(strings.Fields(strings.NewReplacer("DIR", dir, "RUN", run, "GPT", gpt).Replace(c.args))...)

@@ -29,7 +29,7 @@ func checkPolicies(p generate.Policies) error {
 }
 
 // loadTranslator loads the encoder-decoder of a run directory or its best/ folder.
-func loadTranslator(dir string, o generate.TranslateOptions, p generate.Policies, engine backend.Options) (*translator, error) {
+func loadTranslator(dir string, o generate.TranslateOptions, p generate.Policies, engine device) (*translator, error) {
 	f, err := openFolder(dir, hub.Options{Kind: convert.Seq2Seq})
 	if err != nil {
 		return nil, err
@@ -41,7 +41,7 @@ func loadTranslator(dir string, o generate.TranslateOptions, p generate.Policies
 		t.Translator, err = generate.NewTranslator(m, special, f.Target.VocabSize(), f.Grid, o)
 		return err
 	}
-	m, err := f.Seq2Seq(engine, with, func(*model.Seq2Seq) error { return t.Rehearse() })
+	m, err := f.Seq2Seq(engine.of(f), with, func(*model.Seq2Seq) error { return t.Rehearse() })
 	if err != nil {
 		return nil, err
 	}

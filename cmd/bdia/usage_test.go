@@ -138,6 +138,11 @@ func TestCompletion(t *testing.T) {
 	if r := mustCall(t, "__complete", "plan", "--preset", ""); !strings.Contains(r.out, "gpt2\n") || !strings.Contains(r.out, "images/tiny\n") {
 		t.Errorf("completion of plan's --preset offers %q", r.out)
 	}
+	for _, command := range []string{"train", "train resume", "finetune", "plan", "bench", "eval", "generate", "chat", "classify", "translate", "export", "verify", "quickstart"} {
+		if r := mustCall(t, append(append([]string{"__complete"}, strings.Fields(command)...), "--precision", "")...); !strings.HasPrefix(r.out, "float32\nbf16\n") {
+			t.Errorf("completion of --precision of %s offers %q", command, r.out)
+		}
+	}
 	if r := mustCall(t, "__complete", "finetune", "--grid", ""); !strings.HasPrefix(r.out, "auto\n") {
 		t.Errorf("completion of finetune's --grid: %q", r.out)
 	}
@@ -189,7 +194,8 @@ func TestWrongCalls(t *testing.T) {
 		{2, train + "--state-bits 16"},
 		{2, train + "--schedule none"},
 		{2, train + "--update later"},
-		{2, train + "--isa mmx"},
+		{2, train + "--isa neon"},
+		{2, train + "--precision fp16"},
 		{2, train + "--threads -1"},
 		{2, train + "--width 33 --heads 2"},
 		{2, train + "--width 514 --heads 2"}, // heads too wide for the device
@@ -237,7 +243,10 @@ func TestWrongCalls(t *testing.T) {
 		{1, "eval DIR/missing"},
 		{2, "eval RUN --split test"},
 		{2, "eval RUN --samples -1"},
-		{2, "eval RUN --isa mmx"},
+		{2, "eval RUN --isa neon"},
+		{2, "eval RUN --precision f32"},
+		{2, "train resume RUN --steps 99 --precision bf17"},
+		{2, "verify --replay RUN --step 3 --precision bf16"},
 		{1, "generate DIR/missing"},
 		{1, "generate DIR"},
 		{2, "generate RUN --prompt="},
@@ -291,7 +300,7 @@ func TestWrongCalls(t *testing.T) {
 		{2, "plan --batch 1000000"},
 		{2, "plan --threads 1000000000000"},
 		{2, "bench --threads -1 --memory store"},
-		{2, "bench --isa mmx --memory store"},
+		{2, "bench --isa neon --memory store"},
 		{2, "quickstart DIR/text --seconds 0"},
 		{1, "quickstart DIR/missing --out DIR/out"},
 		{2, "tokenizer train DIR/text"},

@@ -69,6 +69,7 @@ or ONNX file with the checksum in it.`,
 		if err != nil {
 			return err
 		}
+		noteSpeed(cmd.ErrOrStderr(), s.Device)
 		return o.check(cmd, s, verify.Fault(fault))
 	}
 	return c
@@ -147,10 +148,12 @@ func (o checkOptions) check(cmd *cobra.Command, s subject, fault verify.Fault) e
 	if o.asJSON {
 		err = cli.PrintJSON(w, struct {
 			*verify.Report
-			RevViT []driftPoint `json:"revvit_drift,omitempty"`
-		}{report, beside})
+			Precision string       `json:"precision"`
+			RevViT    []driftPoint `json:"revvit_drift,omitempty"`
+		}{report, s.Device.Precision.String(), beside})
 	} else {
 		printReport(w, report, true)
+		fmt.Fprintf(w, "  precision                   %s\n", s.Device.Precision)
 		printRevViT(w, beside)
 	}
 	if err == nil && !report.Exact() {

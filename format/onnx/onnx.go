@@ -72,6 +72,7 @@ func (t Type) String() string {
 // Model is a graph with its name and the program that wrote it.
 type Model struct {
 	Producer, Version string
+	Doc               string // of the model, for people; empty: none
 	Name              string
 	Inputs, Outputs   []Value
 	Nodes             []Node // in order: a node comes after the nodes that compute its inputs

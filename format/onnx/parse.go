@@ -112,6 +112,8 @@ func (p *parser) model(b []byte) (*Model, error) {
 			return f.text(&m.Producer)
 		case modelVersion:
 			return f.text(&m.Version)
+		case modelDoc:
+			return f.text(&m.Doc)
 		case modelGraph:
 			if graphs++; graphs > 1 {
 				return corrupt("two graphs")

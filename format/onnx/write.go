@@ -150,7 +150,7 @@ func (t Tensor) write(w io.Writer) error {
 // Field numbers of the messages, by message.
 const (
 	modelIR, modelProducer, modelVersion, modelGraph, modelOpset = 1, 2, 3, 7, 8
-	modelMetadata                                                = 14
+	modelDoc, modelMetadata                                      = 6, 14
 	opsetDomain, opsetVersion                                    = 1, 2
 	graphNode, graphName, graphTensor, graphInput, graphOutput   = 1, 2, 5, 11, 12
 	nodeInput, nodeOutput, nodeName, nodeOp, nodeAttr            = 1, 2, 3, 4, 5
@@ -185,6 +185,9 @@ func (m *Model) modelHead(graph int64) []byte {
 	b := appendInt(nil, modelIR, irVersion)
 	b = appendText(b, modelProducer, m.Producer)
 	b = appendText(b, modelVersion, m.Version)
+	if m.Doc != "" {
+		b = appendText(b, modelDoc, m.Doc)
+	}
 	return protowire.AppendVarint(protowire.AppendTag(b, modelGraph, protowire.BytesType), uint64(graph))
 }
 
