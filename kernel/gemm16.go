@@ -14,9 +14,9 @@ import (
 //	for each group, ascending: c += (even chain of the group + odd chain of the group)
 //
 // where the even chain is fma over the even k of the group from +0, ascending, and the odd chain is the same over the
-// odd k. A group at an end is filled up with zeros. Every operation rounds to nearest even and takes subnormal operands
-// and results, also c, as zeros of their sign. So a split of C over several calls keeps the bits, and so does a split
-// of K at a group's beginning, the later calls with Accumulate.
+// odd k. A group at an end is filled up with zeros. Every operation rounds to nearest even and takes subnormal
+// operands and results, also c, as zeros of their sign. So a split of C over several calls keeps the bits, and so
+// does a split of K at a group's beginning, the later calls with Accumulate.
 //
 // Rejected: VDPBF16PS, which has no chains in the order of k; and one chain, which no matrix unit computes.
 
@@ -50,12 +50,13 @@ type Gemm16 struct {
 	Half []uint16
 	LDC  int
 
-	// Where an output starts: with Accumulate at the value in C, else at Bias[j] if Bias (length N) is set, else at +0.
+	// Where an output starts: with Accumulate at the value in C, else at Bias[j] if Bias (length N) is set, else at
+	// +0.
 	Accumulate bool
 	Bias       []float32
 
-	// Rows, for TN only, is the number of rows of A and B that are one sample, or 0 for all: K is a multiple of it, and
-	// the groups of every sample start at its first row. So a split into whole samples keeps the bits.
+	// Rows, for TN only, is the number of rows of A and B that are one sample, or 0 for all: K is a multiple of it,
+	// and the groups of every sample start at its first row. So a split into whole samples keeps the bits.
 	Rows int
 	// SumA, for TN only, takes the sums over rows of A (the gradient of a bias) on the way, in float32: SumA[i] +=
 	// A[k,i], k ascending (length M). They are the sums of what is held, before it is rounded.
@@ -84,8 +85,8 @@ func (o *Operand) fits(rows, cols int) bool {
 	return (o.Half == nil) != (o.Full == nil) && fits(rows, cols, o.LD, max(len(o.Half), len(o.Full)))
 }
 
-// Gemm16 computes C, or Half, from A and B by the definition above. It panics if the shape is impossible or a slice is
-// too short, and never allocates.
+// Gemm16 computes C, or Half, from A and B by the definition above. It panics if the shape is impossible or a slice
+// is too short, and never allocates.
 func (isa ISA) Gemm16(g *Gemm16, scratch []float32) {
 	g.check()
 	need := Gemm16Scratch
@@ -98,7 +99,8 @@ func (isa ISA) Gemm16(g *Gemm16, scratch []float32) {
 	g.whole(isa, room(scratch))
 }
 
-// Part returns the part of g that computes rows i0..i1-1 and columns j0..j1-1 of C; with the first columns go the sums.
+// Part returns the part of g that computes rows i0..i1-1 and columns j0..j1-1 of C; with the first columns go the
+// sums.
 func (g *Gemm16) Part(i0, i1, j0, j1 int) Gemm16 {
 	p := *g
 	p.M, p.N = i1-i0, j1-j0

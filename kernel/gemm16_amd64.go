@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// packFunc packs groups of 32 lines; ld is in bytes.
-type packFunc func(dst *uint16, src *byte, ld, groups int)
+// packFunc packs n groups of 32 lines; ld and steps are in bytes.
+type packFunc func(dst *uint16, dstStep int, src *byte, srcStep, ld, n int)
 
 // gemm16ISA holds the vector kernels of one instruction set.
 type gemm16ISA struct {
@@ -42,8 +42,8 @@ func (isa ISA) gemm16() *gemm16ISA {
 	return &gemm16x512
 }
 
-// pack packs lines (rows of A, or columns of B) and groups of k to dst. Groups and lines that are not whole are copied
-// and filled up with zeros first.
+// pack packs lines (rows of A, or columns of B) and groups of k to dst, 32 lines of all groups after the other.
+// Groups and lines that are not whole are copied and filled up with zeros first. Memory is read along its rows.
 func (g *Gemm16) pack(isa ISA, isA bool, dst []uint16, line, lines, q0, groups int, edge []float32) {
 	const step = 8 // groups a call, so that no call is long
 	o, along, to := &g.B, g.Layout == NT, 1
@@ -59,26 +59,34 @@ func (g *Gemm16) pack(isa ISA, isA bool, dst []uint16, line, lines, q0, groups i
 	}
 	call := isa.gemm16().pack[across][full][to]
 	size := 2 << full
-	for q := 0; q < groups; {
-		k, n := g.groupAt(q0 + q)
-		at := line*o.LD + k
+	bands := ceilDiv(lines, panel16)
+	for at, total := 0, bands*groups; at < total; {
+		band, q, run := at/groups, at%groups, 1
 		if !along {
-			at = k*o.LD + line
+			band, q = at%bands, at/bands
 		}
-		out := &dst[q*group16]
-		if lines < panel16 || n < group {
-			call(out, o.edge(edge[:group16], along, at, lines, n), panel16*size, 1)
-			q++
+		i, high := line+band*panel16, min(panel16, lines-band*panel16)
+		k, n := g.groupAt(q0 + q)
+		out, from, srcStep, dstStep := &dst[(band*groups+q)*group16], i*o.LD+k, group*size, 2*group16
+		if !along {
+			from, srcStep, dstStep = k*o.LD+i, panel16*size, 2*group16*groups
+		}
+		switch {
+		case high < panel16 || n < group:
+			call(out, dstStep, o.edge(edge[:group16], along, from, high, n), srcStep, panel16*size, 1)
+			at++
 			continue
-		}
-		run := 1
-		for ; run < step && q+run < groups; run++ {
-			if next, n := g.groupAt(q0 + q + run); next != k+run*group || n < group {
-				break
+		case along:
+			for ; run < step && q+run < groups; run++ {
+				if next, n := g.groupAt(q0 + q + run); next != k+run*group || n < group {
+					break
+				}
 			}
+		default:
+			run = min(step, lines/panel16-band)
 		}
-		call(out, o.bytes(at), o.LD*size, run)
-		q += run
+		call(out, dstStep, o.bytes(from), srcStep, o.LD*size, run)
+		at += run
 	}
 }
 
@@ -108,42 +116,42 @@ func (o *Operand) edge(temp []float32, along bool, at, lines, n int) *byte {
 	return (*byte)(ptr(temp))
 }
 
-// outputs16 is a band of rows of C under way: rows i.. and columns j.. of g. Where the kernels cannot write to their
-// place, because that is of bfloat16 or less than a panel, outputs are computed in part and then moved.
+// outputs16 is a band of rows of C under way: rows i.. of g. Where the kernels cannot leave outputs at their place,
+// because k goes on, they are rounded, or there is less than a panel, they are in part: a panel of high rows after
+// the other.
 type outputs16 struct {
 	g          *Gemm16
 	i, rows    int
 	begun      bool // with earlier k of this block
 	before     bool // blocks of earlier k were added to C
 	part, bias []float32
-	ld         int // of part
+	high       int
 }
 
-// place returns where the kernels find and leave panels of columns, the first at column j of C and column at of part.
-func (o *outputs16) place(j, n, at int, through bool) (s *float32, ss, sp int, c *float32, cs int) {
+// start returns where the kernels find what panels start from, n columns from column j of C and column at of part:
+// rows ss and panels sp apart. With edge, they read whole panels where there are none, so that values of C are put in
+// part.
+func (o *outputs16) start(j, n, at int, edge bool) (s *float32, ss, sp int) {
 	g := o.g
-	if through {
-		c, cs = &o.part[at], o.ld
-	} else {
-		c, cs = &g.C[o.i*g.LDC+j], g.LDC
-	}
 	switch {
-	case o.begun:
-		return c, cs, panel16, c, cs
-	case g.Accumulate || o.before:
-		if through {
+	case !o.begun && (g.Accumulate || o.before) && !edge:
+		return &g.C[o.i*g.LDC+j], g.LDC, panel16
+	case !o.begun && (g.Accumulate || o.before):
+		for p := 0; p < n; p += panel16 {
 			for r := range o.rows {
-				copy(o.part[at+r*o.ld:], g.C[(o.i+r)*g.LDC+j:][:n])
+				copy(o.part[(at+p)*o.high+r*panel16:], g.C[(o.i+r)*g.LDC+j+p:][:min(n-p, panel16)])
 			}
 		}
-		return c, cs, panel16, c, cs
+		fallthrough
+	case o.begun:
+		return &o.part[at*o.high], panel16, o.high * panel16
 	case g.Bias == nil:
-		return &gemmZero[0], 0, 0, c, cs
-	case n%panel16 != 0:
+		return &gemmZero[0], 0, 0
+	case n < panel16:
 		copy(o.bias, g.Bias[j:j+n])
-		return &o.bias[0], 0, 0, c, cs
+		return &o.bias[0], 0, 0
 	}
-	return &g.Bias[j], 0, panel16, c, cs
+	return &g.Bias[j], 0, panel16
 }
 
 // narrowRows rounds rows of n elements, a multiple of 32.
@@ -156,13 +164,16 @@ func (isa ISA) narrowRows(dst []uint16, ld int, src []float32, ls, rows, n int) 
 // finish moves n outputs a row from part, column at, to column j of C.
 func (o *outputs16) finish(isa ISA, j, n, at int) {
 	g := o.g
-	if g.Half == nil {
-		for r := range o.rows {
-			copy(g.C[(o.i+r)*g.LDC+j:][:n], o.part[at+r*o.ld:])
+	for ; n > 0; j, n, at = j+panel16, n-panel16, at+panel16 {
+		from, cols := o.part[at*o.high:], min(n, panel16)
+		if g.Half != nil {
+			isa.roundRows(g.Half[o.i*g.LDC+j:], g.LDC, from, panel16, o.rows, cols)
+			continue
 		}
-		return
+		for r := range o.rows {
+			copy(g.C[(o.i+r)*g.LDC+j:][:cols], from[r*panel16:])
+		}
 	}
-	isa.roundRows(g.Half[o.i*g.LDC+j:], g.LDC, o.part[at:], o.ld, o.rows, n)
 }
 
 func (g *Gemm16) multiply(isa ISA, b *Block16, i0, i1 int, r room16) {
@@ -180,12 +191,12 @@ func (g *Gemm16) multiplyVectors(isa ISA, b *Block16, i0, i1 int, room room16) {
 		rows, groups = 64, 8
 	}
 	as := groups*group + 16
-	cols := (len(room.part)/rows - 16) &^ (panel16 - 1) // at a time
+	cols := len(room.part) / rows &^ (panel16 - 1) // at a time
 	p := isa.gemm16()
 	wideA, wideB := room.rows[:rows*as], room.rows[rows*as:][:groups*group*panel16]
 	packed := halves16(room.rows[rows*as+groups*group*panel16:][:groups*group16/2])
 	parts := ceilDiv(b.Groups, groups)
-	o := outputs16{g: g, before: b.Group > 0, part: room.part, bias: room.edge[group16:], ld: cols + 16}
+	o := outputs16{g: g, before: b.Group > 0, part: room.part, bias: room.edge[group16:], high: rows}
 	mr := len(p.tiles) - 1
 	for i := i0; i < i1; i += rows {
 		o.i, o.rows = i, min(rows, i1-i)
@@ -199,17 +210,24 @@ func (g *Gemm16) multiplyVectors(isa ISA, b *Block16, i0, i1 int, room room16) {
 				o.begun = part > 0
 				for at := 0; at < min(cols, b.Cols-col); at += panel16 {
 					n := min(panel16, b.Cols-col-at)
-					through := n < panel16 || g.Half != nil
+					edge := n < panel16
+					c, cs := &o.part[at*o.high], panel16
 					p.widenB(&wideB[0], &b.Data[((col+at)/panel16*cmp.Or(b.stride, b.Groups)+q0)*group16], q1-q0)
 					j := b.Col + col + at
-					s, ss, _, c, cs := o.place(j, n, at, through)
+					s, ss, _ := o.start(j, n, at, edge)
+					direct := !edge && g.Half == nil
+					if direct {
+						if c, cs = &g.C[o.i*g.LDC+j], g.LDC; o.begun {
+							s, ss = c, cs
+						}
+					}
 					for h := 0; h < panel16; h += 2 * p.w {
 						for r := 0; r < o.rows; r += mr {
 							n := min(mr, o.rows-r)
 							p.tiles[n](q1-q0, &wideA[r*as], as, &wideB[h], floatAt(s, r*ss+h), ss, floatAt(c, r*cs+h), cs)
 						}
 					}
-					if through && part == parts-1 {
+					if !direct && part == parts-1 {
 						o.finish(isa, j, n, at)
 					}
 				}
@@ -222,67 +240,81 @@ func floatAt(p *float32, i int) *float32 {
 	return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i))
 }
 
-// tileArgs is the argument of the kernel of tiles. Strides are in bytes.
+// tileArgs is the argument of the kernels of tiles. Strides are in bytes.
 //
 //	for p < panels, i < 32, j < 32:
-//		c[i*cs+p*128+4j] = s[i*ss+p*sp+4j]
+//		c[i*cs+p*cp+4j] = s[i*ss+p*sp+4j]
 //		for q < groups: c[...] += group q of a[q*ag+i*as] with group q of b[p*bp]
+//
+// Those that write elsewhere take c as two buffers, cp apart, and out is where a panel's rows go. For each panel and
+// group two lines, at next and nextRow further on, are brought to the second-level cache, and next goes on by
+// nextGroup.
 type tileArgs struct {
+	a                  uintptr
+	as, ag             int
+	b                  uintptr
+	groups, panels, bp int
+	s                  uintptr
+	ss, sp             int
+	c                  uintptr
+	cs, cp             int
+	next               uintptr
+	nextRow, nextGroup int
+	out                uintptr
+	outRow, outPanel   int
+}
+
+// partOfA is a strip of A at work: 32 rows of some groups of k.
+type partOfA struct {
 	a      unsafe.Pointer
-	as, ag int
-	b      unsafe.Pointer
-	groups int
-	panels int
-	bp     int
-	s      unsafe.Pointer
-	ss, sp int
-	c      unsafe.Pointer
-	cs     int
+	as, ag int // bytes between rows, and between groups
+	q0, q1 int // groups of the block
+	last   bool
+
+	next               uintptr // see tileArgs
+	nextRow, nextGroup int
 }
 
 // multiplyTiles runs on the matrix unit. A strip of A of 32 rows and at most groups16 groups stays in the first-level
 // cache, or is packed there, while panels of B pass by; some columns of B stay in the second-level cache.
 func (g *Gemm16) multiplyTiles(b *Block16, i0, i1 int, room room16) {
-	const (
-		cached = 1200 << 10 / (2 * group16) // groups of panels in the second-level cache
-		calls  = 96                         // groups of 2 by 2 tiles a call, so that no call is long
-	)
-	cols := (len(room.part)/panel16 - 16) &^ (panel16 - 1) // at a time
-	most := len(room.rows) * 2 / group16                   // groups of packed A
+	const cached = 800 << 10 / (2 * group16)       // groups of panels in the second-level cache
+	cols := (len(room.part)/group16 - 2) * panel16 // at a time; two panels are for outputs on their way
+	most := len(room.rows) * 2 / group16           // groups of packed A
 	parts := ceilDiv(b.Groups, groups16)
 	band := min(max(cached/b.Groups, 1)*panel16, cols)
-	direct := g.Layout != TN && g.A.Half != nil && g.K%group == 0 && g.A.LD%1024 != 0
+	band = roundUp(ceilDiv(b.Cols, ceilDiv(b.Cols, band)), panel16) // evenly
+	direct := g.Layout != TN && g.A.Half != nil && g.K%group == 0
 	packed := halves16(room.rows)
-	o := outputs16{g: g, before: b.Group > 0, part: room.part, bias: room.edge[group16:], ld: cols + 16}
+	o := outputs16{g: g, before: b.Group > 0, part: room.part, bias: room.edge[group16:], high: panel16}
 	for i := i0; i < i1; {
-		// Rows that are packed once for all columns.
-		rows := i1 - i
-		keep := false
-		if !direct && b.Cols > band && b.Groups <= most {
+		rows, keep := i1-i, false
+		if !direct && b.Groups <= most && (b.Cols > band || g.Layout == TN) { // rows that are packed once, for all columns
 			rows, keep = min(rows, most/b.Groups*panel16), true
+			g.pack(amx, true, packed, i, rows, b.Group, b.Groups, room.edge)
 		}
 		for col := 0; col < b.Cols; col += band {
 			for r := 0; r < rows; r += panel16 {
 				o.i, o.rows = i+r, min(panel16, rows-r)
+				var t partOfA
 				for part := range parts {
-					q0, q1 := b.Groups*part/parts, b.Groups*(part+1)/parts
-					var args tileArgs
-					args.groups, args.bp = q1-q0, cmp.Or(b.stride, b.Groups)*group16*2
+					t.q0, t.q1, t.last = b.Groups*part/parts, b.Groups*(part+1)/parts, part == parts-1
 					if direct && o.rows == panel16 {
-						args.a = unsafe.Pointer(&g.A.Half[o.i*g.A.LD+(b.Group+q0)*group])
-						args.as, args.ag = g.A.LD*2, 64
+						t.a, t.as, t.ag = unsafe.Pointer(&g.A.Half[o.i*g.A.LD+(b.Group+t.q0)*group]), g.A.LD*2, 64
 					} else {
 						a := packed
 						if keep {
-							a = packed[(r/panel16*b.Groups+q0)*group16:]
+							a = packed[(r/panel16*b.Groups+t.q0)*group16:]
+						} else {
+							g.pack(amx, true, a, o.i, o.rows, b.Group+t.q0, t.q1-t.q0, room.edge)
 						}
-						if !keep || col == 0 {
-							g.pack(amx, true, a, o.i, o.rows, b.Group+q0, q1-q0, room.edge)
-						}
-						args.a, args.as, args.ag = unsafe.Pointer(&a[0]), 64, 2*group16
+						t.a, t.as, t.ag = unsafe.Pointer(&a[0]), 64, 2*group16
+					}
+					if part == 0 {
+						t.soon(g, b, o.i, i+rows, min(band, b.Cols-col), keep)
 					}
 					o.begun = part > 0
-					o.tiles(&args, b, col, min(band, b.Cols-col), q0, calls/(q1-q0), part == parts-1)
+					o.tiles(&t, b, col, min(band, b.Cols-col))
 				}
 			}
 		}
@@ -290,23 +322,61 @@ func (g *Gemm16) multiplyTiles(b *Block16, i0, i1 int, room room16) {
 	}
 }
 
-// tiles computes columns of b, n from column col on, a few panels a call.
-func (o *outputs16) tiles(args *tileArgs, b *Block16, col, n, q0, panels int, last bool) {
-	panels = max(panels, 1)
+// soon lets the kernels bring what A will be after the strip at row i nearer, while n columns pass by. It is the next
+// strip, if that follows in memory.
+func (t *partOfA) soon(g *Gemm16, b *Block16, i, end, n int, packed bool) {
+	bytes := b.Groups * 2 * group16
+	step := bytes / max(ceilDiv(n, panel16)*b.Groups, 1) // for each panel and group
+	switch {
+	case i+2*panel16 > end:
+	case packed:
+		t.next = uintptr(t.a) + uintptr(bytes)
+	case g.A.Half != nil && g.Layout != TN && g.A.LD == b.Groups*group:
+		t.next = uintptr(unsafe.Pointer(&g.A.Half[(i+panel16)*g.A.LD]))
+	}
+	if t.next == 0 {
+		t.next = uintptr(t.a) // that is there
+		return
+	}
+	if step <= 128 { // a line, for it brings its neighbour along
+		t.nextGroup = 128
+	} else {
+		t.nextRow, t.nextGroup = step/2, step
+	}
+}
+
+// tiles computes columns of b, n from column col on, a few panels a call, so that no call is long.
+func (o *outputs16) tiles(t *partOfA, b *Block16, col, n int) {
+	const calls = 96 // groups of 2 by 2 tiles a call
+	g, panels := o.g, max(calls/(t.q1-t.q0), 1)
 	for at := 0; at < n; {
 		width := min(panels*panel16, n-at)
 		if width > panel16 {
 			width &^= panel16 - 1
 		}
-		through := o.g.Half != nil || o.rows < panel16 || width < panel16
-		args.panels = ceilDiv(width, panel16)
-		args.b = unsafe.Pointer(&b.Data[((col+at)/panel16*cmp.Or(b.stride, b.Groups)+q0)*group16])
 		j := b.Col + col + at
-		s, ss, sp, c, cs := o.place(j, width, at, through)
-		args.s, args.ss, args.sp = unsafe.Pointer(s), 4*ss, 4*sp
-		args.c, args.cs = unsafe.Pointer(c), 4*cs
-		gemm16Tiles((*byte)(unsafe.Pointer(args)))
-		if through && last {
+		edge := o.rows < panel16 || width < panel16
+		s, ss, sp := o.start(j, width, at, edge)
+		c, cs, cp, narrow := &o.part[at*panel16], panel16, group16, g.Half != nil && t.last && !edge
+		args := tileArgs{as: t.as, ag: t.ag, groups: t.q1 - t.q0, panels: ceilDiv(width, panel16), bp: cmp.Or(b.stride, b.Groups) * group16 * 2, ss: 4 * ss, sp: 4 * sp,
+			next: t.next, nextRow: t.nextRow, nextGroup: t.nextGroup}
+		switch {
+		case narrow:
+			c = &o.part[len(o.part)-2*group16]
+			args.out, args.outRow, args.outPanel = uintptr(unsafe.Pointer(&g.Half[o.i*g.LDC+j])), 2*g.LDC, 2*panel16
+		case t.last && !edge:
+			c, cs, cp = &g.C[o.i*g.LDC+j], g.LDC, panel16
+		}
+		args.cs, args.cp = 4*cs, 4*cp
+		args.a, args.s, args.c = uintptr(t.a), uintptr(unsafe.Pointer(s)), uintptr(unsafe.Pointer(c))
+		args.b = uintptr(unsafe.Pointer(&b.Data[((col+at)/panel16*cmp.Or(b.stride, b.Groups)+t.q0)*group16]))
+		if narrow {
+			gemm16TilesNarrow((*byte)(unsafe.Pointer(&args)))
+		} else {
+			gemm16Tiles((*byte)(unsafe.Pointer(&args)))
+		}
+		t.next = args.next
+		if edge && t.last {
 			o.finish(amx, j, width, at)
 		}
 		at += width

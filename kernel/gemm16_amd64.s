@@ -152,18 +152,20 @@ DATA gemm16Shapes<>+62(SB)/1, $0x00
 DATA gemm16Shapes<>+63(SB)/1, $0x00
 GLOBL gemm16Shapes<>(SB), RODATA|NOPTR, $64
 
-// func gemm16PackAlongHalfA512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongHalfA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512F
-TEXT ·gemm16PackAlongHalfA512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongHalfA512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000040, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -223,23 +225,26 @@ half:
 	DECQ    CX
 	JNE     half
 	ADDQ    R10, SI
+	ADDQ    BX, DI
 	DECQ    DX
 	JNE     group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAlongHalfB512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongHalfB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512F
-TEXT ·gemm16PackAlongHalfB512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongHalfB512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000040, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -363,23 +368,26 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAlongFullA512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongFullA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemm16PackAlongFullA512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongFullA512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000080, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -727,23 +735,26 @@ half:
 	DECQ      CX
 	JNE       half
 	ADDQ      R10, SI
+	ADDQ      BX, DI
 	DECQ      DX
 	JNE       group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAlongFullB512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongFullB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512BW, AVX512F
-TEXT ·gemm16PackAlongFullB512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongFullB512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000080, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -1155,23 +1166,25 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossHalfA512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossHalfA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512F
-TEXT ·gemm16PackAcrossHalfA512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossHalfA512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000040, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000020, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -1360,23 +1373,25 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossHalfB512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossHalfB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512F
-TEXT ·gemm16PackAcrossHalfB512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossHalfB512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000040, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000020, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -1501,23 +1516,25 @@ half:
 	DECQ      CX
 	JNE       half
 	ADDQ      R10, SI
+	ADDQ      BX, DI
 	DECQ      DX
 	JNE       group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossFullA512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossFullA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512F
-TEXT ·gemm16PackAcrossFullA512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossFullA512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000080, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000040, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -1946,23 +1963,25 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossFullB512(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossFullB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX512F
-TEXT ·gemm16PackAcrossFullB512(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossFullB512(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000080, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000040, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -2327,6 +2346,7 @@ half:
 	DECQ      CX
 	JNE       half
 	ADDQ      R10, SI
+	ADDQ      BX, DI
 	DECQ      DX
 	JNE       group
 	VZEROUPPER
@@ -3812,18 +3832,20 @@ step:
 	VZEROUPPER
 	RET
 
-// func gemm16PackAlongHalfA256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongHalfA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX
-TEXT ·gemm16PackAlongHalfA256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongHalfA256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000040, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -3950,23 +3972,26 @@ half:
 	DECQ    CX
 	JNE     half
 	ADDQ    R10, SI
+	ADDQ    BX, DI
 	DECQ    DX
 	JNE     group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAlongHalfB256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongHalfB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX
-TEXT ·gemm16PackAlongHalfB256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongHalfB256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000040, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -4189,23 +4214,26 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAlongFullA256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongFullA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX2
-TEXT ·gemm16PackAlongFullA256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongFullA256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000080, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -4940,23 +4968,26 @@ half:
 	DECQ      CX
 	JNE       half
 	ADDQ      R10, SI
+	ADDQ      BX, DI
 	DECQ      DX
 	JNE       group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAlongFullB256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAlongFullB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX2
-TEXT ·gemm16PackAlongFullB256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAlongFullB256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ R8, R9
 	SHLQ $0x04, R9
-	MOVQ $0x00000080, R10
 	SUBQ R9, R10
 	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -5787,23 +5818,25 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossHalfA256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossHalfA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX2
-TEXT ·gemm16PackAcrossHalfA256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossHalfA256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000040, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000020, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -6174,23 +6207,25 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossHalfB256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossHalfB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX2
-TEXT ·gemm16PackAcrossHalfB256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossHalfB256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000040, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000020, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -6465,23 +6500,25 @@ half:
 	DECQ      CX
 	JNE       half
 	ADDQ      R10, SI
+	ADDQ      BX, DI
 	DECQ      DX
 	JNE       group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossFullA256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossFullA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX2
-TEXT ·gemm16PackAcrossFullA256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossFullA256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000080, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000040, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -7332,23 +7369,25 @@ half:
 	DECQ       CX
 	JNE        half
 	ADDQ       R10, SI
+	ADDQ       BX, DI
 	DECQ       DX
 	JNE        group
 	VZEROUPPER
 	RET
 
-// func gemm16PackAcrossFullB256(dst *uint16, src *byte, ld int, groups int)
+// func gemm16PackAcrossFullB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 // Requires: AVX, AVX2
-TEXT ·gemm16PackAcrossFullB256(SB), NOSPLIT, $0-32
+TEXT ·gemm16PackAcrossFullB256(SB), NOSPLIT, $0-48
 	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ ld+16(FP), R8
-	MOVQ groups+24(FP), DX
-	MOVQ R8, R9
-	SHLQ $0x05, R9
-	MOVQ R9, R10
-	SUBQ $0x00000080, R10
+	MOVQ dstStep+8(FP), BX
+	MOVQ src+16(FP), SI
+	MOVQ srcStep+24(FP), R10
+	MOVQ ld+32(FP), R8
+	MOVQ n+40(FP), DX
 	MOVQ $0x00000040, R9
+	SUBQ R9, R10
+	SUBQ R9, R10
+	SUBQ $0x00000800, BX
 
 group:
 	MOVQ $0x00000002, CX
@@ -8103,6 +8142,7 @@ half:
 	DECQ      CX
 	JNE       half
 	ADDQ      R10, SI
+	ADDQ      BX, DI
 	DECQ      DX
 	JNE       group
 	VZEROUPPER
@@ -8627,7 +8667,7 @@ step:
 
 // func gemm16Tiles(args *byte)
 // Requires: MMX+
-TEXT ·gemm16Tiles(SB), NOSPLIT, $0-8
+TEXT ·gemm16Tiles(SB), NOSPLIT, $32-8
 	LEAQ gemm16Shapes<>+0(SB), AX
 	BYTE $0xc4
 	BYTE $0xe2
@@ -8636,75 +8676,77 @@ TEXT ·gemm16Tiles(SB), NOSPLIT, $0-8
 	BYTE $0x00
 	MOVQ args+0(FP), DI
 	MOVQ 8(DI), R8
-	MOVQ 16(DI), R9
-	MOVQ 24(DI), BX
-	MOVQ 40(DI), DX
-	MOVQ 56(DI), R10
-	MOVQ 64(DI), R11
-	MOVQ 80(DI), R12
-	MOVQ 88(DI), R13
+	MOVQ 88(DI), R12
+	MOVQ 112(DI), R9
+	MOVQ 120(DI), R14
+	MOVQ R14, (SP)
+	MOVQ 16(DI), R14
+	MOVQ R14, 8(SP)
 	MOVQ $0x00000040, AX
 
 panel:
-	MOVQ args+0(FP), DI
-	MOVQ (DI), SI
-	MOVQ 32(DI), CX
-	MOVQ R11, R14
+	MOVQ 56(DI), SI
+	MOVQ 64(DI), DI
+	MOVQ DI, R14
 	SHLQ $0x04, R14
-	ADDQ R10, R14
+	ADDQ SI, R14
 	BYTE $0xc4
-	BYTE $0x82
+	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x84
-	BYTE $0x1a
+	BYTE $0x3e
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0xc4
-	BYTE $0x82
+	BYTE $0xe2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x8c
-	BYTE $0x1a
+	BYTE $0x3e
 	BYTE $0x40
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0xc4
-	BYTE $0x82
+	BYTE $0xc2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x94
-	BYTE $0x1e
+	BYTE $0x3e
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0xc4
-	BYTE $0x82
+	BYTE $0xc2
 	BYTE $0x7b
 	BYTE $0x4b
 	BYTE $0x9c
-	BYTE $0x1e
+	BYTE $0x3e
 	BYTE $0x40
 	BYTE $0x00
 	BYTE $0x00
 	BYTE $0x00
+	MOVQ args+0(FP), DI
+	MOVQ 24(DI), BX
+	MOVQ 32(DI), CX
+	MOVQ 104(DI), DX
+	MOVQ 80(DI), R14
+	MOVQ (DI), SI
 	MOVQ R8, DI
 	SHLQ $0x04, DI
 	ADDQ SI, DI
-	MOVQ BX, R14
-	MOVQ R12, R15
 
 group:
 	BYTE       $0xc4
-	BYTE       $0xc2
+	BYTE       $0xe2
 	BYTE       $0x79
 	BYTE       $0x4b
 	BYTE       $0xb4
-	BYTE       $0x06
+	BYTE       $0x03
 	BYTE       $0x00
 	BYTE       $0x00
 	BYTE       $0x00
@@ -8740,11 +8782,11 @@ group:
 	BYTE       $0x5c
 	BYTE       $0xd5
 	BYTE       $0xc4
-	BYTE       $0xc2
+	BYTE       $0xe2
 	BYTE       $0x79
 	BYTE       $0x4b
 	BYTE       $0xbc
-	BYTE       $0x06
+	BYTE       $0x03
 	BYTE       $0x00
 	BYTE       $0x04
 	BYTE       $0x00
@@ -8759,36 +8801,40 @@ group:
 	BYTE       $0x42
 	BYTE       $0x5c
 	BYTE       $0xdd
-	PREFETCHT0 128(R15)
-	PREFETCHT0 192(R15)
-	ADDQ       R13, R15
-	PREFETCHT0 128(R15)
-	PREFETCHT0 192(R15)
-	ADDQ       R13, R15
-	ADDQ       R9, SI
-	ADDQ       R9, DI
-	ADDQ       $0x00000800, R14
+	PREFETCHT0 128(R14)
+	ADDQ       R12, R14
+	PREFETCHT0 128(R14)
+	ADDQ       R12, R14
+	PREFETCHT1 (DX)
+	PREFETCHT1 (DX)(R9*1)
+	ADDQ       (SP), DX
+	ADDQ       8(SP), SI
+	ADDQ       8(SP), DI
+	ADDQ       $0x00000800, BX
 	DECQ       CX
 	JNE        group
-	MOVQ       R13, R14
+	MOVQ       args+0(FP), DI
+	MOVQ       DX, 104(DI)
+	MOVQ       80(DI), SI
+	MOVQ       R12, R14
 	SHLQ       $0x04, R14
-	ADDQ       R12, R14
+	ADDQ       SI, R14
 	BYTE       $0xc4
-	BYTE       $0x82
+	BYTE       $0xa2
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x84
-	BYTE       $0x2c
+	BYTE       $0x26
 	BYTE       $0x00
 	BYTE       $0x00
 	BYTE       $0x00
 	BYTE       $0x00
 	BYTE       $0xc4
-	BYTE       $0x82
+	BYTE       $0xa2
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x8c
-	BYTE       $0x2c
+	BYTE       $0x26
 	BYTE       $0x40
 	BYTE       $0x00
 	BYTE       $0x00
@@ -8798,7 +8844,7 @@ group:
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x94
-	BYTE       $0x2e
+	BYTE       $0x26
 	BYTE       $0x00
 	BYTE       $0x00
 	BYTE       $0x00
@@ -8808,22 +8854,595 @@ group:
 	BYTE       $0x7a
 	BYTE       $0x4b
 	BYTE       $0x9c
-	BYTE       $0x2e
+	BYTE       $0x26
 	BYTE       $0x40
 	BYTE       $0x00
 	BYTE       $0x00
 	BYTE       $0x00
-	MOVQ       args+0(FP), DI
-	ADDQ       48(DI), BX
-	ADDQ       72(DI), R10
-	ADDQ       $0x00000080, R12
-	DECQ       DX
+	MOVQ       96(DI), R14
+	ADDQ       R14, 80(DI)
+	MOVQ       48(DI), R14
+	ADDQ       R14, 24(DI)
+	MOVQ       72(DI), R14
+	ADDQ       R14, 56(DI)
+	DECQ       40(DI)
 	JNE        panel
 	BYTE       $0xc4
 	BYTE       $0xe2
 	BYTE       $0x78
 	BYTE       $0x49
 	BYTE       $0xc0
+	RET
+
+// func gemm16TilesNarrow(args *byte)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm16TilesNarrow(SB), NOSPLIT, $32-8
+	LEAQ gemm16Shapes<>+0(SB), AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0x00
+	MOVQ args+0(FP), DI
+	MOVQ 8(DI), R8
+	MOVQ 88(DI), R12
+	MOVQ 112(DI), R9
+	MOVQ 120(DI), R14
+	MOVQ R14, (SP)
+	MOVQ 16(DI), R14
+	MOVQ R14, 8(SP)
+	MOVQ 136(DI), R15
+	XORQ R11, R11
+	MOVQ R11, 16(SP)
+	MOVQ $0x00000040, AX
+
+panel:
+	MOVQ 56(DI), SI
+	MOVQ 64(DI), DI
+	MOVQ DI, R14
+	SHLQ $0x04, R14
+	ADDQ SI, R14
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x84
+	BYTE $0x3e
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x8c
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x94
+	BYTE $0x3e
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x9c
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	MOVQ args+0(FP), DI
+	MOVQ 24(DI), BX
+	MOVQ 32(DI), CX
+	MOVQ 104(DI), DX
+	MOVQ 80(DI), R14
+	MOVQ (DI), SI
+	MOVQ R8, DI
+	SHLQ $0x04, DI
+	ADDQ SI, DI
+
+group:
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x79
+	BYTE    $0x4b
+	BYTE    $0xb4
+	BYTE    $0x03
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0xc4
+	BYTE    $0xa2
+	BYTE    $0x7b
+	BYTE    $0x4b
+	BYTE    $0xa4
+	BYTE    $0x06
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0xc4
+	BYTE    $0xa2
+	BYTE    $0x7b
+	BYTE    $0x4b
+	BYTE    $0xac
+	BYTE    $0x07
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x4a
+	BYTE    $0x5c
+	BYTE    $0xc4
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x4a
+	BYTE    $0x5c
+	BYTE    $0xd5
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x79
+	BYTE    $0x4b
+	BYTE    $0xbc
+	BYTE    $0x03
+	BYTE    $0x00
+	BYTE    $0x04
+	BYTE    $0x00
+	BYTE    $0x00
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x42
+	BYTE    $0x5c
+	BYTE    $0xcc
+	BYTE    $0xc4
+	BYTE    $0xe2
+	BYTE    $0x42
+	BYTE    $0x5c
+	BYTE    $0xdd
+	CMPQ    R11, 16(SP)
+	JEQ     written
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VMOVUPS Z0, (R13)
+	ADDQ    $0x00000080, R11
+	ADDQ    R15, R13
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VMOVUPS Z0, (R13)
+	ADDQ    $0x00000080, R11
+	ADDQ    R15, R13
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VMOVUPS Z0, (R13)
+	ADDQ    $0x00000080, R11
+	ADDQ    R15, R13
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VMOVUPS Z0, (R13)
+	ADDQ    $0x00000080, R11
+	ADDQ    R15, R13
+
+written:
+	PREFETCHT1 (DX)
+	PREFETCHT1 (DX)(R9*1)
+	ADDQ       (SP), DX
+	ADDQ       8(SP), SI
+	ADDQ       8(SP), DI
+	ADDQ       $0x00000800, BX
+	DECQ       CX
+	JNE        group
+
+now:
+	CMPQ    R11, 16(SP)
+	JEQ     nowdone
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VMOVUPS Z0, (R13)
+	ADDQ    $0x00000080, R11
+	ADDQ    R15, R13
+	JMP     now
+
+nowdone:
+	MOVQ args+0(FP), DI
+	MOVQ DX, 104(DI)
+	MOVQ 80(DI), SI
+	MOVQ R12, R14
+	SHLQ $0x04, R14
+	ADDQ SI, R14
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x84
+	BYTE $0x26
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x8c
+	BYTE $0x26
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x94
+	BYTE $0x26
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x9c
+	BYTE $0x26
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	MOVQ 96(DI), R14
+	ADDQ R14, 80(DI)
+	MOVQ SI, R11
+	MOVQ 128(DI), R13
+	MOVQ 144(DI), R14
+	ADDQ R14, 128(DI)
+	NEGQ 96(DI)
+	LEAQ 4096(R11), R14
+	MOVQ R14, 16(SP)
+	MOVQ 48(DI), R14
+	ADDQ R14, 24(DI)
+	MOVQ 72(DI), R14
+	ADDQ R14, 56(DI)
+	DECQ 40(DI)
+	JNE  panel
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+
+end:
+	CMPQ    R11, 16(SP)
+	JEQ     enddone
+	VMOVUPS (R11), Z0
+	VMOVUPS 64(R11), Z1
+	BYTE    $0x62
+	BYTE    $0xf2
+	BYTE    $0x77
+	BYTE    $0x48
+	BYTE    $0x72
+	BYTE    $0xc0
+	VMOVUPS Z0, (R13)
+	ADDQ    $0x00000080, R11
+	ADDQ    R15, R13
+	JMP     end
+
+enddone:
+	VZEROUPPER
+	RET
+
+// func gemm16TilesCopy(args *byte)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemm16TilesCopy(SB), NOSPLIT, $32-8
+	LEAQ gemm16Shapes<>+0(SB), AX
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0x00
+	MOVQ args+0(FP), DI
+	MOVQ 8(DI), R8
+	MOVQ 88(DI), R12
+	MOVQ 112(DI), R9
+	MOVQ 120(DI), R14
+	MOVQ R14, (SP)
+	MOVQ 16(DI), R14
+	MOVQ R14, 8(SP)
+	MOVQ 136(DI), R15
+	XORQ R11, R11
+	MOVQ R11, 16(SP)
+	MOVQ $0x00000040, AX
+
+panel:
+	MOVQ 56(DI), SI
+	MOVQ 64(DI), DI
+	MOVQ DI, R14
+	SHLQ $0x04, R14
+	ADDQ SI, R14
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x84
+	BYTE $0x3e
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x8c
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x94
+	BYTE $0x3e
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xc2
+	BYTE $0x7b
+	BYTE $0x4b
+	BYTE $0x9c
+	BYTE $0x3e
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	MOVQ args+0(FP), DI
+	MOVQ 24(DI), BX
+	MOVQ 32(DI), CX
+	MOVQ 104(DI), DX
+	MOVQ 80(DI), R14
+	MOVQ (DI), SI
+	MOVQ R8, DI
+	SHLQ $0x04, DI
+	ADDQ SI, DI
+
+group:
+	BYTE     $0xc4
+	BYTE     $0xe2
+	BYTE     $0x79
+	BYTE     $0x4b
+	BYTE     $0xb4
+	BYTE     $0x03
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0xc4
+	BYTE     $0xa2
+	BYTE     $0x7b
+	BYTE     $0x4b
+	BYTE     $0xa4
+	BYTE     $0x06
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0xc4
+	BYTE     $0xa2
+	BYTE     $0x7b
+	BYTE     $0x4b
+	BYTE     $0xac
+	BYTE     $0x07
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0xc4
+	BYTE     $0xe2
+	BYTE     $0x4a
+	BYTE     $0x5c
+	BYTE     $0xc4
+	BYTE     $0xc4
+	BYTE     $0xe2
+	BYTE     $0x4a
+	BYTE     $0x5c
+	BYTE     $0xd5
+	BYTE     $0xc4
+	BYTE     $0xe2
+	BYTE     $0x79
+	BYTE     $0x4b
+	BYTE     $0xbc
+	BYTE     $0x03
+	BYTE     $0x00
+	BYTE     $0x04
+	BYTE     $0x00
+	BYTE     $0x00
+	BYTE     $0xc4
+	BYTE     $0xe2
+	BYTE     $0x42
+	BYTE     $0x5c
+	BYTE     $0xcc
+	BYTE     $0xc4
+	BYTE     $0xe2
+	BYTE     $0x42
+	BYTE     $0x5c
+	BYTE     $0xdd
+	CMPQ     R11, 16(SP)
+	JEQ      written
+	VMOVUPS  (R11), Z0
+	VMOVUPS  64(R11), Z1
+	VMOVNTPS Z0, (R13)
+	VMOVNTPS Z1, 64(R13)
+	ADDQ     $0x00000080, R11
+	ADDQ     R15, R13
+	VMOVUPS  (R11), Z0
+	VMOVUPS  64(R11), Z1
+	VMOVNTPS Z0, (R13)
+	VMOVNTPS Z1, 64(R13)
+	ADDQ     $0x00000080, R11
+	ADDQ     R15, R13
+	VMOVUPS  (R11), Z0
+	VMOVUPS  64(R11), Z1
+	VMOVNTPS Z0, (R13)
+	VMOVNTPS Z1, 64(R13)
+	ADDQ     $0x00000080, R11
+	ADDQ     R15, R13
+	VMOVUPS  (R11), Z0
+	VMOVUPS  64(R11), Z1
+	VMOVNTPS Z0, (R13)
+	VMOVNTPS Z1, 64(R13)
+	ADDQ     $0x00000080, R11
+	ADDQ     R15, R13
+
+written:
+	PREFETCHT1 (DX)
+	PREFETCHT1 (DX)(R9*1)
+	ADDQ       (SP), DX
+	ADDQ       8(SP), SI
+	ADDQ       8(SP), DI
+	ADDQ       $0x00000800, BX
+	DECQ       CX
+	JNE        group
+
+now:
+	CMPQ     R11, 16(SP)
+	JEQ      nowdone
+	VMOVUPS  (R11), Z0
+	VMOVUPS  64(R11), Z1
+	VMOVNTPS Z0, (R13)
+	VMOVNTPS Z1, 64(R13)
+	ADDQ     $0x00000080, R11
+	ADDQ     R15, R13
+	JMP      now
+
+nowdone:
+	MOVQ args+0(FP), DI
+	MOVQ DX, 104(DI)
+	MOVQ 80(DI), SI
+	MOVQ R12, R14
+	SHLQ $0x04, R14
+	ADDQ SI, R14
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x84
+	BYTE $0x26
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0xa2
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x8c
+	BYTE $0x26
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x94
+	BYTE $0x26
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0xc4
+	BYTE $0x82
+	BYTE $0x7a
+	BYTE $0x4b
+	BYTE $0x9c
+	BYTE $0x26
+	BYTE $0x40
+	BYTE $0x00
+	BYTE $0x00
+	BYTE $0x00
+	MOVQ 96(DI), R14
+	ADDQ R14, 80(DI)
+	MOVQ SI, R11
+	MOVQ 128(DI), R13
+	MOVQ 144(DI), R14
+	ADDQ R14, 128(DI)
+	NEGQ 96(DI)
+	LEAQ 4096(R11), R14
+	MOVQ R14, 16(SP)
+	MOVQ 48(DI), R14
+	ADDQ R14, 24(DI)
+	MOVQ 72(DI), R14
+	ADDQ R14, 56(DI)
+	DECQ 40(DI)
+	JNE  panel
+	BYTE $0xc4
+	BYTE $0xe2
+	BYTE $0x78
+	BYTE $0x49
+	BYTE $0xc0
+
+end:
+	CMPQ     R11, 16(SP)
+	JEQ      enddone
+	VMOVUPS  (R11), Z0
+	VMOVUPS  64(R11), Z1
+	VMOVNTPS Z0, (R13)
+	VMOVNTPS Z1, 64(R13)
+	ADDQ     $0x00000080, R11
+	ADDQ     R15, R13
+	JMP      end
+
+enddone:
+	SFENCE
+	VZEROUPPER
 	RET
 
 // func gemm16Peak(n int)

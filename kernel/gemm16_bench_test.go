@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// BenchmarkGemm16 reports the GFLOPS of the fastest iteration, of one and of two threads, on the shapes of layers: with
-// operands of bfloat16 and B packed before, with both phases, with outputs of bfloat16, and from operands of float32.
+// BenchmarkGemm16 reports the GFLOPS of the fastest iteration, of one and of two threads, on the shapes of layers:
+// with operands of bfloat16 and B packed before, with both phases, with outputs of bfloat16, and from operands of
+// float32.
 func BenchmarkGemm16(b *testing.B) {
 	layers := [][3]int{{4096, 1152, 384}, {4096, 384, 384}, {4096, 1536, 384}, {4096, 384, 1536}, {2048, 2304, 768},
 		{2048, 3072, 768}, {2048, 768, 3072}, {8320, 1536, 512}, {4096, 4096, 1024}, {1024, 4096, 4096}}

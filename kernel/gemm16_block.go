@@ -51,7 +51,8 @@ func room(scratch []float32) (r room16) {
 	return r
 }
 
-// Block16 is a part of the operand B of a Gemm16: some columns, in whole panels but for the last, and some groups of k.
+// Block16 is a part of the operand B of a Gemm16: some columns, in whole panels but for the last, and some groups of
+// k.
 type Block16 struct {
 	Col, Cols     int
 	Group, Groups int
@@ -82,8 +83,8 @@ func (g *Gemm16) groupAt(q int) (k, n int) {
 }
 
 // Blocks16 returns how B is cut into blocks that fit in a buffer of n bfloat16: columns into so many bands of whole
-// panels, and groups of k into so many parts. Outputs of bfloat16 need all groups at once, so both are 0 if the buffer
-// is too small for them.
+// panels, and groups of k into so many parts. Outputs of bfloat16 need all groups at once, so both are 0 if the
+// buffer is too small for them.
 func (isa ISA) Blocks16(g *Gemm16, n int) (bands, parts int) {
 	if !assembly || isa == portable {
 		return 1, 1
@@ -123,15 +124,13 @@ func (b *Block16) pack(isa ISA, g *Gemm16, p0, p1 int, edge []float32) {
 	if len(b.Data) < b.Panels()*b.Groups*group16 {
 		panic(fmt.Sprintf("kernel: %d bfloat16 for %d panels of %d groups", len(b.Data), b.Panels(), b.Groups))
 	}
-	for p := p0; p < p1; p++ {
-		j := p * panel16
-		g.pack(isa, false, b.Data[p*b.Groups*group16:], b.Col+j, min(panel16, b.Cols-j), b.Group, b.Groups, edge)
-	}
+	j := p0 * panel16
+	g.pack(isa, false, b.Data[p0*b.Groups*group16:], b.Col+j, min((p1-p0)*panel16, b.Cols-j), b.Group, b.Groups, edge)
 }
 
-// Multiply16 adds the product of rows i0..i1-1 of A with the packed block b, and the sums of these rows' A if b has the
-// first columns. The block of the first groups of k must come first, and the others follow in order. Several goroutines
-// may each compute rows of their own.
+// Multiply16 adds the product of rows i0..i1-1 of A with the packed block b, and the sums of these rows' A if b has
+// the first columns. The block of the first groups of k must come first, and the others follow in order. Several
+// goroutines may each compute rows of their own.
 func (isa ISA) Multiply16(g *Gemm16, b *Block16, i0, i1 int, scratch []float32) {
 	if i0 < 0 || i1 > g.M || len(scratch) < Gemm16Scratch {
 		panic(fmt.Sprintf("kernel: rows %d to %d of %d, %d floats of scratch", i0, i1, g.M, len(scratch)))
@@ -197,8 +196,8 @@ func (g *Gemm16) whole(isa ISA, r room16) {
 	}
 }
 
-// long is whole for outputs of bfloat16 where all of K is too long for scratch: small blocks of outputs are computed in
-// float32 and rounded.
+// long is whole for outputs of bfloat16 where all of K is too long for scratch: small blocks of outputs are computed
+// in float32 and rounded.
 func (g *Gemm16) long(isa ISA, room room16) {
 	c := room.long
 	for i := 0; i < g.M; i += long16 / panel16 {

@@ -4,77 +4,77 @@
 
 package kernel
 
-// gemm16PackAlongHalfA512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongHalfA512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[i*ld+k]
+//	dst[i*32+k] = src[i*ld+k]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongHalfA512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongHalfA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAlongHalfB512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongHalfB512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[i*ld+k]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[i*ld+k]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongHalfB512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongHalfB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAlongFullA512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongFullA512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[i*ld+k]
+//	dst[i*32+k] = src[i*ld+k]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongFullA512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongFullA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAlongFullB512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongFullB512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[i*ld+k]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[i*ld+k]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongFullB512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongFullB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossHalfA512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossHalfA512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[k*ld+i]
+//	dst[i*32+k] = src[k*ld+i]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossHalfA512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossHalfA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossHalfB512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossHalfB512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[k*ld+i]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[k*ld+i]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossHalfB512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossHalfB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossFullA512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossFullA512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[k*ld+i]
+//	dst[i*32+k] = src[k*ld+i]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossFullA512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossFullA512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossFullB512 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossFullB512 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[k*ld+i]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[k*ld+i]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossFullB512(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossFullB512(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
 // gemm16WidenA512 widens 32 rows of packed A. For i < 32 and k < 32*groups:
 //
@@ -167,77 +167,77 @@ func gemm16Tile512x6(groups int, a *float32, as int, b *float32, s *float32, ss 
 //go:noescape
 func gemm16Tile512x7(groups int, a *float32, as int, b *float32, s *float32, ss int, c *float32, cs int)
 
-// gemm16PackAlongHalfA256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongHalfA256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[i*ld+k]
+//	dst[i*32+k] = src[i*ld+k]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongHalfA256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongHalfA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAlongHalfB256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongHalfB256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[i*ld+k]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[i*ld+k]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongHalfB256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongHalfB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAlongFullA256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongFullA256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[i*ld+k]
+//	dst[i*32+k] = src[i*ld+k]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongFullA256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongFullA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAlongFullB256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAlongFullB256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[i*ld+k]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[i*ld+k]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAlongFullB256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAlongFullB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossHalfA256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossHalfA256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[k*ld+i]
+//	dst[i*32+k] = src[k*ld+i]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossHalfA256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossHalfA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossHalfB256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossHalfB256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[k*ld+i]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[k*ld+i]
 //
-// where src holds bfloat16 and ld is in bytes.
+// where src holds bfloat16, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossHalfB256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossHalfB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossFullA256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossFullA256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i*32+k%32] = src[k*ld+i]
+//	dst[i*32+k] = src[k*ld+i]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossFullA256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossFullA256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
-// gemm16PackAcrossFullB256 packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:
+// gemm16PackAcrossFullB256 packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:
 //
-//	dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2] = src[k*ld+i]
+//	dst[i/16*512+k/2*32+i%16*2+k%2] = src[k*ld+i]
 //
-// where src holds float32, which are rounded and ld is in bytes.
+// where src holds float32, which are rounded,, and then dst and src go on; ld and steps are in bytes.
 //
 //go:noescape
-func gemm16PackAcrossFullB256(dst *uint16, src *byte, ld int, groups int)
+func gemm16PackAcrossFullB256(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)
 
 // gemm16WidenA256 widens 32 rows of packed A. For i < 32 and k < 32*groups:
 //
@@ -290,10 +290,20 @@ func gemm16Tile256x2(groups int, a *float32, as int, b *float32, s *float32, ss 
 //go:noescape
 func gemm16Tile256x3(groups int, a *float32, as int, b *float32, s *float32, ss int, c *float32, cs int)
 
-// gemm16Tiles computes 32 rows of some panels of 32 columns: see tileArgs.
+// gemm16Tiles computes 32 rows of some panels of 32 columns: see tileArgs. It changes its argument.
 //
 //go:noescape
 func gemm16Tiles(args *byte)
+
+// gemm16TilesNarrow computes 32 rows of some panels of 32 columns: see tileArgs. It changes its argument.
+//
+//go:noescape
+func gemm16TilesNarrow(args *byte)
+
+// gemm16TilesCopy computes 32 rows of some panels of 32 columns: see tileArgs. It changes its argument.
+//
+//go:noescape
+func gemm16TilesCopy(args *byte)
 
 // gemm16Peak runs n rounds of 4 independent products of tiles of zeros.
 func gemm16Peak(n int)

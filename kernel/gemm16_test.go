@@ -112,8 +112,8 @@ func (p *product16) use(floats []float32, halves []uint16, narrow bool) {
 	}
 }
 
-// draw16 returns ordinary floats, or a mixture of the hard ones: of 60 and of all binades, subnormals, infinities and NaN,
-// zeros of both signs, ties of rounding, and few large ones that cancel.
+// draw16 returns ordinary floats, or a mixture of the hard ones: of 60 and of all binades, subnormals, infinities and
+// NaN, zeros of both signs, ties of rounding, and few large ones that cancel.
 func draw16(rng *rand.Rand, n int, ordinary bool) []float32 {
 	x := make([]float32, n)
 	kind := rng.IntN(6)
@@ -220,6 +220,173 @@ func TestGemm16Levels(t *testing.T) {
 	for _, l := range limits {
 		for range 3 {
 			check(l[0], l[1], l[2])
+		}
+	}
+}
+
+func FuzzGemm16(f *testing.F) {
+	f.Add(uint16(33), uint16(65), uint16(64), uint8(0), uint8(0), uint8(3), uint8(0), uint64(1))
+	f.Add(uint16(70), uint16(100), uint16(700), uint8(0), uint8(4), uint8(0), uint8(0), uint64(2))
+	f.Add(uint16(64), uint16(33), uint16(65), uint8(2), uint8(16), uint8(17), uint8(3), uint64(3))
+	f.Add(uint16(1), uint16(131), uint16(7), uint8(1), uint8(15), uint8(1), uint8(0), uint64(4))
+	f.Fuzz(func(t *testing.T, m, n, k uint16, layout, bits, pad, samples uint8, seed uint64) {
+		s := shapeOf(Layout(layout%3), int(m)%400, int(n)%1300, int(k)%2000, int(samples)%5, bits, pad, seed)
+		if s.m*s.n*s.k*max(s.samples, 1) > 1<<19 {
+			t.Skip("slow on the portable path")
+		}
+		check16(t, s, make([]float32, Gemm16Scratch))
+	})
+}
+
+// TestGemm16Limits runs shapes around every limit of the blocking. The paths are compared with each other: the
+// portable one is too slow for them.
+func TestGemm16Limits(t *testing.T) {
+	t.Parallel()
+	if len(levels16()) < 3 {
+		t.Skip("one path alone")
+	}
+	scratch := make([]float32, Gemm16Scratch)
+	shapes := []shape16{
+		{layout: NT, m: 150, n: 1100, k: 700, fullA: true, bias: true, pad: 3}, // A is kept packed, over several bands
+		{layout: NT, m: 97, n: 1030, k: 640},                                   // A in place, two parts of k
+		{layout: NN, m: 200, n: 300, k: 1300, narrow: true},                    // outputs go on in part
+		{layout: NT, m: 40, n: 70, k: 17000, narrow: true},                     // too long for the scratch buffer
+		{layout: NN, m: 40, n: 70, k: 17000, more: true},
+		{layout: NT, m: 70, n: 2100, k: 64, narrow: true, fullB: true},
+		{layout: TN, m: 700, n: 130, k: 1500, more: true, pad: 5}, // more rows than are packed at once, parts of k
+		{layout: TN, m: 100, n: 1000, k: 65, samples: 13, more: true, fullA: true},
+		{layout: TN, m: 60, n: 90, k: 45, samples: 20, narrow: true},
+		{layout: NT, m: 33, n: 65, k: 1024},
+	}
+	if testing.Short() {
+		shapes = shapes[:7]
+	}
+	for i, s := range shapes {
+		for seed := range uint64(2) {
+			s.seed = uint64(2*i) + seed
+			p := newProduct16(s)
+			floats, halves := p.on(avx2, scratch)
+			for _, isa := range levels16()[2:] {
+				f, h := p.on(isa, scratch)
+				if err := diff(f, floats); err != nil {
+					t.Errorf("%v %v: %v", isa, s, err)
+				}
+				if err := diffHalves(h, halves); err != nil {
+					t.Errorf("%v %v: %v", isa, s, err)
+				}
+			}
+		}
+	}
+}
+
+// TestGemm16Split computes a product in blocks of C, of whole groups of k and of whole samples, which must not change
+// a bit.
+func TestGemm16Split(t *testing.T) {
+	t.Parallel()
+	scratch := make([]float32, Gemm16Scratch)
+	for seed := range uint64(60) {
+		rng := rand.New(rand.NewPCG(seed, 17))
+		s := shapeOf(Layout(seed%3), 1+rng.IntN(70), 1+rng.IntN(80), 1+rng.IntN(100), rng.IntN(4), uint8(rng.IntN(32))&^4, uint8(rng.IntN(9)), seed)
+		p := newProduct16(s)
+		for _, isa := range levels16() {
+			floats, _ := p.on(isa, scratch)
+			q := *p
+			got := append([]float32(nil), p.floats...)
+			q.use(got, p.halves, false)
+			step := group * (1 + rng.IntN(2))
+			if q.Rows > 0 {
+				step = q.Rows
+			}
+			i, j := rng.IntN(p.M+1), rng.IntN(p.N+1)
+			for _, rows := range [][2]int{{0, i}, {i, p.M}} {
+				for _, cols := range [][2]int{{0, j}, {j, p.N}} {
+					for k := 0; k < p.K; k += step {
+						part := q.Part(rows[0], rows[1], cols[0], cols[1])
+						part.alongK(k, min(k+step, p.K))
+						if cols[0] == cols[1] || cols[0] == 0 && j == 0 && cols[1] == 0 {
+							part.SumA = nil
+						}
+						part.Accumulate = part.Accumulate || k > 0
+						isa.Gemm16(&part, scratch)
+					}
+				}
+			}
+			if err := diff(got, floats); err != nil {
+				t.Errorf("%v %v, cut at %d, %d and every %d: %v", isa, s, i, j, step, err)
+			}
+		}
+	}
+}
+
+// alongK restricts g to some k.
+func (g *Gemm16) alongK(k0, k1 int) {
+	g.K = k1 - k0
+	if g.Layout == TN {
+		g.A = g.A.from(k0 * g.A.LD)
+	} else {
+		g.A = g.A.from(k0)
+	}
+	if g.Layout == NT {
+		g.B = g.B.from(k0)
+	} else {
+		g.B = g.B.from(k0 * g.B.LD)
+	}
+}
+
+func TestGemm16Panics(t *testing.T) {
+	t.Parallel()
+	scratch := make([]float32, Gemm16Scratch)
+	h := func(n int) []uint16 { return make([]uint16, n) }
+	f := func(n int) []float32 { return make([]float32, n) }
+	good := Gemm16{M: 2, N: 3, K: 4, A: Operand{Half: h(8), LD: 4}, B: Operand{Full: f(12), LD: 4}, C: f(6), LDC: 3}
+	isa := ISA(cpufeat.Best())
+	isa.Gemm16(&good, scratch)
+	isa.Gemm16(&good, scratch[:Gemm16Small])
+	refused := func(name string, scratch []float32, change func(*Gemm16)) {
+		t.Helper()
+		defer func() {
+			if recover() == nil {
+				t.Errorf("%s: no panic", name)
+			}
+		}()
+		g := good
+		change(&g)
+		isa.Gemm16(&g, scratch)
+	}
+	for name, change := range map[string]func(*Gemm16){
+		"short A":          func(g *Gemm16) { g.A.Half = h(7) },
+		"short B":          func(g *Gemm16) { g.B.Full = f(11) },
+		"two of A":         func(g *Gemm16) { g.A.Full = f(8) },
+		"no A":             func(g *Gemm16) { g.A.Half = nil },
+		"short C":          func(g *Gemm16) { g.C = f(5) },
+		"two outputs":      func(g *Gemm16) { g.Half = h(6) },
+		"rounded sums":     func(g *Gemm16) { g.C, g.Half, g.Accumulate = nil, h(6), true },
+		"short bias":       func(g *Gemm16) { g.Bias = f(2) },
+		"sums of NT":       func(g *Gemm16) { g.SumA = f(2) },
+		"samples of NT":    func(g *Gemm16) { g.Rows = 4 },
+		"part of a sample": func(g *Gemm16) { g.Layout, g.A.LD, g.Rows = TN, 2, 3 },
+		"negative":         func(g *Gemm16) { g.N = -1 },
+		"overflow":         func(g *Gemm16) { g.B.LD = math.MaxInt },
+	} {
+		refused(name, scratch, change)
+	}
+	refused("short scratch", scratch[:Gemm16Small-1], func(*Gemm16) {})
+	refused("scratch for a large one", scratch[:Gemm16Scratch-1], func(g *Gemm16) {
+		g.K = 257
+		g.A, g.B = Operand{Half: h(600), LD: 257}, Operand{Half: h(900), LD: 257}
+	})
+}
+
+func TestGemm16Allocs(t *testing.T) {
+	scratch := make([]float32, Gemm16Scratch)
+	for layout := range Layout(3) {
+		for bits := range uint8(8) {
+			p := newProduct16(shapeOf(layout, 70, 70, 40, 1, bits, 0, 2))
+			for _, isa := range levels16() {
+				if n := testing.AllocsPerRun(2, func() { isa.Gemm16(&p.Gemm16, scratch) }); n != 0 {
+					t.Errorf("%v %v: %v allocations", isa, layout, n)
+				}
+			}
 		}
 	}
 }

@@ -47,8 +47,8 @@ func (j *columns16) run(b *Backend, task int, scratch []float32) {
 	b.isa.Gemm16(&g, scratch)
 }
 
-// gemm16 runs one product on all threads. The second operand is packed once for all of them, and then each band of rows
-// of the first is a task; but products of few rows are cut by columns.
+// gemm16 runs one product on all threads. The second operand is packed once for all of them, and then each band of
+// rows of the first is a task; but products of few rows are cut by columns.
 func (b *Backend) gemm16(g kernel.Gemm16) {
 	threads := len(b.pool.scratch)
 	data := unsafe.Slice((*uint16)(unsafe.Pointer(&b.shared[0])), 2*len(b.shared))

@@ -18,7 +18,7 @@ const (
 	Portable Level = iota // plain Go; every FMA emulated exactly, so slow
 	AVX2                  // amd64 with AVX2 and FMA3
 	AVX512                // amd64 with AVX-512 F, BW, DQ and VL
-	AMX                   // AVX512 with matrix units of bfloat16, which the system permits
+	AMX                   // AVX512 with its conversions to bfloat16 and matrix units for it, which the system permits
 )
 
 var names = [...]string{Portable: "portable", AVX2: "avx2", AVX512: "avx512", AMX: "amx"}

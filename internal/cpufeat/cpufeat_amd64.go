@@ -10,7 +10,7 @@ func detect() (l Level, withoutAMX string) {
 	x := &cpu.X86
 	switch {
 	case x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL:
-		if !x.HasAMXTile || !x.HasAMXBF16 {
+		if !x.HasAMXTile || !x.HasAMXBF16 || !x.HasAVX512BF16 {
 			return AVX512, ""
 		}
 		if err := permitTiles(); err != nil {

@@ -39,6 +39,12 @@ func tileMemory(pp, tile int, base, stride reg.GPPhysical, disp int) {
 func tileLoad(tile int, base, stride reg.GPPhysical, disp int) {
 	tileMemory(ppF2, tile, base, stride, disp)
 }
+
+// tileLoadOnce is tileLoad of what is not needed again soon: it does not displace other lines of the first-level cache.
+func tileLoadOnce(tile int, base, stride reg.GPPhysical, disp int) {
+	tileMemory(pp66, tile, base, stride, disp)
+}
+
 func tileStore(tile int, base, stride reg.GPPhysical, disp int) {
 	tileMemory(ppF3, tile, base, stride, disp)
 }
@@ -65,79 +71,189 @@ func tileRelease() {
 	emit(0x49, 0xc0)
 }
 
-// ahead is how many groups of B before their use they are brought to the first-level cache.
-const ahead = 1
+// Offsets in kernel.tileArgs.
+const (
+	argA = 8 * iota
+	argAS
+	argAG
+	argB
+	argGroups
+	argPanels
+	argBP
+	argS
+	argSS
+	argSP
+	argC
+	argCS
+	argCP
+	argNext
+	argNextRow
+	argNextGroup
+	argOut
+	argOutRow
+	argOutPanel
+)
 
-// tileKernel emits the kernel of 32 rows by some panels of 32 columns. Offsets are those of kernel.tileArgs.
-func tileKernel() {
-	TEXT("gemm16Tiles", 4, "func(args *byte)")
+// writer is what becomes of the outputs of a panel.
+type writer string
+
+const (
+	toTiles  writer = ""       // they stay in C
+	toHalves writer = "Narrow" // they are rounded to bfloat16, while the next panel is computed
+	toFloats writer = "Copy"   // they are copied past the caches, while the next panel is computed
+)
+
+// tileKernel emits the kernel of 32 rows by some panels of 32 columns.
+func (w writer) tileKernel() {
+	TEXT("gemm16Tiles"+string(w), 4, "func(args *byte)")
 	Pragma("noescape")
-	Doc("gemm16Tiles computes 32 rows of some panels of 32 columns: see tileArgs.")
+	Doc("gemm16Tiles" + string(w) + " computes 32 rows of some panels of 32 columns: see tileArgs. It changes its argument.")
+	local := AllocLocal(32)
+	nextGroup, ag, sourceEnd := local, local.Offset(8), local.Offset(16)
 	LEAQ(operand.NewDataAddr(operand.NewStaticSymbol("gemm16Shapes"), 0), reg.RAX)
 	tileConfig(reg.RAX)
-	args := arg("args", reg.RDI)
-	get := func(disp int, r reg.GPPhysical) reg.GPPhysical {
-		MOVQ(at(args, disp), r)
-		return r
+	args, row, groups := reg.RDI, reg.RAX, reg.RCX
+	as, ns, cs := reg.R8, reg.R9, reg.R12
+	high, low, b, next := reg.RSI, reg.RDI, reg.RBX, reg.RDX // low takes the place of args
+	soon, source, out, outRow := reg.R14, reg.R11, reg.R13, reg.R15
+	far := reg.R14 // outside the loop over groups, soon is not used
+	get := func(disp int, r reg.GPPhysical) { MOVQ(at(args, disp), r) }
+	advance := func(what, by int) {
+		get(by, far)
+		ADDQ(far, at(args, what))
 	}
-	as, ag, b, panels := get(8, reg.R8), get(16, reg.R9), get(24, reg.RBX), get(40, reg.RDX)
-	s, ss, c, cs := get(56, reg.R10), get(64, reg.R11), get(80, reg.R12), get(88, reg.R13)
-	row, groups, high, low, far, pf := reg.RAX, reg.RCX, reg.RSI, reg.RDI, reg.R14, reg.R15
+	// write moves a row of the outputs of the panel before.
+	write := func() {
+		switch w {
+		case toHalves:
+			VMOVUPS(at(source, 0), reg.Z0)
+			VMOVUPS(at(source, 64), reg.Z1)
+			narrowPair(0, 1, 0)
+			VMOVUPS(reg.Z0, at(out, 0))
+		case toFloats:
+			VMOVUPS(at(source, 0), reg.Z0)
+			VMOVUPS(at(source, 64), reg.Z1)
+			VMOVNTPS(reg.Z0, at(out, 0))
+			VMOVNTPS(reg.Z1, at(out, 64))
+		}
+		ADDQ(operand.U32(128), source)
+		ADDQ(outRow, out)
+	}
+	arg("args", args)
+	get(argAS, as)
+	get(argCS, cs)
+	get(argNextRow, ns)
+	get(argNextGroup, far)
+	MOVQ(far, nextGroup)
+	get(argAG, far)
+	MOVQ(far, ag)
+	if w != toTiles {
+		get(argOutRow, outRow)
+		XORQ(source, source)
+		MOVQ(source, sourceEnd)
+	}
 	MOVQ(operand.U32(64), row)
 
 	Label("panel")
-	arg("args", args)
-	get(0, high)
-	get(32, groups)
-	MOVQ(ss, far)
+	get(argS, high)
+	get(argSS, low)
+	MOVQ(low, far)
 	SHLQ(operand.Imm(4), far)
-	ADDQ(s, far)
-	tileLoad(0, s, ss, 0)
-	tileLoad(1, s, ss, 64)
-	tileLoad(2, far, ss, 0)
-	tileLoad(3, far, ss, 64)
+	ADDQ(high, far)
+	tileLoad(0, high, low, 0)
+	tileLoad(1, high, low, 64)
+	tileLoad(2, far, low, 0)
+	tileLoad(3, far, low, 64)
+	arg("args", args)
+	get(argB, b)
+	get(argGroups, groups)
+	get(argNext, next)
+	get(argC, soon)
+	get(argA, high)
 	MOVQ(as, low)
 	SHLQ(operand.Imm(4), low)
 	ADDQ(high, low)
-	MOVQ(b, far)
-	MOVQ(c, pf)
-	prefetch := func() {
-		for range 2 {
-			PREFETCHT0(at(pf, 128))
-			PREFETCHT0(at(pf, 192))
-			ADDQ(cs, pf)
-		}
-	}
 	Label("group")
-	tileMemory(pp66, 6, far, row, 0)
+	tileLoadOnce(6, b, row, 0)
 	tileLoad(4, high, as, 0)
 	tileLoad(5, low, as, 0)
 	tileProduct(0, 4, 6)
 	tileProduct(2, 5, 6)
-	tileMemory(pp66, 7, far, row, tileBytes)
+	tileLoadOnce(7, b, row, tileBytes)
 	tileProduct(1, 4, 7)
 	tileProduct(3, 5, 7)
-	prefetch()
+	if w == toTiles {
+		for range 2 { // rows of the outputs of the next panel
+			PREFETCHT0(at(soon, 128)) // and so its neighbour
+			ADDQ(cs, soon)
+		}
+	} else {
+		CMPQ(source, sourceEnd)
+		JEQ(operand.LabelRef("written"))
+		for range 4 {
+			write()
+		}
+		Label("written")
+	}
+	PREFETCHT1(at(next, 0)) // what A will be
+	PREFETCHT1(plus(next, ns, 1, 0))
+	ADDQ(nextGroup, next)
 	ADDQ(ag, high)
 	ADDQ(ag, low)
-	ADDQ(operand.U32(groupBytes), far)
+	ADDQ(operand.U32(groupBytes), b)
 	DECQ(groups)
 	JNE(operand.LabelRef("group"))
+	if w != toTiles {
+		w.rest("now", source, sourceEnd, write)
+	}
+	arg("args", args)
+	MOVQ(next, at(args, argNext))
+	get(argC, high)
 	MOVQ(cs, far)
 	SHLQ(operand.Imm(4), far)
-	ADDQ(c, far)
-	tileStore(0, c, cs, 0)
-	tileStore(1, c, cs, 64)
+	ADDQ(high, far)
+	tileStore(0, high, cs, 0)
+	tileStore(1, high, cs, 64)
 	tileStore(2, far, cs, 0)
 	tileStore(3, far, cs, 64)
-	arg("args", args)
-	ADDQ(at(args, 48), b)
-	ADDQ(at(args, 72), s)
-	ADDQ(operand.U32(128), c)
-	DECQ(panels)
+	advance(argC, argCP)
+	if w != toTiles {
+		MOVQ(high, source)
+		get(argOut, out)
+		advance(argOut, argOutPanel)
+		NEGQ(at(args, argCP)) // to and fro between two buffers
+		LEAQ(at(source, 4096), far)
+		MOVQ(far, sourceEnd)
+	}
+	advance(argB, argBP)
+	advance(argS, argSP)
+	DECQ(at(args, argPanels))
 	JNE(operand.LabelRef("panel"))
 	tileRelease()
+	if w != toTiles {
+		w.rest("end", source, sourceEnd, write)
+		if w == toFloats {
+			SFENCE()
+		}
+		VZEROUPPER()
+	}
 	RET()
+}
+
+// rest writes the rows that are left.
+func (w writer) rest(label string, source reg.Register, end operand.Mem, write func()) {
+	Label(label)
+	CMPQ(source, end)
+	JEQ(operand.LabelRef(label + "done"))
+	write()
+	JMP(operand.LabelRef(label))
+	Label(label + "done")
+}
+
+// narrowPair emits VCVTNE2PS2BF16, which the assembler does not know either, of vector registers below 8: the floats low
+// and high rounded to bfloat16. It takes subnormals as zeros, and no output of a group is one.
+func narrowPair(low, high, dst int) {
+	emit(0x62, 0xf2, (high^15)<<3|7, 0x48, 0x72, 0xc0|dst<<3|low)
 }
 
 // peakTiles is the number of products in a round of the peak loop.

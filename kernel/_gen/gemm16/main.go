@@ -59,7 +59,9 @@ func main() {
 			s.tile(mr)
 		}
 	}
-	tileKernel()
+	for _, w := range []writer{toTiles, toHalves, toFloats} {
+		w.tileKernel()
+	}
 	tilePeak()
 	Generate()
 }

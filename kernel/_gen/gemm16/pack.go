@@ -12,37 +12,36 @@ import (
 func (s isa) pack(along, full, toA bool) {
 	name := fmt.Sprintf("gemm16Pack%s%s%s%s", map[bool]string{true: "Along", false: "Across"}[along],
 		map[bool]string{true: "Full", false: "Half"}[full], map[bool]string{true: "A", false: "B"}[toA], s.name)
-	TEXT(name, 4, "func(dst *uint16, src *byte, ld int, groups int)")
+	TEXT(name, 4, "func(dst *uint16, dstStep int, src *byte, srcStep int, ld int, n int)")
 	Pragma("noescape")
 	index := "src[i*ld+k]"
 	if !along {
 		index = "src[k*ld+i]"
 	}
-	place := "dst[k/32*1024+i*32+k%32]"
+	place := "dst[i*32+k]"
 	if !toA {
-		place = "dst[k/32*1024+i/16*512+k%32/2*32+i%16*2+k%2]"
+		place = "dst[i/16*512+k/2*32+i%16*2+k%2]"
 	}
-	Doc(fmt.Sprintf("%s packs groups of 32 k for 32 lines. For i < 32 and k < 32*groups:", name), "",
+	Doc(fmt.Sprintf("%s packs groups of 32 k for 32 lines, n times. For i < 32 and k < 32:", name), "",
 		fmt.Sprintf("\t%s = %s", place, index), "",
-		fmt.Sprintf("where src holds %s and ld is in bytes.", map[bool]string{true: "float32, which are rounded", false: "bfloat16"}[full]))
+		fmt.Sprintf("where src holds %s, and then dst and src go on; ld and steps are in bytes.",
+			map[bool]string{true: "float32, which are rounded,", false: "bfloat16"}[full]))
 	size := 2
 	if full {
 		size = 4
 	}
-	dst, src, ld, groups := arg("dst", reg.RDI), arg("src", reg.RSI), arg("ld", reg.R8), arg("groups", reg.RDX)
-	half, group := reg.R9, reg.R10 // what brings src to the other half, and then to the next group
-	MOVQ(ld, half)
+	dst, dstStep, src, srcStep := arg("dst", reg.RDI), arg("dstStep", reg.RBX), arg("src", reg.RSI), arg("srcStep", reg.R10)
+	ld, n := arg("ld", reg.R8), arg("n", reg.RDX)
+	half := reg.R9 // what brings src to the other half
 	if along {
+		MOVQ(ld, half)
 		SHLQ(operand.Imm(4), half)
-		MOVQ(operand.U32(32*size), group)
-		SUBQ(half, group)
-		SUBQ(half, group)
 	} else {
-		SHLQ(operand.Imm(5), half)
-		MOVQ(half, group)
-		SUBQ(operand.U32(32*size), group)
 		MOVQ(operand.U32(16*size), half)
 	}
+	SUBQ(half, srcStep)
+	SUBQ(half, srcStep)
+	SUBQ(operand.U32(groupBytes), dstStep)
 	Label("group")
 	MOVQ(operand.U32(2), reg.RCX)
 	Label("half")
@@ -88,8 +87,9 @@ func (s isa) pack(along, full, toA bool) {
 	ADDQ(operand.U32(tileBytes), dst)
 	DECQ(reg.RCX)
 	JNE(operand.LabelRef("half"))
-	ADDQ(group, src)
-	DECQ(groups)
+	ADDQ(srcStep, src)
+	ADDQ(dstStep, dst)
+	DECQ(n)
 	JNE(operand.LabelRef("group"))
 	VZEROUPPER()
 	RET()

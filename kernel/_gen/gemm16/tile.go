@@ -41,10 +41,9 @@ func (s isa) tile(mr int) {
 		rows = append(rows, far)
 	}
 	elem := func(i, k int) operand.Mem {
-		if i%5 == 3 {
-			return plus(rows[i/5], as3, 1, 4*k)
-		}
-		return plus(rows[i/5], as, uint8(i%5), 4*k)
+		m := times(rows[i/5], as, as3, i%5)
+		m.Disp = 4 * k
+		return m
 	}
 
 	Label("group")
@@ -93,6 +92,14 @@ func (s isa) tile(mr int) {
 	LDMXCSR(mode)
 	VZEROUPPER()
 	RET()
+}
+
+// times is the memory at base + n*stride for n up to 4, given the stride and three times the stride.
+func times(base, stride, stride3 reg.Register, n int) operand.Mem {
+	if n == 3 {
+		return plus(base, stride3, 1, 0)
+	}
+	return plus(base, stride, uint8(n), 0)
 }
 
 // widenA emits the kernel that widens tiles of A to rows of float32.
