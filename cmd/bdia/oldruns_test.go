@@ -59,6 +59,10 @@ func TestOldRuns(t *testing.T) {
 				flags []string
 			}{{want.Eval, nil}, {want.Best, []string{"--best"}}, {want.Train, []string{"--split", "train"}}} {
 				got := object(t, mustCall(t, append([]string{"eval", dir, "--json"}, eval.flags...)...))
+				if got["precision"] != "float32" { // which old runs do not name
+					t.Errorf("bdia eval %v in precision %v", eval.flags, got["precision"])
+				}
+				delete(got, "precision")
 				if diff := cmp.Diff(eval.want, got); diff != "" {
 					t.Errorf("bdia eval %v (-old +new):\n%s", eval.flags, diff)
 				}

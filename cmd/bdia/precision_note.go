@@ -32,7 +32,7 @@ func speedNote(o backend.Options) string {
 	}
 	switch level {
 	case cpufeat.Portable:
-		return fmt.Sprintf("products of bf16 are computed in portable Go here, slowly: they take %s.", slowness(o))
+		return "products of bf16 are computed in portable Go here, which is slow" + portableSpeed(o) + "."
 	case cpufeat.AVX2, cpufeat.AVX512:
 		if why := cpufeat.WithoutAMX(); why != "" && o.ISA == "" {
 			return fmt.Sprintf("AMX is not used (%s): products of bf16 are exact on %s, and no faster than float32.", why, level)
@@ -42,19 +42,19 @@ func speedNote(o backend.Options) string {
 	return ""
 }
 
-// slowness compares the times of a small product in both precisions.
-func slowness(o backend.Options) string {
-	bf16, err := timeProduct(o)
+// portableSpeed measures small products in both precisions.
+func portableSpeed(o backend.Options) string {
+	bf16, err := speedOfProduct(o)
 	o.Precision = backend.Float32
-	float, other := timeProduct(o)
+	float, other := speedOfProduct(o)
 	if err != nil || other != nil {
-		return "longer than products of float32"
+		return ""
 	}
-	return fmt.Sprintf("%.2g times as long as products of float32", float64(bf16)/float64(float))
+	return fmt.Sprintf(": %.2g GFLOP/s, and %.2g in float32", bf16/1e9, float/1e9)
 }
 
-// timeProduct times a product of 32 rows and a square matrix of width 128.
-func timeProduct(o backend.Options) (time.Duration, error) {
+// speedOfProduct is how many operations a second a product of 32 rows and a square matrix of width 128 does.
+func speedOfProduct(o backend.Options) (float64, error) {
 	const rows, width = 32, 128
 	var on backend.Backend
 	var x, y, w tensor.Tensor
@@ -82,5 +82,5 @@ func timeProduct(o backend.Options) (time.Duration, error) {
 		be.Sync()
 		best = min(best, time.Since(began))
 	}
-	return best, nil
+	return 2 * rows * width * width / best.Seconds(), nil
 }

@@ -187,7 +187,7 @@ func TestSpeedNote(t *testing.T) {
 	}
 	for _, level := range cpufeat.SupportedBF16() {
 		want := map[cpufeat.Level]string{
-			cpufeat.Portable: `^products of bf16 are computed in portable Go here, slowly: they take [0-9.e+]+ times as long as products of float32\.$`,
+			cpufeat.Portable: `^products of bf16 are computed in portable Go here, which is slow: [0-9.e+-]+ GFLOP/s, and [0-9.e+-]+ in float32\.$`,
 			cpufeat.AVX2:     `^products of bf16 are exact on avx2, and no faster than float32: that takes a processor with AMX\.$`,
 			cpufeat.AVX512:   `^products of bf16 are exact on avx512, and no faster than float32: that takes a processor with AMX\.$`,
 			cpufeat.AMX:      `^$`,
