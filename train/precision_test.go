@@ -166,3 +166,46 @@ func TestInferenceGap(t *testing.T) {
 		})
 	}
 }
+
+// TestPrecisionAfterDamage: a run whose checkpoint in a new precision is damaged goes back to one in the former, and on
+// in the new one, which was asked for.
+func TestPrecisionAfterDamage(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(scratch(t), "run")
+	stoppedAt(t, dir, 4, tinyRuns[0].task(t)())
+	r, err := train.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	r.NewPrecision = true
+	to := inPrecision(r, backend.BFloat16)
+	to.Common().Loop.SaveEvery = 6
+	if err := r.Reconfigure(to); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Train(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "state", "optimizer.safetensors")
+	moments, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moments[len(moments)-1] ^= 1
+	if err := os.WriteFile(path, moments, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	again, err := train.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	sum, err := again.Train(t.Context(), nil)
+	if err != nil || sum.Before != 4 || sum.Steps != 6 {
+		t.Fatalf("%d steps from %d: %v", sum.Steps, sum.Before, err)
+	}
+	if got := courses(again.State); len(got) != 2 || got[1] != "bf16" {
+		t.Errorf("courses %q", got)
+	}
+}
