@@ -373,3 +373,28 @@ func fingerprint(s *Session, be backend.Backend) string {
 	}
 	return fmt.Sprintf("%x", h.Sum(nil)[:8])
 }
+
+// TestOwnPrecision: a run of a Learner of one's own goes on in another precision if the options ask for it.
+func TestOwnPrecision(t *testing.T) {
+	t.Parallel()
+	dir, o := t.TempDir(), ownOptions()
+	train := func(want bool) {
+		t.Helper()
+		r, err := Start(dir, ownLearner, o)
+		if err == nil {
+			defer r.Close()
+			_, err = r.Train(t.Context(), nil)
+		}
+		var other *PrecisionError
+		if (err == nil) != want || err != nil && !errors.As(err, &other) {
+			t.Fatalf("in %v, asked for: %v: %v", o.Engine.Precision, o.NewPrecision, err)
+		}
+	}
+	train(true)
+	o.Schedule.Steps, o.Engine.Precision = 10, backend.BFloat16
+	train(false)
+	o.NewPrecision = true
+	train(true)
+	o.NewPrecision = false
+	train(true)
+}
