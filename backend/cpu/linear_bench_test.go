@@ -12,7 +12,7 @@ import (
 
 // benchLayers are rows, out and in of layers.
 var benchLayers = [][3]int{{4096, 1152, 384}, {4096, 384, 384}, {4096, 1536, 384}, {4096, 384, 1536}, {2048, 2304, 768},
-	{2048, 3072, 768}, {2048, 768, 3072}, {8320, 1536, 512}, {8320, 512, 512}, {1024, 50257, 768}}
+	{2048, 3072, 768}, {2048, 768, 3072}, {8320, 1536, 512}, {8320, 512, 512}, {1024, 50257, 768}, {1, 3072, 768}, {1, 4096, 4096}, {1,50257,768}, {8, 4096, 4096}}
 
 // BenchmarkLinear reports the GFLOPS of the fastest iteration of a linear layer
 // (NT), the gradient of its input (NN) and of its weight (TN), each named by the
@@ -45,7 +45,7 @@ func BenchmarkLinear16(b *testing.B) {
 				rows, out, in := l[0], l[1], l[2]
 				b.Run(fmt.Sprintf("%v/threads=%d/%dx%dx%d", level, threads, rows, out, in), func(b *testing.B) {
 					o := Options{Threads: threads, ISA: level.String(), Precision: backend.BFloat16}
-					o.ArenaBytes = o.ScratchBytes() + 7*int64(rows*in+rows*out+out*in) + 1<<20
+					o.ArenaBytes = o.ScratchBytes() + int64(6*(rows*in+rows*out)+10*out*in) + 1<<20
 					be, err := New(o)
 					if err != nil {
 						b.Fatal(err)
