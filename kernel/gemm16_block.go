@@ -11,7 +11,7 @@ import (
 const (
 	panel16  = 32           // columns of a panel of B, rows of a strip of A
 	group16  = panel16 * 32 // bfloat16 in a group of a panel or strip
-	groups16 = 20           // most groups of k in one part of A or B that is meant for the first-level cache
+	groups16 = 16           // most groups of k in one part of A or B that is meant for the first-level cache
 )
 
 // room16 is the scratch buffer of a product.
