@@ -2461,6 +2461,1551 @@ some:
 	VZEROUPPER
 	RET
 
+// func gemm16RowHalf512(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+, SSE
+TEXT ·gemm16RowHalf512(SB), NOSPLIT, $16-48
+	STMXCSR (SP)
+	MOVL    $0x00009fc0, 8(SP)
+	LDMXCSR 8(SP)
+	MOVQ    groups+0(FP), DX
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DI
+	MOVQ    ld+24(FP), R8
+	MOVQ    s+32(FP), R11
+	MOVQ    c+40(FP), R12
+	MOVQ    R8, R9
+	SHLQ    $0x05, R9
+
+group:
+	VXORPS           Z28, Z28, Z28
+	VXORPS           Z29, Z29, Z29
+	VXORPS           Z30, Z30, Z30
+	VXORPS           Z31, Z31, Z31
+	MOVQ             DI, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X0
+	VMOVUPS          16(R10), X4
+	VMOVUPS          32(R10), X8
+	VMOVUPS          48(R10), X12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X1
+	VMOVUPS          16(R10), X5
+	VMOVUPS          32(R10), X9
+	VMOVUPS          48(R10), X13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X2
+	VMOVUPS          16(R10), X6
+	VMOVUPS          32(R10), X10
+	VMOVUPS          48(R10), X14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X3
+	VMOVUPS          16(R10), X7
+	VMOVUPS          32(R10), X11
+	VMOVUPS          48(R10), X15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z0, Z0
+	VINSERTF32X4     $0x01, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x01, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x01, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z1, Z1
+	VINSERTF32X4     $0x01, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x01, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x01, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z2, Z2
+	VINSERTF32X4     $0x01, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x01, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x01, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z3, Z3
+	VINSERTF32X4     $0x01, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x01, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x01, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z0, Z0
+	VINSERTF32X4     $0x02, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x02, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x02, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z1, Z1
+	VINSERTF32X4     $0x02, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x02, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x02, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z2, Z2
+	VINSERTF32X4     $0x02, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x02, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x02, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z3, Z3
+	VINSERTF32X4     $0x02, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x02, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x02, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z0, Z0
+	VINSERTF32X4     $0x03, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x03, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x03, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z1, Z1
+	VINSERTF32X4     $0x03, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x03, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x03, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z2, Z2
+	VINSERTF32X4     $0x03, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x03, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x03, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z3, Z3
+	VINSERTF32X4     $0x03, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x03, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x03, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	VUNPCKLPS        Z1, Z0, Z16
+	VUNPCKHPS        Z1, Z0, Z17
+	VUNPCKLPS        Z3, Z2, Z18
+	VUNPCKHPS        Z3, Z2, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST (SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 4(SI), Z20, Z29
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 8(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 12(SI), Z21, Z29
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 16(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 20(SI), Z22, Z29
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 24(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 28(SI), Z23, Z29
+	VUNPCKLPS        Z5, Z4, Z16
+	VUNPCKHPS        Z5, Z4, Z17
+	VUNPCKLPS        Z7, Z6, Z18
+	VUNPCKHPS        Z7, Z6, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST 32(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 36(SI), Z20, Z29
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 40(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 44(SI), Z21, Z29
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 48(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 52(SI), Z22, Z29
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 56(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 60(SI), Z23, Z29
+	VUNPCKLPS        Z9, Z8, Z16
+	VUNPCKHPS        Z9, Z8, Z17
+	VUNPCKLPS        Z11, Z10, Z18
+	VUNPCKHPS        Z11, Z10, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST 64(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 68(SI), Z20, Z29
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 72(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 76(SI), Z21, Z29
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 80(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 84(SI), Z22, Z29
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 88(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 92(SI), Z23, Z29
+	VUNPCKLPS        Z13, Z12, Z16
+	VUNPCKHPS        Z13, Z12, Z17
+	VUNPCKLPS        Z15, Z14, Z18
+	VUNPCKHPS        Z15, Z14, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST 96(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 100(SI), Z20, Z29
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 104(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 108(SI), Z21, Z29
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 112(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 116(SI), Z22, Z29
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 120(SI), Z16, Z28
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 124(SI), Z23, Z29
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X0
+	VMOVUPS          16(R10), X4
+	VMOVUPS          32(R10), X8
+	VMOVUPS          48(R10), X12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X1
+	VMOVUPS          16(R10), X5
+	VMOVUPS          32(R10), X9
+	VMOVUPS          48(R10), X13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X2
+	VMOVUPS          16(R10), X6
+	VMOVUPS          32(R10), X10
+	VMOVUPS          48(R10), X14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X3
+	VMOVUPS          16(R10), X7
+	VMOVUPS          32(R10), X11
+	VMOVUPS          48(R10), X15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z0, Z0
+	VINSERTF32X4     $0x01, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x01, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x01, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z1, Z1
+	VINSERTF32X4     $0x01, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x01, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x01, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z2, Z2
+	VINSERTF32X4     $0x01, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x01, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x01, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z3, Z3
+	VINSERTF32X4     $0x01, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x01, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x01, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z0, Z0
+	VINSERTF32X4     $0x02, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x02, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x02, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z1, Z1
+	VINSERTF32X4     $0x02, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x02, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x02, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z2, Z2
+	VINSERTF32X4     $0x02, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x02, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x02, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z3, Z3
+	VINSERTF32X4     $0x02, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x02, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x02, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z0, Z0
+	VINSERTF32X4     $0x03, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x03, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x03, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z1, Z1
+	VINSERTF32X4     $0x03, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x03, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x03, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z2, Z2
+	VINSERTF32X4     $0x03, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x03, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x03, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z3, Z3
+	VINSERTF32X4     $0x03, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x03, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x03, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	VUNPCKLPS        Z1, Z0, Z16
+	VUNPCKHPS        Z1, Z0, Z17
+	VUNPCKLPS        Z3, Z2, Z18
+	VUNPCKHPS        Z3, Z2, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST (SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 4(SI), Z20, Z31
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 8(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 12(SI), Z21, Z31
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 16(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 20(SI), Z22, Z31
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 24(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 28(SI), Z23, Z31
+	VUNPCKLPS        Z5, Z4, Z16
+	VUNPCKHPS        Z5, Z4, Z17
+	VUNPCKLPS        Z7, Z6, Z18
+	VUNPCKHPS        Z7, Z6, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST 32(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 36(SI), Z20, Z31
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 40(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 44(SI), Z21, Z31
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 48(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 52(SI), Z22, Z31
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 56(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 60(SI), Z23, Z31
+	VUNPCKLPS        Z9, Z8, Z16
+	VUNPCKHPS        Z9, Z8, Z17
+	VUNPCKLPS        Z11, Z10, Z18
+	VUNPCKHPS        Z11, Z10, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST 64(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 68(SI), Z20, Z31
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 72(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 76(SI), Z21, Z31
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 80(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 84(SI), Z22, Z31
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 88(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 92(SI), Z23, Z31
+	VUNPCKLPS        Z13, Z12, Z16
+	VUNPCKHPS        Z13, Z12, Z17
+	VUNPCKLPS        Z15, Z14, Z18
+	VUNPCKHPS        Z15, Z14, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSLLD           $0x10, Z20, Z16
+	VFMADD231PS.BCST 96(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 100(SI), Z20, Z31
+	VPSLLD           $0x10, Z21, Z16
+	VFMADD231PS.BCST 104(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 108(SI), Z21, Z31
+	VPSLLD           $0x10, Z22, Z16
+	VFMADD231PS.BCST 112(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 116(SI), Z22, Z31
+	VPSLLD           $0x10, Z23, Z16
+	VFMADD231PS.BCST 120(SI), Z16, Z30
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 124(SI), Z23, Z31
+	VADDPS           Z29, Z28, Z28
+	VADDPS           (R11), Z28, Z28
+	VMOVUPS          Z28, (R12)
+	VADDPS           Z31, Z30, Z30
+	VADDPS           64(R11), Z30, Z30
+	VMOVUPS          Z30, 64(R12)
+	MOVQ             R12, R11
+	ADDQ             $0x00000080, SI
+	ADDQ             $0x00000040, DI
+	DECQ             DX
+	JNE              group
+	LDMXCSR          (SP)
+	VZEROUPPER
+	RET
+
+// func gemm16RowFull512(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+, SSE
+TEXT ·gemm16RowFull512(SB), NOSPLIT, $16-48
+	STMXCSR (SP)
+	MOVL    $0x00009fc0, 8(SP)
+	LDMXCSR 8(SP)
+	MOVQ    groups+0(FP), DX
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DI
+	MOVQ    ld+24(FP), R8
+	MOVQ    s+32(FP), R11
+	MOVQ    c+40(FP), R12
+	MOVQ    R8, R9
+	SHLQ    $0x05, R9
+
+group:
+	VXORPS           Z28, Z28, Z28
+	VXORPS           Z29, Z29, Z29
+	VXORPS           Z30, Z30, Z30
+	VXORPS           Z31, Z31, Z31
+	MOVQ             DI, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X0
+	VMOVUPS          16(R10), X4
+	VMOVUPS          32(R10), X8
+	VMOVUPS          48(R10), X12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X1
+	VMOVUPS          16(R10), X5
+	VMOVUPS          32(R10), X9
+	VMOVUPS          48(R10), X13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X2
+	VMOVUPS          16(R10), X6
+	VMOVUPS          32(R10), X10
+	VMOVUPS          48(R10), X14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X3
+	VMOVUPS          16(R10), X7
+	VMOVUPS          32(R10), X11
+	VMOVUPS          48(R10), X15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z0, Z0
+	VINSERTF32X4     $0x01, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x01, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x01, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z1, Z1
+	VINSERTF32X4     $0x01, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x01, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x01, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z2, Z2
+	VINSERTF32X4     $0x01, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x01, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x01, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z3, Z3
+	VINSERTF32X4     $0x01, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x01, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x01, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z0, Z0
+	VINSERTF32X4     $0x02, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x02, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x02, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z1, Z1
+	VINSERTF32X4     $0x02, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x02, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x02, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z2, Z2
+	VINSERTF32X4     $0x02, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x02, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x02, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z3, Z3
+	VINSERTF32X4     $0x02, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x02, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x02, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z0, Z0
+	VINSERTF32X4     $0x03, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x03, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x03, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z1, Z1
+	VINSERTF32X4     $0x03, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x03, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x03, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z2, Z2
+	VINSERTF32X4     $0x03, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x03, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x03, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z3, Z3
+	VINSERTF32X4     $0x03, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x03, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x03, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	VUNPCKLPS        Z1, Z0, Z16
+	VUNPCKHPS        Z1, Z0, Z17
+	VUNPCKLPS        Z3, Z2, Z18
+	VUNPCKHPS        Z3, Z2, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST (SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 4(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 8(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 12(SI), Z23, Z29
+	VUNPCKLPS        Z5, Z4, Z16
+	VUNPCKHPS        Z5, Z4, Z17
+	VUNPCKLPS        Z7, Z6, Z18
+	VUNPCKHPS        Z7, Z6, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 16(SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 20(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 24(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 28(SI), Z23, Z29
+	VUNPCKLPS        Z9, Z8, Z16
+	VUNPCKHPS        Z9, Z8, Z17
+	VUNPCKLPS        Z11, Z10, Z18
+	VUNPCKHPS        Z11, Z10, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 32(SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 36(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 40(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 44(SI), Z23, Z29
+	VUNPCKLPS        Z13, Z12, Z16
+	VUNPCKHPS        Z13, Z12, Z17
+	VUNPCKLPS        Z15, Z14, Z18
+	VUNPCKHPS        Z15, Z14, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 48(SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 52(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 56(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 60(SI), Z23, Z29
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X0
+	VMOVUPS          16(R10), X4
+	VMOVUPS          32(R10), X8
+	VMOVUPS          48(R10), X12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X1
+	VMOVUPS          16(R10), X5
+	VMOVUPS          32(R10), X9
+	VMOVUPS          48(R10), X13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X2
+	VMOVUPS          16(R10), X6
+	VMOVUPS          32(R10), X10
+	VMOVUPS          48(R10), X14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VMOVUPS          (R10), X3
+	VMOVUPS          16(R10), X7
+	VMOVUPS          32(R10), X11
+	VMOVUPS          48(R10), X15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z0, Z0
+	VINSERTF32X4     $0x01, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x01, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x01, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z1, Z1
+	VINSERTF32X4     $0x01, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x01, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x01, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z2, Z2
+	VINSERTF32X4     $0x01, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x01, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x01, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x01, (R10), Z3, Z3
+	VINSERTF32X4     $0x01, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x01, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x01, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z0, Z0
+	VINSERTF32X4     $0x02, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x02, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x02, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z1, Z1
+	VINSERTF32X4     $0x02, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x02, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x02, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z2, Z2
+	VINSERTF32X4     $0x02, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x02, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x02, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x02, (R10), Z3, Z3
+	VINSERTF32X4     $0x02, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x02, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x02, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z0, Z0
+	VINSERTF32X4     $0x03, 16(R10), Z4, Z4
+	VINSERTF32X4     $0x03, 32(R10), Z8, Z8
+	VINSERTF32X4     $0x03, 48(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z1, Z1
+	VINSERTF32X4     $0x03, 16(R10), Z5, Z5
+	VINSERTF32X4     $0x03, 32(R10), Z9, Z9
+	VINSERTF32X4     $0x03, 48(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z2, Z2
+	VINSERTF32X4     $0x03, 16(R10), Z6, Z6
+	VINSERTF32X4     $0x03, 32(R10), Z10, Z10
+	VINSERTF32X4     $0x03, 48(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       (R10)(R9*1)
+	VINSERTF32X4     $0x03, (R10), Z3, Z3
+	VINSERTF32X4     $0x03, 16(R10), Z7, Z7
+	VINSERTF32X4     $0x03, 32(R10), Z11, Z11
+	VINSERTF32X4     $0x03, 48(R10), Z15, Z15
+	ADDQ             R8, R10
+	VUNPCKLPS        Z1, Z0, Z16
+	VUNPCKHPS        Z1, Z0, Z17
+	VUNPCKLPS        Z3, Z2, Z18
+	VUNPCKHPS        Z3, Z2, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST (SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 4(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 8(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 12(SI), Z23, Z31
+	VUNPCKLPS        Z5, Z4, Z16
+	VUNPCKHPS        Z5, Z4, Z17
+	VUNPCKLPS        Z7, Z6, Z18
+	VUNPCKHPS        Z7, Z6, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 16(SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 20(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 24(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 28(SI), Z23, Z31
+	VUNPCKLPS        Z9, Z8, Z16
+	VUNPCKHPS        Z9, Z8, Z17
+	VUNPCKLPS        Z11, Z10, Z18
+	VUNPCKHPS        Z11, Z10, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 32(SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 36(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 40(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 44(SI), Z23, Z31
+	VUNPCKLPS        Z13, Z12, Z16
+	VUNPCKHPS        Z13, Z12, Z17
+	VUNPCKLPS        Z15, Z14, Z18
+	VUNPCKHPS        Z15, Z14, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 48(SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 52(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 56(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 60(SI), Z23, Z31
+	MOVQ             DI, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X0
+	VMOVUPS          80(R10), X4
+	VMOVUPS          96(R10), X8
+	VMOVUPS          112(R10), X12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X1
+	VMOVUPS          80(R10), X5
+	VMOVUPS          96(R10), X9
+	VMOVUPS          112(R10), X13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X2
+	VMOVUPS          80(R10), X6
+	VMOVUPS          96(R10), X10
+	VMOVUPS          112(R10), X14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X3
+	VMOVUPS          80(R10), X7
+	VMOVUPS          96(R10), X11
+	VMOVUPS          112(R10), X15
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z0, Z0
+	VINSERTF32X4     $0x01, 80(R10), Z4, Z4
+	VINSERTF32X4     $0x01, 96(R10), Z8, Z8
+	VINSERTF32X4     $0x01, 112(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z1, Z1
+	VINSERTF32X4     $0x01, 80(R10), Z5, Z5
+	VINSERTF32X4     $0x01, 96(R10), Z9, Z9
+	VINSERTF32X4     $0x01, 112(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z2, Z2
+	VINSERTF32X4     $0x01, 80(R10), Z6, Z6
+	VINSERTF32X4     $0x01, 96(R10), Z10, Z10
+	VINSERTF32X4     $0x01, 112(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z3, Z3
+	VINSERTF32X4     $0x01, 80(R10), Z7, Z7
+	VINSERTF32X4     $0x01, 96(R10), Z11, Z11
+	VINSERTF32X4     $0x01, 112(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z0, Z0
+	VINSERTF32X4     $0x02, 80(R10), Z4, Z4
+	VINSERTF32X4     $0x02, 96(R10), Z8, Z8
+	VINSERTF32X4     $0x02, 112(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z1, Z1
+	VINSERTF32X4     $0x02, 80(R10), Z5, Z5
+	VINSERTF32X4     $0x02, 96(R10), Z9, Z9
+	VINSERTF32X4     $0x02, 112(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z2, Z2
+	VINSERTF32X4     $0x02, 80(R10), Z6, Z6
+	VINSERTF32X4     $0x02, 96(R10), Z10, Z10
+	VINSERTF32X4     $0x02, 112(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z3, Z3
+	VINSERTF32X4     $0x02, 80(R10), Z7, Z7
+	VINSERTF32X4     $0x02, 96(R10), Z11, Z11
+	VINSERTF32X4     $0x02, 112(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z0, Z0
+	VINSERTF32X4     $0x03, 80(R10), Z4, Z4
+	VINSERTF32X4     $0x03, 96(R10), Z8, Z8
+	VINSERTF32X4     $0x03, 112(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z1, Z1
+	VINSERTF32X4     $0x03, 80(R10), Z5, Z5
+	VINSERTF32X4     $0x03, 96(R10), Z9, Z9
+	VINSERTF32X4     $0x03, 112(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z2, Z2
+	VINSERTF32X4     $0x03, 80(R10), Z6, Z6
+	VINSERTF32X4     $0x03, 96(R10), Z10, Z10
+	VINSERTF32X4     $0x03, 112(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z3, Z3
+	VINSERTF32X4     $0x03, 80(R10), Z7, Z7
+	VINSERTF32X4     $0x03, 96(R10), Z11, Z11
+	VINSERTF32X4     $0x03, 112(R10), Z15, Z15
+	ADDQ             R8, R10
+	VUNPCKLPS        Z1, Z0, Z16
+	VUNPCKHPS        Z1, Z0, Z17
+	VUNPCKLPS        Z3, Z2, Z18
+	VUNPCKHPS        Z3, Z2, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 64(SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 68(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 72(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 76(SI), Z23, Z29
+	VUNPCKLPS        Z5, Z4, Z16
+	VUNPCKHPS        Z5, Z4, Z17
+	VUNPCKLPS        Z7, Z6, Z18
+	VUNPCKHPS        Z7, Z6, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 80(SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 84(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 88(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 92(SI), Z23, Z29
+	VUNPCKLPS        Z9, Z8, Z16
+	VUNPCKHPS        Z9, Z8, Z17
+	VUNPCKLPS        Z11, Z10, Z18
+	VUNPCKHPS        Z11, Z10, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 96(SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 100(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 104(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 108(SI), Z23, Z29
+	VUNPCKLPS        Z13, Z12, Z16
+	VUNPCKHPS        Z13, Z12, Z17
+	VUNPCKLPS        Z15, Z14, Z18
+	VUNPCKHPS        Z15, Z14, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 112(SI), Z20, Z28
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 116(SI), Z21, Z29
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 120(SI), Z22, Z28
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 124(SI), Z23, Z29
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X0
+	VMOVUPS          80(R10), X4
+	VMOVUPS          96(R10), X8
+	VMOVUPS          112(R10), X12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X1
+	VMOVUPS          80(R10), X5
+	VMOVUPS          96(R10), X9
+	VMOVUPS          112(R10), X13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X2
+	VMOVUPS          80(R10), X6
+	VMOVUPS          96(R10), X10
+	VMOVUPS          112(R10), X14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VMOVUPS          64(R10), X3
+	VMOVUPS          80(R10), X7
+	VMOVUPS          96(R10), X11
+	VMOVUPS          112(R10), X15
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z0, Z0
+	VINSERTF32X4     $0x01, 80(R10), Z4, Z4
+	VINSERTF32X4     $0x01, 96(R10), Z8, Z8
+	VINSERTF32X4     $0x01, 112(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z1, Z1
+	VINSERTF32X4     $0x01, 80(R10), Z5, Z5
+	VINSERTF32X4     $0x01, 96(R10), Z9, Z9
+	VINSERTF32X4     $0x01, 112(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z2, Z2
+	VINSERTF32X4     $0x01, 80(R10), Z6, Z6
+	VINSERTF32X4     $0x01, 96(R10), Z10, Z10
+	VINSERTF32X4     $0x01, 112(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x01, 64(R10), Z3, Z3
+	VINSERTF32X4     $0x01, 80(R10), Z7, Z7
+	VINSERTF32X4     $0x01, 96(R10), Z11, Z11
+	VINSERTF32X4     $0x01, 112(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z0, Z0
+	VINSERTF32X4     $0x02, 80(R10), Z4, Z4
+	VINSERTF32X4     $0x02, 96(R10), Z8, Z8
+	VINSERTF32X4     $0x02, 112(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z1, Z1
+	VINSERTF32X4     $0x02, 80(R10), Z5, Z5
+	VINSERTF32X4     $0x02, 96(R10), Z9, Z9
+	VINSERTF32X4     $0x02, 112(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z2, Z2
+	VINSERTF32X4     $0x02, 80(R10), Z6, Z6
+	VINSERTF32X4     $0x02, 96(R10), Z10, Z10
+	VINSERTF32X4     $0x02, 112(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x02, 64(R10), Z3, Z3
+	VINSERTF32X4     $0x02, 80(R10), Z7, Z7
+	VINSERTF32X4     $0x02, 96(R10), Z11, Z11
+	VINSERTF32X4     $0x02, 112(R10), Z15, Z15
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z0, Z0
+	VINSERTF32X4     $0x03, 80(R10), Z4, Z4
+	VINSERTF32X4     $0x03, 96(R10), Z8, Z8
+	VINSERTF32X4     $0x03, 112(R10), Z12, Z12
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z1, Z1
+	VINSERTF32X4     $0x03, 80(R10), Z5, Z5
+	VINSERTF32X4     $0x03, 96(R10), Z9, Z9
+	VINSERTF32X4     $0x03, 112(R10), Z13, Z13
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z2, Z2
+	VINSERTF32X4     $0x03, 80(R10), Z6, Z6
+	VINSERTF32X4     $0x03, 96(R10), Z10, Z10
+	VINSERTF32X4     $0x03, 112(R10), Z14, Z14
+	ADDQ             R8, R10
+	PREFETCHT1       64(R10)(R9*1)
+	VINSERTF32X4     $0x03, 64(R10), Z3, Z3
+	VINSERTF32X4     $0x03, 80(R10), Z7, Z7
+	VINSERTF32X4     $0x03, 96(R10), Z11, Z11
+	VINSERTF32X4     $0x03, 112(R10), Z15, Z15
+	ADDQ             R8, R10
+	VUNPCKLPS        Z1, Z0, Z16
+	VUNPCKHPS        Z1, Z0, Z17
+	VUNPCKLPS        Z3, Z2, Z18
+	VUNPCKHPS        Z3, Z2, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 64(SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 68(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 72(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 76(SI), Z23, Z31
+	VUNPCKLPS        Z5, Z4, Z16
+	VUNPCKHPS        Z5, Z4, Z17
+	VUNPCKLPS        Z7, Z6, Z18
+	VUNPCKHPS        Z7, Z6, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 80(SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 84(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 88(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 92(SI), Z23, Z31
+	VUNPCKLPS        Z9, Z8, Z16
+	VUNPCKHPS        Z9, Z8, Z17
+	VUNPCKLPS        Z11, Z10, Z18
+	VUNPCKHPS        Z11, Z10, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 96(SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 100(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 104(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 108(SI), Z23, Z31
+	VUNPCKLPS        Z13, Z12, Z16
+	VUNPCKHPS        Z13, Z12, Z17
+	VUNPCKLPS        Z15, Z14, Z18
+	VUNPCKHPS        Z15, Z14, Z19
+	VUNPCKLPD        Z18, Z16, Z20
+	VUNPCKHPD        Z18, Z16, Z21
+	VUNPCKLPD        Z19, Z17, Z22
+	VUNPCKHPD        Z19, Z17, Z23
+	VPSRLD           $0x10, Z20, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z20, Z20, K1
+	VPADDD           Z20, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z20, K1, Z16
+	VMOVDQA64        Z16, Z20
+	VPANDD           gemm16Consts<>+192(SB), Z20, Z20
+	VFMADD231PS.BCST 112(SI), Z20, Z30
+	VPSRLD           $0x10, Z21, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z21, Z21, K1
+	VPADDD           Z21, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z21, K1, Z16
+	VMOVDQA64        Z16, Z21
+	VPANDD           gemm16Consts<>+192(SB), Z21, Z21
+	VFMADD231PS.BCST 116(SI), Z21, Z31
+	VPSRLD           $0x10, Z22, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z22, Z22, K1
+	VPADDD           Z22, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z22, K1, Z16
+	VMOVDQA64        Z16, Z22
+	VPANDD           gemm16Consts<>+192(SB), Z22, Z22
+	VFMADD231PS.BCST 120(SI), Z22, Z30
+	VPSRLD           $0x10, Z23, Z16
+	VPANDD           gemm16Consts<>+0(SB), Z16, Z16
+	VPADDD           gemm16Consts<>+64(SB), Z16, Z16
+	VCMPPS           $0x03, Z23, Z23, K1
+	VPADDD           Z23, Z16, Z16
+	VPORD            gemm16Consts<>+128(SB), Z23, K1, Z16
+	VMOVDQA64        Z16, Z23
+	VPANDD           gemm16Consts<>+192(SB), Z23, Z23
+	VFMADD231PS.BCST 124(SI), Z23, Z31
+	VADDPS           Z29, Z28, Z28
+	VADDPS           (R11), Z28, Z28
+	VMOVUPS          Z28, (R12)
+	VADDPS           Z31, Z30, Z30
+	VADDPS           64(R11), Z30, Z30
+	VMOVUPS          Z30, 64(R12)
+	MOVQ             R12, R11
+	ADDQ             $0x00000080, SI
+	ADDQ             $0x00000080, DI
+	DECQ             DX
+	JNE              group
+	LDMXCSR          (SP)
+	VZEROUPPER
+	RET
+
 // func gemm16Tile512x1(groups int, a *float32, as int, b *float32, s *float32, ss int, c *float32, cs int)
 // Requires: AVX, AVX512DQ, AVX512F, SSE
 TEXT ·gemm16Tile512x1(SB), NOSPLIT, $16-64
@@ -8293,6 +9838,1544 @@ some:
 	ADDQ      R8, DI
 	DECQ      DX
 	JNE       row
+	VZEROUPPER
+	RET
+
+// func gemm16RowHalf256(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·gemm16RowHalf256(SB), NOSPLIT, $16-48
+	STMXCSR (SP)
+	MOVL    $0x00009fc0, 8(SP)
+	LDMXCSR 8(SP)
+	MOVQ    groups+0(FP), DX
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DI
+	MOVQ    ld+24(FP), R8
+	MOVQ    s+32(FP), R11
+	MOVQ    c+40(FP), R12
+	MOVQ    R8, R9
+	SHLQ    $0x04, R9
+
+group:
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	MOVQ         DI, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X3
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y0, Y0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y1, Y1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y2, Y2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 4(SI), Y6
+	VFMADD231PS  Y6, Y8, Y13
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 8(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 12(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 16(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 20(SI), Y6
+	VFMADD231PS  Y6, Y10, Y13
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 24(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 28(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X3
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y0, Y0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y1, Y1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y2, Y2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 4(SI), Y6
+	VFMADD231PS  Y6, Y8, Y15
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 8(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 12(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 16(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 20(SI), Y6
+	VFMADD231PS  Y6, Y10, Y15
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 24(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 28(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      16(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS 32(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 36(SI), Y6
+	VFMADD231PS  Y6, Y8, Y13
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 40(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 44(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 48(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 52(SI), Y6
+	VFMADD231PS  Y6, Y10, Y13
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 56(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 60(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      16(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS 32(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 36(SI), Y6
+	VFMADD231PS  Y6, Y8, Y15
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 40(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 44(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 48(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 52(SI), Y6
+	VFMADD231PS  Y6, Y10, Y15
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 56(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 60(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      32(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS 64(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 68(SI), Y6
+	VFMADD231PS  Y6, Y8, Y13
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 72(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 76(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 80(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 84(SI), Y6
+	VFMADD231PS  Y6, Y10, Y13
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 88(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 92(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      32(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS 64(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 68(SI), Y6
+	VFMADD231PS  Y6, Y8, Y15
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 72(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 76(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 80(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 84(SI), Y6
+	VFMADD231PS  Y6, Y10, Y15
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 88(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 92(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      48(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS 96(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 100(SI), Y6
+	VFMADD231PS  Y6, Y8, Y13
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 104(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 108(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 112(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 116(SI), Y6
+	VFMADD231PS  Y6, Y10, Y13
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 120(SI), Y6
+	VFMADD231PS  Y6, Y4, Y12
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 124(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      48(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSLLD       $0x10, Y8, Y4
+	VBROADCASTSS 96(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 100(SI), Y6
+	VFMADD231PS  Y6, Y8, Y15
+	VPSLLD       $0x10, Y9, Y4
+	VBROADCASTSS 104(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 108(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSLLD       $0x10, Y10, Y4
+	VBROADCASTSS 112(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 116(SI), Y6
+	VFMADD231PS  Y6, Y10, Y15
+	VPSLLD       $0x10, Y11, Y4
+	VBROADCASTSS 120(SI), Y6
+	VFMADD231PS  Y6, Y4, Y14
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 124(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	VADDPS       Y13, Y12, Y12
+	VADDPS       (R11), Y12, Y12
+	VMOVUPS      Y12, (R12)
+	VADDPS       Y15, Y14, Y14
+	VADDPS       32(R11), Y14, Y14
+	VMOVUPS      Y14, 32(R12)
+	MOVQ         R12, R11
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000040, DI
+	DECQ         DX
+	JNE          group
+	LDMXCSR      (SP)
+	VZEROUPPER
+	RET
+
+// func gemm16RowFull256(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
+// Requires: AVX, AVX2, FMA3, MMX+, SSE
+TEXT ·gemm16RowFull256(SB), NOSPLIT, $16-48
+	STMXCSR (SP)
+	MOVL    $0x00009fc0, 8(SP)
+	LDMXCSR 8(SP)
+	MOVQ    groups+0(FP), DX
+	MOVQ    a+8(FP), SI
+	MOVQ    b+16(FP), DI
+	MOVQ    ld+24(FP), R8
+	MOVQ    s+32(FP), R11
+	MOVQ    c+40(FP), R12
+	MOVQ    R8, R9
+	SHLQ    $0x04, R9
+
+group:
+	VXORPS       Y12, Y12, Y12
+	VXORPS       Y13, Y13, Y13
+	VXORPS       Y14, Y14, Y14
+	VXORPS       Y15, Y15, Y15
+	MOVQ         DI, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X3
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y0, Y0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y1, Y1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y2, Y2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 8(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 12(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VMOVUPS      (R10), X3
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y0, Y0
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y1, Y1
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y2, Y2
+	ADDQ         R8, R10
+	PREFETCHT1   (R10)(R9*1)
+	VINSERTF128  $0x01, (R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 4(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 8(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 12(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      16(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 16(SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 20(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 24(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 28(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      16(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      16(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 16(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 16(SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 20(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 24(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 28(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      32(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 32(SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 36(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 40(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 44(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      32(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      32(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 32(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 32(SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 36(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 40(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 44(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      48(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 48(SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 52(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 56(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 60(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      48(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      48(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 48(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 48(SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 52(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 56(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 60(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X0
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X1
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X2
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X3
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y0, Y0
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y1, Y1
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y2, Y2
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 64(SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 68(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 72(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 76(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X0
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X1
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X2
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VMOVUPS      64(R10), X3
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y0, Y0
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y1, Y1
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y2, Y2
+	ADDQ         R8, R10
+	PREFETCHT1   64(R10)(R9*1)
+	VINSERTF128  $0x01, 64(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 64(SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 68(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 72(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 76(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      80(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      80(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      80(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      80(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 80(SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 84(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 88(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 92(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      80(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      80(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      80(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      80(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 80(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 80(SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 84(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 88(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 92(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      96(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      96(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      96(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      96(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 96(SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 100(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 104(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 108(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      96(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      96(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      96(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      96(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 96(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 96(SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 100(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 104(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 108(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	MOVQ         DI, R10
+	VMOVUPS      112(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      112(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      112(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      112(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 112(SI), Y6
+	VFMADD231PS  Y6, Y8, Y12
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 116(SI), Y6
+	VFMADD231PS  Y6, Y9, Y13
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 120(SI), Y6
+	VFMADD231PS  Y6, Y10, Y12
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 124(SI), Y6
+	VFMADD231PS  Y6, Y11, Y13
+	VMOVUPS      112(R10), X0
+	ADDQ         R8, R10
+	VMOVUPS      112(R10), X1
+	ADDQ         R8, R10
+	VMOVUPS      112(R10), X2
+	ADDQ         R8, R10
+	VMOVUPS      112(R10), X3
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y0, Y0
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y1, Y1
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y2, Y2
+	ADDQ         R8, R10
+	VINSERTF128  $0x01, 112(R10), Y3, Y3
+	ADDQ         R8, R10
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VUNPCKLPS    Y3, Y2, Y6
+	VUNPCKHPS    Y3, Y2, Y7
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VUNPCKLPD    Y7, Y5, Y10
+	VUNPCKHPD    Y7, Y5, Y11
+	VPSRLD       $0x10, Y8, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y8, Y8, Y5
+	VPADDD       Y8, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y8, Y8
+	VBLENDVPS    Y5, Y8, Y4, Y8
+	VPAND        gemm16Consts<>+192(SB), Y8, Y8
+	VBROADCASTSS 112(SI), Y6
+	VFMADD231PS  Y6, Y8, Y14
+	VPSRLD       $0x10, Y9, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y9, Y9, Y5
+	VPADDD       Y9, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y9, Y9
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPAND        gemm16Consts<>+192(SB), Y9, Y9
+	VBROADCASTSS 116(SI), Y6
+	VFMADD231PS  Y6, Y9, Y15
+	VPSRLD       $0x10, Y10, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y10, Y10, Y5
+	VPADDD       Y10, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y10, Y10
+	VBLENDVPS    Y5, Y10, Y4, Y10
+	VPAND        gemm16Consts<>+192(SB), Y10, Y10
+	VBROADCASTSS 120(SI), Y6
+	VFMADD231PS  Y6, Y10, Y14
+	VPSRLD       $0x10, Y11, Y4
+	VPAND        gemm16Consts<>+0(SB), Y4, Y4
+	VPADDD       gemm16Consts<>+64(SB), Y4, Y4
+	VCMPPS       $0x03, Y11, Y11, Y5
+	VPADDD       Y11, Y4, Y4
+	VPOR         gemm16Consts<>+128(SB), Y11, Y11
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	VPAND        gemm16Consts<>+192(SB), Y11, Y11
+	VBROADCASTSS 124(SI), Y6
+	VFMADD231PS  Y6, Y11, Y15
+	VADDPS       Y13, Y12, Y12
+	VADDPS       (R11), Y12, Y12
+	VMOVUPS      Y12, (R12)
+	VADDPS       Y15, Y14, Y14
+	VADDPS       32(R11), Y14, Y14
+	VMOVUPS      Y14, 32(R12)
+	MOVQ         R12, R11
+	ADDQ         $0x00000080, SI
+	ADDQ         $0x00000080, DI
+	DECQ         DX
+	JNE          group
+	LDMXCSR      (SP)
 	VZEROUPPER
 	RET
 

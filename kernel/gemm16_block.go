@@ -180,6 +180,14 @@ func (g *Gemm16) sums(isa ISA, b *Block16, i0, i1 int, scratch []float32) {
 
 // whole runs g, block after block in scratch.
 func (g *Gemm16) whole(isa ISA, r room16) {
+	if assembly && isa != portable && g.M == 1 && g.Layout == NT && g.K >= group && g.K%group == 0 && g.K <= len(r.rows) {
+		n := g.row(isa, r)
+		if n == g.N {
+			return
+		}
+		rest := g.Part(0, 1, n, g.N)
+		g = &rest
+	}
 	data := halves16(r.own)
 	bands, parts := isa.Blocks16(g, len(data))
 	if parts == 0 && g.N > 0 {

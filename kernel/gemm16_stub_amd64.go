@@ -97,6 +97,26 @@ func gemm16WidenB512(dst *float32, src *uint16, groups int)
 //go:noescape
 func gemm16Narrow512(dst *uint16, ld int, src *float32, ls int, rows int, n int)
 
+// gemm16RowHalf512 computes, for j < 32, outputs from groups of 32 k:
+//
+//	c[j] = s[j]
+//	for each group: c[j] += sum over even k of a[k]*b[j*ld+k] + sum over odd k of the same
+//
+// where b holds bfloat16 and ld is in bytes.
+//
+//go:noescape
+func gemm16RowHalf512(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
+
+// gemm16RowFull512 computes, for j < 32, outputs from groups of 32 k:
+//
+//	c[j] = s[j]
+//	for each group: c[j] += sum over even k of a[k]*b[j*ld+k] + sum over odd k of the same
+//
+// where b holds float32, which are rounded, and ld is in bytes.
+//
+//go:noescape
+func gemm16RowFull512(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
+
 // gemm16Tile512x1 computes, for i < 1 and j < 32,
 //
 //	c[i*cs+j] = s[i*ss+j]
@@ -259,6 +279,26 @@ func gemm16WidenB256(dst *float32, src *uint16, groups int)
 //
 //go:noescape
 func gemm16Narrow256(dst *uint16, ld int, src *float32, ls int, rows int, n int)
+
+// gemm16RowHalf256 computes, for j < 16, outputs from groups of 32 k:
+//
+//	c[j] = s[j]
+//	for each group: c[j] += sum over even k of a[k]*b[j*ld+k] + sum over odd k of the same
+//
+// where b holds bfloat16 and ld is in bytes.
+//
+//go:noescape
+func gemm16RowHalf256(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
+
+// gemm16RowFull256 computes, for j < 16, outputs from groups of 32 k:
+//
+//	c[j] = s[j]
+//	for each group: c[j] += sum over even k of a[k]*b[j*ld+k] + sum over odd k of the same
+//
+// where b holds float32, which are rounded, and ld is in bytes.
+//
+//go:noescape
+func gemm16RowFull256(groups int, a *float32, b *byte, ld int, s *float32, c *float32)
 
 // gemm16Tile256x1 computes, for i < 1 and j < 16,
 //

@@ -216,6 +216,11 @@ func TestGemm16Levels(t *testing.T) {
 	for k := 1; k <= 70; k++ {
 		check(1+rng.IntN(10), 1+rng.IntN(34), k)
 	}
+	for n := 15; n <= 70; n += 5 { // one row against columns as they lie
+		for _, k := range []int{32, 64, 96, 288, 320} {
+			check(1, n, k)
+		}
+	}
 	limits := [][3]int{{64, 64, 64}, {33, 65, 97}, {0, 4, 4}, {4, 0, 4}, {5, 6, 0}, {5, 3, 800}, {130, 33, 33}, {10, 260, 32}, {3, 5, 2000}}
 	for _, l := range limits {
 		for range 3 {
@@ -274,6 +279,41 @@ func TestGemm16Limits(t *testing.T) {
 				if err := diffHalves(h, halves); err != nil {
 					t.Errorf("%v %v: %v", isa, s, err)
 				}
+			}
+		}
+	}
+}
+
+// TestGemm16Phases packs blocks apart, panels and rows in any order, as several threads would.
+func TestGemm16Phases(t *testing.T) {
+	t.Parallel()
+	scratch := make([]float32, Gemm16Scratch)
+	for i, s := range []shape16{
+		{layout: NT, m: 100, n: 300, k: 1000, narrow: true}, {layout: NN, m: 70, n: 90, k: 2600, fullB: true, bias: true},
+		{layout: TN, m: 130, n: 100, k: 50, samples: 23, more: true}, {layout: NT, m: 33, n: 70, k: 40, more: true},
+	} {
+		s.seed = uint64(2 * i)
+		for _, isa := range levels16()[1:] {
+			p := newProduct16(s)
+			floats, halves := p.on(isa, scratch)
+			bands, parts := isa.Blocks16(&p.Gemm16, 200_000)
+			data := make([]uint16, 200_000)
+			for band := range bands {
+				for part := range parts {
+					b := p.Block(band, bands, part, parts)
+					b.Data = data
+					cut, row := b.Panels()/3, p.M/64*32
+					isa.Pack16(&p.Gemm16, &b, cut, b.Panels(), scratch)
+					isa.Pack16(&p.Gemm16, &b, 0, cut, scratch)
+					isa.Multiply16(&p.Gemm16, &b, row, p.M, scratch)
+					isa.Multiply16(&p.Gemm16, &b, 0, row, scratch)
+				}
+			}
+			if err := diff(p.floats, floats); err != nil {
+				t.Errorf("%v %v, %d bands, %d parts: %v", isa, s, bands, parts, err)
+			}
+			if err := diffHalves(p.halves, halves); err != nil {
+				t.Errorf("%v %v, %d bands, %d parts: %v", isa, s, bands, parts, err)
 			}
 		}
 	}

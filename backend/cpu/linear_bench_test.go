@@ -12,7 +12,7 @@ import (
 
 // benchLayers are rows, out and in of layers.
 var benchLayers = [][3]int{{4096, 1152, 384}, {4096, 384, 384}, {4096, 1536, 384}, {4096, 384, 1536}, {2048, 2304, 768},
-	{2048, 3072, 768}, {2048, 768, 3072}, {8320, 1536, 512}, {8320, 512, 512}, {1024, 50257, 768}, {1, 3072, 768}, {1, 4096, 4096}, {1,50257,768}, {8, 4096, 4096}}
+	{2048, 3072, 768}, {2048, 768, 3072}, {8320, 1536, 512}, {8320, 512, 512}, {1024, 50257, 768}, {1, 3072, 768}, {1, 4096, 4096}, {1, 50257, 768}, {8, 4096, 4096}}
 
 // BenchmarkLinear reports the GFLOPS of the fastest iteration of a linear layer
 // (NT), the gradient of its input (NN) and of its weight (TN), each named by the

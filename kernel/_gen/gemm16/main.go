@@ -34,6 +34,10 @@ var (
 		reg.Y0, reg.Y1, reg.Y2, reg.Y3, reg.Y4, reg.Y5, reg.Y6, reg.Y7,
 		reg.Y8, reg.Y9, reg.Y10, reg.Y11, reg.Y12, reg.Y13, reg.Y14, reg.Y15,
 	}}
+	xmm = []reg.VecPhysical{ // the low 128 bits of the first registers of both
+		reg.X0, reg.X1, reg.X2, reg.X3, reg.X4, reg.X5, reg.X6, reg.X7,
+		reg.X8, reg.X9, reg.X10, reg.X11, reg.X12, reg.X13, reg.X14, reg.X15,
+	}
 )
 
 const (
@@ -55,6 +59,8 @@ func main() {
 		s.widenA()
 		s.widenB()
 		s.narrow()
+		s.row(false)
+		s.row(true)
 		for mr := 1; mr <= s.mr; mr++ {
 			s.tile(mr)
 		}

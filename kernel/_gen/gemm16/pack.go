@@ -148,7 +148,10 @@ func (s isa) pairsAcross(row, ld reg.Register, full bool, r int) {
 }
 
 // round rounds the floats x to bfloat16, in their upper halves. It clobbers t, and K1 or register w+2.
-func (s isa) round(x, t reg.VecPhysical) {
+func (s isa) round(x, t reg.VecPhysical) { s.roundWith(x, t, s.reg[s.w+2]) }
+
+// roundWith is round; it clobbers t, and K1 or nan.
+func (s isa) roundWith(x, t, nan reg.VecPhysical) {
 	VPSRLD(operand.Imm(16), x, t)
 	if s.w == 16 {
 		VPANDD(constant(cOne), t, t)
@@ -159,7 +162,6 @@ func (s isa) round(x, t reg.VecPhysical) {
 		VMOVDQA64(t, x)
 		return
 	}
-	nan := s.reg[s.w+2]
 	VPAND(constant(cOne), t, t)
 	VPADDD(constant(cHalf), t, t)
 	VCMPPS(operand.Imm(3), x, x, nan)
