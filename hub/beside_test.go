@@ -20,12 +20,24 @@ import (
 	"github.com/bdia-go/bdia/nn"
 )
 
-// TestAdaptersBesideBF16: adapters of a model in BF16 stay beside it, in half the memory, and give the bits that a run
-// computed which trained them: with weights in float32 and adapters that are not merged. In float32 they are merged.
-func TestAdaptersBesideBF16(t *testing.T) {
+// TestAdaptersBeside: adapters of a model in BF16 stay beside it, in half the memory, and so do those of any model on a
+// device of bfloat16 products. They give the bits that a run computed which trained them: with weights in float32 and
+// adapters that are not merged. In float32 they are merged.
+func TestAdaptersBeside(t *testing.T) {
 	t.Parallel()
-	for _, family := range []model.Family{model.GPT2, model.Qwen3} {
-		base := traintest.HalfFolder(t, family, safetensors.BF16)
+	for _, tc := range []struct {
+		family model.Family
+		stored safetensors.DType
+		device backend.Precision
+		held   model.WeightType
+	}{
+		{model.GPT2, safetensors.BF16, backend.Float32, model.WeightsBF16},
+		{model.Qwen3, safetensors.BF16, backend.Float32, model.WeightsBF16},
+		{model.GPT2, safetensors.F16, backend.BFloat16, model.WeightsF32},
+		{model.Qwen3, safetensors.BF16, backend.BFloat16, model.WeightsBF16},
+	} {
+		family, one := tc.family, backend.Options{Threads: 1, Precision: tc.device}
+		base := traintest.HalfFolder(t, family, tc.stored)
 		c := mustOpen(t, base, hub.Options{}).GPTInfo.Config
 		batch := model.NewBatch(2, 16)
 		for i := range batch.Inputs {
@@ -61,7 +73,7 @@ func TestAdaptersBesideBF16(t *testing.T) {
 		defer held.Close()
 		testkit.OK(t, held.Logits(got, batch, 9))
 		testkit.EqualBits(t, family.String(), got, want)
-		if held.Config.Weights != model.WeightsBF16 || held.LoRA.Rank != 3 {
+		if held.Config.Weights != tc.held || held.LoRA.Rank != 3 {
 			t.Errorf("%v: weights are %s, with adapters of rank %d", family, held.Config.Weights, held.LoRA.Rank)
 		}
 		var texts [2][]int32
@@ -76,7 +88,7 @@ func TestAdaptersBesideBF16(t *testing.T) {
 			t.Errorf("%v: saved beside its adapters: %v", family, err)
 		}
 
-		merged, err := mustOpen(t, base, hub.Options{Adapter: dir, Float32: true}).GPT(one, func(m *model.GPT) error { return m.Logits(got, batch, 9) })
+		merged, err := mustOpen(t, base, hub.Options{Adapter: dir, Float32: true}).GPT(backend.Options{Threads: 1}, func(m *model.GPT) error { return m.Logits(got, batch, 9) })
 		testkit.OK(t, err)
 		defer merged.Close()
 		if merged.LoRA.Rank > 0 {

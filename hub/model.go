@@ -45,9 +45,9 @@ func (m *Seq2Seq) Close() { m.Device.Close() }
 // rehearse functions do with it, for example generate.Rehearse; they run on a plan, before memory is taken. A
 // config.json that describes far larger weights than the folder has is ErrMismatch.
 //
-// Weights that the folder has in BF16 are so in memory too; training them rounds each update stochastically. Adapters
-// stay beside them, with the bits of the run that trained them. Otherwise, and with Options.Float32, weights are
-// float32 in memory, and adapters are merged into them.
+// Weights that the folder has in BF16 are so in memory too; training them rounds each update stochastically. Otherwise,
+// and with Options.Float32, weights are float32 in memory. Adapters are merged into weights of float32 on a device of
+// that precision; else they stay beside them, with the bits of the run that trained them.
 func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error) (*GPT, error) {
 	c := f.GPTInfo.Config
 	if !f.Float32 && f.Kind == convert.GPT {
@@ -57,7 +57,7 @@ func (f *Folder) GPT(device backend.Options, rehearse ...func(*model.GPT) error)
 		}
 	}
 	merge := func(m *model.GPT) {
-		if f.Adapter != "" && c.Weights != model.WeightsBF16 {
+		if f.Adapter != "" && c.Weights != model.WeightsBF16 && device.Precision == backend.Float32 {
 			m.MergeLoRA()
 		}
 	}
