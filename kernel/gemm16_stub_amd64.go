@@ -340,10 +340,5 @@ func gemm16Tiles(args *byte)
 //go:noescape
 func gemm16TilesNarrow(args *byte)
 
-// gemm16TilesCopy computes 32 rows of some panels of 32 columns: see tileArgs. It changes its argument.
-//
-//go:noescape
-func gemm16TilesCopy(args *byte)
-
 // gemm16Peak runs n rounds of 4 independent products of tiles of zeros.
 func gemm16Peak(n int)

@@ -100,7 +100,6 @@ type writer string
 const (
 	toTiles  writer = ""       // they stay in C
 	toHalves writer = "Narrow" // they are rounded to bfloat16, while the next panel is computed
-	toFloats writer = "Copy"   // they are copied past the caches, while the next panel is computed
 )
 
 // tileKernel emits the kernel of 32 rows by some panels of 32 columns.
@@ -124,18 +123,10 @@ func (w writer) tileKernel() {
 	}
 	// write moves a row of the outputs of the panel before.
 	write := func() {
-		switch w {
-		case toHalves:
-			VMOVUPS(at(source, 0), reg.Z0)
-			VMOVUPS(at(source, 64), reg.Z1)
-			narrowPair(0, 1, 0)
-			VMOVUPS(reg.Z0, at(out, 0))
-		case toFloats:
-			VMOVUPS(at(source, 0), reg.Z0)
-			VMOVUPS(at(source, 64), reg.Z1)
-			VMOVNTPS(reg.Z0, at(out, 0))
-			VMOVNTPS(reg.Z1, at(out, 64))
-		}
+		VMOVUPS(at(source, 0), reg.Z0)
+		VMOVUPS(at(source, 64), reg.Z1)
+		narrowPair(0, 1, 0)
+		VMOVUPS(reg.Z0, at(out, 0))
 		ADDQ(operand.U32(128), source)
 		ADDQ(outRow, out)
 	}
@@ -147,7 +138,7 @@ func (w writer) tileKernel() {
 	MOVQ(far, nextGroup)
 	get(argAG, far)
 	MOVQ(far, ag)
-	if w != toTiles {
+	if w == toHalves {
 		get(argOutRow, outRow)
 		XORQ(source, source)
 		MOVQ(source, sourceEnd)
@@ -203,7 +194,7 @@ func (w writer) tileKernel() {
 	ADDQ(operand.U32(groupBytes), b)
 	DECQ(groups)
 	JNE(operand.LabelRef("group"))
-	if w != toTiles {
+	if w == toHalves {
 		w.rest("now", source, sourceEnd, write)
 	}
 	arg("args", args)
@@ -217,7 +208,7 @@ func (w writer) tileKernel() {
 	tileStore(2, far, cs, 0)
 	tileStore(3, far, cs, 64)
 	advance(argC, argCP)
-	if w != toTiles {
+	if w == toHalves {
 		MOVQ(high, source)
 		get(argOut, out)
 		advance(argOut, argOutPanel)
@@ -230,11 +221,8 @@ func (w writer) tileKernel() {
 	DECQ(at(args, argPanels))
 	JNE(operand.LabelRef("panel"))
 	tileRelease()
-	if w != toTiles {
+	if w == toHalves {
 		w.rest("end", source, sourceEnd, write)
-		if w == toFloats {
-			SFENCE()
-		}
 		VZEROUPPER()
 	}
 	RET()

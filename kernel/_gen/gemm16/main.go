@@ -65,7 +65,7 @@ func main() {
 			s.tile(mr)
 		}
 	}
-	for _, w := range []writer{toTiles, toHalves, toFloats} {
+	for _, w := range []writer{toTiles, toHalves} {
 		w.tileKernel()
 	}
 	tilePeak()
