@@ -61,7 +61,7 @@ func TestBFloat16Contract(t *testing.T) {
 				c.opt.Memory = memory
 				c.run(t).equal(t, want)
 			}
-			for _, level := range cpufeat.Supported() {
+			for _, level := range cpufeat.SupportedBF16() {
 				c := c
 				c.isa, c.threads = level.String(), 2
 				c.run(t).equal(t, want)
@@ -91,7 +91,7 @@ func TestBFloat16Images(t *testing.T) {
 			c.run(t).equal(t, want)
 			c.parts = []int{1, 2, 4}
 			c.run(t).equal(t, want)
-			for _, level := range cpufeat.Supported() {
+			for _, level := range cpufeat.SupportedBF16() {
 				c.isa = level.String()
 				c.run(t).equal(t, want)
 			}
@@ -110,7 +110,7 @@ func TestBFloat16Pairs(t *testing.T) {
 	c.run(t).equal(t, want)
 	c.parts = []int{1, 2}
 	c.run(t).equal(t, want)
-	for _, level := range cpufeat.Supported() {
+	for _, level := range cpufeat.SupportedBF16() {
 		c.isa = level.String()
 		c.run(t).equal(t, want)
 	}
