@@ -15,6 +15,7 @@ import (
 // Reasons for a row of a table to be left out. Rows of pairs have the same ones.
 const (
 	openQuote  = "with a quotation mark that has no end"
+	longRow    = "longer than 64 MiB"
 	moreFields = "with more fields than the header"
 	headAgain  = "equal to the header"
 )
@@ -87,6 +88,8 @@ func (t *tableRows) next() (row, error) {
 	switch {
 	case record.Open:
 		r.bad, r.detail = openQuote, record.Advice()
+	case record.Long:
+		r.bad, r.detail = longRow, "cut it"
 	case t.column < 0:
 		r.bad = noText
 	case slices.Equal(fields, t.header):

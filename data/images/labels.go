@@ -151,6 +151,8 @@ func (l *layout) readTable(f *file, names map[string]int) ([]string, error) {
 		case row == 1:
 		case record.Open:
 			l.leave("rows", "with a quotation mark that has no end", place)
+		case record.Long:
+			l.leave("rows", "longer than 1 MiB", place)
 		case len(fields) <= max(image, label) || strings.TrimSpace(fields[label]) == "":
 			l.leave("rows", "without a label", place)
 		default:

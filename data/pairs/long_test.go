@@ -56,6 +56,11 @@ func TestLongRows(t *testing.T) {
 // without an end.
 func TestLongField(t *testing.T) {
 	t.Parallel()
+	r := newReader(t, Options{Files: Files{Source: write(t, "a.csv", "prompt,completion\n1,a\n2,\"b\n"+strings.Repeat("b,b\n", MaxLine/2)+"\"\n4,d\n")}})
+	all, err := readAll(r)
+	if w := r.Report().Why[LongRow]; err != nil || strings.Join(texts(all), " ") != "1 a 4 d" || w.Count != 1 || w.First[0].Line != 3 || r.Report().Read != 3 {
+		t.Errorf("%.80q, %v, error %v", texts(all), r.Report(), err)
+	}
 	for lines, want := range map[int]string{1: "double a mark that is part of the text, or close its field", MaxLine / 2: "double a mark that is part of the text, close its field, or cut a row that is too long"} {
 		r := newReader(t, Options{Files: Files{Source: write(t, "a.csv", "prompt,completion\n1,a\n2,\"b\n"+strings.Repeat("b\n", lines)+"4,d\n")}})
 		_, err := readAll(r)

@@ -18,7 +18,8 @@ type Reader struct {
 	Bare  bool // quotation marks are ordinary characters, and a line is a row
 
 	next   func() (string, error)
-	limit  int
+	limit  int    // of the bytes of a row
+	ahead  int    // bytes beyond it in which its end is looked for
 	fields fields // of the row at hand
 	queue  []line // lines that were read ahead
 	err    error  // the one after them
@@ -35,7 +36,7 @@ type line struct {
 type Record struct {
 	Line   int // of its beginning, from 1
 	Fields []string
-	Open   bool // a quotation mark in it has no end, or with Long none within the limit; there are no fields
+	Open   bool // a quotation mark in it has no end, or with Long none that is near; there are no fields
 	Long   bool // it is too long; there are no fields
 }
 
@@ -54,9 +55,10 @@ func (r Record) Exceeds(n int) bool {
 }
 
 // NewReader returns a Reader of the lines that next returns without their ends, up to its error, io.EOF usually. A row
-// of several lines has at most limit bytes; after an ErrTooLong the next line follows.
+// of several lines has at most limit bytes; one that has more is Long if it ends within 16 MiB, and else Open. After an
+// ErrTooLong the next line follows.
 func NewReader(next func() (string, error), limit int) *Reader {
-	return &Reader{Comma: ',', next: next, limit: limit}
+	return &Reader{Comma: ',', next: next, limit: limit, ahead: 16 << 20}
 }
 
 // Peek returns the first lines, at most n, or as many as have the given number of bytes, without any that are too long.
@@ -154,7 +156,7 @@ func (r *Reader) Read() (Record, error) {
 	r.fields.begin()
 	state, size := r.fields.add(l.text), len(l.text)
 	var more []line
-	for state == unfinished && size <= r.limit {
+	for state == unfinished && size <= r.limit+r.ahead {
 		l, err := r.take()
 		if err == io.EOF {
 			break
@@ -169,7 +171,9 @@ func (r *Reader) Read() (Record, error) {
 		state = r.fields.add(l.text)
 	}
 	if state == complete {
-		row.Fields = r.fields.row
+		if row.Long = size > r.limit; !row.Long {
+			row.Fields = r.fields.row
+		}
 		return row, nil
 	}
 	// The lines after the first are rows of their own.

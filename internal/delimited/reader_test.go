@@ -12,7 +12,7 @@ import (
 // readerOf reads the lines of text, the last without an end.
 func readerOf(text string, limit int) *Reader {
 	lines := strings.Split(text, "\n")
-	return NewReader(func() (string, error) {
+	r := NewReader(func() (string, error) {
 		if len(lines) == 0 {
 			return "", io.EOF
 		}
@@ -20,6 +20,8 @@ func readerOf(text string, limit int) *Reader {
 		lines = lines[1:]
 		return line, nil
 	}, limit)
+	r.ahead = 3
+	return r
 }
 
 // spelt is all rows of r: fields between bars, after the numbers of their lines.
@@ -59,7 +61,8 @@ func TestRead(t *testing.T) {
 		{"a,\"b\n1,2\n3,\"4\"", "1 open /2 1|2/3 3|4/", 99},
 		{"a,\"b\n1,\"2\n3,4", "1 open /2 open /3 3|4/", 99},
 		{"a,\"b\n1,2\n3,4\"", "1 a|b\n1,2\n3,4/", 99},
-		{"a,\"b\n1,2\n3,4\"", "1 open long /2 1|2/3 3|4\"/", 5},
+		{"a,\"b\n1,2\n3,4\"\n5,6", "1 long /4 5|6/", 5},
+		{"a,\"b\n1,2\n3,4\n5,6\"", "1 open long /2 1|2/3 3|4/4 5|6\"/", 4},
 		{"a,\"b\n1,2\"3\n4,5", "1 open /2 1|2\"3/3 4|5/", 5},
 		{"", "", 99},
 	} {
