@@ -31,7 +31,7 @@ func notesOf(groups []comparedGroup) (lines []string) {
 		}
 	}
 	if planned {
-		lines = append(lines, "Memory is the planned peak of training; speed is the median, time that of the whole run.")
+		lines = append(lines, "Memory is the planned peak of training, with samples as long as it allows; speed is the median, time that of the whole run.")
 	}
 	if len(groups) > 1 {
 		lines = append(lines, "These runs are of different tasks or vocabularies: losses compare within a table only, bits per byte",

@@ -28,7 +28,7 @@ func (e *textReport) loss() float64 { return e.Loss }
 
 func (e *textReport) print(w io.Writer) {
 	name := map[string]string{"val": "Validation text", "train": "Training text", "": e.Text}[e.Split]
-	fmt.Fprintf(w, "%s, %s tokens in %s windows", name, cli.Count(e.Tokens), cli.Count(int64(e.Windows)))
+	fmt.Fprintf(w, "%s, %s in %s", name, cli.Counted(e.Tokens, "tokens"), cli.Counted(int64(e.Windows), "windows"))
 	if e.Stride > 0 && e.Stride < e.Context {
 		fmt.Fprintf(w, " of %s, one every %s", cli.Count(int64(e.Context)), cli.Count(int64(e.Stride)))
 	}

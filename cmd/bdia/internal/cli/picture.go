@@ -15,7 +15,7 @@ func PrintPicture(w io.Writer, p train.Picture, columns int) {
 	row := func(label, format string, args ...any) { Row(w, columns, label, fmt.Sprintf(format, args...)) }
 	var read []string
 	for _, c := range p.Counts {
-		text := Count(c.Read) + " " + counted(c.What, c.Read)
+		text := Counted(c.Read, c.What)
 		if c.Used != c.Read {
 			text += fmt.Sprintf(" (%s used)", Count(c.Used))
 		}
@@ -33,7 +33,7 @@ func PrintPicture(w io.Writer, p train.Picture, columns int) {
 		if l.First != "" {
 			first = "; first: " + l.First
 		}
-		row(label, "%s %s %s%s", Count(l.Count), counted(l.What, l.Count), l.Reason, first)
+		row(label, "%s %s%s", Counted(l.Count, l.What), l.Reason, first)
 	}
 	for _, part := range p.Parts {
 		row(partLabel[part.Name], "%s", partText(p, part))
@@ -59,7 +59,7 @@ func PrintPicture(w io.Writer, p train.Picture, columns int) {
 // lengthText tells how lengths are spread.
 func lengthText(l train.Lengths) string {
 	if l.Min == l.Max {
-		return fmt.Sprintf("%s: %s %s each", l.What, Count(int64(l.Max)), l.Unit)
+		return fmt.Sprintf("%s: %s each", l.What, Counted(int64(l.Max), l.Unit))
 	}
 	return fmt.Sprintf("%s: %s to %s %s; half <= %s, 90%% <= %s, 99%% <= %s",
 		l.What, Count(int64(l.Min)), Count(int64(l.Max)), l.Unit, Count(int64(l.Median)), Count(int64(l.P90)), Count(int64(l.P99)))
@@ -74,19 +74,19 @@ func partText(p train.Picture, part train.Part) string {
 	if n := len(p.Counts); n > 0 {
 		what = p.Counts[n-1].What
 	}
-	text := Count(part.Samples) + " " + counted(what, part.Samples)
+	text := Counted(part.Samples, what)
 	if part.Unit != what {
-		text += ", " + Count(part.Losses) + " " + counted(part.Unit, part.Losses)
+		text += ", " + Counted(part.Losses, part.Unit)
 	}
 	return text
 }
 
-// counted is a plural, or its singular for one.
-func counted(what string, n int64) string {
+// Counted is a number of things, given in the plural: "1 pair", "1,024 pairs".
+func Counted(n int64, what string) string {
 	if n == 1 {
-		return strings.TrimSuffix(what, "s")
+		what = strings.TrimSuffix(what, "s")
 	}
-	return what
+	return Count(n) + " " + what
 }
 
 // mostClasses is how many classes are named.
