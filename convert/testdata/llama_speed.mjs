@@ -10,6 +10,7 @@ const folder = path.join(process.env.BDIA_CLIENTS, "node_modules/node-llama-cpp/
 const {getLlama, LlamaLogLevel} = await import(pathToFileURL(folder));
 
 let text = "";
+process.stdin.setEncoding("utf8"); // a chunk may end within a character
 for await (const chunk of process.stdin) text += chunk;
 const {file, threads, prompt, tokens} = JSON.parse(text);
 

@@ -15,6 +15,7 @@ const rust = createRequire(path.join(modules, "."))("tokenizers");
 const js = await import(pathToFileURL(path.join(modules, "@huggingface/tokenizers/dist/tokenizers.mjs")));
 
 let request = "";
+process.stdin.setEncoding("utf8"); // a chunk may end within a character
 for await (const chunk of process.stdin) request += chunk;
 const {folder, files} = JSON.parse(request);
 const read = (name) => JSON.parse(fs.readFileSync(path.join(folder, name), "utf8"));

@@ -11,6 +11,7 @@ const {env, pipeline, Tensor} = await import(pathToFileURL(main));
 env.allowRemoteModels = false;
 
 let request = "";
+process.stdin.setEncoding("utf8"); // a chunk may end within a character
 for await (const chunk of process.stdin) request += chunk;
 const {folder, pixels, dims} = JSON.parse(request);
 

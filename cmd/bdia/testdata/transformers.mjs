@@ -12,6 +12,7 @@ const {env, pipeline} = await import(pathToFileURL(main));
 env.allowRemoteModels = false;
 
 let request = "";
+process.stdin.setEncoding("utf8"); // a chunk may end within a character
 for await (const chunk of process.stdin) request += chunk;
 const {folders, prompts, tokens} = JSON.parse(request);
 
