@@ -76,7 +76,7 @@ var (
 func (t Settings) Validate(m model.GPTConfig, l train.LoopConfig) error {
 	switch {
 	case t.Window < 0 || t.Window > m.Context:
-		return fmt.Errorf("train: samples of %d tokens; the model has a context of %d", t.Window, m.Context)
+		return fmt.Errorf("train: samples of %d tokens; the model has a context of %d: give a window of 1 to %[2]d, or 0 for the context", t.Window, m.Context)
 	case t.Grown < 0 || t.Grown >= m.Vocab:
 		return fmt.Errorf("train: the model of %d tokens has %d more than the one that it started from", m.Vocab, t.Grown)
 	case t.Grown > 0 && !t.LearnsTokens():

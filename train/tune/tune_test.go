@@ -89,7 +89,7 @@ func TestBadTuneSettings(t *testing.T) {
 		say    []string
 	}{
 		"a window beyond the context": {func(c *Config) { c.Tune.Window = 33 }, []string{"33 tokens", "context of 32"}},
-		"a negative window":           {func(c *Config) { c.Tune.Window = -1 }, []string{"-1 tokens"}},
+		"a negative window":           {func(c *Config) { c.Tune.Window = -1 }, []string{"-1 tokens", "give a window of 1 to "}},
 		"too many blocks":             {func(c *Config) { c.Tune.Freeze = 5 }, []string{"5 frozen blocks", "has 4"}},
 		"less than no blocks":         {func(c *Config) { c.Tune.Freeze = -1 }, []string{"-1 frozen blocks"}},
 		"adapters of nothing":         {func(c *Config) { c.Tune.From, c.Tune.LoRA = "", lora }, []string{"to start from"}},
