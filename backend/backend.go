@@ -30,7 +30,16 @@
 // Weights may be of type BF16, and operations give the bits that the same values in F32 give: the tables of Embed, w of
 // Linear, LinearAdd and LinearBackwardInput, x of Lerp, src of Copy, what AddSquares and Digest read, and p of the
 // optimisers, which round each updated value stochastically (see Rounding). Download gives their values, and Upload
-// rounds to nearest, ties to even. Everything else is F32, or the type that an operation names.
+// rounds to nearest, ties to even.
+//
+// # Activations in BF16
+//
+// With the precision BFloat16, products round their operands (see Linear), and activations that only products read
+// may be of type BF16. Such an operation computes in float32 and rounds what it writes once, to nearest: y and x of
+// GELU, GatedSiLU, Dropout and their gradients, y of LayerNorm, x and y of RMSNorm and x of its gradient, x of
+// Rotate, y and a of Add, the wide operand of TakeColumns and AddColumns, t of Scale, and what CopyRows copies.
+// Attention wants q, k, v, out and dout in BF16 then, and writes its gradients in F32. Everything else is F32, or the
+// type that an operation names.
 package backend
 
 import (
