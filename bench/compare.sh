@@ -8,8 +8,9 @@
 # repository. It is called with: the model, --layers N --heads N --width N --batch N,
 # for gpt --seq N --vocab N, for vit --mlp N, --steps N --mode store|checkpoint,
 # and prints one JSON object with seconds_per_step, peak_mb and mb_before_step. The
-# settings are passed to both. Machines are noisy: the two alternate, medians
-# count, and the ratio is what to quote.
+# settings are passed to both. PRECISION=bf16 in the environment has this side
+# multiply in bfloat16; PEER COMMAND names its own. Machines are noisy: the two
+# alternate, medians count, and the ratio is what to quote.
 set -euo pipefail
 usage="usage: bench/compare.sh 'PEER COMMAND' [gpt|vit [ROUNDS [SETTING ...]]]"
 peer=${1:?$usage; PEER COMMAND is a program of your own, see the top of this file}
@@ -46,7 +47,7 @@ run() { # NAME COMMAND...
 
 for ((i = 1; i <= rounds; i++)); do
   for mode in store recompute reversible; do
-    run "$mode" "$tmp/bdia" bench --model "$model" --memory "$mode" --steps 3 --json "${setting[@]}"
+    run "$mode" "$tmp/bdia" bench --model "$model" --memory "$mode" --precision "${PRECISION:-float32}" --steps 3 --json "${setting[@]}"
   done
   for mode in store checkpoint; do
     # shellcheck disable=SC2086 # the peer is a command line
