@@ -89,16 +89,20 @@ func (isa ISA) Blocks16(g *Gemm16, n int) (bands, parts int) {
 	if !assembly || isa == portable {
 		return 1, 1
 	}
-	all := max(g.Groups(), 1)
+	all, wide := max(g.Groups(), 1), max(1, ceilDiv(g.N, panel16))
 	parts = 1
-	if g.Half == nil && (g.Layout == TN || all*group16 > n) {
+	switch most := n / (wide * group16); { // groups that fit with all columns
+	case g.Half != nil:
+	case g.Layout == TN || all*group16 > n:
 		parts = ceilDiv(all, groups16)
+	case g.A.Full != nil && groups16 <= most && most < all: // A is packed for each band anew, but not for each part
+		parts = ceilDiv(all, most)
 	}
 	panels := n / (ceilDiv(all, parts) * group16)
 	if panels == 0 {
 		return 0, 0
 	}
-	return max(1, ceilDiv(ceilDiv(g.N, panel16), panels)), parts
+	return ceilDiv(wide, panels), parts
 }
 
 // Block returns one of the blocks that Blocks16 counts, without memory.
