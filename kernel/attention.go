@@ -152,6 +152,23 @@ func cut(s *[]float32, n int) []float32 {
 // AttentionBackward is.
 func Tiles(n int) int { return ceilDiv(n, tile) }
 
+// softmaxOn is softmax for a tile of keys after others: it rescales the sums and the outputs so far, rows of n elements,
+// to the new maxima.
+func (isa ISA) softmaxOn(t *scores, s, most, sum, out []float32, ld, n int) {
+	var shrink, partial [strip16]float32
+	m := t.rows
+	copy(shrink[:m], most)
+	isa.softmax(t, s, most, partial[:])
+	for i := range m {
+		shrink[i] -= most[i]
+	}
+	isa.ExpSum(shrink[:m], shrink[:m], 1, 0)
+	for i, f := range shrink[:m] {
+		sum[i] = float32(sum[i]*f) + partial[i]
+	}
+	isa.scaleRows(out, shrink[:m], ld, n)
+}
+
 // Attention computes the rows of Out and LSE that belong to tile number part of
 // the queries.
 func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
@@ -167,7 +184,6 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 			clear(a.Out[(q0+r)*a.LDOut:][:a.D])
 		}
 	}
-	var before, partial [strip]float32
 	end := a.Seen // of the keys that are seen
 	if a.Causal {
 		end = q0 + a.past() + rows
@@ -191,17 +207,7 @@ func (isa ISA) Attention(a *AttentionHead, part int, scratch []float32) {
 			if k0 == 0 && !windowed {
 				isa.softmax(&t, s, most[r:], sum[r:])
 			} else {
-				// Rescale the sums so far to the new maximum.
-				copy(before[:m], most[r:])
-				isa.softmax(&t, s, most[r:], partial[:])
-				for i := range m {
-					before[i] -= most[r+i]
-				}
-				isa.ExpSum(before[:m], before[:m], 1, 0)
-				for i, shrink := range before[:m] {
-					sum[r+i] = float32(sum[r+i]*shrink) + partial[i]
-				}
-				isa.scaleRows(out, before[:m], a.LDOut, a.D)
+				isa.softmaxOn(&t, s, most[r:], sum[r:], out, a.LDOut, a.D)
 			}
 			isa.drop(a, &t, s, q, k0)
 			v.product(isa, NN, m, a.D, 0, t.n, s, tileLD, out, a.LDOut, k0 > 0 || windowed)

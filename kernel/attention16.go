@@ -33,8 +33,7 @@ type packed struct {
 // pack16 packs k by n elements of B into the front of scratch, for products of a layout.
 func (isa ISA) pack16(scratch *[]float32, layout Layout, b []uint16, ld, k, n int, r room16) (p packed) {
 	p.g = Gemm16{Layout: layout, N: n, K: k, B: Operand{Half: b, LD: ld}}
-	p.b = Block16{Cols: n, Groups: ceilDiv(k, group)}
-	p.b.stride = p.b.Groups
+	p.b = p.g.Block(0, 1, 0, 1)
 	p.b.Data = halves16(cut(scratch, p.b.Panels()*p.b.Groups*group16/2))
 	p.b.pack(isa, &p.g, 0, p.b.Panels(), r.edge)
 	return p
@@ -98,8 +97,10 @@ func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 	for r := range rows {
 		most[r], sum[r] = float32(math.Inf(-1)), 0
 	}
-	clear(out)
-	var before, partial [strip16]float32
+	windowed := a.windowed()
+	if windowed {
+		clear(out)
+	}
 	end := a.Seen // of the keys that are seen
 	if a.Causal {
 		end = q0 + a.past() + rows
@@ -118,22 +119,17 @@ func (isa ISA) Attention16(a *AttentionHead16, part int, scratch []float32) {
 			t, out := a.view(q, m, k0), out[r*a.D:]
 			n := wholeGroups(t.n, keys)
 			k.product(isa, m, n, a.D, a.Q16[q*a.LDQ:], a.LDQ, s, tileLD, false, room)
-			if a.windowed() {
+			if windowed {
 				a.hide(&t, s, q, k0)
 			}
-			copy(before[:m], most[r:])
-			isa.softmax(&t, s, most[r:], partial[:])
-			for i := range m {
-				before[i] -= most[r+i]
+			if k0 == 0 && !windowed {
+				isa.softmax(&t, s, most[r:], sum[r:])
+			} else {
+				isa.softmaxOn(&t, s, most[r:], sum[r:], out, a.D, a.D)
 			}
-			isa.ExpSum(before[:m], before[:m], 1, 0)
-			for i, shrink := range before[:m] {
-				sum[r+i] = float32(sum[r+i]*shrink) + partial[i]
-			}
-			isa.scaleRows(out, before[:m], a.D, a.D)
 			isa.drop(&a.AttentionHead, &t, s, q, k0)
 			isa.round16(p, s, &t, n)
-			v.product(isa, m, a.D, n, p, tileLD, out, a.D, true, room)
+			v.product(isa, m, a.D, n, p, tileLD, out, a.D, k0 > 0 || windowed, room)
 		}
 	}
 	for r := range rows {

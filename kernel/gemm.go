@@ -14,6 +14,17 @@ const (
 	TN               // C[M,N] = A[K,M]ᵀ·B[K,N]: dW += dyᵀ·x
 )
 
+// operands returns the rows and columns of A and B, as they are stored, of a product of m by n outputs over k.
+func (l Layout) operands(m, n, k int) (rowsA, colsA, rowsB, colsB int) {
+	switch l {
+	case NT:
+		return m, k, n, k
+	case TN:
+		return k, m, k, n
+	}
+	return m, k, k, n
+}
+
 // String returns the two letters of the layout.
 func (l Layout) String() string { return [...]string{"NT", "NN", "TN"}[l] }
 
@@ -85,13 +96,7 @@ func (isa ISA) Gemm(g *Gemm, scratch []float32) {
 
 // check panics on an impossible shape or a slice that is too short.
 func (g *Gemm) check() {
-	rowsA, colsA, rowsB, colsB := g.M, g.K, g.K, g.N
-	switch g.Layout {
-	case NT:
-		rowsB, colsB = g.N, g.K
-	case TN:
-		rowsA, colsA = g.K, g.M
-	}
+	rowsA, colsA, rowsB, colsB := g.Layout.operands(g.M, g.N, g.K)
 	ok := g.Layout <= TN && g.M >= 0 && g.N >= 0 && g.K >= 0 &&
 		fits(rowsA, colsA, g.LDA, len(g.A)) &&
 		fits(rowsB, colsB, g.LDB, max(len(g.B), len(g.Half))) && (g.Half == nil || g.B == nil && g.Layout != TN) &&

@@ -65,13 +65,7 @@ type Gemm16 struct {
 
 // check panics on an impossible shape or a slice that is too short.
 func (g *Gemm16) check() {
-	rowsA, colsA, rowsB, colsB := g.M, g.K, g.K, g.N
-	switch g.Layout {
-	case NT:
-		rowsB, colsB = g.N, g.K
-	case TN:
-		rowsA, colsA = g.K, g.M
-	}
+	rowsA, colsA, rowsB, colsB := g.Layout.operands(g.M, g.N, g.K)
 	ok := g.Layout <= TN && g.M >= 0 && g.N >= 0 && g.K >= 0 && g.A.fits(rowsA, colsA) && g.B.fits(rowsB, colsB) &&
 		(g.C == nil) != (g.Half == nil) && fits(g.M, g.N, g.LDC, max(len(g.C), len(g.Half))) && !(g.Accumulate && g.Half != nil) &&
 		(g.Bias == nil || len(g.Bias) >= g.N) && (g.SumA == nil || g.Layout == TN && len(g.SumA) >= g.M) &&

@@ -3,7 +3,6 @@
 package kernel
 
 import (
-	"cmp"
 	"unsafe"
 )
 
@@ -212,7 +211,7 @@ func (g *Gemm16) multiplyVectors(isa ISA, b *Block16, i0, i1 int, room room16) {
 					n := min(panel16, b.Cols-col-at)
 					edge := n < panel16
 					c, cs := &o.part[at*o.high], panel16
-					p.widenB(&wideB[0], &b.Data[((col+at)/panel16*cmp.Or(b.stride, b.Groups)+q0)*group16], q1-q0)
+					p.widenB(&wideB[0], &b.Data[((col+at)/panel16*b.stride+q0)*group16], q1-q0)
 					j := b.Col + col + at
 					s, ss, _ := o.start(j, n, at, edge)
 					direct := !edge && g.Half == nil
@@ -358,7 +357,7 @@ func (o *outputs16) tiles(t *partOfA, b *Block16, col, n int) {
 		edge := o.rows < panel16 || width < panel16
 		s, ss, sp := o.start(j, width, at, edge)
 		c, cs, cp, narrow := &o.part[at*panel16], panel16, group16, g.Half != nil && t.last && !edge
-		args := tileArgs{as: t.as, ag: t.ag, groups: t.q1 - t.q0, panels: ceilDiv(width, panel16), bp: cmp.Or(b.stride, b.Groups) * group16 * 2, ss: 4 * ss, sp: 4 * sp,
+		args := tileArgs{as: t.as, ag: t.ag, groups: t.q1 - t.q0, panels: ceilDiv(width, panel16), bp: b.stride * group16 * 2, ss: 4 * ss, sp: 4 * sp,
 			next: t.next, nextRow: t.nextRow, nextGroup: t.nextGroup}
 		switch {
 		case narrow:
@@ -369,7 +368,7 @@ func (o *outputs16) tiles(t *partOfA, b *Block16, col, n int) {
 		}
 		args.cs, args.cp = 4*cs, 4*cp
 		args.a, args.s, args.c = uintptr(t.a), uintptr(unsafe.Pointer(s)), uintptr(unsafe.Pointer(c))
-		args.b = uintptr(unsafe.Pointer(&b.Data[((col+at)/panel16*cmp.Or(b.stride, b.Groups)+t.q0)*group16]))
+		args.b = uintptr(unsafe.Pointer(&b.Data[((col+at)/panel16*b.stride+t.q0)*group16]))
 		if narrow {
 			gemm16TilesNarrow((*byte)(unsafe.Pointer(&args)))
 		} else {

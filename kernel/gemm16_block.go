@@ -57,7 +57,7 @@ type Block16 struct {
 	Col, Cols     int
 	Group, Groups int
 	Data          []uint16 // Panels() panels of Groups groups, once packed
-	stride        int      // groups from a panel to the next in Data; 0: Groups
+	stride        int      // groups from a panel to the next in Data
 }
 
 // Panels returns the number of panels of 32 columns.
@@ -110,7 +110,7 @@ func (g *Gemm16) Block(band, bands, part, parts int) Block16 {
 	panels, all := ceilDiv(g.N, panel16), g.Groups()
 	j0, j1 := panels*band/bands*panel16, panels*(band+1)/bands*panel16
 	q0, q1 := all*part/parts, all*(part+1)/parts
-	return Block16{Col: j0, Cols: min(j1, g.N) - j0, Group: q0, Groups: q1 - q0}
+	return Block16{Col: j0, Cols: min(j1, g.N) - j0, Group: q0, Groups: q1 - q0, stride: q1 - q0}
 }
 
 // Pack16 packs panels p0..p1-1 of b into b.Data. Several goroutines may pack panels of one block at once.

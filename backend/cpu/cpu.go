@@ -73,7 +73,7 @@ type jobs struct {
 	gate         gateJob
 	columns      columnsJob
 	samples      samples
-	dropHalves   dropHalves
+	dropout      dropoutJob
 }
 
 var _ backend.Device = (*Backend)(nil)

@@ -58,6 +58,11 @@ const pieceLen = 4096
 // operands of F32 alone, as one piece.
 func pieces(task int, y, x elements, f func(lo, hi int)) {
 	lo, hi := chunkOf(task, y.len())
+	piecesOf(lo, hi, y, x, f)
+}
+
+// piecesOf is pieces of elements lo..hi-1, at most chunkLen of them.
+func piecesOf(lo, hi int, y, x elements, f func(lo, hi int)) {
 	step := chunkLen
 	if y.halves != nil || x.halves != nil {
 		step = pieceLen

@@ -196,37 +196,29 @@ func (b *Backend) eachSample(y tensor.Tensor, s samples) {
 	b.pool.run(y.Shape[0]*s.tasks, &b.jobs.samples)
 }
 
+type dropoutJob struct {
+	y, x             elements
+	perSample, tasks int // elements of a sample, tasks for one
+	draw             backend.Draw
+	keep             uint32
+}
+
+func (j *dropoutJob) run(b *Backend, task int, scratch []float32) {
+	sample, lo := task/j.tasks, task%j.tasks*chunkLen
+	first := sample * j.perSample
+	piecesOf(first+lo, first+min(lo+chunkLen, j.perSample), j.y, j.x, func(lo, hi int) {
+		y := j.y.room(lo, hi, scratch)
+		b.isa.Dropout(y, j.x.get(b.isa, lo, hi, scratch[pieceLen:]), key(j.draw, sample), uint32(lo-first), j.keep)
+		j.y.put(b.isa, lo, y)
+	})
+}
+
 // Dropout writes y = x*mask/(1-p).
 func (b *Backend) Dropout(y, x tensor.Tensor, p float32, draw backend.Draw) {
 	must(y.Len() == x.Len(), "Dropout", y, x)
-	if y.DType == tensor.BF16 {
-		b.jobs.dropHalves = dropHalves{y: b.bf16(y), x: b.bf16(x), perSample: y.Len() / y.Shape[0], draw: draw, keep: keepOf(p)}
-		b.pool.run(y.Shape[0], &b.jobs.dropHalves)
-		return
-	}
-	b.eachSample(y, samples{x: b.f32(x), draw: draw, keep: keepOf(p), fn: func(isa kernel.ISA, s *samples, sample, lo, hi int) uint32 {
-		isa.Dropout(s.y[lo:hi], s.x[lo:hi], key(s.draw, sample), uint32(lo-sample*s.perSample), s.keep)
-		return 0
-	}})
-}
-
-// dropHalves is Dropout of BF16, a sample a task.
-type dropHalves struct {
-	y, x      []uint16
-	perSample int
-	draw      backend.Draw
-	keep      uint32
-}
-
-func (j *dropHalves) run(b *Backend, sample int, scratch []float32) {
-	for lo := 0; lo < j.perSample; lo += pieceLen {
-		n := min(pieceLen, j.perSample-lo)
-		at := sample*j.perSample + lo
-		x := scratch[:n]
-		b.isa.Widen(x, j.x[at:][:n])
-		b.isa.Dropout(x, x, key(j.draw, sample), uint32(lo), j.keep)
-		b.isa.RoundNearest(j.y[at:][:n], x)
-	}
+	n := y.Len() / y.Shape[0]
+	b.jobs.dropout = dropoutJob{y: b.elements(y), x: b.elements(x), perSample: n, tasks: (n + chunkLen - 1) / chunkLen, draw: draw, keep: keepOf(p)}
+	b.pool.run(y.Shape[0]*b.jobs.dropout.tasks, &b.jobs.dropout)
 }
 
 // DropSamples writes y = x/(1-p) for the samples that survive, 0 for the others.
