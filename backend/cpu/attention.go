@@ -9,19 +9,17 @@ import (
 // heads is attention over all heads of all samples: forward, one task for each
 // tile of queries; backward, see backward.
 type heads struct {
-	spec           backend.AttentionSpec
-	T, S, C, D     int
-	ldq, ldk       int // row strides of q, and of k and v
-	tiles          int // of queries; backward, of keys
-	back           bool
-	wave           int // backward: of tasks that do not wait for each other; -1: there are no waves
-	q, k, v        []float32
-	dq, dk, dv     []float32
-	out, lse, dout []float32
-	lengths        []int32 // nil: all keys are seen
-
-	// Of products in bfloat16, in place of q, k, v, out and dout.
-	q16, k16, v16, out16, dout16 []uint16
+	spec       backend.AttentionSpec
+	T, S, C, D int
+	ldq, ldk   int // row strides of q, and of k and v
+	tiles      int // of queries; backward, of keys
+	back       bool
+	wave       int      // backward: of tasks that do not wait for each other; -1: there are no waves
+	q, k, v    elements // BF16 if products are, as are out and dout
+	out, dout  elements
+	dq, dk, dv []float32
+	lse        []float32
+	lengths    []int32 // nil: all keys are seen
 }
 
 func (h *heads) run(b *Backend, task int, scratch []float32) {
@@ -40,13 +38,13 @@ func (h *heads) run(b *Backend, task int, scratch []float32) {
 		a, q, k, out := h.at(head*group + i)
 		a.More = i > 0
 		for t := tile; t < endTile; t++ {
-			if h.q16 != nil {
-				wide := h.halves(a, q, k, out)
-				b.isa.AttentionBackward16(&wide, t, h.dq[q:], h.dk[k:], h.dv[k:], h.dout16[out:], scratch)
-				continue
+			if b.bfloat16() {
+				a := h.halves(a, q, k, out)
+				b.isa.AttentionBackward16(&a, t, h.dq[q:], h.dk[k:], h.dv[k:], h.dout.halves[out:], scratch)
+			} else {
+				a := h.floats(a, q, k, out)
+				b.isa.AttentionBackward(&a, t, h.dq[q:], h.dk[k:], h.dv[k:], h.dout.floats[out:], scratch)
 			}
-			a := h.floats(a, q, k, out)
-			b.isa.AttentionBackward(&a, t, h.dq[q:], h.dk[k:], h.dv[k:], h.dout[out:], scratch)
 		}
 	}
 }
@@ -54,24 +52,24 @@ func (h *heads) run(b *Backend, task int, scratch []float32) {
 // forward computes one tile of a head.
 func (h *heads) forward(b *Backend, head, tile int, scratch []float32) {
 	a, q, k, out := h.at(head)
-	if h.q16 != nil {
+	if b.bfloat16() {
 		a := h.halves(a, q, k, out)
 		b.isa.Attention16(&a, tile, scratch)
-		return
+	} else {
+		a := h.floats(a, q, k, out)
+		b.isa.Attention(&a, tile, scratch)
 	}
-	a = h.floats(a, q, k, out)
-	b.isa.Attention(&a, tile, scratch)
 }
 
 // floats and halves give a head its columns.
 
 func (h *heads) floats(a kernel.AttentionHead, q, k, out int) kernel.AttentionHead {
-	a.Q, a.K, a.V, a.Out = h.q[q:], h.k[k:], h.v[k:], h.out[out:]
+	a.Q, a.K, a.V, a.Out = h.q.floats[q:], h.k.floats[k:], h.v.floats[k:], h.out.floats[out:]
 	return a
 }
 
 func (h *heads) halves(a kernel.AttentionHead, q, k, out int) kernel.AttentionHead16 {
-	return kernel.AttentionHead16{AttentionHead: a, Q16: h.q16[q:], K16: h.k16[k:], V16: h.v16[k:], Out16: h.out16[out:]}
+	return kernel.AttentionHead16{AttentionHead: a, Q16: h.q.halves[q:], K16: h.k.halves[k:], V16: h.v.halves[k:], Out16: h.out.halves[out:]}
 }
 
 // group is the number of heads of queries that share a head of keys and values.
@@ -127,27 +125,18 @@ func (b *Backend) setHeads(h heads, out, lse tensor.Tensor, spec backend.Attenti
 	h.D = h.C / spec.Heads
 	must(h.C > 0 && h.C%spec.Heads == 0 && spec.Heads%spec.KeyHeads() == 0 && lse.Len() == B*spec.Heads*h.T, "attention", out, lse)
 	must(!spec.Lengths.Valid() || spec.Lengths.Len() == B && !spec.Causal, "attention to keys of some lengths", out, spec.Lengths)
-	if h.q16 != nil {
-		h.out16 = b.bf16(out)
-	} else {
-		h.out = b.f32(out)
-	}
-	h.lse, h.lengths = b.f32(lse), b.i32(spec.Lengths)
+	h.out, h.lse, h.lengths = b.operands(out), b.f32(lse), b.i32(spec.Lengths)
 	b.jobs.heads = h
 	return B
 }
 
-// setGradient sets the gradient of attention's output.
-func (b *Backend) setGradient(dout tensor.Tensor) {
-	if h := &b.jobs.heads; h.q16 != nil {
-		h.dout16 = b.bf16(dout)
-	} else {
-		h.dout = b.f32(dout)
+// operands returns the elements of a tensor that has the type of the products' operands.
+func (b *Backend) operands(t tensor.Tensor) elements {
+	if b.bfloat16() {
+		return elements{halves: b.bf16(t)}
 	}
+	return elements{floats: b.f32(t)}
 }
-
-// parts returns the columns q, k and v of (B,T,C+2*KV).
-func parts[E float32 | uint16](qkv []E, C, KV int) (q, k, v []E) { return qkv, qkv[C:], qkv[C+KV:] }
 
 // keyWidth is the width of the keys of a row beside queries of width C.
 func keyWidth(C int, spec backend.AttentionSpec) int { return C * spec.KeyHeads() / spec.Heads }
@@ -164,8 +153,10 @@ func (b *Backend) AttentionBackward(dqkv, dout, out, lse, qkv tensor.Tensor, spe
 	must(dqkv.Len() == qkv.Len() && dout.Len() == out.Len(), "AttentionBackward", dqkv, dout, out)
 	n := b.setSelf(out, lse, qkv, spec)
 	h := &b.jobs.heads
-	h.dq, h.dk, h.dv = parts(b.f32(dqkv), h.C, keyWidth(h.C, spec))
-	b.setGradient(dout)
+	KV := keyWidth(h.C, spec)
+	h.dq = b.f32(dqkv)
+	h.dk, h.dv = h.dq[h.C:], h.dq[h.C+KV:]
+	h.dout = b.operands(dout)
 	b.backward(n)
 }
 
@@ -174,12 +165,8 @@ func (b *Backend) setSelf(out, lse, qkv tensor.Tensor, spec backend.AttentionSpe
 	KV := keyWidth(C, spec)
 	W := C + 2*KV
 	must(qkv.Len() == out.Shape[0]*T*W, "Attention", out, qkv)
-	h := heads{S: T, ldq: W, ldk: W}
-	if b.bfloat16() {
-		h.q16, h.k16, h.v16 = parts(b.bf16(qkv), C, KV)
-	} else {
-		h.q, h.k, h.v = parts(b.f32(qkv), C, KV)
-	}
+	h := heads{S: T, ldq: W, ldk: W, q: b.operands(qkv)}
+	h.k, h.v = h.q.from(C), h.q.from(C+KV)
 	return b.setHeads(h, out, lse, spec)
 }
 
@@ -197,7 +184,7 @@ func (b *Backend) CrossAttentionBackward(dq, dkv, dout, out, lse, q, kv tensor.T
 	h := &b.jobs.heads
 	h.dq, h.dk = b.f32(dq), b.f32(dkv)
 	h.dv = h.dk[keyWidth(h.C, spec):]
-	b.setGradient(dout)
+	h.dout = b.operands(dout)
 	b.backward(n)
 }
 
@@ -205,13 +192,7 @@ func (b *Backend) setCross(out, lse, q, kv tensor.Tensor, spec backend.Attention
 	S, C := kv.Shape[1], out.Shape[2]
 	KV := keyWidth(C, spec)
 	must(q.Len() == out.Len() && kv.Shape == tensor.Shape{out.Shape[0], S, 2 * KV}, "CrossAttention", out, q, kv)
-	h := heads{S: S, ldq: C, ldk: 2 * KV}
-	if b.bfloat16() {
-		h.q16, h.k16 = b.bf16(q), b.bf16(kv)
-		h.v16 = h.k16[KV:]
-	} else {
-		h.q, h.k = b.f32(q), b.f32(kv)
-		h.v = h.k[KV:]
-	}
+	h := heads{S: S, ldq: C, ldk: 2 * KV, q: b.operands(q), k: b.operands(kv)}
+	h.v = h.k.from(KV)
 	return b.setHeads(h, out, lse, spec)
 }

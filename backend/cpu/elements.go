@@ -26,6 +26,14 @@ func (e elements) none() bool { return e.floats == nil && e.halves == nil }
 
 func (e elements) len() int { return max(len(e.floats), len(e.halves)) }
 
+// from is e from element i on.
+func (e elements) from(i int) elements {
+	if e.halves != nil {
+		return elements{halves: e.halves[i:]}
+	}
+	return elements{floats: e.floats[i:]}
+}
+
 // get returns elements lo..hi-1 in float32: as they lie there, or widened at the start of scratch.
 func (e elements) get(isa kernel.ISA, lo, hi int, scratch []float32) []float32 {
 	if e.halves == nil {
