@@ -68,7 +68,12 @@ func (s *Session) rehearse() error {
 			return err
 		}
 	}
-	for _, r := range abilities[Rehearser](s.Learner) {
+	return rehearse(s.Learner)
+}
+
+// rehearse runs what a learner does beside steps, as far as it can be rehearsed.
+func rehearse(l Learner) error {
+	for _, r := range abilities[Rehearser](l) {
 		if err := r.Rehearse(); err != nil {
 			return err
 		}

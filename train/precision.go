@@ -47,7 +47,7 @@ func (r *Run) samePrecision(st checkpoint.State, c Common) error {
 	if err != nil || r.NewPrecision || st.Step == 0 || was == c.Engine.Precision {
 		return err
 	}
-	if c.Engine.Precision == r.Common().Engine.Precision && r.unedited() {
+	if c.Engine.Precision == r.Common().Engine.Precision && r.asWritten(configFile) {
 		return nil
 	}
 	return &PrecisionError{r.Dir, was, c.Engine.Precision}
@@ -57,17 +57,7 @@ func (r *Run) samePrecision(st checkpoint.State, c Common) error {
 // ask again.
 func (r *Run) adopts() bool {
 	was, err := trainedIn(r.State)
-	return err == nil && r.NewPrecision && r.State.Step > 0 && was != r.Common().Engine.Precision && !r.unedited()
-}
-
-// unedited reports whether bdia.yaml is as the program wrote it.
-func (r *Run) unedited() bool {
-	m, err := checkpoint.ReadManifest(r.Dir)
-	if err != nil {
-		return false
-	}
-	_, listed := m.Files[configFile]
-	return listed && m.Compare(r.Dir, configFile) == nil
+	return err == nil && r.NewPrecision && r.State.Step > 0 && was != r.Common().Engine.Precision && !r.asWritten(configFile)
 }
 
 // compareFloat32 measures the latest checkpoint of a run that has ended, in another precision, with float32 products,
@@ -98,14 +88,7 @@ func (l *loop) measureOn(ctx context.Context, engine backend.Options) (Score, er
 	be, err := backend.Fit(engine, func(be backend.Backend) (err error) {
 		learner, err = l.learner(be)
 		return err
-	}, func() error {
-		for _, r := range abilities[Rehearser](learner) {
-			if err := r.Rehearse(); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}, func() error { return rehearse(learner) })
 	if err != nil {
 		return Unmeasured, err
 	}

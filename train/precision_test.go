@@ -58,16 +58,7 @@ func TestPrecisionIsAskedFor(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(done)); err != nil {
 				t.Fatal(err)
 			}
-			open := func() *train.Run {
-				t.Helper()
-				r, err := train.Open(dir)
-				if err != nil {
-					t.Fatal(err)
-				}
-				t.Cleanup(func() { r.Close() })
-				return r
-			}
-			r := open()
+			r := traintest.Open(t, dir)
 			if edited {
 				now := string(text) + "  precision: bf16\n"
 				if was == backend.BFloat16 {
@@ -76,7 +67,7 @@ func TestPrecisionIsAskedFor(t *testing.T) {
 				if err := os.WriteFile(filepath.Join(dir, "bdia.yaml"), []byte(now), 0o666); err != nil {
 					t.Fatal(err)
 				}
-				r = open()
+				r = traintest.Open(t, dir)
 				_, err := r.Train(t.Context(), nil)
 				refused(t, err, was, is)
 				to := inPrecision(r, is) // with a change that may be
@@ -85,12 +76,12 @@ func TestPrecisionIsAskedFor(t *testing.T) {
 			} else {
 				refused(t, r.Reconfigure(inPrecision(r, is)), was, is)
 			}
-			r = open()
+			r = traintest.Open(t, dir)
 			r.NewPrecision = true
 			if err := r.Reconfigure(inPrecision(r, is)); err != nil {
 				t.Fatal(err)
 			}
-			r = open() // another process, to which nothing is said
+			r = traintest.Open(t, dir) // another process, to which nothing is said
 			if err := r.Reconfigure(inPrecision(r, is)); err != nil {
 				t.Fatal(err)
 			}
@@ -99,14 +90,14 @@ func TestPrecisionIsAskedFor(t *testing.T) {
 				t.Fatalf("%d steps, %v", sum.Steps, err)
 			}
 			names := map[backend.Precision]string{backend.Float32: "", backend.BFloat16: "bf16"}
-			if got, want := courses(open().State), []string{names[was], names[is]}; len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+			if got, want := courses(traintest.Open(t, dir).State), []string{names[was], names[is]}; len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 				t.Errorf("courses %q, want %q", got, want)
 			}
 			var settings *train.SettingsError
-			if _, err := open().Replay(t.Context(), 3, nil); !errors.As(err, &settings) || settings.Until != 4 {
+			if _, err := traintest.Open(t, dir).Replay(t.Context(), 3, nil); !errors.As(err, &settings) || settings.Until != 4 {
 				t.Errorf("replay of a step in %v: %v", was, err)
 			}
-			if res, err := open().Replay(t.Context(), 6, nil); err != nil || res.Difference != nil || res.Compared == 0 {
+			if res, err := traintest.Open(t, dir).Replay(t.Context(), 6, nil); err != nil || res.Difference != nil || res.Compared == 0 {
 				t.Errorf("replay of a step in %v: %+v, %v", is, res, err)
 			}
 		}
@@ -173,11 +164,7 @@ func TestPrecisionAfterDamage(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(scratch(t), "run")
 	stoppedAt(t, dir, 4, tinyRuns[0].task(t)())
-	r, err := train.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
+	r := traintest.Open(t, dir)
 	r.NewPrecision = true
 	to := inPrecision(r, backend.BFloat16)
 	to.Common().Loop.SaveEvery = 6
@@ -196,11 +183,7 @@ func TestPrecisionAfterDamage(t *testing.T) {
 	if err := os.WriteFile(path, moments, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	again, err := train.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer again.Close()
+	again := traintest.Open(t, dir)
 	sum, err := again.Train(t.Context(), nil)
 	if err != nil || sum.Before != 4 || sum.Steps != 6 {
 		t.Fatalf("%d steps from %d: %v", sum.Steps, sum.Before, err)

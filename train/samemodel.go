@@ -16,11 +16,20 @@ var modelKeys = []string{"n_head", "num_heads", "attention_heads", "activation_f
 
 const maxModelText = 1 << 20 // bytes
 
+// asWritten reports whether a file is the one of the latest manifest: nobody has edited it.
+func (r *Run) asWritten(name string) bool {
+	m, err := checkpoint.ReadManifest(r.Dir)
+	if err != nil {
+		return false
+	}
+	_, listed := m.Files[name]
+	return listed && m.Compare(r.Dir, name) == nil
+}
+
 // sameModel fails if the model of s is not the one that the checkpoint's config.json describes: its settings were
 // edited. A config.json that was edited itself, and one without a manifest, is not compared.
 func (r *Run) sameModel(s *Session) error {
-	m, err := checkpoint.ReadManifest(r.Dir)
-	if err != nil || m.Files[ConfigFile] == (checkpoint.Sum{}) || m.Compare(r.Dir, ConfigFile) != nil {
+	if !r.asWritten(ConfigFile) {
 		return nil
 	}
 	for _, f := range s.folder().Files() {
