@@ -20,7 +20,7 @@ func TestStale(t *testing.T) {
 		t.Run(program, func(t *testing.T) {
 			t.Parallel()
 			sources, _ := filepath.Glob(filepath.Join(program, "*.go"))
-			for _, s := range sources { // so that a cached result ends when a generator changes
+			for _, s := range append(sources, filepath.Join("avx", "avx.go")) { // so that a cached result ends when a generator changes
 				if _, err := os.ReadFile(s); err != nil {
 					t.Fatal(err)
 				}

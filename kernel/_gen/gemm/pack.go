@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/bdia-go/bdia/kernel/_gen/avx"
 )
 
 // packRows emits the packer of a panel of B that is stored row by row.
@@ -123,7 +125,7 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
 	for j := range s.w {
 		lane, q := j/4, j%4
 		for u := range groups {
-			s.lane(lane, at(row, nil, 0, 16*u), 4*u+q)
+			avx.Lane(s.reg, lane, at(row, nil, 0, 16*u), 4*u+q)
 		}
 		if j+1 < s.w {
 			CMPQ(n, operand.Imm(uint64(j+1)))
@@ -133,7 +135,7 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
 	}
 	for u := range groups {
 		t, o := s.reg[4*u:], s.reg[len(s.reg)/2:]
-		turn(t, o, o[4:])
+		avx.Turn(t, o, o[4:])
 		for k := range 4 {
 			row := (4*u + k) * 8 * s.w * each
 			if pairs {
@@ -148,30 +150,6 @@ func (s isa) transpose(groups int, dst, src, ld, n reg.GPPhysical, pairs bool) {
 	}
 	ADDQ(operand.Imm(uint64(16*groups)), src)
 	ADDQ(operand.U32(32*s.w*groups*each), dst)
-}
-
-// lane reads 4 floats at m to a 128-bit lane of register v; lane 0 clears the others.
-func (s isa) lane(lane int, m operand.Mem, v int) {
-	switch {
-	case lane == 0:
-		VMOVUPS(m, s.x[v])
-	case s.w == 16:
-		VINSERTF32X4(operand.Imm(uint64(lane)), m, s.reg[v], s.reg[v])
-	default:
-		VINSERTF128(operand.Imm(uint64(lane)), m, s.reg[v], s.reg[v])
-	}
-}
-
-// turn transposes the 4 by 4 floats of each 128-bit lane of t[0:4] to to[0:4], and clobbers o[0:4].
-func turn(t, o, to []reg.VecPhysical) {
-	VUNPCKLPS(t[1], t[0], o[0])
-	VUNPCKHPS(t[1], t[0], o[1])
-	VUNPCKLPS(t[3], t[2], o[2])
-	VUNPCKHPS(t[3], t[2], o[3])
-	VUNPCKLPD(o[2], o[0], to[0])
-	VUNPCKHPD(o[2], o[0], to[1])
-	VUNPCKLPD(o[3], o[1], to[2])
-	VUNPCKHPD(o[3], o[1], to[3])
 }
 
 // packTiles emits the packer of A for the transposed layout.

@@ -7,6 +7,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/bdia-go/bdia/kernel/_gen/avx"
 )
 
 // row emits the kernel of a product with one row of A and a B that is stored column by column, as the product of a
@@ -116,7 +118,7 @@ func (s isa) readColumns(w walk, from int) {
 		}
 		if s.w == 8 {
 			for h := range 2 {
-				s.lane(j/4, of(w.column, from+16*h), 4*h+j%4)
+				avx.Lane(s.reg, j/4, of(w.column, from+16*h), 4*h+j%4)
 			}
 		} else {
 			for h := range 2 {
@@ -141,12 +143,12 @@ func (s isa) readColumns(w walk, from int) {
 func (s isa) turned(h int) []reg.VecPhysical {
 	if s.w == 8 {
 		t := s.reg[4*h : 4*h+4]
-		turn(t, s.reg[8:], t)
+		avx.Turn(t, s.reg[8:], t)
 		return t
 	}
 	t, o := s.reg[8*h:8*h+8], s.reg[16:20]
-	turn(t, o, t)
-	turn(t[4:], o, t[4:])
+	avx.Turn(t, o, t)
+	avx.Turn(t[4:], o, t[4:])
 	for q := range 4 {
 		VSHUFF32X4(operand.Imm(0x88), t[4+q], t[q], o[q])
 		VSHUFF32X4(operand.Imm(0xdd), t[4+q], t[q], t[q])

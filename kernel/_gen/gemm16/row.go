@@ -6,6 +6,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/bdia-go/bdia/kernel/_gen/avx"
 )
 
 // row emits the kernel of a product with one row of A and a B that is stored column by column, as the product of a
@@ -66,12 +68,12 @@ func (s isa) row(full bool) {
 					PREFETCHT1(plus(column, next, 1, 4*from))
 				}
 				for u := range fours {
-					s.lane(j/4, at(column, 4*(from+4*u)), 4*u+j%4)
+					avx.Lane(s.reg, j/4, at(column, 4*(from+4*u)), 4*u+j%4)
 				}
 				ADDQ(ld, column)
 			}
 			for u := range fours {
-				turn(s.reg[4*u:], o)
+				avx.Turn(s.reg[4*u:], o, o[4:])
 				for q := range 4 {
 					x, word := o[4+q], from+4*u+q
 					if full {
@@ -101,28 +103,4 @@ func (s isa) row(full bool) {
 	LDMXCSR(mode)
 	VZEROUPPER()
 	RET()
-}
-
-// lane reads 4 words at m to a 128-bit lane of register v; lane 0 clears the others.
-func (s isa) lane(lane int, m operand.Mem, v int) {
-	switch {
-	case lane == 0:
-		VMOVUPS(m, xmm[v])
-	case s.w == 16:
-		VINSERTF32X4(operand.Imm(uint64(lane)), m, s.reg[v], s.reg[v])
-	default:
-		VINSERTF128(operand.Imm(uint64(lane)), m, s.reg[v], s.reg[v])
-	}
-}
-
-// turn transposes the 4 by 4 words of each 128-bit lane of t[0:4] to o[4:8], and clobbers o[0:4].
-func turn(t, o []reg.VecPhysical) {
-	VUNPCKLPS(t[1], t[0], o[0])
-	VUNPCKHPS(t[1], t[0], o[1])
-	VUNPCKLPS(t[3], t[2], o[2])
-	VUNPCKHPS(t[3], t[2], o[3])
-	VUNPCKLPD(o[2], o[0], o[4])
-	VUNPCKHPD(o[2], o[0], o[5])
-	VUNPCKLPD(o[3], o[1], o[6])
-	VUNPCKHPD(o[3], o[1], o[7])
 }

@@ -4,6 +4,8 @@ import (
 	. "github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/bdia-go/bdia/kernel/_gen/avx"
 )
 
 // whole sets x, values, to the whole numbers of units that they and the rests in p4 stand for.
@@ -85,7 +87,7 @@ func (g *gen) sideMask(d v, p int) {
 			VPMOVM2D(reg.K1, d)
 			return
 		}
-		low := xmm[g.temps-1]
+		low := avx.Xs[g.temps-1]
 		MOVBLZX(m, rest.As32())
 		VMOVD(rest.As32(), low)
 		VPBROADCASTD(low, d)
