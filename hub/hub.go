@@ -37,8 +37,8 @@ type Options struct {
 	Adapter string       // folder of a LoRA adapter in PEFT's files, of a language model; empty: none
 	// WithoutText takes a language model without tokenizer files; Folder.Tokenizer is then nil.
 	WithoutText bool
-	// Float32 has a language model hold its weights in float32 always, adapters merged, for a caller that changes or saves
-	// them.
+	// Float32 has a language model hold its weights in float32 always, and on a device of that precision adapters merged,
+	// for a caller that changes or saves them.
 	Float32 bool
 }
 
