@@ -152,8 +152,8 @@ func cut(s *[]float32, n int) []float32 {
 // AttentionBackward is.
 func Tiles(n int) int { return ceilDiv(n, tile) }
 
-// softmaxOn is softmax for a tile of keys after others: it rescales the sums and the outputs so far, rows of n elements,
-// to the new maxima.
+// softmaxOn is softmax for a tile of keys after others: it rescales the sums and the outputs so far, rows of n
+// elements, to the new maxima.
 func (isa ISA) softmaxOn(t *scores, s, most, sum, out []float32, ld, n int) {
 	var shrink, partial [strip16]float32
 	m := t.rows
